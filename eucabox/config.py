@@ -1,0 +1,227 @@
+"""eucabox.conf, read once into frozen values; every key has a default and a check."""
+
+import configparser
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from eucabox.errors import ConfigError
+
+DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
+TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+Check = Callable[[Any], str]
+
+
+def _between(low: int, high: int) -> Check:
+    return lambda value: "" if low <= value <= high else f"must be from {low} to {high}"
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: "" if value in words else f"must be one of {', '.join(words)}"
+
+
+def _address(value: str) -> str:
+    return "" if _parses(ipaddress.ip_address, value) else "must be an IP address"
+
+
+def _subnet(value: str) -> str:
+    if value == "auto" or _parses(ipaddress.IPv4Network, value):
+        return ""
+    return "must be auto, or an IPv4 network such as 172.30.64.0/24"
+
+
+def _name(value: str) -> str:
+    plain = value.replace("-", "").isalnum() and value.isascii() and len(value) <= 40
+    return "" if plain else "must be letters, digits and '-', 40 at most"
+
+
+def _bridge(value: str) -> str:
+    plain = value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return "" if plain and len(value) <= 15 else "must be a name of at most 15 letters and digits"
+
+
+def _bridge_or_none(value: str) -> str:
+    return "" if not value else _bridge(value)
+
+
+def _absolute(value: Path) -> str:
+    return "" if value.is_absolute() else "must be an absolute path"
+
+
+def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
+    return field(default=default, metadata={"check": check, "reload": reload})
+
+
+@dataclass(frozen=True)
+class CloudSection:
+    """The cloud as a whole: where it keeps its data, what its region and zone are called."""
+
+    data_dir: Path = _key(Path("/var/lib/eucabox"), _absolute)
+    region: str = _key("eucabox", _name)
+    zone: str = _key("eucabox-1a", _name)
+    log_level: str = _key("info", _one_of("debug", "info", "warning", "error"), reload=True)
+
+
+@dataclass(frozen=True)
+class ApiSection:
+    """The clients' door; https_port 0 closes the TLS listener."""
+
+    listen: str = _key("127.0.0.1", _address)
+    port: int = _key(8773, _between(1, 65535))
+    https_port: int = _key(8443, _between(0, 65535))
+    threads: int = _key(32, _between(4, 512))
+
+
+@dataclass(frozen=True)
+class MetadataSection:
+    """The guests' door."""
+
+    enabled: bool = _key(True)
+    address: str = _key("169.254.169.254", _address)
+    port: int = _key(80, _between(1, 65535))
+
+
+@dataclass(frozen=True)
+class NodeSection:
+    """The hypervisor and what instances may take of this host; 0 means what the host has."""
+
+    virt_type: str = _key("auto", _one_of("auto", "kvm", "qemu", "xen"))
+    libvirt_uri: str = _key("")
+    cores: int = _key(0, _between(0, 4096), reload=True)
+    memory_mb: int = _key(0, _between(0, 2**24), reload=True)
+    disk_gb: int = _key(0, _between(0, 2**20), reload=True)
+    pending_timeout: int = _key(600, _between(10, 86400), reload=True)
+    shutdown_grace: int = _key(5, _between(0, 600), reload=True)
+    shutdown_timeout: int = _key(120, _between(5, 3600), reload=True)
+    reboot_timeout: int = _key(60, _between(5, 3600), reload=True)
+    terminated_kept: int = _key(3600, _between(0, 604800), reload=True)
+    key_injection: bool = _key(True, reload=True)
+    console_kb: int = _key(64, _between(1, 1024), reload=True)
+
+
+@dataclass(frozen=True)
+class NetworkSection:
+    """How instances reach the network; an empty bridge means eucabox's own, with NAT."""
+
+    mode: str = _key("STATIC", _one_of("STATIC", "SYSTEM"))
+    bridge: str = _key("", _bridge_or_none)
+    own_bridge: str = _key("eucabr0", _bridge)
+    subnet: str = _key("auto", _subnet)
+    addresses: str = _key("")
+    dns: str = _key("")
+
+
+@dataclass(frozen=True)
+class ImagesSection:
+    """The image cache and the swap partition that instances of bundled images get."""
+
+    cache_gb: int = _key(30, _between(1, 2**20), reload=True)
+    swap_mb: int = _key(0, _between(0, 65536), reload=True)
+
+
+@dataclass(frozen=True)
+class BucketsSection:
+    """The bucket store; an empty path is `buckets` in the data directory."""
+
+    path: str = _key("")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All sections, and the file they came from (None: defaults alone)."""
+
+    cloud: CloudSection = CloudSection()
+    api: ApiSection = ApiSection()
+    metadata: MetadataSection = MetadataSection()
+    node: NodeSection = NodeSection()
+    network: NetworkSection = NetworkSection()
+    images: ImagesSection = ImagesSection()
+    buckets: BucketsSection = BucketsSection()
+    file: Path | None = None
+
+    @property
+    def bucket_root(self) -> Path:
+        """The folder that holds the buckets."""
+        return Path(self.buckets.path or self.cloud.data_dir / "buckets")
+
+
+def load(path: Path | None = None) -> Config:
+    """Read an INI file into a Config; None reads /etc/eucabox/eucabox.conf where it exists.
+
+    Raises ConfigError that names the file, the section and the key.
+    """
+    file = path or DEFAULT_FILE
+    if path is None and not file.exists():
+        return Config()
+    parser = _parse(file)
+    known = {each.name: each.type for each in fields(Config) if each.name != "file"}
+    for section in parser.sections():
+        if section not in known:
+            raise _error(file, section, "", f"no such section; there are {', '.join(known)}")
+    read = {name: _section(file, parser, name, kind) for name, kind in known.items()}
+    return Config(**read, file=file)
+
+
+def reloadable(section: Any) -> list[str]:
+    """Return the names of a section's keys that a running eucabox takes over on SIGHUP."""
+    return [each.name for each in fields(section) if each.metadata["reload"]]
+
+
+def _parse(file: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        parser.read_string(file.read_text("utf-8"), source=str(file))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise _error(file, "", "", f"cannot be read: {problem}") from None
+    except configparser.Error as problem:
+        raise _error(file, "", "", " ".join(str(problem).split())) from None
+    return parser
+
+
+def _section(file: Path, parser: configparser.ConfigParser, name: str, kind: Any) -> Any:
+    given = dict(parser[name]) if parser.has_section(name) else {}
+    keys = {each.name: each for each in fields(kind)}
+    values = {}
+    for key, text in given.items():
+        if key not in keys:
+            raise _error(file, name, key, f"no such key; there are {', '.join(keys)}")
+        values[key] = _value(file, name, keys[key], text.strip())
+    return kind(**values)
+
+
+def _value(file: Path, section: str, key: Any, text: str) -> Any:
+    try:
+        value = _convert(type(key.default), text)
+    except ValueError as problem:
+        raise _error(file, section, key.name, f"{text!r} {problem}") from None
+    check = key.metadata["check"]
+    reason = check(value) if check else ""
+    if reason:
+        raise _error(file, section, key.name, f"{text!r} {reason}")
+    return value
+
+
+def _convert(kind: type, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in TRUE + FALSE:
+            raise ValueError("must be yes or no")
+        return text.lower() in TRUE
+    if kind is int:
+        if not (text.isascii() and text.isdigit()):
+            raise ValueError("must be a whole number")
+        return int(text)
+    return kind(text)
+
+
+def _parses(parse: Callable[[str], Any], value: str) -> bool:
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _error(file: Path, section: str, key: str, reason: str) -> ConfigError:
+    return ConfigError(file=file, section=section, key=key, reason=reason)

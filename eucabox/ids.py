@@ -1,0 +1,75 @@
+"""Names of things and moments in time: makes and reads them, never looks one up."""
+
+import secrets
+import string
+import uuid
+from datetime import UTC, datetime
+
+SHORT = frozenset({"emi", "eki", "eri"})  # Eucalyptus clients print these in a narrow column
+ACCESS_KEY_ALPHABET = string.ascii_uppercase + "234567"
+SECRET_ALPHABET = string.ascii_letters + string.digits + "+/"
+
+
+def new(prefix: str) -> str:
+    """Return a new id: 8 hex digits behind an image's prefix, 17 behind any other."""
+    digits = 8 if prefix in SHORT else 17
+    return f"{prefix}-{secrets.token_hex(9)[:digits]}"
+
+
+def account_id() -> str:
+    """Return a new 12-digit account number; the first digit is never 0, so no tool drops it."""
+    return str(secrets.randbelow(9 * 10**11) + 10**11)
+
+
+def canonical_id() -> str:
+    """Return a new S3 canonical user id: 64 hex digits."""
+    return secrets.token_hex(32)
+
+
+def access_key_id() -> str:
+    """Return a new access key id: AKIA and 16 letters or digits."""
+    return "AKIA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def secret_key() -> str:
+    """Return a new secret access key of 40 characters."""
+    return _pick(SECRET_ALPHABET, 40)
+
+
+def user_id() -> str:
+    """Return a new IAM user id: AIDA and 16 letters or digits."""
+    return "AIDA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def certificate_id() -> str:
+    """Return a new signing certificate id of 24 capital letters and digits."""
+    return _pick(ACCESS_KEY_ALPHABET, 24)
+
+
+def request_id() -> str:
+    """Return a new request id."""
+    return str(uuid.uuid4())
+
+
+def domain_uuid() -> str:
+    """Return a new domain UUID that begins `ec2`, which is how cloud-init knows EC2."""
+    return str(uuid.UUID("ec2" + secrets.token_hex(15)[:29]))
+
+
+def now() -> str:
+    """Return this moment as the database writes it: ISO 8601, UTC, milliseconds."""
+    return time_text(datetime.now(UTC))
+
+
+def time_text(moment: datetime) -> str:
+    """Write an aware datetime as ISO 8601 UTC text with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """Read what `time_text` wrote."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _pick(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -1,0 +1,66 @@
+"""The tables, a string of statements per step of their history; applied by state.py alone."""
+
+FIRST = """
+create table accounts (account_id text primary key, account_name text not null unique,
+  canonical_id text not null unique, created text not null);
+create table users (user_id text primary key, account_id text not null references accounts,
+  user_name text not null, path text not null default '/', admin integer not null default 0,
+  created text not null, unique (account_id, user_name));
+create table access_keys (access_key_id text primary key, user_id text not null references users,
+  secret blob not null, status text not null, created text not null);
+create table certificates (certificate_id text primary key,
+  user_id text not null references users, certificate text not null, private_key blob,
+  status text not null, created text not null);
+create table key_pairs (key_pair_id text primary key, account_id text not null,
+  key_name text not null, key_type text not null, key_fingerprint text not null,
+  public_key text not null, created text not null, unique (account_id, key_name));
+create table security_groups (group_id text primary key, account_id text not null,
+  group_name text not null, description text not null, created text not null,
+  unique (account_id, group_name));
+create table security_group_rules (security_group_rule_id text primary key,
+  group_id text not null references security_groups on delete cascade,
+  is_egress integer not null, ip_protocol text not null, from_port integer, to_port integer,
+  cidr_ipv4 text, cidr_ipv6 text, referenced_group_id text, referenced_user_id text,
+  description text not null default '');
+create index rules_by_group on security_group_rules (group_id);
+create table images (image_id text primary key, account_id text not null, name text not null,
+  description text not null default '', image_location text not null,
+  image_type text not null, architecture text not null, platform text not null default '',
+  virtualization_type text not null, kernel_id text, ramdisk_id text,
+  root_device_name text not null default '', state text not null,
+  state_reason text not null default '', is_public integer not null default 0,
+  size integer, digest text, manifest_digest text, settings text not null default '{}',
+  created text not null);
+create table reservations (reservation_id text primary key, account_id text not null,
+  client_token text, request_digest text, created text not null);
+create unique index one_reservation_a_token on reservations (account_id, client_token)
+  where client_token is not null;
+create table instances (instance_id text primary key,
+  reservation_id text not null references reservations, account_id text not null,
+  ami_launch_index integer not null, image_id text not null, kernel_id text, ramdisk_id text,
+  instance_type text not null, key_name text, public_key text, state text not null,
+  state_code integer not null, state_reason_code text not null default '',
+  state_reason_message text not null default '', launch_time text not null,
+  state_time text not null, terminated_time text, availability_zone text not null,
+  architecture text not null, virtualization_type text not null, mac_address text,
+  private_ip_address text, private_dns_name text, user_data blob,
+  wanted text not null default '', wanted_reason text not null default '',
+  metadata_options text not null default '{}', monitoring integer not null default 0,
+  vcpus integer not null, memory_mb integer not null, disk_gb integer not null,
+  domain_uuid text not null unique, root_device_name text not null default '/dev/sda1',
+  launch_state text not null default '', shutdown_behavior text not null default 'terminate',
+  disable_api_termination integer not null default 0);
+create index instances_by_state on instances (state);
+create index instances_by_account on instances (account_id, launch_time);
+create index instances_by_address on instances (private_ip_address);
+create table instance_groups (instance_id text not null references instances on delete cascade,
+  group_id text not null references security_groups, primary key (instance_id, group_id));
+create index instances_of_group on instance_groups (group_id);
+create table tags (resource_id text not null, account_id text not null,
+  resource_type text not null, key text not null, value text not null,
+  primary key (resource_id, key));
+create table used_signatures (signature text primary key, expires text not null);
+create table settings (key text primary key, value text not null)
+"""
+
+MIGRATIONS = (FIRST,)

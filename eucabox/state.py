@@ -1,0 +1,133 @@
+"""The SQLite file that holds what can't be rebuilt: schema, migrations, transactions; no policy."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlite_utils
+
+from eucabox.errors import StateTooNew
+from eucabox.schema import MIGRATIONS
+
+Row = dict[str, Any]
+Params = Sequence[Any] | Mapping[str, Any]
+BUSY_SECONDS = 30.0
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that leaves committing to State.transaction.
+
+    sqlite-utils 3.x commits after each of its writes, 4.x does not inside a transaction: with
+    `held` set neither can end what the caller of State.transaction began.
+    """
+
+    held = False
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *exception: object) -> Literal[False]:
+        if not self.held:
+            super().__exit__(*exception)  # type: ignore[arg-type]
+        return False
+
+    def commit(self) -> None:
+        if not self.held:
+            super().commit()
+
+
+class State:
+    """The database: one connection a thread, every write in an explicit transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._open: set[_Connection] = set()
+        self._lock = threading.Lock()
+        path.touch(mode=0o600)
+        self._migrate()
+
+    def query(self, sql: str, params: Params = ()) -> list[Row]:
+        """Return the rows as dicts, seeing this thread's open transaction if there is one."""
+        cursor = self._connection().execute(sql, params)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in cursor]
+
+    def one(self, sql: str, params: Params = ()) -> Row | None:
+        """Return the first row, or None."""
+        rows = self.query(sql, params)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite_utils.Database]:
+        """Hold the write lock until the end of the block, then commit; roll back on an exception.
+
+        An inner block of the same thread joins the outer one.
+        """
+        connection = self._connection()
+        database = sqlite_utils.Database(connection)
+        if connection.in_transaction:
+            yield database
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        connection.held = True
+        try:
+            yield database
+        except BaseException:
+            connection.held = False
+            connection.execute("ROLLBACK")
+            raise
+        connection.held = False
+        connection.execute("COMMIT")
+
+    def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
+        """Set columns on the rows that equal `where`; return how many there were."""
+        sets = ", ".join(f"[{name}] = ?" for name in columns)
+        conditions = " and ".join(f"[{name}] = ?" for name in where)
+        sql = f"update [{table}] set {sets} where {conditions}"
+        with self.transaction() as database:
+            cursor = database.conn.execute(sql, [*columns.values(), *where.values()])
+            return int(cursor.rowcount)
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+        self._local = threading.local()
+
+    def _connection(self) -> _Connection:
+        found: _Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = self._connect()
+        return found
+
+    def _connect(self) -> _Connection:
+        # Autocommit, so that only our own BEGIN opens a transaction, in every sqlite-utils.
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _migrate(self) -> None:
+        with self.transaction() as database:
+            found = database.conn.execute("PRAGMA user_version").fetchone()[0]
+            if found > len(MIGRATIONS):
+                raise StateTooNew(file=self.path, found=found, known=len(MIGRATIONS))
+            for statements in MIGRATIONS[found:]:
+                for statement in statements.split(";"):
+                    database.conn.execute(statement)
+            database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

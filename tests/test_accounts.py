@@ -1,0 +1,102 @@
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from eucabox import ids
+from eucabox.accounts import Accounts
+from eucabox.config import Config
+from eucabox.errors import InvalidParameterValue, KeyFileUnusable, NoSuchUser, UserExists
+from eucabox.state import State
+
+
+def test_the_administrator_is_made_once(accounts: Accounts) -> None:
+    first = accounts.ensure_administrator()
+    assert first == accounts.ensure_administrator()
+    assert first.admin
+    assert len(first.account_id) == 12
+    assert first.account_id.isdigit()
+    assert len(accounts.users()) == 1
+
+
+def test_a_credential_opens_with_its_secret(accounts: Accounts) -> None:
+    written = accounts.user_credentials(accounts.user("admin"))
+    found = accounts.credential(written.caller.access_key_id)
+    assert found is not None
+    assert found.secret == written.secret
+    assert found.active
+    assert accounts.credential("AKIANOTHERE") is None
+
+
+def test_no_secret_is_in_the_clear_on_the_disk(accounts: Accounts, tmp_path: Path) -> None:
+    written = accounts.user_credentials(accounts.create_user("alice"))
+    body = written.private_key.splitlines()[1].encode()
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and file.name != "server.key":
+            content = file.read_bytes()
+            assert written.secret.encode() not in content, file
+            assert body not in content, file
+
+
+def test_the_key_file_must_be_private(accounts: Accounts, config: Config, state: State) -> None:
+    file = config.cloud.data_dir / "key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    with pytest.raises(KeyFileUnusable):
+        Accounts(config, state)
+
+
+def test_another_key_file_is_refused(accounts: Accounts, config: Config, state: State) -> None:
+    (config.cloud.data_dir / "key").write_bytes(b"0" * 32)
+    with pytest.raises(KeyFileUnusable):
+        Accounts(config, state)
+
+
+def test_users_have_accounts_of_their_own(accounts: Accounts) -> None:
+    alice = accounts.create_user("alice")
+    assert not alice.admin
+    assert alice.account_id != accounts.user("admin").account_id
+    assert accounts.user("alice/alice") == accounts.user("alice")
+    with pytest.raises(UserExists):
+        accounts.create_user("alice")
+    with pytest.raises(NoSuchUser, match="alice/alice"):
+        accounts.user("bob")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b", "\u00e9", "x" * 64])
+def test_a_bad_user_name_is_refused(accounts: Accounts, name: str) -> None:
+    with pytest.raises(InvalidParameterValue):
+        accounts.create_user(name)
+
+
+def test_certificates_are_ours_and_verify(accounts: Accounts, tmp_path: Path) -> None:
+    certificate = tmp_path / "user.crt"
+    certificate.write_text(accounts.certificates()[0])
+    server, _ = accounts.server_certificate()
+    for each in (certificate, server, tmp_path / "ca" / "cloud.crt"):
+        subprocess.run(
+            ["openssl", "verify", "-CAfile", str(accounts.authority.ca_file), str(each)],
+            check=True,
+            capture_output=True,
+        )
+
+
+def test_the_server_certificate_follows_the_listening_address(
+    accounts: Accounts, config: Config, state: State
+) -> None:
+    import dataclasses
+
+    before = accounts.server_certificate()[0].read_bytes()
+    assert accounts.server_certificate()[0].read_bytes() == before
+    moved = dataclasses.replace(config, api=dataclasses.replace(config.api, listen="10.1.2.3"))
+    assert Accounts(moved, state).server_certificate()[0].read_bytes() != before
+
+
+def test_a_signature_counts_once(accounts: Accounts, state: State) -> None:
+    assert accounts.first_use("one")
+    assert accounts.first_use("one"), "a twin in the same moment is the same client's"
+    earlier = datetime.now(UTC) + timedelta(minutes=31) - timedelta(seconds=10)
+    state.update("used_signatures", {"signature": "one"}, expires=ids.time_text(earlier))
+    assert not accounts.first_use("one")
+    assert accounts.first_use("two")

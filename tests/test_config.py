@@ -1,0 +1,79 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from eucabox import config as configuration
+from eucabox.config import Config
+from eucabox.errors import ConfigError
+
+DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+
+def load(tmp_path: Path, text: str) -> Config:
+    file = tmp_path / "eucabox.conf"
+    file.write_text(text)
+    return configuration.load(file)
+
+
+def test_defaults_are_safe() -> None:
+    config = Config()
+    assert config.api.listen == "127.0.0.1"
+    assert config.bucket_root == Path("/var/lib/eucabox/buckets")
+
+
+def test_keys_are_read(tmp_path: Path) -> None:
+    config = load(tmp_path, "[api]\nport = 9000\n[node]\nkey_injection = no\nvirt_type=qemu\n")
+    assert (config.api.port, config.node.key_injection) == (9000, False)
+    assert config.node.virt_type == "qemu"
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "key"),
+    [
+        ("[api]\nport = 99999", "api", "port"),
+        ("[api]\nport = eighty", "api", "port"),
+        ("[api]\nport = -1", "api", "port"),
+        ("[api]\nlisten = nowhere", "api", "listen"),
+        ("[node]\nkey_injection = perhaps", "node", "key_injection"),
+        ("[node]\nvirt_type = vmware", "node", "virt_type"),
+        ("[network]\nsubnet = 10.0.0.1/24", "network", "subnet"),
+        ("[network]\nown_bridge = a-name-that-is-too-long", "network", "own_bridge"),
+        ("[cloud]\ndata_dir = here", "cloud", "data_dir"),
+        ("[cloud]\nregion = a b", "cloud", "region"),
+        ("[api]\nports = 1", "api", "ports"),
+        ("[apis]\nport = 1", "apis", ""),
+    ],
+)
+def test_a_bad_value_is_named(tmp_path: Path, text: str, section: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    message = caught.value.message
+    assert "eucabox.conf" in message
+    assert f"[{section}] {key}" in message
+
+
+@pytest.mark.parametrize("text", ["port = 1", "[api", "[api]\nport = 1\nport = 2", "\xff"])
+def test_a_file_that_is_no_ini_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "eucabox.conf"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError):
+        configuration.load(file)
+
+
+def test_a_missing_file_is_an_error_only_when_it_was_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        configuration.load(tmp_path / "missing.conf")
+
+
+def test_every_key_is_in_the_docs() -> None:
+    text = DOCS.read_text()
+    for section in dataclasses.fields(Config):
+        if section.name == "file":
+            continue
+        assert f"[{section.name}]" in text
+        for key in dataclasses.fields(getattr(Config(), section.name)):
+            default = getattr(getattr(Config(), section.name), key.name)
+            shown = "yes" if default is True else "no" if default is False else default
+            cell = f"`{shown}`" if shown != "" else "(empty)"
+            assert f"| `{key.name}` | {cell} |" in text, key.name

@@ -1,0 +1,96 @@
+"""The small rooms of the ground floor: ids, run, files, lock, seal."""
+
+import multiprocessing
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from eucabox import ids, run
+from eucabox.errors import Fault, KeyFileUnusable, ProgramFailed, ProgramMissing
+from eucabox.files import write_whole
+from eucabox.lock import Lock
+from eucabox.seal import Seal
+
+
+def test_ids_have_the_lengths_that_clients_know() -> None:
+    assert re.fullmatch(r"i-[0-9a-f]{17}", ids.new("i"))
+    assert re.fullmatch(r"emi-[0-9a-f]{8}", ids.new("emi"))
+    assert re.fullmatch(r"[1-9][0-9]{11}", ids.account_id())
+    assert re.fullmatch(r"AKIA[A-Z2-7]{16}", ids.access_key_id())
+    assert len(ids.secret_key()) == 40
+    assert re.fullmatch(r"ec2[0-9a-f]{5}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ids.domain_uuid())
+
+
+def test_times_survive_the_way_there_and_back() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
+    assert ids.time_text(moment) == "2026-01-02T03:04:05.678Z"
+    assert ids.parse_time(ids.time_text(moment)) == moment
+
+
+def test_run_returns_what_the_program_printed() -> None:
+    assert run.run("cat", input=b"x; $(y)") == b"x; $(y)"
+
+
+def test_a_failed_program_says_why() -> None:
+    with pytest.raises(ProgramFailed, match="No such file"):
+        run.run("cat", "/not/there")
+    with pytest.raises(ProgramFailed, match="no end after"):
+        run.run("sleep", "5", timeout=0.05)
+
+
+def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(run, "SYSTEM_FOLDERS", "/nowhere")
+    with pytest.raises(ProgramMissing, match="dnsmasq-base"):
+        run.run("dnsmasq")
+
+
+def test_a_message_is_pure_ascii() -> None:
+    class Named(Fault):
+        code, text = "X", "{name}"
+
+    assert Named(name="\u00e9").message == "\\xe9"
+
+
+def test_a_file_is_written_whole(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    write_whole(file, b"1", 0o600)
+    write_whole(file, b"2", 0o600)
+    assert file.read_bytes() == b"2"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _hold(path: Path) -> None:
+    lock = Lock(path)
+    lock.take()
+    time.sleep(30)
+
+
+def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "lock")
+    assert lock.holder() is None
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(lock.file,))
+    process.start()
+    deadline = time.monotonic() + 10
+    while lock.holder() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lock.holder() == process.pid
+    assert not lock.take()
+    process.kill()
+    process.join()
+    assert lock.holder() is None
+    assert lock.take()
+    lock.release()
+
+
+def test_a_seal_opens_for_its_purpose_alone(tmp_path: Path) -> None:
+    seal = Seal(tmp_path / "key")
+    sealed = seal.close(b"secret", "a")
+    assert b"secret" not in sealed
+    assert Seal(tmp_path / "key").open(sealed, "a") == b"secret"
+    with pytest.raises(KeyFileUnusable):
+        seal.open(sealed, "b")

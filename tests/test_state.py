@@ -1,0 +1,102 @@
+import multiprocessing
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from eucabox.errors import StateTooNew
+from eucabox.schema import MIGRATIONS
+from eucabox.state import State
+
+
+def put(state: State, key: str, value: str = "x") -> None:
+    with state.transaction() as database:
+        database["settings"].insert({"key": key, "value": value})
+
+
+def keys(state: State) -> list[str]:
+    return [row["key"] for row in state.query("select key from settings order by key")]
+
+
+def test_a_failed_block_leaves_nothing(state: State) -> None:
+    with pytest.raises(KeyError), state.transaction() as database:
+        database["settings"].insert({"key": "a", "value": "1"})
+        database["settings"].insert_all([{"key": "b", "value": "1"}, {"key": "c", "value": "1"}])
+        database["settings"].upsert({"key": "a", "value": "2"}, pk="key")
+        database.execute("update settings set value = '3'")
+        raise KeyError
+    assert keys(state) == []
+
+
+def test_an_inner_block_joins_the_outer(state: State) -> None:
+    with pytest.raises(KeyError), state.transaction():
+        put(state, "a")
+        assert keys(state) == ["a"]
+        raise KeyError
+    assert keys(state) == []
+
+
+def test_other_threads_see_only_what_is_committed(state: State) -> None:
+    seen: list[list[str]] = []
+    with state.transaction():
+        put(state, "a")
+        thread = threading.Thread(target=lambda: seen.append(keys(state)))
+        thread.start()
+        thread.join()
+    assert seen == [[]]
+    assert keys(state) == ["a"]
+
+
+def test_writers_wait_for_each_other(state: State) -> None:
+    def add(name: str) -> None:
+        for number in range(20):
+            put(state, f"{name}{number}")
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys(state)) == 80
+
+
+def _commit_and_die(path: Path) -> None:
+    state = State(path)
+    put(state, "kept")
+    with state.transaction() as database:
+        database["settings"].insert({"key": "lost", "value": "x"})
+        os.kill(os.getpid(), 9)
+
+
+def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(
+        target=_commit_and_die, args=(tmp_path / "db",)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    state = State(tmp_path / "db")
+    assert keys(state) == ["kept"]
+    state.close()
+
+
+def test_update_returns_how_many_rows_there_were(state: State) -> None:
+    put(state, "a")
+    assert state.update("settings", {"key": "a"}, value="y") == 1
+    assert state.update("settings", {"key": "b"}, value="y") == 0
+    assert state.one("select value from settings") == {"value": "y"}
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    State(tmp_path / "db").close()
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StateTooNew):
+        State(tmp_path / "db")
+
+
+def test_the_file_is_ours_alone(state: State) -> None:
+    assert state.path.stat().st_mode & 0o077 == 0
