@@ -744,7 +744,7 @@ class InsufficientFreeAddresses(Fault):
 
 
 class NetworkUnusable(Fault):
-    code, text = "ServiceUnavailable", "{reason}"
+    code, text = "UnsupportedOperation", "{reason}"
 
 
 # --- metadata ----------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+"""The services' shapes: botocore's models with our extras merged in; never touches a value."""
+
+import gzip
+import json
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import botocore
+from botocore.model import OperationModel, ServiceModel, Shape
+
+MODELS = Path(botocore.__file__).parent / "data"
+EXTRAS = Path(__file__).parent / "extras"
+ANY = "*"
+
+_loading = threading.Lock()
+_services: dict[tuple[str, str], "Service"] = {}
+
+
+class Service:
+    """One service in one version: its operations by name, loaded once and shared by threads.
+
+    Beside what is merged into the model, our extras list by operation: `ignored`, the harmless
+    parameters that the model does not know, and `since`, the version in which a member of the
+    answer came.
+    """
+
+    def __init__(self, name: str, description: dict[str, Any], extras: dict[str, Any]) -> None:
+        self.name = name
+        self._model = ServiceModel(description, name)
+        self._extras = extras
+        self._operations: dict[str, Operation] = {}
+
+    @property
+    def version(self) -> str:
+        """The model's API version, such as 2016-11-15."""
+        return str(self._model.metadata["apiVersion"])
+
+    @property
+    def protocol(self) -> str:
+        """How the service is spoken: ec2, query or rest-xml."""
+        return str(self._model.metadata["protocol"])
+
+    @property
+    def namespace(self) -> str:
+        """The XML namespace of answers in the model's own version ('' for EC2)."""
+        return str(self._model.metadata.get("xmlNamespace", ""))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all operations."""
+        return frozenset(self._model.operation_names)
+
+    def operation(self, name: str) -> "Operation | None":
+        """Return an operation, or None where the model has none of that name."""
+        if name not in self.names:
+            return None
+        found = self._operations.get(name)
+        if found is None:
+            model = self._model.operation_model(name)
+            found = self._operations.setdefault(name, Operation(self, model, self._extras))
+        return found
+
+
+class Operation:
+    """One operation: its input and output shapes (None where there is none) and its HTTP trait."""
+
+    def __init__(self, service: Service, model: OperationModel, extras: dict[str, Any]) -> None:
+        self.service = service
+        self.model = model
+        self.name = str(model.name)
+        ignored = extras.get("ignored", {})
+        self.ignored = frozenset([*ignored.get(ANY, ()), *ignored.get(self.name, ())])
+        self.since: dict[str, str] = extras.get("since", {}).get(self.name, {})
+
+    @property
+    def input(self) -> Shape | None:
+        """What a request carries."""
+        return self.model.input_shape
+
+    @property
+    def output(self) -> Shape | None:
+        """What an answer carries."""
+        return self.model.output_shape
+
+    @property
+    def http(self) -> dict[str, Any]:
+        """The method, the URI template and, for some, the status of a REST operation."""
+        return dict(self.model.http)
+
+
+def service(name: str, version: str = "") -> Service:
+    """Return a service of the installed botocore; without a version the newest, with our extras.
+
+    Raises FileNotFoundError for a service or a version that botocore does not have.
+    """
+    found = _services.get((name, version))
+    if found is None:
+        with _loading:
+            found = _services.get((name, version)) or _load(name, version)
+            _services[name, version] = found
+    return found
+
+
+def _load(name: str, version: str) -> Service:
+    description = _read(_file(MODELS / name, version))
+    if version:
+        return Service(name, description, {})
+    extras = _extras(name)
+    merge(description, extras.get("merge", {}))
+    return Service(name, description, extras)
+
+
+def _file(folder: Path, version: str) -> Path:
+    dated = folder / (version or max(each.name for each in folder.iterdir() if each.is_dir()))
+    packed = dated / "service-2.json.gz"
+    return packed if packed.exists() else dated / "service-2.json"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    read: dict[str, Any] = json.loads(gzip.decompress(content) if file.suffix == ".gz" else content)
+    return read
+
+
+def _extras(name: str) -> dict[str, Any]:
+    file = EXTRAS / f"{name}.json"
+    return _read(file) if file.exists() else {}
+
+
+def merge(base: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Add to a model what it lacks, at every depth; what it has is kept: a newer botocore knows."""
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base.setdefault(key, value)

@@ -1,0 +1,271 @@
+"""EC2, STS and IAM as form requests: understand, answer, refuse; never runs a verb."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from botocore import xform_name
+
+from eucabox import actions
+from eucabox.accounts import Caller, Credential
+from eucabox.errors import (
+    BodyBrokenOff,
+    Fault,
+    FormTooLarge,
+    InvalidAction,
+    MissingParameter,
+    UnknownApiVersion,
+    UnsupportedOperation,
+)
+from eucabox.wire import model, read, sign, write
+from eucabox.wire.model import Operation
+from eucabox.wire.request import Answer, Request
+from eucabox.wire.status import status_of
+
+Lookup = Callable[[str], Credential | None]
+
+SERVICES = ("ec2", "sts", "iam")
+PATHS = {
+    "/services/compute": "ec2",
+    "/services/Eucalyptus": "ec2",
+    "/services/Tokens": "sts",
+    "/services/Euare": "iam",
+}
+MOST_FORM = 1 << 20
+XML = "text/xml;charset=UTF-8"
+DATED = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
+ACTION = re.compile(r"(?:^|&)Action=")
+CREDENTIAL = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
+SCOPE = re.compile(r"[^/,\s]+/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request")
+
+# Parameters of the request itself, not of the action: versions 1, 2 and 4 of the signature.
+ENVELOPE = frozenset(
+    [
+        *("Action", "Version", "AWSAccessKeyId", "Signature", "SignatureMethod"),
+        *("SignatureVersion", "Timestamp", "Expires", "SecurityToken"),
+        *("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires"),
+        *("X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Security-Token"),
+        "X-Amz-Content-Sha256",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+
+    service: str
+    name: str
+    params: dict[str, Any]
+    caller: Caller | None
+    api_version: str
+    region: str
+    signature: str = field(repr=False)
+    request_id: str = ""
+    path: str = ""
+
+
+def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+    """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
+    body = _read_form(request)
+    signed = sign.authenticate_query(request, body, lookup, now)
+    fields = read.parse_form(request.query, body.decode("latin-1"))
+    service = service_of(request, fields)
+    operation = _operation(service, fields)
+    plain = {
+        name: value
+        for name, value in fields.items()
+        if name not in ENVELOPE and name not in operation.ignored
+    }
+    return Understood(
+        service=service,
+        name=operation.name,
+        params=_reader(service, operation.name)(read.plant(plain)),
+        caller=signed.caller,
+        api_version=fields["Version"],
+        region=signed.region,
+        signature=signed.signature,
+        request_id=request.request_id,
+        path=service_path(request),
+    )
+
+
+def answer(understood: Understood, result: dict[str, Any] | None) -> Answer:
+    """The XML of a result, in the version of the API that the client asked in."""
+    operation = _known(understood.service, understood.name)
+    writer, request_id = _writer(understood.service, understood.name), understood.request_id
+    value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
+    if understood.service == "ec2":
+        space = f"http://ec2.amazonaws.com/doc/{understood.api_version}/"
+        body = write.ec2_document(understood.name, space, request_id, writer, value)
+    else:
+        space = _namespace(understood.service, understood.api_version)
+        wrapper = f"{understood.name}Result"
+        if operation.output is not None:
+            wrapper = operation.output.serialization.get("resultWrapper", wrapper)
+        body = write.query_document(understood.name, space, request_id, wrapper, writer, value)
+    return Answer(headers=[("Content-Type", XML)], body=body)
+
+
+def refuse(fault: Fault, request_id: str, service: str = "ec2") -> Answer:
+    """The error answer of a service: EC2's envelope, or that of IAM and STS."""
+    status = status_of(fault.code)
+    said = write.element("Code", fault.code)
+    message = write.element("Message", fault.message)
+    if service == "ec2":
+        text = (
+            f"<Response><Errors><Error>{said}{message}</Error></Errors>"
+            f"{write.element('RequestID', request_id)}</Response>"
+        )
+    else:
+        space = _namespace(service, model.service(service).version)
+        blame = write.element("Type", "Receiver" if status >= 500 else "Sender")
+        text = (
+            f'<ErrorResponse xmlns="{space}"><Error>{blame}{said}{message}</Error>'
+            f"{write.element('RequestId', request_id)}</ErrorResponse>"
+        )
+    body = (write.DECLARATION + text).encode("ascii")
+    return Answer(status=status, headers=[("Content-Type", XML)], body=body)
+
+
+# --- which service -----------------------------------------------------------------------------
+
+
+def service_path(request: Request) -> str:
+    """The service path a client used, such as /services/compute, or ""."""
+    path = request.path.rstrip("/")
+    return path if path.startswith("/services/") else ""
+
+
+def scope_service(request: Request) -> str:
+    """The service in the scope of a version 4 signature (header or query), or ""."""
+    header = request.headers.get("authorization", "")
+    if not header:
+        presigned = CREDENTIAL.search(request.query)
+        header = unquote(presigned.group(1)) if presigned else ""
+    found = SCOPE.search(header)
+    return found.group(2) if found else ""
+
+
+def addressed(request: Request) -> str:
+    """The query service that path, scope or host name tell, or "" where only the form can."""
+    by_path = PATHS.get(service_path(request))
+    if by_path:
+        return by_path
+    scope = scope_service(request)
+    if scope in SERVICES:
+        return scope
+    host = request.host.partition(".")[0].lower()
+    return host if host in SERVICES and request.path == "/" and scope != "s3" else ""
+
+
+def service_of(request: Request, fields: dict[str, str]) -> str:
+    """The service of a request: addressed, else the one that knows its Action in its Version."""
+    found = addressed(request)
+    if found:
+        return found
+    name, version = fields.get("Action", ""), fields.get("Version", "")
+    for service in ("sts", "iam"):
+        known = model.service(service)
+        if version == known.version and known.operation(name):
+            return service
+    return "ec2"
+
+
+def speaks_query(request: Request) -> bool:
+    """Whether a request is EC2, STS or IAM rather than S3, as far as its head tells."""
+    if addressed(request):
+        return True
+    if request.path != "/" or scope_service(request) == "s3":
+        return False
+    if ACTION.search(request.query):
+        return True
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return form and request.method == "POST"
+
+
+# --- the parts of understand and answer --------------------------------------------------------
+
+
+def _read_form(request: Request) -> bytes:
+    length = request.content_length
+    if length is not None and length > MOST_FORM:
+        raise FormTooLarge(limit=MOST_FORM, unit="bytes")
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size <= MOST_FORM and (piece := request.body.read(1 << 16)):
+            pieces.append(piece)
+            size += len(piece)
+    except (OSError, ValueError) as broken:
+        raise BodyBrokenOff(reason=f"it broke off after {size} bytes.") from broken
+    if size > MOST_FORM:
+        raise FormTooLarge(limit=MOST_FORM, unit="bytes")
+    if length is not None and size < length:
+        raise BodyBrokenOff(reason=f"it ended after {size} of {length} bytes.")
+    return b"".join(pieces)
+
+
+def _operation(service: str, fields: dict[str, str]) -> Operation:
+    for name in ("Action", "Version"):
+        if not fields.get(name):
+            raise MissingParameter(parameter=name)
+    action, version = fields["Action"], fields["Version"]
+    if not DATED.match(version):
+        raise UnknownApiVersion(version=version[:40])
+    found = model.service(service).operation(action)
+    if found is None:
+        raise InvalidAction(action=action[:128])
+    if (service, action) not in actions.load():
+        raise UnsupportedOperation(what=f"This cloud does not serve {service.upper()}'s {action}.")
+    return found
+
+
+def _known(service: str, name: str) -> Operation:
+    found = model.service(service).operation(name)
+    if found is None:
+        raise InvalidAction(action=name)
+    return found
+
+
+@cache
+def _reader(service: str, name: str) -> read.FormReader:
+    shape = _known(service, name).input
+    if shape is None:
+        return _reads_nothing
+    return read.form_reader(shape, model.service(service).protocol)
+
+
+def _reads_nothing(tree: read.Tree) -> dict[str, Any]:
+    for node in tree.values():
+        raise read.unknown(node)
+    return {}
+
+
+@cache
+def _writer(service: str, name: str) -> write.Writer | None:
+    shape = _known(service, name).output
+    item = "item" if service == "ec2" else "member"
+    return None if shape is None else write.xml_writer(shape, item)
+
+
+def _in_version(operation: Operation, version: str, value: dict[str, Any]) -> dict[str, Any]:
+    unknown = {xform_name(name) for name, came in operation.since.items() if version < came}
+    return {name: each for name, each in value.items() if name not in unknown}
+
+
+def _with_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
+    """EC2's `return` is true wherever the verb does not say: it did what was asked."""
+    members = getattr(operation.output, "members", {})
+    if "Return" in members and value.get("return") is None:
+        return {**value, xform_name("Return"): True}
+    return value
+
+
+def _namespace(service: str, version: str) -> str:
+    known = model.service(service)
+    return known.namespace.replace(known.version, version)

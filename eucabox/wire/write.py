@@ -1,0 +1,261 @@
+"""Shapes become writers: snake_case results in, XML in pure ASCII out; never reads anything."""
+
+import base64
+import logging
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from eucabox.wire.read import xml_name
+
+log = logging.getLogger("eucabox.wire")
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+Put = Callable[[str], object]
+Writer = Callable[[Any, Put], None]  # (value, put): hands text to put, piece by piece
+Member = tuple[str, Writer]
+
+_plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
+_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_warned: set[tuple[str, str]] = set()
+
+
+def text(value: str) -> str:
+    """Escape text for an element or an attribute: ASCII, with references for everything else.
+
+    Characters that XML 1.0 can't hold become U+FFFD.
+    """
+    if _plain(value):
+        return value
+    value = _unfit.sub("\ufffd", value)
+    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    value = value.replace('"', "&quot;").replace("\r", "&#13;")
+    return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def element(tag: str, value: str) -> str:
+    """One element with escaped text."""
+    return f"<{tag}>{text(value)}</{tag}>"
+
+
+def iso8601(moment: datetime) -> str:
+    """UTC with milliseconds, such as 2026-01-31T12:00:00.000Z."""
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="milliseconds") + "Z"
+
+
+def xml_writer(shape: Shape, item: str = "member") -> Writer:
+    """Compile the writer of a shape's content, without its own element.
+
+    `item` names list entries that the model leaves unnamed ("item" in EC2). Members that travel
+    in headers are left out. A key that the shape does not know is dropped, and logged once.
+    """
+    if isinstance(shape, StructureShape):
+        return _structure(shape, item)
+    if isinstance(shape, ListShape):
+        return _list(shape.member.serialization.get("name", item), xml_writer(shape.member, item))
+    if isinstance(shape, MapShape):
+        return _map(shape, item)
+    return _text_of(shape)
+
+
+def _structure(shape: StructureShape, item: str) -> Writer:
+    members: list[Member] = [
+        (xform_name(name), _member(xml_name(member, name), member, item))
+        for name, member in shape.members.items()
+        if not {"location", "xmlAttribute"} & member.serialization.keys()
+    ]
+    known = frozenset(xform_name(name) for name in shape.members)
+
+    def write(value: Any, put: Put) -> None:
+        written = 0
+        for name, writer in members:
+            inner = value.get(name)
+            if inner is not None:
+                writer(inner, put)
+                written += 1
+        if written < len(value):
+            _warn(shape.name, value.keys() - known)
+
+    return write
+
+
+def _member(tag: str, shape: Shape, item: str) -> Writer:
+    if isinstance(shape, ListShape) and shape.serialization.get("flattened"):
+        return _list(tag, xml_writer(shape.member, item))
+    if isinstance(shape, MapShape) and shape.serialization.get("flattened"):
+        return _map(shape, item, tag)
+    opened, closed = _tags(tag, shape)
+    if isinstance(shape, StructureShape):
+        attributes = _attributes(shape)
+        if attributes:
+            return _with_attributes(opened, attributes, xml_writer(shape, item), closed)
+    if isinstance(shape, (StructureShape, ListShape, MapShape)):
+        return _wrapped(opened, xml_writer(shape, item), closed)
+    return _text_of(shape, opened, closed)
+
+
+def _tags(tag: str, shape: Shape) -> tuple[str, str]:
+    space = shape.serialization.get("xmlNamespace")
+    if isinstance(space, dict):
+        prefix = f":{space['prefix']}" if space.get("prefix") else ""
+        return f'<{tag} xmlns{prefix}="{space["uri"]}">', f"</{tag}>"
+    return f"<{tag}>", f"</{tag}>"
+
+
+def _wrapped(opened: str, content: Writer, closed: str) -> Writer:
+    def write(value: Any, put: Put) -> None:
+        put(opened)
+        content(value, put)
+        put(closed)
+
+    return write
+
+
+def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
+    return [
+        (xform_name(name), xml_name(member, name))
+        for name, member in shape.members.items()
+        if member.serialization.get("xmlAttribute")
+    ]
+
+
+def _with_attributes(
+    opened: str, attributes: list[tuple[str, str]], content: Writer, closed: str
+) -> Writer:
+    def write(value: Any, put: Put) -> None:
+        given = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
+        put(opened[:-1] + "".join(f' {tag}="{text(str(each))}"' for tag, each in given) + ">")
+        content(value, put)
+        put(closed)
+
+    return write
+
+
+def _list(tag: str, content: Writer) -> Writer:
+    opened, closed = f"<{tag}>", f"</{tag}>"
+
+    def write(value: Any, put: Put) -> None:
+        for each in value:
+            put(opened)
+            content(each, put)
+            put(closed)
+
+    return write
+
+
+def _map(shape: MapShape, item: str, tag: str = "entry") -> Writer:
+    keys = shape.key.serialization.get("name", "key")
+    write_value = _member(shape.value.serialization.get("name", "value"), shape.value, item)
+
+    def write(value: Any, put: Put) -> None:
+        for name, inner in value.items():
+            put(f"<{tag}>{element(keys, str(name))}")
+            write_value(inner, put)
+            put(f"</{tag}>")
+
+    return write
+
+
+def _text_of(shape: Shape, opened: str = "", closed: str = "") -> Writer:
+    convert = _scalar(shape)
+
+    def write(value: Any, put: Put) -> None:
+        put(opened + convert(value) + closed)
+
+    return write
+
+
+def _scalar(shape: Shape) -> Callable[[Any], str]:
+    if shape.type_name == "timestamp":
+        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
+    return SCALARS[shape.type_name]
+
+
+def _string(value: Any) -> str:
+    return text(value if isinstance(value, str) else str(value))
+
+
+def _boolean(value: Any) -> str:
+    return "true" if value else "false"
+
+
+def _blob(value: Any) -> str:
+    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
+
+
+def _rfc822(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def _epoch(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+SCALARS: dict[str, Callable[[Any], str]] = {
+    "string": _string,
+    "character": _string,
+    "boolean": _boolean,
+    "integer": str,
+    "long": str,
+    "float": repr,
+    "double": repr,
+    "blob": _blob,
+}
+TIMES: dict[str, Callable[[Any], str]] = {
+    "iso8601": iso8601,
+    "rfc822": _rfc822,
+    "unixTimestamp": _epoch,
+}
+
+
+def _warn(shape: str, unknown: set[str]) -> None:
+    for name in sorted(unknown):
+        if (shape, name) not in _warned:
+            _warned.add((shape, name))
+            log.warning("shape=%s has no member for the result %s: left out", shape, name)
+
+
+# --- whole documents ---------------------------------------------------------------------------
+
+
+def rest_document(root: str, namespace: str, writer: Writer, value: Any) -> bytes:
+    """A rest-xml body: the writer's content in one root element of the namespace."""
+    pieces = [f'{DECLARATION}<{root} xmlns="{namespace}">']
+    writer(value, pieces.append)
+    pieces.append(f"</{root}>")
+    return "".join(pieces).encode("ascii")
+
+
+def ec2_document(
+    action: str, namespace: str, request_id: str, writer: Writer | None, value: Any
+) -> bytes:
+    """An EC2 answer; a verb without an answer of its own says <return>true</return>."""
+    pieces = [f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">']
+    pieces.append(element("requestId", request_id))
+    if writer is None:
+        pieces.append("<return>true</return>")
+    else:
+        writer(value, pieces.append)
+    pieces.append(f"</{action}Response>")
+    return "".join(pieces).encode("ascii")
+
+
+def query_document(
+    action: str, namespace: str, request_id: str, wrapper: str, writer: Writer | None, value: Any
+) -> bytes:
+    """A query answer (IAM, STS): Response, Result, ResponseMetadata."""
+    pieces = [f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">']
+    if writer is not None:
+        pieces.append(f"<{wrapper}>")
+        writer(value, pieces.append)
+        pieces.append(f"</{wrapper}>")
+    metadata = element("RequestId", request_id)
+    pieces.append(f"<ResponseMetadata>{metadata}</ResponseMetadata></{action}Response>")
+    return "".join(pieces).encode("ascii")

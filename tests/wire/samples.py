@@ -1,0 +1,45 @@
+"""Values that fill every member of a shape, in botocore's names and in ours."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+SCALARS: dict[str, Any] = {
+    "string": "a <b> & \"c\" '\u00e9' \U0001f600",
+    "character": "x",
+    "boolean": True,
+    "integer": 42,
+    "long": 2**40,
+    "float": 1.5,
+    "double": 2.25,
+    "timestamp": datetime(2026, 1, 31, 12, 30, 45, tzinfo=UTC),
+    "blob": b"\x00\x01blob\xff",
+}
+
+
+def fill(shape: Shape, skip: frozenset[str] = frozenset()) -> Any:
+    """Fill a shape; members with a location in `skip` are left out."""
+    if isinstance(shape, StructureShape):
+        return {
+            name: fill(member, skip)
+            for name, member in shape.members.items()
+            if member.serialization.get("location") not in skip
+        }
+    if isinstance(shape, ListShape):
+        return [fill(shape.member, skip), fill(shape.member, skip)]
+    if isinstance(shape, MapShape):
+        return {"one": fill(shape.value, skip), "two": fill(shape.value, skip)}
+    return SCALARS[shape.type_name]
+
+
+def ours(shape: Shape, value: Any) -> Any:
+    """The same value with snake_case names at every depth."""
+    if isinstance(shape, StructureShape):
+        return {xform_name(name): ours(shape.members[name], each) for name, each in value.items()}
+    if isinstance(shape, ListShape):
+        return [ours(shape.member, each) for each in value]
+    if isinstance(shape, MapShape):
+        return {name: ours(shape.value, each) for name, each in value.items()}
+    return value
