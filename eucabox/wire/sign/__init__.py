@@ -1,0 +1,8 @@
+"""Who signed a request, in every version and spelling that clients use; never what they may do."""
+
+from eucabox.wire.sign.query import authenticate_query
+from eucabox.wire.sign.rest import authenticate_rest
+from eucabox.wire.sign.signed import Signed
+from eucabox.wire.sign.words import Lookup
+
+__all__ = ["Lookup", "Signed", "authenticate_query", "authenticate_rest"]

@@ -1,0 +1,100 @@
+"""A request's body as a checked stream: length and digest; never holds a whole object."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from hashlib import sha256
+
+from eucabox.errors import BodyBrokenOff, ContentHashForm, ContentHashMismatch
+from eucabox.wire.request import Readable, Request
+from eucabox.wire.sign.words import shown
+
+PIECE = 1 << 20
+UNSIGNED = "UNSIGNED-PAYLOAD"
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+EMPTY = sha256().hexdigest()
+
+
+class Source:
+    """The bytes that the server hands us, never more than Content-Length and never fewer."""
+
+    def __init__(self, stream: Readable, length: int | None) -> None:
+        self._stream = stream
+        self._length = length
+        self._count = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether every promised byte was read; unknown (False) before the end without a length."""
+        return self._length is not None and self._count >= self._length
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes; b"" at the end. Raises BodyBrokenOff on a short body."""
+        if self._length is not None:
+            size = min(size, self._length - self._count)
+        piece = self._pull(min(size, PIECE)) if size > 0 else b""
+        self._count += len(piece)
+        if size > 0 and not piece and self._length is not None:
+            raise BodyBrokenOff(reason=f"it ended after {self._count} of {self._length} bytes.")
+        return piece
+
+    def _pull(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (OSError, ValueError) as broken:  # a connection lost, a transport chunk unreadable
+            raise BodyBrokenOff(reason=f"it broke off after {self._count} bytes.") from broken
+
+
+class Whole:
+    """A plain body, checked against the digest that the signature covers ("" if none)."""
+
+    def __init__(self, source: Source, digest: str = "") -> None:
+        self._source = source
+        self._wanted = digest.lower()
+        self._sum = sha256() if digest else None
+        self._ended = False
+        if source.ended:
+            self._end()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most `size` bytes, all without it; b"" at the end, after the checks."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(PIECE), b""))
+        if not size or self._ended:
+            return b""
+        piece = self._source.read(size)
+        if self._sum:
+            self._sum.update(piece)
+        if not piece or self._source.ended:
+            self._end()
+        return piece
+
+    def _end(self) -> None:
+        self._ended = True
+        found = self._sum.hexdigest() if self._sum else ""
+        if not hmac.compare_digest(found, self._wanted):
+            raise ContentHashMismatch(
+                ClientComputedContentSHA256=self._wanted, S3ComputedContentSHA256=found
+            )
+
+
+def transport(request: Request) -> Source:
+    """The source of a request's body: by Content-Length, by transfer coding, or empty."""
+    known = None if request.chunked else request.content_length or 0
+    return Source(request.body, known)
+
+
+def payload_of(said: str) -> str:
+    """Return the digest a body is checked against, "" for none; refuse an unknown word."""
+    if said == UNSIGNED or not said:
+        return ""
+    if _DIGEST.fullmatch(said):
+        return said
+    raise ContentHashForm(
+        reason="x-amz-content-sha256 must be UNSIGNED-PAYLOAD,"
+        " STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD,"
+        " STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+        ArgumentName="x-amz-content-sha256",
+        ArgumentValue=shown(said),
+    )

@@ -1,0 +1,60 @@
+"""The times that signatures carry; never decides which fault a late request deserves."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+WINDOW = timedelta(minutes=15)
+LONGEST = 604800  # seconds that a presigned request may live: seven days
+_BASIC = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_EXTENDED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+
+
+def basic(text: str) -> datetime | None:
+    """Read 20261123T010203Z, the only form that signature 4 signs."""
+    if not _BASIC.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def extended(text: str) -> datetime | None:
+    """Read 2026-11-23T01:02:03 with or without a fraction, Z or an offset; no zone means UTC."""
+    if not _EXTENDED.fullmatch(text):
+        return None
+    try:
+        return _utc(datetime.fromisoformat(text.replace(",", ".")))
+    except ValueError:
+        return None
+
+
+def mail(text: str) -> datetime | None:
+    """Read `Mon, 23 Nov 2026 01:02:03 GMT` and its kin: -0000, UTC, an offset."""
+    try:
+        return _utc(parsedate_to_datetime(text))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def any_form(text: str) -> datetime | None:
+    """Read a time in whichever of the three forms it comes."""
+    return basic(text) or extended(text) or mail(text)
+
+
+def basic_text(time: datetime) -> str:
+    """Write a time as 20261123T010203Z."""
+    return time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def text(time: datetime) -> str:
+    """Write a time as 2026-11-23T01:02:03Z, as messages and error elements show it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _utc(time: datetime) -> datetime:
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as overflow:
+        raise ValueError(str(overflow)) from None

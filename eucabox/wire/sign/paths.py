@@ -1,0 +1,88 @@
+"""The spellings in which real clients sign one path, query or host; never a key or a signature."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, unquote_to_bytes
+
+# s3cmd writes the whole of its --host in lower case.
+PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def octets(text: str) -> bytes:
+    """The bytes that came over the line, of header or target text (Latin-1)."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
+def split_prefix(path: str) -> tuple[str, str]:
+    """Part a path into the bucket service's prefix ("" if none) and the rest from its slash on."""
+    found = PREFIX.match(path)
+    if found:
+        return found[0], path[found.end() :] or "/"
+    return "", path
+
+
+def encode(raw: bytes, safe: str = "") -> str:
+    """Percent-encode as signatures want it: all but letters, digits and -_.~ and `safe`."""
+    return quote(raw, safe=safe + "-_.~")
+
+
+def uri_forms(path: str, *, twice: bool = False) -> Iterator[str]:
+    """Yield a path as sent, in the standard encoding, and if `twice` encoded once more."""
+    yield path
+    sent = octets(path)
+    standard = encode(unquote_to_bytes(sent), "/")
+    if standard != path:
+        yield standard
+    if twice and (again := encode(sent, "/")) not in (path, standard):
+        yield again
+
+
+def host_forms(host: str, scheme: str) -> list[str]:
+    """A host as sent, with the scheme's own port added or taken away, with another port twice."""
+    default = _DEFAULT_PORTS.get(scheme, "")
+    if default and host.endswith(default):
+        return [host, host[: -len(default)]]
+    _, colon, port = host.rpartition("]")[2].rpartition(":")
+    return [host, f"{host}:{port}" if colon else host + default]  # boto 2 presigns the former
+
+
+def pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
+    """Decode a query string or a form into pairs in their order; `plus` is what + stands for."""
+    raw = octets(query) if isinstance(query, str) else query
+    return [
+        (unquote_to_bytes(name.replace(b"+", plus)), unquote_to_bytes(value.replace(b"+", plus)))
+        for name, _, value in (part.partition(b"=") for part in raw.split(b"&") if part)
+    ]
+
+
+def values(query: str | bytes) -> dict[str, str]:
+    """Decode a query string or a form; of a repeated name the first value stays."""
+    decoded: dict[str, str] = {}
+    for name, value in pairs(query):
+        decoded.setdefault(_text(name), _text(value))
+    return decoded
+
+
+def query_forms(query: str, leave_out: str = "") -> Iterator[str]:
+    """Yield a query string in canonical order: standard encoding with + as a blank or as itself,
+    then as sent. `leave_out` is the parameter that carries the signature."""
+    if not query:
+        yield ""
+        return
+    for plus in (b" ", b"+") if "+" in query else (b" ",):
+        decoded = pairs(query, plus)
+        yield _ordered([(encode(name), encode(value)) for name, value in decoded], leave_out)
+    sent = [part.partition("=") for part in query.split("&") if part]
+    yield _ordered([(name, value) for name, _, value in sent], leave_out)
+
+
+def _ordered(parts: list[tuple[str, str]], leave_out: str) -> str:
+    return "&".join(f"{name}={value}" for name, value in sorted(parts) if name != leave_out)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

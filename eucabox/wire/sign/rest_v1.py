@@ -1,0 +1,173 @@
+"""S3's first signature (`AWS key:signature`), in the header or presigned; never reads a body."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import product
+from urllib.parse import unquote_to_bytes
+
+from eucabox.accounts import Credential
+from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
+from eucabox.wire.request import Request
+from eucabox.wire.sign import clock
+from eucabox.wire.sign.paths import encode, octets, split_prefix, values
+from eucabox.wire.sign.words import Desk, refuse_token, shown
+
+# Every client signs these where they occur in the query string.
+_ALWAYS = (
+    *("acl", "cors", "delete", "lifecycle", "location", "logging", "notification"),
+    *("partNumber", "policy", "requestPayment", "restore", "tagging", "torrent"),
+    *("response-cache-control", "response-content-disposition", "response-content-encoding"),
+    *("response-content-language", "response-content-type", "response-expires"),
+    *("uploadId", "uploads", "versionId", "versioning", "versions", "website"),
+)
+# Clients differ on these: they came after this signature was written down.
+_SOMETIMES = (
+    *("accelerate", "analytics", "attributes", "billing", "compose", "defaultObjectAcl"),
+    *("encryption", "intelligent-tiering", "inventory", "legal-hold", "metrics", "object-lock"),
+    *("ownershipControls", "policyStatus", "publicAccessBlock", "replication", "retention"),
+    *("select", "select-type", "storageClass", "websiteConfig"),
+)
+_QUERY = ("AWSAccessKeyId", "Expires", "Signature")
+_MOVED = ("content-md5", "content-type")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A verified signature and the moment after which the same one is refused."""
+
+    access_key_id: str
+    credential: Credential = field(repr=False)
+    signature: str
+    until: datetime
+
+
+def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
+    """Verify `Authorization: AWS key:signature`; `bucket` is that of a virtual host, if any."""
+    _, _, said = request.headers["authorization"].partition(" ")
+    access_key_id, found, signature = said.strip().rpartition(":")
+    if not found or not access_key_id or not signature:
+        raise AuthorizationTypeUnsupported(
+            reason="The header must read 'AWS KEY:SIGNATURE'.", ArgumentName="Authorization"
+        )
+    time = _header_time(request)
+    desk.check_window(time, clock.text(time))
+    dates = [""] if "x-amz-date" in request.headers else [request.headers.get("date", "")]
+    credential = _match(request, desk, access_key_id, signature, dates, bucket)
+    return Proof(access_key_id, credential, signature, time + clock.WINDOW)
+
+
+def verify_query(request: Request, said: dict[str, str], desk: Desk, bucket: str) -> Proof:
+    """Verify a presigned request: AWSAccessKeyId, Expires (seconds since 1970) and Signature."""
+    if not all(said.get(name) for name in _QUERY):
+        raise SignatureRefused(
+            reason="Query-string authentication requires the Signature, Expires and"
+            " AWSAccessKeyId parameters"
+        )
+    until = _epoch(said["Expires"])
+    desk.check_expiry(until)
+    refuse_token(said.get("x-amz-security-token", ""))
+    access_key_id, signature = said["AWSAccessKeyId"], said["Signature"]
+    credential = _match(request, desk, access_key_id, signature, [said["Expires"]], bucket)
+    return Proof(access_key_id, credential, signature, until)
+
+
+def _match(
+    request: Request, desk: Desk, key_id: str, signature: str, dates: list[str], bucket: str
+) -> Credential:
+    refuse_token(request.headers.get("x-amz-security-token", ""))
+    credential = desk.credential(key_id)
+    provided = octets(signature.rstrip("="))
+    first = b""
+    for to_sign in _strings_to_sign(request, dates, bucket):
+        ours = hmac.digest(credential.secret.encode(), to_sign, "sha1")
+        if hmac.compare_digest(b64encode(ours).rstrip(b"="), provided):
+            return credential
+        first = first or to_sign
+    raise desk.mismatch(key_id, signature, first)
+
+
+def _header_time(request: Request) -> datetime:
+    name = "x-amz-date" if "x-amz-date" in request.headers else "date"
+    said = request.headers.get(name, "")
+    time = clock.any_form(said)
+    if time is None or time.timestamp() < 0:
+        raise SignatureRefused(
+            reason="AWS authentication requires a valid Date or x-amz-date header;"
+            f" {name} is '{shown(said)}'."
+        )
+    return time
+
+
+def _epoch(said: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(said[:20]), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SignatureRefused(
+            reason=f"Invalid date (should be seconds since epoch): {shown(said)}"
+        ) from None
+
+
+def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterator[bytes]:
+    headers = {**_moved(request), **request.headers}
+    amz = dict.fromkeys(_amz_headers(headers, fold=fold) for fold in (False, True))
+    md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
+    resources = dict.fromkeys(_resources(request, bucket))
+    asked = _subresources(request.query)
+    for date, amz_lines, resource, part in product(dates, amz, resources, asked):
+        yield octets(f"{request.method}\n{md5}\n{kind}\n{date}\n{amz_lines}{resource}{part}")
+
+
+def _moved(request: Request) -> dict[str, str]:
+    """The headers that botocore moves into the query string when it presigns."""
+    if "authorization" in request.headers:
+        return {}
+    said = {name.lower(): value for name, value in values(request.query).items()}
+    return {n: v for n, v in said.items() if n.startswith("x-amz-") or n in _MOVED}
+
+
+def _amz_headers(headers: dict[str, str], *, fold: bool) -> str:
+    """Write the x-amz- headers as sent, or with each run of blanks folded into one."""
+    every = sorted((n, v) for n, v in headers.items() if n.startswith("x-amz-"))
+    return "".join(f"{n}:{' '.join(v.split()) if fold else v}\n" for n, v in every)
+
+
+def _resources(request: Request, bucket: str) -> Iterator[str]:
+    """Yield the canonical resource without and with the service's prefix, as sent and in the
+    standard encoding; a bucket of the host goes first and is never left out."""
+    path = request.path or "/"
+    bases = [f"/{bucket}{path}"] if bucket else [split_prefix(path)[1], path]
+    for base in bases:
+        forms = (base, encode(unquote_to_bytes(octets(base)), "/"))
+        for form in dict.fromkeys(forms):
+            yield form
+            yield from _other_slash(form, split_prefix(form)[1])
+
+
+def _other_slash(form: str, bare: str) -> Iterator[str]:
+    """Yield a bucket with or without its last slash: the same resource, unlike a key."""
+    if bare.rstrip("/").count("/") == 1 and not bare.endswith("//"):
+        yield form[:-1] if form.endswith("/") else form + "/"
+
+
+def _subresources(query: str) -> list[str]:
+    parts = [part.partition("=") for part in query.split("&") if part]
+    forms: dict[str, None] = {}
+    for names in ((*_ALWAYS, *_SOMETIMES), _ALWAYS):
+        asked = sorted(p for p in parts if p[0] in names)
+        forms[_joined([(n, e, _decoded(v)) for n, e, v in asked])] = None
+        forms[_joined(asked)] = None
+        forms[_joined([(n, "=" if v else "", v) for n, _, v in asked])] = None
+    return list(forms)
+
+
+def _decoded(value: str) -> str:
+    return unquote_to_bytes(octets(value)).decode("latin-1")
+
+
+def _joined(parts: list[tuple[str, str, str]]) -> str:
+    return "?" + "&".join(map("".join, parts)) if parts else ""

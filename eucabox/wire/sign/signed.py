@@ -1,0 +1,31 @@
+"""The result of a checked signature; does nothing by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from eucabox.accounts import Caller
+from eucabox.wire.request import Readable
+
+
+@dataclass
+class Signed:
+    """Who asks, and the body that is checked while it is read.
+
+    `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
+    `region` and `service` are the client's own words, "" before version 4. `decoded_length` is
+    the number of bytes that `body` will give, None if unknown; `trailers` is filled when `body`
+    has ended. After `expires` the same signature is refused for its age.
+    """
+
+    body: Readable = field(repr=False)
+    caller: Caller | None = None
+    access_key_id: str = ""
+    region: str = ""
+    service: str = ""
+    version: int = 0
+    decoded_length: int | None = None
+    trailers: dict[str, str] = field(default_factory=dict)
+    signature: str = ""
+    expires: datetime | None = None

@@ -1,0 +1,254 @@
+"""Signature version 4, in the Authorization header or presigned; never reads a body."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import islice
+
+from eucabox.accounts import Credential
+from eucabox.errors import Fault, SignatureRefused
+from eucabox.wire.request import Request
+from eucabox.wire.sign import clock
+from eucabox.wire.sign.keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
+from eucabox.wire.sign.paths import (
+    host_forms,
+    octets,
+    query_forms,
+    split_prefix,
+    uri_forms,
+)
+from eucabox.wire.sign.words import Desk, Words, refuse_token, shown
+
+SIGNATURE_PARAMETER = "X-Amz-Signature"
+_FIELDS = ("Credential", "SignedHeaders", "Signature")
+_TRIES = 64
+_NAME = re.compile(r"[!-~]{1,128}")
+_keys = SigningKeys()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a request says about its own signature."""
+
+    scope: Scope
+    signed_headers: tuple[str, ...]
+    signature: str
+    time: datetime
+    time_text: str
+    lifetime: timedelta | None = None  # of a presigned request
+
+    @property
+    def until(self) -> datetime:
+        """The moment after which the same signature is refused."""
+        return self.time + (clock.WINDOW if self.lifetime is None else self.lifetime)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A verified signature: whose it is, and the key that signs the chunks of the body."""
+
+    claim: Claim
+    credential: Credential = field(repr=False)
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One way to spell the parts that clients spell differently."""
+
+    uri: str
+    host: str
+    query: str
+    fold: bool  # runs of blanks in header values into one
+
+
+def from_header(request: Request, words: Words) -> Claim:
+    """Read the Authorization header `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., ...`."""
+    algorithm, _, rest = request.headers["authorization"].partition(" ")
+    if algorithm != ALGORITHM:
+        raise words.malformed(reason=f"the algorithm must be {ALGORITHM}.")
+    said = dict(_field(part) for part in rest.split(",") if part.strip())
+    for name in _FIELDS:
+        if not said.get(name):
+            raise words.malformed(reason=f"the Authorization header lacks '{name}'.")
+    time, time_text = _header_time(request, words)
+    scope = _scope(said["Credential"], time_text, words.malformed)
+    signed = _signed_headers(said["SignedHeaders"], words.malformed)
+    return Claim(scope, signed, said["Signature"], time, time_text)
+
+
+def from_query(values: dict[str, str], words: Words) -> Claim:
+    """Read the X-Amz- parameters of a presigned request.
+
+    X-Amz-Expires is 1 to 604800 seconds as at AWS. euca2ools presigns its import manifests for
+    30 days; they are refused too: an upload that needs a month is not worth a month-long key.
+    """
+    refused = words.malformed_query
+    names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+    said = {name: values.get(f"X-Amz-{name}", "") for name in names}
+    missing = [f"X-Amz-{name}" for name in names if not said[name]]
+    if missing:
+        raise refused(reason=f"A presigned request needs the parameter {missing[0]} too.")
+    if said["Algorithm"] != ALGORITHM:
+        raise refused(reason=f'X-Amz-Algorithm only supports "{ALGORITHM}"')
+    time = clock.basic(said["Date"])
+    if time is None:
+        raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
+    scope = _scope(said["Credential"], said["Date"], refused)
+    signed = _signed_headers(said["SignedHeaders"], refused)
+    lifetime = _lifetime(said["Expires"], refused)
+    return Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
+
+
+def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bool) -> Proof:
+    """Verify a claim over a request whose payload hash is `payload`.
+
+    `rest` says S3's rules: every x-amz- header must be signed, and the service prefix of the path
+    may be missing from what was signed.
+    """
+    _check_time(claim, desk)
+    refuse_token(request.headers.get("x-amz-security-token", ""))
+    credential = desk.credential(claim.scope.access_key_id, claim.scope.service)
+    _check_headers(request, claim, desk.words, rest=rest)
+    key = _keys.key(claim.scope, credential.secret)
+    provided = claim.signature.encode("utf-8", "surrogateescape")
+    first: tuple[bytes, bytes] | None = None
+    for form in islice(_forms(request, claim, rest=rest), _TRIES):
+        canonical = _canonical(request, claim, form, payload)
+        to_sign = _string_to_sign(claim, canonical)
+        if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
+            return Proof(claim, credential, key)
+        first = first or (to_sign, canonical)
+    assert first
+    raise desk.mismatch(claim.scope.access_key_id, claim.signature, *first)
+
+
+def _check_time(claim: Claim, desk: Desk) -> None:
+    if claim.lifetime is None:
+        desk.check_window(claim.time, clock.text(claim.time))
+        return
+    if claim.time - desk.now > clock.WINDOW:
+        desk.check_window(claim.time, clock.text(claim.time))
+    desk.check_expiry(claim.until)
+
+
+def _check_headers(request: Request, claim: Claim, words: Words, *, rest: bool) -> None:
+    refused = words.malformed if claim.lifetime is None else words.malformed_query
+    if "host" not in claim.signed_headers:
+        raise refused(reason="the header host must be among the SignedHeaders.")
+    if not rest:
+        return
+    missing = [
+        name
+        for name in request.headers
+        if name.startswith("x-amz-")
+        and name != "x-amz-content-sha256"  # signed as the last line of the canonical request
+        and name not in claim.signed_headers
+    ]
+    if missing:
+        raise SignatureRefused(
+            reason="There were headers present in the request which were not signed: "
+            + ", ".join(missing),
+            HeadersNotSigned=shown(", ".join(missing)),
+        )
+
+
+def _forms(request: Request, claim: Claim, *, rest: bool) -> Iterator[_Form]:
+    """Yield the forms that real clients sign, the commonest first and made one by one."""
+    blanks = any("  " in request.headers.get(name, "") for name in claim.signed_headers)
+    path, twice = request.path or "/", claim.lifetime is None
+    for query in query_forms(request.query, "" if twice else SIGNATURE_PARAMETER):
+        for host in host_forms(request.host, request.scheme):
+            for uri, tail in _uris(path, rest=rest, twice=twice):
+                for fold in (True, False) if blanks else (True,):
+                    yield _Form(uri, host + tail, query, fold)
+
+
+def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
+    """Yield a canonical path and the tail that the client gave the host.
+
+    euca2ools signs the path encoded twice. That is also how another key is signed rightly, so a
+    presigned request, which people hand around, may not be read this way.
+    """
+    for uri in uri_forms(path, twice=twice):
+        yield uri, ""
+    if not rest:
+        yield (path[:-1] or "/") if path.endswith("/") else path + "/", ""
+        return
+    prefix, bare = split_prefix(path)
+    for uri in uri_forms(bare, twice=twice) if prefix else []:
+        yield uri, ""
+        yield uri, prefix  # s3cmd takes its whole --host for the host
+
+
+def _canonical(request: Request, claim: Claim, form: _Form, payload: str) -> bytes:
+    headers = "".join(f"{name}:{_value(request, name, form)}\n" for name in claim.signed_headers)
+    signed = ";".join(claim.signed_headers)
+    return octets(f"{request.method}\n{form.uri}\n{form.query}\n{headers}\n{signed}\n{payload}")
+
+
+def _value(request: Request, name: str, form: _Form) -> str:
+    if name == "host":
+        return form.host
+    value = request.headers.get(name, "")
+    return " ".join(value.split()) if form.fold else value
+
+
+def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
+    digest = sha256(canonical).hexdigest()
+    return octets(f"{ALGORITHM}\n{claim.time_text}\n{claim.scope}\n{digest}")
+
+
+def _field(part: str) -> tuple[str, str]:
+    name, _, value = part.strip().partition("=")
+    return name, value.strip()
+
+
+def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
+    name = "x-amz-date" if "x-amz-date" in request.headers else "date"
+    said = request.headers.get(name, "")
+    time = clock.any_form(said)
+    if time is None:
+        raise words.undated(
+            reason="AWS authentication requires a valid Date or x-amz-date header;"
+            f" {name} is '{shown(said)}'."
+        )
+    return time, said if clock.basic(said) else clock.basic_text(time)
+
+
+def _scope(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+    parts = credential.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != TERMINATOR:
+        raise refused(
+            reason=f"the Credential must be KEY/YYYYMMDD/REGION/SERVICE/{TERMINATOR},"
+            f" not '{shown(credential)}'."
+        )
+    if parts[1] != time_text[:8]:
+        raise refused(
+            reason=f'Invalid credential date "{shown(parts[1])}". It is not the day of the'
+            f' request time "{time_text}".'
+        )
+    return Scope(*parts[:4])
+
+
+def _signed_headers(said: str, refused: type[Fault]) -> tuple[str, ...]:
+    names = tuple(said.split(";"))
+    if not all(_NAME.fullmatch(name) and name == name.lower() for name in names):
+        raise refused(reason="SignedHeaders must be lower-case header names parted by ';'.")
+    return names
+
+
+def _lifetime(said: str, refused: type[Fault]) -> timedelta:
+    if not (said.isascii() and said.isdigit()):
+        raise refused(reason="X-Amz-Expires should be a number")
+    seconds = int(said[:20])
+    if not 1 <= seconds <= clock.LONGEST:
+        raise refused(
+            reason=f"X-Amz-Expires must be between 1 and {clock.LONGEST} seconds, not {said[:20]}."
+        )
+    return timedelta(seconds=seconds)

@@ -1,0 +1,97 @@
+"""Refusals of query requests: the codes, and what each message says."""
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from eucabox.errors import Fault
+from eucabox.wire.request import Request
+from eucabox.wire.sign import authenticate_query
+from tests.wire.sign import signer
+from tests.wire.sign.asked_query import KNOWN, accepted, refused
+
+FORM = b"Action=DescribeInstances&Version=2016-11-15"
+SCOPE = "20130524/eucabox/ec2/aws4_request"
+
+
+def four(form: bytes = FORM, scope: str = SCOPE, headers: dict[str, str] | None = None) -> Request:
+    asked = signer.request("POST", "/services/compute", headers, form)
+    return signer.sign4(asked, hashlib.sha256(form).hexdigest(), scope=scope)
+
+
+def test_unsigned() -> None:
+    fault = refused(signer.request("POST", "/", body=FORM), FORM)
+    assert fault.code == "MissingAuthenticationToken"
+    assert "DescribeInstances" in fault.message
+
+
+def test_version_four() -> None:
+    signed = accepted(four(), FORM)
+    assert (signed.version, signed.region, signed.service) == (4, "eucabox", "ec2")
+    assert signed.body.read(1000) == FORM
+    assert signed.expires == signer.NOW + timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("scope", "code"),
+    [
+        (SCOPE, "AuthFailure"),
+        (SCOPE.replace("ec2", "sts"), "InvalidClientTokenId"),
+        (SCOPE.replace("ec2", "iam"), "InvalidClientTokenId"),
+    ],
+)
+def test_unknown_and_inactive_keys(scope: str, code: str) -> None:
+    asked = four(scope=scope)
+    assert refused(asked, FORM, active=False).code == code
+    asked.headers["authorization"] = asked.headers["authorization"].replace("AKIA", "BKIA")
+    fault = refused(asked, FORM)
+    assert fault.code == code
+    assert fault.message.startswith("The access key ID BKIAIOSFODNN7EXAMPLE is not known")
+
+
+def test_a_mismatch_tells_what_should_have_been_signed() -> None:
+    asked = four()
+    asked.headers["authorization"] = asked.headers["authorization"][:-4] + "0000"
+    fault = refused(asked, FORM)
+    assert fault.code == "SignatureDoesNotMatch"
+    assert "'POST\n/services/compute\n" in fault.message
+    assert "'AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/eucabox/ec2" in fault.message
+
+
+def test_the_body_is_always_covered() -> None:
+    asked = four()
+    assert refused(asked, FORM + b"x").code == "XAmzContentSHA256Mismatch"
+    asked = signer.request("POST", "/", body=FORM)
+    asked = signer.sign4(asked, "UNSIGNED-PAYLOAD", scope=SCOPE)
+    assert refused(asked, FORM).code == "XAmzContentSHA256Mismatch"
+    del asked.headers["x-amz-content-sha256"]
+    assert refused(asked, FORM).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("AWS4-HMAC-SHA256 ", "AWS3 "),
+        ("Signature=", "Sig="),
+        ("/20130524/", "/20130525/"),
+        ("host;", ""),
+    ],
+)
+def test_an_incomplete_header(old: str, new: str) -> None:
+    asked = four()
+    asked.headers["authorization"] = asked.headers["authorization"].replace(old, new)
+    assert refused(asked, FORM).code == "IncompleteSignature"
+
+
+def test_an_old_request() -> None:
+    asked = four()
+    with pytest.raises(Fault) as caught:
+        authenticate_query(asked, FORM, KNOWN, signer.NOW + timedelta(minutes=16))
+    assert caught.value.code == "RequestExpired"
+    assert "2013-05-24T00:00:00Z" in caught.value.message
+    assert "2013-05-24T00:16:00Z" in caught.value.message
+
+
+def test_a_session_token() -> None:
+    assert refused(four(headers={"x-amz-security-token": "t"}), FORM).code == "InvalidToken"

@@ -1,0 +1,139 @@
+"""Version 2: the spellings that clients sign, and what is refused."""
+
+import base64
+import hmac
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from eucabox.wire.request import Request
+from tests.wire.sign import signer
+from tests.wire.sign.asked_query import accepted, refused
+
+PARAMETERS = {
+    "Action": "DescribeInstances",
+    "AWSAccessKeyId": signer.KEY,
+    "SignatureVersion": "2",
+    "SignatureMethod": "HmacSHA256",
+    "Timestamp": "2013-05-24T00:00:00Z",
+    "Filter.1.Value.1": "a b+c*~/\u00fc",
+}
+
+
+def encoded(said: dict[str, str], space: str = "%20") -> str:
+    return "&".join(
+        f"{quote(n, safe='-_.~')}={quote(v, safe='-_.~').replace('%20', space)}"
+        for n, v in sorted(said.items())
+    )
+
+
+def two(
+    changed: dict[str, str] | None = None,
+    *,
+    method: str = "GET",
+    host: str = "cloud.example:8773",
+    signed_host: str = "",
+    path: str = "/services/Eucalyptus",
+    signed_path: str = "",
+    digest: str = "sha256",
+    space: str = "%20",
+    signed_space: str = "%20",
+) -> tuple[Request, bytes]:
+    said = {n: v for n, v in (PARAMETERS | (changed or {})).items() if v}
+    lines = f"{method}\n{signed_host or host}\n{signed_path or path}\n"
+    to_sign = (lines + encoded(said, signed_space)).encode()
+    mac = base64.b64encode(hmac.new(signer.SECRET.encode(), to_sign, digest).digest())
+    query = encoded(said | {"Signature": mac.decode()}, space)
+    if method == "POST":
+        return signer.request("POST", path, {"host": host}, query.encode()), query.encode()
+    return signer.request("GET", f"{path}?{query}", {"host": host}), b""
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {},
+        {"method": "POST"},
+        {"method": "POST", "space": "+"},
+        {"signed_host": "cloud.example"},
+        {"host": "cloud.example", "signed_host": "cloud.example:80"},
+        {"host": "Cloud.Example", "signed_host": "cloud.example"},
+        {"signed_path": "/services/Eucalyptus/"},
+        {"path": "/services/Eucalyptus/", "signed_path": "/services/Eucalyptus"},
+        {"path": "/"},
+    ],
+)
+def test_spellings_of_version_two(spelling: dict[str, str]) -> None:
+    signed = accepted(*two(**spelling))  # type: ignore[arg-type]
+    assert (signed.version, signed.access_key_id) == (2, signer.KEY)
+    assert signed.expires == signer.NOW + timedelta(minutes=15)
+
+
+def test_a_plus_that_means_itself() -> None:
+    asked, form = two({"Filter.1.Value.1": "a+b"})
+    asked.query = asked.query.replace("a%2Bb", "a+b")
+    assert accepted(asked, form).caller
+
+
+def test_version_two_with_sha1() -> None:
+    assert accepted(*two({"SignatureMethod": "HmacSHA1"}, digest="sha1")).caller
+    assert accepted(*two({"SignatureMethod": ""}, digest="sha1")).caller
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"SignatureVersion": "1"}, "IncompleteSignature"),
+        ({"SignatureVersion": ""}, "IncompleteSignature"),
+        ({"SignatureMethod": "HmacMD5"}, "IncompleteSignature"),
+        ({"AWSAccessKeyId": ""}, "IncompleteSignature"),
+        ({"AWSAccessKeyId": "unknown"}, "AuthFailure"),
+        ({"Timestamp": ""}, "IncompleteSignature"),
+        ({"Timestamp": "yesterday"}, "IncompleteSignature"),
+        ({"Timestamp": "2013-13-24T00:00:00Z"}, "IncompleteSignature"),
+        ({"Timestamp": "2013-05-24T00:16:00Z"}, "RequestExpired"),
+        ({"Timestamp": "2013-05-23T23:44:00Z"}, "RequestExpired"),
+        ({"Timestamp": "", "Expires": "2013-05-23T23:59:59Z"}, "RequestExpired"),
+        ({"Timestamp": "", "Expires": "2013-06-24T00:00:00Z"}, "IncompleteSignature"),
+    ],
+)
+def test_version_two_refused(changed: dict[str, str], code: str) -> None:
+    asked, form = two(changed)
+    assert refused(asked, form).code == code
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "2013-05-24T00:00:00",
+        "2013-05-24T00:00:00.123Z",
+        "2013-05-24T00:00:00.123",
+        "2013-05-24T02:00:00+0200",
+        "2013-05-24T02:00:00+02:00",
+        "2013-05-24T02:00:00.000+02:00",
+        "2013-05-23T19:00:00-05:00",
+    ],
+)
+def test_forms_of_a_timestamp(timestamp: str) -> None:
+    assert accepted(*two({"Timestamp": timestamp})).caller
+
+
+def test_expires_says_how_long() -> None:
+    signed = accepted(*two({"Timestamp": "", "Expires": "2013-05-24T01:00:00Z"}))
+    assert signed.expires == signer.NOW + timedelta(hours=1)
+
+
+def test_a_parameter_added_to_a_signed_form_is_refused() -> None:
+    asked, form = two(method="POST")
+    asked.query = "DryRun=true"
+    assert refused(asked, form).code == "SignatureDoesNotMatch"
+
+
+def test_the_first_version_is_refused_by_name() -> None:
+    fault = refused(*two({"SignatureVersion": "1"}))
+    assert "'1' is not supported; sign with version 2 or 4" in fault.message
+
+
+def test_a_session_token_is_refused() -> None:
+    assert refused(*two({"SecurityToken": "t"})).code == "InvalidToken"

@@ -1,0 +1,102 @@
+"""Presigned requests of version 4: AWS's own example, and each parameter changed."""
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from eucabox.errors import Fault
+from eucabox.wire.request import Request
+from eucabox.wire.sign import authenticate_rest
+from tests.wire.sign import signer
+from tests.wire.sign.asked_rest import KNOWN, accepted, refused
+
+PARAMETERS = "AuthorizationQueryParametersError"
+
+
+def presigned(**changed: str) -> Request:
+    said = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{signer.KEY}%2F{signer.SCOPE.replace('/', '%2F')}",
+        "X-Amz-Date": signer.STAMP,
+        "X-Amz-Expires": "86400",
+        "X-Amz-SignedHeaders": "host",
+    }
+    said |= {"X-Amz-" + name: value for name, value in changed.items() if name != "host"}
+    query = "&".join(f"{n}={v}" for n, v in sorted(said.items()) if v != "none")
+    asked = signer.request("GET", "/test.txt?" + query)
+    asked.headers = {"host": changed.get("host", "examplebucket.s3.amazonaws.com")}
+    asked.host = asked.headers["host"]
+    return asked
+
+
+PUBLISHED = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+
+
+def test_aws_published_presigned_request() -> None:
+    asked = presigned(Signature=PUBLISHED)
+    signed = accepted(asked)
+    assert (signed.version, signed.signature) == (4, PUBLISHED)
+    assert signed.expires == signer.NOW + timedelta(days=1)
+
+
+def test_a_presigned_request_expires() -> None:
+    late = signer.NOW + timedelta(seconds=86401)
+    with pytest.raises(Fault) as caught:
+        authenticate_rest(presigned(Signature=PUBLISHED), KNOWN, late)
+    assert (caught.value.code, caught.value.message) == ("AccessDenied", "Request has expired")
+    assert caught.value.facts["Expires"] == "2013-05-25T00:00:00Z"
+    assert caught.value.facts["ServerTime"] == "2013-05-25T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("Algorithm", "AWS4-HMAC-SHA1", PARAMETERS),
+        ("Credential", "AKIA%2F20130524", PARAMETERS),
+        ("Credential", "none", PARAMETERS),
+        ("Date", "2013-05-24T00:00:00Z", PARAMETERS),
+        ("Date", "20131324T000000Z", PARAMETERS),
+        ("Expires", "0", PARAMETERS),
+        ("Expires", "-1", PARAMETERS),
+        ("Expires", "604801", PARAMETERS),
+        ("Expires", "2592000", PARAMETERS),
+        ("Expires", "9" * 5000, PARAMETERS),
+        ("Expires", "\u0661", PARAMETERS),
+        ("Expires", "none", PARAMETERS),
+        ("SignedHeaders", "none", PARAMETERS),
+        ("SignedHeaders", "x-a", PARAMETERS),
+        ("Expires", "604800", "SignatureDoesNotMatch"),
+        ("Security-Token", "t", "InvalidToken"),
+    ],
+)
+def test_a_presigned_parameter_changed(name: str, value: str, code: str) -> None:
+    changed = {name.replace("-", "_"): value}
+    asked = presigned(Signature=PUBLISHED, **{n.replace("_", "-"): v for n, v in changed.items()})
+    assert refused(asked).code == code
+
+
+def test_a_presigned_request_says_nothing_of_its_body_unless_signed() -> None:
+    asked = presigned(Signature=PUBLISHED)
+    asked.headers["x-amz-content-sha256"] = signer.EMPTY
+    assert accepted(asked).body.read(1) == b""
+    asked.headers["x-amz-content-sha256"] = "0" * 64
+    assert refused(asked).code == "XAmzContentSHA256Mismatch"
+
+
+def test_a_presigned_path_is_not_read_as_encoded_twice() -> None:
+    asked = signer.sign4(signer.request("GET", "/b/a%2520b"))
+    asked.path = "/b/a%20b"
+    assert accepted(asked).caller
+    query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={signer.KEY}/{signer.SCOPE}"
+    query += f"&X-Amz-Date={signer.STAMP}&X-Amz-Expires=60&X-Amz-SignedHeaders=host"
+    head = "host:s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
+    standard = query.replace("/", "%2F")
+    canonical = f"GET\n/b/a%2520b\n{standard}\n{head}"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = f"AWS4-HMAC-SHA256\n{signer.STAMP}\n{signer.SCOPE}\n{digest}"
+    signature = signer.mac(signer.signing_key(), to_sign).hex()
+    asked = signer.request("GET", f"/b/a%2520b?{query}&X-Amz-Signature={signature}")
+    assert accepted(asked).caller
+    asked.path = "/b/a%20b"
+    assert refused(asked).code == "SignatureDoesNotMatch"
