@@ -1,0 +1,270 @@
+"""What an instance may read of itself: one nested dict from its rows, and session tokens."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import struct
+from functools import lru_cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import pkcs7
+
+from eucabox import instances, tags, vpc
+from eucabox.actions import Call, action
+from eucabox.errors import (
+    MetadataBadRequest,
+    MetadataForbidden,
+    MetadataNotFound,
+    MetadataUnauthorized,
+)
+from eucabox.image import disk
+from eucabox.state import Row
+
+Tree = dict[str, Any]  # of str, bytes (user data) and further trees
+LONGEST_TOKEN = 21600  # seconds
+TAG_KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9+\-=._,:@]+")  # as EC2: what a path can hold
+DOCUMENT_VERSION = "2017-09-30"
+ALIVE = "('pending', 'running', 'shutting-down')"
+_STAMP = struct.Struct(">Q")
+
+
+@action(service="metadata", anonymous=True)
+def get_metadata(call: Call, *, token: str | None = None) -> Tree:
+    """Return all that the instance at the call's source may read: meta-data, dynamic, user-data.
+
+    Raises MetadataNotFound where no instance asks, MetadataUnauthorized for a bad or a missing
+    token, MetadataForbidden where the instance's metadata is turned off.
+    """
+    row = _instance(call)
+    _admit(call, row, token)
+    document = _document(call, row)
+    tree = {
+        "dynamic": {
+            "fws": {"instance-monitoring": "enabled" if row["monitoring"] else "disabled"},
+            "instance-identity": _identity(call, document),
+        },
+        "meta-data": _meta_data(call, row),
+        "user-data": row["user_data"],
+    }
+    return {name: value for name, value in tree.items() if value}
+
+
+@action(service="metadata", anonymous=True)
+def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
+    """Return a token that opens the metadata of the instance at the call's source for a time.
+
+    It is stored nowhere: the cloud's key signs the instance and the end of its life.
+    """
+    if not 1 <= seconds <= LONGEST_TOKEN:
+        raise MetadataBadRequest(
+            reason=f"A token lives from 1 to {LONGEST_TOKEN} seconds, not {seconds}."
+        )
+    row = _instance(call)
+    _refuse_if_off(row)
+    stamp = _STAMP.pack(int(call.now().timestamp()) + seconds)
+    token = base64.urlsafe_b64encode(stamp + _mark(call, row, stamp)).decode()
+    return {"token": token, "seconds": seconds}
+
+
+# --- who asks ----------------------------------------------------------------------------------
+
+
+def _instance(call: Call) -> Row:
+    sql = f"""select i.*, m.image_location, m.size as image_size from instances i
+      left join images m using (image_id)
+      where private_ip_address = ? and i.state in {ALIVE}"""
+    row = call.cloud.state.one(sql, (call.source,))
+    if row is None or not call.cloud.network.holds(call.source, row["mac_address"]):
+        raise MetadataNotFound(path="this address: no instance of this cloud has it")
+    return row
+
+
+def _admit(call: Call, row: Row, token: str | None) -> None:
+    _refuse_if_off(row)
+    if token is None:
+        if _options(row).get("http_tokens") == "required":
+            raise MetadataUnauthorized(reason="This instance's metadata needs a token.")
+    elif not _opens(call, row, token):
+        raise MetadataUnauthorized(reason="The token is not valid, or no longer.")
+
+
+def _refuse_if_off(row: Row) -> None:
+    if _options(row).get("http_endpoint") == "disabled":
+        raise MetadataForbidden(reason="This instance's metadata is turned off (HttpEndpoint).")
+
+
+def _opens(call: Call, row: Row, token: str) -> bool:
+    try:
+        content = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        return False
+    stamp, mark = content[: _STAMP.size], content[_STAMP.size :]
+    if not hmac.compare_digest(mark, _mark(call, row, stamp)):
+        return False
+    (ends,) = _STAMP.unpack(stamp)
+    return bool(call.now().timestamp() < ends)
+
+
+def _mark(call: Call, row: Row, stamp: bytes) -> bytes:
+    key = _token_key(call.cloud.accounts.cloud_private_key)
+    return hmac.digest(key, row["instance_id"].encode() + stamp, hashlib.sha256)
+
+
+@lru_cache(maxsize=4)
+def _token_key(private_key: rsa.RSAPrivateKey) -> bytes:
+    secret = private_key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return hmac.digest(secret, b"metadata tokens", hashlib.sha256)
+
+
+def _options(row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row["metadata_options"])
+    return found
+
+
+# --- meta-data ---------------------------------------------------------------------------------
+
+
+def _meta_data(call: Call, row: Row) -> Tree:
+    name, address = row["private_dns_name"], row["private_ip_address"]
+    groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
+    names, group_ids = _lines_of(groups.get(row["instance_id"], []))
+    tree = {
+        "ami-id": row["image_id"],
+        "ami-launch-index": str(row["ami_launch_index"]),
+        "ami-manifest-path": row["image_location"] or "(unknown)",
+        "block-device-mapping": _devices(call, row),
+        "hostname": name,
+        "instance-action": "none",
+        "instance-id": row["instance_id"],
+        "instance-life-cycle": "on-demand",
+        "instance-type": row["instance_type"],
+        "kernel-id": row["kernel_id"],
+        "local-hostname": name,
+        "local-ipv4": address,
+        "mac": row["mac_address"],
+        "network": {
+            "interfaces": {"macs": {row["mac_address"]: _interface(row, names, group_ids)}}
+        },
+        "placement": {"availability-zone": row["availability_zone"], "region": call.region},
+        "profile": f"default-{row['virtualization_type']}",
+        "public-hostname": address,  # as DescribeInstances has it: no name is known outside
+        "public-ipv4": address,
+        "public-keys": _public_keys(row),
+        "ramdisk-id": row["ramdisk_id"],
+        "reservation-id": row["reservation_id"],
+        "security-groups": names,
+        "services": {"domain": f"{call.region}.internal", "partition": "aws"},
+        "tags": _tags(call, row),
+    }
+    return {name: value for name, value in tree.items() if value}
+
+
+def _interface(row: Row, groups: str, group_ids: str) -> Tree:
+    address = row["private_ip_address"]
+    return {
+        "device-number": "0",
+        "local-hostname": row["private_dns_name"],
+        "local-ipv4s": address,
+        "mac": row["mac_address"],
+        "owner-id": row["account_id"],
+        "public-hostname": address,
+        "public-ipv4s": address,
+        "security-group-ids": group_ids,
+        "security-groups": groups,
+        "subnet-id": vpc.subnet_id(row["account_id"]),
+        "vpc-id": vpc.vpc_id(row["account_id"]),
+    }
+
+
+def _devices(call: Call, row: Row) -> Tree:
+    """Name the disk's parts as images.prepare composes them, without the /dev/ but for root."""
+    root = row["root_device_name"]
+    plain = root.removeprefix("/dev/")
+    found = {"ami": plain, "emi": plain, "root": root}
+    if row["virtualization_type"] == "paravirtual":
+        swap = call.cloud.config.images.swap_mb
+        plan = disk.layout(row["image_size"] or 0, row["disk_gb"] * 1024, swap)
+        if plan.ephemeral[1]:
+            found["ephemeral0"] = "sda2"
+        if plan.swap[1]:
+            found["swap"] = "sda3"
+    return found
+
+
+def _public_keys(row: Row) -> Tree:
+    """Return keys by `index=name`: a listing shows both, a path has the index alone."""
+    if not row["public_key"]:
+        return {}
+    return {f"0={row['key_name']}": {"openssh-key": row["public_key"].rstrip("\n") + "\n"}}
+
+
+def _tags(call: Call, row: Row) -> Tree:
+    if _options(row).get("instance_metadata_tags") != "enabled":
+        return {}
+    found = tags.of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
+    shown = {tag["key"]: tag["value"] for tag in found if TAG_KEY.fullmatch(tag["key"])}
+    return {"instance": shown} if shown else {}
+
+
+def _lines_of(groups: list[dict[str, str]]) -> tuple[str, str]:
+    names = "\n".join(each["group_name"] for each in groups)
+    return names, "\n".join(each["group_id"] for each in groups)
+
+
+# --- instance identity -------------------------------------------------------------------------
+
+
+def _document(call: Call, row: Row) -> str:
+    facts = {
+        "accountId": row["account_id"],
+        "architecture": row["architecture"],
+        "availabilityZone": row["availability_zone"],
+        "billingProducts": None,
+        "devpayProductCodes": None,
+        "imageId": row["image_id"],
+        "instanceId": row["instance_id"],
+        "instanceType": row["instance_type"],
+        "kernelId": row["kernel_id"],
+        "marketplaceProductCodes": None,
+        "pendingTime": row["launch_time"][:19] + "Z",
+        "privateIp": row["private_ip_address"],
+        "ramdiskId": row["ramdisk_id"],
+        "region": call.region,
+        "version": DOCUMENT_VERSION,
+    }
+    return json.dumps(facts, indent=2, separators=(",", " : "))
+
+
+def _identity(call: Call, document: str) -> Tree:
+    accounts = call.cloud.accounts
+    return dict(_signed(document, accounts.cloud_private_key, accounts.cloud_certificate))
+
+
+@lru_cache(maxsize=1024)
+def _signed(document: str, key: rsa.RSAPrivateKey, certificate: str) -> tuple[tuple[str, str], ...]:
+    """Return the document and its signatures; kept, as each of a walk's requests asks for them."""
+    content = document.encode()
+    signature = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
+    signer = x509.load_pem_x509_certificate(certificate.encode())
+    envelope = (
+        pkcs7.PKCS7SignatureBuilder()
+        .set_data(content)
+        .add_signer(signer, key, hashes.SHA256())
+        .sign(serialization.Encoding.PEM, [pkcs7.PKCS7Options.Binary])
+    )
+    enveloped = "\n".join(envelope.decode().strip().splitlines()[1:-1])
+    return (
+        ("document", document),
+        ("pkcs7", enveloped),
+        ("rsa2048", enveloped),
+        ("signature", base64.b64encode(signature).decode()),
+    )

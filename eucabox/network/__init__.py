@@ -1,0 +1,85 @@
+"""What every network mode offers, and the one place that picks it; knows no mode itself."""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from eucabox.config import Config
+from eucabox.errors import ConfigError
+
+MODES = ("STATIC",)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An instance's one network interface: how it is known on the wire and by name."""
+
+    mac_address: str
+    private_ip_address: str
+    private_dns_name: str
+
+
+class Network(Protocol):
+    """A network that instances are plugged into.
+
+    Rows are rows of `instances`; of them only mac_address, private_ip_address and
+    private_dns_name are read. Every method may be repeated: it makes what is missing and keeps
+    what is there, so a killed eucabox starts again over running guests. What the host does not
+    allow is raised as NetworkUnusable (or ProgramFailed, ProgramMissing).
+    """
+
+    config: Config
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that a guest's interface joins."""
+
+    @property
+    def metadata_device(self) -> str | None:
+        """The device that the metadata listener is bound to; None: it is bound to none."""
+
+    def start(self) -> None:
+        """Make bridge, translation and DHCP, or adopt those that run."""
+
+    def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Plug exactly these instances: all that are alive, at the start of eucabox."""
+
+    def check(self) -> None:
+        """Bring back a DHCP server that died; cheap enough for the node's loop."""
+
+    def stop(self) -> None:
+        """Let go without taking anything from running guests."""
+
+    def remove(self) -> None:
+        """Take away all that is ours; for a host without instances."""
+
+    def assign(self, taken: set[str]) -> Address:
+        """Return the next address of which neither MAC nor IP is taken.
+
+        Raises InsufficientFreeAddresses.
+        """
+
+    def plug(self, row: Mapping[str, Any]) -> None:
+        """Let an instance have its address; before its domain starts."""
+
+    def unplug(self, row: Mapping[str, Any]) -> None:
+        """Take an instance's address back; after its domain ended."""
+
+    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+        """Tell whether packets from this address come from, and go to, this MAC."""
+
+    def warnings(self) -> list[str]:
+        """Return what on this host may keep packets from guests, a sentence each."""
+
+
+def load(config: Config) -> Network:
+    """Return the driver of the configured mode, from the module of its name."""
+    mode = config.network.mode
+    if mode not in MODES:
+        reason = f"{mode} arrives in a later release; use {' or '.join(MODES)}"
+        raise ConfigError(
+            file=config.file or "eucabox.conf", section="network", key="mode", reason=reason
+        )
+    module = importlib.import_module(f"{__name__}.{mode.lower()}")
+    return cast(Network, module.driver(config))

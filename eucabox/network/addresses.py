@@ -1,0 +1,100 @@
+"""The addresses that instances may have: read from the configuration or generated; pure."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from eucabox.config import Config
+from eucabox.errors import ConfigError
+from eucabox.network import Address
+
+MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+RESERVED_FIRST = 4  # the network, its gateway and, as on EC2, two more
+RESERVED_LAST = 1  # broadcast
+
+
+def pool(config: Config, subnet: IPv4Network, gateway: IPv4Address) -> Iterator[Address]:
+    """Yield every address that an instance may have, in the order they are given out.
+
+    [network] addresses holds MAC=IP pairs, or a range IP-IP, or nothing: then all of the subnet.
+    Raises ConfigError.
+    """
+    domain = domain_name(config)
+    for mac, ip in _pairs(config, subnet):
+        if ip != gateway:
+            yield Address(mac, str(ip), f"{host_name(ip)}.{domain}")
+
+
+def domain_name(config: Config) -> str:
+    """Return the domain of instances' private names."""
+    return f"{config.cloud.region}.internal"
+
+
+def host_name(ip: IPv4Address) -> str:
+    """Return the name, without a domain, of the instance at this address."""
+    return "ip-" + str(ip).replace(".", "-")
+
+
+def mac_for(ip: IPv4Address) -> str:
+    """Return the MAC of the instance at this address, in Eucalyptus' own range d0:0d.
+
+    One address has one MAC for ever, so a lease of the address's last holder stands in nobody's
+    way and neighbours' caches stay right.
+    """
+    return "d0:0d:" + ip.packed.hex(":")
+
+
+def _pairs(config: Config, subnet: IPv4Network) -> Iterator[tuple[str, IPv4Address]]:
+    text = config.network.addresses.strip()
+    if "=" in text:
+        yield from _given(config, text.lower().replace(",", " ").split(), subnet)
+        return
+    first, last = _range(config, text, subnet) if text else _all_of(subnet)
+    for number in range(int(first), int(last) + 1):
+        ip = IPv4Address(number)
+        yield mac_for(ip), ip
+
+
+def _given(
+    config: Config, words: list[str], subnet: IPv4Network
+) -> Iterator[tuple[str, IPv4Address]]:
+    seen: set[str] = set()
+    for word in words:
+        mac, _, address = word.partition("=")
+        if not MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
+            raise _wrong(config, word, "begins with no MAC address of a single machine")
+        ip = _ip(config, address, subnet)
+        if seen & {mac, address}:
+            raise _wrong(config, word, "names a MAC or IP address a second time")
+        seen |= {mac, address}
+        yield mac, ip
+
+
+def _range(config: Config, text: str, subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    if not dash:
+        raise _wrong(config, text, "is neither MAC=IP pairs nor a range such as A.B.C.10-A.B.C.99")
+    begin, end = _ip(config, first, subnet), _ip(config, last, subnet)
+    if end < begin:
+        raise _wrong(config, text, "ends before it begins")
+    return begin, end
+
+
+def _all_of(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
+    return subnet[RESERVED_FIRST], subnet[-1 - RESERVED_LAST]
+
+
+def _ip(config: Config, text: str, subnet: IPv4Network) -> IPv4Address:
+    try:
+        ip = IPv4Address(text)
+    except ValueError:
+        raise _wrong(config, text, "is no IPv4 address") from None
+    if ip not in subnet or ip in (subnet[0], subnet[-1]):
+        raise _wrong(config, text, f"is no address for a machine in {subnet}")
+    return ip
+
+
+def _wrong(config: Config, text: str, reason: str) -> ConfigError:
+    file = config.file or "eucabox.conf"
+    reason = f"{text[:60]!r} {reason}"
+    return ConfigError(file=file, section="network", key="addresses", reason=reason)

@@ -1,0 +1,176 @@
+"""eucabox's own bridge: its address, translation and forwarding; touches no other device or table.
+
+What is ours is told apart by the bridge's alias, which names the data directory, and by the
+table of packet rules named after the bridge.
+"""
+
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from pathlib import Path
+
+from eucabox.config import Config
+from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.files import write_whole
+from eucabox.network import host
+from eucabox.run import run
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+IPV6_OFF = "/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
+RUN = Path("/run/eucabox")
+TABLE = "eucabox-"  # and the bridge's name
+LABEL = ":md"  # dnsmasq, told the bridge's name, leaves an address with another label alone
+LONGEST = 15 - len(LABEL)
+
+
+class OwnBridge:
+    """A bridge that eucabox makes, with NAT to wherever this host can reach."""
+
+    def __init__(self, config: Config) -> None:
+        self.name = config.network.own_bridge
+        if len(self.name) > LONGEST:
+            file, reason = config.file or "eucabox.conf", f"must have at most {LONGEST} characters"
+            raise ConfigError(file=file, section="network", key="own_bridge", reason=reason)
+        self.made = False
+        # A MAC of its own, or the bridge would take a new one whenever a guest comes or goes.
+        self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
+        self._alias = f"eucabox {config.cloud.data_dir}"
+        self._metadata = metadata_address(config)
+
+    def gateway(self, subnet: IPv4Network) -> IPv4Address:
+        """Return the bridge's own address, by which guests reach the world."""
+        return subnet[1]
+
+    def address(self, subnet: IPv4Network) -> IPv4Address:
+        """Return the address that DHCP and DNS answer at."""
+        return subnet[1]
+
+    def is_ours(self) -> bool:
+        """Tell whether the bridge is this data directory's, or nobody's yet."""
+        if not (host.LINKS / self.name).exists():
+            return True
+        alias = host.alias(self.name)
+        killed_while_made = not alias and host.mac_of(self.name) == self._mac
+        return host.is_bridge(self.name) and (alias == self._alias or killed_while_made)
+
+    def start(self, subnet: IPv4Network) -> None:
+        """Make the bridge or adopt ours; raises NetworkUnusable for one that is not ours."""
+        refuse_if_used(self._metadata)
+        self._make()
+        gateway = self.gateway(subnet)
+        self._set_addresses(f"{gateway}/{subnet.prefixlen}")
+        run("ip", "link", "set", self.name, "up")
+        _rules(_translation(self.name, subnet))
+        forward()
+
+    def remove(self) -> None:
+        """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
+        if (host.LINKS / self.name).exists():
+            run("ip", "link", "delete", self.name)
+        if ("ip", TABLE + self.name) in host.tables():
+            run("nft", "delete", "table", "ip", TABLE + self.name)
+        if not any(table.startswith(TABLE) for _, table in host.tables()):
+            forward_no_more()
+
+    def warnings(self) -> list[str]:
+        """Say which of the host's own packet rules may stop guests' packets."""
+        said = []
+        for hook, what in (("forward", "to other networks"), ("input", "to DHCP and metadata")):
+            for table in host.dropping(hook):
+                said.append(
+                    f"This host's firewall (table {table}) drops packets from guests {what}"
+                    f" unless it has a rule for {self.name}."
+                )
+        if ("inet", "firewalld") in host.tables():
+            said.append(
+                "This host runs firewalld; let guests pass with:"
+                f" firewall-cmd --permanent --zone=trusted --add-interface={self.name}"
+            )
+        return said
+
+    def _make(self) -> None:
+        if not (host.LINKS / self.name).exists():
+            options = ("stp_state", "0", "forward_delay", "0")
+            run("ip", "link", "add", self.name, "address", self._mac, "type", "bridge", *options)
+            self.made = True
+        elif not self.is_ours():
+            self._refuse()
+        run("ip", "link", "set", self.name, "alias", self._alias)
+        ipv6 = Path(IPV6_OFF.format(name=self.name))
+        if ipv6.exists():  # else guests reach this host's services past every rule for IPv4
+            ipv6.write_text("1")
+
+    def _refuse(self) -> None:
+        alias = host.alias(self.name)
+        owner = f"belongs to the {alias.replace(' ', ' of ', 1)}" if alias else "is not eucabox's"
+        reason = (
+            f"The device {self.name} {owner}. Set [network] own_bridge to a name that is free on"
+            " this host."
+        )
+        raise NetworkUnusable(reason=reason)
+
+    def _set_addresses(self, own: str) -> None:
+        wanted: dict[str, tuple[str, ...]] = {own: ("scope", "global")}
+        if self._metadata:
+            wanted[f"{self._metadata}/32"] = ("scope", "link", "label", self.name + LABEL)
+        present = host.addresses_of(self.name)
+        for address in sorted(present - wanted.keys()):
+            run("ip", "addr", "del", address, "dev", self.name)
+        for address in sorted(wanted.keys() - present):
+            run("ip", "addr", "add", address, "dev", self.name, *wanted[address])
+
+
+def metadata_address(config: Config) -> IPv4Address | None:
+    """Return the address that the bridge shall bear for the metadata service, if any."""
+    if not config.metadata.enabled:
+        return None
+    address = ip_address(config.metadata.address)
+    if isinstance(address, IPv4Address) and address.is_link_local:
+        return address
+    return None
+
+
+def refuse_if_used(metadata: IPv4Address | None) -> None:
+    """Raise NetworkUnusable if this host would lose something by having the address."""
+    use = host.use_of(metadata) if metadata else None
+    if use:
+        reason = (
+            f"This host reaches {use} at {metadata}, which eucabox would take for its instances."
+            " Set [metadata] enabled = no to do without."
+        )
+        raise NetworkUnusable(reason=reason)
+
+
+def forward() -> None:
+    """Let this host pass packets on, remembering until its next boot that it did not."""
+    if FORWARDING.read_text().strip() == "1":
+        return
+    RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(RUN / "ip_forward", b"0\n")
+    FORWARDING.write_text("1")
+
+
+def forward_no_more() -> None:
+    """Undo `forward`, if it did something."""
+    memory = RUN / "ip_forward"
+    if memory.exists():
+        FORWARDING.write_text("0")
+        memory.unlink()
+
+
+def _rules(text: str) -> None:
+    run("nft", "-f", "-", input=text.encode())
+
+
+def _translation(bridge: str, subnet: IPv4Network) -> str:
+    table = TABLE + bridge
+    return f"""
+table ip {table} {{
+}}
+delete table ip {table}
+table ip {table} {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {subnet} ip daddr 224.0.0.0/4 return
+    ip saddr {subnet} ip daddr != {subnet} oifname != "{bridge}" masquerade
+  }}
+}}
+"""

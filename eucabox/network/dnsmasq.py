@@ -1,0 +1,230 @@
+"""The DHCP and DNS server of one bridge: dnsmasq, answering our MACs alone; decides no address.
+
+It outlives eucabox, is found again by its arguments, and reads its hosts anew on SIGHUP. Its
+files are in /run, as it gives up root's rights and could not reach into a data directory; they
+are written from the database at every start.
+"""
+
+import contextlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from eucabox.errors import NetworkUnusable, ProgramFailed
+from eucabox.files import write_whole
+from eucabox.network import Address, host
+from eucabox.run import run
+
+log = logging.getLogger("eucabox.network")
+PROC = Path("/proc")
+USERS = ("dnsmasq", "nobody")
+SECONDS_TO_END = 5.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the server tells guests: `servers` are the name servers it asks or, without `dns`,
+    that it names; none and `dns` means those of this host."""
+
+    bridge: str
+    subnet: IPv4Network
+    address: IPv4Address
+    gateway: IPv4Address
+    domain: str
+    dns: bool
+    servers: tuple[str, ...]
+    mtu: int
+
+
+class Dnsmasq:
+    """One dnsmasq process with its files in one folder."""
+
+    def __init__(self, folder: Path, bridge: str) -> None:
+        self.folder = folder
+        self._bridge = bridge
+        self._hosts = folder / "hosts"
+        self._names = folder / "names"
+        self._service: Service | None = None
+
+    def start(self, service: Service, anew: bool = False) -> None:
+        """Start the server, or adopt the running one if it does what this one would.
+
+        `anew` ends a running one first: its sockets belong to a bridge that is gone. Raises
+        NetworkUnusable when another program has the DHCP port.
+        """
+        self._service = service
+        self._prepare()
+        wanted = self.arguments(service)
+        found = self.running()
+        adopted = [pid for pid, arguments in found.items() if arguments[1:] == wanted and not anew]
+        for pid in set(found) - set(adopted[:1]):
+            _end(pid)
+        if not adopted:
+            self._launch(wanted)
+
+    def check(self) -> None:
+        """Start the server again if it died since `start`."""
+        if self._service is not None and not self.running():
+            log.warning("role=cluster dnsmasq of %s is gone; starting it again", self._bridge)
+            self.start(self._service)
+
+    def running(self) -> dict[int, list[str]]:
+        """Return our processes' ids with their arguments; one, unless two starts raced."""
+        mark = f"--dhcp-hostsfile={self._hosts}"
+        found = {}
+        for entry in PROC.iterdir():
+            if entry.name.isdigit():
+                arguments = _arguments(entry)
+                if mark in arguments:
+                    found[int(entry.name)] = arguments
+        return found
+
+    def hosts(self) -> dict[str, Address]:
+        """Return who is answered, by IP address."""
+        found = {}
+        for line in self._read():
+            mac, ip, name = line.split(",")[:3]
+            found[ip] = Address(mac, ip, name)
+        return found
+
+    def serve(self, addresses: Iterable[Address]) -> None:
+        """Answer exactly these from now on."""
+        self._prepare()
+        known = sorted(addresses, key=lambda each: IPv4Address(each.private_ip_address))
+        lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]
+        names = [each.private_dns_name for each in known]
+        hosts = [f"{line},{name},infinite\n" for line, name in zip(lines, names, strict=True)]
+        addn = [f"{each.private_ip_address} {_names_of(each)}\n" for each in known]
+        write_whole(self._names, "".join(addn).encode())
+        write_whole(self._hosts, "".join(hosts).encode())
+        for pid in self.running():
+            _signal(pid, signal.SIGHUP)
+
+    def remove(self) -> None:
+        """End the server and remove its files."""
+        for pid in self.running():
+            _end(pid)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._service = None
+
+    def arguments(self, service: Service) -> list[str]:
+        """Return dnsmasq's arguments, one option each."""
+        return [
+            "--conf-file=/dev/null",
+            "--pid-file=",
+            f"--user={_user()}",
+            f"--interface={service.bridge}",
+            "--except-interface=lo",
+            "--bind-interfaces",
+            f"--dhcp-range={service.subnet[0]},static,{service.subnet.netmask},infinite",
+            f"--dhcp-hostsfile={self._hosts}",
+            f"--dhcp-leasefile={self.folder / 'leases' / 'leases'}",
+            "--dhcp-ignore=tag:!known",
+            "--dhcp-authoritative",
+            "--dhcp-broadcast",  # else it would replace the fixed neighbour that keeps thieves off
+            "--no-ping",
+            "--quiet-dhcp",
+            f"--dhcp-option=option:router,{service.gateway}",
+            *_mtu_options(service),
+            *self._dns_options(service),
+        ]
+
+    def _dns_options(self, service: Service) -> list[str]:
+        if not service.dns:
+            servers = ",".join(service.servers)
+            return ["--port=0", f"--domain={service.domain}"] + (
+                [f"--dhcp-option=option:dns-server,{servers}"] if servers else []
+            )
+        asked = [f"--server={each}" for each in service.servers]
+        return [
+            "--no-hosts",
+            f"--addn-hosts={self._names}",
+            f"--domain={service.domain}",
+            f"--local=/{service.domain}/",
+            "--domain-needed",
+            "--bogus-priv",
+            f"--dhcp-option=option:dns-server,{service.address}",
+            *(["--no-resolv", *asked] if asked else []),
+        ]
+
+    def _launch(self, arguments: list[str]) -> None:
+        try:
+            run("dnsmasq", *arguments)  # it returns once it listens, and says why it can't
+        except ProgramFailed as failed:
+            reason = str(failed.facts.get("reason", ""))
+            if "in use" not in reason:
+                raise
+            port = 67 if "DHCP" in reason else 53
+            raise NetworkUnusable(
+                reason=f"Another program has UDP port {port} on {self._bridge} or on all devices:"
+                f" see `ss -ulpn sport = :{port}`. Stop it or keep it from that bridge."
+            ) from None
+
+    def _prepare(self) -> None:
+        leases = self.folder / "leases"
+        for folder in (self.folder.parent, self.folder, leases):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for file in (self._hosts, self._names):
+            if not file.exists():
+                write_whole(file, b"")
+        if os.geteuid() == 0:
+            os.chown(leases, pwd.getpwnam(_user()).pw_uid, -1)
+
+    def _read(self) -> list[str]:
+        try:
+            return self._hosts.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+
+def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
+    """Tell whether our server may have the DNS port at an address, or has it."""
+    has_it = any("--port=0" not in arguments for arguments in server.running().values())
+    return has_it or not host.port_taken(address, 53)
+
+
+def _mtu_options(service: Service) -> list[str]:
+    return [f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []
+
+
+def _names_of(address: Address) -> str:
+    return f"{address.private_dns_name} {address.private_dns_name.partition('.')[0]}"
+
+
+def _user() -> str:
+    for name in USERS:
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    return "root"
+
+
+def _arguments(process: Path) -> list[str]:
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:  # it ended while we looked
+        return []
+    return [os.fsdecode(word) for word in words[:-1]]
+
+
+def _end(pid: int) -> None:
+    _signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + SECONDS_TO_END
+    while _arguments(PROC / str(pid)):
+        if time.monotonic() > deadline:
+            _signal(pid, signal.SIGKILL)
+            deadline += SECONDS_TO_END
+        time.sleep(0.02)
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

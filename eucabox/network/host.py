@@ -1,0 +1,160 @@
+"""What this host's network looks like now; reads, never changes."""
+
+import ipaddress
+import json
+import socket
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from eucabox.run import run
+
+LINKS = Path("/sys/class/net")
+NEIGHBOURS = Path("/proc/net/arp")
+RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+MTU = 1500
+SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set them
+
+
+def occupied(except_for: str) -> dict[IPv4Network, str]:
+    """Return the networks and addresses in use, and by what; a device's own are left out."""
+    found = {}
+    for route in _ip("-4", "route", "show", "table", "all"):
+        device = route.get("dev", route.get("type", "a route"))
+        network = _network(route.get("dst", ""))
+        if network and network.prefixlen >= SPECIFIC and device != except_for:
+            found[network] = str(device)
+    for resolver in resolvers():
+        found.setdefault(IPv4Network(resolver), "a name server of this host")
+    return found
+
+
+def address_in(subnet: IPv4Network, device: str) -> IPv4Address | None:
+    """Return the device's address in a subnet, or None."""
+    own = (IPv4Address(each.partition("/")[0]) for each in addresses_of(device))
+    return next((address for address in own if address in subnet), None)
+
+
+def use_of(address: IPv4Address) -> str | None:
+    """Return what this host itself reaches at an address that is not its own, or None."""
+    if address in resolvers():
+        return "its name server"
+    routes = _ip("-4", "route", "show", "table", "all", "root", f"{address}/32")
+    if any(each.get("type") != "local" for each in routes):
+        return "the metadata service of the cloud that it runs in"
+    return None
+
+
+def addresses_of(device: str) -> set[str]:
+    """Return the device's IPv4 addresses, each with its prefix length."""
+    links = _ip("-4", "addr", "show", "dev", device)
+    infos = [each for link in links for each in link.get("addr_info", ())]
+    return {f"{each['local']}/{each['prefixlen']}" for each in infos}
+
+
+def gateway(device: str) -> IPv4Address | None:
+    """Return the default gateway behind a device, or None."""
+    for route in _ip("-4", "route", "show", "default", "dev", device):
+        if "gateway" in route:
+            return IPv4Address(route["gateway"])
+    return None
+
+
+def uplink_mtu() -> int:
+    """Return how long packets may be on the way to the default gateway, in bytes."""
+    for route in _ip("-4", "route", "show", "default"):
+        mtu = LINKS / str(route.get("dev")) / "mtu"
+        if mtu.exists():
+            return min(MTU, int(mtu.read_text()))
+    return MTU
+
+
+def resolvers() -> list[IPv4Address]:
+    """Return the host's name servers that another machine can reach too."""
+    for file in RESOLVERS:
+        words = [line.split() for line in _lines(file)]
+        named = [line[1] for line in words if line[:1] == ["nameserver"] and len(line) > 1]
+        found = [address for each in named if (address := _reachable(each))]
+        if found:
+            return found
+    return []
+
+
+def neighbour(address: str, device: str) -> str | None:
+    """Return the MAC that the kernel sends packets for this address to, or None."""
+    for line in _lines(NEIGHBOURS)[1:]:
+        words = line.split()
+        if len(words) == 6 and words[0] == address and words[5] == device:
+            return words[3].lower()
+    return None
+
+
+def is_bridge(name: str) -> bool:
+    """Tell whether there is a bridge of that name."""
+    return (LINKS / name / "bridge").is_dir()
+
+
+def alias(name: str) -> str:
+    """Return the note that a link bears; empty without one, or without such a link."""
+    return "".join(_lines(LINKS / name / "ifalias")).strip()
+
+
+def mac_of(name: str) -> str:
+    """Return a link's MAC address."""
+    return (LINKS / name / "address").read_text().strip()
+
+
+def tables() -> set[tuple[str, str]]:
+    """Return the family and name of every table of packet rules."""
+    return {(each["family"], each["name"]) for each in _nft("tables", "table")}
+
+
+def dropping(hook: str) -> list[str]:
+    """Return the tables whose base chain at a hook drops what no rule accepts."""
+    chains = [each for each in _nft("chains", "chain") if each["family"] in ("ip", "inet")]
+    chains = [each for each in chains if each.get("hook") == hook]
+    return [f"{each['family']} {each['table']}" for each in chains if each["policy"] == "drop"]
+
+
+def port_taken(address: IPv4Address, port: int) -> bool:
+    """Tell whether another program has this UDP port, at this address or at all of them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), port))
+        except OSError:
+            return True
+    return False
+
+
+def _ip(*words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("ip", "-j", *words) or b"[]")
+    return found
+
+
+def _nft(what: str, kind: str) -> list[dict[str, Any]]:
+    listed = json.loads(run("nft", "-j", "list", what))["nftables"]
+    return [each[kind] for each in listed if kind in each]
+
+
+def _network(text: str) -> IPv4Network | None:
+    try:
+        return IPv4Network(text)
+    except ValueError:  # "default", or a destination of another family
+        return None
+
+
+def _reachable(text: str) -> IPv4Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if not isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
+        return None
+    return address
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []

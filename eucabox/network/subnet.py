@@ -1,0 +1,77 @@
+"""Which network instances live in: chosen free of conflict once and remembered; makes nothing."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from eucabox.config import Config
+from eucabox.errors import NetworkUnusable
+from eucabox.files import write_whole
+from eucabox.network import host
+
+CANDIDATES = (  # away from what home routers, VPNs, Docker and libvirt take first
+    *IPv4Network("172.30.64.0/20").subnets(new_prefix=24),
+    *IPv4Network("192.168.208.0/20").subnets(new_prefix=24),
+    *IPv4Network("10.213.64.0/20").subnets(new_prefix=24),
+)
+SMALLEST = 28
+
+
+def subnet(config: Config, bridge: str) -> IPv4Network:
+    """Return the configured subnet, or the one chosen before, or choose one.
+
+    Raises NetworkUnusable when something else on this host uses part of it.
+    """
+    taken = host.occupied(except_for=bridge)
+    if config.network.subnet != "auto":
+        return _unless_taken(_large_enough(IPv4Network(config.network.subnet)), taken, None)
+    memory = config.cloud.data_dir / "network" / "subnet"
+    if memory.exists():
+        return _unless_taken(_remembered(memory), taken, memory)
+    chosen = choose(CANDIDATES, taken)
+    memory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(memory, f"{chosen}\n".encode())
+    return chosen
+
+
+def choose(candidates: Iterable[IPv4Network], taken: Iterable[IPv4Network]) -> IPv4Network:
+    """Return the first candidate that overlaps nothing taken; raises NetworkUnusable."""
+    busy = list(taken)
+    for candidate in candidates:
+        if not any(candidate.overlaps(each) for each in busy):
+            return candidate
+    reason = (
+        "Every network that eucabox would choose for instances is in use on this host."
+        " Name a free one in the configuration: [network] subnet = A.B.C.0/24"
+    )
+    raise NetworkUnusable(reason=reason)
+
+
+def _unless_taken(
+    chosen: IPv4Network, taken: Mapping[IPv4Network, str], memory: Path | None
+) -> IPv4Network:
+    for network, user in taken.items():
+        if chosen.overlaps(network):
+            way = f" (without instances, removing {memory} does too)" if memory else ""
+            reason = (
+                f"The instances' network {chosen} overlaps {network}, which {user} uses on this"
+                f" host. Set [network] subnet to a free network{way}."
+            )
+            raise NetworkUnusable(reason=reason)
+    return chosen
+
+
+def _large_enough(chosen: IPv4Network) -> IPv4Network:
+    if chosen.prefixlen > SMALLEST:
+        reason = f"[network] subnet = {chosen} is too small; a /{SMALLEST} is the smallest."
+        raise NetworkUnusable(reason=reason)
+    return chosen
+
+
+def _remembered(memory: Path) -> IPv4Network:
+    text = memory.read_text("utf-8", "replace").strip()
+    try:
+        return _large_enough(IPv4Network(text))
+    except ValueError:
+        reason = f"{memory} holds {text[:40]!r}, which is no network. Remove the file."
+        raise NetworkUnusable(reason=reason) from None

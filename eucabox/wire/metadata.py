@@ -1,0 +1,121 @@
+"""169.254.169.254 as EC2 speaks it: paths, tokens, listings; knows no instance."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from eucabox.errors import (
+    Fault,
+    MetadataBadRequest,
+    MetadataForbidden,
+    MetadataMethodNotAllowed,
+    MetadataNotFound,
+)
+from eucabox.wire.request import Answer, Request
+
+TOKEN_PATH = ("latest", "api", "token")
+TOKEN = "x-aws-ec2-metadata-token"  # noqa: S105 (the name of a header)
+TTL = "x-aws-ec2-metadata-token-ttl-seconds"
+FORWARDED = "x-forwarded-for"
+VERSION = re.compile(r"latest|1\.0|20[0-9]{2}-[01][0-9]-[0-3][0-9]", re.ASCII)
+VERSIONS = (  # every date is understood; these are the ones that clients look for
+    "1.0", "2007-01-19", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04", "2011-01-01",
+    "2012-01-12", "2014-02-25", "2016-09-02", "2018-09-24", "2021-03-23", "latest",
+)  # fmt: skip
+TEXT = "text/plain"
+STATUS = {
+    "MetadataBadRequest": 400,
+    "MetadataUnauthorized": 401,
+    "MetadataForbidden": 403,
+    "MetadataNotFound": 404,
+    "MetadataMethodNotAllowed": 405,
+}
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A verb with its arguments, and the words of the path that `answer` looks up."""
+
+    name: str
+    params: dict[str, Any]
+    path: tuple[str, ...]
+    service: str = "metadata"
+    caller: None = None
+    api_version: str = ""
+    region: str = ""
+    signature: str = ""
+
+
+def understand(request: Request, lookup: object = None, now: datetime | None = None) -> Understood:
+    """Read a request of a guest. Who asks is the source address's affair, so nothing is looked up.
+
+    Raises a Metadata fault for what is no question to the metadata service.
+    """
+    path = tuple(unquote(word) for word in request.path.split("/") if word)
+    if request.method == "PUT" and path == TOKEN_PATH:
+        return Understood("CreateToken", {"seconds": _seconds(request.headers)}, path)
+    if request.method not in ("GET", "HEAD") or path == TOKEN_PATH:
+        raise MetadataMethodNotAllowed(method=request.method, path=request.path)
+    if path and not VERSION.fullmatch(path[0]):
+        raise MetadataNotFound(path=request.path)
+    token = request.headers.get(TOKEN)
+    return Understood("GetMetadata", {} if token is None else {"token": token}, path)
+
+
+def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+    """Return the text at the path, or a listing, or a new token; raises MetadataNotFound."""
+    found = result or {}
+    if understood.name == "CreateToken":
+        return _answer(200, found["token"], TEXT, (TTL, str(found["seconds"])))
+    if not understood.path:
+        return _answer(200, "\n".join(VERSIONS), TEXT)
+    words = understood.path[1:]
+    value = look_up(found, words)
+    if value is None:
+        raise MetadataNotFound(path="/" + "/".join(understood.path))
+    if isinstance(value, Mapping):
+        return _answer(200, listing(value, marked=bool(words)), TEXT)
+    kind = "application/octet-stream" if isinstance(value, bytes) else TEXT
+    return _answer(200, value, kind)
+
+
+def refuse(fault: Fault, request_id: str, service: str = "metadata") -> Answer:
+    """Return a fault as plain text; what is not about the request is the server's own."""
+    return _answer(STATUS.get(fault.code, 500), fault.message + "\n", TEXT)
+
+
+def look_up(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """Return what is at a path, or None; an entry `0=name` is found by its `0` too."""
+    value: Any = tree
+    for word in path:
+        if not isinstance(value, Mapping):
+            return None
+        aliases = {key.partition("=")[0]: key for key in value if key[:1].isdigit()}
+        value = value.get(word, value.get(aliases.get(word, word)))
+    return value
+
+
+def listing(tree: Mapping[str, Any], marked: bool) -> str:
+    """Return a tree's entries, a line each, directories with a slash if `marked`."""
+    return "\n".join(key + _mark(key, tree[key], marked) for key in sorted(tree))
+
+
+def _mark(key: str, value: object, marked: bool) -> str:
+    return "/" if marked and isinstance(value, Mapping) and "=" not in key else ""
+
+
+def _seconds(headers: Mapping[str, str]) -> int:
+    if FORWARDED in headers:
+        raise MetadataForbidden(reason="A token is not given to a proxy (X-Forwarded-For).")
+    text = headers.get(TTL, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise MetadataBadRequest(reason=f"The header {TTL} must be a number of seconds.")
+    return int(text)
+
+
+def _answer(status: int, content: str | bytes, kind: str, *headers: tuple[str, str]) -> Answer:
+    body = content if isinstance(content, bytes) else content.encode()
+    return Answer(status, [("Content-Type", kind), ("Server", "EC2ws"), *headers], body)

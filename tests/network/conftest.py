@@ -1,0 +1,70 @@
+"""A host that is not there: what the programs would say of it, and what was asked of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eucabox.config import CloudSection, Config, NetworkSection
+from eucabox.errors import ProgramFailed
+from eucabox.network import bridge, dnsmasq, host, named, static
+
+
+class FakeHost:
+    """Records each command; `answers` are outputs, `failures` reasons, by a command's words."""
+
+    def __init__(self, folder: Path) -> None:
+        self.links = folder / "net"
+        self.links.mkdir()
+        self.commands: list[str] = []
+        self.inputs: list[str] = []
+        self.answers: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+
+    def run(self, *argv: str, input: bytes | None = None) -> bytes:
+        words = " ".join(argv)
+        self.commands.append(words)
+        if input is not None:
+            self.inputs.append(input.decode())
+        for start, reason in self.failures.items():
+            if words.startswith(start):
+                raise ProgramFailed(program=argv[0], status=2, reason=reason)
+        empty = '{"nftables": []}' if argv[0] == "nft" else ""
+        return self.answers.get(words, empty).encode()
+
+    def add_bridge(self, name: str, alias: str = "", mac: str = "02:00:00:00:00:01") -> None:
+        (self.links / name / "bridge").mkdir(parents=True)
+        (self.links / name / "ifalias").write_text(alias + "\n" if alias else "")
+        (self.links / name / "address").write_text(mac + "\n")
+
+    def did(self, start: str) -> list[str]:
+        return [each for each in self.commands if each.startswith(start)]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    made = FakeHost(tmp_path)
+    for room in (host, bridge, named, dnsmasq, static):
+        monkeypatch.setattr(room, "run", made.run)
+    monkeypatch.setattr(host, "LINKS", made.links)
+    monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")
+    monkeypatch.setattr(host, "RESOLVERS", (tmp_path / "resolv.conf",))
+    for room in (bridge, static):
+        monkeypatch.setattr(room, "RUN", tmp_path / "run")
+    forwarding = tmp_path / "ip_forward"
+    forwarding.write_text("0\n")
+    monkeypatch.setattr(bridge, "FORWARDING", forwarding)
+    monkeypatch.setattr(bridge, "IPV6_OFF", str(tmp_path / "no" / "{name}"))
+    processes = tmp_path / "proc"
+    processes.mkdir()
+    monkeypatch.setattr(dnsmasq, "PROC", processes)
+    return made
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., Config]:
+    def configured(**keys: str) -> Config:
+        cloud = CloudSection(data_dir=tmp_path / "data")
+        return Config(cloud=cloud, network=NetworkSection(**keys))
+
+    return configured

@@ -1,0 +1,71 @@
+import json
+import socket
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from eucabox.network import host
+from tests.network.conftest import FakeHost
+
+
+def test_neighbours_are_those_of_the_device(fake: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "arp").write_text(
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        "172.30.64.4      0x1         0x6         D0:0D:ac:1e:40:04     *        br0\n"
+        "172.30.64.5      0x1         0x2         d0:0d:ac:1e:40:05     *        br1\n"
+    )
+    assert host.neighbour("172.30.64.4", "br0") == "d0:0d:ac:1e:40:04"
+    assert host.neighbour("172.30.64.5", "br0") is None
+
+
+def test_no_neighbours_at_all(fake: FakeHost) -> None:
+    assert host.neighbour("172.30.64.4", "br0") is None
+
+
+def test_resolvers_that_a_guest_can_reach(fake: FakeHost, tmp_path: Path) -> None:
+    text = (
+        "# ours\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\nnameserver\nnameserver 10.0.0.9\n"
+    )
+    (tmp_path / "resolv.conf").write_text(text)
+    assert host.resolvers() == [IPv4Address("10.0.0.9")]
+
+
+def test_addresses_and_gateway(fake: FakeHost) -> None:
+    infos = [{"local": "10.0.0.2", "prefixlen": 24}, {"local": "169.254.169.254", "prefixlen": 32}]
+    fake.answers["ip -j -4 addr show dev br0"] = json.dumps([{"addr_info": infos}])
+    assert host.addresses_of("br0") == {"10.0.0.2/24", "169.254.169.254/32"}
+    assert host.address_in(IPv4Network("10.0.0.0/24"), "br0") == IPv4Address("10.0.0.2")
+    assert host.address_in(IPv4Network("10.1.0.0/24"), "br0") is None
+    assert host.gateway("br0") is None
+    routes = [{"dst": "default"}, {"dst": "default", "gateway": "10.0.0.1"}]
+    fake.answers["ip -j -4 route show default dev br0"] = json.dumps(routes)
+    assert host.gateway("br0") == IPv4Address("10.0.0.1")
+
+
+def test_the_uplinks_mtu_is_a_guests_at_most_1500(fake: FakeHost) -> None:
+    assert host.uplink_mtu() == 1500
+    fake.answers["ip -j -4 route show default"] = '[{"dst": "default", "dev": "wg0"}]'
+    (fake.links / "wg0").mkdir()
+    for mtu, expected in (("1420", 1420), ("9001", 1500)):
+        (fake.links / "wg0" / "mtu").write_text(mtu + "\n")
+        assert host.uplink_mtu() == expected
+
+
+def test_firewalls_that_drop(fake: FakeHost) -> None:
+    chains = [
+        {"family": "ip", "table": "filter", "hook": "forward", "policy": "drop"},
+        {"family": "inet", "table": "site", "hook": "input", "policy": "drop"},
+        {"family": "ip6", "table": "filter", "hook": "forward", "policy": "drop"},
+        {"family": "ip", "table": "plain"},
+    ]
+    listed = {"nftables": [{"metainfo": {}}, *({"chain": each} for each in chains)]}
+    fake.answers["nft -j list chains"] = json.dumps(listed)
+    assert host.dropping("forward") == ["ip filter"]
+    assert host.dropping("input") == ["inet site"]
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert host.port_taken(IPv4Address("127.0.0.1"), port)
+    assert not host.port_taken(IPv4Address("127.0.0.1"), port)

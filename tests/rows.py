@@ -1,0 +1,68 @@
+"""Rows for tests that need an instance without launching one."""
+
+from typing import Any
+
+from eucabox import ids
+from eucabox.state import State
+
+ACCOUNT = "123456789012"
+
+
+def add_instance(state: State, /, **columns: Any) -> str:
+    """Write a running instance with its reservation and image, and return its id."""
+    row = {
+        "instance_id": ids.new("i"),
+        "reservation_id": ids.new("r"),
+        "account_id": ACCOUNT,
+        "ami_launch_index": 0,
+        "image_id": "emi-0a1b2c3d",
+        "kernel_id": "eki-0a1b2c3d",
+        "ramdisk_id": "eri-0a1b2c3d",
+        "instance_type": "m1.small",
+        "state": "running",
+        "state_code": 16,
+        "launch_time": "2026-11-23T01:02:03.456Z",
+        "state_time": "2026-11-23T01:02:03.456Z",
+        "availability_zone": "eucabox-1a",
+        "architecture": "x86_64",
+        "virtualization_type": "paravirtual",
+        "mac_address": "d0:0d:ac:1e:40:04",
+        "private_ip_address": "172.30.64.4",
+        "private_dns_name": "ip-172-30-64-4.eucabox.internal",
+        "vcpus": 1,
+        "memory_mb": 256,
+        "disk_gb": 2,
+        "domain_uuid": ids.domain_uuid(),
+        **columns,
+    }
+    reservation = {
+        "reservation_id": row["reservation_id"],
+        "account_id": row["account_id"],
+        "created": ids.now(),
+    }
+    with state.transaction() as database:
+        _insert(database, "reservations", reservation)
+        _insert(database, "instances", row)
+        if not state.one("select 1 from images where image_id = ?", (row["image_id"],)):
+            _insert(database, "images", _image(row["image_id"]))
+    return str(row["instance_id"])
+
+
+def _image(image_id: str) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "account_id": ACCOUNT,
+        "name": "tiny",
+        "image_location": "bucket/tiny.img.manifest.xml",
+        "image_type": "machine",
+        "architecture": "x86_64",
+        "virtualization_type": "paravirtual",
+        "root_device_name": "/dev/sda1",
+        "state": "available",
+        "size": 16 << 20,
+        "created": ids.now(),
+    }
+
+
+def _insert(database: Any, table: str, row: dict[str, Any]) -> None:
+    database[table].insert(row)
