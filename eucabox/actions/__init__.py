@@ -1,0 +1,215 @@
+"""The verbs: the table of named actions and the one way in; never HTTP, XML or HTML."""
+
+import importlib
+import inspect
+import logging
+import pkgutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eucabox.accounts import Caller
+from eucabox.errors import (
+    DryRunOperation,
+    Fault,
+    InvalidAction,
+    MissingAuthenticationToken,
+    MissingParameter,
+    ReplayedRequest,
+    UnauthorizedOperation,
+    UnsupportedParameter,
+)
+from eucabox.members import conform, hints_of, pascal
+
+if TYPE_CHECKING:
+    from eucabox.cloud import Cloud
+
+log = logging.getLogger("eucabox.actions")
+Result = dict[str, Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass
+class Call:
+    """One request, whatever door it came through: who asks, of which cloud, by which address.
+
+    `caller` is None for an anonymous request. `endpoint` is the base URL the client used,
+    `path` the service path behind it ("/services/compute" or ""), `source` the peer's address.
+    """
+
+    cloud: "Cloud"
+    caller: Caller | None
+    request_id: str
+    region: str = ""
+    endpoint: str = ""
+    api_version: str = ""
+    source: str = ""
+    path: str = ""
+    signature: str = ""  # of a signed query: what changes something is done once for each
+    notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
+
+    @property
+    def account_id(self) -> str:
+        """The caller's account; only for actions that are not anonymous."""
+        assert self.caller is not None
+        return self.caller.account_id
+
+    def now(self) -> datetime:
+        """This moment, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A function with what `perform` has to know of it."""
+
+    service: str
+    name: str
+    function: Callable[..., Result | None]
+    admin: bool
+    anonymous: bool
+    ignored: frozenset[str]
+    parameters: frozenset[str]
+    required: tuple[str, ...]
+    takes_all: bool
+    takes_dry_run: bool
+
+    @property
+    def reads(self) -> bool:
+        """True for a verb that changes nothing."""
+        return self.name.startswith(("Describe", "Get", "List", "Head"))
+
+
+ACTIONS: dict[tuple[str, str], Action] = {}
+_loading = threading.Lock()
+_loaded = False
+
+
+def action(
+    service: str = "ec2",
+    name: str | None = None,
+    *,
+    admin: bool = False,
+    anonymous: bool = False,
+    ignored: Iterable[str] = (),
+) -> Callable[[Function], Function]:
+    """Register a function as the action of its name (`describe_images` is DescribeImages).
+
+    The function's keyword arguments are the members of the model that are honoured; `ignored`
+    names members that are dropped because they can't change the outcome; any other member is
+    refused by its name. A `**members` argument takes all of them.
+    """
+
+    def register(function: Function) -> Function:
+        made = _describe(service, name or pascal(function.__name__), function)
+        key = (service, made.name)
+        assert key not in ACTIONS, f"{key} is registered twice"
+        ACTIONS[key] = Action(**{**made.__dict__, **flags})
+        return function
+
+    flags = {"admin": admin, "anonymous": anonymous, "ignored": frozenset(ignored)}
+    return register
+
+
+def load() -> dict[tuple[str, str], Action]:
+    """Import every resource once and return the table of actions."""
+    global _loaded
+    with _loading:
+        if not _loaded:
+            for module in pkgutil.iter_modules(__path__):
+                importlib.import_module(f"{__name__}.{module.name}")
+            _loaded = True
+    return ACTIONS
+
+
+def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
+    """Do one action: look up, may this caller, members we don't implement, DryRun, run, log.
+
+    `params` are the model's members in snake_case. Raises Fault, and nothing else for bad input.
+    """
+    started = time.perf_counter()
+    outcome = "InternalError"
+    try:
+        found = _find(service, name)
+        _admit(found, call)
+        arguments = _arguments(found, params)
+        _refuse_replay(found, call, params)
+        result = found.function(call, **arguments)
+        outcome = "ok"
+        return result
+    except Fault as fault:
+        outcome = fault.code
+        raise
+    finally:
+        _log(service, name, call, outcome, time.perf_counter() - started)
+
+
+def _find(service: str, name: str) -> Action:
+    found = load().get((service, name))
+    if found is None:
+        raise InvalidAction(action=name)
+    return found
+
+
+def _admit(found: Action, call: Call) -> None:
+    if call.caller is None and not found.anonymous:
+        raise MissingAuthenticationToken(action=found.name)
+    if found.admin and not (call.caller and call.caller.admin):
+        raise UnauthorizedOperation(reason=f"{found.name} is for the administrator of this cloud.")
+
+
+def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
+    """A client token already makes a repeated request harmless; reading is harmless anyway."""
+    if call.signature and not found.reads and "client_token" not in params:
+        if not call.cloud.accounts.first_use(call.signature):
+            raise ReplayedRequest(action=found.name)
+
+
+def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
+    arguments = {}
+    dry_run = False
+    for member, value in params.items():
+        if member in found.parameters or found.takes_all:
+            conform(found.name, pascal(member), value, hints_of(found.function).get(member))
+            arguments[member] = value
+        elif member == "dry_run":
+            dry_run = bool(value)
+        elif member not in found.ignored:
+            raise UnsupportedParameter(parameter=pascal(member), action=found.name)
+    for member in found.required:
+        if member not in arguments:
+            raise MissingParameter(parameter=pascal(member))
+    if dry_run:
+        raise DryRunOperation()
+    return arguments
+
+
+def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
+    signature = list(inspect.signature(function).parameters.values())[1:]
+    kinds = inspect.Parameter
+    named = [each for each in signature if each.kind is not kinds.VAR_KEYWORD]
+    return Action(
+        service=service,
+        name=name,
+        function=function,
+        admin=False,
+        anonymous=False,
+        ignored=frozenset(),
+        parameters=frozenset(each.name for each in named),
+        required=tuple(each.name for each in named if each.default is kinds.empty),
+        takes_all=len(named) < len(signature),
+        takes_dry_run=any(each.name == "dry_run" for each in named),
+    )
+
+
+def _log(service: str, name: str, call: Call, outcome: str, seconds: float) -> None:
+    user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
+    notes = "".join(f" {key}={value}" for key, value in call.notes.items())
+    log.info(
+        "request_id=%s service=%s action=%s user=%s source=%s outcome=%s ms=%.1f%s",
+        *(call.request_id, service, name, user, call.source or "-", outcome, seconds * 1000),
+        notes,
+    )

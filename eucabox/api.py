@@ -1,0 +1,241 @@
+"""The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
+
+import importlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from flask import Flask, Response, jsonify
+
+from eucabox import actions, ids
+from eucabox.actions import Call
+from eucabox.errors import Fault
+from eucabox.wire.request import HEADERS, Answer, FileBody, Request, from_environ
+
+if TYPE_CHECKING:
+    from eucabox.cloud import Cloud
+
+log = logging.getLogger("eucabox.api")
+
+# No bucket can have this name, so what lies under it is ours: the health check, pages for people.
+PAGES = "/_eucabox/"
+HEALTH = PAGES + "health"
+S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
+PIECE = 256 * 1024
+ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Speaker(Protocol):
+    """A protocol's three functions, as wire/query.py, wire/s3.py and wire/metadata.py have them."""
+
+    def understand(self, request: Request, lookup: Any, now: datetime) -> Any:
+        """Make a verb with arguments of a request."""
+
+    def answer(self, understood: Any, result: Any) -> Answer:
+        """Make the answer of a result."""
+
+    def refuse(self, fault: Fault, request_id: str, service: str) -> Answer:
+        """Make the answer of a fault."""
+
+
+def create_app(cloud: "Cloud") -> Flask:
+    """The application of the API listeners: Flask for PAGES, the protocols for everything else."""
+    app = Flask("eucabox", static_folder=None)
+
+    @app.get(HEALTH)
+    def health() -> Response:
+        return jsonify(status="ok")
+
+    app.wsgi_app = Door(cloud, _clients, app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def create_metadata_app(cloud: "Cloud") -> Wsgi:
+    """The application of 169.254.169.254; it serves the instances of this cloud and nobody else."""
+    return Door(cloud, lambda request: ("metadata", "metadata"))
+
+
+def warm() -> None:
+    """Load what the first request of each protocol would otherwise wait for."""
+    actions.load()
+    for name in ("query", "s3", "metadata"):
+        _speaker(name)
+    model = importlib.import_module("eucabox.wire.model")
+    for service in ("ec2", "sts", "s3"):
+        model.service(service)
+
+
+class Door:
+    """A WSGI application that hands each request to the protocol it speaks."""
+
+    def __init__(
+        self,
+        cloud: "Cloud",
+        choose: Callable[[Request], tuple[str, str]],
+        pages: Wsgi | None = None,
+    ) -> None:
+        self._cloud = cloud
+        self._choose = choose
+        self._pages = pages
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, whatever happens in it."""
+        if self._pages and environ["PATH_INFO"].startswith(PAGES):
+            return self._pages(environ, start_response)
+        request = from_environ(environ, ids.request_id())
+        return send(request, self.serve(request), start_response)
+
+    def serve(self, request: Request) -> Answer:
+        """Understand, perform, answer. A fault is refused in the words of the protocol; anything
+        else that goes wrong is logged with the request's id and answered as InternalError."""
+        started = time.perf_counter()
+        name, service = self._choose(request)
+        speaker = _speaker(name)
+        understood = None
+        try:
+            understood = speaker.understand(request, self._lookup, datetime.now(UTC))
+            call = self._call(request, understood)
+            result = actions.perform(understood.service, understood.name, call, understood.params)
+            return speaker.answer(understood, result)
+        except Fault as fault:
+            fault.facts.setdefault("Resource", request.path)
+            answer, outcome = speaker.refuse(fault, request.request_id, service), fault.code
+        except Exception:
+            log.exception("request_id=%s service=%s failed", request.request_id, service)
+            answer, outcome = speaker.refuse(Fault(), request.request_id, service), Fault.code
+        if understood is None:  # the verb's own line was not written
+            spent = (time.perf_counter() - started) * 1000
+            log.info(
+                "request_id=%s service=%s method=%s source=%s outcome=%s status=%d ms=%.1f",
+                *(request.request_id, service, request.method, request.source or "-"),
+                *(outcome, answer.status, spent),
+            )
+        return answer
+
+    def _lookup(self, access_key_id: str) -> Any:
+        return self._cloud.accounts.credential(access_key_id)
+
+    def _call(self, request: Request, understood: Any) -> Call:
+        api = self._cloud.config.api
+        return Call(
+            cloud=self._cloud,
+            caller=understood.caller,
+            request_id=request.request_id,
+            region=self._cloud.config.cloud.region,
+            endpoint=request.endpoint if request.host else f"http://{api.listen}:{api.port}",
+            api_version=understood.api_version,
+            source=request.source,
+            path=_service_path(request),
+            # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
+            signature="" if understood.service == "s3" else understood.signature,
+        )
+
+
+# --- which protocol ----------------------------------------------------------------------------
+
+
+def _clients(request: Request) -> tuple[str, str]:
+    if request.path.startswith("/services/"):
+        if _service_path(request) in S3_PATHS:
+            return "s3", "s3"
+    elif not _query().speaks_query(request):
+        return "s3", "s3"
+    return "query", _query().addressed(request) or "ec2"
+
+
+def _service_path(request: Request) -> str:
+    if not request.path.startswith("/services/"):
+        return ""
+    return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def _query() -> Any:
+    return importlib.import_module("eucabox.wire.query")
+
+
+def _speaker(name: str) -> Speaker:
+    # Imported with first use: the listeners are ready before the protocols are loaded.
+    return cast(Speaker, importlib.import_module(f"eucabox.wire.{name}"))
+
+
+# --- the answer on its way out -----------------------------------------------------------------
+
+
+def send(request: Request, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    """Give an Answer to a WSGI server: request id, length, no body where HTTP has none."""
+    headers = [(name, _header(value)) for name, value in answer.headers]
+    given = {name.lower() for name, _ in headers}
+    if "x-amz-request-id" not in given:
+        headers.append(("x-amz-request-id", request.request_id))
+    bodiless = answer.status in (204, 304)
+    length = _length(answer)
+    if length is not None and not bodiless and "content-length" not in given:
+        headers.append(("Content-Length", str(length)))
+    start_response(f"{answer.status} {_phrase(answer.status)}", headers)
+    body = _body(answer)
+    if bodiless or request.method == "HEAD":
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+        return []
+    return body
+
+
+def _header(value: str) -> str:
+    one_line = value.replace("\r", " ").replace("\n", " ")
+    return one_line.encode("latin-1", "replace").decode("latin-1")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _length(answer: Answer) -> int | None:
+    if answer.file is not None:
+        return answer.file.count
+    if isinstance(answer.body, bytes):
+        return len(answer.body) if answer.length is None else answer.length
+    return answer.length
+
+
+def _body(answer: Answer) -> Iterable[bytes]:
+    if answer.file is not None:
+        return FileStream(answer.file)
+    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+
+
+@dataclass
+class FileStream:
+    """A part of an open file as a WSGI body; our own server sends `part` without copying it."""
+
+    part: FileBody
+
+    def __iter__(self) -> Iterator[bytes]:
+        offset, end = self.part.offset, self.part.offset + self.part.count
+        while offset < end:
+            piece = self._read(offset, min(PIECE, end - offset))
+            if not piece:
+                raise OSError(f"the file ended {end - offset} bytes before its recorded end")
+            offset += len(piece)
+            yield piece
+
+    def _read(self, offset: int, count: int) -> bytes:
+        if self.part.fileno is None:
+            return self.part.file.read(count)
+        return os.pread(self.part.fileno, count, offset)
+
+    def close(self) -> None:
+        """Close the file: the answer is sent, or nobody waits for it any more."""
+        self.part.file.close()

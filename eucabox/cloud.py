@@ -1,0 +1,130 @@
+"""Opens every room once, in order, and hands them to every call; does no room's work."""
+
+import dataclasses
+import json
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+from eucabox import __version__, ids, network
+from eucabox import config as configuration
+from eucabox.accounts import Accounts
+from eucabox.bucket import Store
+from eucabox.config import Config
+from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
+from eucabox.files import write_whole
+from eucabox.images import Images
+from eucabox.lock import Lock
+from eucabox.node import Node
+from eucabox.state import State
+
+log = logging.getLogger("eucabox.cloud")
+FOLDERS = {"": 0o751, "run": 0o755, "network": 0o755, "cache": 0o751, "instances": 0o751}
+
+
+class Cloud:
+    """The one cloud of this process: opened, started, closed once.
+
+    Raises DataFolderInUse when another process has the same data directory.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started = datetime.now(UTC)
+        self.problems: list[str] = []
+        _make_folders(config)
+        data = config.cloud.data_dir
+        self._lock = Lock(data / "run" / "lock")
+        if not self._lock.take():
+            raise DataFolderInUse(folder=data, pid=self._lock.holder())
+        self._status = data / "run" / "status.json"
+        self.state = State(data / "eucabox.db")
+        self.accounts = Accounts(config, self.state)
+        self.accounts.ensure_administrator()
+        self.bucket = Store(config.bucket_root)
+        self.images = Images(config, self.state, self.bucket, self.accounts)
+        self.network = network.load(config)
+        self.node = Node(config, self.state, self.images, self.network)
+        self.capacity = self.node.capacity
+
+    def start(self) -> None:
+        """Bring up the network and the node's loop.
+
+        What this host does not allow is noted in `problems` and logged: buckets and accounts
+        serve without it, and a launch that needs it says so in its StateReason.
+        """
+        try:
+            self.network.start()
+        except Fault as fault:
+            self.problems.append(f"network: {fault.message}")
+            log.error("role=cluster network is not available: %s", fault.message)
+        self.images.start()
+        self.node.start()
+        threading.Thread(target=self._write_status, name="status", daemon=True).start()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an operator asks first: since when, where, on what hypervisor."""
+        api = self.config.api
+        return {
+            "version": __version__,
+            "started": ids.time_text(self.started),
+            "endpoint": f"http://{api.listen}:{api.port}",
+            "node": self.node.status(),
+            "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
+            "problems": [*self.problems, *self.network.warnings()],
+        }
+
+    def reload(self) -> list[str]:
+        """Read the configuration again and take over what a running eucabox can.
+
+        Returns the keys that changed but need a restart. Raises ConfigError, changing nothing.
+        """
+        new, waiting = _merge(self.config, configuration.load(self.config.file))
+        self.config = new
+        for room in (self.images, self.network, self.node):
+            room.config = new
+        self.node.wake()
+        return waiting
+
+    def _write_status(self) -> None:
+        """Beside the start, because judging a hypervisor takes a second."""
+        try:
+            text = json.dumps(self.facts(), indent=1)
+            write_whole(self._status, text.encode())
+        except (Fault, OSError) as problem:
+            log.warning("role=cloud no status is written: %s", problem)
+
+    def close(self) -> None:
+        """Stop the loops and close the files; running instances stay as they are."""
+        self._status.unlink(missing_ok=True)
+        self.node.stop()
+        self.images.close()
+        self.network.stop()
+        self.bucket.close()
+        self.state.close()
+        self._lock.release()
+
+
+def _make_folders(config: Config) -> None:
+    for name, mode in FOLDERS.items():
+        folder = config.cloud.data_dir / name
+        try:
+            folder.mkdir(mode=mode, parents=not name, exist_ok=True)
+            if folder.stat().st_mode & 0o001 == 0:
+                folder.chmod(mode)  # the hypervisor's user has to reach its disks
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise DataFolderUnusable(folder=folder, reason=reason) from None
+
+
+def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:
+    sections: dict[str, Any] = {}
+    waiting = []
+    for name in (each.name for each in dataclasses.fields(Config) if each.name != "file"):
+        before, after = getattr(old, name), getattr(new, name)
+        live = configuration.reloadable(before)
+        sections[name] = dataclasses.replace(before, **{key: getattr(after, key) for key in live})
+        keys = [each.name for each in dataclasses.fields(before) if each.name not in live]
+        waiting += [f"{name}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
+    return dataclasses.replace(old, **sections), waiting

@@ -1,0 +1,113 @@
+"""Checks plain arguments against an action's type hints; never what the values mean."""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from eucabox.errors import InvalidParameterValue, UnsupportedParameter
+
+NOUNS: dict[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    bytes: "bytes",
+    datetime: "a date and time",
+}
+INTEGERS = range(-(2**63), 2**63)  # what a column can hold
+
+
+@cache
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
+    try:
+        return get_type_hints(function)
+    except NameError:
+        return {}
+
+
+def conform(action: str, name: str, value: Any, hint: Any) -> None:
+    """Raise a Fault unless the value has the shape of the hint, at every depth.
+
+    A TypedDict names the members of a structure that are honoured; any other member is refused
+    by its name (UnsupportedParameter). Wrong types raise InvalidParameterValue.
+    """
+    origin = get_origin(hint)
+    if hint in NOUNS:
+        _scalar(name, value, hint)
+    elif is_typeddict(hint):
+        _structure(action, name, value, hint)
+    elif origin in (list, Sequence):
+        _list(action, name, value, get_args(hint)[0])
+    elif origin in (Union, types.UnionType):
+        _one_of(action, name, value, get_args(hint))
+
+
+def _scalar(name: str, value: Any, kind: type) -> None:
+    odd = kind is not bool and isinstance(value, bool)
+    if odd or not isinstance(value, (int, float) if kind is float else kind):
+        _refuse(name, value, NOUNS[kind])
+    if kind is int and value not in INTEGERS:
+        _refuse(name, value, "an integer of 64 bits")
+    if kind is str and not _encodes(value):
+        _refuse(name, value, "text that UTF-8 can hold")
+
+
+def _structure(action: str, name: str, value: Any, hint: Any) -> None:
+    if not isinstance(value, Mapping):
+        _refuse(name, value, "a structure")
+    known = get_type_hints(hint)
+    for member, inner in value.items():
+        path = f"{name}.{pascal(str(member))}"
+        if member not in known:
+            raise UnsupportedParameter(parameter=path, action=action)
+        conform(action, path, inner, known[member])
+
+
+def _list(action: str, name: str, value: Any, hint: Any) -> None:
+    if not isinstance(value, (list, tuple)):
+        _refuse(name, value, "a list")
+    for number, inner in enumerate(value, 1):
+        conform(action, f"{name}.{number}", inner, hint)
+
+
+def _one_of(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
+    if value is None and types.NoneType in hints:
+        return
+    first, *_ = [each for each in hints if each is not types.NoneType]
+    conform(action, name, value, first)
+
+
+def _refuse(name: str, value: Any, noun: str) -> None:
+    shown = repr(value)[:60]
+    raise InvalidParameterValue(parameter=name, value=shown, reason=f"Give {noun}.")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def pascal(snake: str) -> str:
+    """Return a member's name as the API writes it."""
+    return "".join(word.capitalize() for word in snake.split("_"))
+
+
+def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
+    """Return a text that may be stored and shown again: no control characters, no oversize.
+
+    XML can't carry control characters, and a line break in a key's name would be a second line
+    in a guest's authorized_keys.
+    """
+    if not least <= len(value) <= most:
+        reason = f"Give {least} to {most} characters."
+    elif any(each < " " or "\x7f" <= each <= "\x9f" or each in "\ufffe\uffff" for each in value):
+        reason = "Leave out control characters."
+    else:
+        return value
+    raise InvalidParameterValue(parameter=parameter, value=repr(value[:60]), reason=reason)

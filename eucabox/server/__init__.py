@@ -1,0 +1,178 @@
+"""The one process: its listeners, its signals, its readiness; never what a request means."""
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from eucabox import api
+from eucabox.cloud import Cloud
+from eucabox.config import Config
+from eucabox.errors import Fault
+from eucabox.server.listener import Listener, Tls
+
+log = logging.getLogger("eucabox.server")
+
+METADATA_THREADS = 8
+STOP_SECONDS = 3.0
+
+
+class Server:
+    """The listeners of a cloud: HTTP, HTTPS, and the guests' metadata on threads of its own."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._listeners: list[Listener] = []
+        self._tls: Tls | None = None
+        self._closing = threading.Event()
+        self._file = cloud.config.file or "eucabox.conf"
+
+    def open(self) -> None:
+        """Listen for clients. Raises ListenFailed, with nothing left open."""
+        settings = self._cloud.config.api
+        app = api.create_app(self._cloud)
+        host, threads = settings.listen, settings.threads
+        self._add(Listener((host, settings.port), app, threads, ("api", "port")))
+        if settings.https_port:
+            self._tls = Tls(*self._cloud.accounts.server_certificate())
+            place = ("api", "https_port")
+            self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
+        threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
+
+    def open_metadata(self) -> None:
+        """Listen for guests, once the network is up. The API serves without it: what stands in
+        the way is logged and noted in the cloud's problems."""
+        settings = self._cloud.config.metadata
+        if not settings.enabled:
+            return
+        app = api.create_metadata_app(self._cloud)
+        address = (settings.address, settings.port)
+        device = self._cloud.network.metadata_device
+        place = ("metadata", "port")
+        listener = Listener(address, app, METADATA_THREADS, place, free=True, device=device)
+        try:
+            listener.open(self._file)
+            self._listeners.append(listener)
+        except Fault as fault:
+            self._cloud.problems.append(f"metadata: {fault.message}")
+            log.error("role=cluster metadata is not available: %s", fault.message)
+
+    def reload(self) -> None:
+        """Take the certificate files as they are now."""
+        if self._tls:
+            self._tls.load()
+
+    def close(self) -> None:
+        """Finish the requests that run and close, within STOP_SECONDS."""
+        self._closing.set()
+        threads = [threading.Thread(target=each.shut, daemon=True) for each in self._listeners]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+        self._listeners.clear()
+
+    def _add(self, listener: Listener) -> None:
+        try:
+            listener.open(self._file)
+        except Fault:
+            self.close()
+            raise
+        self._listeners.append(listener)
+
+    def _expire(self) -> None:
+        while not self._closing.wait(1):
+            for listener in list(self._listeners):
+                listener.expire()
+
+
+def serve(config: Config) -> int:
+    """Run eucabox until SIGTERM or SIGINT; the exit status. SIGHUP reads the configuration anew.
+
+    What keeps it from starting is one line on standard error, and status 1.
+    """
+    _set_up_log(config)
+    signals = _catch_signals()
+    try:
+        cloud = Cloud(config)
+    except Fault as fault:
+        return _fail(fault)
+    server = Server(cloud)
+    try:
+        server.open()
+        threading.Thread(target=api.warm, name="warm", daemon=True).start()
+        cloud.start()
+        server.open_metadata()
+        _say_ready(config)
+        _wait(signals, cloud, server)
+    except Fault as fault:
+        return _fail(fault)
+    finally:
+        _ready_file(config).unlink(missing_ok=True)
+        server.close()
+        cloud.close()
+    log.info("stopped")
+    return 0
+
+
+def _set_up_log(config: Config) -> None:
+    dated = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
+    logging.basicConfig(stream=sys.stderr, format=f"{dated}%(levelname)s %(name)s %(message)s")
+    logging.getLogger("eucabox").setLevel(config.cloud.log_level.upper())
+
+
+def _fail(fault: Fault) -> int:
+    sys.stderr.write(f"eucabox: {fault.message}\n")
+    return 1
+
+
+def _catch_signals() -> "queue.SimpleQueue[int]":
+    caught: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda given, _frame: caught.put(given))
+    return caught
+
+
+def _wait(signals: "queue.SimpleQueue[int]", cloud: Cloud, server: Server) -> None:
+    while (caught := signals.get()) == signal.SIGHUP:
+        try:
+            waiting = cloud.reload()
+            server.reload()
+        except (Fault, OSError) as problem:
+            log.error("the configuration is not taken over: %s", problem)
+            continue
+        logging.getLogger("eucabox").setLevel(cloud.config.cloud.log_level.upper())
+        log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
+    log.info("%s: stopping", signal.Signals(caught).name)
+    _notify("STOPPING=1")
+
+
+# --- readiness ---------------------------------------------------------------------------------
+
+
+def _ready_file(config: Config) -> Path:
+    return config.cloud.data_dir / "run" / "ready"
+
+
+def _say_ready(config: Config) -> None:
+    settings = config.api
+    _ready_file(config).write_text(f"{os.getpid()}\nhttp://{settings.listen}:{settings.port}\n")
+    _notify("READY=1")
+    log.info("ready: http://%s:%d", settings.listen, settings.port)
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect(address)
+        sock.sendall(state.encode())

@@ -1,0 +1,302 @@
+"""One address that clients connect to, with its threads: cheroot, kept on a short lead."""
+
+import contextlib
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from cheroot import server as cheroot
+from cheroot import wsgi
+from cheroot.makefile import MakeFile
+
+from eucabox.api import ENVIRON_HEADERS, FileStream, Wsgi
+from eucabox.errors import ListenFailed
+from eucabox.server.incoming import Incoming
+
+log = logging.getLogger("eucabox.server")
+
+IDLE_SECONDS = 30  # between two bytes, and between two requests
+HEAD_SECONDS = 15  # for a TLS handshake and a whole head
+FORM_SECONDS = 60  # for a whole form, whoever sends it: it is read before anybody is asked
+LINGER_SECONDS = 2.0
+GRACE_SECONDS = 2
+MOST_HEAD = 128 * 1024
+FORM = b"application/x-www-form-urlencoded"
+IP_FREEBIND = 15
+
+
+class Tls:
+    """The server's side of TLS. The handshake is left to the thread that serves the client."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = certificate, key
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.load()
+
+    def load(self) -> None:
+        """Take the files as they are now, for connections to come."""
+        self.context.load_cert_chain(*self._files)
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        """Cheroot's hook before bind(): nothing to do."""
+        return sock
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """Cheroot's hook in the accepting thread, which must not wait for anybody."""
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+    def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = 8192) -> Any:
+        """Cheroot's hook for the connection's streams."""
+        return MakeFile(sock, mode, bufsize)
+
+
+class Connection(cheroot.HTTPConnection):
+    """A client's connection: its handshake, its deadlines, its end."""
+
+    RequestHandlerClass = Incoming
+    rbufsize = 64 * 1024
+    lingers = False
+    shaken = False
+    deadline: float | None = None
+    body: Any = None
+
+    def communicate(self) -> bool:
+        """Serve one request; True to keep the connection."""
+        self.deadline, self.body = time.monotonic() + HEAD_SECONDS, None
+        self.server.active.add(self)
+        try:
+            return self._shakes_hands() and bool(super().communicate())  # type: ignore[no-untyped-call]
+        except OSError as problem:
+            log.debug("source=%s connection lost: %s", self.remote_addr, problem)
+            return False
+        finally:
+            self.server.active.discard(self)
+
+    def head_is_read(self, request: Incoming) -> None:
+        """The head came in time; a form still has to."""
+        form = request.inheaders.get(b"Content-Type", b"").startswith(FORM)
+        self.deadline = time.monotonic() + FORM_SECONDS if form else None
+
+    def body_begins(self, body: Any) -> None:
+        """From here on the deadline is the body's."""
+        self.body = body
+
+    def late(self, now: float) -> bool:
+        """Whether the client is past its deadline with something it owes."""
+        overdue = self.deadline is not None and now > self.deadline
+        return overdue and not (self.body is not None and self.body.ended)
+
+    def hang_up(self, how: int = socket.SHUT_RD) -> None:
+        """End the connection from another thread: reads see the end of the stream."""
+        with contextlib.suppress(OSError, ValueError):
+            socket.socket.shutdown(self.socket, how)  # TLS or not: the TCP connection itself
+
+    def close(self) -> None:
+        """Close, and let a client that is still sending read our answer first."""
+        with contextlib.suppress(OSError, ValueError):
+            if self.lingers:
+                self._linger()
+        with contextlib.suppress(OSError, ValueError):
+            super().close()
+        self.socket.close()
+
+    def _shakes_hands(self) -> bool:
+        if self.shaken or not isinstance(self.socket, ssl.SSLSocket):
+            return True
+        try:
+            self.socket.do_handshake()
+        except ssl.SSLError as problem:
+            if problem.reason == "HTTP_REQUEST":
+                said = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port is HTTPS.\n"
+                os.write(self.socket.fileno(), said)
+                self.lingers = True
+            return False
+        self.shaken = True
+        return True
+
+    def _linger(self) -> None:
+        # Closing with unread bytes would reset the connection and take our answer with it.
+        until = time.monotonic() + LINGER_SECONDS
+        self.socket.shutdown(socket.SHUT_WR)
+        self.socket.settimeout(LINGER_SECONDS)
+        while time.monotonic() < until and self.socket.recv(1 << 16):
+            pass
+
+
+class Gateway(wsgi.Gateway_10):
+    """WSGI with the headers as they were sent, and files that go out without being copied."""
+
+    def get_environ(self) -> Any:
+        """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        environ[ENVIRON_HEADERS] = [
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in self.req.inheaders.items()
+        ]
+        return environ
+
+    def respond(self) -> None:
+        """Send the application's answer."""
+        response = self.req.server.wsgi_app(self.env, self.start_response)
+        try:
+            plain = not isinstance(self.req.conn.socket, ssl.SSLSocket)
+            if isinstance(response, FileStream) and response.part.fileno is not None and plain:
+                self._send_file(response)
+            else:
+                for piece in filter(None, response):
+                    self.write(piece)
+            self.req.ensure_headers_sent()
+        finally:
+            if hasattr(response, "close"):
+                response.close()
+
+    def _send_file(self, stream: FileStream) -> None:
+        self.req.ensure_headers_sent()
+        part = stream.part
+        if part.count:
+            sent = self.req.conn.socket.sendfile(_Descriptor(part.fileno), part.offset, part.count)
+            if sent < part.count:
+                raise OSError(f"the file ended {part.count - sent} bytes before its recorded end")
+
+
+class _Descriptor:
+    """What socket.sendfile needs of a file."""
+
+    def __init__(self, number: int | None) -> None:
+        self._number = number
+
+    def fileno(self) -> int | None:
+        return self._number
+
+
+class Listener(wsgi.Server):
+    """An address with its own threads. `section` and `key` are its place in eucabox.conf.
+
+    `free` allows an address that comes and goes with its bridge. With a `device` only what
+    arrives there is answered, so that another cloud of this host may have the same address on a
+    bridge of its own.
+    """
+
+    ConnectionClass = Connection
+    keep_alive_conn_limit = 1024
+    max_request_header_size = MOST_HEAD
+    expiration_interval = 0.2
+    _connections: Any
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        app: Wsgi,
+        threads: int,
+        place: tuple[str, str],
+        tls: Tls | None = None,
+        free: bool = False,
+        device: str | None = None,
+    ) -> None:
+        super().__init__(
+            address,
+            app,
+            numthreads=threads,
+            server_name="eucabox",
+            request_queue_size=256,
+            timeout=IDLE_SECONDS,
+            shutdown_timeout=GRACE_SECONDS,
+        )
+        self.gateway = Gateway
+        self.ssl_adapter = tls
+        self.place = place
+        self._free = free
+        self._device = device
+        self.active: set[Connection] = set()
+        self._asked = address
+        self._bound = threading.Event()
+        self._problem: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"listen {place}", daemon=True)
+
+    def open(self, file: Path | str = "eucabox.conf") -> None:
+        """Bind and begin to serve. Raises ListenFailed with the key to change in `file`."""
+        self._thread.start()
+        self._bound.wait()
+        if self._problem is None:
+            return
+        (address, port), (section, key) = self._asked, self.place
+        reason = self._problem.strerror or str(self._problem)
+        raise ListenFailed(
+            address=address, port=port, reason=reason, section=section, key=key, file=file
+        )
+
+    def shut(self) -> None:
+        """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
+        cut = threading.Timer(GRACE_SECONDS, self._cut_off)
+        cut.daemon = True
+        cut.start()
+        self.stop()
+        cut.cancel()
+
+    def expire(self) -> None:
+        """Hang up on clients that are past their deadline; called every second."""
+        now = time.monotonic()
+        for connection in list(self.active):
+            if connection.late(now):
+                connection.hang_up()
+
+    def bind(self, family: int, type: int, proto: int = 0) -> Any:
+        """Keep the reason why an address could not be bound: cheroot drops its number."""
+        try:
+            return super().bind(family, type, proto)
+        except OSError as problem:
+            self._problem = problem
+            raise
+
+    def bind_socket(  # type: ignore[override]  # cheroot's is static, and called on the instance
+        self, socket_: socket.socket, bind_addr: Any
+    ) -> socket.socket:
+        """Bind, to one device where that is asked."""
+        if self._free:
+            socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        if self._device:
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode())
+        socket_.bind(bind_addr)
+        return socket_
+
+    def process_conn(self, conn: Connection) -> None:
+        """Give a connection to a thread once it has something to say; silence costs none."""
+        if conn.last_used is None:
+            self._connections.put(conn)
+        else:
+            super().process_conn(conn)
+
+    def put_conn(self, conn: Connection) -> None:
+        """Take a connection back; what TLS has read ahead would not wake us."""
+        if self.ready and isinstance(conn.socket, ssl.SSLSocket) and conn.socket.pending():
+            conn.last_used = time.time()
+            self.process_conn(conn)
+        else:
+            super().put_conn(conn)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """Cheroot's words, in our log."""
+        log.log(level, "listener=%s:%s %s", *self._asked, msg, exc_info=traceback)
+
+    def _run(self) -> None:
+        # Threads inherit being a daemon from this one: a stuck one can't keep the process alive.
+        try:
+            self.prepare()
+            self._problem = None
+        except OSError as problem:
+            self._problem = self._problem or problem
+            return
+        finally:
+            self._bound.set()
+        self.serve()
+
+    def _cut_off(self) -> None:
+        for connection in list(self.active):
+            connection.hang_up(socket.SHUT_RDWR)

@@ -1,0 +1,408 @@
+import contextlib
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eucabox.api import FileStream
+from eucabox.authority import Authority
+from eucabox.errors import ListenFailed
+from eucabox.seal import Seal
+from eucabox.server import listener as rooms
+from eucabox.server.listener import Connection, Listener, Tls
+from eucabox.wire.request import FileBody, from_environ
+
+PLACE = ("api", "port")
+
+
+class Application:
+    """Tells what came in; its path says how to behave."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.bodies: list[bytes] = []
+        self.ended = threading.Event()
+        self.file = Path()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        request = from_environ(environ)
+        if request.path == "/early":
+            start_response("403 Forbidden", [("Content-Length", "2")])
+            return [b"no"]
+        if request.path == "/slow":
+            time.sleep(0.6)
+        if request.path == "/file":
+            opened = self.file.open("rb")
+            start_response("200 OK", [("Content-Length", "500000")])
+            return FileStream(FileBody(opened, 100, 500_000, opened.fileno()))
+        return self._tell(request, start_response)
+
+    def _tell(self, request: Any, start_response: Any) -> list[bytes]:
+        body = b""
+        problem = ""
+        try:
+            while piece := request.body.read(1 << 16):
+                body += piece
+        except (OSError, ValueError) as broken:
+            problem = str(broken)
+        self.bodies.append(body)
+        self.ended.set()
+        facts = {
+            "path": request.path,
+            "query": request.query,
+            "body": len(body),
+            "headers": request.headers,
+            "problem": problem,
+            "scheme": request.scheme,
+        }
+        told = json.dumps(facts).encode()
+        start_response("200 OK", [("Content-Length", str(len(told)))])
+        return [told]
+
+
+@pytest.fixture(name="application", scope="module")
+def _application() -> Application:
+    return Application()
+
+
+@pytest.fixture(autouse=True)
+def _reset(application: Application) -> None:
+    application.reset()
+
+
+@contextlib.contextmanager
+def _open(application: Any, tls: Tls | None = None, threads: int = 4) -> Iterator[Listener]:
+    opened = Listener(("127.0.0.1", 0), application, threads, PLACE, tls)
+    opened.open()
+    try:
+        yield opened
+    finally:
+        opened.shut()
+
+
+@pytest.fixture(name="port", scope="module")
+def _port(application: Application) -> Iterator[int]:
+    with _open(application) as opened:
+        yield opened.bind_addr[1]
+
+
+def _connect(port: int) -> socket.socket:
+    connected = socket.create_connection(("127.0.0.1", port), 5)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
+def _receive(connected: socket.socket) -> bytes:
+    received = b""
+    while piece := connected.recv(1 << 16):
+        received += piece
+    return received
+
+
+def _ask(port: int, raw: bytes) -> bytes:
+    with _connect(port) as connected:
+        connected.sendall(raw)
+        with contextlib.suppress(OSError):  # we may be refused already
+            connected.shutdown(socket.SHUT_WR)
+        return _receive(connected)
+
+
+def _told(answer: bytes) -> Any:
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+def _head(target: str = "/", *headers: str, method: str = "GET") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "Host: h", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/b/a%2Fb", "/b/a%2Fb", ""),
+        ("//b//k", "//b//k", ""),
+        ("//[x", "//[x", ""),
+        ("/b/k%20%25?a=%20b&c", "/b/k%20%25", "a=%20b&c"),
+        ("/b/a#b;c", "/b/a#b;c", ""),
+        ("http://h:1/b/k?x", "/b/k", "x"),
+        ("http://h?x", "/", "x"),
+        ("/b/\xe9", "/b/\xe9", ""),
+    ],
+)
+def test_the_target_arrives_as_it_was_sent(port: int, target: str, path: str, query: str) -> None:
+    told = _told(_ask(port, _head(target)))
+    assert (told["path"], told["query"]) == (path, query)
+
+
+def test_header_names_keep_their_underscores_and_repeated_ones_are_joined(port: int) -> None:
+    answer = _ask(port, _head("/", "X-Amz-Meta-a_b: 1", "X-Amz-Meta-a-b: 2", "x-amz-meta-A-B:3"))
+    told = _told(answer)
+    assert told["headers"]["x-amz-meta-a_b"] == "1"
+    assert told["headers"]["x-amz-meta-a-b"] == "2,3"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Length: 3", "Transfer-Encoding: chunked"],
+        ["Content-Length: 3", "Content-Length: 3"],
+        ["Content-Length: +3"],
+        ["Content-Length: 1_0"],
+        ["Content-Length: -1"],
+        ["Content-Length:"],
+        ["Content-Length: \xb2"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+        ["Host: other"],
+        ["Authorization: a", "Authorization: b"],
+        ["Bad Name: x"],
+        ["X-Folded: a", " b"],
+        ["no colon"],
+        ["X-Nul: a\x00b"],
+    ],
+)
+def test_an_ambiguous_head_is_refused(
+    port: int, application: Application, headers: list[str]
+) -> None:
+    answer = _ask(port, _head("/", *headers, method="PUT") + b"abc")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert not application.bodies
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET  / HTTP/1.1\r\nHost: h\r\n\r\n", b"400"),
+        (b"get / HTTP/1.1\r\nHost: h\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\nHost: h\n\n", b"400"),
+        (b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", b"505"),
+        (b"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"413"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
+    ],
+)
+def test_what_is_not_http_is_refused(port: int, raw: bytes, status: bytes) -> None:
+    assert _ask(port, raw).split(b" ")[1] == status
+
+
+def test_a_chunked_body_is_streamed_with_its_trailers_read_away(
+    port: int, application: Application
+) -> None:
+    body = b"5;ext=1\r\nhello\r\n10000\r\n" + b"x" * 65536 + b"\r\n0\r\nx-amz-t: 1\r\n\r\n"
+    told = _told(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    assert told["body"] == 65541
+    assert application.bodies[0][:6] == b"hellox"
+
+
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n", b"5\r\nhelloXX0\r\n\r\n", b"-5\r\n", b"5\r\nhel", b"0\r\nbad", b"\r\n"]
+)
+def test_a_malformed_or_broken_off_chunk_is_an_error_to_the_reader(port: int, body: bytes) -> None:
+    told = _told(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    assert told["problem"]
+
+
+def test_a_vanished_client_is_a_short_read(port: int, application: Application) -> None:
+    with _connect(port) as connected:
+        connected.sendall(_head("/", "Content-Length: 1000", method="PUT") + b"abc")
+    assert application.ended.wait(5)
+    assert application.bodies == [b"abc"]
+
+
+def test_connections_are_kept_and_requests_may_be_pipelined(port: int) -> None:
+    one = b"PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+    last = _head("/z")
+    assert _ask(port, one * 3 + last).count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_an_unread_small_body_does_not_end_the_connection(port: int) -> None:
+    one = b"PUT /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"
+    two = (
+        b"PUT /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    )
+    answer = _ask(port, one + two + _head("/z"))
+    assert answer.count(b"HTTP/1.1 403") == 2
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_early_refusal_reaches_a_client_that_is_still_sending(port: int, chunked: bool) -> None:
+    with _connect(port) as connected:
+        size = 8 << 20
+        coding = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+        head = _head("/early", coding, method="PUT").replace(b"Connection: close\r\n", b"")
+        connected.sendall(head + (f"{size:x}\r\n".encode() if chunked else b""))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(size >> 16):
+                connected.sendall(b"x" * 65536)
+        answer = _receive(connected)
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b"Connection: close" in answer
+
+
+def test_100_continue_is_sent_when_the_body_is_wanted_and_not_before(port: int) -> None:
+    with _connect(port) as connected:
+        expect = _head("/early", "Expect: 100-continue", "Content-Length: 9", method="PUT")
+        connected.sendall(expect)
+        assert _receive(connected).startswith(b"HTTP/1.1 403")
+    with _connect(port) as connected:
+        connected.sendall(_head("/", "Expect: 100-Continue", "Content-Length: 3", method="PUT"))
+        assert connected.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connected.sendall(b"abc")
+        assert _told(_receive(connected))["body"] == 3
+
+
+def test_silent_clients_cost_no_thread(port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(_connect(port))
+        started = time.monotonic()
+        assert _ask(port, _head("/")).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - started < 2
+
+
+def test_a_head_that_drips_in_is_cut_off(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "HEAD_SECONDS", 0.2)
+    with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
+        connected.sendall(b"GET / HT")
+        time.sleep(0.4)
+        opened.expire()
+        assert b" 200 " not in _receive(connected)
+
+
+def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "FORM_SECONDS", 0.1)
+    form = "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
+    with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
+        connected.sendall(_head("/", form, "Content-Length: 10", method="POST") + b"abc")
+        with _connect(opened.bind_addr[1]) as other:
+            other.sendall(_head("/", "Content-Length: 6", method="PUT") + b"abc")
+            time.sleep(0.3)
+            opened.expire()
+            assert application.ended.wait(5)
+            assert application.bodies == [b"abc"]
+            other.sendall(b"def")
+            assert _told(_receive(other))["body"] == 6
+
+
+def test_an_idle_connection_is_closed_in_the_end(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "IDLE_SECONDS", 0.3)
+    with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
+        assert _receive(connected) == b""
+
+
+def test_a_file_leaves_from_its_offset(application: Application, port: int, tmp_path: Path) -> None:
+    application.file = tmp_path / "f"
+    content = os.urandom(600_000)
+    application.file.write_bytes(content)
+    answer = _ask(port, _head("/file"))
+    assert answer.partition(b"\r\n\r\n")[2] == content[100:500_100]
+
+
+def test_shutting_finishes_what_runs_and_cuts_off_what_does_not_end(
+    application: Application,
+) -> None:
+    opened = Listener(("127.0.0.1", 0), application, 4, PLACE)
+    opened.open()
+    with _connect(opened.bind_addr[1]) as connected, _connect(opened.bind_addr[1]) as hanging:
+        connected.sendall(_head("/slow"))
+        hanging.sendall(_head("/", "Content-Length: 10", method="PUT") + b"abc")
+        time.sleep(0.2)
+        started = time.monotonic()
+        opened.shut()
+        assert time.monotonic() - started < 3
+        assert _receive(connected).startswith(b"HTTP/1.1 200")
+    with pytest.raises(OSError):
+        _connect(opened.bind_addr[1])
+
+
+def test_a_port_in_use_is_named_with_its_key(application: Application) -> None:
+    with _open(application) as opened:
+        port = opened.bind_addr[1]
+        other = Listener(("127.0.0.1", port), application, 4, PLACE)
+        with pytest.raises(ListenFailed) as caught:
+            other.open("/etc/eucabox/eucabox.conf")
+    assert caught.value.message == (
+        f"Can't listen on 127.0.0.1 port {port}: Address already in use."
+        " Set [api] port in /etc/eucabox/eucabox.conf."
+    )
+
+
+@pytest.fixture(name="tls")
+def _tls(tmp_path: Path) -> Tls:
+    authority = Authority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+    return Tls(*authority.server_files())
+
+
+def _https(port: int, target: str = "/") -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    client = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
+    with contextlib.closing(client):
+        client.request("PUT", target, b"x" * 100_000)
+        client.getresponse().read()
+        client.request("PUT", target, b"x" * 100_000)  # on the same connection
+        return client.getresponse().read()
+
+
+def test_https_is_not_held_up_by_clients_that_never_shake_hands(
+    application: Application, tls: Tls
+) -> None:
+    with _open(application, tls) as opened, contextlib.ExitStack() as stack:
+        port = opened.bind_addr[1]
+        for _ in range(10):
+            stack.enter_context(_connect(port))
+        half = stack.enter_context(_connect(port))
+        half.sendall(b"\x16\x03")
+        started = time.monotonic()
+        told = json.loads(_https(port))
+        assert time.monotonic() - started < 2
+        assert (told["body"], told["scheme"]) == (100_000, "https")
+
+
+def test_plain_http_on_the_https_port_is_told_so(application: Application, tls: Tls) -> None:
+    with _open(application, tls) as opened:
+        answer = _ask(opened.bind_addr[1], _head("/"))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"This port is HTTPS." in answer
+
+
+def test_a_file_leaves_over_tls(application: Application, tls: Tls, tmp_path: Path) -> None:
+    application.file = tmp_path / "f"
+    application.file.write_bytes(os.urandom(600_000))
+    with _open(application, tls) as opened:
+        assert _https(opened.bind_addr[1], "/file") == application.file.read_bytes()[100:500_100]
+
+
+def test_the_certificate_is_read_again(tls: Tls) -> None:
+    tls.load()
+    assert tls.context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_hanging_up_twice_is_harmless() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        connection = Connection.__new__(Connection)
+        connection.socket = one
+        connection.hang_up(socket.SHUT_RDWR)
+        connection.hang_up(socket.SHUT_RDWR)
+        assert other.recv(1) == b""

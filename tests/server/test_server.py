@@ -1,0 +1,233 @@
+import http.client
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eucabox.accounts import Accounts
+from eucabox.config import ApiSection, CloudSection, Config, MetadataSection
+from eucabox.errors import ListenFailed
+from eucabox.server import Server
+from eucabox.server.listener import Listener
+from eucabox.state import State
+
+# The process as the command line starts it, with the rooms below the doors left out.
+PROCESS = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from eucabox import api, config, errors, server
+
+class Cloud:
+    def __init__(self, given):
+        self.config, self.problems = given, []
+        (given.cloud.data_dir / "run").mkdir(exist_ok=True)
+    def start(self): pass
+    def reload(self):
+        self.config = config.load(self.config.file)
+        Path(sys.argv[1] + ".reloaded").touch()
+        return ["api.port"]
+    def close(self): Path(sys.argv[1] + ".closed").touch()
+
+def create_app(cloud):
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            time.sleep(1)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+    return application
+
+server.Cloud, api.create_app, api.warm = Cloud, create_app, lambda: None
+sys.exit(server.serve(config.load(Path(sys.argv[1]))))
+"""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A running serve(), its configuration and what it told systemd."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, _free_port()
+        self.file = folder / "eucabox.conf"
+        self.write("info")
+        self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.told.bind(str(folder / "notify"))
+        self.told.settimeout(10)
+        self.process = self.start()
+
+    def write(self, log_level: str) -> None:
+        self.file.write_text(
+            f"[cloud]\ndata_dir = {self.folder}\nlog_level = {log_level}\n"
+            f"[api]\nport = {self.port}\nhttps_port = 0\n[metadata]\nenabled = no\n"
+        )
+
+    def start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(self.file)],
+            env={**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, path: str = "/") -> http.client.HTTPConnection:
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        client.request("GET", path)
+        return client
+
+    def marked(self, word: str) -> bool:
+        return Path(f"{self.file}.{word}").exists()
+
+
+@pytest.fixture(name="process")
+def _process(tmp_path: Path) -> Iterator[Process]:
+    running = Process(tmp_path)
+    try:
+        assert running.told.recv(100) == b"READY=1"
+        yield running
+    finally:
+        running.told.close()
+        running.process.kill()
+        running.process.communicate()
+
+
+def test_it_says_when_it_is_ready_and_ends_with_its_requests_done(process: Process) -> None:
+    ready = process.folder / "run" / "ready"
+    assert ready.read_text() == f"{process.process.pid}\nhttp://127.0.0.1:{process.port}\n"
+    client = process.ask("/slow")
+    time.sleep(0.3)
+    started = time.monotonic()
+    process.process.send_signal(signal.SIGTERM)
+    assert client.getresponse().read() == b"ok"
+    client.close()
+    _, errors = process.process.communicate(timeout=5)
+    assert time.monotonic() - started < 3
+    assert process.process.returncode == 0
+    assert process.told.recv(100) == b"STOPPING=1"
+    assert process.marked("closed")
+    assert not ready.exists()
+    assert "Traceback" not in errors
+
+
+def test_a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
+    process: Process,
+) -> None:
+    process.file.write_text("[cloud]\ncolour = red\n")
+    process.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert not process.marked("reloaded")
+    process.write("debug")
+    process.process.send_signal(signal.SIGHUP)
+    for _ in range(50):
+        if process.marked("reloaded"):
+            break
+        time.sleep(0.1)
+    client = process.ask()
+    assert client.getresponse().read() == b"ok"
+    client.close()
+    process.process.send_signal(signal.SIGINT)
+    _, errors = process.process.communicate(timeout=5)
+    assert process.process.returncode == 0
+    assert "colour" in errors
+    assert "restart to change: api.port" in errors
+
+
+def test_a_port_in_use_is_one_line_that_names_the_key(process: Process) -> None:
+    second = process.start()
+    _, errors = second.communicate(timeout=10)
+    assert second.returncode == 1
+    assert errors.splitlines()[-1] == (
+        f"eucabox: Can't listen on 127.0.0.1 port {process.port}: Address already in use."
+        f" Set [api] port in {process.file}."
+    )
+    assert "Traceback" not in errors
+
+
+@pytest.fixture(name="cloud")
+def _cloud(tmp_path: Path) -> Iterator[Any]:
+    config = Config(
+        cloud=CloudSection(data_dir=tmp_path),
+        api=ApiSection(port=_free_port(), https_port=_free_port(), threads=4),
+        metadata=MetadataSection(address="127.0.0.1", port=_free_port()),
+    )
+    state = State(tmp_path / "eucabox.db")
+    accounts = Accounts(config, state)
+    network = SimpleNamespace(metadata_device=None)
+    yield SimpleNamespace(config=config, accounts=accounts, network=network, problems=[])
+    state.close()
+
+
+def test_the_three_listeners_open_and_close(cloud: Any) -> None:
+    server = Server(cloud)
+    server.open()
+    server.open_metadata()
+    ports = cloud.config.api.port, cloud.config.api.https_port, cloud.config.metadata.port
+    try:
+        plain = http.client.HTTPConnection("127.0.0.1", ports[0], timeout=5)
+        plain.request("GET", "/_eucabox/health")
+        assert plain.getresponse().status == 200
+        plain.close()
+        context = ssl.create_default_context(cafile=str(cloud.accounts.authority.ca_file))
+        context.check_hostname = False
+        secure = http.client.HTTPSConnection("127.0.0.1", ports[1], timeout=5, context=context)
+        secure.request("GET", "/_eucabox/health")
+        assert secure.getresponse().status == 200
+        secure.close()
+        guests = http.client.HTTPConnection("127.0.0.1", ports[2], timeout=5)
+        guests.request("POST", "/")
+        assert guests.getresponse().status == 405
+        guests.close()
+        server.reload()
+    finally:
+        server.close()
+    for port in ports:
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", port), 1)
+
+
+def test_an_https_port_in_use_leaves_nothing_open(cloud: Any) -> None:
+    with socket.create_server(("127.0.0.1", cloud.config.api.https_port)):
+        with pytest.raises(ListenFailed) as caught:
+            Server(cloud).open()
+        assert "[api] https_port" in caught.value.message
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", cloud.config.api.port), 1)
+
+
+def test_without_metadata_the_api_still_serves(cloud: Any) -> None:
+    server = Server(cloud)
+    server.open()
+    try:
+        with socket.create_server(("127.0.0.1", cloud.config.metadata.port)):
+            server.open_metadata()
+        assert "metadata" in cloud.problems[0]
+        assert "[metadata] port" in cloud.problems[0]
+    finally:
+        server.close()
+
+
+def test_only_the_guests_address_may_be_missing() -> None:
+    address, place = ("192.0.2.99", 0), ("metadata", "port")
+    guests = Listener(address, lambda *_: [], 1, place, free=True)
+    guests.open()
+    guests.shut()
+    with pytest.raises(ListenFailed, match=r"192\.0\.2\.99"):
+        Listener(address, lambda *_: [], 1, place).open()
+
+
+def test_a_device_that_is_missing_is_told() -> None:
+    listener = Listener(("127.0.0.1", 0), lambda *_: [], 1, ("metadata", "port"), device="none9")
+    with pytest.raises(ListenFailed):
+        listener.open()

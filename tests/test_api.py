@@ -1,0 +1,296 @@
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+import pytest
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import ClientError
+from flask import Flask
+
+from eucabox import actions, api
+from eucabox.accounts import Accounts, UserCredentials
+from eucabox.actions import Call
+from eucabox.bucket import Store
+from eucabox.config import CloudSection, Config
+from eucabox.errors import InstanceNotFound
+from eucabox.server.listener import Listener
+from eucabox.state import State
+from eucabox.wire.request import Answer, FileBody, Request
+
+
+@pytest.fixture(name="cloud", scope="module")
+def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
+    state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
+    accounts = Accounts(config, state)
+    yield SimpleNamespace(config=config, state=state, accounts=accounts, bucket=store)
+    store.close()
+    state.close()
+
+
+@pytest.fixture(name="app", scope="module")
+def _app(cloud: Any) -> Flask:
+    return api.create_app(cloud)
+
+
+@pytest.fixture(name="admin", scope="module")
+def _admin(cloud: Any) -> UserCredentials:
+    accounts: Accounts = cloud.accounts
+    return accounts.user_credentials(accounts.ensure_administrator())
+
+
+@pytest.fixture(name="port", scope="module")
+def _port(app: Flask) -> Iterator[int]:
+    listener = Listener(("127.0.0.1", 0), app, 4, ("api", "port"))
+    listener.open()
+    yield listener.bind_addr[1]
+    listener.shut()
+
+
+def _client(service: str, port: int, admin: UserCredentials, path: str = "") -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}{path}",
+        region_name="eucabox",
+        aws_access_key_id=admin.caller.access_key_id,
+        aws_secret_access_key=admin.secret,
+        config=ClientConfig(
+            retries={"max_attempts": 0}, s3={"addressing_style": "path"}, parameter_validation=False
+        ),
+    )
+
+
+def _code(call: Any, **arguments: Any) -> tuple[str, int]:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize("path", ["", "/services/compute", "/services/Eucalyptus/"])
+def test_ec2_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
+    ec2 = _client("ec2", port, admin, path)
+    answer = ec2.describe_key_pairs()
+    assert answer["KeyPairs"] == []
+    assert answer["ResponseMetadata"]["RequestId"]
+    assert _code(ec2.describe_key_pairs, DryRun=True) == ("DryRunOperation", 412)
+    assert _code(ec2.create_fleet) == ("UnsupportedOperation", 400)
+
+
+@pytest.mark.parametrize("path", ["", "/services/Tokens"])
+def test_sts_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
+    answer = _client("sts", port, admin, path).get_caller_identity()
+    assert answer["Account"] == admin.caller.account_id
+
+
+@pytest.mark.parametrize("path", ["", "/services/objectstorage", "/services/Walrus"])
+def test_s3_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
+    s3 = _client("s3", port, admin, path)
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket="barrel")
+    s3.put_object(Bucket="barrel", Key="a/b c%2F/\u00e9", Body=b"content" * 100_000)
+    got = s3.get_object(Bucket="barrel", Key="a/b c%2F/\u00e9")
+    assert got["Body"].read() == b"content" * 100_000
+    assert s3.head_object(Bucket="barrel", Key="a/b c%2F/\u00e9")["ContentLength"] == 700_000
+    assert _code(s3.get_object, Bucket="barrel", Key="none") == ("NoSuchKey", 404)
+    assert _code(s3.head_object, Bucket="barrel", Key="none") == ("404", 404)
+
+
+def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:
+    wrong = UserCredentials(admin.caller, "x" * 40, "", "")
+    assert _code(_client("ec2", port, wrong).describe_key_pairs)[0] == "SignatureDoesNotMatch"
+    assert _code(_client("sts", port, wrong).get_caller_identity)[0] == "SignatureDoesNotMatch"
+    assert _code(_client("s3", port, wrong).list_buckets)[0] == "SignatureDoesNotMatch"
+
+
+def test_the_health_check_is_where_no_bucket_can_be(app: Flask) -> None:
+    answer = app.test_client().get(api.HEALTH)
+    assert (answer.status_code, json.loads(answer.data)) == (200, {"status": "ok"})
+    assert app.test_client().get("/_eucabox/none").status_code == 404
+
+
+def _perform_raises(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
+    def perform(*_: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(actions, "perform", perform)
+
+
+def test_the_unexpected_is_logged_with_its_request_and_answered_without_a_trace(
+    port: int,
+    admin: UserCredentials,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _perform_raises(monkeypatch, RuntimeError("secret detail"))
+    for service, call in (("ec2", "describe_key_pairs"), ("s3", "list_buckets")):
+        with pytest.raises(ClientError) as caught:
+            getattr(_client(service, port, admin), call)()
+        response = caught.value.response
+        assert response["Error"]["Code"] == "InternalError"
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 500
+        assert "secret detail" not in str(response)
+        assert response["ResponseMetadata"]["RequestId"] in caplog.text
+    assert "secret detail" in caplog.text
+
+
+def test_a_refusal_before_the_verb_is_one_line_without_what_was_signed(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "eucabox"):
+        answer = app.test_client().get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
+    assert answer.status_code >= 400
+    lines = [each.getMessage() for each in caplog.records if each.name == "eucabox.api"]
+    assert len(lines) == 1
+    assert f"request_id={answer.headers['x-amz-request-id']} service=ec2" in lines[0]
+    assert "abcdef" not in caplog.text
+
+
+def test_a_call_knows_the_cloud_and_the_client(
+    port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Call] = []
+
+    def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> dict[str, Any]:
+        seen.append(call)
+        return {}
+
+    monkeypatch.setattr(actions, "perform", perform)
+    _client("ec2", port, admin, "/services/compute").describe_regions()
+    call = seen[0]
+    assert (call.region, call.source, call.path) == ("eucabox", "127.0.0.1", "/services/compute")
+    assert call.endpoint == f"http://127.0.0.1:{port}"
+    assert (call.api_version, call.caller) == ("2016-11-15", admin.caller)
+    assert call.signature
+
+
+BAD = [
+    ("GET", "/"),
+    ("GET", "/services/"),
+    ("GET", "/services/compute"),
+    ("GET", "/services/compute?Action=%ff"),
+    ("GET", "/services/Tokens/?Action=GetCallerIdentity&Version=2011-06-15"),
+    ("GET", "/services/Euare/?Action=ListUsers&Version=2010-05-08"),
+    ("GET", "/services/Properties/?Action=DescribeProperties&Version=eucalyptus"),
+    ("GET", "/?Action=DescribeInstances&X-Amz-Credential=a/b/c"),
+    ("POST", "/?" + "a=" * 1000),
+    ("GET", "/?X-Amz-Credential=%"),
+    ("PUT", "/bucket/%ff"),
+    ("DELETE", "/bucket/" + "k" * 2000),
+    ("BREW", "/bucket"),
+    ("OPTIONS", "/bucket"),
+    ("GET", "/bucket?X-Amz-Algorithm=AWS4-HMAC-SHA256"),
+    ("POST", "/bucket?delete"),
+    ("GET", "/services/objectstorage/b?Signature=x&AWSAccessKeyId=y&Expires=z"),
+]
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "AWS4-HMAC-SHA256 Credential=x"}])
+@pytest.mark.parametrize(("method", "target"), BAD)
+def test_no_bad_request_is_our_fault(
+    app: Flask, method: str, target: str, header: dict[str, str]
+) -> None:
+    answer = app.test_client().open(
+        target, method=method, data=b"\xff\x00=", headers={"X-Amz-Date": "never", **header}
+    )
+    assert 300 <= answer.status_code < 500
+    assert answer.headers["x-amz-request-id"]
+    if answer.data:
+        assert answer.data.isascii()
+        ElementTree.fromstring(answer.data)
+
+
+def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> None:
+    started: list[Any] = []
+    app = api.create_metadata_app(cloud)
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/latest/meta-data/",
+        "REQUEST_URI": "/latest/meta-data/",
+        "REMOTE_ADDR": "192.0.2.1",
+        "wsgi.input": io.BytesIO(),
+    }
+    body = b"".join(app(environ, lambda *given: started.append(given)))
+    assert started[0][0].startswith("405 ")
+    assert b"<" not in body
+
+
+def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
+    request = Request(method, "/", "/", "", {}, request_id="id-1")
+    started: list[Any] = []
+    body = api.send(request, answer, lambda *given: started.append(given))
+    return started[0][0], dict(started[0][1]), body
+
+
+def test_an_answer_has_its_length_and_its_request_id() -> None:
+    status, headers, body = _sent(Answer(201, [("X-A", "a\r\nX-B: \u20ac")], b"abc"))
+    assert status == "201 Created"
+    assert headers["x-amz-request-id"] == "id-1"
+    assert headers["Content-Length"] == "3"
+    assert headers["X-A"] == "a  X-B: ?"
+    assert b"".join(body) == b"abc"
+
+
+@pytest.mark.parametrize(("status", "method"), [(204, "GET"), (304, "GET"), (200, "HEAD")])
+def test_what_has_no_body_sends_none_and_closes_it(
+    status: int, method: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"0123456789")
+    opened = file.open("rb")
+    answer = Answer(status, file=FileBody(opened, 2, 5, opened.fileno()))
+    _, headers, body = _sent(answer, method)
+    assert list(body) == []
+    assert opened.closed
+    assert headers.get("Content-Length") == ("5" if method == "HEAD" else None)
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_file_is_sent_from_its_offset_and_closed(numbered: bool, tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"0123456789")
+    opened = file.open("rb")
+    opened.seek(2)
+    _, headers, body = _sent(
+        Answer(file=FileBody(opened, 2, 5, opened.fileno() if numbered else None))
+    )
+    assert b"".join(body) == b"23456"
+    assert headers["Content-Length"] == "5"
+    body.close()  # type: ignore[attr-defined]
+    assert opened.closed
+
+
+def test_a_file_that_shrank_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"0123")
+    with file.open("rb") as opened:
+        _, _, body = _sent(Answer(file=FileBody(opened, 2, 5, opened.fileno())))
+        with pytest.raises(OSError, match="3 bytes before"):
+            list(body)
+
+
+def test_a_stream_without_a_length_is_sent_as_it_comes() -> None:
+    _, headers, body = _sent(Answer(body=iter([b"a", b"b"])))
+    assert "Content-Length" not in headers
+    assert b"".join(body) == b"ab"
+    assert _sent(Answer(body=iter([b"a"]), length=1))[1]["Content-Length"] == "1"
+
+
+def test_warming_up_loads_every_protocol() -> None:
+    api.warm()
+    assert actions.ACTIONS
+
+
+def test_a_fault_of_a_verb_keeps_its_code(
+    port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _perform_raises(monkeypatch, InstanceNotFound(id="i-1"))
+    found = _code(_client("ec2", port, admin).describe_instances)
+    assert found == ("InvalidInstanceID.NotFound", 400)
