@@ -168,7 +168,7 @@ class Accounts:
             sql = "select expires from used_signatures where signature = ?"
             seen = self._state.one(sql, (signature,))
             if seen is None:
-                database["used_signatures"].insert(row)
+                database.table("used_signatures").insert(row)
                 return True
         first = ids.parse_time(seen["expires"]) - SIGNATURE_LIFE
         return now - first < timedelta(seconds=TWIN_SECONDS)
@@ -210,8 +210,8 @@ class Accounts:
             "created": now,
         }
         with self._state.transaction() as database:
-            database["accounts"].insert(account_row)
-            database["users"].insert(user_row)
+            database.table("accounts").insert(account_row)
+            database.table("users").insert(user_row)
             self._add_access_key(user_row["user_id"])
             self._add_certificate(user_row["user_id"], f"{account}/{user}")
         return _caller({**account_row, **user_row})
@@ -227,7 +227,7 @@ class Accounts:
             "created": ids.now(),
         }
         with self._state.transaction() as database:
-            database["access_keys"].insert(row)
+            database.table("access_keys").insert(row)
 
     def _add_certificate(self, user_id: Any, common_name: str) -> None:
         certificate, private_key = self.authority.issue(common_name)
@@ -240,7 +240,7 @@ class Accounts:
             "created": ids.now(),
         }
         with self._state.transaction() as database:
-            database["certificates"].insert(row)
+            database.table("certificates").insert(row)
 
 
 def _secret_purpose(access_key_id: str) -> str:

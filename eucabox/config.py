@@ -46,6 +46,11 @@ def _bridge_or_none(value: str) -> str:
     return "" if not value else _bridge(value)
 
 
+def _own_bridge(value: str) -> str:
+    short = len(value) <= 12  # an address on it has a label, which is the name and three letters
+    return _bridge(value) if short else "must have at most 12 letters"
+
+
 def _absolute(value: Path) -> str:
     return "" if value.is_absolute() else "must be an absolute path"
 
@@ -107,7 +112,7 @@ class NetworkSection:
 
     mode: str = _key("STATIC", _one_of("STATIC", "SYSTEM"))
     bridge: str = _key("", _bridge_or_none)
-    own_bridge: str = _key("eucabr0", _bridge)
+    own_bridge: str = _key("eucabr0", _own_bridge)
     subnet: str = _key("auto", _subnet)
     addresses: str = _key("")
     dns: str = _key("")

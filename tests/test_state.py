@@ -13,7 +13,7 @@ from eucabox.state import State
 
 def put(state: State, key: str, value: str = "x") -> None:
     with state.transaction() as database:
-        database["settings"].insert({"key": key, "value": value})
+        database.table("settings").insert({"key": key, "value": value})
 
 
 def keys(state: State) -> list[str]:
@@ -22,9 +22,11 @@ def keys(state: State) -> list[str]:
 
 def test_a_failed_block_leaves_nothing(state: State) -> None:
     with pytest.raises(KeyError), state.transaction() as database:
-        database["settings"].insert({"key": "a", "value": "1"})
-        database["settings"].insert_all([{"key": "b", "value": "1"}, {"key": "c", "value": "1"}])
-        database["settings"].upsert({"key": "a", "value": "2"}, pk="key")
+        database.table("settings").insert({"key": "a", "value": "1"})
+        database.table("settings").insert_all(
+            [{"key": "b", "value": "1"}, {"key": "c", "value": "1"}]
+        )
+        database.table("settings").upsert({"key": "a", "value": "2"}, pk="key")
         database.execute("update settings set value = '3'")
         raise KeyError
     assert keys(state) == []
@@ -66,7 +68,7 @@ def _commit_and_die(path: Path) -> None:
     state = State(path)
     put(state, "kept")
     with state.transaction() as database:
-        database["settings"].insert({"key": "lost", "value": "x"})
+        database.table("settings").insert({"key": "lost", "value": "x"})
         os.kill(os.getpid(), 9)
 
 

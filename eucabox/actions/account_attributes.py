@@ -1,0 +1,34 @@
+"""Account attributes: what an account of this cloud may have."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox import vpc
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidParameterValue
+
+
+@action()
+def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = ()) -> Result:
+    """List the account's attributes; there are no elastic addresses on a single node."""
+    known = _attributes(call)
+    for name in attribute_names:
+        if name not in known:
+            reason = f"The attributes are: {', '.join(known)}."
+            raise InvalidParameterValue(parameter="AttributeName", value=name[:60], reason=reason)
+    return {"account_attributes": [_view(name, known[name]) for name in attribute_names or known]}
+
+
+def _attributes(call: Call) -> dict[str, str]:
+    return {
+        "supported-platforms": "VPC",
+        "default-vpc": vpc.vpc_id(call.account_id),
+        "max-instances": str(max((row.max for row in call.cloud.capacity.table()), default=0)),
+        "vpc-max-security-groups-per-interface": "16",
+        "max-elastic-ips": "0",
+        "vpc-max-elastic-ips": "0",
+    }
+
+
+def _view(name: str, value: str) -> dict[str, Any]:
+    return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

@@ -1,0 +1,244 @@
+"""Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox import ids, instances, vpc
+from eucabox.accounts import Caller
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    IncorrectInstanceState,
+    InvalidParameterCombination,
+    MissingParameter,
+    TerminationProtected,
+)
+from eucabox.filters import Filter, page, select
+from eucabox.state import Row
+
+SHUTTING_DOWN = "shutting-down", 32
+GONE = ("shutting-down", "terminated")
+
+
+def _in_groups(part: str) -> Any:
+    return lambda row: [group[part] for group in row["groups"]]
+
+
+FILTERS = {
+    "affinity": None,
+    "architecture": "architecture",
+    "availability-zone": "availability_zone",
+    "client-token": "client_token",
+    "dns-name": "private_ip_address",
+    "group-id": _in_groups("group_id"),
+    "group-name": _in_groups("group_name"),
+    "instance.group-id": _in_groups("group_id"),
+    "instance.group-name": _in_groups("group_name"),
+    "hypervisor": "hypervisor",
+    "image-id": "image_id",
+    "instance-id": "instance_id",
+    "instance-state-code": "state_code",
+    "instance-state-name": "state",
+    "instance-type": "instance_type",
+    "ip-address": "private_ip_address",
+    "kernel-id": "kernel_id",
+    "key-name": "key_name",
+    "launch-index": "ami_launch_index",
+    "launch-time": "launch_time",
+    "monitoring-state": lambda row: "enabled" if row["monitoring"] else "disabled",
+    "owner-id": "account_id",
+    "platform": lambda row: row["platform"] or None,
+    "private-dns-name": "private_dns_name",
+    "private-ip-address": "private_ip_address",
+    "ramdisk-id": "ramdisk_id",
+    "reason": "state_reason_message",
+    "requester-id": "account_id",
+    "reservation-id": "reservation_id",
+    "root-device-name": "root_device_name",
+    "root-device-type": lambda row: "instance-store",
+    "source-dest-check": lambda row: True,
+    "state-reason-code": "state_reason_code",
+    "state-reason-message": "state_reason_message",
+    "subnet-id": lambda row: vpc.subnet_id(row["account_id"]),
+    "tenancy": lambda row: "default",
+    "virtualization-type": "virtualization_type",
+    "vpc-id": lambda row: vpc.vpc_id(row["account_id"]),
+    "metadata-options.http-tokens": lambda row: _option(row, "http_tokens"),
+    "metadata-options.http-endpoint": lambda row: _option(row, "http_endpoint"),
+    "placement-group-name": None,
+    "instance-lifecycle": None,
+    "iam-instance-profile.arn": None,
+    "product-code": None,
+    "product-code.type": None,
+    "spot-instance-request-id": None,
+    **dict.fromkeys(
+        f"association.{each}"
+        for each in ("allocation-id", "association-id", "ip-owner-id", "public-ip")
+    ),
+    **dict.fromkeys(
+        f"block-device-mapping.{each}"
+        for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")
+    ),
+    **dict.fromkeys(
+        f"network-interface.{each}"
+        for each in (
+            *("addresses.association.ip-owner-id", "addresses.association.public-ip"),
+            *("addresses.primary", "addresses.private-ip-address", "attachment.attach-time"),
+            *("attachment.attachment-id", "attachment.delete-on-termination"),
+            *("attachment.device-index", "attachment.instance-owner-id", "attachment.status"),
+            *("availability-zone", "description", "group-id", "group-name", "mac-address"),
+            *("network-interface-id", "network-interface.id", "owner-id", "private-dns-name"),
+            *("requester-id", "requester-managed", "source-dest-check"),
+            *("source-destination-check", "status", "subnet-id", "vpc-id"),
+        )
+    ),
+}
+STATUS_FILTERS = {
+    "availability-zone": "availability_zone",
+    "instance-state-code": "state_code",
+    "instance-state-name": "state",
+    "instance-status.status": lambda row: _health(row)[0],
+    "instance-status.reachability": lambda row: _health(row)[1],
+    "system-status.status": lambda row: _health(row)[0],
+    "system-status.reachability": lambda row: _health(row)[1],
+    **dict.fromkeys(f"event.{each}" for each in ("code", "description", "not-after", "not-before")),
+}
+
+
+@action()
+def describe_instances(
+    call: Call,
+    *,
+    instance_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List instances by reservation, oldest first."""
+    _refuse_pages_of_named(instance_ids, max_results)
+    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
+    hypervisor = call.cloud.node.hypervisor_name
+    for row in instances.complete(call.cloud.state, rows):
+        row["hypervisor"] = hypervisor
+    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    return {"reservations": instances.reservations(shown, hypervisor), "next_token": token}
+
+
+@action(ignored=["include_managed_resources"])
+def describe_instance_status(
+    call: Call,
+    *,
+    instance_ids: Sequence[str] = (),
+    include_all_instances: bool = False,
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the health of running instances, or of all."""
+    _refuse_pages_of_named(instance_ids, max_results)
+    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
+    if not include_all_instances:
+        rows = [row for row in rows if row["state"] == "running"]
+    instances.complete(call.cloud.state, rows)
+    shown, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
+    return {"instance_statuses": [_status(row) for row in shown], "next_token": token}
+
+
+@action()
+def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Ask for a reboot of each of these running instances."""
+    state = call.cloud.state
+    with state.transaction():
+        for row in _named(call, instance_ids):
+            if row["state"] != "running":
+                raise IncorrectInstanceState(
+                    id=row["instance_id"],
+                    state=row["state"],
+                    action="RebootInstances",
+                    needed="running",
+                )
+            if not row["wanted"]:
+                state.update("instances", {"instance_id": row["instance_id"]}, wanted="reboot")
+    call.cloud.node.wake()
+    return {"return": True}
+
+
+@action(ignored=["force", "skip_os_shutdown"])
+def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Ask for the end of each of these instances; one that has ended is no error."""
+    with call.cloud.state.transaction():
+        rows = _named(call, instance_ids)
+        for row in rows:
+            if row["disable_api_termination"] and row["state"] not in GONE:
+                raise TerminationProtected(id=row["instance_id"])
+        changes = [_terminate(call, row) for row in rows]
+    call.cloud.node.wake()
+    return {"terminating_instances": changes}
+
+
+def _terminate(call: Call, row: Row) -> dict[str, Any]:
+    if row["state"] in GONE:
+        return instances.previous_and_current(row, row["state"], row["state_code"])
+    state, code = SHUTTING_DOWN
+    call.cloud.state.update(
+        "instances",
+        {"instance_id": row["instance_id"]},
+        state=state,
+        state_code=code,
+        state_time=ids.now(),
+        wanted="terminate",
+        state_reason_code="Client.UserInitiatedShutdown",
+        state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
+    )
+    return instances.previous_and_current(row, state, code)
+
+
+def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+    if not instance_ids:
+        raise MissingParameter(parameter="InstanceId")
+    return instances.named(call.cloud.state, _caller(call), instance_ids)
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None
+    return call.caller
+
+
+def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None) -> None:
+    if instance_ids and max_results is not None:
+        reason = "MaxResults can't be given together with instance IDs; leave one out."
+        raise InvalidParameterCombination(reason=reason)
+
+
+def _order(row: Row) -> str:
+    index = f"{row['ami_launch_index']:06d}"
+    return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
+
+
+def _option(row: Row, name: str) -> str | None:
+    found: str | None = json.loads(row["metadata_options"]).get(name)
+    return found
+
+
+def _health(row: Row) -> tuple[str, str]:
+    """Return status and reachability: all that is known is that the domain runs."""
+    if row["state"] != "running":
+        return "not-applicable", "not-applicable"
+    if row["launch_state"] not in ("", "booted"):
+        return "initializing", "initializing"
+    return "ok", "passed"
+
+
+def _status(row: Row) -> dict[str, Any]:
+    status, reachability = _health(row)
+    summary: dict[str, Any] = {"status": status, "details": []}
+    if status != "not-applicable":
+        summary["details"] = [{"name": "reachability", "status": reachability}]
+    return {
+        "instance_id": row["instance_id"],
+        "availability_zone": row["availability_zone"],
+        "instance_state": {"code": row["state_code"], "name": row["state"]},
+        "instance_status": summary,
+        "system_status": summary,
+        "events": [],
+    }

@@ -1,0 +1,450 @@
+"""RunInstances: checks a launch and writes its rows; the node's loop makes them run."""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from eucabox import groups, ids, instances, tags, vpc
+from eucabox.actions import Call, Result, action
+from eucabox.catalog import launchable
+from eucabox.errors import (
+    IdempotentInstanceTerminated,
+    IdempotentParameterMismatch,
+    ImageUnavailable,
+    InsufficientFreeAddresses,
+    InsufficientInstanceCapacity,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    KeyPairNotFound,
+    SubnetNotFound,
+    UnsupportedOperation,
+    UserDataMalformed,
+)
+from eucabox.instance_types import DEFAULT, TYPES, InstanceType
+from eucabox.members import check_text
+from eucabox.state import Row
+from eucabox.tags import TagSpecification
+
+MOST_USER_DATA = 16384
+MOST_INSTANCES = 1000
+TOKEN_LIFE = timedelta(hours=24)
+EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
+# The devices that a bundled image's instance has anyway, so that asking for them is harmless.
+DEVICES = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
+
+
+class Placement(TypedDict, total=False):
+    """Where: the one zone, not shared hardware by contract."""
+
+    availability_zone: str
+    tenancy: str
+
+
+class Monitoring(TypedDict, total=False):
+    """Whether the instance says that it is monitored in detail."""
+
+    enabled: bool
+
+
+class MetadataOptions(TypedDict, total=False):
+    """How the instance's metadata may be read."""
+
+    http_tokens: str
+    http_put_response_hop_limit: int
+    http_endpoint: str
+    http_protocol_ipv6: str
+    instance_metadata_tags: str
+
+
+class Interface(TypedDict, total=False):
+    """The one network interface: its groups, in the one subnet."""
+
+    device_index: int
+    subnet_id: str
+    groups: Sequence[str]
+    description: str
+    delete_on_termination: bool
+    associate_public_ip_address: bool
+
+
+class BlockDevice(TypedDict, total=False):
+    """A device of the instance: only those that it has anyway."""
+
+    device_name: str
+    virtual_name: str
+    no_device: str
+    ebs: Mapping[str, Any]
+
+
+METADATA_CHOICES = {
+    "http_tokens": ("optional", "required"),
+    "http_endpoint": ("enabled", "disabled"),
+    "http_protocol_ipv6": ("disabled",),
+    "instance_metadata_tags": ("disabled", "enabled"),
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A checked launch: what its rows are made of."""
+
+    image: Row
+    kind: InstanceType
+    group_ids: list[str]
+    columns: dict[str, Any]
+    tags: dict[str, str]
+    least: int
+    most: int
+
+
+@action(ignored=["additional_info"])
+def run_instances(
+    call: Call,
+    *,
+    image_id: str,
+    min_count: int,
+    max_count: int,
+    instance_type: str = DEFAULT,
+    key_name: str = "",
+    user_data: str = "",
+    security_groups: Sequence[str] = (),
+    security_group_ids: Sequence[str] = (),
+    network_interfaces: Sequence[Interface] = (),
+    subnet_id: str = "",
+    kernel_id: str = "",
+    ramdisk_id: str = "",
+    placement: Placement | None = None,
+    monitoring: Monitoring | None = None,
+    metadata_options: MetadataOptions | None = None,
+    block_device_mappings: Sequence[BlockDevice] = (),
+    tag_specifications: Sequence[TagSpecification] = (),
+    client_token: str = "",
+    instance_initiated_shutdown_behavior: str = "terminate",
+    disable_api_termination: bool = False,
+    disable_api_stop: bool = False,
+    ebs_optimized: bool = False,
+) -> Result:
+    """Start from min_count to max_count instances of an image, as many as there is room for.
+
+    The answer comes when the rows are written. A client token makes a repetition within 24
+    hours answer the same reservation.
+    """
+    asked = {name: value for name, value in locals().items() if name != "call"}
+    state = call.cloud.state
+    with state.transaction():
+        reservation_id = _repeated(call, asked)
+        if reservation_id is None:
+            reservation_id = _launch(call, asked, _checked(call, asked))
+    call.cloud.node.wake()
+    return _answer(call, reservation_id)
+
+
+def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
+    """Write the reservation and as many instances as there is room for, up to the most."""
+    row = {
+        "reservation_id": ids.new("r"),
+        "account_id": call.account_id,
+        "client_token": asked["client_token"] or None,
+        "request_digest": _digest(asked),
+        "created": ids.time_text(call.now()),
+    }
+    fits = call.cloud.capacity.check(wish.kind.name, wish.most)
+    if fits < wish.least:
+        raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
+    with call.cloud.state.transaction() as database:
+        database["reservations"].insert(row)  # type: ignore[union-attr]
+        for index, address in enumerate(_addresses(call, min(fits, wish.most), wish.least)):
+            _add_instance(call, row, wish, {**address, "ami_launch_index": index})
+    return str(row["reservation_id"])
+
+
+def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> None:
+    row = {
+        "instance_id": ids.new("i"),
+        "reservation_id": reservation["reservation_id"],
+        "account_id": call.account_id,
+        "state": "pending",
+        "state_code": 0,
+        "launch_time": reservation["created"],
+        "state_time": reservation["created"],
+        "availability_zone": call.cloud.config.cloud.zone,
+        "domain_uuid": ids.domain_uuid(),
+        **wish.columns,
+        **own,
+    }
+    state = call.cloud.state
+    with state.transaction() as database:
+        database["instances"].insert(row)  # type: ignore[union-attr]
+        for group_id in wish.group_ids:
+            pair = {"instance_id": row["instance_id"], "group_id": group_id}
+            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
+        tags.write(state, call.account_id, row["instance_id"], wish.tags)
+
+
+def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
+    """Return the columns of up to `most` free addresses; too few for `least` is the fault."""
+    sql = """select mac_address, private_ip_address from instances
+      where state <> 'terminated' and mac_address is not null"""
+    taken = {value for row in call.cloud.state.query(sql) for value in row.values() if value}
+    found: list[dict[str, Any]] = []
+    while len(found) < most:
+        try:
+            address = call.cloud.network.assign(taken)
+        except InsufficientFreeAddresses:
+            if len(found) < least:
+                raise
+            break
+        columns = {
+            "mac_address": address.mac_address,
+            "private_ip_address": address.private_ip_address,
+            "private_dns_name": address.private_dns_name,
+        }
+        taken |= {address.mac_address, address.private_ip_address}
+        found.append(columns)
+    return found
+
+
+def _answer(call: Call, reservation_id: str) -> Result:
+    rows = instances.of_reservation(call.cloud.state, reservation_id)
+    instances.complete(call.cloud.state, rows)
+    return instances.reservations(rows, call.cloud.node.hypervisor_name)[0]
+
+
+# --- a request that was made before ------------------------------------------------------------
+
+
+def _repeated(call: Call, asked: dict[str, Any]) -> str | None:
+    """Return the reservation that this client token made within 24 hours, or None."""
+    token = asked["client_token"]
+    if not token:
+        return None
+    check_text("ClientToken", token, 64)
+    state = call.cloud.state
+    sql = "select * from reservations where account_id = ? and client_token = ?"
+    row = state.one(sql, (call.account_id, token))
+    if row is None or _forgotten(call, row):
+        return None
+    if row["request_digest"] != _digest(asked):
+        raise IdempotentParameterMismatch(token=token)
+    if not instances.of_reservation(state, row["reservation_id"]):
+        raise IdempotentInstanceTerminated(token=token)
+    return str(row["reservation_id"])
+
+
+def _forgotten(call: Call, row: Row) -> bool:
+    """Free the token of a reservation that is older than tokens live."""
+    created: datetime = ids.parse_time(row["created"])
+    if call.now() - created < TOKEN_LIFE:
+        return False
+    where = {"reservation_id": row["reservation_id"]}
+    call.cloud.state.update("reservations", where, client_token=None)
+    return True
+
+
+def _digest(asked: dict[str, Any]) -> str:
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def _checked(call: Call, asked: dict[str, Any]) -> Wish:
+    _check_counts(asked["min_count"], asked["max_count"])
+    _check_place(call, asked)
+    _check_offers(asked)
+    kind = _kind(asked["instance_type"])
+    image = _image(call, asked["image_id"], kind)
+    _check_devices(asked["block_device_mappings"], image)
+    kernel_id, ramdisk_id = _boot_images(call, image, asked)
+    columns = {
+        "image_id": image["image_id"],
+        "kernel_id": kernel_id,
+        "ramdisk_id": ramdisk_id,
+        "instance_type": kind.name,
+        "architecture": image["architecture"],
+        "virtualization_type": image["virtualization_type"],
+        "root_device_name": image["root_device_name"] or "/dev/sda1",
+        "vcpus": kind.vcpus,
+        "memory_mb": kind.memory_mb,
+        "disk_gb": kind.disk_gb,
+        "user_data": _user_data(asked["user_data"]),
+        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {})),
+        "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
+        "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
+        "disable_api_termination": int(asked["disable_api_termination"]),
+        **_key(call, asked["key_name"]),
+    }
+    return Wish(
+        image=image,
+        kind=kind,
+        group_ids=_group_ids(call, asked),
+        columns=columns,
+        tags=tags.specified(asked["tag_specifications"], "instance"),
+        least=asked["min_count"],
+        most=asked["max_count"],
+    )
+
+
+def _check_counts(least: int, most: int) -> None:
+    if not 1 <= least <= most:
+        reason = "MinCount and MaxCount are at least 1, and MinCount is not above MaxCount."
+        raise InvalidParameterValue(parameter="MinCount", value=f"{least} to {most}", reason=reason)
+    if most > MOST_INSTANCES:
+        reason = f"Start at most {MOST_INSTANCES} instances at once."
+        raise InvalidParameterValue(parameter="MaxCount", value=most, reason=reason)
+
+
+def _check_place(call: Call, asked: dict[str, Any]) -> None:
+    placement = asked["placement"] or {}
+    zone = placement.get("availability_zone") or call.cloud.config.cloud.zone
+    if zone != call.cloud.config.cloud.zone:
+        reason = f"The availability zone here is {call.cloud.config.cloud.zone}."
+        raise InvalidParameterValue(
+            parameter="Placement.AvailabilityZone", value=zone[:60], reason=reason
+        )
+    if placement.get("tenancy", "default") != "default":
+        raise UnsupportedOperation(what="Placement.Tenancy: only default is available.")
+    asked_subnets = [asked["subnet_id"]]
+    asked_subnets += [each.get("subnet_id", "") for each in asked["network_interfaces"]]
+    for subnet_id in asked_subnets:
+        if subnet_id and subnet_id != vpc.subnet_id(call.account_id):
+            raise SubnetNotFound(id=subnet_id[:60])
+
+
+def _check_offers(asked: dict[str, Any]) -> None:
+    """Refuse by name the offers of EC2 that a node without EBS can't keep."""
+    if asked["ebs_optimized"]:
+        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
+    if asked["disable_api_stop"]:
+        raise UnsupportedOperation(what="DisableApiStop: instance-store instances never stop.")
+    if asked["instance_initiated_shutdown_behavior"] != "terminate":
+        raise UnsupportedOperation(
+            what="InstanceInitiatedShutdownBehavior: an instance-store instance can't be stopped;"
+            " only terminate is available."
+        )
+
+
+def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
+    known = {} if image["virtualization_type"] == "hvm" else DEVICES
+    for each in devices:
+        name = each.get("device_name", "")[:60]
+        if "ebs" in each:
+            raise UnsupportedOperation(what=f"BlockDeviceMapping {name}: {EBS}")
+        fixed = known.get(name.removeprefix("/dev/"), ())
+        if each.get("no_device") is not None and not fixed:
+            continue
+        if each.get("no_device") is not None or each.get("virtual_name") not in fixed:
+            raise UnsupportedOperation(
+                what=f"BlockDeviceMapping {name}: the devices of an instance are fixed. An"
+                " instance of a bundled image has its ephemeral disk on sda2 and swap on sda3."
+            )
+
+
+def _kind(name: str) -> InstanceType:
+    if name not in TYPES:
+        reason = f"The instance types are: {', '.join(TYPES)}."
+        raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
+    return TYPES[name]
+
+
+def _image(call: Call, image_id: str, kind: InstanceType) -> Row:
+    assert call.caller is not None
+    image = launchable(call.cloud.state, call.caller, image_id, "machine")
+    call.cloud.images.check_fits(image, kind)
+    return image
+
+
+def _boot_images(call: Call, image: Row, asked: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return kernel and ramdisk: those of the request, else the image's."""
+    assert call.caller is not None
+    found: list[str | None] = []
+    for kind in ("kernel", "ramdisk"):
+        wanted = asked[f"{kind}_id"]
+        if wanted:
+            launchable(call.cloud.state, call.caller, wanted, kind)
+        found.append(wanted or image[f"{kind}_id"])
+    kernel_id, ramdisk_id = found
+    settled = image["state"] == "available" and image["virtualization_type"] != "hvm"
+    if settled and not kernel_id:
+        reason = "it is a root file system and has no kernel. Launch it with a KernelId."
+        raise ImageUnavailable(id=image["image_id"], reason=reason)
+    return kernel_id, ramdisk_id
+
+
+def _key(call: Call, name: str) -> dict[str, str | None]:
+    if not name:
+        return {"key_name": None, "public_key": None}
+    sql = "select key_name, public_key from key_pairs where account_id = ? and key_name = ?"
+    row = call.cloud.state.one(sql, (call.account_id, name))
+    if row is None:
+        raise KeyPairNotFound(name=name[:255])
+    return row
+
+
+def _group_ids(call: Call, asked: dict[str, Any]) -> list[str]:
+    """Return the ids of the launch's groups: by name, by id, of its interface, or `default`."""
+    names, group_ids = asked["security_groups"], asked["security_group_ids"]
+    interfaces = asked["network_interfaces"]
+    if len(interfaces) > 1 or any(each.get("device_index", 0) for each in interfaces):
+        raise UnsupportedOperation(what="NetworkInterface: an instance has one, of DeviceIndex 0.")
+    for each in interfaces:
+        _check_interface(each)
+        if each.get("groups") and (names or group_ids):
+            reason = "Name security groups for the instance or for its NetworkInterface, not both."
+            raise InvalidParameterCombination(reason=reason)
+        group_ids = group_ids or each.get("groups", ())
+    if not names and not group_ids:
+        names = [groups.DEFAULT]
+    found = groups.find(call.cloud.state, call.account_id, names, group_ids)
+    return [row["group_id"] for row in found]
+
+
+def _check_interface(interface: Interface) -> None:
+    if interface.get("associate_public_ip_address"):
+        raise UnsupportedOperation(
+            what="NetworkInterface.AssociatePublicIpAddress: an instance has its private address"
+            " only, which this host reaches."
+        )
+    if not interface.get("delete_on_termination", True):
+        raise UnsupportedOperation(
+            what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
+        )
+
+
+def _user_data(text: str) -> bytes | None:
+    if not text:
+        return None
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise UserDataMalformed() from None
+    if len(data) > MOST_USER_DATA:
+        reason = f"User data has at most {MOST_USER_DATA} bytes before base64."
+        raise InvalidParameterValue(parameter="UserData", value=f"{len(data)} bytes", reason=reason)
+    return data
+
+
+def _metadata_options(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options in full, by EC2's defaults."""
+    found: dict[str, Any] = {name: choices[0] for name, choices in METADATA_CHOICES.items()}
+    found["http_put_response_hop_limit"] = 1
+    found.update(asked)
+    for name, choices in METADATA_CHOICES.items():
+        if found[name] not in choices:
+            _refuse_option(name, found[name], f"Choose one of {', '.join(choices)}.")
+    if not 1 <= found["http_put_response_hop_limit"] <= 64:
+        hops = found["http_put_response_hop_limit"]
+        _refuse_option("http_put_response_hop_limit", hops, "Give a number from 1 to 64.")
+    return found
+
+
+def _refuse_option(name: str, value: Any, reason: str) -> None:
+    raise InvalidParameterValue(
+        parameter=f"MetadataOptions.{name}", value=str(value)[:60], reason=reason
+    )

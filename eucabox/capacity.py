@@ -1,0 +1,128 @@
+"""How many instances fit on this host: a sum over rows against a limit; reserves nothing itself."""
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucabox.config import Config
+from eucabox.instance_types import TYPES, InstanceType
+from eucabox.state import State
+
+# Idle guests cost next to no processor time, so a laptop's two cores hold more than two of them;
+# memory is not shared out twice.
+VCPUS_A_CORE = 8
+MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the host
+DISK_RESERVE_GB = 1
+MEASURED_FOR = 5.0  # seconds
+MIB, GIB = 2**20, 2**30
+ALIVE = ("pending", "running", "shutting-down", "stopping")
+_USED = f"""select coalesce(sum(vcpus), 0) cores, coalesce(sum(memory_mb), 0) memory_mb,
+  coalesce(sum(disk_gb), 0) disk_gb from instances where state in {ALIVE}"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What instances may take together: virtual CPUs, memory in MiB, disk in GiB."""
+
+    cores: int
+    memory_mb: int
+    disk_gb: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """A type and how many more of it fit, how many would fit on an empty host, and its sizes."""
+
+    type: str
+    free: int
+    max: int
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+class Capacity:
+    """Counts every instance that is not ended or stopped; call inside the caller's transaction."""
+
+    def __init__(self, config: Config, state: State) -> None:
+        self.config = config
+        self._state = state
+        self._lock = threading.Lock()
+        self._disk: tuple[float, int] = (-MEASURED_FOR, 0)
+
+    def host(self) -> Host:
+        """Return the configured limits, and for each that is 0 what this host has."""
+        node = self.config.node
+        return Host(
+            cores=node.cores or processors() * VCPUS_A_CORE,
+            memory_mb=node.memory_mb or _memory_mb(),
+            disk_gb=node.disk_gb or self._disk_gb(),
+        )
+
+    def check(self, type: str, count: int) -> int:
+        """Return how many of `count` instances of a type fit now."""
+        return min(count, self.free(type))
+
+    def free(self, type: str) -> int:
+        """Return how many more instances of a type fit."""
+        return self._room(TYPES[type], self.host(), self._used()).free
+
+    def table(self) -> list[Room]:
+        """Return a row for each instance type, smallest first."""
+        host, used = self.host(), self._used()
+        return [self._room(kind, host, used) for kind in TYPES.values()]
+
+    def _used(self) -> Host:
+        row = self._state.one(_USED)
+        assert row is not None
+        return Host(**row)
+
+    def _room(self, kind: InstanceType, host: Host, used: Host) -> Room:
+        left = Host(
+            host.cores - used.cores,
+            host.memory_mb - used.memory_mb,
+            host.disk_gb - used.disk_gb,
+        )
+        sizes = (kind.vcpus, kind.memory_mb, kind.disk_gb)
+        return Room(kind.name, _times(kind, left), _times(kind, host), *sizes)
+
+    def _disk_gb(self) -> int:
+        """Return free space and what instances' disks take already: those are counted by type."""
+        with self._lock:
+            if time.monotonic() - self._disk[0] >= MEASURED_FOR:
+                self._disk = (time.monotonic(), _disk_bytes(self.config.cloud.data_dir))
+            return max(0, self._disk[1] // GIB - DISK_RESERVE_GB)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _times(kind: InstanceType, left: Host) -> int:
+    times = (
+        left.cores // kind.vcpus,
+        left.memory_mb // kind.memory_mb,
+        left.disk_gb // kind.disk_gb,
+    )
+    return max(0, min(times))
+
+
+def _memory_mb() -> int:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB
+    return max(0, total - max(MEMORY_RESERVE_MB, total // 8))
+
+
+def _disk_bytes(data_dir: Path) -> int:
+    space = os.statvfs(data_dir)
+    disks = (data_dir / "instances").glob("*/disk*")
+    return space.f_bavail * space.f_frsize + sum(_taken(disk) for disk in disks)
+
+
+def _taken(disk: Path) -> int:
+    try:
+        return disk.stat().st_blocks * 512
+    except FileNotFoundError:  # an instance that ended meanwhile
+        return 0

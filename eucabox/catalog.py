@@ -1,0 +1,74 @@
+"""Which images a caller may see and launch: rows found by id, owner and permission."""
+
+import re
+from collections.abc import Sequence
+
+from eucabox.accounts import Caller
+from eucabox.errors import (
+    ImageIdMalformed,
+    ImageNotFound,
+    ImageUnavailable,
+    InvalidParameterValue,
+)
+from eucabox.state import Row, State
+
+ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
+USABLE = ("available", "pending")  # a pending one is fetched while its instance is pending
+
+
+def visible(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
+    """Return the registered images that are the caller's or public, by id.
+
+    `every_account` adds those of all accounts, if the administrator asks.
+    """
+    sql = """select * from images where state <> 'deregistered'
+      and (account_id = :account or is_public or :all) order by image_id"""
+    facts = {"account": caller.account_id, "all": every_account and caller.admin}
+    return state.query(sql, facts)
+
+
+def find(state: State, caller: Caller, image_id: str) -> Row:
+    """Return an image that the caller may see; the administrator may name any.
+
+    Raises ImageIdMalformed or ImageNotFound.
+    """
+    if not ID.fullmatch(image_id):
+        raise ImageIdMalformed(id=image_id[:60])
+    row = state.one("select * from images where image_id = ?", (image_id,))
+    if row is None or row["state"] == "deregistered" or not _may_see(caller, row):
+        raise ImageNotFound(id=image_id)
+    return row
+
+
+def owned(state: State, caller: Caller, image_id: str) -> Row:
+    """Return an image that the caller may change: its own, or any for the administrator."""
+    row = find(state, caller, image_id)
+    if not caller.admin and row["account_id"] != caller.account_id:
+        raise ImageNotFound(id=image_id)
+    return row
+
+
+def launchable(state: State, caller: Caller, image_id: str, image_type: str) -> Row:
+    """Return an image of this type that the caller may start an instance with.
+
+    Raises ImageIdMalformed, ImageNotFound, ImageUnavailable with the cause, or
+    InvalidParameterValue for an image of another type.
+    """
+    row = find(state, caller, image_id)
+    if row["image_type"] != image_type:
+        reason = f"It is a {row['image_type']} image; give a {image_type} image."
+        parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
+        raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
+    if row["state"] not in USABLE:
+        reason = f"it is {row['state']}. {row['state_reason']}".strip()
+        raise ImageUnavailable(id=image_id, reason=reason)
+    return row
+
+
+def named(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
+    """Return these images, each once, in the order asked."""
+    return [find(state, caller, each) for each in dict.fromkeys(image_ids)]
+
+
+def _may_see(caller: Caller, row: Row) -> bool:
+    return bool(row["is_public"] or caller.admin or row["account_id"] == caller.account_id)

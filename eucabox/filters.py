@@ -1,0 +1,167 @@
+"""Filters and pages, as every Describe verb needs them; knows no resource and no table."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
+
+from eucabox.errors import InvalidNextToken, InvalidParameterValue, MissingParameter
+
+Row = dict[str, Any]
+Column = str | Callable[[Row], Any] | None
+Columns = Mapping[str, Column]
+Thing = TypeVar("Thing")
+MOST_VALUES = 200
+TAG = "tag:"
+
+
+class Filter(TypedDict, total=False):
+    """One filter of a request: all filters must match, by any one of their values."""
+
+    name: str
+    values: Sequence[str]
+
+
+def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> list[Row]:
+    """Return the rows that match every filter.
+
+    `columns` says for each known filter name where its value is: a key of the row, a function
+    of the row (a value or a list of values), or None for what no row here can have. Rows with a
+    `tags` list (dicts of key and value) are also matched by tag:KEY, tag-key and tag-value.
+    Values hold the wildcards * and ?, with \\ before a literal one. Raises
+    InvalidParameterValue for an unknown filter name.
+    """
+    tests = [_test(each, columns) for each in filters]
+    return [row for row in rows if all(test(row) for test in tests)]
+
+
+def _test(asked: Filter, columns: Columns) -> Callable[[Row], bool]:
+    values = _column(_name(asked), columns)
+    accepts = _accepts(asked)
+    return lambda row: any(accepts(text) for text in _texts(values(row)))
+
+
+def _name(asked: Filter) -> str:
+    if not asked.get("name"):
+        raise MissingParameter(parameter="Filter.Name")
+    return asked["name"]
+
+
+def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
+    if name.startswith(TAG):
+        key = name[len(TAG) :]
+        return lambda row: [tag["value"] for tag in row.get("tags", ()) if tag["key"] == key]
+    if name in ("tag-key", "tag-value"):
+        part = name[len(TAG) :]
+        return lambda row: [tag[part] for tag in row.get("tags", ())]
+    if name not in columns:
+        useful = ", ".join(sorted(each for each, column in columns.items() if column))
+        reason = f"The filters that find something here are: {useful}."
+        raise InvalidParameterValue(parameter="Filter.Name", value=name[:100], reason=reason)
+    found = columns[name]
+    if found is None:
+        return lambda row: ()
+    if isinstance(found, str):
+        key = found
+        return lambda row: row.get(key)
+    return found
+
+
+def _accepts(asked: Filter) -> Callable[[str], bool]:
+    values = asked.get("values") or ()
+    if not values:
+        raise MissingParameter(parameter=f"Filter.Value of {asked['name'][:100]}")
+    if len(values) > MOST_VALUES:
+        reason = f"A filter takes at most {MOST_VALUES} values."
+        raise InvalidParameterValue(parameter="Filter.Value", value=len(values), reason=reason)
+    plain = {each for each in values if not set(each) & set("*?\\")}
+    patterns = [_pattern(each) for each in values if each not in plain]
+    return lambda text: text in plain or any(_like(each, text) for each in patterns)
+
+
+def _texts(found: Any) -> Iterable[str]:
+    if isinstance(found, (list, tuple, set)):
+        return [_text(each) for each in found if each is not None]
+    return () if found is None else (_text(found),)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+ANY, ONE = object(), object()
+
+
+def _pattern(text: str) -> list[Any]:
+    """Split a pattern into literal characters and the marks ANY (*) and ONE (?)."""
+    tokens: list[Any] = []
+    letters = iter(text)
+    for letter in letters:
+        if letter == "\\":
+            tokens.append(next(letters, "\\"))
+        elif letter == "*":
+            tokens += [] if tokens and tokens[-1] is ANY else [ANY]
+        else:
+            tokens.append(ONE if letter == "?" else letter)
+    return tokens
+
+
+def _like(pattern: list[Any], text: str) -> bool:
+    """Match without backtracking further than the last *, so no pattern is slow."""
+    at = place = 0
+    star = retry = -1
+    while at < len(text):
+        token = pattern[place] if place < len(pattern) else None
+        if token is ANY:
+            star, retry = place, at
+            place += 1
+        elif token is ONE or token == text[at]:
+            at, place = at + 1, place + 1
+        elif star >= 0:
+            retry += 1
+            at, place = retry, star + 1
+        else:
+            return False
+    return all(token is ANY for token in pattern[place:])
+
+
+def page(
+    things: Sequence[Thing],
+    key: Callable[[Thing], str],
+    max_results: int | None,
+    next_token: str | None,
+    least: int = 5,
+    most: int = 1000,
+) -> tuple[list[Thing], str | None]:
+    """Return one page of what `key` sorts (keys are unique), and the token of the next or None.
+
+    A token names the last thing of the page before, so rows that come or go between two pages
+    neither repeat nor hide another. Raises InvalidNextToken, or InvalidParameterValue for a
+    size below `least`; a size above `most` is cut to it.
+    """
+    if max_results is not None and max_results < least:
+        reason = f"Give a number from {least} to {most}."
+        raise InvalidParameterValue(parameter="MaxResults", value=max_results, reason=reason)
+    after = _opened(next_token)
+    rest = sorted((each for each in things if key(each) > after), key=key)
+    size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
+    shown = rest[:size]
+    return shown, _token(key(shown[-1])) if len(rest) > size else None
+
+
+def _token(last: str) -> str:
+    return base64.urlsafe_b64encode(f"after {last}".encode()).decode()
+
+
+def _opened(token: str | None) -> str:
+    if not token:
+        return ""
+    try:
+        text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidNextToken() from None
+    if not text.startswith("after "):
+        raise InvalidNextToken()
+    return text[len("after ") :]

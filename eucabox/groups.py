@@ -1,0 +1,111 @@
+"""Security groups as rows: finds an account's groups and makes its default; knows no packet."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from eucabox import ids
+from eucabox.errors import GroupIdMalformed, GroupNotFound
+from eucabox.state import Row, State
+
+DEFAULT = "default"
+ID = re.compile(r"sg-([0-9a-f]{8}|[0-9a-f]{17})")
+ANYWHERE = "0.0.0.0/0"
+
+
+def of_account(state: State, account_id: str) -> list[Row]:
+    """Return the account's groups by name; the `default` group is made when it is missing."""
+    sql = "select * from security_groups where account_id = ? order by group_name"
+    rows = state.query(sql, (account_id,))
+    if any(row["group_name"] == DEFAULT for row in rows):
+        return rows
+    with state.transaction():
+        if not any(row["group_name"] == DEFAULT for row in state.query(sql, (account_id,))):
+            _make_default(state, account_id)
+    return state.query(sql, (account_id,))
+
+
+def find(
+    state: State, account_id: str, names: Sequence[str] = (), group_ids: Sequence[str] = ()
+) -> list[Row]:
+    """Return the named groups, each once, in the order asked; raises GroupNotFound.
+
+    A name that looks like a group id is taken for one, as the first client sends it so.
+    """
+    known = of_account(state, account_id)
+    by_id = {row["group_id"]: row for row in known}
+    by_name = {row["group_name"]: row for row in known}
+    found = {}
+    for name in names:
+        row = by_name.get(name) or by_id.get(name)
+        if row is None:
+            raise GroupNotFound(group=name[:255])
+        found[row["group_id"]] = row
+    for group_id in group_ids:
+        found[group_id] = _by_id(by_id, group_id)
+    return list(found.values())
+
+
+def create(state: State, account_id: str, name: str, description: str) -> Row:
+    """Make a group with the one rule that a new group has: everything may leave."""
+    row = {
+        "group_id": ids.new("sg"),
+        "account_id": account_id,
+        "group_name": name,
+        "description": description,
+        "created": ids.now(),
+    }
+    with state.transaction() as database:
+        database["security_groups"].insert(row)  # type: ignore[union-attr]
+        add_rule(state, row["group_id"], is_egress=True, cidr_ipv4=ANYWHERE)
+    return row
+
+
+def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object) -> Row:
+    """Write one rule; without other columns it is for every protocol."""
+    row = {
+        "security_group_rule_id": ids.new("sgr"),
+        "group_id": group_id,
+        "is_egress": int(is_egress),
+        "ip_protocol": "-1",
+        "from_port": None,
+        "to_port": None,
+        "cidr_ipv4": None,
+        "cidr_ipv6": None,
+        "referenced_group_id": None,
+        "referenced_user_id": None,
+        "description": "",
+        **columns,
+    }
+    with state.transaction() as database:
+        database["security_group_rules"].insert(row)  # type: ignore[union-attr]
+    return row
+
+
+def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
+    """Return the rules of these groups with the name of a group they refer to."""
+    sql = """select r.*, g.account_id as group_owner_id, p.group_name as referenced_group_name
+      from security_group_rules r join security_groups g on g.group_id = r.group_id
+      left join security_groups p on p.group_id = r.referenced_group_id
+      where r.group_id in (select value from json_each(?)) order by r.rowid"""
+    return state.query(sql, (json.dumps(list(group_ids)),))
+
+
+def _by_id(known: dict[str, Row], group_id: str) -> Row:
+    if not ID.fullmatch(group_id):
+        raise GroupIdMalformed(id=group_id[:60])
+    if group_id not in known:
+        raise GroupNotFound(group=group_id)
+    return known[group_id]
+
+
+def _make_default(state: State, account_id: str) -> None:
+    row = create(state, account_id, DEFAULT, "default group")
+    group_id = row["group_id"]
+    add_rule(
+        state,
+        group_id,
+        is_egress=False,
+        referenced_group_id=group_id,
+        referenced_user_id=account_id,
+    )

@@ -1,0 +1,188 @@
+"""Instance rows as the API shows them: finds, counts and describes them; changes none."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from eucabox import ids, tags, vpc
+from eucabox.accounts import Caller
+from eucabox.errors import InstanceIdMalformed, InstanceNotFound
+from eucabox.state import Row, State
+
+ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
+VERBOSE = "verbose"  # Eucalyptus' word for: of every account, if the administrator asks
+# Everything but the user data, which no list shows.
+_COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
+  i.kernel_id, i.ramdisk_id, i.instance_type, i.key_name, i.state, i.state_code,
+  i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.availability_zone,
+  i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address, i.private_dns_name,
+  i.wanted, i.metadata_options, i.monitoring, i.root_device_name, i.shutdown_behavior,
+  i.disable_api_termination, i.launch_state"""
+_ROWS = f"""select {_COLUMNS}, r.client_token, m.platform from instances i
+  join reservations r using (reservation_id) left join images m using (image_id)"""
+_GROUPS = """select instance_id, group_id, group_name from instance_groups
+  join security_groups using (group_id)
+  where instance_id in (select value from json_each(?)) order by group_name"""
+
+
+def named(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+    """Return the rows of these instances, each once, in the order asked.
+
+    A caller may name the instances of its account; the administrator, those of every account.
+    Raises InstanceIdMalformed or InstanceNotFound.
+    """
+    for instance_id in instance_ids:
+        if not ID.fullmatch(instance_id):
+            raise InstanceIdMalformed(id=instance_id[:60])
+    sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
+    rows = state.query(sql, (json.dumps(list(instance_ids)),))
+    mine = {row["instance_id"]: row for row in rows if _may_name(caller, row)}
+    for instance_id in instance_ids:
+        if instance_id not in mine:
+            raise InstanceNotFound(id=instance_id)
+    return [mine[each] for each in dict.fromkeys(instance_ids)]
+
+
+def listed(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+    """Return what a Describe verb lists: the named instances, or all of the caller's account.
+
+    The word `verbose` among the ids lists every account's for the administrator.
+    """
+    wanted = [each for each in instance_ids if each != VERBOSE]
+    if wanted:
+        return named(state, caller, wanted)
+    if caller.admin and VERBOSE in instance_ids:
+        return state.query(_ROWS)
+    return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
+
+
+def of_reservation(state: State, reservation_id: str) -> list[Row]:
+    """Return the rows of one reservation, in the order of their launch."""
+    sql = f"{_ROWS} where i.reservation_id = ? order by i.ami_launch_index"
+    return state.query(sql, (reservation_id,))
+
+
+def complete(state: State, rows: list[Row]) -> list[Row]:
+    """Give each row its `groups` and `tags` as the API shows them; two queries for all."""
+    instance_ids = [row["instance_id"] for row in rows]
+    tagged = tags.of(state, instance_ids)
+    grouped = groups_of(state, instance_ids)
+    for row in rows:
+        row["tags"] = tagged.get(row["instance_id"], [])
+        row["groups"] = grouped.get(row["instance_id"], [])
+    return rows
+
+
+def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Return each instance's security groups as the API shows them, by instance id."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),)):
+        group = {"group_id": row["group_id"], "group_name": row["group_name"]}
+        found.setdefault(row["instance_id"], []).append(group)
+    return found
+
+
+def reservations(rows: Iterable[Row], hypervisor: str) -> list[dict[str, Any]]:
+    """Return completed rows as the API's reservations, in the rows' order."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        reservation = found.get(row["reservation_id"])
+        if reservation is None:
+            reservation = found[row["reservation_id"]] = _reservation(row)
+        reservation["instances"].append(view(row, hypervisor))
+    return list(found.values())
+
+
+def view(row: Row, hypervisor: str) -> dict[str, Any]:
+    """Return one completed row as the API's Instance."""
+    address, name = _address(row)
+    return {
+        "instance_id": row["instance_id"],
+        "image_id": row["image_id"],
+        "kernel_id": row["kernel_id"],
+        "ramdisk_id": row["ramdisk_id"],
+        "platform": row["platform"] or None,
+        "instance_type": row["instance_type"],
+        "key_name": row["key_name"],
+        "ami_launch_index": row["ami_launch_index"],
+        "state": {"code": row["state_code"], "name": row["state"]},
+        "state_reason": _reason(row),
+        "state_transition_reason": _transition(row),
+        "launch_time": ids.parse_time(row["launch_time"]),
+        "placement": {
+            "availability_zone": row["availability_zone"],
+            "group_name": "",
+            "tenancy": "default",
+        },
+        "monitoring": {"state": "enabled" if row["monitoring"] else "disabled"},
+        "private_ip_address": address,
+        "public_ip_address": address,
+        "private_dns_name": name,
+        "public_dns_name": address or "",  # the host can't resolve the name,
+        "vpc_id": vpc.vpc_id(row["account_id"]) if address else None,
+        "subnet_id": vpc.subnet_id(row["account_id"]) if address else None,
+        "architecture": row["architecture"],
+        "virtualization_type": row["virtualization_type"],
+        "hypervisor": hypervisor,
+        "root_device_type": "instance-store",
+        "root_device_name": row["root_device_name"],
+        "block_device_mappings": [],
+        "product_codes": [],
+        "network_interfaces": [],
+        "security_groups": row["groups"],
+        "tags": row["tags"],
+        "client_token": row["client_token"] or "",
+        "ebs_optimized": False,
+        "source_dest_check": True,
+        "metadata_options": dict(_metadata_options(row["metadata_options"])),
+    }
+
+
+def previous_and_current(row: Row, state: str, code: int) -> dict[str, Any]:
+    """Return the API's InstanceStateChange of a row that goes to another state."""
+    return {
+        "instance_id": row["instance_id"],
+        "previous_state": {"code": row["state_code"], "name": row["state"]},
+        "current_state": {"code": code, "name": state},
+    }
+
+
+def _may_name(caller: Caller, row: Row) -> bool:
+    return bool(caller.admin or row["account_id"] == caller.account_id)
+
+
+def _reservation(row: Row) -> dict[str, Any]:
+    return {
+        "reservation_id": row["reservation_id"],
+        "owner_id": row["account_id"],
+        "requester_id": row["account_id"],
+        "groups": row["groups"],
+        "instances": [],
+    }
+
+
+def _address(row: Row) -> tuple[str | None, str]:
+    """Return the address and private name; a terminated instance's may be another's by now."""
+    if not row["private_ip_address"] or row["state"] == "terminated":
+        return None, ""
+    return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
+
+
+def _reason(row: Row) -> dict[str, str] | None:
+    if not row["state_reason_code"]:
+        return None
+    return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
+
+
+def _transition(row: Row) -> str:
+    if not row["state_reason_message"]:
+        return ""
+    moment = row["state_time"][:19].replace("T", " ")
+    return f"{row['state_reason_message']} ({moment} GMT)"
+
+
+@lru_cache(maxsize=256)
+def _metadata_options(text: str) -> dict[str, Any]:
+    return {"state": "applied", **json.loads(text)}

@@ -1,0 +1,170 @@
+"""A small cloud for the verbs: real rows, real capacity, and a node and network of words."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+from types import SimpleNamespace
+from typing import Any
+
+from eucabox import ids
+from eucabox.accounts import Caller
+from eucabox.actions import Call, perform
+from eucabox.capacity import Capacity
+from eucabox.config import Config, NodeSection
+from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
+from eucabox.instance_types import InstanceType
+from eucabox.network import Address
+from eucabox.state import Row, State
+
+ADMIN = Caller("100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True)
+ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False)
+BOB = Caller("300000000003", "bob", "c" * 64, "AIDABOB", "bob", admin=False)
+MOMENT = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+
+
+@dataclass
+class StandInNode:
+    """Says what a node would say, and counts how often it was woken."""
+
+    hypervisor_name: str = "kvm"
+    woken: int = 0
+    console: dict[str, bytes] = field(default_factory=dict)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def console_output(self, instance_id: str) -> tuple[bytes, datetime]:
+        return self.console.get(instance_id, b""), MOMENT
+
+
+@dataclass
+class StandInNetwork:
+    """Gives out the addresses of a subnet in order."""
+
+    subnet: IPv4Network = field(default_factory=lambda: IPv4Network("172.30.64.0/28"))
+
+    def assign(self, taken: set[str]) -> Address:
+        for ip in list(self.subnet)[4:-1]:
+            if str(ip) not in taken:
+                return Address(f"d0:0d:{ip.packed.hex(':')}", str(ip), f"ip-{ip}.internal")
+        raise InsufficientFreeAddresses(count=11)
+
+
+class StandInImages:
+    """Registers what it is told and checks sizes, without a bucket."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def register(self, caller: Caller, image_location: str, **facts: Any) -> Row:
+        facts = {name: value for name, value in facts.items() if value}
+        facts.pop("block_device_mapping", None)
+        return add_image(self.state, caller, image_location=image_location, **facts)
+
+    def deregister(self, row: Row) -> None:
+        self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
+
+    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
+        if row["size"] > instance_type.disk_gb * 2**30:
+            facts = {"type": instance_type.name, "disk": instance_type.disk_gb * 1024}
+            raise ImageTooLarge(id=row["image_id"], needed=row["size"] >> 20, **facts)
+
+
+def insert(state: State, table: str, row: Row) -> None:
+    with state.transaction() as database:
+        database[table].insert(row)  # type: ignore[union-attr]
+
+
+def add_image(state: State, caller: Caller, /, **facts: Any) -> Row:
+    kind = facts.get("image_type", "machine")
+    row = {
+        "image_id": ids.new({"machine": "emi", "kernel": "eki", "ramdisk": "eri"}[kind]),
+        "account_id": caller.account_id,
+        "name": "picture",
+        "image_location": "bucket/image.manifest.xml",
+        "image_type": kind,
+        "architecture": "x86_64",
+        "virtualization_type": "hvm",
+        "root_device_name": "/dev/sda1",
+        "state": "available",
+        "size": 2**20,
+        "created": ids.now(),
+        **facts,
+    }
+    insert(state, "images", row)
+    found = state.one("select * from images where image_id = ?", (row["image_id"],))
+    assert found is not None
+    return found
+
+
+def add_account(state: State, caller: Caller) -> None:
+    row = {
+        "account_id": caller.account_id,
+        "account_name": caller.account_name,
+        "canonical_id": caller.canonical_id,
+        "created": ids.now(),
+    }
+    insert(state, "accounts", row)
+
+
+class StandInAccounts:
+    """Finds accounts by their number."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def by_account_id(self, account_id: str) -> Row | None:
+        return self.state.one("select * from accounts where account_id = ?", (account_id,))
+
+
+class World:
+    """A cloud and its callers; `do` is what a door would do."""
+
+    def __init__(self, config: Config, state: State) -> None:
+        roomy = NodeSection(cores=8, memory_mb=1024, disk_gb=100)
+        config = dataclasses.replace(config, node=roomy)
+        self.state = state
+        self.node = StandInNode()
+        self.network = StandInNetwork()
+        for caller in (ADMIN, ALICE, BOB):
+            add_account(state, caller)
+        self.cloud: Any = SimpleNamespace(
+            config=config,
+            state=state,
+            accounts=StandInAccounts(state),
+            images=StandInImages(state),
+            node=self.node,
+            network=self.network,
+            capacity=Capacity(config, state),
+        )
+
+    def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:
+        return Call(
+            cloud=self.cloud,
+            caller=caller,
+            request_id="request",
+            region="eucabox",
+            endpoint="http://127.0.0.1:8773",
+            api_version=version,
+            path="/services/compute",
+        )
+
+    def do(self, name: str, caller: Caller | None = ALICE, /, **params: Any) -> dict[str, Any]:
+        answer = perform("ec2", name, self.call(caller), params)
+        assert answer is not None
+        return answer
+
+    def image(self, caller: Caller = ALICE, /, **facts: Any) -> str:
+        return str(add_image(self.state, caller, **facts)["image_id"])
+
+    def run(self, caller: Caller = ALICE, **params: Any) -> dict[str, Any]:
+        params = {"min_count": 1, "max_count": 1, "instance_type": "m1.tiny", **params}
+        params.setdefault("image_id", "")
+        params["image_id"] = params["image_id"] or self.image(caller)
+        return self.do("RunInstances", caller, **params)
+
+    def set_state(self, instance_id: str, state: str) -> None:
+        code = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}[state]
+        where = {"instance_id": instance_id}
+        self.state.update("instances", where, state=state, state_code=code, wanted="")

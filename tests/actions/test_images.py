@@ -1,0 +1,143 @@
+"""Images are registered, found by who may see them, changed and taken off the list."""
+
+from typing import Any
+
+import pytest
+
+from eucabox import errors
+from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
+
+
+def found(world: World, caller: Any = ALICE, **params: Any) -> list[str]:
+    return [each["image_id"] for each in world.do("DescribeImages", caller, **params)["images"]]
+
+
+def test_a_registered_image_is_described(world: World) -> None:
+    kernel = world.image(image_type="kernel")
+    image_id = world.do(
+        "RegisterImage",
+        image_location="bucket/i.manifest.xml",
+        name="mine",
+        description="d",
+        kernel_id=kernel,
+        virtualization_type="paravirtual",
+        block_device_mappings=[{"device_name": "sda2", "virtual_name": "ephemeral0"}],
+        tag_specifications=[{"resource_type": "image", "tags": [{"key": "a", "value": "b"}]}],
+    )["image_id"]
+    (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
+    assert image["image_location"] == "bucket/i.manifest.xml"
+    assert image["root_device_type"] == "instance-store"
+    assert image["public"] is False
+    assert image["owner_id"] == ALICE.account_id
+    assert image["kernel_id"] == kernel
+    assert image["hypervisor"] == "kvm"
+    assert image["tags"] == [{"key": "a", "value": "b"}]
+    assert image["state_reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("params", "word"),
+    [
+        ({"image_location": ""}, "ImageLocation"),
+        ({"architecture": "sparc"}, "Architecture"),
+        ({"virtualization_type": "container"}, "VirtualizationType"),
+        ({"name": "x" * 129}, "Name"),
+        ({"kernel_id": "eki-00000000"}, "eki-00000000"),
+        ({"kernel_id": "nothing"}, "nothing"),
+        ({"block_device_mappings": [{"device_name": "sda", "ebs": {"snapshot_id": "s"}}]}, "EBS"),
+        ({"boot_mode": "uefi"}, "BootMode"),
+        ({"tpm_support": "v2.0"}, "TpmSupport"),
+    ],
+)
+def test_a_bad_registration_is_refused(world: World, params: dict[str, Any], word: str) -> None:
+    with pytest.raises(errors.Fault, match=word):
+        world.do("RegisterImage", **{"image_location": "b/k", **params})
+    assert found(world) == []
+
+
+def test_who_sees_which_image(world: World) -> None:
+    mine, public = world.image(), world.image(ADMIN, is_public=1)
+    hidden = world.image(BOB)
+    gone = world.image(state="deregistered")
+    assert found(world) == sorted([mine, public])
+    assert found(world, owners=["self"]) == found(world, owners=[ALICE.account_id]) == [mine]
+    assert found(world, owners=["amazon"]) == []
+    assert found(world, owners=[ADMIN.account_id]) == [public]
+    assert found(world, executable_users=["self"]) == sorted([mine, public])
+    assert found(world, executable_users=["all"]) == [public]
+    assert found(world, image_ids=[public]) == [public]
+    assert found(world, ADMIN) == [public]
+    assert found(world, ADMIN, image_ids=["verbose"]) == sorted([mine, public, hidden])
+    for image_id in (hidden, gone, "emi-00000000"):
+        with pytest.raises(errors.ImageNotFound):
+            found(world, image_ids=[image_id])
+    with pytest.raises(errors.ImageIdMalformed):
+        found(world, image_ids=["emi-12"])
+
+
+def test_filters_find_images(world: World) -> None:
+    kernel = world.image(image_type="kernel", name="vmlinuz")
+    image = world.image(state="failed", state_reason="part 3 is damaged", kernel_id=kernel)
+    for name, value, expected in (
+        ("image-type", "kernel", [kernel]),
+        ("kernel-id", kernel, [image]),
+        ("is-public", "false", sorted([kernel, image])),
+        ("name", "vm*", [kernel]),
+        ("state", "failed", [image]),
+        ("state-reason-message", "*damaged", [image]),
+        ("root-device-type", "ebs", []),
+        ("block-device-mapping.snapshot-id", "*", []),
+    ):
+        assert found(world, filters=[{"name": name, "values": [value]}]) == expected
+
+
+def test_a_failed_image_says_why(world: World) -> None:
+    world.image(state="failed", state_reason="part 3 is damaged")
+    (image,) = world.do("DescribeImages")["images"]
+    assert image["state_reason"]["message"] == "part 3 is damaged"
+
+
+def test_an_image_is_made_public_and_private(world: World) -> None:
+    image_id = world.image()
+    add = {"launch_permission": {"add": [{"group": "all"}]}}
+    with pytest.raises(errors.ImageNotFound):
+        world.do("ModifyImageAttribute", BOB, image_id=image_id, **add)
+    world.do("ModifyImageAttribute", image_id=image_id, **add)
+    shown = world.do("DescribeImageAttribute", image_id=image_id, attribute="launchPermission")
+    assert shown["launch_permissions"] == [{"group": "all"}]
+    assert found(world, BOB) == [image_id]
+    with pytest.raises(errors.ImageNotFound):
+        world.do("DeregisterImage", BOB, image_id=image_id)
+    world.do("ResetImageAttribute", image_id=image_id, attribute="launchPermission")
+    assert found(world, BOB) == []
+    older = {"attribute": "launchPermission", "operation_type": "add", "user_groups": ["all"]}
+    world.do("ModifyImageAttribute", image_id=image_id, **older)
+    world.do("ModifyImageAttribute", image_id=image_id, description={"value": "new"})
+    (image,) = world.do("DescribeImages")["images"]
+    assert (image["public"], image["description"]) == (True, "new")
+    with pytest.raises(errors.UnsupportedOperation):
+        one = {"add": [{"user_id": BOB.account_id}]}
+        world.do("ModifyImageAttribute", image_id=image_id, launch_permission=one)
+    with pytest.raises(errors.MissingParameter):
+        world.do("ModifyImageAttribute", image_id=image_id)
+
+
+def test_a_deregistered_image_is_gone(world: World) -> None:
+    image_id = world.image()
+    world.do("DeregisterImage", image_id=image_id)
+    assert found(world) == []
+    with pytest.raises(errors.ImageNotFound):
+        world.do("DeregisterImage", image_id=image_id)
+
+
+@pytest.mark.parametrize(
+    "attribute", ["description", "kernel", "ramdisk", "blockDeviceMapping", "productCodes"]
+)
+def test_attributes_are_shown(world: World, attribute: str) -> None:
+    answer = world.do("DescribeImageAttribute", image_id=world.image(), attribute=attribute)
+    assert len(answer) == 2
+
+
+def test_an_unknown_attribute_is_refused(world: World) -> None:
+    with pytest.raises(errors.InvalidParameterValue, match="launchPermission"):
+        world.do("DescribeImageAttribute", image_id=world.image(), attribute="colour")
