@@ -1,0 +1,49 @@
+# Every target sets up what it needs; `make` alone lists them.
+PYTHON3 ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= /var/lib/eucabox-demo  # qemu has to reach it, and a clone may lie under /root
+
+.PHONY: help setup setup-test demo stop clean test test-fast lint format bench man
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## install what eucabox runs with and make its virtual environment
+	@setup/host.sh packages run
+	@setup/venv.sh $(PYTHON3) $(VENV) run
+
+setup-test: setup ## the same for the tests: clients and checkers
+	@setup/host.sh packages test
+	@setup/venv.sh $(PYTHON3) $(VENV) test
+
+demo: setup ## start a cloud of its own and go from an image to an SSH login
+	@setup/host.sh libvirtd
+	@$(BIN)/eucabox demo --folder $(DEMO)
+
+stop: ## end the demo's instances, its cloud and its network
+	@if [ -x $(BIN)/eucabox ]; then $(BIN)/eucabox demo --folder $(DEMO) --stop; fi
+
+clean: stop ## stop, and remove what the targets made here
+	rm -rf $(DEMO) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+test: setup-test lint ## everything: units, real clients, real guests
+	@setup/host.sh libvirtd
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
+	@$(BIN)/pytest -m live
+
+test-fast: setup-test ## the unit tests, under a minute
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not slow" -q
+
+lint: setup-test ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup-test ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup-test ## measure, as ratios beside peers and limits in one run
+	@setup/host.sh libvirtd
+	@$(BIN)/python -m bench

@@ -1,0 +1,15 @@
+"""Run all benchmarks, or those named: python -m bench [NAME ...]."""
+
+import importlib
+import sys
+
+NAMES = ("process", "describe_instances", "store", "launch")
+
+
+def main() -> None:
+    for name in sys.argv[1:] or NAMES:
+        print(f"\n== {name}", flush=True)
+        importlib.import_module(f"bench.{name}").main()
+
+
+main()

@@ -1,0 +1,84 @@
+"""The operator's door: the command line; each command calls the rooms or the APIs, nothing else."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from eucabox import __version__
+from eucabox import config as configuration
+from eucabox.config import Config
+from eucabox.errors import Fault
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are asked for, so that --help is quick.
+
+    A Fault ends the command with one line on standard error and status 1.
+    """
+
+    FOUND_IN = {
+        "serve": "serve",
+        "stop": "serve",
+        "status": "status",
+        "doctor": "doctor",
+        "credentials": "users",
+        "user": "users",
+        "image": "image",
+        "demo": "demo",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.FOUND_IN)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return it."""
+        module = self.FOUND_IN.get(cmd_name)
+        if module is None:
+            return None
+        found = __import__(f"eucabox.cli.{module}", fromlist=[cmd_name])
+        command: click.Command = getattr(found, cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; say a fault in one line."""
+        try:
+            return super().invoke(ctx)
+        except Fault as fault:
+            click.echo(f"eucabox: {fault.message}", err=True)
+            sys.exit(1)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="eucabox")
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EUCABOX_CONFIG",
+    help="The configuration file; /etc/eucabox/eucabox.conf where it exists.",
+)
+@click.pass_context
+def main(context: click.Context, config_file: Path | None) -> None:
+    """eucabox: a private EC2 and S3 cloud in one process on one machine."""
+    # A command's own words are enough; `serve` opens the log.
+    logging.getLogger("eucabox").addHandler(logging.NullHandler())
+    context.obj = Settings(config_file)
+
+
+class Settings:
+    """The configuration of this run, read when a command first needs it."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self._config: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration; raises ConfigError."""
+        if self._config is None:
+            self._config = configuration.load(self.file)
+        return self._config

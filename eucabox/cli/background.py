@@ -1,0 +1,72 @@
+"""A eucabox of a configuration file in the background: started, asked, stopped."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eucabox import config as configuration
+from eucabox.config import Config
+from eucabox.lock import Lock
+
+START_SECONDS = 30
+
+
+def start(config_file: Path, log: Path) -> None:
+    """Start `eucabox serve` unless it runs, and wait until it answers.
+
+    When it ends at once, its last line says why.
+    """
+    config = configuration.load(config_file)
+    if holder(config):
+        return
+    ready = config.cloud.data_dir / "run" / "ready"
+    ready.unlink(missing_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eucabox", "--config", str(config_file), "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not ready.exists():
+        if process.poll() is not None:
+            raise click.ClickException(_last_line(log))
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"eucabox is not ready after {START_SECONDS} s; see {log}")
+        time.sleep(0.02)
+
+
+def holder(config: Config) -> int | None:
+    """Return the process id of the eucabox that serves this configuration, or None."""
+    return Lock(config.cloud.data_dir / "run" / "lock").holder()
+
+
+def stop(config_file: Path, purge: bool) -> None:
+    """Run `eucabox stop` for a configuration file."""
+    argv = [sys.executable, "-m", "eucabox", "--config", str(config_file), "stop"]
+    done = subprocess.run([*argv, *(["--purge"] if purge else [])], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def status(config: Config) -> dict[str, Any]:
+    """Return what the running eucabox last wrote of itself, or an empty dict."""
+    file = config.cloud.data_dir / "run" / "status.json"
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").strip().splitlines()
+    last = lines[-1] if lines else "eucabox ended at once and said nothing"
+    return last.removeprefix("eucabox: ")

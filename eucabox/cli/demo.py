@@ -1,0 +1,291 @@
+"""`eucabox demo`: from nothing to an SSH login on a real instance, as an ordinary user would go."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from eucabox import config as configuration
+from eucabox import credentials as folders
+from eucabox.cli import background, client, image
+from eucabox.cli.client import Client
+from eucabox.cli.progress import Steps
+from eucabox.cli.users import open_accounts
+from eucabox.config import Config
+from eucabox.errors import ProgramFailed, UserExists
+from eucabox.image import guest
+from eucabox.run import run
+
+NAME = "demo"
+BUCKET = "demo-images"
+LIVE = ["pending", "running"]
+INSTANCE_TYPE = "m1.tiny"
+SSH_SECONDS = 180
+CONFIGURATION = """\
+[cloud]
+data_dir = {folder}/data
+
+[network]
+own_bridge = eucademo0
+"""
+HELLO = "hello from the user data"
+USER_DATA = f"""\
+#!/bin/sh
+echo "{HELLO}" > /run/demo
+"""
+# What the guest says of itself, so that nobody has to believe that it is the right one.
+PROOF = """\
+for leaf in meta-data/instance-id meta-data/local-ipv4 meta-data/ami-id user-data; do
+  echo "$leaf: $(timeout 10 wget -q -O - http://169.254.169.254/latest/$leaf)"
+done
+echo "user data ran: $(cat /run/demo)"
+uname -sr
+"""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The instance that the demo ran, and how to reach it."""
+
+    instance_id: str
+    address: str
+    key_file: Path
+    known_hosts: Path
+
+    def ssh(self, *command: str) -> list[str]:
+        """Return the arguments of an ssh to the guest."""
+        return [
+            "ssh", "-i", str(self.key_file),
+            "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.known_hosts}",
+            "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
+            f"root@{self.address}", *command,
+        ]  # fmt: skip
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="/var/lib/eucabox-demo",
+    show_default=True,
+    help="Where the demo keeps its cloud, credentials and guest.",
+)
+@click.option("--stop", "stopping", is_flag=True, help="End the demo's instances and its cloud.")
+def demo(folder: Path, stopping: bool) -> None:
+    """Start a cloud of its own and go from an image to an SSH login."""
+    if os.geteuid() != 0:
+        raise click.ClickException("run as root: real machines and their network need it")
+    folder = folder.resolve()
+    config_file = _config_file(folder)
+    if stopping:
+        background.stop(config_file, purge=True)
+        return
+    try:
+        _journey(folder, config_file)
+    except ClientError as refused:
+        error = refused.response["Error"]
+        raise click.ClickException(f"{error['Code']}: {error['Message']}") from None
+    except BotoCoreError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _journey(folder: Path, config_file: Path) -> None:
+    steps = Steps()
+    config = configuration.load(config_file)
+    with steps.step("starting eucabox"):
+        background.start(config_file, folder / "eucabox.log")
+    with steps.step(f"the user {NAME} and its credentials"):
+        written = _credentials(config, folder)
+    user = client.read(written.folder)
+    image_id = _image(user, folder, steps)
+    with steps.step("a key pair, and port 22 open in a security group"):
+        key_file = _key_pair(user.ec2(), folder / "keys" / f"{NAME}.pem")
+        _group(user.ec2())
+    with steps.step("ending the instances of an earlier run"):
+        _end_earlier(user.ec2())
+    guest_ = _instance(user.ec2(), image_id, key_file, steps)
+    with steps.step("asking the guest who it is, over SSH"):
+        said = _prove(guest_)
+    _tell(config, written, guest_, said, user.ec2(), steps)
+
+
+def _config_file(folder: Path) -> Path:
+    file = folder / "eucabox.conf"
+    if not file.exists():
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        file.write_text(CONFIGURATION.format(folder=folder))
+    return file
+
+
+def _credentials(config: Config, folder: Path) -> folders.Written:
+    accounts = open_accounts(config)
+    with suppress(UserExists):  # an earlier run made it
+        accounts.create_user(NAME)
+    return folders.write(config, accounts, NAME, folder / "credentials")
+
+
+def _image(user: Client, folder: Path, steps: Steps) -> str:
+    ec2 = user.ec2()
+    with steps.step("building a guest from distribution packages"):
+        made = guest.build_tiny(folder / "guest")
+    digest = _digest(made.kernel, made.ramdisk, made.root)
+    name = f"{NAME}-{digest}"
+    found = ec2.describe_images(
+        Owners=["self"], Filters=[{"Name": "name", "Values": [name]}]
+    )["Images"]  # fmt: skip
+    available = [each["ImageId"] for each in found if each["State"] == "available"]
+    if available:
+        return str(available[0])
+    kernel_id = _install(user, made.kernel, steps, digest, image_type="kernel")
+    ramdisk_id = _install(user, made.ramdisk, steps, digest, image_type="ramdisk")
+    machine = {"kernel_id": kernel_id, "ramdisk_id": ramdisk_id, "name": name}
+    return _install(user, made.root, steps, digest, image_type="machine", **machine)
+
+
+def _digest(*files: Path) -> str:
+    """Return a name for these files' content, so that a changed guest is another image."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _install(user: Client, file: Path, steps: Steps, digest: str, **members: Any) -> str:
+    prefix = f"{file.stem}-{digest}"
+    return image.install_file(user, file, BUCKET, steps, prefix=prefix, **members)
+
+
+def _key_pair(ec2: Any, file: Path) -> Path:
+    known = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [NAME]}])["KeyPairs"]
+    if file.exists() and known:
+        return file
+    ec2.delete_key_pair(KeyName=NAME)
+    made = ec2.create_key_pair(KeyName=NAME, KeyType="ed25519")
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(made["KeyMaterial"])
+    return file
+
+
+def _group(ec2: Any) -> None:
+    known = [each["GroupName"] for each in ec2.describe_security_groups()["SecurityGroups"]]
+    if NAME not in known:
+        ec2.create_security_group(GroupName=NAME, Description="the demo: SSH from anywhere")
+    port = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    try:
+        ec2.authorize_security_group_ingress(
+            GroupName=NAME, IpPermissions=[{**port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+        )
+    except ClientError as refused:
+        if refused.response["Error"]["Code"] != "InvalidPermission.Duplicate":
+            raise
+
+
+def _end_earlier(ec2: Any) -> None:
+    filters = [
+        {"Name": "key-name", "Values": [NAME]},
+        {"Name": "instance-state-name", "Values": LIVE},
+    ]
+    found = ec2.describe_instances(Filters=filters)["Reservations"]
+    earlier = [each["InstanceId"] for row in found for each in row["Instances"]]
+    if earlier:
+        ec2.terminate_instances(InstanceIds=earlier)
+
+
+def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> Guest:
+    with steps.step(f"running {image_id}"):
+        row = ec2.run_instances(
+            ImageId=image_id, InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, KeyName=NAME,
+            SecurityGroups=[NAME], UserData=USER_DATA,
+        )["Instances"][0]  # fmt: skip
+        instance = _wait_until_running(ec2, row["InstanceId"])
+    known_hosts = key_file.with_name("known_hosts")
+    known_hosts.unlink(missing_ok=True)
+    found = Guest(row["InstanceId"], instance["PrivateIpAddress"], key_file, known_hosts)
+    with steps.step(f"waiting for SSH on {found.address}"):
+        _wait_for_ssh(ec2, found)
+    return found
+
+
+def _describe(ec2: Any, instance_id: str) -> Any:
+    rows = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return rows[0]["Instances"][0]
+
+
+def _wait_until_running(ec2: Any, instance_id: str) -> Any:
+    while True:
+        instance = _describe(ec2, instance_id)
+        state = instance["State"]["Name"]
+        if state == "running":
+            return instance
+        if state != "pending":
+            reason = instance.get("StateReason", {}).get("Message", "it gave no reason")
+            raise click.ClickException(f"{instance_id} is {state}: {reason}")
+        time.sleep(0.2)
+
+
+def _wait_for_ssh(ec2: Any, found: Guest) -> None:
+    deadline = time.monotonic() + SSH_SECONDS
+    while True:
+        try:
+            run(*found.ssh("true"), timeout=20)
+        except ProgramFailed as refused:
+            instance = _describe(ec2, found.instance_id)
+            if instance["State"]["Name"] != "running" or time.monotonic() > deadline:
+                raise click.ClickException(
+                    f"no SSH on {found.address} ({refused.message}); the instance is"
+                    f" {instance['State']['Name']}; its console:\n{_console(ec2, found)}"
+                ) from None
+            time.sleep(0.3)
+        else:
+            return
+
+
+def _prove(found: Guest) -> str:
+    said = run(*found.ssh(PROOF), timeout=30).decode("utf-8", "replace")
+    expected = (found.instance_id, found.address, USER_DATA.strip(), f"ran: {HELLO}")
+    if not all(each in said for each in expected):
+        raise click.ClickException(f"the guest at {found.address} says it is another one:\n{said}")
+    return said
+
+
+def _console(ec2: Any, found: Guest) -> str:
+    output: str = ec2.get_console_output(InstanceId=found.instance_id).get("Output", "")
+    return output
+
+
+def _tell(
+    config: Config, written: folders.Written, found: Guest, said: str, ec2: Any, steps: Steps
+) -> None:
+    click.echo("\nThe console, its last lines:")
+    for line in _console(ec2, found).splitlines()[-12:]:
+        click.echo(f"  | {line.rstrip()}")
+    click.echo("\nThe guest, over SSH:")
+    for line in said.strip().splitlines():
+        click.echo(f"  | {line}")
+    base = written.endpoint
+    node = background.status(config).get("node", {})
+    rows = [
+        ("EC2", f"{base}/services/compute"),
+        ("S3", f"{base}/services/objectstorage"),
+        ("credentials", f". {written.eucarc}"),
+        ("instance", f"{found.instance_id} at {found.address}"),
+        ("hypervisor", str(node.get("said", ""))),
+        ("ssh", " ".join(found.ssh())),
+        ("stop", f"make stop   (or: {Path(sys.argv[0]).name} demo --stop)"),
+    ]
+    click.echo(f"\nAll of it took {sum(seconds for _, seconds in steps.times):.1f} s.\n")
+    for name, value in rows:
+        click.echo(f"  {name:<12} {value}")
+    (written.folder.parent / "demo.json").write_text(
+        json.dumps({**dict(rows), "steps": steps.times}, indent=1)
+    )

@@ -1,0 +1,220 @@
+"""`eucabox doctor`: looks at the host, and says of each thing that is wrong how to mend it."""
+
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from eucabox import hypervisor, network
+from eucabox.cli import Settings, background
+from eucabox.config import Config
+from eucabox.errors import Fault
+from eucabox.run import find
+
+OK, WARN, FAIL = "ok", "warn", "FAIL"
+PROGRAMS = ("qemu-img", "debugfs", "mke2fs", "dnsmasq", "nft", "ip")
+VIRTLOGD = Path("/run/libvirt/virtlogd-sock")
+QEMU_CONF = Path("/etc/libvirt/qemu.conf")
+KVM = Path("/dev/kvm")
+GIB = 2**30
+MEMORY_MB = 512
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `mend` says what to do where it is not ok."""
+
+    what: str
+    state: str
+    said: str
+    mend: str = ""
+
+
+Check = Callable[[Config], Iterator[Finding]]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Check this host; status 1 when something keeps instances from running."""
+    findings = [found for check in CHECKS for found in check(settings.config)]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        for each in findings:
+            click.echo(f"{each.state:<5}{each.what:<12}{each.said}")
+            if each.mend:
+                click.echo(f"{'':17}-> {each.mend}")
+    sys.exit(any(each.state == FAIL for each in findings))
+
+
+def _rights(config: Config) -> Iterator[Finding]:
+    if os.geteuid() == 0:
+        yield Finding("rights", OK, "root")
+    else:
+        mend = "run as root; buckets and accounts work without, instances do not"
+        yield Finding("rights", FAIL, f"user {os.geteuid()} may not make a network", mend)
+
+
+def _programs(config: Config) -> Iterator[Finding]:
+    missing = []
+    for program in PROGRAMS:
+        try:
+            find(program)
+        except Fault as fault:
+            missing.append(fault.facts["package"])
+    if missing:
+        mend = "apt-get install " + " ".join(sorted(set(missing)))
+        yield Finding("programs", FAIL, "some are not installed", mend)
+    else:
+        yield Finding("programs", OK, ", ".join(PROGRAMS))
+
+
+def _virtualization(config: Config) -> Iterator[Finding]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="eucabox-doctor-") as folder:
+            choice = hypervisor.choose(config.node.virt_type, Path(folder))
+    except Fault as fault:
+        yield Finding("hypervisor", FAIL, fault.message, "apt-get install qemu-system-x86")
+        return
+    name = choice.driver.NAME
+    if name == "qemu" and config.node.virt_type == "auto":
+        mend = "guests run, ten times slower; nothing to do where the host has no KVM to give"
+        yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", mend)
+    else:
+        yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
+
+
+def _kvm_device(config: Config) -> Iterator[Finding]:
+    """libvirt forgets what it found out about QEMU while KVM is there for root alone."""
+    if KVM.exists() and KVM.stat().st_gid == 0 and KVM.stat().st_mode & 0o006 != 0o006:
+        said = f"{KVM} belongs to root alone: libvirt probes QEMU for seconds at every launch"
+        yield Finding("kvm", WARN, said, f"chgrp kvm {KVM}; chmod 660 {KVM}")
+
+
+def _libvirt(config: Config) -> Iterator[Finding]:
+    try:
+        import libvirt
+    except ImportError:
+        mend = "apt-get install python3-libvirt, and use the distribution's Python"
+        yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", mend)
+        return
+    uri = config.node.libvirt_uri or "qemu:///system"
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    try:
+        connection = libvirt.openReadOnly(uri)
+    except libvirt.libvirtError as problem:
+        mend = "systemctl start libvirtd, or where there is no systemd: virtlogd -d; libvirtd -d"
+        yield Finding("libvirt", FAIL, f"{uri}: {problem.get_error_message()}", mend)
+        return
+    version = connection.getLibVersion()
+    connection.close()
+    said = f"{uri}, version {version // 10**6}.{version // 1000 % 1000}.{version % 1000}"
+    yield Finding("libvirt", OK, said)
+    yield from _console(uri)
+
+
+def _console(uri: str) -> Iterator[Finding]:
+    """Without virtlogd libvirt refuses any guest whose serial console goes to a file."""
+    if uri != "qemu:///system" or VIRTLOGD.exists():
+        return
+    try:
+        settings = QEMU_CONF.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        settings = []
+    if not any(line.replace(" ", "").startswith('stdio_handler="file"') for line in settings):
+        mend = f'start virtlogd, or set stdio_handler = "file" in {QEMU_CONF}'
+        yield Finding("console", FAIL, f"{VIRTLOGD} is not there: guests will not start", mend)
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    if pid := background.holder(config):
+        yield Finding("ports", OK, f"eucabox runs as process {pid} and has them")
+        return
+    for key in ("port", "https_port"):
+        port = getattr(config.api, key)
+        reason = _why_not_bound(config.api.listen, port) if port else ""
+        if reason:
+            mend = f"stop what uses it (ss -ltnp 'sport = :{port}'), or set [api] {key}"
+            yield Finding("ports", FAIL, f"{config.api.listen}:{port}: {reason}", mend)
+        elif port:
+            yield Finding("ports", OK, f"{config.api.listen}:{port} is free")
+
+
+def _why_not_bound(address: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as problem:
+            return problem.strerror or str(problem)
+    return ""
+
+
+def _data(config: Config) -> Iterator[Finding]:
+    data = config.cloud.data_dir
+    existing = next(folder for folder in (data, *data.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free / GIB
+    mend = "make room, or set [cloud] data_dir to a larger disk"
+    state = FAIL if free < 1 else WARN if free < 5 else OK
+    yield Finding("disk", state, f"{free:.1f} GiB free at {existing}", mend if free < 5 else "")
+    closed = [each for each in (data, *data.parents) if each.is_dir() and not _passable(each)]
+    if closed:
+        mend = f"chmod o+x {closed[0]}, or set [cloud] data_dir elsewhere"
+        said = f"the hypervisor's user can't pass through {closed[0]} to its disks"
+        yield Finding("path", FAIL, said, mend)
+    else:
+        yield Finding("path", OK, f"the hypervisor's user reaches {data}")
+
+
+def _passable(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & 0o001)
+
+
+def _memory(config: Config) -> Iterator[Finding]:
+    lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    facts = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines}
+    available = facts["MemAvailable"]
+    if available < MEMORY_MB:
+        mend = "end something: a small instance takes 256 MiB"
+        yield Finding("memory", WARN, f"{available} MiB available", mend)
+    else:
+        yield Finding("memory", OK, f"{available} MiB available of {facts['MemTotal']}")
+
+
+def _network(config: Config) -> Iterator[Finding]:
+    try:
+        driver = network.load(config)
+    except Fault as fault:
+        yield Finding("network", FAIL, fault.message, "see docs/configuration.md, [network]")
+        return
+    yield Finding("network", OK, f"{config.network.mode} on {driver.bridge}")
+    for warning in driver.warnings():
+        yield Finding("network", WARN, warning)
+
+
+def _clock(config: Config) -> Iterator[Finding]:
+    """Requests are refused when client and server are 15 minutes apart."""
+    mark = config.cloud.data_dir / "eucabox.db"
+    behind = mark.stat().st_mtime - time.time() if mark.exists() else 0
+    if behind > 60:
+        said = f"the clock is {behind:.0f} s behind eucabox's own last change"
+        yield Finding("clock", FAIL, said, "set the clock, and run an NTP client")
+    else:
+        yield Finding("clock", OK, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+
+
+CHECKS: tuple[Check, ...] = (
+    _rights, _programs, _virtualization, _kvm_device, _libvirt, _ports, _data, _memory,
+    _network, _clock,
+)  # fmt: skip

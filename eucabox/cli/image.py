@@ -1,0 +1,245 @@
+"""`eucabox image`: the client's side of images, through the HTTP APIs alone."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from eucabox.cli import client
+from eucabox.cli.client import Client
+from eucabox.cli.progress import Steps
+from eucabox.image import bundle as bundles
+from eucabox.image import guest
+
+TYPES = click.Choice(["machine", "kernel", "ramdisk"])
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+WAIT_SECONDS = 600
+
+
+class Images(click.Group):
+    """Says what the cloud answered in one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a refusal of the cloud is a message, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ClientError as refused:
+            error = refused.response["Error"]
+            raise click.ClickException(f"{error['Code']}: {error['Message']}") from None
+        except BotoCoreError as problem:
+            raise click.ClickException(str(problem)) from None
+
+
+@click.group(cls=Images)
+@click.option("--credentials", "folder", type=FOLDER, help="What `eucabox credentials` wrote.")
+@click.pass_context
+def image(context: click.Context, folder: Path | None) -> None:
+    """Build, bundle, upload, register and list images, as a user of the cloud."""
+    context.obj = folder
+
+
+@image.command()
+@click.argument("what", type=click.Choice(["tiny"]), default="tiny")
+@click.option("--out", type=FOLDER, required=True, help="The folder for the three files.")
+def build(what: str, out: Path) -> None:
+    """Build a small guest from this distribution's packages: kernel, ramdisk, root."""
+    steps = Steps()
+    with steps.step(f"building the {what} guest"):
+        made = guest.build_tiny(out)
+    for file in (made.kernel, made.ramdisk, made.root):
+        click.echo(f"  {file}  {file.stat().st_size / 2**20:.1f} MiB")
+
+
+@image.command()
+@click.argument("file", type=FILE)
+@click.option("--out", type=FOLDER, required=True, help="The folder for the parts.")
+@click.option("--type", "image_type", type=TYPES, default="machine", show_default=True)
+@click.option("--arch", default="x86_64", show_default=True)
+@click.option("--prefix", help="The name of the bundle.  [default: the file's name]")
+@click.option("--kernel", "kernel_id", help="The kernel image it boots with, eki-...")
+@click.option("--ramdisk", "ramdisk_id", help="The ramdisk image it boots with, eri-...")
+@click.pass_obj
+def bundle(folder: Path | None, /, file: Path, out: Path, **members: str) -> None:
+    """Encrypt and sign a kernel, ramdisk or root file system into parts with a manifest."""
+    manifest = bundle_file(client.read(folder), file, out, Steps(), **members)
+    click.echo(f"  {manifest}")
+
+
+@image.command()
+@click.argument("manifest", type=FILE)
+@click.option("--bucket", required=True, help="The bucket; made if it is missing.")
+@click.pass_obj
+def upload(folder: Path | None, manifest: Path, bucket: str) -> None:
+    """Upload a bundle: the parts beside the manifest, then the manifest."""
+    location = upload_bundle(client.read(folder), manifest, bucket, Steps())
+    click.echo(f"  {location}")
+
+
+@image.command()
+@click.argument("location")
+@click.option("--name", help="The image's name.  [default: the manifest's]")
+@click.pass_obj
+def register(folder: Path | None, location: str, name: str | None) -> None:
+    """Register BUCKET/KEY, a manifest or a disk, and wait until it is available."""
+    image_id = register_image(client.read(folder), location, name, Steps())
+    click.echo(image_id)
+
+
+@image.command()
+@click.argument("file", type=FILE)
+@click.option("--bucket", required=True, help="The bucket; made if it is missing.")
+@click.option("--name", help="The image's name.  [default: the file's name]")
+@click.option("--type", "image_type", type=TYPES, default="machine", show_default=True)
+@click.option("--arch", default="x86_64", show_default=True)
+@click.option("--kernel", help="The kernel: a file, or an id eki-...")
+@click.option("--ramdisk", help="The ramdisk: a file, or an id eri-...")
+@click.pass_obj
+def install(
+    folder: Path | None, file: Path, bucket: str, kernel: str | None, ramdisk: str | None,
+    name: str | None, image_type: str, arch: str,
+) -> None:  # fmt: skip
+    """Bundle, upload and register in one step; with --kernel FILE and --ramdisk FILE all three."""
+    found, steps = client.read(folder), Steps()
+    kernel_id = _installed(found, kernel, bucket, "kernel", arch, steps)
+    ramdisk_id = _installed(found, ramdisk, bucket, "ramdisk", arch, steps)
+    image_id = install_file(
+        found, file, bucket, steps, name=name, image_type=image_type, arch=arch,
+        kernel_id=kernel_id, ramdisk_id=ramdisk_id,
+    )  # fmt: skip
+    click.echo(image_id)
+
+
+@image.command("import")
+@click.argument("file", type=FILE)
+@click.option("--bucket", required=True, help="The bucket; made if it is missing.")
+@click.option("--name", help="The image's name.  [default: the file's name]")
+@click.pass_obj
+def import_image(folder: Path | None, file: Path, bucket: str, name: str | None) -> None:
+    """Upload a whole disk (qcow2 or raw) as it is and register it as an HVM image."""
+    found, steps = client.read(folder), Steps()
+    ensure_bucket(found, bucket)
+    _put(found, bucket, file, steps)
+    click.echo(register_image(found, f"{bucket}/{file.name}", name or file.name, steps))
+
+
+@image.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_images(folder: Path | None, as_json: bool) -> None:
+    """List the images that you can run."""
+    rows = client.read(folder).ec2().describe_images()["Images"]
+    if as_json:
+        click.echo(json.dumps(rows, default=str))
+        return
+    for row in rows:
+        words = (row["ImageId"], row["ImageType"], row["State"], row["Name"], row["ImageLocation"])
+        click.echo("  ".join(f"{word:<12}" for word in words).rstrip())
+
+
+def bundle_file(
+    user: Client, file: Path, out: Path, steps: Steps, image_type: str = "machine",
+    arch: str = "x86_64", prefix: str | None = None, kernel_id: str | None = None,
+    ramdisk_id: str | None = None,
+) -> Path:  # fmt: skip
+    """Bundle a file for this cloud and return the manifest's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    with steps.step(f"bundling {file.name}") as progress:
+        return bundles.bundle(
+            file,
+            out,
+            prefix=prefix or file.name,
+            image_type=image_type,
+            architecture=arch,
+            kernel_id=kernel_id,
+            ramdisk_id=ramdisk_id,
+            user=user.account_id,
+            user_certificate=user.file("EC2_CERT").read_text(),
+            user_private_key=user.file("EC2_PRIVATE_KEY").read_text(),
+            cloud_certificate=user.file("EUCALYPTUS_CERT").read_text(),
+            progress=progress,
+        )
+
+
+def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> str:
+    """Upload a bundle's parts and manifest and return its BUCKET/KEY."""
+    prefix = manifest.name.removesuffix(".manifest.xml")
+    parts = sorted(
+        manifest.parent.glob(f"{prefix}.part.*"), key=lambda part: int(part.name.rpartition(".")[2])
+    )
+    ensure_bucket(user, bucket)
+    s3 = user.s3()
+    with steps.step(f"uploading {prefix}, {len(parts)} parts") as progress:
+        for number, part in enumerate([*parts, manifest], 1):
+            with part.open("rb") as body:
+                s3.put_object(Bucket=bucket, Key=part.name, Body=body, ACL="aws-exec-read")
+            progress(number, len(parts) + 1)
+    return f"{bucket}/{manifest.name}"
+
+
+def register_image(user: Client, location: str, name: str | None, steps: Steps) -> str:
+    """Register a manifest or disk, wait until the image is available, and return its id."""
+    ec2 = user.ec2()
+    default = location.rpartition("/")[2].removesuffix(".manifest.xml")
+    with steps.step(f"registering {location}"):
+        image_id: str = ec2.register_image(ImageLocation=location, Name=name or default)["ImageId"]
+        _wait_until_available(ec2, image_id)
+    return image_id
+
+
+def install_file(
+    user: Client, file: Path, bucket: str, steps: Steps, name: str | None = None, **members: Any
+) -> str:
+    """Bundle, upload and register one file and return the image's id."""
+    with tempfile.TemporaryDirectory(prefix="eucabox-bundle-") as folder:
+        manifest = bundle_file(user, file, Path(folder), steps, **members)
+        location = upload_bundle(user, manifest, bucket, steps)
+    return register_image(user, location, name, steps)
+
+
+def ensure_bucket(user: Client, bucket: str) -> None:
+    """Make a bucket unless it is there."""
+    s3 = user.s3()
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as refused:
+        if refused.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+        s3.create_bucket(Bucket=bucket)
+
+
+def _installed(
+    user: Client, given: str | None, bucket: str, image_type: str, arch: str, steps: Steps
+) -> str | None:
+    if given is None or not Path(given).is_file():
+        return given
+    return install_file(user, Path(given), bucket, steps, image_type=image_type, arch=arch)
+
+
+def _put(user: Client, bucket: str, file: Path, steps: Steps) -> None:
+    total, done = file.stat().st_size, 0
+    with steps.step(f"uploading {file.name}") as progress:
+
+        def count(sent: int) -> None:
+            nonlocal done
+            done += sent
+            progress(done, total)
+
+        user.s3().upload_file(str(file), bucket, file.name, Callback=count)
+
+
+def _wait_until_available(ec2: Any, image_id: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        found = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+        if found["State"] == "available":
+            return
+        if found["State"] != "pending":
+            reason = found.get("StateReason", {}).get("Message", found["State"])
+            raise click.ClickException(f"{image_id}: {reason}")
+        time.sleep(0.2)
+    raise click.ClickException(f"{image_id} is still pending after {WAIT_SECONDS} s")

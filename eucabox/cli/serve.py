@@ -1,0 +1,64 @@
+"""`eucabox serve` and `eucabox stop`: the process's beginning and end."""
+
+import os
+import signal
+import sys
+import time
+
+import click
+
+from eucabox.cli import Settings
+from eucabox.config import Config
+from eucabox.lock import Lock
+
+STOP_SECONDS = 20
+
+
+@click.command()
+@click.pass_obj
+def serve(settings: Settings) -> None:
+    """Run the cloud in this terminal until SIGTERM or Ctrl-C.
+
+    SIGHUP reads the configuration file again.
+    """
+    from eucabox import server  # the doors are loaded by this command alone
+
+    sys.exit(server.serve(settings.config))
+
+
+@click.command()
+@click.option("--purge", is_flag=True, help="Also end all instances and remove the network.")
+@click.pass_obj
+def stop(settings: Settings, purge: bool) -> None:
+    """Stop the eucabox that serves this data directory; its instances run on."""
+    config = settings.config
+    stopped = _stop_process(config)
+    click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
+    if purge:
+        _purge(config)
+        click.echo("Its instances are ended and its network is removed.")
+
+
+def _stop_process(config: Config) -> bool:
+    lock = Lock(config.cloud.data_dir / "run" / "lock")
+    pid = lock.holder()
+    if not pid:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while lock.holder():
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"process {pid} did not end in {STOP_SECONDS} s")
+        time.sleep(0.05)
+    return True
+
+
+def _purge(config: Config) -> None:
+    from eucabox.cloud import Cloud
+
+    cloud = Cloud(config)
+    try:
+        cloud.node.purge()
+        cloud.network.remove()
+    finally:
+        cloud.close()

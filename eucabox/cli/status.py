@@ -1,0 +1,75 @@
+"""`eucabox status`: what runs here, from the files of the data directory."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eucabox.cli import Settings, background
+from eucabox.config import Config
+from eucabox.errors import NotSetUp
+from eucabox.state import State
+
+COUNTED = ("users", "images", "key_pairs", "security_groups")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """Say whether eucabox runs, where, on what hypervisor, and what it holds; 3 when it is down."""
+    found = look(settings.config)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        for name, value in found.items():
+            click.echo(f"{name.replace('_', ' '):<16} {_plain(value)}")
+    sys.exit(0 if found["running"] else 3)
+
+
+def look(config: Config) -> dict[str, Any]:
+    """Return what there is to say; raises NotSetUp where no cloud was ever started."""
+    file = config.cloud.data_dir / "eucabox.db"
+    if not file.exists():
+        raise NotSetUp(folder=config.cloud.data_dir)
+    pid = background.holder(config)
+    said = background.status(config) if pid else {}
+    return {
+        "running": bool(pid),
+        "process": pid,
+        **({"memory_mb": _memory_mb(pid)} if pid else {}),
+        "data_dir": str(config.cloud.data_dir),
+        **said,
+        **_counts(file),
+    }
+
+
+def _counts(file: Path) -> dict[str, Any]:
+    state = State(file)
+    instances = state.query("select state, count(*) as n from instances group by state")
+    counted: dict[str, Any] = {"instances": {row["state"]: row["n"] for row in instances}}
+    for table in COUNTED:
+        row = state.one(f"select count(*) as n from {table}")
+        counted[table] = row["n"] if row else 0
+    state.close()
+    return counted
+
+
+def _memory_mb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    kib = next(line.split()[1] for line in lines if line.startswith("VmRSS"))
+    return int(kib) // 1024
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items()) or "none"
+    if isinstance(value, list):
+        return "; ".join(str(each) for each in value) or "none"
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

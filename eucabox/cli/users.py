@@ -1,0 +1,78 @@
+"""`eucabox user` and `eucabox credentials`: users and the folders that their clients read."""
+
+import json
+from pathlib import Path
+
+import click
+
+from eucabox import credentials as folders
+from eucabox.accounts import Accounts
+from eucabox.cli import Settings
+from eucabox.config import Config
+from eucabox.errors import NotSetUp
+from eucabox.state import State
+
+
+def open_accounts(config: Config) -> Accounts:
+    """Open the accounts of a data directory that a first start has made; raises NotSetUp."""
+    file = config.cloud.data_dir / "eucabox.db"
+    if not file.exists():
+        raise NotSetUp(folder=config.cloud.data_dir)
+    return Accounts(config, State(file))
+
+
+@click.command()
+@click.option("--user", default="admin", show_default=True, help="The user, or ACCOUNT/USER.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write.  [default: eucabox-USER]",
+)
+@click.option("--host", default="", help="The name by which other machines reach this one.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.pass_obj
+def credentials(settings: Settings, user: str, out: Path | None, host: str, as_json: bool) -> None:
+    """Write a folder with eucarc, certificates, a euca2ools ini and an AWS profile."""
+    accounts = open_accounts(settings.config)
+    folder = out or Path(f"eucabox-{user.replace('/', '-')}")
+    written = folders.write(settings.config, accounts, user, folder, host)
+    if as_json:
+        click.echo(json.dumps({**written.__dict__, "folder": str(written.folder)}))
+        return
+    aws = written.folder / "aws"
+    click.echo(f"{written.folder}: the credentials of {user}, access key {written.access_key_id}")
+    click.echo(f"  . {written.eucarc}")
+    click.echo(
+        f"  export AWS_CONFIG_FILE={aws}/config AWS_SHARED_CREDENTIALS_FILE={aws}/credentials"
+        f" AWS_PROFILE={folders.AWS_PROFILE}"
+    )
+
+
+@click.group()
+def user() -> None:
+    """Make and list users."""
+
+
+@user.command("create")
+@click.argument("name")
+@click.pass_obj
+def create_user(settings: Settings, name: str) -> None:
+    """Make a user with an account, an access key and a certificate of its own."""
+    made = open_accounts(settings.config).create_user(name)
+    click.echo(f"{made.user_name}: account {made.account_id}")
+    click.echo(f"  eucabox credentials --user {made.user_name}")
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_users(settings: Settings, as_json: bool) -> None:
+    """List every user with its account."""
+    users = open_accounts(settings.config).users()
+    if as_json:
+        names = ("account_id", "account_name", "user_name", "admin")
+        click.echo(json.dumps([{name: getattr(each, name) for name in names} for each in users]))
+        return
+    for each in users:
+        role = "administrator" if each.admin else ""
+        click.echo(f"{each.account_id}  {each.account_name}/{each.user_name}  {role}".rstrip())

@@ -1,0 +1,96 @@
+"""Running real guests as a user does: install the tiny guest, run it, log in, wait for states."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eucabox.cli import image
+from eucabox.cli.client import Client
+from eucabox.cli.progress import Steps
+from eucabox.image.guest import TinyGuest
+from tests.live.process import Running
+
+BUCKET = "guest-images"
+PATIENCE = 120  # seconds; guests are emulated, and the machine may be busy
+
+
+def install(cloud: Running, guest: TinyGuest, user: str = "admin", bucket: str = BUCKET) -> str:
+    """Bundle, upload and register kernel, ramdisk and root; return the machine image's id."""
+    settings = cloud.settings if user == "admin" else cloud.credentials(user)
+    owner, steps = Client(settings), Steps(quiet=True)
+    kernel = image.install_file(owner, guest.kernel, bucket, steps, image_type="kernel")
+    ramdisk = image.install_file(owner, guest.ramdisk, bucket, steps, image_type="ramdisk")
+    return image.install_file(
+        owner, guest.root, bucket, steps, kernel_id=kernel, ramdisk_id=ramdisk
+    )
+
+
+def until(look: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Look again and again until there is something to return."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no {what} within {patience} s")
+
+
+def describe(ec2: Any, instance_id: str) -> Any:
+    return ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+
+
+def wait_for(ec2: Any, instance_id: str, state: str) -> Any:
+    """Wait until an instance has a state, and fail at once when it can't get there any more."""
+
+    def look() -> Any:
+        row = describe(ec2, instance_id)
+        name = row["State"]["Name"]
+        assert name == state or name != "terminated", row
+        return row if name == state else None
+
+    return until(look, f"{instance_id} {state}")
+
+
+def run(ec2: Any, image_id: str, **members: Any) -> Any:
+    """Run one instance and wait until it runs."""
+    given = {"InstanceType": "m1.tiny", "MinCount": 1, "MaxCount": 1, **members}
+    made = ec2.run_instances(ImageId=image_id, **given)["Instances"][0]
+    return wait_for(ec2, made["InstanceId"], "running")
+
+
+def key_pair(ec2: Any, folder: Path, name: str, kind: str = "ed25519") -> Path:
+    """Make a key pair and keep its private key in a file."""
+    file = folder / f"{name}.pem"
+    file.touch(mode=0o600)
+    file.write_text(ec2.create_key_pair(KeyName=name, KeyType=kind)["KeyMaterial"])
+    return file
+
+
+def ssh(address: str, key: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            "ssh", "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
+            f"root@{address}", command,
+        ],
+        capture_output=True, text=True, timeout=40, check=False,
+    )  # fmt: skip
+
+
+def said_over_ssh(address: str, key: Path, command: str) -> str:
+    """Run a command in the guest as soon as it lets us in."""
+
+    def look() -> str | None:
+        done = ssh(address, key, command)
+        return done.stdout or "nothing" if done.returncode == 0 else None
+
+    said: str = until(look, f"SSH on {address}")
+    return said
+
+
+def console(ec2: Any, instance_id: str) -> str:
+    output: str = ec2.get_console_output(InstanceId=instance_id).get("Output", "")
+    return output

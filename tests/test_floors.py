@@ -1,0 +1,112 @@
+"""Imports go down only, the core knows no HTTP, and every module says what it is."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eucabox
+
+ROOT = Path(eucabox.__file__).parent
+FLOORS = {
+    4: ("cli", "api", "server", "wire", "console", "__main__"),
+    3: ("actions", "cloud"),
+    2: (
+        "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
+        "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
+        "instances", "catalog",
+    ),
+    1: ("hypervisor", "network"),
+    0: (
+        "state", "schema", "config", "errors", "ids", "run", "seal", "files", "lock",
+        "instance_types", "__init__",
+    ),
+}  # fmt: skip
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+STAIRS = {
+    ("api", "wire"), ("api", "console"), ("server", "api"), ("cli", "server"), ("cli", "wire"),
+    ("cloud", "actions"), ("actions", "cloud"),
+    ("node", "images"), ("node", "capacity"), ("node", "domains"), ("domains", "node"),
+    ("images", "bucket"), ("images", "image"), ("images", "accounts"), ("image", "images"),
+    ("node", "image"), ("domains", "images"), ("domains", "image"),
+    ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
+    ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
+    ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
+    ("catalog", "accounts"),
+}  # fmt: skip
+BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [alias.name for alias in node.names]
+            if node.module == "eucabox":
+                yield from ((f"eucabox.{name}", node.lineno) for name in names)
+            else:
+                yield node.module, node.lineno
+
+
+def type_checking_lines(path: Path) -> set[int]:
+    lines: set[int] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(path) for path in modules()} <= set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_only(path: Path) -> None:
+    here = room(path)
+    only_types = type_checking_lines(path)
+    for name, line in imports(path):
+        if not name.startswith("eucabox.") or line in only_types:
+            continue
+        there = name.split(".")[1]
+        if there not in FLOOR_OF:
+            continue  # `from eucabox import __version__`
+        down = FLOOR_OF[there] < FLOOR_OF[here] or FLOOR_OF[here] == FLOOR_OF[there] == 0
+        assert down or there == here or (here, there) in STAIRS, f"{path}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_below_the_doors_nobody_knows_http(path: Path) -> None:
+    if FLOOR_OF[room(path)] == 4:
+        return
+    for name, line in imports(path):
+        assert name.split(".")[0] not in BARRED_BELOW_4, f"{path}:{line} imports {name}"
+
+
+def test_actions_do_not_import_each_other() -> None:
+    for path in (ROOT / "actions").glob("*.py"):
+        for name, line in imports(path):
+            below = name.removeprefix("eucabox.actions").lstrip(".")
+            assert not (name.startswith("eucabox.actions") and below), f"{path}:{line} {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert said, f"{path} has no docstring"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_run_starts_programs(path: Path) -> None:
+    if path.name in ("run.py", "background.py"):
+        return
+    assert all(name.split(".")[0] != "subprocess" for name, _ in imports(path)), path
