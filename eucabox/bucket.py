@@ -1,0 +1,455 @@
+"""Buckets and objects as folders and files: streams in, streams out; never HTTP or an account.
+
+The tree is the truth. Keys, attributes, index and uploads are looked after behind this door,
+in `store/`.
+"""
+
+import builtins
+import contextlib
+import os
+import resource
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eucabox.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    InvalidBucketName,
+    NoSuchBucket,
+    StoreInUse,
+)
+from eucabox.files import sync_folder
+from eucabox.lock import Lock
+from eucabox.store import copying, listing, tree
+from eucabox.store.disk import told
+from eucabox.store.facts import (
+    FULL_OBJECT,
+    Bucket,
+    Listing,
+    Object,
+    ObjectFacts,
+    Part,
+    Upload,
+    Uploads,
+    moment,
+    to_datetime,
+)
+from eucabox.store.index import Index, IndexBroken
+from eucabox.store.multipart import Ending, Multipart, Wanted
+from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
+from eucabox.store.rescan import Progress, rescan
+from eucabox.store.room import Room, make
+from eucabox.store.shelf import Conditions, OpenObject, Shelf
+from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
+
+__all__ = [
+    "Bucket",
+    "Listing",
+    "Object",
+    "ObjectFacts",
+    "OpenObject",
+    "Part",
+    "Store",
+    "Upload",
+    "Uploads",
+]
+
+MOST_FILES = 65_536  # open at once; three for each bucket stay open
+T = TypeVar("T")
+
+
+class Store:
+    """All buckets in a folder, for one process; safe for many threads. Close it at the end.
+
+    Every method raises Faults: NoSuchBucket where a bucket is named, DiskFull and StorageFailed
+    where the disk is written. What has returned is on the disk.
+    """
+
+    @told
+    def __init__(self, root: Path) -> None:
+        reserved = root / RESERVED
+        reserved.mkdir(parents=True, exist_ok=True)
+        self._root = root.resolve()
+        self._lock = threading.RLock()
+        self._process = Lock(reserved / "lock")
+        if not self._process.take():
+            raise StoreInUse(folder=root, pid=self._process.holder())
+        _allow_many_files()
+        self._index = Index(reserved)
+        self._shelf = Shelf(self._index)
+        self._multipart = Multipart(self._shelf)
+        self._rooms: dict[str, Room] = {}
+        self._recover()
+
+    def _recover(self) -> None:
+        """Sweep what a killed process left and make the index say what the tree has."""
+        for name in ("new", "gone"):
+            (self._root / RESERVED / name).mkdir(exist_ok=True)
+            tree.clear(self._root / RESERVED / name)
+        usable = self._index.open()
+        for name in self._names():
+            self._rooms[name] = Room(self._root / name)
+            self._rooms[name].clear_temporary()
+        if usable:
+            self._index_again(self._replay)
+        self._index_again(self._rescan_unknown)
+        self._index.journal.start()
+
+    def _names(self) -> Iterator[str]:
+        for path in self._root.iterdir():
+            with contextlib.suppress(InvalidBucketName):
+                check_bucket_name(path.name)
+                if path.is_dir() and not path.is_symlink():
+                    yield path.name
+
+    def _replay(self) -> None:
+        for bucket, key in self._index.journal.changed():
+            room = self._rooms.get(bucket)
+            if room is not None:
+                self._shelf.sweep(room, encode_key(key))
+                self._shelf.recheck(room, key)
+        self._index.flush()
+
+    def _rescan_unknown(self) -> None:
+        known = self._index.buckets()
+        for name in known - self._rooms.keys():
+            self._index.drop_bucket(name)
+        for name in self._rooms.keys() - known:
+            rescan(self._rooms[name], self._shelf, self._index)
+
+    def close(self) -> None:
+        """Leave the index complete on the disk and let another process have the folder."""
+        self._index.close()
+        self._rooms.clear()
+        self._process.release()
+
+    def _room(self, name: str) -> Room:
+        room = self._rooms.get(name)
+        if room is None:
+            raise NoSuchBucket(name=name)
+        return room
+
+    # --- buckets -----------------------------------------------------------------------------
+
+    @told
+    def create_bucket(
+        self, name: str, owner: str, acl: dict[str, Any] | None = None, location: str = ""
+    ) -> Bucket:
+        """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        check_bucket_name(name)
+        with self._lock:
+            existing = self._rooms.get(name)
+            if existing is not None and existing.bucket.owner == owner:
+                raise BucketAlreadyOwnedByYou(name=name)
+            if existing is not None or os.path.lexists(self._root / name):
+                raise BucketAlreadyExists(name=name)
+            bucket = Bucket(name, owner, to_datetime(moment()), acl, location)
+            room = Room(make(self._root, bucket))
+            self._index_again(lambda: self._index.add_bucket(name))
+            self._rooms[name] = room
+            return bucket
+
+    @told
+    def delete_bucket(self, name: str) -> None:
+        """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
+        with self._lock, self._shelf.all_locked():
+            room = self._room(name)
+            self._check_empty(room)
+            gone = self._root / RESERVED / "gone" / secrets.token_hex(8)
+            room.path.rename(gone)
+            sync_folder(self._root)
+            room.gone = True
+            del self._rooms[name]
+            self._index_again(lambda: self._index.drop_bucket(name))
+        tree.clear(gone)
+        with contextlib.suppress(OSError):  # a put that came too late is in it: the next start
+            gone.rmdir()
+
+    def _check_empty(self, room: Room) -> None:
+        def first() -> str | None:
+            self._index.flush()
+            rows = self._index.rows(room.name, "", None, 1)
+            return rows[0][0] if rows else None
+
+        while (key := self._index_again(first)) is not None:
+            if self._shelf.recheck(room, key) is not None:
+                raise BucketNotEmpty(name=room.name, what=key)
+        for names in tree.files(room.fd, RESERVED.encode()):
+            raise BucketNotEmpty(name=room.name, what=b"/".join(names).decode(errors="replace"))
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket."""
+        return self._room(name).bucket
+
+    def buckets(self, owner: str | None = None) -> "builtins.list[Bucket]":
+        """Return all buckets, or those of an account, by name."""
+        every = sorted(self._rooms.copy().items())
+        return [room.bucket for _, room in every if owner in {None, room.bucket.owner}]
+
+    @told
+    def set_bucket_acl(self, name: str, acl: dict[str, Any] | None) -> Bucket:
+        """Keep a bucket's ACL."""
+        with self._lock:
+            return self._room(name).configure(acl=acl)
+
+    @told
+    def set_bucket_owner(self, name: str, owner: str) -> Bucket:
+        """Give a bucket, for one whose configuration was lost, to an account."""
+        with self._lock:
+            return self._room(name).configure(owner=owner)
+
+    @told
+    def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:
+        """Keep one of a bucket's settings, plain JSON; None forgets it."""
+        with self._lock:
+            room = self._room(name)
+            kept = {key: each for key, each in room.bucket.settings.items() if key != setting}
+            return room.configure(settings=kept if value is None else {**kept, setting: value})
+
+    # --- objects -----------------------------------------------------------------------------
+
+    @told
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        stream: Stream,
+        facts: ObjectFacts,
+        *,
+        size: int | None = None,
+        content_md5: bytes | None = None,
+        checksums: dict[str, str] | None = None,
+        algorithms: Iterable[str] = (),
+        if_none_match: bool = False,
+        if_match: str | None = None,
+        trailers: Trailers | None = None,
+    ) -> Object:
+        """Read a stream to its end into an object, which is there whole or not at all.
+
+        Raises InvalidDigest, BadDigest, InvalidChecksum, IncompleteBody, EntityTooLarge,
+        KeyTooLong, InvalidKey, PreconditionFailed, and what the stream raises.
+        """
+        room = self._room(bucket)
+        encode_key(key)
+        promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
+        with Draft(room) as draft:
+            received = receive(draft, stream, promise)
+            said = _with_sums(facts, received.checksums)
+            new = Object(bucket, key, received.size, received.md5, draft.date(), said)
+            return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
+
+    @told
+    def open(self, bucket: str, key: str) -> OpenObject:
+        """Open an object for reading; NoSuchKey if there is none."""
+        return self._shelf.find(self._room(bucket), key)
+
+    def head(self, bucket: str, key: str) -> Object:
+        """Return an object without its content; NoSuchKey if there is none."""
+        with self.open(bucket, key) as found:
+            return found.object
+
+    @told
+    def delete(self, bucket: str, key: str, *, if_match: str | None = None) -> bool:
+        """Remove an object; False if there was none."""
+        return self._shelf.delete(self._room(bucket), key, Conditions(if_match=if_match))
+
+    @told
+    def copy(
+        self,
+        source_bucket: str,
+        source_key: str,
+        bucket: str,
+        key: str,
+        facts: ObjectFacts | None = None,
+        *,
+        algorithm: str = "",
+        if_none_match: bool = False,
+        if_match: str | None = None,
+        check: Callable[[Object], object] | None = None,
+    ) -> Object:
+        """Copy an object with the given facts, or all of its own; checksums are the copy's.
+
+        `check` is shown the source that will be copied, and may raise.
+        """
+        room = self._room(bucket)
+        encode_key(key)
+        with self.open(source_bucket, source_key) as source:
+            if check is not None:
+                check(source.object)
+            conditions = Conditions(if_none_match, if_match)
+            return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
+
+    def set_object_acl(self, bucket: str, key: str, acl: dict[str, Any] | None) -> Object:
+        """Keep an object's ACL."""
+        return self.change_object(bucket, key, lambda facts: replace(facts, acl=acl))
+
+    def set_object_tags(self, bucket: str, key: str, tags: dict[str, str]) -> Object:
+        """Keep an object's tags in place of those it had."""
+        return self.change_object(bucket, key, lambda facts: replace(facts, tags=tags))
+
+    @told
+    def change_object(
+        self, bucket: str, key: str, how: Callable[[ObjectFacts], ObjectFacts]
+    ) -> Object:
+        """Change what is kept of an object; its content, ETag and time stay."""
+        return self._shelf.change(self._room(bucket), key, how)
+
+    @told
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str = "",
+        start_after: str = "",
+        limit: int = 1000,
+    ) -> Listing:
+        """Return a page of keys by their bytes; with a delimiter, common prefixes among them."""
+        room = self._room(bucket)
+        return self._index_again(
+            lambda: listing.page(self._index, room.name, prefix, delimiter, start_after, limit)
+        )
+
+    # --- uploads in parts --------------------------------------------------------------------
+
+    @told
+    def create_upload(
+        self,
+        bucket: str,
+        key: str,
+        facts: ObjectFacts,
+        checksum_algorithm: str = "",
+        checksum_type: str = "",
+    ) -> str:
+        """Begin an upload in parts and return its id."""
+        room = self._room(bucket)
+        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type)
+
+    def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
+        """Return an upload in progress; NoSuchUpload."""
+        return self._multipart.upload(self._room(bucket), key, upload_id)
+
+    @told
+    def put_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        stream: Stream,
+        *,
+        size: int | None = None,
+        content_md5: bytes | None = None,
+        checksums: dict[str, str] | None = None,
+        algorithms: Iterable[str] = (),
+        trailers: Trailers | None = None,
+    ) -> Part:
+        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload."""
+        promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
+        room = self._room(bucket)
+        return self._multipart.put_part(room, key, upload_id, number, stream, promise)
+
+    @told
+    def parts(self, bucket: str, key: str, upload_id: str) -> "builtins.list[Part]":
+        """Return the parts put so far, by number."""
+        return self._multipart.parts(self._room(bucket), key, upload_id)
+
+    @told
+    def uploads(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str = "",
+        key_marker: str = "",
+        upload_id_marker: str = "",
+        limit: int = 1000,
+    ) -> Uploads:
+        """Return a page of uploads in progress, by key and then by the time they began."""
+        after = key_marker, upload_id_marker
+        return self._multipart.uploads(self._room(bucket), prefix, delimiter, after, limit)
+
+    @told
+    def complete_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Wanted,
+        *,
+        checksums: dict[str, str] | None = None,
+        size: int | None = None,
+        if_none_match: bool = False,
+        if_match: str | None = None,
+    ) -> Object:
+        """Make an object of parts [(number, ETag, checksums)]; safe to ask again.
+
+        Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
+        BadDigest, InvalidObjectSize, PreconditionFailed.
+        """
+        ending = Ending(checksums or {}, size, Conditions(if_none_match, if_match))
+        return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
+
+    @told
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Forget an upload and its parts; NoSuchUpload."""
+        self._multipart.abort(self._room(bucket), key, upload_id)
+
+    # --- the whole ---------------------------------------------------------------------------
+
+    @told
+    def rescan(self, bucket: str, progress: Progress | None = None) -> int:
+        """Make the index say what the folder has, also one that was copied in; return the count.
+
+        `progress` is called with the number of files read so far.
+        """
+        with self._lock:
+            if bucket not in self._rooms and bucket in self._names():
+                self._rooms[bucket] = Room(self._root / bucket)
+        room = self._room(bucket)
+        return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
+
+    @told
+    def usage(self) -> dict[str, Any]:
+        """Return objects, bytes, free_bytes and, for each bucket, its objects and bytes."""
+        counted = self._index_again(self._index.usage)
+        buckets = {
+            name: dict(zip(("objects", "bytes"), counted.get(name, (0, 0)), strict=True))
+            for name in sorted(self._rooms.copy())
+        }
+        total = {
+            what: sum(each[what] for each in buckets.values()) for what in ("objects", "bytes")
+        }
+        return {**total, "free_bytes": self.free_bytes(), "buckets": buckets}
+
+    def free_bytes(self) -> int:
+        """Return how many bytes more the folder can take."""
+        status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
+
+    def _index_again(self, question: Callable[[], T]) -> T:
+        """Ask the index; if it turns out broken, make it anew and ask once more."""
+        try:
+            return question()
+        except IndexBroken:
+            with self._lock:
+                self._index.reset()
+                for room in self._rooms.copy().values():
+                    rescan(room, self._shelf, self._index)
+            return question()
+
+
+def _with_sums(facts: ObjectFacts, sums: dict[str, str]) -> ObjectFacts:
+    if not sums and not facts.checksums:
+        return facts
+    return replace(facts, checksums=sums, checksum_type=FULL_OBJECT if sums else "")
+
+
+def _allow_many_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,17 @@
+"""What stands behind `bucket.py`: keys, files, attributes, index; never a protocol or an account.
+
+On the disk, under the folder of all buckets:
+
+    .eucabox/state          who has the store open, and whether the index can be believed
+    .eucabox/index.db       the listing index; delete it and the next start makes a new one
+    .eucabox/journal.N      keys whose files may be newer than the index
+    .eucabox/new, gone      buckets being made and being removed; emptied at every start
+    .eucabox/lock           the process that has the store open
+    NAME/a/b/c.txt          the object a/b/c.txt of the bucket NAME, byte for byte
+    NAME/.eucabox/          hidden, inside the bucket so that it moves and is copied with it
+        bucket.json         owner, creation, ACL, settings
+        objects/hh/HASH     an object whose key no path can hold; HASH.key has the key
+        attributes/hh/HASH.SIZE-TIME   attributes that did not fit into the extended attribute
+        uploads/ID/         upload.json and a file for each part
+        temporary/          files being written; emptied at every start
+"""

@@ -1,0 +1,138 @@
+"""What travels with a file: one extended attribute, or a sidecar; never the content itself."""
+
+import contextlib
+import errno
+import json
+import os
+from typing import Any
+
+from eucabox.store import packing
+from eucabox.store.facts import Object, ObjectFacts, to_datetime, to_nanoseconds
+from eucabox.store.paths import digest
+
+NAME = "user.eucabox"
+SECOND = 1_000_000_000
+# E2BIG, ERANGE, ENOSPC: the value is too large for this file system; the rest: it has none.
+NO_PLACE = {
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSPC,
+    errno.E2BIG,
+    errno.ERANGE,
+    errno.EPERM,
+    errno.ENOSYS,
+    errno.EDQUOT,
+}
+NOT_THERE = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ERANGE}
+
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_load = json.JSONDecoder().decode
+
+# letter in the JSON -> field of ObjectFacts; only what differs from the default is written
+LETTERS = {
+    "t": "content_type",
+    "u": "metadata",
+    "h": "headers",
+    "o": "owner",
+    "a": "acl",
+    "c": "checksums",
+    "k": "checksum_type",
+    "g": "tags",
+    "l": "storage_class",
+    "x": "extra",
+}
+DEFAULTS = vars(ObjectFacts())
+
+
+def encode(what: Object) -> bytes:
+    """Write an object's attributes, packed or as JSON; size and time say to which content."""
+    said: dict[str, Any] = {
+        "e": what.e_tag,
+        "s": what.size,
+        "m": to_nanoseconds(what.last_modified),
+    }
+    facts = vars(what.facts)
+    for letter, name in LETTERS.items():
+        if facts[name] != DEFAULTS[name]:
+            said[letter] = facts[name]
+    if what.parts:
+        said["p"] = what.parts
+    if what.part_checksums:
+        said["q"] = what.part_checksums
+    if what.upload_id:
+        said["i"] = what.upload_id
+    return packing.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
+
+
+def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
+    """Read attributes: the object, and whether they belong to the content of that status.
+
+    Raises ValueError if they are not ours. When a file was edited in place its ETag, checksums
+    and parts are no longer true and left empty.
+    """
+    packed = raw.startswith(packing.MARK)
+    said = packing.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
+    try:
+        fresh = said["s"] == status.st_size and _same_time(said["m"], status.st_mtime_ns)
+        facts = ObjectFacts(**{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS})
+        modified = to_datetime(status.st_mtime_ns)
+        if not fresh:
+            return Object(bucket, key, status.st_size, "", modified, without_sums(facts)), False
+        parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
+        e_tag, upload_id = said["e"], said.get("i", "")
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("not attributes of an object") from error
+    found = Object(bucket, key, status.st_size, e_tag, modified, facts, parts, sums, upload_id)
+    return found, True
+
+
+def without_sums(facts: ObjectFacts) -> ObjectFacts:
+    """Return facts without what belongs to one content."""
+    return ObjectFacts(**{**vars(facts), "checksums": {}, "checksum_type": ""})
+
+
+def _same_time(stated: int, found: int) -> bool:
+    # tar and some file systems keep whole seconds only
+    return stated == found or (found % SECOND == 0 and stated // SECOND == found // SECOND)
+
+
+def identity(status: os.stat_result) -> str:
+    """Return what tells this content of a file from an older or newer one."""
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def write(descriptor: int, raw: bytes) -> bool:
+    """Put attributes on a file; False if they don't fit there and need a sidecar."""
+    try:
+        os.setxattr(descriptor, NAME, raw)
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        return False
+    return True
+
+
+def read(descriptor: int) -> bytes | None:
+    """Return the attributes on a file, None if there are none."""
+    try:
+        return os.getxattr(descriptor, NAME)
+    except OSError as error:
+        if error.errno in NOT_THERE:
+            return None
+        raise
+
+
+def erase(descriptor: int) -> None:
+    """Take the attributes off a file."""
+    with contextlib.suppress(OSError):
+        os.removexattr(descriptor, NAME)
+
+
+def sidecar(key: bytes, status: os.stat_result) -> tuple[str, str]:
+    """Return the folder (below the reserved one) and the name of a file's sidecar."""
+    return folder(key), f"{digest(key)}.{identity(status)}"
+
+
+def folder(key: bytes) -> str:
+    """Return the folder (below the reserved one) of a key's sidecars."""
+    return f"attributes/{digest(key)[:2]}"

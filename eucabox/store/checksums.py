@@ -1,0 +1,172 @@
+"""Checksums of bodies: the five of S3, one at a time or joined from parts; reads no file."""
+
+import base64
+import binascii
+import hashlib
+import importlib
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Protocol
+
+from eucabox.errors import BadDigest, InvalidChecksum
+from eucabox.store.facts import COMPOSITE, FULL_OBJECT
+
+Buffer = bytes | memoryview
+Update = Callable[[Buffer, int], int]
+
+
+class Hash(Protocol):
+    """A running checksum, as hashlib has them."""
+
+    def update(self, data: Buffer, /) -> None:
+        """Take more bytes."""
+
+    def digest(self) -> bytes:
+        """Return the checksum of what was taken so far."""
+
+
+# name -> reversed polynomial and width in bits
+POLYNOMIALS = {
+    "CRC32": (0xEDB88320, 32),
+    "CRC32C": (0x82F63B78, 32),
+    "CRC64NVME": (0x9A6C9329AC4BC9B5, 64),
+}
+SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+# Fastest first: module, function; the last of each is always installed.
+BACKENDS = {
+    "CRC32C": (("awscrt.checksums", "crc32c"), ("crc32c", "crc32c")),
+    "CRC64NVME": (("awscrt.checksums", "crc64nvme"),),
+}
+
+
+class _Crc:
+    def __init__(self, algorithm: str) -> None:
+        self._update = _updater(algorithm)
+        self._size = SIZES[algorithm]
+        self._value = 0
+
+    def update(self, data: Buffer, /) -> None:
+        self._value = self._update(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size, "big")
+
+
+def new(algorithm: str) -> Hash:
+    """Return a running checksum; InvalidChecksum if S3 has none of that name."""
+    if algorithm in POLYNOMIALS:
+        return _Crc(algorithm)
+    if algorithm == "SHA1":
+        return hashlib.sha1(usedforsecurity=False)
+    if algorithm == "SHA256":
+        return hashlib.sha256()
+    raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+
+
+@cache
+def _updater(algorithm: str) -> Update:
+    if algorithm == "CRC32":
+        return zlib.crc32
+    for module, function in BACKENDS[algorithm]:
+        try:
+            found: Update = getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError):
+            continue
+        return found
+    return _crcmod_updater(algorithm)
+
+
+def _crcmod_updater(algorithm: str) -> Update:
+    crcmod = importlib.import_module("crcmod")
+    reverse, width = POLYNOMIALS[algorithm]
+    polynomial = int(f"{reverse:0{width}b}"[::-1], 2) | 1 << width
+    update: Update = crcmod.mkCrcFun(polynomial, initCrc=0, rev=True, xorOut=(1 << width) - 1)
+    return update
+
+
+def text(digest: bytes) -> str:
+    """Write a checksum as S3 does."""
+    return base64.b64encode(digest).decode()
+
+
+def decode(algorithm: str, stated: str) -> bytes:
+    """Read a base64 checksum; InvalidChecksum unless it is one of that algorithm."""
+    if algorithm not in SIZES:
+        raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+    try:
+        value = base64.b64decode(stated, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidChecksum(algorithm=algorithm, reason="not base64") from None
+    if len(value) != SIZES[algorithm]:
+        reason = f"{len(value)} bytes where {SIZES[algorithm]} are needed"
+        raise InvalidChecksum(algorithm=algorithm, reason=reason)
+    return value
+
+
+def compare(algorithm: str, found: str, stated: str) -> None:
+    """Raise BadDigest unless both are the same base64 checksum."""
+    if decode(algorithm, stated) != base64.b64decode(found):
+        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+
+
+def compare_composite(algorithm: str, found: str, stated: str) -> None:
+    """Raise BadDigest unless both are the same checksum of checksums, with or without -N."""
+    if stated not in {found, found.rpartition("-")[0]}:
+        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+
+
+def check_type(algorithm: str, kind: str) -> str:
+    """Return the type of a multipart upload's checksum, the default of S3 if none is said."""
+    if not algorithm:
+        return ""
+    if algorithm not in SIZES:
+        raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+    kind = kind or (FULL_OBJECT if algorithm == "CRC64NVME" else COMPOSITE)
+    possible = algorithm in POLYNOMIALS if kind == FULL_OBJECT else algorithm != "CRC64NVME"
+    if kind not in {FULL_OBJECT, COMPOSITE} or not possible:
+        raise InvalidChecksum(algorithm=algorithm, reason=f"the type {kind} is not possible")
+    return kind
+
+
+def join(algorithm: str, kind: str, parts: Sequence[tuple[int, str]]) -> str:
+    """Return the checksum of an object from (size, base64 checksum) of each of its parts."""
+    digests = [(size, base64.b64decode(value)) for size, value in parts]
+    if kind == COMPOSITE:
+        whole = new(algorithm)
+        whole.update(b"".join(value for _, value in digests))
+        return f"{text(whole.digest())}-{len(parts)}"
+    return text(_join_crcs(algorithm, digests))
+
+
+def _join_crcs(algorithm: str, digests: Iterable[tuple[int, bytes]]) -> bytes:
+    reverse, width = POLYNOMIALS[algorithm]
+    value = 0
+    for size, digest in digests:
+        shift = _power(size * 8, reverse, width)
+        value = _multiply(shift, value, reverse, width) ^ int.from_bytes(digest, "big")
+    return value.to_bytes(width // 8, "big")
+
+
+# A reflected CRC followed by n zero bits is the CRC times x^n modulo the polynomial; bit
+# width-1 of a number stands for x^0. Then crc(a + b) = crc(a) * x^bits(b) + crc(b).
+
+
+def _multiply(left: int, right: int, reverse: int, width: int) -> int:
+    product, mask = 0, 1 << (width - 1)
+    while mask:
+        if left & mask:
+            product ^= right
+        right = right >> 1 ^ (reverse if right & 1 else 0)
+        mask >>= 1
+    return product
+
+
+def _power(bits: int, reverse: int, width: int) -> int:
+    result, square = 1 << (width - 1), 1 << (width - 2)
+    while bits:
+        if bits & 1:
+            result = _multiply(square, result, reverse, width)
+        square = _multiply(square, square, reverse, width)
+        bits >>= 1
+    return result

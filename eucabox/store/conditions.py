@@ -1,0 +1,90 @@
+"""Conditions and ranges that a client puts on an object; never reads the object itself."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from eucabox.errors import InvalidArgument, InvalidRange, NotModified, PreconditionFailed
+from eucabox.store.facts import Object
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+
+def check(found: Object, wanted: Mapping[str, Any]) -> None:
+    """Raise NotModified or PreconditionFailed where a reader's conditions do not hold.
+
+    `wanted` has any of if_match, if_none_match (entity tags, `*`, or a list with commas),
+    if_modified_since, if_unmodified_since (aware datetimes). A tag outweighs its date.
+    """
+    _check_before(found, wanted.get("if_match"), wanted.get("if_unmodified_since"))
+    tags, since = wanted.get("if_none_match"), wanted.get("if_modified_since")
+    same = _matches(tags, found.e_tag) if tags else since and not _newer(found, since)
+    if same:
+        name = "If-None-Match" if tags else "If-Modified-Since"
+        modified = found.last_modified
+        raise NotModified(condition=name, e_tag=found.e_tag, last_modified=modified)
+
+
+def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
+    """The same for the source of a copy, where nothing is answered but PreconditionFailed."""
+    try:
+        check(found, wanted)
+    except NotModified as fault:
+        raise PreconditionFailed(condition=fault.facts["condition"]) from None
+
+
+def span(text: str, size: int) -> tuple[int, int] | None:
+    """Return (start, count) of a Range header over `size` bytes.
+
+    None stands for the whole object: no range, several ranges, or one that makes no sense, which
+    HTTP says to ignore. Raises InvalidRange where it begins behind the end.
+    """
+    found = _RANGE.fullmatch(text.replace(" ", ""))
+    if not found or found[1] == found[2] == "":
+        return None
+    if not found[1]:
+        count = min(int(found[2]), size)
+        start = size - count
+    else:
+        start = int(found[1])
+        last = int(found[2]) if found[2] else size - 1
+        if found[2] and last < start:
+            return None
+        count = min(last, size - 1) - start + 1
+    if count <= 0:
+        raise InvalidRange(requested=text, size=size)
+    return start, count
+
+
+def source_span(text: str, size: int) -> tuple[int, int]:
+    """Return (start, count) of x-amz-copy-source-range, which must lie inside the object."""
+    found = _RANGE.fullmatch(text)
+    if not found or not found[1] or not found[2] or int(found[2]) < int(found[1]):
+        reason = "Use bytes=FIRST-LAST with zero-based offsets."
+        raise InvalidArgument(argument="x-amz-copy-source-range", value=text, reason=reason)
+    if int(found[2]) >= size:
+        raise InvalidRange(requested=text, size=size)
+    return int(found[1]), int(found[2]) - int(found[1]) + 1
+
+
+def bare(e_tag: str) -> str:
+    """An entity tag without quotes and without the mark of a weak one."""
+    return e_tag.strip().removeprefix("W/").strip('"')
+
+
+def _check_before(found: Object, tags: str | None, since: datetime | None) -> None:
+    if tags:
+        if not _matches(tags, found.e_tag):
+            raise PreconditionFailed(condition="If-Match")
+    elif since and _newer(found, since):
+        raise PreconditionFailed(condition="If-Unmodified-Since")
+
+
+def _matches(tags: str, e_tag: str) -> bool:
+    return any(each in ("*", e_tag) for each in map(bare, tags.split(",")))
+
+
+def _newer(found: Object, since: datetime) -> bool:
+    # dates in headers have whole seconds: an object is not newer than its own Last-Modified
+    return found.last_modified.replace(microsecond=0) > since

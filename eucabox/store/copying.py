@@ -1,0 +1,42 @@
+"""Makes an object from another without moving its bytes through this process where it can."""
+
+from dataclasses import replace
+
+from eucabox.errors import EntityTooLarge
+from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
+from eucabox.store.room import Room
+from eucabox.store.shelf import Conditions, OpenObject, Shelf
+from eucabox.store.writing import LARGEST, Draft, copy_file, summed
+
+
+def copy(
+    shelf: Shelf,
+    source: OpenObject,
+    room: Room,
+    key: str,
+    facts: ObjectFacts | None,
+    algorithm: str,
+    conditions: Conditions,
+) -> Object:
+    """Commit a copy under a key, with new facts or the source's; checksums follow the bytes."""
+    old = source.object
+    if old.size > LARGEST:
+        raise EntityTooLarge(limit=LARGEST)
+    with Draft(room) as draft:
+        copy_file(source.fileno(), draft, old.size)
+        e_tag, sums = _sums(draft, old, algorithm)
+        said = replace(
+            facts or old.facts, checksums=sums, checksum_type=FULL_OBJECT if sums else ""
+        )
+        new = Object(room.name, key, old.size, e_tag, draft.date(), said)
+        return shelf.commit(room, draft, new, conditions)
+
+
+def _sums(draft: Draft, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:
+    """Return ETag and checksums of a copy; an object made of parts becomes one of one piece."""
+    known = old.facts.checksums if old.facts.checksum_type != COMPOSITE else {}
+    wanted = algorithm or next(iter(old.facts.checksums), "")
+    if "-" not in old.e_tag and (not wanted or wanted in known):
+        return old.e_tag, known if not algorithm else {wanted: known[wanted]}
+    e_tag, value = summed(draft.fd, wanted)
+    return e_tag, {wanted: value} if wanted else {}

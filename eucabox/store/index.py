@@ -1,0 +1,245 @@
+"""The listing index: a SQLite file that can always be made again; reads no object.
+
+Changes wait in memory and are written by the next listing, or when they are many. The journal
+names what a killed process had not written.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from eucabox.errors import DiskFull
+from eucabox.store.facts import Object, ObjectFacts, to_datetime, to_nanoseconds
+from eucabox.store.journal import Journal
+
+VERSION = 1
+WAITING = 512  # changes in memory before they are written
+SCHEMA = """
+CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
+    traits TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE buckets (name TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+ADD = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)"
+DROP = "DELETE FROM objects WHERE bucket = ? AND key = ?"
+COLUMNS = "SELECT key, size, e_tag, modified, traits FROM objects WHERE bucket = ?"
+
+Row = tuple[str, int, str, int, str]
+
+
+class IndexBroken(Exception):  # noqa: N818  # a condition of ours that no caller meets
+    """The file is no usable index: rebuild it."""
+
+
+class Index:
+    """The index in a folder; `journal` belongs to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal = Journal(folder)
+        self._file = folder / "index.db"
+        self._lock = threading.RLock()
+        self._pending: dict[tuple[str, str], Row | None] = {}
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+
+    def open(self) -> bool:
+        """Open the file; False if it had to be made new and has nothing in it."""
+        try:
+            self._writer = self._connect()
+            (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+            usable = version == VERSION and self.journal.trusted()
+        except sqlite3.DatabaseError:
+            usable = False
+        if not usable:
+            self.reset()
+        return usable
+
+    def reset(self) -> None:
+        """Throw the index away and make an empty one."""
+        with self._lock:
+            self._disconnect()
+            self._pending.clear()
+            for ending in ("", "-wal", "-shm"):
+                self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
+            self._writer = self._connect()
+            self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
+
+    def close(self) -> None:
+        """Write what waits, flush the file, and say that all was in order."""
+        clean = False
+        with contextlib.suppress(IndexBroken, DiskFull):
+            self.flush()
+            clean = True
+        with self._lock:
+            if self._writer and clean:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._disconnect()
+        if clean:
+            _sync(self._file)
+        self.journal.close(clean=clean)
+
+    def add(self, found: Object) -> None:
+        """Tell the index of an object."""
+        row = (
+            found.key,
+            found.size,
+            found.e_tag,
+            to_nanoseconds(found.last_modified),
+            _traits(found.facts),
+        )
+        self._tell(found.bucket, found.key, row)
+
+    def drop(self, bucket: str, key: str) -> None:
+        """Tell the index that an object is gone."""
+        self._tell(bucket, key, None)
+
+    def _tell(self, bucket: str, key: str, row: Row | None) -> None:
+        with self._lock:
+            self._pending[bucket, key] = row
+            if len(self._pending) >= WAITING:
+                with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+                    self.flush()
+
+    def flush(self) -> None:
+        """Write what waits in memory; IndexBroken, or DiskFull and it waits on."""
+        with self._lock:
+            settled = self.journal.settled()
+            if self._pending:
+                added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
+                dropped = [where for where, row in self._pending.items() if row is None]
+                with self._transaction() as writer:
+                    writer.executemany(ADD, added)
+                    writer.executemany(DROP, dropped)
+                self._pending.clear()
+            self.journal.drop(settled)
+
+    def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
+        """Return at most `limit` rows with low <= key < high, in the order of their bytes."""
+        end, values = ("", ()) if high is None else (" AND key < ?", (high,))
+        query = f"{COLUMNS} AND key >= ?{end} ORDER BY key LIMIT ?"
+        with self._reading() as reader:
+            return reader.execute(query, (bucket, low, *values, limit)).fetchall()
+
+    def usage(self) -> dict[str, tuple[int, int]]:
+        """Return for each bucket that has any how many objects and bytes."""
+        self.flush()
+        with self._reading() as reader:
+            query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
+            return {name: (count, size) for name, count, size in reader.execute(query)}
+
+    def buckets(self) -> set[str]:
+        """Return the names of the buckets whose objects have been read into the index."""
+        with self._reading() as reader:
+            return {name for (name,) in reader.execute("SELECT name FROM buckets")}
+
+    def add_bucket(self, name: str) -> None:
+        """Say that the index knows a bucket completely."""
+        with self._lock, self._transaction() as writer:
+            writer.execute("INSERT OR REPLACE INTO buckets VALUES (?)", (name,))
+
+    def drop_bucket(self, name: str) -> None:
+        """Forget a bucket and its objects."""
+        with self._lock:
+            self.flush()
+            with self._transaction() as writer:
+                writer.execute("DELETE FROM buckets WHERE name = ?", (name,))
+                writer.execute("DELETE FROM objects WHERE bucket = ?", (name,))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._file, timeout=60, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # No flush: after a crash of the machine the index is made anew.
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+    def _disconnect(self) -> None:
+        readers, self._readers = self._readers, []
+        writer, self._writer = self._writer, None
+        for connection in (*readers, *([writer] if writer else [])):
+            connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _named():
+            if self._writer is None:
+                raise IndexBroken
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with _named():
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = self._connect()
+            try:
+                yield reader
+            except BaseException:
+                reader.close()
+                raise
+            self._readers.append(reader)
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "full" in str(error):
+            raise DiskFull from error
+        raise IndexBroken from error
+
+
+def _sync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# What a listing shows of the facts has few different values: one text, one shared instance.
+
+
+def _traits(facts: ObjectFacts) -> str:
+    sums = ",".join(facts.checksums)
+    return "\t".join((facts.owner, facts.storage_class, facts.checksum_type, sums))
+
+
+class Reader:
+    """Turns rows of one bucket into objects; not for several threads."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._facts: dict[str, ObjectFacts] = {}
+
+    def object(self, row: Row) -> Object:
+        """Return the object of a row."""
+        key, size, e_tag, modified, traits = row
+        facts = self._facts.get(traits)
+        if facts is None:
+            facts = self._facts[traits] = _facts(traits)
+        return Object(self._bucket, key, size, e_tag, to_datetime(modified), facts)
+
+
+def _facts(traits: str) -> ObjectFacts:
+    owner, storage_class, kind, sums = traits.split("\t")
+    names = {name: "" for name in sums.split(",") if name}
+    return ObjectFacts(
+        owner=owner, storage_class=storage_class, checksum_type=kind, checksums=names
+    )

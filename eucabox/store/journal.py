@@ -1,0 +1,140 @@
+"""Remembers which keys may be newer on the disk than in the index; holds no index and no object.
+
+A record is written before a file changes and needed until the index has the change. Killing
+the process loses nothing that `write` took; after a crash of the machine nothing here is
+believed and the tree is read again.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucabox.files import write_whole
+
+LIMIT = 1 << 20  # bytes in one file of the journal before the next is begun
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass
+class Volume:
+    """One file of the journal, and how many changes are under way that it names."""
+
+    file: Path
+    descriptor: int
+    size: int = 0
+    active: int = 0
+
+
+class Journal:
+    """The journal files in a folder, and the mark that says whether they are believed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mark = folder / "state"
+        self._lock = threading.Lock()
+        self._full: list[Volume] = []
+        self._number = 0
+        self._volume: Volume | None = None
+
+    def trusted(self) -> bool:
+        """Tell whether the index plus the journal's keys is what the last process knew."""
+        try:
+            mark = json.loads(self._mark.read_text())
+            return bool(mark["clean"]) or mark["boot"] == _boot()
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def changed(self) -> set[tuple[str, str]]:
+        """Return (bucket, key) of every change that the index may lack."""
+        return {key for file in self._files() for key in _read(file)}
+
+    def start(self) -> None:
+        """Forget the past, which the index has by now, and begin to record."""
+        self._write_mark(clean=False)
+        for file in self._files():
+            file.unlink()
+        self._volume = self._new()
+
+    def begin(self, bucket: str, key: str) -> Volume:
+        """Record that a key is about to change; OSError of the disk if that is not possible."""
+        record = json.dumps([bucket, key]).encode() + b"\n"
+        with self._lock:
+            if self._volume is None:
+                raise OSError("the bucket store is closed")
+            if self._volume.size > LIMIT:
+                self._full.append(self._volume)
+                self._volume = self._new()
+            volume = self._volume
+            volume.active += 1
+            volume.size += len(record)
+        self._append(volume, record)
+        return volume
+
+    def _append(self, volume: Volume, record: bytes) -> None:
+        try:
+            complete = os.write(volume.descriptor, record) == len(record)
+        except OSError:
+            complete = False
+        if not complete:  # A full disk must not forbid deleting: read the tree instead, if killed.
+            self._mark.unlink(missing_ok=True)
+
+    def end(self, volume: Volume) -> None:
+        """Say that the index has been told of a change."""
+        with self._lock:
+            volume.active -= 1
+
+    def settled(self) -> list[Volume]:
+        """Return the full files all of whose changes the index has been told."""
+        with self._lock:
+            return [volume for volume in self._full if volume.active == 0]
+
+    def drop(self, settled: list[Volume]) -> None:
+        """Remove files; for after the index has kept what it was told."""
+        with self._lock:
+            self._full = [volume for volume in self._full if volume not in settled]
+        for volume in settled:
+            os.close(volume.descriptor)
+            volume.file.unlink(missing_ok=True)
+
+    def close(self, *, clean: bool) -> None:
+        """Stop recording; `clean` says that the index is complete and on the disk."""
+        with self._lock:
+            volumes = [*self._full, *([self._volume] if self._volume else [])]
+            self._full, self._volume = [], None
+        for volume in volumes:
+            os.close(volume.descriptor)
+        if clean and volumes and self._mark.exists():
+            self._write_mark(clean=True)
+            for volume in volumes:
+                volume.file.unlink()
+
+    def _new(self) -> Volume:
+        self._number += 1
+        file = self._folder / f"journal.{self._number}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC
+        return Volume(file, os.open(file, flags, 0o644))
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("journal.*"))
+
+    def _write_mark(self, *, clean: bool) -> None:
+        write_whole(self._mark, json.dumps({"clean": clean, "boot": _boot()}).encode())
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return os.urandom(16).hex()  # can't know: never the same boot twice
+
+
+def _read(file: Path) -> Iterator[tuple[str, str]]:
+    for line in file.read_bytes().splitlines():
+        try:
+            bucket, key = json.loads(line)
+        except ValueError:
+            continue  # torn by the kill: that change had not begun
+        yield bucket, key

@@ -1,0 +1,379 @@
+"""Uploads in parts: each a folder with a file for each part, until they become one object."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import md5
+from itertools import pairwise
+from typing import Any
+
+from eucabox.errors import (
+    EntityTooSmall,
+    InvalidObjectSize,
+    InvalidPart,
+    InvalidPartNumber,
+    InvalidPartOrder,
+    MalformedPartList,
+    NoSuchKey,
+    NoSuchUpload,
+)
+from eucabox.store import attributes, checksums, tree
+from eucabox.store.facts import (
+    FULL_OBJECT,
+    Object,
+    ObjectFacts,
+    Part,
+    Upload,
+    Uploads,
+    moment,
+    to_datetime,
+)
+from eucabox.store.paths import encode_key
+from eucabox.store.room import UPLOADS, Room
+from eucabox.store.shelf import Conditions, Shelf
+from eucabox.store.writing import Draft, Promise, Stream, copy_file, receive, write_small
+
+MOST_PARTS = 10_000
+SMALLEST = 5 << 20  # bytes of every part but the last
+UPLOAD_FILE = "upload.json"
+UPLOAD_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
+STRIPES = 64
+
+Wanted = Sequence[tuple[int, str, dict[str, str]]]  # number, ETag, checksums
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the caller says of the whole object at the end."""
+
+    checksums: dict[str, str]
+    size: int | None
+    conditions: Conditions
+
+
+class Multipart:
+    """The uploads in progress of all buckets."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._locks = [threading.RLock() for _ in range(STRIPES)]
+
+    def create(self, room: Room, key: str, facts: ObjectFacts, algorithm: str, kind: str) -> str:
+        """Begin an upload and return its id."""
+        encode_key(key)
+        kind = checksums.check_type(algorithm, kind)
+        now = moment()
+        upload_id = f"{now:016x}{secrets.token_hex(12)}"
+        said = {
+            "key": key,
+            "initiated": now,
+            "facts": vars(facts),
+            "checksum_algorithm": algorithm,
+            "checksum_type": kind,
+        }
+        room.check()
+        folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
+        try:
+            write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
+        finally:
+            os.close(folder)
+        return upload_id
+
+    def upload(self, room: Room, key: str, upload_id: str) -> Upload:
+        """Return an upload; NoSuchUpload if it is not in progress for this key."""
+        with self._folder(room, upload_id) as folder:
+            found = _read_upload(room, upload_id, folder)
+        if found.key != key:
+            raise NoSuchUpload(upload_id=upload_id)
+        return found
+
+    def put_part(
+        self, room: Room, key: str, upload_id: str, number: int, stream: Stream, promise: Promise
+    ) -> Part:
+        """Take one part, in place of an earlier one of that number; on the disk when done."""
+        if not 1 <= number <= MOST_PARTS:
+            raise InvalidPartNumber(number=number, limit=MOST_PARTS)
+        algorithm = self.upload(room, key, upload_id).checksum_algorithm
+        if algorithm and algorithm not in promise.checksums:
+            promise = replace(promise, algorithms=(*promise.algorithms, algorithm))
+        with Draft(room) as draft:
+            received = receive(draft, stream, promise)
+            part = Part(number, received.size, received.md5, draft.date(), received.checksums)
+            return self._keep_part(room, upload_id, draft, part)
+
+    def _keep_part(self, room: Room, upload_id: str, draft: Draft, part: Part) -> Part:
+        raw = json.dumps({"e": part.e_tag, "c": part.checksums}).encode()
+        beside = not attributes.write(draft.fd, raw)
+        os.fdatasync(draft.fd)
+        name = f"{part.number:05}"
+        with self._locked(upload_id), self._folder(room, upload_id) as folder:
+            if beside and draft.status is not None:
+                write_small(room, raw, _sidecar(name, draft.status), folder)
+            draft.move(name, folder)
+            os.fsync(folder)
+        return part
+
+    def parts(self, room: Room, key: str, upload_id: str) -> list[Part]:
+        """Return the parts that were put, by number."""
+        self.upload(room, key, upload_id)
+        with self._folder(room, upload_id) as folder:
+            numbers = sorted(int(name) for name in tree.names(folder) if name.isdigit())
+            return [found for number in numbers if (found := _read_part(folder, number))]
+
+    def uploads(
+        self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
+    ) -> Uploads:
+        """Return a page of uploads in progress, after a key and an upload id of that key."""
+        page = _UploadPage(prefix, delimiter, limit)
+        every = sorted(self._all(room), key=lambda each: (each.key, each.upload_id))
+        for each in every:
+            if each.key.startswith(prefix) and not _before(each, after, prefix, delimiter):
+                if page.is_full(each):
+                    return page.answer(truncated=True)
+                page.add(each)
+        return page.answer(truncated=False)
+
+    def _all(self, room: Room) -> Iterator[Upload]:
+        uploads = tree.open_folder(room.reserved, [UPLOADS])
+        try:
+            every = tree.names(uploads)
+        finally:
+            os.close(uploads)
+        for upload_id in every:
+            with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
+                yield _read_upload(room, upload_id, folder)
+
+    def abort(self, room: Room, key: str, upload_id: str) -> None:
+        """Forget an upload and its parts."""
+        self.upload(room, key, upload_id)
+        with self._locked(upload_id):
+            self._remove(room, upload_id)
+
+    def complete(
+        self, room: Room, key: str, upload_id: str, wanted: Wanted, ending: Ending
+    ) -> Object:
+        """Make the parts one object. Asking again after an answer was lost answers the same."""
+        with self._locked(upload_id):
+            try:
+                upload = self.upload(room, key, upload_id)
+            except NoSuchUpload:
+                return self._completed(room, key, upload_id, wanted)
+            with self._folder(room, upload_id) as folder:
+                parts = _choose(folder, wanted)
+                done = self._assemble(room, upload, folder, parts, ending)
+            self._remove(room, upload_id)
+            return done
+
+    def _completed(self, room: Room, key: str, upload_id: str, wanted: Wanted) -> Object:
+        with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
+            tags = [e_tag.strip('"') for _, e_tag, _ in wanted]
+            if found.object.upload_id == upload_id and found.object.e_tag == _joined_tag(tags):
+                return found.object
+        raise NoSuchUpload(upload_id=upload_id)
+
+    def _assemble(
+        self, room: Room, upload: Upload, folder: int, parts: list[Part], ending: Ending
+    ) -> Object:
+        sizes, total = tuple(part.size for part in parts), sum(part.size for part in parts)
+        if ending.size is not None and ending.size != total:
+            raise InvalidObjectSize(found=total, stated=ending.size)
+        facts, sums = _joined_facts(upload, parts, ending)
+        e_tag = _joined_tag([part.e_tag for part in parts])
+        with Draft(room) as draft:
+            for part in parts:
+                _append(folder, part, draft)
+            new = Object(
+                room.name,
+                upload.key,
+                total,
+                e_tag,
+                draft.date(),
+                facts,
+                parts=sizes,
+                part_checksums=sums,
+                upload_id=upload.upload_id,
+            )
+            return self._shelf.commit(room, draft, new, ending.conditions)
+
+    def _remove(self, room: Room, upload_id: str) -> None:
+        """Take the whole folder out of the way at once, then clear it."""
+        uploads = tree.open_folder(room.reserved, [UPLOADS])
+        try:
+            os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
+            os.fsync(uploads)
+        finally:
+            os.close(uploads)
+        folder = tree.open_folder(room.temporary, [upload_id])
+        try:
+            for name in tree.names(folder):
+                os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+        os.rmdir(upload_id, dir_fd=room.temporary)
+
+    def _locked(self, upload_id: str) -> contextlib.AbstractContextManager[object]:
+        return self._locks[hash(upload_id) % STRIPES]
+
+    @contextlib.contextmanager
+    def _folder(self, room: Room, upload_id: str) -> Iterator[int]:
+        room.check()
+        if not UPLOAD_ID.fullmatch(upload_id):
+            raise NoSuchUpload(upload_id=upload_id)
+        try:
+            folder = tree.open_folder(room.reserved, [UPLOADS, upload_id])
+        except FileNotFoundError:
+            raise NoSuchUpload(upload_id=upload_id) from None
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+
+class _UploadPage:
+    def __init__(self, prefix: str, delimiter: str, limit: int) -> None:
+        self._prefix, self._delimiter, self._limit = prefix, delimiter, limit
+        self._uploads: list[Upload] = []
+        self._prefixes: list[str] = []
+        self._last: tuple[str, str] | None = None
+
+    def is_full(self, each: Upload) -> bool:
+        known = _common(each.key, self._prefix, self._delimiter) in self._prefixes[-1:]
+        return not known and len(self._uploads) + len(self._prefixes) >= self._limit
+
+    def add(self, each: Upload) -> None:
+        common = _common(each.key, self._prefix, self._delimiter)
+        if common is None:
+            self._uploads.append(each)
+            self._last = each.key, each.upload_id
+        elif common not in self._prefixes[-1:]:
+            self._prefixes.append(common)
+            self._last = common, ""
+
+    def answer(self, *, truncated: bool) -> Uploads:
+        key, upload_id = self._last if truncated and self._last else (None, None)
+        return Uploads(self._uploads, self._prefixes, key, upload_id, truncated=truncated)
+
+
+def _common(key: str, prefix: str, delimiter: str) -> str | None:
+    at = key.find(delimiter, len(prefix)) if delimiter else -1
+    return None if at < 0 else key[: at + len(delimiter)]
+
+
+def _before(each: Upload, after: tuple[str, str], prefix: str, delimiter: str) -> bool:
+    key, upload_id = after
+    if key and _common(each.key, prefix, delimiter) == key:
+        return True
+    if upload_id:
+        return (each.key, each.upload_id) <= (key, upload_id)
+    return bool(key) and each.key <= key
+
+
+def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
+    said = _read_json(folder, UPLOAD_FILE)
+    if said is None:
+        raise NoSuchUpload(upload_id=upload_id)
+    return Upload(
+        room.name,
+        said["key"],
+        upload_id,
+        to_datetime(said["initiated"]),
+        ObjectFacts(**said["facts"]),
+        said["checksum_algorithm"],
+        said["checksum_type"],
+    )
+
+
+def _read_json(folder: int, name: str) -> dict[str, Any] | None:
+    descriptor = tree.open_file(folder, [name])
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        read: dict[str, Any] = json.loads(file.read())
+        return read
+
+
+def _read_part(folder: int, number: int) -> Part | None:
+    name = f"{number:05}"
+    descriptor = tree.open_file(folder, [name])
+    if descriptor is None:
+        return None
+    try:
+        status, raw = os.fstat(descriptor), attributes.read(descriptor)
+    finally:
+        os.close(descriptor)
+    said = json.loads(raw) if raw else _read_json(folder, _sidecar(name, status))
+    if said is None:
+        return None
+    modified = to_datetime(status.st_mtime_ns)
+    return Part(number, status.st_size, said["e"], modified, said["c"])
+
+
+def _sidecar(name: str, status: os.stat_result) -> str:
+    return f"{name}.{attributes.identity(status)}"
+
+
+def _choose(folder: int, wanted: Wanted) -> list[Part]:
+    """Return the parts that the caller names; a Fault unless each is there as named."""
+    if not wanted:
+        raise MalformedPartList
+    numbers = [number for number, _, _ in wanted]
+    for previous, number in pairwise(numbers):
+        if number <= previous:
+            raise InvalidPartOrder(number=number, previous=previous)
+    parts = [_choose_one(folder, *each) for each in wanted]
+    for part in parts[:-1]:
+        if part.size < SMALLEST:
+            raise EntityTooSmall(number=part.number, size=part.size, limit=SMALLEST)
+    return parts
+
+
+def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> Part:
+    part = _read_part(folder, number) if 1 <= number <= MOST_PARTS else None
+    if part is None or part.e_tag != e_tag.strip('"'):
+        raise InvalidPart(number=number)
+    for algorithm, value in stated.items():
+        if part.checksums.get(algorithm) != value:
+            raise InvalidPart(number=number)
+    return part
+
+
+def _joined_tag(tags: Iterable[str]) -> str:
+    digests = [bytes.fromhex(tag) if _is_md5(tag) else b"" for tag in tags]
+    return f"{md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def _is_md5(tag: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", tag) is not None
+
+
+def _joined_facts(
+    upload: Upload, parts: list[Part], ending: Ending
+) -> tuple[ObjectFacts, tuple[str, ...]]:
+    """Return the facts of the whole with its checksum, and the checksums of the parts."""
+    algorithm, kind = upload.checksum_algorithm, upload.checksum_type
+    if not algorithm:
+        return upload.facts, ()
+    sums = tuple(part.checksums[algorithm] for part in parts)
+    sized = [(part.size, part.checksums[algorithm]) for part in parts]
+    whole = checksums.join(algorithm, kind, sized)
+    stated = ending.checksums.get(algorithm)
+    if stated is not None and kind == FULL_OBJECT:
+        checksums.compare(algorithm, whole, stated)
+    elif stated is not None:
+        checksums.compare_composite(algorithm, whole, stated)
+    return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
+
+
+def _append(folder: int, part: Part, draft: Draft) -> None:
+    descriptor = tree.open_file(folder, [f"{part.number:05}"])
+    if descriptor is None:
+        raise InvalidPart(number=part.number)
+    try:
+        copy_file(descriptor, draft, part.size)
+    finally:
+        os.close(descriptor)

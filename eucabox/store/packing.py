@@ -1,0 +1,94 @@
+"""A short form of the commonest attributes, so that they fit into the inode; decides nothing.
+
+ext4 keeps an attribute of up to 64 bytes with the inode and gives a longer one a block of its
+own, which costs a fifth of the rate of small puts. The letters are those of attributes.py.
+"""
+
+import base64
+from typing import Any
+
+LONGEST = 64
+MARK = b"\x01"  # no JSON begins so
+PLAIN = frozenset("esmtock")
+OWNER_DIGITS = 12
+NO_OWNER = 0xFF_FFFF_FFFF
+FIXED = 37  # mark, sum, MD5, size, time, owner
+SUMS = ("", "CRC32", "CRC32C", "CRC64NVME")
+SUM_SIZES = (0, 4, 4, 8)
+TYPES = (  # by position: append only
+    "application/octet-stream",
+    "text/plain",
+    "text/html",
+    "application/json",
+    "application/xml",
+    "image/jpeg",
+    "image/png",
+    "application/pdf",
+    "application/gzip",
+    "application/x-tar",
+    "application/zip",
+    "text/plain; charset=utf-8",
+    "video/mp4",
+    "text/css",
+    "application/x-directory",
+    "application/javascript",
+    "text/csv",
+)
+
+
+def pack(said: dict[str, Any]) -> bytes | None:
+    """Return the short form, None if there is more to say than it can."""
+    if not said.keys() <= PLAIN:
+        return None
+    owner, sums = said.get("o", ""), said.get("c", {})
+    try:
+        kind = SUMS.index(next(iter(sums), ""))
+        md5 = bytes.fromhex(said["e"])
+        head = MARK + bytes([kind]) + md5 + said["s"].to_bytes(6, "big")
+        packed = head + said["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
+        packed += b"".join(map(base64.b64decode, sums.values())) + _pack_type(said.get("t", ""))
+        # Whatever the form can't express comes back different.
+        return packed if len(packed) <= LONGEST and unpack(packed) == said else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _pack_owner(owner: str) -> int:
+    if not owner:
+        return NO_OWNER
+    if len(owner) != OWNER_DIGITS:
+        raise ValueError("not an account id")
+    return int(owner)
+
+
+def _pack_type(content_type: str) -> bytes:
+    if content_type in TYPES:
+        return bytes([TYPES.index(content_type)])
+    return content_type.encode("ascii")
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """Return what was packed; ValueError if it is cut short or of another kind."""
+    if len(packed) < FIXED or packed[1] >= len(SUMS):
+        raise ValueError("not packed attributes")
+    said: dict[str, Any] = {
+        "e": packed[2:18].hex(),
+        "s": int.from_bytes(packed[18:24], "big"),
+        "m": int.from_bytes(packed[24:32], "big"),
+    }
+    owner = int.from_bytes(packed[32:FIXED], "big")
+    if owner != NO_OWNER:
+        said["o"] = f"{owner:012}"
+    end = FIXED + SUM_SIZES[packed[1]]
+    if packed[1]:
+        said["c"] = {SUMS[packed[1]]: base64.b64encode(packed[FIXED:end]).decode()}
+        said["k"] = "FULL_OBJECT"
+    if packed[end:]:
+        said["t"] = _unpack_type(packed[end:])
+    return said
+
+
+def _unpack_type(packed: bytes) -> str:
+    if len(packed) == 1 and packed[0] < len(TYPES):
+        return TYPES[packed[0]]
+    return packed.decode("ascii")

@@ -1,0 +1,72 @@
+"""Keys and bucket names as names of files; touches no disk."""
+
+import hashlib
+import re
+
+from eucabox.errors import InvalidBucketName, InvalidKey, KeyTooLong
+
+RESERVED = ".eucabox"
+LONGEST_KEY = 1024  # bytes of UTF-8
+LONGEST_NAME = 255  # bytes in one component, on every Linux file system
+LONGEST_PATH = 4095  # bytes; longer ones can be walked but no tool of an operator opens them
+UNFIT = frozenset({b"", b".", b".."})
+SURROGATES = range(0xD800, 0xE000)
+
+DNS_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[.](?![.-])|-(?![.]))*[a-z0-9]", re.ASCII)
+OLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+ADDRESS = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+", re.ASCII)
+
+
+def check_bucket_name(name: str) -> None:
+    """Raise InvalidBucketName unless AWS, or the first S3 and Eucalyptus, took such a name.
+
+    AWS today: 3 to 63 of a-z 0-9 . - in DNS labels, not an IPv4 address. The extension: with a
+    capital letter or an underscore in it a name may have 3 to 255 of A-Z a-z 0-9 . _ - and
+    begins with a letter or digit.
+    """
+    old = "_" in name or name != name.lower()
+    fits, longest = (OLD_NAME, 255) if old else (DNS_NAME, 63)
+    if not 3 <= len(name) <= longest or ADDRESS.fullmatch(name) or not fits.fullmatch(name):
+        raise InvalidBucketName(name=name)
+
+
+def encode_key(key: str) -> bytes:
+    """Return the key's bytes; InvalidKey if there are none, KeyTooLong beyond 1,024."""
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError:
+        raise InvalidKey(reason="is not UTF-8") from None
+    if not encoded:
+        raise InvalidKey(reason="is empty")
+    if len(encoded) > LONGEST_KEY:
+        raise KeyTooLong(size=len(encoded), limit=LONGEST_KEY)
+    return encoded
+
+
+def components(key: bytes, folder_length: int) -> list[bytes] | None:
+    """Split a key into names of folders and a file, or None if no path can hold it."""
+    names = key.split(b"/")
+    if b"\0" in key or names[0] == RESERVED.encode():
+        return None
+    if len(key) + folder_length >= LONGEST_PATH or not UNFIT.isdisjoint(names):
+        return None
+    if len(key) > LONGEST_NAME and max(map(len, names)) > LONGEST_NAME:
+        return None
+    return names
+
+
+def digest(key: bytes) -> str:
+    """Return the name under which a key is kept where its path can't be."""
+    return hashlib.sha256(key).hexdigest()
+
+
+def after_prefix(prefix: str) -> str | None:
+    """Return the least text that is beyond every text with this prefix, or None if none is."""
+    while prefix:
+        point = ord(prefix[-1]) + 1
+        if point in SURROGATES:
+            point = SURROGATES.stop
+        if point <= 0x10FFFF:
+            return prefix[:-1] + chr(point)
+        prefix = prefix[:-1]
+    return None

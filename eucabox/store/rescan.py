@@ -1,0 +1,73 @@
+"""Makes the index say what the tree of one bucket has; changes no object."""
+
+from collections.abc import Callable, Iterator
+
+from eucabox.store import place, tree
+from eucabox.store.index import Index
+from eucabox.store.paths import LONGEST_KEY, RESERVED, digest, encode_key
+from eucabox.store.room import ATTRIBUTES, OBJECTS, Room
+from eucabox.store.shelf import Shelf
+
+Progress = Callable[[int], None]  # told how many files were read so far
+PAGE = 1000
+
+
+def rescan(room: Room, shelf: Shelf, index: Index, progress: Progress | None = None) -> int:
+    """Read every file of a bucket into the index, drop rows without a file; return the count.
+
+    Files whose names are not UTF-8, or longer than a key, can't be objects and are passed over.
+    """
+    count = 0
+    for key in _keys(room, shelf):
+        if shelf.recheck(room, key) is not None:
+            count += 1
+            if progress and count % PAGE == 0:
+                progress(count)
+    _drop_missing(room, shelf, index)
+    _sweep_sidecars(room, shelf)
+    index.flush()
+    index.add_bucket(room.name)
+    if progress:
+        progress(count)
+    return count
+
+
+def _keys(room: Room, shelf: Shelf) -> Iterator[str]:
+    for names in tree.files(room.fd, RESERVED.encode()):
+        encoded = b"/".join(names)
+        if len(encoded) <= LONGEST_KEY and (key := _text(encoded)) is not None:
+            yield key
+    for names in tree.files(room.reserved, b""):
+        if names[0] == OBJECTS.encode() and names[-1].endswith(place.KEY.encode()):
+            encoded = tree.read_small(room.reserved, names) or b""
+            key = _text(encoded)
+            if key and names[-1] == f"{digest(encoded)}{place.KEY}".encode():
+                shelf.sweep(room, encoded)
+                if place.is_hashed(room, encoded):
+                    yield key
+
+
+def _text(encoded: bytes) -> str | None:
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _drop_missing(room: Room, shelf: Shelf, index: Index) -> None:
+    index.flush()
+    low = ""
+    while rows := index.rows(room.name, low, None, PAGE):
+        for key, *_ in rows:
+            if not place.exists(room, encode_key(key)):
+                shelf.recheck(room, key)
+        low = rows[-1][0] + "\0"
+
+
+def _sweep_sidecars(room: Room, shelf: Shelf) -> None:
+    """Remove sidecars of contents that are no more."""
+    for names in tree.files(room.reserved, b""):
+        if names[0] == ATTRIBUTES.encode():
+            key = place.sidecar_key(room, names)
+            if key is not None and place.current_sidecar(room, key) != names[-1].decode():
+                shelf.sweep(room, key)

@@ -1,0 +1,206 @@
+"""Walks folders by descriptor and never follows a symbolic link; knows no key and no bucket."""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Not blocking, or somebody's FIFO would hold the thread; regular files ignore it.
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+ABSENT = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EISDIR,
+    errno.ENXIO,
+    errno.EINVAL,
+}
+OCCUPIED = {
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOTEMPTY,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+}
+Name = bytes | str
+
+
+def descend(root: int, folders: Sequence[Name]) -> int:
+    """Return a descriptor (only for paths) of root/folders...; the caller closes it."""
+    here = root
+    try:
+        for name in folders:
+            below = os.open(name, PASSAGE, dir_fd=here)
+            if here != root:
+                os.close(here)
+            here = below
+    except OSError:
+        if here != root:
+            os.close(here)
+        raise
+    return os.dup(root) if here == root else here
+
+
+def open_folder(root: int, folders: Sequence[Name]) -> int:
+    """Return a descriptor of root/folders... that can be read and flushed; the caller closes it."""
+    passage = descend(root, folders)
+    try:
+        return os.open(".", FOLDER, dir_fd=passage)
+    finally:
+        os.close(passage)
+
+
+def descend_making(root: int, folders: Sequence[Name]) -> int:
+    """Return a descriptor of root/folders..., made and flushed as needed; the caller closes it.
+
+    A folder that a delete prunes while we walk raises FileNotFoundError: walk again.
+    """
+    here = os.dup(root)
+    try:
+        for name in folders:
+            below = _enter(here, name)
+            os.close(here)
+            here = below
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _enter(here: int, name: Name) -> int:
+    try:
+        return os.open(name, FOLDER, dir_fd=here)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=here)
+        os.fsync(here)
+        return os.open(name, FOLDER, dir_fd=here)
+
+
+def open_file(root: int, names: Sequence[Name]) -> int | None:
+    """Open root/names... for reading; None if that is not a regular file."""
+    try:
+        if len(names) == 1:
+            descriptor = os.open(names[0], FILE, dir_fd=root)
+        else:
+            folder = descend(root, names[:-1])
+            try:
+                descriptor = os.open(names[-1], FILE, dir_fd=folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def read_small(root: int, names: Sequence[Name]) -> bytes | None:
+    """Return the content of a file; None if there is no such regular file."""
+    descriptor = open_file(root, names)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def names(folder: int) -> list[str]:
+    """Return the names in an open folder."""
+    return os.listdir(folder)
+
+
+def is_file(name: Name, folder: int) -> bool:
+    """Tell whether a folder has a regular file of that name."""
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return False
+        raise
+
+
+def remove(name: Name, folder: int) -> bool:
+    """Remove a file from a folder; False if it is not there."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def prune(root: int, folders: Sequence[Name]) -> None:
+    """Remove the empty ones among nested folders, innermost first."""
+    for depth in range(len(folders), 0, -1):
+        try:
+            above = descend(root, folders[: depth - 1])
+        except OSError:
+            return
+        try:
+            os.rmdir(folders[depth - 1], dir_fd=above)
+        except OSError:
+            return
+        finally:
+            os.close(above)
+
+
+def files(root: int, skip: bytes) -> Iterator[list[bytes]]:
+    """Yield the names that lead to each regular file, one open folder at a time.
+
+    `skip` is a name at the top that is not entered. A folder that vanishes meanwhile is empty.
+    """
+    waiting: list[list[bytes]] = [[]]
+    while waiting:
+        names = waiting.pop()
+        for name, is_folder in _entries(root, names):
+            if names or name != skip:
+                if is_folder:
+                    waiting.append([*names, name])
+                else:
+                    yield [*names, name]
+
+
+def _entries(root: int, names: list[bytes]) -> list[tuple[bytes, bool]]:
+    try:
+        folder = open_folder(root, names)
+    except OSError:
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+            ]
+    finally:
+        os.close(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove everything in a folder and leave the folder; links are removed, not followed."""
+    for base, folders, names, descriptor in os.fwalk(folder, topdown=False, follow_symlinks=False):
+        del base
+        for name in names:
+            remove(name, descriptor)
+        for name in folders:
+            _remove_folder(name, descriptor)
+
+
+def _remove_folder(name: str, descriptor: int) -> None:
+    # Somebody inside may still remove, or have just made, a temporary file of his own.
+    try:
+        os.rmdir(name, dir_fd=descriptor)
+    except NotADirectoryError:
+        remove(name, descriptor)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+            raise

@@ -1,0 +1,203 @@
+"""Uploads in parts: put, listed, completed, aborted, and asked for wrongly."""
+
+import base64
+import hashlib
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+
+from eucabox.bucket import Store
+from eucabox.errors import (
+    BadDigest,
+    EntityTooSmall,
+    InvalidChecksum,
+    InvalidObjectSize,
+    InvalidPart,
+    InvalidPartNumber,
+    InvalidPartOrder,
+    MalformedPartList,
+    NoSuchUpload,
+    PreconditionFailed,
+)
+from eucabox.store import multipart
+from tests.store.conftest import FACTS, content, leftovers, names
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "SMALLEST", 100)
+
+
+PIECES = [b"a" * 100, b"b" * 150, b"c"]
+
+
+def begin(store: Store, algorithm: str = "", kind: str = "") -> str:
+    return store.create_upload("box", "dir/key", FACTS, algorithm, kind)
+
+
+def fill(store: Store, upload_id: str) -> list[tuple[int, str, dict[str, str]]]:
+    made = [
+        store.put_part("box", "dir/key", upload_id, number * 3, io.BytesIO(piece))
+        for number, piece in enumerate(PIECES, 1)
+    ]
+    return [(each.number, each.e_tag, each.checksums) for each in made]
+
+
+def test_parts_become_an_object(store: Store, root: Path) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    assert [(each.number, each.size) for each in store.parts("box", "dir/key", upload_id)] == [
+        (3, 100),
+        (6, 150),
+        (9, 1),
+    ]
+    assert store.list("box").objects == []
+    made = store.complete_upload("box", "dir/key", upload_id, parts)
+    digests = b"".join(hashlib.md5(piece).digest() for piece in PIECES)
+    assert made.e_tag == hashlib.md5(digests).hexdigest() + "-3"
+    assert (made.parts, made.size, made.facts) == ((100, 150, 1), 251, FACTS)
+    assert store.head("box", "dir/key") == made
+    assert content(store, "dir/key") == b"".join(PIECES)
+    assert names(root / "box/.eucabox/uploads") == []
+    assert leftovers(root) == []
+    assert store.complete_upload("box", "dir/key", upload_id, parts) == made
+    with pytest.raises(NoSuchUpload):
+        store.complete_upload("box", "dir/key", upload_id, parts[:2])
+    copied = store.copy("box", "dir/key", "box", "copy")
+    assert (copied.e_tag, copied.parts) == (hashlib.md5(b"".join(PIECES)).hexdigest(), ())
+
+
+def test_a_part_is_replaced_and_another_left_out(store: Store) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    new = store.put_part("box", "dir/key", upload_id, 3, io.BytesIO(b"z" * 101))
+    with pytest.raises(InvalidPart):
+        store.complete_upload("box", "dir/key", upload_id, parts)
+    wanted = [(3, f'"{new.e_tag}"', {}), parts[2]]
+    assert store.complete_upload("box", "dir/key", upload_id, wanted).size == 102
+    assert content(store, "dir/key") == b"z" * 101 + b"c"
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])
+def test_checksum_of_the_whole(store: Store, algorithm: str) -> None:
+    upload_id = begin(store, algorithm, "FULL_OBJECT")
+    parts = fill(store, upload_id)
+    body = io.BytesIO(b"".join(PIECES))
+    whole = store.put("box", "whole", body, FACTS, algorithms=[algorithm]).facts.checksums
+    with pytest.raises(BadDigest):
+        store.complete_upload("box", "dir/key", upload_id, parts, checksums=parts[0][2])
+    made = store.complete_upload("box", "dir/key", upload_id, parts, checksums=whole)
+    assert (made.facts.checksums, made.facts.checksum_type) == (whole, "FULL_OBJECT")
+
+
+def test_checksum_of_checksums(store: Store) -> None:
+    upload_id = begin(store, "CRC32")
+    parts = fill(store, upload_id)
+    sums = b"".join(zlib.crc32(piece).to_bytes(4, "big") for piece in PIECES)
+    whole = base64.b64encode(zlib.crc32(sums).to_bytes(4, "big")).decode() + "-3"
+    wrong = [(*parts[0][:2], parts[1][2]), *parts[1:]]
+    with pytest.raises(InvalidPart):
+        store.complete_upload("box", "dir/key", upload_id, wrong)
+    made = store.complete_upload("box", "dir/key", upload_id, parts, checksums={"CRC32": whole})
+    assert (made.facts.checksums, made.facts.checksum_type) == ({"CRC32": whole}, "COMPOSITE")
+    assert made.part_checksums == tuple(each[2]["CRC32"] for each in parts)
+    copied = store.copy("box", "dir/key", "box", "copy")
+    assert copied.facts.checksum_type == "FULL_OBJECT"
+    assert copied.facts.checksums["CRC32"] != whole
+
+
+def test_wrong_lists_of_parts(store: Store) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+
+    def complete(*wanted: tuple[int, str, dict[str, str]], **said: object) -> None:
+        store.complete_upload("box", "dir/key", upload_id, wanted, **said)  # type: ignore[arg-type]
+
+    with pytest.raises(MalformedPartList):
+        complete()
+    with pytest.raises(InvalidPartOrder):
+        complete(parts[1], parts[0])
+    with pytest.raises(InvalidPartOrder):
+        complete(parts[0], parts[0])
+    with pytest.raises(InvalidPart):
+        complete((4, parts[0][1], {}))
+    with pytest.raises(InvalidPart):
+        complete((0, parts[0][1], {}))
+    with pytest.raises(EntityTooSmall):
+        complete(
+            parts[2],
+            (10, store.put_part("box", "dir/key", upload_id, 10, io.BytesIO(b"last")).e_tag, {}),
+        )
+    with pytest.raises(InvalidObjectSize):
+        complete(*parts, size=1)
+    complete(*parts, size=251, if_none_match=True)
+
+
+def test_conditions_at_the_end(store: Store) -> None:
+    store.put("box", "dir/key", io.BytesIO(b"old"), FACTS)
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    with pytest.raises(PreconditionFailed):
+        store.complete_upload("box", "dir/key", upload_id, parts, if_none_match=True)
+    assert content(store, "dir/key") == b"old"
+    store.complete_upload("box", "dir/key", upload_id, parts, if_match="*")
+
+
+def test_wrong_uploads_and_parts(store: Store) -> None:
+    upload_id = begin(store)
+    for wrong in ("", "x", "../../..", "0" * 40, upload_id.upper() + "\n"):
+        with pytest.raises(NoSuchUpload):
+            store.parts("box", "dir/key", wrong)
+    with pytest.raises(NoSuchUpload):
+        store.put_part("box", "another key", upload_id, 1, io.BytesIO())
+    for number in (0, 10_001, -1):
+        with pytest.raises(InvalidPartNumber):
+            store.put_part("box", "dir/key", upload_id, number, io.BytesIO())
+    with pytest.raises(InvalidChecksum):
+        begin(store, "SHA256", "FULL_OBJECT")
+    with pytest.raises(BadDigest):
+        store.put_part("box", "dir/key", upload_id, 1, io.BytesIO(), content_md5=bytes(16))
+    assert store.parts("box", "dir/key", upload_id) == []
+
+
+def test_an_upload_is_aborted(store: Store, root: Path) -> None:
+    upload_id = begin(store)
+    fill(store, upload_id)
+    store.abort_upload("box", "dir/key", upload_id)
+    for again in (store.abort_upload, store.parts, store.upload):
+        with pytest.raises(NoSuchUpload):
+            again("box", "dir/key", upload_id)
+    assert names(root / "box/.eucabox/uploads") == []
+    assert leftovers(root) == []
+
+
+def test_uploads_outlive_the_process(store: Store, root: Path) -> None:
+    upload_id = begin(store, "CRC32")
+    parts = fill(store, upload_id)
+    before = store.upload("box", "dir/key", upload_id)
+    store.close()
+    again = Store(root)
+    assert again.upload("box", "dir/key", upload_id) == before
+    assert again.complete_upload("box", "dir/key", upload_id, parts).size == 251
+    again.close()
+
+
+def test_uploads_in_pages(store: Store) -> None:
+    names = ["a", "b/1", "b/2", "c", "c", "d/1"]
+    made = [(name, store.create_upload("box", name, FACTS)) for name in names]
+    whole = store.uploads("box")
+    assert [(each.key, each.upload_id) for each in whole.uploads] == made
+    assert not whole.truncated
+    found: list[str] = []
+    key, upload_id = "", ""
+    while True:
+        page = store.uploads("box", "", "/", key, upload_id, 1)
+        found += [each.key for each in page.uploads] + page.prefixes
+        if page.next_key is None or page.next_upload_id is None:
+            break
+        key, upload_id = page.next_key, page.next_upload_id
+    assert found == ["a", "b/", "c", "c", "d/"]
+    assert [each.key for each in store.uploads("box", prefix="b/").uploads] == ["b/1", "b/2"]
+    assert [each.key for each in store.uploads("box", key_marker="c").uploads] == ["d/1"]

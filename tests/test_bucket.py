@@ -1,0 +1,427 @@
+"""The bucket room's door: buckets, objects, promises of a body, conditions, copies, threads."""
+
+import base64
+import contextlib
+import hashlib
+import io
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from eucabox.bucket import Object, ObjectFacts, Store
+from eucabox.errors import (
+    BadDigest,
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    EntityTooLarge,
+    IncompleteBody,
+    InvalidBucketName,
+    InvalidChecksum,
+    InvalidDigest,
+    NoSuchBucket,
+    NoSuchKey,
+    PreconditionFailed,
+    StoreInUse,
+)
+from eucabox.store import copying, writing
+
+OWNER, OTHER = "111122223333", "444455556666"
+FACTS = ObjectFacts(
+    "text/x-test",
+    {"color": "grün"},
+    {"cache_control": "no-cache"},
+    OWNER,
+    {"grants": [{"permission": "READ"}]},
+    tags={"a": "b"},
+    storage_class="STANDARD_IA",
+    extra={"website": "/x"},
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "buckets")
+    opened.create_bucket("box", OWNER)
+    yield opened
+    opened.close()
+
+
+def put(store: Store, key: str = "key", body: bytes = b"body", **said: object) -> Object:
+    return store.put("box", key, io.BytesIO(body), FACTS, **said)  # type: ignore[arg-type]
+
+
+def md5(body: bytes) -> str:
+    return hashlib.md5(body).hexdigest()
+
+
+def crc(body: bytes) -> str:
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+# --- buckets -----------------------------------------------------------------------------------
+
+
+def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
+    made = store.create_bucket("abc", OTHER, {"grants": []}, "EU")
+    assert store.bucket("abc") == made
+    assert datetime.now(UTC) - made.created < timedelta(minutes=1)
+    assert [each.name for each in store.buckets()] == ["abc", "box"]
+    assert store.buckets(OTHER) == [made]
+    with pytest.raises(BucketAlreadyOwnedByYou):
+        store.create_bucket("abc", OTHER)
+    with pytest.raises(BucketAlreadyExists):
+        store.create_bucket("abc", OWNER)
+    store.delete_bucket("abc")
+    with pytest.raises(NoSuchBucket):
+        store.delete_bucket("abc")
+    with pytest.raises(NoSuchBucket):
+        store.list("abc")
+    with pytest.raises(NoSuchBucket):
+        store.put("abc", "k", io.BytesIO(), FACTS)
+    (tmp_path / "buckets/file").touch()
+    with pytest.raises(BucketAlreadyExists):
+        store.create_bucket("file", OWNER)
+
+
+def test_what_a_bucket_remembers(store: Store, tmp_path: Path) -> None:
+    store.set_bucket_acl("box", {"grants": [1]})
+    store.set_bucket_setting("box", "policy", {"a": 1})
+    store.set_bucket_setting("box", "versioning", "Enabled")
+    store.set_bucket_setting("box", "versioning", None)
+    store.set_bucket_owner("box", OTHER)
+    before = store.bucket("box")
+    assert (before.acl, before.owner) == ({"grants": [1]}, OTHER)
+    assert before.settings == {"policy": {"a": 1}}
+    store.close()
+    again = Store(tmp_path / "buckets")
+    assert again.bucket("box") == before
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "abc",
+        "a-b",
+        "a.b",
+        "1.2",
+        "a" * 63,
+        "My_Bucket",
+        "A" * 255,
+        "EMI_store",
+        "a--b",
+        "0-0",
+    ],
+)
+def test_names_that_can_be(store: Store, name: str) -> None:
+    assert store.create_bucket(name, OWNER).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ab",
+        "a" * 64,
+        "A" * 256,
+        "-ab",
+        "ab-",
+        ".ab",
+        "ab.",
+        "a..b",
+        "a.-b",
+        "a-.b",
+        "1.2.3.4",
+        "_ab",
+        "a/b",
+        "../up",
+        "a b",
+        "\u00e4bc",
+        "abc\n",
+        ".eucabox",
+        "ab\0c",
+        "A/..",
+        "AB\u0660",
+    ],
+)
+def test_names_that_cannot_be(store: Store, name: str) -> None:
+    with pytest.raises(InvalidBucketName):
+        store.create_bucket(name, OWNER)
+
+
+def test_a_bucket_with_anything_in_it_stays(store: Store, tmp_path: Path) -> None:
+    put(store)
+    with pytest.raises(BucketNotEmpty):
+        store.delete_bucket("box")
+    store.delete("box", "key")
+    (tmp_path / "buckets/box/by hand").touch()
+    with pytest.raises(BucketNotEmpty):
+        store.delete_bucket("box")
+    (tmp_path / "buckets/box/by hand").unlink()
+    put(store, "gone by hand")
+    (tmp_path / "buckets/box/gone by hand").unlink()
+    store.create_upload("box", "upload", FACTS)
+    store.delete_bucket("box")
+    assert store.create_bucket("box", OTHER).owner == OTHER
+    assert store.list("box").objects == []
+    assert store.uploads("box").uploads == []
+
+
+# --- objects -----------------------------------------------------------------------------------
+
+
+def test_an_object_is_kept_with_its_facts(store: Store, tmp_path: Path) -> None:
+    made = put(store)
+    assert (made.size, made.e_tag, made.facts) == (4, md5(b"body"), FACTS)
+    assert datetime.now(UTC) - made.last_modified < timedelta(minutes=1)
+    assert store.head("box", "key") == made
+    store.close()
+    again = Store(tmp_path / "buckets")
+    assert again.head("box", "key") == made
+    again.close()
+
+
+def test_ranges(store: Store) -> None:
+    body = os.urandom((2 << 20) + 5)
+    put(store, body=body)
+    with store.open("box", "key") as found:
+        assert b"".join(found.chunks()) == body
+        assert max(map(len, found.chunks())) == 1 << 20
+        assert b"".join(found.chunks(7, (1 << 20) + 3)) == body[7 : 10 + (1 << 20)]
+        assert b"".join(found.chunks(len(body) - 1)) == body[-1:]
+        assert os.pread(found.fileno(), 3, 1) == body[1:4]
+        assert found.read(3) + found.read() == body[: 3 + (1 << 20)]
+    found.close()
+
+
+def test_an_open_object_outlives_its_key(store: Store) -> None:
+    put(store, body=b"old")
+    with store.open("box", "key") as first:
+        put(store, body=b"newer")
+        with store.open("box", "key") as second:
+            store.delete("box", "key")
+            assert b"".join(first.chunks()) == b"old"
+            assert b"".join(second.chunks()) == b"newer"
+
+
+def test_promises_that_hold(store: Store) -> None:
+    sums = {"CRC32": crc(b"body")}
+    digest = hashlib.md5(b"body").digest()
+    made = put(store, size=4, content_md5=digest, checksums=sums, algorithms=["CRC64NVME"])
+    assert made.facts.checksums["CRC32"] == sums["CRC32"]
+    assert set(made.facts.checksums) == {"CRC32", "CRC64NVME"}
+    assert made.facts.checksum_type == "FULL_OBJECT"
+    assert put(store, trailers=lambda: sums).facts.checksums == sums
+    assert put(store, algorithms=["CRC32"], trailers=lambda: sums).facts.checksums == sums
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"size": 5}, IncompleteBody),
+        ({"size": 3}, IncompleteBody),
+        ({"size": 6 << 30}, EntityTooLarge),
+        ({"content_md5": b"short"}, InvalidDigest),
+        ({"content_md5": bytes(16)}, BadDigest),
+        ({"checksums": {"CRC32": "AAAAAA=="}}, BadDigest),
+        ({"checksums": {"CRC32": "?"}}, InvalidChecksum),
+        ({"checksums": {"MD4": "AAAA"}}, InvalidChecksum),
+        ({"algorithms": ["MD4"]}, InvalidChecksum),
+        ({"trailers": lambda: {"SHA1": base64.b64encode(bytes(20)).decode()}}, BadDigest),
+        ({"trailers": lambda: {"CRC32C": "x"}}, InvalidChecksum),
+    ],
+)
+def test_promises_that_fail_leave_the_old_object(
+    store: Store, tmp_path: Path, said: dict[str, object], fault: type[Exception]
+) -> None:
+    old = put(store, body=b"old")
+    with pytest.raises(fault):
+        put(store, "key", b"body", **said)
+    assert store.head("box", "key") == old
+    assert not list((tmp_path / "buckets/box/.eucabox/temporary").iterdir())
+
+
+def test_a_body_that_breaks_leaves_the_old_object(store: Store, tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(2) or self.fail()
+
+        def fail(self) -> bytes:
+            raise ConnectionResetError
+
+    old = put(store, body=b"old")
+    with pytest.raises(ConnectionResetError):
+        store.put("box", "key", Broken(b"half"), FACTS)
+    assert store.head("box", "key") == old
+    assert not list((tmp_path / "buckets/box/.eucabox/temporary").iterdir())
+
+
+def test_a_body_without_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "LARGEST", 3)
+    with pytest.raises(EntityTooLarge):
+        put(store)
+
+
+def test_conditions(store: Store) -> None:
+    with pytest.raises(NoSuchKey):
+        put(store, if_match="*")
+    made = put(store, if_none_match=True)
+    with pytest.raises(PreconditionFailed):
+        put(store, if_none_match=True)
+    with pytest.raises(PreconditionFailed):
+        put(store, if_match="0" * 32)
+    with pytest.raises(PreconditionFailed):
+        store.delete("box", "key", if_match="0" * 32)
+    put(store, body=b"two", if_match=f'"{made.e_tag}"')
+    with pytest.raises(PreconditionFailed):
+        store.copy("box", "key", "box", "key", if_match=made.e_tag)
+    assert store.delete("box", "key", if_match="*")
+
+
+def test_facts_change_and_content_stays(store: Store) -> None:
+    made = put(store, checksums={"CRC32": crc(b"body")})
+    acl = {"grants": ["x" * 30_000]}  # more than an attribute takes on some file systems
+    assert store.set_object_acl("box", "key", acl).facts.acl == acl
+    assert store.head("box", "key") == replace(made, facts=replace(made.facts, acl=acl))
+    store.set_object_tags("box", "key", {"new": "tag"})
+    store.set_object_acl("box", "key", None)
+    assert store.head("box", "key").facts == replace(made.facts, acl=None, tags={"new": "tag"})
+    assert store.head("box", "key").last_modified == made.last_modified
+    with pytest.raises(NoSuchKey):
+        store.set_object_acl("box", "none", None)
+
+
+def test_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create_bucket("other", OTHER)
+    made = put(store, body=b"x" * 3_000_000, checksums={"CRC32": crc(b"x" * 3_000_000)})
+    same = store.copy("box", "key", "other", "a//copy")
+    assert (same.facts, same.e_tag, same.size) == (made.facts, made.e_tag, made.size)
+    new = store.copy("box", "key", "box", "key", ObjectFacts("a/b"), algorithm="SHA256")
+    assert (new.facts.content_type, list(new.facts.checksums)) == ("a/b", ["SHA256"])
+    assert new.last_modified > made.last_modified
+
+    def refuse(source: Object) -> None:
+        raise PreconditionFailed(condition=source.key)
+
+    with pytest.raises(PreconditionFailed):
+        store.copy("box", "key", "other", "refused", check=refuse)
+    with pytest.raises(NoSuchKey):
+        store.copy("box", "none", "other", "key")
+    monkeypatch.setattr(copying, "LARGEST", 100)
+    with pytest.raises(EntityTooLarge):
+        store.copy("box", "key", "other", "key")
+    assert [each.key for each in store.list("other").objects] == ["a//copy"]
+
+
+# --- the whole ---------------------------------------------------------------------------------
+
+
+def test_usage(store: Store) -> None:
+    put(store, "a", b"12")
+    put(store, "b", b"345")
+    store.create_bucket("empty", OWNER)
+    usage = store.usage()
+    assert usage["buckets"] == {
+        "box": {"objects": 2, "bytes": 5},
+        "empty": {"objects": 0, "bytes": 0},
+    }
+    assert (usage["objects"], usage["bytes"]) == (2, 5)
+    assert usage["free_bytes"] == pytest.approx(store.free_bytes(), rel=0.1)
+
+
+def test_one_process_has_the_store(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreInUse):
+        Store(tmp_path / "buckets")
+    store.close()
+    Store(tmp_path / "buckets").close()
+
+
+def test_many_threads_on_few_keys(store: Store) -> None:
+    """Every reader sees a whole body and its own ETag; folders come and go meanwhile."""
+    keys = ["a", "a/b", "a/b/c", "x//y", "d/e/f/g"]
+    failures: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        try:
+            for turn in range(40):
+                key = keys[(seed + turn) % len(keys)]
+                body = bytes([seed]) * (1 + (turn * 977) % 5000)
+                assert put(store, key, body).e_tag == md5(body)
+                try:
+                    with store.open("box", keys[turn % len(keys)]) as found:
+                        assert md5(b"".join(found.chunks())) == found.object.e_tag
+                except NoSuchKey:
+                    pass
+                store.delete("box", keys[(seed * 3 + turn) % len(keys)])
+                store.list("box", delimiter="/")
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    listed = {each.key: each for each in store.list("box").objects}
+    for key in keys:
+        try:
+            found = store.head("box", key)
+        except NoSuchKey:
+            assert key not in listed
+        else:
+            assert (listed[key].size, listed[key].e_tag) == (found.size, found.e_tag)
+    before = store.list("box")
+    store.rescan("box")
+    assert store.list("box") == before
+
+
+def test_one_of_many_creates(store: Store) -> None:
+    made: list[Object] = []
+
+    def work(body: bytes) -> None:
+        with contextlib.suppress(PreconditionFailed):
+            made.append(put(store, body=body, if_none_match=True))
+
+    threads = [threading.Thread(target=work, args=(bytes([n]),)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [store.head("box", "key")] == made
+
+
+def test_a_bucket_deleted_under_writers(store: Store) -> None:
+    """A put either is in the bucket, so that it can't be deleted, or says it is gone."""
+    for _ in range(10):
+        store.create_bucket("brief", OWNER)
+        kept: list[str] = []
+
+        def work(key: str, kept: list[str] = kept) -> None:
+            with contextlib.suppress(NoSuchBucket):
+                store.put("brief", key, io.BytesIO(b"x"), FACTS)
+                kept.append(key)
+
+        threads = [threading.Thread(target=work, args=(f"d/{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        with contextlib.suppress(BucketNotEmpty):
+            store.delete_bucket("brief")
+        for thread in threads:
+            thread.join()
+        if kept:
+            assert [each.key for each in store.list("brief").objects] == sorted(kept)
+            for key in kept:
+                store.delete("brief", key)
+            store.delete_bucket("brief")
+        else:
+            with pytest.raises(NoSuchBucket):
+                store.bucket("brief")
