@@ -10,10 +10,13 @@ from eucabox.errors import ProgramFailed, ProgramMissing
 
 PACKAGES = {  # Debian's package for each program that we start
     "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-storage-daemon": "qemu-system-common",
     "debugfs": "e2fsprogs",
     "mke2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "prlimit": "util-linux",
     "dnsmasq": "dnsmasq-base",
     "nft": "nftables",
     "ip": "iproute2",

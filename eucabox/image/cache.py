@@ -1,0 +1,170 @@
+"""The image cache: files named by their content, the least used dropped first; never in use."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eucabox.files import write_whole
+from eucabox.image import sparse
+
+PARTIAL = "partial-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the cache: its name there, its path, its format raw or qcow2, its facts."""
+
+    name: str
+    path: Path
+    format: str
+    facts: dict[str, Any]
+
+
+class Cache:
+    """A folder of finished files, each with a small JSON file of facts beside it.
+
+    The JSON file is written last and its time is the entry's last use: libvirt may own the
+    image itself. `limit` gives the bytes that all may take, `in_use` the names of entries that
+    live instances need.
+    """
+
+    def __init__(
+        self, folder: Path, limit: Callable[[], int], in_use: Callable[[], set[str]]
+    ) -> None:
+        self.folder, self.limit, self.in_use = folder, limit, in_use
+        self._pins: Counter[str] = Counter()
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+
+    def find(self, name: str) -> Entry | None:
+        """Return an entry and note its use, or None."""
+        note = self._note(name)
+        try:
+            facts = json.loads(note.read_text("utf-8"))
+            os.utime(note)
+        except FileNotFoundError:
+            return None
+        return Entry(name, self.folder / f"{name}.{facts['format']}", facts["format"], facts)
+
+    @contextlib.contextmanager
+    def only_one(self, key: str) -> Iterator[None]:
+        """Let one thread at a time work on a key."""
+        with self._guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            yield
+
+    @contextlib.contextmanager
+    def pinned(self, name: str) -> Iterator[None]:
+        """Keep an entry, there already or not, from being dropped meanwhile."""
+        with self._guard:
+            self._pins[name] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._pins[name] -= 1
+
+    @contextlib.contextmanager
+    def partial(self) -> Iterator[BinaryIO]:
+        """Yield a new file in the cache's folder; unless adopted it is gone afterwards."""
+        path = self.folder / (PARTIAL + secrets.token_hex(8))
+        with path.open("x+b") as file:
+            try:
+                yield file
+            finally:
+                path.unlink(missing_ok=True)
+
+    def adopt(self, partial: Path, name: str, form: str, **facts: Any) -> Entry:
+        """Make a finished partial file the entry of that name, then drop what is too much.
+
+        An entry that is there already stays: overlays may rely on its very bytes.
+        """
+        with self.pinned(name):
+            entry = self.find(name)
+            if entry is None:
+                entry = self._add(partial, name, form, facts)
+            self.evict()
+        return entry
+
+    def evict(self) -> list[str]:
+        """Drop the least used entries until the rest fits the limit; return their names."""
+        kept = self._protected()
+        entries = self._by_use()
+        total = sum(size for _, size in entries)
+        dropped = []
+        for name, size in entries:
+            if total <= self.limit():
+                break
+            if name not in kept:
+                self._drop(name)
+                dropped.append(name)
+                total -= size
+        return dropped
+
+    def drop(self, digest: str) -> None:
+        """Drop every entry of a content, unless it is in use."""
+        kept = self._protected()
+        for name, _ in self._by_use():
+            if name.split("-")[0] == digest and name not in kept:
+                self._drop(name)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left: partial files, entries without their other half."""
+        whole = {name for name in self._names() if self._whole(name)} | self._protected()
+        for path in self.folder.iterdir():
+            if path.stem not in whole:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def usage(self) -> int:
+        """Return the bytes that all entries take on the disk."""
+        return sum(size for _, size in self._by_use())
+
+    def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> Entry:
+        known = {"format": form, "bytes": partial.stat().st_size, **facts}
+        entry = Entry(name, self.folder / f"{name}.{form}", form, known)
+        partial.chmod(0o444)  # libvirt gives it to the hypervisor's user; nobody writes it
+        partial.rename(entry.path)
+        write_whole(self._note(name), json.dumps(known).encode())
+        return entry
+
+    def _protected(self) -> set[str]:
+        with self._guard:
+            pinned = {name for name, count in self._pins.items() if count > 0}
+        return pinned | self.in_use()
+
+    def _names(self) -> list[str]:
+        return [path.stem for path in self.folder.glob("*.json")]
+
+    def _by_use(self) -> list[tuple[str, int]]:
+        found = []
+        for name in self._names():
+            with contextlib.suppress(FileNotFoundError):
+                time = self._note(name).stat().st_mtime_ns
+                found.append((time, name, sum(map(sparse.used, self.folder.glob(f"{name}.*")))))
+        return [(name, size) for _, name, size in sorted(found)]
+
+    def _whole(self, name: str) -> bool:
+        try:
+            facts = json.loads(self._note(name).read_text("utf-8"))
+            path = self.folder / f"{name}.{facts['format']}"
+            return bool(path.stat().st_size == facts["bytes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _drop(self, name: str) -> None:
+        self._note(name).unlink(missing_ok=True)
+        for path in self.folder.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
+
+    def _note(self, name: str) -> Path:
+        return self.folder / f"{name}.json"

@@ -1,0 +1,129 @@
+"""Disks: composes root, ephemeral and swap into one, lays overlays; never looks inside root."""
+
+import os
+import secrets
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from eucabox.image import sparse
+from eucabox.run import run
+
+SECTOR = 512
+MIB = 2**20
+ROOT_OFFSET = MIB
+LINUX, SWAP = 0x83, 0x82
+LEAST_EPHEMERAL = 16 * MIB
+PAGE = 4096
+NO_CHS = b"\xfe\xff\xff"  # "see the sector numbers", for disks of any size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the partitions of a composed disk lie: (offset, size) in bytes, size 0 for none."""
+
+    root: tuple[int, int]
+    ephemeral: tuple[int, int]
+    swap: tuple[int, int]
+    size: int
+
+
+def needed(root: int, swap_mb: int) -> int:
+    """Return the bytes that an instance type's disk must have for a root of that many bytes."""
+    return _up(root) + swap_mb * MIB
+
+
+def layout(root: int, disk_mb: int, swap_mb: int) -> Layout:
+    """Share a type's disk: sda1 the root, sda3 swap, and sda2 what is left of it.
+
+    The partition table's own MiB is given on top, so a root as large as the disk still fits.
+    """
+    size = max(disk_mb * MIB, needed(root, swap_mb)) + ROOT_OFFSET
+    swap = swap_mb * MIB
+    begin = ROOT_OFFSET + _up(root)
+    ephemeral = size - swap - begin
+    ephemeral = ephemeral if ephemeral >= LEAST_EPHEMERAL else 0
+    return Layout(
+        root=(ROOT_OFFSET, -(-root // SECTOR) * SECTOR),
+        ephemeral=(begin, ephemeral),
+        swap=(size - swap, swap),
+        size=size,
+    )
+
+
+def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
+    """Write a disk as `layout` planned it into an empty file, sparse."""
+    target.truncate(plan.size)
+    os.pwrite(target.fileno(), _table(plan), 0)
+    with root.open("rb") as source:
+        sparse.copy(source, target, plan.root[0])
+    if plan.ephemeral[1]:
+        _ephemeral(Path(target.name), *plan.ephemeral)
+    if plan.swap[1]:
+        os.pwrite(target.fileno(), _swap(plan.swap[1]), plan.swap[0])
+    os.fsync(target.fileno())
+
+
+def overlay(base: Path, base_format: str, target: Path, size: int) -> None:
+    """Make a qcow2 that reads from base and takes an instance's writes; size in bytes."""
+    run(
+        "qemu-img",
+        "create",
+        "-q",
+        *("-f", "qcow2"),
+        *("-F", base_format),
+        *("-b", str(base)),
+        str(target),
+        str(size),
+    )
+
+
+def write(target: Path, pieces: Sequence[tuple[int, bytes]]) -> None:
+    """Write bytes at offsets of a qcow2's guest view, while nobody else has it open."""
+    for offset, data in pieces:
+        source = target.with_suffix(".piece")
+        source.write_bytes(data)
+        order = f"write -q -s {source.name} {offset} {len(data)}"
+        try:
+            run("qemu-io", "-f", "qcow2", "-c", order, target.name, cwd=target.parent)
+        finally:
+            source.unlink()
+
+
+def convert(source: Path, source_format: str, target: Path) -> None:
+    """Write a whole new qcow2 without source's snapshots, bitmaps or odd header parts."""
+    forms = ("-f", source_format, "-O", "qcow2")
+    run("qemu-img", "convert", *forms, str(source), str(target), timeout=3600)
+
+
+def _up(size: int) -> int:
+    return -(-size // MIB) * MIB
+
+
+def _table(plan: Layout) -> bytes:
+    """Write a master boot record; an empty place keeps swap the third partition."""
+    disk_id = secrets.token_bytes(4)
+    entries = _entry(plan.root, LINUX) + _entry(plan.ephemeral, LINUX) + _entry(plan.swap, SWAP)
+    return bytes(440) + disk_id + bytes(2) + entries + bytes(16) + b"\x55\xaa"
+
+
+def _entry(place: tuple[int, int], kind: int) -> bytes:
+    offset, size = place
+    if not size:
+        return bytes(16)
+    start, count = offset // SECTOR, min(size // SECTOR, 2**32 - 1)
+    return struct.pack("<B3sB3sII", 0, NO_CHS, kind, NO_CHS, start, count)
+
+
+def _ephemeral(path: Path, offset: int, size: int) -> None:
+    lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
+    label = ("-L", "ephemeral0")
+    run("mke2fs", "-q", "-F", "-t", "ext3", *label, "-E", lazy, str(path), f"{size // 1024}k")
+
+
+def _swap(size: int) -> bytes:
+    """Write the first page of a swap area (Linux, include/linux/swap.h: version 1)."""
+    head = bytes(1024) + struct.pack("<III16s", 1, size // PAGE - 1, 0, secrets.token_bytes(16))
+    return head.ljust(PAGE - 10, b"\0") + b"SWAPSPACE2"

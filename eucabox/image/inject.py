@@ -1,0 +1,175 @@
+"""Room for an SSH key in a root file system, made once by debugfs; never mounts anything.
+
+A composed disk gets an authorized_keys file filled up with empty comments, and we note where its
+blocks lie. A launch then writes its key over them in the overlay: no file system code runs, and
+it costs the same for every size of image.
+"""
+
+import itertools
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucabox.errors import ProgramFailed
+from eucabox.image import probe
+from eucabox.run import run
+
+FILE = "/root/.ssh/authorized_keys"
+ROOM = 4096  # bytes; a 16384-bit RSA key with a comment takes 3 KiB
+LINE = 1024  # bytes; dropbear reads no line beyond 4200
+MOST = 65536  # bytes of keys that an image may bring along
+NEEDS_RECOVERY = 0x4
+OURS = 0o100600
+TEXT = "latin-1"  # whatever bytes the file holds come back as they were
+
+
+class NoRoomError(Exception):
+    """The file system cannot take a key; the argument says why, for the user."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first."""
+
+    runs: tuple[tuple[int, int], ...]
+    before: str
+
+    def fill(self, public_key: str) -> list[tuple[int, bytes]]:
+        """Return what to write and where, for a public key's line."""
+        text = (self.before + public_key.strip() + "\n").encode(TEXT)
+        room = sum(length for _, length in self.runs)
+        if len(text) > room:
+            raise NoRoomError(f"the key has {len(text)} bytes and there is room for {room}")
+        text = _filled(text, room)
+        pieces, done = [], 0
+        for offset, length in self.runs:
+            pieces.append((offset, text[done : done + length]))
+            done += length
+        return pieces
+
+
+def needs_replay(root: Path) -> bool:
+    """Tell whether a file system was cut off, so that a mount would first replay its journal."""
+    with root.open("rb") as file:
+        head = file.read(2048)
+    return probe.has_ext(head) and bool(_features(head) & NEEDS_RECOVERY)
+
+
+def replay_journal(root: Path) -> None:
+    """Do what a mount would do, or it would undo what we write later.
+
+    Only for a file system that begins its file: e2fsck forgets an offset here.
+    """
+    try:
+        run("e2fsck", "-p", "-E", "journal_only", str(root), timeout=600)
+    except ProgramFailed as problem:
+        if problem.facts["status"] != 1:  # 1: errors were corrected
+            raise
+
+
+def make_slot(disk: Path, offset: int) -> Slot:
+    """Put the file into the ext2, ext3 or ext4 file system at offset; raises NoRoomError."""
+    block = _block_size(disk, offset)
+    place = f"{disk}?offset={offset}"
+    before = _existing(place)
+    size = -(-(len(before.encode(TEXT)) + ROOM) // block) * block
+    _put(place, _filled(before.encode(TEXT), size))
+    blocks = _blocks(place, size // block)
+    slot = Slot(_runs(blocks, block, offset), before)
+    _check(disk, slot, size)
+    return slot
+
+
+def _block_size(disk: Path, offset: int) -> int:
+    with disk.open("rb") as file:
+        head = os.pread(file.fileno(), 2048, offset)
+    if not probe.has_ext(head):
+        raise NoRoomError("its root file system is not ext2, ext3 or ext4")
+    if _features(head) & NEEDS_RECOVERY:
+        raise NoRoomError("its root file system's journal could not be replayed")
+    return int(1024 << struct.unpack_from("<I", head, 1024 + 24)[0])
+
+
+def _features(head: bytes) -> int:
+    return int(struct.unpack_from("<I", head, 1024 + 96)[0])  # s_feature_incompat
+
+
+def _filled(text: bytes, size: int) -> bytes:
+    """Fill a file of keys up to a size with comments of spaces, in lines that every sshd reads."""
+    missing = size - len(text)
+    lines = -(-missing // LINE)
+    ends = [missing * number // lines for number in range(lines + 1)] if lines else []
+    pairs = itertools.pairwise(ends)
+    fill = (b"#".ljust(end - start - 1)[: end - start - 1] + b"\n" for start, end in pairs)
+    return text + b"".join(fill)
+
+
+def _existing(place: str) -> str:
+    facts = _ask(place, f"stat {FILE}")
+    size = re.search(r"Size: (\d+)", facts)
+    if size is None:
+        return ""
+    if "Type: regular" not in facts or int(size[1]) > MOST:
+        raise NoRoomError(f"its {FILE} is no file of at most {MOST} bytes")
+    text = _ask(place, f"cat {FILE}").rstrip("\n")
+    return text + "\n" if text else ""
+
+
+def _put(place: str, content: bytes) -> None:
+    """debugfs does not overwrite, and exits with 0 whatever happens; `_check` has the last word."""
+    if "Type: directory" not in _ask(place, "stat /root"):
+        raise NoRoomError("it has no folder /root")
+    with tempfile.NamedTemporaryFile() as source, tempfile.NamedTemporaryFile("w") as orders:
+        source.write(content)
+        source.flush()
+        folder = FILE.rpartition("/")[0]
+        orders.write(
+            f"rm {FILE}\n"
+            f"mkdir {folder}\n"
+            f"write {source.name} {FILE}\n" + _fields(folder, 0o40700) + _fields(FILE, OURS)
+        )
+        orders.flush()
+        run("debugfs", "-w", "-f", orders.name, place)
+
+
+def _fields(path: str, mode: int) -> str:
+    wanted = {"mode": f"0{mode:o}", "uid": "0", "gid": "0"}
+    return "".join(f"set_inode_field {path} {name} {value}\n" for name, value in wanted.items())
+
+
+def _blocks(place: str, count: int) -> list[int]:
+    with tempfile.NamedTemporaryFile("w") as orders:
+        orders.write("".join(f"bmap {FILE} {number}\n" for number in range(count)))
+        orders.flush()
+        said = run("debugfs", "-f", orders.name, place).decode("utf-8", "replace")
+    found = [int(line) for line in said.splitlines() if line.isdigit()]
+    if len(found) != count or 0 in found:
+        raise NoRoomError(f"debugfs could not write {FILE} into it (a full disk, perhaps)")
+    return found
+
+
+def _runs(blocks: Sequence[int], block: int, offset: int) -> tuple[tuple[int, int], ...]:
+    runs: list[tuple[int, int]] = []
+    for number in blocks:
+        start = offset + number * block
+        if runs and sum(runs[-1]) == start:
+            runs[-1] = (runs[-1][0], runs[-1][1] + block)
+        else:
+            runs.append((start, block))
+    return tuple(runs)
+
+
+def _check(disk: Path, slot: Slot, size: int) -> None:
+    """Read the file's blocks straight from the disk: they must hold what we think they hold."""
+    with disk.open("rb") as file:
+        found = b"".join(os.pread(file.fileno(), length, start) for start, length in slot.runs)
+    if found != _filled(slot.before.encode(TEXT), size):
+        raise NoRoomError(f"what debugfs wrote to {FILE} could not be read back")
+
+
+def _ask(place: str, order: str) -> str:
+    return run("debugfs", "-R", order, place).decode(TEXT)

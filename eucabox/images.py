@@ -1,0 +1,339 @@
+"""Images: a bundle or a disk in a bucket becomes an id, an id becomes a bootable disk; no HTTP."""
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from eucabox import ids
+from eucabox.accounts import Accounts, Caller
+from eucabox.bucket import Store
+from eucabox.config import Config
+from eucabox.errors import (
+    Fault,
+    ImageNotFound,
+    ImageTooLarge,
+    ImageUnavailable,
+    InvalidManifest,
+    InvalidParameterValue,
+)
+from eucabox.image import disk
+from eucabox.image.cache import Cache, Entry
+from eucabox.image.launch import Boot, Launches, Progress, Wish
+from eucabox.image.manifest import Manifest
+from eucabox.image.origin import Found, Origin, StoppedError
+from eucabox.instance_types import InstanceType
+from eucabox.state import Row, State
+
+__all__ = ["Boot", "Images"]
+
+log = logging.getLogger("eucabox.images")
+GIB = 2**30
+PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}
+WORKERS = 2
+
+
+class Images:
+    """The door to images: rows of the images table, and the files behind them."""
+
+    def __init__(self, config: Config, state: State, store: Store, accounts: Accounts) -> None:
+        self.config, self.state = config, state
+        data = config.cloud.data_dir
+        self._launches = Launches(data / "instances")
+        self._cache = Cache(data / "cache", self._limit, self._in_use)
+        self._stopping = threading.Event()
+        self._origin = Origin(store, accounts, self._cache, self._stopping)
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="images")
+
+    def start(self) -> None:
+        """Clean up after a crash and go on with the images that were being verified."""
+        self.sweep()
+        for row in self.state.query("select * from images where state = 'pending'"):
+            self._workers.submit(self._finish, row)
+
+    def close(self) -> None:
+        """Stop verifying; the images concerned stay pending until the next start."""
+        self._stopping.set()
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def sweep(self) -> None:
+        """Remove the disks of instances that are gone and what a killed process left behind."""
+        live = {
+            row["instance_id"]
+            for row in self.state.query(
+                "select instance_id from instances where state != 'terminated'"
+            )
+        }
+        for instance_id in self._launches.all():
+            if instance_id not in live:
+                self._launches.forget(instance_id)
+        self._cache.sweep()
+        self._cache.evict()
+
+    def inspect(self, bucket: str, key: str, caller: Caller) -> Manifest:
+        """Read and check a manifest, and that its parts are there; raises InvalidManifest."""
+        return self._origin.manifest(bucket, key, caller)
+
+    def register(
+        self,
+        caller: Caller,
+        image_location: str,
+        *,
+        name: str = "",
+        description: str = "",
+        architecture: str = "",
+        kernel_id: str = "",
+        ramdisk_id: str = "",
+        virtualization_type: str = "",
+        root_device_name: str = "",
+        block_device_mapping: Mapping[str, str] | None = None,
+    ) -> Row:
+        """Register a manifest or a disk in a bucket and return its row, state pending.
+
+        What can be told at once is checked here; the parts' bytes in the background, after which
+        the row is available, or failed with the cause as its state_reason. Raises
+        InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
+        """
+        found = self._origin.look(image_location, caller)
+        given = {
+            "description": description,
+            "architecture": architecture or found.architecture,
+            "virtualization_type": virtualization_type or found.virtualization_type,
+            "kernel_id": self._referenced(kernel_id or found.kernel_id, "kernel", found, caller),
+            "ramdisk_id": self._referenced(
+                ramdisk_id or found.ramdisk_id, "ramdisk", found, caller
+            ),
+            "settings": json.dumps(
+                {
+                    "block_device_mapping": dict(block_device_mapping or found.mapping),
+                    "virtualization_type": virtualization_type,
+                }
+            ),
+        }
+        row = {**_row(found, caller), **given}
+        row["name"] = name or row["name"]
+        row["root_device_name"] = root_device_name or row["root_device_name"]
+        with self.state.transaction() as database:
+            database["images"].insert(row)  # type: ignore[union-attr]
+        self._workers.submit(self._finish, row)
+        return row
+
+    def deregister(self, row: Row) -> None:
+        """Take an image off the list; its files stay while an instance or an image needs them."""
+        self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
+        digest = self._row(row["image_id"])["digest"]
+        others = "select 1 from images where digest = ? and state != 'deregistered'"
+        if digest and not self.state.one(others, [digest]):
+            self._cache.drop(digest)
+
+    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
+        """Raise ImageTooLarge where an image has no place on an instance type's disk."""
+        hvm = row["virtualization_type"] == "hvm"
+        self._check_size(
+            row["image_id"], row["size"] or 0, hvm, instance_type.disk_gb, instance_type.name
+        )
+
+    def ensure_cached(self, row: Row, go_on: Callable[[], None] = lambda: None) -> Entry:
+        """Return an image's file in the cache, fetched and verified if it is not there.
+
+        `go_on` is called while it is fetched and may raise to give up. Raises InvalidManifest
+        and others as `register`, and ImageUnavailable where the bucket no longer has what was
+        registered.
+        """
+        found = row["digest"] and self._cache.find(row["digest"])
+        if found:
+            return found
+        with self._cache.only_one(f"fetch {row['manifest_digest'] or row['image_location']}"):
+            row = self._row(row["image_id"])
+            digest = row["digest"] or self._known(row)
+            entry = digest and self._cache.find(digest)
+            entry = entry or self._fetch(row, go_on)
+            self.state.update(
+                "images",
+                {"image_id": row["image_id"]},
+                digest=entry.name,
+                size=entry.facts["size"],
+            )
+        return entry
+
+    def prepare(self, instance: Row, progress: Progress | None = None) -> Boot:
+        """Make an instance's disk and return how it boots; a second call returns the first's.
+
+        `progress` is told in words what goes on. Raises a Fault with the cause for StateReason.
+        """
+        progress = progress or log.debug
+        ready = self._launches.find(instance["instance_id"])
+        if ready:
+            return ready
+        with contextlib.ExitStack() as pins:
+            image = self._held(pins, instance["image_id"], progress)
+            hvm = image.facts["kind"] == "disk"
+            self._check_size(
+                instance["image_id"],
+                image.facts["size"],
+                hvm,
+                instance["disk_gb"],
+                instance["instance_type"],
+            )
+            kernel_id, ramdisk_id = (None, None) if hvm else self._boots_with(instance)
+            wish = Wish(
+                image=image,
+                kernel=self._held(pins, kernel_id, progress) if kernel_id else None,
+                ramdisk=self._held(pins, ramdisk_id, progress) if ramdisk_id else None,
+                disk_mb=instance["disk_gb"] * 1024,
+                swap_mb=self.config.images.swap_mb,
+                public_key=instance["public_key"] or "",
+                injection=self.config.node.key_injection,
+            )
+            boot = self._launches.prepare(self._cache, instance["instance_id"], wish, progress)
+        for note in boot.notes:
+            log.info("%s: %s", instance["instance_id"], note)
+            progress(note)
+        return boot
+
+    def forget(self, instance_id: str) -> None:
+        """Remove a terminated instance's disk, and what of the cache nobody needs any more."""
+        self._launches.forget(instance_id)
+        self._cache.evict()
+
+    def usage(self) -> int:
+        """Return the bytes that the cache takes on the disk."""
+        return self._cache.usage()
+
+    def _in_use(self) -> set[str]:
+        """What instances rest on, and what those that are being launched are about to."""
+        launching = self.state.query(
+            "select distinct digest from images where digest is not null and image_id in ("
+            " select image_id from instances where state = 'pending'"
+            " union select kernel_id from instances where state = 'pending'"
+            " union select ramdisk_id from instances where state = 'pending')"
+        )
+        return self._launches.in_use() | {row["digest"] for row in launching}
+
+    def _limit(self) -> int:
+        return self.config.images.cache_gb * GIB
+
+    def _row(self, image_id: str) -> Row:
+        row = self.state.one("select * from images where image_id = ?", [image_id])
+        if row is None:
+            raise ImageNotFound(id=image_id)
+        return row
+
+    def _known(self, row: Row) -> str:
+        """Return the digest of a manifest that this account had verified before, or ''."""
+        found = self.state.one(
+            "select digest from images where manifest_digest = ? and account_id = ?"
+            " and digest is not null",
+            [row["manifest_digest"], row["account_id"]],
+        )
+        return str(found["digest"]) if found else ""
+
+    def _fetch(self, row: Row, go_on: Callable[[], None]) -> Entry:
+        entry = self._origin.fetch(
+            row["image_location"], row["image_type"], row["manifest_digest"], go_on
+        )
+        if row["digest"] and entry.name != row["digest"]:
+            raise ImageUnavailable(
+                id=row["image_id"],
+                reason=f"{row['image_location']} has other bytes than when it was registered."
+                " Register it again.",
+            )
+        return entry
+
+    def _referenced(
+        self, image_id: str, image_type: str, found: Found, caller: Caller
+    ) -> str | None:
+        if not image_id or found.image_type != "machine":
+            return None
+        row = self._row(image_id)
+        if not (row["is_public"] or caller.admin or row["account_id"] == caller.account_id):
+            raise ImageNotFound(id=image_id)
+        if row["image_type"] != image_type:
+            raise InvalidParameterValue(
+                value=image_id,
+                parameter=f"{image_type.capitalize()}Id",
+                reason=f"It is a {row['image_type']} image and not a {image_type}.",
+            )
+        if row["state"] not in ("available", "pending"):
+            raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
+        return image_id
+
+    def _finish(self, row: Row) -> None:
+        where = {"image_id": row["image_id"], "state": "pending"}
+        try:
+            entry = self.ensure_cached(row)
+            self.state.update("images", where, state="available", **_learnt(row, entry))
+        except StoppedError:
+            log.info("%s stays pending until the next start", row["image_id"])
+        except Fault as fault:
+            log.warning("%s failed: %s", row["image_id"], fault.message)
+            self.state.update("images", where, state="failed", state_reason=fault.message)
+        except OSError as problem:
+            log.error("%s failed: %s", row["image_id"], problem)
+            reason = f"This host could not store the image: {problem}."
+            self.state.update("images", where, state="failed", state_reason=reason)
+
+    def _held(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> Entry:
+        """Return an image's entry, pinned: it could be dropped between finding and pinning."""
+        while True:
+            row = self._row(image_id)
+            if row["state"] == "failed":
+                raise ImageUnavailable(id=image_id, reason=row["state_reason"])
+            entry = self.ensure_cached(row, lambda: progress(f"fetching {image_id}"))
+            pins.enter_context(self._cache.pinned(entry.name))
+            if self._cache.find(entry.name):
+                return entry
+
+    def _boots_with(self, instance: Row) -> tuple[str, str | None]:
+        image = self._row(instance["image_id"])
+        kernel_id = instance["kernel_id"] or image["kernel_id"]
+        if not kernel_id:
+            raise ImageUnavailable(
+                id=image["image_id"],
+                reason="it is a root file system and has no kernel. Launch it with a kernel id,"
+                " or register it again with one.",
+            )
+        return kernel_id, instance["ramdisk_id"] or image["ramdisk_id"]
+
+    def _check_size(self, image_id: str, size: int, hvm: bool, disk_gb: int, type_: str) -> None:
+        needed = size if hvm else disk.needed(size, self.config.images.swap_mb)
+        if needed > disk_gb * GIB:
+            raise ImageTooLarge(
+                id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024
+            )
+
+
+def _row(found: Found, caller: Caller) -> Row:
+    return {
+        "image_id": ids.new(PREFIXES[found.image_type]),
+        "account_id": caller.account_id,
+        "name": found.name,
+        "image_location": found.location,
+        "image_type": found.image_type,
+        "platform": "windows" if found.name.lower().startswith("windows") else "",
+        "root_device_name": "/dev/sda1" if found.image_type == "machine" else "",
+        "state": "pending",
+        "state_reason": "",
+        "is_public": 0,
+        "size": found.size,
+        "digest": None,
+        "manifest_digest": found.digest,
+        "created": ids.now(),
+    }
+
+
+def _learnt(row: Row, entry: Entry) -> dict[str, Any]:
+    """What the bytes say that the manifest does not: whether a machine image is a whole disk."""
+    if row["image_type"] != "machine":
+        return {}
+    whole = entry.facts["kind"] == "disk"
+    if not whole and json.loads(row["settings"])["virtualization_type"] == "hvm":
+        raise InvalidManifest(
+            name=row["image_location"],
+            reason="it was registered as hvm and holds a file system without a partition table."
+            " Register it with a kernel, or bundle a whole disk.",
+        )
+    return {"virtualization_type": "hvm"} if whole else {}

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+
+from eucabox.image import inject
+from eucabox.run import run
+from tests.image.disks import MIB, check, ext, look
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
+
+
+def on_disk(folder: Path, root: Path) -> Path:
+    """Put a file system at 1 MiB of a disk."""
+    disk = folder / "disk.raw"
+    disk.write_bytes(bytes(MIB) + root.read_bytes())
+    return disk
+
+
+def give(disk: Path, slot: inject.Slot, key: str) -> str:
+    with disk.open("r+b") as file:
+        for offset, data in slot.fill(key):
+            file.seek(offset)
+            file.write(data)
+    return look(disk, MIB, f"cat {inject.FILE}")
+
+
+def keys(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.split("#")[0].strip()]
+
+
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
+@pytest.mark.parametrize("block", [1024, 4096])
+def test_a_key_is_put_where_the_file_lies(tmp_path: Path, kind: str, block: int) -> None:
+    disk = on_disk(tmp_path, ext(tmp_path / "root", kind=kind, block=block))
+    slot = inject.make_slot(disk, MIB)
+    assert keys(give(disk, slot, KEY)) == [KEY]
+    assert keys(give(disk, slot, "ssh-rsa AAAA other\n")) == ["ssh-rsa AAAA other"]
+    check(disk, MIB)
+    file = look(disk, MIB, f"stat {inject.FILE}")
+    assert "Mode:  0600" in file
+    assert "User:     0   Group:     0" in file
+    assert "Mode:  0700" in look(disk, MIB, "stat /root/.ssh")
+
+
+def test_the_image_s_own_keys_stay_and_nobody_learns_another(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("ssh-rsa AAAA owner\n# caf\u00e9\nssh-rsa BBBB second", "utf-8")
+    orders = ("mkdir /root/.ssh", f"write {tmp_path / 'own'} {inject.FILE}")
+    disk = on_disk(tmp_path, ext(tmp_path / "root", *orders))
+    slot = inject.make_slot(disk, MIB)
+    first = "ssh-rsa AAAA owner\n# caf\u00e9\nssh-rsa BBBB second\n"
+    assert look(disk, MIB, f"cat {inject.FILE}").startswith(first)
+    assert keys(give(disk, slot, KEY)) == ["ssh-rsa AAAA owner", "ssh-rsa BBBB second", KEY]
+    check(disk, MIB)
+
+
+def test_lines_stay_short_enough_for_every_sshd(tmp_path: Path) -> None:
+    disk = on_disk(tmp_path, ext(tmp_path / "root"))
+    said = give(disk, inject.make_slot(disk, MIB), KEY)
+    assert len(said) == inject.ROOM
+    assert max(map(len, said.splitlines())) < inject.LINE
+    assert said.endswith("\n")
+
+
+def test_a_key_that_is_too_long_is_told(tmp_path: Path) -> None:
+    slot = inject.Slot(((0, inject.ROOM),), "")
+    with pytest.raises(inject.NoRoomError, match="5001 bytes"):
+        slot.fill("x" * 5000)
+
+
+def test_a_journal_is_replayed_first(tmp_path: Path) -> None:
+    root = ext(tmp_path / "root", "feature needs_recovery")
+    assert inject.needs_replay(root)
+    with pytest.raises(inject.NoRoomError, match="journal"):
+        inject.make_slot(on_disk(tmp_path, root), MIB)
+    inject.replay_journal(root)
+    assert not inject.needs_replay(root)
+    disk = on_disk(tmp_path, root)
+    slot = inject.make_slot(disk, MIB)
+    assert keys(give(disk, slot, KEY)) == [KEY]
+    check(disk, MIB)
+
+
+@pytest.mark.parametrize(
+    ("orders", "reason"),
+    [
+        (("rmdir /root",), "no folder /root"),
+        (("mkdir /root/.ssh", f"mkdir {inject.FILE}"), "no file of at most"),
+        (("mkdir /root/.ssh", f"symlink {inject.FILE} /etc/keys"), "no file of at most"),
+        (("mkdir /root/.ssh", f"write {{big}} {inject.FILE}"), "no file of at most"),
+        (("write {big} filler", "write {huge} filler2"), "could not write"),
+    ],
+)
+def test_a_root_without_room_is_told(tmp_path: Path, orders: tuple[str, ...], reason: str) -> None:
+    (tmp_path / "big").write_bytes(b"x" * (inject.MOST + 1))
+    (tmp_path / "huge").write_bytes(b"x" * 8 * MIB)
+    paths = {"big": tmp_path / "big", "huge": tmp_path / "huge"}
+    root = ext(tmp_path / "root", *(order.format(**paths) for order in orders))
+    with pytest.raises(inject.NoRoomError, match=reason):
+        inject.make_slot(on_disk(tmp_path, root), MIB)
+
+
+def test_another_file_system_is_told(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(2 * MIB))
+    with pytest.raises(inject.NoRoomError, match="not ext2, ext3 or ext4"):
+        inject.make_slot(disk, MIB)
+
+
+def test_debugfs_is_what_we_think_it_is() -> None:
+    assert run("debugfs", "-R", "stat /", "/nonexistent") == b""  # exits with 0 all the same

@@ -1,0 +1,460 @@
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eucabox.accounts import Accounts
+from eucabox.bucket import Store
+from eucabox.config import Config
+from eucabox.errors import (
+    DiskImageRefused,
+    Fault,
+    ImageLocationInvalid,
+    ImageNotFound,
+    ImageTooLarge,
+    ImageUnavailable,
+    InvalidManifest,
+    InvalidParameterValue,
+    UnauthorizedOperation,
+)
+from eucabox.image import bundle, inject, unbundle
+from eucabox.images import Images
+from eucabox.instance_types import TYPES
+from eucabox.state import Row, State
+from eucabox.store.facts import ObjectFacts
+from tests.image.disks import MIB, ext, look, qcow2, raw
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
+BUCKET = "images"
+
+
+class Cloud:
+    """The images' room with real neighbours, and a user who has a bucket."""
+
+    def __init__(self, config: Config, state: State, accounts: Accounts, folder: Path) -> None:
+        self.config, self.state, self.accounts, self.folder = config, state, accounts, folder
+        self.store = Store(config.bucket_root)
+        self.images = Images(config, state, self.store, accounts)
+        self.user = accounts.create_user("ann")
+        self.store.create_bucket(BUCKET, self.user.account_id)
+
+    def close(self) -> None:
+        self.images.close()
+        self.store.close()
+
+    def put(self, path: Path, key: str = "") -> str:
+        facts = ObjectFacts(owner=self.user.account_id)
+        with path.open("rb") as stream:
+            self.store.put(BUCKET, key or path.name, stream, facts)
+        return f"{BUCKET}/{key or path.name}"
+
+    def upload(self, image: Path, folder: str = "", **members: Any) -> str:
+        """Bundle an image, put it into the bucket, and return the manifest's location."""
+        out = self.folder / "bundle"
+        out.mkdir(exist_ok=True)
+        credentials = self.accounts.user_credentials(self.user)
+        manifest = bundle.bundle(
+            image, out, user=self.user.account_id,
+            cloud_certificate=self.accounts.cloud_certificate,
+            user_certificate=credentials.certificate, user_private_key=credentials.private_key,
+            **members,
+        )  # fmt: skip
+        for part in out.glob(f"{image.name}.part.*"):
+            self.put(part, folder + part.name)
+        return self.put(manifest, folder + manifest.name)
+
+    def settled(self, row: Row) -> Row:
+        """Wait for a registration to end and return the image's row."""
+        for _ in range(500):
+            found = self.state.one("select * from images where image_id = ?", [row["image_id"]])
+            assert found is not None
+            if found["state"] != "pending":
+                return found
+            time.sleep(0.01)
+        raise AssertionError("the image is pending for ever")
+
+    def register(self, location: str, **members: Any) -> Row:
+        return self.settled(self.images.register(self.user, location, **members))
+
+    def instance(self, instance_id: str, image: Row, **columns: Any) -> Row:
+        return {
+            "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
+            "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
+            **columns,
+        }  # fmt: skip
+
+    def cached(self) -> set[str]:
+        return {path.name for path in (self.config.cloud.data_dir / "cache").iterdir()}
+
+
+@pytest.fixture
+def cloud(config: Config, state: State, accounts: Accounts, tmp_path: Path) -> Iterator[Cloud]:
+    made = Cloud(config, state, accounts, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return ext(tmp_path / "root.img")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    path = tmp_path / "vmlinuz"
+    path.write_bytes(b"\x7fELF kernel")
+    return path
+
+
+def test_an_ordinary_user_registers_kernel_ramdisk_and_root(
+    cloud: Cloud, root: Path, kernel: Path
+) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    kernel.rename(kernel.with_name("initrd"))
+    ramdisk_row = cloud.register(cloud.upload(kernel.with_name("initrd"), image_type="ramdisk"))
+    row = cloud.register(
+        cloud.upload(
+            root, kernel_id=kernel_row["image_id"], ramdisk_id=ramdisk_row["image_id"],
+            block_device_mapping={"ami": "sda1"},
+        ),
+        name="tiny",
+    )  # fmt: skip
+    assert [each["state"] for each in (kernel_row, ramdisk_row, row)] == ["available"] * 3
+    assert [each["image_id"][:4] for each in (kernel_row, ramdisk_row, row)] == [
+        "eki-", "eri-", "emi-",
+    ]  # fmt: skip
+    assert (row["name"], row["image_type"], row["is_public"]) == ("tiny", "machine", 0)
+    assert (row["kernel_id"], row["ramdisk_id"]) == (
+        kernel_row["image_id"], ramdisk_row["image_id"],
+    )  # fmt: skip
+    assert (row["size"], row["virtualization_type"]) == (8 * MIB, "paravirtual")
+    assert row["digest"] == hashlib.sha256(root.read_bytes()).hexdigest()
+    boot = cloud.images.prepare(cloud.instance("i-1", row))
+    assert boot.kernel is not None
+    assert boot.kernel.read_bytes() == b"\x7fELF kernel"
+    assert boot.ramdisk is not None
+    disk = raw(boot.disk, cloud.folder / "out")
+    assert look(disk, MIB, f"cat {inject.FILE}").startswith(KEY)
+
+
+def test_preparing_twice_is_preparing_once(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    told: list[str] = []
+    first = cloud.images.prepare(cloud.instance("i-1", row), told.append)
+    assert told == ["composing the disk"]
+    stamp = first.disk.stat().st_mtime_ns
+    assert cloud.images.prepare(cloud.instance("i-1", row), told.append) == first
+    assert first.disk.stat().st_mtime_ns == stamp
+    assert len(told) == 1
+
+
+def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:
+    location = cloud.upload(root, part_size=1000)
+    damaged = bytes(1000)
+    cloud.store.put(BUCKET, "root.img.part.02", io.BytesIO(damaged), ObjectFacts())
+    row = cloud.register(location)
+    assert row["state"] == "failed"
+    assert "part 2 (root.img.part.02) has SHA-1 " in row["state_reason"]
+    assert row["state_reason"].endswith("upload it again.")
+    with pytest.raises(ImageUnavailable, match="part 2"):
+        cloud.images.prepare(cloud.instance("i-1", row))
+    assert cloud.cached() == set()
+
+
+def test_missing_and_cut_parts_are_refused_at_once(cloud: Cloud, root: Path) -> None:
+    location = cloud.upload(root, part_size=1000)
+    cloud.store.put(BUCKET, "root.img.part.01", io.BytesIO(b"short"), ObjectFacts())
+    with pytest.raises(InvalidManifest, match=r"part 1 \(root.img.part.01\) has 5 bytes"):
+        cloud.images.register(cloud.user, location)
+    cloud.store.delete(BUCKET, "root.img.part.01")
+    with pytest.raises(InvalidManifest, match=r"part 1 \(root.img.part.01\) is not in the bucket"):
+        cloud.images.register(cloud.user, location)
+    assert cloud.state.query("select * from images") == []
+
+
+def test_a_manifest_may_lie_in_a_folder(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root, folder="a/b/"))
+    assert (row["state"], row["image_location"]) == (
+        "available",
+        "images/a/b/root.img.manifest.xml",
+    )
+
+
+def test_a_manifest_for_another_cloud_is_refused(cloud: Cloud, root: Path) -> None:
+    credentials = cloud.accounts.user_credentials(cloud.user)
+    location = cloud.upload(root)
+    out = cloud.folder / "bundle"
+    bundle.bundle(
+        root, out, user="1" * 12, cloud_certificate=credentials.certificate,
+        user_certificate=credentials.certificate, user_private_key=credentials.private_key,
+    )  # fmt: skip
+    cloud.put(out / "root.img.manifest.xml")
+    with pytest.raises(InvalidManifest, match="cloud certificate of this cloud"):
+        cloud.images.register(cloud.user, location)
+
+
+@pytest.mark.parametrize("location", ["", "images", "images/", "/", "/images/"])
+def test_a_location_is_a_bucket_and_a_key(cloud: Cloud, location: str) -> None:
+    with pytest.raises(ImageLocationInvalid):
+        cloud.images.register(cloud.user, location)
+
+
+def test_what_is_not_there_is_told(cloud: Cloud) -> None:
+    with pytest.raises(ImageLocationInvalid, match="no bucket nowhere"):
+        cloud.images.register(cloud.user, "nowhere/key")
+    with pytest.raises(InvalidManifest, match="no such object"):
+        cloud.images.register(cloud.user, "images/key")
+
+
+def test_only_the_owner_of_the_bucket_and_the_administrator_register(
+    cloud: Cloud, root: Path
+) -> None:
+    location = cloud.upload(root)
+    with pytest.raises(UnauthorizedOperation, match="bucket images"):
+        cloud.images.register(cloud.accounts.create_user("eve"), location)
+    with pytest.raises(UnauthorizedOperation):
+        cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.accounts.create_user("eva"))
+    assert cloud.images.register(cloud.accounts.ensure_administrator(), location)
+
+
+def test_a_referenced_kernel_is_a_kernel_that_one_may_use(
+    cloud: Cloud, root: Path, kernel: Path
+) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    kernel_id = kernel_row["image_id"]
+    location = cloud.upload(root)
+    with pytest.raises(ImageNotFound):
+        cloud.images.register(cloud.user, location, kernel_id="eki-00000000")
+    with pytest.raises(InvalidParameterValue, match="is a kernel image and not a ramdisk"):
+        cloud.images.register(cloud.user, location, ramdisk_id=kernel_id)
+    cloud.state.update("images", {"image_id": kernel_id}, account_id="someone else")
+    with pytest.raises(ImageNotFound):
+        cloud.images.register(cloud.user, location, kernel_id=kernel_id)
+    cloud.state.update("images", {"image_id": kernel_id}, is_public=1)
+    assert cloud.images.register(cloud.user, location, kernel_id=kernel_id)
+    cloud.state.update("images", {"image_id": kernel_id}, state="deregistered")
+    with pytest.raises(ImageUnavailable, match="deregistered"):
+        cloud.images.register(cloud.user, location, kernel_id=kernel_id)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_qcow2_is_a_whole_disk_bundled_or_not(cloud: Cloud, bundled: bool) -> None:
+    disk = qcow2(cloud.folder / "disk.qcow2", 3 * MIB)
+    row = cloud.register(cloud.upload(disk) if bundled else cloud.put(disk))
+    assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
+    assert row["size"] == 3 * MIB
+    boot = cloud.images.prepare(cloud.instance("i-1", row))
+    assert (boot.kernel, boot.bus) == (None, "virtio")
+    assert raw(boot.disk, cloud.folder / "out").stat().st_size == 1024 * MIB
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_raw_disk_with_partitions_is_a_whole_disk(cloud: Cloud, bundled: bool) -> None:
+    path = cloud.folder / "disk.img"
+    entry = bytes([0x80, 0, 0, 0, 0x83, 0, 0, 0]) + (1).to_bytes(4, "little") * 2
+    path.write_bytes(bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(MIB))
+    row = cloud.register(cloud.upload(path) if bundled else cloud.put(path))
+    assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
+
+
+def test_a_bundled_root_is_not_hvm(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root), virtualization_type="hvm")
+    assert row["state"] == "failed"
+    assert "without a partition table" in row["state_reason"]
+
+
+def test_hostile_and_foreign_disks_are_refused(cloud: Cloud, root: Path) -> None:
+    secret = cloud.folder / "secret"
+    secret.write_bytes(bytes(MIB))
+    overlay = qcow2(cloud.folder / "overlay", MIB, "-b", str(secret), "-F", "raw")
+    row = cloud.register(cloud.put(overlay))
+    assert (row["state"], "backing file" in row["state_reason"]) == ("failed", True)
+    assert cloud.cached() == set()
+    (cloud.folder / "disk.vmdk").write_bytes(b"KDMV" + bytes(600))
+    with pytest.raises(DiskImageRefused, match="VMDK"):
+        cloud.images.register(cloud.user, cloud.put(cloud.folder / "disk.vmdk"))
+    with pytest.raises(InvalidManifest, match="neither a manifest nor a disk"):
+        cloud.images.register(cloud.user, cloud.put(root))
+    huge = qcow2(cloud.folder / "huge", 2**40)
+    with pytest.raises(DiskImageRefused, match="largest instance type"):
+        cloud.images.register(cloud.user, cloud.put(huge))
+
+
+def test_an_image_has_to_fit_the_type(cloud: Cloud) -> None:
+    row = {"image_id": "emi-1", "virtualization_type": "hvm", "size": 1024 * MIB}
+    cloud.images.check_fits(row, TYPES["m1.tiny"])
+    with pytest.raises(ImageTooLarge, match="needs 1025 MiB of disk"):
+        cloud.images.check_fits({**row, "size": 1024 * MIB + 1}, TYPES["m1.tiny"])
+    cloud.images.check_fits({**row, "size": 2048 * MIB}, TYPES["m1.small"])
+
+
+def test_a_launch_looks_at_the_real_size(cloud: Cloud) -> None:
+    row = cloud.register(cloud.upload(qcow2(cloud.folder / "disk.qcow2", 3 * 1024 * MIB)))
+    with pytest.raises(ImageTooLarge, match="3072 MiB"):
+        cloud.images.prepare(cloud.instance("i-1", row))
+
+
+def test_a_root_without_a_kernel_says_so(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root))
+    with pytest.raises(ImageUnavailable, match="no kernel"):
+        cloud.images.prepare(cloud.instance("i-1", row))
+
+
+def test_an_image_that_was_evicted_is_fetched_again(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    cloud.images._cache.drop(row["digest"])
+    told: list[str] = []
+    assert cloud.images.prepare(cloud.instance("i-1", row), told.append).disk.exists()
+    assert told[0] == f"fetching {row['image_id']}"
+    for name in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, name.key)
+    cloud.images._cache.drop(row["digest"])
+    assert cloud.images.prepare(cloud.instance("i-1", row)).disk.exists()
+    with pytest.raises(InvalidManifest, match="no such object"):
+        cloud.images.prepare(cloud.instance("i-2", row))
+
+
+def test_a_bundle_that_changed_is_not_launched(cloud: Cloud, root: Path, kernel: Path) -> None:
+    row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    disk_row = cloud.register(cloud.put(qcow2(cloud.folder / "disk", MIB)))
+    cloud.upload(kernel, image_type="kernel")
+    cloud.put(qcow2(cloud.folder / "disk", 2 * MIB))
+    for each, reason in ((row, "changed after the image"), (disk_row, "has other bytes")):
+        cloud.images._cache.drop(each["digest"])
+        with pytest.raises(Fault, match=reason):
+            cloud.images.ensure_cached(each)
+
+
+def test_many_who_want_an_image_unbundle_it_once(
+    cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = cloud.register(cloud.upload(root))
+    cloud.images._cache.drop(row["digest"])
+    counted: list[int] = []
+    real = unbundle.unbundle
+
+    def counting(*arguments: Any) -> str:
+        counted.append(1)
+        time.sleep(0.05)
+        return real(*arguments)
+
+    monkeypatch.setattr(unbundle, "unbundle", counting)
+    threads = [threading.Thread(target=cloud.images.ensure_cached, args=(row,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counted == [1]
+
+
+def test_a_launch_may_give_up_while_it_fetches(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root))
+    cloud.images._cache.drop(row["digest"])
+
+    def give_up(words: str) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        cloud.images.prepare(cloud.instance("i-1", row), give_up)
+    assert cloud.cached() == set()
+    cloud.images.ensure_cached(row)
+
+
+def test_deregistering_frees_the_cache_unless_it_is_needed(
+    cloud: Cloud, root: Path, kernel: Path
+) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    location = cloud.upload(root)
+    row = cloud.register(location, kernel_id=kernel_row["image_id"])
+    twin = cloud.register(location, kernel_id=kernel_row["image_id"])
+    boot = cloud.images.prepare(cloud.instance("i-1", row))
+    cloud.images.deregister(row)
+    assert f"{row['digest']}.raw" in cloud.cached()
+    cloud.images.deregister(twin)
+    assert f"{row['digest']}.raw" not in cloud.cached()
+    cloud.images.deregister(kernel_row)
+    assert boot.kernel is not None
+    assert boot.kernel.exists()
+    assert raw(boot.disk, cloud.folder / "out").exists()
+    cloud.images.forget("i-1")
+    assert not boot.disk.exists()
+
+
+def test_a_stop_leaves_an_image_pending_and_a_start_goes_on(
+    cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+    real = unbundle.unbundle
+
+    def slow(*arguments: Any) -> str:
+        entered.set()
+        time.sleep(0.1)
+        return real(*arguments)
+
+    monkeypatch.setattr(unbundle, "unbundle", slow)
+    row = cloud.images.register(cloud.user, cloud.upload(root))
+    entered.wait(5)
+    cloud.images.close()
+    assert cloud.cached() == set()
+    found = cloud.state.one("select * from images")
+    assert found is not None
+    assert found["state"] == "pending"
+    cloud.images = Images(cloud.config, cloud.state, cloud.store, cloud.accounts)
+    cloud.images.start()
+    assert cloud.settled(row)["state"] == "available"
+
+
+def test_a_killed_process_leaves_nothing_after_the_next_start(cloud: Cloud, root: Path) -> None:
+    """The child has fetched half an image when it dies."""
+    row = cloud.images.register(cloud.user, cloud.upload(root, part_size=1000))
+    cloud.settled(row)
+    cloud.images._cache.drop(cloud.settled(row)["digest"])
+    script = """if True:
+        import sys, time
+        from eucabox.image.cache import Cache
+        from eucabox.image.sparse import SparseWriter
+        from pathlib import Path
+        cache = Cache(Path(sys.argv[1]), lambda: 0, set)
+        with cache.partial() as file:
+            SparseWriter(file).write(b"x" * 2**20)
+            print("half", flush=True)
+            time.sleep(60)
+    """
+    folder = cloud.config.cloud.data_dir / "cache"
+    argv = [sys.executable, "-c", script, str(folder)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        os.kill(child.pid, signal.SIGKILL)
+    assert len(cloud.cached()) == 1
+    (cloud.config.cloud.data_dir / "instances" / "i-gone").mkdir()
+    cloud.images.start()
+    assert cloud.cached() == set()
+    assert list((cloud.config.cloud.data_dir / "instances").iterdir()) == []
+
+
+def test_a_full_disk_is_told(cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(unbundle, "unbundle", full)
+    row = cloud.register(cloud.upload(root))
+    assert (row["state"], "No space left" in row["state_reason"]) == ("failed", True)
+
+
+def test_inspect_returns_what_a_manifest_says(cloud: Cloud, root: Path) -> None:
+    cloud.upload(root)
+    found = cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.user)
+    assert (found.name, found.size) == ("root.img", 8 * MIB)
+    assert cloud.images.usage() == 0
