@@ -1,0 +1,172 @@
+"""The one connection to libvirt: opens it again whenever it breaks; never acts on a guest."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from eucabox.domains.binding import libvirt
+from eucabox.errors import LibvirtUnreachable
+
+log = logging.getLogger("eucabox.libvirt")
+KEEPALIVE = (5, 3)  # seconds between probes, probes unanswered until the connection is given up
+REBOOTED = -1  # our number for the event that libvirt tells apart from the lifecycle
+LONGEST_WAIT = 10.0  # seconds between two attempts to connect; shorter than a launch waits
+MISSING = "the Python package libvirt is not installed (on Debian: python3-libvirt)"
+NOISE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\s|-[a-z]+ \{.*\}: ")
+LONGEST = 400
+OnEvent = Callable[[str, int, int], None]
+_events = threading.Lock()
+_events_run = False
+
+
+class Connection:
+    """Holds libvirt open in the background.
+
+    `on_event(name, event, detail)` is called for each lifecycle event of any domain, and with
+    the event REBOOTED; `on_change()` after each connect and each loss. Both are called in
+    libvirt's event thread or the connecting one, and must be short.
+    """
+
+    def __init__(self, uri: str, on_event: OnEvent, on_change: Callable[[], None]) -> None:
+        self.uri = uri
+        self.problem = "not connected yet"
+        self._on_event = on_event
+        self._on_change = on_change
+        self._virt: Any = None
+        self._lost = threading.Event()
+        self._stopping = threading.Event()
+        self._state = threading.Condition()
+        self._thread = threading.Thread(target=self._keep_open, name="libvirt", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        if libvirt is None:
+            self.problem = MISSING
+            return
+        _run_events()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the connection; guests are not touched."""
+        self._stopping.set()
+        self._lost.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    @property
+    def alive(self) -> bool:
+        """Whether libvirt answered the last time something was asked of it."""
+        return self._virt is not None
+
+    def get(self, timeout: float = 0) -> Any:
+        """Return the open virConnect, waiting up to `timeout` seconds for it.
+
+        Raises LibvirtUnreachable with libvirt's own words.
+        """
+        with self._state:
+            if self._thread.is_alive():
+                self._state.wait_for(lambda: self._virt is not None, timeout)
+            if self._virt is None:
+                raise LibvirtUnreachable(uri=self.uri, reason=self.problem)
+            return self._virt
+
+    def lost(self, virt: Any, reason: str) -> None:
+        """Say that this virConnect does not answer any more: another is opened in its place."""
+        with self._state:
+            if self._virt is not virt:
+                return  # that was seen to already
+            self._virt, self.problem = None, reason
+        self._lost.set()
+
+    def _keep_open(self) -> None:
+        wait = 1.0
+        while not self._stopping.is_set():
+            virt = self._open()
+            if virt is None:
+                self._stopping.wait(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+                continue
+            wait = 1.0
+            if not self._stopping.is_set():
+                self._lost.wait()
+            self._close(virt)
+
+    def _open(self) -> Any:
+        self._lost.clear()
+        try:
+            virt = libvirt.open(self.uri)
+            self._listen(virt)
+        except libvirt.libvirtError as problem:
+            reason = words(problem)
+            if reason != self.problem:
+                log.warning("role=node libvirt at %s can't be reached: %s", self.uri, reason)
+            with self._state:
+                self.problem = reason
+            return None
+        with self._state:
+            self._virt, self.problem = virt, ""
+            self._state.notify_all()
+        log.info("role=node connected to libvirt at %s", self.uri)
+        self._on_change()
+        return virt
+
+    def _listen(self, virt: Any) -> None:
+        virt.registerCloseCallback(self._closed, None)
+        virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._event, None)
+        virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._reboot, None)
+        try:
+            virt.setKeepAlive(*KEEPALIVE)
+        except libvirt.libvirtError as problem:
+            if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                raise
+
+    def _close(self, virt: Any) -> None:
+        with self._state:
+            self._virt = None
+            self.problem = self.problem or "the connection was lost"
+        if not self._stopping.is_set():
+            log.warning("role=node lost libvirt at %s: %s", self.uri, self.problem)
+            self._on_change()
+        try:
+            virt.unregisterCloseCallback()
+            virt.close()
+        except libvirt.libvirtError as problem:
+            log.debug("role=node closing libvirt: %s", words(problem))
+
+    def _closed(self, virt: Any, reason: int, opaque: Any) -> None:
+        self.lost(virt, "libvirt closed the connection")
+
+    def _event(self, virt: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
+        self._on_event(domain.name(), event, detail)
+
+    def _reboot(self, virt: Any, domain: Any, opaque: Any) -> None:
+        self._on_event(domain.name(), REBOOTED, 0)
+
+
+def words(problem: Exception) -> str:
+    """Return what libvirt or QEMU said as one line of ASCII, 400 characters at most.
+
+    QEMU repeats the option that it fails on, in JSON, before it says why: that is left out.
+    """
+    said = " ".join(NOISE.sub("", str(problem)).split()) or type(problem).__name__
+    plain = said.encode("ascii", "replace").decode("ascii")
+    return plain if len(plain) <= LONGEST else f"{plain[:100]} ... {plain[105 - LONGEST :]}"
+
+
+def _run_events() -> None:
+    """Run libvirt's event loop in a thread of its own, once in a process, before any open()."""
+    global _events_run
+    with _events:
+        if _events_run:
+            return
+        libvirt.registerErrorHandler(lambda context, problem: None, None)
+        libvirt.virEventRegisterDefaultImpl()
+        threading.Thread(target=_events_forever, name="libvirt-events", daemon=True).start()
+        _events_run = True
+
+
+def _events_forever() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()

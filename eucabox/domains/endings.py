@@ -1,0 +1,158 @@
+"""How instances end: power button, plug, address and disk; never decides that one should."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eucabox import ids
+from eucabox.config import Config
+from eucabox.domains import reasons
+from eucabox.domains.crew import Crew
+from eucabox.domains.guests import RECONNECT_WAIT, Guest, Guests
+from eucabox.domains.launch import Disks, Plugs
+from eucabox.domains.rows import Rows
+from eucabox.errors import Fault
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+RETRY = 5.0  # seconds until a clean-up that failed is tried again
+NEVER_BOOTED = ("", "disk", "plugged")
+
+
+class Endings:
+    """Carries rows that are shutting down to `terminated`; every step may be done twice."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Rows,
+        guests: Guests,
+        images: Disks,
+        network: Plugs,
+        crew: Crew,
+    ) -> None:
+        self._folder = folder
+        self._rows = rows
+        self._guests = guests
+        self._images = images
+        self._network = network
+        self._crew = crew
+        self._pressed: dict[str, float] = {}  # when the power button was pressed
+        self._failed: dict[str, float] = {}  # when a clean-up failed
+
+    def busy(self, instance_id: str) -> bool:
+        """Tell whether an end is being made."""
+        return self._crew.busy(instance_id)
+
+    def tend(self, row: Row, guest: Guest | None, known: bool, config: Config) -> float:
+        """Do what is due for a row that is shutting down; return seconds until the next look.
+
+        `known` tells whether libvirt answered: without it a missing guest means nothing.
+        """
+        instance_id = row["instance_id"]
+        if self.busy(instance_id):
+            return RETRY
+        spent = seconds_since(row["state_time"])
+        left = config.node.shutdown_timeout - spent
+        if left <= 0:
+            self._give_up(row)
+            return RETRY
+        wait = self._wait(instance_id, guest, config.node.shutdown_grace)
+        if wait > 0:
+            return min(wait, left)
+        if known or row["launch_state"] in NEVER_BOOTED:
+            # Even where no domain was listed: a late launch may have made one since.
+            self._crew.give(instance_id, lambda: self._finish(row, known))
+        return min(RETRY, left)
+
+    def stray(self, instance_id: str) -> None:
+        """End a domain of ours whose row is terminated or gone."""
+        self._crew.give(instance_id, lambda: self._end_stray(instance_id))
+
+    def bury(self, instance_id: str) -> None:
+        """Forget a terminated instance: its console, its folder, at last its row."""
+        shutil.rmtree(self._folder / instance_id, ignore_errors=True)
+        self._rows.forget(instance_id)
+
+    def purge(self) -> None:
+        """End all instances and all domains of ours at once, in the caller's thread."""
+        strays = set(self._guests.all(RECONNECT_WAIT))
+        for row in self._rows.alive():
+            instance_id = row["instance_id"]
+            self._rows.shutting_down(instance_id, reasons.PURGED)
+            self._clean(row, destroy=True)
+            self._rows.ended(row, reasons.PURGED)
+            strays.discard(instance_id)
+        for instance_id in strays:
+            self._guests.destroy(instance_id)
+
+    def _wait(self, instance_id: str, guest: Guest | None, grace: float) -> float:
+        """Return how long there is to wait before the next step."""
+        now = time.monotonic()
+        if instance_id in self._failed:
+            return self._failed[instance_id] + RETRY - now
+        if guest is None or not guest.up or grace == 0:
+            return 0
+        if instance_id not in self._pressed:
+            self._pressed[instance_id] = now
+            self._crew.give(instance_id, lambda: self._press(instance_id))
+        return self._pressed[instance_id] + grace - now
+
+    def _press(self, instance_id: str) -> None:
+        try:
+            self._guests.shutdown(instance_id)
+        except Fault as fault:
+            log.info("role=node %s has no power button: %s", instance_id, fault.message)
+
+    def _finish(self, row: Row, destroy: bool) -> None:
+        instance_id = row["instance_id"]
+        now = self._rows.one(instance_id)
+        if now is None or now["state"] != "shutting-down":
+            return  # done since the loop last looked
+        try:
+            self._clean(row, destroy)
+        except Fault as fault:
+            log.warning("role=node %s is not cleaned up yet: %s", instance_id, fault.message)
+            self._failed[instance_id] = time.monotonic()
+            return
+        self._rows.ended(row, reasons.USER)
+        self._drop(instance_id)
+        log.info("role=node %s is terminated", instance_id)
+
+    def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
+        if destroy:
+            self._guests.destroy(row["instance_id"])
+        self._network.unplug(row)
+        self._images.forget(row["instance_id"])
+
+    def _give_up(self, row: Row) -> None:
+        """Stop to make the user wait; a domain that is left is found as a stray and ended."""
+        text = "The clean-up on the host is not finished; eucabox goes on trying"
+        self._rows.ended(row, reasons.internal(text))
+        self._drop(row["instance_id"])
+        log.error("role=node %s could not be cleaned up in time", row["instance_id"])
+
+    def _end_stray(self, instance_id: str) -> None:
+        row = self._rows.one(instance_id)
+        if row is not None and row["state"] != "terminated":
+            return
+        try:
+            self._guests.destroy(instance_id)
+            if row is not None:
+                self._clean(row, destroy=False)
+            log.warning("role=node ended the domain %s, which has no living instance", instance_id)
+        except Fault as fault:
+            log.warning("role=node the stray domain %s stays: %s", instance_id, fault.message)
+
+    def _drop(self, instance_id: str) -> None:
+        self._pressed.pop(instance_id, None)
+        self._failed.pop(instance_id, None)
+
+
+def seconds_since(moment: str) -> float:
+    """Return the seconds since a moment of the database."""
+    now, then = ids.parse_time(ids.now()), ids.parse_time(moment)
+    return (now - then).total_seconds()

@@ -1,0 +1,174 @@
+"""The domains of this cloud at libvirt, by instance id; what is not ours is never touched."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from defusedxml.ElementTree import fromstring
+
+from eucabox.domains.binding import libvirt
+from eucabox.domains.connection import Connection, words
+from eucabox.errors import DomainFailed, DomainNotOurs, LibvirtUnreachable
+from eucabox.hypervisor.domain import NAMESPACE
+
+RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A domain of ours as libvirt sees it: `state` and `reason` are libvirt's numbers."""
+
+    instance_id: str
+    uuid: str
+    state: int
+    reason: int
+
+    @property
+    def up(self) -> bool:
+        """Whether a guest is there: running, paused or on its way down."""
+        ended = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
+        return self.state not in ended and self.state != libvirt.VIR_DOMAIN_NOSTATE
+
+    @property
+    def starved(self) -> bool:
+        """Whether the guest was paused because the disk is full."""
+        return (self.state, self.reason) == (
+            libvirt.VIR_DOMAIN_PAUSED,
+            libvirt.VIR_DOMAIN_PAUSED_IOERROR,
+        )
+
+
+class Guests:
+    """Acts on domains that carry this cloud's id in their metadata.
+
+    Every method may raise LibvirtUnreachable (with the fact `lost` when libvirt went away in the
+    middle of it), and DomainFailed with libvirt's own words.
+    """
+
+    def __init__(self, connection: Connection, cloud: str) -> None:
+        self._connection = connection
+        self._cloud = cloud
+        self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
+        self._lock = threading.Lock()
+
+    def all(self, wait: float = 0) -> dict[str, Guest]:
+        """Return every domain of ours, by instance id; wait for libvirt so many seconds."""
+        found = self._ask("list", "the domains", self._list, wait)
+        return {guest.instance_id: guest for guest in found if guest}
+
+    def find(self, instance_id: str) -> Guest | None:
+        """Return the guest of an instance, or None; DomainNotOurs when a stranger has its name."""
+        guest: Guest | None = self._act("find", instance_id, self._guest)
+        return guest
+
+    def warm(self, kind: str) -> None:
+        """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
+        self._ask("probe", kind, lambda virt: virt.getDomainCapabilities(None, None, None, kind))
+
+    def create(self, instance_id: str, xml: str) -> None:
+        """Start a transient domain that lives on when this process ends."""
+        self._ask("start", instance_id, lambda virt: virt.createXML(xml, 0))
+
+    def shutdown(self, instance_id: str) -> None:
+        """Press the power button."""
+        self._act("shut down", instance_id, lambda domain: domain.shutdown())
+
+    def reboot(self, instance_id: str) -> None:
+        """Press the power button, and let libvirt start the guest again."""
+        self._act("reboot", instance_id, lambda domain: domain.reboot(0))
+
+    def reset(self, instance_id: str) -> None:
+        """Press the reset button."""
+        self._act("reset", instance_id, lambda domain: domain.reset(0))
+
+    def resume(self, instance_id: str) -> None:
+        """Let a paused guest go on."""
+        self._act("resume", instance_id, lambda domain: domain.resume())
+
+    def destroy(self, instance_id: str) -> None:
+        """Pull the plug; a domain that is gone is fine, one that is only defined is undefined."""
+        self._act("stop", instance_id, _destroy)
+
+    def _list(self, virt: Any) -> list[Guest | None]:
+        states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        uuids = {domain.UUIDString() for domain, _ in states}
+        with self._lock:
+            self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
+        return [self._or_none(self._guest, domain, facts) for domain, facts in states]
+
+    def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> Guest | None:
+        instance_id = self._owner(domain)
+        if instance_id is None:
+            return None
+        if facts is None:
+            state, reason = domain.state()
+        else:
+            state, reason = facts["state.state"], facts["state.reason"]
+        return Guest(instance_id, domain.UUIDString(), state, reason)
+
+    def _owner(self, domain: Any) -> str | None:
+        uuid = domain.UUIDString()
+        if uuid not in self._owners:
+            owner = self._read_owner(domain)
+            with self._lock:
+                self._owners[uuid] = owner
+        return self._owners[uuid]
+
+    def _read_owner(self, domain: Any) -> str | None:
+        try:
+            text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+        except libvirt.libvirtError as problem:
+            if problem.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return None
+            raise
+        element = fromstring(text)
+        ours = element.get("cloud") == self._cloud and element.get("id") == domain.name()
+        return str(domain.name()) if ours else None
+
+    def _act(self, action: str, instance_id: str, act: Callable[[Any], Any]) -> Any:
+        def checked(virt: Any) -> Any:
+            domain = virt.lookupByName(instance_id)
+            if self._owner(domain) != instance_id:
+                raise DomainNotOurs(id=instance_id)
+            return act(domain)
+
+        return self._ask(action, instance_id, lambda virt: self._or_none(checked, virt))
+
+    def _or_none(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `act` returns, or None where there is no such running domain."""
+        try:
+            return act(*arguments)
+        except libvirt.libvirtError as problem:
+            gone = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+            if problem.get_error_code() in gone:
+                return None
+            raise
+
+    def _ask(
+        self, action: str, id: str, ask: Callable[[Any], Any], wait: float | None = None
+    ) -> Any:
+        virt = self._connection.get(RECONNECT_WAIT if wait is None else wait)
+        try:
+            return ask(virt)
+        except libvirt.libvirtError as problem:
+            reason = words(problem)
+            if not _alive(virt):
+                self._connection.lost(virt, reason)
+                uri = self._connection.uri
+                raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
+            raise DomainFailed(action=action, id=id, reason=reason) from None
+
+
+def _destroy(domain: Any) -> None:
+    if domain.isActive():
+        domain.destroy()
+    elif domain.isPersistent():
+        domain.undefine()
+
+
+def _alive(virt: Any) -> bool:
+    try:
+        return bool(virt.isAlive() == 1)
+    except libvirt.libvirtError:
+        return False

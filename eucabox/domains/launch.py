@@ -1,0 +1,201 @@
+"""The steps from a pending row to a running guest, each of which may be done twice."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from eucabox.domains import reasons, serial
+from eucabox.domains.crew import Crew
+from eucabox.domains.guests import Guests
+from eucabox.domains.rows import Rows
+from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
+from eucabox.hypervisor import Hypervisor
+from eucabox.hypervisor.domain import Domain
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+ATTEMPTS = 3  # a libvirtd that is restarted in the middle of a launch does not fail it
+
+
+class Boot(Protocol):
+    """What a guest boots from: a disk, and a kernel unless the disk has its own."""
+
+    @property
+    def kernel(self) -> Path | None:
+        """The kernel's file."""
+
+    @property
+    def ramdisk(self) -> Path | None:
+        """The initial ramdisk's file."""
+
+    @property
+    def disk(self) -> Path:
+        """The instance's own disk."""
+
+    @property
+    def cmdline(self) -> str:
+        """The kernel's command line."""
+
+    @property
+    def format(self) -> str:
+        """The disk's format: qcow2 or raw."""
+
+    @property
+    def bus(self) -> str:
+        """How the disk is attached: scsi or virtio."""
+
+
+class Disks(Protocol):
+    """What a launch needs of the images' room."""
+
+    def prepare(self, instance: Row, progress: Callable[[str], None]) -> Boot:
+        """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
+
+    def forget(self, instance_id: str) -> None:
+        """Remove the instance's disk."""
+
+
+class Plugs(Protocol):
+    """What a launch needs of the network."""
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that guests are on."""
+
+    def plug(self, row: Mapping[str, Any]) -> None:
+        """Let the instance have its address."""
+
+    def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Plug exactly these instances."""
+
+    def check(self) -> None:
+        """Bring back what died of the network."""
+
+    def unplug(self, row: Mapping[str, Any]) -> None:
+        """Take the address back."""
+
+
+class Launches:
+    """Launches in the background; the row says how far each is, so a killed one is taken up."""
+
+    def __init__(
+        self,
+        cloud: str,
+        folder: Path,
+        rows: Rows,
+        guests: Guests,
+        images: Disks,
+        network: Plugs,
+        driver: Callable[[], Hypervisor],
+        crew: Crew,
+    ) -> None:
+        self._cloud = cloud
+        self._folder = folder
+        self._rows = rows
+        self._guests = guests
+        self._images = images
+        self._network = network
+        self._driver = driver
+        self._crew = crew
+        self._cancelled: dict[str, threading.Event] = {}
+
+    def begin(self, instance_id: str) -> None:
+        """Launch an instance unless that is being done."""
+        cancelled = self._cancelled.setdefault(instance_id, threading.Event())
+        self._crew.give(instance_id, lambda: self._launch(instance_id, cancelled))
+
+    def cancel(self, instance_id: str) -> None:
+        """Stop a launch at its next step."""
+        if instance_id in self._cancelled:
+            self._cancelled[instance_id].set()
+
+    def stop(self) -> None:
+        """Stop all launches at their next step; the rows stay pending for the next start."""
+        for cancelled in list(self._cancelled.values()):
+            cancelled.set()
+
+    def busy(self, instance_id: str) -> bool:
+        """Tell whether a launch is queued or under way."""
+        return self._crew.busy(instance_id)
+
+    def _launch(self, instance_id: str, cancelled: threading.Event) -> None:
+        try:
+            self._attempt(instance_id, cancelled)
+        except LaunchCancelled:
+            log.info("role=node the launch of %s was cancelled", instance_id)
+        except Exception as problem:
+            reason = reasons.of_fault(problem)
+            log.error("role=node %s did not start: %s", instance_id, reason.message)
+            if reason.code == "Server.InternalError":
+                log.debug("role=node where %s failed", instance_id, exc_info=problem)
+            self._rows.shutting_down(instance_id, reason)
+        finally:
+            self._cancelled.pop(instance_id, None)
+
+    def _attempt(self, instance_id: str, cancelled: threading.Event) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._steps(instance_id, cancelled)
+            except LibvirtUnreachable as fault:
+                if not fault.facts.get("lost") or attempt == ATTEMPTS - 1:
+                    raise
+        return None
+
+    def _steps(self, instance_id: str, cancelled: threading.Event) -> None:
+        def progress(words: str) -> None:
+            log.debug("role=node %s: %s", instance_id, words)
+            if cancelled.is_set():
+                raise LaunchCancelled(id=instance_id)
+
+        def step(word: str) -> None:
+            progress(word)
+            if not self._rows.step(instance_id, word):
+                raise LaunchCancelled(id=instance_id)
+
+        progress("launching")
+        row = self._rows.one(instance_id)
+        if row is None or row["state"] != "pending":
+            return
+        # First of all: under a guest that an earlier eucabox started no disk may be made anew.
+        found = self._guests.find(instance_id)
+        if found is None:
+            driver = self._driver()
+            boot = self._images.prepare(row, progress)
+            step("disk")
+            self._network.plug(row)
+            step("plugged")
+            self._create(row, boot, driver, step)
+        elif not found.up:
+            raise DomainFailed(action="start", id=instance_id, reason="its domain is not running")
+        if self._rows.running(instance_id):
+            log.info("role=node %s runs", instance_id)
+
+    def _create(
+        self, row: Row, boot: Boot, driver: Hypervisor, step: Callable[[str], None]
+    ) -> None:
+        domain = self._domain(row, boot)
+        serial.create(domain.console)
+        step("booting")
+        self._guests.create(domain.name, driver.domain_xml(domain))
+
+    def _domain(self, row: Row, boot: Boot) -> Domain:
+        return Domain(
+            name=row["instance_id"],
+            uuid=row["domain_uuid"],
+            cloud=self._cloud,
+            account=row["account_id"],
+            vcpus=row["vcpus"],
+            memory_mb=row["memory_mb"],
+            disk=boot.disk,
+            disk_format=boot.format,
+            bus=boot.bus,
+            kernel=boot.kernel,
+            ramdisk=boot.ramdisk,
+            cmdline=boot.cmdline,
+            mac_address=row["mac_address"],
+            bridge=self._network.bridge,
+            tap="",
+            console=self._folder / row["instance_id"] / "console.log",
+        )

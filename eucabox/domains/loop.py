@@ -1,0 +1,192 @@
+"""One look at all rows and all domains, and what is due for each; never waits for anything."""
+
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from eucabox.config import Config
+from eucabox.domains import reasons
+from eucabox.domains.binding import libvirt
+from eucabox.domains.connection import REBOOTED, Connection
+from eucabox.domains.endings import Endings, seconds_since
+from eucabox.domains.guests import Guest, Guests
+from eucabox.domains.launch import Launches
+from eucabox.domains.reasons import Reason
+from eucabox.domains.reboots import Reboots
+from eucabox.domains.rows import Rows
+from eucabox.errors import Fault
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SWEEP = 60.0  # seconds between two looks when nothing happens
+EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
+
+
+class Loop:
+    """Makes domains match rows and rows match domains."""
+
+    def __init__(
+        self,
+        config: Config,
+        rows: Rows,
+        connection: Connection,
+        guests: Guests,
+        launches: Launches,
+        endings: Endings,
+        reboots: Reboots,
+    ) -> None:
+        self.config = config
+        self._rows = rows
+        self._connection = connection
+        self._guests = guests
+        self._launches = launches
+        self._endings = endings
+        self._reboots = reboots
+        self._events: dict[str, list[tuple[int, int]]] = {}
+        self._lock = threading.Lock()
+        self._missing: dict[str, str] = {}  # instance id -> since when
+        self._watching = False
+
+    def event(self, name: str, event: int, detail: int) -> None:
+        """Keep libvirt's word on a domain until the next look."""
+        if event == REBOOTED:
+            self._reboots.rebooted(name)
+            return
+        begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
+        with self._lock:
+            if event in begins:  # what was said of an earlier run, or before a reboot, is void
+                self._events.pop(name, None)
+            elif name.startswith("i-"):
+                self._events.setdefault(name, []).append((event, detail))
+
+    def look(self) -> float | None:
+        """Do what is due, and return the seconds until something will be; None: nothing ever."""
+        rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        guests = self._list()
+        waits: list[float | None] = [self._tend(row, guests) for row in rows]
+        if guests is not None:
+            self._strays(rows, guests)
+        waits.append(self._purge())
+        self._drop_events(rows)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _list(self) -> dict[str, Guest] | None:
+        if not self._connection.alive:
+            self._watching = False
+            return None
+        try:
+            return self._guests.all()
+        except Fault as fault:
+            log.warning("role=node %s", fault.message)
+            self._watching = False
+            return None
+
+    def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        guest = (guests or {}).get(row["instance_id"])
+        if row["state"] == "pending":
+            return self._pending(row)
+        if row["state"] == "shutting-down":
+            return self._shutting_down(row, guest, guests is not None)
+        if row["wanted"] == "terminate":
+            return self._end(row, reasons.USER)
+        return self._running(row, guest) if guests is not None else SWEEP
+
+    def _pending(self, row: Row) -> float:
+        instance_id = row["instance_id"]
+        left = self.config.node.pending_timeout - seconds_since(row["launch_time"])
+        if row["wanted"] == "terminate":
+            return self._end(row, reasons.USER)
+        if left <= 0:
+            return self._end(row, self._late(row))
+        if not self._launches.busy(instance_id):
+            self._launches.begin(instance_id)
+        return min(left, SWEEP)
+
+    def _late(self, row: Row) -> Reason:
+        steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
+        step = steps.get(row["launch_state"], "the hypervisor")
+        text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
+        return reasons.internal(f"{text}. {self._connection.problem}".rstrip(". "))
+
+    def _shutting_down(self, row: Row, guest: Guest | None, known: bool) -> float:
+        instance_id = row["instance_id"]
+        self._reboots.forget(instance_id)
+        left = self.config.node.shutdown_timeout - seconds_since(row["state_time"])
+        if self._launches.busy(instance_id) and left > 0:
+            self._launches.cancel(instance_id)
+            return left  # the end of the launch wakes us
+        return max(0.1, self._endings.tend(row, guest, known, self.config))
+
+    def _running(self, row: Row, guest: Guest | None) -> float:
+        instance_id = row["instance_id"]
+        if guest is None:
+            return self._gone(row)
+        self._missing.pop(instance_id, None)
+        if not guest.up:
+            return self._end(row, self._last_words(instance_id) or reasons.VANISHED)
+        if guest.starved:
+            self._feed(instance_id)
+        if row["wanted"] == "reboot":
+            return self._reboots.tend(instance_id, self.config.node.reboot_timeout)
+        return SWEEP
+
+    def _gone(self, row: Row) -> float:
+        instance_id = row["instance_id"]
+        said = self._last_words(instance_id)
+        if said is None and self._watching:
+            since = self._missing.setdefault(instance_id, datetime.now(UTC).isoformat())
+            waited = seconds_since(since)
+            if waited < EVENT_WAIT:
+                return EVENT_WAIT - waited
+            said = reasons.VANISHED
+        self._missing.pop(instance_id, None)
+        return self._end(row, said or self._unwatched())
+
+    def _unwatched(self) -> Reason:
+        boot_id = BOOT_ID.read_text("ascii").strip()
+        known = self._rows.setting("boot_id", boot_id)
+        return reasons.UNWATCHED if known == boot_id else reasons.HOST
+
+    def _end(self, row: Row, reason: Reason) -> float:
+        instance_id = row["instance_id"]
+        self._launches.cancel(instance_id)
+        if self._rows.shutting_down(instance_id, reason):
+            log.info("role=node %s ends: %s", instance_id, reason.message)
+        return 0.0
+
+    def _last_words(self, instance_id: str) -> Reason | None:
+        with self._lock:
+            return reasons.of_events(self._events.get(instance_id, ()))
+
+    def _drop_events(self, rows: list[Row]) -> None:
+        alive = {row["instance_id"] for row in rows}
+        with self._lock:
+            for name in set(self._events) - alive:
+                del self._events[name]
+
+    def _feed(self, instance_id: str) -> None:
+        log.error("role=node the disk is full, %s is paused until there is space", instance_id)
+        try:
+            self._guests.resume(instance_id)
+        except Fault as fault:
+            log.warning("role=node %s", fault.message)
+
+    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> None:
+        alive = {row["instance_id"] for row in rows}
+        for instance_id in guests:
+            if instance_id not in alive and not self._endings.busy(instance_id):
+                self._endings.stray(instance_id)
+        if not self._watching:
+            self._watching = True
+            self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
+
+    def _purge(self) -> float | None:
+        kept = timedelta(seconds=self.config.node.terminated_kept)
+        for instance_id in self._rows.terminated_before(datetime.now(UTC) - kept):
+            self._endings.bury(instance_id)
+        first = self._rows.first_terminated()
+        if first is None:
+            return None
+        return max(1.0, (first + kept - datetime.now(UTC)).total_seconds())

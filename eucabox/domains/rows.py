@@ -1,0 +1,109 @@
+"""The node's view of the instances table: every change of state it makes; decides none of them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from eucabox import ids
+from eucabox.domains.reasons import Reason
+from eucabox.state import Row, State
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
+# Everything but the user data, which only the guest reads.
+_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, wanted,
+  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid"""
+_ALIVE = f"select {_SEEN} from instances where state in ('pending', 'running', 'shutting-down')"
+
+
+class Rows:
+    """Instances as rows. A change whose row is not in the expected state is not made."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def alive(self) -> list[Row]:
+        """Return the rows that are pending, running or shutting down, oldest first."""
+        return self._state.query(f"{_ALIVE} order by launch_time")
+
+    def one(self, instance_id: str) -> Row | None:
+        """Return a whole row."""
+        return self._state.one("select * from instances where instance_id = ?", (instance_id,))
+
+    def step(self, instance_id: str, word: str) -> bool:
+        """Note how far a launch is; False when it is wanted no more."""
+        where = {"instance_id": instance_id, "state": "pending"}
+        return bool(self._state.update("instances", where, launch_state=word))
+
+    def running(self, instance_id: str) -> bool:
+        """Say that the guest runs; False when the launch is wanted no more."""
+        where = {"instance_id": instance_id, "state": "pending"}
+        return self._move(where, "running", launch_state="booted")
+
+    def shutting_down(self, instance_id: str, reason: Reason) -> bool:
+        """Begin the end of an instance that is pending or running."""
+        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        with self._state.transaction():
+            return any(
+                self._move({"instance_id": instance_id, "state": state}, "shutting-down", **said)
+                for state in ("pending", "running")
+            )
+
+    def ended(self, row: Mapping[str, Any], reason: Reason) -> None:
+        """Say that nothing of the guest is left; `reason` counts if the row has none yet."""
+        said = {}
+        if not row["state_reason_code"]:
+            said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+        self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said)
+
+    def explain(self, instance_id: str, reason: Reason) -> None:
+        """Give a reason without a change of state."""
+        where = {"instance_id": instance_id}
+        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        self._state.update("instances", where, **said)
+
+    def rebooted(self, instance_id: str) -> None:
+        """Say that a wanted reboot was done."""
+        where = {"instance_id": instance_id, "wanted": "reboot"}
+        self._state.update("instances", where, wanted="")
+
+    def terminated_before(self, moment: datetime) -> list[str]:
+        """Return the ids of instances that ended before a moment."""
+        sql = "select instance_id from instances where state = 'terminated' and state_time < ?"
+        return [row["instance_id"] for row in self._state.query(sql, (ids.time_text(moment),))]
+
+    def first_terminated(self) -> datetime | None:
+        """Return when the longest terminated instance ended."""
+        sql = "select min(state_time) first from instances where state = 'terminated'"
+        row = self._state.one(sql)
+        return ids.parse_time(row["first"]) if row and row["first"] else None
+
+    def forget(self, instance_id: str) -> None:
+        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
+        of = (instance_id,)
+        with self._state.transaction() as database:
+            database.conn.execute("delete from tags where resource_id = ?", of)
+            database.conn.execute("delete from instance_groups where instance_id = ?", of)
+            database.conn.execute("delete from instances where instance_id = ?", of)
+            database.conn.execute(
+                "delete from reservations where created < ? and reservation_id not in"
+                " (select reservation_id from instances)",
+                (ids.time_text(datetime.now(UTC) - timedelta(days=1)),),
+            )
+
+    def setting(self, key: str, default: str) -> str:
+        """Return a setting, which is `default` from now on if there was none."""
+        with self._state.transaction() as database:
+            database.conn.execute("insert or ignore into settings values (?, ?)", (key, default))
+            row = self._state.one("select value from settings where key = ?", (key,))
+        assert row is not None
+        return str(row["value"])
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Keep a setting."""
+        with self._state.transaction() as database:
+            database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
+
+    def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
+        columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
+        return bool(self._state.update("instances", where, **columns))

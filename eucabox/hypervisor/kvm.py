@@ -1,0 +1,89 @@
+"""KVM: the PC of qemu.py on the host's own processors, once a guest has been seen to run there."""
+
+import tempfile
+from pathlib import Path
+
+from eucabox.errors import ProgramFailed, ProgramMissing
+from eucabox.files import write_whole
+from eucabox.hypervisor import qemu
+from eucabox.hypervisor.domain import Domain
+from eucabox.run import run
+
+NAME = "kvm"
+URI = "qemu:///system"
+DEVICE = Path("/dev/kvm")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# mov al,10h; out F4h,al; hlt: QEMU's debug-exit device turns the 10h into exit status 33.
+BOOT_SECTOR = bytes.fromhex("b010e6f4f4ebfd").ljust(510, b"\0") + b"\x55\xaa"
+RAN = 33
+ATTEMPTS = 2  # a host that is busy booting deserves a second one
+SLOWEST = 1.5  # seconds; real KVM and even TCG need a tenth, a pretended KVM several
+
+
+def domain_xml(domain: Domain) -> str:
+    """Return libvirt's XML for a guest on the host's processors."""
+    return qemu.machine(domain, kind="kvm", cpu="host-passthrough")
+
+
+def probe(folder: Path) -> str:
+    """Return why KVM does not run guests here, or an empty string.
+
+    That /dev/kvm opens, or that libvirt lists KVM, proves nothing on a nested host, so a boot
+    sector is run. The verdict is kept in `folder` until the host reboots.
+    """
+    if not DEVICE.exists():
+        return f"{DEVICE} does not exist: switch virtualization on in the firmware, load kvm_intel"
+    kept = folder / "kvm-probe"
+    boot_id = BOOT_ID.read_text("ascii").strip()
+    verdict = _recall(kept, boot_id)
+    if verdict is None:
+        verdict, final = _boot_a_sector()
+        if final:
+            write_whole(kept, f"{boot_id}\n{verdict}\n".encode("ascii", "replace"))
+    return verdict
+
+
+def _recall(kept: Path, boot_id: str) -> str | None:
+    try:
+        found, _, verdict = kept.read_text("ascii").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return verdict.strip() if found == boot_id else None
+
+
+def _boot_a_sector() -> tuple[str, bool]:
+    """Return why it does not run, and whether asking again would give the same answer."""
+    verdict = f"{DEVICE} opens, but a boot sector did not run within {SLOWEST:g} s"
+    for _ in range(ATTEMPTS):
+        try:
+            _run_once()
+        except ProgramMissing as fault:
+            return fault.message, False
+        except ProgramFailed as fault:
+            if fault.facts["status"] == RAN:
+                return "", True
+            if fault.facts["status"] != "none":
+                return f"{DEVICE} is there, but QEMU says: {fault.facts['reason']}", False
+        else:
+            return "the probe's boot sector ended without its mark", False
+    return verdict, True
+
+
+def _run_once() -> None:
+    with tempfile.NamedTemporaryFile(prefix="eucabox-kvm-") as sector:
+        sector.write(BOOT_SECTOR)
+        sector.flush()
+        run(*_argv(sector.name), timeout=SLOWEST)
+
+
+def _argv(sector: str) -> list[str]:
+    return [
+        qemu.EMULATOR,
+        *("-accel", "kvm"),
+        *("-M", "pc"),
+        *("-m", "16"),
+        *("-display", "none"),
+        "-nodefaults",
+        *("-device", "isa-debug-exit,iobase=0xf4,iosize=1"),
+        *("-drive", f"file={sector},format=raw,if=ide,snapshot=on"),
+    ]

@@ -1,0 +1,95 @@
+"""QEMU without hardware help (TCG): runs anywhere, slowly; also the machine that KVM speeds up."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from eucabox.errors import ProgramMissing
+from eucabox.hypervisor import domain as common
+from eucabox.hypervisor.domain import Domain, add
+from eucabox.run import find
+
+NAME = "qemu"
+URI = "qemu:///system"
+EMULATOR = "qemu-system-x86_64"
+
+
+def probe(folder: Path) -> str:
+    """Return why this host can't run QEMU guests, or an empty string."""
+    try:
+        find(EMULATOR)
+    except ProgramMissing as fault:
+        return fault.message
+    return ""
+
+
+def domain_xml(domain: Domain) -> str:
+    """Return libvirt's XML for a guest on emulated processors."""
+    return machine(domain, kind="qemu", cpu="maximum")
+
+
+def machine(domain: Domain, kind: str, cpu: str) -> str:
+    """Return the XML of a PC with virtio devices; `kind` and `cpu` are libvirt's words."""
+    xml = common.root(domain, kind)
+    _identity(xml, domain)
+    os = add(xml, "os")
+    add(os, "type", text="hvm", arch="x86_64", machine="pc")
+    common.boot_files(os, domain)
+    if domain.kernel is None:
+        add(os, "boot", dev="hd")
+    add(os, "smbios", mode="sysinfo")
+    features = add(xml, "features")
+    add(features, "acpi")
+    add(features, "apic")
+    add(xml, "cpu", mode=cpu)
+    common.endings(xml)
+    devices = add(xml, "devices")
+    _disk(devices, domain)
+    add(common.interface(devices, domain), "model", type="virtio")
+    _serial(devices, domain)
+    _helpers(devices)
+    return common.text(xml)
+
+
+def _identity(xml: ET.Element, domain: Domain) -> None:
+    """Tell the guest its UUID by SMBIOS: cloud-init and dmidecode know EC2 by it."""
+    sysinfo = add(xml, "sysinfo", type="smbios")
+    system = add(sysinfo, "system")
+    add(system, "entry", text="eucabox", name="manufacturer")
+    add(system, "entry", text="Instance", name="product")
+    add(system, "entry", text=domain.uuid, name="serial")
+    add(system, "entry", text=domain.uuid, name="uuid")
+
+
+def _disk(devices: ET.Element, domain: Domain) -> None:
+    disk = add(devices, "disk", type="file", device="disk")
+    add(
+        disk,
+        "driver",
+        name="qemu",
+        type=domain.disk_format,
+        cache="writeback",
+        error_policy="enospace",
+        discard="unmap",
+    )
+    add(disk, "source", file=str(domain.disk))
+    name = "sda" if domain.bus == "scsi" else "vda"
+    add(disk, "target", dev=name, bus=domain.bus)
+    if domain.bus == "scsi":
+        add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+
+
+def _serial(devices: ET.Element, domain: Domain) -> None:
+    """Give a serial port that is a terminal to attach to and a file to read later."""
+    serial = add(devices, "serial", type="pty")
+    add(serial, "log", file=str(domain.console), append="on")
+    add(serial, "target", port="0")
+    console = add(devices, "console", type="pty")
+    add(console, "target", type="serial", port="0")
+
+
+def _helpers(devices: ET.Element) -> None:
+    add(devices, "memballoon", model="virtio")
+    rng = add(devices, "rng", model="virtio")
+    add(rng, "backend", text="/dev/urandom", model="random")
+    # A guest whose kernel has a pvpanic driver tells us of a panic, which then ends it.
+    add(devices, "panic", model="isa")

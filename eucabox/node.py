@@ -1,0 +1,230 @@
+"""The node: one loop that makes libvirt's domains match the rows; never speaks to a client."""
+
+import logging
+import threading
+import time
+import uuid
+from datetime import datetime
+from functools import cached_property
+
+from eucabox import hypervisor, ids
+from eucabox.capacity import Capacity, Host
+from eucabox.config import Config
+from eucabox.domains import serial
+from eucabox.domains.connection import Connection
+from eucabox.domains.crew import Crew
+from eucabox.domains.endings import Endings
+from eucabox.domains.guests import Guests
+from eucabox.domains.launch import Disks, Launches, Plugs
+from eucabox.domains.loop import SWEEP, Loop
+from eucabox.domains.reboots import Reboots
+from eucabox.domains.rows import Rows
+from eucabox.errors import Fault, InstanceNotFound
+from eucabox.hypervisor import Choice, Hypervisor
+from eucabox.state import State
+
+log = logging.getLogger("eucabox.node")
+WORKERS = 2  # launches at a time, and as many ends beside them
+AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
+SOONEST = 0.05  # seconds between two looks, at least
+STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
+DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
+
+
+class Node:
+    """Runs instances: what rows want becomes domains, what libvirt says becomes rows."""
+
+    def __init__(self, config: Config, state: State, images: Disks, network: Plugs) -> None:
+        self._config = config
+        self._state = state
+        self._network = network
+        self._choice: Choice | Fault | None = None
+        self._choosing = threading.Lock()
+        self.capacity = Capacity(config, state)
+        self._stopping = False
+        self._awake = threading.Condition()
+        self._called = True
+        self._network_due = 0.0
+        self._thread = threading.Thread(target=self._run, name="node", daemon=True)
+        self._rows = Rows(state)
+        cloud = self._rows.setting("cloud_id", str(uuid.uuid4()))
+        self._connection = Connection(self.uri, self._event, self.wake)
+        folder = config.cloud.data_dir / "instances"
+        guests = Guests(self._connection, cloud)
+        self._launching = Crew("launch", WORKERS, self.wake)
+        self._ending = Crew("end", WORKERS, self.wake)
+        self._launches = Launches(
+            cloud, folder, self._rows, guests, images, network, self._driver, self._launching
+        )
+        self._guests = guests
+        self._endings = Endings(folder, self._rows, guests, images, network, self._ending)
+        self._loop = Loop(
+            config,
+            self._rows,
+            self._connection,
+            guests,
+            self._launches,
+            self._endings,
+            Reboots(self._rows, guests, self._ending),
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration; a new one counts from the next look on."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._config = self._loop.config = self.capacity.config = config
+
+    @cached_property
+    def uri(self) -> str:
+        """libvirt's address: the configured one, or the driver's own."""
+        name = self._config.node.virt_type
+        return self._config.node.libvirt_uri or hypervisor.load(DRIVER_OF.get(name, name)).URI
+
+    @property
+    def virt_type(self) -> str:
+        """The hypervisor's name (kvm, qemu, xen), or an empty string when none is usable."""
+        choice = self._choose()
+        return choice.driver.NAME if isinstance(choice, Choice) else ""
+
+    @property
+    def virt_reason(self) -> str:
+        """Why the hypervisor was chosen, or why none is usable."""
+        choice = self._choose()
+        return choice.reason if isinstance(choice, Choice) else choice.message
+
+    @property
+    def hypervisor_name(self) -> str:
+        """The hypervisor's name as instances show it."""
+        return self.virt_type or self._config.node.virt_type
+
+    @property
+    def problem(self) -> str:
+        """Why instances can't be launched now, or an empty string."""
+        if not self.virt_type:
+            return self.virt_reason
+        if not self._connection.alive:
+            return f"libvirt at {self.uri} can't be reached: {self._connection.problem}"
+        return ""
+
+    def host(self) -> Host:
+        """Return what instances may take of this host."""
+        return self.capacity.host()
+
+    def status(self) -> dict[str, str]:
+        """Return what an operator wants to know, in words."""
+        said = f"{self.virt_type or 'none'}: {self.virt_reason}"
+        return {"virt_type": self.virt_type, "said": said, "problem": self.problem}
+
+    def start(self) -> None:
+        """Begin to connect to libvirt and to run the loop; returns at once."""
+        self._connection.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop; guests run on, launches are taken up at the next start."""
+        with self._awake:
+            self._stopping = True
+            self._awake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(STOP_WAIT)
+        self._launches.stop()
+        for crew in (self._launching, self._ending):
+            crew.stop(STOP_WAIT)
+        self._connection.stop()
+
+    def wake(self) -> None:
+        """Have the loop look again, because a row or a domain changed."""
+        with self._awake:
+            self._called = True
+            self._awake.notify_all()
+
+    def console_output(self, instance_id: str) -> tuple[bytes, datetime]:
+        """Return the end of what the guest wrote to its console, and when it wrote last.
+
+        Raises InstanceNotFound, ConsoleUnreadable.
+        """
+        row = self._rows.one(instance_id)
+        if row is None:
+            raise InstanceNotFound(id=instance_id)
+        file = self._config.cloud.data_dir / "instances" / instance_id / "console.log"
+        output, moment = serial.tail(file, self._config.node.console_kb * 1024)
+        return output, moment or ids.parse_time(row["state_time"])
+
+    def purge(self) -> None:
+        """End every instance at once and wait for it; for a node that was not started.
+
+        Raises LibvirtUnreachable or DomainFailed, with the instances after it still there.
+        """
+        self._connection.start()
+        try:
+            self._endings.purge()
+        finally:
+            self._connection.stop()
+
+    def _run(self) -> None:
+        self._choose()
+        self._adopt()
+        self._launching.give("libvirt", self._warm)
+        wait: float | None = 0.0
+        while not self._stopping:
+            with self._awake:
+                self._awake.wait_for(lambda: self._called or self._stopping, wait)
+                self._called = False
+            if not self._stopping:
+                wait = self._look()
+
+    def _look(self) -> float | None:
+        try:
+            wait = self._loop.look()
+            self._tend_network(wait)
+        except Exception:  # the loop outlives every fault of a look
+            log.exception("role=node the loop failed")
+            return AFTER_FAULT
+        return wait if wait is None else max(SOONEST, min(wait, SWEEP))
+
+    def _tend_network(self, wait: float | None) -> None:
+        now = time.monotonic()
+        if wait is None or now < self._network_due:
+            return
+        self._network_due = now + SWEEP
+        try:
+            self._network.check()
+        except Fault as fault:
+            log.warning("role=node the network: %s", fault.message)
+
+    def _warm(self) -> None:
+        try:
+            self._guests.warm(self._driver().NAME)
+        except Fault as fault:
+            log.debug("role=node %s", fault.message)
+
+    def _adopt(self) -> None:
+        """Have the network know exactly the instances that are alive."""
+        try:
+            self._network.sync(self._rows.alive())
+        except Fault as fault:
+            log.error("role=node the network of running instances: %s", fault.message)
+
+    def _event(self, name: str, event: int, detail: int) -> None:
+        self._loop.event(name, event, detail)
+        self.wake()
+
+    def _driver(self) -> Hypervisor:
+        choice = self._choose()
+        if isinstance(choice, Fault):
+            raise choice
+        return choice.driver
+
+    def _choose(self) -> Choice | Fault:
+        """Return the choice, once made for good; what was missing may have been installed."""
+        with self._choosing:
+            if not isinstance(self._choice, Choice):
+                folder = self._config.cloud.data_dir / "run"
+                try:
+                    self._choice = hypervisor.choose(self._config.node.virt_type, folder)
+                except Fault as fault:
+                    self._choice = fault
+            return self._choice

@@ -1,0 +1,47 @@
+"""Console files: their ends, their rotation, and what is said when they can't be read."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from eucabox.domains import serial
+from eucabox.errors import ConsoleUnreadable
+
+
+def test_the_file_is_made_ours_and_kept(tmp_path: Path) -> None:
+    console = tmp_path / "i-1" / "console.log"
+    serial.create(console)
+    console.write_bytes(b"hello")
+    serial.create(console)
+    assert console.read_bytes() == b"hello"
+    assert console.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_tail_ends_at_the_last_byte_and_bears_its_time(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    console.write_bytes(b"x" * 100_000 + b"end\n")
+    os.utime(console, (1e9, 1e9))
+    content, moment = serial.tail(console, 65536)
+    assert len(content) == 65536
+    assert content.endswith(b"xend\n")
+    assert moment == datetime.fromtimestamp(1e9, UTC)
+
+
+def test_a_rotated_file_comes_before_a_short_new_one(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    console.write_bytes(b"new")
+    (tmp_path / "console.log.0").write_bytes(b"older")
+    assert serial.tail(console, 6)[0] == b"dernew"[-6:]
+    assert serial.tail(console, 3)[0] == b"new"
+
+
+def test_no_file_is_no_output(tmp_path: Path) -> None:
+    assert serial.tail(tmp_path / "console.log", 10) == (b"", None)
+
+
+def test_an_unreadable_file_is_told_with_the_instance(tmp_path: Path) -> None:
+    (tmp_path / "i-1" / "console.log").mkdir(parents=True)
+    with pytest.raises(ConsoleUnreadable, match="i-1"):
+        serial.tail(tmp_path / "i-1" / "console.log", 10)

@@ -1,0 +1,133 @@
+"""Which hypervisor is chosen, and that the choice says why."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from eucabox import hypervisor
+from eucabox.errors import Fault, HypervisorUnusable, ProgramFailed, ProgramMissing
+from eucabox.hypervisor import kvm, qemu, xen
+
+
+def qemu_ends(monkeypatch: pytest.MonkeyPatch, fault: Fault | None) -> list[tuple[str, ...]]:
+    """Have QEMU end as no QEMU on this host does, and return how it was called."""
+    calls = []
+
+    def run(*argv: str, timeout: float) -> bytes:
+        calls.append(argv)
+        if fault:
+            raise fault
+        return b""
+
+    monkeypatch.setattr(kvm, "run", run)
+    return calls
+
+
+def failed(status: object, reason: str = "it said nothing") -> ProgramFailed:
+    return ProgramFailed(program=qemu.EMULATOR, status=status, reason=reason)
+
+
+@pytest.fixture(autouse=True)
+def kvm_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
+    kvm.DEVICE.touch()
+
+
+def test_kvm_is_chosen_when_the_boot_sector_ran(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    qemu_ends(monkeypatch, failed(33))
+    choice = hypervisor.choose("auto", tmp_path)
+    assert (choice.driver.NAME, choice.reason) == ("kvm", "KVM ran a boot sector")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (failed("none"), "did not run within"),
+        (failed(1, "failed to initialize kvm"), "failed to initialize kvm"),
+        (ProgramMissing(program=qemu.EMULATOR, package="qemu-system-x86"), "qemu-system-x86"),
+        (None, "without its mark"),
+    ],
+)
+def test_a_kvm_that_runs_no_guest_gives_way_to_qemu_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    fault: Fault | None,
+    words: str,
+) -> None:
+    qemu_ends(monkeypatch, fault)
+    with caplog.at_level(logging.WARNING):
+        choice = hypervisor.choose("auto", tmp_path)
+    assert choice.driver.NAME == "qemu"
+    assert words in choice.reason
+    assert words in caplog.text
+
+
+def test_without_the_device_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = qemu_ends(monkeypatch, failed(33))
+    kvm.DEVICE.unlink()
+    assert "does not exist" in kvm.probe(tmp_path)
+    assert calls == []
+
+
+def test_the_verdict_is_kept_until_the_host_reboots(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = qemu_ends(monkeypatch, failed(33))
+    assert [kvm.probe(tmp_path), kvm.probe(tmp_path), len(calls)] == ["", "", 1]
+    monkeypatch.setattr(kvm, "BOOT_ID", tmp_path / "boot_id")
+    kvm.BOOT_ID.write_text("another\n")
+    assert [kvm.probe(tmp_path), len(calls)] == ["", 2]
+
+
+def test_a_verdict_that_an_administrator_can_change_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    qemu_ends(monkeypatch, failed(1, "Permission denied"))
+    assert "Permission denied" in kvm.probe(tmp_path)
+    qemu_ends(monkeypatch, failed(33))
+    assert kvm.probe(tmp_path) == ""
+
+
+def test_a_slow_kvm_has_a_second_attempt_and_then_a_kept_verdict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = qemu_ends(monkeypatch, failed("none"))
+    assert "did not run within" in kvm.probe(tmp_path)
+    assert kvm.probe(tmp_path)
+    assert len(calls) == 2
+
+
+def test_a_boot_sector_really_runs_under_emulation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(kvm, "SLOWEST", 30.0)
+    emulated = [word.replace("kvm", "tcg") for word in kvm._argv("SECTOR")]
+    monkeypatch.setattr(
+        kvm, "_argv", lambda sector: [word.replace("SECTOR", sector) for word in emulated]
+    )
+    assert kvm.probe(tmp_path) == ""
+
+
+def test_a_configured_hypervisor_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert hypervisor.choose("qemu", tmp_path).driver is qemu
+    assert "configured" in hypervisor.choose("kvm", tmp_path).reason
+
+
+def test_xen_needs_a_xen_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(xen, "HYPERVISOR", tmp_path / "capabilities")
+    with pytest.raises(HypervisorUnusable, match="does not run under Xen"):
+        hypervisor.choose("xen", tmp_path)
+    xen.HYPERVISOR.write_text("control_d\n")
+    assert hypervisor.choose("xen", tmp_path).driver is xen
+
+
+def test_no_emulator_at_all_is_said_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(qemu, "EMULATOR", "no-such-emulator")
+    with pytest.raises(HypervisorUnusable, match="no-such-emulator"):
+        hypervisor.choose("qemu", tmp_path)
