@@ -203,33 +203,39 @@ def test_no_capacity_is_said_at_the_call(ec2: Any, cloud: Running, tiny_guest: T
     assert tiny["State"].startswith("0000 / 0002")
     ec2.terminate_instances(InstanceIds=ids)
     for each in ids:
-        guests.until(
-            lambda each=each: guests.describe(ec2, each)["State"]["Name"] == "terminated", "end"
-        )
+        guests.wait_for(ec2, each, "terminated")
     assert len(ec2.describe_instances(InstanceIds=ids)["Reservations"][0]["Instances"]) == 2
 
 
-def test_a_kernel_that_does_not_boot_says_so(
-    cloud: Running, ec2: Any, owner: Client, tiny_guest: TinyGuest, tmp_path: Path
-) -> None:
-    """QEMU refuses what is no kernel at all; a kernel without a root file system panics."""
+def test_a_file_that_is_no_kernel_is_refused(ec2: Any, owner: Client, tmp_path: Path) -> None:
+    """QEMU would start it, and the guest stay silent for good."""
     broken = tmp_path / "broken"
     broken.write_bytes(b"this is no kernel" * 1000)
+    manifest = image.bundle_file(owner, broken, tmp_path / "b", QUIET, image_type="kernel")
+    message, _ = register(ec2, image.upload_bundle(owner, manifest, BUCKET, QUIET))
+    assert "no kernel" in message
+
+
+def test_a_kernel_that_qemu_refuses_tells_why(
+    cloud: Running, ec2: Any, owner: Client, tiny_guest: TinyGuest, tmp_path: Path
+) -> None:
+    """An ELF file without an entry that QEMU knows ends the launch with QEMU's own words."""
+    broken = tmp_path / "elf"
+    broken.write_bytes(Path("/bin/true").read_bytes())
     kernel = image.install_file(owner, broken, BUCKET, QUIET, image_type="kernel")
     machine = image.install_file(owner, tiny_guest.root, BUCKET, QUIET, kernel_id=kernel)
     made = ec2.run_instances(ImageId=machine, InstanceType="m1.tiny", MinCount=1, MaxCount=1)
     instance_id = made["Instances"][0]["InstanceId"]
     row = guests.until(
-        lambda: (
-            found
-            if (found := guests.describe(ec2, instance_id))["State"]["Name"] == "terminated"
-            else None
-        ),
-        "end",
+        lambda: _ended(guests.describe(ec2, instance_id)), "end of a launch that can't be"
     )
     assert row["StateReason"]["Code"].startswith("Server.")
-    assert "kernel" in row["StateReason"]["Message"].lower()
+    assert "kernel" in row["StateReason"]["Message"].lower(), row["StateReason"]
     assert not list((cloud.data / "instances" / instance_id).glob("*.qcow2"))
+
+
+def _ended(row: Any) -> Any:
+    return row if row["State"]["Name"] == "terminated" else None
 
 
 def test_a_guest_that_panics_shows_it(
@@ -251,4 +257,4 @@ def test_a_guest_that_panics_shows_it(
     guests.until(look, "panic")
     assert "Kernel panic" in guests.console(ec2, instance_id)
     ec2.terminate_instances(InstanceIds=[instance_id])
-    guests.until(lambda: guests.describe(ec2, instance_id)["State"]["Name"] == "terminated", "end")
+    guests.wait_for(ec2, instance_id, "terminated")

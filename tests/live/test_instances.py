@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,12 @@ def test_the_console_is_kept(ec2: Any, instance: Any, key: Path) -> None:
 def test_others_neither_see_nor_end_it(cloud: Running, instance: Any, image_id: str) -> None:
     bob = cloud.client("ec2", user="bob")
     assert not bob.describe_instances()["Reservations"]
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: bob.terminate_instances(InstanceIds=[instance["InstanceId"]]),
         lambda: bob.get_console_output(InstanceId=instance["InstanceId"]),
         lambda: bob.run_instances(ImageId=image_id, MinCount=1, MaxCount=1),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ClientError) as caught:
             call()
         assert caught.value.response["Error"]["Code"].endswith(".NotFound")
@@ -155,14 +156,7 @@ def test_a_launch_survives_a_kill_at_any_moment(
 def test_a_poweroff_in_the_guest_terminates_it(ec2: Any, image_id: str, key: Path) -> None:
     row = guests.run(ec2, image_id, KeyName=key.stem)
     guests.said_over_ssh(row["PrivateIpAddress"], key, "(sleep 1; poweroff) >/dev/null 2>&1 &")
-    ended = guests.until(
-        lambda: (
-            found
-            if (found := guests.describe(ec2, row["InstanceId"]))["State"]["Name"] == "terminated"
-            else None
-        ),
-        "end",
-    )
+    ended = guests.wait_for(ec2, row["InstanceId"], "terminated")
     assert ended["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
 
 

@@ -1,0 +1,65 @@
+"""What an object is, attribute by attribute; never its bytes."""
+
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidRequest
+from eucabox.store import access, nouns
+from eucabox.store.facts import Object
+
+
+@action("s3", anonymous=True, ignored=("request_payer",))
+def get_object_attributes(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    object_attributes: list[str],
+    max_parts: int = 1000,
+    part_number_marker: int = 0,
+    version_id: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
+    nouns.only_version(version_id)
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_expected(holder, expected_bucket_owner)
+    found = access.look_up(call.cloud.bucket.head, holder, key, call.caller)
+    access.check_object(found.facts, holder, call.caller, "READ")
+    sums = nouns.checksum_members(found.facts.checksums, found.facts.checksum_type)
+    every: dict[str, Result] = {
+        "ETag": {"e_tag": found.e_tag},
+        "Checksum": {"checksum": sums} if sums else {},
+        "ObjectParts": _parts(found, part_number_marker, max_parts),
+        "StorageClass": {"storage_class": found.facts.storage_class},
+        "ObjectSize": {"object_size": found.size},
+    }
+    result: Result = {"last_modified": found.last_modified}
+    for name in object_attributes:
+        if name not in every:
+            raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")
+        result.update(every[name])
+    return result
+
+
+def _parts(found: Object, marker: int, most: int) -> Result:
+    if not found.parts:
+        return {}
+    last = min(marker + most, len(found.parts))
+    shown: Result = {
+        "total_parts_count": len(found.parts),
+        "part_number_marker": marker,
+        "next_part_number_marker": last,
+        "max_parts": most,
+        "is_truncated": last < len(found.parts),
+    }
+    # S3 tells the single parts only of uploads whose parts have checksums of their own
+    if found.part_checksums:
+        shown["parts"] = [_part(found, number) for number in range(marker + 1, last + 1)]
+    return {"object_parts": shown}
+
+
+def _part(found: Object, number: int) -> dict[str, Any]:
+    value = found.part_checksums[number - 1]
+    sums = nouns.checksum_members(dict.fromkeys(found.facts.checksums, value))
+    return {"part_number": number, "size": found.parts[number - 1], **sums}

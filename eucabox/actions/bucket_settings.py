@@ -1,0 +1,138 @@
+"""What a bucket could be set to elsewhere: told truthfully as not set, and settable by nobody."""
+
+from collections.abc import Callable
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    EncryptionConfigurationNotFound,
+    Fault,
+    NoSuchBucketPolicy,
+    NoSuchConfiguration,
+    NoSuchCORSConfiguration,
+    NoSuchLifecycleConfiguration,
+    NoSuchObjectLockConfiguration,
+    NoSuchPublicAccessBlock,
+    NoSuchTagSet,
+    NoSuchWebsiteConfiguration,
+    ObjectLockConfigurationNotFound,
+    OwnershipControlsNotFound,
+    ReplicationConfigurationNotFound,
+)
+from eucabox.store import access
+from eucabox.store.nouns import only_version
+
+Verb = Callable[..., Result | None]
+
+ABSENT: dict[str, type[Fault]] = {
+    "GetBucketCors": NoSuchCORSConfiguration,
+    "GetBucketEncryption": EncryptionConfigurationNotFound,
+    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
+    "GetBucketOwnershipControls": OwnershipControlsNotFound,
+    "GetBucketPolicy": NoSuchBucketPolicy,
+    "GetBucketPolicyStatus": NoSuchBucketPolicy,
+    "GetBucketReplication": ReplicationConfigurationNotFound,
+    "GetBucketTagging": NoSuchTagSet,
+    "GetBucketWebsite": NoSuchWebsiteConfiguration,
+    "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
+    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
+}
+NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+PLAIN: dict[str, Result] = {
+    "GetBucketAccelerateConfiguration": {},
+    "GetBucketLogging": {},
+    "GetBucketNotificationConfiguration": {},
+    "GetBucketRequestPayment": {"payer": "BucketOwner"},
+    "GetBucketVersioning": {},
+    **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
+}
+# S3 answers the removal of what is not there like any other
+REMOVALS = (
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
+    "DeleteBucketReplication",
+    "DeleteBucketTagging",
+    "DeleteBucketWebsite",
+    "DeletePublicAccessBlock",
+)
+OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
+
+
+def _absent(fault: type[Fault]) -> Verb:
+    def get(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+        _check(call, bucket, expected_bucket_owner)
+        raise fault(bucket=bucket)
+
+    return get
+
+
+def _no_such(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
+    _check(call, bucket, expected_bucket_owner)
+    raise NoSuchConfiguration(bucket=bucket, id=id)
+
+
+def _plain(result: Result) -> Verb:
+    def get(
+        call: Call, *, bucket: str, continuation_token: str = "", expected_bucket_owner: str = ""
+    ) -> Result:
+        _check(call, bucket, expected_bucket_owner)
+        return dict(result)
+
+    return get
+
+
+def _removed(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    _check(call, bucket, expected_bucket_owner)
+
+
+def _object_absent(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> None:
+    _check_object(call, bucket, key, version_id, expected_bucket_owner)
+    raise NoSuchObjectLockConfiguration(key=key)
+
+
+@action("s3", anonymous=True, ignored=("request_payer",))
+def get_object_tagging(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> Result:
+    """An object's tags: it has none."""
+    _check_object(call, bucket, key, version_id, expected_bucket_owner)
+    return {"tag_set": []}
+
+
+@action("s3", anonymous=True)
+def delete_object_tagging(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> None:
+    """Take an object's tags away: it has none."""
+    _check_object(call, bucket, key, version_id, expected_bucket_owner)
+
+
+def _check(call: Call, bucket: str, expected: str) -> None:
+    access.check_owner(call.cloud.bucket.bucket(bucket), call.caller, expected)
+
+
+def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
+    only_version(version)
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_owner(holder, call.caller, expected)
+    call.cloud.bucket.head(bucket, key)
+
+
+def _register() -> None:
+    table: dict[str, Verb] = {
+        **{name: _absent(fault) for name, fault in ABSENT.items()},
+        **{name: _plain(result) for name, result in PLAIN.items()},
+        **{f"GetBucket{each}Configuration": _no_such for each in NAMED},
+        **dict.fromkeys(REMOVALS, _removed),
+        **dict.fromkeys(OBJECTS_ABSENT, _object_absent),
+    }
+    ignored = ("request_payer", "content_md5", "checksum_algorithm")
+    for name, function in table.items():
+        action("s3", name, anonymous=True, ignored=ignored)(function)
+
+
+_register()

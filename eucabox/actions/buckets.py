@@ -1,0 +1,122 @@
+"""Buckets: made, named, found, removed, and what little can be asked of them; never objects."""
+
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
+from eucabox.store import access
+from eucabox.store.nouns import Owners
+
+DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
+PAGE = 10_000
+
+
+@action("s3")
+def list_buckets(
+    call: Call,
+    *,
+    prefix: str = "",
+    max_buckets: int = PAGE,
+    continuation_token: str = "",
+    bucket_region: str = "",
+) -> Result:
+    """The buckets of the caller's account, by name, a page of `max_buckets` at a time."""
+    if not 1 <= max_buckets <= PAGE:
+        reason = f"Use 1 to {PAGE}."
+        raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
+    owned = call.cloud.bucket.buckets(owner=call.account_id)
+    fitting = [
+        each
+        for each in sorted(owned, key=lambda bucket: bucket.name)
+        if each.name.startswith(prefix) and each.name > continuation_token
+        if bucket_region in ("", each.location or call.region)
+    ]
+    page = fitting[:max_buckets]
+    result: Result = {
+        "buckets": [{"name": each.name, "creation_date": each.created} for each in page],
+        "owner": Owners(call.cloud.accounts)(call.account_id),
+    }
+    if prefix:
+        result["prefix"] = prefix
+    if len(fitting) > len(page):
+        result["continuation_token"] = page[-1].name
+    return result
+
+
+@action("s3", ignored=("bucket_namespace",))
+def create_bucket(
+    call: Call,
+    *,
+    bucket: str,
+    acl: str = "",
+    create_bucket_configuration: dict[str, Any] | None = None,
+    grant_full_control: str = "",
+    grant_read: str = "",
+    grant_read_acp: str = "",
+    grant_write: str = "",
+    grant_write_acp: str = "",
+    object_lock_enabled_for_bucket: bool = False,
+    object_ownership: str = "ObjectWriter",
+) -> Result:
+    """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
+    other region is named, as in S3's first region."""
+    _refuse_features(object_lock_enabled_for_bucket, object_ownership)
+    wanted = access.chosen(
+        acl,
+        FULL_CONTROL=grant_full_control,
+        READ=grant_read,
+        READ_ACP=grant_read_acp,
+        WRITE=grant_write,
+        WRITE_ACP=grant_write_acp,
+    )
+    location = _location(create_bucket_configuration or {})
+    store = call.cloud.bucket
+    try:
+        store.create_bucket(bucket, call.account_id, acl=wanted, location=location)
+    except BucketAlreadyOwnedByYou:
+        if location not in DEFAULT_REGIONS:
+            raise
+        if wanted:
+            store.set_bucket_acl(bucket, wanted)
+    return {"location": f"/{bucket}"}
+
+
+@action("s3", anonymous=True)
+def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """Say that a bucket is there and may be listed, and in which region."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check_bucket(found, call.caller, "READ", expected_bucket_owner)
+    return {"bucket_region": found.location or call.region}
+
+
+@action("s3", anonymous=True)
+def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Remove an empty bucket."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check_owner(found, call.caller, expected_bucket_owner)
+    call.cloud.bucket.delete_bucket(bucket)
+
+
+@action("s3", anonymous=True)
+def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """The region that was named when the bucket was made; empty if none was."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check_bucket(found, call.caller, "READ", expected_bucket_owner)
+    return {"location_constraint": found.location}
+
+
+def _refuse_features(object_lock: bool, ownership: str) -> None:
+    if object_lock:
+        hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
+        raise S3NotImplemented(what="Object lock", hint=hint)
+    if ownership != "ObjectWriter":
+        hint = "Objects belong to who writes them: leave x-amz-object-ownership out."
+        raise S3NotImplemented(what=f"The object ownership {ownership}", hint=hint)
+
+
+def _location(configuration: dict[str, Any]) -> str:
+    beyond = sorted(each for each in configuration if each != "location_constraint")
+    if any(configuration[each] for each in beyond):
+        what = f"{', '.join(beyond)} in CreateBucketConfiguration"
+        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint.")
+    return str(configuration.get("location_constraint") or "")

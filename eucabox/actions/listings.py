@@ -1,0 +1,175 @@
+"""What is in a bucket, page by page, in the three forms of the API; never an object's bytes."""
+
+import base64
+import binascii
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidArgument
+from eucabox.store import access
+from eucabox.store.facts import Bucket, Listing, Object
+from eucabox.store.nouns import Owners, quoted
+
+PAGE = 1000
+HARMLESS = ("request_payer", "optional_object_attributes")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_objects(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    marker: str = "",
+    max_keys: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
+    _check(max_keys, encoding_type)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    page = _page(call, bucket, prefix, delimiter, marker, max_keys)
+    owners = Owners(call.cloud.accounts)
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "marker": marker,
+        "contents": [_entry(each, found, owners) for each in page.objects],
+    }
+    if delimiter and page.truncated:
+        result["next_marker"] = page.next
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_objects_v2(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    start_after: str = "",
+    continuation_token: str | None = None,
+    max_keys: int = PAGE,
+    fetch_owner: bool = False,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the bucket's keys after `start_after` or a token of the page before."""
+    _check(max_keys, encoding_type)
+    after = start_after if continuation_token is None else _place(continuation_token)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    page = _page(call, bucket, prefix, delimiter, after, max_keys)
+    owners = Owners(call.cloud.accounts) if fetch_owner else None
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "key_count": len(page.objects) + len(page.prefixes),
+        "contents": [_entry(each, found, owners) for each in page.objects],
+    }
+    if start_after:
+        result["start_after"] = start_after
+    if continuation_token is not None:
+        result["continuation_token"] = continuation_token
+    if page.truncated:
+        result["next_continuation_token"] = _token(page.next or "")
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_object_versions(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    key_marker: str = "",
+    version_id_marker: str = "",
+    max_keys: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of versions: of each key the only one, `null`, as in a bucket without versioning."""
+    _check(max_keys, encoding_type)
+    if version_id_marker and not key_marker:
+        reason = "Name the key-marker with it."
+        raise InvalidArgument(argument="version-id-marker", value=version_id_marker, reason=reason)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    page = _page(call, bucket, prefix, delimiter, key_marker, max_keys)
+    owners = Owners(call.cloud.accounts)
+    only = {"version_id": "null", "is_latest": True}
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "key_marker": key_marker,
+        "version_id_marker": version_id_marker,
+        "versions": [{**_entry(each, found, owners), **only} for each in page.objects],
+    }
+    if page.truncated:
+        result.update(next_key_marker=page.next, next_version_id_marker="null")
+    return result
+
+
+def _check(max_keys: int, encoding_type: str) -> None:
+    if max_keys < 0:
+        reason = "Use 0 or more."
+        raise InvalidArgument(argument="max-keys", value=max_keys, reason=reason)
+    if encoding_type not in ("", "url"):
+        raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
+
+
+def _bucket(call: Call, name: str, expected: str) -> Bucket:
+    found = call.cloud.bucket.bucket(name)
+    access.check_bucket(found, call.caller, "READ", expected)
+    return found
+
+
+def _page(
+    call: Call, bucket: str, prefix: str, delimiter: str, after: str, max_keys: int
+) -> Listing:
+    if max_keys == 0:
+        return Listing([], [], None, False)
+    return call.cloud.bucket.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
+
+
+def _frame(
+    page: Listing, bucket: str, prefix: str, delimiter: str, max_keys: int, encoding_type: str
+) -> Result:
+    frame: Result = {
+        "name": bucket,
+        "prefix": prefix,
+        "max_keys": min(max_keys, PAGE),
+        "is_truncated": page.truncated,
+        "common_prefixes": [{"prefix": each} for each in page.prefixes],
+    }
+    if delimiter:
+        frame["delimiter"] = delimiter
+    if encoding_type:
+        frame["encoding_type"] = encoding_type
+    return frame
+
+
+def _entry(found: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "key": found.key,
+        "last_modified": found.last_modified,
+        "e_tag": quoted(found.e_tag),
+        "size": found.size,
+        "storage_class": found.facts.storage_class,
+    }
+    if found.facts.checksums:
+        entry["checksum_algorithm"] = list(found.facts.checksums)
+        entry["checksum_type"] = found.facts.checksum_type
+    if owners:
+        entry["owner"] = owners(found.facts.owner or bucket.owner)
+    return entry
+
+
+def _token(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token.encode("ascii")).decode()
+    except (binascii.Error, ValueError):
+        reason = "Use the NextContinuationToken of the page before."
+        raise InvalidArgument(argument="continuation-token", value=token, reason=reason) from None

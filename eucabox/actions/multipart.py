@@ -1,0 +1,313 @@
+"""Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
+
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload, S3NotImplemented
+from eucabox.store import access, conditions, nouns
+from eucabox.store.facts import Bucket, ObjectFacts, Upload
+from eucabox.store.nouns import Owners
+from eucabox.store.streams import Incoming
+
+PAGE = 1000
+HARMLESS = ("request_payer", "content_length")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def create_multipart_upload(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    acl: str = "",
+    grant_full_control: str = "",
+    grant_read: str = "",
+    grant_read_acp: str = "",
+    grant_write_acp: str = "",
+    content_type: str = "",
+    metadata: dict[str, str] | None = None,
+    cache_control: str = "",
+    content_disposition: str = "",
+    content_encoding: str = "",
+    content_language: str = "",
+    expires: str = "",
+    website_redirect_location: str = "",
+    storage_class: str = "",
+    checksum_algorithm: str = "",
+    checksum_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Begin an upload; what is said of the object here holds when it is completed."""
+    holder = _writable(call, bucket, expected_bucket_owner)
+    facts = ObjectFacts(
+        content_type=content_type or nouns.TYPE,
+        metadata=nouns.metadata(metadata),
+        headers=nouns.headers(
+            cache_control=cache_control,
+            content_disposition=content_disposition,
+            content_encoding=content_encoding,
+            content_language=content_language,
+            expires=expires,
+            website_redirect_location=website_redirect_location,
+        ),
+        owner=call.caller.account_id if call.caller else holder.owner,
+        acl=access.chosen(
+            acl,
+            FULL_CONTROL=grant_full_control,
+            READ=grant_read,
+            READ_ACP=grant_read_acp,
+            WRITE_ACP=grant_write_acp,
+        ),
+        storage_class=nouns.storage_class(storage_class),
+    )
+    store = call.cloud.bucket
+    upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
+    made = store.upload(bucket, key, upload_id)
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made)}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def upload_part(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    part_number: int,
+    body: Any = None,
+    content_md5: str = "",
+    checksum_algorithm: str = "",
+    checksum_crc32: str = "",
+    checksum_crc32_c: str = "",
+    checksum_crc64_nvme: str = "",
+    checksum_sha1: str = "",
+    checksum_sha256: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Take one part; a part of the same number is replaced."""
+    _writable(call, bucket, expected_bucket_owner)
+    told = nouns.checksums(
+        {
+            "checksum_crc32": checksum_crc32,
+            "checksum_crc32_c": checksum_crc32_c,
+            "checksum_crc64_nvme": checksum_crc64_nvme,
+            "checksum_sha1": checksum_sha1,
+            "checksum_sha256": checksum_sha256,
+        }
+    )
+    incoming = Incoming.of(body)
+    part = call.cloud.bucket.put_part(
+        bucket,
+        key,
+        upload_id,
+        part_number,
+        incoming,
+        size=incoming.length,
+        content_md5=nouns.md5(content_md5),
+        checksums=told,
+        algorithms=incoming.algorithms or (() if told else nouns.names(checksum_algorithm)),
+        trailers=incoming.trailers,
+    )
+    return {"e_tag": nouns.quoted(part.e_tag), **nouns.checksum_members(part.checksums)}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def complete_multipart_upload(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    multipart_upload: dict[str, Any] | None = None,
+    checksum_crc32: str = "",
+    checksum_crc32_c: str = "",
+    checksum_crc64_nvme: str = "",
+    checksum_sha1: str = "",
+    checksum_sha256: str = "",
+    checksum_type: str = "",
+    mpu_object_size: int | None = None,
+    if_match: str = "",
+    if_none_match: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Make an object of the parts that are named, in ascending order."""
+    _writable(call, bucket, expected_bucket_owner)
+    _check_type(call.cloud.bucket, bucket, key, upload_id, checksum_type)
+    told = nouns.checksums(
+        {
+            "checksum_crc32": checksum_crc32,
+            "checksum_crc32_c": checksum_crc32_c,
+            "checksum_crc64_nvme": checksum_crc64_nvme,
+            "checksum_sha1": checksum_sha1,
+            "checksum_sha256": checksum_sha256,
+        }
+    )
+    if if_none_match not in ("", "*"):
+        hint = "Use If-None-Match: *, or If-Match."
+        raise S3NotImplemented(what=f"If-None-Match: {if_none_match} on a write", hint=hint)
+    made = call.cloud.bucket.complete_upload(
+        bucket,
+        key,
+        upload_id,
+        [_named(each) for each in (multipart_upload or {}).get("parts") or []],
+        checksums=told,
+        size=mpu_object_size,
+        if_none_match=if_none_match == "*",
+        if_match=conditions.bare(if_match) or None,
+    )
+    return {
+        "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
+        "bucket": bucket,
+        "key": key,
+        "e_tag": nouns.quoted(made.e_tag),
+        **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
+    }
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def abort_multipart_upload(
+    call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
+) -> None:
+    """Forget an upload and its parts."""
+    _writable(call, bucket, expected_bucket_owner)
+    call.cloud.bucket.abort_upload(bucket, key, upload_id)
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_parts(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    max_parts: int = PAGE,
+    part_number_marker: int = 0,
+    expected_bucket_owner: str = "",
+) -> Result:
+    """The parts that an upload has so far, by number."""
+    holder = _writable(call, bucket, expected_bucket_owner)
+    _check_page("max-parts", max_parts)
+    store = call.cloud.bucket
+    upload = store.upload(bucket, key, upload_id)
+    rest = [
+        each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
+    ]
+    page = rest[: min(max_parts, PAGE)]
+    owner = Owners(call.cloud.accounts)(upload.facts.owner or holder.owner)
+    result: Result = {
+        "bucket": bucket,
+        "key": key,
+        "upload_id": upload_id,
+        "part_number_marker": part_number_marker,
+        "next_part_number_marker": page[-1].number if page else part_number_marker,
+        "max_parts": min(max_parts, PAGE),
+        "is_truncated": len(rest) > len(page),
+        "initiator": owner,
+        "owner": owner,
+        "storage_class": upload.facts.storage_class,
+        **_checksum_plan(upload),
+    }
+    result["parts"] = [
+        {
+            "part_number": each.number,
+            "last_modified": each.last_modified,
+            "e_tag": nouns.quoted(each.e_tag),
+            "size": each.size,
+            **nouns.checksum_members(each.checksums),
+        }
+        for each in page
+    ]
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_multipart_uploads(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    key_marker: str = "",
+    upload_id_marker: str = "",
+    max_uploads: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the uploads in progress, by key and then by time."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_bucket(holder, call.caller, "READ", expected_bucket_owner)
+    _check_page("max-uploads", max_uploads)
+    if encoding_type not in ("", "url"):
+        raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
+    most = min(max_uploads, PAGE)
+    page = call.cloud.bucket.uploads(
+        bucket, prefix, delimiter, key_marker, upload_id_marker if key_marker else "", most
+    )
+    owners = Owners(call.cloud.accounts)
+    result: Result = {
+        "bucket": bucket,
+        "key_marker": key_marker,
+        "upload_id_marker": upload_id_marker,
+        "prefix": prefix,
+        "max_uploads": most,
+        "is_truncated": page.truncated,
+        "common_prefixes": [{"prefix": each} for each in page.prefixes],
+        "uploads": [_shown(each, holder, owners) for each in page.uploads],
+    }
+    if page.truncated:
+        result["next_key_marker"] = page.next_key
+        result["next_upload_id_marker"] = page.next_upload_id
+    told = {"delimiter": delimiter, "encoding_type": encoding_type}
+    return {**result, **{name: value for name, value in told.items() if value}}
+
+
+def _writable(call: Call, bucket: str, expected: str) -> Bucket:
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_bucket(holder, call.caller, "WRITE", expected)
+    return holder
+
+
+def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
+    if "part_number" not in part or "e_tag" not in part:
+        raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
+    sums = {name: part[member] for name, member in nouns.CHECKSUMS.items() if part.get(member)}
+    return part["part_number"], conditions.bare(part["e_tag"]), sums
+
+
+def _check_type(store: Any, bucket: str, key: str, upload_id: str, said: str) -> None:
+    if not said:
+        return
+    try:
+        begun = store.upload(bucket, key, upload_id).checksum_type
+    except NoSuchUpload:
+        return  # perhaps completed, and its answer lost: the store knows
+    if said != begun:
+        reason = "The upload was begun with another checksum type."
+        raise InvalidArgument(argument="x-amz-checksum-type", value=said, reason=reason)
+
+
+def _check_page(argument: str, size: int) -> None:
+    if size < 0:
+        raise InvalidArgument(argument=argument, value=size, reason="Use 0 or more.")
+
+
+def _checksum_plan(upload: Upload) -> dict[str, str]:
+    if not upload.checksum_algorithm:
+        return {}
+    return {
+        "checksum_algorithm": upload.checksum_algorithm,
+        "checksum_type": upload.checksum_type,
+    }
+
+
+def _shown(upload: Upload, holder: Bucket, owners: Owners) -> dict[str, Any]:
+    owner = owners(upload.facts.owner or holder.owner)
+    return {
+        "upload_id": upload.upload_id,
+        "key": upload.key,
+        "initiated": upload.initiated,
+        "storage_class": upload.facts.storage_class,
+        "owner": owner,
+        "initiator": owner,
+        **_checksum_plan(upload),
+    }

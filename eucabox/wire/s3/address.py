@@ -1,0 +1,73 @@
+"""Which bucket and which key a request is about, by host and path; knows no operation."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from eucabox.errors import InvalidKey
+from eucabox.wire.sign.paths import octets, split_prefix
+
+MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
+SERVICES = ("s3", "walrus", "objectstorage")
+LOCAL = "localhost"
+
+
+class Address(NamedTuple):
+    """A bucket and a key, None where there is none; `hosted` is a bucket named by the host."""
+
+    bucket: str | None
+    key: str | None
+    hosted: str = ""
+
+    @property
+    def depth(self) -> int:
+        """0 for the service, 1 for a bucket, 2 for an object."""
+        return (self.bucket is not None) + (self.key is not None)
+
+
+def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
+    """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
+    a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
+    rest = split_prefix(path)[1].removeprefix("/")
+    hosted = bucket_of(host, hosts)
+    if hosted:
+        return Address(hosted, _decoded(rest) if rest else None, hosted)
+    if not rest:
+        return Address(None, None)
+    bucket, _, key = rest.partition("/")
+    return Address(_decoded(bucket), _decoded(key) if key else None)
+
+
+def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
+    """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
+
+    `hosts` are the names under which this cloud is known. An address, one of these names alone
+    and a host that begins with the service's own word name no bucket.
+    """
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    name = name.lower().rstrip(".")
+    if not name or _is_address(name) or name.partition(".")[0] in SERVICES:
+        return ""
+    for mark in MARKS:
+        if mark in name:
+            return name.partition(mark)[0]
+    for known in (*hosts, LOCAL):
+        if name.endswith("." + known.lower()):
+            return name[: -len(known) - 1]
+    return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _decoded(raw: str) -> str:
+    try:
+        return unquote_to_bytes(octets(raw)).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidKey(reason="or bucket name is not UTF-8 in its percent-encoding") from None

@@ -1,0 +1,180 @@
+"""Results of S3 verbs become HTTP answers: headers, XML, streams; never decides what they say."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+from urllib.parse import quote
+
+from botocore import xform_name
+from botocore.model import MapShape, Shape, StructureShape
+
+from eucabox.store.streams import Outgoing
+from eucabox.wire import write
+from eucabox.wire.model import Operation
+from eucabox.wire.request import Answer, Closable, FileBody
+from eucabox.wire.s3.requests import Understood
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+XML = "application/xml"
+# Root elements that the model does not tell; clients in C and Go look for them.
+ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketLocation": "LocationConstraint",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListParts": "ListPartsResult",
+}
+KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_marker")
+KEYED = {
+    "contents": "key",
+    "versions": "key",
+    "uploads": "key",
+    "common_prefixes": "prefix",
+}
+WORDS: dict[str, Callable[[Any], str]] = {
+    "boolean": lambda value: "true" if value else "false",
+    "timestamp": lambda value: value if isinstance(value, str) else http_date(value),
+}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The compiled writer of an operation's answer."""
+
+    headers: tuple[tuple[str, str, Callable[[Any], str]], ...]
+    prefixed: tuple[tuple[str, str], ...]
+    root: str
+    body: write.Writer | None
+    payload: str
+    streaming: bool
+    status: int
+
+
+def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+    """The HTTP answer of a verb's result."""
+    said = result or {}
+    writer = _compiled(understood.operation)
+    made = Answer(status=writer.status, headers=_headers(writer, said))
+    made.headers.append(("x-amz-request-id", understood.request_id))
+    if "content_range" in said:
+        made.status = 206
+    if writer.streaming:
+        _stream(made, said[writer.payload])
+    elif understood.operation.http["method"] == "HEAD":
+        made.length = said.get("content_length")
+    elif writer.body:
+        made.headers.append(("Content-Type", XML))
+        made.body = _document(understood, writer, said)
+    return made
+
+
+def http_date(moment: datetime) -> str:
+    """An RFC 822 date, as in Last-Modified."""
+    return write.TIMES["rfc822"](moment)
+
+
+def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = [
+        (header, _line(convert(said[name])))
+        for name, header, convert in writer.headers
+        if said.get(name) is not None
+    ]
+    for name, prefix in writer.prefixed:
+        headers += [(prefix + each, _line(text)) for each, text in said.get(name, {}).items()]
+    return headers
+
+
+def _line(text: str) -> str:
+    """Header text: one line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
+    line = "".join(each if each >= " " and each != "\x7f" else " " for each in text)
+    try:
+        line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "replace").decode("latin-1")
+    return line
+
+
+def _stream(made: Answer, body: Outgoing) -> None:
+    made.length = body.count
+    made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
+
+
+def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -> bytes:
+    assert writer.body is not None
+    if writer.payload:
+        said = said.get(writer.payload, {})
+    if said.get("encoding_type") == "url":
+        said = _url_encoded(said)
+    if understood.name == "GetBucketLocation":
+        return write.rest_document(writer.root, NAMESPACE, _location, said)
+    return write.rest_document(writer.root, NAMESPACE, writer.body, said)
+
+
+def _location(said: Mapping[str, Any], put: write.Put) -> None:
+    put(write.text(said.get("location_constraint") or ""))
+
+
+def _url_encoded(said: Mapping[str, Any]) -> dict[str, Any]:
+    encoded = dict(said)
+    for name in (*KEYS, "next_key_marker"):
+        if encoded.get(name):
+            encoded[name] = _encoded(encoded[name])
+    for name, inner in KEYED.items():
+        if encoded.get(name):
+            encoded[name] = [{**each, inner: _encoded(each[inner])} for each in encoded[name]]
+    return encoded
+
+
+def _encoded(key: str) -> str:
+    return quote(key.encode("utf-8", "surrogateescape"), safe="/-_.*")
+
+
+@cache
+def _compiled(operation: Operation) -> Writer:
+    shape = operation.output
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    headers, prefixed, inside = [], [], []
+    for name, member in members.items():
+        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        if isinstance(member, MapShape) and place == "headers":
+            prefixed.append((xform_name(name), told))
+        elif place == "header":
+            headers.append((xform_name(name), told, WORDS.get(member.type_name, str)))
+        elif not place:
+            inside.append(name)
+    payload = shape.serialization.get("payload", "") if shape else ""
+    streaming = bool(payload) and members[payload].type_name == "blob"
+    content = members[payload] if payload else shape
+    return Writer(
+        headers=tuple(headers),
+        prefixed=tuple(prefixed),
+        root=_root(operation, content if payload else None),
+        body=write.xml_writer(content) if content and inside and not streaming else None,
+        payload=xform_name(payload) if payload else "",
+        streaming=streaming,
+        status=operation.http.get("responseCode", 200),
+    )
+
+
+def _root(operation: Operation, payload: Shape | None) -> str:
+    if payload is not None:
+        return str(payload.serialization.get("name", payload.name))
+    return ROOTS.get(operation.name, f"{operation.name}Result")

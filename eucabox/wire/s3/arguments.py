@@ -1,0 +1,162 @@
+"""Query, headers and XML bodies of S3 become snake_case arguments; never judges what they mean."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from botocore import xform_name
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from eucabox.errors import InvalidArgument, MalformedXML
+from eucabox.wire import read
+from eucabox.wire.model import Operation
+from eucabox.wire.sign import clock
+from eucabox.wire.sign.paths import octets
+
+Convert = Callable[[str], Any]
+UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
+EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The compiled reader of an operation's query and header members."""
+
+    query: Mapping[str, tuple[str, Convert]]
+    headers: Mapping[str, tuple[str, Convert]]
+    prefixed: Mapping[str, str]
+    payload: str
+    streaming: bool
+    body: Callable[[bytes], Any] | None
+
+    def __call__(self, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the members found in a decoded query and in headers.
+
+        Raises InvalidArgument for a value of the wrong form; what the model does not know is
+        ignored, as S3 does.
+        """
+        found = {**_pick(self.query, query), **_pick(self.headers, headers)}
+        for prefix, member in self.prefixed.items():
+            names = [name for name in headers if name.startswith(prefix)]
+            if names:
+                found[member] = {name.removeprefix(prefix): headers[name] for name in names}
+        return found
+
+
+def reader(operation: Operation) -> Reader:
+    """Return the reader of an operation, compiled with its first use."""
+    return _compiled(operation)
+
+
+@cache
+def _compiled(operation: Operation) -> Reader:
+    located: dict[str, dict[str, tuple[str, Convert]]] = {"querystring": {}, "header": {}}
+    prefixed = {}
+    shape = operation.input
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    for name, member in members.items():
+        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        if isinstance(member, MapShape):
+            prefixed[told.lower()] = xform_name(name)
+        elif place in located:
+            key = told.lower() if place == "header" else told
+            located[place][key] = (xform_name(name), _converter(name, member, place))
+    payload = shape.serialization.get("payload", "") if shape else ""
+    streaming = bool(payload) and not isinstance(members[payload], StructureShape)
+    return Reader(
+        query=located["querystring"],
+        headers=located["header"],
+        prefixed=prefixed,
+        payload=xform_name(payload) if payload else "",
+        streaming=streaming,
+        body=_body(members[payload]) if payload and not streaming else None,
+    )
+
+
+def _body(shape: Shape) -> Callable[[bytes], Any]:
+    from_xml = read.xml_reader(shape)
+    root = shape.serialization.get("name", shape.name)
+
+    def convert(body: bytes) -> Any:
+        element = read.parse_xml(body, root)
+        if element.tag != root:
+            raise MalformedXML(shape=root, reason=f"the root element is {element.tag}.")
+        return from_xml(element)
+
+    return convert
+
+
+def _pick(members: Mapping[str, tuple[str, Convert]], given: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for name, text in given.items():
+        if name in members:
+            member, convert = members[name]
+            value = convert(text)
+            if value is not None:
+                found[member] = value
+    return found
+
+
+def _converter(name: str, shape: Shape, place: str) -> Convert:
+    told = shape.serialization.get("name", name)
+    if name in UNTOUCHED:
+        return str
+    if told == "Content-Encoding":
+        return _codings
+    if name == "CopySource":
+        return copy_source
+    if isinstance(shape, ListShape):
+        return _words
+    if shape.type_name == "timestamp":
+        return _moment
+    if shape.type_name in EMPTY_IS_ABSENT:
+        return _scalar(told, read.SCALARS[shape.type_name])
+    return str
+
+
+def _scalar(told: str, convert: Convert) -> Convert:
+    def take(text: str) -> Any:
+        if not text:
+            return None
+        try:
+            return convert(text)
+        except (ValueError, OverflowError) as problem:
+            reason = f"It must be {problem}."
+            raise InvalidArgument(argument=told, value=text[:60], reason=reason) from None
+
+    return take
+
+
+def _moment(text: str) -> datetime | None:
+    return clock.any_form(text)  # HTTP ignores a date in a condition that is none
+
+
+def _words(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _codings(text: str) -> str | None:
+    kept = [each for each in _words(text) if each.lower() != "aws-chunked"]
+    return ",".join(kept) or None
+
+
+def copy_source(text: str) -> dict[str, str]:
+    """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in percent-encoding, with or without
+    ?versionId=, into {bucket, key, version_id}."""
+    path, _, version = text.partition("?versionId=")
+    try:
+        plain = unquote_to_bytes(octets(path)).decode("utf-8").removeprefix("/")
+    except UnicodeDecodeError:
+        reason = "It is not UTF-8 in its percent-encoding."
+        raise InvalidArgument(
+            argument="x-amz-copy-source", value=text[:60], reason=reason
+        ) from None
+    bucket, _, key = plain.partition("/")
+    if not bucket or not key:
+        reason = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey."
+        raise InvalidArgument(argument="x-amz-copy-source", value=text[:60], reason=reason)
+    found = {"bucket": bucket, "key": key}
+    return {**found, "version_id": version} if version else found

@@ -1,0 +1,71 @@
+"""Faults become S3's error documents; the only place that knows their extra elements."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from eucabox.errors import Fault
+from eucabox.store.nouns import quoted
+from eucabox.wire import write
+from eucabox.wire.request import Answer
+from eucabox.wire.s3.answers import XML, http_date
+from eucabox.wire.status import status_of
+
+# What the verbs' common door says in EC2's words, in those of S3.
+WORDS = {
+    "AuthFailure": "AccessDenied",
+    "InvalidAction": "NotImplemented",
+    "InvalidParameterCombination": "InvalidRequest",
+    "InvalidParameterValue": "InvalidArgument",
+    "MissingAuthenticationToken": "AccessDenied",
+    "MissingParameter": "InvalidRequest",
+    "UnauthorizedOperation": "AccessDenied",
+    "UnsupportedOperation": "NotImplemented",
+}
+ELEMENTS = {
+    "bucket": "BucketName",
+    "name": "BucketName",
+    "key": "Key",
+    "upload_id": "UploadId",
+    "argument": "ArgumentName",
+    "parameter": "ArgumentName",
+    "value": "ArgumentValue",
+    "condition": "Condition",
+    "requested": "RangeRequested",
+    "method": "Method",
+}
+OWN = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)  # facts that are elements by their own name
+
+
+def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
+    """The error answer of a fault; one about an unchanged object has no body."""
+    code = WORDS.get(fault.code, fault.code)
+    headers = [("x-amz-request-id", request_id), *_headers(code, fault.facts)]
+    if code == "NotModified":
+        return Answer(status=status_of(code), headers=headers)
+    text = write.element("Code", code) + write.element("Message", fault.message)
+    for name, value in _elements(fault.facts).items():
+        text += write.element(name, value)
+    text += write.element("RequestId", request_id) + write.element("HostId", "eucabox")
+    body = f"{write.DECLARATION}<Error>{text}</Error>".encode("ascii")
+    return Answer(status=status_of(code), headers=[*headers, ("Content-Type", XML)], body=body)
+
+
+def _elements(facts: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for fact, value in facts.items():
+        name = fact if OWN.fullmatch(fact) else ELEMENTS.get(fact)
+        if name:
+            found[name] = str(value)
+    return found
+
+
+def _headers(code: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if code == "NotModified":
+        return [
+            ("ETag", quoted(facts["e_tag"])),
+            ("Last-Modified", http_date(facts["last_modified"])),
+        ]
+    if code == "InvalidRange":
+        return [("Content-Range", f"bytes */{facts['size']}")]
+    return []

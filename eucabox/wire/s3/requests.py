@@ -1,0 +1,154 @@
+"""An HTTP request of S3 becomes a verb with arguments and a checked body; never runs it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from eucabox import actions
+from eucabox.accounts import Caller
+from eucabox.errors import (
+    AccessDenied,
+    MissingContentLength,
+    MissingRequestBody,
+    RequestBodyTooLarge,
+    S3NotImplemented,
+)
+from eucabox.store import checksums, nouns
+from eucabox.store.streams import Incoming
+from eucabox.wire import model, sign
+from eucabox.wire.model import Operation
+from eucabox.wire.request import Request
+from eucabox.wire.s3 import routes
+from eucabox.wire.s3.address import Address, locate
+from eucabox.wire.s3.arguments import Reader, reader
+from eucabox.wire.sign import Lookup, Signed
+from eucabox.wire.sign.paths import values
+
+MOST_XML = 8 << 20  # bytes: 1,000 keys of 1,024 bytes in references fit, and 10,000 parts
+PIECE = 1 << 16
+TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
+FORM = "multipart/form-data"
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+
+    service: str
+    name: str
+    params: dict[str, Any]
+    caller: Caller | None
+    api_version: str
+    region: str
+    signature: str = field(repr=False)
+    request_id: str
+    operation: Operation = field(repr=False)
+    address: Address
+    endpoint: str = ""
+
+
+def understand(
+    request: Request, lookup: Lookup, now: datetime, hosts: Iterable[str] = ()
+) -> Understood:
+    """Read a request that speaks S3: check its signature first, then find its operation.
+
+    The body of an object is not read here; `params["body"]` is an Incoming that checks it.
+    Raises Fault and nothing else for bad input.
+    """
+    address = locate(request.path, request.host, hosts)
+    signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
+    query = values(request.query)
+    operation = _operation(request, address, query)
+    _check_served(operation)
+    if signed.caller is None and address.depth == 0:
+        raise AccessDenied(reason="Sign the request: buckets are listed for their owner.")
+    return Understood(
+        service="s3",
+        name=operation.name,
+        params=_params(request, signed, address, query, reader(operation)),
+        caller=signed.caller,
+        api_version=operation.service.version,
+        region=signed.region,
+        signature=signed.signature,
+        request_id=request.request_id,
+        operation=operation,
+        address=address,
+        endpoint=request.endpoint,
+    )
+
+
+def _operation(request: Request, address: Address, query: Mapping[str, str]) -> Operation:
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
+        hint = "Upload the object with PUT."
+        raise S3NotImplemented(what="An upload by a browser's form", hint=hint)
+    name = routes.find(request.method, address.depth, query, request.headers)
+    operation = model.service("s3").operation(name)
+    assert operation is not None
+    return operation
+
+
+def _check_served(operation: Operation) -> None:
+    if ("s3", operation.name) not in actions.load():
+        raise S3NotImplemented(what=operation.name, hint="Leave this feature out.")
+
+
+def _params(
+    request: Request, signed: Signed, address: Address, query: Mapping[str, str], reader: Reader
+) -> dict[str, Any]:
+    params = reader(query, request.headers)
+    if address.bucket is not None:
+        params["bucket"] = address.bucket
+    if address.key is not None:
+        params["key"] = address.key
+    if reader.streaming:
+        params[reader.payload] = _incoming(request, signed)
+        return params
+    body = _small(request, signed)
+    if reader.body and body:
+        params[reader.payload] = reader.body(body)
+    elif reader.body and request.method == "POST":
+        raise MissingRequestBody()
+    return params
+
+
+def _incoming(request: Request, signed: Signed) -> Incoming:
+    if request.content_length is None and not request.chunked:
+        raise MissingContentLength()
+    announced = request.headers.get("x-amz-trailer", "").lower().split(",")
+    algorithms = [TRAILERS[each.strip()] for each in announced if each.strip() in TRAILERS]
+
+    def trailers() -> dict[str, str]:
+        return {TRAILERS[n]: value for n, value in signed.trailers.items() if n in TRAILERS}
+
+    return Incoming(signed.body, signed.decoded_length, tuple(algorithms), trailers)
+
+
+def _small(request: Request, signed: Signed) -> bytes:
+    """Read a body that is a document, or none, and compare it with its digests."""
+    if (signed.decoded_length or 0) > MOST_XML:
+        raise RequestBodyTooLarge(limit=MOST_XML)
+    body = bytearray()
+    while piece := signed.body.read(PIECE):
+        body += piece
+        if len(body) > MOST_XML:
+            raise RequestBodyTooLarge(limit=MOST_XML)
+    if body:
+        _check_digests(bytes(body), request, signed)
+    return bytes(body)
+
+
+def _check_digests(body: bytes, request: Request, signed: Signed) -> None:
+    stated = {
+        name: value
+        for said in (request.headers, signed.trailers)
+        for header, name in TRAILERS.items()
+        if (value := said.get(header))
+    }
+    if request.method != "POST" or "uploadId" not in values(request.query):
+        # the checksums of CompleteMultipartUpload are those of the object, not of the list
+        for name, value in stated.items():
+            checksum = checksums.new(name)
+            checksum.update(body)
+            checksums.compare(name, checksums.text(checksum.digest()), value)
+    nouns.check_md5(body, request.headers.get("content-md5", ""))

@@ -1,0 +1,83 @@
+"""Which operation a request is, by method, depth, query and headers; all from the model."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from botocore.model import StructureShape
+
+from eucabox.errors import MethodNotAllowed
+from eucabox.wire import model
+from eucabox.wire.model import Operation
+from eucabox.wire.sign.paths import values
+
+# They are told from their namesakes by a host name that this cloud doesn't have.
+ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a request must have to be an operation; `fixed` values are "" where any will do."""
+
+    name: str
+    fixed: Mapping[str, str]
+    query: frozenset[str]
+    headers: frozenset[str]
+    deprecated: bool
+
+    def fits(self, query: Mapping[str, str], headers: Container[str]) -> bool:
+        """True if all that the operation needs is there."""
+        return (
+            all(name in query and value in ("", query[name]) for name, value in self.fixed.items())
+            and all(name in query for name in self.query)
+            and all(name in headers for name in self.headers)
+        )
+
+    @property
+    def rank(self) -> tuple[int, int, bool]:
+        """The more an operation needs, the closer it fits; the newer of two names wins."""
+        return (len(self.fixed), len(self.query) + len(self.headers), not self.deprecated)
+
+
+def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> str:
+    """Return the name of the operation; raises MethodNotAllowed if no operation is like that."""
+    for route in routes().get((method, depth), ()):
+        if route.fits(query, headers):
+            return route.name
+    raise MethodNotAllowed(method=method)
+
+
+@cache
+def routes() -> Mapping[tuple[str, int], tuple[Route, ...]]:
+    """Every operation of the model by method and depth, those that need most first."""
+    found: dict[tuple[str, int], list[Route]] = {}
+    service = model.service("s3")
+    for name in sorted(service.names - ELSEWHERE):
+        operation = service.operation(name)
+        assert operation is not None
+        path = operation.http["requestUri"].partition("?")[0]
+        place = operation.http["method"], len(path.strip("/").split("/")) if path != "/" else 0
+        found.setdefault(place, []).append(_route(operation))
+    return {
+        place: tuple(sorted(each, key=lambda route: route.rank, reverse=True))
+        for place, each in found.items()
+    }
+
+
+def _route(operation: Operation) -> Route:
+    shape = operation.input
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    required = shape.required_members if isinstance(shape, StructureShape) else []
+    needs: dict[str, set[str]] = {"querystring": set(), "header": set()}
+    for name in required:
+        located = members[name].serialization
+        if located.get("location") in needs:
+            needs[located["location"]].add(located["name"])
+    fixed = values(operation.http["requestUri"].partition("?")[2])
+    return Route(
+        name=operation.name,
+        fixed={name: value for name, value in fixed.items() if name != "x-id"},
+        query=frozenset(needs["querystring"]),
+        headers=frozenset(name.lower() for name in needs["header"]),
+        deprecated=bool(operation.model.deprecated),
+    )

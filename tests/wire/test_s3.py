@@ -1,0 +1,379 @@
+"""Requests of S3 as botocore writes them, answers as botocore reads them."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.awsrequest import HeadersDict
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+
+from eucabox import actions
+from eucabox.errors import Fault, InvalidRange, NoSuchBucket, NotModified, UnsupportedParameter
+from eucabox.store.streams import Incoming, Outgoing
+from eucabox.wire import model, s3
+from eucabox.wire.request import Request
+from eucabox.wire.s3 import address, routes
+from eucabox.wire.s3.arguments import copy_source
+
+NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+SERVICE = botocore.session.get_session().get_service_model("s3")
+# two names for one request, and two that a host name tells apart
+SHADOWED = {
+    "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
+    "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",
+    "ListDirectoryBuckets": "ListBuckets",
+}
+ELSEWHERE = {"WriteGetObjectResponse"}
+# a policy is never there, a location has a document of its own kind
+SPECIAL = {"GetBucketPolicy", "GetBucketLocation"}
+SERVED = sorted(name for service, name in actions.load() if service == "s3")
+
+
+def sample(shape: Shape, every: bool) -> Any:
+    """A value for a shape: with all members, or with those that are required."""
+    if isinstance(shape, StructureShape):
+        names = shape.members if every else shape.required_members
+        return {name: sample(shape.members[name], every) for name in names}
+    if isinstance(shape, ListShape):
+        return [sample(shape.member, every)]
+    if isinstance(shape, MapShape):
+        return {"colour": "blue"}
+    if shape.type_name == "string":
+        return shape.metadata["enum"][0] if shape.metadata.get("enum") else "some text"
+    plain = {"boolean": True, "timestamp": NOW, "blob": b"bytes"}
+    return plain.get(shape.type_name, 7)
+
+
+def written(operation: OperationModel, params: dict[str, Any]) -> Request:
+    """The request that botocore would send, unsigned."""
+    made = create_serializer("rest-xml", False).serialize_to_request(params, operation)
+    path, _, fixed = made["url_path"].partition("?")
+    query = made["query_string"]
+    pairs = list(query.items() if isinstance(query, dict) else query)
+    query = "&".join([*filter(None, [fixed]), *(f"{n}={v}".replace(" ", "%20") for n, v in pairs)])
+    body = made["body"] if isinstance(made["body"], bytes) else str(made["body"]).encode()
+    headers = {name.lower(): value for name, value in made["headers"].items()}
+    return Request(
+        method=made["method"],
+        target="",
+        path=path,
+        query=query,
+        headers=headers,
+        body=io.BytesIO(body),
+        content_length=len(body),
+        host="localhost:8773",
+        request_id="r",
+    )
+
+
+def understood(request: Request) -> s3.Understood:
+    return s3.understand(request, lambda _: None, NOW)
+
+
+def ask(method: str, path: str, query: str = "", **headers: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request(
+        method=method, target="", path=path, query=query, headers=named, host="localhost",
+        content_length=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICE.operation_names) - ELSEWHERE))
+def test_every_operation_is_found(name: str) -> None:
+    operation = SERVICE.operation_model(name)
+    shape = operation.input_shape
+    request = written(operation, sample(shape, every=False) if shape else {})
+    depth = address.locate(request.path, request.host).depth
+    query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
+    assert routes.find(request.method, depth, query, request.headers) == SHADOWED.get(name, name)
+
+
+@pytest.mark.parametrize("name", [each for each in SERVED if each != "ListBuckets"])
+def test_every_served_operation_is_understood_with_all_its_members(name: str) -> None:
+    operation = SERVICE.operation_model(name)
+    shape = operation.input_shape
+    assert isinstance(shape, StructureShape)
+    said = {**sample(shape, every=True), "Bucket": "bucket"}
+    for member in shape.members:
+        if member.startswith(("Checksum", "Content", "CopySource")) and member not in (
+            "ContentType",
+            "CopySource",
+        ):
+            said.pop(member)
+    if "CopySource" in said:
+        said["CopySource"] = "from/k%20y"
+    found = understood(written(operation, said))
+    assert found.name == name
+    for member, value in said.items():
+        if member not in ("Body", "CopySource", "Expires", "ResponseExpires", *_nested(shape)):
+            assert found.params[xform_name(member)] == value, member
+
+
+def _nested(shape: StructureShape) -> list[str]:
+    return [name for name, each in shape.members.items() if isinstance(each, StructureShape)]
+
+
+@pytest.mark.parametrize("name", [each for each in SERVED if each not in SPECIAL])
+def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
+    operation = SERVICE.operation_model(name)
+    shape = operation.output_shape
+    known = model.service("s3").operation(name)
+    assert known is not None
+    said = sample(shape, every=True) if shape else {}
+    said.pop("Body", None)
+    result = snake(said)
+    result.pop("content_range", None)
+    result.pop("encoding_type", None)
+    if name == "GetObject":
+        result["body"] = Outgoing(Opened(b"bytes"), 0, 5)
+    about = s3.Understood(
+        service="s3", name=name, params={}, caller=None, api_version="", region="",
+        signature="", request_id="r", operation=known, address=address.Address("b", None),
+    )  # fmt: skip
+    answer = s3.answer(about, result)
+    assert answer.status in (200, 204)
+    headers = HeadersDict(dict(answer.headers))
+    assert headers["X-Amz-Request-Id"] == "r"
+    assert isinstance(answer.body, bytes)
+    parsed = create_parser("rest-xml").parse(
+        {"status_code": 200, "headers": headers, "body": answer.body}, shape
+    )
+    parsed.pop("ResponseMetadata")
+    for member, value in said.items():
+        if member not in ("Body", "ContentRange", "EncodingType", "Expires"):
+            assert parsed[member] == value, member
+
+
+class Opened:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def chunks(self, start: int, length: int) -> Any:
+        yield self.content[start : start + length]
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None:
+        pass
+
+
+def snake(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name if name == "colour" else xform_name(name): snake(v) for name, v in value.items()
+        }
+    return [snake(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "bucket", "key"),
+    [
+        ("/", "localhost:8773", None, None),
+        ("/b", "localhost", "b", None),
+        ("/b/", "localhost", "b", None),
+        ("/b/k", "127.0.0.1:8773", "b", "k"),
+        ("/b//k//", "[::1]:8773", "b", "/k//"),
+        ("/b/a+b%2Fc%20d/../e", "localhost", "b", "a+b/c d/../e"),
+        ("/services/objectstorage/b/%C3%A4", "localhost", "b", "ä"),
+        ("/services/Walrus/", "localhost", None, None),
+        ("/services/walrus/b", "localhost", "b", None),
+        ("/k/l", "b.localhost:8773", "b", "k/l"),
+        ("/", "b.s3.localhost", "b", None),
+        ("/k", "b.c.walrus.example.com", "b.c", "k"),
+        ("/k", "b.cloud.example", "b", "k"),
+        ("/b/k", "cloud.example", "b", "k"),
+        ("/b/k", "s3.localhost", "b", "k"),
+        ("/b/k", "s3.eu.example.com", "b", "k"),
+        ("/b/k", "elsewhere.example", "b", "k"),
+    ],
+)
+def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
+    assert address.locate(path, host, ["cloud.example"])[:2] == (bucket, key)
+
+
+def test_a_key_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(Fault) as caught:
+        address.locate("/b/%FF", "localhost")
+    assert caught.value.code == "InvalidURI"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("b/k", {"bucket": "b", "key": "k"}),
+        ("/b/k/l", {"bucket": "b", "key": "k/l"}),
+        ("b/k%20%2B+?versionId=null", {"bucket": "b", "key": "k ++", "version_id": "null"}),
+        ("%2Fb%2Fk%3F", {"bucket": "b", "key": "k?"}),
+    ],
+)
+def test_copy_sources(text: str, found: dict[str, str]) -> None:
+    assert copy_source(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF"])
+def test_bad_copy_sources(text: str) -> None:
+    with pytest.raises(Fault) as caught:
+        copy_source(text)
+    assert caught.value.code == "InvalidArgument"
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "some"),
+    [
+        (ask("GET", "/b", "list-type=2&max-keys=&prefix=a+b%2B"), "ListObjectsV2", {"prefix": "a b+"}),
+        (ask("GET", "/b", "max-keys=0&unheard-of=1"), "ListObjects", {"max_keys": 0}),
+        (ask("GET", "/b/k", "x-id=GetObject", if_modified_since="no date"), "GetObject", {}),
+        (ask("GET", "/b/k", "response-content-type=x%2Fy"), "GetObject", {"response_content_type": "x/y"}),
+        (ask("DELETE", "/b/k", "uploadId=u"), "AbortMultipartUpload", {"upload_id": "u"}),
+        (ask("PUT", "/b/k", x_amz_copy_source="a/b"), "CopyObject", {}),
+        (ask("PUT", "/b/k", "progressbar_label=x"), "PutObject", {"bucket": "b", "key": "k"}),
+        (ask("PUT", "/b/k", content_encoding="aws-chunked, gzip"), "PutObject", {"content_encoding": "gzip"}),
+        (ask("PUT", "/b/k", expires="whenever"), "PutObject", {"expires": "whenever"}),
+        (ask("PUT", "/b/k", x_amz_meta_a="1", x_amz_meta_b="2"), "PutObject", {"metadata": {"a": "1", "b": "2"}}),
+    ],
+)  # fmt: skip
+def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
+    found = understood(request_)
+    assert found.name == name
+    assert {member: found.params.get(member) for member in some} == some
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (ask("GET", "/"), "AccessDenied"),
+        (ask("POST", "/b/k"), "MethodNotAllowed"),
+        (ask("PATCH", "/b"), "MethodNotAllowed"),
+        (ask("PUT", "/b", "versioning"), "NotImplemented"),
+        (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
+        (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
+        (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
+        (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "NotImplemented"),
+    ],
+)
+def test_refused_requests(request_: Request, code: str) -> None:
+    with pytest.raises(Fault) as caught:
+        understood(request_)
+    assert caught.value.code == code
+
+
+def test_a_body_without_a_length_is_refused() -> None:
+    request = ask("PUT", "/b/k")
+    request.content_length = None
+    with pytest.raises(Fault) as caught:
+        understood(request)
+    assert caught.value.code == "MissingContentLength"
+
+
+def test_the_body_of_an_object_is_not_read_before_its_time() -> None:
+    request = ask("PUT", "/b/k")
+    request.body, request.content_length = io.BytesIO(b"12345"), 5
+    body = understood(request).params["body"]
+    assert isinstance(body, Incoming)
+    assert request.body.tell() == 0  # type: ignore[attr-defined]
+    assert (body.length, body.read(9)) == (5, b"12345")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b"<Delete>", {}, "MalformedXML"),
+        (b"<!DOCTYPE a><Delete/>", {}, "MalformedXML"),
+        (b"<Other/>", {}, "MalformedXML"),
+        (b"<Delete/>", {"content-md5": "AAAA"}, "InvalidDigest"),
+        (b"<Delete/>", {"content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, "BadDigest"),
+        (b"<Delete/>", {"x-amz-checksum-crc32": "AAAAAA=="}, "BadDigest"),
+    ],
+)
+def test_refused_documents(body: bytes, headers: dict[str, str], code: str) -> None:
+    request = ask("POST", "/b", "delete")
+    request.body, request.content_length = io.BytesIO(body), len(body)
+    request.headers.update(headers)
+    with pytest.raises(Fault) as caught:
+        understood(request)
+    assert caught.value.code == code
+
+
+def test_a_document_too_long_is_refused_before_it_is_read() -> None:
+    request = ask("POST", "/b", "delete")
+    request.content_length = 1 << 30
+    with pytest.raises(Fault) as caught:
+        understood(request)
+    assert caught.value.code == "EntityTooLarge"
+
+
+def test_documents_of_errors() -> None:
+    fault = NoSuchBucket(name="<b>")
+    fault.facts["Resource"] = "/b/k"
+    answer = s3.refuse(fault, "r")
+    assert answer.status == 404
+    parsed = create_parser("rest-xml").parse(
+        {"status_code": 404, "headers": dict(answer.headers), "body": answer.body}, None
+    )
+    assert parsed["Error"]["Code"] == "NoSuchBucket"
+    assert parsed["Error"]["BucketName"] == "<b>"
+    assert parsed["Error"]["Resource"] == "/b/k"
+    assert parsed["ResponseMetadata"]["RequestId"] == "r"
+
+
+def test_the_words_of_other_services_become_those_of_s3() -> None:
+    answer = s3.refuse(UnsupportedParameter(parameter="Tagging", action="PutObject"), "r")
+    assert (answer.status, b"<Code>NotImplemented</Code>" in bytes(answer.body)) == (501, True)  # type: ignore[arg-type]
+
+
+def test_an_unchanged_object_and_a_range_beyond_it() -> None:
+    unchanged = NotModified(condition="If-None-Match", e_tag="abc", last_modified=NOW)
+    answer = s3.refuse(unchanged, "r")
+    assert (answer.status, answer.body) == (304, b"")
+    assert ("ETag", '"abc"') in answer.headers
+    assert ("Last-Modified", "Mon, 23 Nov 2026 01:02:03 GMT") in answer.headers
+    beyond = s3.refuse(InvalidRange(requested="bytes=9-", size=3), "r")
+    assert beyond.status == 416
+    assert ("Content-Range", "bytes */3") in beyond.headers
+
+
+def answered(name: str, result: dict[str, Any]) -> Any:
+    operation = model.service("s3").operation(name)
+    assert operation is not None
+    about = s3.Understood(
+        service="s3", name=name, params={}, caller=None, api_version="", region="",
+        signature="", request_id="r", operation=operation, address=address.Address("b", "k"),
+    )  # fmt: skip
+    return s3.answer(about, result)
+
+
+def test_keys_that_xml_cannot_hold_are_percent_encoded_where_asked() -> None:
+    result = {"encoding_type": "url", "contents": [{"key": "a\x01 +ä/%"}], "prefix": "a\x01"}
+    body = answered("ListObjects", result).body
+    assert b"<Key>a%01%20%2B%C3%A4/%25</Key>" in body
+    assert b"<Prefix>a%01</Prefix>" in body
+
+
+def test_a_header_is_one_line() -> None:
+    body = Outgoing(Opened(b""), 0, 0)
+    result = {"body": body, "content_disposition": "a\r\nX-Evil: 1", "metadata": {"m": "\u20ac"}}
+    headers = dict(answered("GetObject", result).headers)
+    assert headers["Content-Disposition"] == "a  X-Evil: 1"
+    assert headers["x-amz-meta-m"].encode("latin-1") == "\u20ac".encode()
+
+
+def test_the_location_is_the_root_itself() -> None:
+    body = answered("GetBucketLocation", {"location_constraint": "eu<"}).body
+    assert body.endswith(
+        b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu&lt;</LocationConstraint>'
+    )
+
+
+def test_a_part_of_a_file_is_offered_to_the_server() -> None:
+    body = Outgoing(Opened(b"12345"), 1, 3)
+    answer = answered("GetObject", {"body": body, "content_range": "bytes 1-3/5"})
+    assert answer.status == 206
+    assert (answer.file.offset, answer.file.count, answer.length) == (1, 3, 3)
