@@ -231,6 +231,10 @@ class Incoming(cheroot.HTTPRequest):
         if self.chunked_read:
             return ChunkedBody(self.conn.rfile, invite)
         length = int(self.inheaders.get(b"Content-Length", 0))
+        if invite and not length:
+            # botocore takes a final answer without it for the connection's last, and then hangs
+            invite()
+            invite = None
         return LengthBody(self.conn.rfile, length, invite)
 
     def _invite(self) -> None:
