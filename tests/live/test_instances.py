@@ -1,9 +1,6 @@
 """Real guests through the public APIs: launch, log in, reboot, console, kill -9, terminate."""
 
 import base64
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -183,25 +180,6 @@ def test_terminated_rows_go_after_their_time(tiny_guest: TinyGuest) -> None:
         guests.until(lambda: not ec2.describe_instances()["Reservations"], "empty list")
         guests.until(lambda: not list((cloud.data / "instances").iterdir()), "empty folder")
         ec2.close()
-
-
-def test_a_restart_of_libvirtd_loses_nobody(
-    cloud: Running, ec2: Any, image_id: str, key: Path
-) -> None:
-    row = guests.run(ec2, image_id, KeyName=key.stem)
-    boot_id = "cat /proc/sys/kernel/random/boot_id"
-    before = guests.said_over_ssh(row["PrivateIpAddress"], key, boot_id)
-    for pid in subprocess.run(
-        ["pgrep", "-x", "libvirtd"], capture_output=True, text=True, check=True
-    ).stdout.split():
-        os.kill(int(pid), signal.SIGKILL)
-    time.sleep(0.5)
-    setup = Path(__file__).parent.parent.parent / "setup" / "host.sh"
-    subprocess.run([str(setup), "libvirtd"], check=True, capture_output=True)
-    assert guests.said_over_ssh(row["PrivateIpAddress"], key, boot_id) == before
-    assert guests.describe(ec2, row["InstanceId"])["State"]["Name"] == "running"
-    ec2.terminate_instances(InstanceIds=[row["InstanceId"]])
-    guests.wait_for(ec2, row["InstanceId"], "terminated")
 
 
 def test_user_data_comes_back_byte_for_byte(ec2: Any, image_id: str, key: Path) -> None:

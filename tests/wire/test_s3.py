@@ -228,16 +228,20 @@ def test_bad_copy_sources(text: str) -> None:
 @pytest.mark.parametrize(
     ("request_", "name", "some"),
     [
-        (ask("GET", "/b", "list-type=2&max-keys=&prefix=a+b%2B"), "ListObjectsV2", {"prefix": "a b+"}),
+        (ask("GET", "/b", "list-type=2&max-keys=&prefix=a+b%2B"), "ListObjectsV2",
+         {"prefix": "a b+"}),
         (ask("GET", "/b", "max-keys=0&unheard-of=1"), "ListObjects", {"max_keys": 0}),
         (ask("GET", "/b/k", "x-id=GetObject", if_modified_since="no date"), "GetObject", {}),
-        (ask("GET", "/b/k", "response-content-type=x%2Fy"), "GetObject", {"response_content_type": "x/y"}),
+        (ask("GET", "/b/k", "response-content-type=x%2Fy"), "GetObject",
+         {"response_content_type": "x/y"}),
         (ask("DELETE", "/b/k", "uploadId=u"), "AbortMultipartUpload", {"upload_id": "u"}),
         (ask("PUT", "/b/k", x_amz_copy_source="a/b"), "CopyObject", {}),
         (ask("PUT", "/b/k", "progressbar_label=x"), "PutObject", {"bucket": "b", "key": "k"}),
-        (ask("PUT", "/b/k", content_encoding="aws-chunked, gzip"), "PutObject", {"content_encoding": "gzip"}),
+        (ask("PUT", "/b/k", content_encoding="aws-chunked, gzip"), "PutObject",
+         {"content_encoding": "gzip"}),
         (ask("PUT", "/b/k", expires="whenever"), "PutObject", {"expires": "whenever"}),
-        (ask("PUT", "/b/k", x_amz_meta_a="1", x_amz_meta_b="2"), "PutObject", {"metadata": {"a": "1", "b": "2"}}),
+        (ask("PUT", "/b/k", x_amz_meta_a="1", x_amz_meta_b="2"), "PutObject",
+         {"metadata": {"a": "1", "b": "2"}}),
     ],
 )  # fmt: skip
 def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:

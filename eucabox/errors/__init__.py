@@ -1,0 +1,7 @@
+"""Every fault a caller can meet, as an AWS code and a text; never an HTTP status or an envelope."""
+
+from eucabox.errors.common import *
+from eucabox.errors.ec2 import *
+from eucabox.errors.fault import Fault as Fault
+from eucabox.errors.s3 import *
+from eucabox.errors.signatures import *

@@ -1,0 +1,190 @@
+"""Faults of the door, the machine, accounts, the network and the guests' metadata."""
+
+from eucabox.errors.fault import Fault
+
+
+class InvalidAction(Fault):
+    code, text = "InvalidAction", "The action {action} is not valid for this web service."
+
+
+class UnsupportedOperation(Fault):
+    code, text = "UnsupportedOperation", "{what}"
+
+
+class UnsupportedParameter(Fault):
+    code = "UnsupportedOperation"
+    text = "The parameter {parameter} of {action} is not supported by this cloud; leave it out."
+
+
+class MissingParameter(Fault):
+    code = "MissingParameter"
+    text = "The request must contain the parameter {parameter}."
+
+
+class UnknownParameter(Fault):
+    code, text = "UnknownParameter", "The parameter {parameter} is not recognized."
+
+
+class MalformedQueryString(Fault):
+    code, text = "MalformedQueryString", "The request can't be read: {reason}"
+
+
+class FormTooLarge(Fault):
+    code = "RequestEntityTooLarge"
+    text = "The parameters of this request are larger than {limit} {unit}. Send fewer at a time."
+
+
+class UnknownApiVersion(Fault):
+    code = "NoSuchVersion"
+    text = "The requested version ({version}) of this service does not exist. It is a date."
+
+
+class InvalidParameterValue(Fault):
+    code = "InvalidParameterValue"
+    text = "Value ({value}) for parameter {parameter} is invalid. {reason}"
+
+
+class InvalidParameterCombination(Fault):
+    code, text = "InvalidParameterCombination", "{reason}"
+
+
+class UnauthorizedOperation(Fault):
+    code = "UnauthorizedOperation"
+    text = "You are not authorized to perform this operation: {reason}"
+
+
+class DryRunOperation(Fault):
+    code = "DryRunOperation"
+    text = "Request would have succeeded, but DryRun flag is set."
+
+
+class MissingAuthenticationToken(Fault):
+    code = "MissingAuthenticationToken"
+    text = "The request is not signed. Sign {action} with an access key of this cloud."
+
+
+class ReplayedRequest(Fault):
+    code = "AuthFailure"
+    text = (
+        "This signed {action} request was carried out before and is not carried out again."
+        " Sign a new request."
+    )
+
+
+class ServiceUnavailable(Fault):
+    code, text = "ServiceUnavailable", "{reason}"
+
+
+class ProgramFailed(Fault):
+    code, text = "InternalError", "{program} failed with status {status}: {reason}"
+
+
+class ProgramMissing(Fault):
+    code = "InternalError"
+    text = "The program {program} is not installed. Install the package {package}."
+
+
+class ConfigError(Fault):
+    code, text = "ConfigError", "{file}: [{section}] {key}: {reason}"
+
+
+class ListenFailed(Fault):
+    code = "ConfigError"
+    text = "Can't listen on {address} port {port}: {reason}. Set [{section}] {key} in {file}."
+
+
+class DataFolderInUse(Fault):
+    code = "ConfigError"
+    text = "{folder} is in use by process {pid}: stop that eucabox, or set [cloud] data_dir."
+
+
+class DataFolderUnusable(Fault):
+    code = "ConfigError"
+    text = "{folder}: {reason}. Run as root, or set [cloud] data_dir to a folder of yours."
+
+
+class NotSetUp(Fault):
+    code = "ConfigError"
+    text = "{folder} holds no cloud yet: start `eucabox serve` once, or set [cloud] data_dir."
+
+
+class StateTooNew(Fault):
+    code = "ConfigError"
+    text = "{file} was written by a newer eucabox (schema {found}, this one knows {known})."
+
+
+class LibvirtUnreachable(Fault):
+    code = "InternalError"
+    text = "libvirt at {uri} can't be reached: {reason}. Start libvirtd, or set [node] libvirt_uri."
+
+
+class DomainFailed(Fault):
+    code, text = "InternalError", "libvirt could not {action} {id}: {reason}"
+
+
+class DomainNotOurs(Fault):
+    code = "InternalError"
+    text = "libvirt has a domain {id} that is not of this cloud; it is left alone."
+
+
+class HypervisorUnusable(Fault):
+    code, text = "InternalError", "The hypervisor {name} can't be used: {reason}."
+
+
+class ConsoleUnreadable(Fault):
+    code = "InternalError"
+    text = "The console file of {id} can't be read: {reason}. Run eucabox as root."
+
+
+class LaunchCancelled(Fault):
+    code, text = "InternalError", "The launch of {id} was cancelled."
+
+
+class NoSuchUser(Fault):
+    code, text = "NoSuchEntity", "The user {name} does not exist. {known}"
+
+
+class UserExists(Fault):
+    code, text = "EntityAlreadyExists", "The user {name} exists already."
+
+
+class NoActiveCredential(Fault):
+    code, text = "NoSuchEntity", "The user {name} has no active row in {what}."
+
+
+class KeyFileUnusable(Fault):
+    code = "ConfigError"
+    text = "{file}: {reason}"
+
+
+class InsufficientFreeAddresses(Fault):
+    code = "InsufficientFreeAddressesInSubnet"
+    text = (
+        "All {count} addresses that this cloud has for instances are in use. Terminate an"
+        " instance, or let the administrator give more in [network] subnet or addresses."
+    )
+
+
+class NetworkUnusable(Fault):
+    code, text = "UnsupportedOperation", "{reason}"
+
+
+class MetadataNotFound(Fault):
+    code, text = "MetadataNotFound", "There is no metadata at {path}."
+
+
+class MetadataUnauthorized(Fault):
+    code = "MetadataUnauthorized"
+    text = "{reason} Get a token by PUT /latest/api/token and send it with the request."
+
+
+class MetadataForbidden(Fault):
+    code, text = "MetadataForbidden", "{reason}"
+
+
+class MetadataBadRequest(Fault):
+    code, text = "MetadataBadRequest", "{reason}"
+
+
+class MetadataMethodNotAllowed(Fault):
+    code, text = "MetadataMethodNotAllowed", "{method} is not allowed on {path}."

@@ -1,0 +1,183 @@
+"""Faults of EC2's verbs and of images."""
+
+from eucabox.errors.fault import Fault
+
+
+class InvalidNextToken(Fault):
+    code = "InvalidNextToken"
+    text = "The NextToken is not one that this cloud gave out. Begin again without it."
+
+
+class InstanceNotFound(Fault):
+    code, text = "InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist."
+
+
+class InstanceIdMalformed(Fault):
+    code = "InvalidInstanceID.Malformed"
+    text = "Invalid instance ID '{id}'. An instance ID is i- and 17 digits of 0-9a-f."
+
+
+class IncorrectInstanceState(Fault):
+    code = "IncorrectInstanceState"
+    text = "The instance '{id}' is {state}; {action} needs an instance that is {needed}."
+
+
+class TerminationProtected(Fault):
+    code = "OperationNotPermitted"
+    text = (
+        "The instance '{id}' may not be terminated. Set its disableApiTermination attribute to"
+        " false by ModifyInstanceAttribute and try again."
+    )
+
+
+class ImageNotFound(Fault):
+    code, text = "InvalidAMIID.NotFound", "The image ID '{id}' does not exist."
+
+
+class ImageIdMalformed(Fault):
+    code = "InvalidAMIID.Malformed"
+    text = "Invalid image ID '{id}'. An image ID is emi-, eki- or eri- and 8 digits of 0-9a-f."
+
+
+class ImageUnavailable(Fault):
+    code, text = "InvalidAMIID.Unavailable", "The image '{id}' can't be used: {reason}"
+
+
+class InsufficientInstanceCapacity(Fault):
+    code = "InsufficientInstanceCapacity"
+    text = (
+        "There is room for {free} more instances of type {type}, and {asked} were asked for."
+        " Terminate an instance or choose a smaller type."
+    )
+
+
+class IdempotentParameterMismatch(Fault):
+    code = "IdempotentParameterMismatch"
+    text = "The client token '{token}' was used within 24 hours with other parameters."
+
+
+class IdempotentInstanceTerminated(Fault):
+    code = "IdempotentInstanceTerminated"
+    text = "The instances of the client token '{token}' are terminated and gone. Use a new token."
+
+
+class UserDataMalformed(Fault):
+    code, text = "InvalidUserData.Malformed", "The user data is not valid base64. Encode it."
+
+
+class InvalidInstanceType(Fault):
+    code = "InvalidInstanceType"
+    text = "The instance type '{type}' does not exist. There are: {known}."
+
+
+class KeyPairNotFound(Fault):
+    code, text = "InvalidKeyPair.NotFound", "The key pair '{name}' does not exist."
+
+
+class KeyPairExists(Fault):
+    code, text = "InvalidKeyPair.Duplicate", "The key pair '{name}' already exists."
+
+
+class InvalidKeyFormat(Fault):
+    code = "InvalidKey.Format"
+    text = "The key is not usable: {reason} Give an OpenSSH or PEM public key, RSA or ED25519."
+
+
+class GroupNotFound(Fault):
+    code, text = "InvalidGroup.NotFound", "The security group '{group}' does not exist."
+
+
+class GroupIdMalformed(Fault):
+    code = "InvalidGroupId.Malformed"
+    text = "Invalid security group ID '{id}'. A security group ID is sg- and 17 digits of 0-9a-f."
+
+
+class GroupExists(Fault):
+    code, text = "InvalidGroup.Duplicate", "The security group '{name}' already exists."
+
+
+class GroupReserved(Fault):
+    code, text = "InvalidGroup.Reserved", "The security group name '{name}' is reserved."
+
+
+class GroupInUse(Fault):
+    code = "DependencyViolation"
+    text = "The security group '{id}' is in use by {users}. Free it first."
+
+
+class GroupNotDeletable(Fault):
+    code, text = "CannotDelete", "The security group '{name}' can't be deleted by a user."
+
+
+class SecurityGroupLimitExceeded(Fault):
+    code, text = "SecurityGroupLimitExceeded", "An account has at most {most} security groups."
+
+
+class RulesLimitExceeded(Fault):
+    code = "RulesPerSecurityGroupLimitExceeded"
+    text = "A security group has at most {most} rules."
+
+
+class PermissionExists(Fault):
+    code, text = "InvalidPermission.Duplicate", "The rule ({rule}) already exists in '{group}'."
+
+
+class PermissionNotFound(Fault):
+    code, text = "InvalidPermission.NotFound", "The rule ({rule}) does not exist in '{group}'."
+
+
+class PermissionMalformed(Fault):
+    code, text = "InvalidPermission.Malformed", "The rule is malformed: {reason}"
+
+
+class GroupRuleNotFound(Fault):
+    code = "InvalidSecurityGroupRuleId.NotFound"
+    text = "The security group rule ID '{id}' does not exist."
+
+
+class TagLimitExceeded(Fault):
+    code, text = "TagLimitExceeded", "The resource '{id}' would have more than {most} tags."
+
+
+class InvalidId(Fault):
+    code, text = "InvalidID", "The ID '{id}' is not the ID of a resource that can have tags."
+
+
+class VpcNotFound(Fault):
+    code, text = "InvalidVpcID.NotFound", "The VPC ID '{id}' does not exist."
+
+
+class SubnetNotFound(Fault):
+    code, text = "InvalidSubnetID.NotFound", "The subnet ID '{id}' does not exist."
+
+
+class InvalidManifest(Fault):
+    code, text = "InvalidManifest", "The manifest {name} cannot be used: {reason}"
+
+
+class ImageTooLarge(Fault):
+    code = "InvalidParameterCombination"
+    text = (
+        "The image {id} needs {needed} MiB of disk and the instance type {type} has {disk} MiB."
+        " Use a larger instance type."
+    )
+
+
+class ImageLocationInvalid(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        "Value ({location}) for parameter ImageLocation is invalid. {reason}"
+        " It is a bucket, a slash and the key of a manifest or of a disk."
+    )
+
+
+class DiskImageRefused(Fault):
+    code, text = "InvalidParameterValue", "The disk image {name} is refused: {reason}"
+
+
+class BundleFailed(Fault):
+    code, text = "InvalidParameterValue", "{name} cannot be bundled: {reason}"
+
+
+class GuestNotBuilt(Fault):
+    code, text = "InternalError", "The tiny guest cannot be built: {reason}"

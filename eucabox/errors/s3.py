@@ -1,0 +1,254 @@
+"""Faults of S3's verbs and of the bucket store."""
+
+from eucabox.errors.fault import Fault
+
+
+class AccessDenied(Fault):
+    code, text = "AccessDenied", "Access Denied. {reason}"
+
+
+class S3NotImplemented(Fault):
+    code = "NotImplemented"
+    text = "{what} is not implemented by this cloud. {hint}"
+
+
+class InvalidArgument(Fault):
+    code, text = "InvalidArgument", "The value '{value}' of {argument} is not valid. {reason}"
+
+
+class InvalidRequest(Fault):
+    code, text = "InvalidRequest", "{reason}"
+
+
+class InvalidRange(Fault):
+    code = "InvalidRange"
+    text = "The range {requested} lies outside of the object, which has {size} bytes."
+
+
+class MalformedXML(Fault):
+    code, text = (
+        "MalformedXML",
+        "The XML in the body is not as the schema of {shape} wants it: {reason}",
+    )
+
+
+class MalformedACL(Fault):
+    code, text = "MalformedACLError", "{reason}"
+
+
+class UnresolvableGrantee(Fault):
+    code = "UnresolvableGrantByEmailAddress"
+    text = "The grantee {grantee} is not an account here. Name it by its canonical id."
+
+
+class MethodNotAllowed(Fault):
+    code = "MethodNotAllowed"
+    text = "The method {method} is not allowed against this resource."
+
+
+class MissingContentLength(Fault):
+    code = "MissingContentLength"
+    text = "The request has a body without a length. Send Content-Length, or a chunked body."
+
+
+class MetadataTooLarge(Fault):
+    code = "MetadataTooLarge"
+    text = "The user metadata has {size} bytes; an object can keep {limit}."
+
+
+class MissingRequestBody(Fault):
+    code, text = "MissingRequestBodyError", "Request body is empty. Send the XML of the request."
+
+
+class RequestBodyTooLarge(Fault):
+    code = "EntityTooLarge"
+    text = "The body of this request has more than {limit} bytes. Send fewer entries."
+
+
+class NotModified(Fault):
+    code, text = "NotModified", "The object has not changed as of {condition}."
+
+
+class NoSuchVersion(Fault):
+    code = "NoSuchVersion"
+    text = "The version {version} does not exist. Buckets here keep one version, 'null'."
+
+
+class NoSuchBucketPolicy(Fault):
+    code, text = "NoSuchBucketPolicy", "The bucket {bucket} has no policy."
+
+
+class NoSuchCORSConfiguration(Fault):
+    code, text = "NoSuchCORSConfiguration", "The bucket {bucket} has no CORS configuration."
+
+
+class NoSuchTagSet(Fault):
+    code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
+
+
+class NoSuchLifecycleConfiguration(Fault):
+    code = "NoSuchLifecycleConfiguration"
+    text = "The bucket {bucket} has no lifecycle configuration."
+
+
+class NoSuchWebsiteConfiguration(Fault):
+    code, text = "NoSuchWebsiteConfiguration", "The bucket {bucket} has no website configuration."
+
+
+class ReplicationConfigurationNotFound(Fault):
+    code = "ReplicationConfigurationNotFoundError"
+    text = "The bucket {bucket} has no replication configuration."
+
+
+class EncryptionConfigurationNotFound(Fault):
+    code = "ServerSideEncryptionConfigurationNotFoundError"
+    text = "The bucket {bucket} has no encryption configuration."
+
+
+class ObjectLockConfigurationNotFound(Fault):
+    code = "ObjectLockConfigurationNotFoundError"
+    text = "The bucket {bucket} has no object lock configuration."
+
+
+class NoSuchObjectLockConfiguration(Fault):
+    code = "NoSuchObjectLockConfiguration"
+    text = "The object {key} has no object lock configuration."
+
+
+class NoSuchPublicAccessBlock(Fault):
+    code = "NoSuchPublicAccessBlockConfiguration"
+    text = "The bucket {bucket} has no public access block configuration."
+
+
+class OwnershipControlsNotFound(Fault):
+    code = "OwnershipControlsNotFoundError"
+    text = "The bucket {bucket} has no ownership controls."
+
+
+class NoSuchConfiguration(Fault):
+    code, text = "NoSuchConfiguration", "The bucket {bucket} has no configuration {id}."
+
+
+class NoSuchBucket(Fault):
+    code, text = "NoSuchBucket", "The bucket {name} does not exist."
+
+
+class BucketAlreadyExists(Fault):
+    code = "BucketAlreadyExists"
+    text = "The bucket {name} belongs to another account. Bucket names are shared: choose another."
+
+
+class BucketAlreadyOwnedByYou(Fault):
+    code, text = "BucketAlreadyOwnedByYou", "The bucket {name} exists already and is yours."
+
+
+class BucketNotEmpty(Fault):
+    code = "BucketNotEmpty"
+    text = "The bucket {name} is not empty: {what} is in it. Delete its objects first."
+
+
+class InvalidBucketName(Fault):
+    code = "InvalidBucketName"
+    text = (
+        "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
+        " hyphens, beginning and ending with a letter or digit."
+    )
+
+
+class NoSuchKey(Fault):
+    code, text = "NoSuchKey", "The key {key} does not exist in the bucket {bucket}."
+
+
+class InvalidKey(Fault):
+    code, text = "InvalidURI", "The object key {reason}."
+
+
+class KeyTooLong(Fault):
+    code = "KeyTooLongError"
+    text = "The object key has {size} bytes; at most {limit} are possible."
+
+
+class BadDigest(Fault):
+    code = "BadDigest"
+    text = "The {algorithm} of the body is {found}, but the request says {stated}. Send it again."
+
+
+class InvalidDigest(Fault):
+    code = "InvalidDigest"
+    text = "The Content-MD5 of the request is not the base64 form of 16 bytes."
+
+
+class InvalidChecksum(Fault):
+    code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
+
+
+class IncompleteBody(Fault):
+    code = "IncompleteBody"
+    text = "The body has {found} bytes, but the request says {stated}. Send it again."
+
+
+class EntityTooLarge(Fault):
+    code = "EntityTooLarge"
+    text = "The body is larger than {limit} bytes. Send it in parts (multipart upload)."
+
+
+class EntityTooSmall(Fault):
+    code = "EntityTooSmall"
+    text = "Part {number} has {size} bytes; every part but the last needs at least {limit}."
+
+
+class NoSuchUpload(Fault):
+    code = "NoSuchUpload"
+    text = "The upload {upload_id} does not exist: it was completed or aborted, or never began."
+
+
+class InvalidPart(Fault):
+    code = "InvalidPart"
+    text = "Part {number} was not uploaded, or its ETag or checksum is not the one you name."
+
+
+class InvalidPartNumber(Fault):
+    code, text = "InvalidArgument", "The part number {number} is not between 1 and {limit}."
+
+
+class InvalidPartOrder(Fault):
+    code = "InvalidPartOrder"
+    text = "The list of parts is not in ascending order: {number} follows {previous}."
+
+
+class MalformedPartList(Fault):
+    code, text = "MalformedXML", "The list of parts is empty. Name at least one part."
+
+
+class InvalidObjectSize(Fault):
+    code = "InvalidRequest"
+    text = "The parts have {found} bytes together, but the request says {stated}."
+
+
+class PreconditionFailed(Fault):
+    code = "PreconditionFailed"
+    text = "At least one of the preconditions you specified did not hold: {condition}."
+
+
+class DiskFull(Fault):
+    code = "InsufficientStorage"
+    text = "The disk of the bucket store is full. Nothing was stored; free some space first."
+
+
+class StorageFailed(Fault):
+    code = "InternalError"
+    text = "The disk of the bucket store refused the operation: {reason}."
+
+
+class StoreInUse(Fault):
+    code = "ConfigError"
+    text = "{folder} is in use by process {pid}: stop that eucabox, or set [buckets] path."
+
+
+class PartNumberBeyond(Fault):
+    code = "InvalidPartNumber"
+    text = "The object has {parts} parts, there is no part {number}."
+
+
+class InvalidStorageClass(Fault):
+    code, text = "InvalidStorageClass", "The storage class {value} is unknown. Use STANDARD."

@@ -1,0 +1,104 @@
+"""Faults of signed requests."""
+
+from eucabox.errors.fault import Fault
+
+# Facts with a capital letter are the extra elements of an S3 error answer.
+
+
+class AccessKeyRefused(Fault):
+    code, text = "AuthFailure", "The access key ID {AWSAccessKeyId} {reason}"
+
+
+class ClientTokenRefused(Fault):
+    code, text = "InvalidClientTokenId", "The access key ID {AWSAccessKeyId} {reason}"
+
+
+class InvalidAccessKeyId(Fault):
+    code, text = "InvalidAccessKeyId", "The access key ID {AWSAccessKeyId} {reason}"
+
+
+class SignatureDoesNotMatch(Fault):
+    code = "SignatureDoesNotMatch"
+    text = (
+        "The request signature we calculated does not match the signature you provided."
+        " Check your secret access key and signing method.{detail}"
+    )
+
+
+class ChunkSignatureDoesNotMatch(Fault):
+    code = "SignatureDoesNotMatch"
+    text = "The signature of {part} of the body does not match: it was changed on its way."
+
+
+class RequestExpired(Fault):
+    code, text = "RequestExpired", "Request has expired. {reason}"
+
+
+class RequestTimeTooSkewed(Fault):
+    code, text = "RequestTimeTooSkewed", "The request time and this cloud's differ. {reason}"
+
+
+class PresignedExpired(Fault):
+    code, text = "AccessDenied", "Request has expired"
+
+
+class SignatureRefused(Fault):
+    code, text = "AccessDenied", "{reason}"
+
+
+class IncompleteSignature(Fault):
+    code, text = "IncompleteSignature", "{reason}"
+
+
+class AuthorizationHeaderMalformed(Fault):
+    code, text = "AuthorizationHeaderMalformed", "The authorization header is malformed; {reason}"
+
+
+class AuthorizationQueryParametersError(Fault):
+    code, text = "AuthorizationQueryParametersError", "{reason}"
+
+
+class AuthorizationTypeUnsupported(Fault):
+    code, text = "InvalidArgument", "Unsupported Authorization Type. {reason}"
+
+
+class MissingSecurityHeader(Fault):
+    code = "MissingSecurityHeader"
+    text = "Your request is missing a required header: {MissingHeaderName}"
+
+
+class InvalidToken(Fault):
+    code = "InvalidToken"
+    text = "The security token is not valid: sign with an access key of this cloud, without one."
+
+
+class ContentHashMismatch(Fault):
+    code = "XAmzContentSHA256Mismatch"
+    text = "The provided x-amz-content-sha256 header does not match what was computed."
+
+
+class ContentHashForm(Fault):
+    code, text = "InvalidArgument", "{reason}"
+
+
+class DecodedLengthMissing(Fault):
+    code = "MissingContentLength"
+    text = "A body in aws-chunked coding needs a number in the header x-amz-decoded-content-length."
+
+
+class BodyBrokenOff(Fault):
+    code, text = "IncompleteBody", "The body is not what its headers promise: {reason}"
+
+
+class MalformedChunk(Fault):
+    code, text = "InvalidRequest", "The aws-chunked body is not well-formed: {reason}"
+
+
+class ChecksumTwice(Fault):
+    code = "InvalidRequest"
+    text = "Expecting a single x-amz-checksum- value: it is sent as a header and as a trailer."
+
+
+class MalformedTrailer(Fault):
+    code = "MalformedTrailerError"
+    text = "The request contained trailing data that was not well-formed: {reason}"

@@ -1,0 +1,119 @@
+"""Access lists: who may do what by them, and how they are shown."""
+
+import pytest
+
+from tests.actions.shop import Shop
+
+EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
+
+
+@pytest.mark.parametrize(
+    ("acl", "may_read"),
+    [
+        ("private", {"ann", "admin"}),
+        ("public-read", {"ann", "admin", "bob", ""}),
+        ("public-read-write", {"ann", "admin", "bob", ""}),
+        ("authenticated-read", {"ann", "admin", "bob"}),
+        ("aws-exec-read", {"ann", "admin"}),
+        ("ec2-bundle-read", {"ann", "admin"}),
+        ("bucket-owner-read", {"ann", "admin"}),
+        ("bucket-owner-full-control", {"ann", "admin"}),
+        ("log-delivery-write", {"ann", "admin"}),
+    ],
+)
+def test_who_reads_an_object(shop: Shop, acl: str, may_read: set[str]) -> None:
+    shop.put("k", b"content", acl=acl)
+    assert shop.store.head("shop", "k").facts.acl == {"canned": acl}
+    for who in shop.people:
+        if who in may_read:
+            assert shop.get("k", who) == b"content"
+        else:
+            assert shop.refused("GetObject", who, bucket="shop", key="k") == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("acl", "may_list", "may_write"),
+    [
+        ("private", {"ann", "admin"}, {"ann"}),
+        ("public-read", {"ann", "admin", "bob", ""}, {"ann"}),
+        ("public-read-write", {"ann", "admin", "bob", ""}, {"ann", "admin", "bob", ""}),
+        ("authenticated-read", {"ann", "admin", "bob"}, {"ann"}),
+    ],
+)
+def test_who_lists_and_writes_a_bucket(
+    shop: Shop, acl: str, may_list: set[str], may_write: set[str]
+) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl=acl)
+    for who in shop.people:
+        listing = {"bucket": "shop", "max_keys": 1}
+        if who in may_list:
+            shop.ask("ListObjects", who, **listing)
+        else:
+            assert shop.refused("ListObjects", who, **listing) == "AccessDenied"
+        if who in may_write:
+            shop.put(f"by-{who}", who=who)
+        else:
+            assert shop.refused("PutObject", who, bucket="shop", key="k") == "AccessDenied"
+
+
+def test_what_is_missing_is_told_only_to_who_may_list(shop: Shop) -> None:
+    missing = {"bucket": "shop", "key": "nothing"}
+    assert shop.refused("GetObject", **missing) == "NoSuchKey"
+    assert shop.refused("GetObject", "bob", **missing) == "AccessDenied"
+    assert shop.refused("HeadObject", "", **missing) == "AccessDenied"
+    assert shop.refused("GetObject", "bob", bucket="nowhere", key="k") == "NoSuchBucket"
+
+
+def test_the_owner_of_the_bucket_controls_what_others_put(shop: Shop) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.put("k", b"theirs", who="bob", acl="bucket-owner-read")
+    assert shop.get("k") == b"theirs"
+    shown = shop.ask("GetObjectAcl", "bob", bucket="shop", key="k")
+    assert shown["owner"]["display_name"] == "bob"
+    named = [(each["grantee"]["display_name"], each["permission"]) for each in shown["grants"]]
+    assert named == [("bob", "FULL_CONTROL"), ("ann", "READ")]
+
+
+def test_lists_are_shown_and_can_be_sent_back(shop: Shop) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read")
+    shown = shop.ask("GetBucketAcl", bucket="shop")
+    assert [each["permission"] for each in shown["grants"]] == ["FULL_CONTROL", "READ"]
+    assert shown["grants"][1]["grantee"] == {"type": "Group", "uri": EVERYONE}
+    shop.ask("PutBucketAcl", bucket="shop", access_control_policy=shown)
+    assert shop.ask("GetBucketAcl", bucket="shop") == shown
+    shop.ask("ListObjects", "", bucket="shop")
+    shown["grants"] = shown["grants"][:1]
+    shop.ask("PutBucketAcl", bucket="shop", access_control_policy=shown)
+    assert shop.refused("ListObjects", "", bucket="shop") == "AccessDenied"
+
+
+def test_grants_in_headers(shop: Shop) -> None:
+    bob = shop.people["bob"]
+    assert bob
+    shop.put("k", grant_read=f'id="{bob.canonical_id}"')
+    assert shop.get("k", "bob") == b"x"
+    assert shop.refused("GetObject", "", bucket="shop", key="k") == "AccessDenied"
+    assert shop.refused("GetObjectAcl", "bob", bucket="shop", key="k") == "AccessDenied"
+    shop.ask("PutObjectAcl", bucket="shop", key="k", grant_write_acp=f"id={bob.canonical_id}")
+    shop.ask("PutObjectAcl", "bob", bucket="shop", key="k", acl="public-read")
+    assert shop.get("k", "") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"acl": "nobody-at-all"}, "InvalidArgument"),
+        ({"acl": "private", "grant_read": f"uri={EVERYONE}"}, "InvalidRequest"),
+        ({"grant_read": "uri=http://example.com"}, "InvalidArgument"),
+        ({"grant_read": "emailAddress=a@b"}, "UnresolvableGrantByEmailAddress"),
+        ({}, "MalformedACLError"),
+        ({"access_control_policy": {"grants": [{"permission": "ALL"}]}}, "InvalidArgument"),
+        ({"access_control_policy": {"grants": [{"permission": "READ"}]}},
+         "UnresolvableGrantByEmailAddress"),
+        ({"access_control_policy": {"owner": {"id": "0"}, "grants": []}}, "MalformedACLError"),
+        ({"acl": "private", "access_control_policy": {"grants": []}}, "InvalidRequest"),
+    ],
+)  # fmt: skip
+def test_bad_lists(shop: Shop, said: dict[str, object], code: str) -> None:
+    assert shop.refused("PutBucketAcl", bucket="shop", **said) == code
+    assert shop.store.bucket("shop").acl is None

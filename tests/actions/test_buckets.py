@@ -1,0 +1,81 @@
+"""Buckets: who makes, finds, lists and removes them."""
+
+import pytest
+
+from tests.actions.shop import Shop
+
+
+def test_an_account_lists_its_own_buckets_in_pages(shop: Shop) -> None:
+    shop.ask("CreateBucket", "bob", bucket="theirs")
+    for name in ("a-1", "a-2"):
+        shop.ask("CreateBucket", bucket=name)
+    first = shop.ask("ListBuckets", max_buckets=2)
+    assert [each["name"] for each in first["buckets"]] == ["a-1", "a-2"]
+    rest = shop.ask("ListBuckets", continuation_token=first["continuation_token"])
+    assert [each["name"] for each in rest["buckets"]] == ["shop"]
+    assert first["owner"]["display_name"] == "ann"
+    assert [each["name"] for each in shop.ask("ListBuckets", prefix="s")["buckets"]] == ["shop"]
+    assert shop.refused("ListBuckets", max_buckets=0) == "InvalidArgument"
+
+
+def test_making_a_bucket_again(shop: Shop) -> None:
+    assert shop.ask("CreateBucket", bucket="shop") == {"location": "/shop"}
+    other = {"location_constraint": "eu-west-1"}
+    again = {"bucket": "shop", "create_bucket_configuration": other}
+    assert shop.refused("CreateBucket", **again) == "BucketAlreadyOwnedByYou"
+    assert shop.refused("CreateBucket", "bob", bucket="shop") == "BucketAlreadyExists"
+    assert shop.refused("CreateBucket", bucket="X") == "InvalidBucketName"
+    assert shop.refused("CreateBucket", "", bucket="any") == "MissingAuthenticationToken"
+
+
+def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read")
+    shop.ask("CreateBucket", bucket="shop")
+    assert shop.store.bucket("shop").acl == {"canned": "public-read"}
+    shop.ask("CreateBucket", bucket="shop", acl="private")
+    assert shop.store.bucket("shop").acl == {"canned": "private"}
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        {"object_lock_enabled_for_bucket": True},
+        {"object_ownership": "BucketOwnerEnforced"},
+        {"create_bucket_configuration": {"tags": [{"key": "a", "value": "b"}]}},
+    ],
+)
+def test_features_that_buckets_do_not_have_are_refused(
+    shop: Shop, feature: dict[str, object]
+) -> None:
+    assert shop.refused("CreateBucket", bucket="new", **feature) == "NotImplemented"
+
+
+def test_the_location_is_what_was_said(shop: Shop) -> None:
+    shop.ask(
+        "CreateBucket", bucket="far", create_bucket_configuration={"location_constraint": "EU"}
+    )
+    assert shop.ask("GetBucketLocation", bucket="far") == {"location_constraint": "EU"}
+    assert shop.ask("HeadBucket", bucket="far") == {"bucket_region": "EU"}
+    assert shop.ask("GetBucketLocation", bucket="shop") == {"location_constraint": ""}
+    assert shop.ask("HeadBucket", bucket="shop") == {"bucket_region": "eucabox"}
+
+
+def test_only_an_empty_bucket_is_removed_and_only_by_its_owner(shop: Shop) -> None:
+    everybody = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
+    shop.ask("PutBucketAcl", bucket="shop", grant_full_control=everybody)
+    shop.put("k")
+    assert shop.refused("DeleteBucket", bucket="shop") == "BucketNotEmpty"
+    shop.ask("DeleteObject", "", bucket="shop", key="k")
+    for who in ("bob", "admin", ""):
+        assert shop.refused("DeleteBucket", who, bucket="shop") == "AccessDenied"
+    shop.ask("DeleteBucket", bucket="shop")
+    assert shop.refused("HeadBucket", bucket="shop") == "NoSuchBucket"
+
+
+def test_the_expected_owner(shop: Shop) -> None:
+    ann = shop.people["ann"]
+    assert ann
+    shop.ask("HeadBucket", bucket="shop", expected_bucket_owner=ann.account_id)
+    wrong = {"bucket": "shop", "expected_bucket_owner": "123456789012"}
+    assert shop.refused("HeadBucket", **wrong) == "AccessDenied"
+    assert shop.refused("PutObject", key="k", **wrong) == "AccessDenied"

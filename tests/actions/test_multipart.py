@@ -1,0 +1,124 @@
+"""Uploads in parts: from the first to the object, and what goes wrong between."""
+
+import io
+from typing import Any
+
+import pytest
+
+from tests.actions.shop import Shop
+
+HERE = {"bucket": "shop", "key": "k"}
+LARGE = b"5" * (5 << 20)
+
+
+def begin(shop: Shop, **said: Any) -> dict[str, Any]:
+    made = shop.ask("CreateMultipartUpload", **HERE, **said)
+    return {**HERE, "upload_id": made["upload_id"]}
+
+
+def part(shop: Shop, upload: dict[str, Any], number: int, content: bytes) -> dict[str, Any]:
+    done = shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content))
+    sums = {name: value for name, value in done.items() if name.startswith("checksum_")}
+    return {"part_number": number, "e_tag": done["e_tag"], **sums}
+
+
+def complete(shop: Shop, upload: dict[str, Any], *parts: dict[str, Any], **said: Any) -> Any:
+    listed = {"parts": list(parts)}
+    return shop.ask("CompleteMultipartUpload", **upload, multipart_upload=listed, **said)
+
+
+def test_a_whole_upload(shop: Shop) -> None:
+    upload = begin(
+        shop, content_type="x/y", metadata={"a": "1"}, acl="public-read", checksum_algorithm="crc32"
+    )
+    parts = [part(shop, upload, 2, LARGE), part(shop, upload, 5, b"end")]
+    first = shop.ask("ListParts", **upload, max_parts=1)
+    assert ([each["part_number"] for each in first["parts"]], first["is_truncated"]) == ([2], True)
+    rest = shop.ask("ListParts", **upload, part_number_marker=first["next_part_number_marker"])
+    assert [(each["part_number"], each["size"]) for each in rest["parts"]] == [(5, 3)]
+    assert (rest["checksum_algorithm"], rest["checksum_type"]) == ("CRC32", "COMPOSITE")
+    done = complete(shop, upload, *parts)
+    assert done["location"] == "http://box:8773/shop/k"
+    assert done["e_tag"].endswith('-2"')
+    assert done["checksum_crc32"].endswith("-2")
+    assert shop.get("k", "") == LARGE + b"end"
+    assert shop.get("k", part_number=2) == b"end"
+    head = shop.ask("HeadObject", **HERE, part_number=1)
+    assert (head["parts_count"], head["content_range"]) == (2, f"bytes 0-5242879/{len(LARGE) + 3}")
+    assert (head["content_type"], head["metadata"]) == ("x/y", {"a": "1"})
+    found = shop.ask("GetObjectAttributes", **HERE, object_attributes=["ObjectParts"], max_parts=1)
+    assert found["object_parts"]["total_parts_count"] == 2
+    assert [each["size"] for each in found["object_parts"]["parts"]] == [len(LARGE)]
+    assert complete(shop, upload, *parts, checksum_type="COMPOSITE")["e_tag"] == done["e_tag"]
+
+
+def test_parts_are_copied_from_objects(shop: Shop) -> None:
+    shop.put("source", b"0123456789")
+    upload = begin(shop)
+    copied = shop.ask(
+        "UploadPartCopy", **upload, part_number=1, copy_source={"bucket": "shop", "key": "source"},
+        copy_source_range="bytes=2-4",
+    )["copy_part_result"]  # fmt: skip
+    complete(shop, upload, {"part_number": 1, "e_tag": copied["e_tag"]})
+    assert shop.get("k") == b"234"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ("bytes=2-", "InvalidArgument"),
+        ("bytes=-2", "InvalidArgument"),
+        ("bytes=4-2", "InvalidArgument"),
+        ("2-4", "InvalidArgument"),
+        ("bytes=2-10", "InvalidRange"),
+    ],
+)
+def test_bad_ranges_of_a_source(shop: Shop, wanted: str, code: str) -> None:
+    shop.put("source", b"0123456789")
+    source = {"copy_source": {"bucket": "shop", "key": "source"}, "copy_source_range": wanted}
+    assert shop.refused("UploadPartCopy", **begin(shop), part_number=1, **source) == code
+
+
+def test_what_cannot_be_completed(shop: Shop) -> None:
+    upload = begin(shop)
+    one, two = part(shop, upload, 1, b"small"), part(shop, upload, 2, b"end")
+
+    def refused(*parts: dict[str, Any], **said: Any) -> str:
+        listed = {"parts": list(parts)}
+        return shop.refused("CompleteMultipartUpload", **upload, multipart_upload=listed, **said)
+
+    assert refused(two, one) == "InvalidPartOrder"
+    assert refused(one, two) == "EntityTooSmall"
+    assert refused({**one, "e_tag": '"0"'}) == "InvalidPart"
+    assert refused({"part_number": 1}) == "MalformedXML"
+    assert refused() == "MalformedXML"
+    assert refused(one, mpu_object_size=1) == "InvalidRequest"
+    assert refused(one, checksum_type="FULL_OBJECT") == "InvalidArgument"
+    assert refused(one, if_none_match="x") == "NotImplemented"
+    shop.put("k")
+    assert refused(one, if_none_match="*") == "PreconditionFailed"
+    complete(shop, upload, one, mpu_object_size=5)
+    assert shop.get("k") == b"small"
+
+
+def test_uploads_are_listed_and_aborted(shop: Shop) -> None:
+    for key in ("a/1", "a/2", "b"):
+        shop.ask("CreateMultipartUpload", bucket="shop", key=key)
+    page = shop.ask("ListMultipartUploads", bucket="shop", delimiter="/", max_uploads=1)
+    assert (page["uploads"], page["common_prefixes"]) == ([], [{"prefix": "a/"}])
+    rest = shop.ask("ListMultipartUploads", bucket="shop", delimiter="/",
+                    key_marker=page["next_key_marker"])  # fmt: skip
+    assert [each["key"] for each in rest["uploads"]] == ["b"]
+    assert rest["uploads"][0]["initiator"]["display_name"] == "ann"
+    gone = {"bucket": "shop", "key": "b", "upload_id": rest["uploads"][0]["upload_id"]}
+    assert shop.refused("AbortMultipartUpload", "bob", **gone) == "AccessDenied"
+    shop.ask("AbortMultipartUpload", **gone)
+    assert shop.refused("AbortMultipartUpload", **gone) == "NoSuchUpload"
+    assert shop.refused("UploadPart", **gone, part_number=1) == "NoSuchUpload"
+    assert shop.refused("ListParts", **gone) == "NoSuchUpload"
+
+
+def test_parts_have_numbers_from_1_to_10000(shop: Shop) -> None:
+    upload = begin(shop)
+    for number in (0, 10_001):
+        assert shop.refused("UploadPart", **upload, part_number=number) == "InvalidArgument"
