@@ -1,5 +1,7 @@
 """Access lists: who may do what by them, and how they are shown."""
 
+from typing import Any
+
 import pytest
 
 from tests.actions.shop import Shop
@@ -114,6 +116,6 @@ def test_grants_in_headers(shop: Shop) -> None:
         ({"acl": "private", "access_control_policy": {"grants": []}}, "InvalidRequest"),
     ],
 )  # fmt: skip
-def test_bad_lists(shop: Shop, said: dict[str, object], code: str) -> None:
+def test_bad_lists(shop: Shop, said: dict[str, Any], code: str) -> None:
     assert shop.refused("PutBucketAcl", bucket="shop", **said) == code
     assert shop.store.bucket("shop").acl is None
