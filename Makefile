@@ -2,9 +2,10 @@
 PYTHON3 ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO ?= /var/lib/eucabox-demo  # qemu has to reach it, and a clone may lie under /root
+# Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
+DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast lint format bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
