@@ -1,5 +1,6 @@
 """What every test may ask for: a configuration of its own, and its open state and accounts."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,16 @@ def config(tmp_path: Path) -> Config:
     return Config(cloud=CloudSection(data_dir=tmp_path))
 
 
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory as a first start leaves it; its keys take a moment to make."""
+    folder = tmp_path_factory.mktemp("first-start")
+    state = State(folder / "eucabox.db")
+    Accounts(Config(cloud=CloudSection(data_dir=folder)), state).ensure_administrator()
+    state.close()
+    return folder
+
+
 @pytest.fixture
 def state(config: Config) -> Iterator[State]:
     opened = State(config.cloud.data_dir / "eucabox.db")
@@ -23,7 +34,8 @@ def state(config: Config) -> Iterator[State]:
 
 
 @pytest.fixture
-def accounts(config: Config, state: State) -> Accounts:
-    opened = Accounts(config, state)
-    opened.ensure_administrator()
-    return opened
+def accounts(config: Config, first_start: Path, state: State) -> Accounts:
+    state.close()
+    state.path.unlink()
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
+    return Accounts(config, state)
