@@ -137,6 +137,7 @@ class Door:
             path=_service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service == "s3" else understood.signature,
+            expires=getattr(understood, "expires", None),
         )
 
 

@@ -64,6 +64,14 @@ def of_reservation(state: State, reservation_id: str) -> list[Row]:
     return state.query(sql, (reservation_id,))
 
 
+def addresses(state: State) -> set[str]:
+    """Return the MAC and IP addresses that instances have; an ended one keeps its own as long as
+    the node may not be rid of its guest."""
+    sql = """select mac_address, private_ip_address from instances
+      where state <> 'terminated' or launch_state = 'left'"""
+    return {value for row in state.query(sql) for value in row.values() if value}
+
+
 def complete(state: State, rows: list[Row]) -> list[Row]:
     """Give each row its `groups` and `tags` as the API shows them; two queries for all."""
     instance_ids = [row["instance_id"] for row in rows]

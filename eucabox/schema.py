@@ -63,4 +63,8 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
-MIGRATIONS = (FIRST,)
+FIRST_USED = """
+alter table used_signatures add column first_used text not null default ''
+"""
+
+MIGRATIONS = (FIRST, FIRST_USED)

@@ -49,6 +49,7 @@ class Call:
     source: str = ""
     path: str = ""
     signature: str = ""  # of a signed query: what changes something is done once for each
+    expires: datetime | None = None  # when that signature is refused for its age
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
 
     @property
@@ -164,7 +165,7 @@ def _admit(found: Action, call: Call) -> None:
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
     if call.signature and not found.reads and "client_token" not in params:
-        if not call.cloud.accounts.first_use(call.signature):
+        if not call.cloud.accounts.first_use(call.signature, call.expires):
             raise ReplayedRequest(action=found.name)
 
 

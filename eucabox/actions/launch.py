@@ -188,9 +188,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
 
 def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
     """Return the columns of up to `most` free addresses; too few for `least` is the fault."""
-    sql = """select mac_address, private_ip_address from instances
-      where state <> 'terminated' and mac_address is not null"""
-    taken = {value for row in call.cloud.state.query(sql) for value in row.values() if value}
+    taken = instances.addresses(call.cloud.state)
     found: list[dict[str, Any]] = []
     while len(found) < most:
         try:

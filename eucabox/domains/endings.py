@@ -69,7 +69,9 @@ class Endings:
         return min(RETRY, left)
 
     def stray(self, instance_id: str) -> None:
-        """End a domain of ours whose row is terminated or gone."""
+        """End a domain of ours whose row is terminated or gone, and what else is left of it."""
+        if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
+            return
         self._crew.give(instance_id, lambda: self._end_stray(instance_id))
 
     def bury(self, instance_id: str) -> None:
@@ -129,9 +131,9 @@ class Endings:
         self._images.forget(row["instance_id"])
 
     def _give_up(self, row: Row) -> None:
-        """Stop to make the user wait; a domain that is left is found as a stray and ended."""
+        """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.ended(row, reasons.internal(text))
+        self._rows.given_up(row, reasons.internal(text))
         self._drop(row["instance_id"])
         log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
@@ -143,9 +145,12 @@ class Endings:
             self._guests.destroy(instance_id)
             if row is not None:
                 self._clean(row, destroy=False)
-            log.warning("role=node ended the domain %s, which has no living instance", instance_id)
+                self._rows.cleaned(instance_id)
+            self._drop(instance_id)
+            log.warning("role=node ended what was left of %s, which has no living row", instance_id)
         except Fault as fault:
-            log.warning("role=node the stray domain %s stays: %s", instance_id, fault.message)
+            self._failed[instance_id] = time.monotonic()
+            log.warning("role=node something of %s stays: %s", instance_id, fault.message)
 
     def _drop(self, instance_id: str) -> None:
         self._pressed.pop(instance_id, None)

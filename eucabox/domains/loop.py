@@ -9,7 +9,7 @@ from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.binding import libvirt
 from eucabox.domains.connection import REBOOTED, Connection
-from eucabox.domains.endings import Endings, seconds_since
+from eucabox.domains.endings import RETRY, Endings, seconds_since
 from eucabox.domains.guests import Guest, Guests
 from eucabox.domains.launch import Launches
 from eucabox.domains.reasons import Reason
@@ -67,7 +67,7 @@ class Loop:
         guests = self._list()
         waits: list[float | None] = [self._tend(row, guests) for row in rows]
         if guests is not None:
-            self._strays(rows, guests)
+            waits.append(self._strays(rows, guests))
         waits.append(self._purge())
         self._drop_events(rows)
         return min((wait for wait in waits if wait is not None), default=None)
@@ -173,14 +173,16 @@ class Loop:
         except Fault as fault:
             log.warning("role=node %s", fault.message)
 
-    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> None:
-        alive = {row["instance_id"] for row in rows}
-        for instance_id in guests:
-            if instance_id not in alive and not self._endings.busy(instance_id):
-                self._endings.stray(instance_id)
+    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> float | None:
+        """End what is left of instances that are not alive; return when to look at it again."""
+        strays = {row["instance_id"] for row in self._rows.left()} | set(guests)
+        strays -= {row["instance_id"] for row in rows}
+        for instance_id in strays:
+            self._endings.stray(instance_id)
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
+        return RETRY if strays else None
 
     def _purge(self) -> float | None:
         kept = timedelta(seconds=self.config.node.terminated_kept)

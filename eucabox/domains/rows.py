@@ -9,9 +9,11 @@ from eucabox.domains.reasons import Reason
 from eucabox.state import Row, State
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
+LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
 _SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, wanted,
   launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid"""
+_ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
 _ALIVE = f"select {_SEEN} from instances where state in ('pending', 'running', 'shutting-down')"
 
 
@@ -56,6 +58,24 @@ class Rows:
         where = {"instance_id": row["instance_id"], "state": "shutting-down"}
         self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said)
 
+    def given_up(self, row: Mapping[str, Any], reason: Reason) -> None:
+        """Say that an instance has ended although something of it may still be there: its
+        address stays its own until `cleaned`."""
+        with self._state.transaction():
+            where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+            self._state.update("instances", where, launch_state=LEFT)
+            self.ended(row, reason)
+
+    def left(self) -> list[Row]:
+        """Return the ended instances whose clean-up is not done."""
+        sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
+        return self._state.query(sql, (LEFT,))
+
+    def cleaned(self, instance_id: str) -> None:
+        """Say that nothing is left of an instance that was given up."""
+        where = {"instance_id": instance_id, "launch_state": LEFT}
+        self._state.update("instances", where, launch_state="")
+
     def explain(self, instance_id: str, reason: Reason) -> None:
         """Give a reason without a change of state."""
         where = {"instance_id": instance_id}
@@ -69,12 +89,12 @@ class Rows:
 
     def terminated_before(self, moment: datetime) -> list[str]:
         """Return the ids of instances that ended before a moment."""
-        sql = "select instance_id from instances where state = 'terminated' and state_time < ?"
+        sql = f"select instance_id from instances where {_ENDED} and state_time < ?"
         return [row["instance_id"] for row in self._state.query(sql, (ids.time_text(moment),))]
 
     def first_terminated(self) -> datetime | None:
         """Return when the longest terminated instance ended."""
-        sql = "select min(state_time) first from instances where state = 'terminated'"
+        sql = f"select min(state_time) first from instances where {_ENDED}"
         row = self._state.one(sql)
         return ids.parse_time(row["first"]) if row and row["first"] else None
 
