@@ -55,6 +55,10 @@ def _absolute(value: Path) -> str:
     return "" if value.is_absolute() else "must be an absolute path"
 
 
+def _absolute_or_none(value: str) -> str:
+    return "" if not value else _absolute(Path(value))
+
+
 def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
     return field(default=default, metadata={"check": check, "reload": reload})
 
@@ -104,6 +108,10 @@ class NodeSection:
     terminated_kept: int = _key(3600, _between(0, 604800), reload=True)
     key_injection: bool = _key(True, reload=True)
     console_kb: int = _key(64, _between(1, 1024), reload=True)
+    domain_xml_kvm: str = _key("", _absolute_or_none, reload=True)
+    domain_xml_qemu: str = _key("", _absolute_or_none, reload=True)
+    domain_xml_xen: str = _key("", _absolute_or_none, reload=True)
+    hooks: Path = _key(Path("/etc/eucabox/hooks"), _absolute, reload=True)
 
 
 @dataclass(frozen=True)

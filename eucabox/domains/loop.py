@@ -48,6 +48,7 @@ class Loop:
         self._lock = threading.Lock()
         self._missing: dict[str, str] = {}  # instance id -> since when
         self._watching = False
+        self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
     def event(self, name: str, event: int, detail: int) -> None:
         """Keep libvirt's word on a domain until the next look."""
@@ -64,6 +65,8 @@ class Loop:
     def look(self) -> float | None:
         """Do what is due, and return the seconds until something will be; None: nothing ever."""
         rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        if self._earlier is None:
+            self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list()
         waits: list[float | None] = [self._tend(row, guests) for row in rows]
         if guests is not None:
@@ -126,6 +129,9 @@ class Loop:
         self._missing.pop(instance_id, None)
         if not guest.up:
             return self._end(row, self._last_words(instance_id) or reasons.VANISHED)
+        if self._earlier and instance_id in self._earlier:
+            self._earlier.discard(instance_id)
+            self._launches.adopt(instance_id)
         if guest.starved:
             self._feed(instance_id)
         if row["wanted"] == "reboot":

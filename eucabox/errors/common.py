@@ -131,6 +131,19 @@ class HypervisorUnusable(Fault):
     code, text = "InternalError", "The hypervisor {name} can't be used: {reason}."
 
 
+class ProgramUntrusted(Fault):
+    code, text = "InternalError", "{file} is not run: {reason}."
+
+
+class DomainXmlRefused(Fault):
+    code = "InternalError"
+    text = "The program {program} that [node] {key} names did not give usable domain XML: {reason}"
+
+
+class HookRefused(Fault):
+    code, text = "InternalError", "The hook {program} refused the launch at {event}: {reason}"
+
+
 class ConsoleUnreadable(Fault):
     code = "InternalError"
     text = "The console file of {id} can't be read: {reason}. Run eucabox as root."
