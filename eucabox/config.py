@@ -70,6 +70,8 @@ class CloudSection:
     data_dir: Path = _key(Path("/var/lib/eucabox"), _absolute)
     region: str = _key("eucabox", _name)
     zone: str = _key("eucabox-1a", _name)
+    log_file: str = _key("", _absolute_or_none)
+    log_mb: int = _key(10, _between(1, 4096))
     log_level: str = _key("info", _one_of("debug", "info", "warning", "error"), reload=True)
 
 
@@ -153,6 +155,11 @@ class Config:
     images: ImagesSection = ImagesSection()
     buckets: BucketsSection = BucketsSection()
     file: Path | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """The file of the log."""
+        return Path(self.cloud.log_file or self.cloud.data_dir / "log" / "eucabox.log")
 
     @property
     def bucket_root(self) -> Path:

@@ -63,4 +63,10 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
-MIGRATIONS = (FIRST,)
+# Which requests made an instance and want of it what it does not do yet: the log says them.
+REQUEST_IDS = """
+alter table instances add column request_id text not null default '';
+alter table instances add column wanted_request_id text not null default ''
+"""
+
+MIGRATIONS = (FIRST, REQUEST_IDS)

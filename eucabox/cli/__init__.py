@@ -23,6 +23,7 @@ class Commands(click.Group):
         "stop": "serve",
         "status": "status",
         "doctor": "doctor",
+        "logs": "logs",
         "credentials": "users",
         "user": "users",
         "image": "image",

@@ -162,6 +162,7 @@ class Launches:
 
         def step(word: str) -> None:
             progress(word)
+            log.info("role=node the launch of %s is at the step: %s", instance_id, word)
             if not self._rows.step(instance_id, word):
                 raise LaunchCancelled(id=instance_id)
 

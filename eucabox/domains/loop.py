@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from eucabox import logs
 from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.binding import libvirt
@@ -68,7 +69,7 @@ class Loop:
         if self._earlier is None:
             self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list()
-        waits: list[float | None] = [self._tend(row, guests) for row in rows]
+        waits: list[float | None] = [self._about(row, guests) for row in rows]
         if guests is not None:
             self._strays(rows, guests)
         waits.append(self._purge())
@@ -85,6 +86,11 @@ class Loop:
             log.warning("role=node %s", fault.message)
             self._watching = False
             return None
+
+    def _about(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
+        with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
+            return self._tend(row, guests)
 
     def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])

@@ -103,6 +103,11 @@ class DataFolderUnusable(Fault):
     text = "{folder}: {reason}. Run as root, or set [cloud] data_dir to a folder of yours."
 
 
+class LogFileUnusable(Fault):
+    code = "ConfigError"
+    text = "{file}: {reason}. Set [cloud] log_file to a file that eucabox may write."
+
+
 class NotSetUp(Fault):
     code = "ConfigError"
     text = "{folder} holds no cloud yet: start `eucabox serve` once, or set [cloud] data_dir."

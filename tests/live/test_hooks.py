@@ -68,6 +68,14 @@ def test_a_guest_lives_by_the_sites_programs(
     assert first["tags"] == {"for": "bob's"}
 
     launch = {"ImageId": image_id, "InstanceType": "m1.small", "MinCount": 1, "MaxCount": 1}
+    said = own.command("logs", "--instance", instance_id, "--json").stdout.splitlines()
+    logged = [json.loads(line) for line in said]
+    actions = {each["action"]: each["request_id"] for each in logged if "action" in each}
+    words = {each["message"]: each.get("request_id") for each in logged if "message" in each}
+    assert words[f"{instance_id} runs"] == actions["RunInstances"]
+    assert words[f"{instance_id} is taken back, running"] == actions["RunInstances"]
+    assert words[f"{instance_id} is terminated"] == actions["TerminateInstances"]
+
     refused = ec2.run_instances(**launch)["Instances"][0]["InstanceId"]
     row = guests.wait_for(ec2, refused, "terminated")
     words = "The hook 20-small refused the launch at pre-launch: only tiny ones today"
