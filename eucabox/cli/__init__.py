@@ -24,6 +24,7 @@ class Commands(click.Group):
         "status": "status",
         "doctor": "doctor",
         "logs": "logs",
+        "report": "report",
         "credentials": "users",
         "user": "users",
         "image": "image",

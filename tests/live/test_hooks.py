@@ -13,6 +13,7 @@ from eucabox.image.guest import TinyGuest
 from tests.domains.programs import program, shell
 from tests.live import guests
 from tests.live.process import Running, running
+from tests.test_report import unpacked
 
 ADAPT = "sed 's|<devices>|<cputune><shares>77</shares></cputune><devices>|'"
 SMALL = 'if grep -q m1.small; then echo "only tiny ones today" >&2; exit 1; fi'
@@ -46,6 +47,19 @@ def events(site: Path, instance_id: str) -> list[str]:
     return [each["event"] for each in lines if each["instance_id"] == instance_id]
 
 
+def check_report(own: Running, instance_id: str) -> None:
+    """A report of a cloud with a running guest has its domain, its network and its console."""
+    own.command("report", "--out", str(own.folder / "report.tar.gz"))
+    found = unpacked(own.folder / "report.tar.gz")
+    assert b"<shares>77</shares>" in found[f"domains/{instance_id}.xml"]
+    assert own.bridge.encode() in found["network.txt"]
+    assert b"table ip eucabox-" in found["network.txt"]
+    assert b"--dhcp-range" in found["dnsmasq.txt"]
+    assert b"qemu-system-x86 " in found["packages.txt"]
+    assert f"consoles/{instance_id}.txt" in found
+    assert own.secret_key.encode() not in b"".join(found.values())
+
+
 def test_a_guest_lives_by_the_sites_programs(
     own: Running, ec2: Any, site: Path, tiny_guest: TinyGuest
 ) -> None:
@@ -60,6 +74,8 @@ def test_a_guest_lives_by_the_sites_programs(
     own.kill()
     own.start()
     guests.until(lambda: "adopted" in events(site, instance_id), "adoption")
+    guests.until(lambda: guests.console(ec2, instance_id), "console")
+    check_report(own, instance_id)
     ec2.terminate_instances(InstanceIds=[instance_id])
     guests.wait_for(ec2, instance_id, "terminated")
     wanted = ["pre-launch", "pre-boot", "running", "adopted"]
@@ -71,10 +87,10 @@ def test_a_guest_lives_by_the_sites_programs(
     said = own.command("logs", "--instance", instance_id, "--json").stdout.splitlines()
     logged = [json.loads(line) for line in said]
     actions = {each["action"]: each["request_id"] for each in logged if "action" in each}
-    words = {each["message"]: each.get("request_id") for each in logged if "message" in each}
-    assert words[f"{instance_id} runs"] == actions["RunInstances"]
-    assert words[f"{instance_id} is taken back, running"] == actions["RunInstances"]
-    assert words[f"{instance_id} is terminated"] == actions["TerminateInstances"]
+    messages = {each["message"]: each.get("request_id") for each in logged if "message" in each}
+    assert messages[f"{instance_id} runs"] == actions["RunInstances"]
+    assert messages[f"{instance_id} is taken back, running"] == actions["RunInstances"]
+    assert messages[f"{instance_id} is terminated"] == actions["TerminateInstances"]
 
     refused = ec2.run_instances(**launch)["Instances"][0]["InstanceId"]
     row = guests.wait_for(ec2, refused, "terminated")
