@@ -115,6 +115,14 @@ class Accounts:
         secret = self._seal.open(row["secret"], _secret_purpose(access_key_id)).decode()
         return Credential(_caller(row, access_key_id), secret, row["status"] == "Active")
 
+    def secrets(self) -> list[str]:
+        """Return every access secret, to be taken out of what leaves this host."""
+        rows = self._state.query("select access_key_id, secret from access_keys")
+        return [
+            self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
+            for row in rows
+        ]
+
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
         key = self._newest("access_keys", "secret", caller)

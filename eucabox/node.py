@@ -13,8 +13,11 @@ from eucabox.config import Config
 from eucabox.domains import serial
 from eucabox.domains.connection import Connection
 from eucabox.domains.crew import Crew
+from eucabox.domains.domain_xml import DomainXml
 from eucabox.domains.endings import Endings
+from eucabox.domains.facts import Facts
 from eucabox.domains.guests import Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
@@ -53,11 +56,25 @@ class Node:
         guests = Guests(self._connection, cloud)
         self._launching = Crew("launch", WORKERS, self.wake)
         self._ending = Crew("end", WORKERS, self.wake)
+        facts = Facts(state, folder, network)
+        self._hooks = Hooks(config, facts)
+        self._domain_xml = DomainXml(config, facts)
         self._launches = Launches(
-            cloud, folder, self._rows, guests, images, network, self._driver, self._launching
+            cloud,
+            folder,
+            self._rows,
+            guests,
+            images,
+            network,
+            self._driver,
+            self._launching,
+            self._domain_xml,
+            self._hooks,
         )
         self._guests = guests
-        self._endings = Endings(folder, self._rows, guests, images, network, self._ending)
+        self._endings = Endings(
+            folder, self._rows, guests, images, network, self._ending, self._hooks
+        )
         self._loop = Loop(
             config,
             self._rows,
@@ -65,7 +82,7 @@ class Node:
             guests,
             self._launches,
             self._endings,
-            Reboots(self._rows, guests, self._ending),
+            Reboots(self._rows, guests, self._ending, self._hooks),
         )
 
     @property
@@ -76,6 +93,7 @@ class Node:
     @config.setter
     def config(self, config: Config) -> None:
         self._config = self._loop.config = self.capacity.config = config
+        self._hooks.config = self._domain_xml.config = config
 
     @cached_property
     def uri(self) -> str:

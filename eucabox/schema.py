@@ -63,8 +63,15 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
+# A signature's twin in the same moment is the same client's: when it was seen first counts.
 FIRST_USED = """
 alter table used_signatures add column first_used text not null default ''
 """
 
-MIGRATIONS = (FIRST, FIRST_USED)
+# Which requests made an instance and want of it what it does not do yet: the log says them.
+REQUEST_IDS = """
+alter table instances add column request_id text not null default '';
+alter table instances add column wanted_request_id text not null default ''
+"""
+
+MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS)

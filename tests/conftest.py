@@ -1,5 +1,6 @@
 """What every test may ask for: a configuration of its own, and its open state and accounts."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config
+from eucabox.logs import Format
 from eucabox.state import State
 
 
@@ -39,3 +41,27 @@ def accounts(config: Config, first_start: Path, state: State) -> Accounts:
     state.path.unlink()
     shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
     return Accounts(config, state)
+
+
+class Lines(logging.Handler):
+    """Keeps what would be written to the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+        self.setFormatter(Format())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(self.format(record))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """The lines of the log, as they are written."""
+    handler, ours = Lines(), logging.getLogger("eucabox")
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel("INFO")
+    yield handler.kept
+    ours.removeHandler(handler)
+    ours.setLevel(level)

@@ -458,3 +458,13 @@ def test_inspect_returns_what_a_manifest_says(cloud: Cloud, root: Path) -> None:
     found = cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.user)
     assert (found.name, found.size) == ("root.img", 8 * MIB)
     assert cloud.images.usage() == 0
+
+
+def test_an_emptied_bucket_goes_and_its_images_stay(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    cloud.store.delete_bucket(BUCKET)
+    boot = cloud.images.prepare(cloud.instance("i-1", row, kernel_id=kernel_row["image_id"]))
+    assert boot.disk.exists()

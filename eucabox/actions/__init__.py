@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from eucabox import logs
 from eucabox.accounts import Caller
 from eucabox.errors import (
     DryRunOperation,
@@ -145,7 +146,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
         outcome = fault.code
         raise
     finally:
-        _log(service, name, call, outcome, time.perf_counter() - started)
+        _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
 def _find(service: str, name: str) -> Action:
@@ -206,11 +207,20 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
     )
 
 
-def _log(service: str, name: str, call: Call, outcome: str, seconds: float) -> None:
+def _log(
+    service: str, name: str, call: Call, params: dict[str, Any], outcome: str, seconds: float
+) -> None:
     user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
-    notes = "".join(f" {key}={value}" for key, value in call.notes.items())
-    log.info(
-        "request_id=%s service=%s action=%s user=%s source=%s outcome=%s ms=%.1f%s",
-        *(call.request_id, service, name, user, call.source or "-", outcome, seconds * 1000),
-        notes,
+    named = params.get("instance_ids") or [params.get("instance_id") or ""]
+    if isinstance(named, list) and any(named):
+        call.notes.setdefault("instances", ",".join(map(str, named)))
+    logs.say(
+        log,
+        service=service,
+        action=name,
+        user=user,
+        source=call.source or "-",
+        outcome=outcome,
+        ms=seconds * 1000,
+        **call.notes,
     )

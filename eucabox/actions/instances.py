@@ -158,7 +158,12 @@ def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
                     needed="running",
                 )
             if not row["wanted"]:
-                state.update("instances", {"instance_id": row["instance_id"]}, wanted="reboot")
+                state.update(
+                    "instances",
+                    {"instance_id": row["instance_id"]},
+                    wanted="reboot",
+                    wanted_request_id=call.request_id,
+                )
     call.cloud.node.wake()
     return {"return": True}
 
@@ -187,6 +192,7 @@ def _terminate(call: Call, row: Row) -> dict[str, Any]:
         state_code=code,
         state_time=ids.now(),
         wanted="terminate",
+        wanted_request_id=call.request_id,
         state_reason_code="Client.UserInitiatedShutdown",
         state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
     )

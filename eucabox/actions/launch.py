@@ -156,14 +156,16 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
     fits = call.cloud.capacity.check(wish.kind.name, wish.most)
     if fits < wish.least:
         raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
+    made: list[str] = []
     with call.cloud.state.transaction() as database:
         database["reservations"].insert(row)  # type: ignore[union-attr]
         for index, address in enumerate(_addresses(call, min(fits, wish.most), wish.least)):
-            _add_instance(call, row, wish, {**address, "ami_launch_index": index})
+            made.append(_add_instance(call, row, wish, {**address, "ami_launch_index": index}))
+    call.notes["instances"] = ",".join(made)
     return str(row["reservation_id"])
 
 
-def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> None:
+def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> str:
     row = {
         "instance_id": ids.new("i"),
         "reservation_id": reservation["reservation_id"],
@@ -174,6 +176,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
         "state_time": reservation["created"],
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
+        "request_id": call.request_id,
         **wish.columns,
         **own,
     }
@@ -184,6 +187,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
             pair = {"instance_id": row["instance_id"], "group_id": group_id}
             database["instance_groups"].insert(pair)  # type: ignore[union-attr]
         tags.write(state, call.account_id, row["instance_id"], wish.tags)
+    return str(row["instance_id"])
 
 
 def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:

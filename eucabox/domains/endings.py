@@ -12,6 +12,7 @@ from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.crew import Crew
 from eucabox.domains.guests import RECONNECT_WAIT, Guest, Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Plugs
 from eucabox.domains.rows import Rows
 from eucabox.errors import Fault
@@ -33,6 +34,7 @@ class Endings:
         images: Disks,
         network: Plugs,
         crew: Crew,
+        hooks: Hooks,
     ) -> None:
         self._folder = folder
         self._rows = rows
@@ -40,6 +42,7 @@ class Endings:
         self._images = images
         self._network = network
         self._crew = crew
+        self._hooks = hooks
         self._pressed: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
 
@@ -65,7 +68,8 @@ class Endings:
             return min(wait, left)
         if known or row["launch_state"] in NEVER_BOOTED:
             # Even where no domain was listed: a late launch may have made one since.
-            self._crew.give(instance_id, lambda: self._finish(row, known))
+            up = guest is not None and guest.up
+            self._crew.give(instance_id, lambda: self._finish(row, known, up))
         return min(RETRY, left)
 
     def stray(self, instance_id: str) -> None:
@@ -85,7 +89,10 @@ class Endings:
         for row in self._rows.alive():
             instance_id = row["instance_id"]
             self._rows.shutting_down(instance_id, reasons.PURGED)
+            if instance_id in strays:
+                self._hooks.tell("pre-terminate", instance_id)
             self._clean(row, destroy=True)
+            self._hooks.tell("terminated", instance_id)
             self._rows.ended(row, reasons.PURGED)
             strays.discard(instance_id)
         for instance_id in strays:
@@ -104,22 +111,26 @@ class Endings:
         return self._pressed[instance_id] + grace - now
 
     def _press(self, instance_id: str) -> None:
+        self._hooks.tell("pre-terminate", instance_id)
         try:
             self._guests.shutdown(instance_id)
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
-    def _finish(self, row: Row, destroy: bool) -> None:
+    def _finish(self, row: Row, destroy: bool, up: bool) -> None:
         instance_id = row["instance_id"]
         now = self._rows.one(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # done since the loop last looked
+        if up and instance_id not in self._pressed:
+            self._hooks.tell("pre-terminate", instance_id)
         try:
             self._clean(row, destroy)
         except Fault as fault:
             log.warning("role=node %s is not cleaned up yet: %s", instance_id, fault.message)
             self._failed[instance_id] = time.monotonic()
             return
+        self._hooks.tell("terminated", instance_id)
         self._rows.ended(row, reasons.USER)
         self._drop(instance_id)
         log.info("role=node %s is terminated", instance_id)
@@ -127,6 +138,7 @@ class Endings:
     def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
         if destroy:
             self._guests.destroy(row["instance_id"])
+        self._hooks.tell("pre-clean", row["instance_id"])
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
 

@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from eucabox import logs
 from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.binding import libvirt
@@ -48,6 +49,7 @@ class Loop:
         self._lock = threading.Lock()
         self._missing: dict[str, str] = {}  # instance id -> since when
         self._watching = False
+        self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
     def event(self, name: str, event: int, detail: int) -> None:
         """Keep libvirt's word on a domain until the next look."""
@@ -64,8 +66,10 @@ class Loop:
     def look(self) -> float | None:
         """Do what is due, and return the seconds until something will be; None: nothing ever."""
         rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        if self._earlier is None:
+            self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list()
-        waits: list[float | None] = [self._tend(row, guests) for row in rows]
+        waits: list[float | None] = [self._about(row, guests) for row in rows]
         if guests is not None:
             waits.append(self._strays(rows, guests))
         waits.append(self._purge())
@@ -82,6 +86,11 @@ class Loop:
             log.warning("role=node %s", fault.message)
             self._watching = False
             return None
+
+    def _about(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
+        with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
+            return self._tend(row, guests)
 
     def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
@@ -126,6 +135,9 @@ class Loop:
         self._missing.pop(instance_id, None)
         if not guest.up:
             return self._end(row, self._last_words(instance_id) or reasons.VANISHED)
+        if self._earlier and instance_id in self._earlier:
+            self._earlier.discard(instance_id)
+            self._launches.adopt(instance_id)
         if guest.starved:
             self._feed(instance_id)
         if row["wanted"] == "reboot":

@@ -12,7 +12,8 @@ CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
 _SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, wanted,
-  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid"""
+  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
+  wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
 _ALIVE = f"select {_SEEN} from instances where state in ('pending', 'running', 'shutting-down')"
 
