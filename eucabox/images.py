@@ -13,6 +13,7 @@ from eucabox.accounts import Accounts, Caller
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
+    DiskGone,
     Fault,
     ImageNotFound,
     ImageTooLarge,
@@ -162,12 +163,16 @@ class Images:
     def prepare(self, instance: Row, progress: Progress | None = None) -> Boot:
         """Make an instance's disk and return how it boots; a second call returns the first's.
 
+        An instance that was stopped has its disk, or none any more: it never gets a new one.
+
         `progress` is told in words what goes on. Raises a Fault with the cause for StateReason.
         """
         progress = progress or log.debug
         ready = self._launches.find(instance["instance_id"])
         if ready:
             return ready
+        if instance["stopped_time"]:
+            raise DiskGone(id=instance["instance_id"])
         with contextlib.ExitStack() as pins:
             image = self._held(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"

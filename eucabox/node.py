@@ -19,6 +19,7 @@ from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
+from eucabox.domains.stops import Stops
 from eucabox.errors import Fault, InstanceNotFound
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.state import State
@@ -66,6 +67,7 @@ class Node:
             self._launches,
             self._endings,
             Reboots(self._rows, guests, self._ending),
+            Stops(self._rows, guests, network, self._ending),
         )
 
     @property

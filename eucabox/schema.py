@@ -63,4 +63,10 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
-MIGRATIONS = (FIRST,)
+# An instance that was stopped once: its disk outlives a launch that fails, and the host's ends.
+STOPS = """
+alter table instances add column stopped_time text;
+alter table instances add column disable_api_stop integer not null default 0
+"""
+
+MIGRATIONS = (FIRST, STOPS)

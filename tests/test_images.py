@@ -16,6 +16,7 @@ from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
+    DiskGone,
     DiskImageRefused,
     Fault,
     ImageLocationInvalid,
@@ -89,6 +90,7 @@ class Cloud:
         return {
             "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
             "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
+            "stopped_time": None,
             **columns,
         }  # fmt: skip
 
@@ -156,6 +158,17 @@ def test_preparing_twice_is_preparing_once(cloud: Cloud, root: Path, kernel: Pat
     assert cloud.images.prepare(cloud.instance("i-1", row), told.append) == first
     assert first.disk.stat().st_mtime_ns == stamp
     assert len(told) == 1
+
+
+def test_a_stopped_instance_never_gets_a_new_disk(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    first = cloud.images.prepare(cloud.instance("i-1", row))
+    stopped = cloud.instance("i-1", row, stopped_time="2026-11-23T01:02:03.456Z")
+    assert cloud.images.prepare(stopped) == first
+    first.disk.unlink()
+    with pytest.raises(DiskGone):
+        cloud.images.prepare(stopped)
 
 
 def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:

@@ -27,7 +27,7 @@ ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
     PROTECTION: lambda row: {
         "disable_api_termination": {"value": bool(row["disable_api_termination"])}
     },
-    "disableApiStop": lambda row: {"disable_api_stop": {"value": False}},
+    "disableApiStop": lambda row: {"disable_api_stop": {"value": bool(row["disable_api_stop"])}},
     "instanceInitiatedShutdownBehavior": lambda row: {
         "instance_initiated_shutdown_behavior": {"value": row["shutdown_behavior"]}
     },

@@ -257,7 +257,7 @@ def _digest(asked: dict[str, Any]) -> str:
 def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     _check_counts(asked["min_count"], asked["max_count"])
     _check_place(call, asked)
-    _check_offers(asked)
+    _check_offers(call, asked)
     kind = _kind(asked["instance_type"])
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
@@ -278,6 +278,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
+        "disable_api_stop": int(asked["disable_api_stop"]),
         **_key(call, asked["key_name"]),
     }
     return Wish(
@@ -317,17 +318,11 @@ def _check_place(call: Call, asked: dict[str, Any]) -> None:
             raise SubnetNotFound(id=subnet_id[:60])
 
 
-def _check_offers(asked: dict[str, Any]) -> None:
+def _check_offers(call: Call, asked: dict[str, Any]) -> None:
     """Refuse by name the offers of EC2 that a node without EBS can't keep."""
     if asked["ebs_optimized"]:
         raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
-    if asked["disable_api_stop"]:
-        raise UnsupportedOperation(what="DisableApiStop: instance-store instances never stop.")
-    if asked["instance_initiated_shutdown_behavior"] != "terminate":
-        raise UnsupportedOperation(
-            what="InstanceInitiatedShutdownBehavior: an instance-store instance can't be stopped;"
-            " only terminate is available."
-        )
+    instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
 
 
 def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:

@@ -12,6 +12,7 @@ from eucabox.accounts import Caller
 from eucabox.actions import Call, perform
 from eucabox.capacity import Capacity
 from eucabox.config import Config, NodeSection
+from eucabox.domains.rows import CODES
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.instance_types import InstanceType
 from eucabox.network import Address
@@ -165,6 +166,6 @@ class World:
         return self.do("RunInstances", caller, **params)
 
     def set_state(self, instance_id: str, state: str) -> None:
-        code = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}[state]
+        code = CODES[state]
         where = {"instance_id": instance_id}
         self.state.update("instances", where, state=state, state_code=code, wanted="")
