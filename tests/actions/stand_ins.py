@@ -35,6 +35,9 @@ class StandInNode:
     def wake(self) -> None:
         self.woken += 1
 
+    def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
+        return b"picture" + bytes([wake_up])
+
     def console_output(self, instance_id: str) -> tuple[bytes, datetime]:
         return self.console.get(instance_id, b""), MOMENT
 

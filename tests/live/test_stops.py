@@ -1,5 +1,6 @@
 """A real guest is stopped and started: same disk, address and MAC, over a kill -9 too."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,10 @@ def test_stop_and_start_keep_disk_and_address(cloud: Running, tiny_guest: TinyGu
     mac = guests.said_over_ssh(
         address, key, "echo kept > /root/kept; sync; cat /sys/class/net/eth0/address"
     )
+
+    shot = base64.b64decode(ec2.get_console_screenshot(InstanceId=instance_id)["ImageData"])
+    assert shot.startswith(b"\x89PNG")
+    assert len(shot) > 500, "there is something on the screen"
 
     ec2.stop_instances(InstanceIds=[instance_id])
     cloud.kill()
