@@ -170,7 +170,7 @@ class Images:
         progress = progress or log.debug
         ready = self._launches.find(instance["instance_id"])
         if ready:
-            return ready
+            return self._again(instance, ready, progress)
         if instance["stopped_time"]:
             raise DiskGone(id=instance["instance_id"])
         with contextlib.ExitStack() as pins:
@@ -291,6 +291,16 @@ class Images:
             pins.enter_context(self._cache.pinned(entry.name))
             if self._cache.find(entry.name):
                 return entry
+
+    def _again(self, instance: Row, ready: Boot, progress: Progress) -> Boot:
+        """Return how a disk that is there boots: its kernel may be another since it stopped."""
+        if not instance["stopped_time"] or ready.kernel is None:
+            return ready
+        with contextlib.ExitStack() as pins:
+            kernel_id, ramdisk_id = self._boots_with(instance)
+            kernel = self._held(pins, kernel_id, progress)
+            ramdisk = self._held(pins, ramdisk_id, progress) if ramdisk_id else None
+            return self._launches.boot_with(instance["instance_id"], kernel, ramdisk)
 
     def _boots_with(self, instance: Row) -> tuple[str, str | None]:
         image = self._row(instance["image_id"])

@@ -15,7 +15,7 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog",
+        "instances", "catalog", "metadata_options", "user_data",
     ),
     1: ("hypervisor", "network"),
     0: (

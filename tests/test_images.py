@@ -171,6 +171,26 @@ def test_a_stopped_instance_never_gets_a_new_disk(cloud: Cloud, root: Path, kern
         cloud.images.prepare(stopped)
 
 
+def test_a_stopped_instance_boots_with_the_kernel_of_its_row(
+    cloud: Cloud, root: Path, kernel: Path, tmp_path: Path
+) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    other = tmp_path / "vmlinuz-other"
+    other.write_bytes(kernel.read_bytes() + b"other")
+    other_row = cloud.register(cloud.upload(other, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    first = cloud.images.prepare(cloud.instance("i-1", row))
+    stopped = cloud.instance("i-1", row, stopped_time="2026-11-23T01:02:03.456Z")
+    assert cloud.images.prepare(stopped) == first
+    again = cloud.images.prepare({**stopped, "kernel_id": other_row["image_id"]})
+    assert again.disk == first.disk
+    assert again.kernel is not None
+    assert again.kernel.read_bytes() == other.read_bytes()
+    assert again.kernel.stem in cloud.images._launches.in_use()
+    assert first.kernel is not None
+    assert first.kernel.stem not in cloud.images._launches.in_use()
+
+
 def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:
     location = cloud.upload(root, part_size=1000)
     damaged = bytes(1000)

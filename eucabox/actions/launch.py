@@ -1,7 +1,5 @@
 """RunInstances: checks a launch and writes its rows; the node's loop makes them run."""
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from eucabox import groups, ids, instances, tags, vpc
+from eucabox import groups, ids, instances, metadata_options, tags, user_data, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.catalog import launchable
 from eucabox.errors import (
@@ -23,14 +21,12 @@ from eucabox.errors import (
     KeyPairNotFound,
     SubnetNotFound,
     UnsupportedOperation,
-    UserDataMalformed,
 )
 from eucabox.instance_types import DEFAULT, TYPES, InstanceType
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
-MOST_USER_DATA = 16384
 MOST_INSTANCES = 1000
 TOKEN_LIFE = timedelta(hours=24)
 EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
@@ -79,14 +75,6 @@ class BlockDevice(TypedDict, total=False):
     virtual_name: str
     no_device: str
     ebs: Mapping[str, Any]
-
-
-METADATA_CHOICES = {
-    "http_tokens": ("optional", "required"),
-    "http_endpoint": ("enabled", "disabled"),
-    "http_protocol_ipv6": ("disabled",),
-    "instance_metadata_tags": ("disabled", "enabled"),
-}
 
 
 @dataclass(frozen=True)
@@ -273,8 +261,8 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "vcpus": kind.vcpus,
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
-        "user_data": _user_data(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {})),
+        "user_data": user_data.decoded(asked["user_data"]),
+        "metadata_options": json.dumps(_metadata_options(asked)),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
@@ -412,34 +400,5 @@ def _check_interface(interface: Interface) -> None:
         )
 
 
-def _user_data(text: str) -> bytes | None:
-    if not text:
-        return None
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise UserDataMalformed() from None
-    if len(data) > MOST_USER_DATA:
-        reason = f"User data has at most {MOST_USER_DATA} bytes before base64."
-        raise InvalidParameterValue(parameter="UserData", value=f"{len(data)} bytes", reason=reason)
-    return data
-
-
-def _metadata_options(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options in full, by EC2's defaults."""
-    found: dict[str, Any] = {name: choices[0] for name, choices in METADATA_CHOICES.items()}
-    found["http_put_response_hop_limit"] = 1
-    found.update(asked)
-    for name, choices in METADATA_CHOICES.items():
-        if found[name] not in choices:
-            _refuse_option(name, found[name], f"Choose one of {', '.join(choices)}.")
-    if not 1 <= found["http_put_response_hop_limit"] <= 64:
-        hops = found["http_put_response_hop_limit"]
-        _refuse_option("http_put_response_hop_limit", hops, "Give a number from 1 to 64.")
-    return found
-
-
-def _refuse_option(name: str, value: Any, reason: str) -> None:
-    raise InvalidParameterValue(
-        parameter=f"MetadataOptions.{name}", value=str(value)[:60], reason=reason
-    )
+def _metadata_options(asked: dict[str, Any]) -> dict[str, Any]:
+    return metadata_options.checked(asked["metadata_options"] or {}, prefix="MetadataOptions.")
