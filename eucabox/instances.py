@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from eucabox import ids, tags, vpc
+from eucabox import catalog, ids, tags, vpc
 from eucabox.accounts import Caller
 from eucabox.config import NodeSection
 from eucabox.errors import (
@@ -25,8 +25,9 @@ _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index,
   i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.availability_zone,
   i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address, i.private_dns_name,
   i.wanted, i.metadata_options, i.monitoring, i.root_device_name, i.shutdown_behavior,
-  i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus, i.memory_mb"""
-_ROWS = f"""select {_COLUMNS}, r.client_token, m.platform from instances i
+  i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus, i.memory_mb,
+  m.platform, m.product_codes"""
+_ROWS = f"""select {_COLUMNS}, r.client_token from instances i
   join reservations r using (reservation_id) left join images m using (image_id)"""
 _GROUPS = """select instance_id, group_id, group_name from instance_groups
   join security_groups using (group_id)
@@ -136,7 +137,7 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "root_device_type": "instance-store",
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
-        "product_codes": [],
+        "product_codes": catalog.product_codes(row),
         "network_interfaces": [],
         "security_groups": row["groups"],
         "tags": row["tags"],

@@ -69,4 +69,11 @@ alter table instances add column stopped_time text;
 alter table instances add column disable_api_stop integer not null default 0
 """
 
-MIGRATIONS = (FIRST, STOPS)
+SHARED_IMAGES = """
+create table launch_permissions (image_id text not null references images on delete cascade,
+  account_id text not null, primary key (image_id, account_id));
+create index launch_permissions_by_account on launch_permissions (account_id);
+alter table images add column product_codes text not null default '[]'
+"""
+
+MIGRATIONS = (FIRST, STOPS, SHARED_IMAGES)

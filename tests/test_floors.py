@@ -33,7 +33,7 @@ STAIRS = {
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
-    ("catalog", "accounts"),
+    ("catalog", "accounts"), ("instances", "catalog"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +492,39 @@ def test_inspect_returns_what_a_manifest_says(cloud: Cloud, root: Path) -> None:
     found = cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.user)
     assert (found.name, found.size) == ("root.img", 8 * MIB)
     assert cloud.images.usage() == 0
+
+
+def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root, part_size=4000))
+    other = cloud.accounts.create_user("eve")
+    cloud.store.create_bucket(f"emis-for-{other.account_id}", "999999999999")
+    copied = cloud.images.copy(other, row, "mine", "", "token")
+    assert cloud.images.copy(other, row, "mine", "", "token")["image_id"] == copied["image_id"]
+    assert cloud.settled(copied)["state"] == "available"
+    bucket, _, key = copied["image_location"].partition("/")
+    assert bucket == f"emis-for-{other.account_id}-2"
+    assert cloud.store.bucket(bucket).owner == other.account_id
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    cloud.images._cache.drop(cloud.settled(copied)["digest"])
+    again = cloud.settled(copied)
+    assert cloud.images.ensure_cached(again).name == again["digest"]
+    assert cloud.images.inspect(bucket, key, other).digest == row["manifest_digest"]
+
+
+def test_a_copy_that_was_killed_is_finished_and_one_without_a_source_fails(
+    cloud: Cloud, root: Path
+) -> None:
+    row = cloud.register(cloud.upload(root))
+    cloud.images._workers.shutdown()
+    cloud.images._workers = ThreadPoolExecutor(1)
+    copied = cloud.images.copy(cloud.user, row, "mine", "", "")
+    assert cloud.settled(copied)["state"] == "available"
+    cloud.state.update("images", {"image_id": copied["image_id"]}, state="pending")
+    cloud.images.start()
+    assert cloud.settled(copied)["state"] == "available"
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    failed = cloud.settled(cloud.images.copy(cloud.user, row, "gone", "", ""))
+    assert failed["state"] == "failed"
+    assert "no such object" in failed["state_reason"]

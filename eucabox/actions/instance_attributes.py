@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from eucabox import groups, instances, metadata_options, user_data
 from eucabox.actions import Call, Result, action
-from eucabox.catalog import launchable
+from eucabox.catalog import launchable, product_codes
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -54,7 +54,7 @@ ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
     },
     "rootDeviceName": lambda row: {"root_device_name": {"value": row["root_device_name"]}},
     "blockDeviceMapping": lambda row: {"block_device_mappings": []},
-    "productCodes": lambda row: {"product_codes": []},
+    "productCodes": lambda row: {"product_codes": product_codes(row)},
     "sourceDestCheck": lambda row: {"source_dest_check": {"value": True}},
     "groupSet": lambda row: {"groups": row["groups"]},
     "ebsOptimized": lambda row: {"ebs_optimized": {"value": False}},

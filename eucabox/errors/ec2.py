@@ -68,6 +68,11 @@ class ImageUnavailable(Fault):
     code, text = "InvalidAMIID.Unavailable", "The image '{id}' can't be used: {reason}"
 
 
+class ImageAttributeItemInvalid(Fault):
+    code = "InvalidAMIAttributeItemValue"
+    text = "Invalid attribute item value '{item}' for {kind} item type. {known}"
+
+
 class InsufficientInstanceCapacity(Fault):
     code = "InsufficientInstanceCapacity"
     text = (

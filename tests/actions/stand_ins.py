@@ -66,6 +66,10 @@ class StandInImages:
         facts.pop("block_device_mapping", None)
         return add_image(self.state, caller, image_location=image_location, **facts)
 
+    def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
+        facts = {"name": name, "description": description, "state": "pending"}
+        return add_image(self.state, caller, image_type=source["image_type"], **facts)
+
     def deregister(self, row: Row) -> None:
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
 
