@@ -107,6 +107,8 @@ class NodeSection:
     shutdown_grace: int = _key(5, _between(0, 600), reload=True)
     shutdown_timeout: int = _key(120, _between(5, 3600), reload=True)
     reboot_timeout: int = _key(60, _between(5, 3600), reload=True)
+    stop_keeps_disk: bool = _key(False, reload=True)
+    stop_timeout: int = _key(60, _between(0, 3600), reload=True)
     terminated_kept: int = _key(3600, _between(0, 604800), reload=True)
     key_injection: bool = _key(True, reload=True)
     console_kb: int = _key(64, _between(1, 1024), reload=True)

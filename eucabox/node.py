@@ -10,7 +10,7 @@ from functools import cached_property
 from eucabox import hypervisor, ids
 from eucabox.capacity import Capacity, Host
 from eucabox.config import Config
-from eucabox.domains import serial
+from eucabox.domains import screen, serial
 from eucabox.domains.connection import Connection
 from eucabox.domains.crew import Crew
 from eucabox.domains.domain_xml import DomainXml
@@ -22,6 +22,7 @@ from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
+from eucabox.domains.stops import Stops
 from eucabox.errors import Fault, InstanceNotFound
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.state import State
@@ -83,6 +84,7 @@ class Node:
             self._launches,
             self._endings,
             Reboots(self._rows, guests, self._ending, self._hooks),
+            Stops(self._rows, guests, network, self._ending),
         )
 
     @property
@@ -170,6 +172,10 @@ class Node:
         file = self._config.cloud.data_dir / "instances" / instance_id / "console.log"
         output, moment = serial.tail(file, self._config.node.console_kb * 1024)
         return output, moment or ids.parse_time(row["state_time"])
+
+    def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
+        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable."""
+        return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
 
     def purge(self) -> None:
         """End every instance at once and wait for it; for a node that was not started.

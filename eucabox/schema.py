@@ -74,4 +74,17 @@ alter table instances add column request_id text not null default '';
 alter table instances add column wanted_request_id text not null default ''
 """
 
-MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS)
+# An instance that was stopped once: its disk outlives a launch that fails, and the host's ends.
+STOPS = """
+alter table instances add column stopped_time text;
+alter table instances add column disable_api_stop integer not null default 0
+"""
+
+SHARED_IMAGES = """
+create table launch_permissions (image_id text not null references images on delete cascade,
+  account_id text not null, primary key (image_id, account_id));
+create index launch_permissions_by_account on launch_permissions (account_id);
+alter table images add column product_codes text not null default '[]'
+"""
+
+MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES)

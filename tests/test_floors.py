@@ -15,7 +15,7 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog",
+        "instances", "catalog", "metadata_options", "user_data",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -33,7 +33,7 @@ STAIRS = {
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
-    ("catalog", "accounts"),
+    ("catalog", "accounts"), ("instances", "catalog"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -11,13 +11,14 @@ import pytest
 from eucabox import hypervisor, ids, instances
 from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
-from eucabox.domains import endings
+from eucabox.domains import endings, screen
 from eucabox.domains import loop as loops
 from eucabox.errors import (
     InstanceNotFound,
     InvalidParameterValue,
     LibvirtUnreachable,
     ProgramFailed,
+    ScreenUnreadable,
 )
 from eucabox.node import Node
 from eucabox.state import State
@@ -453,3 +454,14 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
             "said": "test: virt_type = qemu is configured",
             "problem": "",
         }
+
+
+def test_the_screen_is_told_as_a_png_or_refused(house: House) -> None:
+    with house.node() as node:
+        instance_id = running(house, node)
+        try:
+            assert node.screenshot(instance_id).startswith(screen.PNG)
+        except ScreenUnreadable as fault:  # the test driver's picture is not packaged everywhere
+            assert instance_id in fault.message
+        with pytest.raises(ScreenUnreadable):
+            node.screenshot("i-00000000000000000")

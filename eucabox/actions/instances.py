@@ -68,8 +68,8 @@ FILTERS = {
     "placement-group-name": None,
     "instance-lifecycle": None,
     "iam-instance-profile.arn": None,
-    "product-code": None,
-    "product-code.type": None,
+    "product-code": lambda row: json.loads(row["product_codes"] or "[]"),
+    "product-code.type": lambda row: ["devpay"] if row["product_codes"] not in (None, "[]") else [],
     "spot-instance-request-id": None,
     **dict.fromkeys(
         f"association.{each}"

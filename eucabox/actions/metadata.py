@@ -29,7 +29,7 @@ Tree = dict[str, Any]  # of str, bytes (user data) and further trees
 LONGEST_TOKEN = 21600  # seconds
 TAG_KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9+\-=._,:@]+")  # as EC2: what a path can hold
 DOCUMENT_VERSION = "2017-09-30"
-ALIVE = "('pending', 'running', 'shutting-down')"
+ALIVE = "('pending', 'running', 'stopping', 'shutting-down')"
 _STAMP = struct.Struct(">Q")
 
 

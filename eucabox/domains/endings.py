@@ -86,7 +86,7 @@ class Endings:
     def purge(self) -> None:
         """End all instances and all domains of ours at once, in the caller's thread."""
         strays = set(self._guests.all(RECONNECT_WAIT))
-        for row in self._rows.alive():
+        for row in [*self._rows.alive(), *self._rows.asleep()]:
             instance_id = row["instance_id"]
             self._rows.shutting_down(instance_id, reasons.PURGED)
             if instance_id in strays:
@@ -151,11 +151,11 @@ class Endings:
 
     def _end_stray(self, instance_id: str) -> None:
         row = self._rows.one(instance_id)
-        if row is not None and row["state"] != "terminated":
+        if row is not None and row["state"] not in ("terminated", "stopped"):
             return
         try:
             self._guests.destroy(instance_id)
-            if row is not None:
+            if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
                 self._rows.cleaned(instance_id)
             self._drop(instance_id)

@@ -141,7 +141,7 @@ class Launches:
             log.error("role=node %s did not start: %s", instance_id, reason.message)
             if reason.code == "Server.InternalError":
                 log.debug("role=node where %s failed", instance_id, exc_info=problem)
-            self._rows.shutting_down(instance_id, reason)
+            self._rows.fallen(instance_id, reason)
         finally:
             self._cancelled.pop(instance_id, None)
 

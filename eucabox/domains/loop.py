@@ -16,6 +16,7 @@ from eucabox.domains.launch import Launches
 from eucabox.domains.reasons import Reason
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
+from eucabox.domains.stops import Stops
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -37,6 +38,7 @@ class Loop:
         launches: Launches,
         endings: Endings,
         reboots: Reboots,
+        stops: Stops,
     ) -> None:
         self.config = config
         self._rows = rows
@@ -45,6 +47,7 @@ class Loop:
         self._launches = launches
         self._endings = endings
         self._reboots = reboots
+        self._stops = stops
         self._events: dict[str, list[tuple[int, int]]] = {}
         self._lock = threading.Lock()
         self._missing: dict[str, str] = {}  # instance id -> since when
@@ -98,6 +101,8 @@ class Loop:
             return self._pending(row)
         if row["state"] == "shutting-down":
             return self._shutting_down(row, guest, guests is not None)
+        if row["state"] == "stopping":
+            return self._stopping(row, guest, guests is not None)
         if row["wanted"] == "terminate":
             return self._end(row, reasons.USER)
         return self._running(row, guest) if guests is not None else SWEEP
@@ -127,6 +132,14 @@ class Loop:
             self._launches.cancel(instance_id)
             return left  # the end of the launch wakes us
         return max(0.1, self._endings.tend(row, guest, known, self.config))
+
+    def _stopping(self, row: Row, guest: Guest | None, known: bool) -> float:
+        instance_id = row["instance_id"]
+        self._reboots.forget(instance_id)
+        if self._launches.busy(instance_id):
+            self._launches.cancel(instance_id)
+            return SWEEP  # the end of the launch wakes us
+        return max(0.1, self._stops.tend(row, guest, known, self.config.node.stop_timeout))
 
     def _running(self, row: Row, guest: Guest | None) -> float:
         instance_id = row["instance_id"]
@@ -164,9 +177,16 @@ class Loop:
     def _end(self, row: Row, reason: Reason) -> float:
         instance_id = row["instance_id"]
         self._launches.cancel(instance_id)
-        if self._rows.shutting_down(instance_id, reason):
-            log.info("role=node %s ends: %s", instance_id, reason.message)
+        state = self._ends(row, reason)
+        if state:
+            log.info("role=node %s is %s: %s", instance_id, state, reason.message)
         return 0.0
+
+    def _ends(self, row: Row, reason: Reason) -> str:
+        instance_id = row["instance_id"]
+        if row["wanted"] != "terminate":
+            return self._rows.fallen(instance_id, reason)
+        return "shutting-down" if self._rows.shutting_down(instance_id, reason) else ""
 
     def _last_words(self, instance_id: str) -> Reason | None:
         with self._lock:

@@ -154,6 +154,10 @@ class ConsoleUnreadable(Fault):
     text = "The console file of {id} can't be read: {reason}. Run eucabox as root."
 
 
+class ScreenUnreadable(Fault):
+    code, text = "UnsupportedOperation", "There is no picture of the screen of {id}: {reason}."
+
+
 class LaunchCancelled(Fault):
     code, text = "InternalError", "The launch of {id} was cancelled."
 
