@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidInstanceType, InvalidParameterValue
 from eucabox.filters import Columns, Filter, page, select
@@ -68,7 +69,9 @@ def describe_instance_type_offerings(
 ) -> Result:
     """List every instance type as offered in the one region and its one zone."""
     config = call.cloud.config.cloud
-    places = dict(zip(LOCATIONS, (config.region, config.zone, f"{config.region}-az1"), strict=True))
+    places = dict(
+        zip(LOCATIONS, (config.region, config.zone, vpc.zone_id(config.region)), strict=True)
+    )
     if location_type not in places:
         reason = f"Choose one of {', '.join(LOCATIONS)}."
         raise InvalidParameterValue(

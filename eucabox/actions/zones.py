@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue
 from eucabox.filters import Filter, select
@@ -45,7 +46,7 @@ def _zone(call: Call) -> dict[str, Any]:
     config = call.cloud.config.cloud
     return {
         "zone_name": config.zone,
-        "zone_id": f"{config.region}-az1",
+        "zone_id": vpc.zone_id(config.region),
         "zone_type": "availability-zone",
         "state": "available",
         "region_name": config.region,
