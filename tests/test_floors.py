@@ -15,7 +15,7 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog", "interfaces",
+        "instances", "catalog", "interfaces", "absent",
     ),
     1: ("hypervisor", "network"),
     0: (

@@ -51,7 +51,7 @@ FILTERS: Columns = {
 }
 
 
-@action(ignored=["include_managed_resources"])
+@action()
 def describe_network_interfaces(
     call: Call,
     *,

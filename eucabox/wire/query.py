@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from botocore import xform_name
 
-from eucabox import actions
+from eucabox import absent, actions
 from eucabox.accounts import Caller, Credential
 from eucabox.errors import (
     BodyBrokenOff,
@@ -221,7 +221,9 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
     if found is None:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
-        raise UnsupportedOperation(what=f"This cloud does not serve {service.upper()}'s {action}.")
+        why = absent.why(action) if service == "ec2" else ""
+        what = why or f"This cloud does not serve {service.upper()}'s {action}."
+        raise UnsupportedOperation(what=what)
     return found
 
 
