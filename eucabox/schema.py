@@ -63,4 +63,9 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
-MIGRATIONS = (FIRST,)
+INSTANCE_TYPES = """
+create table instance_types (name text primary key, vcpus integer not null,
+  memory_mb integer not null, disk_gb integer not null)
+"""
+
+MIGRATIONS = (FIRST, INSTANCE_TYPES)

@@ -25,7 +25,7 @@ from eucabox.errors import (
     UnsupportedOperation,
     UserDataMalformed,
 )
-from eucabox.instance_types import DEFAULT, TYPES, InstanceType
+from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
@@ -258,7 +258,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     _check_counts(asked["min_count"], asked["max_count"])
     _check_place(call, asked)
     _check_offers(asked)
-    kind = _kind(asked["instance_type"])
+    kind = _kind(call, asked["instance_type"])
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
     kernel_id, ramdisk_id = _boot_images(call, image, asked)
@@ -346,11 +346,12 @@ def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
             )
 
 
-def _kind(name: str) -> InstanceType:
-    if name not in TYPES:
-        reason = f"The instance types are: {', '.join(TYPES)}."
+def _kind(call: Call, name: str) -> InstanceType:
+    types = known(call.cloud.state)
+    if name not in types:
+        reason = f"The instance types are: {', '.join(types)}."
         raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
-    return TYPES[name]
+    return types[name]
 
 
 def _image(call: Call, image_id: str, kind: InstanceType) -> Row:

@@ -7,7 +7,6 @@ from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue
 from eucabox.filters import Filter, select
-from eucabox.instance_types import TYPES
 
 VERBOSE = "verbose"
 FILTERS = {
@@ -68,10 +67,9 @@ def _capacity(call: Call) -> list[tuple[str, str]]:
     """Return the rows that Eucalyptus shows its administrator, as (zoneName, zoneState)."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
-        kind = TYPES[row.type]
         counts = f"{row.free:04d} / {row.max:04d}"
-        size = f"{kind.vcpus:2d}   {kind.memory_mb:4d}  {kind.disk_gb:4d}"
-        lines.append((f"|- {kind.name}", f"{counts}  {size}"))
+        size = f"{row.vcpus:2d}   {row.memory_mb:4d}  {row.disk_gb:4d}"
+        lines.append((f"|- {row.type}", f"{counts}  {size}"))
     return lines
 
 
