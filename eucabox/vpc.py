@@ -8,15 +8,6 @@ from typing import Any
 from eucabox.errors import Fault
 
 EVERYWHERE = "0.0.0.0/0"
-# The parts that every account has once, by the prefix of their ids, with their names in tags.
-PARTS = {
-    "vpc": "vpc",
-    "subnet": "subnet",
-    "rtb": "route-table",
-    "igw": "internet-gateway",
-    "acl": "network-acl",
-    "dopt": "dhcp-options",
-}
 
 
 def vpc_id(account_id: str) -> str:

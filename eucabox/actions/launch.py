@@ -98,6 +98,7 @@ class Wish:
     group_ids: list[str]
     columns: dict[str, Any]
     tags: dict[str, str]
+    interface_tags: dict[str, str]
     least: int
     most: int
 
@@ -184,6 +185,8 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
             pair = {"instance_id": row["instance_id"], "group_id": group_id}
             database["instance_groups"].insert(pair)  # type: ignore[union-attr]
         tags.write(state, call.account_id, row["instance_id"], wish.tags)
+        interface_id = vpc.network_interface_id(row["instance_id"])
+        tags.write(state, call.account_id, interface_id, wish.interface_tags)
 
 
 def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
@@ -285,7 +288,10 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         kind=kind,
         group_ids=_group_ids(call, asked),
         columns=columns,
-        tags=tags.specified(asked["tag_specifications"], "instance"),
+        tags=tags.specified(asked["tag_specifications"], "instance", {"network-interface"}),
+        interface_tags=tags.specified(
+            asked["tag_specifications"], "network-interface", {"instance"}
+        ),
         least=asked["min_count"],
         most=asked["max_count"],
     )

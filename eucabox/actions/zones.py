@@ -16,6 +16,7 @@ FILTERS = {
     "region-name": "region_name",
     "state": "state",
     "group-name": "group_name",
+    "group-long-name": "region_name",
     "opt-in-status": "opt_in_status",
     "message": None,
     "parent-zone-id": None,
