@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.config import Config
-from eucabox.instance_types import TYPES, InstanceType
+from eucabox.instance_types import InstanceType, known
 from eucabox.state import State
 
 # Idle guests cost next to no processor time, so a laptop's two cores hold more than two of them;
@@ -69,7 +69,7 @@ class Capacity:
 
     def free(self, type: str) -> int:
         """Return how many more instances of a type fit."""
-        return self._room(TYPES[type], self.host(), self._used()).free
+        return self._room(known(self._state)[type], self.host(), self._used()).free
 
     def wakes(self, vcpus: int, memory_mb: int) -> bool:
         """Tell whether a stopped instance of these sizes has room; its disk is counted already."""
@@ -79,7 +79,7 @@ class Capacity:
     def table(self) -> list[Room]:
         """Return a row for each instance type, smallest first."""
         host, used = self.host(), self._used()
-        return [self._room(kind, host, used) for kind in TYPES.values()]
+        return [self._room(kind, host, used) for kind in known(self._state).values()]
 
     def _used(self) -> Host:
         row = self._state.one(_USED)

@@ -2,16 +2,18 @@
 
 import base64
 import binascii
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
-from eucabox.errors import InvalidNextToken, InvalidParameterValue, MissingParameter
+from eucabox.errors import Fault, InvalidNextToken, InvalidParameterValue, MissingParameter
 
 Row = dict[str, Any]
 Column = str | Callable[[Row], Any] | None
 Columns = Mapping[str, Column]
 Thing = TypeVar("Thing")
 MOST_VALUES = 200
+MOST_NAMES = 40  # in a message
 TAG = "tag:"
 
 
@@ -25,8 +27,9 @@ class Filter(TypedDict, total=False):
 def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> list[Row]:
     """Return the rows that match every filter.
 
-    `columns` says for each known filter name where its value is: a key of the row, a function
-    of the row (a value or a list of values), or None for what no row here can have. Rows with a
+    `columns` says for each known filter name where its value is: a key of the row, a dotted path
+    into its structures and lists, a function of the row (a value or a list of values), or None
+    for what no row here can have. Rows with a
     `tags` list (dicts of key and value) are also matched by tag:KEY, tag-key and tag-value.
     Values hold the wildcards * and ?, with \\ before a literal one. Raises
     InvalidParameterValue for an unknown filter name.
@@ -55,16 +58,48 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
         part = name[len(TAG) :]
         return lambda row: [tag[part] for tag in row.get("tags", ())]
     if name not in columns:
-        useful = ", ".join(sorted(each for each, column in columns.items() if column))
-        reason = f"The filters that find something here are: {useful}."
+        reason = f"The filters that find something here are: {_useful(name, columns)}."
         raise InvalidParameterValue(parameter="Filter.Name", value=name[:100], reason=reason)
     found = columns[name]
     if found is None:
         return lambda row: ()
     if isinstance(found, str):
-        key = found
-        return lambda row: row.get(key)
+        path = found
+        return lambda row: within(row, path)
     return found
+
+
+def _useful(name: str, columns: Columns) -> str:
+    """Return the known filters in a text, or the nearest to a name where they are many."""
+    known = sorted(each for each, column in columns.items() if column)
+    if len(known) <= MOST_NAMES:
+        return ", ".join(known)
+    near = difflib.get_close_matches(name[:100], known, n=MOST_NAMES // 2, cutoff=0)
+    return f"{', '.join(near)}, and {len(known) - len(near)} more"
+
+
+def within(value: Any, path: str) -> Any:
+    """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
+    key, _, rest = path.partition(".")
+    if isinstance(value, list):
+        return [leaf for each in value for leaf in _leaves(within(each, path))]
+    found = value.get(key) if isinstance(value, dict) else None
+    return within(found, rest) if rest else found
+
+
+def _leaves(found: Any) -> Sequence[Any]:
+    return found if isinstance(found, list) else [found]
+
+
+def named(
+    rows: Sequence[Row], key: str, asked: Sequence[str], missing: Callable[..., Fault]
+) -> list[Row]:
+    """Return the rows whose `key` is asked for, or all; raises `missing` for one not there."""
+    known = {row[key] for row in rows}
+    for each in asked:
+        if each not in known:
+            raise missing(id=each[:60])
+    return [row for row in rows if not asked or row[key] in asked]
 
 
 def _accepts(asked: Filter) -> Callable[[str], bool]:

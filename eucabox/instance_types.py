@@ -1,6 +1,9 @@
-"""The instance types, sized for a laptop; never how many of them fit."""
+"""The instance types, sized for a laptop, and what the administrator made of them; counts none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eucabox.state import State
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,30 @@ TYPES = {
         InstanceType("c1.xlarge", 4, 4096, 20),
     )
 }
+# What a type can be given at most; a guest with less memory does not boot.
+LIMITS = {"vcpus": (1, 255), "memory_mb": (32, 2**22), "disk_gb": (1, 1000)}
+
+
+def known(state: State) -> dict[str, InstanceType]:
+    """Return every type by its name, in the order of TYPES, with the sizes of now."""
+    rows = {row["name"]: row for row in state.query("select * from instance_types")}
+    return {
+        name: InstanceType(**rows[name]) if name in rows else kind for name, kind in TYPES.items()
+    }
+
+
+def change(state: State, name: str, **sizes: Any) -> None:
+    """Give a known type other sizes; instances that are there keep theirs."""
+    with state.transaction() as database:
+        kind = replace(known(state)[name], **sizes)
+        database.conn.execute(
+            "insert or replace into instance_types (name, vcpus, memory_mb, disk_gb)"
+            " values (?, ?, ?, ?)",
+            (kind.name, kind.vcpus, kind.memory_mb, kind.disk_gb),
+        )
+
+
+def forget(state: State, name: str) -> None:
+    """Give a type the sizes that it came with."""
+    with state.transaction() as database:
+        database.conn.execute("delete from instance_types where name = ?", (name,))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from eucabox import catalog, ids, tags, vpc
+from eucabox import catalog, ids, interfaces, tags, vpc
 from eucabox.accounts import Caller
 from eucabox.config import NodeSection
 from eucabox.errors import (
@@ -146,7 +146,7 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
         "product_codes": catalog.product_codes(row),
-        "network_interfaces": [],
+        "network_interfaces": [interfaces.view(row)] if interfaces.has_one(row) else [],
         "security_groups": row["groups"],
         "tags": row["tags"],
         "client_token": row["client_token"] or "",

@@ -87,4 +87,9 @@ create index launch_permissions_by_account on launch_permissions (account_id);
 alter table images add column product_codes text not null default '[]'
 """
 
-MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES)
+INSTANCE_TYPES = """
+create table instance_types (name text primary key, vcpus integer not null,
+  memory_mb integer not null, disk_gb integer not null)
+"""
+
+MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES)

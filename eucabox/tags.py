@@ -1,7 +1,7 @@
 """Tags of EC2 resources: checks, writes and reads them; never asks whether a resource exists."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypedDict
 
 from eucabox.errors import InvalidParameterValue, TagLimitExceeded
@@ -18,9 +18,17 @@ TYPES = {
     "sg": "security-group",
     "key": "key-pair",
     "r": "reservation",
+    "sgr": "security-group-rule",
+    "eni": "network-interface",
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "rtb": "route-table",
+    "igw": "internet-gateway",
+    "acl": "network-acl",
+    "dopt": "dhcp-options",
 }
 # Types that a launch may name although nothing of the kind is made here: nothing to tag.
-NOT_MADE = frozenset({"volume", "network-interface", "spot-instances-request", "elastic-gpu"})
+NOT_MADE = frozenset({"volume", "spot-instances-request", "elastic-gpu"})
 
 
 class Tag(TypedDict, total=False):
@@ -50,14 +58,19 @@ def checked(tags: Iterable[Tag]) -> dict[str, str]:
     return found
 
 
-def specified(specifications: Sequence[TagSpecification], resource_type: str) -> dict[str, str]:
-    """Return the tags for new resources of this type; another type is refused by name."""
+def specified(
+    specifications: Sequence[TagSpecification], resource_type: str, others: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the tags for new resources of this type.
+
+    Any other type is refused by name, but for those of `others`: their tags are asked for apart.
+    """
     tags: list[Tag] = []
     for each in specifications:
         asked = each.get("resource_type", resource_type)
         if asked == resource_type:
             tags += each.get("tags", ())
-        elif asked not in NOT_MADE:
+        elif asked not in NOT_MADE and asked not in others:
             reason = f"Only a {resource_type} is made by this action."
             raise InvalidParameterValue(
                 parameter="TagSpecification.ResourceType", value=asked[:60], reason=reason
@@ -82,10 +95,11 @@ def write(state: State, account_id: str, resource_id: str, tags: dict[str, str])
         )
 
 
-def forget(state: State, resource_id: str) -> None:
-    """Remove every tag of a resource that goes away."""
+def forget(state: State, *resource_ids: str) -> None:
+    """Remove every tag of resources that go away."""
+    sql = "delete from tags where resource_id in (select value from json_each(?))"
     with state.transaction() as database:
-        database.conn.execute("delete from tags where resource_id = ?", (resource_id,))
+        database.conn.execute(sql, (json.dumps(resource_ids),))
 
 
 def of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:

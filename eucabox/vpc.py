@@ -1,20 +1,55 @@
-"""The one VPC and subnet that each account seems to have; derived from names, stored nowhere."""
+"""The one VPC that each account seems to have, with its parts; ids are derived, none is stored."""
 
 import hashlib
+import ipaddress
 from functools import lru_cache
+from typing import Any
+
+from eucabox.errors import Fault
+
+EVERYWHERE = "0.0.0.0/0"
 
 
 def vpc_id(account_id: str) -> str:
     """Return the id of an account's default VPC."""
-    return _id("vpc", account_id)
+    return part_id("vpc", account_id)
 
 
 def subnet_id(account_id: str) -> str:
     """Return the id of an account's default subnet."""
-    return _id("subnet", account_id)
+    return part_id("subnet", account_id)
 
 
-@lru_cache(maxsize=1024)
-def _id(prefix: str, account_id: str) -> str:
+def zone_id(region: str) -> str:
+    """Return the id of the region's one zone."""
+    return f"{region}-az1"
+
+
+@lru_cache(maxsize=4096)
+def part_id(prefix: str, account_id: str) -> str:
+    """Return the id of what an account has one of, by the prefix of such ids."""
     digits = hashlib.sha256(f"{prefix} of {account_id}".encode()).hexdigest()[:17]
     return f"{prefix}-{digits}"
+
+
+def network_interface_id(instance_id: str) -> str:
+    """Return the id of an instance's one network interface: the instance's digits."""
+    return f"eni-{instance_id.removeprefix('i-')}"
+
+
+def attachment_id(instance_id: str) -> str:
+    """Return the id of the attachment of an instance's one network interface."""
+    return f"eni-attach-{instance_id.removeprefix('i-')}"
+
+
+def cidr_block(network: Any) -> str:
+    """Return the instances' network; everywhere, where the site's own DHCP knows and we don't."""
+    try:
+        return str(getattr(network, "subnet", EVERYWHERE))
+    except Fault:
+        return EVERYWHERE
+
+
+def addresses(network: Any) -> int:
+    """Return how many addresses the instances' network has."""
+    return ipaddress.ip_network(cidr_block(network)).num_addresses

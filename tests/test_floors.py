@@ -15,7 +15,7 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog", "metadata_options", "user_data",
+        "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -33,7 +33,8 @@ STAIRS = {
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
-    ("catalog", "accounts"), ("instances", "catalog"),
+    ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
+    ("interfaces", "vpc"), ("interfaces", "filters"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eucabox import logs
+from eucabox import absent, logs
 from eucabox.accounts import Caller
 from eucabox.errors import (
     DryRunOperation,
@@ -21,6 +21,7 @@ from eucabox.errors import (
     MissingParameter,
     ReplayedRequest,
     UnauthorizedOperation,
+    UnsupportedOperation,
     UnsupportedParameter,
 )
 from eucabox.members import conform, hints_of, pascal
@@ -151,9 +152,11 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
 
 def _find(service: str, name: str) -> Action:
     found = load().get((service, name))
-    if found is None:
-        raise InvalidAction(action=name)
-    return found
+    if found is not None:
+        return found
+    if service == "ec2" and (why := absent.why(name)):
+        raise UnsupportedOperation(what=why)
+    raise InvalidAction(action=name)
 
 
 def _admit(found: Action, call: Call) -> None:

@@ -12,7 +12,6 @@ REFUSED = (
     "AssociateAddress",
     "DisassociateAddress",
     "ReleaseAddress",
-    "DescribeAddressesAttribute",
     "ModifyAddressAttribute",
     "ResetAddressAttribute",
     "MoveAddressToVpc",

@@ -80,9 +80,10 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
         if row["group_name"] == groups.DEFAULT:
             raise GroupNotDeletable(name=row["group_name"])
         _refuse_used(call, row["group_id"])
+        rules = groups.rules(state, [row["group_id"]])
         for table in ("instance_groups", "security_groups"):
             database.conn.execute(f"delete from {table} where group_id = ?", (row["group_id"],))
-        tags.forget(state, row["group_id"])
+        tags.forget(state, row["group_id"], *(rule["security_group_rule_id"] for rule in rules))
     return {"return": True, "group_id": row["group_id"]}
 
 
@@ -195,5 +196,7 @@ FILTERS = {
     "owner-id": "account_id",
     "vpc-id": lambda row: vpc.vpc_id(row["account_id"]),
     **{f"{IP}.{name}": _of_rules(each, False) for name, each in RULE_COLUMNS.items()},
+    f"{IP}.prefix-list-id": None,
+    f"egress.{IP}.prefix-list-id": None,
     **{f"egress.{IP}.{name}": _of_rules(each, True) for name, each in RULE_COLUMNS.items()},
 }

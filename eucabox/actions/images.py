@@ -46,6 +46,27 @@ FILTERS = {
     "virtualization-type": "virtualization_type",
     "ena-support": lambda row: False,
     **dict.fromkeys(
+        (
+            *("boot-mode", "free-tier-eligible", "image-allowed", "public-ssm-parameter-name"),
+            *("source-image-id", "source-image-region", "source-instance-id", "sriov-net-support"),
+            *(
+                f"image-watermark.{each}"
+                for each in (
+                    *("source-image-creation-time", "source-image-id", "source-image-region"),
+                    *("watermark-creation-time", "watermark-key"),
+                )
+            ),
+            "instance-type-specification.supported-instance-type",
+            "instance-type-specification.unsupported-instance-type",
+            "scan-result.finding-scan-date",
+            "scan-result.highest-finding-severity-label",
+            *(
+                f"scan-result.{each}-fix-available-since"
+                for each in ("critical", "high", "informational", "low", "medium")
+            ),
+        )
+    ),
+    **dict.fromkeys(
         f"block-device-mapping.{each}"
         for each in (
             *("delete-on-termination", "device-name", "encrypted", "snapshot-id"),

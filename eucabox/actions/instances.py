@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, instances, vpc
+from eucabox import ids, instances, interfaces, vpc
 from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
@@ -24,6 +24,14 @@ def _in_groups(part: str) -> Any:
     return lambda row: [group[part] for group in row["groups"]]
 
 
+def _option(name: str) -> Any:
+    return lambda row: json.loads(row["metadata_options"]).get(name)
+
+
+OPTIONS = (
+    *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv4"),
+    *("http_protocol_ipv6", "instance_metadata_tags"),
+)
 FILTERS = {
     "affinity": None,
     "architecture": "architecture",
@@ -63,8 +71,21 @@ FILTERS = {
     "tenancy": lambda row: "default",
     "virtualization-type": "virtualization_type",
     "vpc-id": lambda row: vpc.vpc_id(row["account_id"]),
-    "metadata-options.http-tokens": lambda row: _option(row, "http_tokens"),
-    "metadata-options.http-endpoint": lambda row: _option(row, "http_endpoint"),
+    "availability-zone-id": lambda row: vpc.zone_id(row["region"]),
+    "ebs-optimized": lambda row: False,
+    "ena-support": lambda row: False,
+    "enclave-options.enabled": lambda row: False,
+    "hibernation-options.configured": lambda row: False,
+    "maintenance-options.auto-recovery": lambda row: "disabled",
+    "operator.managed": lambda row: False,
+    "platform-details": lambda row: "Windows" if row["platform"] else "Linux/UNIX",
+    "usage-operation": lambda row: "RunInstances",
+    "usage-operation-update-time": "launch_time",
+    "private-dns-name-options.hostname-type": lambda row: "ip-name",
+    "private-dns-name-options.enable-resource-name-dns-a-record": lambda row: False,
+    "private-dns-name-options.enable-resource-name-dns-aaaa-record": lambda row: False,
+    "metadata-options.state": lambda row: "applied",
+    **{f"metadata-options.{each.replace('_', '-')}": _option(each) for each in OPTIONS},
     "placement-group-name": None,
     "instance-lifecycle": None,
     "iam-instance-profile.arn": None,
@@ -79,29 +100,38 @@ FILTERS = {
         f"block-device-mapping.{each}"
         for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")
     ),
+    **interfaces.FILTERS,
     **dict.fromkeys(
-        f"network-interface.{each}"
-        for each in (
-            *("addresses.association.ip-owner-id", "addresses.association.public-ip"),
-            *("addresses.primary", "addresses.private-ip-address", "attachment.attach-time"),
-            *("attachment.attachment-id", "attachment.delete-on-termination"),
-            *("attachment.device-index", "attachment.instance-owner-id", "attachment.status"),
-            *("availability-zone", "description", "group-id", "group-name", "mac-address"),
-            *("network-interface-id", "network-interface.id", "owner-id", "private-dns-name"),
-            *("requester-id", "requester-managed", "source-dest-check"),
-            *("source-destination-check", "status", "subnet-id", "vpc-id"),
+        (
+            *("boot-mode", "current-instance-boot-mode", "capacity-reservation-id"),
+            "capacity-reservation-specification.capacity-reservation-preference",
+            *(
+                f"capacity-reservation-specification.capacity-reservation-target.{each}"
+                for each in ("capacity-reservation-id", "capacity-reservation-resource-group-arn")
+            ),
+            *("host-id", "iam-instance-profile.id", "ipv6-address", "outpost-arn"),
+            *("network-performance-options.bandwidth-weighting", "operator.principal"),
+            *("placement-partition-number", "tpm-support"),
         )
     ),
 }
 STATUS_FILTERS = {
     "availability-zone": "availability_zone",
+    "availability-zone-id": lambda row: vpc.zone_id(row["region"]),
+    "operator.managed": lambda row: False,
     "instance-state-code": "state_code",
     "instance-state-name": "state",
     "instance-status.status": lambda row: _health(row)[0],
     "instance-status.reachability": lambda row: _health(row)[1],
     "system-status.status": lambda row: _health(row)[0],
     "system-status.reachability": lambda row: _health(row)[1],
-    **dict.fromkeys(f"event.{each}" for each in ("code", "description", "not-after", "not-before")),
+    **dict.fromkeys(
+        (
+            *("event.code", "event.description", "event.instance-event-id", "event.not-after"),
+            *("event.not-before", "event.not-before-deadline", "operator.principal"),
+            *("attached-ebs-status.status", "application-status.status"),
+        )
+    ),
 }
 
 
@@ -120,6 +150,7 @@ def describe_instances(
     hypervisor = call.cloud.node.hypervisor_name
     for row in instances.complete(call.cloud.state, rows):
         row["hypervisor"] = hypervisor
+        row["region"] = call.cloud.config.cloud.region
     shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
     return {"reservations": instances.reservations(shown, hypervisor), "next_token": token}
 
@@ -139,7 +170,8 @@ def describe_instance_status(
     rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
-    instances.complete(call.cloud.state, rows)
+    for row in instances.complete(call.cloud.state, rows):
+        row["region"] = call.cloud.config.cloud.region
     shown, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
     return {"instance_statuses": [_status(row) for row in shown], "next_token": token}
 
@@ -219,11 +251,6 @@ def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None)
 def _order(row: Row) -> str:
     index = f"{row['ami_launch_index']:06d}"
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
-
-
-def _option(row: Row, name: str) -> str | None:
-    found: str | None = json.loads(row["metadata_options"]).get(name)
-    return found
 
 
 def _health(row: Row) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from eucabox.errors import (
     SubnetNotFound,
     UnsupportedOperation,
 )
-from eucabox.instance_types import DEFAULT, TYPES, InstanceType
+from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
@@ -86,6 +86,7 @@ class Wish:
     group_ids: list[str]
     columns: dict[str, Any]
     tags: dict[str, str]
+    interface_tags: dict[str, str]
     least: int
     most: int
 
@@ -175,6 +176,8 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
             pair = {"instance_id": row["instance_id"], "group_id": group_id}
             database["instance_groups"].insert(pair)  # type: ignore[union-attr]
         tags.write(state, call.account_id, row["instance_id"], wish.tags)
+        interface_id = vpc.network_interface_id(row["instance_id"])
+        tags.write(state, call.account_id, interface_id, wish.interface_tags)
     return str(row["instance_id"])
 
 
@@ -248,7 +251,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     _check_counts(asked["min_count"], asked["max_count"])
     _check_place(call, asked)
     _check_offers(call, asked)
-    kind = _kind(asked["instance_type"])
+    kind = _kind(call, asked["instance_type"])
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
     kernel_id, ramdisk_id = _boot_images(call, image, asked)
@@ -276,7 +279,10 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         kind=kind,
         group_ids=_group_ids(call, asked),
         columns=columns,
-        tags=tags.specified(asked["tag_specifications"], "instance"),
+        tags=tags.specified(asked["tag_specifications"], "instance", {"network-interface"}),
+        interface_tags=tags.specified(
+            asked["tag_specifications"], "network-interface", {"instance"}
+        ),
         least=asked["min_count"],
         most=asked["max_count"],
     )
@@ -331,11 +337,12 @@ def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
             )
 
 
-def _kind(name: str) -> InstanceType:
-    if name not in TYPES:
-        reason = f"The instance types are: {', '.join(TYPES)}."
+def _kind(call: Call, name: str) -> InstanceType:
+    types = known(call.cloud.state)
+    if name not in types:
+        reason = f"The instance types are: {', '.join(types)}."
         raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
-    return TYPES[name]
+    return types[name]
 
 
 def _image(call: Call, image_id: str, kind: InstanceType) -> Row:

@@ -113,9 +113,9 @@ def authorize_security_group_ingress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets in; all the rules of the request or none."""
-    tags.specified(tag_specifications, "security-group-rule")
+    tagged = tags.specified(tag_specifications, "security-group-rule")
     single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
-    return _authorize(call, False, (group_id, group_name), ip_permissions, single)
+    return _authorize(call, False, (group_id, group_name), ip_permissions, single, tagged)
 
 
 @action()
@@ -133,9 +133,9 @@ def authorize_security_group_egress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets out; all the rules of the request or none."""
-    tags.specified(tag_specifications, "security-group-rule")
+    tagged = tags.specified(tag_specifications, "security-group-rule")
     single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
-    return _authorize(call, True, (group_id, ""), ip_permissions, single)
+    return _authorize(call, True, (group_id, ""), ip_permissions, single, tagged)
 
 
 @action()
@@ -193,6 +193,9 @@ def describe_security_group_rules(
     rows = groups.rules(state, mine)
     if security_group_rule_ids:
         rows = _by_ids(rows, security_group_rule_ids)
+    tagged = tags.of(state, [row["security_group_rule_id"] for row in rows])
+    for row in rows:
+        row["tags"] = tagged.get(row["security_group_rule_id"], [])
     rows = select(rows, filters, FILTERS)
     shown, token = page(
         rows, lambda row: str(row["security_group_rule_id"]), max_results, next_token
@@ -224,6 +227,7 @@ def _authorize(
     group: tuple[str, str],
     permissions: Sequence[Permission],
     single: list[Permission],
+    tagged: dict[str, str],
 ) -> Result:
     state = call.cloud.state
     with state.transaction():
@@ -239,7 +243,10 @@ def _authorize(
             )
             for rule, text in asked.items()
         ]
-    shown = [_view({**rule, "group_owner_id": row["account_id"]}) for rule in made]
+        for rule_row in made:
+            tags.write(state, call.account_id, rule_row["security_group_rule_id"], tagged)
+    more = {"group_owner_id": row["account_id"], "tags": tags.shown(tagged)}
+    shown = [_view({**rule, **more}) for rule in made]
     return {"return": True, "security_group_rules": shown}
 
 
@@ -259,12 +266,13 @@ def _revoke(
             gone = _by_ids(known, rule_ids)
         else:
             gone = _matching(row, known, _rules(call, permissions, single))
-        gone_ids = json.dumps([rule["security_group_rule_id"] for rule in gone])
+        gone_ids = [rule["security_group_rule_id"] for rule in gone]
         database.conn.execute(
             "delete from security_group_rules where security_group_rule_id in"
             " (select value from json_each(?))",
-            (gone_ids,),
+            (json.dumps(gone_ids),),
         )
+        tags.forget(state, *gone_ids)
     return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
 
 
@@ -411,7 +419,7 @@ def _by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
 def _view(row: Row) -> dict[str, Any]:
     shown = _revoked(row)
     shown["group_owner_id"] = row["group_owner_id"]
-    shown["tags"] = []
+    shown["tags"] = row["tags"]
     if group_id := shown.pop("referenced_group_id", None):
         shown["referenced_group_info"] = {
             "group_id": group_id,

@@ -3,16 +3,25 @@
 from collections.abc import Callable, Sequence
 
 from eucabox import tags as labels
+from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    DhcpOptionsNotFound,
     Fault,
     GroupNotFound,
+    GroupRuleNotFound,
     ImageNotFound,
     InstanceNotFound,
+    InternetGatewayNotFound,
     InvalidId,
     InvalidParameterValue,
     KeyPairNotFound,
     MissingParameter,
+    NetworkAclNotFound,
+    NetworkInterfaceNotFound,
+    RouteTableNotFound,
+    SubnetNotFound,
+    VpcNotFound,
 )
 from eucabox.filters import Filter, page, select
 from eucabox.state import Row
@@ -25,6 +34,8 @@ FILTERS = {
     "resource-id": "resource_id",
     "resource-type": "resource_type",
 }
+RULES = "security_group_rules join security_groups using (group_id)"
+LIVING = "(select * from instances where state <> 'terminated')"
 # Where a resource of an id's prefix is kept: table, its column, and the fault if it is not there.
 HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
     "i": ("instances", "instance_id", lambda name: InstanceNotFound(id=name)),
@@ -34,6 +45,20 @@ HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
     "sg": ("security_groups", "group_id", lambda name: GroupNotFound(group=name)),
     "key": ("key_pairs", "key_pair_id", lambda name: KeyPairNotFound(name=name)),
     "r": ("reservations", "reservation_id", lambda name: InvalidId(id=name)),
+    "sgr": (RULES, "security_group_rule_id", lambda name: GroupRuleNotFound(id=name)),
+    "eni": (
+        *(LIVING, "'eni-' || substr(instance_id, 3)"),
+        lambda name: NetworkInterfaceNotFound(id=name),
+    ),
+}
+# What each account has one of, by the prefix of its id, and the fault if it is not that one.
+PARTS: dict[str, Callable[..., Fault]] = {
+    "vpc": VpcNotFound,
+    "subnet": SubnetNotFound,
+    "rtb": RouteTableNotFound,
+    "igw": InternetGatewayNotFound,
+    "acl": NetworkAclNotFound,
+    "dopt": DhcpOptionsNotFound,
 }
 
 
@@ -91,11 +116,18 @@ def _owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
         reason = f"Name at most {MOST_RESOURCES} resources."
         raise InvalidParameterValue(parameter="ResourceId", value=len(resources), reason=reason)
     for resource_id in resources:
-        home = HOMES.get(resource_id.split("-", 1)[0])
-        if home is None:
-            raise InvalidId(id=resource_id[:60])
-        table, column, fault = home
-        sql = f"select 1 from {table} where {column} = ? and account_id = ?"
-        if not call.cloud.state.one(sql, (resource_id, call.account_id)):
-            raise fault(resource_id[:60])
+        _refuse_foreign(call, resource_id, resource_id.split("-", 1)[0])
     return resources
+
+
+def _refuse_foreign(call: Call, resource_id: str, prefix: str) -> None:
+    if prefix in PARTS:
+        if resource_id != vpc.part_id(prefix, call.account_id):
+            raise PARTS[prefix](id=resource_id[:60])
+        return
+    if prefix not in HOMES:
+        raise InvalidId(id=resource_id[:60])
+    table, column, fault = HOMES[prefix]
+    sql = f"select 1 from {table} where {column} = ? and account_id = ?"
+    if not call.cloud.state.one(sql, (resource_id, call.account_id)):
+        raise fault(resource_id[:60])

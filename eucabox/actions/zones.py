@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue
 from eucabox.filters import Filter, select
-from eucabox.instance_types import TYPES
 
 VERBOSE = "verbose"
 FILTERS = {
@@ -16,6 +16,7 @@ FILTERS = {
     "region-name": "region_name",
     "state": "state",
     "group-name": "group_name",
+    "group-long-name": "region_name",
     "opt-in-status": "opt_in_status",
     "message": None,
     "parent-zone-id": None,
@@ -45,7 +46,7 @@ def _zone(call: Call) -> dict[str, Any]:
     config = call.cloud.config.cloud
     return {
         "zone_name": config.zone,
-        "zone_id": f"{config.region}-az1",
+        "zone_id": vpc.zone_id(config.region),
         "zone_type": "availability-zone",
         "state": "available",
         "region_name": config.region,
@@ -67,10 +68,9 @@ def _capacity(call: Call) -> list[tuple[str, str]]:
     """Return the rows that Eucalyptus shows its administrator, as (zoneName, zoneState)."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
-        kind = TYPES[row.type]
         counts = f"{row.free:04d} / {row.max:04d}"
-        size = f"{kind.vcpus:2d}   {kind.memory_mb:4d}  {kind.disk_gb:4d}"
-        lines.append((f"|- {kind.name}", f"{counts}  {size}"))
+        size = f"{row.vcpus:2d}   {row.memory_mb:4d}  {row.disk_gb:4d}"
+        lines.append((f"|- {row.type}", f"{counts}  {size}"))
     return lines
 
 

@@ -128,7 +128,10 @@ class Rows:
         """Delete an instance's row, its tags, and its reservation if it was the last of it."""
         of = (instance_id,)
         with self._state.transaction() as database:
-            database.conn.execute("delete from tags where resource_id = ?", of)
+            database.conn.execute(
+                "delete from tags where resource_id = ?1 or resource_id = 'eni-' || substr(?1, 3)",
+                of,
+            )
             database.conn.execute("delete from instance_groups where instance_id = ?", of)
             database.conn.execute("delete from instances where instance_id = ?", of)
             database.conn.execute(

@@ -5,3 +5,4 @@ from eucabox.errors.ec2 import *
 from eucabox.errors.fault import Fault as Fault
 from eucabox.errors.s3 import *
 from eucabox.errors.signatures import *
+from eucabox.errors.vpc import *

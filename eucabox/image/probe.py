@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eucabox.errors import DiskImageRefused, ProgramFailed
-from eucabox.instance_types import TYPES
+from eucabox.instance_types import LIMITS
 from eucabox.run import run
 
 SECTOR = 512
@@ -21,7 +21,7 @@ OTHERS = {
     b"<<< ": "VDI",
     b"QED\0": "QED",
 }
-LARGEST = max(each.disk_gb for each in TYPES.values()) * 2**30  # bytes; more fits no instance
+LARGEST = LIMITS["disk_gb"][1] * 2**30  # bytes; more fits no instance
 # A hostile header must not make qemu-img take the host's memory or a processor for good.
 CAGE = ("prlimit", "--as=1073741824", "--cpu=30")
 
@@ -95,7 +95,7 @@ def refuse_size(size: int, name: str) -> None:
     if size > LARGEST:
         raise DiskImageRefused(
             name=name,
-            reason=f"it has {size} bytes, and the largest instance type has {LARGEST} of disk.",
+            reason=f"it has {size} bytes, and the largest instance type can have {LARGEST}.",
         )
 
 

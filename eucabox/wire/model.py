@@ -23,7 +23,7 @@ class Service:
 
     Beside what is merged into the model, our extras list by operation: `ignored`, the harmless
     parameters that the model does not know, and `since`, the version in which a member of the
-    answer came.
+    answer came. A service that only Eucalyptus has is in our extras as a whole, as `model`.
     """
 
     def __init__(self, name: str, description: dict[str, Any], extras: dict[str, Any]) -> None:
@@ -104,10 +104,10 @@ def service(name: str, version: str = "") -> Service:
 
 
 def _load(name: str, version: str) -> Service:
-    description = _read(_file(MODELS / name, version))
     if version:
-        return Service(name, description, {})
+        return Service(name, _read(_file(MODELS / name, version)), {})
     extras = _extras(name)
+    description = extras.get("model") or _read(_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     return Service(name, description, extras)
 

@@ -1,4 +1,4 @@
-"""EC2, STS and IAM as form requests: understand, answer, refuse; never runs a verb."""
+"""EC2, STS, IAM and bootstrap as form requests: understand, answer, refuse; never runs a verb."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from botocore import xform_name
 
-from eucabox import actions
+from eucabox import absent, actions
 from eucabox.accounts import Caller, Credential
 from eucabox.errors import (
     BodyBrokenOff,
@@ -28,12 +28,14 @@ from eucabox.wire.status import status_of
 
 Lookup = Callable[[str], Credential | None]
 
-SERVICES = ("ec2", "sts", "iam")
+SERVICES = ("ec2", "sts", "iam", "bootstrap")
 PATHS = {
     "/services/compute": "ec2",
     "/services/Eucalyptus": "ec2",
     "/services/Tokens": "sts",
     "/services/Euare": "iam",
+    "/services/Empyrean": "bootstrap",
+    "/services/bootstrap": "bootstrap",
 }
 MOST_FORM = 1 << 20
 XML = "text/xml;charset=UTF-8"
@@ -101,7 +103,10 @@ def answer(understood: Understood, result: dict[str, Any] | None) -> Answer:
     operation = _known(understood.service, understood.name)
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
     value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
-    if understood.service == "ec2":
+    if understood.service == "bootstrap":
+        space = model.service("bootstrap").namespace
+        body = write.ec2_document(understood.name, space, request_id, writer, value)
+    elif understood.service == "ec2":
         space = f"http://ec2.amazonaws.com/doc/{understood.api_version}/"
         body = write.ec2_document(understood.name, space, request_id, writer, value)
     else:
@@ -217,13 +222,15 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
         if not fields.get(name):
             raise MissingParameter(parameter=name)
     action, version = fields["Action"], fields["Version"]
-    if not DATED.match(version):
+    if not DATED.match(version) and version != model.service(service).version:
         raise UnknownApiVersion(version=version[:40])
     found = model.service(service).operation(action)
     if found is None:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
-        raise UnsupportedOperation(what=f"This cloud does not serve {service.upper()}'s {action}.")
+        why = absent.why(action) if service == "ec2" else ""
+        what = why or f"This cloud does not serve {service.upper()}'s {action}."
+        raise UnsupportedOperation(what=what)
     return found
 
 
@@ -251,7 +258,7 @@ def _reads_nothing(tree: read.Tree) -> dict[str, Any]:
 @cache
 def _writer(service: str, name: str) -> write.Writer | None:
     shape = _known(service, name).output
-    item = "item" if service == "ec2" else "member"
+    item = "item" if service in ("ec2", "bootstrap") else "member"
     return None if shape is None else write.xml_writer(shape, item)
 
 

@@ -92,24 +92,6 @@ def test_console_output_is_base64_of_any_bytes(world: World) -> None:
         world.do("GetConsoleOutput", BOB, instance_id=instance_id)
 
 
-def test_each_account_has_one_vpc_with_one_subnet(world: World) -> None:
-    world.run()
-    default = [{"name": "is-default", "values": ["true"]}]
-    (network,) = world.do("DescribeVpcs", filters=default)["vpcs"]
-    (subnet,) = world.do("DescribeSubnets", filters=[{"name": "vpc-id", "values": ["vpc-*"]}])[
-        "subnets"
-    ]
-    assert subnet["vpc_id"] == network["vpc_id"] == vpc.vpc_id(ALICE.account_id)
-    assert subnet["cidr_block"] == network["cidr_block"] == "172.30.64.0/28"
-    assert subnet["available_ip_address_count"] == 10
-    (instance,) = world.do("DescribeInstances")["reservations"][0]["instances"]
-    assert (instance["vpc_id"], instance["subnet_id"]) == (network["vpc_id"], subnet["subnet_id"])
-    with pytest.raises(errors.VpcNotFound):
-        world.do("DescribeVpcs", vpc_ids=[vpc.vpc_id(BOB.account_id)])
-    with pytest.raises(errors.SubnetNotFound):
-        world.do("DescribeSubnets", subnet_ids=["subnet-1"])
-
-
 @pytest.mark.parametrize(
     ("attribute", "answer"),
     [

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
-from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
 from eucabox import actions, errors
 from eucabox.actions import addresses, perform, volumes
+from eucabox.wire import model
 from tests.actions.stand_ins import ADMIN, World
 
 DOCS = Path(__file__).parents[2] / "docs" / "actions.md"
@@ -59,11 +59,10 @@ HOSTILE: list[Any] = [
 ]
 
 
-def model(service: str) -> ServiceModel:
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
-
-
-MODELS = {service: model(service) for service in ("ec2", "sts")}
+# With our extras, as Eucalyptus' own actions are only there.
+MODELS: dict[str, ServiceModel] = {
+    service: model.service(service)._model for service in ("ec2", "sts", "bootstrap")
+}
 OURS = sorted(key for key in actions.load() if key[0] in MODELS)
 
 
@@ -134,6 +133,7 @@ def sensible(world: World, required: tuple[str, ...]) -> dict[str, Any]:
         "public_key_material": b"ssh-rsa AAAA",
         "resources": ["emi-00000000"],
         "tags": [{"key": "a"}],
+        "name": "m1.small",
     }
     return {name: values.get(name, "default") for name in required}
 

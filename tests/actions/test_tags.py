@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from eucabox import errors
-from tests.actions.stand_ins import BOB, World
+from eucabox import errors, vpc
+from tests.actions.stand_ins import ALICE, BOB, World
+
+ALL = "0.0.0.0/0"
 
 
 def tags_of(world: World, resource_id: str) -> dict[str, str]:
@@ -76,3 +78,63 @@ def test_tags_end_with_their_resource(world: World) -> None:
     world.do("CreateTags", resources=[made], tags=[{"key": "a"}])
     world.do("DeleteSecurityGroup", group_id=made)
     assert tags_of(world, made) == {}
+
+
+def test_rules_carry_tags_while_they_are_there(world: World) -> None:
+    group_id = world.do("CreateSecurityGroup", group_name="web", description="web")["group_id"]
+    tagged = [{"resource_type": "security-group-rule", "tags": [{"key": "for", "value": "web"}]}]
+    rule = {"ip_protocol": "tcp", "from_port": 80, "to_port": 80, "ip_ranges": [{"cidr_ip": ALL}]}
+    (made,) = world.do(
+        "AuthorizeSecurityGroupIngress",
+        group_id=group_id,
+        ip_permissions=[rule],
+        tag_specifications=tagged,
+    )["security_group_rules"]
+    assert made["tags"] == [{"key": "for", "value": "web"}]
+    rule_id = made["security_group_rule_id"]
+    world.do("CreateTags", resources=[rule_id], tags=[{"key": "more", "value": "1"}])
+    by_tag = [{"name": "tag:for", "values": ["web"]}]
+    (shown,) = world.do("DescribeSecurityGroupRules", filters=by_tag)["security_group_rules"]
+    assert len(shown["tags"]) == 2
+    world.do("RevokeSecurityGroupIngress", group_id=group_id, security_group_rule_ids=[rule_id])
+    assert world.do("DescribeTags")["tags"] == []
+    of_group = [{"name": "group-id", "values": [group_id]}]
+    (made,) = world.do("DescribeSecurityGroupRules", filters=of_group)["security_group_rules"]
+    world.do("CreateTags", resources=[made["security_group_rule_id"]], tags=[{"key": "x"}])
+    world.do("DeleteSecurityGroup", group_id=made["group_id"])
+    assert world.do("DescribeTags")["tags"] == []
+
+
+def test_the_parts_of_the_default_vpc_carry_tags(world: World) -> None:
+    for prefix, member in (
+        ("vpc", "vpcs"),
+        ("subnet", "subnets"),
+        ("rtb", "route_tables"),
+        ("igw", "internet_gateways"),
+        ("acl", "network_acls"),
+        ("dopt", "dhcp_options"),
+    ):
+        resource_id = vpc.part_id(prefix, ALICE.account_id)
+        world.do("CreateTags", resources=[resource_id], tags=[{"key": "Name", "value": prefix}])
+        name = "Describe" + member.title().replace("_", "")
+        by_name = [{"name": "tag:Name", "values": [prefix]}]
+        assert len(world.do(name, filters=by_name)[member]) == 1, name
+        with pytest.raises(errors.Fault, match="does not exist"):
+            world.do("CreateTags", BOB, resources=[resource_id], tags=[{"key": "Name"}])
+    kinds = {tag["resource_type"] for tag in world.do("DescribeTags")["tags"]}
+    assert {"vpc", "subnet", "route-table", "dhcp-options"} <= kinds
+
+
+def test_an_interface_carries_tags_from_its_launch(world: World) -> None:
+    asked = [
+        {"resource_type": kind, "tags": [{"key": "is", "value": kind}]}
+        for kind in ("instance", "network-interface", "volume")
+    ]
+    instance = world.run(tag_specifications=asked)["instances"][0]
+    assert instance["tags"] == [{"key": "is", "value": "instance"}]
+    by_tag = [{"name": "tag:is", "values": ["network-interface"]}]
+    (shown,) = world.do("DescribeNetworkInterfaces", filters=by_tag)["network_interfaces"]
+    assert shown["tag_set"] == [{"key": "is", "value": "network-interface"}]
+    world.set_state(instance["instance_id"], "terminated")
+    with pytest.raises(errors.NetworkInterfaceNotFound):
+        world.do("CreateTags", resources=[shown["network_interface_id"]], tags=[{"key": "x"}])

@@ -49,7 +49,7 @@ def test_our_extras_are_in_the_newest_model() -> None:
 def test_extras_only_name_what_exists(file: Path) -> None:
     extras = json.loads(file.read_text())
     service = model.service(file.stem)
-    assert set(extras) <= {"version", "merge", "ignored", "since"}
+    assert set(extras) <= {"version", "model", "merge", "ignored", "since"}
     for name in [*extras.get("ignored", {}), *extras.get("since", {})]:
         assert name == model.ANY or service.operation(name)
     for name in service.names:

@@ -28,7 +28,10 @@ def _lookup(access_key_id: str) -> Credential | None:
 
 @pytest.fixture(autouse=True)
 def _served(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [("ec2", "DescribeInstances"), ("ec2", "RunInstances"), ("sts", "GetCallerIdentity")]
+    names = [
+        *(("ec2", "DescribeInstances"), ("ec2", "RunInstances"), ("sts", "GetCallerIdentity")),
+        ("bootstrap", "DescribeServiceCertificates"),
+    ]
     table: dict[tuple[str, str], Action | None] = dict.fromkeys(names)
     monkeypatch.setattr(actions, "load", lambda: table)
 
@@ -306,3 +309,13 @@ def test_a_request_is_built_from_an_environ() -> None:
     assert (found.endpoint, found.source) == ("https://h:1", "192.0.2.1")
     bare = from_environ({**environ, "REQUEST_URI": "", "QUERY_STRING": "q"})
     assert (bare.path, bare.query) == ("/b/a/b", "q")
+
+
+def test_the_bootstrap_service_has_a_version_of_its_own() -> None:
+    fields = {"Action": "DescribeServiceCertificates", "Version": "eucalyptus", "Format": "pem"}
+    found = _understand(_post(fields, "/services/Empyrean"))
+    assert (found.service, found.params) == ("bootstrap", {"format": "pem"})
+    row = {"service_type": "compute", "certificate": "x"}
+    body = query.answer(found, {"service_certificates": [row]}).body
+    assert b'xmlns="http://msgs.eucalyptus.com"' in bytes(body)
+    assert b"<serviceCertificates><item><serviceType>compute" in bytes(body)

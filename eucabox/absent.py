@@ -1,0 +1,84 @@
+"""What a single node has none of, and why, by the words in an operation's name; serves none."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A kind of thing that is not here: every operation whose name holds `words` says why."""
+
+    words: str
+    what: str
+    why: str
+
+
+ONE_NETWORK = "Every account has one VPC, whose subnet is the network of all instances of this host"
+# The first line that fits an operation's name answers for it: the narrower words come first.
+ABSENCES = tuple(
+    Absence(*line)
+    for line in (
+        ("ClientVpn|VpnC|VpnG|VpnT|CustomerGateway|Vgw", "VPN gateways and connections are",
+         "Instances reach other networks through this host."),
+        ("TransitGateway", "Transit gateways are", f"{ONE_NETWORK}."),
+        ("LocalGateway|CarrierGateway|Outpost|ServiceLink", "Outposts and local gateways are",
+         "This cloud is one host, and the instances' gateway is that host."),
+        ("EgressOnly|NatGateway", "NAT gateways are",
+         "Instances already go out through this host, which translates their addresses."),
+        ("InternetGateway", "More internet gateways are",
+         "Every account's VPC has its gateway, this host, which can't be changed."),
+        ("Ipam|Byoip|Ipv4Pool|Ipv6Pool|CoipPool|CoipCidr", "Address pools and IPAM are",
+         "The administrator sets the instances' addresses in [network] of the configuration."),
+        ("VerifiedAccess", "Verified Access is", "Use a proxy of your own in an instance."),
+        ("TrafficMirror|FlowLogs|NetworkInsights|ReachabilityAnalyzer|NetworkPerformance",
+         "Flow logs, mirrored traffic and network analysis are",
+         "Look at the instances' bridge on the host, with tcpdump for one."),
+        ("RouteServer|PrefixList|Secondary|FlexCost", "Prefix lists and route servers are",
+         f"{ONE_NETWORK}. Name address ranges in the rules of a security group."),
+        ("VpcEndpoint|InstanceConnectEndpoint", "VPC endpoints are",
+         "Instances reach this cloud's services at the same address as everybody."),
+        ("VpcPeering", "VPC peering is", f"{ONE_NETWORK}."),
+        ("ClassicLink|SecurityGroupVpc", "Other VPCs to link to are", f"{ONE_NETWORK}."),
+        ("NetworkAcl", "More network ACLs are",
+         "The default one allows everything; use security groups."),
+        ("DhcpOptions", "More sets of DHCP options are",
+         "The administrator sets the name servers in [network] dns of the configuration."),
+        ("NetworkInterface|PrivateIpAddress|Ipv6Address|TrunkInterface",
+         "More network interfaces and addresses are",
+         "Each instance has one interface with one address, for as long as it lives."),
+        ("Route", "More routes and route tables are",
+         "The main route table leads out through this host and can't be changed."),
+        ("Vpc|Subnet", "More VPCs and subnets are",
+         f"{ONE_NETWORK}; both can't be changed."),
+        ("Address|PublicIp", "Elastic addresses are",
+         "An instance has one address, its private one. Use that."),
+        ("Spot", "Spot instances are",
+         "An instance that fits starts at once, at no price: use RunInstances."),
+        ("Scheduled|Reserved|HostReservation", "Reserved and scheduled instances are",
+         "An instance that fits starts at once, at no price: use RunInstances."),
+        ("Capacity", "Capacity reservations are",
+         "What fits is what DescribeAvailabilityZones tells the administrator for `verbose`."),
+        ("Hosts|Mac[A-Z]", "Dedicated hosts are", "All instances run on this one host."),
+        ("Fleet", "Fleets are", "Use RunInstances for each type of instance."),
+        ("LaunchTemplate", "Launch templates are",
+         "Give RunInstances the values themselves, by a script or an Ansible playbook."),
+        ("PlacementGroup|InstancePlacement", "Placement groups are",
+         "All instances run on this one host."),
+        ("IamInstanceProfile|Enclave", "Instance profiles and enclaves are",
+         "Give an instance a user's access key by its user data."),
+        ("CreditSpecification", "CPU credits are", "No instance type is burstable here."),
+        ("Fpga|ElasticGpu", "FPGA images and GPUs are",
+         "Instances have processors, memory and disk of this host."),
+        ("EventWindow|InstanceEvent|ApplicationStatus|SqlHa", "Events of instances are",
+         "DescribeInstanceStatus tells whether an instance's domain runs."),
+        ("IdFormat", "Other formats of IDs are", "Every new ID is of the long format."),
+    )
+)  # fmt: skip
+
+
+def why(operation: str) -> str:
+    """Return what an operation of EC2 is about that is not here, or "" if no absence is."""
+    for each in ABSENCES:
+        if re.search(each.words, operation):
+            return f"{operation}: {each.what} not available on a single-node cloud. {each.why}"
+    return ""

@@ -1,0 +1,314 @@
+"""The lists of what a single node has none of, from the table of absences; always empty."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import AbsentNotFound
+
+FILTERED = ("filters", "max_results", "next_token")
+
+
+@dataclass(frozen=True)
+class EmptyList:
+    """A Describe operation that lists nothing.
+
+    `members` are the lists of its answer; `codes` says with which code an id or a name is refused
+    that is asked for, by the member it comes in; `dropped` are members that change nothing.
+    """
+
+    operation: str
+    members: tuple[str, ...]
+    noun: str = ""
+    codes: dict[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = FILTERED
+
+
+EMPTY = (
+    EmptyList(
+        "DescribeNatGateways",
+        ("nat_gateways",),
+        "NAT gateway",
+        {"nat_gateway_ids": "NatGatewayNotFound"},
+        ("filter", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeEgressOnlyInternetGateways",
+        ("egress_only_internet_gateways",),
+        "egress-only internet gateway",
+        {"egress_only_internet_gateway_ids": "InvalidEgressOnlyInternetGatewayId.NotFound"},
+    ),
+    EmptyList(
+        "DescribeCarrierGateways",
+        ("carrier_gateways",),
+        "carrier gateway",
+        {"carrier_gateway_ids": "InvalidCarrierGatewayID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeVpcEndpoints",
+        ("vpc_endpoints",),
+        "VPC endpoint",
+        {"vpc_endpoint_ids": "InvalidVpcEndpointId.NotFound"},
+    ),
+    EmptyList(
+        "DescribeVpcEndpointServices",
+        ("service_names", "service_details"),
+        "service",
+        {"service_names": "InvalidServiceName"},
+    ),
+    EmptyList(
+        "DescribeVpcPeeringConnections",
+        ("vpc_peering_connections",),
+        "VPC peering connection",
+        {"vpc_peering_connection_ids": "InvalidVpcPeeringConnectionID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeVpnGateways",
+        ("vpn_gateways",),
+        "VPN gateway",
+        {"vpn_gateway_ids": "InvalidVpnGatewayID.NotFound"},
+        ("filters",),
+    ),
+    EmptyList(
+        "DescribeVpnConnections",
+        ("vpn_connections",),
+        "VPN connection",
+        {"vpn_connection_ids": "InvalidVpnConnectionID.NotFound"},
+        ("filters",),
+    ),
+    EmptyList(
+        "DescribeCustomerGateways",
+        ("customer_gateways",),
+        "customer gateway",
+        {"customer_gateway_ids": "InvalidCustomerGatewayID.NotFound"},
+        ("filters",),
+    ),
+    EmptyList(
+        "DescribeTransitGateways",
+        ("transit_gateways",),
+        "transit gateway",
+        {"transit_gateway_ids": "InvalidTransitGatewayID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeTransitGatewayVpcAttachments",
+        ("transit_gateway_vpc_attachments",),
+        "transit gateway attachment",
+        {"transit_gateway_attachment_ids": "InvalidTransitGatewayAttachmentID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeManagedPrefixLists",
+        ("prefix_lists",),
+        "prefix list",
+        {"prefix_list_ids": "InvalidPrefixListID.NotFound"},
+    ),
+    EmptyList(
+        "DescribePrefixLists",
+        ("prefix_lists",),
+        "prefix list",
+        {"prefix_list_ids": "InvalidPrefixListID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeFlowLogs",
+        ("flow_logs",),
+        "flow log",
+        {"flow_log_ids": "InvalidFlowLogId.NotFound"},
+        ("filter", "max_results", "next_token"),
+    ),
+    EmptyList("DescribeClassicLinkInstances", ("instances",), dropped=("instance_ids", *FILTERED)),
+    EmptyList("DescribeVpcClassicLink", ("vpcs",), dropped=("vpc_ids", "filters")),
+    EmptyList(
+        "DescribeVpcClassicLinkDnsSupport",
+        ("vpcs",),
+        dropped=("vpc_ids", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeSecurityGroupReferences",
+        ("security_group_reference_set",),
+        dropped=("group_id",),
+    ),
+    EmptyList(
+        "DescribeStaleSecurityGroups",
+        ("stale_security_group_set",),
+        dropped=("vpc_id", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeAddressesAttribute",
+        ("addresses",),
+        "elastic address",
+        {"allocation_ids": "InvalidAllocationID.NotFound"},
+        ("attribute", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeMovingAddresses",
+        ("moving_address_statuses",),
+        "elastic address",
+        {"public_ips": "InvalidAddress.NotFound"},
+    ),
+    EmptyList(
+        "DescribeSpotInstanceRequests",
+        ("spot_instance_requests",),
+        "spot instance request",
+        {"spot_instance_request_ids": "InvalidSpotInstanceRequestID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeSpotFleetRequests",
+        ("spot_fleet_request_configs",),
+        "spot fleet request",
+        {"spot_fleet_request_ids": "InvalidSpotFleetRequestId.NotFound"},
+        ("max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeSpotPriceHistory",
+        ("spot_price_history",),
+        dropped=(
+            *FILTERED,
+            *("availability_zone", "end_time", "instance_types"),
+            *("product_descriptions", "start_time"),
+        ),
+    ),
+    EmptyList(
+        "DescribeReservedInstances",
+        ("reserved_instances",),
+        "reserved instance",
+        {"reserved_instances_ids": "InvalidReservedInstancesId"},
+        ("filters", "offering_class", "offering_type"),
+    ),
+    EmptyList(
+        "DescribeReservedInstancesOfferings",
+        ("reserved_instances_offerings",),
+        "offering of reserved instances",
+        {"reserved_instances_offering_ids": "InvalidReservedInstancesOfferingId"},
+        (
+            *FILTERED,
+            *("availability_zone", "include_marketplace", "instance_tenancy", "instance_type"),
+            *("max_duration", "max_instance_count", "min_duration", "offering_class"),
+            *("offering_type", "product_description"),
+        ),
+    ),
+    EmptyList(
+        "DescribeReservedInstancesListings",
+        ("reserved_instances_listings",),
+        "listing of reserved instances",
+        {"reserved_instances_listing_id": "InvalidReservedInstancesListingId"},
+        ("filters", "reserved_instances_id"),
+    ),
+    EmptyList(
+        "DescribeReservedInstancesModifications",
+        ("reserved_instances_modifications",),
+        "modification of reserved instances",
+        {"reserved_instances_modification_ids": "InvalidReservedInstancesModificationId"},
+        ("filters", "next_token"),
+    ),
+    EmptyList(
+        "DescribeCapacityReservations",
+        ("capacity_reservations",),
+        "capacity reservation",
+        {"capacity_reservation_ids": "InvalidCapacityReservationId.NotFound"},
+    ),
+    EmptyList(
+        "DescribeHosts",
+        ("hosts",),
+        "dedicated host",
+        {"host_ids": "InvalidHostID.NotFound"},
+        ("filter", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeHostReservations",
+        ("host_reservation_set",),
+        "host reservation",
+        {"host_reservation_id_set": "InvalidHostReservationId"},
+        ("filter", "max_results", "next_token"),
+    ),
+    EmptyList(
+        "DescribeFleets",
+        ("fleets",),
+        "fleet",
+        {"fleet_ids": "InvalidFleetId.NotFound"},
+    ),
+    EmptyList(
+        "DescribeLaunchTemplates",
+        ("launch_templates",),
+        "launch template",
+        {
+            "launch_template_ids": "InvalidLaunchTemplateId.NotFound",
+            "launch_template_names": "InvalidLaunchTemplateName.NotFoundException",
+        },
+    ),
+    EmptyList(
+        "DescribeLaunchTemplateVersions",
+        ("launch_template_versions",),
+        "launch template",
+        {
+            "launch_template_id": "InvalidLaunchTemplateId.NotFound",
+            "launch_template_name": "InvalidLaunchTemplateName.NotFoundException",
+        },
+        (*FILTERED, "max_version", "min_version", "versions"),
+    ),
+    EmptyList(
+        "DescribePlacementGroups",
+        ("placement_groups",),
+        "placement group",
+        {
+            "group_ids": "InvalidPlacementGroup.Unknown",
+            "group_names": "InvalidPlacementGroup.Unknown",
+        },
+        ("filters",),
+    ),
+    EmptyList(
+        "DescribeIamInstanceProfileAssociations",
+        ("iam_instance_profile_associations",),
+        "instance profile association",
+        {"association_ids": "InvalidAssociationID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeInstanceCreditSpecifications",
+        ("instance_credit_specifications",),
+        dropped=("instance_ids", *FILTERED),
+    ),
+    EmptyList(
+        "DescribeInstanceEventWindows",
+        ("instance_event_windows",),
+        "event window",
+        {"instance_event_window_ids": "InvalidInstanceEventWindowId.NotFound"},
+    ),
+    EmptyList(
+        "DescribeElasticGpus",
+        ("elastic_gpu_set",),
+        "elastic GPU",
+        {"elastic_gpu_ids": "InvalidElasticGpuID.NotFound"},
+    ),
+)
+
+
+def _describe(listed: EmptyList) -> Callable[..., Result]:
+    """Return the action of a list: its honoured members are those that may name something."""
+
+    def describe(call: Call, **members: Any) -> Result:
+        for member, code in listed.codes.items():
+            asked = members.get(member) or ()
+            for name in [asked] if isinstance(asked, str) else asked:
+                raise AbsentNotFound(code, noun=listed.noun, id=name[:60])
+        return {member: [] for member in listed.members}
+
+    hints: dict[str, Any] = {name: _hint(name) for name in listed.codes}
+    describe.__annotations__ = hints
+    describe.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("call", inspect.Parameter.POSITIONAL_ONLY),
+            *(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=())
+                for name in hints
+            ),
+        ]
+    )
+    return describe
+
+
+def _hint(member: str) -> Any:
+    return Sequence[str] if member.endswith(("s", "_set")) else str
+
+
+for _each in EMPTY:
+    action(name=_each.operation, ignored=_each.dropped)(_describe(_each))
