@@ -14,7 +14,12 @@ def subnet_id(account_id: str) -> str:
     return _id("subnet", account_id)
 
 
+def interface_id(instance_id: str) -> str:
+    """Return the id of an instance's one network interface."""
+    return _id("eni", instance_id)
+
+
 @lru_cache(maxsize=1024)
-def _id(prefix: str, account_id: str) -> str:
-    digits = hashlib.sha256(f"{prefix} of {account_id}".encode()).hexdigest()[:17]
+def _id(prefix: str, owner: str) -> str:
+    digits = hashlib.sha256(f"{prefix} of {owner}".encode()).hexdigest()[:17]
     return f"{prefix}-{digits}"
