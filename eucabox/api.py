@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
-from eucabox.wire.request import HEADERS, Answer, FileBody, Request, from_environ
+from eucabox.wire.request import HEADERS, LIMIT_HOPS, Answer, FileBody, Request, from_environ
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -28,6 +28,7 @@ HEALTH = PAGES + "health"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
+ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -92,7 +93,10 @@ class Door:
         if self._pages and environ["PATH_INFO"].startswith(PAGES):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
-        return send(request, self.serve(request), start_response)
+        answer = self.serve(request)
+        if answer.hops and LIMIT_HOPS in environ:
+            environ[LIMIT_HOPS](answer.hops)
+        return send(request, answer, start_response)
 
     def serve(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""

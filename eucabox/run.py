@@ -24,6 +24,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "ip": "iproute2",
     "sysctl": "procps",
     "apt-get": "apt",
+    "chroot": "coreutils",
     "dpkg-deb": "dpkg",
     "modprobe": "kmod",
     "depmod": "kmod",

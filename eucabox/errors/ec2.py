@@ -210,4 +210,4 @@ class BundleFailed(Fault):
 
 
 class GuestNotBuilt(Fault):
-    code, text = "InternalError", "The tiny guest cannot be built: {reason}"
+    code, text = "InternalError", "The guest cannot be built: {reason}"
