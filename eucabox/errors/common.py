@@ -88,6 +88,10 @@ class ConfigError(Fault):
     code, text = "ConfigError", "{file}: [{section}] {key}: {reason}"
 
 
+class ConfigUnreadable(ConfigError):
+    text = "{file} can't be read as a configuration: {reason}."
+
+
 class ListenFailed(Fault):
     code = "ConfigError"
     text = "Can't listen on {address} port {port}: {reason}. Set [{section}] {key} in {file}."
