@@ -71,10 +71,6 @@ class ReplayedRequest(Fault):
     )
 
 
-class ServiceUnavailable(Fault):
-    code, text = "ServiceUnavailable", "{reason}"
-
-
 class ProgramFailed(Fault):
     code, text = "InternalError", "{program} failed with status {status}: {reason}"
 
