@@ -21,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "man").mkdir()
     (folder / "man" / "eucabox-gone.1").touch()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, "setup/manuals.py", folder]
+    argv = [sys.executable, "setup/manuals.py", str(folder)]
     subprocess.run(argv, check=True, cwd=ROOT, env=environment)
     return folder
 
