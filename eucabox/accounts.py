@@ -115,6 +115,14 @@ class Accounts:
         secret = self._seal.open(row["secret"], _secret_purpose(access_key_id)).decode()
         return Credential(_caller(row, access_key_id), secret, row["status"] == "Active")
 
+    def secrets(self) -> list[str]:
+        """Return every access secret, to be taken out of what leaves this host."""
+        rows = self._state.query("select access_key_id, secret from access_keys")
+        return [
+            self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
+            for row in rows
+        ]
+
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
         key = self._newest("access_keys", "secret", caller)
@@ -155,23 +163,24 @@ class Accounts:
         """Return the files of the TLS certificate (with its chain) and of its key."""
         return self.authority.server_files()
 
-    def first_use(self, signature: str) -> bool:
+    def first_use(self, signature: str, expires: datetime | None = None) -> bool:
         """Remember a request's signature for as long as it is valid; False if it was replayed.
 
         Signatures tell seconds apart at best, so a client that asks the same twice at once signs
-        the same twice: a signature counts as replayed once TWIN_SECONDS have passed.
+        the same twice: a signature counts as replayed once TWIN_SECONDS have passed. `expires`
+        is the end of a signature that says so itself, up to seven days ahead.
         """
         now = datetime.now(UTC)
-        row = {"signature": signature, "expires": ids.time_text(now + SIGNATURE_LIFE)}
+        end = max(now, expires or now) + SIGNATURE_LIFE
+        times = {"expires": ids.time_text(end), "first_used": ids.time_text(now)}
         with self._state.transaction() as database:
             database.execute("delete from used_signatures where expires < ?", (ids.now(),))
-            sql = "select expires from used_signatures where signature = ?"
+            sql = "select first_used from used_signatures where signature = ?"
             seen = self._state.one(sql, (signature,))
             if seen is None:
-                database.table("used_signatures").insert(row)
+                database.table("used_signatures").insert({"signature": signature, **times})
                 return True
-        first = ids.parse_time(seen["expires"]) - SIGNATURE_LIFE
-        return now - first < timedelta(seconds=TWIN_SECONDS)
+        return bool(seen["first_used"] > ids.time_text(now - timedelta(seconds=TWIN_SECONDS)))
 
     def seal_for(self, purpose: str, secret: bytes) -> bytes:
         """Seal a secret of another room."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flask import Flask, Response, jsonify
 
-from eucabox import actions, ids
+from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
-from eucabox.wire.request import HEADERS, Answer, FileBody, Request, from_environ
+from eucabox.wire.request import HEADERS, LIMIT_HOPS, Answer, FileBody, Request, from_environ
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -28,6 +28,7 @@ HEALTH = PAGES + "health"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
+ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -92,15 +93,26 @@ class Door:
         if self._pages and environ["PATH_INFO"].startswith(PAGES):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
-        return send(request, self.serve(request), start_response)
+        answer = self.serve(request)
+        if answer.hops and LIMIT_HOPS in environ:
+            environ[LIMIT_HOPS](answer.hops)
+        return send(request, answer, start_response)
 
     def serve(self, request: Request) -> Answer:
-        """Understand, perform, answer. A fault is refused in the words of the protocol; anything
-        else that goes wrong is logged with the request's id and answered as InternalError."""
+        """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
+        with logs.about(request_id=request.request_id), logs.one_line(log) as line:
+            answer = self._answer(request, line)
+            line["status"] = answer.status
+            line["ms"] = (time.perf_counter() - started) * 1000
+        return answer
+
+    def _answer(self, request: Request, line: dict[str, Any]) -> Answer:
+        """A fault is refused in the words of the protocol; anything else that goes wrong is
+        logged with its trace and answered as InternalError."""
         name, service = self._choose(request)
         speaker = _speaker(name)
-        understood = None
+        line.update(service=service, method=request.method, source=request.source or "-")
         try:
             understood = speaker.understand(request, self._lookup, datetime.now(UTC))
             call = self._call(request, understood)
@@ -108,18 +120,12 @@ class Door:
             return speaker.answer(understood, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
-            answer, outcome = speaker.refuse(fault, request.request_id, service), fault.code
+            line["outcome"] = fault.code
+            return speaker.refuse(fault, request.request_id, service)
         except Exception:
-            log.exception("request_id=%s service=%s failed", request.request_id, service)
-            answer, outcome = speaker.refuse(Fault(), request.request_id, service), Fault.code
-        if understood is None:  # the verb's own line was not written
-            spent = (time.perf_counter() - started) * 1000
-            log.info(
-                "request_id=%s service=%s method=%s source=%s outcome=%s status=%d ms=%.1f",
-                *(request.request_id, service, request.method, request.source or "-"),
-                *(outcome, answer.status, spent),
-            )
-        return answer
+            log.exception("a request of the service %s failed", service)
+            line["outcome"] = Fault.code
+            return speaker.refuse(Fault(), request.request_id, service)
 
     def _lookup(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
@@ -137,6 +143,7 @@ class Door:
             path=_service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service == "s3" else understood.signature,
+            expires=getattr(understood, "expires", None),
         )
 
 

@@ -59,6 +59,7 @@ __all__ = [
     "Uploads",
 ]
 
+FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
 MOST_FILES = 65_536  # open at once; three for each bucket stay open
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class Store:
 
     @told
     def __init__(self, root: Path) -> None:
+        root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()

@@ -18,8 +18,10 @@ DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
 ALIVE = ("pending", "running", "shutting-down", "stopping")
-_USED = f"""select coalesce(sum(vcpus), 0) cores, coalesce(sum(memory_mb), 0) memory_mb,
-  coalesce(sum(disk_gb), 0) disk_gb from instances where state in {ALIVE}"""
+# One that is stopped has its disk and nothing else.
+_USED = f"""select coalesce(sum(iif(state in {ALIVE}, vcpus, 0)), 0) cores,
+  coalesce(sum(iif(state in {ALIVE}, memory_mb, 0)), 0) memory_mb,
+  coalesce(sum(disk_gb), 0) disk_gb from instances where state in {(*ALIVE, "stopped")}"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Room:
 
 
 class Capacity:
-    """Counts every instance that is not ended or stopped; call inside the caller's transaction."""
+    """Counts every instance that is not ended; call inside the caller's transaction."""
 
     def __init__(self, config: Config, state: State) -> None:
         self.config = config
@@ -68,6 +70,11 @@ class Capacity:
     def free(self, type: str) -> int:
         """Return how many more instances of a type fit."""
         return self._room(known(self._state)[type], self.host(), self._used()).free
+
+    def wakes(self, vcpus: int, memory_mb: int) -> bool:
+        """Tell whether a stopped instance of these sizes has room; its disk is counted already."""
+        host, used = self.host(), self._used()
+        return used.cores + vcpus <= host.cores and used.memory_mb + memory_mb <= host.memory_mb
 
     def table(self) -> list[Room]:
         """Return a row for each instance type, smallest first."""

@@ -1,5 +1,6 @@
 """Which images a caller may see and launch: rows found by id, owner and permission."""
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -17,12 +18,13 @@ USABLE = ("available", "pending")  # a pending one is fetched while its instance
 
 
 def visible(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
-    """Return the registered images that are the caller's or public, by id.
+    """Return the registered images that are the caller's, shared with it or public, by id.
 
     `every_account` adds those of all accounts, if the administrator asks.
     """
     sql = """select * from images where state <> 'deregistered'
-      and (account_id = :account or is_public or :all) order by image_id"""
+      and (account_id = :account or is_public or :all or image_id in
+        (select image_id from launch_permissions where account_id = :account)) order by image_id"""
     facts = {"account": caller.account_id, "all": every_account and caller.admin}
     return state.query(sql, facts)
 
@@ -35,7 +37,7 @@ def find(state: State, caller: Caller, image_id: str) -> Row:
     if not ID.fullmatch(image_id):
         raise ImageIdMalformed(id=image_id[:60])
     row = state.one("select * from images where image_id = ?", (image_id,))
-    if row is None or row["state"] == "deregistered" or not _may_see(caller, row):
+    if row is None or row["state"] == "deregistered" or not _may_see(state, caller, row):
         raise ImageNotFound(id=image_id)
     return row
 
@@ -70,5 +72,24 @@ def named(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
     return [find(state, caller, each) for each in dict.fromkeys(image_ids)]
 
 
-def _may_see(caller: Caller, row: Row) -> bool:
-    return bool(row["is_public"] or caller.admin or row["account_id"] == caller.account_id)
+def product_codes(row: Row) -> list[dict[str, str]]:
+    """Return the product codes of a row that has the column, as the API shows them."""
+    codes = json.loads(row["product_codes"] or "[]")
+    return [{"product_code_id": each, "product_code_type": "devpay"} for each in codes]
+
+
+def permitted(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the accounts that may launch each of these images beside its owner, by image id."""
+    sql = """select image_id, account_id from launch_permissions
+      where image_id in (select value from json_each(?)) order by account_id"""
+    found: dict[str, list[str]] = {}
+    for row in state.query(sql, (json.dumps(list(image_ids)),)):
+        found.setdefault(row["image_id"], []).append(row["account_id"])
+    return found
+
+
+def _may_see(state: State, caller: Caller, row: Row) -> bool:
+    if row["is_public"] or caller.admin or row["account_id"] == caller.account_id:
+        return True
+    shared = permitted(state, [row["image_id"]]).get(row["image_id"], ())
+    return caller.account_id in shared

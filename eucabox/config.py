@@ -55,6 +55,10 @@ def _absolute(value: Path) -> str:
     return "" if value.is_absolute() else "must be an absolute path"
 
 
+def _absolute_or_none(value: str) -> str:
+    return "" if not value else _absolute(Path(value))
+
+
 def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
     return field(default=default, metadata={"check": check, "reload": reload})
 
@@ -66,6 +70,8 @@ class CloudSection:
     data_dir: Path = _key(Path("/var/lib/eucabox"), _absolute)
     region: str = _key("eucabox", _name)
     zone: str = _key("eucabox-1a", _name)
+    log_file: str = _key("", _absolute_or_none)
+    log_mb: int = _key(10, _between(1, 4096))
     log_level: str = _key("info", _one_of("debug", "info", "warning", "error"), reload=True)
 
 
@@ -101,9 +107,15 @@ class NodeSection:
     shutdown_grace: int = _key(5, _between(0, 600), reload=True)
     shutdown_timeout: int = _key(120, _between(5, 3600), reload=True)
     reboot_timeout: int = _key(60, _between(5, 3600), reload=True)
+    stop_keeps_disk: bool = _key(False, reload=True)
+    stop_timeout: int = _key(60, _between(0, 3600), reload=True)
     terminated_kept: int = _key(3600, _between(0, 604800), reload=True)
     key_injection: bool = _key(True, reload=True)
     console_kb: int = _key(64, _between(1, 1024), reload=True)
+    domain_xml_kvm: str = _key("", _absolute_or_none, reload=True)
+    domain_xml_qemu: str = _key("", _absolute_or_none, reload=True)
+    domain_xml_xen: str = _key("", _absolute_or_none, reload=True)
+    hooks: Path = _key(Path("/etc/eucabox/hooks"), _absolute, reload=True)
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,11 @@ class Config:
     images: ImagesSection = ImagesSection()
     buckets: BucketsSection = BucketsSection()
     file: Path | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """The file of the log."""
+        return Path(self.cloud.log_file or self.cloud.data_dir / "log" / "eucabox.log")
 
     @property
     def bucket_root(self) -> Path:

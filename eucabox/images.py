@@ -1,6 +1,7 @@
 """Images: a bundle or a disk in a bucket becomes an id, an id becomes a bootable disk; no HTTP."""
 
 import contextlib
+import itertools
 import json
 import logging
 import threading
@@ -10,9 +11,12 @@ from typing import Any
 
 from eucabox import ids
 from eucabox.accounts import Accounts, Caller
-from eucabox.bucket import Store
+from eucabox.bucket import ObjectFacts, Store
 from eucabox.config import Config
 from eucabox.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    DiskGone,
     Fault,
     ImageNotFound,
     ImageTooLarge,
@@ -34,6 +38,10 @@ log = logging.getLogger("eucabox.images")
 GIB = 2**30
 PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}
 WORKERS = 2
+COPIED = (
+    *("image_type", "architecture", "platform", "virtualization_type", "kernel_id", "ramdisk_id"),
+    *("root_device_name", "size", "digest", "manifest_digest", "product_codes"),
+)
 
 
 class Images:
@@ -45,6 +53,7 @@ class Images:
         self._launches = Launches(data / "instances")
         self._cache = Cache(data / "cache", self._limit, self._in_use)
         self._stopping = threading.Event()
+        self._store = store
         self._origin = Origin(store, accounts, self._cache, self._stopping)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="images")
 
@@ -121,6 +130,31 @@ class Images:
         self._workers.submit(self._finish, row)
         return row
 
+    def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
+        """Return the row, state pending, of a copy whose bundle is copied in the background."""
+        with self.state.transaction() as database:
+            made = self._made_by(caller, token)
+            if made:
+                return made
+            image_id = ids.new(PREFIXES[source["image_type"]])
+            file = source["image_location"].rpartition("/")[2]
+            settings = json.loads(source["settings"])
+            settings |= {"copied_from": source["image_location"], "client_token": token}
+            row = {
+                **{key: source[key] for key in COPIED},
+                "image_id": image_id,
+                "account_id": caller.account_id,
+                "name": name,
+                "description": description,
+                "image_location": f"{self._own_bucket(caller)}/{image_id}/{file}",
+                "state": "pending",
+                "settings": json.dumps(settings),
+                "created": ids.now(),
+            }
+            database["images"].insert(row)  # type: ignore[union-attr]
+        self._workers.submit(self._finish, row)
+        return row
+
     def deregister(self, row: Row) -> None:
         """Take an image off the list; its files stay while an instance or an image needs them."""
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
@@ -162,12 +196,16 @@ class Images:
     def prepare(self, instance: Row, progress: Progress | None = None) -> Boot:
         """Make an instance's disk and return how it boots; a second call returns the first's.
 
+        An instance that was stopped has its disk, or none any more: it never gets a new one.
+
         `progress` is told in words what goes on. Raises a Fault with the cause for StateReason.
         """
         progress = progress or log.debug
         ready = self._launches.find(instance["instance_id"])
         if ready:
-            return ready
+            return self._again(instance, ready, progress)
+        if instance["stopped_time"]:
+            raise DiskGone(id=instance["instance_id"])
         with contextlib.ExitStack() as pins:
             image = self._held(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
@@ -222,6 +260,28 @@ class Images:
             raise ImageNotFound(id=image_id)
         return row
 
+    def _made_by(self, caller: Caller, token: str) -> Row | None:
+        sql = """select * from images where account_id = ? and state <> 'deregistered'
+          and json_extract(settings, '$.client_token') = ?"""
+        return self.state.one(sql, (caller.account_id, token)) if token else None
+
+    def _own_bucket(self, caller: Caller) -> str:
+        """Return the bucket of an account's images that this cloud writes, made if need be."""
+        for number in itertools.count(1):
+            name = f"emis-for-{caller.account_id}" + (f"-{number}" if number > 1 else "")
+            with contextlib.suppress(BucketAlreadyExists):  # another account took the name
+                with contextlib.suppress(BucketAlreadyOwnedByYou):
+                    self._store.create_bucket(name, caller.account_id)
+                return name
+        raise AssertionError("there is no end to numbers")
+
+    def _bring(self, row: Row) -> None:
+        """Copy the objects of an image that is a copy, unless that is done."""
+        source = json.loads(row["settings"]).get("copied_from")
+        if source:
+            facts = ObjectFacts(owner=row["account_id"])
+            self._origin.copy(source, row["image_location"], facts)
+
     def _known(self, row: Row) -> str:
         """Return the digest of a manifest that this account had verified before, or ''."""
         found = self.state.one(
@@ -249,7 +309,7 @@ class Images:
         if not image_id or found.image_type != "machine":
             return None
         row = self._row(image_id)
-        if not (row["is_public"] or caller.admin or row["account_id"] == caller.account_id):
+        if not (row["is_public"] or caller.admin or self._may(caller, row)):
             raise ImageNotFound(id=image_id)
         if row["image_type"] != image_type:
             raise InvalidParameterValue(
@@ -261,9 +321,15 @@ class Images:
             raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
         return image_id
 
+    def _may(self, caller: Caller, row: Row) -> bool:
+        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
+        shared = self.state.one(sql, (row["image_id"], caller.account_id))
+        return bool(shared or row["account_id"] == caller.account_id)
+
     def _finish(self, row: Row) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}
         try:
+            self._bring(row)
             entry = self.ensure_cached(row)
             self.state.update("images", where, state="available", **_learnt(row, entry))
         except StoppedError:
@@ -286,6 +352,16 @@ class Images:
             pins.enter_context(self._cache.pinned(entry.name))
             if self._cache.find(entry.name):
                 return entry
+
+    def _again(self, instance: Row, ready: Boot, progress: Progress) -> Boot:
+        """Return how a disk that is there boots: its kernel may be another since it stopped."""
+        if not instance["stopped_time"] or ready.kernel is None:
+            return ready
+        with contextlib.ExitStack() as pins:
+            kernel_id, ramdisk_id = self._boots_with(instance)
+            kernel = self._held(pins, kernel_id, progress)
+            ramdisk = self._held(pins, ramdisk_id, progress) if ramdisk_id else None
+            return self._launches.boot_with(instance["instance_id"], kernel, ramdisk)
 
     def _boots_with(self, instance: Row) -> tuple[str, str | None]:
         image = self._row(instance["image_id"])

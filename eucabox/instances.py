@@ -6,9 +6,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from eucabox import ids, interfaces, tags, vpc
+from eucabox import catalog, ids, interfaces, tags, vpc
 from eucabox.accounts import Caller
-from eucabox.errors import InstanceIdMalformed, InstanceNotFound
+from eucabox.config import NodeSection
+from eucabox.errors import (
+    InstanceIdMalformed,
+    InstanceNotFound,
+    InvalidParameterValue,
+    UnsupportedOperation,
+)
 from eucabox.state import Row, State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
@@ -19,8 +25,9 @@ _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index,
   i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.availability_zone,
   i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address, i.private_dns_name,
   i.wanted, i.metadata_options, i.monitoring, i.root_device_name, i.shutdown_behavior,
-  i.disable_api_termination, i.launch_state"""
-_ROWS = f"""select {_COLUMNS}, r.client_token, m.platform from instances i
+  i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus, i.memory_mb,
+  m.platform, m.product_codes"""
+_ROWS = f"""select {_COLUMNS}, r.client_token from instances i
   join reservations r using (reservation_id) left join images m using (image_id)"""
 _GROUPS = """select instance_id, group_id, group_name from instance_groups
   join security_groups using (group_id)
@@ -64,6 +71,14 @@ def of_reservation(state: State, reservation_id: str) -> list[Row]:
     return state.query(sql, (reservation_id,))
 
 
+def addresses(state: State) -> set[str]:
+    """Return the MAC and IP addresses that instances have; an ended one keeps its own as long as
+    the node may not be rid of its guest."""
+    sql = """select mac_address, private_ip_address from instances
+      where state <> 'terminated' or launch_state = 'left'"""
+    return {value for row in state.query(sql) for value in row.values() if value}
+
+
 def complete(state: State, rows: list[Row]) -> list[Row]:
     """Give each row its `groups` and `tags` as the API shows them; two queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
@@ -98,6 +113,7 @@ def reservations(rows: Iterable[Row], hypervisor: str) -> list[dict[str, Any]]:
 def view(row: Row, hypervisor: str) -> dict[str, Any]:
     """Return one completed row as the API's Instance."""
     address, name = _address(row)
+    public = address if row["state"] != "stopped" else None
     return {
         "instance_id": row["instance_id"],
         "image_id": row["image_id"],
@@ -118,9 +134,9 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         },
         "monitoring": {"state": "enabled" if row["monitoring"] else "disabled"},
         "private_ip_address": address,
-        "public_ip_address": address,
+        "public_ip_address": public,
         "private_dns_name": name,
-        "public_dns_name": address or "",  # the host can't resolve the name,
+        "public_dns_name": public or "",  # the host can't resolve the name,
         "vpc_id": vpc.vpc_id(row["account_id"]) if address else None,
         "subnet_id": vpc.subnet_id(row["account_id"]) if address else None,
         "architecture": row["architecture"],
@@ -129,7 +145,7 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "root_device_type": "instance-store",
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
-        "product_codes": [],
+        "product_codes": catalog.product_codes(row),
         "network_interfaces": [interfaces.view(row)] if interfaces.has_one(row) else [],
         "security_groups": row["groups"],
         "tags": row["tags"],
@@ -147,6 +163,22 @@ def previous_and_current(row: Row, state: str, code: int) -> dict[str, Any]:
         "previous_state": {"code": row["state_code"], "name": row["state"]},
         "current_state": {"code": code, "name": state},
     }
+
+
+def check_behavior(behavior: str, node: NodeSection) -> str:
+    """Return the shutdown behaviour, if an instance may have it here."""
+    if behavior not in ("stop", "terminate"):
+        raise InvalidParameterValue(
+            parameter="InstanceInitiatedShutdownBehavior",
+            value=behavior[:60],
+            reason="Choose one of stop, terminate.",
+        )
+    if behavior == "stop" and not node.stop_keeps_disk:
+        raise UnsupportedOperation(
+            what="InstanceInitiatedShutdownBehavior stop: an instance-store instance can't be"
+            " stopped. Choose terminate, or let the administrator set stop_keeps_disk = yes."
+        )
+    return behavior
 
 
 def _may_name(caller: Caller, row: Row) -> bool:

@@ -10,15 +10,19 @@ from functools import cached_property
 from eucabox import hypervisor, ids
 from eucabox.capacity import Capacity, Host
 from eucabox.config import Config
-from eucabox.domains import serial
+from eucabox.domains import screen, serial
 from eucabox.domains.connection import Connection
 from eucabox.domains.crew import Crew
+from eucabox.domains.domain_xml import DomainXml
 from eucabox.domains.endings import Endings
+from eucabox.domains.facts import Facts
 from eucabox.domains.guests import Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
+from eucabox.domains.stops import Stops
 from eucabox.errors import Fault, InstanceNotFound
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.state import State
@@ -53,11 +57,25 @@ class Node:
         guests = Guests(self._connection, cloud)
         self._launching = Crew("launch", WORKERS, self.wake)
         self._ending = Crew("end", WORKERS, self.wake)
+        facts = Facts(state, folder, network)
+        self._hooks = Hooks(config, facts)
+        self._domain_xml = DomainXml(config, facts)
         self._launches = Launches(
-            cloud, folder, self._rows, guests, images, network, self._driver, self._launching
+            cloud,
+            folder,
+            self._rows,
+            guests,
+            images,
+            network,
+            self._driver,
+            self._launching,
+            self._domain_xml,
+            self._hooks,
         )
         self._guests = guests
-        self._endings = Endings(folder, self._rows, guests, images, network, self._ending)
+        self._endings = Endings(
+            folder, self._rows, guests, images, network, self._ending, self._hooks
+        )
         self._loop = Loop(
             config,
             self._rows,
@@ -65,7 +83,8 @@ class Node:
             guests,
             self._launches,
             self._endings,
-            Reboots(self._rows, guests, self._ending),
+            Reboots(self._rows, guests, self._ending, self._hooks),
+            Stops(self._rows, guests, network, self._ending),
         )
 
     @property
@@ -76,6 +95,7 @@ class Node:
     @config.setter
     def config(self, config: Config) -> None:
         self._config = self._loop.config = self.capacity.config = config
+        self._hooks.config = self._domain_xml.config = config
 
     @cached_property
     def uri(self) -> str:
@@ -152,6 +172,10 @@ class Node:
         file = self._config.cloud.data_dir / "instances" / instance_id / "console.log"
         output, moment = serial.tail(file, self._config.node.console_kb * 1024)
         return output, moment or ids.parse_time(row["state_time"])
+
+    def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
+        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable."""
+        return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
 
     def purge(self) -> None:
         """End every instance at once and wait for it; for a node that was not started.

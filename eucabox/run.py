@@ -1,7 +1,9 @@
 """The only place that starts another program: argument lists, never a shell."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +24,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "ip": "iproute2",
     "sysctl": "procps",
     "apt-get": "apt",
+    "chroot": "coreutils",
     "dpkg-deb": "dpkg",
     "modprobe": "kmod",
     "depmod": "kmod",
@@ -55,14 +58,40 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProgramFailed(
-            program=argv[0], status="none", reason=f"no end after {timeout:g} seconds"
-        ) from None
-    if done.returncode:
-        raise ProgramFailed(
-            program=argv[0], status=done.returncode, reason=_last_line(done.stderr or done.stdout)
+        raise _late(argv[0], timeout) from None
+    return _output(argv[0], done.returncode, done.stdout, done.stderr)
+
+
+def run_guarded(
+    *argv: str, input: bytes, timeout: float, env: Mapping[str, str] | None = None
+) -> bytes:
+    """Run a program that is not ours to its end; what it started ends with it when it is late.
+
+    `argv[0]` is a path. It need not read its input. Raises ProgramFailed as `run` does, also for
+    a file that the system can't run.
+    """
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=_environment(env),
+            cwd="/",
+            start_new_session=True,
         )
-    return done.stdout
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise ProgramFailed(program=argv[0], status="none", reason=reason) from None
+    with process:
+        try:
+            output, errors = process.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise _late(argv[0], timeout) from None
+    return _output(argv[0], process.returncode, output, errors)
 
 
 def start(
@@ -86,6 +115,17 @@ def find(program: str) -> str:
     if found is None:
         raise ProgramMissing(program=program, package=PACKAGES.get(program, program))
     return found
+
+
+def _output(program: str, status: int, output: bytes, errors: bytes) -> bytes:
+    if status:
+        raise ProgramFailed(program=program, status=status, reason=_last_line(errors or output))
+    return output
+
+
+def _late(program: str, timeout: float) -> ProgramFailed:
+    reason = f"no end after {timeout:g} seconds"
+    return ProgramFailed(program=program, status="none", reason=reason)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:

@@ -63,9 +63,33 @@ create table used_signatures (signature text primary key, expires text not null)
 create table settings (key text primary key, value text not null)
 """
 
+# A signature's twin in the same moment is the same client's: when it was seen first counts.
+FIRST_USED = """
+alter table used_signatures add column first_used text not null default ''
+"""
+
+# Which requests made an instance and want of it what it does not do yet: the log says them.
+REQUEST_IDS = """
+alter table instances add column request_id text not null default '';
+alter table instances add column wanted_request_id text not null default ''
+"""
+
+# An instance that was stopped once: its disk outlives a launch that fails, and the host's ends.
+STOPS = """
+alter table instances add column stopped_time text;
+alter table instances add column disable_api_stop integer not null default 0
+"""
+
+SHARED_IMAGES = """
+create table launch_permissions (image_id text not null references images on delete cascade,
+  account_id text not null, primary key (image_id, account_id));
+create index launch_permissions_by_account on launch_permissions (account_id);
+alter table images add column product_codes text not null default '[]'
+"""
+
 INSTANCE_TYPES = """
 create table instance_types (name text primary key, vcpus integer not null,
   memory_mb integer not null, disk_gb integer not null)
 """
 
-MIGRATIONS = (FIRST, INSTANCE_TYPES)
+MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES)

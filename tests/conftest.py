@@ -1,5 +1,7 @@
 """What every test may ask for: a configuration of its own, and its open state and accounts."""
 
+import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,12 +9,23 @@ import pytest
 
 from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config
+from eucabox.logs import Format
 from eucabox.state import State
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return Config(cloud=CloudSection(data_dir=tmp_path))
+
+
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory as a first start leaves it; its keys take a moment to make."""
+    folder = tmp_path_factory.mktemp("first-start")
+    state = State(folder / "eucabox.db")
+    Accounts(Config(cloud=CloudSection(data_dir=folder)), state).ensure_administrator()
+    state.close()
+    return folder
 
 
 @pytest.fixture
@@ -23,7 +36,32 @@ def state(config: Config) -> Iterator[State]:
 
 
 @pytest.fixture
-def accounts(config: Config, state: State) -> Accounts:
-    opened = Accounts(config, state)
-    opened.ensure_administrator()
-    return opened
+def accounts(config: Config, first_start: Path, state: State) -> Accounts:
+    state.close()
+    state.path.unlink()
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
+    return Accounts(config, state)
+
+
+class Lines(logging.Handler):
+    """Keeps what would be written to the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+        self.setFormatter(Format())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(self.format(record))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """The lines of the log, as they are written."""
+    handler, ours = Lines(), logging.getLogger("eucabox")
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel("INFO")
+    yield handler.kept
+    ours.removeHandler(handler)
+    ours.setLevel(level)

@@ -1,7 +1,6 @@
 import contextlib
 import io
 import json
-import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +19,7 @@ from eucabox.actions import Call
 from eucabox.bucket import Store
 from eucabox.config import CloudSection, Config
 from eucabox.errors import InstanceNotFound
+from eucabox.logs import parse
 from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.wire.request import Answer, FileBody, Request
@@ -127,7 +127,7 @@ def test_the_unexpected_is_logged_with_its_request_and_answered_without_a_trace(
     port: int,
     admin: UserCredentials,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    lines: list[str],
 ) -> None:
     _perform_raises(monkeypatch, RuntimeError("secret detail"))
     for service, call in (("ec2", "describe_key_pairs"), ("s3", "list_buckets")):
@@ -137,20 +137,44 @@ def test_the_unexpected_is_logged_with_its_request_and_answered_without_a_trace(
         assert response["Error"]["Code"] == "InternalError"
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 500
         assert "secret detail" not in str(response)
-        assert response["ResponseMetadata"]["RequestId"] in caplog.text
-    assert "secret detail" in caplog.text
+        about = [each for each in lines if response["ResponseMetadata"]["RequestId"] in each]
+        assert [parse(each).get("outcome") for each in about] == [None, "InternalError"]
+        assert "secret detail" in parse(about[0])["trace"]
 
 
 def test_a_refusal_before_the_verb_is_one_line_without_what_was_signed(
-    app: Flask, caplog: pytest.LogCaptureFixture
+    app: Flask, lines: list[str]
 ) -> None:
-    with caplog.at_level(logging.INFO, "eucabox"):
-        answer = app.test_client().get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
+    answer = app.test_client().get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
     assert answer.status_code >= 400
-    lines = [each.getMessage() for each in caplog.records if each.name == "eucabox.api"]
     assert len(lines) == 1
-    assert f"request_id={answer.headers['x-amz-request-id']} service=ec2" in lines[0]
-    assert "abcdef" not in caplog.text
+    said = parse(lines[0])
+    assert said["request_id"] == answer.headers["x-amz-request-id"]
+    assert (said["service"], said["status"]) == ("ec2", str(answer.status_code))
+    assert "abcdef" not in lines[0]
+
+
+def test_a_request_is_one_line_with_who_what_and_how_it_ended(
+    port: int, admin: UserCredentials, lines: list[str]
+) -> None:
+    ec2, s3 = _client("ec2", port, admin), _client("s3", port, admin)
+    ec2.describe_key_pairs()
+    evil = 'x" outcome=ok\ntime=2026 level=info role=cloud action=Forged'
+    with pytest.raises(ClientError):
+        ec2.describe_instances(InstanceIds=[evil])
+    s3.list_buckets()
+    ec2.close()
+    s3.close()
+    said = [parse(each) for each in lines]
+    assert [each["action"] for each in said] == [
+        "DescribeKeyPairs", "DescribeInstances", "ListBuckets",
+    ]  # fmt: skip
+    assert [each["role"] for each in said] == ["cloud", "cloud", "walrus"]
+    assert [each["status"] for each in said] == ["200", "400", "200"]
+    assert said[0]["user"].endswith("/admin")
+    assert (said[0]["source"], said[0]["outcome"]) == ("127.0.0.1", "ok")
+    assert said[1]["instances"] == evil
+    assert float(said[1]["ms"]) > 0
 
 
 def test_a_call_knows_the_cloud_and_the_client(

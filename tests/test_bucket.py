@@ -68,6 +68,10 @@ def crc(body: bytes) -> str:
 # --- buckets -----------------------------------------------------------------------------------
 
 
+def test_other_users_of_the_host_do_not_read_objects(store: Store, tmp_path: Path) -> None:
+    assert (tmp_path / "buckets").stat().st_mode & 0o777 == 0o750
+
+
 def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
     made = store.create_bucket("abc", OTHER, {"grants": []}, "EU")
     assert store.bucket("abc") == made

@@ -89,3 +89,15 @@ def test_concurrent_launches_never_take_more_than_there_is(limited: Capacity, st
         thread.join()
     assert len(state.query("select 1 from instances")) == 8
     assert limited.free("m1.tiny") == 0
+
+
+def test_a_disk_that_grew_counts_without_a_restart(
+    config: Config, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [100 * 2**30]
+    monkeypatch.setattr(capacity, "_disk_bytes", lambda _: free[0])
+    monkeypatch.setattr(capacity, "MEASURED_FOR", 0)
+    found = Capacity(config, state)
+    before = found.host().disk_gb
+    free[0] *= 2
+    assert found.host().disk_gb == before + 100

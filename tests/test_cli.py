@@ -130,7 +130,8 @@ def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         file = tmp_path / "eucabox.conf"
         file.write_text(
-            f"[cloud]\ndata_dir = {closed}\n[api]\nport = {port}\nhttps_port = 0\n[node]\nvirt_type = qemu\n"
+            f"[cloud]\ndata_dir = {closed}\n"
+            f"[api]\nport = {port}\nhttps_port = 0\n[node]\nvirt_type = qemu\n"
         )
         shown = invoke("-c", file, "doctor", "--json")
     assert shown.exit_code == 1
@@ -145,3 +146,20 @@ def test_image_commands_name_what_they_lack(tmp_path: Path) -> None:
     assert shown.exit_code == 1
     assert "EC2_URL" in shown.output
     assert "eucarc" in shown.output
+
+
+def test_doctor_names_programs_that_are_not_run(tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir(mode=0o755)
+    for name, mode in (("10-good", 0o755), ("20-open", 0o777), ("README", 0o644)):
+        (hooks / name).touch()
+        (hooks / name).chmod(mode)
+    file = tmp_path / "eucabox.conf"
+    file.write_text(
+        f"[node]\nvirt_type = qemu\nhooks = {hooks}\ndomain_xml_kvm = {tmp_path}/none\n"
+    )
+    shown = invoke("-c", file, "doctor", "--json")
+    found = [each for each in json.loads(shown.output) if each["what"] in ("hooks", "domain xml")]
+    assert [each["state"] for each in found] == ["FAIL", "warn"]
+    assert "domain_xml_kvm" in found[0]["mend"]
+    assert "20-open is not run: others can write it" in found[1]["said"]

@@ -15,12 +15,12 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog", "interfaces", "absent",
+        "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
     ),
     1: ("hypervisor", "network"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "files", "lock",
-        "instance_types", "__init__",
+        "instance_types", "logs", "__init__",
     ),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -33,8 +33,8 @@ STAIRS = {
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
-    ("catalog", "accounts"), ("instances", "interfaces"), ("interfaces", "vpc"),
-    ("interfaces", "filters"),
+    ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
+    ("interfaces", "vpc"), ("interfaces", "filters"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
+    DiskGone,
     DiskImageRefused,
     Fault,
     ImageLocationInvalid,
@@ -89,6 +91,7 @@ class Cloud:
         return {
             "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
             "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
+            "stopped_time": None,
             **columns,
         }  # fmt: skip
 
@@ -156,6 +159,37 @@ def test_preparing_twice_is_preparing_once(cloud: Cloud, root: Path, kernel: Pat
     assert cloud.images.prepare(cloud.instance("i-1", row), told.append) == first
     assert first.disk.stat().st_mtime_ns == stamp
     assert len(told) == 1
+
+
+def test_a_stopped_instance_never_gets_a_new_disk(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    first = cloud.images.prepare(cloud.instance("i-1", row))
+    stopped = cloud.instance("i-1", row, stopped_time="2026-11-23T01:02:03.456Z")
+    assert cloud.images.prepare(stopped) == first
+    first.disk.unlink()
+    with pytest.raises(DiskGone):
+        cloud.images.prepare(stopped)
+
+
+def test_a_stopped_instance_boots_with_the_kernel_of_its_row(
+    cloud: Cloud, root: Path, kernel: Path, tmp_path: Path
+) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    other = tmp_path / "vmlinuz-other"
+    other.write_bytes(kernel.read_bytes() + b"other")
+    other_row = cloud.register(cloud.upload(other, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    first = cloud.images.prepare(cloud.instance("i-1", row))
+    stopped = cloud.instance("i-1", row, stopped_time="2026-11-23T01:02:03.456Z")
+    assert cloud.images.prepare(stopped) == first
+    again = cloud.images.prepare({**stopped, "kernel_id": other_row["image_id"]})
+    assert again.disk == first.disk
+    assert again.kernel is not None
+    assert again.kernel.read_bytes() == other.read_bytes()
+    assert again.kernel.stem in cloud.images._launches.in_use()
+    assert first.kernel is not None
+    assert first.kernel.stem not in cloud.images._launches.in_use()
 
 
 def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:
@@ -458,3 +492,49 @@ def test_inspect_returns_what_a_manifest_says(cloud: Cloud, root: Path) -> None:
     found = cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.user)
     assert (found.name, found.size) == ("root.img", 8 * MIB)
     assert cloud.images.usage() == 0
+
+
+def test_an_emptied_bucket_goes_and_its_images_stay(cloud: Cloud, root: Path, kernel: Path) -> None:
+    kernel_row = cloud.register(cloud.upload(kernel, image_type="kernel"))
+    row = cloud.register(cloud.upload(root), kernel_id=kernel_row["image_id"])
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    cloud.store.delete_bucket(BUCKET)
+    boot = cloud.images.prepare(cloud.instance("i-1", row, kernel_id=kernel_row["image_id"]))
+    assert boot.disk.exists()
+
+
+def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
+    row = cloud.register(cloud.upload(root, part_size=4000))
+    other = cloud.accounts.create_user("eve")
+    cloud.store.create_bucket(f"emis-for-{other.account_id}", "999999999999")
+    copied = cloud.images.copy(other, row, "mine", "", "token")
+    assert cloud.images.copy(other, row, "mine", "", "token")["image_id"] == copied["image_id"]
+    assert cloud.settled(copied)["state"] == "available"
+    bucket, _, key = copied["image_location"].partition("/")
+    assert bucket == f"emis-for-{other.account_id}-2"
+    assert cloud.store.bucket(bucket).owner == other.account_id
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    cloud.images._cache.drop(cloud.settled(copied)["digest"])
+    again = cloud.settled(copied)
+    assert cloud.images.ensure_cached(again).name == again["digest"]
+    assert cloud.images.inspect(bucket, key, other).digest == row["manifest_digest"]
+
+
+def test_a_copy_that_was_killed_is_finished_and_one_without_a_source_fails(
+    cloud: Cloud, root: Path
+) -> None:
+    row = cloud.register(cloud.upload(root))
+    cloud.images._workers.shutdown()
+    cloud.images._workers = ThreadPoolExecutor(1)
+    copied = cloud.images.copy(cloud.user, row, "mine", "", "")
+    assert cloud.settled(copied)["state"] == "available"
+    cloud.state.update("images", {"image_id": copied["image_id"]}, state="pending")
+    cloud.images.start()
+    assert cloud.settled(copied)["state"] == "available"
+    for each in cloud.store.list(BUCKET).objects:
+        cloud.store.delete(BUCKET, each.key)
+    failed = cloud.settled(cloud.images.copy(cloud.user, row, "gone", "", ""))
+    assert failed["state"] == "failed"
+    assert "no such object" in failed["state_reason"]

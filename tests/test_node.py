@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 import libvirt
 import pytest
 
-from eucabox import hypervisor, ids
+from eucabox import hypervisor, ids, instances
 from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
+from eucabox.domains import endings, screen
 from eucabox.domains import loop as loops
 from eucabox.errors import (
     InstanceNotFound,
     InvalidParameterValue,
     LibvirtUnreachable,
     ProgramFailed,
+    ScreenUnreadable,
 )
 from eucabox.node import Node
 from eucabox.state import State
@@ -258,6 +260,29 @@ def test_a_clean_up_that_fails_does_not_keep_the_user_waiting(house: House) -> N
     assert "goes on trying" in row["state_reason_message"]
 
 
+def test_the_address_of_a_guest_that_does_not_end_stays_its_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "RETRY", 0.1)
+    monkeypatch.setattr(loops, "RETRY", 0.1)
+
+    def fail() -> None:
+        raise ProgramFailed(program="ip", status=1, reason="by intent")
+
+    house.network.unplugged = fail
+    instance_id = add_instance(house.state, state="shutting-down", state_time=ago(119.5))
+    with house.node() as node:
+        row = house.becomes(instance_id, "terminated")
+        assert instances.addresses(house.state) == {row["mac_address"], row["private_ip_address"]}
+        house.state.update("instances", {"instance_id": instance_id}, state_time=ago(10000))
+        node.wake()
+        house.wait(lambda: house.network.notes.count(("unplug", instance_id)) > 3)
+        assert row_of(house.state, instance_id)["state"] == "terminated", "it is not forgotten"
+        house.network.unplugged = lambda: None
+        house.wait(lambda: not instances.addresses(house.state))
+        house.wait(lambda: not house.state.query("select 1 from instances"))
+
+
 def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
     house.config = dataclasses.replace(
         house.config, node=dataclasses.replace(SETTINGS, reboot_timeout=1)
@@ -429,3 +454,14 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
             "said": "test: virt_type = qemu is configured",
             "problem": "",
         }
+
+
+def test_the_screen_is_told_as_a_png_or_refused(house: House) -> None:
+    with house.node() as node:
+        instance_id = running(house, node)
+        try:
+            assert node.screenshot(instance_id).startswith(screen.PNG)
+        except ScreenUnreadable as fault:  # the test driver's picture is not packaged everywhere
+            assert instance_id in fault.message
+        with pytest.raises(ScreenUnreadable):
+            node.screenshot("i-00000000000000000")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eucabox import absent
+from eucabox import absent, logs
 from eucabox.accounts import Caller
 from eucabox.errors import (
     DryRunOperation,
@@ -51,6 +51,7 @@ class Call:
     source: str = ""
     path: str = ""
     signature: str = ""  # of a signed query: what changes something is done once for each
+    expires: datetime | None = None  # when that signature is refused for its age
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
 
     @property
@@ -146,7 +147,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
         outcome = fault.code
         raise
     finally:
-        _log(service, name, call, outcome, time.perf_counter() - started)
+        _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
 def _find(service: str, name: str) -> Action:
@@ -168,7 +169,7 @@ def _admit(found: Action, call: Call) -> None:
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
     if call.signature and not found.reads and "client_token" not in params:
-        if not call.cloud.accounts.first_use(call.signature):
+        if not call.cloud.accounts.first_use(call.signature, call.expires):
             raise ReplayedRequest(action=found.name)
 
 
@@ -209,11 +210,20 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
     )
 
 
-def _log(service: str, name: str, call: Call, outcome: str, seconds: float) -> None:
+def _log(
+    service: str, name: str, call: Call, params: dict[str, Any], outcome: str, seconds: float
+) -> None:
     user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
-    notes = "".join(f" {key}={value}" for key, value in call.notes.items())
-    log.info(
-        "request_id=%s service=%s action=%s user=%s source=%s outcome=%s ms=%.1f%s",
-        *(call.request_id, service, name, user, call.source or "-", outcome, seconds * 1000),
-        notes,
+    named = params.get("instance_ids") or [params.get("instance_id") or ""]
+    if isinstance(named, list) and any(named):
+        call.notes.setdefault("instances", ",".join(map(str, named)))
+    logs.say(
+        log,
+        service=service,
+        action=name,
+        user=user,
+        source=call.source or "-",
+        outcome=outcome,
+        ms=seconds * 1000,
+        **call.notes,
     )

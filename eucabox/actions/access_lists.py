@@ -1,10 +1,12 @@
 """Access lists of buckets and objects: read and replaced; never judged here."""
 
+import dataclasses
 from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.store import access
+from eucabox.store.facts import ObjectFacts
 from eucabox.store.nouns import Owners, only_version
 
 CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm", "request_payer")
@@ -56,7 +58,7 @@ def get_object_acl(
     only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = call.cloud.bucket.head(bucket, key).facts
+    facts = access.look_up(call.cloud.bucket.head, holder, key, call.caller).facts
     access.check_object(facts, holder, call.caller, "READ_ACP")
     owners = Owners(call.cloud.accounts)
     owner = owners(facts.owner or holder.owner)
@@ -83,7 +85,7 @@ def put_object_acl(
     only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = call.cloud.bucket.head(bucket, key).facts
+    facts = access.look_up(call.cloud.bucket.head, holder, key, call.caller).facts
     access.check_object(facts, holder, call.caller, "WRITE_ACP")
     wanted = access.chosen(
         acl,
@@ -94,7 +96,14 @@ def put_object_acl(
         WRITE_ACP=grant_write_acp,
     )
     owner = Owners(call.cloud.accounts)(facts.owner or holder.owner)
-    call.cloud.bucket.set_object_acl(bucket, key, _wanted(wanted, access_control_policy, owner))
+    wanted = _wanted(wanted, access_control_policy, owner)
+
+    def change(now: ObjectFacts) -> ObjectFacts:
+        # it may be another object by now, put there by somebody else
+        access.check_object(now, holder, call.caller, "WRITE_ACP")
+        return dataclasses.replace(now, acl=wanted)
+
+    call.cloud.bucket.change_object(bucket, key, change)
 
 
 def _wanted(

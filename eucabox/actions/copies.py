@@ -94,7 +94,7 @@ def copy_object(
         algorithm=checksum_algorithm.upper(),
         if_none_match=_only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
-        check=lambda found: _check_source(found, wanted),
+        check=lambda found: _check_source(call, found, wanted),
     )
     return {
         "copy_object_result": {
@@ -129,6 +129,7 @@ def upload_part_copy(
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key) as opened:
         source = opened.object
+        _check_readable(call, source)
         conditions.check_source(
             source,
             {
@@ -160,8 +161,13 @@ def _source(call: Call, named: dict[str, str], expected: str) -> Object:
     holder = call.cloud.bucket.bucket(named["bucket"])
     access.check_expected(holder, expected)
     found = access.look_up(call.cloud.bucket.head, holder, named["key"], call.caller)
-    access.check_object(found.facts, holder, call.caller, "READ")
+    _check_readable(call, found)
     return found
+
+
+def _check_readable(call: Call, source: Object) -> None:
+    holder = call.cloud.bucket.bucket(source.bucket)
+    access.check_object(source.facts, holder, call.caller, "READ")
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -180,7 +186,8 @@ def _only_if_absent(if_none_match: str) -> bool:
     return if_none_match == "*"
 
 
-def _check_source(source: Object, wanted: dict[str, Any]) -> None:
+def _check_source(call: Call, source: Object, wanted: dict[str, Any]) -> None:
+    _check_readable(call, source)  # it may be another object by now
     conditions.check_source(source, wanted)
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."

@@ -1,4 +1,4 @@
-"""Images: register, list, change and deregister them; images.py of the floor below reads them."""
+"""Images: register, list, copy and deregister them; images.py of the floor below reads them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,12 @@ from typing import Any, TypedDict
 from eucabox import catalog, tags
 from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidParameterValue, MissingParameter, UnsupportedOperation
+from eucabox.errors import (
+    ImageUnavailable,
+    InvalidParameterValue,
+    MissingParameter,
+    UnsupportedOperation,
+)
 from eucabox.filters import Filter, page, select
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -30,8 +35,8 @@ FILTERS = {
     "owner-alias": None,
     "owner-id": "account_id",
     "platform": lambda row: row["platform"] or None,
-    "product-code": None,
-    "product-code.type": None,
+    "product-code": lambda row: json.loads(row["product_codes"]),
+    "product-code.type": lambda row: ["devpay"] * len(json.loads(row["product_codes"])),
     "ramdisk-id": "ramdisk_id",
     "root-device-name": "root_device_name",
     "root-device-type": lambda row: "instance-store",
@@ -78,26 +83,6 @@ class BlockDevice(TypedDict, total=False):
     virtual_name: str
     no_device: str
     ebs: Mapping[str, Any]
-
-
-class LaunchPermission(TypedDict, total=False):
-    """Who may launch an image."""
-
-    group: str
-    user_id: str
-
-
-class PermissionChange(TypedDict, total=False):
-    """Permissions to give and to take."""
-
-    add: Sequence[LaunchPermission]
-    remove: Sequence[LaunchPermission]
-
-
-class Text(TypedDict, total=False):
-    """An attribute's new value."""
-
-    value: str
 
 
 @action(ignored=["ena_support", "sriov_net_support"])
@@ -168,6 +153,9 @@ def describe_images(
     else:
         rows = catalog.visible(state, caller, every_account=VERBOSE in image_ids)
     rows = [row for row in rows if _of_owners(caller, row, owners)]
+    shared = catalog.permitted(state, [row["image_id"] for row in rows])
+    for row in rows:
+        row["shared"] = shared.get(row["image_id"], [])
     rows = [row for row in rows if _for_users(caller, row, executable_users)]
     tagged = tags.of(state, [row["image_id"] for row in rows])
     hypervisor = call.cloud.node.hypervisor_name
@@ -184,66 +172,46 @@ def deregister_image(call: Call, *, image_id: str) -> Result:
     """Take an image off the list; its bundle stays in the bucket, its instances run on."""
     row = catalog.owned(call.cloud.state, _caller(call), image_id)
     call.cloud.images.deregister(row)
-    tags.forget(call.cloud.state, image_id)
+    with call.cloud.state.transaction() as database:
+        tags.forget(call.cloud.state, image_id)
+        database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
     return {"return": True}
 
 
 @action()
-def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
-    """Show one attribute of an image."""
-    row = catalog.find(call.cloud.state, _caller(call), image_id)
-    known: dict[str, dict[str, Any]] = {
-        "description": {"description": {"value": row["description"]}},
-        "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
-        "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
-        "launchPermission": {"launch_permissions": _permissions(row)},
-        "blockDeviceMapping": {"block_device_mappings": _devices(row)},
-        "productCodes": {"product_codes": []},
-    }
-    _check_choice("Attribute", attribute, tuple(known))
-    return {"image_id": image_id, **known[attribute]}
-
-
-@action()
-def modify_image_attribute(
+def copy_image(
     call: Call,
     *,
-    image_id: str,
-    attribute: str = "",
-    value: str = "",
-    operation_type: str = "",
-    user_groups: Sequence[str] = (),
-    launch_permission: PermissionChange | None = None,
-    description: Text | None = None,
+    source_image_id: str,
+    name: str,
+    source_region: str = "",
+    description: str = "",
+    client_token: str = "",
+    copy_image_tags: bool = False,
+    tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Make an image public or private by the group `all`, or change its description."""
-    changes: dict[str, Any] = {}
-    _check_choice("Attribute", attribute, ("", "launchPermission", "description"))
-    if attribute == "launchPermission":
-        _check_choice("OperationType", operation_type, ("add", "remove"))
-        permissions: list[LaunchPermission] = [{"group": each} for each in user_groups]
-        changes.update(
-            _public({"add": permissions} if operation_type == "add" else {"remove": permissions})
-        )
-    if launch_permission is not None:
-        changes.update(_public(launch_permission))
-    if attribute == "description" or description is not None:
-        text = value if description is None else description.get("value", "")
-        changes["description"] = check_text("Description", text, 255, least=0)
-    if not changes:
-        raise MissingParameter(parameter="LaunchPermission")
-    catalog.owned(call.cloud.state, _caller(call), image_id)
-    call.cloud.state.update("images", {"image_id": image_id}, **changes)
-    return {"return": True}
+    """Copy an image that the caller may launch, with its bundle, into a bucket of the caller's.
 
-
-@action()
-def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
-    """Make an image private again."""
-    _check_choice("Attribute", attribute, ("launchPermission",))
-    catalog.owned(call.cloud.state, _caller(call), image_id)
-    call.cloud.state.update("images", {"image_id": image_id}, is_public=0)
-    return {"return": True}
+    The copy is pending while that is done in the background. A client token makes a repetition
+    answer the same image.
+    """
+    state, caller = call.cloud.state, _caller(call)
+    if source_region:  # clients sign for a region by any name, and may mean it here
+        _check_choice("SourceRegion", source_region, (call.cloud.config.cloud.region, call.region))
+    check_text("Name", name, 128)
+    check_text("Description", description, 255, least=0)
+    check_text("ClientToken", client_token, 64, least=0)
+    tagged = tags.specified(tag_specifications, "image")
+    source = catalog.find(state, caller, source_image_id)
+    if source["state"] != "available":
+        reason = f"it is {source['state']}; only an available image can be copied."
+        raise ImageUnavailable(id=source_image_id, reason=reason)
+    if copy_image_tags and source["account_id"] == caller.account_id:
+        own = tags.of(state, [source_image_id]).get(source_image_id, [])
+        tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
+    row = call.cloud.images.copy(caller, source, name, description, client_token)
+    tags.write(state, call.account_id, row["image_id"], tagged)
+    return {"image_id": row["image_id"]}
 
 
 def _caller(call: Call) -> Caller:
@@ -286,10 +254,13 @@ def _for_users(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     """
     if not users:
         return True
-    if row["is_public"]:
-        return bool({SELF, EVERYONE, caller.account_id} & set(users))
-    mine = row["account_id"] == caller.account_id
-    return mine and bool({SELF, caller.account_id} & set(users))
+    asked = {caller.account_id if each == SELF else each for each in users}
+    if row["is_public"] and asked & {EVERYONE, caller.account_id}:
+        return True
+    # To whom else it is given is told to its owner alone.
+    told = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
+    mine = {row["account_id"], *row["shared"]} & {caller.account_id}
+    return bool(asked & {*told, *mine})
 
 
 def _view(row: Row) -> dict[str, Any]:
@@ -314,7 +285,7 @@ def _view(row: Row) -> dict[str, Any]:
         "hypervisor": row["hypervisor"],
         "creation_date": row["created"],
         "block_device_mappings": [],
-        "product_codes": [],
+        "product_codes": catalog.product_codes(row),
         "ena_support": False,
         "tags": row["tags"],
     }
@@ -324,25 +295,3 @@ def _reason(row: Row) -> dict[str, str]:
     if not row["state_reason"]:
         return {}
     return {"code": "Server.ImageRefused", "message": row["state_reason"]}
-
-
-def _permissions(row: Row) -> list[dict[str, str]]:
-    return [{"group": EVERYONE}] if row["is_public"] else []
-
-
-def _devices(row: Row) -> list[dict[str, str]]:
-    mapping = json.loads(row["settings"]).get("block_device_mapping") or {}
-    return [{"virtual_name": virtual, "device_name": device} for virtual, device in mapping.items()]
-
-
-def _public(change: PermissionChange) -> dict[str, int]:
-    """Return the column that a change of permissions sets; only the group `all` exists here."""
-    found = {}
-    for verb, value in (("add", 1), ("remove", 0)):
-        for each in change.get(verb, ()):  # type: ignore[attr-defined]
-            if each != {"group": EVERYONE}:
-                raise UnsupportedOperation(
-                    what="LaunchPermission: an image is private or public here. Use the group all."
-                )
-            found["is_public"] = value
-    return found

@@ -89,8 +89,8 @@ FILTERS = {
     "placement-group-name": None,
     "instance-lifecycle": None,
     "iam-instance-profile.arn": None,
-    "product-code": None,
-    "product-code.type": None,
+    "product-code": lambda row: json.loads(row["product_codes"] or "[]"),
+    "product-code.type": lambda row: ["devpay"] if row["product_codes"] not in (None, "[]") else [],
     "spot-instance-request-id": None,
     **dict.fromkeys(
         f"association.{each}"
@@ -190,7 +190,12 @@ def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
                     needed="running",
                 )
             if not row["wanted"]:
-                state.update("instances", {"instance_id": row["instance_id"]}, wanted="reboot")
+                state.update(
+                    "instances",
+                    {"instance_id": row["instance_id"]},
+                    wanted="reboot",
+                    wanted_request_id=call.request_id,
+                )
     call.cloud.node.wake()
     return {"return": True}
 
@@ -219,6 +224,7 @@ def _terminate(call: Call, row: Row) -> dict[str, Any]:
         state_code=code,
         state_time=ids.now(),
         wanted="terminate",
+        wanted_request_id=call.request_id,
         state_reason_code="Client.UserInitiatedShutdown",
         state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
     )

@@ -1,7 +1,5 @@
 """RunInstances: checks a launch and writes its rows; the node's loop makes them run."""
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from eucabox import groups, ids, instances, tags, vpc
+from eucabox import groups, ids, instances, metadata_options, tags, user_data, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.catalog import launchable
 from eucabox.errors import (
@@ -23,14 +21,12 @@ from eucabox.errors import (
     KeyPairNotFound,
     SubnetNotFound,
     UnsupportedOperation,
-    UserDataMalformed,
 )
 from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
-MOST_USER_DATA = 16384
 MOST_INSTANCES = 1000
 TOKEN_LIFE = timedelta(hours=24)
 EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
@@ -79,14 +75,6 @@ class BlockDevice(TypedDict, total=False):
     virtual_name: str
     no_device: str
     ebs: Mapping[str, Any]
-
-
-METADATA_CHOICES = {
-    "http_tokens": ("optional", "required"),
-    "http_endpoint": ("enabled", "disabled"),
-    "http_protocol_ipv6": ("disabled",),
-    "instance_metadata_tags": ("disabled", "enabled"),
-}
 
 
 @dataclass(frozen=True)
@@ -157,14 +145,16 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
     fits = call.cloud.capacity.check(wish.kind.name, wish.most)
     if fits < wish.least:
         raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
+    made: list[str] = []
     with call.cloud.state.transaction() as database:
         database["reservations"].insert(row)  # type: ignore[union-attr]
         for index, address in enumerate(_addresses(call, min(fits, wish.most), wish.least)):
-            _add_instance(call, row, wish, {**address, "ami_launch_index": index})
+            made.append(_add_instance(call, row, wish, {**address, "ami_launch_index": index}))
+    call.notes["instances"] = ",".join(made)
     return str(row["reservation_id"])
 
 
-def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> None:
+def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> str:
     row = {
         "instance_id": ids.new("i"),
         "reservation_id": reservation["reservation_id"],
@@ -175,6 +165,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
         "state_time": reservation["created"],
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
+        "request_id": call.request_id,
         **wish.columns,
         **own,
     }
@@ -187,13 +178,12 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
         tags.write(state, call.account_id, row["instance_id"], wish.tags)
         interface_id = vpc.network_interface_id(row["instance_id"])
         tags.write(state, call.account_id, interface_id, wish.interface_tags)
+    return str(row["instance_id"])
 
 
 def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
     """Return the columns of up to `most` free addresses; too few for `least` is the fault."""
-    sql = """select mac_address, private_ip_address from instances
-      where state <> 'terminated' and mac_address is not null"""
-    taken = {value for row in call.cloud.state.query(sql) for value in row.values() if value}
+    taken = instances.addresses(call.cloud.state)
     found: list[dict[str, Any]] = []
     while len(found) < most:
         try:
@@ -260,7 +250,7 @@ def _digest(asked: dict[str, Any]) -> str:
 def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     _check_counts(asked["min_count"], asked["max_count"])
     _check_place(call, asked)
-    _check_offers(asked)
+    _check_offers(call, asked)
     kind = _kind(call, asked["instance_type"])
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
@@ -276,11 +266,12 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "vcpus": kind.vcpus,
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
-        "user_data": _user_data(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {})),
+        "user_data": user_data.decoded(asked["user_data"]),
+        "metadata_options": json.dumps(_metadata_options(asked)),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
+        "disable_api_stop": int(asked["disable_api_stop"]),
         **_key(call, asked["key_name"]),
     }
     return Wish(
@@ -323,17 +314,11 @@ def _check_place(call: Call, asked: dict[str, Any]) -> None:
             raise SubnetNotFound(id=subnet_id[:60])
 
 
-def _check_offers(asked: dict[str, Any]) -> None:
+def _check_offers(call: Call, asked: dict[str, Any]) -> None:
     """Refuse by name the offers of EC2 that a node without EBS can't keep."""
     if asked["ebs_optimized"]:
         raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
-    if asked["disable_api_stop"]:
-        raise UnsupportedOperation(what="DisableApiStop: instance-store instances never stop.")
-    if asked["instance_initiated_shutdown_behavior"] != "terminate":
-        raise UnsupportedOperation(
-            what="InstanceInitiatedShutdownBehavior: an instance-store instance can't be stopped;"
-            " only terminate is available."
-        )
+    instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
 
 
 def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
@@ -424,34 +409,5 @@ def _check_interface(interface: Interface) -> None:
         )
 
 
-def _user_data(text: str) -> bytes | None:
-    if not text:
-        return None
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise UserDataMalformed() from None
-    if len(data) > MOST_USER_DATA:
-        reason = f"User data has at most {MOST_USER_DATA} bytes before base64."
-        raise InvalidParameterValue(parameter="UserData", value=f"{len(data)} bytes", reason=reason)
-    return data
-
-
-def _metadata_options(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options in full, by EC2's defaults."""
-    found: dict[str, Any] = {name: choices[0] for name, choices in METADATA_CHOICES.items()}
-    found["http_put_response_hop_limit"] = 1
-    found.update(asked)
-    for name, choices in METADATA_CHOICES.items():
-        if found[name] not in choices:
-            _refuse_option(name, found[name], f"Choose one of {', '.join(choices)}.")
-    if not 1 <= found["http_put_response_hop_limit"] <= 64:
-        hops = found["http_put_response_hop_limit"]
-        _refuse_option("http_put_response_hop_limit", hops, "Give a number from 1 to 64.")
-    return found
-
-
-def _refuse_option(name: str, value: Any, reason: str) -> None:
-    raise InvalidParameterValue(
-        parameter=f"MetadataOptions.{name}", value=str(value)[:60], reason=reason
-    )
+def _metadata_options(asked: dict[str, Any]) -> dict[str, Any]:
+    return metadata_options.checked(asked["metadata_options"] or {}, prefix="MetadataOptions.")

@@ -28,8 +28,10 @@ from eucabox.state import Row
 Tree = dict[str, Any]  # of str, bytes (user data) and further trees
 LONGEST_TOKEN = 21600  # seconds
 TAG_KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9+\-=._,:@]+")  # as EC2: what a path can hold
+DEFAULT_HOPS = 1
+NO_EVENTS = "[]"
 DOCUMENT_VERSION = "2017-09-30"
-ALIVE = "('pending', 'running', 'shutting-down')"
+ALIVE = "('pending', 'running', 'stopping', 'shutting-down')"
 _STAMP = struct.Struct(">Q")
 
 
@@ -58,7 +60,8 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
 def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
     """Return a token that opens the metadata of the instance at the call's source for a time.
 
-    It is stored nowhere: the cloud's key signs the instance and the end of its life.
+    It is stored nowhere: the cloud's key signs the instance and the end of its life. `hops` is
+    how far the answer may travel, the instance's HttpPutResponseHopLimit.
     """
     if not 1 <= seconds <= LONGEST_TOKEN:
         raise MetadataBadRequest(
@@ -68,7 +71,8 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
     _refuse_if_off(row)
     stamp = _STAMP.pack(int(call.now().timestamp()) + seconds)
     token = base64.urlsafe_b64encode(stamp + _mark(call, row, stamp)).decode()
-    return {"token": token, "seconds": seconds}
+    hops = _options(row).get("http_put_response_hop_limit", DEFAULT_HOPS)
+    return {"token": token, "seconds": seconds, "hops": hops}
 
 
 # --- who asks ----------------------------------------------------------------------------------
@@ -141,7 +145,9 @@ def _meta_data(call: Call, row: Row) -> Tree:
         "ami-id": row["image_id"],
         "ami-launch-index": str(row["ami_launch_index"]),
         "ami-manifest-path": row["image_location"] or "(unknown)",
+        "ancestor-ami-ids": "",
         "block-device-mapping": _devices(call, row),
+        "events": {"maintenance": {"history": NO_EVENTS, "scheduled": NO_EVENTS}},
         "hostname": name,
         "instance-action": "none",
         "instance-id": row["instance_id"],
@@ -152,9 +158,14 @@ def _meta_data(call: Call, row: Row) -> Tree:
         "local-ipv4": address,
         "mac": row["mac_address"],
         "network": {
-            "interfaces": {"macs": {row["mac_address"]: _interface(row, names, group_ids)}}
+            "interfaces": {"macs": {row["mac_address"]: _interface(call, row, names, group_ids)}}
         },
-        "placement": {"availability-zone": row["availability_zone"], "region": call.region},
+        "placement": {
+            "availability-zone": row["availability_zone"],
+            "availability-zone-id": f"{call.region}-az1",  # as DescribeAvailabilityZones has it
+            "region": call.region,
+        },
+        "product-codes": "",
         "profile": f"default-{row['virtualization_type']}",
         "public-hostname": address,  # as DescribeInstances has it: no name is known outside
         "public-ipv4": address,
@@ -165,16 +176,21 @@ def _meta_data(call: Call, row: Row) -> Tree:
         "services": {"domain": f"{call.region}.internal", "partition": "aws"},
         "tags": _tags(call, row),
     }
-    return {name: value for name, value in tree.items() if value}
+    return {name: value for name, value in tree.items() if value is not None and value != {}}
 
 
-def _interface(row: Row, groups: str, group_ids: str) -> Tree:
+def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
     address = row["private_ip_address"]
+    block = getattr(call.cloud.network, "subnet", None)
+    blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
     return {
+        **({name: str(block) for name in blocks} if block else {}),
         "device-number": "0",
+        "interface-id": vpc.network_interface_id(row["instance_id"]),
         "local-hostname": row["private_dns_name"],
         "local-ipv4s": address,
         "mac": row["mac_address"],
+        "network-card-index": "0",
         "owner-id": row["account_id"],
         "public-hostname": address,
         "public-ipv4s": address,
@@ -194,7 +210,7 @@ def _devices(call: Call, row: Row) -> Tree:
         swap = call.cloud.config.images.swap_mb
         plan = disk.layout(row["image_size"] or 0, row["disk_gb"] * 1024, swap)
         if plan.ephemeral[1]:
-            found["ephemeral0"] = "sda2"
+            found["ephemeral"] = found["ephemeral0"] = "sda2"
         if plan.swap[1]:
             found["swap"] = "sda3"
     return found
@@ -216,6 +232,7 @@ def _tags(call: Call, row: Row) -> Tree:
 
 
 def _lines_of(groups: list[dict[str, str]]) -> tuple[str, str]:
+    """Return the groups' names and ids, a line each."""
     names = "\n".join(each["group_name"] for each in groups)
     return names, "\n".join(each["group_id"] for each in groups)
 

@@ -23,6 +23,8 @@ class Commands(click.Group):
         "stop": "serve",
         "status": "status",
         "doctor": "doctor",
+        "logs": "logs",
+        "report": "report",
         "credentials": "users",
         "user": "users",
         "image": "image",

@@ -16,6 +16,7 @@ import click
 from eucabox import hypervisor, network
 from eucabox.cli import Settings, background
 from eucabox.config import Config
+from eucabox.domains.programs import why_not
 from eucabox.errors import Fault
 from eucabox.run import find
 
@@ -203,6 +204,23 @@ def _network(config: Config) -> Iterator[Finding]:
         yield Finding("network", WARN, warning)
 
 
+def _own_programs(config: Config) -> Iterator[Finding]:
+    """A program for the domain XML that can't be run refuses every launch; a hook is left out."""
+    for name in hypervisor.DRIVERS:
+        key = f"domain_xml_{name}"
+        program = getattr(config.node, key)
+        reason = why_not(Path(program)) if program else ""
+        if reason:
+            said = f"{program} can't be run: {reason}"
+            yield Finding("domain xml", FAIL, said, f"mend it, or set [node] {key} to nothing")
+    folder = config.node.hooks
+    found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
+    for each in found:
+        reason = why_not(each) if each.is_dir() or os.access(each, os.X_OK) else ""
+        if reason and (each == folder or each.is_file()):
+            yield Finding("hooks", WARN, f"{each} is not run: {reason}", "see docs/hooks.md")
+
+
 def _clock(config: Config) -> Iterator[Finding]:
     """Requests are refused when client and server are 15 minutes apart."""
     mark = config.cloud.data_dir / "eucabox.db"
@@ -216,5 +234,5 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     _rights, _programs, _virtualization, _kvm_device, _libvirt, _ports, _data, _memory,
-    _network, _clock,
+    _network, _own_programs, _clock,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from eucabox.cli import client
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
 from eucabox.image import bundle as bundles
-from eucabox.image import guest
+from eucabox.image import debian, guest
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,14 +44,17 @@ def image(context: click.Context, folder: Path | None) -> None:
 
 
 @image.command()
-@click.argument("what", type=click.Choice(["tiny"]), default="tiny")
-@click.option("--out", type=FOLDER, required=True, help="The folder for the three files.")
+@click.argument("what", type=click.Choice(["tiny", "debian"]), default="tiny")
+@click.option("--out", type=FOLDER, required=True, help="The folder for the files.")
 def build(what: str, out: Path) -> None:
-    """Build a small guest from this distribution's packages: kernel, ramdisk, root."""
+    """Build a guest from Debian packages: kernel, ramdisk, root, and of debian a whole disk.
+
+    tiny boots in seconds; debian has cloud-init, and needs mmdebstrap and root to be built.
+    """
     steps = Steps()
     with steps.step(f"building the {what} guest"):
-        made = guest.build_tiny(out)
-    for file in (made.kernel, made.ramdisk, made.root):
+        made = guest.build_tiny(out) if what == "tiny" else debian.build_debian(out)
+    for file in vars(made).values():
         click.echo(f"  {file}  {file.stat().st_size / 2**20:.1f} MiB")
 
 

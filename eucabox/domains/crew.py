@@ -1,5 +1,6 @@
 """A few worker threads that do one thing at a time for each instance; knows not what they do."""
 
+import contextvars
 import logging
 import queue
 import threading
@@ -29,7 +30,8 @@ class Crew:
             self._busy.add(key)
             if len(self._threads) < min(self._size, len(self._busy)):
                 self._begin()
-        self._waiting.put((key, work))
+        context = contextvars.copy_context()  # what the work logs is about what this is about
+        self._waiting.put((key, lambda: context.run(work)))
         return True
 
     def busy(self, key: str) -> bool:

@@ -12,6 +12,7 @@ from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.crew import Crew
 from eucabox.domains.guests import RECONNECT_WAIT, Guest, Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Plugs
 from eucabox.domains.rows import Rows
 from eucabox.errors import Fault
@@ -33,6 +34,7 @@ class Endings:
         images: Disks,
         network: Plugs,
         crew: Crew,
+        hooks: Hooks,
     ) -> None:
         self._folder = folder
         self._rows = rows
@@ -40,6 +42,7 @@ class Endings:
         self._images = images
         self._network = network
         self._crew = crew
+        self._hooks = hooks
         self._pressed: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
 
@@ -65,11 +68,14 @@ class Endings:
             return min(wait, left)
         if known or row["launch_state"] in NEVER_BOOTED:
             # Even where no domain was listed: a late launch may have made one since.
-            self._crew.give(instance_id, lambda: self._finish(row, known))
+            up = guest is not None and guest.up
+            self._crew.give(instance_id, lambda: self._finish(row, known, up))
         return min(RETRY, left)
 
     def stray(self, instance_id: str) -> None:
-        """End a domain of ours whose row is terminated or gone."""
+        """End a domain of ours whose row is terminated or gone, and what else is left of it."""
+        if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
+            return
         self._crew.give(instance_id, lambda: self._end_stray(instance_id))
 
     def bury(self, instance_id: str) -> None:
@@ -80,10 +86,13 @@ class Endings:
     def purge(self) -> None:
         """End all instances and all domains of ours at once, in the caller's thread."""
         strays = set(self._guests.all(RECONNECT_WAIT))
-        for row in self._rows.alive():
+        for row in [*self._rows.alive(), *self._rows.asleep()]:
             instance_id = row["instance_id"]
             self._rows.shutting_down(instance_id, reasons.PURGED)
+            if instance_id in strays:
+                self._hooks.tell("pre-terminate", instance_id)
             self._clean(row, destroy=True)
+            self._hooks.tell("terminated", instance_id)
             self._rows.ended(row, reasons.PURGED)
             strays.discard(instance_id)
         for instance_id in strays:
@@ -102,22 +111,26 @@ class Endings:
         return self._pressed[instance_id] + grace - now
 
     def _press(self, instance_id: str) -> None:
+        self._hooks.tell("pre-terminate", instance_id)
         try:
             self._guests.shutdown(instance_id)
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
-    def _finish(self, row: Row, destroy: bool) -> None:
+    def _finish(self, row: Row, destroy: bool, up: bool) -> None:
         instance_id = row["instance_id"]
         now = self._rows.one(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # done since the loop last looked
+        if up and instance_id not in self._pressed:
+            self._hooks.tell("pre-terminate", instance_id)
         try:
             self._clean(row, destroy)
         except Fault as fault:
             log.warning("role=node %s is not cleaned up yet: %s", instance_id, fault.message)
             self._failed[instance_id] = time.monotonic()
             return
+        self._hooks.tell("terminated", instance_id)
         self._rows.ended(row, reasons.USER)
         self._drop(instance_id)
         log.info("role=node %s is terminated", instance_id)
@@ -125,27 +138,31 @@ class Endings:
     def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
         if destroy:
             self._guests.destroy(row["instance_id"])
+        self._hooks.tell("pre-clean", row["instance_id"])
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
 
     def _give_up(self, row: Row) -> None:
-        """Stop to make the user wait; a domain that is left is found as a stray and ended."""
+        """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.ended(row, reasons.internal(text))
+        self._rows.given_up(row, reasons.internal(text))
         self._drop(row["instance_id"])
         log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
     def _end_stray(self, instance_id: str) -> None:
         row = self._rows.one(instance_id)
-        if row is not None and row["state"] != "terminated":
+        if row is not None and row["state"] not in ("terminated", "stopped"):
             return
         try:
             self._guests.destroy(instance_id)
-            if row is not None:
+            if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
-            log.warning("role=node ended the domain %s, which has no living instance", instance_id)
+                self._rows.cleaned(instance_id)
+            self._drop(instance_id)
+            log.warning("role=node ended what was left of %s, which has no living row", instance_id)
         except Fault as fault:
-            log.warning("role=node the stray domain %s stays: %s", instance_id, fault.message)
+            self._failed[instance_id] = time.monotonic()
+            log.warning("role=node something of %s stays: %s", instance_id, fault.message)
 
     def _drop(self, instance_id: str) -> None:
         self._pressed.pop(instance_id, None)

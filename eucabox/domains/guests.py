@@ -9,9 +9,11 @@ from defusedxml.ElementTree import fromstring
 
 from eucabox.domains.binding import libvirt
 from eucabox.domains.connection import Connection, words
-from eucabox.errors import DomainFailed, DomainNotOurs, LibvirtUnreachable
+from eucabox.errors import DomainFailed, DomainNotOurs, LibvirtUnreachable, ScreenUnreadable
 from eucabox.hypervisor.domain import NAMESPACE
 
+LEFT_SHIFT, KEY_HELD = 42, 50  # Linux' number of the key, milliseconds
+STREAM_BYTES = 2**18  # libvirt's own packets are about as large
 RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
 
 
@@ -85,6 +87,37 @@ class Guests:
     def resume(self, instance_id: str) -> None:
         """Let a paused guest go on."""
         self._act("resume", instance_id, lambda domain: domain.resume())
+
+    def screenshot(self, instance_id: str, wake_up: bool) -> bytes:
+        """Return what the screen shows, as the hypervisor has it: PPM or PNG.
+
+        `wake_up` presses a key that types nothing first. Raises ScreenUnreadable.
+        """
+
+        def shoot(virt: Any) -> bytes:
+            return self._shoot(virt, instance_id, wake_up)
+
+        try:
+            picture: bytes | None = self._ask(
+                "photograph", instance_id, lambda virt: self._or_none(shoot, virt)
+            )
+        except DomainFailed as fault:
+            raise ScreenUnreadable(id=instance_id, reason=fault.facts["reason"]) from None
+        if picture is None:
+            raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
+        return picture
+
+    def _shoot(self, virt: Any, instance_id: str, wake_up: bool) -> bytes:
+        domain = virt.lookupByName(instance_id)
+        if self._owner(domain) != instance_id:
+            raise DomainNotOurs(id=instance_id)
+        if wake_up:
+            domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, KEY_HELD, [LEFT_SHIFT], 1, 0)
+        stream = virt.newStream()
+        domain.screenshot(stream, 0, 0)
+        pieces = list(iter(lambda: stream.recv(STREAM_BYTES), b""))
+        stream.finish()
+        return b"".join(pieces)
 
     def destroy(self, instance_id: str) -> None:
         """Pull the plug; a domain that is gone is fine, one that is only defined is undefined."""

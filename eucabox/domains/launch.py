@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from eucabox.domains import reasons, serial
 from eucabox.domains.crew import Crew
+from eucabox.domains.domain_xml import DomainXml
 from eucabox.domains.guests import Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.rows import Rows
 from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
@@ -90,6 +92,8 @@ class Launches:
         network: Plugs,
         driver: Callable[[], Hypervisor],
         crew: Crew,
+        domain_xml: DomainXml,
+        hooks: Hooks,
     ) -> None:
         self._cloud = cloud
         self._folder = folder
@@ -99,12 +103,19 @@ class Launches:
         self._network = network
         self._driver = driver
         self._crew = crew
+        self._domain_xml = domain_xml
+        self._hooks = hooks
         self._cancelled: dict[str, threading.Event] = {}
 
     def begin(self, instance_id: str) -> None:
         """Launch an instance unless that is being done."""
         cancelled = self._cancelled.setdefault(instance_id, threading.Event())
         self._crew.give(instance_id, lambda: self._launch(instance_id, cancelled))
+
+    def adopt(self, instance_id: str) -> None:
+        """Take note of a running guest that an earlier eucabox started."""
+        self._crew.give(instance_id, lambda: self._hooks.tell("adopted", instance_id))
+        log.info("role=node %s is taken back, running", instance_id)
 
     def cancel(self, instance_id: str) -> None:
         """Stop a launch at its next step."""
@@ -130,7 +141,7 @@ class Launches:
             log.error("role=node %s did not start: %s", instance_id, reason.message)
             if reason.code == "Server.InternalError":
                 log.debug("role=node where %s failed", instance_id, exc_info=problem)
-            self._rows.shutting_down(instance_id, reason)
+            self._rows.fallen(instance_id, reason)
         finally:
             self._cancelled.pop(instance_id, None)
 
@@ -151,6 +162,7 @@ class Launches:
 
         def step(word: str) -> None:
             progress(word)
+            log.info("role=node the launch of %s is at the step: %s", instance_id, word)
             if not self._rows.step(instance_id, word):
                 raise LaunchCancelled(id=instance_id)
 
@@ -162,6 +174,7 @@ class Launches:
         found = self._guests.find(instance_id)
         if found is None:
             driver = self._driver()
+            self._hooks.ask("pre-launch", instance_id)
             boot = self._images.prepare(row, progress)
             step("disk")
             self._network.plug(row)
@@ -171,14 +184,17 @@ class Launches:
             raise DomainFailed(action="start", id=instance_id, reason="its domain is not running")
         if self._rows.running(instance_id):
             log.info("role=node %s runs", instance_id)
+            self._hooks.tell("running", instance_id)
 
     def _create(
         self, row: Row, boot: Boot, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
         domain = self._domain(row, boot)
         serial.create(domain.console)
+        xml = self._domain_xml.adapt(driver.NAME, domain, driver.domain_xml(domain))
+        self._hooks.ask("pre-boot", domain.name, domain_xml=xml)
         step("booting")
-        self._guests.create(domain.name, driver.domain_xml(domain))
+        self._guests.create(domain.name, xml)
 
     def _domain(self, row: Row, boot: Boot) -> Domain:
         return Domain(

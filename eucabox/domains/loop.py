@@ -5,16 +5,18 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from eucabox import logs
 from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.binding import libvirt
 from eucabox.domains.connection import REBOOTED, Connection
-from eucabox.domains.endings import Endings, seconds_since
+from eucabox.domains.endings import RETRY, Endings, seconds_since
 from eucabox.domains.guests import Guest, Guests
 from eucabox.domains.launch import Launches
 from eucabox.domains.reasons import Reason
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
+from eucabox.domains.stops import Stops
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -36,6 +38,7 @@ class Loop:
         launches: Launches,
         endings: Endings,
         reboots: Reboots,
+        stops: Stops,
     ) -> None:
         self.config = config
         self._rows = rows
@@ -44,10 +47,12 @@ class Loop:
         self._launches = launches
         self._endings = endings
         self._reboots = reboots
+        self._stops = stops
         self._events: dict[str, list[tuple[int, int]]] = {}
         self._lock = threading.Lock()
         self._missing: dict[str, str] = {}  # instance id -> since when
         self._watching = False
+        self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
     def event(self, name: str, event: int, detail: int) -> None:
         """Keep libvirt's word on a domain until the next look."""
@@ -64,10 +69,12 @@ class Loop:
     def look(self) -> float | None:
         """Do what is due, and return the seconds until something will be; None: nothing ever."""
         rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        if self._earlier is None:
+            self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list()
-        waits: list[float | None] = [self._tend(row, guests) for row in rows]
+        waits: list[float | None] = [self._about(row, guests) for row in rows]
         if guests is not None:
-            self._strays(rows, guests)
+            waits.append(self._strays(rows, guests))
         waits.append(self._purge())
         self._drop_events(rows)
         return min((wait for wait in waits if wait is not None), default=None)
@@ -83,12 +90,19 @@ class Loop:
             self._watching = False
             return None
 
+    def _about(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
+        with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
+            return self._tend(row, guests)
+
     def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
         if row["state"] == "pending":
             return self._pending(row)
         if row["state"] == "shutting-down":
             return self._shutting_down(row, guest, guests is not None)
+        if row["state"] == "stopping":
+            return self._stopping(row, guest, guests is not None)
         if row["wanted"] == "terminate":
             return self._end(row, reasons.USER)
         return self._running(row, guest) if guests is not None else SWEEP
@@ -119,6 +133,14 @@ class Loop:
             return left  # the end of the launch wakes us
         return max(0.1, self._endings.tend(row, guest, known, self.config))
 
+    def _stopping(self, row: Row, guest: Guest | None, known: bool) -> float:
+        instance_id = row["instance_id"]
+        self._reboots.forget(instance_id)
+        if self._launches.busy(instance_id):
+            self._launches.cancel(instance_id)
+            return SWEEP  # the end of the launch wakes us
+        return max(0.1, self._stops.tend(row, guest, known, self.config.node.stop_timeout))
+
     def _running(self, row: Row, guest: Guest | None) -> float:
         instance_id = row["instance_id"]
         if guest is None:
@@ -126,6 +148,9 @@ class Loop:
         self._missing.pop(instance_id, None)
         if not guest.up:
             return self._end(row, self._last_words(instance_id) or reasons.VANISHED)
+        if self._earlier and instance_id in self._earlier:
+            self._earlier.discard(instance_id)
+            self._launches.adopt(instance_id)
         if guest.starved:
             self._feed(instance_id)
         if row["wanted"] == "reboot":
@@ -152,9 +177,16 @@ class Loop:
     def _end(self, row: Row, reason: Reason) -> float:
         instance_id = row["instance_id"]
         self._launches.cancel(instance_id)
-        if self._rows.shutting_down(instance_id, reason):
-            log.info("role=node %s ends: %s", instance_id, reason.message)
+        state = self._ends(row, reason)
+        if state:
+            log.info("role=node %s is %s: %s", instance_id, state, reason.message)
         return 0.0
+
+    def _ends(self, row: Row, reason: Reason) -> str:
+        instance_id = row["instance_id"]
+        if row["wanted"] != "terminate":
+            return self._rows.fallen(instance_id, reason)
+        return "shutting-down" if self._rows.shutting_down(instance_id, reason) else ""
 
     def _last_words(self, instance_id: str) -> Reason | None:
         with self._lock:
@@ -173,14 +205,16 @@ class Loop:
         except Fault as fault:
             log.warning("role=node %s", fault.message)
 
-    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> None:
-        alive = {row["instance_id"] for row in rows}
-        for instance_id in guests:
-            if instance_id not in alive and not self._endings.busy(instance_id):
-                self._endings.stray(instance_id)
+    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> float | None:
+        """End what is left of instances that are not alive; return when to look at it again."""
+        strays = {row["instance_id"] for row in self._rows.left()} | set(guests)
+        strays -= {row["instance_id"] for row in rows}
+        for instance_id in strays:
+            self._endings.stray(instance_id)
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
+        return RETRY if strays else None
 
     def _purge(self) -> float | None:
         kept = timedelta(seconds=self.config.node.terminated_kept)

@@ -6,6 +6,7 @@ import time
 
 from eucabox.domains.crew import Crew
 from eucabox.domains.guests import Guests
+from eucabox.domains.hooks import Hooks
 from eucabox.domains.rows import Rows
 from eucabox.errors import Fault
 
@@ -15,10 +16,11 @@ log = logging.getLogger("eucabox.node")
 class Reboots:
     """Carries out what `wanted = reboot` asks; the instance is running all along."""
 
-    def __init__(self, rows: Rows, guests: Guests, crew: Crew) -> None:
+    def __init__(self, rows: Rows, guests: Guests, crew: Crew, hooks: Hooks) -> None:
         self._rows = rows
         self._guests = guests
         self._crew = crew
+        self._hooks = hooks
         self._asked: dict[str, float] = {}
         self._done: set[str] = set()
         self._lock = threading.Lock()
@@ -51,6 +53,7 @@ class Reboots:
             self._done.discard(instance_id)
 
     def _press(self, instance_id: str) -> None:
+        self._hooks.tell("pre-reboot", instance_id)
         try:
             self._guests.reboot(instance_id)
         except Fault as fault:

@@ -1,18 +1,30 @@
 """The node's view of the instances table: every change of state it makes; decides none of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eucabox import ids
-from eucabox.domains.reasons import Reason
+from eucabox.domains.reasons import GUEST, Reason
 from eucabox.state import Row, State
 
-CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
+CODES = {
+    "pending": 0,
+    "running": 16,
+    "shutting-down": 32,
+    "terminated": 48,
+    "stopping": 64,
+    "stopped": 80,
+}
+LIVING = ("pending", "running", "stopping", "stopped")
+LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
 _SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, wanted,
-  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid"""
-_ALIVE = f"select {_SEEN} from instances where state in ('pending', 'running', 'shutting-down')"
+  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
+  wanted_request_id"""
+_ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
+_ALIVE = f"""select {_SEEN} from instances
+  where state in ('pending', 'running', 'stopping', 'shutting-down')"""
 
 
 class Rows:
@@ -22,8 +34,12 @@ class Rows:
         self._state = state
 
     def alive(self) -> list[Row]:
-        """Return the rows that are pending, running or shutting down, oldest first."""
+        """Return the rows that have a guest, or will, or may still, oldest first."""
         return self._state.query(f"{_ALIVE} order by launch_time")
+
+    def asleep(self) -> list[Row]:
+        """Return the rows that are stopped."""
+        return self._state.query(f"select {_SEEN} from instances where state = 'stopped'")
 
     def one(self, instance_id: str) -> Row | None:
         """Return a whole row."""
@@ -40,13 +56,25 @@ class Rows:
         return self._move(where, "running", launch_state="booted")
 
     def shutting_down(self, instance_id: str, reason: Reason) -> bool:
-        """Begin the end of an instance that is pending or running."""
-        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        """Begin the end of an instance that has not ended."""
+        return self._begin(instance_id, LIVING, "shutting-down", reason)
+
+    def fallen(self, instance_id: str, reason: Reason) -> str:
+        """Say that a guest failed or went by itself; return the state that follows, or "".
+
+        It is `stopping` where the disk is kept, else `shutting-down`.
+        """
         with self._state.transaction():
-            return any(
-                self._move({"instance_id": instance_id, "state": state}, "shutting-down", **said)
-                for state in ("pending", "running")
-            )
+            row = self.one(instance_id)
+            if row is None or row["state"] not in ("pending", "running"):
+                return ""
+            state = "stopping" if _kept(row, reason) else "shutting-down"
+            return state if self._begin(instance_id, (row["state"],), state, reason) else ""
+
+    def stopped(self, instance_id: str) -> bool:
+        """Say that a stopping guest is gone and its disk is kept."""
+        where = {"instance_id": instance_id, "state": "stopping"}
+        return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
 
     def ended(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that nothing of the guest is left; `reason` counts if the row has none yet."""
@@ -55,6 +83,24 @@ class Rows:
             said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
         where = {"instance_id": row["instance_id"], "state": "shutting-down"}
         self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said)
+
+    def given_up(self, row: Mapping[str, Any], reason: Reason) -> None:
+        """Say that an instance has ended although something of it may still be there: its
+        address stays its own until `cleaned`."""
+        with self._state.transaction():
+            where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+            self._state.update("instances", where, launch_state=LEFT)
+            self.ended(row, reason)
+
+    def left(self) -> list[Row]:
+        """Return the ended instances whose clean-up is not done."""
+        sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
+        return self._state.query(sql, (LEFT,))
+
+    def cleaned(self, instance_id: str) -> None:
+        """Say that nothing is left of an instance that was given up."""
+        where = {"instance_id": instance_id, "launch_state": LEFT}
+        self._state.update("instances", where, launch_state="")
 
     def explain(self, instance_id: str, reason: Reason) -> None:
         """Give a reason without a change of state."""
@@ -69,12 +115,12 @@ class Rows:
 
     def terminated_before(self, moment: datetime) -> list[str]:
         """Return the ids of instances that ended before a moment."""
-        sql = "select instance_id from instances where state = 'terminated' and state_time < ?"
+        sql = f"select instance_id from instances where {_ENDED} and state_time < ?"
         return [row["instance_id"] for row in self._state.query(sql, (ids.time_text(moment),))]
 
     def first_terminated(self) -> datetime | None:
         """Return when the longest terminated instance ended."""
-        sql = "select min(state_time) first from instances where state = 'terminated'"
+        sql = f"select min(state_time) first from instances where {_ENDED}"
         row = self._state.one(sql)
         return ids.parse_time(row["first"]) if row and row["first"] else None
 
@@ -107,6 +153,22 @@ class Rows:
         with self._state.transaction() as database:
             database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
 
+    def _begin(self, instance_id: str, states: Sequence[str], state: str, reason: Reason) -> bool:
+        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        with self._state.transaction():
+            return any(
+                self._move({"instance_id": instance_id, "state": each}, state, **said)
+                for each in states
+            )
+
     def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
         columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
         return bool(self._state.update("instances", where, **columns))
+
+
+def _kept(row: Row, reason: Reason) -> bool:
+    """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
+    if row["state"] == "pending":
+        return row["stopped_time"] is not None
+    stops = bool(row["shutdown_behavior"] == "stop")
+    return stops or (reason != GUEST and row["stopped_time"] is not None)

@@ -103,6 +103,11 @@ class DataFolderUnusable(Fault):
     text = "{folder}: {reason}. Run as root, or set [cloud] data_dir to a folder of yours."
 
 
+class LogFileUnusable(Fault):
+    code = "ConfigError"
+    text = "{file}: {reason}. Set [cloud] log_file to a file that eucabox may write."
+
+
 class NotSetUp(Fault):
     code = "ConfigError"
     text = "{folder} holds no cloud yet: start `eucabox serve` once, or set [cloud] data_dir."
@@ -131,9 +136,26 @@ class HypervisorUnusable(Fault):
     code, text = "InternalError", "The hypervisor {name} can't be used: {reason}."
 
 
+class ProgramUntrusted(Fault):
+    code, text = "InternalError", "{file} is not run: {reason}."
+
+
+class DomainXmlRefused(Fault):
+    code = "InternalError"
+    text = "The program {program} that [node] {key} names did not give usable domain XML: {reason}"
+
+
+class HookRefused(Fault):
+    code, text = "InternalError", "The hook {program} refused the launch at {event}: {reason}"
+
+
 class ConsoleUnreadable(Fault):
     code = "InternalError"
     text = "The console file of {id} can't be read: {reason}. Run eucabox as root."
+
+
+class ScreenUnreadable(Fault):
+    code, text = "UnsupportedOperation", "There is no picture of the screen of {id}: {reason}."
 
 
 class LaunchCancelled(Fault):

@@ -22,6 +22,31 @@ class IncorrectInstanceState(Fault):
     text = "The instance '{id}' is {state}; {action} needs an instance that is {needed}."
 
 
+class NotStoppable(Fault):
+    code = "UnsupportedOperation"
+    text = (
+        "The instance '{id}' has its root device in the instance store and can't be stopped."
+        " Terminate it, or let the administrator set stop_keeps_disk = yes in [node]."
+    )
+
+
+class StopProtected(Fault):
+    code = "OperationNotPermitted"
+    text = (
+        "The instance '{id}' may not be stopped. Set its disableApiStop attribute to false by"
+        " ModifyInstanceAttribute and try again."
+    )
+
+
+class InsufficientCapacityToStart(Fault):
+    code = "InsufficientInstanceCapacity"
+    text = "There is no room to start the instance '{id}' of type {type}. Stop or end another."
+
+
+class DiskGone(Fault):
+    code, text = "InternalError", "The disk of the stopped instance {id} is not there any more."
+
+
 class TerminationProtected(Fault):
     code = "OperationNotPermitted"
     text = (
@@ -41,6 +66,11 @@ class ImageIdMalformed(Fault):
 
 class ImageUnavailable(Fault):
     code, text = "InvalidAMIID.Unavailable", "The image '{id}' can't be used: {reason}"
+
+
+class ImageAttributeItemInvalid(Fault):
+    code = "InvalidAMIAttributeItemValue"
+    text = "Invalid attribute item value '{item}' for {kind} item type. {known}"
 
 
 class InsufficientInstanceCapacity(Fault):
@@ -180,4 +210,4 @@ class BundleFailed(Fault):
 
 
 class GuestNotBuilt(Fault):
-    code, text = "InternalError", "The tiny guest cannot be built: {reason}"
+    code, text = "InternalError", "The guest cannot be built: {reason}"

@@ -88,6 +88,8 @@ def _serial(devices: ET.Element, domain: Domain) -> None:
 
 
 def _helpers(devices: ET.Element) -> None:
+    # For screenshots. Without a `graphics` element nothing listens for viewers.
+    add(add(devices, "video"), "model", type="vga", vram="16384", heads="1")
     add(devices, "memballoon", model="virtio")
     rng = add(devices, "rng", model="virtio")
     add(rng, "backend", text="/dev/urandom", model="random")

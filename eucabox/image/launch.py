@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -70,6 +70,19 @@ class Launches:
         facts = _read(self.folder / instance_id / NOTE)
         boot = facts and _boot(facts["boot"])
         return boot if boot and boot.disk.exists() else None
+
+    def boot_with(self, instance_id: str, kernel: Entry, ramdisk: Entry | None) -> Boot:
+        """Have a disk that is there boot with this kernel and ramdisk from now on."""
+        note = self.folder / instance_id / NOTE
+        facts = _read(note) or {}
+        before = _boot(facts["boot"])
+        boot = replace(before, kernel=kernel.path, ramdisk=ramdisk.path if ramdisk else None)
+        if boot != before:
+            gone = {path.stem for path in (before.kernel, before.ramdisk) if path}
+            now = {entry.name for entry in (kernel, ramdisk) if entry}
+            facts = {"uses": sorted(set(facts["uses"]) - gone | now), "boot": _words(boot)}
+            write_whole(note, json.dumps(facts).encode(), 0o600)
+        return boot
 
     def prepare(self, cache: Cache, instance_id: str, wish: Wish, progress: Progress) -> Boot:
         """Make an instance's disk and return how it boots; costs the same for every size."""

@@ -20,9 +20,10 @@ from eucabox.image.sparse import SparseWriter
 
 if TYPE_CHECKING:
     from eucabox.accounts import Accounts, Caller
-    from eucabox.bucket import OpenObject, Store
+    from eucabox.bucket import ObjectFacts, OpenObject, Store
 
 HEAD = 2048
+WHITE = b"\xef\xbb\xbf \t\r\n"
 MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
 
 
@@ -75,7 +76,7 @@ class Origin:
         with self._opened(bucket, key) as opened:
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
             size = opened.object.size
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        if head.lstrip(WHITE).startswith(b"<"):
             return _bundled(self.manifest(bucket, key, caller), bucket, key)
         name = key.rpartition("/")[2]
         probe.refuse_others(head, name)
@@ -123,6 +124,25 @@ class Origin:
                 digest = self._copy(bucket, key, writer, step)
             name = key.rpartition("/")[2]
             return intake.settle(self.cache, Path(file.name), digest, name, image_type)
+
+    def copy(self, source: str, target: str, facts: "ObjectFacts") -> None:
+        """Copy what an image is made of to another location, the manifest last."""
+        bucket, key = _split(source)
+        to_bucket, to_key = _split(target)
+        for name in self._part_names(bucket, key):
+            if self.stopping.is_set():
+                raise StoppedError
+            there = (to_bucket, _beside(to_key, name))
+            self.store.copy(bucket, _beside(key, name), *there, facts)
+        with self._opened(bucket, key):  # a source that is gone is told as any other's
+            self.store.copy(bucket, key, to_bucket, to_key, facts)
+
+    def _part_names(self, bucket: str, key: str) -> list[str]:
+        with self._opened(bucket, key) as opened:
+            head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
+        if not head.lstrip(WHITE).startswith(b"<"):
+            return []
+        return [part.name for part in self._read(bucket, key).parts]
 
     def _unbundle(
         self, bucket: str, key: str, digest: str, writer: SparseWriter, step: unbundle.Progress

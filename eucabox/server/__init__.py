@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from eucabox import api
+from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
@@ -96,7 +96,8 @@ def serve(config: Config) -> int:
 
     What keeps it from starting is one line on standard error, and status 1.
     """
-    _set_up_log(config)
+    logs.set_level(config)
+    logs.open_stderr()
     signals = _catch_signals()
     try:
         cloud = Cloud(config)
@@ -104,6 +105,7 @@ def serve(config: Config) -> int:
         return _fail(fault)
     server = Server(cloud)
     try:
+        logs.open_file(config)
         server.open()
         threading.Thread(target=api.warm, name="warm", daemon=True).start()
         cloud.start()
@@ -118,12 +120,6 @@ def serve(config: Config) -> int:
         cloud.close()
     log.info("stopped")
     return 0
-
-
-def _set_up_log(config: Config) -> None:
-    dated = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
-    logging.basicConfig(stream=sys.stderr, format=f"{dated}%(levelname)s %(name)s %(message)s")
-    logging.getLogger("eucabox").setLevel(config.cloud.log_level.upper())
 
 
 def _fail(fault: Fault) -> int:
@@ -146,7 +142,7 @@ def _wait(signals: "queue.SimpleQueue[int]", cloud: Cloud, server: Server) -> No
         except (Fault, OSError) as problem:
             log.error("the configuration is not taken over: %s", problem)
             continue
-        logging.getLogger("eucabox").setLevel(cloud.config.cloud.log_level.upper())
+        logs.set_level(cloud.config)
         log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
     log.info("%s: stopping", signal.Signals(caught).name)
     _notify("STOPPING=1")

@@ -14,7 +14,7 @@ from cheroot import server as cheroot
 from cheroot import wsgi
 from cheroot.makefile import MakeFile
 
-from eucabox.api import ENVIRON_HEADERS, FileStream, Wsgi
+from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
 
@@ -140,6 +140,7 @@ class Gateway(wsgi.Gateway_10):
             (name.decode("latin-1").lower(), value.decode("latin-1"))
             for name, value in self.req.inheaders.items()
         ]
+        environ[ENVIRON_LIMIT_HOPS] = self._limit_hops
         return environ
 
     def respond(self) -> None:
@@ -156,6 +157,10 @@ class Gateway(wsgi.Gateway_10):
         finally:
             if hasattr(response, "close"):
                 response.close()
+
+    def _limit_hops(self, hops: int) -> None:
+        # For the rest of the connection: who is too far away has not read its first answer.
+        self.req.conn.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
     def _send_file(self, stream: FileStream) -> None:
         self.req.ensure_headers_sent()

@@ -23,6 +23,8 @@ GROUPS = frozenset({EVERYONE, AUTHENTICATED, LOG_DELIVERY})
 # the canonical id under which S3 shows EC2 in a list made by aws-exec-read
 CLOUD = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 BUCKET_OWNER = "bucket-owner"
+MOST_GRANTS = 100
+LONGEST_NAME = 255
 PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
 READS = frozenset({"READ", "READ_ACP"})
 CANNED: dict[str, tuple[tuple[str, str], ...]] = {
@@ -140,8 +142,11 @@ def granted(headers: Mapping[str, str]) -> list[Grant]:
     ]
 
 
-def listed(grants: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def listed(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the access list of the grants that a client spelt out, each of them checked."""
+    if len(grants) > MOST_GRANTS:
+        reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
+        raise InvalidRequest(reason=reason)
     return {"grants": [_checked(each) for each in grants]}
 
 
@@ -204,8 +209,10 @@ def _checked(grant: Mapping[str, Any]) -> Grant:
             reason = f"Use one of {', '.join(sorted(GROUPS))}."
             raise InvalidArgument(argument="uri", value=grantee["uri"], reason=reason)
         return {"grantee": _named(grantee["uri"]), "permission": permission}
-    if not grantee.get("id"):
-        raise UnresolvableGrantee(grantee=", ".join(map(str, grantee.values())) or "nobody")
-    shown_name = {"display_name": grantee["display_name"]} if grantee.get("display_name") else {}
+    if not grantee.get("id") or len(grantee["id"]) > LONGEST_NAME:
+        named = ", ".join(map(str, grantee.values()))[:LONGEST_NAME]
+        raise UnresolvableGrantee(grantee=named or "nobody")
+    name = grantee.get("display_name", "")[:LONGEST_NAME]
+    shown_name = {"display_name": name} if name else {}
     who = {"type": "CanonicalUser", "id": grantee["id"], **shown_name}
     return {"grantee": who, "permission": permission}

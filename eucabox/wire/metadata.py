@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -69,7 +69,8 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
     """Return the text at the path, or a listing, or a new token; raises MetadataNotFound."""
     found = result or {}
     if understood.name == "CreateToken":
-        return _answer(200, found["token"], TEXT, (TTL, str(found["seconds"])))
+        made = _answer(200, found["token"], TEXT, (TTL, str(found["seconds"])))
+        return replace(made, hops=found.get("hops", 0))
     if not understood.path:
         return _answer(200, "\n".join(VERSIONS), TEXT)
     words = understood.path[1:]

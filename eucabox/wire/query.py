@@ -69,6 +69,7 @@ class Understood:
     signature: str = field(repr=False)
     request_id: str = ""
     path: str = ""
+    expires: datetime | None = None
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
@@ -91,6 +92,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         api_version=fields["Version"],
         region=signed.region,
         signature=signed.signature,
+        expires=signed.expires,
         request_id=request.request_id,
         path=service_path(request),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 CHUNK = 1 << 20
+LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
 HEADERS = "eucabox.headers"  # our server's own environ key: names as sent, '_' told from '-'
 
 
@@ -66,7 +67,8 @@ class FileBody:
 @dataclass
 class Answer:
     """What goes back. `length` is the Content-Length where the body is not plain bytes;
-    without it the body is sent chunked. `file`, if given, is the body instead of `body`.
+    without it the body is sent chunked. `file`, if given, is the body instead of `body`. `hops`
+    is how many networks it may cross, 0 for no limit.
     """
 
     status: int = 200
@@ -74,6 +76,7 @@ class Answer:
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
     file: FileBody | None = None
+    hops: int = 0
 
 
 def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:

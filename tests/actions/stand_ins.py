@@ -13,6 +13,7 @@ from eucabox.accounts import Caller
 from eucabox.actions import Call, perform
 from eucabox.capacity import Capacity
 from eucabox.config import Config, NodeSection
+from eucabox.domains.rows import CODES
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.instance_types import InstanceType
 from eucabox.network import Address
@@ -34,6 +35,9 @@ class StandInNode:
 
     def wake(self) -> None:
         self.woken += 1
+
+    def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
+        return b"picture" + bytes([wake_up])
 
     def console_output(self, instance_id: str) -> tuple[bytes, datetime]:
         return self.console.get(instance_id, b""), MOMENT
@@ -62,6 +66,10 @@ class StandInImages:
         facts = {name: value for name, value in facts.items() if value}
         facts.pop("block_device_mapping", None)
         return add_image(self.state, caller, image_location=image_location, **facts)
+
+    def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
+        facts = {"name": name, "description": description, "state": "pending"}
+        return add_image(self.state, caller, image_type=source["image_type"], **facts)
 
     def deregister(self, row: Row) -> None:
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
@@ -168,6 +176,6 @@ class World:
         return self.do("RunInstances", caller, **params)
 
     def set_state(self, instance_id: str, state: str) -> None:
-        code = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}[state]
+        code = CODES[state]
         where = {"instance_id": instance_id}
         self.state.update("instances", where, state=state, state_code=code, wanted="")

@@ -1,5 +1,7 @@
 """Access lists: who may do what by them, and how they are shown."""
 
+from typing import Any
+
 import pytest
 
 from tests.actions.shop import Shop
@@ -114,6 +116,48 @@ def test_grants_in_headers(shop: Shop) -> None:
         ({"acl": "private", "access_control_policy": {"grants": []}}, "InvalidRequest"),
     ],
 )  # fmt: skip
-def test_bad_lists(shop: Shop, said: dict[str, object], code: str) -> None:
+def test_bad_lists(shop: Shop, said: dict[str, Any], code: str) -> None:
     assert shop.refused("PutBucketAcl", bucket="shop", **said) == code
     assert shop.store.bucket("shop").acl is None
+
+
+def test_lists_of_what_is_missing_are_told_only_to_who_may_list(shop: Shop) -> None:
+    missing = {"bucket": "shop", "key": "nothing"}
+    for verb, said in (("GetObjectAcl", {}), ("PutObjectAcl", {"acl": "private"})):
+        assert shop.refused(verb, **missing, **said) == "NoSuchKey"
+        assert shop.refused(verb, "bob", **missing, **said) == "AccessDenied"
+
+
+@pytest.mark.parametrize("verb", ["PutObjectAcl", "CopyObject", "UploadPartCopy"])
+def test_who_is_asked_for_is_the_object_that_is_used(
+    shop: Shop, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object of another owner that takes the key in the middle of a request is his."""
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.ask("CreateBucket", "bob", bucket="bobs")
+    shop.put("k", who="bob")
+    seen = shop.store.head("shop", "k")
+    shop.put("k", b"secret")
+    monkeypatch.setattr(shop.store, "head", lambda bucket, key: seen)
+    to_bobs = {"bucket": "bobs", "key": "k", "copy_source": {"bucket": "shop", "key": "k"}}
+    if verb == "PutObjectAcl":
+        said: dict[str, Any] = {"bucket": "shop", "key": "k", "acl": "public-read"}
+    elif verb == "CopyObject":
+        said = to_bobs
+    else:
+        begun = shop.ask("CreateMultipartUpload", "bob", bucket="bobs", key="k")
+        said = {**to_bobs, "upload_id": begun["upload_id"], "part_number": 1}
+    assert shop.refused(verb, "bob", **said) == "AccessDenied"
+
+
+def test_a_list_has_bounds(shop: Shop) -> None:
+    grant = {"grantee": {"id": "x", "display_name": "n" * 1000}, "permission": "READ"}
+    shop.ask("PutBucketAcl", bucket="shop", access_control_policy={"grants": [grant] * 100})
+    shown = shop.ask("GetBucketAcl", bucket="shop")["grants"]
+    assert len(shown[0]["grantee"]["display_name"]) == 255
+    many = {"grants": [grant] * 101}
+    said: dict[str, Any] = {"bucket": "shop", "access_control_policy": many}
+    assert shop.refused("PutBucketAcl", **said) == "InvalidRequest"
+    long = {"grants": [{"grantee": {"id": "x" * 256}, "permission": "READ"}]}
+    said = {"bucket": "shop", "access_control_policy": long}
+    assert shop.refused("PutBucketAcl", **said) == "UnresolvableGrantByEmailAddress"

@@ -1,5 +1,7 @@
 """Buckets: who makes, finds, lists and removes them."""
 
+from typing import Any
+
 import pytest
 
 from tests.actions.shop import Shop
@@ -21,7 +23,7 @@ def test_an_account_lists_its_own_buckets_in_pages(shop: Shop) -> None:
 def test_making_a_bucket_again(shop: Shop) -> None:
     assert shop.ask("CreateBucket", bucket="shop") == {"location": "/shop"}
     other = {"location_constraint": "eu-west-1"}
-    again = {"bucket": "shop", "create_bucket_configuration": other}
+    again: dict[str, Any] = {"bucket": "shop", "create_bucket_configuration": other}
     assert shop.refused("CreateBucket", **again) == "BucketAlreadyOwnedByYou"
     assert shop.refused("CreateBucket", "bob", bucket="shop") == "BucketAlreadyExists"
     assert shop.refused("CreateBucket", bucket="X") == "InvalidBucketName"
@@ -44,9 +46,7 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
         {"create_bucket_configuration": {"tags": [{"key": "a", "value": "b"}]}},
     ],
 )
-def test_features_that_buckets_do_not_have_are_refused(
-    shop: Shop, feature: dict[str, object]
-) -> None:
+def test_features_that_buckets_do_not_have_are_refused(shop: Shop, feature: dict[str, Any]) -> None:
     assert shop.refused("CreateBucket", bucket="new", **feature) == "NotImplemented"
 
 

@@ -121,18 +121,3 @@ def test_an_instance_tells_one_attribute(
     instance_id = world.run(user_data="aGk=")["instances"][0]["instance_id"]
     found = world.do("DescribeInstanceAttribute", instance_id=instance_id, attribute=attribute)
     assert found == {"instance_id": instance_id, **answer}
-
-
-def test_only_the_protection_of_an_instance_changes(world: World) -> None:
-    instance_id = world.run()["instances"][0]["instance_id"]
-    named = {"instance_id": instance_id, "attribute": "disableApiTermination"}
-    world.do("ModifyInstanceAttribute", **named, value="true")
-    shown = world.do("DescribeInstanceAttribute", **named)
-    assert shown["disable_api_termination"] == {"value": True}
-    groups = world.do("DescribeInstanceAttribute", instance_id=instance_id, attribute="groupSet")[
-        "groups"
-    ]
-    assert [each["group_name"] for each in groups] == ["default"]
-    for params in ({"instance_type": {"value": "m1.small"}}, {"attribute": "kernel"}, {}):
-        with pytest.raises(errors.Fault):
-            world.do("ModifyInstanceAttribute", instance_id=instance_id, **params)

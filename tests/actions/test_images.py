@@ -115,9 +115,6 @@ def test_an_image_is_made_public_and_private(world: World) -> None:
     world.do("ModifyImageAttribute", image_id=image_id, description={"value": "new"})
     (image,) = world.do("DescribeImages")["images"]
     assert (image["public"], image["description"]) == (True, "new")
-    with pytest.raises(errors.UnsupportedOperation):
-        one = {"add": [{"user_id": BOB.account_id}]}
-        world.do("ModifyImageAttribute", image_id=image_id, launch_permission=one)
     with pytest.raises(errors.MissingParameter):
         world.do("ModifyImageAttribute", image_id=image_id)
 

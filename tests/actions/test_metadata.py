@@ -1,8 +1,10 @@
 import base64
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -30,6 +32,8 @@ HERE = "172.30.64.4"
 
 class FakeNetwork:
     """A network in which nobody lies, but the addresses in `thieves`."""
+
+    subnet = IPv4Network("172.30.64.0/24")
 
     def __init__(self) -> None:
         self.thieves: set[str] = set()
@@ -71,9 +75,13 @@ def read(cloud: Any, source: str = HERE, **params: Any) -> dict[str, Any]:
 
 
 def token(cloud: Any, seconds: int = 60, source: str = HERE) -> str:
+    return cast(str, session(cloud, seconds, source)["token"])
+
+
+def session(cloud: Any, seconds: int = 60, source: str = HERE) -> dict[str, Any]:
     made = perform("metadata", "CreateToken", call(cloud, source), {"seconds": seconds})
     assert made is not None
-    return cast(str, made["token"])
+    return made
 
 
 def test_an_instance_reads_what_it_is(cloud: Any) -> None:
@@ -83,17 +91,25 @@ def test_an_instance_reads_what_it_is(cloud: Any) -> None:
     assert tree["local-ipv4"] == tree["public-ipv4"] == HERE
     assert tree["hostname"] == tree["local-hostname"] == "ip-172-30-64-4.eucabox.internal"
     assert tree["ami-manifest-path"] == "bucket/tiny.img.manifest.xml"
-    assert tree["placement"] == {"availability-zone": "eucabox-1a", "region": "eucabox"}
+    assert tree["placement"] == {
+        "availability-zone": "eucabox-1a", "availability-zone-id": "eucabox-az1",
+        "region": "eucabox",
+    }  # fmt: skip
+    assert tree["events"] == {"maintenance": {"history": "[]", "scheduled": "[]"}}
+    assert tree["product-codes"] == tree["ancestor-ami-ids"] == ""
     assert tree["public-keys"] == {"0=mine": {"openssh-key": "ssh-rsa AAAA mine\n"}}
     interface = tree["network"]["interfaces"]["macs"]["d0:0d:ac:1e:40:04"]
     assert interface["owner-id"] == ACCOUNT
     assert interface["local-ipv4s"] == HERE
+    assert interface["interface-id"].startswith("eni-")
+    assert interface["subnet-ipv4-cidr-block"] == "172.30.64.0/24"
 
 
 def test_what_an_instance_lacks_is_not_listed(cloud: Any) -> None:
     add_instance(cloud.state, kernel_id=None, ramdisk_id=None, virtualization_type="hvm")
     tree = read(cloud)
-    assert not {"kernel-id", "ramdisk-id", "public-keys", "tags"} & set(tree["meta-data"])
+    absent = {"kernel-id", "ramdisk-id", "public-keys", "tags", "iam", "spot", "autoscaling"}
+    assert not absent & set(tree["meta-data"])
     assert tree["meta-data"]["block-device-mapping"] == {
         "ami": "sda1",
         "emi": "sda1",
@@ -199,6 +215,14 @@ def test_a_token_ends(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         read(cloud, token=made)
 
 
+def test_a_token_travels_as_far_as_the_instance_says(cloud: Any) -> None:
+    add_instance(cloud.state)
+    assert session(cloud)["hops"] == 1
+    options = '{"http_put_response_hop_limit": 2}'
+    add_instance(cloud.state, private_ip_address="172.30.64.5", metadata_options=options)
+    assert session(cloud, source="172.30.64.5")["hops"] == 2
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 21601, 10**9])
 def test_a_token_lives_six_hours_at_most(cloud: Any, seconds: int) -> None:
     add_instance(cloud.state)
@@ -247,3 +271,28 @@ def test_the_envelope_holds_the_document_and_the_certificate(cloud: Any, name: s
     (signer,) = pkcs7.load_der_pkcs7_certificates(content)
     expected = x509.load_pem_x509_certificate(cloud.accounts.cloud_certificate.encode())
     assert signer == expected
+
+
+def openssl(folder: Path, *argv: str) -> str:
+    done = subprocess.run(["openssl", *argv], cwd=folder, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def test_openssl_verifies_the_identity_as_the_manual_says(cloud: Any, tmp_path: Path) -> None:
+    """The commands of docs/metadata.md, with the certificate of any credentials folder."""
+    add_instance(cloud.state)
+    identity = read(cloud)["dynamic"]["instance-identity"]
+    (tmp_path / "cloud-cert.pem").write_text(cloud.accounts.cloud_certificate)
+    (tmp_path / "document").write_text(identity["document"])
+    for name in ("pkcs7", "rsa2048"):
+        armour = f"-----BEGIN PKCS7-----\n{identity[name]}\n-----END PKCS7-----\n"
+        (tmp_path / "p7").write_text(armour)
+        verify = ("smime", "-verify", "-inform", "PEM", "-in", "p7", "-content", "document")
+        said = openssl(tmp_path, *verify, "-certfile", "cloud-cert.pem", "-nointern", "-noverify")
+        assert said == identity["document"]
+    (tmp_path / "signature").write_bytes(base64.b64decode(identity["signature"]))
+    public = openssl(tmp_path, "x509", "-in", "cloud-cert.pem", "-noout", "-pubkey")
+    (tmp_path / "key").write_text(public)
+    check = ("dgst", "-sha256", "-verify", "key", "-signature", "signature", "document")
+    assert openssl(tmp_path, *check) == "Verified OK\n"

@@ -75,7 +75,10 @@ def test_parts_are_copied_from_objects(shop: Shop) -> None:
 )
 def test_bad_ranges_of_a_source(shop: Shop, wanted: str, code: str) -> None:
     shop.put("source", b"0123456789")
-    source = {"copy_source": {"bucket": "shop", "key": "source"}, "copy_source_range": wanted}
+    source: dict[str, Any] = {
+        "copy_source": {"bucket": "shop", "key": "source"},
+        "copy_source_range": wanted,
+    }
     assert shop.refused("UploadPartCopy", **begin(shop), part_number=1, **source) == code
 
 

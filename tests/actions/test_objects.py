@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def md5(content: bytes) -> str:
 
 
 def test_all_that_is_said_of_an_object_is_kept(shop: Shop) -> None:
-    said = {
+    said: dict[str, Any] = {
         "content_type": "x/y",
         "metadata": {"a": "1"},
         "cache_control": "c",
@@ -68,7 +69,7 @@ def test_members_that_would_change_the_outcome_are_refused(shop: Shop, member: s
         ({"if_match": '"0"'}, "NoSuchKey"),
     ],
 )
-def test_refused_bodies_leave_nothing(shop: Shop, said: dict[str, object], code: str) -> None:
+def test_refused_bodies_leave_nothing(shop: Shop, said: dict[str, Any], code: str) -> None:
     assert shop.refused("PutObject", **HERE, body=io.BytesIO(DATA), **said) == code
     assert shop.ask("ListObjects", bucket="shop")["contents"] == []
 
@@ -115,7 +116,7 @@ def test_parts_of_an_object_that_has_none(shop: Shop) -> None:
     shop.put("k", DATA)
     assert shop.get("k", part_number=1) == DATA
     assert shop.refused("GetObject", **HERE, part_number=2) == "InvalidPartNumber"
-    both = {**HERE, "part_number": 1, "range": "bytes=0-1"}
+    both: dict[str, Any] = {**HERE, "part_number": 1, "range": "bytes=0-1"}
     assert shop.refused("GetObject", **both) == "InvalidRequest"
 
 
@@ -191,7 +192,7 @@ def test_attributes(shop: Shop) -> None:
     assert set(found["checksum"]) == {"checksum_crc32", "checksum_type"}
     assert (found["object_size"], found["storage_class"]) == (10, "STANDARD")
     assert "object_parts" not in found
-    unknown = {**HERE, "object_attributes": ["Colour"]}
+    unknown: dict[str, Any] = {**HERE, "object_attributes": ["Colour"]}
     assert shop.refused("GetObjectAttributes", **unknown) == "InvalidRequest"
 
 
@@ -228,7 +229,7 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
         ({"copy_source_if_none_match": "*", "storage_class": "STANDARD"}, "PreconditionFailed"),
     ],
 )
-def test_refused_copies(shop: Shop, said: dict[str, object], code: str) -> None:
+def test_refused_copies(shop: Shop, said: dict[str, Any], code: str) -> None:
     shop.put("k", DATA)
     source = {"bucket": "shop", "key": "k"}
     assert shop.refused("CopyObject", **{**HERE, "copy_source": source, **said}) == code
@@ -238,7 +239,7 @@ def test_a_copy_needs_rights_on_both_sides(shop: Shop) -> None:
     shop.put("k", DATA)
     shop.ask("CreateBucket", "bob", bucket="theirs")
     source = {"bucket": "shop", "key": "k"}
-    taken = {"bucket": "theirs", "key": "k", "copy_source": source}
+    taken: dict[str, Any] = {"bucket": "theirs", "key": "k", "copy_source": source}
     assert shop.refused("CopyObject", "bob", **taken) == "AccessDenied"
     shop.ask("PutObjectAcl", **HERE, acl="authenticated-read")
     shop.ask("CopyObject", "bob", **taken)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.image import guest
+from eucabox.image import debian, guest
 from tests.live.process import Running, running
 
 GUEST = Path("/var/tmp/eucabox-test-guest")
+DEBIAN = Path("/var/tmp/eucabox-test-debian")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,3 +30,8 @@ def cloud() -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def tiny_guest() -> guest.TinyGuest:
     return guest.build_tiny(GUEST)
+
+
+@pytest.fixture(scope="session")
+def debian_guest() -> debian.DebianGuest:
+    return debian.build_debian(DEBIAN)

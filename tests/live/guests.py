@@ -69,12 +69,14 @@ def key_pair(ec2: Any, folder: Path, name: str, kind: str = "ed25519") -> Path:
     return file
 
 
-def ssh(address: str, key: Path, command: str) -> subprocess.CompletedProcess[str]:
+def ssh(
+    address: str, key: Path, command: str, user: str = "root"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             "ssh", "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
             "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
-            f"root@{address}", command,
+            f"{user}@{address}", command,
         ],
         capture_output=True, text=True, timeout=40, check=False,
     )  # fmt: skip

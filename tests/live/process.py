@@ -52,7 +52,11 @@ class Running:
 
     @property
     def log(self) -> Path:
-        return self.folder / "eucabox.log"
+        return self.data / "log" / "eucabox.log"
+
+    @property
+    def errors(self) -> Path:
+        return self.folder / "stderr"
 
     @property
     def data(self) -> Path:
@@ -81,7 +85,7 @@ class Running:
     def start(self) -> None:
         ready = self.data / "run" / "ready"
         ready.unlink(missing_ok=True)
-        with self.log.open("ab") as output:
+        with self.errors.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "eucabox", "-c", str(self.config_file), "serve"],
                 stdin=subprocess.DEVNULL,
@@ -91,8 +95,8 @@ class Running:
             )
         deadline = time.monotonic() + START_SECONDS
         while not ready.exists():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
+            assert self.process.poll() is None, self.errors.read_text()
+            assert time.monotonic() < deadline, self.errors.read_text()
             time.sleep(0.02)
         self.settings = self.credentials("admin")
 

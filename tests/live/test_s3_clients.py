@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +341,7 @@ def test_parts_are_listed_copied_completed_and_aborted(s3: Any, bucket: str) -> 
 
 def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> None:
     said = {}
-    probes = {
+    probes: dict[str, Callable[[], Any]] = {
         "no bucket": lambda: s3.list_objects_v2(Bucket="nowhere-at-all"),
         "no key": lambda: s3.get_object(Bucket=bucket, Key="nothing"),
         "policy": lambda: s3.get_bucket_policy(Bucket=bucket),
@@ -443,6 +443,12 @@ def test_a_body_that_breaks_off_leaves_nothing(cloud: Running, bucket: str) -> N
     assert b"411 " in missing.splitlines()[0]
     assert owner.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
     owner.close()
+
+
+def test_an_empty_body_is_invited_like_any_other(cloud: Running, bucket: str) -> None:
+    head = f"PUT /{bucket}/k HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n"
+    said = exchange(cloud, f"{head}Connection: close\r\n\r\n".encode())
+    assert said.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 ")
 
 
 def test_another_body_than_the_signed_one_is_refused(cloud: Running, bucket: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.api import FileStream
+from eucabox.api import ENVIRON_LIMIT_HOPS, FileStream
 from eucabox.authority import Authority
 from eucabox.errors import ListenFailed
 from eucabox.seal import Seal
@@ -315,6 +315,22 @@ def test_a_file_leaves_from_its_offset(application: Application, port: int, tmp_
     application.file.write_bytes(content)
     answer = _ask(port, _head("/file"))
     assert answer.partition(b"\r\n\r\n")[2] == content[100:500_100]
+
+
+def test_an_answer_can_be_kept_near() -> None:
+    """Read where the kernel keeps it: what leaves this connection crosses three networks."""
+    kept: list[int] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ[ENVIRON_LIMIT_HOPS](3)
+        (connection,) = opened.active
+        kept.append(connection.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    with _open(application) as opened:
+        assert _ask(opened.bind_addr[1], _head()).startswith(b"HTTP/1.1 200")
+    assert kept == [3]
 
 
 def test_shutting_finishes_what_runs_and_cuts_off_what_does_not_end(

@@ -156,8 +156,11 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
     cloud = SimpleNamespace(config=config, state=state, accounts=accounts, network=network)
     app = api.create_metadata_app(cast(Any, cloud))
 
+    hops: list[int] = []
+
     def ask(path: str, method: str = "GET", **headers: str) -> str:
         environ = {"REQUEST_METHOD": method, "REQUEST_URI": path, "REMOTE_ADDR": "172.30.64.4"}
+        environ[api.ENVIRON_LIMIT_HOPS] = cast(Any, hops.append)
         named = {f"HTTP_{name}": value for name, value in headers.items()}
         started: list[str] = []
         body = b"".join(
@@ -189,6 +192,7 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
     found = ask("/latest/meta-data/instance-id", X_AWS_EC2_METADATA_TOKEN=token)
     assert found == instance_id
     assert ask("/latest/user-data", X_AWS_EC2_METADATA_TOKEN=token) == "#!/bin/sh\n"
+    assert hops == [1], "the token's answer is the only one that is kept near"
 
 
 # --- tokens ------------------------------------------------------------------------------------
@@ -197,8 +201,9 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
 def test_a_token_is_asked_for_by_put() -> None:
     asked = metadata.understand(request("/latest/api/token", "PUT", **{TTL: "60"}))
     assert (asked.name, asked.params) == ("CreateToken", {"seconds": 60})
-    answer = metadata.answer(asked, {"token": "AAA=", "seconds": 60})
-    assert answer.body == b"AAA="
+    answer = metadata.answer(asked, {"token": "AAA=", "seconds": 60, "hops": 2})
+    assert (answer.body, answer.hops) == (b"AAA=", 2)
+    assert get("/latest/meta-data/instance-id").hops == 0, "only a token is kept near"
     assert (TTL, "60") in answer.headers
 
 

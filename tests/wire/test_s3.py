@@ -13,7 +13,14 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from eucabox import actions
-from eucabox.errors import Fault, InvalidRange, NoSuchBucket, NotModified, UnsupportedParameter
+from eucabox.errors import (
+    Fault,
+    InvalidRange,
+    MethodNotAllowed,
+    NoSuchBucket,
+    NotModified,
+    UnsupportedParameter,
+)
 from eucabox.store.streams import Incoming, Outgoing
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
@@ -93,6 +100,23 @@ def test_every_operation_is_found(name: str) -> None:
     depth = address.locate(request.path, request.host).depth
     query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
     assert routes.find(request.method, depth, query, request.headers) == SHADOWED.get(name, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "depth", "query"),
+    [
+        ("DELETE", 2, {"acl": ""}),
+        ("DELETE", 2, {"uploads": ""}),
+        ("DELETE", 1, {"versioning": ""}),
+        ("PUT", 2, {"uploadId": "u"}),
+        ("PUT", 1, {"location": ""}),
+    ],
+)
+def test_what_changes_something_is_not_taken_for_something_else(
+    method: str, depth: int, query: dict[str, str]
+) -> None:
+    with pytest.raises(MethodNotAllowed):
+        routes.find(method, depth, query, {})
 
 
 @pytest.mark.parametrize("name", [each for each in SERVED if each != "ListBuckets"])
@@ -282,7 +306,7 @@ def test_the_body_of_an_object_is_not_read_before_its_time() -> None:
     request.body, request.content_length = io.BytesIO(b"12345"), 5
     body = understood(request).params["body"]
     assert isinstance(body, Incoming)
-    assert request.body.tell() == 0  # type: ignore[attr-defined]
+    assert request.body.tell() == 0
     assert (body.length, body.read(9)) == (5, b"12345")
 
 

@@ -13,6 +13,7 @@ from eucabox.wire.sign.paths import values
 
 # They are told from their namesakes by a host name that this cloud doesn't have.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
+READS = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Route:
         )
 
     @property
+    def needs(self) -> frozenset[str]:
+        """All names that must be in the query."""
+        return self.query | self.fixed.keys()
+
+    @property
     def rank(self) -> tuple[int, int, bool]:
         """The more an operation needs, the closer it fits; the newer of two names wins."""
         return (len(self.fixed), len(self.query) + len(self.headers), not self.deprecated)
@@ -43,8 +49,18 @@ def find(method: str, depth: int, query: Mapping[str, str], headers: Container[s
     """Return the name of the operation; raises MethodNotAllowed if no operation is like that."""
     for route in routes().get((method, depth), ()):
         if route.fits(query, headers):
-            return route.name
+            # or DELETE of ?acl would be DELETE of the object
+            if method in READS or route.needs.issuperset(subresources(depth) & query.keys()):
+                return route.name
+            break
     raise MethodNotAllowed(method=method)
+
+
+@cache
+def subresources(depth: int) -> frozenset[str]:
+    """Every name in a query by which some operation at this depth is told from the plain one."""
+    every = [each for place, each in routes().items() if place[1] == depth]
+    return frozenset().union(*(route.needs for found in every for route in found))
 
 
 @cache

@@ -137,3 +137,11 @@ def test_the_first_version_is_refused_by_name() -> None:
 
 def test_a_session_token_is_refused() -> None:
     assert refused(*two({"SecurityToken": "t"})).code == "InvalidToken"
+
+
+def test_a_signature_with_and_without_its_padding_is_one() -> None:
+    request, form = two(method="POST")
+    bare = form.replace(b"%3D&", b"&").removesuffix(b"%3D")
+    assert bare != form
+    again = signer.request("POST", request.path, {"host": request.host}, bare)
+    assert accepted(request, form).signature == accepted(again, bare).signature

@@ -1,0 +1,135 @@
+"""`eucabox logs`: reads the log, chooses lines, follows it; never writes to it."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eucabox import ids
+from eucabox import logs as log
+from eucabox.cli import Settings
+
+Facts = dict[str, str]
+Choice = Callable[[Facts], bool]
+LOOK = 0.2  # seconds between two looks at a file that is followed
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+NUMBERS = ("status", "ms")
+
+
+@click.command()
+@click.option("--instance", metavar="ID", help="Lines about an instance.")
+@click.option("--request", metavar="ID", help="Lines of a request, and of what it caused.")
+@click.option("--user", metavar="NAME", help="Requests of a user, an account, or ACCOUNT/USER.")
+@click.option("--role", type=click.Choice(log.ROLES), help="Lines of a part of the cloud.")
+@click.option(
+    "--since", metavar="TIME", help="90s, 10m, 2h, 3d, or a time such as 2026-11-23T01:02"
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
+@click.pass_obj
+def logs(
+    settings: Settings,
+    instance: str | None,
+    request: str | None,
+    user: str | None,
+    role: str | None,
+    since: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Print the log, or the lines of it that you ask for."""
+    path = settings.config.log_path
+    choices: list[Choice] = []
+    if instance:
+        choices.append(lambda facts: _of_instance(facts, instance))
+    if request:
+        choices.append(lambda facts: facts.get("request_id") == request)
+    if user:
+        choices.append(lambda facts: user in _names(facts.get("user", "")))
+    if role:
+        choices.append(lambda facts: facts.get("role") == role)
+    if since:
+        first = _moment(since)
+        choices.append(lambda facts: facts.get("time", "") >= first)
+    if not log.files(path) and not follow:
+        raise click.ClickException(f"{path} is not there: no eucabox has written it yet")
+    for line in _lines(path, follow):
+        facts = log.parse(line)
+        if all(choice(facts) for choice in choices):
+            click.echo(_as_json(facts) if as_json else line)
+
+
+def _lines(path: Path, follow: bool) -> Iterator[str]:
+    for older in log.files(path)[:-1]:
+        yield from _whole(older.read_text("ascii", "replace"))
+    if follow:
+        yield from _followed(path)
+    elif path.exists():
+        yield from _whole(path.read_text("ascii", "replace"))
+
+
+def _followed(path: Path) -> Iterator[str]:
+    """Yield lines for ever, going on with the new file after the log was moved."""
+    while True:
+        if path.exists():
+            yield from _until_moved(path)
+        time.sleep(LOOK)
+
+
+def _until_moved(path: Path) -> Iterator[str]:
+    with path.open(encoding="ascii", errors="replace") as opened:
+        rest, moved = "", False
+        while True:
+            *whole, rest = (rest + opened.read()).split("\n")
+            yield from whole
+            if moved:
+                return  # and what was written until then is read
+            moved = not _same(path, opened.fileno())
+            time.sleep(0 if moved else LOOK)
+
+
+def _same(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _whole(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line]
+
+
+def _of_instance(facts: Facts, instance_id: str) -> bool:
+    return instance_id in (facts.get("instance"), *facts.get("instances", "").split(","))
+
+
+def _names(user: str) -> tuple[str, ...]:
+    return (user, *user.split("/"))
+
+
+def _moment(text: str) -> str:
+    """Return a time of the log from an age or a time; raises a usage error."""
+    age = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if age:
+        span = timedelta(**{UNITS[age[2]]: int(age[1])})
+        return ids.time_text(datetime.now(UTC) - span)
+    try:
+        given = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        reason = f"{text!r} is no age such as 10m and no time such as 2026-11-23T01:02"
+        raise click.BadParameter(reason, param_hint="--since") from None
+    return ids.time_text(given if given.tzinfo else given.replace(tzinfo=UTC))
+
+
+def _as_json(facts: Facts) -> str:
+    shown: dict[str, Any] = dict(facts)
+    for name in NUMBERS:
+        if name in shown:
+            shown[name] = float(shown[name]) if "." in shown[name] else int(shown[name])
+    return json.dumps(shown)

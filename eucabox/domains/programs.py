@@ -1,0 +1,36 @@
+"""The administrator's own programs: which of them are run, and how; knows not what they are for."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from eucabox.errors import ProgramUntrusted
+from eucabox.run import run_guarded
+
+SECONDS = 30.0  # that a program has to end
+
+
+def run_program(
+    program: Path, *arguments: str, input: bytes, env: Mapping[str, str] | None = None
+) -> bytes:
+    """Run a program and return its standard output; raises ProgramUntrusted, ProgramFailed."""
+    distrust = why_not(program)
+    if distrust:
+        raise ProgramUntrusted(file=program, reason=distrust)
+    return run_guarded(str(program), *arguments, input=input, timeout=SECONDS, env=env)
+
+
+def why_not(program: Path) -> str:
+    """Return why a program or a folder of programs is not trusted, or an empty string."""
+    try:
+        found = program.stat()
+    except OSError as problem:
+        return problem.strerror or str(problem)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to user {found.st_uid}; chown root {program}"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others can write it; chmod go-w {program}"
+    if not os.access(program, os.X_OK):
+        return f"it is not executable; chmod +x {program}"
+    return ""

@@ -1,0 +1,196 @@
+"""The one log: a line a record, key=value, which no input can forge; decides not what is said.
+
+Every line has `time`, `level` and `role` (cloud, cluster, node or walrus: who did this part of the
+work in Eucalyptus), then what is known of `request_id` and `instance`, then its own facts.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import logging.handlers
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from eucabox import ids
+from eucabox.config import Config
+from eucabox.errors import LogFileUnusable
+
+ROLES = ("cloud", "cluster", "node", "walrus")
+ROLE_OF = {  # a logger's role; a message may begin with `role=` and another one
+    "node": "node",
+    "libvirt": "node",
+    "hypervisor": "node",
+    "network": "cluster",
+    "images": "walrus",
+    "store": "walrus",
+    "bucket": "walrus",
+}
+ROLE_OF_SERVICE = {"s3": "walrus", "metadata": "cluster"}
+KEPT = 5  # files beside the current one
+LONGEST, LONGEST_TRACE = 2000, 20000  # characters of a value
+BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
+FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
+ROLE = re.compile(r"role=([a-z]+) ")
+INSTANCE = re.compile(r"i-[0-9a-f]{17}")
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+
+
+@contextlib.contextmanager
+def about(**facts: str) -> Iterator[None]:
+    """Have every line of the block say these facts: role, request_id, instance; "" is none."""
+    token = _about.set({**_about.get(), **{key: value for key, value in facts.items() if value}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+@contextlib.contextmanager
+def one_line(log: logging.Logger) -> Iterator[dict[str, Any]]:
+    """Gather what `say` is told in the block, and log it as one line at the end."""
+    facts: dict[str, Any] = {}
+    token = _line.set(facts)
+    try:
+        yield facts
+    finally:
+        _line.reset(token)
+        log.info("", extra={"facts": facts})
+
+
+def say(log: logging.Logger, **facts: Any) -> None:
+    """Log facts as a line, or add them to the one that is being gathered."""
+    line = _line.get()
+    if line is None:
+        log.info("", extra={"facts": facts})
+    else:
+        line.update(facts)
+
+
+class Format(logging.Formatter):
+    """Writes a record as key=value pairs: values that are not plain words are JSON strings."""
+
+    def __init__(self, dated: bool = True) -> None:
+        super().__init__()
+        self._dated = dated
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of ASCII."""
+        facts = self._facts(record)
+        return " ".join(f"{key}={_value(key, value)}" for key, value in facts.items())
+
+    def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
+        own = dict(getattr(record, "facts", {}))
+        message = record.getMessage()
+        named = ROLE.match(record.msg) if isinstance(record.msg, str) else None
+        if named:
+            message = message[named.end() :]
+        known = dict(_about.get())
+        instance = known.pop("instance", "") or own.pop("instance", "") or _instance(record)
+        moment = datetime.fromtimestamp(record.created, UTC)
+        role = (named and named[1]) or known.pop("role", "") or _role(record.name, own)
+        return {
+            **({"time": ids.time_text(moment)} if self._dated else {}),
+            "level": record.levelname.lower(),
+            "role": role,
+            **known,
+            **({"instance": instance} if instance else {}),
+            **own,
+            **({"message": message} if message else {}),
+            **({"trace": self.formatException(record.exc_info)} if record.exc_info else {}),
+        }
+
+
+class LogFile(logging.handlers.RotatingFileHandler):
+    """A file of mode 0640, moved to .1 (and .1 to .2, to .5) when it is full."""
+
+    broken = False
+
+    def _open(self) -> io.TextIOWrapper:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o640)
+        with contextlib.suppress(OSError):  # another's file, or a pipe
+            os.fchmod(descriptor, 0o640)
+        return os.fdopen(descriptor, "a", encoding="ascii", errors="backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say once that the log can't be written; a full disk ends nothing that is logged."""
+        if not self.broken:
+            self.broken = True
+            sys.stderr.write(f"eucabox: {self.baseFilename}: {sys.exc_info()[1]}\n")
+
+
+def open_stderr() -> None:
+    """Log to standard error too where somebody reads it: a terminal, or systemd's journal."""
+    journal = bool(os.environ.get("JOURNAL_STREAM"))
+    if journal or sys.stderr.isatty():
+        handler = logging.StreamHandler()
+        handler.setFormatter(Format(dated=not journal))
+        logging.getLogger().addHandler(handler)
+
+
+def open_file(config: Config) -> None:
+    """Begin to log to the file that the configuration names; raises LogFileUnusable."""
+    file = config.log_path
+    try:
+        if not config.cloud.log_file:
+            file.parent.mkdir(mode=0o750, exist_ok=True)
+        limit = config.cloud.log_mb * 2**20
+        handler = LogFile(file, maxBytes=limit, backupCount=KEPT, encoding="ascii")
+    except OSError as problem:
+        raise LogFileUnusable(file=file, reason=problem.strerror or str(problem)) from None
+    handler.setFormatter(Format())
+    logging.getLogger().addHandler(handler)
+
+
+def set_level(config: Config) -> None:
+    """Log what the configuration says is worth it."""
+    logging.getLogger("eucabox").setLevel(config.cloud.log_level.upper())
+
+
+def parse(line: str) -> dict[str, str]:
+    """Read a line that Format wrote; one that it did not write is a message."""
+    found: dict[str, str] = {}
+    end = 0
+    while end < len(line):
+        field = FIELD.match(line, end)
+        if field is None:
+            return {"message": line}
+        found[field[1]] = json.loads(field[2]) if field[2].startswith('"') else field[2]
+        end = field.end()
+    return found
+
+
+def files(path: Path) -> list[Path]:
+    """Return the files of the log, the oldest first."""
+    older = [path.with_name(f"{path.name}.{number}") for number in range(KEPT, 0, -1)]
+    return [each for each in (*older, path) if each.exists()]
+
+
+def _instance(record: logging.LogRecord) -> str:
+    """Return the first argument that is an instance's id: the one that the message is about."""
+    given = record.args if isinstance(record.args, tuple) else ()
+    ids_ = (each for each in given if isinstance(each, str) and INSTANCE.fullmatch(each))
+    return next(ids_, "")
+
+
+def _role(logger: str, facts: Mapping[str, Any]) -> str:
+    if "service" in facts:
+        return ROLE_OF_SERVICE.get(str(facts["service"]), "cloud")
+    return ROLE_OF.get(logger.removeprefix("eucabox.").split(".")[0], "cloud")
+
+
+def _value(key: str, value: Any) -> str:
+    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    if BARE.fullmatch(text):
+        return text[:LONGEST]
+    cut = text[: LONGEST_TRACE if key == "trace" else LONGEST]
+    return json.dumps(cut).replace("\x7f", "\\u007f")

@@ -1,0 +1,36 @@
+"""How an instance's metadata may be read: the options, their defaults and choices; serves none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eucabox.errors import InvalidParameterValue
+
+CHOICES = {
+    "http_tokens": ("optional", "required"),
+    "http_endpoint": ("enabled", "disabled"),
+    "http_protocol_ipv6": ("disabled",),
+    "instance_metadata_tags": ("disabled", "enabled"),
+}
+HOPS = "http_put_response_hop_limit"
+# EC2's: the first choice of each.
+DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
+
+
+def checked(
+    asked: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
+) -> dict[str, Any]:
+    """Return the options in full: what is asked for, over `base`, over EC2's defaults.
+
+    Raises InvalidParameterValue, which names an option with `prefix` in front.
+    """
+    found = {**DEFAULTS, **(base or {}), **asked}
+    for name, choices in CHOICES.items():
+        if found[name] not in choices:
+            _refuse(prefix + name, found[name], f"Choose one of {', '.join(choices)}.")
+    if not 1 <= found[HOPS] <= 64:
+        _refuse(prefix + HOPS, found[HOPS], "Give a number from 1 to 64.")
+    return found
+
+
+def _refuse(name: str, value: Any, reason: str) -> None:
+    raise InvalidParameterValue(parameter=name, value=str(value)[:60], reason=reason)

@@ -1,0 +1,132 @@
+"""The one way in: who may, what is refused, what is dropped, and what is done once."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eucabox import actions
+from eucabox.accounts import Accounts
+from eucabox.actions import ACTIONS, Call, action, perform
+from eucabox.errors import (
+    DryRunOperation,
+    Fault,
+    InvalidAction,
+    MissingAuthenticationToken,
+    MissingParameter,
+    ReplayedRequest,
+    UnauthorizedOperation,
+    UnsupportedParameter,
+)
+from eucabox.state import State
+
+SERVICE = "test"
+
+
+@pytest.fixture(autouse=True)
+def verbs() -> Iterator[list[dict[str, Any]]]:
+    actions.load()
+    before = dict(ACTIONS)
+    done: list[dict[str, Any]] = []
+
+    @action(SERVICE, ignored=("colour",))
+    def make_thing(call: Call, *, name: str, size: int = 1) -> dict[str, Any]:
+        done.append({"name": name, "size": size})
+        return {"name": name}
+
+    @action(SERVICE)
+    def describe_things(call: Call) -> dict[str, Any]:
+        return {"things": done}
+
+    @action(SERVICE, admin=True)
+    def end_world(call: Call) -> dict[str, Any]:
+        return {}
+
+    @action(SERVICE, anonymous=True)
+    def say_hello(call: Call) -> dict[str, Any]:
+        return {}
+
+    yield done
+    ACTIONS.clear()
+    ACTIONS.update(before)
+
+
+@pytest.fixture
+def call(accounts: Accounts) -> Call:
+    cloud: Any = SimpleNamespace(accounts=accounts)
+    return Call(cloud, accounts.create_user("alice"), "request-1")
+
+
+def test_an_action_gets_its_members(call: Call, verbs: list[dict[str, Any]]) -> None:
+    assert perform(SERVICE, "MakeThing", call, {"name": "a", "size": 2}) == {"name": "a"}
+    assert verbs == [{"name": "a", "size": 2}]
+
+
+def test_members_are_required_refused_or_dropped(call: Call, verbs: list[dict[str, Any]]) -> None:
+    with pytest.raises(MissingParameter, match="Name"):
+        perform(SERVICE, "MakeThing", call, {})
+    with pytest.raises(UnsupportedParameter, match="PlaceOfBirth"):
+        perform(SERVICE, "MakeThing", call, {"name": "a", "place_of_birth": "x"})
+    assert not verbs
+    perform(SERVICE, "MakeThing", call, {"name": "a", "colour": "blue"})
+    assert verbs == [{"name": "a", "size": 1}]
+
+
+def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None:
+    with pytest.raises(DryRunOperation):
+        perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": True})
+    assert not verbs
+    perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": False})
+    assert verbs
+
+
+def test_who_may(call: Call, accounts: Accounts) -> None:
+    with pytest.raises(UnauthorizedOperation):
+        perform(SERVICE, "EndWorld", call, {})
+    administrator = replace(call, caller=accounts.user("admin"))
+    assert perform(SERVICE, "EndWorld", administrator, {}) == {}
+    nobody = replace(call, caller=None)
+    assert perform(SERVICE, "SayHello", nobody, {}) == {}
+    with pytest.raises(MissingAuthenticationToken):
+        perform(SERVICE, "DescribeThings", nobody, {})
+    with pytest.raises(InvalidAction, match="Nothing"):
+        perform(SERVICE, "Nothing", call, {})
+
+
+def test_a_replayed_query_is_done_once(
+    call: Call, state: State, verbs: list[dict[str, Any]]
+) -> None:
+    signed = replace(call, signature="s")
+    perform(SERVICE, "MakeThing", signed, {"name": "a"})
+    state.update("used_signatures", {"signature": "s"}, expires=_ten_seconds_on(state))
+    with pytest.raises(ReplayedRequest, match="MakeThing"):
+        perform(SERVICE, "MakeThing", signed, {"name": "a"})
+    assert len(verbs) == 1
+    assert perform(SERVICE, "DescribeThings", signed, {}), "reading changes nothing"
+
+
+def _ten_seconds_on(state: State) -> str:
+    """Return when the signature would end had it been seen ten seconds ago."""
+    from datetime import timedelta
+
+    from eucabox import ids
+
+    row = state.one("select expires from used_signatures")
+    assert row is not None
+    return ids.time_text(ids.parse_time(row["expires"]) - timedelta(seconds=10))
+
+
+def test_one_log_line_a_request(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "eucabox.actions"):
+        perform(SERVICE, "MakeThing", call, {"name": "a"})
+        with pytest.raises(Fault):
+            perform(SERVICE, "EndWorld", call, {})
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert "request_id=request-1" in lines[0]
+    assert "action=MakeThing" in lines[0]
+    assert "outcome=ok" in lines[0]
+    assert "outcome=UnauthorizedOperation" in lines[1]

@@ -1,0 +1,273 @@
+"""The log: what every line has, that nothing forges one, its files, and `eucabox logs`."""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eucabox import ids, logs
+from eucabox.cli import main
+from eucabox.config import CloudSection, Config
+from eucabox.domains.crew import Crew
+from eucabox.errors import LogFileUnusable
+from eucabox.state import State
+from tests.domains.house import House
+from tests.test_node import house, running
+
+__all__ = ["house"]
+INSTANCE = "i-0123456789abcdef0"
+node, cloud = logging.getLogger("eucabox.node"), logging.getLogger("eucabox.server")
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    found = logging.getLogger()
+    before, level = list(found.handlers), logging.getLogger("eucabox").level
+    yield found
+    for handler in set(found.handlers) - set(before):
+        found.removeHandler(handler)
+        with contextlib.suppress(OSError):
+            handler.close()
+    logging.getLogger("eucabox").setLevel(level)
+
+
+def test_a_line_says_when_who_and_what(lines: list[str]) -> None:
+    cloud.info("ready: http://%s:%d", "127.0.0.1", 8773)
+    said = logs.parse(lines[0])
+    assert list(said) == ["time", "level", "role", "message"]
+    assert abs(ids.parse_time(said["time"]) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert (said["level"], said["role"]) == ("info", "cloud")
+    assert said["message"] == "ready: http://127.0.0.1:8773"
+
+
+def test_a_message_may_say_its_role_and_its_instance(lines: list[str]) -> None:
+    cloud.warning("role=cluster no metadata for %s", INSTANCE)
+    node.info("hello")
+    first, second = map(logs.parse, lines)
+    assert (first["role"], first["instance"]) == ("cluster", INSTANCE)
+    assert first["message"] == f"no metadata for {INSTANCE}"
+    assert (second["role"], "instance" in second) == ("node", False)
+
+
+def test_an_argument_does_not_say_the_role(lines: list[str]) -> None:
+    cloud.info("%s", "role=walrus level=error")
+    assert logs.parse(lines[0])["role"] == "cloud"
+    assert logs.parse(lines[0])["message"] == "role=walrus level=error"
+
+
+def test_what_a_block_is_about_goes_with_its_lines_and_its_work(lines: list[str]) -> None:
+    done = threading.Event()
+    crew = Crew("test", 1, done.set)
+    with logs.about(instance=INSTANCE, request_id="r-1", role=""):
+        crew.give(INSTANCE, lambda: node.info("working"))
+        node.info("here")
+    assert done.wait(5)
+    crew.stop(1)
+    node.info("outside")
+    said = sorted(map(logs.parse, lines), key=lambda each: each["message"])
+    assert [each.get("request_id") for each in said] == ["r-1", None, "r-1"]
+    assert [each.get("instance") for each in said] == [INSTANCE, None, INSTANCE]
+
+
+def test_a_trace_is_in_the_line(lines: list[str]) -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        node.exception("it failed")
+    (line,) = lines
+    assert "\n" not in line
+    assert "ValueError: two\nlines" in logs.parse(line)["trace"]
+
+
+@given(st.text(), st.text())
+def test_no_input_forges_a_line(message: str, value: str) -> None:
+    record = logging.LogRecord("eucabox.x", 20, "", 0, "%s", (message,), None)
+    record.facts = {"user": value}
+    line = logs.Format().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    said = logs.parse(line)
+    assert list(said)[:3] == ["time", "level", "role"]
+    assert said["user"] == value[: logs.LONGEST]
+    assert said.get("message", "") == message[: logs.LONGEST]
+
+
+def test_a_value_has_an_end(lines: list[str]) -> None:
+    cloud.info("%s", "x" * 10**6)
+    assert len(lines[0]) < logs.LONGEST + 200
+
+
+def test_the_file_is_bounded_and_for_its_group(tmp_path: Path, root: logging.Logger) -> None:
+    logs.open_file(Config(cloud=CloudSection(data_dir=tmp_path, log_mb=1)))
+    logs.set_level(Config())
+    cloud.info("the first")
+    for _ in range(8 * 2**20 // 2000):
+        cloud.info("%s", "x" * 1900)
+    found = sorted((tmp_path / "log").iterdir())
+    assert [each.name for each in found] == [
+        "eucabox.log",
+        *(f"eucabox.log.{n}" for n in range(1, 6)),
+    ]
+    assert all(each.stat().st_mode & 0o777 == 0o640 for each in found)
+    assert all(each.stat().st_size <= 2**20 for each in found)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_log_that_can_not_be_opened_names_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "log"
+    with pytest.raises(LogFileUnusable) as caught:
+        logs.open_file(Config(cloud=CloudSection(log_file=str(file))))
+    assert f"{file}: No such file or directory. Set [cloud] log_file" in caught.value.message
+
+
+def test_a_full_disk_ends_nothing(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.open_file(Config(cloud=CloudSection(log_file="/dev/full")))
+    logs.set_level(Config())
+    cloud.info("one")
+    cloud.info("two")
+    assert capsys.readouterr().err.count("No space left on device") == 1
+
+
+@pytest.mark.parametrize(("journal", "expected"), [("", ""), ("8:12345", "level=error role=cloud")])
+def test_standard_error_has_it_under_the_journal_without_the_time(
+    journal: str, expected: str
+) -> None:
+    script = (
+        "import logging; from eucabox import logs; logs.open_stderr();"
+        "logging.getLogger('eucabox.server').error('')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "JOURNAL_STREAM": journal},
+    )  # fmt: skip
+    assert done.stderr.strip() == expected
+
+
+def test_the_nodes_lines_name_the_request_that_caused_them(
+    house: House, lines: list[str], state: State
+) -> None:
+    with house.node() as started:
+        instance_id = running(house, started)
+    state.update("instances", {"instance_id": instance_id}, request_id="req-run")
+    with house.node() as started:
+        wanted = {"wanted": "terminate", "wanted_request_id": "req-end"}
+        house.wait(lambda: any("taken back" in each for each in lines))
+        state.update("instances", {"instance_id": instance_id}, **wanted)
+        started.wake()
+        house.becomes(instance_id, "terminated")
+    said = [each for each in map(logs.parse, lines) if each.get("instance") == instance_id]
+    assert all(each["role"] == "node" for each in said)
+    of = {each["message"].split(" ", 1)[1]: each.get("request_id") for each in said}
+    assert of["is taken back, running"] == "req-run"
+    assert of["is terminated"] == "req-end"
+    reason = next(each for each in of if each.startswith("ends: "))
+    assert "Client.UserInitiatedShutdown" in reason
+    assert of[reason] == "req-end"
+
+
+# --- eucabox logs --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "eucabox.conf"
+    made.write_text(f"[cloud]\ndata_dir = {tmp_path}\n")
+    log = tmp_path / "log"
+    log.mkdir()
+    now = datetime.now(UTC)
+    times = [ids.time_text(now - timedelta(minutes=ago)) for ago in (60, 30, 1)]
+    first = f"time={times[0]} level=info role=cloud request_id=r1 service=ec2 action=RunInstances"
+    (log / "eucabox.log.1").write_text(
+        f"{first} user=123456789012/alice status=200 ms=1.5 instances={INSTANCE}\n"
+    )
+    (log / "eucabox.log").write_text(
+        f"time={times[1]} level=info role=node request_id=r1 instance={INSTANCE}"
+        ' message="it runs"\n'
+        f"time={times[2]} level=info role=walrus request_id=r2 service=s3 user=123456789012/bob\n"
+        "what is not ours\n"
+    )
+    return made
+
+
+def shown(file: Path, *argv: str) -> list[str]:
+    done = CliRunner().invoke(main, ["-c", str(file), "logs", *argv])
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("argv", "count"),
+    [
+        ((), 4),
+        (("--instance", INSTANCE), 2),
+        (("--request", "r1"), 2),
+        (("--user", "alice"), 1),
+        (("--user", "123456789012"), 2),
+        (("--user", "123456789012/bob"), 1),
+        (("--role", "node"), 1),
+        (("--since", "45m"), 2),
+        (("--since", "2h"), 3),
+        (("--since", "2020-01-01"), 3),
+        (("--request", "r1", "--role", "cloud"), 1),
+        (("--user", "nobody"), 0),
+    ],
+)
+def test_lines_are_chosen(file: Path, argv: tuple[str, ...], count: int) -> None:
+    assert len(shown(file, *argv)) == count
+
+
+def test_json_has_an_object_a_line(file: Path) -> None:
+    said = [json.loads(line) for line in shown(file, "--json")]
+    assert (said[0]["status"], said[0]["ms"]) == (200, 1.5)
+    assert said[1]["message"] == "it runs"
+    assert said[3] == {"message": "what is not ours"}
+
+
+@pytest.mark.parametrize("since", ["yesterday", "5y", "2026-13-01"])
+def test_a_wrong_time_is_refused(file: Path, since: str) -> None:
+    done = CliRunner().invoke(main, ["-c", str(file), "logs", "--since", since])
+    assert done.exit_code == 2
+    assert since in done.output
+
+
+def test_a_log_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "eucabox.conf"
+    file.write_text(f"[cloud]\ndata_dir = {tmp_path}\n")
+    done = CliRunner().invoke(main, ["-c", str(file), "logs"])
+    assert done.exit_code == 1
+    assert "no eucabox has written it yet" in done.output
+
+
+def test_follow_goes_on_over_a_rotation(file: Path) -> None:
+    log = file.parent / "log" / "eucabox.log"
+    reader = subprocess.Popen(
+        [sys.executable, "-m", "eucabox", "-c", str(file), "logs", "-f", "--role", "node"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert reader.stdout is not None
+    try:
+        assert "it runs" in reader.stdout.readline()
+        with log.open("a") as opened:
+            opened.write("role=node message=ha")
+            opened.flush()
+            time.sleep(0.5)
+            opened.write("lf\nrole=cloud message=other\n")
+        assert reader.stdout.readline() == "role=node message=half\n"
+        log.rename(log.with_name("eucabox.log.1"))
+        log.write_text("role=node message=new\n")
+        assert reader.stdout.readline() == "role=node message=new\n"
+    finally:
+        reader.kill()
+        reader.communicate()
