@@ -172,7 +172,7 @@ def test_the_nodes_lines_name_the_request_that_caused_them(
     of = {each["message"].split(" ", 1)[1]: each.get("request_id") for each in said}
     assert of["is taken back, running"] == "req-run"
     assert of["is terminated"] == "req-end"
-    reason = next(each for each in of if each.startswith("ends: "))
+    reason = next(each for each in of if each.startswith("is shutting-down: "))
     assert "Client.UserInitiatedShutdown" in reason
     assert of[reason] == "req-end"
 

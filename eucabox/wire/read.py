@@ -185,15 +185,15 @@ def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
 def _branches(node: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(node, Leaf):
         if node.value:
-            raise MalformedQueryString(
-                reason=f"{node.name} is a structure or a list: send {node.name}.NAME or .1"
-            )
+            raise MalformedQueryString(reason=f"{node.name} is a structure: send {node.name}.NAME")
         return ()  # an empty list or structure is sent as an empty value
     items: Iterable[tuple[str, Any]] = node.items()
     return items
 
 
 def _items(node: Any, step: str) -> list[Any]:
+    if isinstance(node, Leaf) and node.value:
+        return [node]  # old clients send the only element without a number
     entries = dict(_branches(node))
     if step and entries.keys() == {step}:
         entries = dict(_branches(entries[step]))

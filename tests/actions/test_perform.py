@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from eucabox import actions
+from eucabox import actions, ids, logs
 from eucabox.accounts import Accounts
 from eucabox.actions import ACTIONS, Call, action, perform
 from eucabox.errors import (
@@ -101,22 +102,12 @@ def test_a_replayed_query_is_done_once(
 ) -> None:
     signed = replace(call, signature="s")
     perform(SERVICE, "MakeThing", signed, {"name": "a"})
-    state.update("used_signatures", {"signature": "s"}, expires=_ten_seconds_on(state))
+    earlier = ids.time_text(datetime.now(UTC) - timedelta(seconds=10))
+    state.update("used_signatures", {"signature": "s"}, first_used=earlier)
     with pytest.raises(ReplayedRequest, match="MakeThing"):
         perform(SERVICE, "MakeThing", signed, {"name": "a"})
     assert len(verbs) == 1
     assert perform(SERVICE, "DescribeThings", signed, {}), "reading changes nothing"
-
-
-def _ten_seconds_on(state: State) -> str:
-    """Return when the signature would end had it been seen ten seconds ago."""
-    from datetime import timedelta
-
-    from eucabox import ids
-
-    row = state.one("select expires from used_signatures")
-    assert row is not None
-    return ids.time_text(ids.parse_time(row["expires"]) - timedelta(seconds=10))
 
 
 def test_one_log_line_a_request(call: Call, caplog: pytest.LogCaptureFixture) -> None:
@@ -124,9 +115,7 @@ def test_one_log_line_a_request(call: Call, caplog: pytest.LogCaptureFixture) ->
         perform(SERVICE, "MakeThing", call, {"name": "a"})
         with pytest.raises(Fault):
             perform(SERVICE, "EndWorld", call, {})
-    lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 2
-    assert "request_id=request-1" in lines[0]
-    assert "action=MakeThing" in lines[0]
-    assert "outcome=ok" in lines[0]
-    assert "outcome=UnauthorizedOperation" in lines[1]
+    made, ended = (logs.Format().format(record) for record in caplog.records)
+    assert "action=MakeThing" in made
+    assert "outcome=ok" in made
+    assert "outcome=UnauthorizedOperation" in ended

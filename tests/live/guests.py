@@ -13,7 +13,7 @@ from eucabox.image.guest import TinyGuest
 from tests.live.process import Running
 
 BUCKET = "guest-images"
-PATIENCE = 120  # seconds; guests are emulated, and the machine may be busy
+PATIENCE = 240  # seconds; guests are emulated, and the machine may be busy
 
 
 def install(cloud: Running, guest: TinyGuest, user: str = "admin", bucket: str = BUCKET) -> str:

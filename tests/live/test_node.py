@@ -157,7 +157,7 @@ def says(node: Node, instance_id: str, words: bytes, times: int = 1) -> bytes:
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -164,7 +164,6 @@ def test_booleans_come_in_several_spellings(text: str) -> None:
         ("DescribeInstances", "InstanceId.1.2=i", "UnknownParameter", "InstanceId.1.2"),
         ("DescribeInstances", f"InstanceId.{'9' * 40}=i", "UnknownParameter", "InstanceId.999"),
         ("DescribeInstances", "Filter.1.Colour=i", "UnknownParameter", "Filter.1.Colour"),
-        ("DescribeInstances", "InstanceId=i", "MalformedQueryString", "InstanceId"),
         ("DescribeInstances", "Filter.1=i", "MalformedQueryString", "Filter.1"),
         (
             "DescribeInstances",
@@ -257,3 +256,7 @@ def test_bad_xml_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedXML) as caught:
         _xml("DeleteObjects", body)
     assert caught.value.message.isascii()
+
+
+def test_old_clients_send_the_only_element_without_a_number() -> None:
+    assert _read("ec2", "DescribeKeyPairs", "KeyName=a") == {"key_names": ["a"]}
