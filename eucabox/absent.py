@@ -72,6 +72,17 @@ ABSENCES = tuple(
         ("EventWindow|InstanceEvent|ApplicationStatus|SqlHa", "Events of instances are",
          "DescribeInstanceStatus tells whether an instance's domain runs."),
         ("IdFormat", "Other formats of IDs are", "Every new ID is of the long format."),
+        ("ConversionTask|ImportInstance|ImportImage|ImportTask|Export|StoreImage|RestoreImageTask",
+         "Import and export tasks are",
+         "RegisterImage takes a disk from a bucket; `eucabox image import` puts it there."),
+        ("SerialConsole|DiagnosticInterrupt", "Serial consoles to type at are",
+         "GetConsoleOutput shows what an instance wrote; log in by SSH."),
+        ("FastLaunch|BlockPublicAccess|AllowedImages|ImageDeprecation|ImageDeregistration|(Dis|En)ableImage$"
+         "|ImageWatermark|RecycleBin|ImageUsage|ImageReferences|ImageFindings|ImageAncestry"
+         "|InstanceTypeSpecification", "Rules and reports about images are",
+         "An image is private, shared or public; deregister what nobody should run."),
+        ("Kms|Declarative|MetricCategor|ManagedResource|ZoneGroup|ApplicationStatus",
+         "Keys, policies and groups of AWS itself are", "This cloud is one host of yours."),
     )
 )  # fmt: skip
 

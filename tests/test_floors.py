@@ -16,6 +16,7 @@ FLOORS = {
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
         "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
+        "permissions",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -35,6 +36,8 @@ STAIRS = {
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
     ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
     ("interfaces", "vpc"), ("interfaces", "filters"),
+    ("permissions", "groups"), ("permissions", "members"), ("permissions", "vpc"),
+    ("permissions", "accounts"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

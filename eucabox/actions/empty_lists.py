@@ -279,6 +279,37 @@ EMPTY = (
         "elastic GPU",
         {"elastic_gpu_ids": "InvalidElasticGpuID.NotFound"},
     ),
+    EmptyList(
+        "DescribeConversionTasks",
+        ("conversion_tasks",),
+        "conversion task",
+        {"conversion_task_ids": "InvalidConversionTaskId"},
+        (),
+    ),
+    EmptyList(
+        "DescribeExportTasks",
+        ("export_tasks",),
+        "export task",
+        {"export_task_ids": "InvalidExportTaskID.NotFound"},
+        ("filters",),
+    ),
+    EmptyList(
+        "DescribeImportImageTasks",
+        ("import_image_tasks",),
+        "import task",
+        {"import_task_ids": "InvalidConversionTaskId"},
+    ),
+    EmptyList(
+        "DescribeExportImageTasks",
+        ("export_image_tasks",),
+        "export task",
+        {"export_image_task_ids": "InvalidExportTaskID.NotFound"},
+    ),
+    EmptyList(
+        "DescribeStoreImageTasks",
+        ("store_image_task_results",),
+        dropped=("image_ids", *FILTERED),
+    ),
 )
 
 
