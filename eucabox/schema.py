@@ -76,4 +76,15 @@ create index launch_permissions_by_account on launch_permissions (account_id);
 alter table images add column product_codes text not null default '[]'
 """
 
-MIGRATIONS = (FIRST, STOPS, SHARED_IMAGES)
+BUNDLE_TASKS = """
+create table bundle_tasks (bundle_id text primary key, instance_id text not null,
+  account_id text not null, user_id text not null, owner text not null, bucket text not null,
+  prefix text not null,
+  state text not null, progress integer not null default 0, error_code text not null default '',
+  error_message text not null default '', start_time text not null, update_time text not null,
+  image_id text, no_reboot integer not null default 0, copied integer not null default 0,
+  restart integer not null default 0);
+create index bundle_tasks_by_instance on bundle_tasks (instance_id)
+"""
+
+MIGRATIONS = (FIRST, STOPS, SHARED_IMAGES, BUNDLE_TASKS)

@@ -15,7 +15,8 @@ FLOORS = {
     2: (
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
-        "instances", "catalog", "metadata_options", "user_data",
+        "instances", "catalog", "metadata_options", "user_data", "upload_policy",
+        "bundles",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -33,7 +34,7 @@ STAIRS = {
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
-    ("catalog", "accounts"), ("instances", "catalog"),
+    ("catalog", "accounts"), ("instances", "catalog"), ("bundles", "image"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 
