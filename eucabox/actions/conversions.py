@@ -1,16 +1,12 @@
 """Import, export and conversion of disks: lists none and refuses them, for there is none here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import UnsupportedOperation
+from eucabox.errors import ConversionTaskNotFound, UnsupportedOperation
 
-EMPTY = {
-    "DescribeConversionTasks": "conversion_tasks",
-    "DescribeExportTasks": "export_tasks",
-    "DescribeImportImageTasks": "import_image_tasks",
-    "DescribeExportImageTasks": "export_image_tasks",
-}
+PAGES = ("filters", "max_results", "next_token")  # of nothing
 REFUSED = (
     *("ImportInstance", "ImportImage", "ExportImage", "CreateInstanceExportTask"),
     *("CancelConversionTask", "CancelExportTask", "CancelImportTask"),
@@ -21,11 +17,34 @@ WHY = (
 )
 
 
-def _lister(member: str) -> Any:
-    def list_none(call: Call, **members: Any) -> Result:
-        return {member: []}
+@action()
+def describe_conversion_tasks(call: Call, *, conversion_task_ids: Sequence[str] = ()) -> Result:
+    """List no conversion tasks."""
+    return {"conversion_tasks": _none(conversion_task_ids)}
 
-    return list_none
+
+@action(ignored=["filters"])
+def describe_export_tasks(call: Call, *, export_task_ids: Sequence[str] = ()) -> Result:
+    """List no export tasks."""
+    return {"export_tasks": _none(export_task_ids)}
+
+
+@action(ignored=PAGES)
+def describe_import_image_tasks(call: Call, *, import_task_ids: Sequence[str] = ()) -> Result:
+    """List no imports."""
+    return {"import_image_tasks": _none(import_task_ids)}
+
+
+@action(ignored=PAGES)
+def describe_export_image_tasks(call: Call, *, export_image_task_ids: Sequence[str] = ()) -> Result:
+    """List no exports."""
+    return {"export_image_tasks": _none(export_image_task_ids)}
+
+
+def _none(task_ids: Sequence[str]) -> list[Any]:
+    for each in task_ids:
+        raise ConversionTaskNotFound(id=each[:60])
+    return []
 
 
 def refuse(call: Call, **members: Any) -> Result:
@@ -33,7 +52,5 @@ def refuse(call: Call, **members: Any) -> Result:
     raise UnsupportedOperation(what=WHY)
 
 
-for _name, _member in EMPTY.items():
-    action(name=_name)(_lister(_member))
 for _name in REFUSED:
     action(name=_name)(refuse)

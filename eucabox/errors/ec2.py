@@ -81,6 +81,27 @@ class InsufficientInstanceCapacity(Fault):
     )
 
 
+class InstanceLimitExceeded(Fault):
+    code = "InstanceLimitExceeded"
+    text = (
+        "Your account may run {most} instances at a time, runs {used}, and {asked} more were asked"
+        " for. Terminate one, or ask the administrator for more."
+    )
+
+
+class VcpuLimitExceeded(Fault):
+    code = "VcpuLimitExceeded"
+    text = (
+        "Your account may use {most} vCPUs at a time, uses {used}, and {asked} more were asked"
+        " for. Terminate an instance, or ask the administrator for more."
+    )
+
+
+class ImageLimitExceeded(Fault):
+    code = "ResourceLimitExceeded"
+    text = "Your account may have {most} images. Deregister one, or ask the administrator for more."
+
+
 class IdempotentParameterMismatch(Fault):
     code = "IdempotentParameterMismatch"
     text = "The client token '{token}' was used within 24 hours with other parameters."
@@ -183,6 +204,10 @@ class SubnetNotFound(Fault):
 
 class InvalidManifest(Fault):
     code, text = "InvalidManifest", "The manifest {name} cannot be used: {reason}"
+
+
+class ConversionTaskNotFound(Fault):
+    code, text = "InvalidConversionTaskId", "The task '{id}' does not exist."
 
 
 class ImageTooLarge(Fault):

@@ -142,6 +142,9 @@ def test_what_is_being_bundled_is_not_started(world: World) -> None:
 )
 def test_nothing_is_ever_converted(world: World, name: str, member: str) -> None:
     assert world.do(name) == {member: []}
+    task = {"import_image_tasks": "import_task_ids"}.get(member, f"{member[:-1]}_ids")
+    with pytest.raises(errors.ConversionTaskNotFound, match="import-1"):
+        world.do(name, **{task: ["import-1"]})
 
 
 @pytest.mark.parametrize("name", ["ImportInstance", "ImportImage", "CreateInstanceExportTask"])
