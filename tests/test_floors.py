@@ -16,7 +16,7 @@ FLOORS = {
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
         "instances", "catalog", "metadata_options", "user_data", "upload_policy",
-        "bundles",
+        "bundles", "limits",
     ),
     1: ("hypervisor", "network"),
     0: (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from eucabox import bundles, ids, instances, tags
+from eucabox import bundles, ids, instances, limits, tags
 from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
@@ -117,6 +117,7 @@ def create_image(
     instance = _instance(call, instance_id, "CreateImage")
     caller = _caller(call)
     with call.cloud.state.transaction():
+        limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
         image = call.cloud.images.expect(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
         task = call.cloud.bundles.begin(

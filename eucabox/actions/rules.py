@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypedDict
 
-from eucabox import groups, tags, vpc
+from eucabox import groups, limits, tags, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     GroupNotFound,
@@ -17,14 +17,12 @@ from eucabox.errors import (
     PermissionExists,
     PermissionMalformed,
     PermissionNotFound,
-    RulesLimitExceeded,
 )
 from eucabox.filters import Filter, page, select
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
-MOST_RULES = 1000
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 NAMED = ("tcp", "udp", "icmp", "icmpv6", "-1")
 # The first client speaks this version and sends every rule that has a source group with a range
@@ -231,8 +229,7 @@ def _authorize(
         asked = _rules(call, permissions, single)
         known = groups.rules(state, [row["group_id"]])
         _refuse_known(row, asked, _of_direction(known, is_egress))
-        if len(known) + len(asked) > MOST_RULES:
-            raise RulesLimitExceeded(most=MOST_RULES)
+        limits.check_rules(call.cloud.config.limits, len(known) + len(asked))
         made = [
             groups.add_rule(
                 state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text

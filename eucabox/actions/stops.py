@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import bundles, ids, instances
+from eucabox import bundles, ids, instances, limits
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     BundlingInProgress,
@@ -88,6 +88,10 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
         return instances.previous_and_current(row, row["state"], row["state_code"])
     if bundles.holds(call.cloud.state, row["instance_id"]):
         raise BundlingInProgress(id=row["instance_id"])
+    limits.launchable(
+        *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
+        *(row["vcpus"], 1, 1),
+    )
     if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
     said = {"state_reason_code": "", "state_reason_message": ""}
