@@ -11,6 +11,7 @@ from eucabox import __version__, ids, network
 from eucabox import config as configuration
 from eucabox.accounts import Accounts
 from eucabox.bucket import Store
+from eucabox.bundles import Bundles
 from eucabox.config import Config
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
 from eucabox.files import write_whole
@@ -47,6 +48,9 @@ class Cloud:
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
         self.capacity = self.node.capacity
+        self.bundles = Bundles(
+            config, self.state, self.bucket, self.accounts, self.images, self.node
+        )
 
     def start(self) -> None:
         """Bring up the network and the node's loop.
@@ -61,6 +65,7 @@ class Cloud:
             log.error("role=cluster network is not available: %s", fault.message)
         self.images.start()
         self.node.start()
+        self.bundles.start()
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
     def facts(self) -> dict[str, Any]:
@@ -98,6 +103,7 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
+        self.bundles.close()
         self.node.stop()
         self.images.close()
         self.network.stop()

@@ -146,6 +146,17 @@ class BucketsSection:
 
 
 @dataclass(frozen=True)
+class LimitsSection:
+    """What each account may have at most; 0 means no limit."""
+
+    instances: int = _key(0, _between(0, 2**20), reload=True)
+    vcpus: int = _key(0, _between(0, 2**20), reload=True)
+    images: int = _key(0, _between(0, 2**20), reload=True)
+    security_groups: int = _key(500, _between(0, 2**20), reload=True)
+    rules: int = _key(1000, _between(0, 2**20), reload=True)
+
+
+@dataclass(frozen=True)
 class Config:
     """All sections, and the file they came from (None: defaults alone)."""
 
@@ -156,6 +167,7 @@ class Config:
     network: NetworkSection = NetworkSection()
     images: ImagesSection = ImagesSection()
     buckets: BucketsSection = BucketsSection()
+    limits: LimitsSection = LimitsSection()
     file: Path | None = None
 
     @property

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 from eucabox import ids
 from eucabox.accounts import Accounts, Caller
@@ -38,6 +38,7 @@ log = logging.getLogger("eucabox.images")
 GIB = 2**30
 PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}
 WORKERS = 2
+UNSAID = {"block_device_mapping": {}, "virtualization_type": ""}  # settings nobody chose
 COPIED = (
     *("image_type", "architecture", "platform", "virtualization_type", "kernel_id", "ramdisk_id"),
     *("root_device_name", "size", "digest", "manifest_digest", "product_codes"),
@@ -60,7 +61,10 @@ class Images:
     def start(self) -> None:
         """Clean up after a crash and go on with the images that were being verified."""
         self.sweep()
-        for row in self.state.query("select * from images where state = 'pending'"):
+        # An image that is made of an instance has no bundle before its task put it there.
+        sql = """select * from images where state = 'pending'
+          and (manifest_digest is not null or json_extract(settings, '$.made_of') is null)"""
+        for row in self.state.query(sql):
             self._workers.submit(self._finish, row)
 
     def close(self) -> None:
@@ -129,6 +133,48 @@ class Images:
             database["images"].insert(row)  # type: ignore[union-attr]
         self._workers.submit(self._finish, row)
         return row
+
+    def disk_of(self, instance_id: str) -> Boot | None:
+        """Return how an instance's disk boots, or None if it has none."""
+        return self._launches.find(instance_id)
+
+    def store_for(self, bucket: str, key: str, stream: BinaryIO, owner: str, acl: str) -> None:
+        """Put an object into a bucket in the name of an account, with a canned ACL."""
+        self._store.put(bucket, key, stream, ObjectFacts(owner=owner, acl={"canned": acl}))
+
+    def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
+        """Return the row, state pending, of an image whose bundle is yet to be made."""
+        image_id = ids.new(PREFIXES["machine"])
+        row = {
+            **{key: instance[key] for key in ("architecture", "virtualization_type")},
+            **{key: instance[key] for key in ("kernel_id", "ramdisk_id", "root_device_name")},
+            "image_id": image_id,
+            "account_id": caller.account_id,
+            "name": name,
+            "description": description,
+            "image_location": f"{self._own_bucket(caller)}/{image_id}/image.manifest.xml",
+            "image_type": "machine",
+            "platform": instance["platform"] or "",
+            "state": "pending",
+            "settings": json.dumps({"made_of": instance["instance_id"]} | UNSAID),
+            "created": ids.now(),
+        }
+        with self.state.transaction() as database:
+            database["images"].insert(row)  # type: ignore[union-attr]
+        return row
+
+    def bundled(self, image_id: str, caller: Caller) -> None:
+        """Go on with an expected image, now that its bundle is in its bucket."""
+        row = self._row(image_id)
+        found = self._origin.look(row["image_location"], caller)
+        where = {"image_id": image_id, "state": "pending"}
+        if self.state.update("images", where, size=found.size, manifest_digest=found.digest):
+            self._workers.submit(self._finish, self._row(image_id))
+
+    def refuse(self, image_id: str, reason: str) -> None:
+        """Say that an expected image will not come."""
+        where = {"image_id": image_id, "state": "pending"}
+        self.state.update("images", where, state="failed", state_reason=reason)
 
     def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
         """Return the row, state pending, of a copy whose bundle is copied in the background."""

@@ -173,6 +173,14 @@ class Node:
         output, moment = serial.tail(file, self._config.node.console_kb * 1024)
         return output, moment or ids.parse_time(row["state_time"])
 
+    def suspend(self, instance_id: str) -> None:
+        """Have a guest stand still, its disk complete, until `resume`."""
+        self._guests.suspend(instance_id)
+
+    def resume(self, instance_id: str) -> None:
+        """Let a suspended guest go on."""
+        self._guests.resume(instance_id)
+
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
         """Return what the guest's screen shows, as PNG; raises ScreenUnreadable."""
         return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)

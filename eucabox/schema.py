@@ -92,4 +92,17 @@ create table instance_types (name text primary key, vcpus integer not null,
   memory_mb integer not null, disk_gb integer not null)
 """
 
-MIGRATIONS = (FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES)
+BUNDLE_TASKS = """
+create table bundle_tasks (bundle_id text primary key, instance_id text not null,
+  account_id text not null, user_id text not null, owner text not null, bucket text not null,
+  prefix text not null,
+  state text not null, progress integer not null default 0, error_code text not null default '',
+  error_message text not null default '', start_time text not null, update_time text not null,
+  image_id text, no_reboot integer not null default 0, copied integer not null default 0,
+  restart integer not null default 0);
+create index bundle_tasks_by_instance on bundle_tasks (instance_id)
+"""
+
+MIGRATIONS = (
+    FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS,
+)  # fmt: skip

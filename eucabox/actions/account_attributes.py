@@ -20,10 +20,19 @@ def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = 
 
 
 def _attributes(call: Call) -> dict[str, str]:
+    limits = call.cloud.config.limits
+    room = max((row.max for row in call.cloud.capacity.table()), default=0)
+    own = {
+        "max-vcpus": limits.vcpus,
+        "max-images": limits.images,
+        "max-security-groups": limits.security_groups,
+        "max-rules-per-security-group": limits.rules,
+    }
     return {
         "supported-platforms": "VPC",
         "default-vpc": vpc.vpc_id(call.account_id),
-        "max-instances": str(max((row.max for row in call.cloud.capacity.table()), default=0)),
+        "max-instances": str(min(room, limits.instances or room)),
+        **{name: str(most) for name, most in own.items() if most},
         "vpc-max-security-groups-per-interface": "16",
         "max-elastic-ips": "0",
         "vpc-max-elastic-ips": "0",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import groups, tags, vpc
+from eucabox import groups, limits, tags, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     GroupExists,
@@ -12,15 +12,12 @@ from eucabox.errors import (
     GroupReserved,
     InvalidParameterValue,
     MissingParameter,
-    SecurityGroupLimitExceeded,
     VpcNotFound,
 )
 from eucabox.filters import Filter, page, select
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
-
-MOST_GROUPS = 500
 
 
 @action()
@@ -40,8 +37,7 @@ def create_security_group(
         known = groups.of_account(state, call.account_id)
         if group_name in (row["group_name"] for row in known):
             raise GroupExists(name=group_name)
-        if len(known) >= MOST_GROUPS:
-            raise SecurityGroupLimitExceeded(most=MOST_GROUPS)
+        limits.check_security_groups(call.cloud.config.limits, len(known))
         row = groups.create(state, call.account_id, group_name, description)
         tags.write(state, call.account_id, row["group_id"], tagged)
     return {"return": True, "group_id": row["group_id"], "tags": tags.shown(tagged)}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from eucabox import catalog, tags
+from eucabox import catalog, limits, tags
 from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
@@ -116,6 +116,7 @@ def register_image(
         if image_id:
             catalog.launchable(call.cloud.state, caller, image_id, kind)
     tagged = tags.specified(tag_specifications, "image")
+    limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.register(
         caller,
         image_location,
@@ -210,6 +211,7 @@ def copy_image(
     if copy_image_tags and source["account_id"] == caller.account_id:
         own = tags.of(state, [source_image_id]).get(source_image_id, [])
         tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
+    limits.check_images(state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.copy(caller, source, name, description, client_token)
     tags.write(state, call.account_id, row["image_id"], tagged)
     return {"image_id": row["image_id"]}

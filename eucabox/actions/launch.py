@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from eucabox import groups, ids, instances, metadata_options, tags, user_data, vpc
+from eucabox import groups, ids, instances, limits, metadata_options, tags, user_data, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.catalog import launchable
 from eucabox.errors import (
@@ -142,7 +142,11 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
         "request_digest": _digest(asked),
         "created": ids.time_text(call.now()),
     }
-    fits = call.cloud.capacity.check(wish.kind.name, wish.most)
+    allowed = limits.launchable(
+        *(call.cloud.state, call.cloud.config.limits, call.account_id),
+        *(wish.kind.vcpus, wish.least, wish.most),
+    )
+    fits = call.cloud.capacity.check(wish.kind.name, allowed)
     if fits < wish.least:
         raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
     made: list[str] = []

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from eucabox import groups, permissions, tags
+from eucabox import groups, limits, permissions, tags
 from eucabox.actions import Call, Result, action
-from eucabox.errors import RulesLimitExceeded
 from eucabox.filters import Filter, page, select
 from eucabox.permissions import Permission
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
-MOST_RULES = 1000
 FILTERS = {
     "group-id": "group_id",
     "security-group-rule-id": "security_group_rule_id",
@@ -158,8 +156,7 @@ def _authorize(
         asked = permissions.read(_asker(call), asked_rules, single)
         known = groups.rules(state, [row["group_id"]])
         permissions.refuse_known(row, asked, permissions.of_direction(known, is_egress))
-        if len(known) + len(asked) > MOST_RULES:
-            raise RulesLimitExceeded(most=MOST_RULES)
+        limits.check_rules(call.cloud.config.limits, len(known) + len(asked))
         made = [
             groups.add_rule(
                 state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, instances
+from eucabox import bundles, ids, instances, limits
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    BundlingInProgress,
     IncorrectInstanceState,
     InsufficientCapacityToStart,
     MissingParameter,
@@ -86,6 +87,12 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
 def _start(call: Call, row: Row) -> dict[str, Any]:
     if row["state"] != "stopped":
         return instances.previous_and_current(row, row["state"], row["state_code"])
+    if bundles.holds(call.cloud.state, row["instance_id"]):
+        raise BundlingInProgress(id=row["instance_id"])
+    limits.launchable(
+        *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
+        *(row["vcpus"], 1, 1),
+    )
     if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
     said = {"state_reason_code": "", "state_reason_message": ""}

@@ -84,6 +84,10 @@ class Guests:
         """Press the reset button."""
         self._act("reset", instance_id, lambda domain: domain.reset(0))
 
+    def suspend(self, instance_id: str) -> None:
+        """Pause a guest; it writes out what its disk is owed first."""
+        self._act("pause", instance_id, lambda domain: domain.suspend())
+
     def resume(self, instance_id: str) -> None:
         """Let a paused guest go on."""
         self._act("resume", instance_id, lambda domain: domain.resume())

@@ -81,6 +81,27 @@ class InsufficientInstanceCapacity(Fault):
     )
 
 
+class InstanceLimitExceeded(Fault):
+    code = "InstanceLimitExceeded"
+    text = (
+        "Your account may run {most} instances at a time, runs {used}, and {asked} more were asked"
+        " for. Terminate one, or ask the administrator for more."
+    )
+
+
+class VcpuLimitExceeded(Fault):
+    code = "VcpuLimitExceeded"
+    text = (
+        "Your account may use {most} vCPUs at a time, uses {used}, and {asked} more were asked"
+        " for. Terminate an instance, or ask the administrator for more."
+    )
+
+
+class ImageLimitExceeded(Fault):
+    code = "ResourceLimitExceeded"
+    text = "Your account may have {most} images. Deregister one, or ask the administrator for more."
+
+
 class IdempotentParameterMismatch(Fault):
     code = "IdempotentParameterMismatch"
     text = "The client token '{token}' was used within 24 hours with other parameters."
@@ -203,6 +224,40 @@ class ImageLocationInvalid(Fault):
 
 class DiskImageRefused(Fault):
     code, text = "InvalidParameterValue", "The disk image {name} is refused: {reason}"
+
+
+class PolicyNotSigned(Fault):
+    code = "AuthFailure"
+    text = (
+        "The UploadPolicySignature is not the UploadPolicy's. Sign its base64 by HMAC-SHA1 with"
+        " the secret key of the AWSAccessKeyId."
+    )
+
+
+class BundleNotFound(Fault):
+    code, text = "InvalidBundleID.NotFound", "The bundle ID '{id}' does not exist."
+
+
+class BundlingInProgress(Fault):
+    code = "BundlingInProgress"
+    text = "The instance '{id}' is being bundled already. Wait for it, or cancel that."
+
+
+class BundleNotCancellable(Fault):
+    code, text = "IncorrectState", "The bundle task '{id}' is {state} and can't be cancelled."
+
+
+class BundleCancelled(Fault):
+    code, text = "Client.Cancelled", "The bundle task {id} was cancelled by the user."
+
+
+class InstanceGone(Fault):
+    code = "Client.InstanceTerminated"
+    text = "The instance {id} is {state}, so nothing can be made of it."
+
+
+class SnapshotFailed(Fault):
+    code, text = "Server.InternalError", "The disk can't be copied: {reason}."
 
 
 class BundleFailed(Fault):

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from eucabox import ids
-from eucabox.accounts import Caller
+from eucabox.accounts import Caller, Credential
 from eucabox.actions import Call, perform
+from eucabox.bundles import Bundles
 from eucabox.capacity import Capacity
 from eucabox.config import Config, NodeSection
 from eucabox.domains.rows import CODES
@@ -18,6 +19,7 @@ from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.instance_types import InstanceType
 from eucabox.network import Address
 from eucabox.state import Row, State
+from eucabox.store.facts import Bucket
 
 ADMIN = Caller("100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True)
 ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False)
@@ -74,6 +76,11 @@ class StandInImages:
     def deregister(self, row: Row) -> None:
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
 
+    def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
+        place = "made/emi-1/image.manifest.xml"
+        facts = {"name": name, "description": description, "settings": '{"made_of": "i-1"}'}
+        return add_image(self.state, caller, state="pending", image_location=place, **facts)
+
     def check_fits(self, row: Row, instance_type: InstanceType) -> None:
         if row["size"] > instance_type.disk_gb * 2**30:
             facts = {"type": instance_type.name, "disk": instance_type.disk_gb * 1024}
@@ -128,6 +135,36 @@ class StandInAccounts:
     def by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))
 
+    def credential(self, access_key_id: str) -> Credential | None:
+        who = {"AKIAALICE": ALICE, "AKIABOB": BOB}.get(access_key_id)
+        return Credential(who, "secret", True) if who else None
+
+    def user_credentials(self, caller: Caller) -> None:
+        """Everybody has some."""
+
+
+class StandInStore:
+    """Buckets that have a name and an owner."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, str] = {}
+
+    def bucket(self, name: str) -> Bucket:
+        return Bucket(name, self.owners[name], MOMENT)
+
+    def buckets(self) -> list[Bucket]:
+        return [self.bucket(name) for name in self.owners]
+
+    def create_bucket(self, name: str, owner: str) -> None:
+        self.owners[name] = owner
+
+
+class StandInBundles(Bundles):
+    """Writes tasks and leaves them at that."""
+
+    def go_on(self, bundle_id: str) -> None:
+        pass
+
 
 class World:
     """A cloud and its callers; `do` is what a door would do."""
@@ -148,7 +185,10 @@ class World:
             node=self.node,
             network=self.network,
             capacity=Capacity(config, state),
+            bucket=StandInStore(),
         )
+        rooms: Any = (self.cloud.bucket, self.cloud.accounts, self.cloud.images, self.node)
+        self.cloud.bundles = StandInBundles(config, state, *rooms)
 
     def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:
         return Call(

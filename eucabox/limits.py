@@ -1,0 +1,55 @@
+"""How much an account may have, as the administrator set it; counts rows and reserves nothing."""
+
+from eucabox.config import LimitsSection
+from eucabox.errors import (
+    ImageLimitExceeded,
+    InstanceLimitExceeded,
+    RulesLimitExceeded,
+    SecurityGroupLimitExceeded,
+    VcpuLimitExceeded,
+)
+from eucabox.state import State
+
+UNLIMITED = 2**31
+ALIVE = "('pending', 'running', 'stopping')"
+
+
+def launchable(
+    state: State, limits: LimitsSection, account_id: str, vcpus: int, least: int, most: int
+) -> int:
+    """Return how many of `most` instances of so many vCPUs the account may start now.
+
+    Call inside the transaction that starts them. Raises InstanceLimitExceeded or
+    VcpuLimitExceeded where it is fewer than `least`.
+    """
+    sql = f"""select count(*) instances, coalesce(sum(vcpus), 0) vcpus from instances
+      where account_id = ? and state in {ALIVE}"""
+    used = state.one(sql, (account_id,)) or {"instances": 0, "vcpus": 0}
+    by_count: int = (limits.instances or UNLIMITED) - used["instances"]
+    if by_count < least:
+        raise InstanceLimitExceeded(most=limits.instances, used=used["instances"], asked=least)
+    by_vcpus: int = ((limits.vcpus or UNLIMITED) - used["vcpus"]) // vcpus
+    if by_vcpus < least:
+        raise VcpuLimitExceeded(most=limits.vcpus, used=used["vcpus"], asked=least * vcpus)
+    return min(most, by_count, by_vcpus)
+
+
+def check_images(state: State, limits: LimitsSection, account_id: str) -> None:
+    """Raise ImageLimitExceeded where the account may have no other image."""
+    sql = """select count(*) images from images where account_id = ?
+      and state not in ('deregistered', 'failed')"""
+    used = state.one(sql, (account_id,))
+    if limits.images and used and used["images"] >= limits.images:
+        raise ImageLimitExceeded(most=limits.images)
+
+
+def check_security_groups(limits: LimitsSection, known: int) -> None:
+    """Raise SecurityGroupLimitExceeded where an account with so many may have no other."""
+    if limits.security_groups and known >= limits.security_groups:
+        raise SecurityGroupLimitExceeded(most=limits.security_groups)
+
+
+def check_rules(limits: LimitsSection, wanted: int) -> None:
+    """Raise RulesLimitExceeded where a security group may not have so many rules."""
+    if limits.rules and wanted > limits.rules:
+        raise RulesLimitExceeded(most=limits.rules)

@@ -1,0 +1,131 @@
+"""Bundle tasks and images of instances: what is checked, written, told and refused."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from eucabox import errors
+from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
+
+
+def storage(secret: str = "secret", key: str = "AKIAALICE", **changes: Any) -> dict[str, Any]:
+    said = {
+        "expiration": "2099-01-01T00:00:00Z",
+        "conditions": [
+            {"acl": "ec2-bundle-read"}, {"bucket": "mine"}, ["starts-with", "$key", "p"],
+        ],
+    }  # fmt: skip
+    policy = json.dumps(said).encode()
+    text = base64.b64encode(policy)
+    signature = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha1).digest())
+    place = {
+        "aws_access_key_id": key,
+        "bucket": "mine",
+        "prefix": "p/disk",
+        "upload_policy": policy,
+        "upload_policy_signature": signature.decode(),
+    }
+    return {"s3": {**place, **changes}}
+
+
+def runs(world: World, caller: Any = ALICE, state: str = "running") -> str:
+    instance_id = str(world.run(caller)["instances"][0]["instance_id"])
+    world.set_state(instance_id, state)
+    return instance_id
+
+
+def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
+    instance_id = runs(world)
+    task = world.do("BundleInstance", instance_id=instance_id, storage=storage())["bundle_task"]
+    assert (task["instance_id"], task["state"], task["progress"]) == (instance_id, "pending", "0%")
+    assert task["storage"] == {"s3": {"bucket": "mine", "prefix": "p/disk"}}
+    assert task["bundle_id"].startswith("bun-")
+    assert world.cloud.bucket.owners == {"mine": ALICE.account_id}
+    with pytest.raises(errors.BundlingInProgress):
+        world.do("BundleInstance", instance_id=instance_id, storage=storage())
+    filters = [{"name": "s3-bucket", "values": ["mi*"]}, {"name": "state", "values": ["pending"]}]
+    assert world.do("DescribeBundleTasks", filters=filters)["bundle_tasks"] == [task]
+    named = {"bundle_id": task["bundle_id"]}
+    assert world.do("DescribeBundleTasks", bundle_ids=list(named.values()))["bundle_tasks"]
+    assert world.do("CancelBundleTask", **named)["bundle_task"]["state"] == "cancelling"
+    assert world.do("DescribeBundleTasks", BOB)["bundle_tasks"] == []
+    with pytest.raises(errors.BundleNotFound):
+        world.do("CancelBundleTask", BOB, **named)
+    world.state.update("bundle_tasks", named, state="failed", error_code="E", error_message="m")
+    (shown,) = world.do("DescribeBundleTasks")["bundle_tasks"]
+    assert shown["bundle_task_error"] == {"code": "E", "message": "m"}
+    with pytest.raises(errors.BundleNotCancellable, match="failed"):
+        world.do("CancelBundleTask", **named)
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        (storage("wrong"), errors.PolicyNotSigned),
+        (storage(key="AKIANOBODY"), errors.PolicyNotSigned),
+        (storage(bucket="other"), errors.InvalidParameterValue),
+        (storage(prefix="q"), errors.InvalidParameterValue),
+        (storage(prefix="p/"), errors.InvalidParameterValue),
+        (storage(prefix="p/\xe9"), errors.InvalidParameterValue),
+        (storage(prefix="/p"), errors.InvalidParameterValue),
+        (storage(upload_policy=b""), errors.MissingParameter),
+        ({}, errors.MissingParameter),
+    ],
+)
+def test_what_the_policy_does_not_allow_is_refused(
+    world: World, asked: dict[str, Any], fault: type[errors.Fault]
+) -> None:
+    with pytest.raises(fault):
+        world.do("BundleInstance", instance_id=runs(world), storage=asked)
+    assert world.cloud.bucket.owners == {}
+
+
+def test_a_bucket_of_another_account_is_not_written(world: World) -> None:
+    world.cloud.bucket.owners["mine"] = BOB.account_id
+    with pytest.raises(errors.Fault) as caught:
+        world.do("BundleInstance", instance_id=runs(world), storage=storage())
+    assert caught.value.code == "AccessDenied"
+    world.do("BundleInstance", instance_id=runs(world), storage=storage(key="AKIABOB"))
+    assert world.state.one("select owner from bundle_tasks") == {"owner": BOB.account_id}
+
+
+def test_an_image_is_expected_of_an_instance(world: World) -> None:
+    instance_id = runs(world)
+    tags = [{"resource_type": "image", "tags": [{"key": "a", "value": "b"}]}]
+    asked = {"instance_id": instance_id, "name": "new", "no_reboot": True}
+    image_id = world.do("CreateImage", **asked, tag_specifications=tags)["image_id"]
+    (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
+    assert (image["state"], image["name"]) == ("pending", "new")
+    assert image["tags"] == [{"key": "a", "value": "b"}]
+    row = world.state.one("select image_id, no_reboot, prefix, bucket, state from bundle_tasks")
+    assert row == {
+        "image_id": image_id, "no_reboot": 1, "prefix": "emi-1/image", "bucket": "made",
+        "state": "pending",
+    }  # fmt: skip
+    assert world.do("DescribeBundleTasks")["bundle_tasks"] == [], "it is no bundle of the user's"
+    with pytest.raises(errors.ImageUnavailable, match="pending"):
+        world.run(image_id=image_id)
+    with pytest.raises(errors.BundlingInProgress):
+        world.do("CreateImage", instance_id=instance_id, name="again")
+    assert len(world.do("DescribeImages", owners=["self"])["images"]) == 2, "no image is left"
+
+
+@pytest.mark.parametrize("name", ["CreateImage", "BundleInstance"])
+@pytest.mark.parametrize("state_name", ["pending", "stopping", "shutting-down", "terminated"])
+def test_only_what_runs_or_is_stopped(world: World, name: str, state_name: str) -> None:
+    params = {"name": "n"} if name == "CreateImage" else {"storage": storage()}
+    with pytest.raises(errors.IncorrectInstanceState):
+        world.do(name, instance_id=runs(world, state=state_name), **params)
+    with pytest.raises(errors.InstanceNotFound):
+        world.do(name, BOB, instance_id=runs(world), **params)
+
+
+def test_what_is_being_bundled_is_not_started(world: World) -> None:
+    instance_id = runs(world, state="stopped")
+    world.do("CreateImage", ADMIN, instance_id=instance_id, name="n")
+    with pytest.raises(errors.BundlingInProgress):
+        world.do("StartInstances", instance_ids=[instance_id])
