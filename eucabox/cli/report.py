@@ -40,6 +40,10 @@ IMAGE = """image_id, account_id, name, image_location, image_type, architecture,
   virtualization_type, kernel_id, ramdisk_id, root_device_name, state, state_reason, is_public,
   size, created"""
 HIDDEN = ("password", "secret", "token")  # in the name of a setting
+PYTHON_PACKAGES = (
+    *("flask", "werkzeug", "cheroot", "sqlite-utils", "boto3", "botocore", "cryptography"),
+    *("click", "defusedxml", "crc32c", "crcmod", "libvirt-python"),
+)
 LIBRARIES = ("python3-libvirt", "libvirt0", "libvirt-daemon", "libvirt-daemon-driver-qemu")
 LEFT_OUT = (Fault, OSError, ValueError, KeyError, sqlite3.Error)
 
@@ -111,12 +115,11 @@ def _open_state(room: Room) -> None:
 def _versions(room: Room) -> None:
     lines = [f"eucabox {__version__}", f"Python {sys.version}", platform.platform()]
     lines += [_text(Path("/etc/os-release")), "Python packages:"]
-    needed = metadata.requires("eucabox") or []
-    for name in sorted({each.split()[0].split(">")[0].split(";")[0] for each in needed}):
+    for name in PYTHON_PACKAGES:
         try:
             lines.append(f"  {name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            continue  # an extra's
+            lines.append(f"  {name} is not installed as a package")
     room.files["versions.txt"] = "\n".join(lines).encode()
 
 
