@@ -14,6 +14,7 @@ from eucabox.domains import serial
 from eucabox.domains.connection import Connection
 from eucabox.domains.crew import Crew
 from eucabox.domains.endings import Endings
+from eucabox.domains.filters import Filters
 from eucabox.domains.guests import Guests
 from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
@@ -53,8 +54,17 @@ class Node:
         guests = Guests(self._connection, cloud)
         self._launching = Crew("launch", WORKERS, self.wake)
         self._ending = Crew("end", WORKERS, self.wake)
+        self._filters = Filters(state, network)
         self._launches = Launches(
-            cloud, folder, self._rows, guests, images, network, self._driver, self._launching
+            cloud,
+            folder,
+            self._rows,
+            guests,
+            images,
+            network,
+            self._filters,
+            self._driver,
+            self._launching,
         )
         self._guests = guests
         self._endings = Endings(folder, self._rows, guests, images, network, self._ending)
@@ -121,6 +131,7 @@ class Node:
     def start(self) -> None:
         """Begin to connect to libvirt and to run the loop; returns at once."""
         self._connection.start()
+        self._filters.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -130,6 +141,7 @@ class Node:
             self._awake.notify_all()
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
+        self._filters.stop(STOP_WAIT)
         self._launches.stop()
         for crew in (self._launching, self._ending):
             crew.stop(STOP_WAIT)
@@ -137,6 +149,7 @@ class Node:
 
     def wake(self) -> None:
         """Have the loop look again, because a row or a domain changed."""
+        self._filters.wake()
         with self._awake:
             self._called = True
             self._awake.notify_all()

@@ -1,4 +1,4 @@
-"""Rules of security groups: authorize, revoke, describe; enforces none of them."""
+"""Rules of security groups: authorize, revoke, describe; the network enforces them."""
 
 import ipaddress
 import json
@@ -239,6 +239,7 @@ def _authorize(
             )
             for rule, text in asked.items()
         ]
+    call.cloud.node.wake()
     shown = [_view({**rule, "group_owner_id": row["account_id"]}) for rule in made]
     return {"return": True, "security_group_rules": shown}
 
@@ -265,6 +266,7 @@ def _revoke(
             " (select value from json_each(?))",
             (gone_ids,),
         )
+    call.cloud.node.wake()
     return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
 
 

@@ -109,6 +109,19 @@ def tables() -> set[tuple[str, str]]:
     return {(each["family"], each["name"]) for each in _nft("tables", "table")}
 
 
+def table(family: str, name: str) -> list[dict[str, Any]]:
+    """Return what a table of packet rules is made of, as nft names it; no set's elements."""
+    listed = json.loads(run("nft", "-j", "-t", "list", "table", family, name))
+    found: list[dict[str, Any]] = listed["nftables"]
+    return found
+
+
+def elements(family: str, table: str, name: str) -> list[Any]:
+    """Return the elements of a set of a table."""
+    listed = json.loads(run("nft", "-j", "list", "set", family, table, name))["nftables"]
+    return [each for entry in listed if "set" in entry for each in entry["set"].get("elem", ())]
+
+
 def dropping(hook: str) -> list[str]:
     """Return the tables whose base chain at a hook drops what no rule accepts."""
     chains = [each for each in _nft("chains", "chain") if each["family"] in ("ip", "inet")]
