@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from eucabox import ids
+from eucabox import groups, ids
+from eucabox.domains.filters import Filters
 from eucabox.network import Guest, Rule, host
 from eucabox.network.static import Static
+from eucabox.state import State
 from tests.live import packets
 from tests.live.packets import answered, arrives, connected, connects, listening, pings, says, seen
 from tests.live.test_network import again, give, opened
 from tests.live.wires import Space, command, host_network, own_host, space
+from tests.rows import ACCOUNT, add_instance
 
 A, B = "sg-aaaaaaaaaaaaaaaaa", "sg-bbbbbbbbbbbbbbbbb"
 NOBODY = "255.255.255.255"
@@ -164,6 +167,17 @@ def test_a_member_that_leaves_its_group_is_out(site: Site) -> None:
         assert not says(near, far)
     site.allow(ingress("tcp", 22, group_id=A))
     assert connects(site.a, site.b, site.b_ip, 22)
+
+
+def test_a_machine_of_the_site_on_the_same_bridge(site: Site, tmp_path: Path) -> None:
+    address = str(site.net.subnet[200])
+    with space(tmp_path, site.net.bridge) as machine:
+        machine.take(address, site.gateway)
+        site.allow(ingress("tcp", 22, cidr=f"{address}/32"), egress("udp", 53), out=False)
+        assert connects(machine, site.b, site.b_ip, 22)
+        assert not connects(machine, site.b, site.b_ip, 23)
+        assert answered(site.b, machine, address, 53)
+        assert not arrives(site.b, machine, address, 54)
 
 
 def test_udp_is_answered(site: Site) -> None:
@@ -324,6 +338,36 @@ def test_a_closed_connection_is_soon_forgotten(site: Site) -> None:
         assert says(near, far)
         assert packets.soon(lambda: left() > 80000)
     assert packets.soon(lambda: left() <= 60)
+
+
+def test_a_row_is_all_it_takes(site: Site, tmp_path: Path) -> None:
+    state = State(tmp_path / "eucabox.db")
+    mine = groups.create(state, ACCOUNT, "web", "d")["group_id"]
+    filters = Filters(state, site.net)
+    row = give(site.net)
+    instance_id = add_instance(state, **row)
+    with state.transaction() as database:
+        database.conn.execute("insert into instance_groups values (?, ?)", (instance_id, mine))
+    filters.start()
+    tap, address = ids.tap(instance_id, site.net.bridge), row["private_ip_address"]
+    try:
+        with space(tmp_path, site.net.bridge, row["mac_address"], tap) as guest:
+            assert packets.soon(guest.ask_dhcp)
+            assert not connects(None, guest, address, 22)
+            groups.add_rule(state, mine, is_egress=False, cidr_ipv4=f"{site.gateway}/32")
+            filters.wake()
+            assert packets.soon(lambda: connects(None, guest, address, 22))
+            with state.transaction() as database:
+                database.conn.execute("delete from security_group_rules where is_egress = 0")
+            filters.wake()
+            assert packets.soon(lambda: not connects(None, guest, address, 22))
+            state.update("instances", {"instance_id": instance_id}, state="terminated")
+            filters.wake()
+            assert packets.soon(lambda: not pings(guest, site.gateway))
+    finally:
+        filters.stop(5)
+        state.close()
+        site.net.unplug(row)
 
 
 # --- false names --------------------------------------------------------------------------------
