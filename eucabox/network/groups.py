@@ -7,8 +7,7 @@ family of nft is told in ruleset.py.
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from eucabox import ids
 from eucabox.errors import ProgramFailed
@@ -18,6 +17,8 @@ from eucabox.run import run
 
 log = logging.getLogger("eucabox.network")
 TABLE = "eucabox_groups-"  # and the bridge's name; the bridge's own rules are in eucabox-BRIDGE
+NOTHING = Ruleset({}, {}, {})
+NEWLINE = "\n"
 
 
 class Groups:
@@ -60,26 +61,37 @@ class Groups:
         return ("bridge", self._table) in host.tables()
 
     def _write(self, wanted: Ruleset, there: bool) -> None:
-        listed = host.table("bridge", self._table) if there else []
         try:
-            self._nft(_change(self._table, listed, wanted))
+            self._nft(_change(self._table, self._before(there), wanted))
         except ProgramFailed:
             # Made by another release, in a form that can't be changed: all of it anew, at once.
             gone = f"{_empty(self._table)}delete table bridge {self._table}\n"
-            self._nft(gone + _change(self._table, [], wanted))
+            self._nft(gone + _change(self._table, NOTHING, wanted))
+
+    def _before(self, there: bool) -> Ruleset:
+        """Return what is in force; of another process' table only the names are known."""
+        if not there:
+            return NOTHING
+        if self._now is not None:
+            return self._now
+        listed = host.table("bridge", self._table)
+        chains: dict[str, Sequence[str]] = {
+            each["chain"]["name"]: () for each in listed if "chain" in each
+        }
+        return Ruleset(chains, {each["set"]["name"]: "" for each in listed if "set" in each}, {})
 
     def _end(self, permits: Mapping[str, frozenset[flows.Permit]]) -> None:
         """Forget conversations that a guest's rules allowed and do not any more."""
-        for tap, now in permits.items():
-            if tap in self._permits and self._permits[tap] <= now:
-                continue
-            listed = {
-                f"{begun}-{tap}": host.elements("bridge", self._table, f"{begun}-{tap}")
-                for begun in ("out", "in")
-            }
+        narrowed = [
+            tap
+            for tap, now in permits.items()
+            if tap not in self._permits or not self._permits[tap] <= now
+        ]
+        listed = host.elements("bridge", self._table) if narrowed else {}
+        for tap in narrowed:
             lines = [
                 f"{verb} element bridge {self._table} {way}{name}-{tap} {{ {flow} }}\n"
-                for way, flow in flows.ended(tap, now, listed)
+                for way, flow in flows.ended(tap, permits[tap], listed)
                 # One that timed out just now can't be deleted, so each is there first.
                 for verb, name in (("add", "-barred"), ("add", ""), ("delete", ""))
             ]
@@ -90,21 +102,31 @@ class Groups:
         run("nft", "-f", "-", input=text.encode())
 
 
-def _change(table: str, listed: Iterable[Mapping[str, Any]], wanted: Ruleset) -> str:
-    """Return one transaction from what nft listed to what is wanted; what was seen is kept."""
-    chains = [each["chain"]["name"] for each in listed if "chain" in each]
-    sets = [each["set"]["name"] for each in listed if "set" in each]
-    lines = [f"flush chain bridge {table} {name}\n" for name in chains]
+def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
+    """Return one transaction from what is in force to what is wanted; what was seen is kept."""
+    sets = {**wanted.seen, **wanted.members}
+    sets_before = {**before.seen, **before.members}
+    chains_new = _differing(wanted.chains, before.chains)
+    sets_new = _differing(sets, sets_before)
+    lines = [f"flush chain {name}" for name in _differing(before.chains, wanted.chains)]
+    lines += [f"delete chain {name}" for name in before.chains if name not in wanted.chains]
+    lines += [f"delete set {name}" for name in sets_before if name not in sets]
     lines += [
-        f"delete chain bridge {table} {name}\n" for name in chains if name not in wanted.chains
+        f"flush set {name}" for name in wanted.members if name in sets_new and name in sets_before
     ]
-    lines += [f"delete set bridge {table} {name}\n" for name in sets if name not in wanted.seen]
-    body = [
-        f"set {name} {{ {text} }}" for name, text in ({**wanted.seen, **wanted.members}).items()
-    ]
-    body += [_chain(name, rules) for name, rules in wanted.chains.items()]
-    text = "\n".join(body)
-    return f"{_empty(table)}{''.join(lines)}table bridge {table} {{\n{text}\n}}\n"
+    body = [f"set {name} {{ {sets[name]} }}" for name in sets_new]
+    body += [_chain(name, wanted.chains[name]) for name in chains_new]
+    commands = "".join(_of_table(line, table) for line in lines)
+    return f"{_empty(table)}{commands}table bridge {table} {{\n{NEWLINE.join(body)}\n}}\n"
+
+
+def _differing(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
+    return [name for name, content in these.items() if those.get(name) != content]
+
+
+def _of_table(line: str, table: str) -> str:
+    verb, kind, name = line.split()
+    return f"{verb} {kind} bridge {table} {name}\n"
 
 
 def _chain(name: str, rules: Sequence[str]) -> str:

@@ -116,10 +116,11 @@ def table(family: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def elements(family: str, table: str, name: str) -> list[Any]:
-    """Return the elements of a set of a table."""
-    listed = json.loads(run("nft", "-j", "list", "set", family, table, name))["nftables"]
-    return [each for entry in listed if "set" in entry for each in entry["set"].get("elem", ())]
+def elements(family: str, table: str) -> dict[str, list[Any]]:
+    """Return the elements of every set of a table, by the set's name."""
+    listed = json.loads(run("nft", "-j", "list", "sets", family))["nftables"]
+    sets = [each["set"] for each in listed if "set" in each]
+    return {each["name"]: each.get("elem", []) for each in sets if each["table"] == table}
 
 
 def dropping(hook: str) -> list[str]:

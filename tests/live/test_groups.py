@@ -330,7 +330,7 @@ def test_a_closed_connection_is_soon_forgotten(site: Site) -> None:
 
     def left() -> int:
         """The seconds that the connection will be remembered."""
-        found = [each["elem"] for each in host.elements("bridge", table, f"out-{tap}")]
+        found = [each["elem"] for each in host.elements("bridge", table)[f"out-{tap}"]]
         (mine,) = (each for each in found if 4022 in each["val"]["concat"])
         return int(mine["expires"])
 

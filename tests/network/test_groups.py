@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -31,6 +32,23 @@ def test_the_same_again_changes_nothing(groups: Groups, fake: FakeHost) -> None:
     assert len(fake.inputs) == 1
 
 
+def test_only_what_differs_is_written(groups: Groups, fake: FakeHost) -> None:
+    rules = {"sg-1": [SSH, Rule(False, "-1", group_id="sg-1")]}
+    groups.apply([GUEST], rules, Ground())
+    exists(fake)
+    more = {"sg-1": [*rules["sg-1"], Rule(False, "47", cidr="10.0.0.0/8")]}
+    groups.apply([GUEST], more, Ground())
+    # Another group whose rules are the same changes no line.
+    twin = dataclasses.replace(GUEST, groups=("sg-1", "sg-2"))
+    groups.apply([twin], {**more, "sg-2": [SSH]}, Ground())
+    assert len(fake.inputs) == 2
+    lines = fake.inputs[1].splitlines()
+    assert [line for line in lines if line.startswith(("flush", "delete", "chain", "set"))] == [
+        f"flush chain bridge {TABLE} to-{GUEST.tap}",
+        f"chain to-{GUEST.tap} {{",
+    ]
+
+
 def test_a_table_that_is_gone_is_made_again(groups: Groups, fake: FakeHost) -> None:
     groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
     groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
@@ -56,8 +74,8 @@ def test_a_change_is_one_transaction_that_keeps_what_was_seen(
     assert [line for line in lines if line.startswith("delete")] == [
         f"delete chain bridge {TABLE} to-gone",
         f"delete set bridge {TABLE} out-gone",
-        f"delete set bridge {TABLE} sg-2",
     ]
+    assert f"flush set bridge {TABLE} sg-2" in lines
     assert "set sg-2 { type ipv4_addr; }" in lines
 
 
@@ -72,14 +90,15 @@ def test_what_can_not_be_changed_is_replaced_at_once(groups: Groups, fake: FakeH
 
 
 def test_only_who_lost_a_rule_is_looked_through(groups: Groups, fake: FakeHost) -> None:
-    asked = "nft -j list set"
+    asked = "nft -j list sets"
     groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
     first = len(fake.did(asked))
     groups.apply([GUEST], {"sg-1": [SSH, Rule(False, "-1", cidr="10.0.0.0/8")]}, Ground())
     assert len(fake.did(asked)) == first
     note = {"elem": {"val": {"concat": ["1.2.3.4", "tcp", 5000, 22]}}}
-    listed = {"nftables": [{"set": {"elem": [note]}}]}
-    fake.answers[f"{asked} bridge {TABLE} in-{GUEST.tap}"] = json.dumps(listed)
+    mine = {"name": f"in-{GUEST.tap}", "table": TABLE, "elem": [note]}
+    listed = {"nftables": [{"set": mine}, {"set": {**mine, "table": "another"}}]}
+    fake.answers[f"{asked} bridge"] = json.dumps(listed)
     groups.apply([GUEST], {"sg-1": []}, Ground())
     flow = f"{GUEST.tap} {{ 1.2.3.4 . tcp . 5000 . 22 }}"
     verbs = (("add", "in-barred"), ("add", "in"), ("delete", "in"))
