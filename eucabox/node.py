@@ -16,6 +16,7 @@ from eucabox.domains.crew import Crew
 from eucabox.domains.domain_xml import DomainXml
 from eucabox.domains.endings import Endings
 from eucabox.domains.facts import Facts
+from eucabox.domains.filters import Filters
 from eucabox.domains.guests import Guests
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Launches, Plugs
@@ -60,6 +61,7 @@ class Node:
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
+        self._filters = Filters(state, network)
         self._launches = Launches(
             cloud,
             folder,
@@ -67,6 +69,7 @@ class Node:
             guests,
             images,
             network,
+            self._filters,
             self._driver,
             self._launching,
             self._domain_xml,
@@ -141,6 +144,7 @@ class Node:
     def start(self) -> None:
         """Begin to connect to libvirt and to run the loop; returns at once."""
         self._connection.start()
+        self._filters.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -150,6 +154,7 @@ class Node:
             self._awake.notify_all()
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
+        self._filters.stop(STOP_WAIT)
         self._launches.stop()
         for crew in (self._launching, self._ending):
             crew.stop(STOP_WAIT)
@@ -157,6 +162,7 @@ class Node:
 
     def wake(self) -> None:
         """Have the loop look again, because a row or a domain changed."""
+        self._filters.wake()
         with self._awake:
             self._called = True
             self._awake.notify_all()

@@ -465,3 +465,25 @@ def test_the_screen_is_told_as_a_png_or_refused(house: House) -> None:
             assert instance_id in fault.message
         with pytest.raises(ScreenUnreadable):
             node.screenshot("i-00000000000000000")
+
+
+def test_rules_are_in_force_before_the_guest_starts(house: House) -> None:
+    seen: list[bool] = []
+    notes = house.network.notes
+
+    def plug(row: dict[str, str]) -> None:
+        notes.append(("plug", row["instance_id"]))
+        house.network.filtered.clear()  # as if the thread had not come to it yet
+
+    house.network.plug = plug  # type: ignore[method-assign,assignment]
+    with house.node() as node:
+        create = node._guests.create
+
+        def created(name: str, xml: str) -> None:
+            tap = ids.tap(name, house.network.bridge)
+            seen.append(tap in house.network.filtered and f'dev="{tap}"' in xml)
+            create(name, xml)
+
+        node._guests.create = created  # type: ignore[method-assign,assignment]
+        running(house, node)
+    assert seen == [True]

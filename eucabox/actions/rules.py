@@ -1,4 +1,4 @@
-"""Rules of security groups: authorize, revoke, describe; enforces none of them."""
+"""Rules of security groups: authorize, revoke, describe; the network enforces them."""
 
 import json
 from collections.abc import Sequence
@@ -165,6 +165,7 @@ def _authorize(
         ]
         for rule_row in made:
             tags.write(state, call.account_id, rule_row["security_group_rule_id"], tagged)
+    call.cloud.node.wake()
     more = {"group_owner_id": row["account_id"], "tags": tags.shown(tagged)}
     shown = [_view({**rule, **more}) for rule in made]
     return {"return": True, "security_group_rules": shown}
@@ -195,6 +196,7 @@ def _revoke(
             (json.dumps(gone_ids),),
         )
         tags.forget(state, *gone_ids)
+    call.cloud.node.wake()
     return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
 
 

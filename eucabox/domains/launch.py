@@ -2,19 +2,22 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from eucabox import ids
 from eucabox.domains import reasons, serial
 from eucabox.domains.crew import Crew
 from eucabox.domains.domain_xml import DomainXml
+from eucabox.domains.filters import Filters
 from eucabox.domains.guests import Guests
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.rows import Rows
 from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
+from eucabox.network import Guest, Rule
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
@@ -75,6 +78,9 @@ class Plugs(Protocol):
     def check(self) -> None:
         """Bring back what died of the network."""
 
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass what the guests' groups allow."""
+
     def unplug(self, row: Mapping[str, Any]) -> None:
         """Take the address back."""
 
@@ -90,6 +96,7 @@ class Launches:
         guests: Guests,
         images: Disks,
         network: Plugs,
+        filters: Filters,
         driver: Callable[[], Hypervisor],
         crew: Crew,
         domain_xml: DomainXml,
@@ -101,6 +108,7 @@ class Launches:
         self._guests = guests
         self._images = images
         self._network = network
+        self._filters = filters
         self._driver = driver
         self._crew = crew
         self._domain_xml = domain_xml
@@ -178,6 +186,7 @@ class Launches:
             boot = self._images.prepare(row, progress)
             step("disk")
             self._network.plug(row)
+            self._filters.apply()
             step("plugged")
             self._create(row, boot, driver, step)
         elif not found.up:
@@ -212,6 +221,6 @@ class Launches:
             cmdline=boot.cmdline,
             mac_address=row["mac_address"],
             bridge=self._network.bridge,
-            tap="",
+            tap=ids.tap(row["instance_id"], self._network.bridge),
             console=self._folder / row["instance_id"] / "console.log",
         )

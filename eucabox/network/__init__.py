@@ -1,7 +1,7 @@
 """What every network mode offers, and the one place that picks it; knows no mode itself."""
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -18,6 +18,32 @@ class Address:
     mac_address: str
     private_ip_address: str
     private_dns_name: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a security group: `cidr` or `group_id` says with whom.
+
+    `protocol` is tcp, udp, icmp, icmpv6, a number, or -1 for all. Of icmp the ports are type and
+    code, -1 for any.
+    """
+
+    is_egress: bool
+    protocol: str
+    from_port: int | None = None
+    to_port: int | None = None
+    cidr: str | None = None
+    group_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Guest:
+    """An instance as its packets show it. `tap` is its device on this host, there or to come."""
+
+    tap: str
+    mac_address: str
+    private_ip_address: str | None
+    groups: tuple[str, ...]
 
 
 class Network(Protocol):
@@ -65,6 +91,14 @@ class Network(Protocol):
 
     def unplug(self, row: Mapping[str, Any]) -> None:
         """Take an instance's address back; after its domain ended."""
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass from now on, to and from exactly these guests, what their groups' rules allow.
+
+        Called at each change and every few seconds, to mend what somebody took away. `rules` has
+        every group of every guest. A guest sends under its own MAC and address alone; its DHCP,
+        DNS and metadata need no rule.
+        """
 
     def holds(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether packets from this address come from, and go to, this MAC."""

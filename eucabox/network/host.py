@@ -109,6 +109,20 @@ def tables() -> set[tuple[str, str]]:
     return {(each["family"], each["name"]) for each in _nft("tables", "table")}
 
 
+def table(family: str, name: str) -> list[dict[str, Any]]:
+    """Return what a table of packet rules is made of, as nft names it; no set's elements."""
+    listed = json.loads(run("nft", "-j", "-t", "list", "table", family, name))
+    found: list[dict[str, Any]] = listed["nftables"]
+    return found
+
+
+def elements(family: str, table: str) -> dict[str, list[Any]]:
+    """Return the elements of every set of a table, by the set's name."""
+    listed = json.loads(run("nft", "-j", "list", "sets", family))["nftables"]
+    sets = [each["set"] for each in listed if "set" in each]
+    return {each["name"]: each.get("elem", []) for each in sets if each["table"] == table}
+
+
 def dropping(hook: str) -> list[str]:
     """Return the tables whose base chain at a hook drops what no rule accepts."""
     chains = [each for each in _nft("chains", "chain") if each["family"] in ("ip", "inet")]

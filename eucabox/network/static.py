@@ -5,17 +5,19 @@ NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
 from eucabox.config import Config
 from eucabox.errors import Fault, InsufficientFreeAddresses, NetworkUnusable, ProgramFailed
-from eucabox.network import Address, host
+from eucabox.network import Address, Guest, Rule, host
 from eucabox.network.addresses import domain_name, pool
 from eucabox.network.bridge import RUN, OwnBridge, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq, Service, dns_possible
+from eucabox.network.groups import Groups
 from eucabox.network.named import NamedBridge
+from eucabox.network.ruleset import Ground
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
@@ -35,6 +37,8 @@ class Static:
         self.config = config
         self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
+        self._groups = Groups(self.bridge)
+        self._ground = Ground()
         self._lock = threading.Lock()
         self._chosen: IPv4Network | None = None
         self._started = False
@@ -86,6 +90,7 @@ class Static:
             if not self._site.is_ours():
                 return
             self._bind([], sorted(self._dhcp.hosts()))
+            self._groups.remove()
             self._dhcp.remove()
             self._site.remove()
             self._started = False
@@ -121,6 +126,14 @@ class Static:
                 del hosts[address.private_ip_address]
                 self._dhcp.serve(hosts.values())
                 self._bind([], [address.private_ip_address])
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass what the rules of the guests' groups allow, and nothing under a false name."""
+        with self._lock:
+            if guests:
+                self._start_if_not()
+            if self._started:
+                self._groups.apply(guests, rules, self._ground)
 
     def holds(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether this host sends packets for the address to this MAC and no other.
@@ -176,6 +189,7 @@ class Static:
             servers=servers,
             mtu=host.uplink_mtu(),
         )
+        self._ground = _ground(self.config, service)
         self._dhcp.start(service, anew=self._site.made)
         self._site.made = False
 
@@ -190,6 +204,19 @@ class Static:
 
     def _neighbour(self, ip: str) -> bool:
         return host.neighbour(ip, self.bridge) is not None
+
+
+def _ground(config: Config, service: Service) -> Ground:
+    """Return what needs no rule: DHCP, the name servers that it tells of, and metadata."""
+    names = (str(service.address),) if service.dns else service.servers
+    rules = [Rule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")]
+    servers = [str(service.address)]
+    metadata = metadata_address(config)
+    if metadata:
+        port = config.metadata.port
+        rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
+        servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
+    return Ground(tuple(rules), tuple(servers))
 
 
 def _address(row: Row) -> Address | None:

@@ -200,3 +200,11 @@ def test_a_source_group_does_not_open_a_port_to_everyone(
     assert len(found["ip_ranges"]) == ranges
     perform("ec2", NOT_IN, world.call(ALICE, version), params)
     assert permissions(world) == []
+
+
+def test_each_change_wakes_the_node(world: World, group_id: str) -> None:
+    before = world.node.woken
+    world.do(IN, group_id=group_id, ip_permissions=[SSH])
+    assert world.node.woken == before + 1
+    world.do(NOT_IN, group_id=group_id, ip_permissions=[SSH])
+    assert world.node.woken == before + 2

@@ -1,7 +1,7 @@
 """A node on libvirt's own test driver, with an images' room and a network that only take notes."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import libvirt
 from eucabox.config import Config
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
+from eucabox.network import Guest, Rule
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.rows import row_of
@@ -66,12 +67,16 @@ class Network:
     bridge: str = "eucabr0"
     notes: list[tuple[str, str]] = field(default_factory=list)
     unplugged: Callable[[], None] = lambda: None
+    filtered: dict[str, list[Sequence[Rule]]] = field(default_factory=dict)
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self.notes += [("sync", row["instance_id"]) for row in rows]
 
     def check(self) -> None:
         pass
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        self.filtered = {guest.tap: [rules[each] for each in guest.groups] for guest in guests}
 
     def plug(self, row: Mapping[str, Any]) -> None:
         self.notes.append(("plug", row["instance_id"]))

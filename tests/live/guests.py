@@ -13,6 +13,10 @@ from eucabox.image.guest import TinyGuest
 from tests.live.process import Running
 
 BUCKET = "guest-images"
+OPTIONS = (
+    "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+    "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3",
+)  # fmt: skip
 PATIENCE = 240  # seconds; guests are emulated, and the machine may be busy
 
 
@@ -62,22 +66,26 @@ def run(ec2: Any, image_id: str, **members: Any) -> Any:
 
 
 def key_pair(ec2: Any, folder: Path, name: str, kind: str = "ed25519") -> Path:
-    """Make a key pair and keep its private key in a file."""
+    """Make a key pair, keep its private key in a file, and let SSH into the default group."""
     file = folder / f"{name}.pem"
     file.touch(mode=0o600)
     file.write_text(ec2.create_key_pair(KeyName=name, KeyType=kind)["KeyMaterial"])
+    allow(ec2, "tcp", 22)
     return file
+
+
+def allow(ec2: Any, protocol: str, port: int, group: str = "default") -> None:
+    """Let everybody in."""
+    rule = {"IpProtocol": protocol, "FromPort": port, "ToPort": port}
+    anybody = {**rule, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupName=group, IpPermissions=[anybody])
 
 
 def ssh(
     address: str, key: Path, command: str, user: str = "root"
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            "ssh", "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
-            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
-            f"{user}@{address}", command,
-        ],
+        ["ssh", "-i", str(key), *OPTIONS, f"{user}@{address}", command],
         capture_output=True, text=True, timeout=40, check=False,
     )  # fmt: skip
 
@@ -96,3 +104,18 @@ def said_over_ssh(address: str, key: Path, command: str) -> str:
 def console(ec2: Any, instance_id: str) -> str:
     output: str = ec2.get_console_output(InstanceId=instance_id).get("Output", "")
     return output
+
+
+def booted(ec2: Any, instance_id: str) -> None:
+    """Wait for a tiny guest that nobody can log in to: its last word is its host key."""
+    said = ""
+
+    def look() -> bool:
+        nonlocal said
+        said = console(ec2, instance_id)
+        return "END SSH HOST KEY" in said
+
+    try:
+        until(look, "host key on the console")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; the console says {said[-2000:]}") from None

@@ -65,6 +65,20 @@ class Space:
     def run(self, *argv: str, timeout: float = 20) -> str:
         return command("ip", "netns", "exec", self.name, *argv, timeout=timeout)
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Let this thread open sockets in the namespace; they stay there for good."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            _unless_failed(libc.setns(there, CLONE_NEWNET))
+            yield
+        finally:
+            _unless_failed(libc.setns(here, CLONE_NEWNET))
+            os.close(here)
+            os.close(there)
+
     def ask_dhcp(self) -> bool:
         """Ask for a lease as a guest does at boot; True if it came."""
         script, lease = self.folder / "dhcp.sh", self.folder / f"{self.name}.lease"
@@ -102,11 +116,14 @@ class Space:
 
 
 @contextmanager
-def space(folder: Path, bridge: str | None, mac: str = "") -> Iterator[Space]:
-    """A namespace whose eth0 is a port of a bridge, or without one a neighbour of this host."""
+def space(folder: Path, bridge: str | None, mac: str = "", port: str = "") -> Iterator[Space]:
+    """A namespace whose eth0 is a port of a bridge, or without one a neighbour of this host.
+
+    `port` names the other end of eth0, on the host.
+    """
     tag = secrets.token_hex(4)
     made = Space(f"eut-{tag}", folder, mac)
-    port = f"eut{tag}p"
+    port = port or f"eut{tag}p"
     command("ip", "netns", "add", made.name)
     try:
         command(

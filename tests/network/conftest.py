@@ -7,7 +7,7 @@ import pytest
 
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import ProgramFailed
-from eucabox.network import bridge, dnsmasq, host, named, static
+from eucabox.network import bridge, dnsmasq, groups, host, named, static
 
 
 class FakeHost:
@@ -44,7 +44,7 @@ class FakeHost:
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     made = FakeHost(tmp_path)
-    for room in (host, bridge, named, dnsmasq, static):
+    for room in (host, bridge, named, dnsmasq, groups, static):
         monkeypatch.setattr(room, "run", made.run)
     monkeypatch.setattr(host, "LINKS", made.links)
     monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")

@@ -1,0 +1,123 @@
+"""Hands the network the rules of all living instances whenever one changes; filters nothing."""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from eucabox import ids
+from eucabox.errors import Fault
+from eucabox.network import Guest, Rule
+from eucabox.state import Row, State
+
+log = logging.getLogger("eucabox.node")
+RETRY = 5.0  # seconds until rules that could not be put in force are tried again
+CHECK = 5.0  # seconds between two looks at whether they still are, while there are guests
+_GUESTS = """select instance_id, mac_address, private_ip_address,
+    (select json_group_array(group_id) from
+      (select group_id from instance_groups g where g.instance_id = i.instance_id order by 1)
+    ) as groups
+  from instances i where (state in ('pending', 'running', 'stopping', 'shutting-down')
+    or state = 'terminated' and launch_state = 'left')  -- its guest could not be ended yet
+  and mac_address is not null order by launch_time, instance_id"""
+_RULES = "select * from security_group_rules order by rowid"
+
+
+class Filtering(Protocol):
+    """What is needed of the network."""
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that guests are on."""
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass what the guests' groups allow."""
+
+
+class Filters:
+    """Keeps packet filters as the rows say, in a thread of its own: libvirt, which the node's
+    loop waits for now and then, must not keep a revoked rule in force."""
+
+    def __init__(self, state: State, network: Filtering) -> None:
+        self._state = state
+        self._network = network
+        self._lock = threading.Lock()
+        self._called = threading.Event()
+        self._stopping = False
+        self._problem = ""
+        self._thread = threading.Thread(target=self._run, name="filters", daemon=True)
+
+    def start(self) -> None:
+        """Put the rules in force, and from now on each time they change."""
+        self._called.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that a row changed."""
+        self._called.set()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; the rules stay in force."""
+        self._stopping = True
+        self._called.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def apply(self) -> int:
+        """Put the rules in force now; return for how many guests. Raises what the network does."""
+        with self._lock:  # or an older view of the rows could come last
+            guests, rules = self._facts()
+            self._network.filter(guests, rules)
+        return len(guests)
+
+    def _run(self) -> None:
+        wait: float | None = None
+        while not self._stopping:
+            self._called.wait(wait)
+            self._called.clear()
+            if not self._stopping:
+                wait = self._try()
+
+    def _try(self) -> float | None:
+        try:
+            guests = self.apply()
+        except Fault as fault:
+            if fault.message != self._problem:
+                log.error("role=node security groups are not in force: %s", fault.message)
+            self._problem = fault.message
+            return RETRY
+        except Exception:  # the thread outlives every fault
+            log.exception("role=node security groups are not in force")
+            return RETRY
+        if self._problem:
+            log.info("role=node security groups are in force again")
+        self._problem = ""
+        return CHECK if guests else None
+
+    def _facts(self) -> tuple[list[Guest], dict[str, list[Rule]]]:
+        guests = [self._guest(row) for row in self._state.query(_GUESTS)]
+        found: dict[str, list[Rule]] = {each: [] for guest in guests for each in guest.groups}
+        for rule in self._state.query(_RULES):
+            if rule["group_id"] in found:
+                found[rule["group_id"]].append(_rule(rule))
+        return guests, found
+
+    def _guest(self, row: Row) -> Guest:
+        return Guest(
+            tap=ids.tap(row["instance_id"], self._network.bridge),
+            mac_address=row["mac_address"].lower(),
+            private_ip_address=row["private_ip_address"],
+            groups=tuple(json.loads(row["groups"])),
+        )
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    return Rule(
+        is_egress=bool(row["is_egress"]),
+        protocol=row["ip_protocol"],
+        from_port=row["from_port"],
+        to_port=row["to_port"],
+        cidr=row["cidr_ipv4"],
+        group_id=row["referenced_group_id"],
+    )

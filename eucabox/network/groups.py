@@ -1,0 +1,137 @@
+"""Packet filters of one bridge's instances, as one nft table; touches no other table.
+
+The table outlives eucabox and is brought in line by one transaction: no packet ever meets half
+of it, and a killed eucabox leaves the old rules or the new ones. What is in it and why this
+family of nft is told in ruleset.py.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+
+from eucabox import ids
+from eucabox.errors import ProgramFailed
+from eucabox.network import Guest, Rule, flows, host
+from eucabox.network.ruleset import Ground, Ruleset, render
+from eucabox.run import run
+
+log = logging.getLogger("eucabox.network")
+TABLE = "eucabox_groups-"  # and the bridge's name; the bridge's own rules are in eucabox-BRIDGE
+NOTHING = Ruleset({}, {}, {})
+NEWLINE = "\n"
+
+
+class Groups:
+    """The table of security groups of one bridge."""
+
+    def __init__(self, bridge: str) -> None:
+        self._table = TABLE + bridge
+        self._prefix = ids.tap_prefix(bridge)
+        self._lock = threading.Lock()
+        self._now: Ruleset | None = None  # what is in force, as far as we did it
+        self._permits: dict[str, frozenset[flows.Permit]] = {}
+
+    def apply(
+        self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]], ground: Ground
+    ) -> None:
+        """Put these rules in force, unless they are; conversations they allow go on.
+
+        Restarting a host's firewall may flush every table, so whether ours is there is looked at.
+        """
+        wanted = render(self._prefix, guests, rules, ground)
+        permits = flows.permits(guests, rules, ground.services)
+        with self._lock:
+            there = self._exists()
+            if self._now is not None and not there:
+                log.warning("role=cluster the table %s is gone; making it again", self._table)
+            if wanted != self._now or not there:
+                self._write(wanted, there)
+                self._now = wanted
+            self._end(permits)
+            self._permits = permits
+
+    def remove(self) -> None:
+        """Take the table away."""
+        with self._lock:
+            if self._exists():
+                run("nft", "delete", "table", "bridge", self._table)
+            self._now, self._permits = None, {}
+
+    def _exists(self) -> bool:
+        return ("bridge", self._table) in host.tables()
+
+    def _write(self, wanted: Ruleset, there: bool) -> None:
+        try:
+            self._nft(_change(self._table, self._before(there), wanted))
+        except ProgramFailed:
+            # Made by another release, in a form that can't be changed: all of it anew, at once.
+            gone = f"{_empty(self._table)}delete table bridge {self._table}\n"
+            self._nft(gone + _change(self._table, NOTHING, wanted))
+
+    def _before(self, there: bool) -> Ruleset:
+        """Return what is in force; of another process' table only the names are known."""
+        if not there:
+            return NOTHING
+        if self._now is not None:
+            return self._now
+        listed = host.table("bridge", self._table)
+        chains: dict[str, Sequence[str]] = {
+            each["chain"]["name"]: () for each in listed if "chain" in each
+        }
+        return Ruleset(chains, {each["set"]["name"]: "" for each in listed if "set" in each}, {})
+
+    def _end(self, permits: Mapping[str, frozenset[flows.Permit]]) -> None:
+        """Forget conversations that a guest's rules allowed and do not any more."""
+        narrowed = [
+            tap
+            for tap, now in permits.items()
+            if tap not in self._permits or not self._permits[tap] <= now
+        ]
+        listed = host.elements("bridge", self._table) if narrowed else {}
+        for tap in narrowed:
+            lines = [
+                f"{verb} element bridge {self._table} {way}{name}-{tap} {{ {flow} }}\n"
+                for way, flow in flows.ended(tap, permits[tap], listed)
+                # One that timed out just now can't be deleted, so each is there first.
+                for verb, name in (("add", "-barred"), ("add", ""), ("delete", ""))
+            ]
+            if lines:
+                self._nft("".join(lines))
+
+    def _nft(self, text: str) -> None:
+        run("nft", "-f", "-", input=text.encode())
+
+
+def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
+    """Return one transaction from what is in force to what is wanted; what was seen is kept."""
+    sets = {**wanted.seen, **wanted.members}
+    sets_before = {**before.seen, **before.members}
+    chains_new = _differing(wanted.chains, before.chains)
+    sets_new = _differing(sets, sets_before)
+    lines = [f"flush chain {name}" for name in _differing(before.chains, wanted.chains)]
+    lines += [f"delete chain {name}" for name in before.chains if name not in wanted.chains]
+    lines += [f"delete set {name}" for name in sets_before if name not in sets]
+    lines += [
+        f"flush set {name}" for name in wanted.members if name in sets_new and name in sets_before
+    ]
+    body = [f"set {name} {{ {sets[name]} }}" for name in sets_new]
+    body += [_chain(name, wanted.chains[name]) for name in chains_new]
+    commands = "".join(_of_table(line, table) for line in lines)
+    return f"{_empty(table)}{commands}table bridge {table} {{\n{NEWLINE.join(body)}\n}}\n"
+
+
+def _differing(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
+    return [name for name, content in these.items() if those.get(name) != content]
+
+
+def _of_table(line: str, table: str) -> str:
+    verb, kind, name = line.split()
+    return f"{verb} {kind} bridge {table} {name}\n"
+
+
+def _chain(name: str, rules: Sequence[str]) -> str:
+    return f"chain {name} {{\n  " + "\n  ".join(rules) + "\n}"
+
+
+def _empty(table: str) -> str:
+    return f"table bridge {table} {{\n}}\n"
