@@ -3,6 +3,7 @@
 import secrets
 import string
 import uuid
+import zlib
 from datetime import UTC, datetime
 
 SHORT = frozenset({"emi", "eki", "eri"})  # Eucalyptus clients print these in a narrow column
@@ -54,6 +55,16 @@ def request_id() -> str:
 def domain_uuid() -> str:
     """Return a new domain UUID that begins `ec2`, which is how cloud-init knows EC2."""
     return str(uuid.UUID("ec2" + secrets.token_hex(15)[:29]))
+
+
+def tap_prefix(bridge: str) -> str:
+    """Return how the names of all taps on a bridge begin, and of no other bridge of the host."""
+    return f"eu{zlib.crc32(bridge.encode()) & 0xFFFF:04x}"
+
+
+def tap(instance_id: str, bridge: str) -> str:
+    """Return the name of an instance's device on the host, which has 15 characters at most."""
+    return tap_prefix(bridge) + instance_id.removeprefix("i-")[:9]
 
 
 def now() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from eucabox import ids
 from eucabox.domains import reasons, serial
 from eucabox.domains.crew import Crew
 from eucabox.domains.domain_xml import DomainXml
@@ -15,6 +16,7 @@ from eucabox.domains.rows import Rows
 from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
+from eucabox.network import Learnt
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
@@ -65,6 +67,9 @@ class Plugs(Protocol):
     @property
     def bridge(self) -> str:
         """The bridge that guests are on."""
+
+    def watch(self, learnt: Learnt) -> None:
+        """Call `learnt` whenever an instance has a new address."""
 
     def plug(self, row: Mapping[str, Any]) -> None:
         """Let the instance have its address."""
@@ -212,6 +217,6 @@ class Launches:
             cmdline=boot.cmdline,
             mac_address=row["mac_address"],
             bridge=self._network.bridge,
-            tap="",
+            tap=ids.tap(row["instance_id"], self._network.bridge),
             console=self._folder / row["instance_id"] / "console.log",
         )

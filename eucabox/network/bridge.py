@@ -4,11 +4,13 @@ What is ours is told apart by the bridge's alias, which names the data directory
 table of packet rules named after the bridge.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import host
 from eucabox.run import run
@@ -19,6 +21,7 @@ RUN = Path("/run/eucabox")
 TABLE = "eucabox-"  # and the bridge's name
 LABEL = ":md"  # dnsmasq, told the bridge's name, leaves an address with another label alone
 LONGEST = 15 - len(LABEL)
+NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 
 
 class OwnBridge:
@@ -60,6 +63,9 @@ class OwnBridge:
         run("ip", "link", "set", self.name, "up")
         _rules(_translation(self.name, subnet))
         forward()
+
+    def follow(self) -> None:
+        """Nothing: our bridge has a MAC of its own and keeps it."""
 
     def remove(self) -> None:
         """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
@@ -137,6 +143,19 @@ def refuse_if_used(metadata: IPv4Address | None) -> None:
             " Set [metadata] enabled = no to do without."
         )
         raise NetworkUnusable(reason=reason)
+
+
+@contextmanager
+def permitted() -> Iterator[None]:
+    """Turn what the host refuses into NetworkUnusable with what to do."""
+    try:
+        yield
+    except OSError as problem:
+        raise NetworkUnusable(reason=f"{NOT_ALLOWED} ({problem})") from None
+    except ProgramFailed as problem:
+        if "not permitted" not in problem.message:
+            raise
+        raise NetworkUnusable(reason=NOT_ALLOWED) from None
 
 
 def forward() -> None:

@@ -10,17 +10,16 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from eucabox.config import Config
-from eucabox.errors import Fault, InsufficientFreeAddresses, NetworkUnusable, ProgramFailed
-from eucabox.network import Address, host
-from eucabox.network.addresses import domain_name, pool
-from eucabox.network.bridge import RUN, OwnBridge, metadata_address
-from eucabox.network.dnsmasq import Dnsmasq, Service, dns_possible
-from eucabox.network.named import NamedBridge
+from eucabox.errors import Fault, InsufficientFreeAddresses
+from eucabox.network import Address, Learnt, host
+from eucabox.network.addresses import pool
+from eucabox.network.bridge import RUN, OwnBridge, metadata_address, permitted
+from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.named import NamedBridge, require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
 Row = Mapping[str, Any]
-NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 
 
 def driver(config: Config) -> "Static":
@@ -32,6 +31,7 @@ class Static:
     """Addresses by DHCP on eucabox's own bridge, or on one that the administrator names."""
 
     def __init__(self, config: Config) -> None:
+        require_addresses(config)
         self.config = config
         self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
@@ -57,6 +57,9 @@ class Static:
             self._chosen = subnet(self.config, self.bridge)
         return self._chosen
 
+    def watch(self, learnt: Learnt) -> None:
+        """Nothing: eucabox gives the addresses itself, so there is none to learn."""
+
     def start(self) -> None:
         """Make or adopt bridge, rules and DHCP; raises NetworkUnusable with what to do."""
         with self._lock:
@@ -73,9 +76,11 @@ class Static:
             self._bind(wanted, sorted(gone))
 
     def check(self) -> None:
-        """Bring back a DHCP server that died."""
+        """Bring back a DHCP server that died, and follow a bridge that took another MAC."""
         with self._lock:
             self._dhcp.check()
+            if self._started:
+                self._site.follow()
 
     def stop(self) -> None:
         """Leave bridge, rules and DHCP to the guests that run on."""
@@ -90,7 +95,7 @@ class Static:
             self._site.remove()
             self._started = False
 
-    def assign(self, taken: set[str]) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> Address:
         """Return the first address that is not taken, by its MAC or its IP."""
         count = 0
         for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
@@ -148,14 +153,8 @@ class Static:
             self._start()
 
     def _start(self) -> None:
-        try:
+        with permitted():
             self._bring_up()
-        except OSError as problem:
-            raise NetworkUnusable(reason=f"{NOT_ALLOWED} ({problem})") from None
-        except ProgramFailed as problem:
-            if "not permitted" not in problem.message:
-                raise
-            raise NetworkUnusable(reason=NOT_ALLOWED) from None
         self._started = True
 
     def _bring_up(self) -> None:
@@ -163,20 +162,8 @@ class Static:
         address = self._site.address(self.subnet)
         if not self.config.network.bridge:
             self._serves_dns = dns_possible(address, self._dhcp)
-        servers = tuple(self.config.network.dns.replace(",", " ").split())
-        if not servers and not self._serves_dns:
-            servers = tuple(str(each) for each in host.resolvers())
-        service = Service(
-            bridge=self.bridge,
-            subnet=self.subnet,
-            address=address,
-            gateway=self._site.gateway(self.subnet),
-            domain=domain_name(self.config),
-            dns=self._serves_dns,
-            servers=servers,
-            mtu=host.uplink_mtu(),
-        )
-        self._dhcp.start(service, anew=self._site.made)
+        what = service(self.config, self._site, self.subnet, self._serves_dns)
+        self._dhcp.start(what, anew=self._site.made)
         self._site.made = False
 
     def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:

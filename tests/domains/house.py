@@ -12,6 +12,7 @@ import libvirt
 from eucabox.config import Config
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
+from eucabox.network import Learnt
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.rows import row_of
@@ -66,12 +67,16 @@ class Network:
     bridge: str = "eucabr0"
     notes: list[tuple[str, str]] = field(default_factory=list)
     unplugged: Callable[[], None] = lambda: None
+    learnt: Learnt = lambda address: None
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self.notes += [("sync", row["instance_id"]) for row in rows]
 
     def check(self) -> None:
         pass
+
+    def watch(self, learnt: Learnt) -> None:
+        self.learnt = learnt
 
     def plug(self, row: Mapping[str, Any]) -> None:
         self.notes.append(("plug", row["instance_id"]))

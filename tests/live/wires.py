@@ -102,11 +102,14 @@ class Space:
 
 
 @contextmanager
-def space(folder: Path, bridge: str | None, mac: str = "") -> Iterator[Space]:
-    """A namespace whose eth0 is a port of a bridge, or without one a neighbour of this host."""
+def space(folder: Path, bridge: str | None, mac: str = "", port: str = "") -> Iterator[Space]:
+    """A namespace whose eth0 is a port of a bridge, or without one a neighbour of this host.
+
+    `port` names the other end of eth0, on the host.
+    """
     tag = secrets.token_hex(4)
     made = Space(f"eut-{tag}", folder, mac)
-    port = f"eut{tag}p"
+    port = port or f"eut{tag}p"
     command("ip", "netns", "add", made.name)
     try:
         command(

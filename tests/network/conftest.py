@@ -7,7 +7,7 @@ import pytest
 
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import ProgramFailed
-from eucabox.network import bridge, dnsmasq, host, named, static
+from eucabox.network import bridge, dnsmasq, fence, host, named, static, system
 
 
 class FakeHost:
@@ -44,12 +44,12 @@ class FakeHost:
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     made = FakeHost(tmp_path)
-    for room in (host, bridge, named, dnsmasq, static):
+    for room in (host, bridge, named, dnsmasq, fence, static):
         monkeypatch.setattr(room, "run", made.run)
     monkeypatch.setattr(host, "LINKS", made.links)
     monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")
     monkeypatch.setattr(host, "RESOLVERS", (tmp_path / "resolv.conf",))
-    for room in (bridge, static):
+    for room in (bridge, static, system):
         monkeypatch.setattr(room, "RUN", tmp_path / "run")
     forwarding = tmp_path / "ip_forward"
     forwarding.write_text("0\n")
