@@ -266,11 +266,20 @@ def _arguments(process: Path) -> list[str]:
 def _end(pid: int) -> None:
     _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_END
-    while _arguments(PROC / str(pid)):
+    while _lives(pid):
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
             deadline += SECONDS_TO_END
         time.sleep(0.02)
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process has its sockets still, which it loses later than its arguments."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _signal(pid: int, number: int) -> None:
