@@ -65,6 +65,17 @@ class Book:
         with self._lock:
             return {mac: Known(entry.tap, entry.ip) for mac, entry in self._entries.items()}
 
+    def known(self, mac_address: str) -> Known | None:
+        """Return a guest, or None if the MAC is nobody's."""
+        with self._lock:
+            entry = self._entries.get(mac_address)
+            return Known(entry.tap, entry.ip) if entry is not None else None
+
+    def claimed(self, ip: IPv4Address) -> bool:
+        """Tell whether a guest's claim to an address waits for objections."""
+        with self._lock:
+            return any(entry.claimed == str(ip) for entry in self._entries.values())
+
     def lease(self, lease: Lease) -> bool:
         """Take in a DHCP server's word; True if the guest has a new address by it."""
         with self._lock:

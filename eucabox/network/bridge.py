@@ -37,6 +37,7 @@ class OwnBridge:
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
         self._alias = f"eucabox {config.cloud.data_dir}"
         self._metadata = metadata_address(config)
+        self._subnet: IPv4Network | None = None  # as it is translated since the start
 
     def gateway(self, subnet: IPv4Network) -> IPv4Address:
         """Return the bridge's own address, by which guests reach the world."""
@@ -62,13 +63,17 @@ class OwnBridge:
         self._set_addresses(f"{gateway}/{subnet.prefixlen}")
         run("ip", "link", "set", self.name, "up")
         _rules(_translation(self.name, subnet))
+        self._subnet = subnet
         forward()
 
     def follow(self) -> None:
-        """Nothing: our bridge has a MAC of its own and keeps it."""
+        """Bring back the translation where somebody flushed all of the host's rules."""
+        if self._subnet and ("ip", TABLE + self.name) not in host.tables():
+            _rules(_translation(self.name, self._subnet))
 
     def remove(self) -> None:
         """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
+        self._subnet = None
         if (host.LINKS / self.name).exists():
             run("ip", "link", "delete", self.name)
         if ("ip", TABLE + self.name) in host.tables():

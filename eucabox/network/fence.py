@@ -32,6 +32,12 @@ class Fence:
             run("nft", "-f", "-", input=rules.encode())
             self._made = rules
 
+    def check(self, guests: Mapping[str, Known]) -> None:
+        """Make the table again where somebody flushed all of the host's rules."""
+        if ("bridge", self._table) not in host.tables():
+            self._made = ""
+        self.make(guests)
+
     def remove(self) -> None:
         """Take the table away."""
         if ("bridge", self._table) in host.tables():

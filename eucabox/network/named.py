@@ -61,16 +61,19 @@ class NamedBridge:
         if self._metadata is None:
             return
         refuse_if_used(self._metadata)
-        wanted = f"{self._metadata}/32"
-        if wanted not in host.addresses_of(self.name):
-            run("ip", "addr", "add", wanted, "dev", self.name, "scope", "link")
         self._captured = ""
         self.follow()
 
     def follow(self) -> None:
-        """Keep up with the bridge's MAC, which may change as ports come and go."""
-        mac = host.mac_of(self.name) if host.is_bridge(self.name) else ""
-        if self._metadata and mac and mac != self._captured:
+        """Keep up with the bridge's MAC, which may change as ports come and go, and bring back
+        what somebody flushed."""
+        if self._metadata is None or not host.is_bridge(self.name):
+            return
+        wanted = f"{self._metadata}/32"
+        if wanted not in host.addresses_of(self.name):
+            run("ip", "addr", "add", wanted, "dev", self.name, "scope", "link")
+        mac = host.mac_of(self.name)
+        if mac != self._captured or ("bridge", TABLE + self.name) not in host.tables():
             rules = _capture(self.name, self._metadata, mac)
             run("nft", "-f", "-", input=rules.encode())
             self._captured = mac

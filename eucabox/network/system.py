@@ -81,20 +81,20 @@ class System:
         """Plug exactly these instances."""
         guests = {row["mac_address"]: self._known(row) for row in rows if row["mac_address"]}
         with self._lock:
+            self._book.keep(guests)  # even where what follows has to be left to `check`
             self._start_if_not()
-            self._book.keep(guests)
             self._apply()
 
     def check(self) -> None:
-        """Bring back what died, and follow a bridge that took another MAC."""
+        """Bring back what died, or was flushed, or could not start before."""
         with self._lock:
-            if not self._started:
+            if not self._started and not self._book.guests():
                 return
             self._start_if_not()
             if self._own is not None:
                 self._own.check()
             self._site.follow()
-            self._fence.make(self._book.guests())
+            self._fence.check(self._book.guests())
             self._snoop.open()
 
     def stop(self) -> None:
@@ -143,7 +143,7 @@ class System:
         No other guest's packet from that address passes the fence.
         """
         mac = mac_address.lower()
-        known = self._book.guests().get(mac)
+        known = self._book.known(mac)
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
 
@@ -158,10 +158,10 @@ class System:
 
     def _heard(self, device: str, outgoing: bool, what: Lease | Claim) -> None:
         if isinstance(what, Lease):
-            ours = what.mac_address in self._book.guests()
+            ours = self._book.known(what.mac_address) is not None
             if ours and self._from_server(device, outgoing, what) and self._book.lease(what):
                 self._tell(what.mac_address)
-        elif not outgoing and self._is_port(device):
+        elif not outgoing:
             self._claimed(device, what)
 
     def _from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
@@ -175,9 +175,10 @@ class System:
         return self._is_port(device) and not self._is_tap(device)
 
     def _claimed(self, device: str, claim: Claim) -> None:
-        known = self._book.guests().get(claim.mac_address)
+        known = self._book.known(claim.mac_address)
         if not self._is_tap(device):
-            self._book.object(claim)
+            if self._book.claimed(claim.ip) and self._is_port(device):
+                self._book.object(claim)
         elif known is not None and device == known.tap and not host.is_own(claim.ip):
             for ip in self._book.claim(claim):
                 frame = probe(host.mac_of(self.bridge), IPv4Address(ip))
@@ -197,7 +198,7 @@ class System:
 
     def _tell(self, mac: str) -> None:
         """Make a new address known: to the rules first, so that nobody can use it before."""
-        known = self._book.guests().get(mac)
+        known = self._book.known(mac)
         if known is None or not known.ip:
             return
         log.info("role=cluster %s has the address %s", mac, known.ip)

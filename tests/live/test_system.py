@@ -362,6 +362,17 @@ def test_system_on_eucaboxs_own_bridge(tmp_path: Path) -> None:
     assert host_network() == before
 
 
+def test_rules_that_somebody_flushed_are_brought_back(cloud: Cloud) -> None:
+    instance_id = cloud.run(FIRST)
+    before = command("nft", "list", "ruleset")
+    command("nft", "flush", "ruleset")
+    cloud.net.check()
+    assert sorted(command("nft", "list", "ruleset").split()) == sorted(before.split())
+    with cloud.guest(instance_id) as guest:
+        assert guest.ask_dhcp()
+        cloud.becomes(instance_id, guest.lease["ip"])
+
+
 def test_a_bridge_that_takes_another_mac_is_followed(cloud: Cloud) -> None:
     instance_id = cloud.run(FIRST)
     try:

@@ -1,5 +1,6 @@
 """A host that is not there: what the programs would say of it, and what was asked of them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,11 @@ class FakeHost:
         (self.links / name / "bridge").mkdir(parents=True)
         (self.links / name / "ifalias").write_text(alias + "\n" if alias else "")
         (self.links / name / "address").write_text(mac + "\n")
+
+    def add_tables(self, *names: tuple[str, str]) -> None:
+        """Have nft list these tables, by family and name."""
+        listed = [{"table": {"family": family, "name": name}} for family, name in names]
+        self.answers["nft -j list tables"] = json.dumps({"nftables": listed})
 
     def did(self, start: str) -> list[str]:
         return [each for each in self.commands if each.startswith(start)]

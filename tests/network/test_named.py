@@ -73,11 +73,18 @@ def test_a_bridges_new_mac_is_followed(fake: FakeHost, configured: Configured) -
     fake.add_bridge("br0", mac="02:00:00:00:00:07")
     site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
     site.join()
+    fake.add_tables(("bridge", "eucabox-br0"))
     site.follow()
     assert len(fake.inputs) == 1, "nothing changed"
     (fake.links / "br0" / "address").write_text("02:00:00:00:00:08\n")
     site.follow()
     assert "ether daddr set 02:00:00:00:00:08" in fake.inputs[-1]
+    fake.add_tables()
+    site.follow()
+    assert len(fake.inputs) == 3, "somebody flushed it"
+    (fake.links / "br0").rename(fake.links / "br1")
+    site.follow()
+    assert len(fake.inputs) == 3
 
 
 def test_what_stops_bridged_packets_is_said(

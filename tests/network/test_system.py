@@ -140,9 +140,13 @@ def test_each_guest_is_kept_to_its_own(net: System, fake: FakeHost) -> None:
     ):
         assert rule in rules
     before = len(fake.inputs)
+    fake.add_tables(("bridge", "eucabox-br0"), ("bridge", "eucabox-br0-taps"))
     net.plug(ROW)
     net.check()
     assert len(fake.inputs) == before, "nothing changed"
+    fake.add_tables(("bridge", "eucabox-br0"))
+    net.check()
+    assert fake.inputs[-1] == rules, "somebody flushed it"
     net.unplug(ROW)
     net.unplug(ROW)
     assert TAP not in fake.inputs[-1]
@@ -194,14 +198,15 @@ def test_a_bridge_that_went_away_is_named(net: System, fake: FakeHost) -> None:
     for act in (net.check, lambda: net.plug(ROW), lambda: net.sync([ROW])):
         with pytest.raises(NetworkUnusable, match="br0 is no bridge of this host"):
             act()
+    assert net._book.guests()
+    (fake.links / "br1").rename(fake.links / "br0")
+    net.check()
+    assert TAP in fake.inputs[-1], "who was alive all along is known"
     net.unplug(ROW)
 
 
 def test_removing_takes_our_rules_alone(net: System, fake: FakeHost) -> None:
-    fake.answers["nft -j list tables"] = (
-        '{"nftables": [{"table": {"family": "bridge", "name": "eucabox-br0-taps"}},'
-        ' {"table": {"family": "bridge", "name": "eucabox-br0"}}]}'
-    )
+    fake.add_tables(("bridge", "eucabox-br0-taps"), ("bridge", "eucabox-br0"))
     net.remove()
     assert "nft delete table bridge eucabox-br0-taps" in fake.commands
     assert "nft delete table bridge eucabox-br0" in fake.commands
