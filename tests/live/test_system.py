@@ -211,6 +211,23 @@ def test_a_guest_without_dhcp_is_known_by_what_it_says(cloud: Cloud, server: Ser
         assert guest.get(METADATA + "/latest/meta-data/instance-id") == f"200\n{instance_id}"
 
 
+def test_a_row_that_could_not_be_written_is_written_at_the_next_word(cloud: Cloud) -> None:
+    instance_id = cloud.run(FIRST)
+    failures = ["the disk is full"]
+
+    def learn(address: Address) -> None:
+        if failures:
+            raise OSError(failures.pop())
+        cloud.learn(address)
+
+    cloud.net.watch(learn)
+    with cloud.guest(instance_id) as guest:
+        assert guest.ask_dhcp()
+        assert guest.ask_dhcp()
+        cloud.becomes(instance_id, guest.lease["ip"])
+    assert not failures
+
+
 # --- restarts ----------------------------------------------------------------------------------
 
 
