@@ -49,6 +49,7 @@ class System:
         self._snoop = Snoop(self._heard, self._tend)
         self._learnt: Learnt = _nobody
         self._lock = threading.Lock()
+        self._chosen: IPv4Network | None = None
         self._started = False
 
     @property
@@ -64,9 +65,11 @@ class System:
     @property
     def subnet(self) -> IPv4Network:
         """The network that instances live in; raises NetworkUnusable where only the site knows."""
-        if self._own is None and self.config.network.subnet == "auto":
-            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
-        return subnet(self.config, self.bridge)
+        if self._own is None:
+            return self._sites_subnet()
+        if self._chosen is None:
+            self._chosen = subnet(self.config, self.bridge)
+        return self._chosen
 
     def watch(self, learnt: Learnt) -> None:
         """Tell whoever asks which address a guest was given."""
@@ -222,7 +225,8 @@ class System:
             if isinstance(self._site, NamedBridge):
                 self._site.join()
             elif self._own is not None:
-                self._serve(self._own, subnet(self.config, self.bridge))
+                self._chosen = None
+                self._serve(self._own, self.subnet)
             self._snoop.open()
         self._started = True
 
@@ -239,6 +243,11 @@ class System:
         if self._own is not None:
             found = ((mac, known.ip) for mac, known in guests.items())
             self._own.serve(self._address(mac, ip) for mac, ip in found if ip)
+
+    def _sites_subnet(self) -> IPv4Network:
+        if self.config.network.subnet == "auto":
+            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
+        return IPv4Network(self.config.network.subnet)
 
     def _known(self, row: Row) -> Known:
         return Known(ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or "")
