@@ -114,6 +114,7 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
     """Return one completed row as the API's Instance."""
     address, name = _address(row)
     public = address if row["state"] != "stopped" else None
+    alive = row["state"] != "terminated"
     return {
         "instance_id": row["instance_id"],
         "image_id": row["image_id"],
@@ -137,8 +138,8 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "public_ip_address": public,
         "private_dns_name": name,
         "public_dns_name": public or "",  # the host can't resolve the name,
-        "vpc_id": vpc.vpc_id(row["account_id"]) if address else None,
-        "subnet_id": vpc.subnet_id(row["account_id"]) if address else None,
+        "vpc_id": vpc.vpc_id(row["account_id"]) if alive else None,
+        "subnet_id": vpc.subnet_id(row["account_id"]) if alive else None,
         "architecture": row["architecture"],
         "virtualization_type": row["virtualization_type"],
         "hypervisor": hypervisor,

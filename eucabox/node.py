@@ -26,6 +26,7 @@ from eucabox.domains.rows import Rows
 from eucabox.domains.stops import Stops
 from eucabox.errors import Fault, InstanceNotFound
 from eucabox.hypervisor import Choice, Hypervisor
+from eucabox.network import Address
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.node")
@@ -52,6 +53,7 @@ class Node:
         self._network_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = Rows(state)
+        network.watch(self._learnt)
         cloud = self._rows.setting("cloud_id", str(uuid.uuid4()))
         self._connection = Connection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
@@ -245,6 +247,10 @@ class Node:
             self._network.sync(self._rows.alive())
         except Fault as fault:
             log.error("role=node the network of running instances: %s", fault.message)
+
+    def _learnt(self, address: Address) -> None:
+        if self._rows.learn(address):
+            self.wake()
 
     def _event(self, name: str, event: int, detail: int) -> None:
         self._loop.event(name, event, detail)

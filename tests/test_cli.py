@@ -190,6 +190,16 @@ def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
     assert "chmod o+x" in failed["path"]["mend"]
 
 
+def test_doctor_names_a_bridge_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "eucabox.conf"
+    settings = "[node]\nvirt_type = qemu\n[network]\nmode = SYSTEM\nbridge = eutnone"
+    file.write_text(f"[cloud]\ndata_dir = {tmp_path}\n{settings}\n")
+    shown = invoke("-c", file, "doctor", "--json")
+    (found,) = [each for each in json.loads(shown.output) if each["what"] == "network"]
+    assert (found["state"], "eutnone is no bridge" in found["said"]) == ("FAIL", True)
+    assert "ip link add eutnone type bridge" in found["mend"]
+
+
 def test_image_commands_name_what_they_lack(tmp_path: Path) -> None:
     shown = CliRunner(env=dict.fromkeys(os.environ)).invoke(main, ["image", "list"])
     assert shown.exit_code == 1

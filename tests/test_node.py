@@ -20,6 +20,7 @@ from eucabox.errors import (
     ProgramFailed,
     ScreenUnreadable,
 )
+from eucabox.network import Address
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, PretendedHypervisor
@@ -52,6 +53,14 @@ def running(house: House, node: Node) -> str:
 
 def ago(seconds: float) -> str:
     return ids.time_text(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
+    with house.node() as node:
+        instance_id = running(house, node)
+        mac = row_of(house.state, instance_id)["mac_address"]
+        house.network.learnt(Address(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
+        assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 
 
 def test_a_pending_row_becomes_a_running_domain(house: House) -> None:

@@ -160,7 +160,6 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
 
 def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> str:
     row = {
-        "instance_id": ids.new("i"),
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
         "state": "pending",
@@ -186,20 +185,22 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
 
 
 def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
-    """Return the columns of up to `most` free addresses; too few for `least` is the fault."""
+    """Return ids and addresses of up to `most` instances; too few for `least` is the fault."""
     taken = instances.addresses(call.cloud.state)
     found: list[dict[str, Any]] = []
     while len(found) < most:
+        instance_id = ids.new("i")
         try:
-            address = call.cloud.network.assign(taken)
+            address = call.cloud.network.assign(taken, instance_id)
         except InsufficientFreeAddresses:
             if len(found) < least:
                 raise
             break
         columns = {
+            "instance_id": instance_id,
             "mac_address": address.mac_address,
-            "private_ip_address": address.private_ip_address,
-            "private_dns_name": address.private_dns_name,
+            "private_ip_address": address.private_ip_address or None,
+            "private_dns_name": address.private_dns_name or None,
         }
         taken |= {address.mac_address, address.private_ip_address}
         found.append(columns)

@@ -181,10 +181,10 @@ def _meta_data(call: Call, row: Row) -> Tree:
 
 def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
     address = row["private_ip_address"]
-    block = getattr(call.cloud.network, "subnet", None)
+    block = vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
     return {
-        **({name: str(block) for name in blocks} if block else {}),
+        **(dict.fromkeys(blocks, block) if block != vpc.EVERYWHERE else {}),
         "device-number": "0",
         "interface-id": vpc.network_interface_id(row["instance_id"]),
         "local-hostname": row["private_dns_name"],

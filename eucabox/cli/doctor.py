@@ -18,6 +18,7 @@ from eucabox.cli import Settings, background
 from eucabox.config import Config
 from eucabox.domains.programs import why_not
 from eucabox.errors import Fault
+from eucabox.network import host
 from eucabox.run import find
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
@@ -198,6 +199,11 @@ def _network(config: Config) -> Iterator[Finding]:
         driver = network.load(config)
     except Fault as fault:
         yield Finding("network", FAIL, fault.message, "see docs/configuration.md, [network]")
+        return
+    named = config.network.bridge
+    if named and not host.is_bridge(named):
+        mend = f"make it, with a network card as its port: ip link add {named} type bridge ..."
+        yield Finding("network", FAIL, f"[network] bridge = {named} is no bridge here", mend)
         return
     yield Finding("network", OK, f"{config.network.mode} on {driver.bridge}")
     for warning in driver.warnings():

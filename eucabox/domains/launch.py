@@ -17,7 +17,7 @@ from eucabox.domains.rows import Rows
 from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import Guest, Rule
+from eucabox.network import Guest, Learnt, Rule
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
@@ -68,6 +68,9 @@ class Plugs(Protocol):
     @property
     def bridge(self) -> str:
         """The bridge that guests are on."""
+
+    def watch(self, learnt: Learnt) -> None:
+        """Call `learnt` whenever an instance has a new address."""
 
     def plug(self, row: Mapping[str, Any]) -> None:
         """Let the instance have its address."""

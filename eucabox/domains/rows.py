@@ -6,6 +6,7 @@ from typing import Any
 
 from eucabox import ids
 from eucabox.domains.reasons import GUEST, Reason
+from eucabox.network import Address
 from eucabox.state import Row, State
 
 CODES = {
@@ -101,6 +102,32 @@ class Rows:
         """Say that nothing is left of an instance that was given up."""
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
+
+    def explain(self, instance_id: str, reason: Reason) -> None:
+        """Give a reason without a change of state."""
+        where = {"instance_id": instance_id}
+        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        self._state.update("instances", where, **said)
+
+    def learn(self, address: Address) -> bool:
+        """Give an address to the living instance of its MAC, and take it from any other.
+
+        False when there is no such instance, or it has the address already.
+        """
+        mac, ip, name = address.mac_address, address.private_ip_address, address.private_dns_name
+        living = "state <> 'terminated' and"
+        with self._state.transaction() as database:
+            database.conn.execute(
+                "update instances set private_ip_address = null, private_dns_name = null where"
+                f" {living} private_ip_address = ? and mac_address <> ?",
+                (ip, mac),
+            )
+            cursor = database.conn.execute(
+                "update instances set private_ip_address = ?, private_dns_name = ? where"
+                f" {living} mac_address = ? and private_ip_address is not ?",
+                (ip, name, mac, ip),
+            )
+            return bool(cursor.rowcount)
 
     def rebooted(self, instance_id: str) -> None:
         """Say that a wanted reboot was done."""

@@ -1,19 +1,21 @@
 """What every network mode offers, and the one place that picks it; knows no mode itself."""
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from eucabox.config import Config
-from eucabox.errors import ConfigError
 
-MODES = ("STATIC",)
+MODES = ("STATIC", "SYSTEM")
 
 
 @dataclass(frozen=True)
 class Address:
-    """An instance's one network interface: how it is known on the wire and by name."""
+    """An instance's one network interface: how it is known on the wire and by name.
+
+    Address and name are empty while nobody gave one.
+    """
 
     mac_address: str
     private_ip_address: str
@@ -46,10 +48,13 @@ class Guest:
     groups: tuple[str, ...]
 
 
+Learnt = Callable[[Address], None]
+
+
 class Network(Protocol):
     """A network that instances are plugged into.
 
-    Rows are rows of `instances`; of them only mac_address, private_ip_address and
+    Rows are rows of `instances`; of them only instance_id, mac_address, private_ip_address and
     private_dns_name are read. Every method may be repeated: it makes what is missing and keeps
     what is there, so a killed eucabox starts again over running guests. What the host does not
     allow is raised as NetworkUnusable (or ProgramFailed, ProgramMissing).
@@ -64,6 +69,12 @@ class Network(Protocol):
     @property
     def metadata_device(self) -> str | None:
         """The device that the metadata listener is bound to; None: it is bound to none."""
+
+    def watch(self, learnt: Learnt) -> None:
+        """Call `learnt`, in a thread of the network's, whenever an instance has a new address.
+
+        Only a mode that does not give the addresses itself ever does. Before `start`.
+        """
 
     def start(self) -> None:
         """Make bridge, translation and DHCP, or adopt those that run."""
@@ -80,8 +91,8 @@ class Network(Protocol):
     def remove(self) -> None:
         """Take away all that is ours; for a host without instances."""
 
-    def assign(self, taken: set[str]) -> Address:
-        """Return the next address of which neither MAC nor IP is taken.
+    def assign(self, taken: set[str], instance_id: str) -> Address:
+        """Return an address for an instance, of which neither MAC nor IP is taken.
 
         Raises InsufficientFreeAddresses.
         """
@@ -109,11 +120,5 @@ class Network(Protocol):
 
 def load(config: Config) -> Network:
     """Return the driver of the configured mode, from the module of its name."""
-    mode = config.network.mode
-    if mode not in MODES:
-        reason = f"{mode} arrives in a later release; use {' or '.join(MODES)}"
-        raise ConfigError(
-            file=config.file or "eucabox.conf", section="network", key="mode", reason=reason
-        )
-    module = importlib.import_module(f"{__name__}.{mode.lower()}")
+    module = importlib.import_module(f"{__name__}.{config.network.mode.lower()}")
     return cast(Network, module.driver(config))

@@ -4,11 +4,13 @@ What is ours is told apart by the bridge's alias, which names the data directory
 table of packet rules named after the bridge.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import host
 from eucabox.run import run
@@ -19,6 +21,7 @@ RUN = Path("/run/eucabox")
 TABLE = "eucabox-"  # and the bridge's name
 LABEL = ":md"  # dnsmasq, told the bridge's name, leaves an address with another label alone
 LONGEST = 15 - len(LABEL)
+NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 
 
 class OwnBridge:
@@ -34,6 +37,7 @@ class OwnBridge:
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
         self._alias = f"eucabox {config.cloud.data_dir}"
         self._metadata = metadata_address(config)
+        self._subnet: IPv4Network | None = None  # as it is translated since the start
 
     def gateway(self, subnet: IPv4Network) -> IPv4Address:
         """Return the bridge's own address, by which guests reach the world."""
@@ -59,10 +63,17 @@ class OwnBridge:
         self._set_addresses(f"{gateway}/{subnet.prefixlen}")
         run("ip", "link", "set", self.name, "up")
         _rules(_translation(self.name, subnet))
+        self._subnet = subnet
         forward()
+
+    def follow(self) -> None:
+        """Bring back the translation where somebody flushed all of the host's rules."""
+        if self._subnet and ("ip", TABLE + self.name) not in host.tables():
+            _rules(_translation(self.name, self._subnet))
 
     def remove(self) -> None:
         """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
+        self._subnet = None
         if (host.LINKS / self.name).exists():
             run("ip", "link", "delete", self.name)
         if ("ip", TABLE + self.name) in host.tables():
@@ -137,6 +148,19 @@ def refuse_if_used(metadata: IPv4Address | None) -> None:
             " Set [metadata] enabled = no to do without."
         )
         raise NetworkUnusable(reason=reason)
+
+
+@contextmanager
+def permitted() -> Iterator[None]:
+    """Turn what the host refuses into NetworkUnusable with what to do."""
+    try:
+        yield
+    except OSError as problem:
+        raise NetworkUnusable(reason=f"{NOT_ALLOWED} ({problem})") from None
+    except ProgramFailed as problem:
+        if "not permitted" not in problem.message:
+            raise
+        raise NetworkUnusable(reason=NOT_ALLOWED) from None
 
 
 def forward() -> None:

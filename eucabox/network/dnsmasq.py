@@ -1,4 +1,4 @@
-"""The DHCP and DNS server of one bridge: dnsmasq, answering our MACs alone; decides no address.
+"""The DHCP and DNS server of one bridge: dnsmasq, told whom to answer; decides no address for us.
 
 It outlives eucabox, is found again by its arguments, and reads its hosts anew on SIGHUP. Its
 files are in /run, as it gives up root's rights and could not reach into a data directory; they
@@ -16,10 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Protocol
 
+from eucabox.config import Config
 from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import Address, host
+from eucabox.network.addresses import RESERVED_FIRST, RESERVED_LAST, domain_name
 from eucabox.run import run
 
 log = logging.getLogger("eucabox.network")
@@ -31,7 +34,8 @@ SECONDS_TO_END = 5.0
 @dataclass(frozen=True)
 class Service:
     """What the server tells guests: `servers` are the name servers it asks or, without `dns`,
-    that it names; none and `dns` means those of this host."""
+    that it names; none and `dns` means those of this host. `dynamic` lets it choose addresses
+    for whoever asks."""
 
     bridge: str
     subnet: IPv4Network
@@ -41,13 +45,29 @@ class Service:
     dns: bool
     servers: tuple[str, ...]
     mtu: int
+    dynamic: bool = False
+
+
+class Site(Protocol):
+    """What a service needs to know of a bridge."""
+
+    @property
+    def name(self) -> str:
+        """The bridge's name."""
+
+    def address(self, subnet: IPv4Network) -> IPv4Address:
+        """Return this host's address on it."""
+
+    def gateway(self, subnet: IPv4Network) -> IPv4Address:
+        """Return the way out."""
 
 
 class Dnsmasq:
     """One dnsmasq process with its files in one folder."""
 
-    def __init__(self, folder: Path, bridge: str) -> None:
+    def __init__(self, folder: Path, bridge: str, lease: str = "infinite") -> None:
         self.folder = folder
+        self._lease = lease
         self._bridge = bridge
         self._hosts = folder / "hosts"
         self._names = folder / "names"
@@ -100,7 +120,7 @@ class Dnsmasq:
         known = sorted(addresses, key=lambda each: IPv4Address(each.private_ip_address))
         lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]
         names = [each.private_dns_name for each in known]
-        hosts = [f"{line},{name},infinite\n" for line, name in zip(lines, names, strict=True)]
+        hosts = [f"{line},{name},{self._lease}\n" for line, name in zip(lines, names, strict=True)]
         addn = [f"{each.private_ip_address} {_names_of(each)}\n" for each in known]
         write_whole(self._names, "".join(addn).encode())
         write_whole(self._hosts, "".join(hosts).encode())
@@ -123,10 +143,9 @@ class Dnsmasq:
             f"--interface={service.bridge}",
             "--except-interface=lo",
             "--bind-interfaces",
-            f"--dhcp-range={service.subnet[0]},static,{service.subnet.netmask},infinite",
+            *self._range(service),
             f"--dhcp-hostsfile={self._hosts}",
             f"--dhcp-leasefile={self.folder / 'leases' / 'leases'}",
-            "--dhcp-ignore=tag:!known",
             "--dhcp-authoritative",
             "--dhcp-broadcast",  # else it would replace the fixed neighbour that keeps thieves off
             "--no-ping",
@@ -135,6 +154,15 @@ class Dnsmasq:
             *_mtu_options(service),
             *self._dns_options(service),
         ]
+
+    def _range(self, service: Service) -> list[str]:
+        subnet, mask = service.subnet, service.subnet.netmask
+        if not service.dynamic:
+            known = f"--dhcp-range={subnet[0]},static,{mask},{self._lease}"
+            return [known, "--dhcp-ignore=tag:!known"]
+        ends = f"{subnet[RESERVED_FIRST]},{subnet[-1 - RESERVED_LAST]}"
+        # A guest may call itself anything: names are ours to give.
+        return [f"--dhcp-range={ends},{mask},{self._lease}", "--dhcp-ignore-names"]
 
     def _dns_options(self, service: Service) -> list[str]:
         if not service.dns:
@@ -184,6 +212,26 @@ class Dnsmasq:
             return []
 
 
+def service(
+    config: Config, site: Site, subnet: IPv4Network, dns: bool, dynamic: bool = False
+) -> Service:
+    """Return what the configuration has guests of a bridge be told."""
+    servers = tuple(config.network.dns.replace(",", " ").split())
+    if not servers and not dns:
+        servers = tuple(str(each) for each in host.resolvers())
+    return Service(
+        bridge=site.name,
+        subnet=subnet,
+        address=site.address(subnet),
+        gateway=site.gateway(subnet),
+        domain=domain_name(config),
+        dns=dns,
+        servers=servers,
+        mtu=host.uplink_mtu(),
+        dynamic=dynamic,
+    )
+
+
 def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     """Tell whether our server may have the DNS port at an address, or has it."""
     has_it = any("--port=0" not in arguments for arguments in server.running().values())
@@ -218,11 +266,20 @@ def _arguments(process: Path) -> list[str]:
 def _end(pid: int) -> None:
     _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_END
-    while _arguments(PROC / str(pid)):
+    while _lives(pid):
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
             deadline += SECONDS_TO_END
         time.sleep(0.02)
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process has its sockets still, which it loses later than its arguments."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _signal(pid: int, number: int) -> None:

@@ -11,6 +11,8 @@ from eucabox.run import run
 
 LINKS = Path("/sys/class/net")
 NEIGHBOURS = Path("/proc/net/arp")
+BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+REVERSE_PATH = "/proc/sys/net/ipv4/conf/{name}/rp_filter"
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 MTU = 1500
 SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set them
@@ -87,6 +89,33 @@ def neighbour(address: str, device: str) -> str | None:
         if len(words) == 6 and words[0] == address and words[5] == device:
             return words[3].lower()
     return None
+
+
+def ports(bridge: str) -> set[str]:
+    """Return the devices on a bridge; none where there is no such bridge."""
+    folder = LINKS / bridge / "brif"
+    return {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+
+
+def is_own(address: IPv4Address) -> bool:
+    """Tell whether this host has an address, on any device."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return not address.is_unspecified
+
+
+def filters_bridged() -> bool:
+    """Tell whether packets that are only bridged meet this host's rules for forwarded ones."""
+    return _lines(BRIDGED) == ["1"]
+
+
+def checks_way_back(device: str) -> bool:
+    """Tell whether the host drops packets whose sender it would not reach by the same device."""
+    checks = (REVERSE_PATH.format(name=name) for name in ("all", device))
+    return max(int((_lines(Path(each)) or ["0"])[0]) for each in checks) == 1
 
 
 def is_bridge(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
+from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
 from eucabox.network import host
@@ -18,12 +19,8 @@ class NamedBridge:
 
     def __init__(self, config: Config) -> None:
         self.name = config.network.bridge
-        self._file = config.file or "eucabox.conf"
         self._metadata = metadata_address(config)
-        if config.network.subnet == "auto":
-            self._must_name("subnet", "the network on it, such as 192.168.1.0/24")
-        if not config.network.addresses:
-            self._must_name("addresses", "MAC=IP pairs or a range that no other machine has")
+        self._captured = ""  # the MAC that guests' packets to the metadata service are sent to
 
     def gateway(self, subnet: IPv4Network) -> IPv4Address:
         """Return the site's gateway behind this bridge, or this host's own address."""
@@ -46,16 +43,40 @@ class NamedBridge:
         return True
 
     def start(self, subnet: IPv4Network) -> None:
-        """Put the metadata address on the bridge and catch packets for it."""
+        """Join the bridge as a host of this network; raises NetworkUnusable."""
         self.address(subnet)
+        self.join()
+
+    def join(self) -> None:
+        """Put the metadata address on the bridge and catch packets for it.
+
+        Raises NetworkUnusable.
+        """
+        if not host.is_bridge(self.name):
+            reason = (
+                f"[network] bridge = {self.name} is no bridge of this host. Make it, with a network"
+                " card of this host as its port, or leave bridge empty for eucabox's own."
+            )
+            raise NetworkUnusable(reason=reason)
         if self._metadata is None:
             return
         refuse_if_used(self._metadata)
+        self._captured = ""
+        self.follow()
+
+    def follow(self) -> None:
+        """Keep up with the bridge's MAC, which may change as ports come and go, and bring back
+        what somebody flushed."""
+        if self._metadata is None or not host.is_bridge(self.name):
+            return
         wanted = f"{self._metadata}/32"
         if wanted not in host.addresses_of(self.name):
             run("ip", "addr", "add", wanted, "dev", self.name, "scope", "link")
-        rules = _capture(self.name, self._metadata, host.mac_of(self.name))
-        run("nft", "-f", "-", input=rules.encode())
+        mac = host.mac_of(self.name)
+        if mac != self._captured or ("bridge", TABLE + self.name) not in host.tables():
+            rules = _capture(self.name, self._metadata, mac)
+            run("nft", "-f", "-", input=rules.encode())
+            self._captured = mac
 
     def remove(self) -> None:
         """Take the metadata address and its rule away."""
@@ -66,17 +87,38 @@ class NamedBridge:
             run("nft", "delete", "table", "bridge", TABLE + self.name)
 
     def warnings(self) -> list[str]:
-        """Nothing: packets of guests are bridged, past the host's rules."""
-        return []
+        """Say what of this host may stop packets, which are bridged past it by rights."""
+        said = []
+        for table in host.dropping("forward") if host.filters_bridged() else []:
+            said.append(
+                f"This host's firewall (table {table}) drops packets between guests and the network"
+                f" behind {self.name}: set the sysctl net.bridge.bridge-nf-call-iptables to 0, or"
+                f" accept what is forwarded from {self.name} to {self.name}."
+            )
+        if self._metadata and host.checks_way_back(self.name):
+            said.append(
+                f"This host drops guests' requests for metadata where it has no address in their"
+                f" network: set the sysctl net.ipv4.conf.{self.name}.rp_filter to 2."
+            )
+        return said
 
-    def _must_name(self, key: str, what: str) -> None:
-        reason = f"must be set beside bridge = {self.name}: {what}"
-        raise ConfigError(file=self._file, section="network", key=key, reason=reason)
+
+def require_addresses(config: Config) -> None:
+    """Raise ConfigError where a bridge is named without what instances on it are to have."""
+    needed = {
+        "subnet": "the network on it, such as 192.168.1.0/24",
+        "addresses": "MAC=IP pairs or a range that no other machine has",
+    }
+    for key, what in needed.items():
+        if config.network.bridge and getattr(config.network, key) in ("", "auto"):
+            reason = f"must be set beside bridge = {config.network.bridge}: {what}"
+            file = config.file or "eucabox.conf"
+            raise ConfigError(file=file, section="network", key=key, reason=reason)
 
 
 def _capture(bridge: str, metadata: IPv4Address, mac: str) -> str:
     """Guests send these packets to their gateway's MAC; the bridge keeps them for this host."""
-    table = TABLE + bridge
+    table, taps = TABLE + bridge, f'iifname "{ids.tap_prefix(bridge)}*"'
     return f"""
 table bridge {table} {{
 }}
@@ -84,7 +126,7 @@ delete table bridge {table}
 table bridge {table} {{
   chain prerouting {{
     type filter hook prerouting priority -300; policy accept;
-    ether type ip ip daddr {metadata} meta pkttype set host ether daddr set {mac}
+    {taps} ip daddr {metadata} meta pkttype set host ether daddr set {mac}
   }}
 }}
 """

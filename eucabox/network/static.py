@@ -10,19 +10,19 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from eucabox.config import Config
-from eucabox.errors import Fault, InsufficientFreeAddresses, NetworkUnusable, ProgramFailed
-from eucabox.network import Address, Guest, Rule, host
-from eucabox.network.addresses import domain_name, pool
-from eucabox.network.bridge import RUN, OwnBridge, metadata_address
-from eucabox.network.dnsmasq import Dnsmasq, Service, dns_possible
+from eucabox.errors import Fault, InsufficientFreeAddresses
+from eucabox.network import Address, Guest, Learnt, Rule, host
+from eucabox.network.addresses import pool
+from eucabox.network.bridge import RUN, OwnBridge, metadata_address, permitted
+from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.ground import ground
 from eucabox.network.groups import Groups
-from eucabox.network.named import NamedBridge
+from eucabox.network.named import NamedBridge, require_addresses
 from eucabox.network.ruleset import Ground
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
 Row = Mapping[str, Any]
-NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 
 
 def driver(config: Config) -> "Static":
@@ -34,6 +34,7 @@ class Static:
     """Addresses by DHCP on eucabox's own bridge, or on one that the administrator names."""
 
     def __init__(self, config: Config) -> None:
+        require_addresses(config)
         self.config = config
         self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
@@ -61,6 +62,9 @@ class Static:
             self._chosen = subnet(self.config, self.bridge)
         return self._chosen
 
+    def watch(self, learnt: Learnt) -> None:
+        """Nothing: eucabox gives the addresses itself, so there is none to learn."""
+
     def start(self) -> None:
         """Make or adopt bridge, rules and DHCP; raises NetworkUnusable with what to do."""
         with self._lock:
@@ -77,9 +81,11 @@ class Static:
             self._bind(wanted, sorted(gone))
 
     def check(self) -> None:
-        """Bring back a DHCP server that died."""
+        """Bring back a DHCP server that died, and follow a bridge that took another MAC."""
         with self._lock:
             self._dhcp.check()
+            if self._started:
+                self._site.follow()
 
     def stop(self) -> None:
         """Leave bridge, rules and DHCP to the guests that run on."""
@@ -95,7 +101,7 @@ class Static:
             self._site.remove()
             self._started = False
 
-    def assign(self, taken: set[str]) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> Address:
         """Return the first address that is not taken, by its MAC or its IP."""
         count = 0
         for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
@@ -161,14 +167,8 @@ class Static:
             self._start()
 
     def _start(self) -> None:
-        try:
+        with permitted():
             self._bring_up()
-        except OSError as problem:
-            raise NetworkUnusable(reason=f"{NOT_ALLOWED} ({problem})") from None
-        except ProgramFailed as problem:
-            if "not permitted" not in problem.message:
-                raise
-            raise NetworkUnusable(reason=NOT_ALLOWED) from None
         self._started = True
 
     def _bring_up(self) -> None:
@@ -176,21 +176,9 @@ class Static:
         address = self._site.address(self.subnet)
         if not self.config.network.bridge:
             self._serves_dns = dns_possible(address, self._dhcp)
-        servers = tuple(self.config.network.dns.replace(",", " ").split())
-        if not servers and not self._serves_dns:
-            servers = tuple(str(each) for each in host.resolvers())
-        service = Service(
-            bridge=self.bridge,
-            subnet=self.subnet,
-            address=address,
-            gateway=self._site.gateway(self.subnet),
-            domain=domain_name(self.config),
-            dns=self._serves_dns,
-            servers=servers,
-            mtu=host.uplink_mtu(),
-        )
-        self._ground = _ground(self.config, service)
-        self._dhcp.start(service, anew=self._site.made)
+        what = service(self.config, self._site, self.subnet, self._serves_dns)
+        self._ground = ground(self.config, what)
+        self._dhcp.start(what, anew=self._site.made)
         self._site.made = False
 
     def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:
@@ -204,19 +192,6 @@ class Static:
 
     def _neighbour(self, ip: str) -> bool:
         return host.neighbour(ip, self.bridge) is not None
-
-
-def _ground(config: Config, service: Service) -> Ground:
-    """Return what needs no rule: DHCP, the name servers that it tells of, and metadata."""
-    names = (str(service.address),) if service.dns else service.servers
-    rules = [Rule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")]
-    servers = [str(service.address)]
-    metadata = metadata_address(config)
-    if metadata:
-        port = config.metadata.port
-        rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
-        servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
-    return Ground(tuple(rules), tuple(servers))
 
 
 def _address(row: Row) -> Address | None:

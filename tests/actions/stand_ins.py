@@ -51,7 +51,7 @@ class StandInNetwork:
 
     subnet: IPv4Network = field(default_factory=lambda: IPv4Network("172.30.64.0/28"))
 
-    def assign(self, taken: set[str]) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> Address:
         for ip in list(self.subnet)[4:-1]:
             if str(ip) not in taken:
                 return Address(f"d0:0d:{ip.packed.hex(':')}", str(ip), f"ip-{ip}.internal")

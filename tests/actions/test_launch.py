@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eucabox import errors, ids, vpc
+from eucabox.network import Address
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 
@@ -33,6 +34,32 @@ def test_a_launch_is_a_pending_row_and_the_node_is_woken(world: World) -> None:
     assert row["private_ip_address"] == "172.30.64.4"
     assert row["user_data"] is None
     assert world.node.woken == 1
+
+
+def test_an_address_that_somebody_else_gives_comes_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def assign(taken: set[str], instance_id: str) -> Address:
+        asked.append(instance_id)
+        return Address(f"d0:0d:00:00:00:{len(asked):02x}", "", "")
+
+    monkeypatch.setattr(world.network, "assign", assign)
+    made = world.run(min_count=2, max_count=2)["instances"]
+    assert [each["instance_id"] for each in made] == asked
+    row = row_of(world, {"instances": made})
+    assert row["mac_address"] == "d0:0d:00:00:00:01"
+    assert (row["private_ip_address"], row["private_dns_name"]) == (None, None)
+    reservation = world.do("DescribeInstances", instance_ids=asked[:1])["reservations"][0]
+    (shown,) = reservation["instances"]
+    assert (shown["private_ip_address"], shown["private_dns_name"]) == (None, "")
+    assert (shown["public_ip_address"], shown["public_dns_name"]) == (None, "")
+    assert shown["vpc_id"] == vpc.vpc_id(ALICE.account_id)
+    world.state.update("instances", {"instance_id": asked[0]}, private_ip_address="10.0.0.5")
+    chosen = [{"name": "private-ip-address", "values": ["10.0.0.5"]}]
+    found = world.do("DescribeInstances", filters=chosen)["reservations"]
+    assert [each["instance_id"] for each in found[0]["instances"]] == asked[:1]
 
 
 def test_every_member_that_is_honoured_is_stored(world: World) -> None:

@@ -23,6 +23,7 @@ from eucabox.errors import (
     MetadataForbidden,
     MetadataNotFound,
     MetadataUnauthorized,
+    NetworkUnusable,
 )
 from eucabox.state import State
 from tests.rows import ACCOUNT, add_instance
@@ -103,6 +104,19 @@ def test_an_instance_reads_what_it_is(cloud: Any) -> None:
     assert interface["local-ipv4s"] == HERE
     assert interface["interface-id"].startswith("eni-")
     assert interface["subnet-ipv4-cidr-block"] == "172.30.64.0/24"
+
+
+def test_a_network_that_only_the_site_knows_is_not_told(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(network: object) -> IPv4Network:
+        raise NetworkUnusable(reason="Only the site knows.")
+
+    monkeypatch.setattr(FakeNetwork, "subnet", property(unknown))
+    add_instance(cloud.state)
+    (interface,) = read(cloud)["network"]["interfaces"]["macs"].values()
+    assert "subnet-ipv4-cidr-block" not in interface
+    assert interface["local-ipv4s"] == HERE
 
 
 def test_what_an_instance_lacks_is_not_listed(cloud: Any) -> None:

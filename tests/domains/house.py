@@ -12,7 +12,7 @@ import libvirt
 from eucabox.config import Config
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import Guest, Rule
+from eucabox.network import Guest, Learnt, Rule
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.rows import row_of
@@ -68,6 +68,7 @@ class Network:
     notes: list[tuple[str, str]] = field(default_factory=list)
     unplugged: Callable[[], None] = lambda: None
     filtered: dict[str, list[Sequence[Rule]]] = field(default_factory=dict)
+    learnt: Learnt = lambda address: None
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self.notes += [("sync", row["instance_id"]) for row in rows]
@@ -77,6 +78,9 @@ class Network:
 
     def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
         self.filtered = {guest.tap: [rules[each] for each in guest.groups] for guest in guests}
+
+    def watch(self, learnt: Learnt) -> None:
+        self.learnt = learnt
 
     def plug(self, row: Mapping[str, Any]) -> None:
         self.notes.append(("plug", row["instance_id"]))

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import pytest
 
-from eucabox import api, network
+from eucabox import api, ids, network
 from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import NetworkUnusable
@@ -68,7 +68,7 @@ def net(tmp_path_factory: pytest.TempPathFactory, before: dict[str, str]) -> Ite
 def give(net: Static, taken: set[str] | None = None) -> dict[str, str]:
     """Plug the next instance and return its row."""
     held = {line.split(",")[1] for line in hosts_file(net).read_text().splitlines()}
-    row = asdict(net.assign(held | (taken or set())))
+    row = asdict(net.assign(held | (taken or set()), "i-1"))
     net.plug(row)
     return row
 
@@ -227,7 +227,7 @@ def test_guests_reach_out_under_the_hosts_address(
 
 
 @contextlib.contextmanager
-def metadata(net: Static, folder: Path) -> Iterator[State]:
+def metadata(net: network.Network, folder: Path) -> Iterator[State]:
     """The real listener over a state of its own, bound as the server binds it."""
     state = State(folder / "eucabox.db")
     accounts = Accounts(net.config, state)
@@ -379,7 +379,8 @@ def test_static_on_a_named_bridge(site: str, tmp_path: Path) -> None:
     with started(folder, **keys) as made, metadata(made, folder) as state:
         row = give(made)
         mine = add_instance(state, **row)
-        with space(tmp_path, site, row["mac_address"]) as guest:
+        tap = ids.tap(mine, site)
+        with space(tmp_path, site, row["mac_address"], tap) as guest:
             assert guest.ask_dhcp()
             assert guest.lease["ip"] == "203.0.113.50"
             assert guest.lease["router"] == "203.0.113.1", "the site's, not this host"

@@ -1,5 +1,6 @@
 """A host that is not there: what the programs would say of it, and what was asked of them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import ProgramFailed
-from eucabox.network import bridge, dnsmasq, groups, host, named, static
+from eucabox.network import bridge, dnsmasq, fence, groups, host, named, static, system
 
 
 class FakeHost:
@@ -37,6 +38,11 @@ class FakeHost:
         (self.links / name / "ifalias").write_text(alias + "\n" if alias else "")
         (self.links / name / "address").write_text(mac + "\n")
 
+    def add_tables(self, *names: tuple[str, str]) -> None:
+        """Have nft list these tables, by family and name."""
+        listed = [{"table": {"family": family, "name": name}} for family, name in names]
+        self.answers["nft -j list tables"] = json.dumps({"nftables": listed})
+
     def did(self, start: str) -> list[str]:
         return [each for each in self.commands if each.startswith(start)]
 
@@ -44,12 +50,12 @@ class FakeHost:
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     made = FakeHost(tmp_path)
-    for room in (host, bridge, named, dnsmasq, groups, static):
+    for room in (host, bridge, named, dnsmasq, fence, groups, static):
         monkeypatch.setattr(room, "run", made.run)
     monkeypatch.setattr(host, "LINKS", made.links)
     monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")
     monkeypatch.setattr(host, "RESOLVERS", (tmp_path / "resolv.conf",))
-    for room in (bridge, static):
+    for room in (bridge, static, system):
         monkeypatch.setattr(room, "RUN", tmp_path / "run")
     forwarding = tmp_path / "ip_forward"
     forwarding.write_text("0\n")

@@ -90,6 +90,21 @@ def test_forwarding_is_given_back_by_the_last(
     assert forwarding.read_text().strip() == "0"
 
 
+def test_translation_that_was_flushed_is_brought_back(
+    fake: FakeHost, configured: Configured
+) -> None:
+    own = OwnBridge(configured())
+    own.follow()
+    assert fake.inputs == [], "nothing was started"
+    own.start(SUBNET)
+    tables(fake, ("ip", "eucabox-eucabr0"))
+    own.follow()
+    assert len(fake.inputs) == 1
+    tables(fake)
+    own.follow()
+    assert fake.inputs[0] == fake.inputs[1]
+
+
 def test_forwarding_that_was_on_stays_on(
     fake: FakeHost, configured: Configured, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@ import socket
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+import pytest
+
 from eucabox.network import host
 from tests.network.conftest import FakeHost
 
@@ -69,3 +71,26 @@ def test_a_port_that_is_taken() -> None:
         port = taken.getsockname()[1]
         assert host.port_taken(IPv4Address("127.0.0.1"), port)
     assert not host.port_taken(IPv4Address("127.0.0.1"), port)
+
+
+def test_ports_and_switches_are_read(
+    fake: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.ports("br0") == set()
+    (fake.links / "br0" / "brif" / "eth1").mkdir(parents=True)
+    assert host.ports("br0") == {"eth1"}
+    monkeypatch.setattr(host, "BRIDGED", tmp_path / "bridged")
+    monkeypatch.setattr(host, "REVERSE_PATH", str(tmp_path / "{name}"))
+    assert (host.filters_bridged(), host.checks_way_back("br0")) == (False, False)
+    (tmp_path / "bridged").write_text("1\n")
+    (tmp_path / "all").write_text("0\n")
+    (tmp_path / "br0").write_text("1\n")
+    assert (host.filters_bridged(), host.checks_way_back("br0")) == (True, True)
+    (tmp_path / "all").write_text("2\n")
+    assert not host.checks_way_back("br0"), "the larger of both counts"
+
+
+def test_a_hosts_own_addresses() -> None:
+    assert host.is_own(IPv4Address("127.0.0.1"))
+    assert not host.is_own(IPv4Address("203.0.113.77"))
+    assert not host.is_own(IPv4Address(0))

@@ -6,7 +6,8 @@ import pytest
 
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
-from eucabox.network.named import NamedBridge
+from eucabox.network import host
+from eucabox.network.named import NamedBridge, require_addresses
 from tests.network.conftest import FakeHost
 
 Configured = Callable[..., Config]
@@ -18,7 +19,9 @@ KEYS = {"bridge": "br0", "subnet": str(SUBNET), "addresses": "192.168.1.50-192.1
 def test_what_must_be_set_beside_it(configured: Configured, key: str) -> None:
     default = {"subnet": "auto", "addresses": ""}[key]
     with pytest.raises(ConfigError, match=rf"\[network\] {key}: must be set"):
-        NamedBridge(configured(**{**KEYS, key: default}))
+        require_addresses(configured(**{**KEYS, key: default}))
+    require_addresses(configured(**KEYS))
+    require_addresses(configured())
 
 
 def test_it_must_be_a_bridge_with_an_address_in_the_subnet(
@@ -64,3 +67,37 @@ def test_only_the_metadata_address_is_added_and_taken(
     assert "ip addr del 169.254.169.254/32 dev br0" in fake.commands
     assert "nft delete table bridge eucabox-br0" in fake.commands
     assert not fake.did("ip link")
+
+
+def test_a_bridges_new_mac_is_followed(fake: FakeHost, configured: Configured) -> None:
+    fake.add_bridge("br0", mac="02:00:00:00:00:07")
+    site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
+    site.join()
+    fake.add_tables(("bridge", "eucabox-br0"))
+    site.follow()
+    assert len(fake.inputs) == 1, "nothing changed"
+    (fake.links / "br0" / "address").write_text("02:00:00:00:00:08\n")
+    site.follow()
+    assert "ether daddr set 02:00:00:00:00:08" in fake.inputs[-1]
+    fake.add_tables()
+    site.follow()
+    assert len(fake.inputs) == 3, "somebody flushed it"
+    (fake.links / "br0").rename(fake.links / "br1")
+    site.follow()
+    assert len(fake.inputs) == 3
+
+
+def test_what_stops_bridged_packets_is_said(
+    fake: FakeHost, configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
+    monkeypatch.setattr(host, "filters_bridged", lambda: False)
+    monkeypatch.setattr(host, "checks_way_back", lambda device: False)
+    chain = {"family": "ip", "table": "filter", "hook": "forward", "policy": "drop"}
+    fake.answers["nft -j list chains"] = json.dumps({"nftables": [{"chain": chain}]})
+    assert site.warnings() == []
+    monkeypatch.setattr(host, "filters_bridged", lambda: True)
+    monkeypatch.setattr(host, "checks_way_back", lambda device: True)
+    dropped, unanswered = site.warnings()
+    assert "bridge-nf-call-iptables to 0" in dropped
+    assert "net.ipv4.conf.br0.rp_filter to 2" in unanswered

@@ -28,18 +28,18 @@ def test_addresses_are_given_once(net: Static) -> None:
     taken: set[str] = set()
     given = []
     for _ in range(11):
-        address = net.assign(taken)
+        address = net.assign(taken, "i-1")
         given.append(address.private_ip_address)
         taken.add(address.mac_address if len(taken) % 2 else address.private_ip_address)
     assert given[0] == "172.30.64.4"
     assert len(set(given)) == 11
     with pytest.raises(InsufficientFreeAddresses, match="All 11 addresses"):
-        net.assign(taken)
+        net.assign(taken, "i-1")
 
 
 def test_plug_and_unplug_may_be_repeated(net: Static, fake: FakeHost, tmp_path: Path) -> None:
     net.start()
-    row = asdict(net.assign(set()))
+    row = asdict(net.assign(set(), "i-1"))
     net.plug(row)
     net.plug(row)
     assert hosts(tmp_path) == ["172.30.64.4"]
@@ -52,7 +52,7 @@ def test_plug_and_unplug_may_be_repeated(net: Static, fake: FakeHost, tmp_path: 
 
 def test_unplugging_late_leaves_the_heir_alone(net: Static, tmp_path: Path) -> None:
     net.start()
-    heir = asdict(net.assign(set()))
+    heir = asdict(net.assign(set(), "i-1"))
     net.plug(heir)
     net.unplug({**heir, "mac_address": "02:00:00:00:00:01"})
     assert hosts(tmp_path) == ["172.30.64.4"]
@@ -60,8 +60,8 @@ def test_unplugging_late_leaves_the_heir_alone(net: Static, tmp_path: Path) -> N
 
 def test_sync_knows_only_the_living(net: Static, tmp_path: Path, fake: FakeHost) -> None:
     net.start()
-    first = asdict(net.assign(set()))
-    second = asdict(net.assign({first["private_ip_address"]}))
+    first = asdict(net.assign(set(), "i-1"))
+    second = asdict(net.assign({first["private_ip_address"]}, "i-1"))
     net.plug(first)
     (tmp_path / "arp").write_text("IP\n172.30.64.4 0x1 0x6 d0:0d:ac:1e:40:04 * eucabr0\n")
     nobody = {"mac_address": None, "private_ip_address": None, "private_dns_name": None}
@@ -81,7 +81,7 @@ def test_an_address_is_held_by_its_mac(net: Static, tmp_path: Path) -> None:
 
 def test_a_plug_starts_what_could_not_start_before(net: Static, fake: FakeHost) -> None:
     fake.failures["dnsmasq"] = "dnsmasq: failed to bind DHCP server socket: Address already in use"
-    row = asdict(net.assign(set()))
+    row = asdict(net.assign(set(), "i-1"))
     for attempt in (net.start, lambda: net.plug(row), lambda: net.sync([row])):
         with pytest.raises(NetworkUnusable, match="UDP port 67"):
             attempt()

@@ -1,0 +1,159 @@
+"""Which guest has which address, and how sure that is; hears words, keeps no row, sends nothing.
+
+A DHCP server's word counts at once. A guest's own, by ARP, counts only where no lease that was
+seen still runs, and once nobody objected to it for a moment.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from eucabox.network.packets import Claim, Lease
+
+OBJECTION = 1.0  # seconds that others have to say that a claimed address is theirs
+FOR_EVER = 0xFFFFFFFF  # DHCP's number for a lease without an end
+LONGEST = 10 * 365 * 86400
+SEEN = 600.0  # seconds that an address counts after the guest used it
+
+
+@dataclass(frozen=True)
+class Known:
+    """A guest by its device on this host and its address, which is empty while not known."""
+
+    tap: str
+    ip: str
+
+
+@dataclass
+class Entry:
+    """What was heard of one guest. Moments are monotonic."""
+
+    tap: str
+    ip: str = ""
+    leased_until: float = 0.0
+    seen_until: float = 0.0
+    claimed: str = ""
+    due: float = 0.0
+
+
+class Book:
+    """Entries by MAC. An address is never in two of them."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, guests: Mapping[str, Known]) -> None:
+        """Know exactly these guests, by MAC; what was heard of them counts on."""
+        with self._lock:
+            self._entries = {mac: self._entry(mac, known) for mac, known in guests.items()}
+
+    def add(self, mac_address: str, known: Known) -> None:
+        """Know this guest too."""
+        with self._lock:
+            self._entries[mac_address] = self._entry(mac_address, known)
+
+    def drop(self, mac_address: str) -> None:
+        """Forget a guest."""
+        with self._lock:
+            self._entries.pop(mac_address, None)
+
+    def guests(self) -> dict[str, Known]:
+        """Return every guest by its MAC."""
+        with self._lock:
+            return {mac: Known(entry.tap, entry.ip) for mac, entry in self._entries.items()}
+
+    def known(self, mac_address: str) -> Known | None:
+        """Return a guest, or None if the MAC is nobody's."""
+        with self._lock:
+            entry = self._entries.get(mac_address)
+            return Known(entry.tap, entry.ip) if entry is not None else None
+
+    def claimed(self, ip: IPv4Address) -> bool:
+        """Tell whether a guest's claim to an address waits for objections."""
+        with self._lock:
+            return any(entry.claimed == str(ip) for entry in self._entries.values())
+
+    def lease(self, lease: Lease) -> bool:
+        """Take in a DHCP server's word; True if the guest has a new address by it."""
+        with self._lock:
+            entry = self._entries.get(lease.mac_address)
+            if entry is None or not possible(lease.ip):
+                return False
+            seconds = LONGEST if lease.seconds == FOR_EVER else lease.seconds
+            changed = self._give(entry, str(lease.ip))
+            entry.leased_until = time.monotonic() + seconds
+            return changed
+
+    def claim(self, claim: Claim) -> list[str]:
+        """Take in a guest's own word; return the addresses to ask for, if it is to be judged."""
+        with self._lock:
+            entry, ip = self._entries.get(claim.mac_address), str(claim.ip)
+            now = time.monotonic()
+            if entry is None:
+                return []
+            if ip == entry.ip:
+                entry.seen_until, entry.claimed = now + SEEN, ""
+                return []
+            sure = now < max(entry.leased_until, entry.seen_until)
+            if sure or entry.claimed or not possible(claim.ip) or self._held(ip):
+                return []
+            entry.claimed, entry.due = ip, now + OBJECTION
+            return [each for each in (ip, entry.ip) if each]
+
+    def object(self, claim: Claim) -> None:
+        """Take in that another machine has an address: no guest's claim to it counts."""
+        with self._lock:
+            for entry in self._entries.values():
+                if entry.claimed == str(claim.ip):
+                    entry.claimed = ""
+
+    def due(self) -> tuple[list[str], float | None]:
+        """Return the guests that have an address by a claim just now, and the seconds to the next.
+
+        None: nobody's claim waits.
+        """
+        with self._lock:
+            now = time.monotonic()
+            waiting = [(mac, entry) for mac, entry in self._entries.items() if entry.claimed]
+            ready = [mac for mac, entry in waiting if entry.due <= now and self._grant(entry, now)]
+            times = [entry.due - now for _, entry in waiting if entry.claimed]
+            return ready, min(times, default=None)
+
+    def doubt(self, mac_address: str) -> None:
+        """Take an address back that could not be made known; the guest's next word counts."""
+        with self._lock:
+            entry = self._entries.get(mac_address)
+            if entry is not None:
+                self._entries[mac_address] = Entry(entry.tap)
+
+    def _grant(self, entry: Entry, now: float) -> bool:
+        ip, entry.claimed = entry.claimed, ""
+        if self._held(ip):
+            return False
+        entry.seen_until = now + SEEN
+        return self._give(entry, ip)
+
+    def _entry(self, mac_address: str, known: Known) -> Entry:
+        """Return what was heard of a guest, or what its row says while nothing was."""
+        entry = self._entries.get(mac_address)
+        return entry if entry is not None and entry.ip else Entry(known.tap, known.ip)
+
+    def _give(self, entry: Entry, ip: str) -> bool:
+        changed = entry.ip != ip
+        for other in self._entries.values():
+            if other is not entry and other.ip == ip:
+                other.ip, other.leased_until, other.seen_until = "", 0.0, 0.0
+        entry.ip, entry.claimed = ip, ""
+        return changed
+
+    def _held(self, ip: str) -> bool:
+        return any(entry.ip == ip for entry in self._entries.values())
+
+
+def possible(ip: IPv4Address) -> bool:
+    """Tell whether a machine can have this address."""
+    nobodys = ip.is_multicast or ip.is_loopback or ip.is_link_local or ip.is_reserved
+    return not nobodys and int(ip) >= 1 << 24

@@ -1,0 +1,291 @@
+"""SYSTEM: the site's DHCP server gives the addresses; they are learnt from what it says.
+
+On eucabox's own bridge, where no site is, its own DHCP server is the site's. Needs root, or the
+capabilities NET_ADMIN and NET_RAW, and the programs ip and nft; dnsmasq on the own bridge.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from eucabox import ids
+from eucabox.config import Config
+from eucabox.errors import ConfigError, Fault, NetworkUnusable
+from eucabox.network import Address, Guest, Learnt, Rule, host
+from eucabox.network.addresses import domain_name, host_name
+from eucabox.network.book import Book, Known
+from eucabox.network.bridge import RUN, OwnBridge, metadata_address, permitted
+from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.fence import Fence
+from eucabox.network.ground import ground
+from eucabox.network.groups import Groups
+from eucabox.network.named import NamedBridge
+from eucabox.network.packets import Claim, Lease, probe
+from eucabox.network.snoop import Snoop
+from eucabox.network.subnet import subnet
+
+log = logging.getLogger("eucabox.network")
+Row = Mapping[str, Any]
+LEASE = "10m"  # on the own bridge: addresses of instances that are gone come back soon
+
+
+def driver(config: Config) -> "System":
+    """Return the driver; raises ConfigError when the configuration does not fit together."""
+    return System(config)
+
+
+class System:
+    """Addresses that somebody else gives, on the administrator's bridge or on our own."""
+
+    def __init__(self, config: Config) -> None:
+        _refuse_unused(config)
+        self.config = config
+        self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
+        self._own = (
+            None if config.network.bridge else Dnsmasq(RUN / self.bridge, self.bridge, LEASE)
+        )
+        self._book = Book()
+        self._fence = Fence(self.bridge, metadata_address(config))
+        self._groups = Groups(self.bridge)
+        self._ground = ground(config, None)
+        self._snoop = Snoop(self._heard, self._tend)
+        self._learnt: Learnt = _nobody
+        self._lock = threading.Lock()
+        self._chosen: IPv4Network | None = None
+        self._started = False
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that a guest's interface joins."""
+        return self._site.name
+
+    @property
+    def metadata_device(self) -> str | None:
+        """The bridge: this host may have no address in the guests' network."""
+        return self.bridge if metadata_address(self.config) else None
+
+    @property
+    def subnet(self) -> IPv4Network:
+        """The network that instances live in; raises NetworkUnusable where only the site knows."""
+        if self._own is None:
+            return self._sites_subnet()
+        if self._chosen is None:
+            self._chosen = subnet(self.config, self.bridge)
+        return self._chosen
+
+    def watch(self, learnt: Learnt) -> None:
+        """Tell whoever asks which address a guest was given."""
+        self._learnt = learnt
+
+    def start(self) -> None:
+        """Make or adopt the bridge's part, and listen; raises NetworkUnusable with what to do."""
+        with self._lock:
+            self._start()
+
+    def sync(self, rows: Iterable[Row]) -> None:
+        """Plug exactly these instances."""
+        guests = {row["mac_address"]: self._known(row) for row in rows if row["mac_address"]}
+        with self._lock:
+            self._book.keep(guests)  # even where what follows has to be left to `check`
+            self._start_if_not()
+            self._apply()
+
+    def check(self) -> None:
+        """Bring back what died, or was flushed, or could not start before."""
+        with self._lock:
+            if not self._started and not self._book.guests():
+                return
+            self._start_if_not()
+            if self._own is not None:
+                self._own.check()
+            self._site.follow()
+            self._fence.check(self._book.guests())
+            self._snoop.open()
+
+    def stop(self) -> None:
+        """Listen no more; everything else is left to the guests that run on."""
+        self._snoop.close()
+
+    def remove(self) -> None:
+        """Take away rules, DHCP and our bridge; nothing where another cloud has the bridge."""
+        self._snoop.close()
+        with self._lock:
+            if not self._site.is_ours():
+                return
+            self._groups.remove()
+            self._fence.remove()
+            if self._own is not None:
+                self._own.remove()
+            self._site.remove()
+            self._started = False
+
+    def assign(self, taken: set[str], instance_id: str) -> Address:
+        """Return a MAC made of the instance's id, as Eucalyptus did, and no address yet."""
+        number = int(instance_id.partition("-")[2][:8] or "0", 16)
+        while (mac := _mac(number)) in taken:
+            number = (number + 1) % 2**32
+        return Address(mac, "", "")
+
+    def plug(self, row: Row) -> None:
+        """Let a guest be on the bridge under its own MAC alone, and listen for its address."""
+        if not row["mac_address"]:
+            return
+        with self._lock:
+            self._start_if_not()
+            self._site.follow()
+            self._book.add(row["mac_address"], self._known(row))
+            self._apply()
+
+    def unplug(self, row: Row) -> None:
+        """Forget a guest and its address."""
+        with self._lock:
+            self._book.drop(row["mac_address"])
+            if self._started and host.is_bridge(self.bridge):
+                self._apply()
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass what the rules of the guests' groups allow.
+
+        A guest whose address is not known yet may ask for one, and no more.
+        """
+        with self._lock:
+            if guests:
+                self._start_if_not()
+            if self._started:
+                self._groups.apply(guests, rules, self._ground)
+
+    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+        """Tell whether an address was learnt for this MAC, and this host sends there alone.
+
+        No other guest's packet from that address passes the fence.
+        """
+        mac = mac_address.lower()
+        known = self._book.known(mac)
+        is_known = known is not None and known.ip == private_ip_address
+        return is_known and host.neighbour(private_ip_address, self.bridge) == mac
+
+    def warnings(self) -> list[str]:
+        """Return what on this host may keep packets from guests."""
+        try:
+            return self._site.warnings()
+        except Fault as fault:
+            return [f"This host's packet rules can't be read: {fault.message}"]
+
+    # --- what is heard, in the thread that listens -----------------------------------------------
+
+    def _heard(self, device: str, outgoing: bool, what: Lease | Claim) -> None:
+        if isinstance(what, Lease):
+            ours = self._book.known(what.mac_address) is not None
+            if ours and self._from_server(device, outgoing, what) and self._book.lease(what):
+                self._tell(what.mac_address)
+        elif not outgoing:
+            self._claimed(device, what)
+
+    def _from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
+        """Tell whether a reply came in from outside, or from this host itself.
+
+        What the host only passes on, from a guest maybe, has not one of the host's addresses:
+        the kernel takes no packet in that does.
+        """
+        if outgoing:
+            return device == self.bridge and host.is_own(lease.server)
+        return self._is_port(device) and not self._is_tap(device)
+
+    def _claimed(self, device: str, claim: Claim) -> None:
+        known = self._book.known(claim.mac_address)
+        if not self._is_tap(device):
+            if self._book.claimed(claim.ip) and self._is_port(device):
+                self._book.object(claim)
+        elif known is not None and device == known.tap and not host.is_own(claim.ip):
+            for ip in self._book.claim(claim):
+                frame = probe(host.mac_of(self.bridge), IPv4Address(ip))
+                self._snoop.send(self.bridge, frame)
+
+    def _is_port(self, device: str) -> bool:
+        return device in host.ports(self.bridge)
+
+    def _is_tap(self, device: str) -> bool:
+        return device.startswith(ids.tap_prefix(self.bridge))
+
+    def _tend(self) -> float | None:
+        ready, wait = self._book.due()
+        for mac in ready:
+            self._tell(mac)
+        return wait
+
+    def _tell(self, mac: str) -> None:
+        """Make a new address known: to the rules first, so that nobody can use it before."""
+        known = self._book.known(mac)
+        if known is None or not known.ip:
+            return
+        log.info("role=cluster %s has the address %s", mac, known.ip)
+        try:
+            with self._lock:
+                self._apply()
+            self._learnt(self._address(mac, known.ip))
+        except Exception:
+            self._book.doubt(mac)
+            raise
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    def _start_if_not(self) -> None:
+        """What stood in the way at the start may be gone by now; the bridge may be too."""
+        if not self._started or not host.is_bridge(self.bridge):
+            self._start()
+
+    def _start(self) -> None:
+        with permitted():
+            if isinstance(self._site, NamedBridge):
+                self._site.join()
+            elif self._own is not None:
+                self._chosen = None
+                self._serve(self._own, self.subnet)
+            self._snoop.open()
+        self._started = True
+
+    def _serve(self, own: Dnsmasq, network: IPv4Network) -> None:
+        self._site.start(network)
+        address = self._site.address(network)
+        dns = dns_possible(address, own)
+        what = service(self.config, self._site, network, dns, dynamic=True)
+        self._ground = ground(self.config, what)
+        own.start(what, self._site.made)
+        self._site.made = False
+
+    def _apply(self) -> None:
+        guests = self._book.guests()
+        self._fence.make(guests)
+        if self._own is not None:
+            found = ((mac, known.ip) for mac, known in guests.items())
+            self._own.serve(self._address(mac, ip) for mac, ip in found if ip)
+
+    def _sites_subnet(self) -> IPv4Network:
+        if self.config.network.subnet == "auto":
+            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
+        return IPv4Network(self.config.network.subnet)
+
+    def _known(self, row: Row) -> Known:
+        return Known(ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or "")
+
+    def _address(self, mac: str, ip: str) -> Address:
+        return Address(mac, ip, f"{host_name(IPv4Address(ip))}.{domain_name(self.config)}")
+
+
+def _refuse_unused(config: Config) -> None:
+    """Refuse settings that would have no effect, rather than let an administrator rely on them."""
+    named = ("dns",) if config.network.bridge else ()
+    for key in ("addresses", *named):
+        if getattr(config.network, key):
+            file, reason = config.file or "eucabox.conf", "must be empty: SYSTEM leaves it to DHCP"
+            raise ConfigError(file=file, section="network", key=key, reason=reason)
+
+
+def _mac(number: int) -> str:
+    return "d0:0d:" + number.to_bytes(4).hex(":")
+
+
+def _nobody(address: Address) -> None:
+    """Take a word that nobody waits for."""
