@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast lint format bench
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast lint format bench man
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -56,3 +56,6 @@ format: setup-test ## let ruff mend what it can
 bench: setup-test ## measure, as ratios beside peers and limits in one run
 	@setup/host.sh libvirtd
 	@$(BIN)/python -m bench
+
+man: setup-test ## write the man pages and the shell completion into build/
+	@$(BIN)/python setup/manuals.py build

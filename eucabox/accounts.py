@@ -144,10 +144,6 @@ class Accounts:
         """Return the account's row (account_id, account_name, canonical_id, created) or None."""
         return self._state.one("select * from accounts where account_id = ?", (account_id,))
 
-    def by_canonical_id(self, canonical_id: str) -> Row | None:
-        """Return the row of the account with this S3 canonical id, or None."""
-        return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
-
     @cached_property
     def cloud_certificate(self) -> str:
         """The certificate that bundles are encrypted for, as PEM."""
@@ -181,14 +177,6 @@ class Accounts:
                 database.table("used_signatures").insert({"signature": signature, **times})
                 return True
         return bool(seen["first_used"] > ids.time_text(now - timedelta(seconds=TWIN_SECONDS)))
-
-    def seal_for(self, purpose: str, secret: bytes) -> bytes:
-        """Seal a secret of another room."""
-        return self._seal.close(secret, purpose)
-
-    def unseal_for(self, purpose: str, sealed: bytes) -> bytes:
-        """Open what `seal_for` sealed for the same purpose."""
-        return self._seal.open(sealed, purpose)
 
     def _newest(self, table: str, sealed: str, caller: Caller) -> Row:
         sql = f"""select * from {table} where user_id = ? and status = 'Active'

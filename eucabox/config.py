@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from eucabox.errors import ConfigError
+from eucabox.errors import ConfigError, ConfigUnreadable
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
 TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
@@ -195,10 +195,15 @@ def _parse(file: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         parser.read_string(file.read_text("utf-8"), source=str(file))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise _error(file, "", "", f"cannot be read: {problem}") from None
+    except OSError as problem:
+        raise ConfigUnreadable(file=file, reason=problem.strerror) from None
+    except UnicodeDecodeError:
+        raise ConfigUnreadable(file=file, reason="it is not UTF-8") from None
+    except configparser.MissingSectionHeaderError as problem:
+        reason = f"line {problem.lineno} comes before any [section]"
+        raise ConfigUnreadable(file=file, reason=reason) from None
     except configparser.Error as problem:
-        raise _error(file, "", "", " ".join(str(problem).split())) from None
+        raise ConfigUnreadable(file=file, reason=" ".join(str(problem).split())) from None
     return parser
 
 

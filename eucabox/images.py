@@ -280,7 +280,8 @@ class Images:
         source = json.loads(row["settings"]).get("copied_from")
         if source:
             facts = ObjectFacts(owner=row["account_id"])
-            self._origin.copy(source, row["image_location"], facts)
+            digest = row["manifest_digest"] or row["digest"]
+            self._origin.copy(source, row["image_location"], facts, digest)
 
     def _known(self, row: Row) -> str:
         """Return the digest of a manifest that this account had verified before, or ''."""
@@ -340,6 +341,10 @@ class Images:
         except OSError as problem:
             log.error("%s failed: %s", row["image_id"], problem)
             reason = f"This host could not store the image: {problem}."
+            self.state.update("images", where, state="failed", state_reason=reason)
+        except Exception:  # nobody waits for a worker, and pending would be for good
+            log.exception("%s failed", row["image_id"])
+            reason = "Something in this cloud went wrong; its log says what. Register it again."
             self.state.update("images", where, state="failed", state_reason=reason)
 
     def _held(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> Entry:

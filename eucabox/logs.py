@@ -121,6 +121,10 @@ class LogFile(logging.handlers.RotatingFileHandler):
             os.fchmod(descriptor, 0o640)
         return os.fdopen(descriptor, "a", encoding="ascii", errors="backslashreplace")
 
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
+        """Tell whether the file is full; the record is not formatted twice to find out."""
+        return self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self.maxBytes
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Say once that the log can't be written; a full disk ends nothing that is logged."""
         if not self.broken:

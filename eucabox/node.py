@@ -84,7 +84,7 @@ class Node:
             self._launches,
             self._endings,
             Reboots(self._rows, guests, self._ending, self._hooks),
-            Stops(self._rows, guests, network, self._ending),
+            Stops(self._rows, guests, network, self._ending, self._hooks),
         )
 
     @property

@@ -74,6 +74,55 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     assert shown.output == f"eucabox: {file}: [api] port: 'none' must be a whole number\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"port = 1\n", "line 1 comes before any [section]"),
+        (b"\xff\xfe", "it is not UTF-8"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_line(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "eucabox.conf"
+    if content is not None:
+        file.write_bytes(content)
+    shown = invoke("-c", file, "status")
+    assert shown.exit_code == 1
+    assert shown.output == f"eucabox: {file} can't be read as a configuration: {reason}.\n"
+
+
+def test_what_the_host_refuses_is_one_line(
+    accounts: Accounts, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = invoke("-c", config_file, "credentials", "--out", "/dev/null/x")
+    assert (shown.exit_code, shown.output) == (1, "eucabox: /dev/null/x: Not a directory.\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted", "/some/file")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    shown = invoke("-c", config_file, "user", "list")
+    said = "/some/file: Operation not permitted. Run as the user that runs eucabox, such as root."
+    assert (shown.exit_code, shown.output) == (1, f"eucabox: {said}\n")
+
+
+def test_a_database_that_is_none_is_one_line(config: Config, config_file: Path) -> None:
+    (config.cloud.data_dir / "eucabox.db").write_bytes(b"no database" * 100)
+    shown = invoke("-c", config_file, "status")
+    assert shown.exit_code == 1
+    assert shown.output == "eucabox: the database can't be used: file is not a database.\n"
+
+
+def test_an_endpoint_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EC2_URL", "S3_URL", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"):
+        monkeypatch.setenv(name, "garbage")
+    shown = invoke("image", "list")
+    assert (shown.exit_code, "EC2_URL is 'garbage'" in shown.output) == (1, True)
+
+
 def test_a_folder_without_a_cloud_is_one_line(config_file: Path) -> None:
     for command in (("status",), ("credentials",), ("user", "list")):
         shown = invoke("-c", config_file, *command)

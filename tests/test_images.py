@@ -487,6 +487,17 @@ def test_a_full_disk_is_told(cloud: Cloud, root: Path, monkeypatch: pytest.Monke
     assert (row["state"], "No space left" in row["state_reason"]) == ("failed", True)
 
 
+def test_no_error_leaves_an_image_pending(
+    cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> str:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr(unbundle, "unbundle", fail)
+    row = cloud.register(cloud.upload(root))
+    assert (row["state"], "its log says what" in row["state_reason"]) == ("failed", True)
+
+
 def test_inspect_returns_what_a_manifest_says(cloud: Cloud, root: Path) -> None:
     cloud.upload(root)
     found = cloud.images.inspect(BUCKET, "root.img.manifest.xml", cloud.user)
@@ -520,6 +531,23 @@ def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
     again = cloud.settled(copied)
     assert cloud.images.ensure_cached(again).name == again["digest"]
     assert cloud.images.inspect(bucket, key, other).digest == row["manifest_digest"]
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_copy_is_of_what_was_registered_alone(cloud: Cloud, root: Path, bundled: bool) -> None:
+    """A bucket's name may be somebody else's by now, and so what is at the image's location."""
+    location = cloud.upload(root) if bundled else cloud.put(qcow2(cloud.folder / "d.qcow2", MIB))
+    row = cloud.register(location)
+    copied = cloud.settled(cloud.images.copy(cloud.user, row, "mine", "", ""))
+    assert copied["state"] == "available"
+    secret = cloud.folder / "secret"
+    secret.write_bytes(b"<secret>")
+    cloud.put(secret, location.partition("/")[2])
+    other = cloud.accounts.create_user("eve")
+    refused = cloud.settled(cloud.images.copy(other, row, "theirs", "", ""))
+    assert (refused["state"], "was changed" in refused["state_reason"]) == ("failed", True)
+    bucket = refused["image_location"].partition("/")[0]
+    assert cloud.store.list(bucket).objects == []
 
 
 def test_a_copy_that_was_killed_is_finished_and_one_without_a_source_fails(

@@ -90,6 +90,22 @@ def test_a_host_without_a_cloud_has_a_report_too(tmp_path: Path, file: Path) -> 
     assert json.loads(found["doctor.json"])
 
 
+def test_a_state_that_can_not_be_read_is_said_and_keeps_consoles_back(
+    tmp_path: Path, file: Path
+) -> None:
+    (tmp_path / "eucabox.db").write_text("no database, and long enough to be seen as none" * 9)
+    console = tmp_path / "instances" / "i-1" / "console.log"
+    console.parent.mkdir(parents=True)
+    console.write_bytes(USER_DATA)
+    done = reported(file, tmp_path / "out.tar.gz")
+    assert done.exit_code == 0, done.output
+    found = unpacked(tmp_path / "out.tar.gz")
+    assert b"not a database" in found["missing/state.txt"]
+    assert b"not a database" in found["missing/status.txt"]
+    assert b"left out" in found["missing/consoles.txt"]
+    assert b"hunter22" not in b"".join(found.values())
+
+
 def test_a_file_that_can_not_be_written_is_one_line(tmp_path: Path, file: Path) -> None:
     done = reported(file, tmp_path / "missing" / "out.tar.gz")
     assert done.exit_code == 1

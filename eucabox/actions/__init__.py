@@ -135,19 +135,20 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
     """
     started = time.perf_counter()
     outcome = "InternalError"
-    try:
-        found = _find(service, name)
-        _admit(found, call)
-        arguments = _arguments(found, params)
-        _refuse_replay(found, call, params)
-        result = found.function(call, **arguments)
-        outcome = "ok"
-        return result
-    except Fault as fault:
-        outcome = fault.code
-        raise
-    finally:
-        _log(service, name, call, params, outcome, time.perf_counter() - started)
+    with logs.about(request_id=call.request_id):
+        try:
+            found = _find(service, name)
+            _admit(found, call)
+            arguments = _arguments(found, params)
+            _refuse_replay(found, call, params)
+            result = found.function(call, **arguments)
+            outcome = "ok"
+            return result
+        except Fault as fault:
+            outcome = fault.code
+            raise
+        finally:
+            _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
 def _find(service: str, name: str) -> Action:

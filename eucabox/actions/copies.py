@@ -92,7 +92,7 @@ def copy_object(
         key,
         facts,
         algorithm=checksum_algorithm.upper(),
-        if_none_match=_only_if_absent(if_none_match),
+        if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
         check=lambda found: _check_source(call, found, wanted),
     )
@@ -177,13 +177,6 @@ def _check_directives(metadata: str, tagging: str) -> None:
     if tagging != "COPY":
         what = "x-amz-tagging-directive other than COPY"
         raise S3NotImplemented(what=what, hint="Objects have no tags here: leave it out.")
-
-
-def _only_if_absent(if_none_match: str) -> bool:
-    if if_none_match not in ("", "*"):
-        what = f"If-None-Match: {if_none_match} on a write"
-        raise S3NotImplemented(what=what, hint="Use If-None-Match: *, or If-Match.")
-    return if_none_match == "*"
 
 
 def _check_source(call: Call, source: Object, wanted: dict[str, Any]) -> None:

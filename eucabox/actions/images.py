@@ -157,7 +157,8 @@ def describe_images(
     for row in rows:
         row["shared"] = shared.get(row["image_id"], [])
     rows = [row for row in rows if _for_users(caller, row, executable_users)]
-    tagged = tags.of(state, [row["image_id"] for row in rows])
+    own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
+    tagged = tags.of(state, [row["image_id"] for row in own])  # tags are told to nobody else
     hypervisor = call.cloud.node.hypervisor_name
     for row in rows:
         row["tags"] = tagged.get(row["image_id"], [])

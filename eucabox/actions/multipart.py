@@ -3,7 +3,7 @@
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload, S3NotImplemented
+from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload
 from eucabox.store import access, conditions, nouns
 from eucabox.store.facts import Bucket, ObjectFacts, Upload
 from eucabox.store.nouns import Owners
@@ -142,9 +142,6 @@ def complete_multipart_upload(
             "checksum_sha256": checksum_sha256,
         }
     )
-    if if_none_match not in ("", "*"):
-        hint = "Use If-None-Match: *, or If-Match."
-        raise S3NotImplemented(what=f"If-None-Match: {if_none_match} on a write", hint=hint)
     made = call.cloud.bucket.complete_upload(
         bucket,
         key,
@@ -152,7 +149,7 @@ def complete_multipart_upload(
         [_named(each) for each in (multipart_upload or {}).get("parts") or []],
         checksums=told,
         size=mpu_object_size,
-        if_none_match=if_none_match == "*",
+        if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
     )
     return {

@@ -96,7 +96,7 @@ def put_object(
         content_md5=nouns.md5(content_md5),
         checksums=told,
         algorithms=incoming.algorithms or (() if told else nouns.names(checksum_algorithm)),
-        if_none_match=_only_if_absent(if_none_match),
+        if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
         trailers=incoming.trailers,
     )
@@ -255,13 +255,6 @@ def _readable(call: Call, holder: Bucket, key: str) -> Object:
     found = access.look_up(call.cloud.bucket.head, holder, key, call.caller)
     access.check_object(found.facts, holder, call.caller, "READ")
     return found
-
-
-def _only_if_absent(if_none_match: str) -> bool:
-    if if_none_match not in ("", "*"):
-        what = f"If-None-Match: {if_none_match} on a write"
-        raise S3NotImplemented(what=what, hint="Use If-None-Match: *, or If-Match.")
-    return if_none_match == "*"
 
 
 def _check_reading(

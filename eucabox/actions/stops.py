@@ -74,6 +74,7 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
         return _change(
             *(call, row, "stopping", 64),
             wanted=wanted,
+            wanted_request_id=call.request_id,
             state_reason_code=REASON,
             state_reason_message=f"{REASON}: User initiated shutdown",
         )
@@ -89,7 +90,8 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
     said = {"state_reason_code": "", "state_reason_message": ""}
     # A launch like the first one, which finds its disk and its address there.
-    return _change(call, row, "pending", 0, wanted="", launch_time=ids.now(), **said)
+    begun = {"launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, "pending", 0, wanted="", **begun, **said)
 
 
 def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:

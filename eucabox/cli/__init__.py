@@ -1,6 +1,8 @@
 """The operator's door: the command line; each command calls the rooms or the APIs, nothing else."""
 
 import logging
+import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from eucabox.errors import Fault
 class Commands(click.Group):
     """A group whose commands are imported when they are asked for, so that --help is quick.
 
-    A Fault ends the command with one line on standard error and status 1.
+    A Fault, and a file that can't be read or written, ends the command with one line on standard
+    error and status 1.
     """
 
     FOUND_IN = {
@@ -49,8 +52,22 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            click.echo(f"eucabox: {fault.message}", err=True)
-            sys.exit(1)
+            said = fault.message
+        except (OSError, sqlite3.Error) as problem:
+            if isinstance(problem, BrokenPipeError):
+                raise
+            said = _words(problem)
+        click.echo(f"eucabox: {said}", err=True)
+        sys.exit(1)
+
+
+def _words(problem: OSError | sqlite3.Error) -> str:
+    if isinstance(problem, sqlite3.Error):
+        return f"the database can't be used: {problem}."
+    reason = problem.strerror or str(problem)
+    where = f"{os.fsdecode(problem.filename)}: " if problem.filename is not None else ""
+    hint = " Run as the user that runs eucabox, such as root." if os.geteuid() else ""
+    return f"{where}{reason}.{hint if isinstance(problem, PermissionError) else ''}"
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,17 +16,17 @@ from eucabox.lock import Lock
 START_SECONDS = 30
 
 
-def start(config_file: Path, log: Path) -> None:
+def start(config_file: Path, errors: Path) -> None:
     """Start `eucabox serve` unless it runs, and wait until it answers.
 
-    When it ends at once, its last line says why.
+    When it ends at once, its last line on standard error, which goes to `errors`, says why.
     """
     config = configuration.load(config_file)
     if holder(config):
         return
     ready = config.cloud.data_dir / "run" / "ready"
     ready.unlink(missing_ok=True)
-    with log.open("ab") as output:
+    with errors.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "eucabox", "--config", str(config_file), "serve"],
             stdin=subprocess.DEVNULL,
@@ -37,9 +37,10 @@ def start(config_file: Path, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready.exists():
         if process.poll() is not None:
-            raise click.ClickException(_last_line(log))
+            raise click.ClickException(_last_line(errors))
         if time.monotonic() > deadline:
-            raise click.ClickException(f"eucabox is not ready after {START_SECONDS} s; see {log}")
+            words = f"eucabox is not ready after {START_SECONDS} s"
+            raise click.ClickException(f"{words}; see {config.log_path} and {errors}")
         time.sleep(0.02)
 
 
@@ -66,7 +67,7 @@ def status(config: Config) -> dict[str, Any]:
     return found
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text("utf-8", "replace").strip().splitlines()
+def _last_line(errors: Path) -> str:
+    lines = errors.read_text("utf-8", "replace").strip().splitlines()
     last = lines[-1] if lines else "eucabox ended at once and said nothing"
     return last.removeprefix("eucabox: ")

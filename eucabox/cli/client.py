@@ -45,6 +45,9 @@ class Client:
         import boto3
         from botocore.config import Config
 
+        if not url.startswith(("http://", "https://")):
+            variable = f"{service.upper()}_URL"
+            raise click.ClickException(f"{variable} is {url!r}; it begins with http:// or https://")
         return boto3.client(
             service,
             endpoint_url=url,

@@ -101,7 +101,7 @@ def _journey(folder: Path, config_file: Path) -> None:
     steps = Steps()
     config = configuration.load(config_file)
     with steps.step("starting eucabox"):
-        background.start(config_file, folder / "eucabox.log")
+        background.start(config_file, folder / "stderr")
     with steps.step(f"the user {NAME} and its credentials"):
         written = _credentials(config, folder)
     user = client.read(written.folder)

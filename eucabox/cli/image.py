@@ -30,7 +30,8 @@ class Images(click.Group):
             return super().invoke(ctx)
         except ClientError as refused:
             error = refused.response["Error"]
-            raise click.ClickException(f"{error['Code']}: {error['Message']}") from None
+            said = error["Message"].strip().partition("\n")[0]  # below are strings to sign
+            raise click.ClickException(f"{error['Code']}: {said}") from None
         except BotoCoreError as problem:
             raise click.ClickException(str(problem)) from None
 

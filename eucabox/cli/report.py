@@ -3,6 +3,7 @@
 import io
 import json
 import platform
+import sqlite3
 import sys
 import tarfile
 import time
@@ -40,12 +41,12 @@ IMAGE = """image_id, account_id, name, image_location, image_type, architecture,
   size, created"""
 HIDDEN = ("password", "secret", "token")  # in the name of a setting
 LIBRARIES = ("python3-libvirt", "libvirt0", "libvirt-daemon", "libvirt-daemon-driver-qemu")
-LEFT_OUT = (Fault, OSError, ValueError, KeyError)
+LEFT_OUT = (Fault, OSError, ValueError, KeyError, sqlite3.Error)
 
 
 @dataclass
 class Room:
-    """What the collectors work with: `state` is None where no cloud was ever started."""
+    """What the collectors work with: `state` is None where there is none, or none to read."""
 
     config: Config
     state: State | None
@@ -90,13 +91,18 @@ def _collect(room: Room, what: str, collect: Callable[[Room], None]) -> None:
 
 @contextmanager
 def _room(config: Config) -> Iterator[Room]:
-    file = config.cloud.data_dir / "eucabox.db"
-    state = State(file) if file.exists() else None
+    room = Room(config, None)
+    _collect(room, "state", _open_state)
     try:
-        yield Room(config, state)
+        yield room
     finally:
-        if state:
-            state.close()
+        if room.state:
+            room.state.close()
+
+
+def _open_state(room: Room) -> None:
+    file = room.config.cloud.data_dir / "eucabox.db"
+    room.state = State(file) if file.exists() else None
 
 
 # --- what is collected ---------------------------------------------------------------------------
@@ -187,6 +193,8 @@ def _dhcp(room: Room) -> None:
 
 
 def _consoles(room: Room) -> None:
+    if room.state is None:
+        raise ValueError("left out: user data is not known that may be in them")
     for folder in sorted((room.config.cloud.data_dir / "instances").glob("i-*")):
         output, _ = serial.tail(folder / "console.log", CONSOLE_BYTES)
         if output:
@@ -213,8 +221,12 @@ COLLECTORS: dict[str, Callable[[Room], None]] = {
 
 def _scrub(room: Room) -> Scrub:
     secrets: list[str] = []
-    if room.state:
-        secrets = Accounts(room.config, room.state).secrets()
+
+    def read(room: Room) -> None:
+        if room.state:
+            secrets.extend(Accounts(room.config, room.state).secrets())
+
+    _collect(room, "secrets", read)
     rows = room.rows("select user_data from instances where user_data is not null")
     return Scrub(secrets, (row["user_data"] for row in rows))
 

@@ -112,6 +112,7 @@ class Endings:
 
     def _press(self, instance_id: str) -> None:
         self._hooks.tell("pre-terminate", instance_id)
+        self._pressed[instance_id] = time.monotonic()  # the guest's time begins now
         try:
             self._guests.shutdown(instance_id)
         except Fault as fault:
@@ -157,6 +158,7 @@ class Endings:
             self._guests.destroy(instance_id)
             if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
+                self._hooks.tell("terminated", instance_id)
                 self._rows.cleaned(instance_id)
             self._drop(instance_id)
             log.warning("role=node ended what was left of %s, which has no living row", instance_id)

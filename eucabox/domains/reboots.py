@@ -54,6 +54,9 @@ class Reboots:
 
     def _press(self, instance_id: str) -> None:
         self._hooks.tell("pre-reboot", instance_id)
+        with self._lock:
+            if instance_id in self._asked:
+                self._asked[instance_id] = time.monotonic()  # the guest's time begins now
         try:
             self._guests.reboot(instance_id)
         except Fault as fault:

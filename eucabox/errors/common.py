@@ -71,10 +71,6 @@ class ReplayedRequest(Fault):
     )
 
 
-class ServiceUnavailable(Fault):
-    code, text = "ServiceUnavailable", "{reason}"
-
-
 class ProgramFailed(Fault):
     code, text = "InternalError", "{program} failed with status {status}: {reason}"
 
@@ -86,6 +82,10 @@ class ProgramMissing(Fault):
 
 class ConfigError(Fault):
     code, text = "ConfigError", "{file}: [{section}] {key}: {reason}"
+
+
+class ConfigUnreadable(ConfigError):
+    text = "{file} can't be read as a configuration: {reason}."
 
 
 class ListenFailed(Fault):

@@ -1,6 +1,7 @@
 """Where images come from: manifests, parts and disks in buckets, checked; never a row of state."""
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from eucabox.image.sparse import SparseWriter
 
 if TYPE_CHECKING:
     from eucabox.accounts import Accounts, Caller
-    from eucabox.bucket import ObjectFacts, OpenObject, Store
+    from eucabox.bucket import Object, ObjectFacts, OpenObject, Store
 
 HEAD = 2048
 WHITE = b"\xef\xbb\xbf \t\r\n"
@@ -125,17 +126,41 @@ class Origin:
             name = key.rpartition("/")[2]
             return intake.settle(self.cache, Path(file.name), digest, name, image_type)
 
-    def copy(self, source: str, target: str, facts: "ObjectFacts") -> None:
-        """Copy what an image is made of to another location, the manifest last."""
+    def copy(self, source: str, target: str, facts: "ObjectFacts", digest: str) -> None:
+        """Copy what an image is made of to another location, the manifest last.
+
+        `digest` is the SHA-256 of what was registered at the source, a manifest or a disk: by now
+        something else may be there that is not for who copies. Raises InvalidManifest.
+        """
         bucket, key = _split(source)
         to_bucket, to_key = _split(target)
+        same = self._same(bucket, key, digest)
         for name in self._part_names(bucket, key):
             if self.stopping.is_set():
                 raise StoppedError
             there = (to_bucket, _beside(to_key, name))
             self.store.copy(bucket, _beside(key, name), *there, facts)
         with self._opened(bucket, key):  # a source that is gone is told as any other's
-            self.store.copy(bucket, key, to_bucket, to_key, facts)
+            self.store.copy(bucket, key, to_bucket, to_key, facts, check=same)
+
+    def _same(self, bucket: str, key: str, digest: str) -> "Callable[[Object], None]":
+        """Check that an object is what was registered; return the check that it still is."""
+        reason = "it was changed after the image was registered. Register it again."
+        changed = InvalidManifest(name=f"{bucket}/{key}", reason=reason)
+        summed = hashlib.sha256()
+        with self._opened(bucket, key) as opened:
+            for chunk in opened.chunks(0, opened.object.size):
+                summed.update(chunk)
+                if self.stopping.is_set():
+                    raise StoppedError
+        if summed.hexdigest() != digest:
+            raise changed
+
+        def check(now: "Object") -> None:
+            if now.e_tag != opened.object.e_tag:
+                raise changed
+
+        return check
 
     def _part_names(self, bucket: str, key: str) -> list[str]:
         with self._opened(bucket, key) as opened:

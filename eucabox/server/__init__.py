@@ -103,6 +103,7 @@ def serve(config: Config) -> int:
         cloud = Cloud(config)
     except Fault as fault:
         return _fail(fault)
+    _ready_file(config).unlink(missing_ok=True)  # of one that was killed
     server = Server(cloud)
     try:
         logs.open_file(config)

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from eucabox.errors import InvalidArgument, InvalidRange, NotModified, PreconditionFailed
+from eucabox.errors import (
+    InvalidArgument,
+    InvalidRange,
+    NotModified,
+    PreconditionFailed,
+    S3NotImplemented,
+)
 from eucabox.store.facts import Object
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -32,6 +38,14 @@ def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
         check(found, wanted)
     except NotModified as fault:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
+
+
+def only_if_absent(if_none_match: str) -> bool:
+    """Tell whether a write is to replace nothing; S3 knows no other If-None-Match on a write."""
+    if if_none_match not in ("", "*"):
+        what = f"If-None-Match: {if_none_match} on a write"
+        raise S3NotImplemented(what=what, hint="Use If-None-Match: *, or If-Match.")
+    return if_none_match == "*"
 
 
 def span(text: str, size: int) -> tuple[int, int] | None:

@@ -17,7 +17,6 @@ STATUS: dict[str, int] = {
     "RequestEntityTooLarge": 413,
     "RequestLimitExceeded": 503,
     "RequestTimeTooSkewed": 403,
-    "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "UnauthorizedOperation": 403,
     # IAM

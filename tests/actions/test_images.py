@@ -35,6 +35,23 @@ def test_a_registered_image_is_described(world: World) -> None:
     assert image["state_reason"] is None
 
 
+def test_tags_of_a_public_image_are_its_owners(world: World) -> None:
+    public = world.image(is_public=1)
+    world.do("CreateTags", resources=[public], tags=[{"key": "customer", "value": "secret"}])
+    seen = {
+        caller.user_name: world.do("DescribeImages", caller, image_ids=[public])["images"][0]
+        for caller in (ALICE, BOB, ADMIN)
+    }
+    assert {name: len(image["tags"]) for name, image in seen.items()} == {
+        ALICE.user_name: 1,
+        BOB.user_name: 0,
+        ADMIN.user_name: 1,
+    }
+    asked = [{"name": "tag:customer", "values": ["secret"]}]
+    assert found(world, BOB, filters=asked) == []
+    assert found(world, filters=asked) == [public]
+
+
 @pytest.mark.parametrize(
     ("params", "word"),
     [

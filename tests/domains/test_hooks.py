@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains import loop as loops
 from eucabox.domains import programs
 from eucabox.domains.facts import Facts
+from eucabox.domains.guests import Guests
 from eucabox.domains.hooks import Hooks
 from eucabox.errors import HookRefused
 from eucabox.state import State
@@ -153,6 +155,48 @@ def test_an_instance_goes_through_the_events(house: House, folder: Path) -> None
         event for event in wanted if event != "pre-reboot"
     ]
     assert "pre-reboot" in seen
+
+
+def test_a_stop_and_a_start_have_their_events(house: House, folder: Path) -> None:
+    noting(folder, "a")
+    with house.node() as node:
+        instance_id = add_instance(house.state)
+        node.wake()
+        house.becomes(instance_id, "running")
+        for state, code, then in (("stopping", 64, "stopped"), ("pending", 0, "running")):
+            where = {"instance_id": instance_id}
+            wanted = "stop" if state == "stopping" else ""
+            house.state.update("instances", where, state=state, state_code=code, wanted=wanted)
+            node.wake()
+            house.becomes(instance_id, then)
+        house.wait(lambda: said(folder)[-1:] == ["a running"] and len(said(folder)) > 7)
+    launch = ["a pre-launch", "a pre-boot", "a running"]
+    assert said(folder) == [*launch, "a pre-stop", "a stopped", *launch]
+
+
+def test_the_time_of_a_hook_is_not_taken_from_the_guest(
+    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(house.config.node, shutdown_grace=1)
+    house.config = dataclasses.replace(house.config, node=settings)
+    shell(folder / "slow", "[ $1 = pre-terminate ] && sleep 1.2; true")
+    moments: list[float] = []
+    destroy = Guests.destroy
+
+    def end(self: Guests, instance_id: str) -> None:
+        moments.append(time.monotonic())
+        destroy(self, instance_id)
+
+    monkeypatch.setattr(Guests, "shutdown", lambda *_: moments.append(time.monotonic()))
+    monkeypatch.setattr(Guests, "destroy", end)
+    with house.node() as node:
+        instance_id = add_instance(house.state)
+        node.wake()
+        house.becomes(instance_id, "running")
+        house.want(instance_id, "terminate")
+        node.wake()
+        house.becomes(instance_id, "terminated")
+    assert moments[1] - moments[0] >= 1
 
 
 def test_a_guest_that_ended_by_itself_is_only_cleaned(house: House, folder: Path) -> None:

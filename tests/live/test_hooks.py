@@ -10,19 +10,18 @@ import pytest
 from lxml import etree
 
 from eucabox.image.guest import TinyGuest
-from tests.domains.programs import program, shell
+from tests.domains.programs import example, program, shell
 from tests.live import guests
 from tests.live.process import Running, running
 from tests.test_report import unpacked
 
-ADAPT = "sed 's|<devices>|<cputune><shares>77</shares></cputune><devices>|'"
 SMALL = 'if grep -q m1.small; then echo "only tiny ones today" >&2; exit 1; fi'
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("site")
-    shell(made / "adapt", ADAPT)
+    program(made / "adapt", example("vnc"))
     program(made / "hooks" / "10-note", f"#!/bin/sh\n(cat; echo) >> {made}/said\n")
     shell(made / "hooks" / "20-small", SMALL)
     return made
@@ -51,7 +50,7 @@ def check_report(own: Running, instance_id: str) -> None:
     """A report of a cloud with a running guest has its domain, its network and its console."""
     own.command("report", "--out", str(own.folder / "report.tar.gz"))
     found = unpacked(own.folder / "report.tar.gz")
-    assert b"<shares>77</shares>" in found[f"domains/{instance_id}.xml"]
+    assert b"type='vnc'" in found[f"domains/{instance_id}.xml"]
     assert own.bridge.encode() in found["network.txt"]
     assert b"table ip eucabox-" in found["network.txt"]
     assert b"--dhcp-range" in found["dnsmasq.txt"]
@@ -69,7 +68,7 @@ def test_a_guest_lives_by_the_sites_programs(
     virt = libvirt.open("qemu:///system")
     xml = etree.fromstring(virt.lookupByName(instance_id).XMLDesc())
     virt.close()
-    assert xml.findtext("cputune/shares") == "77"
+    assert xml.find("devices/graphics[@type='vnc']") is not None
 
     own.kill()
     own.start()

@@ -415,6 +415,18 @@ def test_presigned_addresses(s3: Any, cloud: Running, bucket: str) -> None:
             assert (got.read(), got.headers["Content-Type"]) == (DATA, "x/y")
 
 
+def test_presigned_headers_in_the_address_count(cloud: Running, bucket: str) -> None:
+    owner = cloud.client("s3", signature_version="s3")
+    said = {"Bucket": bucket, "Key": "k", "ACL": "public-read", "Metadata": {"a": "b"}}
+    where = owner.generate_presigned_url("put_object", Params={**said, "ContentType": "x/y"})
+    asked = urllib.request.Request(where, DATA, {"Content-Type": "x/y"}, method="PUT")
+    assert urllib.request.urlopen(asked).status == 200
+    found = owner.head_object(Bucket=bucket, Key="k")
+    assert (found["Metadata"], found["ContentType"]) == ({"a": "b"}, "x/y")
+    assert len(owner.get_object_acl(Bucket=bucket, Key="k")["Grants"]) == 2
+    owner.close()
+
+
 def test_a_bucket_in_the_host_name(cloud: Running, bucket: str) -> None:
     owner = cloud.client("s3")
     owner.put_object(Bucket=bucket, Key="a/b", Body=b"x", ACL="public-read")

@@ -1,7 +1,7 @@
 """An HTTP request of S3 becomes a verb with arguments and a checked body; never runs it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +58,8 @@ def understand(
     """
     address = locate(request.path, request.host, hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
+    if signed.caller is not None:
+        request = replace(request, headers={**sign.moved_headers(request), **request.headers})
     query = values(request.query)
     operation = _operation(request, address, query)
     _check_served(operation)

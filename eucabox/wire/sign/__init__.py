@@ -2,7 +2,8 @@
 
 from eucabox.wire.sign.query import authenticate_query
 from eucabox.wire.sign.rest import authenticate_rest
+from eucabox.wire.sign.rest_v1 import moved_headers
 from eucabox.wire.sign.signed import Signed
 from eucabox.wire.sign.words import Lookup
 
-__all__ = ["Lookup", "Signed", "authenticate_query", "authenticate_rest"]
+__all__ = ["Lookup", "Signed", "authenticate_query", "authenticate_rest", "moved_headers"]

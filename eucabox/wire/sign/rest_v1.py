@@ -113,7 +113,7 @@ def _epoch(said: str) -> datetime:
 
 
 def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterator[bytes]:
-    headers = {**_moved(request), **request.headers}
+    headers = {**moved_headers(request), **request.headers}
     amz = dict.fromkeys(_amz_headers(headers, fold=fold) for fold in (False, True))
     md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
     resources = dict.fromkeys(_resources(request, bucket))
@@ -122,8 +122,8 @@ def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterato
         yield octets(f"{request.method}\n{md5}\n{kind}\n{date}\n{amz_lines}{resource}{part}")
 
 
-def _moved(request: Request) -> dict[str, str]:
-    """The headers that botocore moves into the query string when it presigns."""
+def moved_headers(request: Request) -> dict[str, str]:
+    """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}
     said = {name.lower(): value for name, value in values(request.query).items()}
