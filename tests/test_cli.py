@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from eucabox.accounts import Accounts
 from eucabox.cli import main
 from eucabox.config import Config
+from eucabox.image import bundle
 
 DOCS = Path(__file__).parent.parent / "docs" / "commands.md"
 
@@ -121,6 +122,31 @@ def test_an_endpoint_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "garbage")
     shown = invoke("image", "list")
     assert (shown.exit_code, "EC2_URL is 'garbage'" in shown.output) == (1, True)
+
+
+def test_only_a_whole_bundle_is_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EC2_URL", "S3_URL", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    file = tmp_path / "root.img"
+    file.write_bytes(b"no manifest")
+    shown = invoke("image", "upload", file, "--bucket", "mine")
+    assert (shown.exit_code, shown.output.count("\n")) == (1, 1)
+    assert f"The manifest {file} cannot be used" in shown.output
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]
+    subprocess.run([*argv, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    (tmp_path / "out").mkdir()
+    manifest = bundle.bundle(
+        *(file, tmp_path / "out"),
+        user="123456789012",
+        user_certificate=certificate.read_text(),
+        user_private_key=key.read_text(),
+        cloud_certificate=certificate.read_text(),
+    )
+    (part,) = manifest.parent.glob("*.part.*")
+    part.unlink()
+    shown = invoke("image", "upload", manifest, "--bucket", "mine")
+    assert f"{part}, which root.img.manifest.xml lists, is not there." in shown.output
 
 
 def test_a_folder_without_a_cloud_is_one_line(config_file: Path) -> None:

@@ -126,6 +126,7 @@ def upload_part_copy(
     store = call.cloud.bucket
     holder = store.bucket(bucket)
     access.check_bucket(holder, call.caller, "WRITE", expected_bucket_owner)
+    access.check_upload(store.upload(bucket, key, upload_id), holder, call.caller)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key) as opened:
         source = opened.object

@@ -85,7 +85,8 @@ def upload_part(
     expected_bucket_owner: str = "",
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
-    _writable(call, bucket, expected_bucket_owner)
+    holder = _writable(call, bucket, expected_bucket_owner)
+    access.check_upload(call.cloud.bucket.upload(bucket, key, upload_id), holder, call.caller)
     told = nouns.checksums(
         {
             "checksum_crc32": checksum_crc32,
@@ -131,8 +132,8 @@ def complete_multipart_upload(
     expected_bucket_owner: str = "",
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
-    _writable(call, bucket, expected_bucket_owner)
-    _check_type(call.cloud.bucket, bucket, key, upload_id, checksum_type)
+    holder = _writable(call, bucket, expected_bucket_owner)
+    _check_begun(call, holder, (key, upload_id), checksum_type)
     told = nouns.checksums(
         {
             "checksum_crc32": checksum_crc32,
@@ -166,7 +167,8 @@ def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
     """Forget an upload and its parts."""
-    _writable(call, bucket, expected_bucket_owner)
+    holder = _writable(call, bucket, expected_bucket_owner)
+    access.check_upload(call.cloud.bucket.upload(bucket, key, upload_id), holder, call.caller)
     call.cloud.bucket.abort_upload(bucket, key, upload_id)
 
 
@@ -186,6 +188,7 @@ def list_parts(
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
     upload = store.upload(bucket, key, upload_id)
+    access.check_upload(upload, holder, call.caller)
     rest = [
         each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
     ]
@@ -271,16 +274,15 @@ def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     return part["part_number"], conditions.bare(part["e_tag"]), sums
 
 
-def _check_type(store: Any, bucket: str, key: str, upload_id: str, said: str) -> None:
-    if not said:
-        return
+def _check_begun(call: Call, holder: Bucket, named: tuple[str, str], checksum_type: str) -> None:
     try:
-        begun = store.upload(bucket, key, upload_id).checksum_type
+        upload = call.cloud.bucket.upload(holder.name, *named)
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
-    if said != begun:
-        reason = "The upload was begun with another checksum type."
-        raise InvalidArgument(argument="x-amz-checksum-type", value=said, reason=reason)
+    access.check_upload(upload, holder, call.caller)
+    if checksum_type not in ("", upload.checksum_type):
+        argument, reason = "x-amz-checksum-type", "The upload was begun with another checksum type."
+        raise InvalidArgument(argument=argument, value=checksum_type, reason=reason)
 
 
 def _check_page(argument: str, size: int) -> None:

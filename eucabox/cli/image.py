@@ -14,6 +14,7 @@ from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
 from eucabox.image import bundle as bundles
 from eucabox.image import debian, guest
+from eucabox.image import manifest as manifests
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -170,11 +171,13 @@ def bundle_file(
 
 
 def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> str:
-    """Upload a bundle's parts and manifest and return its BUCKET/KEY."""
+    """Upload a bundle's parts and manifest and return its BUCKET/KEY; raises InvalidManifest."""
     prefix = manifest.name.removesuffix(".manifest.xml")
-    parts = sorted(
-        manifest.parent.glob(f"{prefix}.part.*"), key=lambda part: int(part.name.rpartition(".")[2])
-    )
+    found = manifests.parse(manifest.read_bytes(), str(manifest))
+    parts = [manifest.parent / part.name for part in found.parts]
+    for part in parts:
+        if not part.is_file():
+            raise click.ClickException(f"{part}, which {manifest.name} lists, is not there.")
     ensure_bucket(user, bucket)
     s3 = user.s3()
     with steps.step(f"uploading {prefix}, {len(parts)} parts") as progress:

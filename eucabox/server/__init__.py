@@ -18,7 +18,7 @@ from eucabox.server.listener import Listener, Tls
 
 log = logging.getLogger("eucabox.server")
 
-METADATA_THREADS = 8
+METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
 STOP_SECONDS = 3.0
 
 
@@ -54,7 +54,12 @@ class Server:
         address = (settings.address, settings.port)
         device = self._cloud.network.metadata_device
         place = ("metadata", "port")
-        listener = Listener(address, app, METADATA_THREADS, place, free=True, device=device)
+        listener = Listener(
+            *(address, app, METADATA_THREADS, place),
+            free=True,
+            device=device,
+            most=METADATA_MOST,
+        )
         try:
             listener.open(self._file)
             self._listeners.append(listener)

@@ -69,6 +69,9 @@ class Connection(cheroot.HTTPConnection):
 
     def communicate(self) -> bool:
         """Serve one request; True to keep the connection."""
+        if self.server.crowded(self.remote_addr):
+            log.info("source=%s has too many requests under way", self.remote_addr)
+            return False
         self.deadline, self.body = time.monotonic() + HEAD_SECONDS, None
         self.server.active.add(self)
         try:
@@ -186,7 +189,8 @@ class Listener(wsgi.Server):
 
     `free` allows an address that comes and goes with its bridge. With a `device` only what
     arrives there is answered, so that another cloud of this host may have the same address on a
-    bridge of its own.
+    bridge of its own. `most` is how many requests of one source may be under way, so that threads
+    are left for others; 0 is any.
     """
 
     ConnectionClass = Connection
@@ -204,6 +208,7 @@ class Listener(wsgi.Server):
         tls: Tls | None = None,
         free: bool = False,
         device: str | None = None,
+        most: int = 0,
     ) -> None:
         super().__init__(
             address,
@@ -219,6 +224,7 @@ class Listener(wsgi.Server):
         self.place = place
         self._free = free
         self._device = device
+        self._most = most
         self.active: set[Connection] = set()
         self._asked = address
         self._bound = threading.Event()
@@ -236,6 +242,13 @@ class Listener(wsgi.Server):
         raise ListenFailed(
             address=address, port=port, reason=reason, section=section, key=key, file=file
         )
+
+    def crowded(self, source: str) -> bool:
+        """Whether a client has as many requests under way as it may."""
+        if not self._most:
+            return False
+        same = [each for each in list(self.active) if each.remote_addr == source]
+        return len(same) >= self._most
 
     def shut(self) -> None:
         """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""

@@ -10,7 +10,7 @@ from eucabox.errors import (
     NoSuchKey,
     UnresolvableGrantee,
 )
-from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.facts import Bucket, ObjectFacts, Upload
 
 Acl = Mapping[str, Any]
 Grant = dict[str, Any]
@@ -76,6 +76,15 @@ def check_object(kept: ObjectFacts, bucket: Bucket, asker: Asker | None, permiss
     owners = (kept.owner or bucket.owner, bucket.owner)
     if not allows(kept.acl, asker, permission, owners):
         raise AccessDenied(reason=f"The object does not grant you {permission}.")
+
+
+def check_upload(upload: Upload, bucket: Bucket, asker: Asker | None) -> None:
+    """Raise AccessDenied unless the asker began the upload or owns the bucket; who may write to
+    the bucket begins uploads of their own. What nobody signed is begun as the bucket's owner."""
+    owners = (upload.facts.owner or bucket.owner, bucket.owner)
+    theirs = not _owns(asker, owners) if asker else upload.facts.owner not in ("", bucket.owner)
+    if theirs:
+        raise AccessDenied(reason="The upload was begun by another account.")
 
 
 def look_up(

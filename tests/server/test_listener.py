@@ -81,8 +81,10 @@ def _reset(application: Application) -> None:
 
 
 @contextlib.contextmanager
-def _open(application: Any, tls: Tls | None = None, threads: int = 4) -> Iterator[Listener]:
-    opened = Listener(("127.0.0.1", 0), application, threads, PLACE, tls)
+def _open(
+    application: Any, tls: Tls | None = None, threads: int = 4, most: int = 0
+) -> Iterator[Listener]:
+    opened = Listener(("127.0.0.1", 0), application, threads, PLACE, tls, most=most)
     opened.open()
     try:
         yield opened
@@ -271,6 +273,23 @@ def test_silent_clients_cost_no_thread(port: int) -> None:
         started = time.monotonic()
         assert _ask(port, _head("/")).startswith(b"HTTP/1.1 200")
         assert time.monotonic() - started < 2
+
+
+def test_one_source_does_not_take_all_threads(application: Application) -> None:
+    with _open(application, most=2) as opened, contextlib.ExitStack() as stack:
+        port = opened.bind_addr[1]
+        for _ in range(6):  # more than there are threads
+            stack.enter_context(_connect(port)).sendall(b"GET / HT")
+        deadline = time.monotonic() + 5
+        while len(opened.active) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with contextlib.suppress(ConnectionResetError):
+            assert _ask(port, _head("/")) == b""
+        other = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0))
+        with stack.enter_context(other):
+            other.sendall(_head("/"))
+            assert b" 200 " in _receive(other)
 
 
 def test_a_head_that_drips_in_is_cut_off(
