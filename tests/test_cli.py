@@ -145,3 +145,15 @@ def test_image_commands_name_what_they_lack(tmp_path: Path) -> None:
     assert shown.exit_code == 1
     assert "EC2_URL" in shown.output
     assert "eucarc" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "at least one setting"), (("--seed", "floppy"), "'floppy' is not one of 'imds'")],
+)
+def test_an_images_settings_are_checked_before_anybody_is_asked(
+    words: tuple[str, ...], said: str
+) -> None:
+    told = invoke("image", "set", "emi-12345678", *words)
+    assert told.exit_code == 2
+    assert said in told.output

@@ -9,6 +9,7 @@ from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue, MissingParameter, UnsupportedOperation
 from eucabox.filters import Filter, page, select
+from eucabox.image import settings
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
@@ -93,6 +94,7 @@ def register_image(
     root_device_name: str = "",
     platform: str = "",
     block_device_mappings: Sequence[BlockDevice] = (),
+    boot_mode: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
@@ -106,6 +108,7 @@ def register_image(
     _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
     _check_choice("Platform", platform, ("", "windows"))
     check_text("RootDeviceName", root_device_name, 60, least=0)
+    _check_choice("BootMode", boot_mode, ("", *settings.WORDS["bootMode"]))
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
             catalog.launchable(call.cloud.state, caller, image_id, kind)
@@ -121,6 +124,7 @@ def register_image(
         virtualization_type=virtualization_type,
         root_device_name=root_device_name,
         block_device_mapping=mapping,
+        boot_mode=boot_mode,
     )
     if platform:
         call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
@@ -178,6 +182,10 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
         "launchPermission": {"launch_permissions": _permissions(row)},
         "blockDeviceMapping": {"block_device_mappings": _devices(row)},
         "productCodes": {"product_codes": []},
+        **{
+            name: {settings.column(name): {"value": value}}
+            for name, value in settings.shown(row["settings"]).items()
+        },
     }
     _check_choice("Attribute", attribute, tuple(known))
     return {"image_id": image_id, **known[attribute]}
@@ -195,9 +203,15 @@ def modify_image_attribute(
     launch_permission: PermissionChange | None = None,
     description: Text | None = None,
 ) -> Result:
-    """Make an image public or private by the group `all`, or change its description."""
+    """Make an image public or private by the group `all`, change its description or a setting.
+
+    An image's settings are how its instances are made from then on; see eucabox/image/settings.py.
+    """
     changes: dict[str, Any] = {}
-    _check_choice("Attribute", attribute, ("", "launchPermission", "description"))
+    known = ("", "launchPermission", "description", *settings.WORDS)
+    _check_choice("Attribute", attribute, known)
+    if attribute in settings.WORDS:
+        return _set(call, image_id, attribute, value)
     if attribute == "launchPermission":
         _check_choice("OperationType", operation_type, ("add", "remove"))
         permissions: list[LaunchPermission] = [{"group": each} for each in user_groups]
@@ -222,6 +236,17 @@ def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Resul
     _check_choice("Attribute", attribute, ("launchPermission",))
     catalog.owned(call.cloud.state, _caller(call), image_id)
     call.cloud.state.update("images", {"image_id": image_id}, is_public=0)
+    return {"return": True}
+
+
+def _set(call: Call, image_id: str, attribute: str, value: str) -> Result:
+    with call.cloud.state.transaction():
+        row = catalog.owned(call.cloud.state, _caller(call), image_id)
+        if row["image_type"] != "machine":
+            reason = f"{image_id} is a {row['image_type']} image; set it on a machine image."
+            raise InvalidParameterValue(parameter="Attribute", value=attribute, reason=reason)
+        changed = settings.change(row["settings"], attribute, value)
+        call.cloud.state.update("images", {"image_id": image_id}, settings=changed)
     return {"return": True}
 
 
@@ -295,6 +320,7 @@ def _view(row: Row) -> dict[str, Any]:
         "block_device_mappings": [],
         "product_codes": [],
         "ena_support": False,
+        "boot_mode": settings.read(row["settings"]).boot_mode or None,
         "tags": row["tags"],
     }
 

@@ -25,6 +25,7 @@ from eucabox.errors import (
     UnsupportedOperation,
     UserDataMalformed,
 )
+from eucabox.image import settings
 from eucabox.instance_types import DEFAULT, TYPES, InstanceType
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -274,7 +275,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
         "user_data": _user_data(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {})),
+        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {}, image)),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
@@ -430,10 +431,12 @@ def _user_data(text: str) -> bytes | None:
     return data
 
 
-def _metadata_options(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options in full, by EC2's defaults."""
+def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:
+    """Return the options in full, by EC2's defaults; closed where the seed is a CD-ROM alone."""
     found: dict[str, Any] = {name: choices[0] for name, choices in METADATA_CHOICES.items()}
     found["http_put_response_hop_limit"] = 1
+    if settings.read(image["settings"]).seed == "nocloud":
+        found["http_endpoint"] = "disabled"
     found.update(asked)
     for name, choices in METADATA_CHOICES.items():
         if found[name] not in choices:
