@@ -24,7 +24,7 @@ from eucabox.errors import (
     InvalidManifest,
     InvalidParameterValue,
 )
-from eucabox.image import disk
+from eucabox.image import disk, settings
 from eucabox.image.cache import Cache, Entry
 from eucabox.image.launch import Boot, Launches, Progress, Wish
 from eucabox.image.manifest import Manifest
@@ -103,6 +103,7 @@ class Images:
         virtualization_type: str = "",
         root_device_name: str = "",
         block_device_mapping: Mapping[str, str] | None = None,
+        boot_mode: str = "",
     ) -> Row:
         """Register a manifest or a disk in a bucket and return its row, state pending.
 
@@ -123,6 +124,7 @@ class Images:
                 {
                     "block_device_mapping": dict(block_device_mapping or found.mapping),
                     "virtualization_type": virtualization_type,
+                    **({"boot_mode": boot_mode} if boot_mode else {}),
                 }
             ),
         }
@@ -271,6 +273,8 @@ class Images:
                 swap_mb=self.config.images.swap_mb,
                 public_key=instance["public_key"] or "",
                 injection=self.config.node.key_injection,
+                settings=settings.read(self._row(instance["image_id"])["settings"]),
+                seeded=instance,
             )
             boot = self._launches.prepare(self._cache, instance["instance_id"], wish, progress)
         for note in boot.notes:

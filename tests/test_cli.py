@@ -248,3 +248,15 @@ def test_doctor_names_programs_that_are_not_run(tmp_path: Path) -> None:
     assert [each["state"] for each in found] == ["FAIL", "warn"]
     assert "domain_xml_kvm" in found[0]["mend"]
     assert "20-open is not run: others can write it" in found[1]["said"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "at least one setting"), (("--seed", "floppy"), "'floppy' is not one of 'imds'")],
+)
+def test_an_images_settings_are_checked_before_anybody_is_asked(
+    words: tuple[str, ...], said: str
+) -> None:
+    told = invoke("image", "set", "emi-12345678", *words)
+    assert told.exit_code == 2
+    assert said in told.output

@@ -13,6 +13,7 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
+from eucabox.image import settings
 from eucabox.instances import ID, named
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -53,6 +54,10 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
         "launchPermission": {"launch_permissions": _permissions(call, row)},
         "blockDeviceMapping": {"block_device_mappings": _devices(row)},
         "productCodes": {"product_codes": catalog.product_codes(row)},
+        **{
+            name: {settings.column(name): {"value": value}}
+            for name, value in settings.shown(row["settings"]).items()
+        },
     }
     _check_choice("Attribute", attribute, tuple(known))
     return {"image_id": image_id, **known[attribute]}
@@ -72,8 +77,13 @@ def modify_image_attribute(
     launch_permission: PermissionChange | None = None,
     description: Text | None = None,
 ) -> Result:
-    """Change who may launch an image, its description, product codes, kernel or ramdisk."""
-    _check_choice("Attribute", attribute, ("", *CHANGEABLE))
+    """Change who may launch an image, its description, product codes, kernel, ramdisk or a setting.
+
+    An image's settings are how its instances are made from then on; see eucabox/image/settings.py.
+    """
+    _check_choice("Attribute", attribute, ("", *CHANGEABLE, *settings.WORDS))
+    if attribute in settings.WORDS:
+        return _set(call, image_id, attribute, value)
     change = _permission_change(attribute, operation_type, user_ids, user_groups, launch_permission)
     if attribute == "description" and description is None:
         description = {"value": value}
@@ -128,6 +138,17 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
     if product_code not in json.loads(row["product_codes"] or "[]"):
         return {"return": False}
     return {"return": True, "owner_id": row["account_id"]}
+
+
+def _set(call: Call, image_id: str, attribute: str, value: str) -> Result:
+    with call.cloud.state.transaction():
+        row = catalog.owned(call.cloud.state, _caller(call), image_id)
+        if row["image_type"] != "machine":
+            reason = f"{image_id} is a {row['image_type']} image; set it on a machine image."
+            raise InvalidParameterValue(parameter="Attribute", value=attribute, reason=reason)
+        changed = settings.change(row["settings"], attribute, value)
+        call.cloud.state.update("images", {"image_id": image_id}, settings=changed)
+    return {"return": True}
 
 
 def _permission_change(

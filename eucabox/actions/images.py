@@ -14,6 +14,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.filters import Filter, page, select
+from eucabox.image import settings
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
@@ -99,6 +100,7 @@ def register_image(
     root_device_name: str = "",
     platform: str = "",
     block_device_mappings: Sequence[BlockDevice] = (),
+    boot_mode: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
@@ -112,6 +114,7 @@ def register_image(
     _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
     _check_choice("Platform", platform, ("", "windows"))
     check_text("RootDeviceName", root_device_name, 60, least=0)
+    _check_choice("BootMode", boot_mode, ("", *settings.WORDS["bootMode"]))
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
             catalog.launchable(call.cloud.state, caller, image_id, kind)
@@ -128,6 +131,7 @@ def register_image(
         virtualization_type=virtualization_type,
         root_device_name=root_device_name,
         block_device_mapping=mapping,
+        boot_mode=boot_mode,
     )
     if platform:
         call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
@@ -290,6 +294,7 @@ def _view(row: Row) -> dict[str, Any]:
         "block_device_mappings": [],
         "product_codes": catalog.product_codes(row),
         "ena_support": False,
+        "boot_mode": settings.read(row["settings"]).boot_mode or None,
         "tags": row["tags"],
     }
 

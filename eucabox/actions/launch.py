@@ -22,6 +22,7 @@ from eucabox.errors import (
     SubnetNotFound,
     UnsupportedOperation,
 )
+from eucabox.image import settings
 from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -272,7 +273,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
         "user_data": user_data.decoded(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked)),
+        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {}, image)),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
@@ -414,5 +415,8 @@ def _check_interface(interface: Interface) -> None:
         )
 
 
-def _metadata_options(asked: dict[str, Any]) -> dict[str, Any]:
-    return metadata_options.checked(asked["metadata_options"] or {}, prefix="MetadataOptions.")
+def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:
+    """Return the options in full; closed where the seed is a CD-ROM alone."""
+    closed = settings.read(image["settings"]).seed == "nocloud"
+    base = {"http_endpoint": "disabled"} if closed else {}
+    return metadata_options.checked(asked, base, prefix="MetadataOptions.")

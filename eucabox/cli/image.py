@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,22 @@ from eucabox.cli import client
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
 from eucabox.image import bundle as bundles
-from eucabox.image import debian, guest
+from eucabox.image import debian, guest, settings
 from eucabox.image import manifest as manifests
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 WAIT_SECONDS = 600
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each of an image's settings."""
+    for attribute, words in reversed(settings.WORDS.items()):
+        option = f"--{settings.column(attribute).replace('_', '-')}"
+        kind = click.Choice([*words, ""]) if words else None
+        command = click.option(option, type=kind, help=settings.HELP[attribute])(command)
+    return command
 
 
 class Images(click.Group):
@@ -130,6 +140,22 @@ def import_image(folder: Path | None, file: Path, bucket: str, name: str | None)
     ensure_bucket(found, bucket)
     _put(found, bucket, file, steps)
     click.echo(register_image(found, f"{bucket}/{file.name}", name or file.name, steps))
+
+
+@image.command("set")
+@click.argument("image_id")
+@_options
+@click.pass_obj
+def set_image(folder: Path | None, /, image_id: str, **given: str | None) -> None:
+    """Change how an image's instances are made from now on; an empty word is the default again."""
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if not wanted:
+        raise click.UsageError("Give at least one setting to change; --help lists them.")
+    ec2 = client.read(folder).ec2()
+    for attribute in settings.WORDS:
+        if (value := wanted.get(settings.column(attribute))) is not None:
+            ec2.modify_image_attribute(ImageId=image_id, Attribute=attribute, Value=value)
+            click.echo(f"  {attribute}  {value or '(the default)'}")
 
 
 @image.command("list")

@@ -49,7 +49,27 @@ class Boot(Protocol):
 
     @property
     def bus(self) -> str:
-        """How the disk is attached: scsi or virtio."""
+        """How the disk is attached: scsi, virtio or ide."""
+
+    @property
+    def nic_model(self) -> str:
+        """The network card: virtio, e1000 or rtl8139."""
+
+    @property
+    def uefi(self) -> bool:
+        """Whether the firmware is UEFI."""
+
+    @property
+    def nvram(self) -> Path | None:
+        """Where UEFI keeps its variables."""
+
+    @property
+    def seed(self) -> Path | None:
+        """The CD-ROM for cloud-init."""
+
+    @property
+    def seed_bus(self) -> str:
+        """How the CD-ROM is attached: ide, sata or scsi."""
 
 
 class Disks(Protocol):
@@ -226,4 +246,9 @@ class Launches:
             bridge=self._network.bridge,
             tap=ids.tap(row["instance_id"], self._network.bridge),
             console=self._folder / row["instance_id"] / "console.log",
+            nic_model=boot.nic_model,
+            uefi=boot.uefi,
+            nvram=boot.nvram,
+            seed=boot.seed,
+            seed_bus=boot.seed_bus,
         )

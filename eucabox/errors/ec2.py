@@ -266,3 +266,19 @@ class BundleFailed(Fault):
 
 class GuestNotBuilt(Fault):
     code, text = "InternalError", "The guest cannot be built: {reason}"
+
+
+class FirmwareMissing(Fault):
+    code = "InternalError"
+    text = (
+        "The image boots by UEFI and this host has no UEFI firmware for guests. Ask the"
+        " administrator to install it (on Debian the package ovmf)."
+    )
+
+
+class SettingUnavailable(Fault):
+    code = "UnsupportedOperation"
+    text = (
+        "The image's setting {setting} is not available under {hypervisor}. Change it with"
+        " ModifyImageAttribute and launch again."
+    )

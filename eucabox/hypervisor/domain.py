@@ -12,9 +12,10 @@ ET.register_namespace("eucabox", NAMESPACE)
 class Domain:
     """What a guest is made of.
 
-    `memory_mb` is in MiB. `bus` is how the disk is attached: "scsi" (the guest sees sda) or
-    "virtio" (vda). An empty `kernel` boots the disk as it is. `tap` names the interface on the
-    host; empty leaves it to libvirt. `cloud` is the id of the eucabox that owns the domain.
+    `memory_mb` is in MiB. `bus` is how the disk is attached: "scsi" or "ide" (the guest sees sda)
+    or "virtio" (vda). An empty `kernel` boots the disk as it is. `tap` names the interface on the
+    host; empty leaves it to libvirt. `cloud` is the id of the eucabox that owns the domain. `uefi`
+    needs `nvram`, a file that libvirt makes. `seed` is a CD-ROM.
     """
 
     name: str
@@ -33,6 +34,11 @@ class Domain:
     bridge: str
     tap: str
     console: Path
+    nic_model: str = "virtio"
+    uefi: bool = False
+    nvram: Path | None = None
+    seed: Path | None = None
+    seed_bus: str = "scsi"
 
 
 def root(domain: Domain, kind: str) -> ET.Element:

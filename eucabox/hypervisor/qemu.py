@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from eucabox.errors import ProgramMissing
+from eucabox.errors import FirmwareMissing, ProgramMissing
 from eucabox.hypervisor import domain as common
 from eucabox.hypervisor.domain import Domain, add
 from eucabox.run import find
@@ -11,6 +11,9 @@ from eucabox.run import find
 NAME = "qemu"
 URI = "qemu:///system"
 EMULATOR = "qemu-system-x86_64"
+FIRMWARE = Path("/usr/share/qemu/firmware")  # where UEFI's packages tell libvirt of themselves
+DISKS = {"scsi": "sda", "ide": "hda", "virtio": "vda"}  # names for libvirt, one a bus
+CDROMS = {"ide": "hdc", "sata": "sdc", "scsi": "sdb"}  # all on the first controller
 
 
 def probe(folder: Path) -> str:
@@ -31,8 +34,10 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
     """Return the XML of a PC with virtio devices; `kind` and `cpu` are libvirt's words."""
     xml = common.root(domain, kind)
     _identity(xml, domain)
-    os = add(xml, "os")
+    os = add(xml, "os", **_firmware(domain))
     add(os, "type", text="hvm", arch="x86_64", machine="pc")
+    if domain.nvram is not None:
+        add(os, "nvram", text=str(domain.nvram))
     common.boot_files(os, domain)
     if domain.kernel is None:
         add(os, "boot", dev="hd")
@@ -44,10 +49,22 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
     common.endings(xml)
     devices = add(xml, "devices")
     _disk(devices, domain)
-    add(common.interface(devices, domain), "model", type="virtio")
+    if domain.seed is not None:
+        _cdrom(devices, domain.seed, domain.seed_bus)
+    if "scsi" in (domain.bus, domain.seed is not None and domain.seed_bus):
+        add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+    add(common.interface(devices, domain), "model", type=domain.nic_model)
     _serial(devices, domain)
     _helpers(devices)
     return common.text(xml)
+
+
+def _firmware(domain: Domain) -> dict[str, str]:
+    if not domain.uefi:
+        return {}
+    if not any(FIRMWARE.glob("*.json")):
+        raise FirmwareMissing()
+    return {"firmware": "efi"}
 
 
 def _identity(xml: ET.Element, domain: Domain) -> None:
@@ -72,10 +89,15 @@ def _disk(devices: ET.Element, domain: Domain) -> None:
         discard="unmap",
     )
     add(disk, "source", file=str(domain.disk))
-    name = "sda" if domain.bus == "scsi" else "vda"
-    add(disk, "target", dev=name, bus=domain.bus)
-    if domain.bus == "scsi":
-        add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+    add(disk, "target", dev=DISKS[domain.bus], bus=domain.bus)
+
+
+def _cdrom(devices: ET.Element, file: Path, bus: str) -> None:
+    cdrom = add(devices, "disk", type="file", device="cdrom")
+    add(cdrom, "driver", name="qemu", type="raw")
+    add(cdrom, "source", file=str(file))
+    add(cdrom, "target", dev=CDROMS[bus], bus=bus)
+    add(cdrom, "readonly")
 
 
 def _serial(devices: ET.Element, domain: Domain) -> None:

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+from eucabox.errors import SettingUnavailable
 from eucabox.hypervisor import domain as common
 from eucabox.hypervisor.domain import Domain, add
 
@@ -24,7 +25,11 @@ def probe(folder: Path) -> str:
 
 
 def domain_xml(domain: Domain) -> str:
-    """Return libvirt's XML for a Xen guest; libxl keeps no console file, so none is named."""
+    """Return libvirt's XML for a Xen guest; libxl keeps no console file, so none is named.
+
+    Raises SettingUnavailable for what only QEMU's machine has.
+    """
+    _refuse(domain)
     xml = common.root(domain, "xen")
     paravirtual = domain.kernel is not None
     os = add(xml, "os")
@@ -45,6 +50,18 @@ def domain_xml(domain: Domain) -> str:
     add(console, "target", type="xen" if paravirtual else "serial", port="0")
     add(devices, "memballoon", model="xen")
     return common.text(xml)
+
+
+def _refuse(domain: Domain) -> None:
+    wanted = {
+        "bootMode uefi": domain.uefi,
+        "seed on a CD-ROM": domain.seed is not None,
+        f"nicModel {domain.nic_model}": domain.nic_model != "virtio",
+        f"diskBus {domain.bus}": domain.bus == "ide",
+    }
+    for setting, is_wanted in wanted.items():
+        if is_wanted:
+            raise SettingUnavailable(setting=setting, hypervisor=NAME)
 
 
 def _renamed(cmdline: str) -> str:

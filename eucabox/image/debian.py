@@ -13,14 +13,15 @@ from eucabox.image import disk
 from eucabox.image.guest import Progress
 from eucabox.run import run
 
-VERSION = 1  # raise it when this file makes another guest from the same lists
+VERSION = 2  # raise it when this file makes another guest from the same lists
 SUITE = "bookworm"
 ROOT_MIB = 1024
 LABEL = "debian"
 FILES = ("vmlinuz-debian", "initrd-debian", "root-debian.img", "disk-debian.qcow2")
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "udev", "kmod", "linux-image-cloud-amd64",
-    "initramfs-tools", "grub-pc-bin", "grub2-common", "e2fsprogs", "fdisk", "cloud-init",
+    "initramfs-tools", "grub-pc-bin", "grub-efi-amd64-bin", "grub2-common", "e2fsprogs",
+    "dosfstools", "mtools", "fdisk", "cloud-init",
     "cloud-guest-utils", "openssh-server", "sudo", "locales", "ifupdown", "isc-dhcp-client",
     "iproute2", "netbase", "ca-certificates", "less",
 )  # fmt: skip
@@ -48,7 +49,12 @@ TEXTS = {
 # What every instance must have of its own.
 SECRETS = ("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id")
 GRUB = "usr/lib/grub/i386-pc"
-GRUB_WITHIN = ("biosdisk", "part_msdos", "ext2", "normal", "search", "search_label", "linux")
+GRUB_WITHIN = ("part_msdos", "ext2", "normal", "search", "search_label", "linux")
+GRUB_FINDS = f"search --no-floppy --label {LABEL} --set root\nset prefix=($root)/boot/grub\n"
+# UEFI's partition lies before the root, which can grow then, and is the second all the same.
+EFI_TYPE, EFI_ENTRY = 0xEF, 446 + 16
+EFI_MIB = 16
+ROOT_OFFSET = disk.ROOT_OFFSET + EFI_MIB * disk.MIB
 BOOT_CODE = 440  # bytes of a master boot record; disk id and partitions follow
 CORE = "boot/grub/i386-pc/core.img"
 CORE_OFFSET = disk.SECTOR
@@ -147,14 +153,17 @@ def _root(tree: Path, image: Path) -> Path:
 
 
 def _disk(tree: Path, root: Path, work: Path) -> Path:
-    """Return a whole disk: GRUB before the one partition, which a guest can grow."""
+    """Return a whole disk that BIOS and UEFI boot: two GRUBs before a root that can grow."""
     raw, target = work / "disk.raw", work / "disk.qcow2"
     size = root.stat().st_size
-    end = disk.ROOT_OFFSET + size
+    end = ROOT_OFFSET + size
+    plan = disk.Layout((ROOT_OFFSET, size), (end, 0), (end, 0), end)
+    efi = disk.entry((disk.ROOT_OFFSET, EFI_MIB * disk.MIB), EFI_TYPE)
     with raw.open("w+b") as file:
-        disk.compose(root, file, disk.Layout((disk.ROOT_OFFSET, size), (end, 0), (end, 0), end))
-        for offset, code in _boot_code(tree):
-            os.pwrite(file.fileno(), code, offset)
+        disk.compose(root, file, plan)
+        pieces = (*_boot_code(tree), (EFI_ENTRY, efi), (disk.ROOT_OFFSET, _efi(tree)))
+        for offset, piece in pieces:
+            os.pwrite(file.fileno(), piece, offset)
     disk.convert(raw, "raw", target)
     return target
 
@@ -162,11 +171,24 @@ def _disk(tree: Path, root: Path, work: Path) -> Path:
 def _boot_code(tree: Path) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
     """Return GRUB's boot sector and its core, which lies from the second sector on."""
     argv = ("grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub", "-o", f"/{CORE}")
-    run("chroot", str(tree), *argv, *GRUB_WITHIN)
+    run("chroot", str(tree), *argv, "biosdisk", *GRUB_WITHIN)
     core = (tree / CORE).read_bytes()
     if len(core) > disk.ROOT_OFFSET - CORE_OFFSET:
         raise GuestNotBuilt(reason="GRUB does not fit before the first partition.")
     return (0, (tree / GRUB / "boot.img").read_bytes()[:BOOT_CODE]), (CORE_OFFSET, core)
+
+
+def _efi(tree: Path) -> bytes:
+    """Return UEFI's partition with GRUB, made by the guest's own programs."""
+    config, grub, image = (f"boot/grub/{name}" for name in ("efi.cfg", "grub.efi", "efi.img"))
+    (tree / config).write_text(GRUB_FINDS)
+    make = ("grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", f"/{config}")
+    inside = ("chroot", str(tree))
+    run(*inside, *make, "-o", f"/{grub}", *GRUB_WITHIN)
+    run(*inside, "mkfs.vfat", "-C", f"/{image}", str(EFI_MIB * 1024))
+    run(*inside, "mmd", "-i", f"/{image}", "::EFI", "::EFI/BOOT")
+    run(*inside, "mcopy", "-i", f"/{image}", f"/{grub}", "::EFI/BOOT/BOOTX64.EFI")
+    return (tree / image).read_bytes()
 
 
 def _only(tree: Path, pattern: str) -> Path:

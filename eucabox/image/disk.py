@@ -105,11 +105,12 @@ def _up(size: int) -> int:
 def _table(plan: Layout) -> bytes:
     """Write a master boot record; an empty place keeps swap the third partition."""
     disk_id = secrets.token_bytes(4)
-    entries = _entry(plan.root, LINUX) + _entry(plan.ephemeral, LINUX) + _entry(plan.swap, SWAP)
+    entries = entry(plan.root, LINUX) + entry(plan.ephemeral, LINUX) + entry(plan.swap, SWAP)
     return bytes(440) + disk_id + bytes(2) + entries + bytes(16) + b"\x55\xaa"
 
 
-def _entry(place: tuple[int, int], kind: int) -> bytes:
+def entry(place: tuple[int, int], kind: int) -> bytes:
+    """Return a partition's entry in the master boot record; 16 zeros for one of no size."""
     offset, size = place
     if not size:
         return bytes(16)

@@ -2,19 +2,22 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from eucabox.errors import ProgramFailed
 from eucabox.files import write_whole
-from eucabox.image import disk, inject, sparse
+from eucabox.image import disk, inject, seed, sparse
 from eucabox.image.cache import Cache, Entry
+from eucabox.image.settings import Settings
 
-CMDLINE = "console=ttyS0 root=/dev/sda1"
+CMDLINE = "console=ttyS0 root=/dev/{disk}1"
 MIB = 2**20
 NOTE = "boot.json"
+DISKS = {"scsi": "sda", "ide": "sda", "virtio": "vda"}  # as a guest's kernel names them
+DISK, SEED, NVRAM = "disk.qcow2", "seed.iso", "nvram.fd"
 
 Progress = Callable[[str], None]
 
@@ -24,8 +27,9 @@ class Boot:
     """What a domain boots from.
 
     A kernel and a ramdisk of its own for images of a root partition, which see their disk as sda
-    (`bus` is scsi); none for whole disks, which boot themselves (`bus` is virtio). `notes` is
-    what the user should know and nothing fails for.
+    (`bus` is scsi); none for whole disks, which boot themselves (`bus` is virtio). An image's
+    settings may want it otherwise. `uefi` has its `nvram` in a file of the instance's, `seed` is
+    a CD-ROM on `seed_bus`. `notes` is what the user should know and nothing fails for.
     """
 
     kernel: Path | None
@@ -35,11 +39,19 @@ class Boot:
     format: str = "qcow2"
     bus: str = "scsi"
     notes: tuple[str, ...] = ()
+    nic_model: str = "virtio"
+    uefi: bool = False
+    nvram: Path | None = None
+    seed: Path | None = None
+    seed_bus: str = "scsi"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty."""
+    """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
+
+    `seeded` is the instance's row, for the seed that its image's settings may want.
+    """
 
     image: Entry
     kernel: Entry | None
@@ -48,6 +60,8 @@ class Wish:
     swap_mb: int
     public_key: str
     injection: bool
+    settings: Settings = Settings()
+    seeded: Mapping[str, Any] | None = None
 
 
 class Launches:
@@ -88,7 +102,7 @@ class Launches:
         """Make an instance's disk and return how it boots; costs the same for every size."""
         folder = self.folder / instance_id
         folder.mkdir(mode=0o711, exist_ok=True)
-        target = folder / "disk.qcow2"
+        target = folder / DISK
         target.unlink(missing_ok=True)
         with contextlib.ExitStack() as pins:
             for entry in (wish.image, wish.kernel, wish.ramdisk):
@@ -101,6 +115,7 @@ class Launches:
                 pins.enter_context(cache.pinned(name))
                 base = _composed(cache, name, wish, progress)
                 boot = _partitioned(base, wish, target)
+            boot = _set(boot, wish, folder)
             uses = {entry.name for entry in (base, wish.kernel, wish.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _words(boot)}
             target.chmod(0o600)  # the hypervisor's user is given it by libvirt
@@ -110,14 +125,35 @@ class Launches:
     def forget(self, instance_id: str) -> None:
         """Remove an instance's disk; what others keep in its folder stays."""
         folder = self.folder / instance_id
-        for name in ("disk.qcow2", NOTE):
+        for name in (DISK, SEED, NVRAM, NOTE):
             (folder / name).unlink(missing_ok=True)
+            (folder / f".{name}.new").unlink(missing_ok=True)  # of a killed process
         with contextlib.suppress(OSError):
             folder.rmdir()
 
     def all(self) -> Iterator[str]:
         """Yield the instance ids that have a folder."""
         return iter([path.name for path in self.folder.iterdir() if path.is_dir()])
+
+
+def _set(boot: Boot, wish: Wish, folder: Path) -> Boot:
+    """Return the same as the image's settings want it, with what they need in the folder."""
+    wanted = wish.settings
+    bus = wanted.disk_bus or boot.bus
+    cmdline = boot.kernel and (wanted.kernel_command_line or CMDLINE.format(disk=DISKS[bus]))
+    seed_file = folder / SEED
+    if wish.seeded and wanted.has_cdrom:
+        seed.write(seed_file, wish.seeded)
+    return replace(
+        boot,
+        bus=bus,
+        cmdline=cmdline or "",
+        nic_model=wanted.nic_model,
+        uefi=wanted.uefi,
+        nvram=folder / NVRAM if wanted.uefi else None,
+        seed=seed_file if wish.seeded and wanted.has_cdrom else None,
+        seed_bus=wanted.seed_bus,
+    )
 
 
 def _whole(wish: Wish, target: Path) -> Boot:
@@ -135,7 +171,7 @@ def _partitioned(base: Entry, wish: Wish, target: Path) -> Boot:
         wish.kernel.path if wish.kernel else None,
         wish.ramdisk.path if wish.ramdisk else None,
         target,
-        CMDLINE,
+        "",
         notes=_give_key(base, wish, target),
     )
 
@@ -210,7 +246,8 @@ def _boot(words: dict[str, Any]) -> Boot:
     def path(name: str) -> Path | None:
         return Path(words[name]) if words[name] else None
 
-    own = {"kernel": path("kernel"), "ramdisk": path("ramdisk"), "disk": Path(words["disk"])}
+    own: dict[str, Any] = {"disk": Path(words["disk"])}
+    own |= {name: path(name) for name in ("kernel", "ramdisk", "nvram", "seed") if name in words}
     return Boot(**{**words, **own, "notes": tuple(words["notes"])})
 
 

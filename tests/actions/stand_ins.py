@@ -1,6 +1,7 @@
 """A small cloud for the verbs: real rows, real capacity, and a node and network of words."""
 
 import dataclasses
+import json
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,6 +68,8 @@ class StandInImages:
     def register(self, caller: Caller, image_location: str, **facts: Any) -> Row:
         facts = {name: value for name, value in facts.items() if value}
         facts.pop("block_device_mapping", None)
+        if boot_mode := facts.pop("boot_mode", ""):
+            facts["settings"] = json.dumps({"boot_mode": boot_mode})
         return add_image(self.state, caller, image_location=image_location, **facts)
 
     def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:

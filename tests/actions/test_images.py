@@ -62,7 +62,7 @@ def test_tags_of_a_public_image_are_its_owners(world: World) -> None:
         ({"kernel_id": "eki-00000000"}, "eki-00000000"),
         ({"kernel_id": "nothing"}, "nothing"),
         ({"block_device_mappings": [{"device_name": "sda", "ebs": {"snapshot_id": "s"}}]}, "EBS"),
-        ({"boot_mode": "uefi"}, "BootMode"),
+        ({"boot_mode": "floppy"}, "BootMode"),
         ({"tpm_support": "v2.0"}, "TpmSupport"),
     ],
 )
@@ -155,3 +155,37 @@ def test_attributes_are_shown(world: World, attribute: str) -> None:
 def test_an_unknown_attribute_is_refused(world: World) -> None:
     with pytest.raises(errors.InvalidParameterValue, match="launchPermission"):
         world.do("DescribeImageAttribute", image_id=world.image(), attribute="colour")
+
+
+def test_an_image_says_how_its_instances_are_made(world: World) -> None:
+    image_id = world.do("RegisterImage", image_location="b/k", boot_mode="uefi")["image_id"]
+    (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
+    assert image["boot_mode"] == "uefi"
+    world.do("ModifyImageAttribute", image_id=image_id, attribute="seed", value="nocloud")
+    shown = world.do("DescribeImageAttribute", image_id=image_id, attribute="seed")
+    assert shown["seed"] == {"value": "nocloud"}
+    shown = world.do("DescribeImageAttribute", image_id=image_id, attribute="bootMode")
+    assert shown["boot_mode"] == {"value": "uefi"}
+    world.do("ModifyImageAttribute", image_id=image_id, attribute="bootMode", value="")
+    assert world.do("DescribeImages")["images"][0]["boot_mode"] is None
+
+
+def test_only_the_owner_of_a_machine_image_sets_known_words(world: World) -> None:
+    public, kernel = world.image(is_public=1), world.image(image_type="kernel")
+    change = {"attribute": "diskBus", "value": "ide"}
+    with pytest.raises(errors.ImageNotFound):
+        world.do("ModifyImageAttribute", BOB, image_id=public, **change)
+    world.do("ModifyImageAttribute", ADMIN, image_id=public, **change)
+    with pytest.raises(errors.InvalidParameterValue, match="kernel image"):
+        world.do("ModifyImageAttribute", image_id=kernel, **change)
+    with pytest.raises(errors.InvalidParameterValue, match="Choose one of scsi, virtio, ide"):
+        world.do("ModifyImageAttribute", image_id=public, attribute="diskBus", value="usb")
+
+
+def test_the_metadata_of_a_guest_that_is_seeded_from_a_cdrom_is_closed(world: World) -> None:
+    image_id = world.image(settings='{"seed": "nocloud"}')
+    (made,) = world.run(image_id=image_id)["instances"]
+    assert made["metadata_options"]["http_endpoint"] == "disabled"
+    opened = {"http_endpoint": "enabled"}
+    (made,) = world.run(image_id=image_id, metadata_options=opened)["instances"]
+    assert made["metadata_options"]["http_endpoint"] == "enabled"

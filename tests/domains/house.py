@@ -42,6 +42,11 @@ class Boot:
     cmdline: str
     format: str = "qcow2"
     bus: str = "scsi"
+    nic_model: str = "virtio"
+    uefi: bool = False
+    nvram: Path | None = None
+    seed: Path | None = None
+    seed_bus: str = "scsi"
 
 
 @dataclass

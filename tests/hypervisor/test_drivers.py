@@ -3,12 +3,14 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import libvirt
 import pytest
 from lxml import etree
 
 from eucabox import hypervisor
+from eucabox.errors import FirmwareMissing, SettingUnavailable
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import NAMESPACE, Domain
 
@@ -34,11 +36,17 @@ ROOT = Domain(
     console=FOLDER / "console.log",
 )
 DISK = replace(ROOT, kernel=None, ramdisk=None, cmdline="", bus="virtio", tap="euca0123")
-CASES = [(name, kind) for name in hypervisor.DRIVERS for kind in ("root", "disk")]
+SET = replace(
+    DISK, nic_model="e1000", bus="ide", uefi=True, nvram=FOLDER / "nvram.fd",
+    seed=FOLDER / "seed.iso", seed_bus="sata",
+)  # fmt: skip
+DOMAINS = {"root": ROOT, "disk": DISK, "set": SET}
+CASES = [(name, kind) for name in hypervisor.DRIVERS for kind in DOMAINS]
+CASES.remove(("xen", "set"))
 
 
 def written(name: str, kind: str) -> str:
-    return hypervisor.load(name).domain_xml(ROOT if kind == "root" else DISK)
+    return hypervisor.load(name).domain_xml(DOMAINS[kind])
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -84,3 +92,34 @@ def test_a_kernel_may_come_without_ramdisk_and_command_line() -> None:
 def test_markup_in_a_value_stays_a_value() -> None:
     xml = etree.fromstring(qemu.domain_xml(replace(ROOT, cmdline="root=/dev/sda1 x='<a>&b'")))
     assert xml.findtext("os/cmdline") == "root=/dev/sda1 x='<a>&b'"
+
+
+@pytest.mark.parametrize("bus", ["ide", "sata", "scsi"])
+@pytest.mark.parametrize("disk", ["ide", "scsi", "virtio"])
+def test_disk_and_seed_have_names_of_their_own_and_scsi_one_controller(disk: str, bus: str) -> None:
+    xml = etree.fromstring(qemu.domain_xml(replace(SET, bus=disk, seed_bus=bus)))
+    names = [target.get("dev") for target in xml.iterfind("devices/disk/target")]
+    assert len(set(names)) == 2
+    assert len(xml.findall("devices/controller")) == ("scsi" in (disk, bus))
+
+
+def test_uefi_without_firmware_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qemu, "FIRMWARE", tmp_path)
+    with pytest.raises(FirmwareMissing, match="ovmf"):
+        qemu.domain_xml(SET)
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        ({"uefi": True}, "uefi"),
+        ({"seed": FOLDER / "seed.iso"}, "CD-ROM"),
+        ({"nic_model": "e1000"}, "nicModel e1000"),
+        ({"bus": "ide"}, "diskBus ide"),
+    ],
+)
+def test_what_xen_lacks_is_refused_by_name(facts: dict[str, Any], word: str) -> None:
+    with pytest.raises(SettingUnavailable, match=word):
+        hypervisor.load("xen").domain_xml(replace(DISK, **facts))

@@ -22,9 +22,12 @@ def tree(tmp_path: Path) -> Path:
 
 def grub(tree: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     def run(program: str, *argv: str, **options: object) -> bytes:
-        assert (program, argv[:2]) == ("chroot", (str(tree), "grub-mkimage"))
-        (tree / debian.CORE).parent.mkdir(parents=True, exist_ok=True)
-        (tree / debian.CORE).write_bytes(b"C" * size)
+        assert (program, argv[0]) == ("chroot", str(tree))
+        made = {"i386-pc": (debian.CORE, b"C" * size), "mkfs.vfat": ("boot/grub/efi.img", b"E")}
+        for word, (name, content) in made.items():
+            if word in argv:
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).write_bytes(content)
         return b""
 
     monkeypatch.setattr(debian, "run", run)
@@ -52,7 +55,9 @@ def test_the_boot_loader_lies_around_the_partition_table(
     assert probe.kind_of(raw[:2048]) == "disk"
     assert raw[: debian.BOOT_CODE] == b"B" * debian.BOOT_CODE
     assert raw[512:30512] == b"C" * 30000
-    assert raw[disk.ROOT_OFFSET :] == b"R" * disk.MIB
+    assert raw[disk.ROOT_OFFSET] == ord("E")
+    assert raw[debian.EFI_ENTRY + 4] == debian.EFI_TYPE
+    assert raw[debian.ROOT_OFFSET :] == b"R" * disk.MIB
 
 
 def test_a_boot_loader_that_does_not_fit_is_told(

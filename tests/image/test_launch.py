@@ -6,7 +6,9 @@ import pytest
 from eucabox.image import inject, intake, launch
 from eucabox.image.cache import Cache, Entry
 from eucabox.image.launch import Boot, Launches, Wish
+from eucabox.image.settings import Settings
 from tests.image.disks import MIB, check, ext, look, qcow2, raw
+from tests.image.test_seed import ROW
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
 
@@ -151,3 +153,44 @@ def test_a_launch_that_was_cut_off_begins_anew(room: Room, tmp_path: Path) -> No
     assert room.launches.in_use() == set()
     boot = room.prepare("i-1", room.entry(ext(tmp_path / "root"), "digest"))
     assert boot.disk.read_bytes().startswith(b"QFI\xfb")
+
+
+def test_an_images_settings_reach_the_boot_and_outlive_a_restart(
+    room: Room, tmp_path: Path
+) -> None:
+    image = room.entry(qcow2(tmp_path / "disk.qcow2", 3 * MIB), "digest")
+    wanted = Settings(
+        boot_mode="uefi", seed="both", seed_bus="sata", nic_model="e1000", disk_bus="ide",
+        kernel_command_line="quiet",
+    )  # fmt: skip
+    boot = room.prepare("i-1", image, settings=wanted, seeded=ROW)
+    folder = boot.disk.parent
+    assert (boot.bus, boot.nic_model, boot.uefi, boot.seed_bus) == ("ide", "e1000", True, "sata")
+    assert (boot.nvram, boot.seed) == (folder / "nvram.fd", folder / "seed.iso")
+    assert boot.cmdline == "", "a disk that boots itself has its own"
+    assert room.launches.find("i-1") == boot
+    assert boot.seed is not None
+    assert boot.seed.exists()
+    (folder / "nvram.fd").write_bytes(b"made by libvirt")
+    (folder / ".seed.iso.new").write_bytes(b"half")
+    room.launches.forget("i-1")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cmdline"),
+    [
+        (Settings(disk_bus="virtio"), "console=ttyS0 root=/dev/vda1"),
+        (Settings(disk_bus="ide"), "console=ttyS0 root=/dev/sda1"),
+        (Settings(kernel_command_line="root=LABEL=x quiet"), "root=LABEL=x quiet"),
+    ],
+)
+def test_a_roots_kernel_is_told_what_fits(
+    room: Room, tmp_path: Path, wanted: Settings, cmdline: str
+) -> None:
+    (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
+    kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
+    with room.cache.pinned("kernel"):
+        image = room.entry(ext(tmp_path / "root"), "digest")
+    boot = room.prepare("i-1", image, kernel=kernel, settings=wanted, seeded=ROW)
+    assert (boot.cmdline, boot.seed) == (cmdline, None)

@@ -14,12 +14,18 @@ from eucabox.image.debian import DebianGuest
 from tests.live import guests
 from tests.live.process import Running
 
-PATIENCE = 400  # seconds; cloud-init is a lot of Python for an emulated processor
+PATIENCE = 900  # seconds; cloud-init is a lot of Python for an emulated processor
 TYPE = "m1.medium"
+BUSY = 255  # what ssh says of itself: a guest that is emulated on a busy host answers late
 USER_DATA = """#cloud-config
 users: [default, {name: ann, ssh_authorized_keys: [PUBLIC], shell: /bin/sh}]
 runcmd: ["echo ran > /run/ran"]
 ssh_genkeytypes: [ed25519]
+"""
+
+
+SEEDED = """#cloud-config
+bootcmd: ["echo seeded $(cloud-init query local_hostname) > /dev/ttyS0"]
 """
 
 
@@ -30,9 +36,14 @@ class Guest:
         self.row, self.key = row, key
 
     def says(self, command: str, user: str = "debian") -> str:
-        done = guests.ssh(self.row["PrivateIpAddress"], self.key, command, user)
+        def ask() -> Any:
+            done = guests.ssh(self.row["PrivateIpAddress"], self.key, command, user)
+            return None if done.returncode == BUSY else done
+
+        done = guests.until(ask, "SSH")
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+        said: str = done.stdout.strip()
+        return said
 
     def is_through(self) -> bool:
         command = "test -e /run/cloud-init/result.json"
@@ -40,17 +51,27 @@ class Guest:
 
 
 @pytest.fixture(scope="module")
-def debian(cloud: Running, debian_guest: DebianGuest) -> Iterator[Guest]:
-    ec2 = cloud.client("ec2")
-    key = guests.key_pair(ec2, cloud.folder, "debian")
-    public = ec2.describe_key_pairs(KeyNames=[key.stem], IncludePublicKey=True)["KeyPairs"][0]
+def ec2(cloud: Running) -> Iterator[Any]:
+    client = cloud.client("ec2")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def image_id(cloud: Running, debian_guest: DebianGuest) -> str:
     owner, steps = Client(cloud.settings), Steps(quiet=True)
     image.ensure_bucket(owner, guests.BUCKET)
     image._put(owner, guests.BUCKET, debian_guest.disk, steps)
-    location = f"{guests.BUCKET}/{debian_guest.disk.name}"
+    return image.register_image(owner, f"{guests.BUCKET}/{debian_guest.disk.name}", None, steps)
+
+
+@pytest.fixture(scope="module")
+def debian(cloud: Running, ec2: Any, image_id: str) -> Iterator[Guest]:
+    key = guests.key_pair(ec2, cloud.folder, "debian")
+    public = ec2.describe_key_pairs(KeyNames=[key.stem], IncludePublicKey=True)["KeyPairs"][0]
     row = guests.run(
         ec2,
-        image.register_image(owner, location, None, steps),
+        image_id,
         InstanceType=TYPE,
         KeyName=key.stem,
         UserData=USER_DATA.replace("PUBLIC", public["PublicKey"].strip()),
@@ -62,7 +83,7 @@ def debian(cloud: Running, debian_guest: DebianGuest) -> Iterator[Guest]:
     except AssertionError as late:
         pytest.fail(f"{late}; its console:\n{guests.console(ec2, row['InstanceId'])[-8000:]}")
     yield found
-    ec2.close()
+    ec2.terminate_instances(InstanceIds=[row["InstanceId"]])
 
 
 def test_cloud_init_takes_this_for_ec2(debian: Guest) -> None:
@@ -89,3 +110,26 @@ def test_user_data_and_hostname_are_taken(debian: Guest) -> None:
 def test_the_root_grew_to_the_types_disk(debian: Guest) -> None:
     megabytes = int(debian.says("df -m --output=size / | tail -n 1"))
     assert megabytes > 4 * 1024
+
+
+def test_the_disk_boots_by_uefi_and_is_seeded_from_a_cdrom(
+    cloud: Running, ec2: Any, image_id: str
+) -> None:
+    """Not waited for to its end: the console tells who the firmware was and who seeded it."""
+    wanted = ("--boot-mode", "uefi", "--seed", "nocloud")
+    cloud.command("image", "set", image_id, *wanted)
+    assert ec2.describe_images(ImageIds=[image_id])["Images"][0]["BootMode"] == "uefi"
+    row = guests.run(ec2, image_id, InstanceType=TYPE, UserData=SEEDED)
+    assert row["MetadataOptions"]["HttpEndpoint"] == "disabled"
+
+    def seeded() -> str | None:
+        said = guests.console(ec2, row["InstanceId"])
+        return said if "seeded ip-" in said else None
+
+    said = guests.until(seeded, "seed", PATIENCE)
+    assert "efi: EFI v" in said
+    assert f"seeded {row['PrivateDnsName'].partition('.')[0]}" in said
+    ec2.terminate_instances(InstanceIds=[row["InstanceId"]])
+    guests.wait_for(ec2, row["InstanceId"], "terminated")
+    folder = cloud.data / "instances" / row["InstanceId"]
+    guests.until(lambda: {each.name for each in folder.iterdir()} == {"console.log"}, "clean end")

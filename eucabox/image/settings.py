@@ -1,0 +1,94 @@
+"""How an image wants its instances to be made, in checked words; never what becomes of them."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+
+from eucabox.errors import InvalidParameterValue
+
+# The attribute's name as the API has it, and the words it takes; none for free text.
+WORDS: dict[str, tuple[str, ...]] = {
+    "bootMode": ("legacy-bios", "uefi", "uefi-preferred"),
+    "seed": ("imds", "nocloud", "both"),
+    "seedBus": ("scsi", "ide", "sata"),
+    "nicModel": ("virtio", "e1000", "rtl8139"),
+    "diskBus": ("scsi", "virtio", "ide"),
+    "kernelCommandLine": (),
+}
+HELP = {
+    "bootMode": "The firmware of a whole disk.",
+    "seed": "Where cloud-init finds its data: the metadata service, a CD-ROM, or both.",
+    "seedBus": "What that CD-ROM is attached to.",
+    "nicModel": "The network card.",
+    "diskBus": "What the disk is attached to.",
+    "kernelCommandLine": "What the kernel of a root partition is told, instead of the usual.",
+}
+COMMAND_LINE = re.compile(r"[ -~]{1,1024}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An image's settings; an empty `disk_bus` is the usual one of its kind.
+
+    `seed` says where cloud-init finds its data: imds, the metadata service; nocloud, a CD-ROM
+    on `seed_bus`; or both.
+    """
+
+    boot_mode: str = ""
+    seed: str = "imds"
+    seed_bus: str = "scsi"
+    nic_model: str = "virtio"
+    disk_bus: str = ""
+    kernel_command_line: str = ""
+
+    @property
+    def uefi(self) -> bool:
+        """Whether the firmware is UEFI; there is one hypervisor, so a preference is an order."""
+        return self.boot_mode.startswith("uefi")
+
+    @property
+    def has_cdrom(self) -> bool:
+        """Whether instances get a seed on a CD-ROM."""
+        return self.seed != "imds"
+
+
+def read(text: str) -> Settings:
+    """Return the settings that a row of images keeps among its others, as JSON."""
+    found = json.loads(text)
+    return Settings(
+        **{each.name: found[each.name] for each in fields(Settings) if each.name in found}
+    )
+
+
+def change(text: str, attribute: str, value: str) -> str:
+    """Return a row's JSON with one setting changed; an empty value is the default again.
+
+    Raises InvalidParameterValue.
+    """
+    found = json.loads(text)
+    name = column(attribute)
+    found.pop(name, None)
+    if value:
+        found[name] = check(attribute, value)
+    return json.dumps(found)
+
+
+def check(attribute: str, value: str) -> str:
+    """Return a setting's value; raises InvalidParameterValue for a word that is none."""
+    words = WORDS[attribute]
+    if value in words or (not words and COMMAND_LINE.fullmatch(value)):
+        return value
+    reason = f"Choose one of {', '.join(words)}." if words else "It has 1 to 1024 ASCII characters."
+    shown = value[:60].encode("ascii", "replace").decode()
+    raise InvalidParameterValue(parameter=attribute, value=shown, reason=reason)
+
+
+def shown(text: str) -> dict[str, str]:
+    """Return a row's settings by the attributes' names."""
+    values = asdict(read(text))
+    return {attribute: values[column(attribute)] for attribute in WORDS}
+
+
+def column(attribute: str) -> str:
+    """Return an attribute's name in snake_case."""
+    return re.sub(r"([A-Z])", lambda match: "_" + match[1].lower(), attribute)
