@@ -109,6 +109,9 @@ def _load(name: str, version: str) -> Service:
         return Service(name, description, {})
     extras = _extras(name)
     merge(description, extras.get("merge", {}))
+    for shape, members in extras.get("reshaped", {}).items():
+        for member, other in members.items():  # what clients send is more than the model says
+            description["shapes"][shape]["members"][member]["shape"] = other
     return Service(name, description, extras)
 
 
