@@ -118,8 +118,9 @@ class Bundles:
         except Exception as problem:  # the worker outlives every task
             log.exception("%s failed", bundle_id)
             code, message = "Server.InternalError", f"{type(problem).__name__}: {problem}"
-        self._wake(task)
-        self._end(task, code, message)
+        with contextlib.suppress(_StoppedError):  # then it ends at the next start
+            self._wake(task)
+            self._end(task, code, message)
 
     def _steps(self, task: Row) -> None:
         folder = self._folder / task["bundle_id"]
@@ -175,6 +176,9 @@ class Bundles:
                 self._node.resume(task["instance_id"])
         if not self._task(task["bundle_id"])["restart"]:
             return
+        while self._instance_state(task) == "stopping":  # a cancelled task is here that early
+            if self._stopping.wait(POLL):
+                raise _StoppedError
         stopped = {"instance_id": task["instance_id"], "state": "stopped"}
         now = ids.now()
         with self._state.transaction():

@@ -114,6 +114,12 @@ class House:
         assert row is not None
         return row
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def ends(self, bundle_id: str) -> Row:
         return wait(lambda: self.task(bundle_id), ("complete", "failed"))
 
@@ -201,10 +207,14 @@ def test_one_task_at_a_time_holds_an_instance(house: House, guest: Row) -> None:
     bundle_id = house.begin(guest)
     with pytest.raises(errors.BundlingInProgress):
         house.begin(guest)
+    house.wait_until(lambda: house.state_of(guest) == "stopping")
     house.state.update("bundle_tasks", {"bundle_id": bundle_id}, state="cancelling")
+    house.node.stops = True
+    house.node.wake()
     task = house.ends(bundle_id)
     assert (task["state"], task["error_code"]) == ("failed", "Client.Cancelled")
     assert not room.holds(house.state, guest["instance_id"])
+    assert house.state_of(guest) == "running", "it is not left to lie"
 
 
 def test_a_terminated_instance_fails_its_task_and_its_image(house: House, guest: Row) -> None:

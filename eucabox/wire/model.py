@@ -109,6 +109,9 @@ def _load(name: str, version: str) -> Service:
     extras = _extras(name)
     description = extras.get("model") or _read(_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
+    for shape, members in extras.get("reshaped", {}).items():
+        for member, other in members.items():  # what clients send is more than the model says
+            description["shapes"][shape]["members"][member]["shape"] = other
     return Service(name, description, extras)
 
 

@@ -49,7 +49,7 @@ def test_our_extras_are_in_the_newest_model() -> None:
 def test_extras_only_name_what_exists(file: Path) -> None:
     extras = json.loads(file.read_text())
     service = model.service(file.stem)
-    assert set(extras) <= {"version", "model", "merge", "ignored", "since"}
+    assert set(extras) <= {"version", "model", "merge", "reshaped", "ignored", "since"}
     for name in [*extras.get("ignored", {}), *extras.get("since", {})]:
         assert name == model.ANY or service.operation(name)
     for name in service.names:
@@ -93,3 +93,11 @@ def test_models_are_read_packed_and_plain(
 def test_a_service_that_botocore_lacks_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         model.service("no-such-service")
+
+
+def test_user_data_is_read_as_it_is_sent() -> None:
+    operation = model.service("ec2").operation("ModifyInstanceAttribute")
+    assert operation is not None
+    assert operation.input is not None
+    value = operation.input.members["UserData"].members["Value"]
+    assert value.type_name == "string", "euca2ools sends plain text where the model says base64"
