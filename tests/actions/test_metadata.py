@@ -114,7 +114,7 @@ def test_a_network_that_only_the_site_knows_is_not_told(
 
     monkeypatch.setattr(FakeNetwork, "subnet", property(unknown))
     add_instance(cloud.state)
-    (interface,) = read(cloud)["network"]["interfaces"]["macs"].values()
+    (interface,) = read(cloud)["meta-data"]["network"]["interfaces"]["macs"].values()
     assert "subnet-ipv4-cidr-block" not in interface
     assert interface["local-ipv4s"] == HERE
 
