@@ -42,7 +42,7 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not slow" -q
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not live and not slow" -q
 
 lint: setup-test ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -21,6 +21,8 @@ from eucabox.wire import model
 from eucabox.wire.request import Answer, Request
 from tests.actions.stand_ins import World
 
+pytestmark = pytest.mark.slow  # thousands of requests
+
 PATHS = {"ec2": "/services/compute", "sts": "/services/Tokens", "bootstrap": "/services/Empyrean"}
 FORM = "application/x-www-form-urlencoded"
 VERBS = sorted(

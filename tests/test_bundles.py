@@ -22,6 +22,8 @@ from eucabox.store.facts import ObjectFacts
 from tests.image.disks import MIB, ext, qcow2
 from tests.rows import add_instance
 
+pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
+
 
 @dataclass
 class Node:

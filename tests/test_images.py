@@ -35,6 +35,8 @@ from eucabox.state import Row, State
 from eucabox.store.facts import ObjectFacts
 from tests.image.disks import MIB, ext, look, qcow2, raw
 
+pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
 BUCKET = "images"
 
