@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long lint format bench man
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,7 +31,11 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
-	@$(BIN)/pytest -m live
+	@$(BIN)/pytest -m "live and not long"
+
+test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
+	@setup/host.sh libvirtd
+	@$(BIN)/pytest -m long
 
 # Rooms that rest on a library whose oldest promised version differs from today's.
 OLDEST := wire server actions store network test_api.py test_bucket.py test_state.py \

@@ -14,6 +14,8 @@ from eucabox.image.debian import DebianGuest
 from tests.live import guests
 from tests.live.process import Running
 
+pytestmark = pytest.mark.long  # boots a whole Debian, emulated, for minutes
+
 PATIENCE = 900  # seconds; cloud-init is a lot of Python for an emulated processor
 TYPE = "m1.medium"
 BUSY = 255  # what ssh says of itself: a guest that is emulated on a busy host answers late
