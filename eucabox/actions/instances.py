@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from eucabox import ids, instances, interfaces, vpc
@@ -115,16 +116,41 @@ FILTERS = {
         )
     ),
 }
+# A check's outcome, and the status that it makes.
+HEALTH = {
+    "passed": "ok",
+    "initializing": "initializing",
+    "failed": "impaired",
+    "not-applicable": "not-applicable",
+}
+SILENT_SECONDS = 300  # a guest that has not said a word by then has no working network
+
+
+def _domain(row: Row) -> str:
+    """Return the system's check: whether the domain runs."""
+    if row["state"] != "running":
+        return "not-applicable"
+    return "passed" if row["launch_state"] in ("", "booted") else "initializing"
+
+
+def _guest(row: Row) -> str:
+    """Return the instance's check: whether its guest was ever heard on the network."""
+    if _domain(row) != "passed" or row["heard"]:
+        return _domain(row)
+    age = datetime.now(UTC) - ids.parse_time(row["state_time"])
+    return "initializing" if age.total_seconds() < SILENT_SECONDS else "failed"
+
+
 STATUS_FILTERS = {
     "availability-zone": "availability_zone",
     "availability-zone-id": lambda row: vpc.zone_id(row["region"]),
     "operator.managed": lambda row: False,
     "instance-state-code": "state_code",
     "instance-state-name": "state",
-    "instance-status.status": lambda row: _health(row)[0],
-    "instance-status.reachability": lambda row: _health(row)[1],
-    "system-status.status": lambda row: _health(row)[0],
-    "system-status.reachability": lambda row: _health(row)[1],
+    "instance-status.status": lambda row: HEALTH[_guest(row)],
+    "instance-status.reachability": _guest,
+    "system-status.status": lambda row: HEALTH[_domain(row)],
+    "system-status.reachability": _domain,
     **dict.fromkeys(
         (
             *("event.code", "event.description", "event.instance-event-id", "event.not-after"),
@@ -172,6 +198,7 @@ def describe_instance_status(
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.complete(call.cloud.state, rows):
         row["region"] = call.cloud.config.cloud.region
+        row["heard"] = row["state"] == "running" and call.cloud.network.hears(row["instance_id"])
     shown, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
     return {"instance_statuses": [_status(row) for row in shown], "next_token": token}
 
@@ -253,25 +280,18 @@ def _order(row: Row) -> str:
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
 
 
-def _health(row: Row) -> tuple[str, str]:
-    """Return status and reachability: all that is known is that the domain runs."""
-    if row["state"] != "running":
-        return "not-applicable", "not-applicable"
-    if row["launch_state"] not in ("", "booted"):
-        return "initializing", "initializing"
-    return "ok", "passed"
+def _check(reachability: str) -> dict[str, Any]:
+    details = [{"name": "reachability", "status": reachability}]
+    known = [] if reachability == "not-applicable" else details
+    return {"status": HEALTH[reachability], "details": known}
 
 
 def _status(row: Row) -> dict[str, Any]:
-    status, reachability = _health(row)
-    summary: dict[str, Any] = {"status": status, "details": []}
-    if status != "not-applicable":
-        summary["details"] = [{"name": "reachability", "status": reachability}]
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],
         "instance_state": {"code": row["state_code"], "name": row["state"]},
-        "instance_status": summary,
-        "system_status": summary,
+        "instance_status": _check(_guest(row)),
+        "system_status": _check(_domain(row)),
         "events": [],
     }

@@ -114,6 +114,9 @@ class Network(Protocol):
     def holds(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether packets from this address come from, and go to, this MAC."""
 
+    def hears(self, instance_id: str) -> bool:
+        """Tell whether the guest has sent a packet, be it DHCP or ARP, since it was started."""
+
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests, a sentence each."""
 

@@ -97,6 +97,12 @@ def ports(bridge: str) -> set[str]:
     return {each.name for each in folder.iterdir()} if folder.is_dir() else set()
 
 
+def has_heard(device: str) -> bool:
+    """Tell whether anything came in by a device: by a tap that is what its guest sent."""
+    count = _lines(LINKS / device / "statistics" / "rx_packets")
+    return bool(count) and int(count[0]) > 0
+
+
 def is_own(address: IPv4Address) -> bool:
     """Tell whether this host has an address, on any device."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

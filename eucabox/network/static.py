@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
+from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import Fault, InsufficientFreeAddresses
 from eucabox.network import Address, Guest, Learnt, Rule, host
@@ -147,6 +148,10 @@ class Static:
         `plug` fixed that, so who takes another's address never gets an answer.
         """
         return host.neighbour(private_ip_address, self.bridge) == mac_address.lower()
+
+    def hears(self, instance_id: str) -> bool:
+        """Tell by the tap whether the guest has sent a packet."""
+        return host.has_heard(ids.tap(instance_id, self.bridge))
 
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests."""

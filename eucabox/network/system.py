@@ -166,6 +166,10 @@ class System:
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
 
+    def hears(self, instance_id: str) -> bool:
+        """Tell by the tap whether the guest has sent a packet."""
+        return host.has_heard(ids.tap(instance_id, self.bridge))
+
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests."""
         try:

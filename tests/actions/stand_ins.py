@@ -52,6 +52,11 @@ class StandInNetwork:
 
     subnet: IPv4Network = field(default_factory=lambda: IPv4Network("172.30.64.0/28"))
 
+    heard: set[str] = field(default_factory=set)
+
+    def hears(self, instance_id: str) -> bool:
+        return instance_id in self.heard
+
     def assign(self, taken: set[str], instance_id: str) -> Address:
         for ip in list(self.subnet)[4:-1]:
             if str(ip) not in taken:

@@ -1,6 +1,7 @@
 """Instances are listed, filtered, paged, rebooted and ended as rows say."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -168,10 +169,23 @@ def test_status_shows_running_instances_unless_all_are_asked(world: World) -> No
     assert status["instance_status"]["status"] == "not-applicable"
     world.set_state(instance_id, "running")
     (status,) = world.do("DescribeInstanceStatus")["instance_statuses"]
-    assert status["system_status"] == {
-        "status": "ok",
-        "details": [{"name": "reachability", "status": "passed"}],
-    }
+    passed = {"status": "ok", "details": [{"name": "reachability", "status": "passed"}]}
+    assert status["system_status"] == passed
+    assert status["instance_status"]["status"] == "initializing", "nobody heard of the guest yet"
+    world.network.heard.add(instance_id)
+    (status,) = world.do("DescribeInstanceStatus")["instance_statuses"]
+    assert status["instance_status"] == passed
+
+
+def test_a_guest_that_is_never_heard_is_impaired(world: World) -> None:
+    instance_id = world.run()["instances"][0]["instance_id"]
+    world.set_state(instance_id, "running")
+    long_ago = ids.time_text(datetime.now(UTC) - timedelta(minutes=6))
+    world.state.update("instances", {"instance_id": instance_id}, state_time=long_ago)
+    silent = [{"name": "instance-status.reachability", "values": ["failed"]}]
+    (status,) = world.do("DescribeInstanceStatus", filters=silent)["instance_statuses"]
+    assert status["instance_status"]["status"] == "impaired"
+    assert status["system_status"]["status"] == "ok"
 
 
 def test_a_thousand_instances_are_listed_by_few_queries(
