@@ -30,6 +30,7 @@ clean: stop ## stop, and remove what the targets made here
 
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
+	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
 	@$(BIN)/pytest -m "live and not long"
 
