@@ -32,16 +32,17 @@ INIT = b"""#!/bin/busybox sh
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for module in /modules/*.ko; do insmod $module 2>/dev/null; done
 mode=$(sed 's/.*guest=//' /proc/cmdline)
+for found in /sys/class/input/event*; do
+    [ "$(cat $found/device/name)" = "Power Button" ] && button=/dev/input/$(basename $found)
+done
+exec 3< $button  # who is ready hears the button: what is pressed before is lost
 echo "GUEST READY as $(cat /sys/class/dmi/id/product_uuid) with $(ls /sys/block | tr '\\n' ' ')"
 case $mode in
     panic) echo c > /proc/sysrq-trigger ;;
     poweroff) poweroff -f ;;
     deaf) while :; do sleep 1000; done ;;
 esac
-for found in /sys/class/input/event*; do
-    [ "$(cat $found/device/name)" = "Power Button" ] && button=/dev/input/$(basename $found)
-done
-head -c 24 $button > /dev/null
+head -c 24 <&3 > /dev/null
 echo "BUTTON PRESSED"
 poweroff -f
 """
