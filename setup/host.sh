@@ -58,7 +58,7 @@ libvirtd() {
 # libvirt hands the serial console to virtlogd, which keeps it in a file.
 logging() {
     [ -d /run/systemd/system ] && return 0
-    [ -S /run/libvirt/virtlogd-sock ] && pgrep -x virtlogd >/dev/null 2>&1 && return 0
+    [ -S /run/libvirt/virtlogd-sock ] && ps -C virtlogd -o stat= | grep -qv '^Z' && return 0
     /usr/sbin/virtlogd -d || fail "virtlogd does not start; run /usr/sbin/virtlogd in a terminal to see why"
 }
 
