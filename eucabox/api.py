@@ -144,7 +144,18 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service == "s3" else understood.signature,
             expires=getattr(understood, "expires", None),
+            context=_context(request),
         )
+
+
+def _context(request: Request) -> dict[str, str]:
+    """How a request was made, in the words that policies ask for it."""
+    return {
+        "source_ip": request.source or "",
+        "secure": "true" if request.endpoint.startswith("https:") else "false",
+        "referer": request.headers.get("referer", ""),
+        "user_agent": request.headers.get("user-agent", ""),
+    }
 
 
 # --- which protocol ----------------------------------------------------------------------------

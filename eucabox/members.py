@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from eucabox.errors import InvalidParameterValue, UnsupportedParameter
 
@@ -23,9 +23,18 @@ INTEGERS = range(-(2**63), 2**63)  # what a column can hold
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
     try:
-        return get_type_hints(function)
+        return {**get_type_hints(function), **unpacked_members(function)}
     except NameError:
         return {}
+
+
+def unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the members, with their types, of a `**members: Unpack[SomeTypedDict]`."""
+    unpack: Any = Unpack
+    for hint in function.__annotations__.values():
+        if get_origin(hint) is unpack:
+            return get_type_hints(get_args(hint)[0])
+    return {}
 
 
 def conform(action: str, name: str, value: Any, hint: Any) -> None:

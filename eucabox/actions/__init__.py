@@ -24,7 +24,7 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from eucabox.members import conform, hints_of, pascal
+from eucabox.members import conform, hints_of, pascal, unpacked_members
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -52,6 +52,9 @@ class Call:
     path: str = ""
     signature: str = ""  # of a signed query: what changes something is done once for each
     expires: datetime | None = None  # when that signature is refused for its age
+    action: str = ""  # the verb that is performed, and its members as they came
+    params: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, str] = field(default_factory=dict)  # source_ip, secure, referer, user_agent
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
 
     @property
@@ -103,7 +106,8 @@ def action(
 
     The function's keyword arguments are the members of the model that are honoured; `ignored`
     names members that are dropped because they can't change the outcome; any other member is
-    refused by its name. A `**members` argument takes all of them.
+    refused by its name. A `**members` argument takes all of them, a `**members: Unpack[Some]`
+    those that the TypedDict has.
     """
 
     def register(function: Function) -> Function:
@@ -140,6 +144,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
             found = _find(service, name)
             _admit(found, call)
             arguments = _arguments(found, params)
+            call.action, call.params = name, params
             _refuse_replay(found, call, params)
             result = found.function(call, **arguments)
             outcome = "ok"
@@ -197,6 +202,7 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
     signature = list(inspect.signature(function).parameters.values())[1:]
     kinds = inspect.Parameter
     named = [each for each in signature if each.kind is not kinds.VAR_KEYWORD]
+    unpacked = unpacked_members(function)
     return Action(
         service=service,
         name=name,
@@ -204,9 +210,9 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
         admin=False,
         anonymous=False,
         ignored=frozenset(),
-        parameters=frozenset(each.name for each in named),
+        parameters=frozenset(each.name for each in named) | unpacked.keys(),
         required=tuple(each.name for each in named if each.default is kinds.empty),
-        takes_all=len(named) < len(signature),
+        takes_all=len(named) < len(signature) and not unpacked,
         takes_dry_run=any(each.name == "dry_run" for each in named),
     )
 

@@ -16,7 +16,7 @@ CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm", "request_payer")
 def get_bucket_acl(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Who is granted what on a bucket."""
     found = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(found, call.caller, "READ_ACP", expected_bucket_owner)
+    access.check(call, found, expected=expected_bucket_owner)
     owner = Owners(call.cloud.accounts)(found.owner)
     return {"owner": owner, "grants": access.shown(found.acl, owner)}
 
@@ -37,7 +37,7 @@ def put_bucket_acl(
 ) -> None:
     """Replace a bucket's access list by a canned one, by grants in headers, or by a policy."""
     found = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(found, call.caller, "WRITE_ACP", expected_bucket_owner)
+    access.check(call, found, expected=expected_bucket_owner)
     wanted = access.chosen(
         acl,
         FULL_CONTROL=grant_full_control,
@@ -58,8 +58,8 @@ def get_object_acl(
     only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = access.look_up(call.cloud.bucket.head, holder, key, call.caller).facts
-    access.check_object(facts, holder, call.caller, "READ_ACP")
+    facts = access.look_up(call, call.cloud.bucket.head, holder, key).facts
+    access.check(call, holder, key, facts)
     owners = Owners(call.cloud.accounts)
     owner = owners(facts.owner or holder.owner)
     return {"owner": owner, "grants": access.shown(facts.acl, owner, owners(holder.owner))}
@@ -85,8 +85,8 @@ def put_object_acl(
     only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = access.look_up(call.cloud.bucket.head, holder, key, call.caller).facts
-    access.check_object(facts, holder, call.caller, "WRITE_ACP")
+    facts = access.look_up(call, call.cloud.bucket.head, holder, key).facts
+    access.check(call, holder, key, facts)
     wanted = access.chosen(
         acl,
         FULL_CONTROL=grant_full_control,
@@ -100,7 +100,7 @@ def put_object_acl(
 
     def change(now: ObjectFacts) -> ObjectFacts:
         # it may be another object by now, put there by somebody else
-        access.check_object(now, holder, call.caller, "WRITE_ACP")
+        access.check(call, holder, key, now)
         return dataclasses.replace(now, acl=wanted)
 
     call.cloud.bucket.change_object(bucket, key, change)

@@ -24,8 +24,8 @@ def get_object_attributes(
     nouns.only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    found = access.look_up(call.cloud.bucket.head, holder, key, call.caller)
-    access.check_object(found.facts, holder, call.caller, "READ")
+    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    access.check(call, holder, key, found.facts)
     sums = nouns.checksum_members(found.facts.checksums, found.facts.checksum_type)
     every: dict[str, Result] = {
         "ETag": {"e_tag": found.e_tag},

@@ -112,13 +112,13 @@ def delete_object_tagging(
 
 
 def _check(call: Call, bucket: str, expected: str) -> None:
-    access.check_owner(call.cloud.bucket.bucket(bucket), call.caller, expected)
+    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected)
 
 
 def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
     only_version(version)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_owner(holder, call.caller, expected)
+    access.check(call, holder, key, expected=expected)
     call.cloud.bucket.head(bucket, key)
 
 

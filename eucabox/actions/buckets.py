@@ -85,7 +85,7 @@ def create_bucket(
 def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Say that a bucket is there and may be listed, and in which region."""
     found = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(found, call.caller, "READ", expected_bucket_owner)
+    access.check(call, found, expected=expected_bucket_owner)
     return {"bucket_region": found.location or call.region}
 
 
@@ -93,7 +93,7 @@ def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> 
 def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Remove an empty bucket."""
     found = call.cloud.bucket.bucket(bucket)
-    access.check_owner(found, call.caller, expected_bucket_owner)
+    access.check(call, found, expected=expected_bucket_owner)
     call.cloud.bucket.delete_bucket(bucket)
 
 
@@ -101,7 +101,7 @@ def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -
 def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """The region that was named when the bucket was made; empty if none was."""
     found = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(found, call.caller, "READ", expected_bucket_owner)
+    access.check(call, found, expected=expected_bucket_owner)
     return {"location_constraint": found.location}
 
 

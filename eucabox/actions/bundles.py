@@ -165,7 +165,7 @@ def _ensure_bucket(call: Call, bucket: str, uploader: Caller) -> None:
     store = call.cloud.bucket
     if bucket not in {each.name for each in store.buckets()}:
         store.create_bucket(bucket, uploader.account_id)
-    access.check_bucket(store.bucket(bucket), uploader, "WRITE")
+    access.check(access.Somebody(uploader), store.bucket(bucket), action="s3:PutObject")
 
 
 def _task(call: Call, bundle_id: str) -> Row:

@@ -2,17 +2,19 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, S3NotImplemented
-from eucabox.store import access, conditions, nouns
+from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Object, ObjectFacts
+from eucabox.store.said import Said
 from eucabox.store.streams import Incoming, Pulled
 
 DIRECTIVES = ("COPY", "REPLACE")
 LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
+CHANGES = frozenset({"storage_class", "website_redirect_location"})  # that make a self-copy one
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -24,20 +26,6 @@ def copy_object(
     copy_source: dict[str, str],
     metadata_directive: str = "COPY",
     tagging_directive: str = "COPY",
-    acl: str = "",
-    grant_full_control: str = "",
-    grant_read: str = "",
-    grant_read_acp: str = "",
-    grant_write_acp: str = "",
-    content_type: str = "",
-    metadata: dict[str, str] | None = None,
-    cache_control: str = "",
-    content_disposition: str = "",
-    content_encoding: str = "",
-    content_language: str = "",
-    expires: str = "",
-    website_redirect_location: str = "",
-    storage_class: str = "",
     checksum_algorithm: str = "",
     copy_source_if_match: str = "",
     copy_source_if_none_match: str = "",
@@ -47,11 +35,12 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
+    **described: Unpack[Said],
 ) -> Result:
     """Copy an object, {bucket, key} in `copy_source`, with its metadata or with new metadata."""
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(holder, call.caller, "WRITE", expected_bucket_owner)
+    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
     wanted = {
         "if_match": copy_source_if_match,
         "if_none_match": copy_source_if_none_match,
@@ -60,37 +49,15 @@ def copy_object(
     }
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
-    changed = replaced or storage_class or website_redirect_location or checksum_algorithm
-    if not changed:
+    if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
-    told = nouns.headers(
-        cache_control=cache_control,
-        content_disposition=content_disposition,
-        content_encoding=content_encoding,
-        content_language=content_language,
-        expires=expires,
-    )
-    kept = _replaced(content_type, metadata, told) if replaced else _kept(source.facts)
-    redirect = nouns.headers(website_redirect_location=website_redirect_location)
-    facts = dataclasses.replace(
-        kept,
-        headers={**kept.headers, **redirect},
-        owner=call.caller.account_id if call.caller else holder.owner,
-        acl=access.chosen(
-            acl,
-            FULL_CONTROL=grant_full_control,
-            READ=grant_read,
-            READ_ACP=grant_read_acp,
-            WRITE_ACP=grant_write_acp,
-        ),
-        storage_class=nouns.storage_class(storage_class),
-    )
+    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
     made = call.cloud.bucket.copy(
         source.bucket,
         source.key,
         bucket,
         key,
-        facts,
+        facts if replaced else _kept(source.facts, facts),
         algorithm=checksum_algorithm.upper(),
         if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
@@ -125,8 +92,8 @@ def upload_part_copy(
     """Make a part of an upload from an object, {bucket, key} in `copy_source`, or a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
-    access.check_bucket(holder, call.caller, "WRITE", expected_bucket_owner)
-    access.check_upload(store.upload(bucket, key, upload_id), holder, call.caller)
+    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check_upload(call, store.upload(bucket, key, upload_id), holder)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key) as opened:
         source = opened.object
@@ -161,14 +128,14 @@ def _source(call: Call, named: dict[str, str], expected: str) -> Object:
         raise InvalidArgument(argument="x-amz-copy-source", value=str(named), reason=reason)
     holder = call.cloud.bucket.bucket(named["bucket"])
     access.check_expected(holder, expected)
-    found = access.look_up(call.cloud.bucket.head, holder, named["key"], call.caller)
+    found = access.look_up(call, call.cloud.bucket.head, holder, named["key"])
     _check_readable(call, found)
     return found
 
 
 def _check_readable(call: Call, source: Object) -> None:
     holder = call.cloud.bucket.bucket(source.bucket)
-    access.check_object(source.facts, holder, call.caller, "READ")
+    access.check(call, holder, source.key, source.facts, action="s3:GetObject")
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -197,17 +164,15 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
         )
 
 
-def _replaced(
-    content_type: str, metadata: dict[str, str] | None, headers: dict[str, str]
-) -> ObjectFacts:
-    return ObjectFacts(
-        content_type=content_type or nouns.TYPE,
-        metadata=nouns.metadata(metadata),
-        headers=headers,
+def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
+    """What the source has, with what a copy never takes over: owner, list, class, redirect."""
+    redirect = "website_redirect_location"
+    headers = {name: value for name, value in source.headers.items() if name != redirect}
+    told = {name: value for name, value in new.headers.items() if name == redirect}
+    return dataclasses.replace(
+        source,
+        headers={**headers, **told},
+        owner=new.owner,
+        acl=new.acl,
+        storage_class=new.storage_class,
     )
-
-
-def _kept(facts: ObjectFacts) -> ObjectFacts:
-    # a redirect belongs to one key and is not copied with the rest
-    headers = {name: v for name, v in facts.headers.items() if name != "website_redirect_location"}
-    return dataclasses.replace(facts, headers=headers)

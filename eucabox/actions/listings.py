@@ -118,7 +118,7 @@ def _check(max_keys: int, encoding_type: str) -> None:
 
 def _bucket(call: Call, name: str, expected: str) -> Bucket:
     found = call.cloud.bucket.bucket(name)
-    access.check_bucket(found, call.caller, "READ", expected)
+    access.check(call, found, expected=expected)
     return found
 
 

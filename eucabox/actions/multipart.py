@@ -1,12 +1,13 @@
 """Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
 
-from typing import Any
+from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload
-from eucabox.store import access, conditions, nouns
-from eucabox.store.facts import Bucket, ObjectFacts, Upload
+from eucabox.store import access, conditions, nouns, said
+from eucabox.store.facts import Bucket, Upload
 from eucabox.store.nouns import Owners
+from eucabox.store.said import Said, Sums
 from eucabox.store.streams import Incoming
 
 PAGE = 1000
@@ -19,47 +20,14 @@ def create_multipart_upload(
     *,
     bucket: str,
     key: str,
-    acl: str = "",
-    grant_full_control: str = "",
-    grant_read: str = "",
-    grant_read_acp: str = "",
-    grant_write_acp: str = "",
-    content_type: str = "",
-    metadata: dict[str, str] | None = None,
-    cache_control: str = "",
-    content_disposition: str = "",
-    content_encoding: str = "",
-    content_language: str = "",
-    expires: str = "",
-    website_redirect_location: str = "",
-    storage_class: str = "",
     checksum_algorithm: str = "",
     checksum_type: str = "",
     expected_bucket_owner: str = "",
+    **described: Unpack[Said],
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
-    holder = _writable(call, bucket, expected_bucket_owner)
-    facts = ObjectFacts(
-        content_type=content_type or nouns.TYPE,
-        metadata=nouns.metadata(metadata),
-        headers=nouns.headers(
-            cache_control=cache_control,
-            content_disposition=content_disposition,
-            content_encoding=content_encoding,
-            content_language=content_language,
-            expires=expires,
-            website_redirect_location=website_redirect_location,
-        ),
-        owner=call.caller.account_id if call.caller else holder.owner,
-        acl=access.chosen(
-            acl,
-            FULL_CONTROL=grant_full_control,
-            READ=grant_read,
-            READ_ACP=grant_read_acp,
-            WRITE_ACP=grant_write_acp,
-        ),
-        storage_class=nouns.storage_class(storage_class),
-    )
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
     store = call.cloud.bucket
     upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
     made = store.upload(bucket, key, upload_id)
@@ -75,39 +43,15 @@ def upload_part(
     upload_id: str,
     part_number: int,
     body: Any = None,
-    content_md5: str = "",
-    checksum_algorithm: str = "",
-    checksum_crc32: str = "",
-    checksum_crc32_c: str = "",
-    checksum_crc64_nvme: str = "",
-    checksum_sha1: str = "",
-    checksum_sha256: str = "",
     expected_bucket_owner: str = "",
+    **sums: Unpack[Sums],
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
-    holder = _writable(call, bucket, expected_bucket_owner)
-    access.check_upload(call.cloud.bucket.upload(bucket, key, upload_id), holder, call.caller)
-    told = nouns.checksums(
-        {
-            "checksum_crc32": checksum_crc32,
-            "checksum_crc32_c": checksum_crc32_c,
-            "checksum_crc64_nvme": checksum_crc64_nvme,
-            "checksum_sha1": checksum_sha1,
-            "checksum_sha256": checksum_sha256,
-        }
-    )
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    access.check_upload(call, call.cloud.bucket.upload(bucket, key, upload_id), holder)
     incoming = Incoming.of(body)
     part = call.cloud.bucket.put_part(
-        bucket,
-        key,
-        upload_id,
-        part_number,
-        incoming,
-        size=incoming.length,
-        content_md5=nouns.md5(content_md5),
-        checksums=told,
-        algorithms=incoming.algorithms or (() if told else nouns.names(checksum_algorithm)),
-        trailers=incoming.trailers,
+        bucket, key, upload_id, part_number, incoming, **said.sums(sums, incoming)
     )
     return {"e_tag": nouns.quoted(part.e_tag), **nouns.checksum_members(part.checksums)}
 
@@ -132,7 +76,7 @@ def complete_multipart_upload(
     expected_bucket_owner: str = "",
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
-    holder = _writable(call, bucket, expected_bucket_owner)
+    holder = _writable(call, bucket, key, expected_bucket_owner)
     _check_begun(call, holder, (key, upload_id), checksum_type)
     told = nouns.checksums(
         {
@@ -167,8 +111,8 @@ def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
     """Forget an upload and its parts."""
-    holder = _writable(call, bucket, expected_bucket_owner)
-    access.check_upload(call.cloud.bucket.upload(bucket, key, upload_id), holder, call.caller)
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    access.check_upload(call, call.cloud.bucket.upload(bucket, key, upload_id), holder)
     call.cloud.bucket.abort_upload(bucket, key, upload_id)
 
 
@@ -184,11 +128,11 @@ def list_parts(
     expected_bucket_owner: str = "",
 ) -> Result:
     """The parts that an upload has so far, by number."""
-    holder = _writable(call, bucket, expected_bucket_owner)
+    holder = _writable(call, bucket, key, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
     upload = store.upload(bucket, key, upload_id)
-    access.check_upload(upload, holder, call.caller)
+    access.check_upload(call, upload, holder)
     rest = [
         each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
     ]
@@ -235,7 +179,7 @@ def list_multipart_uploads(
 ) -> Result:
     """A page of the uploads in progress, by key and then by time."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(holder, call.caller, "READ", expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     _check_page("max-uploads", max_uploads)
     if encoding_type not in ("", "url"):
         raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
@@ -261,9 +205,9 @@ def list_multipart_uploads(
     return {**result, **{name: value for name, value in told.items() if value}}
 
 
-def _writable(call: Call, bucket: str, expected: str) -> Bucket:
+def _writable(call: Call, bucket: str, key: str, expected: str) -> Bucket:
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(holder, call.caller, "WRITE", expected)
+    access.check(call, holder, key, expected=expected)
     return holder
 
 
@@ -279,7 +223,7 @@ def _check_begun(call: Call, holder: Bucket, named: tuple[str, str], checksum_ty
         upload = call.cloud.bucket.upload(holder.name, *named)
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
-    access.check_upload(upload, holder, call.caller)
+    access.check_upload(call, upload, holder)
     if checksum_type not in ("", upload.checksum_type):
         argument, reason = "x-amz-checksum-type", "The upload was begun with another checksum type."
         raise InvalidArgument(argument=argument, value=checksum_type, reason=reason)

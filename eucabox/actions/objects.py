@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
@@ -13,8 +13,9 @@ from eucabox.errors import (
     PartNumberBeyond,
     S3NotImplemented,
 )
-from eucabox.store import access, conditions, nouns
-from eucabox.store.facts import Bucket, Object, ObjectFacts
+from eucabox.store import access, conditions, nouns, said
+from eucabox.store.facts import Bucket, Object
+from eucabox.store.said import Written
 from eucabox.store.streams import Incoming, Outgoing
 
 MOST_DELETED = 1000
@@ -28,77 +29,24 @@ def put_object(
     bucket: str,
     key: str,
     body: Any = None,
-    acl: str = "",
-    grant_full_control: str = "",
-    grant_read: str = "",
-    grant_read_acp: str = "",
-    grant_write_acp: str = "",
-    content_type: str = "",
-    metadata: dict[str, str] | None = None,
-    cache_control: str = "",
-    content_disposition: str = "",
-    content_encoding: str = "",
-    content_language: str = "",
-    expires: str = "",
-    website_redirect_location: str = "",
-    storage_class: str = "",
-    content_md5: str = "",
-    checksum_algorithm: str = "",
-    checksum_crc32: str = "",
-    checksum_crc32_c: str = "",
-    checksum_crc64_nvme: str = "",
-    checksum_sha1: str = "",
-    checksum_sha256: str = "",
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
+    **written: Unpack[Written],
 ) -> Result:
     """Store an object whole or not at all, once every length, digest and signature holds."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(holder, call.caller, "WRITE", expected_bucket_owner)
-    facts = ObjectFacts(
-        content_type=content_type or nouns.TYPE,
-        metadata=nouns.metadata(metadata),
-        headers=nouns.headers(
-            cache_control=cache_control,
-            content_disposition=content_disposition,
-            content_encoding=content_encoding,
-            content_language=content_language,
-            expires=expires,
-            website_redirect_location=website_redirect_location,
-        ),
-        owner=call.caller.account_id if call.caller else holder.owner,
-        acl=access.chosen(
-            acl,
-            FULL_CONTROL=grant_full_control,
-            READ=grant_read,
-            READ_ACP=grant_read_acp,
-            WRITE_ACP=grant_write_acp,
-        ),
-        storage_class=nouns.storage_class(storage_class),
-    )
-    told = nouns.checksums(
-        {
-            "checksum_crc32": checksum_crc32,
-            "checksum_crc32_c": checksum_crc32_c,
-            "checksum_crc64_nvme": checksum_crc64_nvme,
-            "checksum_sha1": checksum_sha1,
-            "checksum_sha256": checksum_sha256,
-        }
-    )
+    access.check(call, holder, key, expected=expected_bucket_owner)
+    facts = said.facts(written, call.caller.account_id if call.caller else holder.owner)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
         key,
         incoming,
         facts,
-        size=incoming.length,
-        content_md5=nouns.md5(content_md5),
-        checksums=told,
-        algorithms=incoming.algorithms or (() if told else nouns.names(checksum_algorithm)),
         if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
-        trailers=incoming.trailers,
+        **said.sums(written, incoming),
     )
     return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made)}
 
@@ -140,10 +88,10 @@ def get_object(
     _check_reading(call, range, part_number, overrides, version_id)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
-        opened = access.look_up(call.cloud.bucket.open, holder, key, call.caller)
+        opened = access.look_up(call, call.cloud.bucket.open, holder, key)
         undo.callback(opened.close)
         found = opened.object
-        access.check_object(found.facts, holder, call.caller, "READ")
+        access.check(call, holder, key, found.facts, action="s3:GetObject")
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
         undo.pop_all()
@@ -202,7 +150,7 @@ def delete_object(
     """Delete an object, if it is still the one expected; that it was not there is no error."""
     nouns.only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check_bucket(holder, call.caller, "WRITE", expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     call.cloud.bucket.delete(bucket, key, if_match=conditions.bare(if_match) or None)
 
 
@@ -239,7 +187,7 @@ def _delete(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, A
     if "key" not in named:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     nouns.only_version(named.get("version_id", ""))
-    access.check_bucket(holder, call.caller, "WRITE")
+    access.check(call, holder, named["key"], action="s3:DeleteObject")
     wanted = conditions.bare(named.get("e_tag", "")) or None
     call.cloud.bucket.delete(holder.name, named["key"], if_match=wanted)
     return {name: named[name] for name in ("key", "version_id") if name in named}
@@ -252,8 +200,8 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
 
 
 def _readable(call: Call, holder: Bucket, key: str) -> Object:
-    found = access.look_up(call.cloud.bucket.head, holder, key, call.caller)
-    access.check_object(found.facts, holder, call.caller, "READ")
+    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    access.check(call, holder, key, found.facts, action="s3:GetObject")
     return found
 
 

@@ -1,6 +1,7 @@
 """Who may do what to a bucket or an object, by its access list; never opens either."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from eucabox.errors import (
@@ -27,6 +28,39 @@ MOST_GRANTS = 100
 LONGEST_NAME = 255
 PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
 READS = frozenset({"READ", "READ_ACP"})
+# verbs whose action in policies has another name
+ACTIONS_OF = {
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteObjects": "DeleteObject",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListParts": "ListMultipartUploadParts",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+}
+# what an access list must grant for an action; the others are their owner's alone
+PERMISSIONS_OF = {
+    "s3:AbortMultipartUpload": "WRITE",
+    "s3:DeleteObject": "WRITE",
+    "s3:GetBucketAcl": "READ_ACP",
+    "s3:GetBucketLocation": "READ",
+    "s3:GetObject": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:GetObjectAttributes": "READ",
+    "s3:ListBucket": "READ",
+    "s3:ListBucketMultipartUploads": "READ",
+    "s3:ListBucketVersions": "READ",
+    "s3:ListMultipartUploadParts": "WRITE",
+    "s3:PutBucketAcl": "WRITE_ACP",
+    "s3:PutObject": "WRITE",
+    "s3:PutObjectAcl": "WRITE_ACP",
+}
 CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "private": (),
     "public-read": ((EVERYONE, "READ"),),
@@ -56,12 +90,66 @@ class Asker(Protocol):
         """True for the administrator of the cloud."""
 
 
-def check_bucket(bucket: Bucket, asker: Asker | None, permission: str, expected: str = "") -> None:
-    """Raise AccessDenied unless the asker has the permission on the bucket, and the bucket
-    belongs to the account the asker expects (any, if none is named)."""
+class Asking(Protocol):
+    """A request as permissions see it: who asks for which verb, with what, and how."""
+
+    @property
+    def caller(self) -> Asker | None:
+        """Who signed it, None for nobody."""
+
+    @property
+    def action(self) -> str:
+        """The verb, as PutObject."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The verb's members as they came."""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The circumstances that a policy may ask for: source_ip, secure, referer, user_agent."""
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """An asker outside of any request."""
+
+    caller: Asker | None
+    action: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+def check(
+    asking: Asking,
+    bucket: Bucket,
+    key: str = "",
+    kept: ObjectFacts | None = None,
+    *,
+    action: str = "",
+    expected: str = "",
+) -> None:
+    """Raise AccessDenied unless the asker may do an action of policies (s3:PutObject) to a bucket
+    or to the key in it, and the bucket belongs to the account `expected`, if one is named.
+
+    `kept` are the facts of the present object, for the actions that its own access list judges.
+    The action is that of the request's verb if none is given.
+    """
     check_expected(bucket, expected)
-    if not allows(bucket.acl, asker, permission, (bucket.owner,)):
-        raise AccessDenied(reason=f"The bucket {bucket.name} does not grant you {permission}.")
+    action = action or action_of(asking.action)
+    permission = PERMISSIONS_OF.get(action, "")
+    if kept is not None:
+        acl, owners = kept.acl, {kept.owner or bucket.owner, bucket.owner}
+    else:
+        acl, owners = bucket.acl, {bucket.owner}
+    if not allows(acl, asking.caller, permission, owners):
+        what = f"The object {key}" if key and kept else f"The bucket {bucket.name}"
+        raise AccessDenied(reason=f"{what} does not grant you {permission or 'it'}.")
+
+
+def action_of(verb: str) -> str:
+    """Return the action of policies that a verb is, where one is."""
+    return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
 
 def check_expected(bucket: Bucket, expected: str) -> None:
@@ -71,45 +159,30 @@ def check_expected(bucket: Bucket, expected: str) -> None:
         raise AccessDenied(reason=reason)
 
 
-def check_object(kept: ObjectFacts, bucket: Bucket, asker: Asker | None, permission: str) -> None:
-    """Raise AccessDenied unless the asker has the permission on the object in the bucket."""
-    owners = (kept.owner or bucket.owner, bucket.owner)
-    if not allows(kept.acl, asker, permission, owners):
-        raise AccessDenied(reason=f"The object does not grant you {permission}.")
-
-
-def check_upload(upload: Upload, bucket: Bucket, asker: Asker | None) -> None:
+def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
     """Raise AccessDenied unless the asker began the upload or owns the bucket; who may write to
     the bucket begins uploads of their own. What nobody signed is begun as the bucket's owner."""
+    asker = asking.caller
     owners = (upload.facts.owner or bucket.owner, bucket.owner)
     theirs = not _owns(asker, owners) if asker else upload.facts.owner not in ("", bucket.owner)
     if theirs:
         raise AccessDenied(reason="The upload was begun by another account.")
 
 
-def look_up(
-    look: Callable[[str, str], Found], bucket: Bucket, key: str, asker: Asker | None
-) -> Found:
+def look_up(asking: Asking, look: Callable[[str, str], Found], bucket: Bucket, key: str) -> Found:
     """Look for an object; who may not list the bucket is told AccessDenied, not what is missing."""
     try:
         return look(bucket.name, key)
     except NoSuchKey:
-        check_bucket(bucket, asker, "READ")
+        check(asking, bucket, action="s3:ListBucket")
         raise
-
-
-def check_owner(bucket: Bucket, asker: Asker | None, expected: str = "") -> None:
-    """Raise AccessDenied unless the asker's account owns the bucket; no grant stands in for it."""
-    check_expected(bucket, expected)
-    if not asker or not _owns(asker, (bucket.owner,)):
-        raise AccessDenied(reason=f"The bucket {bucket.name} belongs to another account.")
 
 
 def allows(acl: Acl | None, asker: Asker | None, permission: str, owners: Collection[str]) -> bool:
     """True if the asker owns it, administers the cloud and only reads, or is granted it."""
     if asker and (_owns(asker, owners) or (asker.admin and permission in READS)):
         return True
-    return any(
+    return permission != "" and any(
         each["permission"] in (permission, "FULL_CONTROL") and _means(each["grantee"], asker)
         for each in _listed(acl)
     )

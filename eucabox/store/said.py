@@ -1,0 +1,94 @@
+"""What a request says of an object that it writes, in one place for all that write; no bytes."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from eucabox.store import access, nouns
+from eucabox.store.facts import ObjectFacts
+from eucabox.store.streams import Incoming
+
+HEADERS = (
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "expires",
+    "website_redirect_location",
+)
+
+
+class Said(TypedDict, total=False):
+    """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
+
+    acl: str
+    grant_full_control: str
+    grant_read: str
+    grant_read_acp: str
+    grant_write_acp: str
+    content_type: str
+    metadata: dict[str, str]
+    cache_control: str
+    content_disposition: str
+    content_encoding: str
+    content_language: str
+    expires: str
+    website_redirect_location: str
+    storage_class: str
+
+
+class Sums(TypedDict, total=False):
+    """The members of PutObject and UploadPart that say what the bytes must add up to."""
+
+    content_md5: str
+    checksum_algorithm: str
+    checksum_crc32: str
+    checksum_crc32_c: str
+    checksum_crc64_nvme: str
+    checksum_sha1: str
+    checksum_sha256: str
+
+
+class Written(Said, Sums, total=False):
+    """Both, for PutObject."""
+
+
+def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
+    """Return what is kept of an object that belongs to the account `owner`."""
+    return ObjectFacts(
+        content_type=said.get("content_type") or nouns.TYPE,
+        metadata=nouns.metadata(said.get("metadata")),
+        headers=headers(said),
+        owner=owner,
+        acl=acl(said),
+        storage_class=nouns.storage_class(said.get("storage_class", "")),
+    )
+
+
+def headers(said: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that a reader will be sent again."""
+    return nouns.headers(**{name: said[name] for name in HEADERS if name in said})
+
+
+def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the access list that the headers ask for, None if they ask for none."""
+    return access.chosen(
+        said.get("acl", ""),
+        FULL_CONTROL=said.get("grant_full_control", ""),
+        READ=said.get("grant_read", ""),
+        READ_ACP=said.get("grant_read_acp", ""),
+        WRITE=said.get("grant_write", ""),
+        WRITE_ACP=said.get("grant_write_acp", ""),
+    )
+
+
+def sums(said: Mapping[str, Any], incoming: Incoming) -> dict[str, Any]:
+    """Return what the store's `put` and `put_part` are told of a body's length and sums."""
+    told = nouns.checksums(said)
+    named = nouns.names(said.get("checksum_algorithm", ""))
+    return {
+        "size": incoming.length,
+        "content_md5": nouns.md5(said.get("content_md5", "")),
+        "checksums": told,
+        "algorithms": incoming.algorithms or (() if told else named),
+        "trailers": incoming.trailers,
+    }

@@ -1,0 +1,143 @@
+"""Runs a checkout of ceph/s3-tests against a eucabox of its own and compares with our document.
+
+    python -m tests.conformance.s3_tests CHECKOUT [--python PYTHON] [-k WORDS] [--all] [--json FILE]
+
+What fails without a reason in docs/s3-compatibility.md is an error, and so is a reason for what
+passes.
+"""
+
+import configparser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import click
+
+from tests.live.process import Running, running
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "s3-compatibility.md"
+FILES = ("s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py")
+# the suite's own default exclusions, and what the suite itself says that AWS does otherwise
+EXCLUDED = "not lifecycle_expiration and not cloud_transition and not s3select"
+TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
+SECONDS = 90  # for one test
+DAY = 10  # seconds, what the suite takes a day of a lifecycle for
+KEYS = ("testkey-1", "testkey-2")
+EXTRA = ""
+USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
+ROOTS = {"iam root": "root", "iam alt root": "altroot"}
+REASON = re.compile(r"^\| `(test_\w+)` \| (.+) \|$", re.MULTILINE)
+
+
+@dataclass
+class Outcome:
+    """What became of the tests: names by "passed", "failed", "skipped"."""
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def write_settings(cloud: Running, file: Path) -> None:
+    """Write the suite's configuration with users of this cloud."""
+    said = configparser.RawConfigParser()
+    said["DEFAULT"] = {"host": "127.0.0.1", "port": str(cloud.port), "is_secure": "False"}
+    said["fixtures"] = {"bucket prefix": "s3t-{random}-"}
+    for section, user in {**USERS, **ROOTS}.items():
+        said[section] = _section(cloud, user)
+    said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = KEYS
+    said["s3 main"]["api_name"] = "eucabox"
+    said["s3 main"]["lc_debug_interval"] = str(DAY)
+    said["s3 tenant"]["tenant"] = "testx"
+    with file.open("w") as output:
+        said.write(output)
+
+
+def _section(cloud: Running, user: str) -> dict[str, str]:
+    settings = cloud.credentials(user)
+    owner = cloud.client("s3", user).list_buckets()["Owner"]
+    return {
+        "display_name": owner.get("DisplayName", user),
+        "user_id": owner["ID"],
+        "email": f"{user}@localhost",
+        "access_key": settings["AWS_ACCESS_KEY"],
+        "secret_key": settings["AWS_SECRET_KEY"],
+    }
+
+
+def run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
+    """Run the suite and return what became of each test; its output goes to ours."""
+    report = settings.with_suffix(".xml")
+    command = [python, "-m", "pytest", "-q", "-m", marks, f"--junitxml={report}", "--tb=short"]
+    command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]
+    if words:
+        command += ["-k", words]
+    environment = {**os.environ, "S3TEST_CONF": str(settings), "PYTHONWARNINGS": "ignore"}
+    subprocess.run(command, cwd=checkout, env=environment, check=False)
+    return read(report)
+
+
+def read(report: Path) -> Outcome:
+    """Read what pytest wrote."""
+    outcome = Outcome()
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = case.get("name") or ""
+        kinds = {child.tag for child in case}
+        failed = kinds & {"failure", "error"}
+        where = outcome.failed if failed else outcome.passed
+        (outcome.skipped if "skipped" in kinds else where).append(name)
+    return outcome
+
+
+def reasons(document: str) -> dict[str, str]:
+    """Return the tests that the document explains, with their reasons."""
+    return dict(REASON.findall(document))
+
+
+@click.command()
+@click.argument("checkout", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--python", default=sys.executable, help="Python with the suite's requirements.")
+@click.option("-k", "words", default="", help="Only tests whose names match, as for pytest.")
+@click.option("--all", "everything", is_flag=True, help="Also what AWS itself does otherwise.")
+@click.option("--json", "to", type=click.Path(path_type=Path), help="Write the outcome here too.")
+@click.option("-j", "--jobs", default=2, help="Tests at the same time.", show_default=True)
+def main(
+    checkout: Path, python: str, words: str, everything: bool, to: Path | None, jobs: int
+) -> None:
+    """Run the suite in CHECKOUT and say what passes, what does not, and what is unexplained."""
+    folder = Path(tempfile.mkdtemp(prefix="eucabox-s3-tests-", dir="/var/tmp"))
+    try:
+        with running(EXTRA) as cloud:
+            write_settings(cloud, folder / "s3tests.conf")
+            marks = EXCLUDED if everything else TRUE_OF_AWS
+            outcome = run(checkout, python, folder / "s3tests.conf", words, marks, jobs)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if to:
+        to.write_text(json.dumps(vars(outcome), indent=1))
+    sys.exit(_say(outcome, whole=not words and not everything))
+
+
+def _say(outcome: Outcome, whole: bool) -> int:
+    """Print the result and return the exit code: 0 if the document says all of it."""
+    explained = reasons(DOCUMENT.read_text()) if DOCUMENT.exists() else {}
+    surprises = sorted(set(outcome.failed) - explained.keys())
+    settled = sorted(set(outcome.passed) & explained.keys()) if whole else []
+    ran = len(outcome.passed) + len(outcome.failed)
+    click.echo(f"{len(outcome.passed)} of {ran} passed, {len(outcome.skipped)} skip themselves")
+    for name in surprises:
+        click.echo(f"failed without a reason in {DOCUMENT.name}: {name}")
+    for name in settled:
+        click.echo(f"passed in spite of a reason in {DOCUMENT.name}: {name}")
+    return 1 if surprises or settled else 0
+
+
+if __name__ == "__main__":
+    main()
