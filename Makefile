@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long s3-tests lint format bench man
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -48,6 +48,12 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 
 test-fast: setup-test ## the unit tests, under a minute
 	@$(BIN)/pytest -n 3 --dist worksteal -m "not live and not slow" -q
+
+s3-tests: setup-test ## ceph/s3-tests from the checkout that S3_TESTS= names, compared with docs/
+	@test -d "$(S3_TESTS)" || { echo "eucabox: name a checkout: make s3-tests S3_TESTS=/path/to/s3-tests"; exit 2; }
+	@setup/host.sh libvirtd
+	@setup/s3_tests.sh $(PYTHON3) $(VENV)/s3-tests
+	@$(BIN)/python -m tests.conformance.s3_tests "$(S3_TESTS)" --python $(VENV)/s3-tests/bin/python
 
 lint: setup-test ## ruff and mypy
 	@$(BIN)/ruff check .
