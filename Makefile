@@ -8,7 +8,7 @@ DEMO ?= /var/lib/eucabox-demo
 .PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long s3-tests lint format bench man
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: ## install what eucabox runs with and make its virtual environment
 	@setup/host.sh packages run
