@@ -28,7 +28,7 @@ SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _NAME = re.compile(r"[!-~]{1,128}")
-_keys = SigningKeys()
+day_keys = SigningKeys()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def from_header(request: Request, words: Words) -> Claim:
         if not said.get(name):
             raise words.malformed(reason=f"the Authorization header lacks '{name}'.")
     time, time_text = _header_time(request, words)
-    scope = _scope(said["Credential"], time_text, words.malformed)
+    scope = scope_of(said["Credential"], time_text, words.malformed)
     signed = _signed_headers(said["SignedHeaders"], words.malformed)
     return Claim(scope, signed, said["Signature"], time, time_text)
 
@@ -99,7 +99,7 @@ def from_query(values: dict[str, str], words: Words) -> Claim:
     time = clock.basic(said["Date"])
     if time is None:
         raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
-    scope = _scope(said["Credential"], said["Date"], refused)
+    scope = scope_of(said["Credential"], said["Date"], refused)
     signed = _signed_headers(said["SignedHeaders"], refused)
     lifetime = _lifetime(said["Expires"], refused)
     return Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
@@ -115,7 +115,7 @@ def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bo
     refuse_token(request.headers.get("x-amz-security-token", ""))
     credential = desk.credential(claim.scope.access_key_id, claim.scope.service)
     _check_headers(request, claim, desk.words, rest=rest)
-    key = _keys.key(claim.scope, credential.secret)
+    key = day_keys.key(claim.scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
     for form in islice(_forms(request, claim, rest=rest), _TRIES):
@@ -221,7 +221,8 @@ def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
     return time, said if clock.basic(said) else clock.basic_text(time)
 
 
-def _scope(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+    """Read KEY/YYYYMMDD/REGION/SERVICE/aws4_request of the day of a time; raises `refused`."""
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != TERMINATOR:
         raise refused(
