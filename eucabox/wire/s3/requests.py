@@ -10,6 +10,7 @@ from eucabox.accounts import Caller
 from eucabox.errors import (
     AccessDenied,
     FormWanted,
+    InvalidDigest,
     MissingContentLength,
     MissingRequestBody,
     RequestBodyTooLarge,
@@ -116,6 +117,8 @@ def _check_served(operation: Operation) -> None:
 def _params(
     request: Request, signed: Signed, address: Address, query: Mapping[str, str], reader: Reader
 ) -> dict[str, Any]:
+    if request.headers.get("content-md5") == "":
+        raise InvalidDigest()
     params = reader(query, request.headers)
     if address.bucket is not None:
         params["bucket"] = address.bucket

@@ -85,8 +85,9 @@ def from_header(request: Request, words: Words) -> Claim:
 def from_query(values: dict[str, str], words: Words) -> Claim:
     """Read the X-Amz- parameters of a presigned request.
 
-    X-Amz-Expires is 1 to 604800 seconds as at AWS. euca2ools presigns its import manifests for
-    30 days; they are refused too: an upload that needs a month is not worth a month-long key.
+    X-Amz-Expires is 1 to 604800 seconds as at AWS; with 0 or less it has expired. euca2ools
+    presigns its import manifests for 30 days; they are refused too: an upload that needs a month
+    is not worth a month-long key.
     """
     refused = words.malformed_query
     names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
@@ -101,7 +102,7 @@ def from_query(values: dict[str, str], words: Words) -> Claim:
         raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
     scope = scope_of(said["Credential"], said["Date"], refused)
     signed = _signed_headers(said["SignedHeaders"], refused)
-    lifetime = _lifetime(said["Expires"], refused)
+    lifetime = _lifetime(said["Expires"], words)
     return Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
 
 
@@ -244,12 +245,17 @@ def _signed_headers(said: str, refused: type[Fault]) -> tuple[str, ...]:
     return names
 
 
-def _lifetime(said: str, refused: type[Fault]) -> timedelta:
-    if not (said.isascii() and said.isdigit()):
+def _lifetime(said: str, words: Words) -> timedelta:
+    refused = words.malformed_query
+    digits = said.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         raise refused(reason="X-Amz-Expires should be a number")
-    seconds = int(said[:20])
-    if not 1 <= seconds <= clock.LONGEST:
+    seconds = int(digits[:20])
+    if said.startswith("-") or seconds == 0:
+        raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=shown(said))
+    if seconds > clock.LONGEST:
         raise refused(
-            reason=f"X-Amz-Expires must be between 1 and {clock.LONGEST} seconds, not {said[:20]}."
+            reason="X-Amz-Expires must be less than a week (in seconds); that is, at most"
+            f" {clock.LONGEST}, not {seconds}."
         )
     return timedelta(seconds=seconds)
