@@ -86,6 +86,14 @@ class NoSuchTagSet(Fault):
     code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
 
 
+class InvalidTag(Fault):
+    code, text = "InvalidTag", "{reason}"
+
+
+class TooManyTags(Fault):
+    code, text = "InvalidTag", "{whose} can have {limit} tags, these are {count}."
+
+
 class NoSuchLifecycleConfiguration(Fault):
     code = "NoSuchLifecycleConfiguration"
     text = "The bucket {bucket} has no lifecycle configuration."
