@@ -202,6 +202,15 @@ class InvalidChecksum(Fault):
     code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
 
 
+class MalformedChecksum(Fault):
+    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+
+
+class ChecksumMismatch(Fault):
+    code = "InvalidRequest"
+    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
+
+
 class IncompleteBody(Fault):
     code = "IncompleteBody"
     text = "The body has {found} bytes, but the request says {stated}. Send it again."
@@ -266,7 +275,7 @@ class StoreInUse(Fault):
 
 
 class PartNumberBeyond(Fault):
-    code = "InvalidPartNumber"
+    code = "InvalidPart"
     text = "The object has {parts} parts, there is no part {number}."
 
 
