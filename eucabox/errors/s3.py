@@ -162,7 +162,8 @@ class InvalidBucketName(Fault):
     code = "InvalidBucketName"
     text = (
         "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
-        " hyphens, beginning and ending with a letter or digit."
+        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that AWS"
+        " reserves, as xn-- in front or -s3alias at the end."
     )
 
 

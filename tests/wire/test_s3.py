@@ -284,7 +284,7 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
-        (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "NotImplemented"),
+        (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],
 )
 def test_refused_requests(request_: Request, code: str) -> None:
