@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,13 @@ def every_way(store: Store) -> list[Callable[[], object]]:
         return store.put("box", key, io.BytesIO(b"new"), FACTS)
 
     ways: list[Callable[[], object]] = []
+
+    def share(key: str) -> object:
+        return store.set_object_acl("box", key, {"grants": []})
+
+    steps = (put, upload, partial(content, store), share, partial(store.delete, "box"), put)
     for key in KEYS:
-        ways += [
-            lambda key=key: put(key),
-            lambda key=key: upload(key),
-            lambda key=key: content(store, key),
-            lambda key=key: store.set_object_acl("box", key, {"grants": []}),
-            lambda key=key: store.delete("box", key),
-            lambda key=key: put(key),
-        ]
+        ways += [partial(step, key) for step in steps]
     ways += [
         lambda: store.set_bucket_setting("box", "color", "blue"),
         lambda: store.uploads("box"),
