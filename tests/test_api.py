@@ -231,6 +231,27 @@ def test_no_bad_request_is_our_fault(
         ElementTree.fromstring(answer.data)
 
 
+def test_a_page_of_another_origin_reads_what_cors_lets_it(
+    app: Flask, port: int, admin: UserCredentials
+) -> None:
+    s3 = _client("s3", port, admin)
+    s3.create_bucket(Bucket="shared")
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page"]}
+    s3.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [rule]})
+    asked = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
+    client = app.test_client()
+    preflight = client.options("/shared/k?Signature=x&X-Amz-Signature=y", headers=asked)
+    assert preflight.status_code == 200
+    refused = client.get("/shared/k", headers={"Origin": "http://page"})
+    assert refused.status_code == 403
+    for answer in (preflight, refused):
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://page"
+    assert "Access-Control-Allow-Origin" not in client.get("/shared/k").headers
+    assert client.options("/shared", headers={**asked, "Origin": "http://x"}).status_code == 403
+    assert client.options("/nowhere", headers=asked).status_code == 404
+    assert client.options("/", headers=asked).status_code == 404
+
+
 def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> None:
     started: list[Any] = []
     app = api.create_metadata_app(cloud)

@@ -8,7 +8,6 @@ from eucabox.errors import (
     Fault,
     NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
@@ -24,7 +23,6 @@ from eucabox.store.nouns import only_version
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketOwnershipControls": OwnershipControlsNotFound,
@@ -47,7 +45,6 @@ PLAIN: dict[str, Result] = {
 }
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
-    "DeleteBucketCors",
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",

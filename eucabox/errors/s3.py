@@ -253,3 +253,11 @@ class PartNumberBeyond(Fault):
 
 class InvalidStorageClass(Fault):
     code, text = "InvalidStorageClass", "The storage class {value} is unknown. Use STANDARD."
+
+
+class PreflightInvalid(Fault):
+    code, text = "BadRequest", "{reason}"
+
+
+class CrossOriginRefused(Fault):
+    code, text = "AccessForbidden", "CORSResponse: {reason}"

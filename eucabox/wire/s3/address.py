@@ -1,6 +1,7 @@
 """Which bucket and which key a request is about, by host and path; knows no operation."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -11,6 +12,7 @@ from eucabox.wire.sign.paths import octets, split_prefix
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
 LOCAL = "localhost"
+WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -42,8 +44,8 @@ def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
 def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
     """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
 
-    `hosts` are the names under which this cloud is known. An address, one of these names alone
-    and a host that begins with the service's own word name no bucket.
+    `hosts` are the names under which this cloud is known, in lower case. An address, one of these
+    names alone and a host that begins with the service's own word name no bucket.
     """
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.lower().rstrip(".")
@@ -52,10 +54,26 @@ def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
     for mark in MARKS:
         if mark in name:
             return name.partition(mark)[0]
-    for known in (*hosts, LOCAL):
-        if name.endswith("." + known.lower()):
+    every = sorted((*hosts, LOCAL), key=len, reverse=True)
+    for known in () if name in every else every:
+        if name.endswith("." + known):
             return name[: -len(known) - 1]
     return ""
+
+
+def website_of(host: str) -> str:
+    """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
+    BUCKET.s3-website-eucabox.example.com), or ""."""
+    found = WEBSITE.match(host.lower())
+    return found[1] if found else ""
+
+
+def bucket_in(path: str, host: str, hosts: Iterable[str] = ()) -> str:
+    """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
+    try:
+        return website_of(host) or locate(path, host, hosts).bucket or ""
+    except InvalidKey:
+        return ""
 
 
 def _is_address(name: str) -> bool:
