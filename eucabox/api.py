@@ -27,6 +27,7 @@ log = logging.getLogger("eucabox.api")
 # No bucket can have this name, so what lies under it is ours: the health check, pages for people.
 PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
+SITES = PAGES + "website/"
 CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
 ACCOUNT = "x-amz-account-id"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
@@ -96,7 +97,8 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        if self._pages and environ["PATH_INFO"].startswith(PAGES):
+        path = environ["PATH_INFO"]
+        if self._pages and path.startswith(PAGES) and not path.startswith(SITES):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
         request.hosts = self._cloud.config.api.known_hosts
@@ -190,6 +192,9 @@ def _context(request: Request) -> dict[str, str]:
 
 
 def _clients(request: Request) -> tuple[str, str]:
+    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
+        if _address().is_site(request.path, request.host):
+            return "website", "website"
     if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
         return "s3control", "s3control"
     if request.path.startswith("/services/"):
@@ -207,9 +212,12 @@ def _service_path(request: Request) -> str:
 
 
 def _bucket(request: Request) -> str:
-    address = importlib.import_module("eucabox.wire.s3.address")
-    found: str = address.bucket_in(request.path, request.host, request.hosts)
+    found: str = _address().bucket_in(request.path, request.host, request.hosts)
     return found
+
+
+def _address() -> Any:
+    return importlib.import_module("eucabox.wire.s3.address")
 
 
 def _query() -> Any:

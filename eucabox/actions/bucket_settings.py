@@ -11,7 +11,6 @@ from eucabox.errors import (
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
-    NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
@@ -28,7 +27,6 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
     "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
@@ -48,7 +46,6 @@ REMOVALS = (
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeleteBucketWebsite",
     "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")

@@ -289,3 +289,11 @@ class PreflightInvalid(Fault):
 
 class CrossOriginRefused(Fault):
     code, text = "AccessForbidden", "CORSResponse: {reason}"
+
+
+class InvalidRedirectLocation(Fault):
+    code = "InvalidRedirectLocation"
+    text = (
+        "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
+        " most {limit} characters."
+    )

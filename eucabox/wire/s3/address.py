@@ -12,6 +12,7 @@ from eucabox.wire.sign.paths import octets, split_prefix
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
 LOCAL = "localhost"
+SITES = "/_eucabox/website/"  # websites where no host can be theirs; no bucket is named so
 WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
 
 
@@ -61,6 +62,27 @@ def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
     return ""
 
 
+class Site(NamedTuple):
+    """A bucket that is shown as a website, the key in it, and the path that stands before keys."""
+
+    bucket: str
+    key: str
+    base: str = ""
+
+
+def site_of(path: str, host: str) -> Site:
+    """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
+    if bucket := website_of(host):
+        return Site(bucket, _decoded(path.removeprefix("/")))
+    bucket, _, key = path.removeprefix(SITES).partition("/")
+    return Site(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+
+
+def is_site(path: str, host: str) -> bool:
+    """Whether a request is for a website's page rather than for S3."""
+    return path.startswith(SITES) or bool(website_of(host))
+
+
 def website_of(host: str) -> str:
     """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
     BUCKET.s3-website-eucabox.example.com), or ""."""
@@ -71,7 +93,9 @@ def website_of(host: str) -> str:
 def bucket_in(path: str, host: str, hosts: Iterable[str] = ()) -> str:
     """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
     try:
-        return website_of(host) or locate(path, host, hosts).bucket or ""
+        if is_site(path, host):
+            return site_of(path, host).bucket
+        return locate(path, host, hosts).bucket or ""
     except InvalidKey:
         return ""
 
