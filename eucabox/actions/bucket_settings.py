@@ -9,7 +9,6 @@ from eucabox.errors import (
     NoSuchBucketPolicy,
     NoSuchConfiguration,
     NoSuchCORSConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
     NoSuchWebsiteConfiguration,
@@ -25,7 +24,6 @@ Verb = Callable[..., Result | None]
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketOwnershipControls": OwnershipControlsNotFound,
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
@@ -47,7 +45,6 @@ PLAIN: dict[str, Result] = {
 REMOVALS = (
     "DeleteBucketCors",
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",

@@ -4,6 +4,7 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Bucket, Upload
 from eucabox.store.nouns import Owners
@@ -31,7 +32,8 @@ def create_multipart_upload(
     store = call.cloud.bucket
     upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
     made = store.upload(bucket, key, upload_id)
-    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made)}
+    ends = rules.abortion(holder, key, made.initiated)
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made), **ends}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -103,6 +105,7 @@ def complete_multipart_upload(
         "key": key,
         "e_tag": nouns.quoted(made.e_tag),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        **rules.expiration(holder, made),
     }
 
 
@@ -150,6 +153,7 @@ def list_parts(
         "owner": owner,
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
+        **rules.abortion(holder, key, upload.initiated),
     }
     result["parts"] = [
         {
