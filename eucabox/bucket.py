@@ -46,6 +46,7 @@ from eucabox.store.index import Index, IndexBroken
 from eucabox.store.multipart import Ending, Multipart, Wanted
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.rescan import Progress, rescan
+from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, make
 from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
@@ -92,6 +93,7 @@ class Store:
         self._shelf = Shelf(self._index)
         self._multipart = Multipart(self._shelf)
         self._rooms: dict[str, Room] = {}
+        self.rescans = Rescans(self.rescan)
         self._recover()
 
     def _recover(self) -> None:
@@ -107,6 +109,8 @@ class Store:
             self._index_again(self._replay)
         self._index_again(self._rescan_unknown)
         self._index.journal.start()
+        for room in self._rooms.values():
+            self._multipart.finish(room)
 
     def _names(self) -> Iterator[str]:
         for path in self._root.iterdir():
@@ -132,6 +136,7 @@ class Store:
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
+        self.rescans.close()
         self._index.close()
         self._rooms.clear()
         self._process.release()
@@ -472,14 +477,20 @@ class Store:
     # --- the whole ---------------------------------------------------------------------------
 
     @told
+    def adopt(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
+        """Make buckets of folders that were copied in; return the buckets named, or all."""
+        with self._lock:
+            for name in set(self._names()) - self._rooms.keys():
+                self._rooms[name] = Room(self._root / name)
+            return [self._room(name).name for name in buckets] or sorted(self._rooms)
+
+    @told
     def rescan(self, bucket: str, progress: Progress | None = None) -> int:
         """Make the index say what the folder has, also one that was copied in; return the count.
 
         `progress` is called with the number of files read so far.
         """
-        with self._lock:
-            if bucket not in self._rooms and bucket in self._names():
-                self._rooms[bucket] = Room(self._root / bucket)
+        self.adopt([bucket])
         room = self._room(bucket)
         return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
 

@@ -6,6 +6,7 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
 from eucabox.store import access, tagging
 from eucabox.store.nouns import Owners
+from eucabox.store.paths import check_bucket_name, check_new_name
 
 DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
 PAGE = 10_000
@@ -71,6 +72,7 @@ def create_bucket(
     )
     location, settings = _configured(create_bucket_configuration or {})
     store = call.cloud.bucket
+    _check_name(call, bucket)
     try:
         store.create_bucket(bucket, call.account_id, wanted, location, settings)
     except BucketAlreadyOwnedByYou:
@@ -103,6 +105,13 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     found = call.cloud.bucket.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return {"location_constraint": found.location}
+
+
+def _check_name(call: Call, bucket: str) -> None:
+    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
+    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
+    known = any(each.name == bucket for each in call.cloud.bucket.buckets())
+    (check_bucket_name if known or call.path else check_new_name)(bucket)
 
 
 def _refuse_features(object_lock: bool, ownership: str) -> None:

@@ -254,15 +254,15 @@ def _extent(
     start, count = span or (0, found.size)
     if part is not None and found.parts:
         shown["parts_count"] = len(found.parts)
-    if checksum_mode.upper() == "ENABLED" and count == found.size:
-        shown.update(_checksums(found))
+    if checksum_mode.upper() == "ENABLED":
+        shown.update(_checksums_of(found, part, whole=count == found.size))
     if span and count:
         shown["content_range"] = f"bytes {start}-{start + count - 1}/{found.size}"
     return {**shown, "content_length": count}, start, count
 
 
 def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
-    """What a reader is told beside what was kept: when it expires; how many tags, if they may see."""
+    """What a reader is told beside what was kept: when it expires, how many tags it has."""
     shown: Result = {} if version_id else dict(rules.expiration(holder, found))
     if found.facts.tags:
         with suppress(AccessDenied):
@@ -276,6 +276,15 @@ def _part_span(found: Object, part: int) -> tuple[int, int]:
     if not 1 <= part <= len(sizes):
         raise PartNumberBeyond(number=part, parts=len(sizes))
     return sum(sizes[: part - 1]), sizes[part - 1]
+
+
+def _checksums_of(found: Object, part: int | None, *, whole: bool) -> dict[str, str]:
+    """The checksum of what is shown: of a part, of all, or nothing of any other range."""
+    if part is not None and found.part_checksums:
+        value = found.part_checksums[part - 1]
+        sums = dict.fromkeys(found.facts.checksums, value)
+        return nouns.checksum_members(sums, found.facts.checksum_type)
+    return _checksums(found) if whole else {}
 
 
 def _checksums(found: Object) -> dict[str, str]:

@@ -170,7 +170,8 @@ class InvalidBucketName(Fault):
     code = "InvalidBucketName"
     text = (
         "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
-        " hyphens, beginning and ending with a letter or digit."
+        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that AWS"
+        " reserves, as xn-- in front or -s3alias at the end."
     )
 
 
@@ -199,6 +200,15 @@ class InvalidDigest(Fault):
 
 class InvalidChecksum(Fault):
     code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
+
+
+class MalformedChecksum(Fault):
+    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+
+
+class ChecksumMismatch(Fault):
+    code = "InvalidRequest"
+    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
 
 
 class IncompleteBody(Fault):
@@ -265,7 +275,7 @@ class StoreInUse(Fault):
 
 
 class PartNumberBeyond(Fault):
-    code = "InvalidPartNumber"
+    code = "InvalidPart"
     text = "The object has {parts} parts, there is no part {number}."
 
 

@@ -288,7 +288,7 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
-        (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "NotImplemented"),
+        (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],
 )
 def test_refused_requests(request_: Request, code: str) -> None:
@@ -387,6 +387,9 @@ def test_keys_that_xml_cannot_hold_are_percent_encoded_where_asked() -> None:
     body = answered("ListObjects", result).body
     assert b"<Key>a%01%20%2B%C3%A4/%25</Key>" in body
     assert b"<Prefix>a%01</Prefix>" in body
+    plain = {"encoding_type": "url", "contents": [], "prefix": "a b"}
+    assert b"<Prefix>a b</Prefix>" in answered("ListObjects", plain).body
+    assert b"<Prefix>a%20b</Prefix>" in answered("ListObjectsV2", plain).body
 
 
 def test_a_header_is_one_line() -> None:

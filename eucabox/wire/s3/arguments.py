@@ -141,8 +141,9 @@ def _words(text: str) -> list[str]:
 
 
 def _codings(text: str) -> str | None:
-    kept = [each for each in _words(text) if each.lower() != "aws-chunked"]
-    return ",".join(kept) or None
+    words = _words(text)
+    kept = [each for each in words if each.lower() != "aws-chunked"]
+    return text if kept == words else ", ".join(kept) or None
 
 
 def copy_source(text: str) -> dict[str, str]:
