@@ -8,7 +8,6 @@ from eucabox.errors import (
     Fault,
     NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
     ObjectLockConfigurationNotFound,
@@ -22,7 +21,6 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketOwnershipControls": OwnershipControlsNotFound,
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
@@ -42,7 +40,6 @@ PLAIN: dict[str, Result] = {
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
