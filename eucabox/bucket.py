@@ -140,9 +140,15 @@ class Store:
 
     @told
     def create_bucket(
-        self, name: str, owner: str, acl: dict[str, Any] | None = None, location: str = ""
+        self,
+        name: str,
+        owner: str,
+        acl: dict[str, Any] | None = None,
+        location: str = "",
+        settings: dict[str, Any] | None = None,
     ) -> Bucket:
-        """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        """Make a bucket, with settings as `set_bucket_setting` keeps them;
+        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
         with self._lock:
             existing = self._rooms.get(name)
@@ -150,7 +156,7 @@ class Store:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
-            bucket = Bucket(name, owner, to_datetime(moment()), acl, location)
+            bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket))
             self._index_again(lambda: self._index.add_bucket(name))
             self._rooms[name] = room

@@ -6,16 +6,13 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
-    NoSuchBucketPolicy,
     NoSuchConfiguration,
     NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchPublicAccessBlock,
     NoSuchTagSet,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
-    OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -27,14 +24,10 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketOwnershipControls": OwnershipControlsNotFound,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetBucketTagging": NoSuchTagSet,
     "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 PLAIN: dict[str, Result] = {
@@ -50,12 +43,9 @@ REMOVALS = (
     "DeleteBucketCors",
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
-    "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
     "DeleteBucketReplication",
     "DeleteBucketTagging",
     "DeleteBucketWebsite",
-    "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 

@@ -3,7 +3,12 @@
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
+from eucabox.errors import (
+    BucketAlreadyOwnedByYou,
+    InvalidArgument,
+    InvalidBucketAcl,
+    S3NotImplemented,
+)
 from eucabox.store import access
 from eucabox.store.nouns import Owners
 
@@ -56,11 +61,11 @@ def create_bucket(
     grant_write: str = "",
     grant_write_acp: str = "",
     object_lock_enabled_for_bucket: bool = False,
-    object_ownership: str = "ObjectWriter",
+    object_ownership: str = "",
 ) -> Result:
     """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
     other region is named, as in S3's first region."""
-    _refuse_features(object_lock_enabled_for_bucket, object_ownership)
+    _refuse_features(object_lock_enabled_for_bucket)
     wanted = access.chosen(
         acl,
         FULL_CONTROL=grant_full_control,
@@ -69,14 +74,18 @@ def create_bucket(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
+    wanted = access.resolved(wanted, call.cloud.accounts)
+    settings = {access.OWNERSHIP: object_ownership} if object_ownership else {}
+    _check_ownership(bucket, object_ownership, wanted)
     location = _location(create_bucket_configuration or {})
     store = call.cloud.bucket
     try:
-        store.create_bucket(bucket, call.account_id, acl=wanted, location=location)
+        store.create_bucket(bucket, call.account_id, wanted, location, settings)
     except BucketAlreadyOwnedByYou:
         if location not in DEFAULT_REGIONS:
             raise
         if wanted:
+            access.check_acl(store.bucket(bucket), wanted, call.cloud.accounts)
             store.set_bucket_acl(bucket, wanted)
     return {"location": f"/{bucket}"}
 
@@ -105,13 +114,19 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     return {"location_constraint": found.location}
 
 
-def _refuse_features(object_lock: bool, ownership: str) -> None:
+def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) -> None:
+    if ownership and ownership not in access.OWNERSHIPS:
+        reason = f"Use one of {', '.join(access.OWNERSHIPS)}."
+        argument = "x-amz-object-ownership"
+        raise InvalidArgument(argument=argument, value=ownership, reason=reason)
+    if ownership == access.ENFORCED and access.grants_others(acl):
+        raise InvalidBucketAcl(bucket=bucket)
+
+
+def _refuse_features(object_lock: bool) -> None:
     if object_lock:
         hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
         raise S3NotImplemented(what="Object lock", hint=hint)
-    if ownership != "ObjectWriter":
-        hint = "Objects belong to who writes them: leave x-amz-object-ownership out."
-        raise S3NotImplemented(what=f"The object ownership {ownership}", hint=hint)
 
 
 def _location(configuration: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def copy_object(
     replaced = metadata_directive == "REPLACE"
     if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
-    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(described, call, holder, call.cloud.accounts)
     made = call.cloud.bucket.copy(
         source.bucket,
         source.key,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from eucabox.store import access, nouns
-from eucabox.store.facts import ObjectFacts
+from eucabox.store import access, grants, nouns
+from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.streams import Incoming
 
 HEADERS = (
@@ -52,15 +52,22 @@ class Written(Said, Sums, total=False):
     """Both, for PutObject."""
 
 
-def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
-    """Return what is kept of an object that belongs to the account `owner`."""
+def facts(
+    said: Mapping[str, Any], asking: access.Asking, bucket: Bucket, directory: grants.Directory
+) -> ObjectFacts:
+    """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
+    and InvalidArgument for an access list that can't be."""
+    wanted = grants.resolved(acl(said), directory)
+    owner = access.owner_of_new(asking, bucket, wanted, directory)
+    writer = asking.caller.account_id if asking.caller else bucket.owner
     return ObjectFacts(
         content_type=said.get("content_type") or nouns.TYPE,
         metadata=nouns.metadata(said.get("metadata")),
         headers=headers(said),
         owner=owner,
-        acl=acl(said),
+        acl=wanted,
         storage_class=nouns.storage_class(said.get("storage_class", "")),
+        extra={access.WRITTEN_BY: writer} if writer != owner else {},
     )
 
 
@@ -71,7 +78,7 @@ def headers(said: Mapping[str, Any]) -> dict[str, str]:
 
 def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the access list that the headers ask for, None if they ask for none."""
-    return access.chosen(
+    return grants.chosen(
         said.get("acl", ""),
         FULL_CONTROL=said.get("grant_full_control", ""),
         READ=said.get("grant_read", ""),

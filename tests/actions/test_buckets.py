@@ -42,7 +42,6 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
     "feature",
     [
         {"object_lock_enabled_for_bucket": True},
-        {"object_ownership": "BucketOwnerEnforced"},
         {"create_bucket_configuration": {"tags": [{"key": "a", "value": "b"}]}},
     ],
 )
