@@ -10,7 +10,6 @@ from eucabox.errors import (
     NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchTagSet,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
@@ -25,7 +24,6 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketTagging": NoSuchTagSet,
     "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
@@ -44,7 +42,6 @@ REMOVALS = (
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketReplication",
-    "DeleteBucketTagging",
     "DeleteBucketWebsite",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
@@ -82,23 +79,6 @@ def _object_absent(
 ) -> None:
     _check_object(call, bucket, key, version_id, expected_bucket_owner)
     raise NoSuchObjectLockConfiguration(key=key)
-
-
-@action("s3", anonymous=True, ignored=("request_payer",))
-def get_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> Result:
-    """An object's tags: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": []}
-
-
-@action("s3", anonymous=True)
-def delete_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    """Take an object's tags away: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
 
 
 def _check(call: Call, bucket: str, expected: str) -> None:

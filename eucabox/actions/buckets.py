@@ -9,8 +9,9 @@ from eucabox.errors import (
     InvalidBucketAcl,
     S3NotImplemented,
 )
-from eucabox.store import access
+from eucabox.store import access, tagging
 from eucabox.store.nouns import Owners
+from eucabox.store.paths import check_bucket_name, check_new_name
 
 DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
 PAGE = 10_000
@@ -75,10 +76,12 @@ def create_bucket(
         WRITE_ACP=grant_write_acp,
     )
     wanted = access.resolved(wanted, call.cloud.accounts)
-    settings = {access.OWNERSHIP: object_ownership} if object_ownership else {}
     _check_ownership(bucket, object_ownership, wanted)
-    location = _location(create_bucket_configuration or {})
+    location, settings = _configured(create_bucket_configuration or {})
+    if object_ownership:
+        settings[access.OWNERSHIP] = object_ownership
     store = call.cloud.bucket
+    _check_name(call, bucket)
     try:
         store.create_bucket(bucket, call.account_id, wanted, location, settings)
     except BucketAlreadyOwnedByYou:
@@ -123,15 +126,25 @@ def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) ->
         raise InvalidBucketAcl(bucket=bucket)
 
 
+def _check_name(call: Call, bucket: str) -> None:
+    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
+    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
+    known = any(each.name == bucket for each in call.cloud.bucket.buckets())
+    (check_bucket_name if known or call.path else check_new_name)(bucket)
+
+
 def _refuse_features(object_lock: bool) -> None:
     if object_lock:
         hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
         raise S3NotImplemented(what="Object lock", hint=hint)
 
 
-def _location(configuration: dict[str, Any]) -> str:
-    beyond = sorted(each for each in configuration if each != "location_constraint")
+def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the location and the settings that a CreateBucketConfiguration names."""
+    beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):
         what = f"{', '.join(beyond)} in CreateBucketConfiguration"
-        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint.")
-    return str(configuration.get("location_constraint") or "")
+        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint and Tags.")
+    tags = tagging.of_bucket(configuration.get("tags") or [])
+    location = str(configuration.get("location_constraint") or "")
+    return location, {tagging.SETTING: tags} if tags else {}

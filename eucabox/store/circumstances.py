@@ -1,6 +1,5 @@
 """What a request says for each condition key of S3's policies; never judged here."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +46,6 @@ CONTEXT = {
     "s3:tlsversion": "tls_version",
 }
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
-PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 CREATING = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
 
 
@@ -139,19 +137,8 @@ OTHERS: dict[str, Callable[[Circumstances], Any]] = {
 
 def requested_tags(said: Any) -> Iterator[tuple[str, str]]:
     """Yield the tags (name, value) that a request names, in a header or in a document."""
-    if isinstance(said, str):
-        for each in said.split("&"):
-            name, _, value = each.partition("=")
-            if name:
-                yield _plain(name), _plain(value)
-    elif isinstance(said, Mapping):
-        for each in said.get("tag_set") or []:
-            yield str(each.get("key", "")), str(each.get("value", ""))
-
-
-def _plain(text: str) -> str:
-    raw = text.replace("+", " ").encode("utf-8", "replace")
-    return PERCENT.sub(lambda found: bytes([int(found[1], 16)]), raw).decode("utf-8", "replace")
+    for each in (said or {}).get("tag_set") or []:
+        yield str(each.get("key", "")), str(each.get("value", ""))
 
 
 def _now() -> datetime:
