@@ -41,9 +41,8 @@ CONTEXT = {
     "aws:sourceip": "source_ip",
     "aws:useragent": "user_agent",
     "s3:authtype": "auth_type",
-    "s3:signatureage": "signature_age",
     "s3:signatureversion": "signature_version",
-    "s3:tlsversion": "tls_version",
+    "s3:x-amz-content-sha256": "content_sha256",
 }
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
@@ -97,6 +96,15 @@ class Circumstances:
     def _creates(self) -> str:
         return "true" if self._asking.action in CREATING else ""
 
+    def _signature_age(self) -> str:
+        """In milliseconds."""
+        try:
+            told = self._asking.context.get("signed_at", "")
+            signed = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return ""
+        return str(max(0, int((_now() - signed).total_seconds() * 1000)))
+
     def _location(self) -> str:
         return str(self._inside("create_bucket_configuration", "location_constraint") or "")
 
@@ -131,6 +139,7 @@ OTHERS: dict[str, Callable[[Circumstances], Any]] = {
     "s3:objectcreationoperation": lambda said: said._creates(),
     "s3:requestobjecttagkeys": lambda said: [name for name, _ in said._requested()],
     "s3:resourceaccount": lambda said: said._bucket.owner,
+    "s3:signatureage": lambda said: said._signature_age(),
     "s3:x-amz-copy-source": lambda said: said._copy_source(),
 }
 
