@@ -158,7 +158,8 @@ class Store:
         location: str = "",
         settings: dict[str, Any] | None = None,
     ) -> Bucket:
-        """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        """Make a bucket, with settings as `set_bucket_setting` keeps them;
+        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
         with self._lock:
             existing = self._rooms.get(name)
