@@ -287,7 +287,7 @@ def test_conditions(store: Store) -> None:
     put(store, body=b"two", if_match=f'"{made.e_tag}"')
     with pytest.raises(PreconditionFailed):
         store.copy("box", "key", "box", "key", if_match=made.e_tag)
-    assert store.delete("box", "key", if_match="*")
+    assert store.delete("box", "key", if_match="*").removed
 
 
 def test_facts_change_and_content_stays(store: Store) -> None:

@@ -1,12 +1,13 @@
 """Objects: put, got, described, deleted; never how bytes travel or where they lie."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    AccessDenied,
     Fault,
     InvalidRequest,
     MalformedXML,
@@ -95,7 +96,8 @@ def get_object(
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
         undo.pop_all()
-    return {**shown, **overrides, "body": Outgoing(opened, start, count)}
+    noted = _noted(call, holder, found)
+    return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -134,7 +136,7 @@ def head_object(
     found = _readable(call, holder, key)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **overrides}
+    return {**shown, **_noted(call, holder, found), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -256,6 +258,16 @@ def _extent(
     if span and count:
         shown["content_range"] = f"bytes {start}-{start + count - 1}/{found.size}"
     return {**shown, "content_length": count}, start, count
+
+
+def _noted(call: Call, holder: Bucket, found: Object) -> Result:
+    """What a reader is told of an object that others may have given it: tags, to who may see."""
+    shown: Result = {}
+    if found.facts.tags:
+        with suppress(AccessDenied):
+            access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")
+            shown["tag_count"] = len(found.facts.tags)
+    return shown
 
 
 def _part_span(found: Object, part: int) -> tuple[int, int]:

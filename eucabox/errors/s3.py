@@ -70,8 +70,19 @@ class NotModified(Fault):
 
 
 class NoSuchVersion(Fault):
-    code = "NoSuchVersion"
-    text = "The version {version} does not exist. Buckets here keep one version, 'null'."
+    code, text = "NoSuchVersion", "The key {key} has no version {version}."
+
+
+class InvalidVersionId(Fault):
+    code, text = "InvalidArgument", "Invalid version id specified: {value}. Use one of a listing."
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(argument="versionId", **facts)
+
+
+class IsDeleteMarker(Fault):
+    code = "MethodNotAllowed"
+    text = "The version {version_id} of {key} is a delete marker, which can only be deleted."
 
 
 class NoSuchBucketPolicy(Fault):
@@ -84,6 +95,14 @@ class NoSuchCORSConfiguration(Fault):
 
 class NoSuchTagSet(Fault):
     code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
+
+
+class InvalidTag(Fault):
+    code, text = "InvalidTag", "{reason}"
+
+
+class TooManyTags(Fault):
+    code, text = "InvalidTag", "{whose} can have {limit} tags, these are {count}."
 
 
 class NoSuchLifecycleConfiguration(Fault):
@@ -151,7 +170,8 @@ class InvalidBucketName(Fault):
     code = "InvalidBucketName"
     text = (
         "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
-        " hyphens, beginning and ending with a letter or digit."
+        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that AWS"
+        " reserves, as xn-- in front or -s3alias at the end."
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from eucabox.errors import InvalidRequest
-from eucabox.store import access, checksums, nouns
+from eucabox.store import access, checksums, nouns, tagging
 from eucabox.store.facts import ObjectFacts
 from eucabox.store.streams import Incoming
+from eucabox.store.tagging import Tagging
 
 HEADERS = (
     "cache_control",
@@ -35,6 +36,7 @@ class Said(TypedDict, total=False):
     expires: str
     website_redirect_location: str
     storage_class: str
+    tagging: Tagging
 
 
 class Sums(TypedDict, total=False):
@@ -61,6 +63,7 @@ def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
         headers=headers(said),
         owner=owner,
         acl=acl(said),
+        tags=tagging.of_object(said.get("tagging")),
         storage_class=nouns.storage_class(said.get("storage_class", "")),
     )
 

@@ -45,7 +45,7 @@ def test_all_that_is_said_of_an_object_is_kept(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "member",
-    ["server_side_encryption", "sse_customer_algorithm", "tagging", "object_lock_mode"],
+    ["server_side_encryption", "sse_customer_algorithm", "object_lock_mode"],
 )
 def test_members_that_would_change_the_outcome_are_refused(shop: Shop, member: str) -> None:
     body = io.BytesIO(DATA)
@@ -222,7 +222,7 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
     [
         ({}, "InvalidRequest"),
         ({"metadata_directive": "MAYBE"}, "InvalidArgument"),
-        ({"tagging_directive": "REPLACE"}, "NotImplemented"),
+        ({"tagging_directive": "MAYBE"}, "InvalidArgument"),
         ({"copy_source": {"bucket": "shop", "key": "none"}}, "NoSuchKey"),
         ({"copy_source": {"bucket": "none", "key": "k"}}, "NoSuchBucket"),
         ({"copy_source": {"bucket": "shop", "key": "k", "version_id": "1"}}, "NoSuchVersion"),

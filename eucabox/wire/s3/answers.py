@@ -14,6 +14,7 @@ from eucabox.store.streams import Outgoing
 from eucabox.wire import write
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Closable, FileBody
+from eucabox.wire.s3 import posted
 from eucabox.wire.s3.requests import Understood
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -74,6 +75,8 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
     writer = _compiled(understood.operation)
     made = Answer(status=writer.status, headers=_headers(writer, said))
     made.headers.append(("x-amz-request-id", understood.request_id))
+    if understood.upload:
+        return posted.answer(understood, said["e_tag"], made.headers)
     if "content_range" in said:
         made.status = 206
     if writer.streaming:
