@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
-from eucabox.store import attributes, place, stamps, versions
+from eucabox.store import attributes, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
     Deleted,
@@ -299,6 +299,7 @@ class Shelf:
     @contextlib.contextmanager
     def _change(self, room: Room, key: str) -> Iterator[None]:
         journal = self._index.journal
+        marks.touch(room, self._index)
         volume = journal.begin(room.name, key)
         try:
             yield
