@@ -166,7 +166,8 @@ class Store:
         location: str = "",
         settings: dict[str, Any] | None = None,
     ) -> Bucket:
-        """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        """Make a bucket, with settings as `set_bucket_setting` keeps them;
+        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
         with self._lock:
             existing = self._rooms.get(name)
@@ -298,13 +299,15 @@ class Store:
         owner: str = "",
         if_match: str | None = None,
         check: Callable[[Object], object] | None = None,
+        still: Callable[[Object | None], object] | None = None,
     ) -> Deleted:
         """Remove an object, or hide it behind a delete marker of `owner` if the bucket has
         versioning; with a version id remove that version for good. What is not there is no fault.
 
-        `check` is shown the object that would be lost for good, if one is, and may raise.
+        `check` is shown the object that would be lost for good, if one is, and may raise; so may
+        `still`, which is shown the key's present object.
         """
-        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check)
+        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
 
     @told
@@ -354,10 +357,11 @@ class Store:
         key: str,
         how: Callable[[ObjectFacts], ObjectFacts],
         version_id: str = "",
+        check: Callable[[Object], object] | None = None,
     ) -> Object:
         """Change what is kept of an object, or of a version of it; its content, ETag, version id
         and time stay. Faults as of `open`."""
-        return self._shelf.change(self._room(bucket), key, how, version_id)
+        return self._shelf.change(self._room(bucket), key, how, version_id, check)
 
     @told
     def list(
