@@ -42,7 +42,6 @@ PLAIN: dict[str, Result] = {
     "GetBucketLogging": {},
     "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"payer": "BucketOwner"},
-    "GetBucketVersioning": {},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other

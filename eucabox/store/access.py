@@ -53,6 +53,7 @@ PERMISSIONS_OF = {
     "s3:GetObject": "READ",
     "s3:GetObjectAcl": "READ_ACP",
     "s3:GetObjectAttributes": "READ",
+    "s3:GetObjectVersion": "READ",
     "s3:ListBucket": "READ",
     "s3:ListBucketMultipartUploads": "READ",
     "s3:ListBucketVersions": "READ",

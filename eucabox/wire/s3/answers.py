@@ -1,9 +1,10 @@
 """Results of S3 verbs become HTTP answers: headers, XML, streams; never decides what they say."""
 
+import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -47,6 +48,7 @@ KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_mark
 KEYED = {
     "contents": "key",
     "versions": "key",
+    "delete_markers": "key",
     "uploads": "key",
     "common_prefixes": "prefix",
 }
@@ -128,11 +130,27 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
         said = _url_encoded(said)
     if understood.name == "GetBucketLocation":
         return write.rest_document(writer.root, NAMESPACE, _location, said)
+    if understood.name == "ListObjectVersions":
+        body = partial(_versions, writer.body)
+        return write.rest_document(writer.root, NAMESPACE, body, said)
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
 
 
 def _location(said: Mapping[str, Any], put: write.Put) -> None:
     put(write.text(said.get("location_constraint") or ""))
+
+
+def _versions(body: write.Writer, said: Mapping[str, Any], put: write.Put) -> None:
+    """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
+    lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
+    body({name: value for name, value in said.items() if name not in lists}, put)
+    marked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
+    for *_, name, each in heapq.merge(*marked, key=lambda entry: entry[:-1]):
+        body({name: [each]}, put)
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
+    return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
 
 
 def _url_encoded(said: Mapping[str, Any]) -> dict[str, Any]:
