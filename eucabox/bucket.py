@@ -110,6 +110,8 @@ class Store:
             self._index_again(self._replay)
         self._index_again(self._rescan_unknown)
         self._index.journal.start()
+        for room in self._rooms.values():
+            self._multipart.finish(room)
 
     def _names(self) -> Iterator[str]:
         for path in self._root.iterdir():
@@ -150,7 +152,12 @@ class Store:
 
     @told
     def create_bucket(
-        self, name: str, owner: str, acl: dict[str, Any] | None = None, location: str = ""
+        self,
+        name: str,
+        owner: str,
+        acl: dict[str, Any] | None = None,
+        location: str = "",
+        settings: dict[str, Any] | None = None,
     ) -> Bucket:
         """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
@@ -160,7 +167,7 @@ class Store:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
-            bucket = Bucket(name, owner, to_datetime(moment()), acl, location)
+            bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket))
             self._index_again(lambda: self._index.add_bucket(name))
             self._rooms[name] = room
@@ -224,6 +231,13 @@ class Store:
             room = self._room(name)
             kept = {key: each for key, each in room.bucket.settings.items() if key != setting}
             return room.configure(settings=kept if value is None else {**kept, setting: value})
+
+    @told
+    def change_bucket_setting(self, name: str, setting: str, how: Callable[[Any], Any]) -> Bucket:
+        """Keep what `how` makes of one of a bucket's settings, None where it has none."""
+        with self._lock:
+            kept = self._room(name).bucket.settings.get(setting)
+            return self.set_bucket_setting(name, setting, how(kept))
 
     # --- objects -----------------------------------------------------------------------------
 

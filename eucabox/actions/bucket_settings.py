@@ -12,14 +12,12 @@ from eucabox.errors import (
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
-    NoSuchTagSet,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
-from eucabox.store.nouns import only_version
 
 Verb = Callable[..., Result | None]
 
@@ -31,7 +29,6 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketTagging": NoSuchTagSet,
     "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
     "GetPublicAccessBlock": NoSuchPublicAccessBlock,
@@ -52,7 +49,6 @@ REMOVALS = (
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeleteBucketTagging",
     "DeleteBucketWebsite",
     "DeletePublicAccessBlock",
 )
@@ -93,32 +89,14 @@ def _object_absent(
     raise NoSuchObjectLockConfiguration(key=key)
 
 
-@action("s3", anonymous=True, ignored=("request_payer",))
-def get_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> Result:
-    """An object's tags: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": []}
-
-
-@action("s3", anonymous=True)
-def delete_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    """Take an object's tags away: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-
-
 def _check(call: Call, bucket: str, expected: str) -> None:
     access.check(call, call.cloud.bucket.bucket(bucket), expected=expected)
 
 
 def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
-    only_version(version)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected)
-    call.cloud.bucket.head(bucket, key)
+    call.cloud.bucket.head(bucket, key, version)
 
 
 def _register() -> None:

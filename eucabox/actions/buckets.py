@@ -4,7 +4,7 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
-from eucabox.store import access
+from eucabox.store import access, tagging
 from eucabox.store.nouns import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
@@ -70,11 +70,11 @@ def create_bucket(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
-    location = _location(create_bucket_configuration or {})
+    location, settings = _configured(create_bucket_configuration or {})
     store = call.cloud.bucket
     _check_name(call, bucket)
     try:
-        store.create_bucket(bucket, call.account_id, acl=wanted, location=location)
+        store.create_bucket(bucket, call.account_id, wanted, location, settings)
     except BucketAlreadyOwnedByYou:
         if location not in DEFAULT_REGIONS:
             raise
@@ -123,9 +123,12 @@ def _refuse_features(object_lock: bool, ownership: str) -> None:
         raise S3NotImplemented(what=f"The object ownership {ownership}", hint=hint)
 
 
-def _location(configuration: dict[str, Any]) -> str:
-    beyond = sorted(each for each in configuration if each != "location_constraint")
+def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the location and the settings that a CreateBucketConfiguration names."""
+    beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):
         what = f"{', '.join(beyond)} in CreateBucketConfiguration"
-        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint.")
-    return str(configuration.get("location_constraint") or "")
+        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint and Tags.")
+    tags = tagging.of_bucket(configuration.get("tags") or [])
+    location = str(configuration.get("location_constraint") or "")
+    return location, {tagging.SETTING: tags} if tags else {}

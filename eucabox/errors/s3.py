@@ -81,6 +81,14 @@ class NoSuchTagSet(Fault):
     code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
 
 
+class InvalidTag(Fault):
+    code, text = "InvalidTag", "{reason}"
+
+
+class TooManyTags(Fault):
+    code, text = "InvalidTag", "{whose} can have {limit} tags, these are {count}."
+
+
 class NoSuchLifecycleConfiguration(Fault):
     code = "NoSuchLifecycleConfiguration"
     text = "The bucket {bucket} has no lifecycle configuration."
@@ -205,6 +213,15 @@ class InvalidChecksum(Fault):
     code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
 
 
+class MalformedChecksum(Fault):
+    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+
+
+class ChecksumMismatch(Fault):
+    code = "InvalidRequest"
+    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
+
+
 class IncompleteBody(Fault):
     code = "IncompleteBody"
     text = "The body has {found} bytes, but the request says {stated}. Send it again."
@@ -269,7 +286,7 @@ class StoreInUse(Fault):
 
 
 class PartNumberBeyond(Fault):
-    code = "InvalidPartNumber"
+    code = "InvalidPart"
     text = "The object has {parts} parts, there is no part {number}."
 
 

@@ -12,7 +12,6 @@ from eucabox.errors import (
     InvalidRequest,
     InvalidStorageClass,
     MetadataTooLarge,
-    NoSuchVersion,
 )
 from eucabox.store import stamps
 from eucabox.store.facts import Bucket, Object
@@ -125,12 +124,6 @@ def storage_class(word: str) -> str:
     if word and word not in STORAGE_CLASSES:
         raise InvalidStorageClass(value=word)
     return word or "STANDARD"
-
-
-def only_version(version_id: str) -> None:
-    """Raise NoSuchVersion unless the version is the one that an unversioned bucket keeps."""
-    if version_id not in ("", "null"):
-        raise NoSuchVersion(key="of this name", version=version_id)
 
 
 def version_read(bucket: Bucket, found: Object) -> dict[str, str]:

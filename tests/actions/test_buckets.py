@@ -70,7 +70,7 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
     [
         {"object_lock_enabled_for_bucket": True},
         {"object_ownership": "BucketOwnerEnforced"},
-        {"create_bucket_configuration": {"tags": [{"key": "a", "value": "b"}]}},
+        {"create_bucket_configuration": {"bucket": {"type": "Directory"}}},
     ],
 )
 def test_features_that_buckets_do_not_have_are_refused(shop: Shop, feature: dict[str, Any]) -> None:

@@ -173,6 +173,12 @@ def test_attributes_and_lists_of_a_version(shop: Shop) -> None:
     shop.ask("PutObjectAcl", **HERE, version_id=old, acl="public-read")
     assert len(shop.ask("GetObjectAcl", **HERE, version_id=old)["grants"]) == 2
     assert len(shop.ask("GetObjectAcl", **HERE)["grants"]) == 1
+    tags = {"tag_set": [{"key": "age", "value": "old"}]}
+    assert shop.ask("PutObjectTagging", **HERE, tagging=tags, version_id=old) == {"version_id": old}
+    assert shop.ask("GetObjectTagging", **HERE)["tag_set"] == []
+    assert shop.ask("GetObjectTagging", **HERE, version_id=old) == {**tags, "version_id": old}
+    shop.ask("DeleteObjectTagging", **HERE, version_id=old)
+    assert shop.ask("GetObjectTagging", **HERE, version_id=old)["tag_set"] == []
     assert shop.refused("GetObjectAcl", **HERE, version_id=ABSENT) == "NoSuchVersion"
 
 
@@ -183,7 +189,8 @@ def test_writes_under_conditions(shop: Shop) -> None:
     enable(shop)
     tag = shop.put("k", b"1", if_none_match="*")["e_tag"]
     body: dict[str, Any] = {**HERE, "body": b"2"}
-    for said in ({"if_none_match": "*"}, {"if_none_match": tag}, {"if_match": '"0"'}):
+    refused: list[dict[str, Any]] = [{"if_none_match": "*"}, {"if_none_match": tag}]
+    for said in (*refused, {"if_match": '"0"'}):
         assert shop.refused("PutObject", **body, **said) == "PreconditionFailed"
     shop.put("k", b"2", if_match=tag)
     shop.put("k", b"3", if_none_match=tag)
@@ -211,7 +218,7 @@ def test_deletions_under_conditions(shop: Shop) -> None:
         assert shop.refused("DeleteObject", **HERE, if_match=wanted) == "NoSuchKey"
     shop.ask("DeleteObject", **HERE, if_match_size=7)
     shop.put("k", b"1")
-    refused = [{"e_tag": "0"}, {"size": 2}, {"last_modified_time": early}]
+    refused: list[dict[str, Any]] = [{"e_tag": "0"}, {"size": 2}, {"last_modified_time": early}]
     named = {"objects": [{"key": "k", **each} for each in refused]}
     result = shop.ask("DeleteObjects", bucket="shop", delete=named)
     assert [each["code"] for each in result["errors"]] == ["PreconditionFailed"] * 3

@@ -126,13 +126,13 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     assert writer.body is not None
     if writer.payload:
         said = said.get(writer.payload, {})
-    if said.get("encoding_type") == "url":
-        said = _url_encoded(said)
-    if understood.name == "GetBucketLocation":
-        return write.rest_document(writer.root, NAMESPACE, _location, said)
     if understood.name == "ListObjectVersions":
         body = partial(_versions, writer.body)
         return write.rest_document(writer.root, NAMESPACE, body, said)
+    if said.get("encoding_type") == "url":
+        said = _url_encoded(said, understood.name)
+    if understood.name == "GetBucketLocation":
+        return write.rest_document(writer.root, NAMESPACE, _location, said)
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
 
 
@@ -143,20 +143,23 @@ def _location(said: Mapping[str, Any], put: write.Put) -> None:
 def _versions(body: write.Writer, said: Mapping[str, Any], put: write.Put) -> None:
     """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
     lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
-    body({name: value for name, value in said.items() if name not in lists}, put)
-    marked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
-    for *_, name, each in heapq.merge(*marked, key=lambda entry: entry[:-1]):
-        body({name: [each]}, put)
+    encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
+    body(encode({name: value for name, value in said.items() if name not in lists}), put)
+    ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
+    for *_, name, each in heapq.merge(*ranked, key=lambda entry: entry[:-1]):
+        body(encode({name: [each]}), put)
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
     return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
 
 
-def _url_encoded(said: Mapping[str, Any]) -> dict[str, Any]:
+def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
     encoded = dict(said)
+    # boto takes the prefix of the first form for plain; only what XML can't hold is encoded there
+    plain = operation == "ListObjects" and write.fits(said["prefix"])
     for name in (*KEYS, "next_key_marker"):
-        if encoded.get(name):
+        if encoded.get(name) and not (plain and name == "prefix"):
             encoded[name] = _encoded(encoded[name])
     for name, inner in KEYED.items():
         if encoded.get(name):
