@@ -7,10 +7,8 @@ from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
-    NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
 )
@@ -20,11 +18,9 @@ from eucabox.store.nouns import only_version
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
@@ -38,11 +34,9 @@ PLAIN: dict[str, Result] = {
 }
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
-    "DeleteBucketCors",
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketReplication",
-    "DeleteBucketWebsite",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 

@@ -322,3 +322,19 @@ class PartNumberBeyond(Fault):
 
 class InvalidStorageClass(Fault):
     code, text = "InvalidStorageClass", "The storage class {value} is unknown. Use STANDARD."
+
+
+class PreflightInvalid(Fault):
+    code, text = "BadRequest", "{reason}"
+
+
+class CrossOriginRefused(Fault):
+    code, text = "AccessForbidden", "CORSResponse: {reason}"
+
+
+class InvalidRedirectLocation(Fault):
+    code = "InvalidRedirectLocation"
+    text = (
+        "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
+        " most {limit} characters."
+    )

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from eucabox.errors import InvalidRequest
+from eucabox.errors import InvalidRedirectLocation, InvalidRequest
 from eucabox.store import access, checksums, grants, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
 
+LONGEST_LOCATION = 2048
 HEADERS = (
     "cache_control",
     "content_disposition",
@@ -76,7 +77,10 @@ def facts(
 
 
 def headers(said: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that a reader will be sent again."""
+    """Return the headers that a reader will be sent again; raises InvalidRedirectLocation."""
+    location = said.get("website_redirect_location", "/")
+    if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
+        raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
     return nouns.headers(**{name: said[name] for name in HEADERS if name in said})
 
 
