@@ -44,6 +44,7 @@ class Cloud:
         self.accounts = Accounts(config, self.state)
         self.accounts.ensure_administrator()
         self.bucket = Store(config.bucket_root)
+        self.bucket.quota.limits = config.limits
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -89,6 +90,7 @@ class Cloud:
         self.config = new
         for room in (self.images, self.network, self.node):
             room.config = new
+        self.bucket.quota.limits = new.limits
         self.node.wake()
         return waiting
 
