@@ -6,13 +6,9 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
-    NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchPublicAccessBlock,
     ObjectLockConfigurationNotFound,
-    OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -22,13 +18,8 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketOwnershipControls": OwnershipControlsNotFound,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 VERBS = ("Get", "Delete")
@@ -40,11 +31,7 @@ PLAIN: dict[str, Result] = {
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
-    "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
