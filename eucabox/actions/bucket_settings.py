@@ -6,15 +6,9 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
-    NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchCORSConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchPublicAccessBlock,
-    NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
-    OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -22,16 +16,9 @@ from eucabox.store import access
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketOwnershipControls": OwnershipControlsNotFound,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 PLAIN: dict[str, Result] = {
@@ -43,14 +30,8 @@ PLAIN: dict[str, Result] = {
 }
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
-    "DeleteBucketCors",
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
-    "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeleteBucketWebsite",
-    "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
@@ -41,7 +42,7 @@ def copy_object(
     """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     wanted = {
         "if_match": copy_source_if_match,
         "if_none_match": copy_source_if_none_match,
@@ -53,7 +54,7 @@ def copy_object(
     restored = copy_source.get("version_id", "") != ""
     if not (replaced or restored or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
-    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(described, call, holder, call.cloud.accounts)
     new = facts if replaced else _kept(source.facts, facts)
     made = call.cloud.bucket.copy(
         source.bucket,
@@ -74,6 +75,7 @@ def copy_object(
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
         },
+        **rules.expiration(holder, made),
     }
 
 
@@ -98,7 +100,7 @@ def upload_part_copy(
     from a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     access.check_upload(call, store.upload(bucket, key, upload_id), holder)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
@@ -209,4 +211,5 @@ def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
         owner=new.owner,
         acl=new.acl,
         storage_class=new.storage_class,
+        extra={**access.of_no_writer(source.extra), **new.extra},
     )

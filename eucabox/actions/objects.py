@@ -14,6 +14,7 @@ from eucabox.errors import (
     MalformedXML,
     PartNumberBeyond,
 )
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Bucket, Deleted, Object
 from eucabox.store.said import Written
@@ -38,7 +39,7 @@ def put_object(
     """Store an object whole or not at all, once every length, digest and signature holds."""
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    facts = said.facts(written, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(written, call, holder, call.cloud.accounts)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
@@ -48,7 +49,8 @@ def put_object(
         **conditions.of_write(if_match, if_none_match),
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **nouns.version_made(made), **_checksums(made)}
+    shown = {"e_tag": nouns.quoted(made.e_tag), **nouns.version_made(made), **_checksums(made)}
+    return {**shown, **rules.expiration(holder, made)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -95,8 +97,9 @@ def get_object(
         access.check(call, holder, key, found.facts, action="s3:GetObject")
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        noted = _noted(call, holder, found, version_id)
         undo.pop_all()
-    noted = nouns.version_read(holder, found) | _noted(call, holder, found)
+    noted |= nouns.version_read(holder, found)
     return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
@@ -136,7 +139,7 @@ def head_object(
     found = _readable(call, holder, key, version_id)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    noted = nouns.version_read(holder, found) | _noted(call, holder, found)
+    noted = nouns.version_read(holder, found) | _noted(call, holder, found, version_id)
     return {**shown, **noted, **overrides}
 
 
@@ -278,9 +281,9 @@ def _extent(
     return {**shown, "content_length": count}, start, count
 
 
-def _noted(call: Call, holder: Bucket, found: Object) -> Result:
-    """What a reader is told of an object that others may have given it: tags, to who may see."""
-    shown: Result = {}
+def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
+    """What a reader is told beside what was kept: when it expires, how many tags it has."""
+    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
+from itertools import groupby
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from eucabox.wire.s3.requests import Understood
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = "application/xml"
+JSON = "application/json"
 # Root elements that the model does not tell; clients in C and Go look for them.
 ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
@@ -44,6 +46,7 @@ ROOTS = {
     "ListObjectsV2": "ListBucketResult",
     "ListParts": "ListPartsResult",
 }
+STATUSES = {"PutBucketPolicy": 204}  # that the model does not tell
 KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_marker")
 KEYED = {
     "contents": "key",
@@ -69,6 +72,7 @@ class Writer:
     payload: str
     streaming: bool
     status: int
+    document: bool = False  # the payload is a text of its own, the policy of a bucket
 
 
 def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
@@ -85,6 +89,9 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
         _stream(made, said[writer.payload])
     elif understood.operation.http["method"] == "HEAD":
         made.length = said.get("content_length")
+    elif writer.document:
+        made.headers.append(("Content-Type", JSON))
+        made.body = said[writer.payload].encode()
     elif writer.body:
         made.headers.append(("Content-Type", XML))
         made.body = _document(understood, writer, said)
@@ -136,18 +143,20 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
 
 
-def _location(said: Mapping[str, Any], put: write.Put) -> None:
-    put(write.text(said.get("location_constraint") or ""))
+def _location(said: Mapping[str, Any]) -> str:
+    return write.text(said.get("location_constraint") or "")
 
 
-def _versions(body: write.Writer, said: Mapping[str, Any], put: write.Put) -> None:
+def _versions(body: write.Writer, said: Mapping[str, Any]) -> str:
     """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
     lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
     encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
-    body(encode({name: value for name, value in said.items() if name not in lists}), put)
+    pieces = [body(encode({name: value for name, value in said.items() if name not in lists}))]
     ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
-    for *_, name, each in heapq.merge(*ranked, key=lambda entry: entry[:-1]):
-        body(encode({name: [each]}), put)
+    merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
+    for name, entries in groupby(merged, key=lambda entry: entry[-2]):
+        pieces.append(body(encode({name: [each for *_, each in entries]})))
+    return "".join(pieces)
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
@@ -194,7 +203,8 @@ def _compiled(operation: Operation) -> Writer:
         body=write.xml_writer(content) if content and inside and not streaming else None,
         payload=xform_name(payload) if payload else "",
         streaming=streaming,
-        status=operation.http.get("responseCode", 200),
+        status=STATUSES.get(operation.name) or operation.http.get("responseCode", 200),
+        document=bool(payload) and members[payload].type_name == "string",
     )
 
 
