@@ -20,12 +20,13 @@ from eucabox.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
     InvalidBucketName,
+    KeysUnusable,
     NoSuchBucket,
     StoreInUse,
 )
 from eucabox.files import sync_folder
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, tree
+from eucabox.store import copying, frames, listing, tree
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -40,12 +41,13 @@ from eucabox.store.facts import (
     to_datetime,
 )
 from eucabox.store.index import Index, IndexBroken
+from eucabox.store.keyring import Keyring, Sealing
 from eucabox.store.multipart import Ending, Multipart, Wanted
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.room import Room, make
 from eucabox.store.shelf import Conditions, OpenObject, Shelf
-from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
+from eucabox.store.writing import Promise, Stream, Trailers, receive
 
 __all__ = [
     "Bucket",
@@ -72,19 +74,20 @@ class Store:
     """
 
     @told
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keys: Keyring | None = None) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()
+        self._keys = keys
         self._lock = threading.RLock()
         self._process = Lock(reserved / "lock")
         if not self._process.take():
             raise StoreInUse(folder=root, pid=self._process.holder())
         _allow_many_files()
         self._index = Index(reserved)
-        self._shelf = Shelf(self._index)
-        self._multipart = Multipart(self._shelf)
+        self._shelf = Shelf(self._index, keys)
+        self._multipart = Multipart(self._shelf, keys)
         self._rooms: dict[str, Room] = {}
         self._recover()
 
@@ -129,6 +132,13 @@ class Store:
         self._index.close()
         self._rooms.clear()
         self._process.release()
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
+        if self._keys is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        return self._keys
 
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)
@@ -230,6 +240,7 @@ class Store:
         if_none_match: bool = False,
         if_match: str | None = None,
         trailers: Trailers | None = None,
+        sealing: Sealing | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all.
 
@@ -239,10 +250,11 @@ class Store:
         room = self._room(bucket)
         encode_key(key)
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
-        with Draft(room) as draft:
+        with frames.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
-            new = Object(bucket, key, received.size, received.md5, draft.date(), said)
+            e_tag, sealed = draft.finish(received.md5)
+            new = Object(bucket, key, received.size, e_tag, draft.date(), said, sealed=sealed)
             return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
 
     @told
@@ -273,18 +285,24 @@ class Store:
         if_none_match: bool = False,
         if_match: str | None = None,
         check: Callable[[Object], object] | None = None,
+        sealing: Sealing | None = None,
+        customer: bytes | None = None,
     ) -> Object:
         """Copy an object with the given facts, or all of its own; checksums are the copy's.
 
-        `check` is shown the source that will be copied, and may raise.
+        `check` is shown the source that will be copied, and may raise; `customer` is the key that
+        the source was written with, of SSE-C.
         """
         room = self._room(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key) as source:
             if check is not None:
                 check(source.object)
+            source.unlock(customer)
             conditions = Conditions(if_none_match, if_match)
-            return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
+            return copying.copy(
+                self._shelf, source, room, key, facts, algorithm, conditions, sealing
+            )
 
     def set_object_acl(self, bucket: str, key: str, acl: dict[str, Any] | None) -> Object:
         """Keep an object's ACL."""
@@ -326,10 +344,11 @@ class Store:
         facts: ObjectFacts,
         checksum_algorithm: str = "",
         checksum_type: str = "",
+        sealing: Sealing | None = None,
     ) -> str:
         """Begin an upload in parts and return its id."""
         room = self._room(bucket)
-        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type)
+        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type, sealing)
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload in progress; NoSuchUpload."""
@@ -349,11 +368,15 @@ class Store:
         checksums: dict[str, str] | None = None,
         algorithms: Iterable[str] = (),
         trailers: Trailers | None = None,
+        customer: bytes | None = None,
     ) -> Part:
-        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload."""
+        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
+
+        `customer` is the key that the upload was begun with, of SSE-C.
+        """
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         room = self._room(bucket)
-        return self._multipart.put_part(room, key, upload_id, number, stream, promise)
+        return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
 
     @told
     def parts(self, bucket: str, key: str, upload_id: str) -> "builtins.list[Part]":

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    EncryptionConfigurationNotFound,
     Fault,
     NoSuchBucketPolicy,
     NoSuchConfiguration,
@@ -25,7 +24,6 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketCors": NoSuchCORSConfiguration,
-    "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketOwnershipControls": OwnershipControlsNotFound,
     "GetBucketPolicy": NoSuchBucketPolicy,
@@ -48,7 +46,6 @@ PLAIN: dict[str, Result] = {
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
     "DeleteBucketCors",
-    "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",

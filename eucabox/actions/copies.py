@@ -6,15 +6,26 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, S3NotImplemented
-from eucabox.store import access, conditions, nouns, said
+from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
+from eucabox.store.sse import CustomerKey, Encryption, SourceKey
 from eucabox.store.streams import Incoming, Pulled
 
 DIRECTIVES = ("COPY", "REPLACE")
 LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
-CHANGES = frozenset({"storage_class", "website_redirect_location"})  # that make a self-copy one
+CHANGES = frozenset(  # that make a self-copy one
+    {"storage_class", "website_redirect_location", *Encryption.__annotations__}
+)
+
+
+class Described(Said, SourceKey, total=False):
+    """What a copy says of the new object, and the key of the old one."""
+
+
+class Keys(CustomerKey, SourceKey, total=False):
+    """The keys of a part and of what it is copied from."""
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -35,7 +46,7 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **described: Unpack[Said],
+    **described: Unpack[Described],
 ) -> Result:
     """Copy an object, {bucket, key} in `copy_source`, with its metadata or with new metadata."""
     _check_directives(metadata_directive, tagging_directive)
@@ -52,6 +63,8 @@ def copy_object(
     if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
     facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    store = call.cloud.bucket
+    sealing = sse.asked(call, described, holder, store)
     made = call.cloud.bucket.copy(
         source.bucket,
         source.key,
@@ -61,14 +74,17 @@ def copy_object(
         algorithm=checksum_algorithm.upper(),
         if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
-        check=lambda found: _check_source(call, found, wanted),
+        check=lambda found: _check_source(call, found, wanted, described),
+        sealing=sealing,
+        customer=sse.source_customer(call, described),
     )
     return {
         "copy_object_result": {
             "e_tag": nouns.quoted(made.e_tag),
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        }
+        },
+        **sse.shown(made.sealed, described, store),
     }
 
 
@@ -88,16 +104,20 @@ def upload_part_copy(
     copy_source_if_unmodified_since: datetime | None = None,
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
+    **keys: Unpack[Keys],
 ) -> Result:
     """Make a part of an upload from an object, {bucket, key} in `copy_source`, or a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
     access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
-    access.check_upload(call, store.upload(bucket, key, upload_id), holder)
+    upload = store.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
+    secret = sse.check_part(call, upload, keys, store)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key) as opened:
         source = opened.object
         _check_readable(call, source)
+        opened.unlock(sse.check_reading(call, source.sealed, keys, sse.SOURCE))
         conditions.check_source(
             source,
             {
@@ -111,13 +131,16 @@ def upload_part_copy(
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
         incoming = Incoming(Pulled(opened.chunks(start, count)), count)
-        part = store.put_part(bucket, key, upload_id, part_number, incoming, size=count)
+        part = store.put_part(
+            bucket, key, upload_id, part_number, incoming, size=count, customer=secret
+        )
     return {
         "copy_part_result": {
             "e_tag": nouns.quoted(part.e_tag),
             "last_modified": part.last_modified,
             **nouns.checksum_members(part.checksums),
-        }
+        },
+        **sse.shown_upload(upload, keys, store),
     }
 
 
@@ -147,8 +170,9 @@ def _check_directives(metadata: str, tagging: str) -> None:
         raise S3NotImplemented(what=what, hint="Objects have no tags here: leave it out.")
 
 
-def _check_source(call: Call, source: Object, wanted: dict[str, Any]) -> None:
+def _check_source(call: Call, source: Object, wanted: dict[str, Any], keys: SourceKey) -> None:
     _check_readable(call, source)  # it may be another object by now
+    sse.check_reading(call, source.sealed, keys, sse.SOURCE)
     conditions.check_source(source, wanted)
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."

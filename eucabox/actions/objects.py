@@ -13,9 +13,11 @@ from eucabox.errors import (
     PartNumberBeyond,
     S3NotImplemented,
 )
-from eucabox.store import access, conditions, nouns, said
-from eucabox.store.facts import Bucket, Object
+from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store.facts import SSE_C, Bucket, Object
 from eucabox.store.said import Written
+from eucabox.store.shelf import OpenObject
+from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming, Outgoing
 
 MOST_DELETED = 1000
@@ -38,6 +40,7 @@ def put_object(
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     facts = said.facts(written, call.caller.account_id if call.caller else holder.owner)
+    sealing = sse.asked(call, written, holder, call.cloud.bucket)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
@@ -46,9 +49,11 @@ def put_object(
         facts,
         if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
+        sealing=sealing,
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made)}
+    encryption = sse.shown(made.sealed, written, call.cloud.bucket)
+    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **encryption}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -71,7 +76,9 @@ def get_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """An object's bytes, or a range or a part of them, with all that was kept of it.
 
@@ -86,16 +93,21 @@ def get_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides, version_id)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
         opened = access.look_up(call, call.cloud.bucket.open, holder, key)
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        opened.unlock(secret)
+        encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
-    return {**shown, **overrides, "body": Outgoing(opened, start, count)}
+    body = Outgoing(opened, start, count, direct=found.sealed is None)
+    return {**shown, **encryption, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -118,7 +130,9 @@ def head_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """What GetObject would say of an object, without its bytes."""
     overrides = nouns.headers(
@@ -130,11 +144,16 @@ def head_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides, version_id)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key)
+    with access.look_up(call, call.cloud.bucket.open, holder, key) as opened:
+        found = opened.object
+        access.check(call, holder, key, found.facts, action="s3:GetObject")
+        _check_customer(call, opened, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **overrides}
+    encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
+    return {**shown, **encryption, **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -199,10 +218,11 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
     return holder
 
 
-def _readable(call: Call, holder: Bucket, key: str) -> Object:
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
-    access.check(call, holder, key, found.facts, action="s3:GetObject")
-    return found
+def _check_customer(call: Call, opened: OpenObject, customer: CustomerKey) -> None:
+    sealed = opened.object.sealed
+    secret = sse.check_reading(call, sealed, customer)
+    if sealed and sealed.kind == SSE_C:
+        opened.unlock(secret)
 
 
 def _check_reading(

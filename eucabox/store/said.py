@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from eucabox.store import access, nouns
 from eucabox.store.facts import ObjectFacts
+from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
 
 HEADERS = (
@@ -17,7 +18,7 @@ HEADERS = (
 )
 
 
-class Said(TypedDict, total=False):
+class Said(Encryption, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
     acl: str

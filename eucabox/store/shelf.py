@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from eucabox.errors import NoSuchKey, PreconditionFailed
-from eucabox.store import attributes, place
+from eucabox.errors import KeysUnusable, NoSuchKey, PreconditionFailed
+from eucabox.store import attributes, frames, place
 from eucabox.store.facts import DEFAULT_TYPE, Object, ObjectFacts, to_datetime
+from eucabox.store.frames import Reader
 from eucabox.store.index import Index
+from eucabox.store.keyring import Keyring
 from eucabox.store.paths import encode_key
 from eucabox.store.room import Room
 from eucabox.store.writing import CHUNK, Draft, summed
@@ -48,24 +50,50 @@ class Conditions:
 class OpenObject:
     """An object open for reading; it stays whole whatever happens to its key. Close it."""
 
-    def __init__(self, found: Object, descriptor: int) -> None:
+    def __init__(self, found: Object, descriptor: int, keys: Keyring | None = None) -> None:
         self.object = found
         self._descriptor = descriptor
         self._offset = 0
+        self._keys = keys
+        self._reader: Reader | None = None
 
     def fileno(self) -> int:
-        """Return the descriptor, for sendfile."""
+        """Return the descriptor, for sendfile; what it reads of an encrypted object is sealed."""
         return self._descriptor
+
+    def unlock(self, customer: bytes | None = None) -> Reader | None:
+        """Open an encrypted object, of SSE-C with the caller's key; a Fault says why it can't be.
+
+        Who reads without it gets the fault with the first bytes. None stands for a plain object.
+        """
+        sealed, keys = self.object.sealed, self._keys
+        if sealed is None or self._reader is not None:
+            return self._reader
+        if keys is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        self._reader = Reader(
+            self.object,
+            sealed,
+            self._descriptor,
+            lambda header: keys.data_key(header, self.object, customer),
+        )
+        return self._reader
 
     def read(self, size: int = CHUNK) -> bytes:
         """Return the next bytes, b"" at the end; so that an object can be put again."""
-        data = os.pread(self._descriptor, size, self._offset)
+        if self.object.sealed:
+            data = b"".join(self.chunks(self._offset, min(size, self.object.size - self._offset)))
+        else:
+            data = os.pread(self._descriptor, size, self._offset)
         self._offset += len(data)
         return data
 
     def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield `length` bytes from `start`, up to 1 MiB at a time; all the rest if None."""
         left = self.object.size - start if length is None else length
+        if reader := self.unlock():
+            yield from reader.chunks(start, left)
+            return
         while left > 0 and (data := os.pread(self._descriptor, min(CHUNK, left), start)):
             start += len(data)
             left -= len(data)
@@ -92,8 +120,9 @@ class OpenObject:
 class Shelf:
     """The objects of all buckets, one key at a time."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, keys: Keyring | None = None) -> None:
         self._index = index
+        self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def _lock(self, room: Room, key: str) -> threading.RLock:
@@ -130,12 +159,13 @@ class Shelf:
         except BaseException:
             os.close(descriptor)
             raise
-        return OpenObject(found, descriptor), fresh
+        return OpenObject(found, descriptor, self._keys), fresh
 
     def _refresh(self, room: Room, found: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that came or was changed by hand the attributes it lacks."""
         before = os.fstat(found.fileno())
-        found.object = replace(found.object, e_tag=summed(found.fileno())[0])
+        sealed = found.object.sealed and frames.recover(found.fileno(), found.object)
+        found.object = sealed or _plain(found)
         with self._lock(room, found.object.key):
             after = os.fstat(found.fileno())
             current = place.open_key(room, encoded)
@@ -251,7 +281,14 @@ def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object
             return attributes.decode(raw, room.name, key, status)
     facts = ObjectFacts(content_type=_guess_type(key), owner=room.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    return Object(room.name, key, status.st_size, "", modified, facts), False
+    plain = Object(room.name, key, status.st_size, "", modified, facts)
+    return frames.recover(descriptor, plain) or plain, False
+
+
+def _plain(found: OpenObject) -> Object:
+    """Return an object that is its file, byte for byte, with the ETag of those bytes."""
+    size, e_tag = os.fstat(found.fileno()).st_size, summed(found.fileno())[0]
+    return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
 
 def _guess_type(key: str) -> str:
