@@ -26,7 +26,10 @@ log = logging.getLogger("eucabox.api")
 # No bucket can have this name, so what lies under it is ours: the health check, pages for people.
 PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
+CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
+ACCOUNT = "x-amz-account-id"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
+REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
 ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
@@ -143,7 +146,7 @@ class Door:
             source=request.source,
             path=_service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
-            signature="" if understood.service == "s3" else understood.signature,
+            signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
             context={**_context(request), "https": "https" if api.https_port else ""},
         )
@@ -163,6 +166,8 @@ def _context(request: Request) -> dict[str, str]:
 
 
 def _clients(request: Request) -> tuple[str, str]:
+    if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
+        return "s3control", "s3control"
     if request.path.startswith("/services/"):
         if _service_path(request) in S3_PATHS:
             return "s3", "s3"

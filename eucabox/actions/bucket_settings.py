@@ -11,7 +11,6 @@ from eucabox.errors import (
     NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
-    NoSuchTagSet,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     OwnershipControlsNotFound,
@@ -29,7 +28,6 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketTagging": NoSuchTagSet,
     "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
     "GetPublicAccessBlock": NoSuchPublicAccessBlock,
@@ -50,7 +48,6 @@ REMOVALS = (
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeleteBucketTagging",
     "DeleteBucketWebsite",
     "DeletePublicAccessBlock",
 )
@@ -89,23 +86,6 @@ def _object_absent(
 ) -> None:
     _check_object(call, bucket, key, version_id, expected_bucket_owner)
     raise NoSuchObjectLockConfiguration(key=key)
-
-
-@action("s3", anonymous=True, ignored=("request_payer",))
-def get_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> Result:
-    """An object's tags: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": []}
-
-
-@action("s3", anonymous=True)
-def delete_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    """Take an object's tags away: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
 
 
 def _check(call: Call, bucket: str, expected: str) -> None:

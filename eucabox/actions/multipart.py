@@ -1,11 +1,18 @@
 """Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
 
+from collections.abc import Collection
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload
+from eucabox.errors import (
+    ChecksumMismatch,
+    InvalidArgument,
+    InvalidRequest,
+    MalformedXML,
+    NoSuchUpload,
+)
 from eucabox.store import access, conditions, nouns, said, sse
-from eucabox.store.facts import Bucket, Upload
+from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Said, Sums
 from eucabox.store.sse import CustomerKey
@@ -64,6 +71,7 @@ def upload_part(
     access.check_upload(call, upload, holder)
     secret = sse.check_part(call, upload, sums, store)
     incoming = Incoming.of(body)
+    _check_sums(upload, said.announced(sums, incoming))
     checked = said.sums(sums, incoming)
     part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
     shown = {**nouns.checksum_members(part.checksums), **sse.shown_upload(upload, sums, store)}
@@ -255,9 +263,15 @@ def _check_begun(
         and any(each.checksums for each in store.parts(holder.name, *named))
     )
     sse.check_part(call, upload, customer, store, needed=summed)
-    if checksum_type not in ("", upload.checksum_type):
-        argument, reason = "x-amz-checksum-type", "The upload was begun with another checksum type."
-        raise InvalidArgument(argument=argument, value=checksum_type, reason=reason)
+    if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
+        reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
+        raise InvalidRequest(reason=f"{reason} mode. Complete it with the same mode.")
+
+
+def _check_sums(upload: Upload, announced: Collection[str]) -> None:
+    for algorithm in announced:
+        if upload.checksum_algorithm not in ("", algorithm):
+            raise ChecksumMismatch(expected=upload.checksum_algorithm, found=algorithm)
 
 
 def _check_page(argument: str, size: int) -> None:

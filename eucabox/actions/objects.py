@@ -1,12 +1,13 @@
 """Objects: put, got, described, deleted; never how bytes travel or where they lie."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    AccessDenied,
     Fault,
     InvalidRequest,
     MalformedXML,
@@ -106,8 +107,9 @@ def get_object(
         opened.unlock(secret)
         encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
+    shown.update(_noted(call, holder, found), **encryption)
     body = Outgoing(opened, start, count, direct=found.sealed is None)
-    return {**shown, **encryption, **overrides, "body": body}
+    return {**shown, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -153,7 +155,7 @@ def head_object(
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
     encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
-    return {**shown, **encryption, **overrides}
+    return {**shown, **_noted(call, holder, found), **encryption, **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -271,11 +273,21 @@ def _extent(
     start, count = span or (0, found.size)
     if part is not None and found.parts:
         shown["parts_count"] = len(found.parts)
-    if checksum_mode.upper() == "ENABLED" and count == found.size:
-        shown.update(_checksums(found))
+    if checksum_mode.upper() == "ENABLED":
+        shown.update(_checksums_of(found, part, whole=count == found.size))
     if span and count:
         shown["content_range"] = f"bytes {start}-{start + count - 1}/{found.size}"
     return {**shown, "content_length": count}, start, count
+
+
+def _noted(call: Call, holder: Bucket, found: Object) -> Result:
+    """What a reader is told of an object that others may have given it: tags, to who may see."""
+    shown: Result = {}
+    if found.facts.tags:
+        with suppress(AccessDenied):
+            access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")
+            shown["tag_count"] = len(found.facts.tags)
+    return shown
 
 
 def _part_span(found: Object, part: int) -> tuple[int, int]:
@@ -283,6 +295,15 @@ def _part_span(found: Object, part: int) -> tuple[int, int]:
     if not 1 <= part <= len(sizes):
         raise PartNumberBeyond(number=part, parts=len(sizes))
     return sum(sizes[: part - 1]), sizes[part - 1]
+
+
+def _checksums_of(found: Object, part: int | None, *, whole: bool) -> dict[str, str]:
+    """The checksum of what is shown: of a part, of all, or nothing of any other range."""
+    if part is not None and found.part_checksums:
+        value = found.part_checksums[part - 1]
+        sums = dict.fromkeys(found.facts.checksums, value)
+        return nouns.checksum_members(sums, found.facts.checksum_type)
+    return _checksums(found) if whole else {}
 
 
 def _checksums(found: Object) -> dict[str, str]:

@@ -63,6 +63,8 @@ def encode(what: Object) -> bytes:
         said["i"] = what.upload_id
     if what.sealed:
         said["y"] = list(vars(what.sealed).values())
+    if what.stamp:
+        said["v"] = what.stamp
     return packing.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
 
 
@@ -79,16 +81,26 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
         stored = sealed.stored if sealed else said["s"]
         fresh = stored == status.st_size and _same_time(said["m"], status.st_mtime_ns)
         facts = ObjectFacts(**{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS})
+        stamp = said.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
-            plain = without_sums(facts)
-            return Object(bucket, key, status.st_size, "", modified, plain, sealed=sealed), False
+            edited = Object(
+                bucket,
+                key,
+                status.st_size,
+                "",
+                modified,
+                without_sums(facts),
+                stamp=stamp,
+                sealed=sealed,
+            )
+            return edited, False
         parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
         e_tag, upload_id = said["e"], said.get("i", "")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("not attributes of an object") from error
-    size: int = said["s"]
-    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, sealed)
+    size = said["s"]
+    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp, sealed)
     return found, True
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import accumulate
 
 from cryptography.exceptions import InvalidTag
@@ -268,13 +269,10 @@ def recover(descriptor: int, found: Object) -> Object | None:
     sizes, part_header = _walk(descriptor, head) if head.form == JOINED else ((), 0)
     e_tag = str(said.get("e_tag")) if head.form == JOINED else head.e_tag.hex()
     sealed = Sealed(kind, stored, head.length, part_header, name, bool(said.get("bucket_key")))
-    return Object(
-        found.bucket,
-        found.key,
-        head.size,
-        e_tag,
-        found.last_modified,
-        found.facts,
+    return replace(
+        found,
+        size=head.size,
+        e_tag=e_tag,
         parts=sizes,
         upload_id=str(said.get("upload", "")),
         sealed=sealed,

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import md5
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from eucabox.errors import (
+    ChecksumMismatch,
     EntityTooSmall,
     InvalidObjectSize,
     InvalidPart,
@@ -119,9 +120,8 @@ class Multipart:
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         upload = self.upload(room, key, upload_id)
-        algorithm = upload.checksum_algorithm
-        if algorithm and algorithm not in promise.checksums:
-            promise = replace(promise, algorithms=(*promise.algorithms, algorithm))
+        if algorithm := upload.checksum_algorithm:
+            promise = replace(promise, algorithms=(algorithm,))
         sealing = self._keys.again(upload.sealing, customer) if upload.sealing else None
         with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
             received = receive(draft, stream, promise)
@@ -182,6 +182,7 @@ class Multipart:
         self, room: Room, key: str, upload_id: str, wanted: Wanted, ending: Ending
     ) -> Object:
         """Make the parts one object. Asking again after an answer was lost answers the same."""
+        wanted = _last_named(wanted)
         with self._locked(upload_id):
             try:
                 upload = self.upload(room, key, upload_id)
@@ -362,12 +363,17 @@ def _sidecar(name: str, status: os.stat_result) -> str:
     return f"{name}.{attributes.identity(status)}"
 
 
+def _last_named(wanted: Wanted) -> Wanted:
+    """A client that sent a part twice may name it twice: the last one counts."""
+    following = zip_longest(wanted, wanted[1:])
+    return [each for each, after in following if after is None or after[0] != each[0]]
+
+
 def _choose(folder: int, wanted: Wanted) -> list[Part]:
     """Return the parts that the caller names; a Fault unless each is there as named."""
     if not wanted:
         raise MalformedPartList
-    numbers = [number for number, _, _ in wanted]
-    for previous, number in pairwise(numbers):
+    for (previous, *_), (number, *_) in pairwise(wanted):
         if number <= previous:
             raise InvalidPartOrder(number=number, previous=previous)
     parts = [_choose_one(folder, *each) for each in wanted]
@@ -402,6 +408,11 @@ def _joined_facts(
     """Return the facts of the whole with its checksum, and the checksums of the parts."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
+        algorithm, kind = _common_algorithm(parts), FULL_OBJECT
+    for each in ending.checksums:
+        if each != algorithm:
+            raise ChecksumMismatch(expected=algorithm or "none", found=each)
+    if not algorithm:
         return upload.facts, ()
     sums = tuple(part.checksums[algorithm] for part in parts)
     sized = [(part.size, part.checksums[algorithm]) for part in parts]
@@ -412,6 +423,14 @@ def _joined_facts(
     elif stated is not None:
         checksums.compare_composite(algorithm, whole, stated)
     return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
+
+
+def _common_algorithm(parts: list[Part]) -> str:
+    """Return what the parts of an upload that named nothing can be joined by, "" if nothing."""
+    for algorithm in checksums.POLYNOMIALS:
+        if all(algorithm in part.checksums for part in parts):
+            return algorithm
+    return ""
 
 
 def _append(folder: int, part: Part, draft: Draft) -> None:
