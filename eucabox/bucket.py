@@ -46,11 +46,12 @@ from eucabox.store.facts import (
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, Sealing
 from eucabox.store.multipart import Ending, Multipart, Wanted
+from eucabox.store.opened import OpenObject
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, make
-from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
+from eucabox.store.shelf import Conditions, Deletion, Shelf
 from eucabox.store.writing import Promise, Stream, Trailers, receive
 
 __all__ = [

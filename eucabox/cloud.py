@@ -18,10 +18,8 @@ from eucabox.files import write_whole
 from eucabox.images import Images
 from eucabox.lock import Lock
 from eucabox.node import Node
-from eucabox.seal import Seal
 from eucabox.state import State
-from eucabox.store.keyring import Keyring, Site
-from eucabox.store.paths import RESERVED
+from eucabox.store import keyring
 
 log = logging.getLogger("eucabox.cloud")
 FOLDERS = {"": 0o751, "run": 0o755, "network": 0o755, "cache": 0o751, "instances": 0o751}
@@ -46,7 +44,9 @@ class Cloud:
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
         administrator = self.accounts.ensure_administrator().account_id
-        self.bucket = Store(config.bucket_root, self._keyring(administrator))
+        self.bucket = Store(
+            config.bucket_root, keyring.configured(lambda: self.config, administrator)
+        )
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -54,17 +54,6 @@ class Cloud:
         self.bundles = Bundles(
             config, self.state, self.bucket, self.accounts, self.images, self.node
         )
-
-    def _keyring(self, administrator: str) -> Keyring:
-        """The keys of encrypted objects; the names in the configuration may change any time."""
-        data, root = self.config.cloud.data_dir, self.config.bucket_root
-
-        def site() -> Site:
-            names = configuration.words(self.config.buckets.kms_keys)
-            return Site(names, self.config.cloud.region, administrator)
-
-        witness = root / RESERVED / "master-key"
-        return Keyring(data / "bucket-keys", Seal(data / "key"), witness, site)
 
     def start(self) -> None:
         """Bring up the network and the node's loop.

@@ -16,8 +16,8 @@ from eucabox.errors import (
 )
 from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import SSE_C, Bucket, Object
+from eucabox.store.opened import OpenObject
 from eucabox.store.said import Written
-from eucabox.store.shelf import OpenObject
 from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming, Outgoing
 

@@ -6,8 +6,9 @@ from eucabox.errors import EntityTooLarge
 from eucabox.store import frames
 from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
 from eucabox.store.keyring import Sealing
+from eucabox.store.opened import OpenObject
 from eucabox.store.room import Room
-from eucabox.store.shelf import Conditions, OpenObject, Shelf
+from eucabox.store.shelf import Conditions, Shelf
 from eucabox.store.writing import LARGEST, Draft, Promise, copy_file, receive, summed
 
 

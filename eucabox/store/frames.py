@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eucabox.errors import ObjectDamaged
 from eucabox.store import checksums, container
-from eucabox.store.container import FRAME, JOINED, KEY_BYTES, TAG, WHOLE, Header, Wrapping
+from eucabox.store.container import (
+    FRAME,
+    JOINED,
+    KEY_BYTES,
+    MAGIC,
+    TAG,
+    WHOLE,
+    Header,
+    Wrapping,
+)
 from eucabox.store.facts import AES256, Object, Sealed
 from eucabox.store.keyring import Sealing
 from eucabox.store.room import Room
@@ -258,13 +267,18 @@ def joined_header(
 def recover(descriptor: int, found: Object) -> Object | None:
     """Return an object whose attributes were lost as its file tells of it; None if it is plain.
 
-    What the file says is proved when it is read.
+    What the file says is proved when it is read; one cut short in its header can't be.
     """
+    stored, begins = os.fstat(descriptor).st_size, os.pread(descriptor, len(MAGIC), 0)
+    cut = found.sealed is not None and MAGIC.startswith(begins)
+    if begins != MAGIC and not cut:
+        return None
     head = container.read(descriptor)
     if head is None:
-        return None
+        lost = found.sealed or Sealed(AES256, stored, 0)
+        e_tag = hashlib.md5(begins, usedforsecurity=False).hexdigest()
+        return replace(found, e_tag=e_tag, sealed=replace(lost, stored=stored))
     said = head.said
-    stored = os.fstat(descriptor).st_size
     kind, name = str(said.get("kind")), str(said.get("name", ""))
     sizes, part_header = _walk(descriptor, head) if head.form == JOINED else ((), 0)
     e_tag = str(said.get("e_tag")) if head.form == JOINED else head.e_tag.hex()

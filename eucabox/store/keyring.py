@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eucabox.config import Config, words
 from eucabox.errors import (
     EncryptionUnfit,
     KeyFileUnusable,
@@ -24,6 +25,7 @@ from eucabox.seal import Seal
 from eucabox.store import container
 from eucabox.store.container import KEY_BYTES, Header, Wrapping
 from eucabox.store.facts import AES256, KMS, SSE_C, Object, Sealed
+from eucabox.store.paths import RESERVED
 
 DEFAULT_KMS_KEY = "aws-s3"
 DEFAULT_ALIAS = "aws/s3"
@@ -229,6 +231,17 @@ class Keyring:
         with contextlib.suppress(FileNotFoundError):
             return self._witness.read_text("ascii").strip()
         return ""
+
+
+def configured(config: Callable[[], Config], account: str) -> Keyring:
+    """Return the keys of a cloud whose administrator has that account; the names in its
+    configuration may change any time."""
+
+    def site() -> Site:
+        return Site(words(config().buckets.kms_keys), config().cloud.region, account)
+
+    data, root = config().cloud.data_dir, config().bucket_root
+    return Keyring(data / "bucket-keys", Seal(data / "key"), root / RESERVED / "master-key", site)
 
 
 def name_of(key_id: str) -> str:
