@@ -113,6 +113,8 @@ class Store:
             self._index_again(self._replay)
         self._index_again(self._rescan_unknown)
         self._index.journal.start()
+        for room in self._rooms.values():
+            self._multipart.finish(room)
 
     def _names(self) -> Iterator[str]:
         for path in self._root.iterdir():

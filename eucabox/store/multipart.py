@@ -191,7 +191,7 @@ class Multipart:
             with self._folder(room, upload_id) as folder:
                 parts = _choose(folder, wanted)
                 done = self._assemble(room, upload, folder, parts, ending)
-            self._remove(room, upload_id)
+            self._clear(room, upload_id)
             return done
 
     def _completed(self, room: Room, key: str, upload_id: str, wanted: Wanted) -> Object:
@@ -225,7 +225,32 @@ class Multipart:
                 upload_id=upload.upload_id,
                 sealed=_joined_sealed(draft, upload, head),
             )
-            return self._shelf.commit(room, draft, new, ending.conditions)
+            # Nobody writes the key in between: after a kill the object tells that this is done.
+            with self._shelf.held(room, upload.key):
+                done = self._shelf.commit(room, draft, new, ending.conditions)
+                self._put_aside(room, upload.upload_id)
+                return done
+
+    def finish(self, room: Room) -> None:
+        """At the start: end what a killed process had all but completed, or only begun."""
+        uploads = tree.open_folder(room.reserved, [UPLOADS])
+        try:
+            every = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
+        finally:
+            os.close(uploads)
+        for upload_id in every:
+            if self._is_over(room, upload_id):
+                self._remove(room, upload_id)
+
+    def _is_over(self, room: Room, upload_id: str) -> bool:
+        try:
+            with self._folder(room, upload_id) as folder:
+                key = _read_upload(room, upload_id, folder).key
+        except NoSuchUpload:
+            return True
+        with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
+            return found.object.upload_id == upload_id
+        return False
 
     @property
     def _keys(self) -> Keyring:
@@ -246,13 +271,19 @@ class Multipart:
         return len(head)
 
     def _remove(self, room: Room, upload_id: str) -> None:
-        """Take the whole folder out of the way at once, then clear it."""
+        self._put_aside(room, upload_id)
+        self._clear(room, upload_id)
+
+    def _put_aside(self, room: Room, upload_id: str) -> None:
+        """Take the whole folder out of the way at once."""
         uploads = tree.open_folder(room.reserved, [UPLOADS])
         try:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             os.fsync(uploads)
         finally:
             os.close(uploads)
+
+    def _clear(self, room: Room, upload_id: str) -> None:
         folder = tree.open_folder(room.temporary, [upload_id])
         try:
             for name in tree.names(folder):

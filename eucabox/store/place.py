@@ -248,6 +248,8 @@ def remove_leftovers(room: Room, key: bytes, needed: Collection[str] = ()) -> No
     if found is not None:
         os.close(found)
         _remove_hashed(room, key)
+    elif home:
+        tree.prune(room.fd, home[:-1])
     if not exists(room, key):
         with contextlib.suppress(OSError):
             os.unlink("/".join(names) + KEY, dir_fd=room.reserved)

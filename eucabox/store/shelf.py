@@ -89,6 +89,10 @@ class Shelf:
     def _lock(self, room: Room, key: str) -> threading.RLock:
         return self._locks[hash((room.name, key)) % STRIPES]
 
+    def held(self, room: Room, key: str) -> contextlib.AbstractContextManager[object]:
+        """Keep one key as others have left it, for several steps of the holder."""
+        return self._lock(room, key)
+
     @contextlib.contextmanager
     def all_locked(self) -> Iterator[None]:
         """Keep every key as it is."""

@@ -80,6 +80,14 @@ def test_what_a_kill_leaves_of_a_hashed_key(store: Store, put: Put, root: Path) 
     assert keys(store) == []
 
 
+def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> None:
+    put("deep/er/still")
+    put("deep/kept")
+    (root / "box/deep/er/still").unlink()
+    store._shelf.sweep(store._room("box"), b"deep/er/still")
+    assert names(root / "box/deep") == ["kept"]
+
+
 def test_clearing_never_follows_a_link(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/kept").touch()

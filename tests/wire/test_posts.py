@@ -70,7 +70,7 @@ def test_anonymously_with_all_that_it_may_say() -> None:
         "website_redirect_location": "/other",
         "server_side_encryption": "AES256",
         "checksum_crc32": "AAAAAA==",
-        "tagging": "a+b=1%262",
+        "tagging": {"tag_set": [{"key": "a b", "value": "1&2"}]},
     }
 
 
