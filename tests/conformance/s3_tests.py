@@ -93,7 +93,16 @@ def run(checkout: Path, python: str, settings: Path, words: str, marks: str, job
 
 def _run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
     report = settings.with_suffix(".xml")
-    command = [str(Path(python).absolute()), "-m", "pytest", "-q", "-m", marks, f"--junitxml={report}", "--tb=short"]
+    command = [
+        str(Path(python).absolute()),
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        marks,
+        f"--junitxml={report}",
+        "--tb=short",
+    ]
     command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]
     if words:
         command += ["-k", words]
