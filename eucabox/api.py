@@ -1,11 +1,12 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
+import contextlib
 import errno
 import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from flask import Flask, Response, jsonify
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
+from eucabox.store import cross_origin
+from eucabox.wire.manner import manner
 from eucabox.wire.request import HEADERS, LIMIT_HOPS, Answer, FileBody, Request, from_environ
 
 if TYPE_CHECKING:
@@ -26,9 +29,11 @@ log = logging.getLogger("eucabox.api")
 # No bucket can have this name, so what lies under it is ours: the health check, pages for people.
 PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
+SITES = PAGES + "website/"
 CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
 ACCOUNT = "x-amz-account-id"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
+BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
@@ -94,9 +99,11 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        if self._pages and environ["PATH_INFO"].startswith(PAGES):
+        path = environ["PATH_INFO"]
+        if self._pages and path.startswith(PAGES) and not path.startswith(SITES):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
+        request.hosts = self._cloud.config.api.known_hosts
         answer = self.serve(request)
         if answer.hops and LIMIT_HOPS in environ:
             environ[LIMIT_HOPS](answer.hops)
@@ -107,6 +114,8 @@ class Door:
         started = time.perf_counter()
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
             answer = self._answer(request, line)
+            if line["service"] in BUCKETS:
+                self._share(request, answer)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
@@ -118,6 +127,8 @@ class Door:
         speaker = _speaker(name)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
+            if request.method == "OPTIONS" and service in BUCKETS:
+                return self._preflight(request)
             understood = speaker.understand(request, self._lookup, datetime.now(UTC))
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
@@ -130,6 +141,23 @@ class Door:
             log.exception("a request of the service %s failed", service)
             line["outcome"] = Fault.code
             return speaker.refuse(Fault(), request.request_id, service)
+
+    def _preflight(self, request: Request) -> Answer:
+        """A browser asks what a page may do: no verb, and nobody has signed it."""
+        wire = importlib.import_module("eucabox.wire.s3.cross_origin")
+        answer: Answer = wire.preflight(request, _bucket(request), self._rules)
+        return answer
+
+    def _share(self, request: Request, answer: Answer) -> None:
+        """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
+        with contextlib.suppress(Fault):
+            if rules := self._rules(_bucket(request)):
+                importlib.import_module("eucabox.wire.s3.cross_origin").share(
+                    request, answer, rules
+                )
+
+    def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
+        return cross_origin.rules_of(self._cloud.bucket.bucket(bucket).settings)
 
     def _lookup(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
@@ -148,24 +176,21 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={**_context(request), "https": "https" if api.https_port else ""},
+            context={
+                **manner(request),
+                "region": self._cloud.config.cloud.region,
+                "https": "https" if api.https_port else "",  # a door that keeps secrets
+            },
         )
-
-
-def _context(request: Request) -> dict[str, str]:
-    """How a request was made, in the words that policies ask for it."""
-    return {
-        "source_ip": request.source or "",
-        "secure": "true" if request.endpoint.startswith("https:") else "false",
-        "referer": request.headers.get("referer", ""),
-        "user_agent": request.headers.get("user-agent", ""),
-    }
 
 
 # --- which protocol ----------------------------------------------------------------------------
 
 
 def _clients(request: Request) -> tuple[str, str]:
+    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
+        if _address().is_site(request.path, request.host):
+            return "website", "website"
     if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
         return "s3control", "s3control"
     if request.path.startswith("/services/"):
@@ -180,6 +205,15 @@ def _service_path(request: Request) -> str:
     if not request.path.startswith("/services/"):
         return ""
     return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def _bucket(request: Request) -> str:
+    found: str = _address().bucket_in(request.path, request.host, request.hosts)
+    return found
+
+
+def _address() -> Any:
+    return importlib.import_module("eucabox.wire.s3.address")
 
 
 def _query() -> Any:

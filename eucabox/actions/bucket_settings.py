@@ -5,15 +5,9 @@ from collections.abc import Callable
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     Fault,
-    NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchCORSConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchPublicAccessBlock,
-    NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
-    OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -22,15 +16,8 @@ from eucabox.store.nouns import only_version
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketOwnershipControls": OwnershipControlsNotFound,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 PLAIN: dict[str, Result] = {
@@ -42,15 +29,7 @@ PLAIN: dict[str, Result] = {
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
-REMOVALS = (
-    "DeleteBucketCors",
-    "DeleteBucketLifecycle",
-    "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
-    "DeleteBucketReplication",
-    "DeleteBucketWebsite",
-    "DeletePublicAccessBlock",
-)
+REMOVALS = ("DeleteBucketReplication",)
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
 

@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
@@ -51,7 +52,7 @@ def copy_object(
     """Copy an object, {bucket, key} in `copy_source`, with its metadata or with new metadata."""
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     wanted = {
         "if_match": copy_source_if_match,
         "if_none_match": copy_source_if_none_match,
@@ -62,7 +63,7 @@ def copy_object(
     replaced = metadata_directive == "REPLACE"
     if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
-    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
     new = facts if replaced else _kept(source.facts, facts)
@@ -86,6 +87,7 @@ def copy_object(
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
         },
         **sse.shown(made.sealed, described, store),
+        **rules.expiration(holder, made),
     }
 
 
@@ -110,7 +112,7 @@ def upload_part_copy(
     """Make a part of an upload from an object, {bucket, key} in `copy_source`, or a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, holder)
     secret = sse.check_part(call, upload, keys, store)
@@ -210,4 +212,5 @@ def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
         owner=new.owner,
         acl=new.acl,
         storage_class=new.storage_class,
+        extra={**access.of_no_writer(source.extra), **new.extra},
     )

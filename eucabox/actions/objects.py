@@ -14,6 +14,7 @@ from eucabox.errors import (
     PartNumberBeyond,
     S3NotImplemented,
 )
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import SSE_C, Bucket, Object
 from eucabox.store.opened import OpenObject
@@ -40,7 +41,7 @@ def put_object(
     """Store an object whole or not at all, once every length, digest and signature holds."""
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    facts = said.facts(written, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(written, call, holder, call.cloud.accounts)
     sealing = sse.asked(call, written, holder, call.cloud.bucket)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
@@ -53,8 +54,8 @@ def put_object(
         sealing=sealing,
         **said.sums(written, incoming),
     )
-    encryption = sse.shown(made.sealed, written, call.cloud.bucket)
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **encryption}
+    noted = {**rules.expiration(holder, made), **sse.shown(made.sealed, written, call.cloud.bucket)}
+    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **noted}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -105,11 +106,11 @@ def get_object(
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
         opened.unlock(secret)
+        noted = _noted(call, holder, found, version_id)
         encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
-    shown.update(_noted(call, holder, found), **encryption)
     body = Outgoing(opened, start, count, direct=found.sealed is None)
-    return {**shown, **overrides, "body": body}
+    return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -154,8 +155,8 @@ def head_object(
         _check_customer(call, opened, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
-    return {**shown, **_noted(call, holder, found), **encryption, **overrides}
+    noted = _noted(call, holder, found, version_id)
+    return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -280,9 +281,9 @@ def _extent(
     return {**shown, "content_length": count}, start, count
 
 
-def _noted(call: Call, holder: Bucket, found: Object) -> Result:
-    """What a reader is told of an object that others may have given it: tags, to who may see."""
-    shown: Result = {}
+def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
+    """What a reader is told beside what was kept: when it expires, how many tags it has."""
+    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from eucabox.errors import InvalidRequest
-from eucabox.store import access, checksums, nouns, tagging
-from eucabox.store.facts import ObjectFacts
+from eucabox.errors import InvalidRedirectLocation, InvalidRequest
+from eucabox.store import access, checksums, grants, nouns, tagging
+from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
 
+LONGEST_LOCATION = 2048
 HEADERS = (
     "cache_control",
     "content_disposition",
@@ -56,27 +57,37 @@ class Written(Said, Sums, total=False):
     """Both, for PutObject."""
 
 
-def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
-    """Return what is kept of an object that belongs to the account `owner`."""
+def facts(
+    said: Mapping[str, Any], asking: access.Asking, bucket: Bucket, directory: grants.Directory
+) -> ObjectFacts:
+    """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
+    and InvalidArgument for an access list that can't be."""
+    wanted = grants.resolved(acl(said), directory)
+    owner = access.owner_of_new(asking, bucket, wanted, directory)
+    writer = asking.caller.account_id if asking.caller else bucket.owner
     return ObjectFacts(
         content_type=said.get("content_type") or nouns.TYPE,
         metadata=nouns.metadata(said.get("metadata")),
         headers=headers(said),
         owner=owner,
-        acl=acl(said),
+        acl=wanted,
         tags=tagging.of_object(said.get("tagging")),
         storage_class=nouns.storage_class(said.get("storage_class", "")),
+        extra={access.WRITTEN_BY: writer} if writer != owner else {},
     )
 
 
 def headers(said: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that a reader will be sent again."""
+    """Return the headers that a reader will be sent again; raises InvalidRedirectLocation."""
+    location = said.get("website_redirect_location", "/")
+    if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
+        raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
     return nouns.headers(**{name: said[name] for name in HEADERS if name in said})
 
 
 def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the access list that the headers ask for, None if they ask for none."""
-    return access.chosen(
+    return grants.chosen(
         said.get("acl", ""),
         FULL_CONTROL=said.get("grant_full_control", ""),
         READ=said.get("grant_read", ""),

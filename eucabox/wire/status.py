@@ -27,6 +27,7 @@ STATUS: dict[str, int] = {
     "NoSuchEntity": 404,
     # S3
     "AccessControlListNotSupported": 400,
+    "AccessForbidden": 403,
     "AllAccessDisabled": 403,
     "BucketAlreadyExists": 409,
     "BucketAlreadyOwnedByYou": 409,
@@ -61,6 +62,7 @@ STATUS: dict[str, int] = {
     "OwnershipControlsNotFoundError": 404,
     "PermanentRedirect": 301,
     "PreconditionFailed": 412,
+    "QuotaExceeded": 403,
     "ReplicationConfigurationNotFoundError": 404,
     "ServerSideEncryptionConfigurationNotFoundError": 404,
     "SlowDown": 503,

@@ -30,10 +30,11 @@ TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
 SECONDS = 90  # for one test
 DAY = 10  # seconds, what the suite takes a day of a lifecycle for
 KEYS = ("testkey-1", "testkey-2")
-EXTRA = f"[buckets]\nkms_keys = {', '.join(KEYS)}\n"
+EXTRA = f"[buckets]\nlifecycle_day_seconds = {DAY}\nkms_keys = {', '.join(KEYS)}\n"
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
 ROOTS = {"iam root": "root", "iam alt root": "altroot"}
+STRANGER = "s3tenant1"  # an account that policies of the suite name and nobody uses
 REASON = re.compile(r"^\| `(test_\w+)` \| (.+) \|$", re.MULTILINE)
 
 
@@ -56,6 +57,7 @@ def write_settings(cloud: Running, file: Path) -> None:
     # S3 answers with ARNs, whatever a request called the key
     account = cloud.client("sts").get_caller_identity()["Account"]
     arns = [f"arn:aws:kms:eucabox:{account}:key/{name}" for name in KEYS]
+    cloud.credentials(STRANGER)
     said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = arns
     said["s3 main"]["api_name"] = "eucabox"
     said["s3 main"]["lc_debug_interval"] = str(DAY)
@@ -67,10 +69,12 @@ def write_settings(cloud: Running, file: Path) -> None:
 def _section(cloud: Running, user: str) -> dict[str, str]:
     settings = cloud.credentials(user)
     owner = cloud.client("s3", user).list_buckets()["Owner"]
+    email = f"{user}@localhost"
+    cloud.command("user", "email", user, email)
     return {
         "display_name": owner.get("DisplayName", user),
         "user_id": owner["ID"],
-        "email": f"{user}@localhost",
+        "email": email,
         "access_key": settings["AWS_ACCESS_KEY"],
         "secret_key": settings["AWS_SECRET_KEY"],
     }
@@ -93,16 +97,8 @@ def run(checkout: Path, python: str, settings: Path, words: str, marks: str, job
 
 def _run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
     report = settings.with_suffix(".xml")
-    command = [
-        str(Path(python).absolute()),
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        marks,
-        f"--junitxml={report}",
-        "--tb=short",
-    ]
+    command = [str(Path(python).absolute()), "-m", "pytest", "-q", "-m", marks]
+    command += [f"--junitxml={report}", "--tb=short"]
     command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]
     if words:
         command += ["-k", words]

@@ -1,6 +1,6 @@
 """An HTTP request of S3 becomes a verb with arguments and a checked body; never runs it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -51,15 +51,13 @@ class Understood:
     upload: Upload | None = None  # a form's wishes for its answer
 
 
-def understand(
-    request: Request, lookup: Lookup, now: datetime, hosts: Iterable[str] = ()
-) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     """Read a request that speaks S3: check its signature first, then find its operation.
 
     The body of an object is not read here; `params["body"]` is an Incoming that checks it.
     Raises Fault and nothing else for bad input.
     """
-    address = locate(request.path, request.host, hosts)
+    address = locate(request.path, request.host, request.hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.caller is not None:
         request = replace(request, headers={**sign.moved_headers(request), **request.headers})
