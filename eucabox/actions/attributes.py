@@ -1,5 +1,6 @@
 """What an object is, attribute by attribute; never its bytes."""
 
+from functools import partial
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
@@ -25,10 +26,10 @@ def get_object_attributes(
     **customer: Unpack[CustomerKey],
 ) -> Result:
     """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
-    nouns.only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    with access.look_up(call, call.cloud.bucket.open, holder, key) as opened:
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    with access.look_up(call, look, holder, key) as opened:
         found = opened.object
         access.check(call, holder, key, found.facts)
         secret = sse.check_reading(call, found.sealed, customer)
@@ -42,7 +43,7 @@ def get_object_attributes(
         "StorageClass": {"storage_class": found.facts.storage_class},
         "ObjectSize": {"object_size": found.size},
     }
-    result: Result = {"last_modified": found.last_modified}
+    result: Result = {"last_modified": found.last_modified, **nouns.version_read(holder, found)}
     for name in object_attributes:
         if name not in every:
             raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")
