@@ -20,6 +20,7 @@ from eucabox.lifecycle import Lifecycle
 from eucabox.lock import Lock
 from eucabox.node import Node
 from eucabox.state import State
+from eucabox.store import keyring
 
 log = logging.getLogger("eucabox.cloud")
 FOLDERS = {"": 0o751, "run": 0o755, "network": 0o755, "cache": 0o751, "instances": 0o751}
@@ -43,8 +44,10 @@ class Cloud:
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
-        self.accounts.ensure_administrator()
-        self.bucket = Store(config.bucket_root)
+        administrator = self.accounts.ensure_administrator().account_id
+        self.bucket = Store(
+            config.bucket_root, keyring.configured(lambda: self.config, administrator)
+        )
         self.lifecycle = Lifecycle(config, self.bucket)
         self.bucket.quota.limits = config.limits
         self.images = Images(config, self.state, self.bucket, self.accounts)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
     NoSuchObjectLockConfiguration,
@@ -16,7 +15,6 @@ from eucabox.store import access
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
@@ -27,10 +25,7 @@ PLAIN: dict[str, Result] = {
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
-REMOVALS = (
-    "DeleteBucketEncryption",
-    "DeleteBucketReplication",
-)
+REMOVALS = ("DeleteBucketReplication",)
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
 
