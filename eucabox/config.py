@@ -157,6 +157,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    access_log_seconds: int = _key(300, _between(1, 86400), reload=True)
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 

@@ -24,7 +24,6 @@ ABSENT: dict[str, type[Fault]] = {
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 PLAIN: dict[str, Result] = {
     "GetBucketAccelerateConfiguration": {},
-    "GetBucketLogging": {},
     "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"payer": "BucketOwner"},
     "GetBucketVersioning": {},
