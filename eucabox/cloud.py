@@ -54,6 +54,7 @@ class Cloud:
             lambda: self.config.buckets.access_log_seconds,
         )
         self.lifecycle = Lifecycle(config, self.bucket)
+        self.bucket.quota.limits = config.limits
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -101,6 +102,7 @@ class Cloud:
         self.config = new
         for room in (self.images, self.network, self.node):
             room.config = new
+        self.bucket.quota.limits = new.limits
         self.node.wake()
         return waiting
 
