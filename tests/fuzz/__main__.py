@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fuzz.kinds import KINDS
+from tests.fuzz.odd import Chance
 from tests.fuzz.shop import Problem, Shop, open_shop
 
 MOST_PROBLEMS = 25
@@ -17,7 +18,7 @@ MOST_PROBLEMS = 25
 def one(shop: Shop, name: str) -> None:
     """Try the case of a name, such as `7.headers.123`; Problem."""
     _, kind, _ = name.split(".")
-    chance = random.Random(name)
+    chance = Chance(name)
     shop.ask(KINDS[kind][0](chance, shop), chance)
 
 
