@@ -385,12 +385,10 @@ FIELDS = (
 def _fields(chance: random.Random, shop: Shop) -> list[tuple[str, bytes]]:
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
     scope = f"{shop.owner.access}/{stamp[:8]}/eucabox/s3/aws4_request"
-    said = {
-        "key": chance.choice(
-            ["k", "${filename}", "user/${filename}", odd.text(chance), _key(chance)]
-        )
-    }
-    policy = base64.b64encode(_form_policy(chance, said["key"]))
+    file_name = "${filename}"
+    said = {"key": chance.choice(["k", "user/k", file_name, odd.text(chance), _key(chance)])}
+    said |= {name: odd.text(chance) for name in FIELDS if chance.random() < 0.05}
+    policy = base64.b64encode(_form_policy(chance, said))
     key = key_of(shop.owner.secret, stamp[:8])
     fields = [
         *((name, value.encode("utf-8", "surrogatepass")) for name, value in said.items()),
@@ -400,9 +398,6 @@ def _fields(chance: random.Random, shop: Shop) -> list[tuple[str, bytes]]:
         ("x-amz-date", stamp.encode()),
         ("x-amz-signature", hmac.digest(key, policy, "sha256").hex().encode()),
     ]
-    for name in FIELDS:
-        if chance.random() < 0.05:
-            fields.append((name, odd.text(chance).encode("utf-8", "surrogatepass")))
     if chance.random() < 0.1:
         fields.pop(chance.randrange(len(fields)))
     if chance.random() < 0.1:
@@ -411,42 +406,28 @@ def _fields(chance: random.Random, shop: Shop) -> list[tuple[str, bytes]]:
     return fields if chance.random() < 0.9 else fields[::-1]
 
 
-def _form_policy(chance: random.Random, key: str) -> bytes:
-    conditions: list[Any] = [
-        {"bucket": BUCKET},
-        chance.choice([["starts-with", "$key", ""], {"key": key}, ["eq", "$key", key]]),
-    ]
-    for name in ("acl", "tagging", "success_action_status", "Content-Type", "x-amz-meta-a"):
-        if chance.random() < 0.95:
+ALWAYS = ("x-amz-algorithm", "x-amz-credential", "x-amz-date")
+CONDITIONS: list[Any] = [
+    *(["content-length-range", 0, 10**7], ["content-length-range", "0", "1e3"]),
+    *(["content-length-range", 5, 1], ["content-length-range"], ["content-length-range", {}, []]),
+    *(["eq"], [], {}, None, "x", {"a": {"b": 1}}, ["nope", "$x", "y"], ["eq", 1, 2], {"acl": 5}),
+]
+
+
+def _form_policy(chance: random.Random, said: dict[str, str]) -> bytes:
+    conditions: list[Any] = [{"bucket": BUCKET}]
+    for name in (*ALWAYS, *said):
+        if chance.random() < 0.98:
             conditions.append(["starts-with", f"${name}", ""])
     if chance.random() < 0.3:
-        conditions.append(
-            chance.choice(
-                [
-                    ["content-length-range", 0, 10**7],
-                    ["content-length-range", "0", "1e3"],
-                    ["content-length-range", 5, 1],
-                    ["content-length-range"],
-                    ["content-length-range", {}, []],
-                    ["eq"],
-                    [],
-                    {},
-                    None,
-                    "x",
-                    {"a": {"b": 1}},
-                    ["nope", "$x", "y"],
-                    ["eq", 1, 2],
-                    {"acl": 5},
-                ]
-            )
-        )
+        conditions.append(chance.choice(CONDITIONS))
     until = chance.choice(
         ["2099-01-01T00:00:00.000Z"] * 8 + ["x", "2000-01-01T00:00:00Z", odd.text(chance)]
     )
-    said: Any = {"expiration": until, "conditions": conditions}
+    whole: Any = {"expiration": until, "conditions": conditions}
     if chance.random() < 0.1:
-        said = chance.choice([{}, [], None, "x", {"conditions": conditions}, {"expiration": 5}])
-    found = json.dumps(said).encode()
+        whole = chance.choice([{}, [], None, "x", {"conditions": conditions}, {"expiration": 5}])
+    found = json.dumps(whole).encode()
     return found if chance.random() < 0.9 else _damage_frames(found, chance)
 
 
