@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,12 @@ def every_way(store: Store) -> list[Callable[[], object]]:
     ways: list[Callable[[], object]] = []
     for key in KEYS:
         ways += [
-            lambda key=key: put(key),
-            lambda key=key: upload(key),
-            lambda key=key: content(store, key),
-            lambda key=key: store.set_object_acl("box", key, {"grants": []}),
-            lambda key=key: store.delete("box", key),
-            lambda key=key: put(key),
+            partial(put, key),
+            partial(upload, key),
+            partial(content, store, key),
+            partial(store.set_object_acl, "box", key, {"grants": []}),
+            partial(store.delete, "box", key),
+            partial(put, key),
         ]
     ways += [
         lambda: store.set_bucket_setting("box", "color", "blue"),
