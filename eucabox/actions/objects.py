@@ -104,7 +104,6 @@ def get_object(
         shown, start, count = _extent(found, range, part_number, checksum_mode)
         noted = _noted(call, holder, found, version_id)
         undo.pop_all()
-    noted |= nouns.version_read(holder, found)
     return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
@@ -144,8 +143,7 @@ def head_object(
     found = _readable(call, holder, key, version_id)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    noted = nouns.version_read(holder, found) | _noted(call, holder, found, version_id)
-    return {**shown, **noted, **overrides}
+    return {**shown, **_noted(call, holder, found, version_id), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention", "mfa"))
@@ -290,7 +288,9 @@ def _extent(
 
 def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
     """What a reader is told beside what was kept: when it expires, how many tags it has."""
-    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
+    shown: Result = nouns.version_read(holder, found)
+    if not version_id:
+        shown |= rules.expiration(holder, found)
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")
