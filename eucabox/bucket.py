@@ -6,9 +6,9 @@ in `store/`.
 
 import builtins
 import contextlib
+import logging
 import os
 import resource
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,14 +19,14 @@ from eucabox.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    BucketUnusable,
     Fault,
     InvalidBucketName,
     NoSuchBucket,
     StoreInUse,
 )
-from eucabox.files import sync_folder
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, tree, version_listing, versions
+from eucabox.store import copying, listing, marks, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -49,7 +49,7 @@ from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
-from eucabox.store.room import Room, make
+from eucabox.store.room import Room, clear_away, make, put_away, workshop
 from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
 
@@ -71,6 +71,7 @@ __all__ = [
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
 MOST_FILES = 65_536  # open at once; three for each bucket stay open
 T = TypeVar("T")
+log = logging.getLogger("eucabox.bucket")
 
 
 class Store:
@@ -102,11 +103,15 @@ class Store:
     def _recover(self) -> None:
         """Sweep what a killed process left and make the index say what the tree has."""
         for name in ("new", "gone"):
-            (self._root / RESERVED / name).mkdir(exist_ok=True)
-            tree.clear(self._root / RESERVED / name)
+            with workshop(self._root, name) as (beside, _):
+                tree.clear(beside)
         usable = self._index.open()
         for name in self._names():
-            self._rooms[name] = Room(self._root / name)
+            try:
+                self._rooms[name] = Room(self._root / name)
+            except BucketUnusable as fault:
+                log.error("%s", fault.message)
+                continue
             self._rooms[name].clear_temporary()
         if usable:
             self._index_again(self._replay)
@@ -132,14 +137,17 @@ class Store:
 
     def _rescan_unknown(self) -> None:
         known = self._index.buckets()
-        for name in known - self._rooms.keys():
+        for name in known.keys() - self._rooms.keys():
             self._index.drop_bucket(name)
-        for name in self._rooms.keys() - known:
-            rescan(self._rooms[name], self._shelf, self._index)
+        for name, room in self._rooms.items():
+            if room.mark not in known.get(name, ()):
+                rescan(room, self._shelf, self._index)
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
         self.rescans.close()
+        for room in self._rooms.values():
+            marks.close(room, self._index)
         self._index.close()
         self._rooms.clear()
         self._process.release()
@@ -173,7 +181,7 @@ class Store:
             self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket))
-            self._index_again(lambda: self._index.add_bucket(name))
+            self._index_again(lambda: self._index.add_bucket(name, room.mark))
             self._rooms[name] = room
             return bucket
 
@@ -184,15 +192,11 @@ class Store:
         with self._lock, self._shelf.all_locked():
             room = self._room(name)
             self._check_empty(room)
-            gone = self._root / RESERVED / "gone" / secrets.token_hex(8)
-            room.path.rename(gone)
-            sync_folder(self._root)
+            gone = put_away(self._root, name)
             room.gone = True
             del self._rooms[name]
             self._index_again(lambda: self._index.drop_bucket(name))
-        tree.clear(gone)
-        with contextlib.suppress(OSError):  # a put that came too late is in it: the next start
-            gone.rmdir()
+        clear_away(self._root, gone)
 
     def _check_empty(self, room: Room) -> None:
         def first() -> str | None:
@@ -301,14 +305,16 @@ class Store:
         owner: str = "",
         if_match: str | None = None,
         check: Callable[[Object], object] | None = None,
+        still: Callable[[Object | None], object] | None = None,
     ) -> Deleted:
         """Remove an object, or hide it behind a delete marker of `owner` if the bucket has
         versioning; with a version id remove that version for good. What is not there is no fault.
 
-        `check` is shown the object that would be lost for good, if one is, and may raise.
+        `check` is shown the object that would be lost for good, if one is, and may raise; so may
+        `still`, which is shown the key's present object.
         """
         self.quota.may_count_less()
-        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check)
+        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
 
     @told
@@ -360,10 +366,11 @@ class Store:
         key: str,
         how: Callable[[ObjectFacts], ObjectFacts],
         version_id: str = "",
+        check: Callable[[Object], object] | None = None,
     ) -> Object:
         """Change what is kept of an object, or of a version of it; its content, ETag, version id
         and time stay. Faults as of `open`."""
-        return self._shelf.change(self._room(bucket), key, how, version_id)
+        return self._shelf.change(self._room(bucket), key, how, version_id, check)
 
     @told
     def list(

@@ -157,6 +157,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 
 @dataclass(frozen=True)

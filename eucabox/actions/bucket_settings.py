@@ -7,7 +7,6 @@ from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
@@ -19,7 +18,6 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
@@ -35,7 +33,6 @@ PLAIN: dict[str, Result] = {
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
     "DeleteBucketReplication",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")

@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
@@ -69,7 +70,8 @@ def copy_object(
             "e_tag": nouns.quoted(made.e_tag),
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        }
+        },
+        **rules.expiration(holder, made),
     }
 
 

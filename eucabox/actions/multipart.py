@@ -11,6 +11,7 @@ from eucabox.errors import (
     MalformedXML,
     NoSuchUpload,
 )
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
@@ -38,7 +39,8 @@ def create_multipart_upload(
     store = call.cloud.bucket
     upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
     made = store.upload(bucket, key, upload_id)
-    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made)}
+    ends = rules.abortion(holder, key, made.initiated)
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made), **ends}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -112,6 +114,7 @@ def complete_multipart_upload(
         "key": key,
         "e_tag": nouns.quoted(made.e_tag),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        **rules.expiration(holder, made),
     }
 
 
@@ -156,6 +159,7 @@ def list_parts(
         "owner": owners(upload.facts.owner or holder.owner),
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
+        **rules.abortion(holder, key, upload.initiated),
     }
     result["parts"] = [
         {

@@ -14,6 +14,7 @@ from eucabox.errors import (
     PartNumberBeyond,
     S3NotImplemented,
 )
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Bucket, Object
 from eucabox.store.said import Written
@@ -49,7 +50,7 @@ def put_object(
         if_match=conditions.bare(if_match) or None,
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made)}
+    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **rules.expiration(holder, made)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -95,8 +96,8 @@ def get_object(
         access.check(call, holder, key, found.facts, action="s3:GetObject")
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        noted = _noted(call, holder, found, version_id)
         undo.pop_all()
-    noted = _noted(call, holder, found)
     return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
@@ -136,7 +137,7 @@ def head_object(
     found = _readable(call, holder, key)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **_noted(call, holder, found), **overrides}
+    return {**shown, **_noted(call, holder, found, version_id), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -260,9 +261,9 @@ def _extent(
     return {**shown, "content_length": count}, start, count
 
 
-def _noted(call: Call, holder: Bucket, found: Object) -> Result:
-    """What a reader is told of an object that others may have given it: tags, to who may see."""
-    shown: Result = {}
+def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
+    """What a reader is told beside what was kept: when it expires, how many tags it has."""
+    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")

@@ -310,6 +310,11 @@ class StorageFailed(Fault):
     text = "The disk of the bucket store refused the operation: {reason}."
 
 
+class BucketUnusable(Fault):
+    code = "InternalError"
+    text = "The folder of bucket {name} can't be used ({reason}): no link is followed in it."
+
+
 class StoreInUse(Fault):
     code = "ConfigError"
     text = "{folder} is in use by process {pid}: stop that eucabox, or set [buckets] path."

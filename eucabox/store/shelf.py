@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
-from eucabox.store import attributes, place, stamps, versions
+from eucabox.store import attributes, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
     Deleted,
@@ -58,17 +58,18 @@ class Conditions:
 class Deletion:
     """What a caller wants deleted: the object or, for good, a version of it, if it is as the
     conditions say and `check`, which is shown an object that would be lost for good, does not
-    raise. A delete marker belongs to `owner`."""
+    raise, nor `still`, which is shown the present object. A delete marker belongs to `owner`."""
 
     version_id: str = ""
     owner: str = ""
     conditions: Conditions = Conditions()
     check: Callable[[Object], object] | None = None
+    still: Callable[[Object | None], object] | None = None
 
     @property
     def asks(self) -> bool:
         """True if the present object must be known."""
-        return self.check is not None or self.conditions != Conditions()
+        return bool(self.check or self.still) or self.conditions != Conditions()
 
 
 class OpenObject:
@@ -298,6 +299,7 @@ class Shelf:
     @contextlib.contextmanager
     def _change(self, room: Room, key: str) -> Iterator[None]:
         journal = self._index.journal
+        marks.touch(room, self._index)
         volume = journal.begin(room.name, key)
         try:
             yield
@@ -329,6 +331,8 @@ class Shelf:
         wish.conditions.check(room.name, key, lost if wish.version_id else present)
         if lost and wish.check:
             wish.check(lost)
+        if wish.still:
+            wish.still(present)
         with self._change(room, key):
             if not room.versioned:
                 return Deleted(self._history.take_away(room, key), wish.version_id)
@@ -363,10 +367,14 @@ class Shelf:
         key: str,
         how: Callable[[ObjectFacts], ObjectFacts],
         version_id: str = "",
+        check: Callable[[Object], object] | None = None,
     ) -> Object:
-        """Change the facts of an object and not its content, on the disk when done."""
+        """Change the facts of an object and not its content, on the disk when done; `check` is
+        shown the object before and may raise."""
         with self._lock(room, key), self.find(room, key, version_id) as found:
             room.check()
+            if check:
+                check(found.object)
             found.object = replace(found.object, facts=how(found.object.facts))
             with self._change(room, key):
                 self._keep(room, found, encode_key(key))

@@ -30,7 +30,7 @@ TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
 SECONDS = 90  # for one test
 DAY = 10  # seconds, what the suite takes a day of a lifecycle for
 KEYS = ("testkey-1", "testkey-2")
-EXTRA = ""
+EXTRA = f"[buckets]\nlifecycle_day_seconds = {DAY}\n"
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
 ROOTS = {"iam root": "root", "iam alt root": "altroot"}
@@ -94,16 +94,8 @@ def run(checkout: Path, python: str, settings: Path, words: str, marks: str, job
 
 def _run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
     report = settings.with_suffix(".xml")
-    command = [
-        str(Path(python).absolute()),
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        marks,
-        f"--junitxml={report}",
-        "--tb=short",
-    ]
+    command = [str(Path(python).absolute()), "-m", "pytest", "-q", "-m", marks]
+    command += [f"--junitxml={report}", "--tb=short"]
     command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]
     if words:
         command += ["-k", words]

@@ -77,7 +77,7 @@ def test_time_and_locks() -> None:
     assert said("s3:object-lock-legal-hold", legal_hold={"status": "ON"}) == ("ON",)
     assert datetime.fromisoformat(said("aws:currenttime")[0]) >= NOW
     assert int(said("aws:epochtime")[0]) >= int(NOW.timestamp())
-    signed = (NOW - timedelta(seconds=60)).strftime("%Y%m%dT%H%M%SZ")
+    signed = (datetime.now(UTC) - timedelta(seconds=60)).strftime("%Y%m%dT%H%M%SZ")
     age = int(said("s3:signatureage", context={"signed_at": signed})[0])
     assert 59_000 <= age <= 90_000
     assert said("s3:signatureage", context={"signed_at": "soon"}) is None

@@ -137,8 +137,8 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
 
 
-def _location(said: Mapping[str, Any], put: write.Put) -> None:
-    put(write.text(said.get("location_constraint") or ""))
+def _location(said: Mapping[str, Any]) -> str:
+    return write.text(said.get("location_constraint") or "")
 
 
 def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
