@@ -12,6 +12,7 @@ import resource
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -262,14 +263,15 @@ class Store:
         content_md5: bytes | None = None,
         checksums: dict[str, str] | None = None,
         algorithms: Iterable[str] = (),
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
         trailers: Trailers | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all.
 
         Raises InvalidDigest, BadDigest, InvalidChecksum, IncompleteBody, EntityTooLarge,
-        KeyTooLong, InvalidKey, PreconditionFailed, and what the stream raises.
+        KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
+        what the stream raises. Conditions are ETags, or "*" for any object.
         """
         room = self._room(bucket)
         encode_key(key)
@@ -303,7 +305,9 @@ class Store:
         *,
         version_id: str = "",
         owner: str = "",
-        if_match: str | None = None,
+        if_match: str = "",
+        if_modified: datetime | None = None,
+        if_size: int | None = None,
         check: Callable[[Object], object] | None = None,
         still: Callable[[Object | None], object] | None = None,
     ) -> Deleted:
@@ -312,9 +316,11 @@ class Store:
 
         `check` is shown the object that would be lost for good, if one is, and may raise; so may
         `still`, which is shown the key's present object.
+        Raises PreconditionFailed, and NoSuchKey where there is nothing to match.
         """
         self.quota.may_count_less()
-        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check, still)
+        conditions = Conditions("", if_match, if_modified, if_size)
+        wish = Deletion(version_id, owner, conditions, check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
 
     @told
@@ -327,8 +333,8 @@ class Store:
         facts: ObjectFacts | None = None,
         *,
         algorithm: str = "",
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
     ) -> Object:
@@ -473,8 +479,8 @@ class Store:
         *,
         checksums: dict[str, str] | None = None,
         size: int | None = None,
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
     ) -> Object:
         """Make an object of parts [(number, ETag, checksums)]; safe to ask again.
 

@@ -1,5 +1,6 @@
 """What an object is, attribute by attribute; never its bytes."""
 
+from functools import partial
 from typing import Any
 
 from eucabox.actions import Call, Result, action
@@ -23,10 +24,10 @@ def get_object_attributes(
     expected_bucket_owner: str = "",
 ) -> Result:
     """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
-    nouns.only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    found = access.look_up(call, look, holder, key)
     access.check(call, holder, key, found.facts)
     sums = nouns.checksum_members(found.facts.checksums, found.facts.checksum_type)
     every: dict[str, Result] = {
@@ -36,7 +37,7 @@ def get_object_attributes(
         "StorageClass": {"storage_class": found.facts.storage_class},
         "ObjectSize": {"object_size": found.size},
     }
-    result: Result = {"last_modified": found.last_modified}
+    result: Result = {"last_modified": found.last_modified, **nouns.version_read(holder, found)}
     for name in object_attributes:
         if name not in every:
             raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")

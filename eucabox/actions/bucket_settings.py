@@ -12,7 +12,6 @@ from eucabox.errors import (
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
-from eucabox.store.nouns import only_version
 
 Verb = Callable[..., Result | None]
 
@@ -27,7 +26,6 @@ PLAIN: dict[str, Result] = {
     "GetBucketLogging": {},
     "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"payer": "BucketOwner"},
-    "GetBucketVersioning": {},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
@@ -77,10 +75,9 @@ def _check(call: Call, bucket: str, expected: str) -> None:
 
 
 def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
-    only_version(version)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected)
-    call.cloud.bucket.head(bucket, key)
+    call.cloud.bucket.head(bucket, key, version)
 
 
 def _register() -> None:

@@ -105,14 +105,14 @@ def complete_multipart_upload(
         [_named(each) for each in (multipart_upload or {}).get("parts") or []],
         checksums=told,
         size=mpu_object_size,
-        if_none_match=conditions.only_if_absent(if_none_match),
-        if_match=conditions.bare(if_match) or None,
+        **conditions.of_write(if_match, if_none_match),
     )
     return {
         "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
         "bucket": bucket,
         "key": key,
         "e_tag": nouns.quoted(made.e_tag),
+        **nouns.version_made(made),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
         **rules.expiration(holder, made),
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
@@ -12,11 +13,10 @@ from eucabox.errors import (
     InvalidRequest,
     MalformedXML,
     PartNumberBeyond,
-    S3NotImplemented,
 )
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
-from eucabox.store.facts import Bucket, Object
+from eucabox.store.facts import Bucket, Deleted, Object
 from eucabox.store.said import Written
 from eucabox.store.streams import Incoming, Outgoing
 
@@ -46,11 +46,15 @@ def put_object(
         key,
         incoming,
         facts,
-        if_none_match=conditions.only_if_absent(if_none_match),
-        if_match=conditions.bare(if_match) or None,
+        **conditions.of_write(if_match, if_none_match),
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **rules.expiration(holder, made)}
+    return {
+        "e_tag": nouns.quoted(made.e_tag),
+        **nouns.version_made(made),
+        **_checksums(made),
+        **rules.expiration(holder, made),
+    }
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -87,10 +91,11 @@ def get_object(
         content_type=response_content_type,
         expires=response_expires,
     )
-    _check_reading(call, range, part_number, overrides, version_id)
+    _check_reading(call, range, part_number, overrides)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
-        opened = access.look_up(call, call.cloud.bucket.open, holder, key)
+        look = partial(call.cloud.bucket.open, version_id=version_id)
+        opened = access.look_up(call, look, holder, key)
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
@@ -98,6 +103,7 @@ def get_object(
         shown, start, count = _extent(found, range, part_number, checksum_mode)
         noted = _noted(call, holder, found, version_id)
         undo.pop_all()
+    noted |= nouns.version_read(holder, found)
     return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
@@ -132,15 +138,16 @@ def head_object(
         content_type=response_content_type,
         expires=response_expires,
     )
-    _check_reading(call, range, part_number, overrides, version_id)
+    _check_reading(call, range, part_number, overrides)
     holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key)
+    found = _readable(call, holder, key, version_id)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **_noted(call, holder, found, version_id), **overrides}
+    noted = nouns.version_read(holder, found) | _noted(call, holder, found, version_id)
+    return {**shown, **noted, **overrides}
 
 
-@action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
+@action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention", "mfa"))
 def delete_object(
     call: Call,
     *,
@@ -148,19 +155,27 @@ def delete_object(
     key: str,
     version_id: str = "",
     if_match: str = "",
+    if_match_last_modified_time: datetime | None = None,
+    if_match_size: int | None = None,
     expected_bucket_owner: str = "",
-) -> None:
-    """Delete an object, if it is still the one expected; that it was not there is no error."""
-    nouns.only_version(version_id)
-    holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, expected=expected_bucket_owner)
-    call.cloud.bucket.delete(bucket, key, if_match=conditions.bare(if_match) or None)
+) -> Result:
+    """Delete an object or, for good, a version of it, if it is still the one expected; that it
+    was not there is no error."""
+    holder = _holder(call, bucket, expected_bucket_owner)
+    wanted = {
+        "if_match": conditions.bare(if_match),
+        "if_modified": if_match_last_modified_time,
+        "if_size": if_match_size,
+    }
+    gone = _delete(call, holder, key, version_id, wanted)
+    shown: Result = {"version_id": gone.version_id} if gone.version_id else {}
+    return {**shown, "delete_marker": True} if gone.delete_marker else shown
 
 
 @action(
     "s3",
     anonymous=True,
-    ignored=(*HARMLESS, "bypass_governance_retention", "checksum_algorithm", "content_md5"),
+    ignored=(*HARMLESS, "bypass_governance_retention", "checksum_algorithm", "content_md5", "mfa"),
 )
 def delete_objects(
     call: Call, *, bucket: str, delete: dict[str, Any], expected_bucket_owner: str = ""
@@ -175,25 +190,36 @@ def delete_objects(
     deleted, errors = [], []
     for each in wanted:
         try:
-            deleted.append(_delete(call, holder, each))
+            deleted.append(_delete_named(call, holder, each))
         except Fault as fault:
             named = {name: each[name] for name in ("key", "version_id") if name in each}
             errors.append({**named, "code": fault.code, "message": fault.message})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 
-def _delete(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, Any]:
-    beyond = [name for name in named if name not in ("key", "version_id", "e_tag")]
-    if beyond:
-        hint = "Name only Key, VersionId and ETag."
-        raise S3NotImplemented(what=f"A condition ({', '.join(beyond)}) on a deletion", hint=hint)
+def _delete_named(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, Any]:
     if "key" not in named:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
-    nouns.only_version(named.get("version_id", ""))
-    access.check(call, holder, named["key"], action="s3:DeleteObject")
-    wanted = conditions.bare(named.get("e_tag", "")) or None
-    call.cloud.bucket.delete(holder.name, named["key"], if_match=wanted)
-    return {name: named[name] for name in ("key", "version_id") if name in named}
+    wanted = {
+        "if_match": conditions.bare(named.get("e_tag", "")),
+        "if_modified": named.get("last_modified_time"),
+        "if_size": named.get("size"),
+    }
+    gone = _delete(call, holder, named["key"], named.get("version_id", ""), wanted)
+    shown = {name: named[name] for name in ("key", "version_id") if named.get(name)}
+    if gone.delete_marker:
+        shown.update(delete_marker=True, delete_marker_version_id=gone.version_id)
+    return shown
+
+
+def _delete(
+    call: Call, holder: Bucket, key: str, version_id: str, wanted: Mapping[str, Any]
+) -> Deleted:
+    action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
+    access.check(call, holder, key, action=action)
+    owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
+    store = call.cloud.bucket
+    return store.delete(holder.name, key, version_id=version_id, owner=owner, **wanted)
 
 
 def _holder(call: Call, bucket: str, expected: str) -> Bucket:
@@ -202,16 +228,14 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
     return holder
 
 
-def _readable(call: Call, holder: Bucket, key: str) -> Object:
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+def _readable(call: Call, holder: Bucket, key: str, version_id: str) -> Object:
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    found = access.look_up(call, look, holder, key)
     access.check(call, holder, key, found.facts, action="s3:GetObject")
     return found
 
 
-def _check_reading(
-    call: Call, wanted: str, part: int | None, overrides: Mapping[str, str], version: str
-) -> None:
-    nouns.only_version(version)
+def _check_reading(call: Call, wanted: str, part: int | None, overrides: Mapping[str, str]) -> None:
     if wanted and part is not None:
         raise InvalidRequest(reason="Cannot specify both Range header and partNumber.")
     if overrides and call.caller is None:

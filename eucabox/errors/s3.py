@@ -110,22 +110,6 @@ class NotModified(Fault):
     code, text = "NotModified", "The object has not changed as of {condition}."
 
 
-class NoSuchVersion(Fault):
-    code, text = "NoSuchVersion", "The key {key} has no version {version}."
-
-
-class InvalidVersionId(Fault):
-    code, text = "InvalidArgument", "Invalid version id specified: {value}. Use one of a listing."
-
-    def __init__(self, **facts: object) -> None:
-        super().__init__(argument="versionId", **facts)
-
-
-class IsDeleteMarker(Fault):
-    code = "MethodNotAllowed"
-    text = "The version {version_id} of {key} is a delete marker, which can only be deleted."
-
-
 class NoSuchBucketPolicy(Fault):
     code, text = "NoSuchBucketPolicy", "The bucket {bucket} has no policy."
 
@@ -202,6 +186,11 @@ class BucketAlreadyOwnedByYou(Fault):
     code, text = "BucketAlreadyOwnedByYou", "The bucket {name} exists already and is yours."
 
 
+class InvalidBucketState(Fault):
+    code = "InvalidBucketState"
+    text = "The bucket {bucket} has object lock: its versioning cannot be suspended."
+
+
 class BucketNotEmpty(Fault):
     code = "BucketNotEmpty"
     text = "The bucket {name} is not empty: {what} is in it. Delete its objects first."
@@ -218,6 +207,28 @@ class InvalidBucketName(Fault):
 
 class NoSuchKey(Fault):
     code, text = "NoSuchKey", "The key {key} does not exist in the bucket {bucket}."
+
+
+class NoSuchVersion(NoSuchKey):
+    code, text = "NoSuchVersion", "The key {key} has no version {version}."
+
+
+class IsDeleteMarker(NoSuchKey):
+    code = "MethodNotAllowed"
+    text = "The version {version} of {key} is a delete marker, which can only be deleted."
+
+
+class InvalidVersionId(Fault):
+    code = "InvalidArgument"
+    text = "Invalid version id specified: {value}. Use null or one of a listing."
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(argument="versionId", **facts)
+
+
+class IllegalVersioningConfiguration(Fault):
+    code = "IllegalVersioningConfigurationException"
+    text = "The versioning configuration has no Status. Use Enabled or Suspended."
 
 
 class InvalidKey(Fault):

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
@@ -34,24 +35,32 @@ STRIPES = 64
 
 @dataclass(frozen=True)
 class Conditions:
-    """What must hold of the present object: that there is none, or that it has this ETag.
+    """What must hold of the present object: that it has this ETag, or not this one, that it is
+    of this second, or of this size. A tag of "*" stands for any object.
 
-    An `if_match` of "*" asks for any object.
+    What is not there has no tag but any time and size: to delete it is no fault.
     """
 
-    if_none_match: bool = False
-    if_match: str | None = None
+    if_none_match: str = ""
+    if_match: str = ""
+    if_modified: datetime | None = None
+    if_size: int | None = None
 
     def check(self, bucket: str, key: str, current: Object | None) -> None:
         """Raise PreconditionFailed, or NoSuchKey if there is nothing to match."""
-        if self.if_none_match and current:
-            raise PreconditionFailed(condition="If-None-Match")
-        if self.if_match is None:
-            return
         if current is None:
-            raise NoSuchKey(bucket=bucket, key=key)
-        if self.if_match.strip('"') not in {"*", current.e_tag}:
+            if self.if_match:
+                raise NoSuchKey(bucket=bucket, key=key)
+            return
+        if self.if_none_match.strip('"') in {"*", current.e_tag}:
+            raise PreconditionFailed(condition="If-None-Match")
+        if self.if_match and self.if_match.strip('"') not in {"*", current.e_tag}:
             raise PreconditionFailed(condition="If-Match")
+        if self.if_size not in {None, current.size}:
+            raise PreconditionFailed(condition="x-amz-if-match-size")
+        second = current.last_modified.replace(microsecond=0)
+        if self.if_modified and self.if_modified.replace(microsecond=0) != second:
+            raise PreconditionFailed(condition="x-amz-if-match-last-modified-time")
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,7 @@ class Shelf:
             with self._lock(room, key):
                 self._settle(room, key)
             newest = self._history.newest(room, encoded) or newest
-        return NoSuchKey(bucket=room.name, key=key, version_id=newest.version_id, marker=True)
+        return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
 
     def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
         stamps.check(version_id)
@@ -179,7 +188,7 @@ class Shelf:
                 found = self._look(room, key, encoded, version_id)
         if found is None:
             room.check()
-            raise NoSuchVersion(key=key, version=version_id)
+            raise NoSuchVersion(bucket=room.name, key=key, version=version_id)
         return found
 
     def _look(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject | None:
@@ -194,7 +203,14 @@ class Shelf:
         if entry.is_marker:
             marker = versions.read_marker(room, encoded, entry).object
             modified = marker.last_modified
-            raise IsDeleteMarker(key=key, version_id=version_id, last_modified=modified)
+            raise IsDeleteMarker(
+                bucket=room.name,
+                key=key,
+                version=version_id,
+                delete_marker=version_id,
+                last_modified=modified,
+                ResourceType="DeleteMarker",
+            )
         return self.open_version(room, key, encoded, entry)
 
     def open_version(
@@ -327,12 +343,14 @@ class Shelf:
 
     def _delete(self, room: Room, key: str, current: OpenObject | None, wish: Deletion) -> Deleted:
         lost = self._lost(room, key, current, wish.version_id)
-        present = current.object if current else None
-        wish.conditions.check(room.name, key, lost if wish.version_id else present)
+        if not wish.version_id:
+            wish.conditions.check(room.name, key, current.object if current else None)
+        elif lost:
+            wish.conditions.check(room.name, key, lost)
         if lost and wish.check:
             wish.check(lost)
         if wish.still:
-            wish.still(present)
+            wish.still(current.object if current else None)
         with self._change(room, key):
             if not room.versioned:
                 return Deleted(self._history.take_away(room, key), wish.version_id)
