@@ -21,6 +21,8 @@ from eucabox.lock import Lock
 from eucabox.node import Node
 from eucabox.state import State
 from eucabox.store import keyring
+from eucabox.store.access_log import AccessLog
+from eucabox.store.paths import RESERVED
 
 log = logging.getLogger("eucabox.cloud")
 FOLDERS = {"": 0o751, "run": 0o755, "network": 0o755, "cache": 0o751, "instances": 0o751}
@@ -48,8 +50,14 @@ class Cloud:
         self.bucket = Store(
             config.bucket_root, keyring.configured(lambda: self.config, administrator)
         )
-        self.lifecycle = Lifecycle(config, self.bucket)
+        self.access_log = AccessLog(
+            self.bucket,
+            config.bucket_root / RESERVED / "access",
+            config.cloud.region,
+            lambda: self.config.buckets.access_log_seconds,
+        )
         self.bucket.quota.limits = config.limits
+        self.lifecycle = Lifecycle(config, self.bucket)
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -69,6 +77,7 @@ class Cloud:
         except Fault as fault:
             self.problems.append(f"network: {fault.message}")
             log.error("role=cluster network is not available: %s", fault.message)
+        self.access_log.start()
         self.images.start()
         self.node.start()
         self.bundles.start()
@@ -116,6 +125,7 @@ class Cloud:
         self.node.stop()
         self.images.close()
         self.network.stop()
+        self.access_log.close()
         self.bucket.close()
         self.state.close()
         self._lock.release()

@@ -174,6 +174,7 @@ class BucketsSection:
 
     path: str = _key("")
     kms_keys: str = _key("", _key_names, reload=True)
+    access_log_seconds: int = _key(300, _between(1, 86400), reload=True)
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 

@@ -21,7 +21,6 @@ ABSENT: dict[str, type[Fault]] = {
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 VERBS = ("Get", "Delete")
 PLAIN: dict[str, Result] = {
-    "GetBucketLogging": {},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other

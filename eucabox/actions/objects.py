@@ -231,7 +231,7 @@ def _delete(
 ) -> Deleted:
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
     access.check(call, holder, key, action=action)
-    owner = call.caller.account_id if call.caller else holder.owner
+    owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
     store = call.cloud.bucket
     return store.delete(holder.name, key, version_id=version_id, owner=owner, **wanted)
 

@@ -82,6 +82,11 @@ class QuotaExceeded(Fault):
     )
 
 
+class InvalidTargetBucket(Fault):
+    code = "InvalidTargetBucketForLogging"
+    text = "The bucket {bucket} cannot take access logs. {reason}"
+
+
 class MethodNotAllowed(Fault):
     code = "MethodNotAllowed"
     text = "The method {method} is not allowed against this resource."

@@ -30,7 +30,11 @@ TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
 SECONDS = 90  # for one test
 DAY = 10  # seconds, what the suite takes a day of a lifecycle for
 KEYS = ("testkey-1", "testkey-2")
-EXTRA = f"[buckets]\nlifecycle_day_seconds = {DAY}\nkms_keys = {', '.join(KEYS)}\n"
+EXTRA = f"""[buckets]
+access_log_seconds = 5
+lifecycle_day_seconds = {DAY}
+kms_keys = {", ".join(KEYS)}
+"""
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
 ROOTS = {"iam root": "root", "iam alt root": "altroot"}
