@@ -21,6 +21,7 @@ from eucabox.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
     BucketUnusable,
+    Fault,
     InvalidBucketName,
     NoSuchBucket,
     StoreInUse,
@@ -46,6 +47,7 @@ from eucabox.store.facts import (
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.multipart import Ending, Multipart, Wanted
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
+from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, clear_away, make, put_away, workshop
@@ -95,6 +97,7 @@ class Store:
         self._shelf = Shelf(self._index)
         self._multipart = Multipart(self._shelf)
         self._rooms: dict[str, Room] = {}
+        self.quota = Quota(self._weights, self.buckets)
         self.rescans = Rescans(self.rescan)
         self._recover()
 
@@ -176,6 +179,7 @@ class Store:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
+            self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket))
             self._index_again(lambda: self._index.add_bucket(name, room.mark))
@@ -185,6 +189,7 @@ class Store:
     @told
     def delete_bucket(self, name: str) -> None:
         """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
+        self.quota.may_count_less()
         with self._lock, self._shelf.all_locked():
             room = self._room(name)
             self._check_empty(room)
@@ -271,6 +276,7 @@ class Store:
         room = self._room(bucket)
         encode_key(key)
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
+        stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
         with Draft(room) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
@@ -312,6 +318,7 @@ class Store:
         `still`, which is shown the key's present object.
         Raises PreconditionFailed, and NoSuchKey where there is nothing to match.
         """
+        self.quota.may_count_less()
         conditions = Conditions("", if_match, if_modified, if_size)
         wish = Deletion(version_id, owner, conditions, check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
@@ -341,6 +348,8 @@ class Store:
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
+            size = source.object.size
+            self.quota.admit(room.bucket, size, lambda: self._overwritten(room, key))
             conditions = Conditions(if_none_match, if_match)
             return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
 
@@ -438,6 +447,7 @@ class Store:
         """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload."""
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         room = self._room(bucket)
+        stream = self._admitted(room, stream, size)
         return self._multipart.put_part(room, key, upload_id, number, stream, promise)
 
     @told
@@ -477,12 +487,17 @@ class Store:
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
+        if self.quota.bounds_objects:
+            named = {number for number, _, _ in parts}
+            kept = self.parts(bucket, key, upload_id)
+            self.quota.check_object(sum(each.size for each in kept if each.number in named))
         ending = Ending(checksums or {}, size, Conditions(if_none_match, if_match))
         return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
 
     @told
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget an upload and its parts; NoSuchUpload."""
+        self.quota.may_count_less()
         self._multipart.abort(self._room(bucket), key, upload_id)
 
     # --- the whole ---------------------------------------------------------------------------
@@ -504,6 +519,29 @@ class Store:
         self.adopt([bucket])
         room = self._room(bucket)
         return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
+
+    def _admitted(
+        self, room: Room, stream: Stream, size: int | None, freed: Callable[[], int] = lambda: 0
+    ) -> Stream:
+        if size is None:
+            return self.quota.metered(room.bucket, stream)
+        self.quota.admit(room.bucket, size, freed)
+        return stream
+
+    def _overwritten(self, room: Room, key: str) -> int:
+        """The bytes that a put will free; those of a bucket with versioning stay."""
+        if room.bucket.settings.get("versioning"):
+            return 0
+        try:
+            return self.head(room.name, key).size
+        except Fault:
+            return 0
+
+    def _weights(self) -> dict[str, int]:
+        weights = self._index_again(self._index.weights)
+        for name, room in self._rooms.copy().items():
+            weights[name] = weights.get(name, 0) + self._multipart.weight(room)
+        return weights
 
     @told
     def usage(self) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Cloud:
         self.accounts.ensure_administrator()
         self.bucket = Store(config.bucket_root)
         self.lifecycle = Lifecycle(config, self.bucket)
+        self.bucket.quota.limits = config.limits
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -92,6 +93,7 @@ class Cloud:
         self.config = new
         for room in (self.images, self.network, self.node):
             room.config = new
+        self.bucket.quota.limits = new.limits
         self.node.wake()
         return waiting
 

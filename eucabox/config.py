@@ -169,6 +169,10 @@ class LimitsSection:
     images: int = _key(0, _between(0, 2**20), reload=True)
     security_groups: int = _key(500, _between(0, 2**20), reload=True)
     rules: int = _key(1000, _between(0, 2**20), reload=True)
+    buckets: int = _key(0, _between(0, 2**20), reload=True)
+    object_mb: int = _key(0, _between(0, 2**40), reload=True)
+    bucket_mb: int = _key(0, _between(0, 2**40), reload=True)
+    account_mb: int = _key(0, _between(0, 2**40), reload=True)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,9 @@ ABSENT: dict[str, type[Fault]] = {
     "GetBucketReplication": ReplicationConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+VERBS = ("Get", "Delete")
 PLAIN: dict[str, Result] = {
-    "GetBucketAccelerateConfiguration": {},
     "GetBucketLogging": {},
-    "GetBucketNotificationConfiguration": {},
-    "GetBucketRequestPayment": {"payer": "BucketOwner"},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
@@ -67,7 +65,7 @@ def _register() -> None:
     table: dict[str, Verb] = {
         **{name: _absent(fault) for name, fault in ABSENT.items()},
         **{name: _plain(result) for name, result in PLAIN.items()},
-        **{f"GetBucket{each}Configuration": _no_such for each in NAMED},
+        **{f"{verb}Bucket{each}Configuration": _no_such for each in NAMED for verb in VERBS},
         **dict.fromkeys(REMOVALS, _removed),
     }
     ignored = ("request_payer", "content_md5", "checksum_algorithm")

@@ -20,6 +20,7 @@ from eucabox.store.facts import Bucket, Deleted, Object
 from eucabox.store.said import Written
 from eucabox.store.streams import Incoming, Outgoing
 
+RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
 HARMLESS = ("request_payer", "content_length")
 
@@ -294,6 +295,8 @@ def _extent(
     }
     if found.facts.storage_class != "STANDARD":
         shown["storage_class"] = found.facts.storage_class
+    if found.facts.storage_class in nouns.ARCHIVES:
+        shown["restore"] = RESTORED  # or clients would wait for what is at hand
     span = _part_span(found, part) if part is not None else conditions.span(wanted, found.size)
     start, count = span or (0, found.size)
     if part is not None and found.parts:

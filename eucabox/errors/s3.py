@@ -366,3 +366,13 @@ class InvalidRedirectLocation(Fault):
         "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
         " most {limit} characters."
     )
+
+
+class InvalidObjectState(Fault):
+    code = "InvalidObjectState"
+    text = "The object {key} has the storage class {StorageClass}, from which nothing is restored."
+
+
+class NoSuchTorrent(Fault):
+    code = "NoSuchKey"
+    text = "There is no torrent of the key {key} in the bucket {bucket}. Get the object itself."

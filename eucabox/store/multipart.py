@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import md5
 from itertools import pairwise, zip_longest
+from pathlib import Path
 from typing import Any
 
 from eucabox.errors import (
@@ -34,7 +35,7 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
-from eucabox.store.paths import encode_key
+from eucabox.store.paths import RESERVED, encode_key
 from eucabox.store.room import UPLOADS, Room
 from eucabox.store.shelf import Conditions, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, copy_file, receive, write_small
@@ -57,12 +58,24 @@ class Ending:
     conditions: Conditions
 
 
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0  # it went in the meantime
+
+
 class Multipart:
     """The uploads in progress of all buckets."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._locks = [threading.RLock() for _ in range(STRIPES)]
+
+    def weight(self, room: Room) -> int:
+        """Return the bytes of all parts of a bucket's uploads."""
+        folders = os.walk(room.path / RESERVED / UPLOADS)
+        return sum(_size(Path(folder, name)) for folder, _, names in folders for name in names)
 
     def create(self, room: Room, key: str, facts: ObjectFacts, algorithm: str, kind: str) -> str:
         """Begin an upload and return its id."""

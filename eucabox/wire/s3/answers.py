@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
+from itertools import groupby
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -150,11 +151,12 @@ def _versions(body: write.Writer, said: Mapping[str, Any]) -> str:
     """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
     lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
     encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
-    text = [body(encode({name: value for name, value in said.items() if name not in lists}))]
+    frame = body(encode({name: value for name, value in said.items() if name not in lists}))
     ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
-    for *_, name, each in heapq.merge(*ranked, key=lambda entry: entry[:-1]):
-        text.append(body(encode({name: [each]})))
-    return "".join(text)
+    merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
+    runs = groupby(merged, key=lambda entry: entry[-2])
+    texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
+    return frame + "".join(texts)
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
