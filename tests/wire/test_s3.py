@@ -284,7 +284,7 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
         (ask("GET", "/"), "AccessDenied"),
         (ask("POST", "/b/k"), "MethodNotAllowed"),
         (ask("PATCH", "/b"), "MethodNotAllowed"),
-        (ask("PUT", "/b", "accelerate"), "NotImplemented"),
+        (ask("PUT", "/b", "replication"), "NotImplemented"),
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
