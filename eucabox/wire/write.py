@@ -22,7 +22,7 @@ Writer = Callable[[Any], str]
 
 _plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
 _tag = re.compile(r'"[0-9a-f-]*"\Z').match  # an entity tag, of which listings are full
-_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _warned: set[tuple[str, str]] = set()
 
 

@@ -366,12 +366,6 @@ def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> 
         "cors": lambda: s3.get_bucket_cors(Bucket=bucket),
         "tags": lambda: s3.get_bucket_tagging(Bucket=bucket),
         "torrent": lambda: s3.get_object_torrent(Bucket=bucket, Key="k"),
-        "encrypted": lambda: s3.put_object(
-            Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256"
-        ),
-        "versioning": lambda: s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
-        ),
     }
     for name, probe in probes.items():
         with pytest.raises(ClientError) as caught:
@@ -384,8 +378,6 @@ def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> 
         "cors": ("NoSuchCORSConfiguration", 404),
         "tags": ("NoSuchTagSet", 404),
         "torrent": ("NotImplemented", 501),
-        "encrypted": ("NotImplemented", 501),
-        "versioning": ("NotImplemented", 501),
     }
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
