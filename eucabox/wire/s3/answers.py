@@ -126,6 +126,9 @@ def _line(text: str) -> str:
 
 def _stream(made: Answer, body: Outgoing) -> None:
     made.length = body.count
+    if not body.direct:
+        made.body = body
+        return
     made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
 
 
@@ -151,12 +154,12 @@ def _versions(body: write.Writer, said: Mapping[str, Any]) -> str:
     """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
     lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
     encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
-    pieces = [body(encode({name: value for name, value in said.items() if name not in lists}))]
+    frame = body(encode({name: value for name, value in said.items() if name not in lists}))
     ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
     merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
-    for name, entries in groupby(merged, key=lambda entry: entry[-2]):
-        pieces.append(body(encode({name: [each for *_, each in entries]})))
-    return "".join(pieces)
+    runs = groupby(merged, key=lambda entry: entry[-2])
+    texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
+    return frame + "".join(texts)
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
