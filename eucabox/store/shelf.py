@@ -134,7 +134,9 @@ class Shelf:
         if not newest.is_marker:
             with self._lock(room, key):
                 self._settle(room, key)
-            newest = self._history.newest(room, encoded) or newest
+            newest = self._history.newest(room, encoded)
+        if newest is None or not newest.is_marker:  # it has just come back
+            return NoSuchKey(bucket=room.name, key=key)
         return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
 
     def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
@@ -218,9 +220,7 @@ class Shelf:
         else:
             self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
-    def _keep(
-        self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True
-    ) -> None:
+    def _keep(self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
             if durable:

@@ -249,7 +249,7 @@ def test_copy_sources(text: str, found: dict[str, str]) -> None:
     assert copy_source(text) == found
 
 
-@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF"])
+@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF", "b/k?versionId="])
 def test_bad_copy_sources(text: str) -> None:
     with pytest.raises(Fault) as caught:
         copy_source(text)
@@ -320,6 +320,8 @@ def test_a_delete_marker_is_told_by_headers() -> None:
         (ask("PUT", "/b", "replication"), "NotImplemented"),
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
+        (ask("DELETE", "/b/k", "versionId="), "InvalidArgument"),
+        (ask("DELETE", "/b/k", x_amz_if_match_last_modified_time="then"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
         (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],
