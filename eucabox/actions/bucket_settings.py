@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
     ReplicationConfigurationNotFound,
@@ -14,20 +13,15 @@ from eucabox.store import access
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketReplication": ReplicationConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 VERBS = ("Get", "Delete")
 PLAIN: dict[str, Result] = {
-    "GetBucketLogging": {},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
-REMOVALS = (
-    "DeleteBucketEncryption",
-    "DeleteBucketReplication",
-)
+REMOVALS = ("DeleteBucketReplication",)
 
 
 def _absent(fault: type[Fault]) -> Verb:

@@ -15,9 +15,10 @@ from eucabox.errors import (
     PartNumberBeyond,
 )
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, locking, nouns, said
-from eucabox.store.facts import Bucket, Deleted, Object
+from eucabox.store import access, conditions, locking, nouns, said, sse
+from eucabox.store.facts import SSE_C, Bucket, Deleted, Object
 from eucabox.store.said import Written
+from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming, Outgoing
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
@@ -41,6 +42,7 @@ def put_object(
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     facts = said.facts(written, call, holder, call.cloud.accounts)
+    sealing = sse.asked(call, written, holder, call.cloud.bucket)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
@@ -48,6 +50,7 @@ def put_object(
         incoming,
         facts,
         **conditions.of_write(if_match, if_none_match),
+        sealing=sealing,
         **said.sums(written, incoming),
     )
     return {
@@ -55,6 +58,7 @@ def put_object(
         **nouns.version_made(made),
         **_checksums(made),
         **rules.expiration(holder, made),
+        **sse.shown(made.sealed, written, call.cloud.bucket),
     }
 
 
@@ -78,7 +82,9 @@ def get_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """An object's bytes, or a range or a part of them, with all that was kept of it.
 
@@ -93,6 +99,7 @@ def get_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
         look = partial(call.cloud.bucket.open, version_id=version_id)
@@ -100,11 +107,15 @@ def get_object(
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        opened.unlock(secret)
         noted = _noted(call, holder, found, version_id)
+        encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
-    return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
+    body = Outgoing(opened, start, count, direct=found.sealed is None)
+    return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -127,7 +138,9 @@ def head_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """What GetObject would say of an object, without its bytes."""
     overrides = nouns.headers(
@@ -139,11 +152,13 @@ def head_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key, version_id)
+    found = _readable(call, holder, key, version_id, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **_noted(call, holder, found, version_id), **overrides}
+    noted = _noted(call, holder, found, version_id)
+    return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "mfa"))
@@ -229,7 +244,7 @@ def _delete(
 ) -> Deleted:
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
     access.check(call, holder, key, action=action)
-    owner = call.caller.account_id if call.caller else holder.owner
+    owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
     store = call.cloud.bucket
     versioned = "versioning" in holder.settings
     check = partial(_check_lock, call, holder, bypass) if versioned else None
@@ -249,10 +264,16 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
     return holder
 
 
-def _readable(call: Call, holder: Bucket, key: str, version_id: str) -> Object:
-    look = partial(call.cloud.bucket.head, version_id=version_id)
-    found = access.look_up(call, look, holder, key)
-    access.check(call, holder, key, found.facts, action="s3:GetObject")
+def _readable(
+    call: Call, holder: Bucket, key: str, version_id: str, customer: CustomerKey
+) -> Object:
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    with access.look_up(call, look, holder, key) as opened:
+        found = opened.object
+        access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
+        if found.sealed and found.sealed.kind == SSE_C:
+            opened.unlock(secret)
     return found
 
 

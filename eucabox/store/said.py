@@ -8,6 +8,7 @@ from eucabox.errors import InvalidRedirectLocation, InvalidRequest
 from eucabox.store import access, checksums, grants, locking, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.locking import Locked
+from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
 
@@ -22,7 +23,7 @@ HEADERS = (
 )
 
 
-class Said(Locked, total=False):
+class Said(Encryption, Locked, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
     acl: str

@@ -224,7 +224,7 @@ def snake(value: Any) -> Any:
     ],
 )
 def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
-    assert address.locate(path, host, ["cloud.example"])[:2] == (bucket, key)
+    assert address.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
 
 
 def test_a_key_that_is_not_utf8_is_refused() -> None:
