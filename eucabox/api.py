@@ -1,6 +1,7 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -18,7 +19,7 @@ from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
 from eucabox.wire.manner import manner
-from eucabox.wire.request import HEADERS, LIMIT_HOPS, Answer, FileBody, Request, from_environ
+from eucabox.wire.request import HEADERS, LIMIT_HOPS, TLS, Answer, FileBody, Request, from_environ
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -36,6 +37,7 @@ BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
+ENVIRON_TLS = TLS  # the TLS version and cipher of the connection
 ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
 
 Environ = dict[str, Any]
@@ -111,15 +113,19 @@ class Door:
     def serve(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
+        seen: dict[str, Any] = {}
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
-            answer = self._answer(request, line)
+            answer = self._answer(request, line, seen)
             if line["service"] in BUCKETS:
                 self._share(request, answer)
+                code = line["outcome"] if answer.status >= 400 else ""
+                seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
+                _records().note(self._cloud, request, answer, seen)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _answer(self, request: Request, line: dict[str, Any]) -> Answer:
+    def _answer(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         name, service = self._choose(request)
@@ -129,8 +135,10 @@ class Door:
             if request.method == "OPTIONS" and service in BUCKETS:
                 return self._preflight(request)
             understood = speaker.understand(request, self._lookup, datetime.now(UTC))
+            seen["understood"] = understood
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
+            seen["result"] = result
             return speaker.answer(understood, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
@@ -175,7 +183,11 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={**manner(request), "region": self._cloud.config.cloud.region},
+            context={
+                **manner(request),
+                "region": self._cloud.config.cloud.region,
+                "https": "https" if api.https_port else "",  # a door that keeps secrets
+            },
         )
 
 
@@ -200,6 +212,10 @@ def _service_path(request: Request) -> str:
     if not request.path.startswith("/services/"):
         return ""
     return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def _records() -> Any:
+    return importlib.import_module("eucabox.wire.s3.records")
 
 
 def _bucket(request: Request) -> str:
@@ -266,7 +282,27 @@ def _length(answer: Answer) -> int | None:
 def _body(answer: Answer) -> Iterable[bytes]:
     if answer.file is not None:
         return FileStream(answer.file)
-    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+    return [answer.body] if isinstance(answer.body, bytes) else Pieces(answer.body)
+
+
+@dataclass
+class Pieces:
+    """A body that is made while it is sent; what fails then cuts the connection."""
+
+    body: Iterable[bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.body
+        except Fault as fault:
+            log.error("role=walrus an answer was cut off: %s", fault.message)
+            raise ConnectionAbortedError(errno.ECONNABORTED, fault.message) from None
+
+    def close(self) -> None:
+        """Let go of what it is made from."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
 
 
 @dataclass

@@ -14,7 +14,7 @@ from cheroot import server as cheroot
 from cheroot import wsgi
 from cheroot.makefile import MakeFile
 
-from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, FileStream, Wsgi
+from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
 
@@ -144,6 +144,10 @@ class Gateway(wsgi.Gateway_10):
             for name, value in self.req.inheaders.items()
         ]
         environ[ENVIRON_LIMIT_HOPS] = self._limit_hops
+        connection = self.req.conn.socket
+        if isinstance(connection, ssl.SSLSocket):
+            cipher = connection.cipher()
+            environ[ENVIRON_TLS] = (connection.version() or "", cipher[0] if cipher else "")
         return environ
 
     def respond(self) -> None:
