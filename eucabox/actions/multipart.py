@@ -142,10 +142,9 @@ def list_parts(
     holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
-    rest = [
-        each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
-    ]
-    page = rest[: min(max_parts, PAGE)]
+    most = min(max_parts, PAGE)
+    rest = store.parts(bucket, key, upload_id, part_number_marker, most + 1)
+    page = rest[:most]
     owners = Owners(call.cloud.accounts)
     result: Result = {
         "bucket": bucket,
@@ -153,7 +152,7 @@ def list_parts(
         "upload_id": upload_id,
         "part_number_marker": part_number_marker,
         "next_part_number_marker": page[-1].number if page else part_number_marker,
-        "max_parts": min(max_parts, PAGE),
+        "max_parts": most,
         "is_truncated": len(rest) > len(page),
         "initiator": owners(access.initiator(upload, holder)),
         "owner": owners(upload.facts.owner or holder.owner),
