@@ -1,6 +1,7 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -182,7 +183,11 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={**manner(request), "region": self._cloud.config.cloud.region},
+            context={
+                **manner(request),
+                "region": self._cloud.config.cloud.region,
+                "https": "https" if api.https_port else "",  # a door that keeps secrets
+            },
         )
 
 
@@ -277,7 +282,27 @@ def _length(answer: Answer) -> int | None:
 def _body(answer: Answer) -> Iterable[bytes]:
     if answer.file is not None:
         return FileStream(answer.file)
-    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+    return [answer.body] if isinstance(answer.body, bytes) else Pieces(answer.body)
+
+
+@dataclass
+class Pieces:
+    """A body that is made while it is sent; what fails then cuts the connection."""
+
+    body: Iterable[bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.body
+        except Fault as fault:
+            log.error("role=walrus an answer was cut off: %s", fault.message)
+            raise ConnectionAbortedError(errno.ECONNABORTED, fault.message) from None
+
+    def close(self) -> None:
+        """Let go of what it is made from."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
 
 
 @dataclass

@@ -23,11 +23,12 @@ from eucabox.errors import (
     BucketUnusable,
     Fault,
     InvalidBucketName,
+    KeysUnusable,
     NoSuchBucket,
     StoreInUse,
 )
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, marks, tree, version_listing, versions
+from eucabox.store import copying, frames, listing, marks, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -45,14 +46,16 @@ from eucabox.store.facts import (
     to_datetime,
 )
 from eucabox.store.index import Index, IndexBroken
+from eucabox.store.keyring import Keyring, Sealing
 from eucabox.store.multipart import Ending, Multipart, Wanted
+from eucabox.store.opened import OpenObject
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, clear_away, make, put_away, workshop
-from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
-from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
+from eucabox.store.shelf import Conditions, Deletion, Shelf
+from eucabox.store.writing import Promise, Stream, Trailers, receive
 
 __all__ = [
     "Bucket",
@@ -83,19 +86,20 @@ class Store:
     """
 
     @told
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keys: Keyring | None = None) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()
+        self._keys = keys
         self._lock = threading.RLock()
         self._process = Lock(reserved / "lock")
         if not self._process.take():
             raise StoreInUse(folder=root, pid=self._process.holder())
         _allow_many_files()
         self._index = Index(reserved)
-        self._shelf = Shelf(self._index)
-        self._multipart = Multipart(self._shelf)
+        self._shelf = Shelf(self._index, keys)
+        self._multipart = Multipart(self._shelf, keys)
         self._rooms: dict[str, Room] = {}
         self.quota = Quota(self._weights, self.buckets)
         self.rescans = Rescans(self.rescan)
@@ -152,6 +156,13 @@ class Store:
         self._index.close()
         self._rooms.clear()
         self._process.release()
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
+        if self._keys is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        return self._keys
 
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)
@@ -266,6 +277,7 @@ class Store:
         if_none_match: str = "",
         if_match: str = "",
         trailers: Trailers | None = None,
+        sealing: Sealing | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all.
 
@@ -277,10 +289,11 @@ class Store:
         encode_key(key)
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
-        with Draft(room) as draft:
+        with frames.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
-            new = Object(bucket, key, received.size, received.md5, draft.date(), said)
+            e_tag, sealed = draft.finish(received.md5)
+            new = Object(bucket, key, received.size, e_tag, draft.date(), said, sealed=sealed)
             return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
 
     @told
@@ -337,21 +350,27 @@ class Store:
         if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
+        sealing: Sealing | None = None,
+        customer: bytes | None = None,
     ) -> Object:
         """Copy an object, or the version named, with the given facts, or all of its own;
         checksums are the copy's.
 
-        `check` is shown the source that will be copied, and may raise.
+        `check` is shown the source that will be copied, and may raise; `customer` is the key that
+        the source was written with, of SSE-C.
         """
         room = self._room(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
+            source.unlock(customer)
             size = source.object.size
             self.quota.admit(room.bucket, size, lambda: self._overwritten(room, key))
             conditions = Conditions(if_none_match, if_match)
-            return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
+            return copying.copy(
+                self._shelf, source, room, key, facts, algorithm, conditions, sealing
+            )
 
     def set_object_acl(
         self, bucket: str, key: str, acl: dict[str, Any] | None, version_id: str = ""
@@ -420,10 +439,11 @@ class Store:
         facts: ObjectFacts,
         checksum_algorithm: str = "",
         checksum_type: str = "",
+        sealing: Sealing | None = None,
     ) -> str:
         """Begin an upload in parts and return its id."""
         room = self._room(bucket)
-        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type)
+        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type, sealing)
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload in progress; NoSuchUpload."""
@@ -443,12 +463,16 @@ class Store:
         checksums: dict[str, str] | None = None,
         algorithms: Iterable[str] = (),
         trailers: Trailers | None = None,
+        customer: bytes | None = None,
     ) -> Part:
-        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload."""
+        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
+
+        `customer` is the key that the upload was begun with, of SSE-C.
+        """
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         room = self._room(bucket)
         stream = self._admitted(room, stream, size)
-        return self._multipart.put_part(room, key, upload_id, number, stream, promise)
+        return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
 
     @told
     def parts(

@@ -20,6 +20,7 @@ from eucabox.lifecycle import Lifecycle
 from eucabox.lock import Lock
 from eucabox.node import Node
 from eucabox.state import State
+from eucabox.store import keyring
 from eucabox.store.access_log import AccessLog
 from eucabox.store.paths import RESERVED
 
@@ -45,16 +46,18 @@ class Cloud:
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
-        self.accounts.ensure_administrator()
-        self.bucket = Store(config.bucket_root)
+        administrator = self.accounts.ensure_administrator().account_id
+        self.bucket = Store(
+            config.bucket_root, keyring.configured(lambda: self.config, administrator)
+        )
         self.access_log = AccessLog(
             self.bucket,
             config.bucket_root / RESERVED / "access",
             config.cloud.region,
             lambda: self.config.buckets.access_log_seconds,
         )
-        self.lifecycle = Lifecycle(config, self.bucket)
         self.bucket.quota.limits = config.limits
+        self.lifecycle = Lifecycle(config, self.bucket)
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)

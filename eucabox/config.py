@@ -67,6 +67,22 @@ def _absolute_or_none(value: str) -> str:
     return "" if not value else _absolute(Path(value))
 
 
+def _key_names(value: str) -> str:
+    named = words(value)
+    plain = all(
+        each.isascii() and each.replace("-", "").replace("_", "").isalnum() and len(each) <= 64
+        for each in named
+    )
+    if not plain or "aws-s3" in named:  # that one is alias/aws/s3
+        return "must be names of letters, digits, '-' and '_', separated by commas; not aws-s3"
+    return ""
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Return the names in a value that lists them with commas or blanks between."""
+    return tuple(value.replace(",", " ").split())
+
+
 def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
     return field(default=default, metadata={"check": check, "reload": reload})
 
@@ -96,7 +112,14 @@ class ApiSection:
     @property
     def known_hosts(self) -> tuple[str, ...]:
         """The names under which clients know this cloud, in lower case."""
-        return tuple(each for each in self.hosts.lower().replace(",", " ").split())
+        return tuple(self.hosts.lower().replace(",", " ").split())
+
+    @property
+    def certified(self) -> tuple[str, ...]:
+        """The names that the TLS certificate is for, with those of buckets and websites."""
+        below = ("*.", "*.s3-website.")
+        wild = [f"{label}{host}" for host in self.known_hosts for label in below]
+        return (self.listen, *self.known_hosts, *wild)
 
 
 @dataclass(frozen=True)
@@ -157,6 +180,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    kms_keys: str = _key("", _key_names, reload=True)
     access_log_seconds: int = _key(300, _between(1, 86400), reload=True)
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 

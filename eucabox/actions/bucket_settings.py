@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
     NoSuchObjectLockConfiguration,
@@ -16,22 +15,16 @@ from eucabox.store import access
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+VERBS = ("Get", "Delete")
 PLAIN: dict[str, Result] = {
-    "GetBucketAccelerateConfiguration": {},
-    "GetBucketNotificationConfiguration": {},
-    "GetBucketRequestPayment": {"payer": "BucketOwner"},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
-REMOVALS = (
-    "DeleteBucketEncryption",
-    "DeleteBucketReplication",
-)
+REMOVALS = ("DeleteBucketReplication",)
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
 
@@ -83,7 +76,7 @@ def _register() -> None:
     table: dict[str, Verb] = {
         **{name: _absent(fault) for name, fault in ABSENT.items()},
         **{name: _plain(result) for name, result in PLAIN.items()},
-        **{f"GetBucket{each}Configuration": _no_such for each in NAMED},
+        **{f"{verb}Bucket{each}Configuration": _no_such for each in NAMED for verb in VERBS},
         **dict.fromkeys(REMOVALS, _removed),
         **dict.fromkeys(OBJECTS_ABSENT, _object_absent),
     }

@@ -8,15 +8,26 @@ from typing import Any, Unpack
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said
+from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
+from eucabox.store.sse import CustomerKey, Encryption, SourceKey
 from eucabox.store.streams import Incoming, Pulled
 
 DIRECTIVES = ("COPY", "REPLACE")
 LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
-CHANGES = frozenset({"storage_class", "website_redirect_location"})  # that make a self-copy one
+CHANGES = frozenset(  # that make a self-copy one
+    {"storage_class", "website_redirect_location", *Encryption.__annotations__}
+)
+
+
+class Described(Said, SourceKey, total=False):
+    """What a copy says of the new object, and the key of the old one."""
+
+
+class Keys(CustomerKey, SourceKey, total=False):
+    """The keys of a part and of what it is copied from."""
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -37,7 +48,7 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **described: Unpack[Said],
+    **described: Unpack[Described],
 ) -> Result:
     """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
@@ -55,6 +66,8 @@ def copy_object(
     if not (replaced or restored or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
     facts = said.facts(described, call, holder, call.cloud.accounts)
+    store = call.cloud.bucket
+    sealing = sse.asked(call, described, holder, store)
     new = facts if replaced else _kept(source.facts, facts)
     made = call.cloud.bucket.copy(
         source.bucket,
@@ -64,8 +77,10 @@ def copy_object(
         _tagged(call, new, facts if tagging_directive == "REPLACE" else source),
         algorithm=checksum_algorithm.upper(),
         **conditions.of_write(if_match, if_none_match),
-        check=lambda found: _check_source(call, found, copy_source, wanted),
+        check=lambda found: _check_source(call, found, copy_source, wanted, described),
         version_id=_pinned(source, copy_source),
+        sealing=sealing,
+        customer=sse.source_customer(call, described),
     )
     return {
         **_version_copied(call, source),
@@ -75,6 +90,7 @@ def copy_object(
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
         },
+        **sse.shown(made.sealed, described, store),
         **rules.expiration(holder, made),
     }
 
@@ -95,17 +111,21 @@ def upload_part_copy(
     copy_source_if_unmodified_since: datetime | None = None,
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
+    **keys: Unpack[Keys],
 ) -> Result:
     """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
     from a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    access.check_upload(call, store.upload(bucket, key, upload_id), holder)
+    upload = store.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
+    secret = sse.check_part(call, upload, keys, store)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
         source = opened.object
         _check_readable(call, source, copy_source)
+        opened.unlock(sse.check_reading(call, source.sealed, keys, sse.SOURCE))
         conditions.check_source(
             source,
             {
@@ -119,7 +139,9 @@ def upload_part_copy(
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
         incoming = Incoming(Pulled(opened.chunks(start, count)), count)
-        part = store.put_part(bucket, key, upload_id, part_number, incoming, size=count)
+        part = store.put_part(
+            bucket, key, upload_id, part_number, incoming, size=count, customer=secret
+        )
     return {
         **_version_copied(call, source),
         "copy_part_result": {
@@ -127,6 +149,7 @@ def upload_part_copy(
             "last_modified": part.last_modified,
             **nouns.checksum_members(part.checksums),
         },
+        **sse.shown_upload(upload, keys, store),
     }
 
 
@@ -172,9 +195,14 @@ def _check_directives(metadata: str, tagging: str) -> None:
 
 
 def _check_source(
-    call: Call, source: Object, named: dict[str, str], wanted: dict[str, Any]
+    call: Call,
+    source: Object,
+    named: dict[str, str],
+    wanted: dict[str, Any],
+    keys: SourceKey,
 ) -> None:
     _check_readable(call, source, named)  # it may be another object by now
+    sse.check_reading(call, source.sealed, keys, sse.SOURCE)
     conditions.check_source(source, wanted)
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."

@@ -15,11 +15,13 @@ from eucabox.errors import (
     PartNumberBeyond,
 )
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said
-from eucabox.store.facts import Bucket, Deleted, Object
+from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store.facts import SSE_C, Bucket, Deleted, Object
 from eucabox.store.said import Written
+from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming, Outgoing
 
+RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
 HARMLESS = ("request_payer", "content_length")
 
@@ -40,6 +42,7 @@ def put_object(
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     facts = said.facts(written, call, holder, call.cloud.accounts)
+    sealing = sse.asked(call, written, holder, call.cloud.bucket)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
@@ -47,6 +50,7 @@ def put_object(
         incoming,
         facts,
         **conditions.of_write(if_match, if_none_match),
+        sealing=sealing,
         **said.sums(written, incoming),
     )
     return {
@@ -54,6 +58,7 @@ def put_object(
         **nouns.version_made(made),
         **_checksums(made),
         **rules.expiration(holder, made),
+        **sse.shown(made.sealed, written, call.cloud.bucket),
     }
 
 
@@ -77,7 +82,9 @@ def get_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """An object's bytes, or a range or a part of them, with all that was kept of it.
 
@@ -92,6 +99,7 @@ def get_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
         look = partial(call.cloud.bucket.open, version_id=version_id)
@@ -99,12 +107,15 @@ def get_object(
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        opened.unlock(secret)
         noted = _noted(call, holder, found, version_id)
+        encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
-    noted |= nouns.version_read(holder, found)
-    return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
+    body = Outgoing(opened, start, count, direct=found.sealed is None)
+    return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -127,7 +138,9 @@ def head_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """What GetObject would say of an object, without its bytes."""
     overrides = nouns.headers(
@@ -139,12 +152,13 @@ def head_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key, version_id)
+    found = _readable(call, holder, key, version_id, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    noted = nouns.version_read(holder, found) | _noted(call, holder, found, version_id)
-    return {**shown, **noted, **overrides}
+    noted = _noted(call, holder, found, version_id)
+    return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention", "mfa"))
@@ -217,7 +231,7 @@ def _delete(
 ) -> Deleted:
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
     access.check(call, holder, key, action=action)
-    owner = call.caller.account_id if call.caller else holder.owner
+    owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
     store = call.cloud.bucket
     return store.delete(holder.name, key, version_id=version_id, owner=owner, **wanted)
 
@@ -228,10 +242,16 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
     return holder
 
 
-def _readable(call: Call, holder: Bucket, key: str, version_id: str) -> Object:
-    look = partial(call.cloud.bucket.head, version_id=version_id)
-    found = access.look_up(call, look, holder, key)
-    access.check(call, holder, key, found.facts, action="s3:GetObject")
+def _readable(
+    call: Call, holder: Bucket, key: str, version_id: str, customer: CustomerKey
+) -> Object:
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    with access.look_up(call, look, holder, key) as opened:
+        found = opened.object
+        access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
+        if found.sealed and found.sealed.kind == SSE_C:
+            opened.unlock(secret)
     return found
 
 
@@ -274,6 +294,8 @@ def _extent(
     }
     if found.facts.storage_class != "STANDARD":
         shown["storage_class"] = found.facts.storage_class
+    if found.facts.storage_class in nouns.ARCHIVES:
+        shown["restore"] = RESTORED  # or clients would wait for what is at hand
     span = _part_span(found, part) if part is not None else conditions.span(wanted, found.size)
     start, count = span or (0, found.size)
     if part is not None and found.parts:
@@ -287,7 +309,9 @@ def _extent(
 
 def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
     """What a reader is told beside what was kept: when it expires, how many tags it has."""
-    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
+    shown: Result = nouns.version_read(holder, found)
+    if not version_id:
+        shown |= rules.expiration(holder, found)
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")

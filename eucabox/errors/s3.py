@@ -359,3 +359,47 @@ class InvalidRedirectLocation(Fault):
         "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
         " most {limit} characters."
     )
+
+
+class InvalidObjectState(Fault):
+    code = "InvalidObjectState"
+    text = "The object {key} has the storage class {StorageClass}, from which nothing is restored."
+
+
+class NoSuchTorrent(Fault):
+    code = "NoSuchKey"
+    text = "There is no torrent of the key {key} in the bucket {bucket}. Get the object itself."
+
+
+class ObjectDamaged(Fault):
+    code = "InternalError"
+    text = "The encrypted object {what} is damaged: {reason}. Put it again, or restore its file."
+
+
+class EncryptionUnfit(Fault):
+    code, text = "InvalidRequest", "{reason}"
+
+
+class EncryptionArgument(Fault):
+    code, text = "InvalidArgument", "{reason}"
+
+
+class KeysUnusable(Fault):
+    code = "KMS.KeyUnavailableException"
+    text = "The keys of encrypted objects can't be used: {file}: {reason}. Put back that file."
+
+
+class KmsKeyNotFound(Fault):
+    code = "KMS.NotFoundException"
+    text = (
+        "The KMS key {name} does not exist. Name none, for aws/s3, or one that the administrator"
+        " has in [buckets] kms_keys."
+    )
+
+
+class KmsKeyDisabled(Fault):
+    code = "KMS.DisabledException"
+    text = (
+        "The KMS key {arn} is disabled. The administrator enables it by its name in [buckets]"
+        " kms_keys."
+    )

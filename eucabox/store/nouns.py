@@ -36,6 +36,7 @@ STORAGE_CLASSES = frozenset(
         "EXPRESS_ONEZONE",
     }
 )
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # from which S3 restores; here the bytes are at hand
 TYPE = "binary/octet-stream"  # what S3 says of an object whose type nobody told
 METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 

@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import TracebackType
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
-from eucabox.store import attributes, marks, place, stamps, versions
+from eucabox.store import attributes, frames, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
     Deleted,
@@ -26,9 +25,11 @@ from eucabox.store.facts import (
 )
 from eucabox.store.history import History
 from eucabox.store.index import Index
+from eucabox.store.keyring import Keyring
+from eucabox.store.opened import OpenObject
 from eucabox.store.paths import encode_key
 from eucabox.store.room import Room
-from eucabox.store.writing import CHUNK, Draft, summed
+from eucabox.store.writing import Draft, summed
 
 STRIPES = 64
 
@@ -81,59 +82,12 @@ class Deletion:
         return bool(self.check or self.still) or self.conditions != Conditions()
 
 
-class OpenObject:
-    """An object open for reading; it stays whole whatever happens to its key. Close it.
-
-    `entry` is where it lies if it is not the current object of its key.
-    """
-
-    def __init__(self, found: Object, descriptor: int, entry: versions.Entry | None = None) -> None:
-        self.object = found
-        self.entry = entry
-        self._descriptor = descriptor
-        self._offset = 0
-
-    def fileno(self) -> int:
-        """Return the descriptor, for sendfile."""
-        return self._descriptor
-
-    def read(self, size: int = CHUNK) -> bytes:
-        """Return the next bytes, b"" at the end; so that an object can be put again."""
-        data = os.pread(self._descriptor, size, self._offset)
-        self._offset += len(data)
-        return data
-
-    def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Yield `length` bytes from `start`, up to 1 MiB at a time; all the rest if None."""
-        left = self.object.size - start if length is None else length
-        while left > 0 and (data := os.pread(self._descriptor, min(CHUNK, left), start)):
-            start += len(data)
-            left -= len(data)
-            yield data
-
-    def close(self) -> None:
-        """Close the file; closing again does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __enter__(self) -> "OpenObject":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
 class Shelf:
     """The objects of all buckets, one key at a time."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, keys: Keyring | None = None) -> None:
         self._index = index
+        self._keys = keys
         self._history = History(index, self.open_version)
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
@@ -233,13 +187,14 @@ class Shelf:
             raise
         if entry is not None:
             found = replace(found, stamp=entry.stamp)
-        return OpenObject(found, descriptor, entry), fresh
+        return OpenObject(found, descriptor, entry, self._keys), fresh
 
     def _refresh(self, room: Room, found: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that came or was changed by hand the attributes it lacks."""
         entry = found.entry
         before = os.fstat(found.fileno())
-        found.object = replace(found.object, e_tag=summed(found.fileno())[0])
+        sealed = found.object.sealed and frames.recover(found.fileno(), found.object)
+        found.object = sealed or _plain(found)
         with self._lock(room, found.object.key):
             after = os.fstat(found.fileno())
             current = _descriptor(room, encoded, entry)
@@ -250,7 +205,7 @@ class Shelf:
                     if entry is None and room.versioned:
                         found.object = self._history.admit(room, encoded, found.object)
                     with contextlib.suppress(OSError):  # a folder that is only read still serves
-                        self._keep(room, found, encoded)
+                        self._keep(room, found, encoded, durable=False)  # or found once more
                     self._tell(found.object, entry)
         return found
 
@@ -260,10 +215,11 @@ class Shelf:
         else:
             self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
-    def _keep(self, room: Room, found: OpenObject, encoded: bytes) -> None:
+    def _keep(self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
-            os.fsync(found.fileno())
+            if durable:
+                os.fsync(found.fileno())
             place.remove_sidecar(room, encoded, status)
         else:
             place.write_sidecar(room, encoded, status, raw)
@@ -404,15 +360,16 @@ class Shelf:
         with self._lock(room, key):
             if room.versioned:
                 self._recheck_versions(room, key)
-            found, fresh = self._open(room, key, encode_key(key))
+            encoded = encode_key(key)
+            found, fresh = self._open(room, key, encoded)
             if found is None:
                 self._index.drop(room.name, key)
                 return None
-            with found:
-                if fresh:
+            if fresh:
+                with found:
                     self._index.add(found.object)
                     return found.object
-        with self.find(room, key) as found:
+        with self._refresh(room, found, encoded):
             return found.object
 
     def _recheck_versions(self, room: Room, key: str) -> None:
@@ -468,7 +425,14 @@ def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object
             return attributes.decode(raw, room.name, key, status)
     facts = ObjectFacts(content_type=_guess_type(key), owner=room.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    return Object(room.name, key, status.st_size, "", modified, facts), False
+    plain = Object(room.name, key, status.st_size, "", modified, facts)
+    return frames.recover(descriptor, plain) or plain, False
+
+
+def _plain(found: OpenObject) -> Object:
+    """Return an object that is its file, byte for byte, with the ETag of those bytes."""
+    size, e_tag = os.fstat(found.fileno()).st_size, summed(found.fileno())[0]
+    return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
 
 def _guess_type(key: str) -> str:

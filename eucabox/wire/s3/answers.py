@@ -126,6 +126,9 @@ def _line(text: str) -> str:
 
 def _stream(made: Answer, body: Outgoing) -> None:
     made.length = body.count
+    if not body.direct:
+        made.body = body
+        return
     made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
 
 
