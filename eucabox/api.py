@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -15,7 +16,15 @@ from flask import Flask, Response, jsonify
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
-from eucabox.wire.request import HEADERS, LIMIT_HOPS, Answer, FileBody, Request, from_environ
+from eucabox.wire.request import (
+    HEADERS,
+    LIMIT_HOPS,
+    Answer,
+    FileBody,
+    Request,
+    from_environ,
+    origin_form,
+)
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -73,6 +82,23 @@ def warm() -> None:
     model = importlib.import_module("eucabox.wire.model")
     for service in ("ec2", "sts", "s3"):
         model.service(service)
+
+
+def heard(
+    method: str, target: str, headers: dict[str, str], body: Any, *, scheme: str, source: str
+) -> Request:
+    """Return a request as a server has read it, for `Door.serve`: headers by lower-case names."""
+    path, _, query = origin_form(target).partition("?")
+    length = headers.get("content-length")
+    return Request(
+        *(method, target, path or "/", query, headers, body),
+        content_length=None if length is None else int(length),
+        chunked="transfer-encoding" in headers,
+        scheme=scheme,
+        host=headers.get("host", ""),
+        source=source,
+        request_id=ids.request_id(),
+    )
 
 
 class Door:
@@ -176,10 +202,12 @@ def _service_path(request: Request) -> str:
     return "/".join(request.path.split("/")[:3]).rstrip("/")
 
 
+@cache
 def _query() -> Any:
     return importlib.import_module("eucabox.wire.query")
 
 
+@cache
 def _speaker(name: str) -> Speaker:
     # Imported with first use: the listeners are ready before the protocols are loaded.
     return cast(Speaker, importlib.import_module(f"eucabox.wire.{name}"))
@@ -189,7 +217,15 @@ def _speaker(name: str) -> Speaker:
 
 
 def send(request: Request, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    """Give an Answer to a WSGI server: request id, length, no body where HTTP has none."""
+    """Give an Answer to a WSGI server."""
+    status, headers, body = leaving(request, answer)
+    start_response(status, headers)
+    return body
+
+
+def leaving(request: Request, answer: Answer) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    """Return an Answer's status line, headers and body: with request id and length, and no body
+    where HTTP has none."""
     headers = [(name, _header(value)) for name, value in answer.headers]
     given = {name.lower() for name, _ in headers}
     if "x-amz-request-id" not in given:
@@ -198,21 +234,23 @@ def send(request: Request, answer: Answer, start_response: StartResponse) -> Ite
     length = _length(answer)
     if length is not None and not bodiless and "content-length" not in given:
         headers.append(("Content-Length", str(length)))
-    start_response(f"{answer.status} {_phrase(answer.status)}", headers)
-    body = _body(answer)
+    status, body = f"{answer.status} {_phrase(answer.status)}", _body(answer)
     if bodiless or request.method == "HEAD":
         close = getattr(body, "close", None)
         if close is not None:
             close()
-        return []
-    return body
+        return status, headers, []
+    return status, headers, body
 
 
 def _header(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value
     one_line = value.replace("\r", " ").replace("\n", " ")
     return one_line.encode("latin-1", "replace").decode("latin-1")
 
 
+@cache
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
