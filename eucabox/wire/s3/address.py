@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -30,7 +31,7 @@ def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
     """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
     a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
     rest = split_prefix(path)[1].removeprefix("/")
-    hosted = bucket_of(host, hosts)
+    hosted = bucket_of(host, tuple(hosts))
     if hosted:
         return Address(hosted, _decoded(rest) if rest else None, hosted)
     if not rest:
@@ -39,7 +40,8 @@ def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
     return Address(_decoded(bucket), _decoded(key) if key else None)
 
 
-def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
+@lru_cache(maxsize=256)
+def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
 
     `hosts` are the names under which this cloud is known. An address, one of these names alone

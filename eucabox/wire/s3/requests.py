@@ -58,8 +58,8 @@ def understand(
     """
     address = locate(request.path, request.host, hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
-    if signed.caller is not None:
-        request = replace(request, headers={**sign.moved_headers(request), **request.headers})
+    if signed.caller is not None and (moved := sign.moved_headers(request)):
+        request = replace(request, headers={**moved, **request.headers})
     query = values(request.query)
     operation = _operation(request, address, query)
     _check_served(operation)
