@@ -1,10 +1,11 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
+import contextlib
 import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,7 @@ from flask import Flask, Response, jsonify
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
+from eucabox.store import cross_origin
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -34,7 +36,12 @@ log = logging.getLogger("eucabox.api")
 # No bucket can have this name, so what lies under it is ours: the health check, pages for people.
 PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
+SITES = PAGES + "website/"
+CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
+ACCOUNT = "x-amz-account-id"
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
+BUCKETS = ("s3", "website")  # services whose answers are a bucket's
+REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
 ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
@@ -84,23 +91,6 @@ def warm() -> None:
         model.service(service)
 
 
-def heard(
-    method: str, target: str, headers: dict[str, str], body: Any, *, scheme: str, source: str
-) -> Request:
-    """Return a request as a server has read it, for `Door.serve`: headers by lower-case names."""
-    path, _, query = origin_form(target).partition("?")
-    length = headers.get("content-length")
-    return Request(
-        *(method, target, path or "/", query, headers, body),
-        content_length=None if length is None else int(length),
-        chunked="transfer-encoding" in headers,
-        scheme=scheme,
-        host=headers.get("host", ""),
-        source=source,
-        request_id=ids.request_id(),
-    )
-
-
 class Door:
     """A WSGI application that hands each request to the protocol it speaks."""
 
@@ -116,19 +106,43 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        if self._pages and environ["PATH_INFO"].startswith(PAGES):
+        if self._pages and not self.speaks(environ["PATH_INFO"]):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
+        request.hosts = self._cloud.config.api.known_hosts
         answer = self.serve(request)
         if answer.hops and LIMIT_HOPS in environ:
             environ[LIMIT_HOPS](answer.hops)
         return send(request, answer, start_response)
+
+    def speaks(self, path: str) -> bool:
+        """Whether a path is for the protocols, and not for our own pages."""
+        return not self._pages or not path.startswith(PAGES) or path.startswith(SITES)
+
+    def hear(
+        self, method: str, target: str, headers: dict[str, str], body: Any, https: bool, source: str
+    ) -> Request:
+        """Return a request that a server has read itself; `headers` by lower-case names."""
+        path, _, query = origin_form(target).partition("?")
+        length = headers.get("content-length")
+        return Request(
+            *(method, target, path or "/", query, headers, body),
+            content_length=None if length is None else int(length),
+            chunked="transfer-encoding" in headers,
+            scheme="https" if https else "http",
+            host=headers.get("host", ""),
+            hosts=self._cloud.config.api.known_hosts,
+            source=source,
+            request_id=ids.request_id(),
+        )
 
     def serve(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
             answer = self._answer(request, line)
+            if line["service"] in BUCKETS:
+                self._share(request, answer)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
@@ -140,6 +154,8 @@ class Door:
         speaker = _speaker(name)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
+            if request.method == "OPTIONS" and service in BUCKETS:
+                return self._preflight(request)
             understood = speaker.understand(request, self._lookup, datetime.now(UTC))
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
@@ -152,6 +168,23 @@ class Door:
             log.exception("a request of the service %s failed", service)
             line["outcome"] = Fault.code
             return speaker.refuse(Fault(), request.request_id, service)
+
+    def _preflight(self, request: Request) -> Answer:
+        """A browser asks what a page may do: no verb, and nobody has signed it."""
+        wire = importlib.import_module("eucabox.wire.s3.cross_origin")
+        answer: Answer = wire.preflight(request, _bucket(request), self._rules)
+        return answer
+
+    def _share(self, request: Request, answer: Answer) -> None:
+        """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
+        with contextlib.suppress(Fault):
+            if rules := self._rules(_bucket(request)):
+                importlib.import_module("eucabox.wire.s3.cross_origin").share(
+                    request, answer, rules
+                )
+
+    def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
+        return cross_origin.rules_of(self._cloud.bucket.bucket(bucket).settings)
 
     def _lookup(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
@@ -168,7 +201,7 @@ class Door:
             source=request.source,
             path=_service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
-            signature="" if understood.service == "s3" else understood.signature,
+            signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
             context=_context(request),
         )
@@ -188,6 +221,11 @@ def _context(request: Request) -> dict[str, str]:
 
 
 def _clients(request: Request) -> tuple[str, str]:
+    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
+        if _address().is_site(request.path, request.host):
+            return "website", "website"
+    if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
+        return "s3control", "s3control"
     if request.path.startswith("/services/"):
         if _service_path(request) in S3_PATHS:
             return "s3", "s3"
@@ -200,6 +238,16 @@ def _service_path(request: Request) -> str:
     if not request.path.startswith("/services/"):
         return ""
     return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def _bucket(request: Request) -> str:
+    found: str = _address().bucket_in(request.path, request.host, request.hosts)
+    return found
+
+
+@cache
+def _address() -> Any:
+    return importlib.import_module("eucabox.wire.s3.address")
 
 
 @cache

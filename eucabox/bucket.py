@@ -25,17 +25,20 @@ from eucabox.errors import (
 )
 from eucabox.files import sync_folder
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, tree
+from eucabox.store import copying, listing, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
     Bucket,
+    Deleted,
     Listing,
     Object,
     ObjectFacts,
     Part,
     Upload,
     Uploads,
+    Version,
+    Versions,
     moment,
     to_datetime,
 )
@@ -43,12 +46,14 @@ from eucabox.store.index import Index, IndexBroken
 from eucabox.store.multipart import Ending, Multipart, Wanted
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.rescan import Progress, rescan
+from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, make
-from eucabox.store.shelf import Conditions, OpenObject, Shelf
+from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
 
 __all__ = [
     "Bucket",
+    "Deleted",
     "Listing",
     "Object",
     "ObjectFacts",
@@ -57,6 +62,8 @@ __all__ = [
     "Store",
     "Upload",
     "Uploads",
+    "Version",
+    "Versions",
 ]
 
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
@@ -86,6 +93,7 @@ class Store:
         self._shelf = Shelf(self._index)
         self._multipart = Multipart(self._shelf)
         self._rooms: dict[str, Room] = {}
+        self.rescans = Rescans(self.rescan)
         self._recover()
 
     def _recover(self) -> None:
@@ -101,6 +109,8 @@ class Store:
             self._index_again(self._replay)
         self._index_again(self._rescan_unknown)
         self._index.journal.start()
+        for room in self._rooms.values():
+            self._multipart.finish(room)
 
     def _names(self) -> Iterator[str]:
         for path in self._root.iterdir():
@@ -126,6 +136,7 @@ class Store:
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
+        self.rescans.close()
         self._index.close()
         self._rooms.clear()
         self._process.release()
@@ -140,7 +151,12 @@ class Store:
 
     @told
     def create_bucket(
-        self, name: str, owner: str, acl: dict[str, Any] | None = None, location: str = ""
+        self,
+        name: str,
+        owner: str,
+        acl: dict[str, Any] | None = None,
+        location: str = "",
+        settings: dict[str, Any] | None = None,
     ) -> Bucket:
         """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
@@ -150,7 +166,7 @@ class Store:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
-            bucket = Bucket(name, owner, to_datetime(moment()), acl, location)
+            bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket))
             self._index_again(lambda: self._index.add_bucket(name))
             self._rooms[name] = room
@@ -183,6 +199,8 @@ class Store:
                 raise BucketNotEmpty(name=room.name, what=key)
         for names in tree.files(room.fd, RESERVED.encode()):
             raise BucketNotEmpty(name=room.name, what=b"/".join(names).decode(errors="replace"))
+        if (kept := versions.any_key(room)) is not None:
+            raise BucketNotEmpty(name=room.name, what=f"a version of {kept}")
 
     def bucket(self, name: str) -> Bucket:
         """Return a bucket."""
@@ -212,6 +230,13 @@ class Store:
             room = self._room(name)
             kept = {key: each for key, each in room.bucket.settings.items() if key != setting}
             return room.configure(settings=kept if value is None else {**kept, setting: value})
+
+    @told
+    def change_bucket_setting(self, name: str, setting: str, how: Callable[[Any], Any]) -> Bucket:
+        """Keep what `how` makes of one of a bucket's settings, None where it has none."""
+        with self._lock:
+            kept = self._room(name).bucket.settings.get(setting)
+            return self.set_bucket_setting(name, setting, how(kept))
 
     # --- objects -----------------------------------------------------------------------------
 
@@ -246,19 +271,39 @@ class Store:
             return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
 
     @told
-    def open(self, bucket: str, key: str) -> OpenObject:
-        """Open an object for reading; NoSuchKey if there is none."""
-        return self._shelf.find(self._room(bucket), key)
+    def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:
+        """Open an object, or a version of it ("null" for the null version), for reading.
 
-    def head(self, bucket: str, key: str) -> Object:
-        """Return an object without its content; NoSuchKey if there is none."""
-        with self.open(bucket, key) as found:
+        Raises NoSuchKey, whose facts name the delete marker if one hides the object; and
+        NoSuchVersion, InvalidVersionId, and IsDeleteMarker of a version that is one.
+        """
+        return self._shelf.find(self._room(bucket), key, version_id)
+
+    def head(self, bucket: str, key: str, version_id: str = "") -> Object:
+        """Return an object without its content; Faults as of `open`."""
+        with self.open(bucket, key, version_id) as found:
             return found.object
 
     @told
-    def delete(self, bucket: str, key: str, *, if_match: str | None = None) -> bool:
-        """Remove an object; False if there was none."""
-        return self._shelf.delete(self._room(bucket), key, Conditions(if_match=if_match))
+    def delete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str = "",
+        owner: str = "",
+        if_match: str | None = None,
+        check: Callable[[Object], object] | None = None,
+        still: Callable[[Object | None], object] | None = None,
+    ) -> Deleted:
+        """Remove an object, or hide it behind a delete marker of `owner` if the bucket has
+        versioning; with a version id remove that version for good. What is not there is no fault.
+
+        `check` is shown the object that would be lost for good, if one is, and may raise; so may
+        `still`, which is shown the key's present object.
+        """
+        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check, still)
+        return self._shelf.delete(self._room(bucket), key, wish)
 
     @told
     def copy(
@@ -273,33 +318,45 @@ class Store:
         if_none_match: bool = False,
         if_match: str | None = None,
         check: Callable[[Object], object] | None = None,
+        version_id: str = "",
     ) -> Object:
-        """Copy an object with the given facts, or all of its own; checksums are the copy's.
+        """Copy an object, or the version named, with the given facts, or all of its own;
+        checksums are the copy's.
 
         `check` is shown the source that will be copied, and may raise.
         """
         room = self._room(bucket)
         encode_key(key)
-        with self.open(source_bucket, source_key) as source:
+        with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
             conditions = Conditions(if_none_match, if_match)
             return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
 
-    def set_object_acl(self, bucket: str, key: str, acl: dict[str, Any] | None) -> Object:
+    def set_object_acl(
+        self, bucket: str, key: str, acl: dict[str, Any] | None, version_id: str = ""
+    ) -> Object:
         """Keep an object's ACL."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, acl=acl))
+        return self.change_object(bucket, key, lambda facts: replace(facts, acl=acl), version_id)
 
-    def set_object_tags(self, bucket: str, key: str, tags: dict[str, str]) -> Object:
+    def set_object_tags(
+        self, bucket: str, key: str, tags: dict[str, str], version_id: str = ""
+    ) -> Object:
         """Keep an object's tags in place of those it had."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, tags=tags))
+        return self.change_object(bucket, key, lambda facts: replace(facts, tags=tags), version_id)
 
     @told
     def change_object(
-        self, bucket: str, key: str, how: Callable[[ObjectFacts], ObjectFacts]
+        self,
+        bucket: str,
+        key: str,
+        how: Callable[[ObjectFacts], ObjectFacts],
+        version_id: str = "",
+        check: Callable[[Object], object] | None = None,
     ) -> Object:
-        """Change what is kept of an object; its content, ETag and time stay."""
-        return self._shelf.change(self._room(bucket), key, how)
+        """Change what is kept of an object, or of a version of it; its content, ETag, version id
+        and time stay. Faults as of `open`."""
+        return self._shelf.change(self._room(bucket), key, how, version_id, check)
 
     @told
     def list(
@@ -314,6 +371,23 @@ class Store:
         room = self._room(bucket)
         return self._index_again(
             lambda: listing.page(self._index, room.name, prefix, delimiter, start_after, limit)
+        )
+
+    @told
+    def versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str = "",
+        key_marker: str = "",
+        version_id_marker: str = "",
+        limit: int = 1000,
+    ) -> Versions:
+        """Return a page of versions and delete markers, by key and of a key the newest first,
+        after the markers; with a delimiter, common prefixes among them."""
+        room, after = self._room(bucket), (key_marker, version_id_marker)
+        return self._index_again(
+            lambda: version_listing.page(self._index, room.name, prefix, delimiter, after, limit)
         )
 
     # --- uploads in parts --------------------------------------------------------------------
@@ -403,14 +477,20 @@ class Store:
     # --- the whole ---------------------------------------------------------------------------
 
     @told
+    def adopt(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
+        """Make buckets of folders that were copied in; return the buckets named, or all."""
+        with self._lock:
+            for name in set(self._names()) - self._rooms.keys():
+                self._rooms[name] = Room(self._root / name)
+            return [self._room(name).name for name in buckets] or sorted(self._rooms)
+
+    @told
     def rescan(self, bucket: str, progress: Progress | None = None) -> int:
         """Make the index say what the folder has, also one that was copied in; return the count.
 
         `progress` is called with the number of files read so far.
         """
-        with self._lock:
-            if bucket not in self._rooms and bucket in self._names():
-                self._rooms[bucket] = Room(self._root / bucket)
+        self.adopt([bucket])
         room = self._room(bucket)
         return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
 

@@ -16,6 +16,7 @@ from eucabox.config import Config
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
 from eucabox.files import write_whole
 from eucabox.images import Images
+from eucabox.lifecycle import Lifecycle
 from eucabox.lock import Lock
 from eucabox.node import Node
 from eucabox.state import State
@@ -44,6 +45,7 @@ class Cloud:
         self.accounts = Accounts(config, self.state)
         self.accounts.ensure_administrator()
         self.bucket = Store(config.bucket_root)
+        self.lifecycle = Lifecycle(config, self.bucket)
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -66,6 +68,7 @@ class Cloud:
         self.images.start()
         self.node.start()
         self.bundles.start()
+        self.lifecycle.start()
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
     def facts(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
+        self.lifecycle.close()
         self.bundles.close()
         self.node.stop()
         self.images.close()

@@ -2,6 +2,7 @@
 
 import configparser
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from eucabox.errors import ConfigError, ConfigUnreadable
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
 TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
 Check = Callable[[Any], str]
 
 
@@ -24,6 +26,12 @@ def _one_of(*words: str) -> Check:
 
 def _address(value: str) -> str:
     return "" if _parses(ipaddress.ip_address, value) else "must be an IP address"
+
+
+def _host_names(value: str) -> str:
+    names = value.replace(",", " ").split()
+    wrong = [each for each in names if not HOST_NAME.fullmatch(each)]
+    return f"has {wrong[0]}, which is not a host's name such as s3.example.com" if wrong else ""
 
 
 def _subnet(value: str) -> str:
@@ -83,6 +91,12 @@ class ApiSection:
     port: int = _key(8773, _between(1, 65535))
     https_port: int = _key(8443, _between(0, 65535))
     threads: int = _key(32, _between(4, 512))
+    hosts: str = _key("", _host_names, reload=True)
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """The names under which clients know this cloud, in lower case."""
+        return tuple(each for each in self.hosts.lower().replace(",", " ").split())
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ ROLE_OF = {  # a logger's role; a message may begin with `role=` and another one
     "images": "walrus",
     "store": "walrus",
     "bucket": "walrus",
+    "lifecycle": "walrus",
 }
 ROLE_OF_SERVICE = {"s3": "walrus", "metadata": "cluster"}
 KEPT = 5  # files beside the current one

@@ -1,63 +1,170 @@
-"""Signed upload policies: what an account allows to be uploaded in its name; uploads nothing."""
+"""Upload policies: what an account allows to be uploaded in its name; uploads and signs nothing."""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox.errors import InvalidParameterValue, PolicyNotSigned
+from eucabox.errors import (
+    Fault,
+    InvalidParameterValue,
+    InvalidPolicyDocument,
+    PolicyFailed,
+    PolicyNotSigned,
+)
+
+RANGE = "content-length-range"
+LONGEST_SHOWN = 200  # characters of a condition in a message
+NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+IGNORED = "x-ignore-"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`kind` is eq or starts-with, `field` in lower case, `said` how the policy wrote it."""
+
+    kind: str
+    field: str
+    value: str
+    said: str
+
+    def met(self, fields: Mapping[str, str]) -> bool:
+        """Whether the fields, by their names in lower case, are as the condition wants them."""
+        found = fields.get(self.field)
+        if found is None:
+            return False
+        if self.kind == "eq":
+            return found == self.value
+        if self.field == "content-type" and "," in found:  # S3 takes it for a list
+            return all(each.strip().startswith(self.value) for each in found.split(","))
+        return found.startswith(self.value)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be uploaded: until when, under which conditions, how many bytes (least, most)."""
+
+    expires: datetime
+    conditions: tuple[Condition, ...]
+    sizes: tuple[int, int] | None
+
+    def check(self, fields: Mapping[str, str], now: datetime) -> None:
+        """Raise PolicyFailed for fields, by names in lower case, that it does not allow."""
+        if self.expires <= now:
+            raise PolicyFailed(reason="Policy expired.")
+        for condition in self.conditions:
+            if not condition.met(fields):
+                raise PolicyFailed(reason=f"Policy Condition failed: {condition.said}")
+
+    def check_covered(self, names: Iterable[str]) -> None:
+        """Raise PolicyFailed for a field that no condition speaks of."""
+        known = {each.field for each in self.conditions}
+        extra = [name for name in names if name not in known and not name.startswith(IGNORED)]
+        if extra:
+            raise PolicyFailed(reason=f"Extra input fields: {', '.join(extra)[:LONGEST_SHOWN]}")
+
+
+def read(encoded: bytes) -> Policy:
+    """Read a policy from the base64 of its JSON. Raises InvalidPolicyDocument."""
+    try:
+        said = json.loads(base64.b64decode(b"".join(encoded.split()), validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        raise InvalidPolicyDocument(reason="Invalid JSON.") from None
+    if not isinstance(said, dict):
+        raise InvalidPolicyDocument(reason="Invalid JSON: it must be an object.")
+    for name in said:
+        if name not in ("expiration", "conditions"):
+            raise InvalidPolicyDocument(reason=f"Unexpected: '{name[:LONGEST_SHOWN]}'")
+    for name in ("expiration", "conditions"):
+        if name not in said:
+            raise InvalidPolicyDocument(reason=f"Policy missing {name}.")
+    if not isinstance(said["conditions"], list):
+        raise InvalidPolicyDocument(reason="Invalid 'conditions' value: must be a List.")
+    read_conditions = [_condition(each) for each in said["conditions"]]
+    sizes = [each for each in read_conditions if isinstance(each, tuple)]
+    return Policy(
+        expires=_moment(said["expiration"]),
+        conditions=tuple(each for each in read_conditions if isinstance(each, Condition)),
+        sizes=(max(low for low, _ in sizes), min(high for _, high in sizes)) if sizes else None,
+    )
 
 
 def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str]) -> None:
-    """Raise a Fault unless the policy is signed with the secret and allows these form fields.
+    """Raise a Fault of EC2 unless the policy is signed with the secret and allows these fields.
 
-    `policy` is JSON or its base64, whose HMAC-SHA1 the signature is, in base64.
+    `policy` is JSON or its base64, whose HMAC-SHA1 the signature is, in base64. What it says of
+    the size is of a form's file, and here is none.
     """
     text = policy if not policy.lstrip().startswith(b"{") else base64.b64encode(policy)
     text = b"".join(text.split())
-    right = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha1).digest())
-    if not hmac.compare_digest(right, signature.strip().encode("utf-8", "replace")):
+    if not signed(text, signature, secret):
         raise PolicyNotSigned()
     try:
-        said = json.loads(base64.b64decode(text, validate=True))
-        expires = datetime.fromisoformat(str(said["expiration"]).replace("Z", "+00:00"))
-        conditions = [_condition(each) for each in said["conditions"]]
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
-        raise _refusal("It is JSON with an expiration and a list of conditions.") from None
-    if expires.replace(tzinfo=expires.tzinfo or UTC) < datetime.now(UTC):
-        raise _refusal(f"It expired at {expires.isoformat()}.")
-    for kind, name, value in conditions:
-        _check_one(kind, name, value, fields)
+        read(text).check(fields, datetime.now(UTC))
+    except Fault as fault:
+        known = f"Known fields are {', '.join(fields)}."
+        reason = f"{fault.message} {known}"
+        raise InvalidParameterValue(parameter="UploadPolicy", value="...", reason=reason) from None
 
 
-def _condition(said: Any) -> tuple[str, str, str]:
-    """Return a condition as (eq or starts-with, field, value), in either of its two forms."""
+def signed(encoded: bytes, signature: str, secret: str) -> bool:
+    """Whether a signature is the base64 of the HMAC-SHA1 of a policy's base64."""
+    right = base64.b64encode(hmac.digest(secret.encode(), encoded, hashlib.sha1))
+    return hmac.compare_digest(right, signature.strip().encode("utf-8", "replace"))
+
+
+def _moment(said: Any) -> datetime:
+    try:
+        if not MOMENT.fullmatch(said):
+            raise ValueError(said)
+        found = datetime.fromisoformat(said)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        shown = str(said)[:LONGEST_SHOWN]
+        reason = f"Invalid 'expiration' value: '{shown}'. Write it as 2026-01-31T12:00:00.000Z."
+        raise InvalidPolicyDocument(reason=reason) from None
+
+
+def _condition(said: Any) -> Condition | tuple[int, int]:
+    """Read a condition in either of its two forms, or a range of sizes."""
+    shown = json.dumps(said)[:LONGEST_SHOWN]
     if isinstance(said, dict):
+        if len(said) != 1:
+            reason = "Invalid Simple-Condition: Simple-Conditions must have exactly one property"
+            raise InvalidPolicyDocument(reason=f"{reason} specified, not {shown}.")
         ((name, value),) = said.items()
-        return "eq", str(name), str(value)
-    kind, name, value = said
-    if str(kind).lower() == "content-length-range":
-        return "content-length-range", "", ""
-    if not str(name).startswith("$"):
-        raise ValueError(name)
-    return str(kind).lower(), str(name)[1:], str(value)
-
-
-def _check_one(kind: str, name: str, value: str, fields: Mapping[str, str]) -> None:
-    if kind == "content-length-range":
-        return  # of a form's file, which is none of these
+        return Condition("eq", name.lower(), _value(value, shown), f'["eq", "${name}", "{value}"]')
+    if not isinstance(said, list) or not said or not isinstance(said[0], str):
+        raise InvalidPolicyDocument(reason=f"Invalid Condition: {shown}")
+    kind = said[0].lower()
+    if kind == RANGE:
+        return _sizes(said, shown)
     if kind not in ("eq", "starts-with"):
-        raise _refusal(f"Its condition {kind[:40]} is neither eq nor starts-with.")
-    if name not in fields:
-        raise _refusal(f"Its condition on {name[:40]} can't be met; known are {', '.join(fields)}.")
-    met = fields[name] == value if kind == "eq" else fields[name].startswith(value)
-    if not met:
-        raise _refusal(f"It does not allow {name} {fields[name][:100]}: {kind} {value[:100]}.")
+        raise InvalidPolicyDocument(reason=f"Invalid Condition: unknown operation in {shown}")
+    if len(said) != 3 or not isinstance(said[1], str) or not said[1].startswith("$"):
+        reason = f'Invalid Condition: write ["{kind}", "$FIELD", "VALUE"], not {shown}'
+        raise InvalidPolicyDocument(reason=reason)
+    return Condition(kind, said[1][1:].lower(), _value(said[2], shown), shown)
 
 
-def _refusal(reason: str) -> InvalidParameterValue:
-    return InvalidParameterValue(parameter="UploadPolicy", value="...", reason=reason)
+def _value(said: Any, shown: str) -> str:
+    if isinstance(said, str):
+        return said
+    if isinstance(said, int) and not isinstance(said, bool):
+        return str(said)
+    raise InvalidPolicyDocument(reason=f"Invalid Condition: its value must be text in {shown}")
+
+
+def _sizes(said: list[Any], shown: str) -> tuple[int, int]:
+    numbers = [int(str(each)) for each in said[1:] if NUMBER.fullmatch(str(each))]
+    if len(said) != 3 or len(numbers) != 2:
+        reason = f'Invalid Condition: write ["{RANGE}", LEAST, MOST] in bytes, not {shown}'
+        raise InvalidPolicyDocument(reason=reason)
+    return numbers[0], numbers[1]

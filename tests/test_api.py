@@ -231,6 +231,55 @@ def test_no_bad_request_is_our_fault(
         ElementTree.fromstring(answer.data)
 
 
+def test_a_page_of_another_origin_reads_what_cors_lets_it(
+    app: Flask, port: int, admin: UserCredentials
+) -> None:
+    s3 = _client("s3", port, admin)
+    s3.create_bucket(Bucket="shared")
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page"]}
+    s3.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [rule]})
+    asked = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
+    client = app.test_client()
+    preflight = client.options("/shared/k?Signature=x&X-Amz-Signature=y", headers=asked)
+    assert preflight.status_code == 200
+    refused = client.get("/shared/k", headers={"Origin": "http://page"})
+    assert refused.status_code == 403
+    for answer in (preflight, refused):
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://page"
+    assert "Access-Control-Allow-Origin" not in client.get("/shared/k").headers
+    assert client.options("/shared", headers={**asked, "Origin": "http://x"}).status_code == 403
+    assert client.options("/nowhere", headers=asked).status_code == 404
+    assert client.options("/", headers=asked).status_code == 404
+
+
+def test_a_bucket_is_a_website(app: Flask, port: int, admin: UserCredentials) -> None:
+    s3 = _client("s3", port, admin)
+    s3.create_bucket(Bucket="www", ACL="public-read")
+    site = {"IndexDocument": {"Suffix": "i.html"}, "ErrorDocument": {"Key": "e.html"}}
+    client = app.test_client()
+    path, site_host = "/_eucabox/website/www", "http://www.s3-website-eucabox.example.com"
+    assert b"NoSuchWebsiteConfiguration" in client.get(f"{path}/").data
+    s3.put_bucket_website(Bucket="www", WebsiteConfiguration=site)
+    assert s3.get_bucket_website(Bucket="www")["IndexDocument"] == site["IndexDocument"]
+    page = {"ContentType": "text/html", "ACL": "public-read"}
+    s3.put_object(Bucket="www", Key="docs/i.html", Body=b"<p>hello", **page)
+    for base, host in ((path, "http://127.0.0.1"), ("", site_host)):
+        found = client.get(f"{base}/docs/", base_url=host)
+        assert (found.status_code, found.data) == (200, b"<p>hello")
+        assert found.content_type == "text/html"
+        moved = client.get(f"{base}/docs", base_url=host)
+        assert (moved.status_code, moved.location) == (302, f"{host}{base}/docs/")
+        missing = client.get(f"{base}/none", base_url=host)
+        assert (missing.status_code, missing.content_type[:9]) == (404, "text/html")
+        assert client.head(f"{base}/docs/", base_url=host).data == b""
+        assert client.put(f"{base}/docs/", base_url=host).status_code == 405
+    s3.put_object(Bucket="www", Key="e.html", Body=b"sorry", **page)
+    missing = client.get(f"{path}/none", headers={"Range": "bytes=0-1"})
+    assert (missing.status_code, missing.data) == (404, b"sorry")
+    assert client.get("/_eucabox/website/nowhere/").status_code == 404
+    assert client.get("/_eucabox/website/%ff/").status_code == 400
+
+
 def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> None:
     started: list[Any] = []
     app = api.create_metadata_app(cloud)

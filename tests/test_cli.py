@@ -260,3 +260,18 @@ def test_an_images_settings_are_checked_before_anybody_is_asked(
     told = invoke("image", "set", "emi-12345678", *words)
     assert told.exit_code == 2
     assert said in told.output
+
+
+def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) -> None:
+    assert "holds no cloud yet" in invoke("-c", config_file, "bucket", "list").output
+    folder = config_file.parent / "buckets" / "hand"
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"content")
+    told = invoke("-c", config_file, "bucket", "rescan", "--json")
+    assert json.loads(told.output)[0]["objects"] == 1
+    (folder / "file").unlink()
+    assert "0 objects  complete" in invoke("-c", config_file, "bucket", "rescan").output
+    shown = json.loads(invoke("-c", config_file, "bucket", "list", "--json").output)
+    assert shown == [{"bucket": "hand", "owner_id": "", "objects": 0, "bytes": 0}]
+    refused = invoke("-c", config_file, "bucket", "rescan", "nobody")
+    assert (refused.exit_code, "nobody does not exist" in refused.output) == (1, True)

@@ -26,6 +26,7 @@ def test_keys_are_read(tmp_path: Path) -> None:
     config = load(tmp_path, "[api]\nport = 9000\n[node]\nkey_injection = no\nvirt_type=qemu\n")
     assert (config.api.port, config.node.key_injection) == (9000, False)
     assert config.node.virt_type == "qemu"
+    assert load(tmp_path, "[api]\nhosts = A.b, c").api.known_hosts == ("a.b", "c")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_keys_are_read(tmp_path: Path) -> None:
         ("[api]\nport = 99999", "api", "port"),
         ("[api]\nport = eighty", "api", "port"),
         ("[api]\nport = -1", "api", "port"),
+        ("[api]\nhosts = files.example.com, http://x", "api", "hosts"),
         ("[api]\nlisten = nowhere", "api", "listen"),
         ("[node]\nkey_injection = perhaps", "node", "key_injection"),
         ("[node]\nvirt_type = vmware", "node", "virt_type"),

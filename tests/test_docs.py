@@ -13,7 +13,9 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
 def test_every_operation_of_s3_and_metadata_has_its_line() -> None:
-    served = {name for service, name in actions.load() if service in ("s3", "metadata")}
+    served = {
+        name for service, name in actions.load() if service in ("s3", "s3control", "metadata")
+    }
     assert set(LINE.findall((ROOT / "docs" / "s3.md").read_text())) == served
 
 

@@ -16,7 +16,7 @@ FLOORS = {
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
         "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
-        "permissions", "upload_policy", "bundles", "limits",
+        "permissions", "upload_policy", "bundles", "limits", "lifecycle",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -37,7 +37,7 @@ STAIRS = {
     ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
     ("interfaces", "vpc"), ("interfaces", "filters"),
     ("permissions", "groups"), ("permissions", "members"), ("permissions", "vpc"),
-    ("permissions", "accounts"), ("bundles", "image"),
+    ("permissions", "accounts"), ("bundles", "image"), ("lifecycle", "store"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidRequest
+from eucabox.errors import InvalidArgument, InvalidRequest
 from eucabox.store import access, nouns
 from eucabox.store.facts import Object
+
+PAGE = 1000
 
 
 @action("s3", anonymous=True, ignored=("request_payer",))
@@ -45,6 +47,11 @@ def get_object_attributes(
 def _parts(found: Object, marker: int, most: int) -> Result:
     if not found.parts:
         return {}
+    if most < 0 or marker < 0:
+        value, reason = min(most, marker), "Use 0 or more."
+        argument = "max-parts" if most < 0 else "part-number-marker"
+        raise InvalidArgument(argument=argument, value=value, reason=reason)
+    most, marker = min(most, PAGE), min(marker, len(found.parts))
     last = min(marker + most, len(found.parts))
     shown: Result = {
         "total_parts_count": len(found.parts),
@@ -53,13 +60,13 @@ def _parts(found: Object, marker: int, most: int) -> Result:
         "max_parts": most,
         "is_truncated": last < len(found.parts),
     }
-    # S3 tells the single parts only of uploads whose parts have checksums of their own
-    if found.part_checksums:
-        shown["parts"] = [_part(found, number) for number in range(marker + 1, last + 1)]
+    shown["parts"] = [_part(found, number) for number in range(marker + 1, last + 1)]
     return {"object_parts": shown}
 
 
 def _part(found: Object, number: int) -> dict[str, Any]:
-    value = found.part_checksums[number - 1]
-    sums = nouns.checksum_members(dict.fromkeys(found.facts.checksums, value))
-    return {"part_number": number, "size": found.parts[number - 1], **sums}
+    shown: dict[str, Any] = {"part_number": number, "size": found.parts[number - 1]}
+    if found.part_checksums:
+        sums = dict.fromkeys(found.facts.checksums, found.part_checksums[number - 1])
+        shown.update(nouns.checksum_members(sums))
+    return shown

@@ -8,12 +8,8 @@ from eucabox.errors import (
     Fault,
     NoSuchBucketPolicy,
     NoSuchConfiguration,
-    NoSuchCORSConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchObjectLockConfiguration,
     NoSuchPublicAccessBlock,
-    NoSuchTagSet,
-    NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
@@ -24,15 +20,11 @@ from eucabox.store.nouns import only_version
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
     "GetBucketOwnershipControls": OwnershipControlsNotFound,
     "GetBucketPolicy": NoSuchBucketPolicy,
     "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetBucketTagging": NoSuchTagSet,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
     "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
@@ -47,14 +39,10 @@ PLAIN: dict[str, Result] = {
 }
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
-    "DeleteBucketCors",
     "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeleteBucketTagging",
-    "DeleteBucketWebsite",
     "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
@@ -92,23 +80,6 @@ def _object_absent(
 ) -> None:
     _check_object(call, bucket, key, version_id, expected_bucket_owner)
     raise NoSuchObjectLockConfiguration(key=key)
-
-
-@action("s3", anonymous=True, ignored=("request_payer",))
-def get_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> Result:
-    """An object's tags: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": []}
-
-
-@action("s3", anonymous=True)
-def delete_object_tagging(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    """Take an object's tags away: it has none."""
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
 
 
 def _check(call: Call, bucket: str, expected: str) -> None:

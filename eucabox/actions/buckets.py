@@ -4,8 +4,9 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
-from eucabox.store import access
+from eucabox.store import access, tagging
 from eucabox.store.nouns import Owners
+from eucabox.store.paths import check_bucket_name, check_new_name
 
 DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
 PAGE = 10_000
@@ -69,10 +70,11 @@ def create_bucket(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
-    location = _location(create_bucket_configuration or {})
+    location, settings = _configured(create_bucket_configuration or {})
     store = call.cloud.bucket
+    _check_name(call, bucket)
     try:
-        store.create_bucket(bucket, call.account_id, acl=wanted, location=location)
+        store.create_bucket(bucket, call.account_id, wanted, location, settings)
     except BucketAlreadyOwnedByYou:
         if location not in DEFAULT_REGIONS:
             raise
@@ -105,6 +107,13 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     return {"location_constraint": found.location}
 
 
+def _check_name(call: Call, bucket: str) -> None:
+    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
+    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
+    known = any(each.name == bucket for each in call.cloud.bucket.buckets())
+    (check_bucket_name if known or call.path else check_new_name)(bucket)
+
+
 def _refuse_features(object_lock: bool, ownership: str) -> None:
     if object_lock:
         hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
@@ -114,9 +123,12 @@ def _refuse_features(object_lock: bool, ownership: str) -> None:
         raise S3NotImplemented(what=f"The object ownership {ownership}", hint=hint)
 
 
-def _location(configuration: dict[str, Any]) -> str:
-    beyond = sorted(each for each in configuration if each != "location_constraint")
+def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the location and the settings that a CreateBucketConfiguration names."""
+    beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):
         what = f"{', '.join(beyond)} in CreateBucketConfiguration"
-        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint.")
-    return str(configuration.get("location_constraint") or "")
+        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint and Tags.")
+    tags = tagging.of_bucket(configuration.get("tags") or [])
+    location = str(configuration.get("location_constraint") or "")
+    return location, {tagging.SETTING: tags} if tags else {}

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, InvalidRequest, S3NotImplemented
+from eucabox.errors import InvalidArgument, InvalidRequest
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
@@ -52,12 +53,13 @@ def copy_object(
     if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
     facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    new = facts if replaced else _kept(source.facts, facts)
     made = call.cloud.bucket.copy(
         source.bucket,
         source.key,
         bucket,
         key,
-        facts if replaced else _kept(source.facts, facts),
+        _tagged(call, new, facts if tagging_directive == "REPLACE" else source),
         algorithm=checksum_algorithm.upper(),
         if_none_match=conditions.only_if_absent(if_none_match),
         if_match=conditions.bare(if_match) or None,
@@ -68,7 +70,8 @@ def copy_object(
             "e_tag": nouns.quoted(made.e_tag),
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        }
+        },
+        **rules.expiration(holder, made),
     }
 
 
@@ -142,9 +145,9 @@ def _check_directives(metadata: str, tagging: str) -> None:
     if metadata not in DIRECTIVES:
         argument = "x-amz-metadata-directive"
         raise InvalidArgument(argument=argument, value=metadata, reason="Use COPY or REPLACE.")
-    if tagging != "COPY":
-        what = "x-amz-tagging-directive other than COPY"
-        raise S3NotImplemented(what=what, hint="Objects have no tags here: leave it out.")
+    if tagging not in DIRECTIVES:
+        argument = "x-amz-tagging-directive"
+        raise InvalidArgument(argument=argument, value=tagging, reason="Use COPY or REPLACE.")
 
 
 def _check_source(call: Call, source: Object, wanted: dict[str, Any]) -> None:
@@ -162,6 +165,16 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
             " without changing the object's metadata, storage class, website redirect location"
             " or encryption attributes."
         )
+
+
+def _tagged(call: Call, new: ObjectFacts, like: ObjectFacts | Object) -> ObjectFacts:
+    """Give the facts of a copy its tags: those of the request, or those that its source has."""
+    if isinstance(like, ObjectFacts):
+        return dataclasses.replace(new, tags=like.tags)
+    if like.facts.tags:
+        holder = call.cloud.bucket.bucket(like.bucket)
+        access.check(call, holder, like.key, like.facts, action="s3:GetObjectTagging")
+    return dataclasses.replace(new, tags=like.facts.tags)
 
 
 def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:

@@ -1,11 +1,19 @@
 """Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
 
+from collections.abc import Collection
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, MalformedXML, NoSuchUpload
+from eucabox.errors import (
+    ChecksumMismatch,
+    InvalidArgument,
+    InvalidRequest,
+    MalformedXML,
+    NoSuchUpload,
+)
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
-from eucabox.store.facts import Bucket, Upload
+from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Said, Sums
 from eucabox.store.streams import Incoming
@@ -31,7 +39,8 @@ def create_multipart_upload(
     store = call.cloud.bucket
     upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
     made = store.upload(bucket, key, upload_id)
-    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made)}
+    ends = rules.abortion(holder, key, made.initiated)
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made), **ends}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -48,8 +57,10 @@ def upload_part(
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    access.check_upload(call, call.cloud.bucket.upload(bucket, key, upload_id), holder)
+    upload = call.cloud.bucket.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
     incoming = Incoming.of(body)
+    _check_sums(upload, said.announced(sums, incoming))
     part = call.cloud.bucket.put_part(
         bucket, key, upload_id, part_number, incoming, **said.sums(sums, incoming)
     )
@@ -103,6 +114,7 @@ def complete_multipart_upload(
         "key": key,
         "e_tag": nouns.quoted(made.e_tag),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        **rules.expiration(holder, made),
     }
 
 
@@ -150,6 +162,7 @@ def list_parts(
         "owner": owner,
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
+        **rules.abortion(holder, key, upload.initiated),
     }
     result["parts"] = [
         {
@@ -224,9 +237,15 @@ def _check_begun(call: Call, holder: Bucket, named: tuple[str, str], checksum_ty
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
-    if checksum_type not in ("", upload.checksum_type):
-        argument, reason = "x-amz-checksum-type", "The upload was begun with another checksum type."
-        raise InvalidArgument(argument=argument, value=checksum_type, reason=reason)
+    if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
+        reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
+        raise InvalidRequest(reason=f"{reason} mode. Complete it with the same mode.")
+
+
+def _check_sums(upload: Upload, announced: Collection[str]) -> None:
+    for algorithm in announced:
+        if upload.checksum_algorithm not in ("", algorithm):
+            raise ChecksumMismatch(expected=upload.checksum_algorithm, found=algorithm)
 
 
 def _check_page(argument: str, size: int) -> None:

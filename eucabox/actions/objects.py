@@ -1,18 +1,20 @@
 """Objects: put, got, described, deleted; never how bytes travel or where they lie."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    AccessDenied,
     Fault,
     InvalidRequest,
     MalformedXML,
     PartNumberBeyond,
     S3NotImplemented,
 )
+from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said
 from eucabox.store.facts import Bucket, Object
 from eucabox.store.said import Written
@@ -48,7 +50,7 @@ def put_object(
         if_match=conditions.bare(if_match) or None,
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made)}
+    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **rules.expiration(holder, made)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -94,8 +96,9 @@ def get_object(
         access.check(call, holder, key, found.facts, action="s3:GetObject")
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        noted = _noted(call, holder, found, version_id)
         undo.pop_all()
-    return {**shown, **overrides, "body": Outgoing(opened, start, count)}
+    return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -134,7 +137,7 @@ def head_object(
     found = _readable(call, holder, key)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **overrides}
+    return {**shown, **_noted(call, holder, found, version_id), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
@@ -251,11 +254,21 @@ def _extent(
     start, count = span or (0, found.size)
     if part is not None and found.parts:
         shown["parts_count"] = len(found.parts)
-    if checksum_mode.upper() == "ENABLED" and count == found.size:
-        shown.update(_checksums(found))
+    if checksum_mode.upper() == "ENABLED":
+        shown.update(_checksums_of(found, part, whole=count == found.size))
     if span and count:
         shown["content_range"] = f"bytes {start}-{start + count - 1}/{found.size}"
     return {**shown, "content_length": count}, start, count
+
+
+def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
+    """What a reader is told beside what was kept: when it expires, how many tags it has."""
+    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
+    if found.facts.tags:
+        with suppress(AccessDenied):
+            access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")
+            shown["tag_count"] = len(found.facts.tags)
+    return shown
 
 
 def _part_span(found: Object, part: int) -> tuple[int, int]:
@@ -263,6 +276,15 @@ def _part_span(found: Object, part: int) -> tuple[int, int]:
     if not 1 <= part <= len(sizes):
         raise PartNumberBeyond(number=part, parts=len(sizes))
     return sum(sizes[: part - 1]), sizes[part - 1]
+
+
+def _checksums_of(found: Object, part: int | None, *, whole: bool) -> dict[str, str]:
+    """The checksum of what is shown: of a part, of all, or nothing of any other range."""
+    if part is not None and found.part_checksums:
+        value = found.part_checksums[part - 1]
+        sums = dict.fromkeys(found.facts.checksums, value)
+        return nouns.checksum_members(sums, found.facts.checksum_type)
+    return _checksums(found) if whole else {}
 
 
 def _checksums(found: Object) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Commands(click.Group):
         "credentials": "users",
         "user": "users",
         "image": "image",
+        "bucket": "bucket",
         "demo": "demo",
     }
 

@@ -70,8 +70,19 @@ class NotModified(Fault):
 
 
 class NoSuchVersion(Fault):
-    code = "NoSuchVersion"
-    text = "The version {version} does not exist. Buckets here keep one version, 'null'."
+    code, text = "NoSuchVersion", "The key {key} has no version {version}."
+
+
+class InvalidVersionId(Fault):
+    code, text = "InvalidArgument", "Invalid version id specified: {value}. Use one of a listing."
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(argument="versionId", **facts)
+
+
+class IsDeleteMarker(Fault):
+    code = "MethodNotAllowed"
+    text = "The version {version_id} of {key} is a delete marker, which can only be deleted."
 
 
 class NoSuchBucketPolicy(Fault):
@@ -84,6 +95,14 @@ class NoSuchCORSConfiguration(Fault):
 
 class NoSuchTagSet(Fault):
     code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
+
+
+class InvalidTag(Fault):
+    code, text = "InvalidTag", "{reason}"
+
+
+class TooManyTags(Fault):
+    code, text = "InvalidTag", "{whose} can have {limit} tags, these are {count}."
 
 
 class NoSuchLifecycleConfiguration(Fault):
@@ -151,7 +170,8 @@ class InvalidBucketName(Fault):
     code = "InvalidBucketName"
     text = (
         "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
-        " hyphens, beginning and ending with a letter or digit."
+        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that AWS"
+        " reserves, as xn-- in front or -s3alias at the end."
     )
 
 
@@ -180,6 +200,15 @@ class InvalidDigest(Fault):
 
 class InvalidChecksum(Fault):
     code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
+
+
+class MalformedChecksum(Fault):
+    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+
+
+class ChecksumMismatch(Fault):
+    code = "InvalidRequest"
+    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
 
 
 class IncompleteBody(Fault):
@@ -246,9 +275,25 @@ class StoreInUse(Fault):
 
 
 class PartNumberBeyond(Fault):
-    code = "InvalidPartNumber"
+    code = "InvalidPart"
     text = "The object has {parts} parts, there is no part {number}."
 
 
 class InvalidStorageClass(Fault):
     code, text = "InvalidStorageClass", "The storage class {value} is unknown. Use STANDARD."
+
+
+class PreflightInvalid(Fault):
+    code, text = "BadRequest", "{reason}"
+
+
+class CrossOriginRefused(Fault):
+    code, text = "AccessForbidden", "CORSResponse: {reason}"
+
+
+class InvalidRedirectLocation(Fault):
+    code = "InvalidRedirectLocation"
+    text = (
+        "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
+        " most {limit} characters."
+    )

@@ -109,7 +109,7 @@ class Incoming(cheroot.HTTPRequest):
         self.rfile = self._body()
         self.conn.body_begins(self.rfile)
         door = self.server.door
-        if door is not None and not self.uri.startswith(api.PAGES.encode()):
+        if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
             self._answer(door)
             return
         self.server.gateway(self).respond()
@@ -150,12 +150,13 @@ class Incoming(cheroot.HTTPRequest):
     # --- without WSGI between us and the protocols ------------------------------------------
 
     def _answer(self, door: Door) -> None:
-        tls = isinstance(self.conn.socket, ssl.SSLSocket)
-        method, target = self.method.decode("ascii"), self.uri.decode("latin-1")
-        request = api.heard(
-            *(method, target, self.fields, self.rfile),
-            scheme="https" if tls else "http",
-            source=self.conn.remote_addr or "",
+        request = door.hear(
+            self.method.decode("ascii"),
+            self.uri.decode("latin-1"),
+            self.fields,
+            self.rfile,
+            isinstance(self.conn.socket, ssl.SSLSocket),
+            self.conn.remote_addr or "",
         )
         answer = door.serve(request)
         if answer.hops:

@@ -12,6 +12,7 @@ On the disk, under the folder of all buckets:
         bucket.json         owner, creation, ACL, settings
         objects/hh/HASH     an object whose key no path can hold; HASH.key has the key
         attributes/hh/HASH.SIZE-TIME   attributes that did not fit into the extended attribute
+        versions/hh/HASH/STAMP     a version that is not current, STAMP.marker a delete marker
         uploads/ID/         upload.json and a file for each part
         temporary/          files being written; emptied at every start
 """

@@ -33,7 +33,9 @@ ACTIONS_OF = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
+    "DeleteBucketCors": "PutBucketCORS",
     "DeleteObjects": "DeleteObject",
+    "GetBucketCors": "GetBucketCORS",
     "HeadBucket": "ListBucket",
     "HeadObject": "GetObject",
     "ListMultipartUploads": "ListBucketMultipartUploads",
@@ -41,6 +43,7 @@ ACTIONS_OF = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
     "ListParts": "ListMultipartUploadParts",
+    "PutBucketCors": "PutBucketCORS",
     "UploadPart": "PutObject",
     "UploadPartCopy": "PutObject",
 }

@@ -61,6 +61,8 @@ def encode(what: Object) -> bytes:
         said["q"] = what.part_checksums
     if what.upload_id:
         said["i"] = what.upload_id
+    if what.stamp:
+        said["v"] = what.stamp
     return packing.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
 
 
@@ -75,14 +77,17 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     try:
         fresh = said["s"] == status.st_size and _same_time(said["m"], status.st_mtime_ns)
         facts = ObjectFacts(**{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS})
+        stamp = said.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
-            return Object(bucket, key, status.st_size, "", modified, without_sums(facts)), False
+            edited = without_sums(facts)
+            return Object(bucket, key, status.st_size, "", modified, edited, stamp=stamp), False
         parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
         e_tag, upload_id = said["e"], said.get("i", "")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("not attributes of an object") from error
-    found = Object(bucket, key, status.st_size, e_tag, modified, facts, parts, sums, upload_id)
+    size = status.st_size
+    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp)
     return found, True
 
 

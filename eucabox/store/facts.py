@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from eucabox.store import stamps
+
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
 DEFAULT_TYPE = "binary/octet-stream"
@@ -54,6 +56,7 @@ class Object:
     """A whole object. `e_tag` is hex MD5, or hex-N after N parts, without quotes.
 
     `parts` are the sizes of the parts, `part_checksums` their base64 checksums (or nothing).
+    `stamp` is "" unless the bucket has, or had, versioning when the object was made.
     """
 
     bucket: str
@@ -65,6 +68,43 @@ class Object:
     parts: tuple[int, ...] = ()
     part_checksums: tuple[str, ...] = ()
     upload_id: str = ""
+    stamp: str = ""
+
+    @property
+    def version_id(self) -> str:
+        """The version as clients name it, `null` for the only one without versioning."""
+        return stamps.version_id(self.stamp)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What a deletion did: whether something is gone for good; `version_id` is that of what was
+    removed or of the delete marker made, "" in a bucket without versioning; `delete_marker` says
+    that a marker was made or removed."""
+
+    removed: bool = False
+    version_id: str = ""
+    delete_marker: bool = False
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version in a listing; a delete marker has neither content nor ETag."""
+
+    object: Object
+    is_latest: bool
+    is_marker: bool
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A page of versions and common prefixes; `next_*` are what the following page starts after."""
+
+    versions: list[Version]
+    prefixes: list[str]
+    next_key: str | None
+    next_version_id: str | None
+    truncated: bool
 
 
 @dataclass(frozen=True)

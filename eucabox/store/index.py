@@ -12,21 +12,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eucabox.errors import DiskFull
-from eucabox.store.facts import Object, ObjectFacts, to_datetime, to_nanoseconds
+from eucabox.store.facts import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
 from eucabox.store.journal import Journal
 
-VERSION = 1
+VERSION = 2
 WAITING = 512  # changes in memory before they are written
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
-    traits TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+    traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE versions (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
+    traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key, stamp)) WITHOUT ROWID;
 CREATE TABLE buckets (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-ADD = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)"
+ADD = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP = "DELETE FROM objects WHERE bucket = ? AND key = ?"
-COLUMNS = "SELECT key, size, e_tag, modified, traits FROM objects WHERE bucket = ?"
+ADD_VERSION = "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)"
+DROP_VERSION = "DELETE FROM versions WHERE bucket = ? AND key = ? AND stamp = ?"
+DROP_VERSIONS = "DELETE FROM versions WHERE bucket = ? AND key = ?"
+COLUMNS = "SELECT key, size, e_tag, modified, traits, stamp FROM"
+MARKER = -1  # in place of a size
 
-Row = tuple[str, int, str, int, str]
+Row = tuple[str, int, str, int, str, str]
 
 
 class IndexBroken(Exception):  # noqa: N818  # a condition of ours that no caller meets
@@ -41,6 +47,7 @@ class Index:
         self._file = folder / "index.db"
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
+        self._steps: list[tuple[str, tuple[object, ...]]] = []  # what waits for versions, in order
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
 
@@ -61,6 +68,7 @@ class Index:
         with self._lock:
             self._disconnect()
             self._pending.clear()
+            self._steps.clear()
             for ending in ("", "-wal", "-shm"):
                 self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
             self._writer = self._connect()
@@ -82,45 +90,74 @@ class Index:
 
     def add(self, found: Object) -> None:
         """Tell the index of an object."""
-        row = (
-            found.key,
-            found.size,
-            found.e_tag,
-            to_nanoseconds(found.last_modified),
-            _traits(found.facts),
-        )
-        self._tell(found.bucket, found.key, row)
+        self._tell(found.bucket, found.key, _row(found, found.size))
 
     def drop(self, bucket: str, key: str) -> None:
         """Tell the index that an object is gone."""
         self._tell(bucket, key, None)
 
+    def add_version(self, found: Version) -> None:
+        """Tell the index of a version that is not current, or of a delete marker."""
+        row = _row(found.object, MARKER if found.is_marker else found.object.size)
+        self._tell_of_version(ADD_VERSION, found.object.bucket, *row)
+
+    def drop_version(self, bucket: str, key: str, stamp: str) -> None:
+        """Tell the index that a version that was not current is gone."""
+        self._tell_of_version(DROP_VERSION, bucket, key, stamp)
+
+    def drop_versions(self, bucket: str, key: str) -> None:
+        """Tell the index that a key has no version but its current object."""
+        self._tell_of_version(DROP_VERSIONS, bucket, key)
+
+    def _tell_of_version(self, step: str, *values: object) -> None:
+        with self._lock:
+            self._steps.append((step, values))
+            self._flush_many()
+
     def _tell(self, bucket: str, key: str, row: Row | None) -> None:
         with self._lock:
             self._pending[bucket, key] = row
-            if len(self._pending) >= WAITING:
-                with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
-                    self.flush()
+            self._flush_many()
+
+    def _flush_many(self) -> None:
+        if len(self._pending) + len(self._steps) >= WAITING:
+            with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+                self.flush()
 
     def flush(self) -> None:
         """Write what waits in memory; IndexBroken, or DiskFull and it waits on."""
         with self._lock:
             settled = self.journal.settled()
-            if self._pending:
+            if self._pending or self._steps:
                 added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
                 dropped = [where for where, row in self._pending.items() if row is None]
                 with self._transaction() as writer:
                     writer.executemany(ADD, added)
                     writer.executemany(DROP, dropped)
+                    for step, values in self._steps:
+                        writer.execute(step, values)
                 self._pending.clear()
+                self._steps.clear()
             self.journal.drop(settled)
 
     def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
         """Return at most `limit` rows with low <= key < high, in the order of their bytes."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
-        query = f"{COLUMNS} AND key >= ?{end} ORDER BY key LIMIT ?"
+        where = f"bucket = ? AND key >= ?{end} ORDER BY key LIMIT ?"
         with self._reading() as reader:
+            query = f"{COLUMNS} objects WHERE {where}"
             return reader.execute(query, (bucket, low, *values, limit)).fetchall()
+
+    def version_rows(
+        self, bucket: str, low: tuple[str, str], high: str | None, limit: int
+    ) -> list[Row]:
+        """Return at most `limit` rows of what is not current with low <= (key, stamp) and
+        key < high, in the order of keys' bytes and then from the newest."""
+        end, values = ("", ()) if high is None else (" AND key < ?", (high,))
+        where = f"bucket = ? AND (key, stamp) >= (?, ?){end} ORDER BY key, stamp LIMIT ?"
+        with self._reading() as reader:
+            query = f"{COLUMNS} versions WHERE {where}"
+            return reader.execute(query, (bucket, *low, *values, limit)).fetchall()
 
     def usage(self) -> dict[str, tuple[int, int]]:
         """Return for each bucket that has any how many objects and bytes."""
@@ -146,6 +183,7 @@ class Index:
             with self._transaction() as writer:
                 writer.execute("DELETE FROM buckets WHERE name = ?", (name,))
                 writer.execute("DELETE FROM objects WHERE bucket = ?", (name,))
+                writer.execute("DELETE FROM versions WHERE bucket = ?", (name,))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -216,6 +254,11 @@ def _sync(file: Path) -> None:
 # What a listing shows of the facts has few different values: one text, one shared instance.
 
 
+def _row(found: Object, size: int) -> Row:
+    modified = to_nanoseconds(found.last_modified)
+    return found.key, size, found.e_tag, modified, _traits(found.facts), found.stamp
+
+
 def _traits(facts: ObjectFacts) -> str:
     sums = ",".join(facts.checksums)
     return "\t".join((facts.owner, facts.storage_class, facts.checksum_type, sums))
@@ -230,11 +273,18 @@ class Reader:
 
     def object(self, row: Row) -> Object:
         """Return the object of a row."""
-        key, size, e_tag, modified, traits = row
+        key, size, e_tag, modified, traits, stamp = row
         facts = self._facts.get(traits)
         if facts is None:
             facts = self._facts[traits] = _facts(traits)
-        return Object(self._bucket, key, size, e_tag, to_datetime(modified), facts)
+        when = to_datetime(modified)
+        return Object(self._bucket, key, size, e_tag, when, facts, stamp=stamp)
+
+    def version(self, row: Row, *, is_latest: bool) -> Version:
+        """Return the version of a row."""
+        marker = row[1] == MARKER
+        row = (row[0], 0, *row[2:]) if marker else row
+        return Version(self.object(row), is_latest=is_latest, is_marker=marker)
 
 
 def _facts(traits: str) -> ObjectFacts:

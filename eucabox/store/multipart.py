@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import md5
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from eucabox.errors import (
+    ChecksumMismatch,
     EntityTooSmall,
     InvalidObjectSize,
     InvalidPart,
@@ -99,8 +100,8 @@ class Multipart:
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         algorithm = self.upload(room, key, upload_id).checksum_algorithm
-        if algorithm and algorithm not in promise.checksums:
-            promise = replace(promise, algorithms=(*promise.algorithms, algorithm))
+        if algorithm:
+            promise = replace(promise, algorithms=(algorithm,))
         with Draft(room) as draft:
             received = receive(draft, stream, promise)
             part = Part(number, received.size, received.md5, draft.date(), received.checksums)
@@ -158,6 +159,7 @@ class Multipart:
         self, room: Room, key: str, upload_id: str, wanted: Wanted, ending: Ending
     ) -> Object:
         """Make the parts one object. Asking again after an answer was lost answers the same."""
+        wanted = _last_named(wanted)
         with self._locked(upload_id):
             try:
                 upload = self.upload(room, key, upload_id)
@@ -166,7 +168,7 @@ class Multipart:
             with self._folder(room, upload_id) as folder:
                 parts = _choose(folder, wanted)
                 done = self._assemble(room, upload, folder, parts, ending)
-            self._remove(room, upload_id)
+            self._clear(room, upload_id)
             return done
 
     def _completed(self, room: Room, key: str, upload_id: str, wanted: Wanted) -> Object:
@@ -198,16 +200,47 @@ class Multipart:
                 part_checksums=sums,
                 upload_id=upload.upload_id,
             )
-            return self._shelf.commit(room, draft, new, ending.conditions)
+            # Nobody writes the key in between: after a kill the object tells that this is done.
+            with self._shelf.held(room, upload.key):
+                done = self._shelf.commit(room, draft, new, ending.conditions)
+                self._put_aside(room, upload.upload_id)
+                return done
+
+    def finish(self, room: Room) -> None:
+        """At the start: end what a killed process had all but completed, or only begun."""
+        uploads = tree.open_folder(room.reserved, [UPLOADS])
+        try:
+            every = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
+        finally:
+            os.close(uploads)
+        for upload_id in every:
+            if self._is_over(room, upload_id):
+                self._remove(room, upload_id)
+
+    def _is_over(self, room: Room, upload_id: str) -> bool:
+        try:
+            with self._folder(room, upload_id) as folder:
+                key = _read_upload(room, upload_id, folder).key
+        except NoSuchUpload:
+            return True
+        with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
+            return found.object.upload_id == upload_id
+        return False
 
     def _remove(self, room: Room, upload_id: str) -> None:
-        """Take the whole folder out of the way at once, then clear it."""
+        self._put_aside(room, upload_id)
+        self._clear(room, upload_id)
+
+    def _put_aside(self, room: Room, upload_id: str) -> None:
+        """Take the whole folder out of the way at once."""
         uploads = tree.open_folder(room.reserved, [UPLOADS])
         try:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             os.fsync(uploads)
         finally:
             os.close(uploads)
+
+    def _clear(self, room: Room, upload_id: str) -> None:
         folder = tree.open_folder(room.temporary, [upload_id])
         try:
             for name in tree.names(folder):
@@ -317,12 +350,17 @@ def _sidecar(name: str, status: os.stat_result) -> str:
     return f"{name}.{attributes.identity(status)}"
 
 
+def _last_named(wanted: Wanted) -> Wanted:
+    """A client that sent a part twice may name it twice: the last one counts."""
+    following = zip_longest(wanted, wanted[1:])
+    return [each for each, after in following if after is None or after[0] != each[0]]
+
+
 def _choose(folder: int, wanted: Wanted) -> list[Part]:
     """Return the parts that the caller names; a Fault unless each is there as named."""
     if not wanted:
         raise MalformedPartList
-    numbers = [number for number, _, _ in wanted]
-    for previous, number in pairwise(numbers):
+    for (previous, *_), (number, *_) in pairwise(wanted):
         if number <= previous:
             raise InvalidPartOrder(number=number, previous=previous)
     parts = [_choose_one(folder, *each) for each in wanted]
@@ -357,6 +395,11 @@ def _joined_facts(
     """Return the facts of the whole with its checksum, and the checksums of the parts."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
+        algorithm, kind = _common_algorithm(parts), FULL_OBJECT
+    for each in ending.checksums:
+        if each != algorithm:
+            raise ChecksumMismatch(expected=algorithm or "none", found=each)
+    if not algorithm:
         return upload.facts, ()
     sums = tuple(part.checksums[algorithm] for part in parts)
     sized = [(part.size, part.checksums[algorithm]) for part in parts]
@@ -367,6 +410,14 @@ def _joined_facts(
     elif stated is not None:
         checksums.compare_composite(algorithm, whole, stated)
     return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
+
+
+def _common_algorithm(parts: list[Part]) -> str:
+    """Return what the parts of an upload that named nothing can be joined by, "" if nothing."""
+    for algorithm in checksums.POLYNOMIALS:
+        if all(algorithm in part.checksums for part in parts):
+            return algorithm
+    return ""
 
 
 def _append(folder: int, part: Part, draft: Draft) -> None:

@@ -128,7 +128,7 @@ def storage_class(word: str) -> str:
 def only_version(version_id: str) -> None:
     """Raise NoSuchVersion unless the version is the one that an unversioned bucket keeps."""
     if version_id not in ("", "null"):
-        raise NoSuchVersion(version=version_id)
+        raise NoSuchVersion(key="of this name", version=version_id)
 
 
 def headers(**told: str) -> dict[str, str]:

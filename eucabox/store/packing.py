@@ -9,12 +9,14 @@ from typing import Any
 
 LONGEST = 64
 MARK = b"\x01"  # no JSON begins so
-PLAIN = frozenset("esmtock")
+PLAIN = frozenset("esmtockv")
 OWNER_DIGITS = 12
 NO_OWNER = 0xFF_FFFF_FFFF
 FIXED = 37  # mark, sum, MD5, size, time, owner
 SUMS = ("", "CRC32", "CRC32C", "CRC64NVME")
 SUM_SIZES = (0, 4, 4, 8)
+STAMPED = 0x80  # beside the kind of checksum: 16 bytes of a version's stamp follow it
+STAMP = 16
 TYPES = (  # by position: append only
     "application/octet-stream",
     "text/plain",
@@ -43,10 +45,12 @@ def pack(said: dict[str, Any]) -> bytes | None:
     owner, sums = said.get("o", ""), said.get("c", {})
     try:
         kind = SUMS.index(next(iter(sums), ""))
-        md5 = bytes.fromhex(said["e"])
+        md5, stamp = bytes.fromhex(said["e"]), bytes.fromhex(said.get("v", ""))
+        kind |= STAMPED if stamp else 0
         head = MARK + bytes([kind]) + md5 + said["s"].to_bytes(6, "big")
         packed = head + said["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
-        packed += b"".join(map(base64.b64decode, sums.values())) + _pack_type(said.get("t", ""))
+        packed += b"".join(map(base64.b64decode, sums.values()))
+        packed += stamp + _pack_type(said.get("t", ""))
         # Whatever the form can't express comes back different.
         return packed if len(packed) <= LONGEST and unpack(packed) == said else None
     except (ValueError, OverflowError):
@@ -69,7 +73,8 @@ def _pack_type(content_type: str) -> bytes:
 
 def unpack(packed: bytes) -> dict[str, Any]:
     """Return what was packed; ValueError if it is cut short or of another kind."""
-    if len(packed) < FIXED or packed[1] >= len(SUMS):
+    kind = packed[1] & ~STAMPED if len(packed) >= FIXED else len(SUMS)
+    if kind >= len(SUMS):
         raise ValueError("not packed attributes")
     said: dict[str, Any] = {
         "e": packed[2:18].hex(),
@@ -79,10 +84,13 @@ def unpack(packed: bytes) -> dict[str, Any]:
     owner = int.from_bytes(packed[32:FIXED], "big")
     if owner != NO_OWNER:
         said["o"] = f"{owner:012}"
-    end = FIXED + SUM_SIZES[packed[1]]
-    if packed[1]:
-        said["c"] = {SUMS[packed[1]]: base64.b64encode(packed[FIXED:end]).decode()}
+    end = FIXED + SUM_SIZES[kind]
+    if kind:
+        said["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
         said["k"] = "FULL_OBJECT"
+    if packed[1] & STAMPED:
+        said["v"] = packed[end : end + STAMP].hex()
+        end += STAMP
     if packed[end:]:
         said["t"] = _unpack_type(packed[end:])
     return said

@@ -16,6 +16,10 @@ DNS_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[.](?![.-])|-(?![.]))*[a-z0-9]", re.
 OLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 ADDRESS = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+", re.ASCII)
 
+# what AWS keeps for access points, international names and its own endpoints
+RESERVED_STARTS = ("xn--", "sthree-")
+RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
 
 def check_bucket_name(name: str) -> None:
     """Raise InvalidBucketName unless AWS, or the first S3 and Eucalyptus, took such a name.
@@ -27,6 +31,15 @@ def check_bucket_name(name: str) -> None:
     old = "_" in name or name != name.lower()
     fits, longest = (OLD_NAME, 255) if old else (DNS_NAME, 63)
     if not 3 <= len(name) <= longest or ADDRESS.fullmatch(name) or not fits.fullmatch(name):
+        raise InvalidBucketName(name=name)
+
+
+def check_new_name(name: str) -> None:
+    """Raise InvalidBucketName unless AWS would make a bucket of this name today."""
+    check_bucket_name(name)
+    if not DNS_NAME.fullmatch(name) or name.startswith(RESERVED_STARTS):
+        raise InvalidBucketName(name=name)
+    if name.endswith(RESERVED_ENDS):
         raise InvalidBucketName(name=name)
 
 

@@ -6,6 +6,8 @@ the reserved folder by a hash, with the key beside it. A file at home comes firs
 
 import contextlib
 import os
+from collections.abc import Collection
+from typing import Protocol
 
 from eucabox.errors import NoSuchBucket
 from eucabox.store import attributes, tree
@@ -15,6 +17,13 @@ from eucabox.store.writing import Draft, write_small
 
 KEY = ".key"
 WALKS = 1000  # a delete may prune the folder that a put has just made; each walk is a new race
+
+
+class Movable(Protocol):
+    """A file that waits for its place."""
+
+    def move(self, name: bytes | str, folder: int) -> None:
+        """Give the file its name, in place of any other file that has it."""
 
 
 def open_key(room: Room, key: bytes) -> int | None:
@@ -44,7 +53,7 @@ def hashed(key: bytes) -> list[str]:
     return [OBJECTS, name[:2], name]
 
 
-def put(room: Room, key: bytes, draft: Draft) -> int:
+def put(room: Room, key: bytes, draft: Movable) -> int:
     """Put a written file in the place of its key; return its folder, to be flushed and closed."""
     names = room.components(key)
     folder = _put_home(room, names, draft) if names else None
@@ -54,7 +63,21 @@ def put(room: Room, key: bytes, draft: Draft) -> int:
     return folder
 
 
-def _put_home(room: Room, names: list[bytes], draft: Draft) -> int | None:
+def replace(
+    room: Room, key: bytes, draft: Draft, sidecar: bytes | None, *, keep_old: bool = False
+) -> int:
+    """Put a written file in the place of its key with its sidecar, if it needs one, and without
+    that of the file before unless it is needed; return the folder, to be flushed and closed."""
+    old = None if keep_old else status_with_sidecar(room, key)
+    if sidecar is not None and draft.status is not None:
+        write_sidecar(room, key, draft.status, sidecar)
+    folder = put(room, key, draft)
+    if old:
+        remove_sidecar(room, key, old)
+    return folder
+
+
+def _put_home(room: Room, names: list[bytes], draft: Movable) -> int | None:
     for _ in range(WALKS):
         try:
             folder = tree.descend_making(room.fd, names[:-1])
@@ -72,7 +95,7 @@ def _put_home(room: Room, names: list[bytes], draft: Draft) -> int | None:
     raise NoSuchBucket(name=room.name)
 
 
-def _rename(draft: Draft, name: bytes, folder: int) -> bool:
+def _rename(draft: Movable, name: bytes, folder: int) -> bool:
     """Tell whether a draft has its name now; False if a folder has it."""
     try:
         draft.move(name, folder)
@@ -94,7 +117,7 @@ def _is_folder(room: Room, names: list[bytes]) -> bool:
     return True
 
 
-def _put_hashed(room: Room, key: bytes, draft: Draft) -> int:
+def _put_hashed(room: Room, key: bytes, draft: Movable) -> int:
     names = hashed(key)
     folder = tree.descend_making(room.reserved, names[:-1])
     try:
@@ -186,6 +209,21 @@ def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
         os.unlink("/".join(attributes.sidecar(key, status)), dir_fd=room.reserved)
 
 
+def status_with_sidecar(room: Room, key: bytes) -> os.stat_result | None:
+    """Return the status of a key's present file if it may have a sidecar."""
+    try:
+        os.stat(attributes.folder(key), dir_fd=room.reserved, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    descriptor = open_key(room, key)
+    if descriptor is None:
+        return None
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def current_sidecar(room: Room, key: bytes) -> str:
     """Return the name of the sidecar that counts for a key, "" if none does."""
     descriptor = open_key(room, key)
@@ -199,29 +237,33 @@ def current_sidecar(room: Room, key: bytes) -> str:
         os.close(descriptor)
 
 
-def remove_leftovers(room: Room, key: bytes) -> None:
-    """Remove what does not count of a key: a killed process, or a file copied in, left it."""
+def remove_leftovers(room: Room, key: bytes, needed: Collection[str] = ()) -> None:
+    """Remove what does not count of a key: a killed process, or a file copied in, left it.
+
+    `needed` names sidecars that count though they are not those of the file.
+    """
     names = hashed(key)
     home = room.components(key)
     found = tree.open_file(room.fd, home) if home else None
     if found is not None:
         os.close(found)
         _remove_hashed(room, key)
+    elif home:
+        tree.prune(room.fd, home[:-1])
     if not exists(room, key):
         with contextlib.suppress(OSError):
             os.unlink("/".join(names) + KEY, dir_fd=room.reserved)
-    _remove_other_sidecars(room, key)
+    _remove_other_sidecars(room, key, {current_sidecar(room, key), *needed})
 
 
-def _remove_other_sidecars(room: Room, key: bytes) -> None:
-    keep = current_sidecar(room, key)
+def _remove_other_sidecars(room: Room, key: bytes, needed: Collection[str]) -> None:
     try:
         folder = tree.open_folder(room.reserved, attributes.folder(key).split("/"))
     except OSError:
         return
     try:
         for other in tree.names(folder):
-            if other.startswith(digest(key)) and other != keep:
+            if other.startswith(digest(key)) and other not in needed:
                 tree.remove(other, folder)
     finally:
         os.close(folder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from eucabox.store import place, tree
+from eucabox.store import place, tree, versions
 from eucabox.store.index import Index
 from eucabox.store.paths import LONGEST_KEY, RESERVED, digest, encode_key
 from eucabox.store.room import ATTRIBUTES, OBJECTS, Room
@@ -23,7 +23,11 @@ def rescan(room: Room, shelf: Shelf, index: Index, progress: Progress | None = N
             count += 1
             if progress and count % PAGE == 0:
                 progress(count)
+    for encoded in versions.keys(room) if room.versioned else ():
+        if not place.exists(room, encoded):
+            shelf.recheck(room, encoded.decode())
     _drop_missing(room, shelf, index)
+    _drop_missing_versions(room, shelf, index)
     _sweep_sidecars(room, shelf)
     index.flush()
     index.add_bucket(room.name)
@@ -64,10 +68,22 @@ def _drop_missing(room: Room, shelf: Shelf, index: Index) -> None:
         low = rows[-1][0] + "\0"
 
 
+def _drop_missing_versions(room: Room, shelf: Shelf, index: Index) -> None:
+    index.flush()
+    low = ""
+    while rows := index.version_rows(room.name, (low, ""), None, PAGE):
+        for key in {row[0] for row in rows}:
+            if not versions.entries(room, encode_key(key)):
+                shelf.recheck(room, key)
+        low = rows[-1][0] + "\0"
+
+
 def _sweep_sidecars(room: Room, shelf: Shelf) -> None:
     """Remove sidecars of contents that are no more."""
-    for names in tree.files(room.reserved, b""):
-        if names[0] == ATTRIBUTES.encode():
-            key = place.sidecar_key(room, names)
-            if key is not None and place.current_sidecar(room, key) != names[-1].decode():
+    swept: set[bytes] = set()
+    for names in tree.files(room.reserved, b"", [ATTRIBUTES.encode()]):
+        key = place.sidecar_key(room, names)
+        if key is not None and key not in swept:
+            if place.current_sidecar(room, key) != names[-1].decode():
+                swept.add(key)
                 shelf.sweep(room, key)

@@ -17,6 +17,7 @@ from eucabox.store.paths import RESERVED, components
 
 CONFIGURATION = "bucket.json"
 OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES = "objects", "temporary", "uploads", "attributes"
+VERSIONS = "versions"  # made with the first version that a bucket keeps
 INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
 
 
@@ -45,6 +46,17 @@ class Room:
             descriptor = vars(self).get(name)
             if descriptor is not None:
                 os.close(descriptor)
+
+    @property
+    def versioned(self) -> bool:
+        """True if the bucket has, or had, versioning."""
+        return bool(self.bucket.settings.get("versioning"))
+
+    @property
+    def keeps_versions(self) -> bool:
+        """True if what is overwritten and deleted is kept as a version."""
+        found: dict[str, Any] = self.bucket.settings.get("versioning") or {}
+        return found.get("status") == "Enabled"
 
     def check(self) -> None:
         """Raise NoSuchBucket if the bucket was deleted since the caller got it."""
@@ -96,4 +108,7 @@ def _read_configuration(path: Path) -> Bucket:
         created = to_datetime(said["created"])
         return Bucket(**{**said, "name": path.name, "created": created})
     except (OSError, ValueError, KeyError, TypeError):
-        return Bucket(path.name, "", to_datetime(status.st_mtime_ns))
+        settings = {}
+        if (path / RESERVED / VERSIONS).is_dir():
+            settings["versioning"] = {"status": "Enabled"}  # rather than lose what was kept
+        return Bucket(path.name, "", to_datetime(status.st_mtime_ns), settings=settings)

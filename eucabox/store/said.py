@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from eucabox.store import access, nouns
+from eucabox.errors import InvalidRedirectLocation, InvalidRequest
+from eucabox.store import access, checksums, nouns, tagging
 from eucabox.store.facts import ObjectFacts
 from eucabox.store.streams import Incoming
+from eucabox.store.tagging import Tagging
 
+LONGEST_LOCATION = 2048
 HEADERS = (
     "cache_control",
     "content_disposition",
@@ -34,6 +37,7 @@ class Said(TypedDict, total=False):
     expires: str
     website_redirect_location: str
     storage_class: str
+    tagging: Tagging
 
 
 class Sums(TypedDict, total=False):
@@ -60,12 +64,16 @@ def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
         headers=headers(said),
         owner=owner,
         acl=acl(said),
+        tags=tagging.of_object(said.get("tagging")),
         storage_class=nouns.storage_class(said.get("storage_class", "")),
     )
 
 
 def headers(said: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that a reader will be sent again."""
+    """Return the headers that a reader will be sent again; raises InvalidRedirectLocation."""
+    location = said.get("website_redirect_location", "/")
+    if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
+        raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
     return nouns.headers(**{name: said[name] for name in HEADERS if name in said})
 
 
@@ -83,12 +91,20 @@ def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def sums(said: Mapping[str, Any], incoming: Incoming) -> dict[str, Any]:
     """Return what the store's `put` and `put_part` are told of a body's length and sums."""
-    told = nouns.checksums(said)
-    named = nouns.names(said.get("checksum_algorithm", ""))
     return {
         "size": incoming.length,
         "content_md5": nouns.md5(said.get("content_md5", "")),
-        "checksums": told,
-        "algorithms": incoming.algorithms or (() if told else named),
+        "checksums": nouns.checksums(said),
+        "algorithms": announced(said, incoming) or nouns.names(checksums.default()),
         "trailers": incoming.trailers,
     }
+
+
+def announced(said: Mapping[str, Any], incoming: Incoming) -> tuple[str, ...]:
+    """Return the algorithms whose sums a request brings, or leaves to us."""
+    told = (*nouns.checksums(said), *incoming.algorithms)
+    named = nouns.names(said.get("checksum_algorithm", ""))
+    if told and not set(named) <= set(told):
+        reason = "Value for x-amz-sdk-checksum-algorithm header is invalid."
+        raise InvalidRequest(reason=f"{reason} The checksum sent is {', '.join(told)}.")
+    return told or named

@@ -12,9 +12,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from eucabox.errors import NoSuchKey, PreconditionFailed
-from eucabox.store import attributes, place
-from eucabox.store.facts import DEFAULT_TYPE, Object, ObjectFacts, to_datetime
+from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
+from eucabox.store import attributes, place, stamps, versions
+from eucabox.store.facts import (
+    DEFAULT_TYPE,
+    Deleted,
+    Object,
+    ObjectFacts,
+    Version,
+    moment,
+    to_datetime,
+)
+from eucabox.store.history import History
 from eucabox.store.index import Index
 from eucabox.store.paths import encode_key
 from eucabox.store.room import Room
@@ -45,11 +54,33 @@ class Conditions:
             raise PreconditionFailed(condition="If-Match")
 
 
-class OpenObject:
-    """An object open for reading; it stays whole whatever happens to its key. Close it."""
+@dataclass(frozen=True)
+class Deletion:
+    """What a caller wants deleted: the object or, for good, a version of it, if it is as the
+    conditions say and `check`, which is shown an object that would be lost for good, does not
+    raise, nor `still`, which is shown the present object. A delete marker belongs to `owner`."""
 
-    def __init__(self, found: Object, descriptor: int) -> None:
+    version_id: str = ""
+    owner: str = ""
+    conditions: Conditions = Conditions()
+    check: Callable[[Object], object] | None = None
+    still: Callable[[Object | None], object] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """True if the present object must be known."""
+        return bool(self.check or self.still) or self.conditions != Conditions()
+
+
+class OpenObject:
+    """An object open for reading; it stays whole whatever happens to its key. Close it.
+
+    `entry` is where it lies if it is not the current object of its key.
+    """
+
+    def __init__(self, found: Object, descriptor: int, entry: versions.Entry | None = None) -> None:
         self.object = found
+        self.entry = entry
         self._descriptor = descriptor
         self._offset = 0
 
@@ -94,10 +125,15 @@ class Shelf:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._history = History(index, self.open_version)
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def _lock(self, room: Room, key: str) -> threading.RLock:
         return self._locks[hash((room.name, key)) % STRIPES]
+
+    def held(self, room: Room, key: str) -> contextlib.AbstractContextManager[object]:
+        """Keep one key as others have left it, for several steps of the holder."""
+        return self._lock(room, key)
 
     @contextlib.contextmanager
     def all_locked(self) -> Iterator[None]:
@@ -107,9 +143,12 @@ class Shelf:
                 stack.enter_context(lock)
             yield
 
-    def find(self, room: Room, key: str) -> OpenObject:
-        """Open the object of a key; NoSuchKey if there is none."""
+    def find(self, room: Room, key: str, version_id: str = "") -> OpenObject:
+        """Open the object of a key, or one version of it; NoSuchKey, NoSuchVersion,
+        IsDeleteMarker."""
         encoded = encode_key(key)
+        if version_id:
+            return self._find_version(room, key, encoded, version_id)
         found, fresh = self._open(room, key, encoded)
         if found is None or not fresh:
             if found:
@@ -118,11 +157,57 @@ class Shelf:
                 found, fresh = self._open(room, key, encoded)
         if found is None:
             room.check()
-            raise NoSuchKey(bucket=room.name, key=key)
+            raise self._missing(room, key, encoded)
         return found if fresh else self._refresh(room, found, encoded)
 
-    def _open(self, room: Room, key: str, encoded: bytes) -> tuple[OpenObject | None, bool]:
-        descriptor = place.open_key(room, encoded)
+    def _missing(self, room: Room, key: str, encoded: bytes) -> NoSuchKey:
+        """Return the fault of a key that has no object; it says if a delete marker hides some."""
+        newest = self._history.newest(room, encoded) if room.versioned else None
+        if newest is None:
+            return NoSuchKey(bucket=room.name, key=key)
+        if not newest.is_marker:
+            with self._lock(room, key):
+                self._settle(room, key)
+            newest = self._history.newest(room, encoded) or newest
+        return NoSuchKey(bucket=room.name, key=key, version_id=newest.version_id, marker=True)
+
+    def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
+        stamps.check(version_id)
+        found = self._look(room, key, encoded, version_id)
+        if found is None:
+            with self._lock(room, key):  # it may just be on its way from one place to another
+                found = self._look(room, key, encoded, version_id)
+        if found is None:
+            room.check()
+            raise NoSuchVersion(key=key, version=version_id)
+        return found
+
+    def _look(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject | None:
+        with contextlib.suppress(NoSuchKey):
+            found = self.find(room, key)
+            if found.object.version_id == version_id:
+                return found
+            found.close()
+        entry = versions.named(versions.entries(room, encoded), version_id)
+        if entry is None:
+            return None
+        if entry.is_marker:
+            marker = versions.read_marker(room, encoded, entry).object
+            modified = marker.last_modified
+            raise IsDeleteMarker(key=key, version_id=version_id, last_modified=modified)
+        return self.open_version(room, key, encoded, entry)
+
+    def open_version(
+        self, room: Room, key: str, encoded: bytes, entry: versions.Entry
+    ) -> OpenObject | None:
+        """Open a version that is not current; None if it is gone."""
+        found, fresh = self._open(room, key, encoded, entry)
+        return found if fresh or found is None else self._refresh(room, found, encoded)
+
+    def _open(
+        self, room: Room, key: str, encoded: bytes, entry: versions.Entry | None = None
+    ) -> tuple[OpenObject | None, bool]:
+        descriptor = _descriptor(room, encoded, entry)
         if descriptor is None:
             return None, False
         try:
@@ -130,23 +215,34 @@ class Shelf:
         except BaseException:
             os.close(descriptor)
             raise
-        return OpenObject(found, descriptor), fresh
+        if entry is not None:
+            found = replace(found, stamp=entry.stamp)
+        return OpenObject(found, descriptor, entry), fresh
 
     def _refresh(self, room: Room, found: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that came or was changed by hand the attributes it lacks."""
+        entry = found.entry
         before = os.fstat(found.fileno())
         found.object = replace(found.object, e_tag=summed(found.fileno())[0])
         with self._lock(room, found.object.key):
             after = os.fstat(found.fileno())
-            current = place.open_key(room, encoded)
+            current = _descriptor(room, encoded, entry)
             if current is not None:
                 same = os.path.sameopenfile(current, found.fileno())
                 os.close(current)
                 if same and attributes.identity(before) == attributes.identity(after):
+                    if entry is None and room.versioned:
+                        found.object = self._history.admit(room, encoded, found.object)
                     with contextlib.suppress(OSError):  # a folder that is only read still serves
                         self._keep(room, found, encoded)
-                    self._index.add(found.object)
+                    self._tell(found.object, entry)
         return found
+
+    def _tell(self, found: Object, entry: versions.Entry | None) -> None:
+        if entry is None:
+            self._index.add(found)
+        else:
+            self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
     def _keep(self, room: Room, found: OpenObject, encoded: bytes) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
@@ -162,6 +258,8 @@ class Shelf:
     ) -> Object:
         """Make a dated draft the object `new`, on the disk when done."""
         encoded = encode_key(new.key)
+        if room.versioned:
+            new = replace(new, stamp=stamps.make(moment(), null=not room.keeps_versions))
         raw = attributes.encode(new)
         sidecar = None if attributes.write(draft.fd, raw) else raw
         os.fdatasync(draft.fd)
@@ -169,8 +267,12 @@ class Shelf:
             room.check()
             self._check(room, new.key, conditions)
             with self._change(room, new.key):
-                folder = _replace(room, encoded, draft, sidecar)
-                self._index.add(new)
+                if room.versioned:
+                    with self._current(room, new.key) as current:
+                        new, folder = self._history.commit(room, current, draft, new, sidecar)
+                else:
+                    folder = place.replace(room, encoded, draft, sidecar)
+                    self._index.add(new)
         try:
             os.fsync(folder)
         finally:
@@ -180,12 +282,19 @@ class Shelf:
     def _check(self, room: Room, key: str, conditions: Conditions | None) -> None:
         if conditions is None or conditions == Conditions():
             return
+        with self._current(room, key) as found:
+            conditions.check(room.name, key, found.object if found else None)
+
+    @contextlib.contextmanager
+    def _current(self, room: Room, key: str) -> Iterator[OpenObject | None]:
+        """Open the object of a key, if there is one."""
         try:
-            with self.find(room, key) as found:
-                current: Object | None = found.object
+            found = self.find(room, key)
         except NoSuchKey:
-            current = None
-        conditions.check(room.name, key, current)
+            yield None
+            return
+        with found:
+            yield found
 
     @contextlib.contextmanager
     def _change(self, room: Room, key: str) -> Iterator[None]:
@@ -199,33 +308,83 @@ class Shelf:
             raise
         journal.end(volume)
 
-    def delete(self, room: Room, key: str, conditions: Conditions | None = None) -> bool:
-        """Remove the object of a key, from the disk when done; False if there was none."""
-        encoded = encode_key(key)
+    def delete(self, room: Room, key: str, wish: Deletion) -> Deleted:
+        """Remove the object of a key, or a version of it, or hide it behind a delete marker; on
+        the disk when done. That there was nothing to remove is no fault."""
+        encode_key(key)
+        if wish.version_id:
+            stamps.check(wish.version_id)
         with self._lock(room, key):
             room.check()
-            self._check(room, key, conditions)
+            if not room.versioned and wish.version_id not in ("", stamps.NULL):
+                return Deleted(version_id=wish.version_id)
+            if room.versioned or wish.asks:
+                with self._current(room, key) as current:
+                    return self._delete(room, key, current, wish)
             with self._change(room, key):
-                old = _status_with_sidecar(room, encoded)
-                found = place.take_away(room, encoded)
-                if old:
-                    place.remove_sidecar(room, encoded, old)
-                self._index.drop(room.name, key)
-        return found
+                return Deleted(self._history.take_away(room, key), wish.version_id)
 
-    def change(self, room: Room, key: str, how: Callable[[ObjectFacts], ObjectFacts]) -> Object:
-        """Change the facts of an object and not its content, on the disk when done."""
-        with self._lock(room, key), self.find(room, key) as found:
+    def _delete(self, room: Room, key: str, current: OpenObject | None, wish: Deletion) -> Deleted:
+        lost = self._lost(room, key, current, wish.version_id)
+        present = current.object if current else None
+        wish.conditions.check(room.name, key, lost if wish.version_id else present)
+        if lost and wish.check:
+            wish.check(lost)
+        if wish.still:
+            wish.still(present)
+        with self._change(room, key):
+            if not room.versioned:
+                return Deleted(self._history.take_away(room, key), wish.version_id)
+            if wish.version_id:
+                marker = self._history.delete_version(room, key, current, wish.version_id)
+                return Deleted(marker or lost is not None, wish.version_id, marker)
+            made = self._history.hide(room, key, current, wish.owner)
+            return Deleted(lost is not None, made.version_id, delete_marker=True)
+
+    def _lost(
+        self, room: Room, key: str, current: OpenObject | None, version_id: str
+    ) -> Object | None:
+        """Return the object that a deletion removes for good, None if it removes none."""
+        if not version_id and room.keeps_versions:
+            return None
+        wanted = version_id or stamps.NULL
+        if current and current.object.version_id == wanted:
+            return current.object
+        encoded = encode_key(key)
+        entry = versions.named(versions.entries(room, encoded), wanted)
+        if entry is None or entry.is_marker:
+            return None
+        found = self.open_version(room, key, encoded, entry)
+        if found is None:
+            return None
+        with found:
+            return found.object
+
+    def change(
+        self,
+        room: Room,
+        key: str,
+        how: Callable[[ObjectFacts], ObjectFacts],
+        version_id: str = "",
+        check: Callable[[Object], object] | None = None,
+    ) -> Object:
+        """Change the facts of an object and not its content, on the disk when done; `check` is
+        shown the object before and may raise."""
+        with self._lock(room, key), self.find(room, key, version_id) as found:
             room.check()
+            if check:
+                check(found.object)
             found.object = replace(found.object, facts=how(found.object.facts))
             with self._change(room, key):
                 self._keep(room, found, encode_key(key))
-                self._index.add(found.object)
+                self._tell(found.object, found.entry)
             return found.object
 
     def recheck(self, room: Room, key: str) -> Object | None:
-        """Tell the index what the disk has of a key and return it."""
+        """Tell the index what the disk has of a key and return its object."""
         with self._lock(room, key):
+            if room.versioned:
+                self._recheck_versions(room, key)
             found, fresh = self._open(room, key, encode_key(key))
             if found is None:
                 self._index.drop(room.name, key)
@@ -237,10 +396,49 @@ class Shelf:
         with self.find(room, key) as found:
             return found.object
 
+    def _recheck_versions(self, room: Room, key: str) -> None:
+        """Settle what the disk has of a key's versions and tell the index."""
+        encoded = encode_key(key)
+        self._settle(room, key)
+        self._index.drop_versions(room.name, key)
+        for entry in versions.entries(room, encoded):
+            if entry.is_marker:
+                self._index.add_version(versions.read_marker(room, encoded, entry))
+            elif found := self.open_version(room, key, encoded, entry):
+                with found:
+                    self._tell(found.object, entry)
+
+    def _settle(self, room: Room, key: str) -> None:
+        encoded = encode_key(key)
+        if not versions.entries(room, encoded):
+            return
+        found, fresh = self._open(room, key, encoded)
+        if found is None:
+            self._history.settle(room, key, None)
+            return
+        with found if fresh else self._refresh(room, found, encoded) as current:
+            if self._history.is_put_back(room, current.object):
+                self._keep_as_new(room, current)
+            self._history.settle(room, key, current.object)
+
+    def _keep_as_new(self, room: Room, current: OpenObject) -> None:
+        encoded = encode_key(current.object.key)
+        plain = replace(current.object, stamp="")
+        current.object = self._history.admit(room, encoded, plain)
+        self._keep(room, current, encoded)
+        self._index.add(current.object)
+
     def sweep(self, room: Room, encoded: bytes) -> None:
         """Remove what a killed change has left of a key beside its file."""
         with self._lock(room, encoded.decode()):
-            place.remove_leftovers(room, encoded)
+            needed = versions.sidecars(room, encoded) if room.versioned else ()
+            place.remove_leftovers(room, encoded, needed)
+
+
+def _descriptor(room: Room, encoded: bytes, entry: versions.Entry | None) -> int | None:
+    if entry is None:
+        return place.open_key(room, encoded)
+    return versions.open_entry(room, encoded, entry)
 
 
 def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object, bool]:
@@ -256,28 +454,3 @@ def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object
 
 def _guess_type(key: str) -> str:
     return mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE
-
-
-def _replace(room: Room, encoded: bytes, draft: Draft, sidecar: bytes | None) -> int:
-    old = _status_with_sidecar(room, encoded)
-    if sidecar is not None and draft.status is not None:
-        place.write_sidecar(room, encoded, draft.status, sidecar)
-    folder = place.put(room, encoded, draft)
-    if old:
-        place.remove_sidecar(room, encoded, old)
-    return folder
-
-
-def _status_with_sidecar(room: Room, encoded: bytes) -> os.stat_result | None:
-    """Return the status of a key's present file if it may have a sidecar."""
-    try:
-        os.stat(attributes.folder(encoded), dir_fd=room.reserved, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    descriptor = place.open_key(room, encoded)
-    if descriptor is None:
-        return None
-    try:
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)

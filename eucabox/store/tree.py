@@ -153,12 +153,13 @@ def prune(root: int, folders: Sequence[Name]) -> None:
             os.close(above)
 
 
-def files(root: int, skip: bytes) -> Iterator[list[bytes]]:
+def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[bytes]]:
     """Yield the names that lead to each regular file, one open folder at a time.
 
-    `skip` is a name at the top that is not entered. A folder that vanishes meanwhile is empty.
+    `skip` is a name at the top that is not entered, `below` a folder to stay in. A folder that
+    vanishes meanwhile is empty.
     """
-    waiting: list[list[bytes]] = [[]]
+    waiting: list[list[bytes]] = [[*below]]
     while waiting:
         names = waiting.pop()
         for name, is_folder in _entries(root, names):

@@ -47,6 +47,7 @@ class Request:
     host: str = ""
     source: str = ""
     request_id: str = ""
+    hosts: tuple[str, ...] = ()  # the names under which this cloud is known
 
     @property
     def endpoint(self) -> str:

@@ -27,6 +27,7 @@ STATUS: dict[str, int] = {
     "NoSuchEntity": 404,
     # S3
     "AccessControlListNotSupported": 400,
+    "AccessForbidden": 403,
     "AllAccessDisabled": 403,
     "BucketAlreadyExists": 409,
     "BucketAlreadyOwnedByYou": 409,

@@ -39,6 +39,11 @@ def text(value: str) -> str:
     return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
+def fits(value: str) -> bool:
+    """Tell whether XML 1.0 can hold every character of a text."""
+    return _unfit.search(value) is None
+
+
 def element(tag: str, value: str) -> str:
     """One element with escaped text."""
     return f"<{tag}>{text(value)}</{tag}>"

@@ -18,6 +18,7 @@ class Shop:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.path = ""  # the service path that callers come by
         known = {name: _caller(name) for name in ("admin", "ann", "bob")}
         self.people: dict[str, Caller | None] = {**known, "": None}
         rows = {each.account_id: vars(each) for each in known.values()}
@@ -28,6 +29,7 @@ class Shop:
     def ask(self, name: str, who: str = "ann", **params: Any) -> dict[str, Any]:
         """The result of a verb."""
         call = Call(self.cloud, self.people[who], "r", region="eucabox", endpoint="http://box:8773")
+        call.path = self.path
         return actions.perform("s3", name, call, params) or {}
 
     def refused(self, name: str, who: str = "ann", **params: Any) -> str:

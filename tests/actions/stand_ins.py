@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
@@ -21,6 +22,7 @@ from eucabox.instance_types import InstanceType
 from eucabox.network import Address
 from eucabox.state import Row, State
 from eucabox.store.facts import Bucket
+from eucabox.store.rescans import Rescans
 
 ADMIN = Caller("100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True)
 ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False)
@@ -156,6 +158,13 @@ class StandInStore:
 
     def __init__(self) -> None:
         self.owners: dict[str, str] = {}
+        self.rescans = Rescans(lambda bucket, progress: 1)
+
+    def usage(self) -> dict[str, Any]:
+        return {"buckets": {name: {"objects": 1, "bytes": 2} for name in self.owners}}
+
+    def adopt(self, buckets: Sequence[str]) -> list[str]:
+        return list(buckets)
 
     def bucket(self, name: str) -> Bucket:
         return Bucket(name, self.owners[name], MOMENT)

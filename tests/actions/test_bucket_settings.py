@@ -35,8 +35,6 @@ def test_removals(shop: Shop, name: str) -> None:
 def test_objects(shop: Shop, name: str) -> None:
     shop.put("k")
     assert shop.refused(name, bucket="shop", key="k") == "NoSuchObjectLockConfiguration"
-    assert shop.ask("GetObjectTagging", bucket="shop", key="k") == {"tag_set": []}
-    assert shop.ask("DeleteObjectTagging", bucket="shop", key="k") == {}
 
 
 def test_nobody_sets_them() -> None:

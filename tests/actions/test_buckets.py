@@ -30,6 +30,33 @@ def test_making_a_bucket_again(shop: Shop) -> None:
     assert shop.refused("CreateBucket", "", bucket="any") == "MissingAuthenticationToken"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ab", "a" * 64, "My_Images", "foo_bar", "Upper", "-ab", "ab-", "ab.", "a..b", "10.0.0.1"),
+        *("xn--ab", "sthree-x", "ab-s3alias", "ab--ol-s3", "ab.mrap", "ab--x-s3", "ab--table-s3"),
+    ],
+)
+def test_a_new_bucket_has_a_name_as_aws_wants_it(shop: Shop, name: str) -> None:
+    assert shop.refused("CreateBucket", bucket=name) == "InvalidBucketName"
+
+
+@pytest.mark.parametrize("name", ["abc", "a" * 63, "10.0.0.1.2", "a-b.c-d", "0a0"])
+def test_names_of_new_buckets(shop: Shop, name: str) -> None:
+    assert shop.ask("CreateBucket", bucket=name) == {"location": f"/{name}"}
+
+
+def test_an_older_name_is_for_what_exists_and_for_clients_of_eucalyptus(shop: Shop) -> None:
+    ann = shop.people["ann"]
+    assert ann
+    shop.store.create_bucket("My_Images", ann.account_id)
+    assert shop.ask("CreateBucket", bucket="My_Images") == {"location": "/My_Images"}
+    assert shop.ask("HeadBucket", bucket="My_Images")
+    shop.path = "/services/objectstorage"
+    assert shop.ask("CreateBucket", bucket="Other_Images") == {"location": "/Other_Images"}
+    assert shop.refused("CreateBucket", bucket="no/name") == "InvalidBucketName"
+
+
 def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read")
     shop.ask("CreateBucket", bucket="shop")
@@ -43,7 +70,7 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
     [
         {"object_lock_enabled_for_bucket": True},
         {"object_ownership": "BucketOwnerEnforced"},
-        {"create_bucket_configuration": {"tags": [{"key": "a", "value": "b"}]}},
+        {"create_bucket_configuration": {"bucket": {"type": "Directory"}}},
     ],
 )
 def test_features_that_buckets_do_not_have_are_refused(shop: Shop, feature: dict[str, Any]) -> None:

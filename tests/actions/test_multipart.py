@@ -52,6 +52,53 @@ def test_a_whole_upload(shop: Shop) -> None:
     assert complete(shop, upload, *parts, checksum_type="COMPOSITE")["e_tag"] == done["e_tag"]
 
 
+def test_a_part_has_the_checksum_that_the_upload_named(shop: Shop) -> None:
+    upload = begin(shop, checksum_algorithm="CRC32C")
+    body = io.BytesIO(b"x")
+    for said in ({"checksum_algorithm": "CRC32"}, {"checksum_sha1": "AAAA"}):
+        part_of = {**upload, "part_number": 1, "body": body, **said}
+        assert shop.refused("UploadPart", **part_of) == "InvalidRequest"
+    done = complete(shop, upload, part(shop, upload, 1, b"x"))
+    assert done["checksum_type"] == "COMPOSITE"
+
+
+def test_a_part_is_read_with_its_own_checksum(shop: Shop) -> None:
+    upload = begin(shop, checksum_algorithm="CRC32", checksum_type="FULL_OBJECT")
+    parts = [part(shop, upload, 1, LARGE), part(shop, upload, 2, b"end")]
+    whole = complete(shop, upload, *parts)["checksum_crc32"]
+    asked: dict[str, Any] = {**HERE, "checksum_mode": "ENABLED"}
+    assert shop.ask("HeadObject", **asked)["checksum_crc32"] == whole
+    found = shop.ask("HeadObject", **asked, part_number=2)
+    assert found["checksum_crc32"] == parts[1]["checksum_crc32"] != whole
+    assert found["checksum_type"] == "FULL_OBJECT"
+    assert "checksum_crc32" not in shop.ask("HeadObject", **asked, range="bytes=0-1")
+
+
+def test_parts_that_all_have_a_crc_give_the_whole_one(shop: Shop) -> None:
+    upload = begin(shop)
+    sent = [
+        shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content),
+                 checksum_algorithm="CRC32")
+        for number, content in ((1, LARGE), (2, b"end"))
+    ]  # fmt: skip
+    parts = [{"part_number": at, "e_tag": each["e_tag"]} for at, each in enumerate(sent, 1)]
+    shop.put("whole", LARGE + b"end", checksum_algorithm="CRC32")
+    whole = shop.ask("HeadObject", bucket="shop", key="whole", checksum_mode="ENABLED")
+    done = complete(shop, upload, *parts)
+    assert (done["checksum_crc32"], done["checksum_type"]) == (
+        whole["checksum_crc32"],
+        "FULL_OBJECT",
+    )
+
+
+def test_a_part_that_is_named_twice_counts_as_last_named(shop: Shop) -> None:
+    upload = begin(shop)
+    first, second = part(shop, upload, 1, b"first"), part(shop, upload, 1, b"second")
+    done = complete(shop, upload, first, second)
+    assert shop.get("k") == b"second"
+    assert complete(shop, upload, first, second)["e_tag"] == done["e_tag"]
+
+
 def test_parts_are_copied_from_objects(shop: Shop) -> None:
     shop.put("source", b"0123456789")
     upload = begin(shop)
@@ -96,7 +143,8 @@ def test_what_cannot_be_completed(shop: Shop) -> None:
     assert refused({"part_number": 1}) == "MalformedXML"
     assert refused() == "MalformedXML"
     assert refused(one, mpu_object_size=1) == "InvalidRequest"
-    assert refused(one, checksum_type="FULL_OBJECT") == "InvalidArgument"
+    assert refused(one, checksum_type="COMPOSITE") == "InvalidRequest"
+    assert refused(one, checksum_crc32="AAAAAA==") == "InvalidRequest"
     assert refused(one, if_none_match="x") == "NotImplemented"
     shop.put("k")
     assert refused(one, if_none_match="*") == "PreconditionFailed"

@@ -85,6 +85,17 @@ class Running:
     def start(self) -> None:
         ready = self.data / "run" / "ready"
         ready.unlink(missing_ok=True)
+        self.spawn()
+        assert self.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.exists():
+            assert self.process.poll() is None, self.errors.read_text()
+            assert time.monotonic() < deadline, self.errors.read_text()
+            time.sleep(0.02)
+        self.settings = self.settings or self.credentials("admin")
+
+    def spawn(self) -> None:
+        """Begin a start and wait for nothing."""
         with self.errors.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "eucabox", "-c", str(self.config_file), "serve"],
@@ -93,12 +104,6 @@ class Running:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not ready.exists():
-            assert self.process.poll() is None, self.errors.read_text()
-            assert time.monotonic() < deadline, self.errors.read_text()
-            time.sleep(0.02)
-        self.settings = self.credentials("admin")
 
     def credentials(self, user: str) -> dict[str, str]:
         """What `eucabox credentials` writes for a user, who is made if need be."""

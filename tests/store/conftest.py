@@ -15,7 +15,7 @@ FACTS = ObjectFacts(content_type="text/x-test", metadata={"color": "grün"}, own
 Put = Callable[..., Object]
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **__: object) -> None:
     raise OSError(errno.ENOTSUP, "Operation not supported")
 
 

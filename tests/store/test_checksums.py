@@ -4,10 +4,11 @@ import base64
 import hashlib
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from eucabox.errors import BadDigest, InvalidChecksum
+from eucabox.errors import BadDigest, InvalidChecksum, InvalidRequest, MalformedChecksum
 from eucabox.store import checksums
 
 CHECK = {
@@ -61,8 +62,19 @@ def test_composite_is_a_sum_of_sums() -> None:
 
 @pytest.mark.parametrize("stated", ["", "AAAA", "####", "AAAAAAAAAAA=", "\u00e4"])
 def test_no_checksum_at_all(stated: str) -> None:
-    with pytest.raises(InvalidChecksum):
+    with pytest.raises(MalformedChecksum):
         checksums.decode("CRC32", stated)
+
+
+def test_the_default_is_only_what_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
+    checksums.default.cache_clear()
+    assert checksums.default() == ""
+    fast = SimpleNamespace(crc64nvme=lambda data: 0)
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", fast)
+    checksums.default.cache_clear()
+    assert checksums.default() == "CRC64NVME"
+    checksums.default.cache_clear()
 
 
 def test_kinds_of_checksum() -> None:
@@ -74,6 +86,8 @@ def test_kinds_of_checksum() -> None:
     for each in wrong:
         with pytest.raises(InvalidChecksum):
             checksums.check_type(*each)
+    with pytest.raises(InvalidRequest):
+        checksums.check_type("", "COMPOSITE")
     with pytest.raises(InvalidChecksum):
         checksums.new("MD4")
     with pytest.raises(InvalidChecksum):

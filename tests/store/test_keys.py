@@ -78,8 +78,8 @@ def test_each_key_alone(store: Store, put: Put, root: Path, key: str) -> None:
     assert content(store, key) == b"again"
     assert store.rescan("box") == 1
     assert keys(store) == [key]
-    assert store.delete("box", key)
-    assert not store.delete("box", key)
+    assert store.delete("box", key).removed
+    assert not store.delete("box", key).removed
     assert keys(store) == []
     assert names(root / "box") == [".eucabox"]
     with pytest.raises(NoSuchKey):
@@ -101,7 +101,7 @@ def test_all_keys_together(root: Path) -> None:
     for number, key in enumerate(reversed(order)):
         assert content(store, key) == key.encode()
         assert store.head("box", key).facts == FACTS
-        assert store.delete("box", key)
+        assert store.delete("box", key).removed
         left = order[: len(order) - number - 1]
         assert keys(store) == sorted_keys(left)
     store.delete_bucket("box")
@@ -143,7 +143,7 @@ def test_the_deepest_key(store: Store, put: Put, root: Path) -> None:
     put(key)
     assert content(store, key) == b"content"
     assert store.rescan("box") == 1
-    assert store.delete("box", key)
+    assert store.delete("box", key).removed
     assert names(root / "box") == [".eucabox"]
 
 
@@ -170,7 +170,7 @@ def test_links_and_special_files_are_not_objects(store: Store, put: Put, root: P
     for key in ("link/secret", "file", "fifo", "link"):
         with pytest.raises(NoSuchKey):
             store.open("box", key)
-        assert not store.delete("box", key)
+        assert not store.delete("box", key).removed
     assert store.rescan("box") == 0
     put("link/secret", b"mine")
     put("file", b"mine")
@@ -201,7 +201,7 @@ def test_like_a_dict(store: Store, steps: list[tuple[str, str]]) -> None:
             model[key] = str(number).encode()
             store.put("model", key, io.BytesIO(model[key]), ObjectFacts())
         elif step == "delete":
-            assert store.delete("model", key) == (model.pop(key, None) is not None)
+            assert store.delete("model", key).removed == (model.pop(key, None) is not None)
         else:
             assert store.rescan("model") == len(model)
         assert keys(store, "model") == sorted_keys(model)

@@ -90,7 +90,7 @@ def test_prefixes_are_jumped_over(index: Index) -> None:
     asked = 0
     rows = index.rows
 
-    def counted(*what: object) -> list[tuple[str, int, str, int, str]]:
+    def counted(*what: object) -> list[tuple[str, int, str, int, str, str]]:
         nonlocal asked
         found = rows(*what)  # type: ignore[arg-type]
         asked += len(found)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import shutil
 import zlib
 from pathlib import Path
 
@@ -119,8 +120,6 @@ def test_wrong_lists_of_parts(store: Store) -> None:
         complete()
     with pytest.raises(InvalidPartOrder):
         complete(parts[1], parts[0])
-    with pytest.raises(InvalidPartOrder):
-        complete(parts[0], parts[0])
     with pytest.raises(InvalidPart):
         complete((4, parts[0][1], {}))
     with pytest.raises(InvalidPart):
@@ -201,3 +200,21 @@ def test_uploads_in_pages(store: Store) -> None:
     assert found == ["a", "b/", "c", "c", "d/"]
     assert [each.key for each in store.uploads("box", prefix="b/").uploads] == ["b/1", "b/2"]
     assert [each.key for each in store.uploads("box", key_marker="c").uploads] == ["d/1"]
+
+
+def test_a_kill_between_the_object_and_the_end_of_its_upload(
+    store: Store, root: Path, tmp_path: Path
+) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    uploads = root / "box/.eucabox/uploads"
+    shutil.copytree(uploads, tmp_path / "uploads")
+    made = store.complete_upload("box", "dir/key", upload_id, parts)
+    going_on = begin(store)
+    store.close()
+    shutil.copytree(tmp_path / "uploads", uploads, dirs_exist_ok=True)
+    (uploads / ("0" * 40)).mkdir()  # killed before it was said what it is for
+    again = Store(root)
+    assert names(uploads) == [going_on]
+    assert again.complete_upload("box", "dir/key", upload_id, parts) == made
+    again.close()

@@ -21,7 +21,7 @@ def test_puts_beside_deletes_that_prune(store: Store, root: Path) -> None:
             for _ in range(40):
                 store.put("box", key, io.BytesIO(key.encode()), FACTS)
                 assert content(store, key) == key.encode()
-                assert store.delete("box", key)
+                assert store.delete("box", key).removed
         except BaseException as error:
             failures.append(error)
             raise
@@ -78,6 +78,14 @@ def test_what_a_kill_leaves_of_a_hashed_key(store: Store, put: Put, root: Path) 
     assert not path.with_name(path.name + ".key").exists()
     assert store.rescan("box") == 0
     assert keys(store) == []
+
+
+def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> None:
+    put("deep/er/still")
+    put("deep/kept")
+    (root / "box/deep/er/still").unlink()
+    store._shelf.sweep(store._room("box"), b"deep/er/still")
+    assert names(root / "box/deep") == ["kept"]
 
 
 def test_clearing_never_follows_a_link(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_disk_filled_to_the_brim_lets_go(small_disk: Path) -> None:
                 store.put("box", f"f/{count}", io.BytesIO(bytes(size)), FACTS)
                 count += 1
     for number in range(count):
-        assert store.delete("box", f"f/{number}")
+        assert store.delete("box", f"f/{number}").removed
         with pytest.raises(NoSuchKey):
             store.head("box", f"f/{number}")
     assert keys(store) == []

@@ -1,6 +1,7 @@
 """Which bucket and which key a request is about, by host and path; knows no operation."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from eucabox.wire.sign.paths import octets, split_prefix
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
 LOCAL = "localhost"
+SITES = "/_eucabox/website/"  # websites where no host can be theirs; no bucket is named so
+WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -44,8 +47,8 @@ def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
 def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
 
-    `hosts` are the names under which this cloud is known. An address, one of these names alone
-    and a host that begins with the service's own word name no bucket.
+    `hosts` are the names under which this cloud is known, in lower case. An address, one of these
+    names alone and a host that begins with the service's own word name no bucket.
     """
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.lower().rstrip(".")
@@ -54,10 +57,49 @@ def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     for mark in MARKS:
         if mark in name:
             return name.partition(mark)[0]
-    for known in (*hosts, LOCAL):
-        if name.endswith("." + known.lower()):
+    every = sorted((*hosts, LOCAL), key=len, reverse=True)
+    for known in () if name in every else every:
+        if name.endswith("." + known):
             return name[: -len(known) - 1]
     return ""
+
+
+class Site(NamedTuple):
+    """A bucket that is shown as a website, the key in it, and the path that stands before keys."""
+
+    bucket: str
+    key: str
+    base: str = ""
+
+
+def site_of(path: str, host: str) -> Site:
+    """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
+    if bucket := website_of(host):
+        return Site(bucket, _decoded(path.removeprefix("/")))
+    bucket, _, key = path.removeprefix(SITES).partition("/")
+    return Site(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+
+
+def is_site(path: str, host: str) -> bool:
+    """Whether a request is for a website's page rather than for S3."""
+    return path.startswith(SITES) or bool(website_of(host))
+
+
+def website_of(host: str) -> str:
+    """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
+    BUCKET.s3-website-eucabox.example.com), or ""."""
+    found = WEBSITE.match(host.lower())
+    return found[1] if found else ""
+
+
+def bucket_in(path: str, host: str, hosts: Iterable[str] = ()) -> str:
+    """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
+    try:
+        if is_site(path, host):
+            return site_of(path, host).bucket
+        return locate(path, host, hosts).bucket or ""
+    except InvalidKey:
+        return ""
 
 
 def _is_address(name: str) -> bool:

@@ -14,6 +14,7 @@ from eucabox.store.streams import Outgoing
 from eucabox.wire import write
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Closable, FileBody
+from eucabox.wire.s3 import posted
 from eucabox.wire.s3.requests import Understood
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -74,6 +75,8 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
     writer = _compiled(understood.operation)
     made = Answer(status=writer.status, headers=_headers(writer, said))
     made.headers.append(("x-amz-request-id", understood.request_id))
+    if understood.upload:
+        return posted.answer(understood, said["e_tag"], made.headers)
     if "content_range" in said:
         made.status = 206
     if writer.streaming:
@@ -124,7 +127,7 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     if writer.payload:
         said = said.get(writer.payload, {})
     if said.get("encoding_type") == "url":
-        said = _url_encoded(said)
+        said = _url_encoded(said, understood.name)
     if understood.name == "GetBucketLocation":
         return write.rest_document(writer.root, NAMESPACE, _location, said)
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
@@ -134,10 +137,12 @@ def _location(said: Mapping[str, Any], put: write.Put) -> None:
     put(write.text(said.get("location_constraint") or ""))
 
 
-def _url_encoded(said: Mapping[str, Any]) -> dict[str, Any]:
+def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
     encoded = dict(said)
+    # boto takes the prefix of the first form for plain; only what XML can't hold is encoded there
+    plain = operation == "ListObjects" and write.fits(said["prefix"])
     for name in (*KEYS, "next_key_marker"):
-        if encoded.get(name):
+        if encoded.get(name) and not (plain and name == "prefix"):
             encoded[name] = _encoded(encoded[name])
     for name, inner in KEYED.items():
         if encoded.get(name):

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from eucabox.errors import InvalidArgument, MalformedXML
+from eucabox.errors import Fault, InvalidArgument, MalformedXML
 from eucabox.wire import read
 from eucabox.wire.model import Operation
 from eucabox.wire.sign import clock
@@ -108,6 +108,8 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
         return _codings
     if name == "CopySource":
         return copy_source
+    if told == "x-amz-tagging":
+        return tagging
     if isinstance(shape, ListShape):
         return _words
     if shape.type_name == "timestamp":
@@ -139,8 +141,9 @@ def _words(text: str) -> list[str]:
 
 
 def _codings(text: str) -> str | None:
-    kept = [each for each in _words(text) if each.lower() != "aws-chunked"]
-    return ",".join(kept) or None
+    words = _words(text)
+    kept = [each for each in words if each.lower() != "aws-chunked"]
+    return text if kept == words else ", ".join(kept) or None
 
 
 def copy_source(text: str) -> dict[str, str]:
@@ -160,3 +163,13 @@ def copy_source(text: str) -> dict[str, str]:
         raise InvalidArgument(argument="x-amz-copy-source", value=text[:60], reason=reason)
     found = {"bucket": bucket, "key": key}
     return {**found, "version_id": version} if version else found
+
+
+def tagging(text: str) -> dict[str, Any]:
+    """Read x-amz-tagging, a query string, into the {tag_set} that PutObjectTagging takes."""
+    try:
+        fields = read.parse_form(text)
+    except Fault:
+        reason = "Encode it as UTF-8 and then as URL query parameters, no tag twice."
+        raise InvalidArgument(argument="x-amz-tagging", value=text[:60], reason=reason) from None
+    return {"tag_set": [{"key": key, "value": value} for key, value in fields.items()]}

@@ -44,14 +44,15 @@ def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
     if code == "NotModified":
         return Answer(status=status_of(code), headers=headers)
     text = write.element("Code", code) + write.element("Message", fault.message)
-    for name, value in _elements(fault.facts).items():
+    for name, value in elements(fault.facts).items():
         text += write.element(name, value)
     text += write.element("RequestId", request_id) + write.element("HostId", "eucabox")
     body = f"{write.DECLARATION}<Error>{text}</Error>".encode("ascii")
     return Answer(status=status_of(code), headers=[*headers, ("Content-Type", XML)], body=body)
 
 
-def _elements(facts: Mapping[str, Any]) -> dict[str, str]:
+def elements(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What else an error's document tells of a fault, by its element."""
     found = {}
     for fact, value in facts.items():
         name = fact if OWN.fullmatch(fact) else ELEMENTS.get(fact)

@@ -1,6 +1,6 @@
 """An HTTP request of S3 becomes a verb with arguments and a checked body; never runs it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,8 @@ from eucabox import actions
 from eucabox.accounts import Caller
 from eucabox.errors import (
     AccessDenied,
+    FormWanted,
+    InvalidDigest,
     MissingContentLength,
     MissingRequestBody,
     RequestBodyTooLarge,
@@ -19,16 +21,16 @@ from eucabox.store.streams import Incoming
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import routes
+from eucabox.wire.s3 import posts, routes
 from eucabox.wire.s3.address import Address, locate
 from eucabox.wire.s3.arguments import Reader, reader
+from eucabox.wire.s3.posts import Upload
 from eucabox.wire.sign import Lookup, Signed
 from eucabox.wire.sign.paths import values
 
 MOST_XML = 8 << 20  # bytes: 1,000 keys of 1,024 bytes in references fit, and 10,000 parts
 PIECE = 1 << 16
 TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
-FORM = "multipart/form-data"
 
 
 @dataclass(frozen=True)
@@ -46,30 +48,31 @@ class Understood:
     operation: Operation = field(repr=False)
     address: Address
     endpoint: str = ""
+    upload: Upload | None = None  # a form's wishes for its answer
 
 
-def understand(
-    request: Request, lookup: Lookup, now: datetime, hosts: Iterable[str] = ()
-) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     """Read a request that speaks S3: check its signature first, then find its operation.
 
     The body of an object is not read here; `params["body"]` is an Incoming that checks it.
     Raises Fault and nothing else for bad input.
     """
-    address = locate(request.path, request.host, hosts)
+    address = locate(request.path, request.host, request.hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.caller is not None and (moved := sign.moved_headers(request)):
         request = replace(request, headers={**moved, **request.headers})
     query = values(request.query)
-    operation = _operation(request, address, query)
+    upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
+    operation = _operation("PutObject" if upload else _route(request, address, query))
     _check_served(operation)
     if signed.caller is None and address.depth == 0:
         raise AccessDenied(reason="Sign the request: buckets are listed for their owner.")
+    read = reader(operation)
     return Understood(
         service="s3",
         name=operation.name,
-        params=_params(request, signed, address, query, reader(operation)),
-        caller=signed.caller,
+        params=upload.params(read) if upload else _params(request, signed, address, query, read),
+        caller=(upload and upload.caller) or signed.caller,
         api_version=operation.service.version,
         region=signed.region,
         signature=signed.signature,
@@ -77,14 +80,28 @@ def understand(
         operation=operation,
         address=address,
         endpoint=request.endpoint,
+        upload=upload,
     )
 
 
-def _operation(request: Request, address: Address, query: Mapping[str, str]) -> Operation:
-    if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
-        hint = "Upload the object with PUT."
-        raise S3NotImplemented(what="An upload by a browser's form", hint=hint)
-    name = routes.find(request.method, address.depth, query, request.headers)
+def _upload(
+    request: Request, signed: Signed, address: Address, query: Mapping[str, str], desk: sign.Desk
+) -> Upload | None:
+    """Read the fields of a form that uploads an object; None for any other request."""
+    plain = routes.subresources(1).isdisjoint(query)
+    if request.method != "POST" or address.depth != 1 or not plain:
+        return None
+    if not posts.is_form(request):
+        wanted = "Bucket POST must be of the enclosure-type multipart/form-data"
+        raise FormWanted(Condition=wanted)
+    return posts.read(request, signed.body, address.bucket or "", desk)
+
+
+def _route(request: Request, address: Address, query: Mapping[str, str]) -> str:
+    return routes.find(request.method, address.depth, query, request.headers)
+
+
+def _operation(name: str) -> Operation:
     operation = model.service("s3").operation(name)
     assert operation is not None
     return operation
@@ -98,6 +115,8 @@ def _check_served(operation: Operation) -> None:
 def _params(
     request: Request, signed: Signed, address: Address, query: Mapping[str, str], reader: Reader
 ) -> dict[str, Any]:
+    if request.headers.get("content-md5") == "":
+        raise InvalidDigest()
     params = reader(query, request.headers)
     if address.bucket is not None:
         params["bucket"] = address.bucket
@@ -109,7 +128,7 @@ def _params(
     body = _small(request, signed)
     if reader.body and body:
         params[reader.payload] = reader.body(body)
-    elif reader.body and request.method == "POST":
+    elif reader.body and request.method == "POST" and "uploadId" not in query:
         raise MissingRequestBody()
     return params
 

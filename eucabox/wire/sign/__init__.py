@@ -1,9 +1,19 @@
 """Who signed a request, in every version and spelling that clients use; never what they may do."""
 
+from eucabox.wire.sign.form import authenticate_form
 from eucabox.wire.sign.query import authenticate_query
 from eucabox.wire.sign.rest import authenticate_rest
 from eucabox.wire.sign.rest_v1 import moved_headers
 from eucabox.wire.sign.signed import Signed
-from eucabox.wire.sign.words import Lookup
+from eucabox.wire.sign.words import REST, Desk, Lookup
 
-__all__ = ["Lookup", "Signed", "authenticate_query", "authenticate_rest", "moved_headers"]
+__all__ = [
+    "REST",
+    "Desk",
+    "Lookup",
+    "Signed",
+    "authenticate_form",
+    "authenticate_query",
+    "authenticate_rest",
+    "moved_headers",
+]

@@ -28,7 +28,7 @@ SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _NAME = re.compile(r"[!-~]{1,128}")
-_keys = SigningKeys()
+day_keys = SigningKeys()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def from_header(request: Request, words: Words) -> Claim:
         if not said.get(name):
             raise words.malformed(reason=f"the Authorization header lacks '{name}'.")
     time, time_text = _header_time(request, words)
-    scope = _scope(said["Credential"], time_text, words.malformed)
+    scope = scope_of(said["Credential"], time_text, words.malformed)
     signed = _signed_headers(said["SignedHeaders"], words.malformed)
     return Claim(scope, signed, said["Signature"], time, time_text)
 
@@ -85,8 +85,9 @@ def from_header(request: Request, words: Words) -> Claim:
 def from_query(values: dict[str, str], words: Words) -> Claim:
     """Read the X-Amz- parameters of a presigned request.
 
-    X-Amz-Expires is 1 to 604800 seconds as at AWS. euca2ools presigns its import manifests for
-    30 days; they are refused too: an upload that needs a month is not worth a month-long key.
+    X-Amz-Expires is 1 to 604800 seconds as at AWS; with 0 or less it has expired. euca2ools
+    presigns its import manifests for 30 days; they are refused too: an upload that needs a month
+    is not worth a month-long key.
     """
     refused = words.malformed_query
     names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
@@ -99,9 +100,9 @@ def from_query(values: dict[str, str], words: Words) -> Claim:
     time = clock.basic(said["Date"])
     if time is None:
         raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
-    scope = _scope(said["Credential"], said["Date"], refused)
+    scope = scope_of(said["Credential"], said["Date"], refused)
     signed = _signed_headers(said["SignedHeaders"], refused)
-    lifetime = _lifetime(said["Expires"], refused)
+    lifetime = _lifetime(said["Expires"], words)
     return Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
 
 
@@ -115,7 +116,7 @@ def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bo
     refuse_token(request.headers.get("x-amz-security-token", ""))
     credential = desk.credential(claim.scope.access_key_id, claim.scope.service)
     _check_headers(request, claim, desk.words, rest=rest)
-    key = _keys.key(claim.scope, credential.secret)
+    key = day_keys.key(claim.scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
     for form in islice(_forms(request, claim, rest=rest), _TRIES):
@@ -221,7 +222,8 @@ def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
     return time, said if clock.basic(said) else clock.basic_text(time)
 
 
-def _scope(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+    """Read KEY/YYYYMMDD/REGION/SERVICE/aws4_request of the day of a time; raises `refused`."""
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != TERMINATOR:
         raise refused(
@@ -243,12 +245,17 @@ def _signed_headers(said: str, refused: type[Fault]) -> tuple[str, ...]:
     return names
 
 
-def _lifetime(said: str, refused: type[Fault]) -> timedelta:
-    if not (said.isascii() and said.isdigit()):
+def _lifetime(said: str, words: Words) -> timedelta:
+    refused = words.malformed_query
+    digits = said.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         raise refused(reason="X-Amz-Expires should be a number")
-    seconds = int(said[:20])
-    if not 1 <= seconds <= clock.LONGEST:
+    seconds = int(digits[:20])
+    if said.startswith("-") or seconds == 0:
+        raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=shown(said))
+    if seconds > clock.LONGEST:
         raise refused(
-            reason=f"X-Amz-Expires must be between 1 and {clock.LONGEST} seconds, not {said[:20]}."
+            reason="X-Amz-Expires must be less than a week (in seconds); that is, at most"
+            f" {clock.LONGEST}, not {seconds}."
         )
     return timedelta(seconds=seconds)

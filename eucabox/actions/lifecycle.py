@@ -1,0 +1,53 @@
+"""Lifecycle rules of a bucket: put, got, taken away; never carried out here."""
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import NoSuchLifecycleConfiguration
+from eucabox.lifecycle import said
+from eucabox.lifecycle.said import Configuration
+from eucabox.store import access
+
+HARMLESS = ("content_md5", "checksum_algorithm")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_bucket_lifecycle_configuration(
+    call: Call,
+    *,
+    bucket: str,
+    lifecycle_configuration: Configuration,
+    transition_default_minimum_object_size: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Give a bucket these rules in place of those it has."""
+    holder = call.cloud.bucket.bucket(bucket)
+    permission = "s3:PutLifecycleConfiguration"
+    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    setting = said.checked(lifecycle_configuration, transition_default_minimum_object_size)
+    call.cloud.bucket.set_bucket_setting(bucket, said.SETTING, setting)
+    return {"transition_default_minimum_object_size": setting["minimum"]}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_bucket_lifecycle_configuration(
+    call: Call, *, bucket: str, expected_bucket_owner: str = ""
+) -> Result:
+    """A bucket's rules."""
+    holder = call.cloud.bucket.bucket(bucket)
+    permission = "s3:GetLifecycleConfiguration"
+    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    kept = holder.settings.get(said.SETTING)
+    if not kept:
+        raise NoSuchLifecycleConfiguration(bucket=bucket)
+    return {
+        "rules": [said.shown(rule) for rule in kept["rules"]],
+        "transition_default_minimum_object_size": kept["minimum"],
+    }
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Take a bucket's rules away; who may put them may."""
+    holder = call.cloud.bucket.bucket(bucket)
+    permission = "s3:PutLifecycleConfiguration"
+    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    call.cloud.bucket.set_bucket_setting(bucket, said.SETTING, None)

@@ -1,0 +1,80 @@
+"""Tags of buckets and objects: put, got, taken away; never those of instances."""
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import NoSuchTagSet
+from eucabox.store import access, nouns
+from eucabox.store import tagging as tags
+from eucabox.store.facts import Object
+from eucabox.store.tagging import Tagging
+
+HARMLESS = ("request_payer", "content_md5", "checksum_algorithm")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_object_tagging(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    tagging: Tagging,
+    version_id: str = "",
+    expected_bucket_owner: str = "",
+) -> None:
+    """Give an object these tags in place of those it has."""
+    _object(call, bucket, key, version_id, expected_bucket_owner)
+    call.cloud.bucket.set_object_tags(bucket, key, tags.of_object(tagging))
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_object_tagging(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> Result:
+    """An object's tags, by key."""
+    found = _object(call, bucket, key, version_id, expected_bucket_owner)
+    return {"tag_set": tags.shown(found.facts.tags)}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def delete_object_tagging(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> None:
+    """Take an object's tags away."""
+    _object(call, bucket, key, version_id, expected_bucket_owner)
+    call.cloud.bucket.set_object_tags(bucket, key, {})
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_bucket_tagging(
+    call: Call, *, bucket: str, tagging: Tagging, expected_bucket_owner: str = ""
+) -> None:
+    """Give a bucket these tags in place of those it has."""
+    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
+    told = tags.of_bucket(tagging.get("tag_set") or [])
+    call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, told or None)
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """A bucket's tags."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    if not tags.of(holder):
+        raise NoSuchTagSet(bucket=bucket)
+    return {"tag_set": tags.shown(tags.of(holder))}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Take a bucket's tags away; who may put them may."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, action="s3:PutBucketTagging", expected=expected_bucket_owner)
+    call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, None)
+
+
+def _object(call: Call, bucket: str, key: str, version: str, expected: str) -> Object:
+    nouns.only_version(version)
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_expected(holder, expected)
+    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    access.check(call, holder, key, found.facts)
+    return found

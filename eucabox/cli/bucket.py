@@ -1,0 +1,125 @@
+"""`eucabox bucket`: what the bucket store holds, and reading its folders again."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import click
+
+from eucabox.bucket import Store
+from eucabox.cli import Settings, background, operator
+from eucabox.config import Config
+from eucabox.errors import NotSetUp
+from eucabox.store.rescans import COMPLETE, FAILED
+
+EVERY = 0.3  # seconds between two looks at a running cloud
+Row = dict[str, Any]
+
+
+@click.group()
+def bucket() -> None:
+    """List the buckets of all accounts; read folders that were changed by hand again."""
+
+
+@bucket.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_buckets(settings: Settings, as_json: bool) -> None:
+    """List every bucket with its owner's account, its objects and their bytes."""
+    rows = _buckets(settings.config)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo(f"{row['bucket']:<40} {row['owner_id'] or '-':<12} {row['objects']:>9}"
+                   f" {row['bytes'] / 2**20:>12.1f} MiB")  # fmt: skip
+
+
+@bucket.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def rescan(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
+    """Make the listings of buckets, or of all, say what their folders have.
+
+    For files that were copied in, changed or removed by hand; the tree is always right.
+    """
+    found: dict[str, Row] = {}
+    for row in _rescans(settings.config, names):
+        found[row["bucket"]] = row
+        if not as_json:
+            _show(row)
+    if as_json:
+        click.echo(json.dumps(list(found.values()), indent=1))
+    failed = [row for row in found.values() if row["state"] == FAILED]
+    if failed:
+        raise click.ClickException(f"{failed[0]['bucket']}: {failed[0]['message']}")
+
+
+def _progress(name: str, count: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{name:<40} {count:>9} objects  running ...", nl=False, err=True)
+
+
+def _show(row: Row) -> None:
+    if row["state"] not in (COMPLETE, FAILED):
+        _progress(row["bucket"], row["objects"])
+        return
+    click.echo(f"{row['bucket']:<40} {row['objects']:>9} objects  {row['state']}")
+
+
+def _buckets(config: Config) -> list[Row]:
+    if background.holder(config):
+        return [_numbers(row) for row in operator.ask(config, "DescribeBuckets")]
+    with closing(_store(config)) as store:
+        owners = {each.name: each.owner for each in store.buckets()}
+        counted = store.usage()["buckets"]
+        return [{"bucket": n, "owner_id": owners[n], **counted[n]} for n in sorted(counted)]
+
+
+def _rescans(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
+    if background.holder(config):
+        yield from _asked(config, names)
+        return
+    with closing(_store(config)) as store:
+        for name in store.adopt(names):
+            count = store.rescan(name, partial(_progress, name))
+            yield _row(name, count, COMPLETE)
+
+
+def _asked(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
+    """Have a running cloud do it, and look how far it is until it is done."""
+    fields = {f"Bucket.{number}": name for number, name in enumerate(names, 1)}
+    rows = operator.ask(config, "RescanBuckets", **fields)
+    told: set[str] = set()
+    while True:
+        wanted = [_numbers(row) for row in rows if not names or row["bucket"] in names]
+        for row in wanted:
+            if row["bucket"] not in told and row["state"] != "pending":
+                yield row
+            if row["state"] in (COMPLETE, FAILED):
+                told.add(row["bucket"])
+        if len(told) == len(wanted):
+            return
+        time.sleep(EVERY)
+        rows = operator.ask(config, "DescribeRescans")
+
+
+def _store(config: Config) -> Store:
+    if not config.bucket_root.is_dir():
+        raise NotSetUp(folder=config.cloud.data_dir)
+    return Store(config.bucket_root)
+
+
+def _row(name: str, count: int, state: str) -> Row:
+    return {"bucket": name, "state": state, "objects": count, "message": ""}
+
+
+def _numbers(row: dict[str, str]) -> Row:
+    """The row of an answer in the words and kinds of this command."""
+    said: Row = {"owner_id" if name == "ownerId" else name: text for name, text in row.items()}
+    return {**said, **{name: int(said[name]) for name in ("objects", "bytes") if name in said}}

@@ -1,0 +1,55 @@
+"""The operator's requests to a running cloud, signed as its administrator; no other command's."""
+
+import urllib.parse
+from typing import Any
+from xml.etree import ElementTree
+
+import click
+
+from eucabox.cli.users import open_accounts
+from eucabox.config import Config
+
+VERSION = "eucalyptus"
+SECONDS = 60
+OK = 200
+
+
+def ask(config: Config, action: str, **fields: str) -> list[dict[str, str]]:
+    """Perform a verb of the bootstrap service and return the items of its answer's list."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.httpsession import URLLib3Session
+
+    url = f"http://{config.api.listen}:{config.api.port}/services/Empyrean"
+    body = urllib.parse.urlencode({"Action": action, "Version": VERSION, **fields})
+    try:
+        answer = URLLib3Session(timeout=SECONDS).send(_signed(config, url, body).prepare())
+    except BotoCoreError as problem:
+        raise click.ClickException(f"eucabox does not answer at {url}: {problem}") from None
+    if answer.status_code != OK:
+        raise click.ClickException(_message(answer.content))
+    tree = ElementTree.fromstring(answer.content)  # noqa: S314  # of our own server
+    items = (each for each in tree.iter() if each.tag.endswith("}item"))
+    return [{member.tag.rpartition("}")[2]: member.text or "" for member in i} for i in items]
+
+
+def _signed(config: Config, url: str, body: str) -> Any:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    accounts = open_accounts(config)
+    key = accounts.user_credentials(accounts.ensure_administrator())
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", url, headers=headers, data=body)
+    credentials = Credentials(key.caller.access_key_id, key.secret)
+    SigV4Auth(credentials, "bootstrap", config.cloud.region).add_auth(request)
+    return request
+
+
+def _message(document: bytes) -> str:
+    try:
+        found = ElementTree.fromstring(document)  # noqa: S314  # of our own server
+    except ElementTree.ParseError:
+        return "eucabox gave no readable answer; its log may say more."
+    said = {each.tag.rpartition("}")[2]: each.text or "" for each in found.iter()}
+    return f"{said.get('Code', 'Error')}: {said.get('Message', 'eucabox refused the request.')}"

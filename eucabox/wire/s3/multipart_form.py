@@ -1,0 +1,167 @@
+"""multipart/form-data as a stream: fields first, then a file; never holds the file."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from eucabox.errors import (
+    FormFieldsTooLarge,
+    FormFileTooLarge,
+    FormFileTooSmall,
+    MalformedForm,
+    OneFileWanted,
+)
+from eucabox.wire.request import Readable
+
+MOST_FIELDS = 20 * 1024  # bytes before the file, as at S3; and as many after it
+PIECE = 1 << 16
+FILE = "file"
+BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", re.IGNORECASE)
+PARAMETER = re.compile(r""";\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""")
+EXTENDED = "filename*"  # and its value: charset'language'percent-encoded
+
+
+@dataclass(frozen=True)
+class Part:
+    """The head of a part: its name in lower case, and the file's own name without folders."""
+
+    name: str
+    file_name: str
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary that a Content-Type names; raises MalformedForm without one."""
+    found = BOUNDARY.search(content_type)
+    if not found:
+        raise MalformedForm(reason="its Content-Type names no boundary.")
+    return (found[1] or found[2]).encode("latin-1", "replace")
+
+
+class Form:
+    """A form that is being read. `sizes` are the least and the most bytes of the file."""
+
+    def __init__(self, stream: Readable, boundary: bytes) -> None:
+        self._stream = stream
+        self._mark = b"\r\n--" + boundary
+        self._kept = b"\r\n"  # so that the first boundary looks like the others
+        self._budget = MOST_FIELDS
+        self._count = 0
+        self._done = False
+        self.sizes: tuple[int, int] | None = None
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """Yield the fields before the file, names in lower case, then (FILE, its own name).
+
+        Raises OneFileWanted if there is no file, FormFieldsTooLarge, MalformedForm.
+        """
+        self._preamble()
+        while (part := self._head()) is not None:
+            if part.name == FILE:
+                yield FILE, part.file_name
+                return
+            yield part.name, self._field()
+        raise OneFileWanted(ArgumentName=FILE, ArgumentValue="0")
+
+    def read(self, size: int, /) -> bytes:
+        """Read the file; b"" at its end, when the rest of the form was found in order."""
+        piece = b"" if self._done else self._content(size)
+        self._count += len(piece)
+        least, most = self.sizes or (0, self._count)
+        if self._count > most:
+            raise FormFileTooLarge(ProposedSize=self._count, MaxSizeAllowed=most)
+        if not piece and not self._done:
+            if self._count < least:
+                raise FormFileTooSmall(ProposedSize=self._count, MinSizeAllowed=least)
+            self._finish()
+        return piece
+
+    def _preamble(self) -> None:
+        while piece := self._content(PIECE):
+            self._spend(len(piece))
+
+    def _content(self, size: int) -> bytes:
+        """Read at most `size` bytes of what precedes the next boundary; b"" if it comes next."""
+        while True:
+            at = self._kept.find(self._mark)
+            safe = at if at >= 0 else len(self._kept) - len(self._mark) + 1
+            if at == 0:
+                return b""
+            if safe > 0:
+                count = min(size, safe)
+                piece, self._kept = self._kept[:count], self._kept[count:]
+                return piece
+            self._fill(max(size, PIECE))
+
+    def _fill(self, size: int) -> None:
+        piece = self._stream.read(size)
+        if not piece:
+            raise MalformedForm(reason="it ends without its last boundary.")
+        self._kept += piece
+
+    def _head(self) -> Part | None:
+        """Read a boundary and the head of the part behind it; None at the last boundary."""
+        self._kept = self._kept[len(self._mark) :]
+        while len(self._kept) < 2:
+            self._fill(PIECE)
+        if self._kept.startswith(b"--"):
+            return None
+        disposition = ""
+        if self._line().strip():
+            raise MalformedForm(reason="a boundary does not end its line.")
+        while line := self._line():
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "content-disposition":
+                disposition = value
+        said = _parameters(disposition)
+        if "name" not in said:
+            raise MalformedForm(reason="a part has no name in its Content-Disposition.")
+        return Part(said["name"].lower(), _file_name(said))
+
+    def _line(self) -> str:
+        while (end := self._kept.find(b"\r\n")) < 0:
+            self._spend_at_most(len(self._kept))
+            self._fill(PIECE)
+        self._spend(end + 2)
+        line, self._kept = self._kept[:end], self._kept[end + 2 :]
+        return line.decode("utf-8", "replace")
+
+    def _field(self) -> str:
+        value = bytearray()
+        while piece := self._content(PIECE):
+            self._spend(len(piece))
+            value += piece
+        return value.decode("utf-8", "surrogateescape")
+
+    def _spend(self, count: int) -> None:
+        self._budget -= count
+        self._spend_at_most(0)
+
+    def _spend_at_most(self, count: int) -> None:
+        if self._budget < count:
+            raise FormFieldsTooLarge(limit=MOST_FIELDS)
+
+    def _finish(self) -> None:
+        """Read on to the end of the body: fields after the file mean nothing, a file is wrong."""
+        self._done = True
+        self._budget = MOST_FIELDS
+        while (part := self._head()) is not None:
+            if part.name == FILE:
+                raise OneFileWanted(ArgumentName=FILE, ArgumentValue="2")
+            self._field()
+        while piece := self._stream.read(PIECE):
+            self._spend(len(piece))
+
+
+def _parameters(disposition: str) -> dict[str, str]:
+    """Read the parameters of a Content-Disposition; of a repeated one the first stays."""
+    said: dict[str, str] = {}
+    for name, quoted, bare in PARAMETER.findall(disposition):
+        said.setdefault(name.lower(), quoted.replace('\\"', '"') or bare)
+    return said
+
+
+def _file_name(said: Mapping[str, str]) -> str:
+    _, apostrophe, encoded = said.get(EXTENDED, "").rpartition("'")
+    whole = unquote(encoded) if apostrophe else said.get("filename", "")
+    return whole.replace("\\", "/").rpartition("/")[2]

@@ -1,0 +1,136 @@
+"""S3 Control as REST, for the tags of buckets: understand, answer, refuse; never runs a verb."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from eucabox.accounts import Caller
+from eucabox.errors import (
+    Fault,
+    InvalidRequest,
+    MethodNotAllowed,
+    MissingRequestBody,
+    RequestBodyTooLarge,
+    S3NotImplemented,
+)
+from eucabox.wire import model, read, sign, write
+from eucabox.wire.request import Answer, Request
+from eucabox.wire.sign import Lookup, Signed
+from eucabox.wire.sign.paths import octets, pairs
+from eucabox.wire.status import status_of
+
+SERVICE = "s3control"
+TAGS = "/v20180820/tags/"
+ACCOUNT = "x-amz-account-id"
+OPERATIONS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
+MOST_XML = 1 << 16  # bytes: 50 tags in references fit
+PIECE = 1 << 14
+XML = "application/xml"
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+
+    service: str
+    name: str
+    params: dict[str, Any]
+    caller: Caller | None
+    api_version: str
+    region: str
+    signature: str = field(repr=False)
+    request_id: str
+
+
+def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+    """Read a request that speaks S3 Control. Raises Fault and nothing else for bad input."""
+    signed = sign.authenticate_rest(request, lookup, now)
+    if not request.path.startswith(TAGS):
+        raise S3NotImplemented(what=f"S3 Control's {request.path[:100]}", hint="Leave it out.")
+    name = OPERATIONS.get(request.method)
+    if name is None:
+        raise MethodNotAllowed(method=request.method)
+    return Understood(
+        service=SERVICE,
+        name=name,
+        params={**_named(request), **_said(request, signed, name)},
+        caller=signed.caller,
+        api_version=model.service(SERVICE).version,
+        region=signed.region,
+        signature=signed.signature,
+        request_id=request.request_id,
+    )
+
+
+def _named(request: Request) -> dict[str, str]:
+    arn = _text(unquote_to_bytes(octets(request.path.removeprefix(TAGS))))
+    return {"account_id": request.headers[ACCOUNT], "resource_arn": arn}
+
+
+def _said(request: Request, signed: Signed, name: str) -> dict[str, Any]:
+    body = _read(signed)
+    if name == "UntagResource":
+        keys = [_text(value) for key, value in pairs(request.query) if key == b"tagKeys"]
+        return {"tag_keys": keys}
+    if name == "ListTagsForResource":
+        return {}
+    if not body:
+        raise MissingRequestBody()
+    said: dict[str, Any] = _reader(name)(read.parse_xml(body, f"{name}Request"))
+    return said
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest(reason="The request's path or query is not UTF-8.") from None
+
+
+def _read(signed: Signed) -> bytes:
+    body = bytearray()
+    while piece := signed.body.read(PIECE):
+        body += piece
+        if len(body) > MOST_XML:
+            raise RequestBodyTooLarge(limit=MOST_XML)
+    return bytes(body)
+
+
+@cache
+def _reader(name: str) -> read.XmlReader:
+    operation = model.service(SERVICE).operation(name)
+    assert operation is not None and operation.input is not None
+    return read.xml_reader(operation.input)
+
+
+def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+    """The XML of a result, or nothing but a status."""
+    operation = model.service(SERVICE).operation(understood.name)
+    assert operation is not None and operation.output is not None
+    headers = [("x-amz-request-id", understood.request_id)]
+    if result is None:
+        return Answer(status=operation.http.get("responseCode", 200), headers=headers)
+    space, writer = _namespace(), write.xml_writer(operation.output)
+    body = write.rest_document(f"{understood.name}Result", space, writer, result)
+    return Answer(headers=[*headers, ("Content-Type", XML)], body=body)
+
+
+def refuse(fault: Fault, request_id: str, service: str = SERVICE) -> Answer:
+    """The error answer of a fault, in the envelope that S3 Control alone puts around it."""
+    code = "AccessDenied" if fault.code == "MissingAuthenticationToken" else fault.code
+    text = (
+        f'<ErrorResponse xmlns="{_namespace()}"><Error>{write.element("Code", code)}'
+        f"{write.element('Message', fault.message)}</Error>"
+        f"{write.element('RequestId', request_id)}<HostId>eucabox</HostId></ErrorResponse>"
+    )
+    headers = [("x-amz-request-id", request_id), ("Content-Type", XML)]
+    body = (write.DECLARATION + text).encode("ascii")
+    return Answer(status=status_of(code), headers=headers, body=body)
+
+
+@cache
+def _namespace() -> str:
+    return f"http://awss3control.amazonaws.com/doc/{model.service(SERVICE).version}/"

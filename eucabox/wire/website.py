@@ -1,0 +1,118 @@
+"""Websites of buckets as browsers ask for them: pages, redirects, errors in HTML; no signatures."""
+
+import html
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from eucabox.accounts import Caller
+from eucabox.errors import Fault, MethodNotAllowed
+from eucabox.wire import model, s3
+from eucabox.wire.model import Operation
+from eucabox.wire.request import Answer, Request
+from eucabox.wire.s3.address import Address, Site, site_of
+from eucabox.wire.s3.arguments import reader
+from eucabox.wire.s3.refusals import elements
+from eucabox.wire.sign import Lookup
+from eucabox.wire.status import status_of
+
+CONDITIONS = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+HTML = "text/html; charset=utf-8"
+TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+@dataclass(frozen=True)
+class Understood:
+    """The page that is asked for, and what `answer` needs to reply."""
+
+    params: dict[str, Any]
+    request_id: str
+    endpoint: str
+    site: Site
+    service: str = "website"
+    name: str = "GetPage"
+    caller: Caller | None = None
+    api_version: str = ""
+    signature: str = ""
+
+
+def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+    """Read a request for a page; whoever signs it is nobody here. Raises MethodNotAllowed."""
+    site = site_of(request.path, request.host)
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(method=request.method)
+    said = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
+    conditions = reader(_operation())({}, said)
+    params = {"bucket": site.bucket, "path": site.key, "conditions": conditions}
+    return Understood(params, request.request_id, request.endpoint, site)
+
+
+def answer(understood: Understood, result: dict[str, Any]) -> Answer:
+    """The page, or where it is."""
+    if "redirect" in result:
+        place = _place(understood, result["redirect"])
+        headers = [("Location", place), ("x-amz-request-id", understood.request_id)]
+        return Answer(status=result["status"], headers=headers)
+    made = s3.answer(_as_object(understood), result["got"])
+    if "error" in result:
+        made.status = status_of(result["error"])
+        made.headers.append(("x-amz-error-code", result["error"]))
+    return made
+
+
+def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
+    """The error as a page; one about an unchanged page has no body."""
+    if fault.code == "NotModified":
+        return s3.refuse(fault, request_id)
+    status = status_of(fault.code)
+    title = f"{status} {TITLES.get(status, 'Error')}"
+    said = {"Code": fault.code, "Message": fault.message, **elements(fault.facts)}
+    said |= {"RequestId": request_id, "HostId": "eucabox"}
+    lines = "".join(f"<li>{name}: {_escaped(text)}</li>\n" for name, text in said.items())
+    page = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n<ul>\n"
+    page += f"{lines}</ul>\n<hr/>\n</body>\n</html>\n"
+    headers = [("x-amz-error-code", fault.code), ("x-amz-error-message", fault.message)]
+    headers += [("x-amz-request-id", request_id), ("Content-Type", HTML)]
+    if fault.code == MethodNotAllowed.code:
+        headers.append(("Allow", "GET, HEAD, OPTIONS"))
+    return Answer(status=status, headers=headers, body=page.encode("ascii"))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _place(understood: Understood, place: dict[str, Any]) -> str:
+    """The URL of a redirect: of an object's own, of a key here, or of a key on another host."""
+    location: str = place.get("location", "")
+    if location:
+        return understood.site.base + location if location.startswith("/") else location
+    key = quote(place["key"].encode("utf-8", "surrogateescape"), safe="/~!$&'()*+,;=:@")
+    scheme, _, host = understood.endpoint.partition("://")
+    base = "" if place.get("host_name") else understood.site.base
+    scheme, host = place.get("protocol") or scheme, place.get("host_name") or host
+    return f"{scheme}://{host}{base}/{key}"
+
+
+def _operation() -> Operation:
+    found = model.service("s3").operation("GetObject")
+    assert found is not None
+    return found
+
+
+def _as_object(understood: Understood) -> s3.Understood:
+    operation = _operation()
+    return s3.Understood(
+        service="s3",
+        name=operation.name,
+        params={},
+        caller=None,
+        api_version="",
+        region="",
+        signature="",
+        request_id=understood.request_id,
+        operation=operation,
+        address=Address(understood.site.bucket, understood.site.key),
+        endpoint=understood.endpoint,
+    )

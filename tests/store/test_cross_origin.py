@@ -1,0 +1,45 @@
+"""Which CORS rule a page meets: the first that fits origin, method and every header."""
+
+from typing import Any
+
+import pytest
+
+from eucabox.store import cross_origin
+
+RULES: list[dict[str, Any]] = [
+    {"allowed_methods": ["GET", "HEAD"], "allowed_origins": ["http://a", "https://*.b"]},
+    {
+        "allowed_methods": ["PUT"],
+        "allowed_origins": ["*"],
+        "allowed_headers": ["X-Amz-*", "Content-Type"],
+        "expose_headers": ["ETag"],
+        "max_age_seconds": 60,
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "headers", "shown"),
+    [
+        ("http://a", "GET", [], "http://a"),
+        ("https://x.y.b", "HEAD", [], "https://x.y.b"),
+        ("https://.b", "HEAD", [], "https://.b"),
+        ("https:/.b", "HEAD", [], None),
+        ("http://a", "GET", ["range"], None),
+        ("http://a", "DELETE", [], None),
+        ("http://A", "GET", [], None),
+        ("http://any", "PUT", ["x-amz-acl", "content-type"], "*"),
+        ("http://any", "PUT", ["x-amz-acl", "content-length"], None),
+    ],
+)
+def test_the_first_rule_that_fits(
+    origin: str, method: str, headers: list[str], shown: str | None
+) -> None:
+    found = cross_origin.find(RULES, origin, method, headers)
+    assert (found and found.origin) == shown
+
+
+def test_what_the_rule_says() -> None:
+    found = cross_origin.find(RULES, "http://any", "PUT", [])
+    assert found == cross_origin.Rule("*", ("PUT",), ("ETag",), 60)
+    assert cross_origin.rules_of({}) == ()
