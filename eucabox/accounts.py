@@ -12,14 +12,20 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from eucabox import ids
 from eucabox.authority import Authority
 from eucabox.config import Config
-from eucabox.errors import InvalidParameterValue, NoActiveCredential, NoSuchUser, UserExists
+from eucabox.errors import (
+    EmailTaken,
+    InvalidParameterValue,
+    NoActiveCredential,
+    NoSuchUser,
+    UserExists,
+)
 from eucabox.seal import Seal
 from eucabox.state import Row, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 TWIN_SECONDS = 5
-_CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin
+_CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
   from users join accounts using (account_id)"""
 
 
@@ -34,6 +40,7 @@ class Caller:
     user_name: str
     admin: bool
     access_key_id: str = ""
+    email: str = ""  # of the account
 
     @property
     def arn(self) -> str:
@@ -75,11 +82,11 @@ class Accounts:
             found = self._find(account, user)
             return found or self._create(account, user, admin=True)
 
-    def create_user(self, name: str) -> Caller:
+    def create_user(self, name: str, email: str = "") -> Caller:
         """Make a user with an account of the same name, an access key and a certificate.
 
-        Raises UserExists, or InvalidParameterValue for a name that is not 1 to 63 letters,
-        digits or one of `-_.@+=,`.
+        Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
+        letters, digits or one of `-_.@+=,` and for what is no e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -88,7 +95,25 @@ class Accounts:
         with self._state.transaction():
             if self._state.one("select 1 from accounts where account_name = ?", (name,)):
                 raise UserExists(name=name)
-            return self._create(name, name, admin=False)
+            made = self._create(name, name, admin=False)
+            if email:
+                self.set_email(made, email)
+            return made
+
+    def set_email(self, user: Caller, email: str) -> None:
+        """Give the user's account an e-mail address, "" for none; raises EmailTaken and
+        InvalidParameterValue."""
+        address = email.strip().lower()
+        name, _, host = address.rpartition("@")
+        plain = address.isascii() and address.isprintable() and not set(address) & set(' ,;"<>')
+        if address and not (plain and name and host and len(address) <= 254):
+            reason = "Give an address such as ann@example.com."
+            raise InvalidParameterValue(parameter="Email", value=email[:60], reason=reason)
+        with self._state.transaction():
+            owner = self.by_email(address)
+            if owner and owner["account_id"] != user.account_id:
+                raise EmailTaken(email=address, account=owner["account_name"])
+            self._state.update("accounts", {"account_id": user.account_id}, email=address)
 
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
@@ -143,6 +168,23 @@ class Accounts:
     def by_account_id(self, account_id: str) -> Row | None:
         """Return the account's row (account_id, account_name, canonical_id, created) or None."""
         return self._state.one("select * from accounts where account_id = ?", (account_id,))
+
+    def by_canonical_id(self, canonical_id: str) -> Row | None:
+        """Return the row of the account that access lists name so, or None."""
+        return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
+
+    def by_email(self, email: str) -> Row | None:
+        """Return the row of the account with an e-mail address, or None."""
+        address = email.strip().lower()
+        found = self._state.one("select * from accounts where email = ?", (address,))
+        return found if address else None
+
+    def knows_principal(self, account: str, user: str = "") -> bool:
+        """True for an account, by its id or its name, and for a user of it if one is named."""
+        sql = """select user_name from accounts join users using (account_id)
+          where account_id = ? or (account_name = ? and not account_name glob ?)"""
+        found = self._state.query(sql, (account, account, "[0-9]" * 12))
+        return any(user in ("", row["user_name"]) for row in found)
 
     @cached_property
     def cloud_certificate(self) -> str:
@@ -253,4 +295,5 @@ def _caller(row: Row, access_key_id: str = "") -> Caller:
         user_name=row["user_name"],
         admin=bool(row["admin"]),
         access_key_id=access_key_id,
+        email=row.get("email", ""),
     )

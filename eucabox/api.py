@@ -18,6 +18,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
+from eucabox.wire.manner import manner
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -203,18 +204,8 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context=_context(request),
+            context={**manner(request), "region": self._cloud.config.cloud.region},
         )
-
-
-def _context(request: Request) -> dict[str, str]:
-    """How a request was made, in the words that policies ask for it."""
-    return {
-        "source_ip": request.source or "",
-        "secure": "true" if request.endpoint.startswith("https:") else "false",
-        "referer": request.headers.get("referer", ""),
-        "user_agent": request.headers.get("user-agent", ""),
-    }
 
 
 # --- which protocol ----------------------------------------------------------------------------

@@ -6,9 +6,9 @@ in `store/`.
 
 import builtins
 import contextlib
+import logging
 import os
 import resource
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,13 +19,13 @@ from eucabox.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    BucketUnusable,
     InvalidBucketName,
     NoSuchBucket,
     StoreInUse,
 )
-from eucabox.files import sync_folder
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, tree, version_listing, versions
+from eucabox.store import copying, listing, marks, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -42,12 +42,13 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
+from eucabox.store.flushing import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.multipart import Ending, Multipart, Wanted
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
-from eucabox.store.room import Room, make
+from eucabox.store.room import Room, clear_away, make, put_away, workshop
 from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
 
@@ -69,17 +70,19 @@ __all__ = [
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
 MOST_FILES = 65_536  # open at once; three for each bucket stay open
 T = TypeVar("T")
+log = logging.getLogger("eucabox.bucket")
 
 
 class Store:
     """All buckets in a folder, for one process; safe for many threads. Close it at the end.
 
     Every method raises Faults: NoSuchBucket where a bucket is named, DiskFull and StorageFailed
-    where the disk is written. What has returned is on the disk.
+    where the disk is written. What has returned is on the disk, or with the durability `relaxed`
+    in the operating system's hands, whence a killed process loses nothing.
     """
 
     @told
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, durability: str = COMMIT) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
@@ -89,6 +92,7 @@ class Store:
         if not self._process.take():
             raise StoreInUse(folder=root, pid=self._process.holder())
         _allow_many_files()
+        self._flush = Flush(durability)
         self._index = Index(reserved)
         self._shelf = Shelf(self._index)
         self._multipart = Multipart(self._shelf)
@@ -99,11 +103,15 @@ class Store:
     def _recover(self) -> None:
         """Sweep what a killed process left and make the index say what the tree has."""
         for name in ("new", "gone"):
-            (self._root / RESERVED / name).mkdir(exist_ok=True)
-            tree.clear(self._root / RESERVED / name)
+            with workshop(self._root, name) as (beside, _):
+                tree.clear(beside)
         usable = self._index.open()
         for name in self._names():
-            self._rooms[name] = Room(self._root / name)
+            try:
+                self._rooms[name] = Room(self._root / name, self._flush)
+            except BucketUnusable as fault:
+                log.error("%s", fault.message)
+                continue
             self._rooms[name].clear_temporary()
         if usable:
             self._index_again(self._replay)
@@ -129,14 +137,17 @@ class Store:
 
     def _rescan_unknown(self) -> None:
         known = self._index.buckets()
-        for name in known - self._rooms.keys():
+        for name in known.keys() - self._rooms.keys():
             self._index.drop_bucket(name)
-        for name in self._rooms.keys() - known:
-            rescan(self._rooms[name], self._shelf, self._index)
+        for name, room in self._rooms.items():
+            if room.mark not in known.get(name, ()):
+                rescan(room, self._shelf, self._index)
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
         self.rescans.close()
+        for room in self._rooms.values():
+            marks.close(room, self._index)
         self._index.close()
         self._rooms.clear()
         self._process.release()
@@ -158,7 +169,8 @@ class Store:
         location: str = "",
         settings: dict[str, Any] | None = None,
     ) -> Bucket:
-        """Make a bucket; BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        """Make a bucket, with settings as `set_bucket_setting` keeps them;
+        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
         with self._lock:
             existing = self._rooms.get(name)
@@ -167,8 +179,8 @@ class Store:
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
-            room = Room(make(self._root, bucket))
-            self._index_again(lambda: self._index.add_bucket(name))
+            room = Room(make(self._root, bucket), self._flush)
+            self._index_again(lambda: self._index.add_bucket(name, room.mark))
             self._rooms[name] = room
             return bucket
 
@@ -178,15 +190,11 @@ class Store:
         with self._lock, self._shelf.all_locked():
             room = self._room(name)
             self._check_empty(room)
-            gone = self._root / RESERVED / "gone" / secrets.token_hex(8)
-            room.path.rename(gone)
-            sync_folder(self._root)
+            gone = put_away(self._root, name)
             room.gone = True
             del self._rooms[name]
             self._index_again(lambda: self._index.drop_bucket(name))
-        tree.clear(gone)
-        with contextlib.suppress(OSError):  # a put that came too late is in it: the next start
-            gone.rmdir()
+        clear_away(self._root, gone)
 
     def _check_empty(self, room: Room) -> None:
         def first() -> str | None:
@@ -481,7 +489,7 @@ class Store:
         """Make buckets of folders that were copied in; return the buckets named, or all."""
         with self._lock:
             for name in set(self._names()) - self._rooms.keys():
-                self._rooms[name] = Room(self._root / name)
+                self._rooms[name] = Room(self._root / name, self._flush)
             return [self._room(name).name for name in buckets] or sorted(self._rooms)
 
     @told

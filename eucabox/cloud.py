@@ -44,7 +44,7 @@ class Cloud:
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
         self.accounts.ensure_administrator()
-        self.bucket = Store(config.bucket_root)
+        self.bucket = Store(config.bucket_root, config.buckets.durability)
         self.lifecycle = Lifecycle(config, self.bucket)
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)

@@ -157,6 +157,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    durability: str = _key("commit", _one_of("commit", "relaxed"))
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 

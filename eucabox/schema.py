@@ -103,6 +103,12 @@ create table bundle_tasks (bundle_id text primary key, instance_id text not null
 create index bundle_tasks_by_instance on bundle_tasks (instance_id)
 """
 
+# An address that access lists may name an account by; kept in lower case.
+EMAILS = """
+alter table accounts add column email text not null default '';
+create unique index one_account_an_email on accounts (email) where email <> ''
+"""
+
 MIGRATIONS = (
-    FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS,
+    FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
 )  # fmt: skip

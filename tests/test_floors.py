@@ -16,7 +16,7 @@ FLOORS = {
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
         "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
-        "permissions", "upload_policy", "bundles", "limits", "lifecycle",
+        "permissions", "upload_policy", "bundles", "limits", "lifecycle", "policy",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -31,6 +31,7 @@ STAIRS = {
     ("node", "images"), ("node", "capacity"), ("node", "domains"), ("domains", "node"),
     ("images", "bucket"), ("images", "image"), ("images", "accounts"), ("image", "images"),
     ("node", "image"), ("domains", "images"), ("domains", "image"),
+    ("store", "policy"),
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),

@@ -176,7 +176,7 @@ def _answers(
 
 
 SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[Server]]] = {
-    "eucabox": lambda: eucabox(""),
+    "eucabox": lambda: eucabox("commit"),
     "relaxed": lambda: eucabox("relaxed"),
     "seaweedfs": seaweedfs,
     "moto": moto,

@@ -6,7 +6,7 @@ from typing import Any
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.store import access
-from eucabox.store.facts import ObjectFacts
+from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.nouns import Owners, only_version
 
 CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm", "request_payer")
@@ -46,7 +46,7 @@ def put_bucket_acl(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
-    wanted = _wanted(wanted, access_control_policy, Owners(call.cloud.accounts)(found.owner))
+    wanted = _wanted(call, found, wanted, access_control_policy, found.owner)
     call.cloud.bucket.set_bucket_acl(bucket, wanted)
 
 
@@ -61,6 +61,9 @@ def get_object_acl(
     facts = access.look_up(call, call.cloud.bucket.head, holder, key).facts
     access.check(call, holder, key, facts)
     owners = Owners(call.cloud.accounts)
+    if access.enforced(holder):
+        owner = owners(holder.owner)
+        return {"owner": owner, "grants": access.shown(None, owner)}
     owner = owners(facts.owner or holder.owner)
     return {"owner": owner, "grants": access.shown(facts.acl, owner, owners(holder.owner))}
 
@@ -95,8 +98,8 @@ def put_object_acl(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
-    owner = Owners(call.cloud.accounts)(facts.owner or holder.owner)
-    wanted = _wanted(wanted, access_control_policy, owner)
+    owner = facts.owner or holder.owner
+    wanted = _wanted(call, holder, wanted, access_control_policy, owner)
 
     def change(now: ObjectFacts) -> ObjectFacts:
         # it may be another object by now, put there by somebody else
@@ -107,6 +110,20 @@ def put_object_acl(
 
 
 def _wanted(
+    call: Call,
+    holder: Bucket,
+    named: dict[str, Any] | None,
+    policy: dict[str, Any] | None,
+    owner: str,
+) -> dict[str, Any] | None:
+    """Return the access list that a request asks for, once it is known to be possible."""
+    directory = call.cloud.accounts
+    told = access.resolved(_told(named, policy, Owners(directory)(owner)), directory)
+    access.check_acl(holder, told, directory)
+    return told
+
+
+def _told(
     named: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
 ) -> dict[str, Any]:
     if named and policy:

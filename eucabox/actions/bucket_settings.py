@@ -6,12 +6,9 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     EncryptionConfigurationNotFound,
     Fault,
-    NoSuchBucketPolicy,
     NoSuchConfiguration,
     NoSuchObjectLockConfiguration,
-    NoSuchPublicAccessBlock,
     ObjectLockConfigurationNotFound,
-    OwnershipControlsNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -21,12 +18,8 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketEncryption": EncryptionConfigurationNotFound,
-    "GetBucketOwnershipControls": OwnershipControlsNotFound,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlock,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 PLAIN: dict[str, Result] = {
@@ -40,10 +33,7 @@ PLAIN: dict[str, Result] = {
 # S3 answers the removal of what is not there like any other
 REMOVALS = (
     "DeleteBucketEncryption",
-    "DeleteBucketOwnershipControls",
-    "DeleteBucketPolicy",
     "DeleteBucketReplication",
-    "DeletePublicAccessBlock",
 )
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 

@@ -3,7 +3,12 @@
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import BucketAlreadyOwnedByYou, InvalidArgument, S3NotImplemented
+from eucabox.errors import (
+    BucketAlreadyOwnedByYou,
+    InvalidArgument,
+    InvalidBucketAcl,
+    S3NotImplemented,
+)
 from eucabox.store import access, tagging
 from eucabox.store.nouns import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
@@ -57,11 +62,11 @@ def create_bucket(
     grant_write: str = "",
     grant_write_acp: str = "",
     object_lock_enabled_for_bucket: bool = False,
-    object_ownership: str = "ObjectWriter",
+    object_ownership: str = "",
 ) -> Result:
     """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
     other region is named, as in S3's first region."""
-    _refuse_features(object_lock_enabled_for_bucket, object_ownership)
+    _refuse_features(object_lock_enabled_for_bucket)
     wanted = access.chosen(
         acl,
         FULL_CONTROL=grant_full_control,
@@ -70,7 +75,11 @@ def create_bucket(
         WRITE=grant_write,
         WRITE_ACP=grant_write_acp,
     )
+    wanted = access.resolved(wanted, call.cloud.accounts)
+    _check_ownership(bucket, object_ownership, wanted)
     location, settings = _configured(create_bucket_configuration or {})
+    if object_ownership:
+        settings[access.OWNERSHIP] = object_ownership
     store = call.cloud.bucket
     _check_name(call, bucket)
     try:
@@ -79,6 +88,7 @@ def create_bucket(
         if location not in DEFAULT_REGIONS:
             raise
         if wanted:
+            access.check_acl(store.bucket(bucket), wanted, call.cloud.accounts)
             store.set_bucket_acl(bucket, wanted)
     return {"location": f"/{bucket}"}
 
@@ -107,6 +117,15 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     return {"location_constraint": found.location}
 
 
+def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) -> None:
+    if ownership and ownership not in access.OWNERSHIPS:
+        reason = f"Use one of {', '.join(access.OWNERSHIPS)}."
+        argument = "x-amz-object-ownership"
+        raise InvalidArgument(argument=argument, value=ownership, reason=reason)
+    if ownership == access.ENFORCED and access.grants_others(acl):
+        raise InvalidBucketAcl(bucket=bucket)
+
+
 def _check_name(call: Call, bucket: str) -> None:
     """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
     of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
@@ -114,13 +133,10 @@ def _check_name(call: Call, bucket: str) -> None:
     (check_bucket_name if known or call.path else check_new_name)(bucket)
 
 
-def _refuse_features(object_lock: bool, ownership: str) -> None:
+def _refuse_features(object_lock: bool) -> None:
     if object_lock:
         hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
         raise S3NotImplemented(what="Object lock", hint=hint)
-    if ownership != "ObjectWriter":
-        hint = "Objects belong to who writes them: leave x-amz-object-ownership out."
-        raise S3NotImplemented(what=f"The object ownership {ownership}", hint=hint)
 
 
 def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -41,7 +41,7 @@ def copy_object(
     """Copy an object, {bucket, key} in `copy_source`, with its metadata or with new metadata."""
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     wanted = {
         "if_match": copy_source_if_match,
         "if_none_match": copy_source_if_none_match,
@@ -52,7 +52,7 @@ def copy_object(
     replaced = metadata_directive == "REPLACE"
     if not (replaced or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
-    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(described, call, holder, call.cloud.accounts)
     new = facts if replaced else _kept(source.facts, facts)
     made = call.cloud.bucket.copy(
         source.bucket,
@@ -95,7 +95,7 @@ def upload_part_copy(
     """Make a part of an upload from an object, {bucket, key} in `copy_source`, or a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
-    access.check(call, holder, key, action="s3:PutObject", expected=expected_bucket_owner)
+    access.check(call, holder, key, expected=expected_bucket_owner)
     access.check_upload(call, store.upload(bucket, key, upload_id), holder)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key) as opened:
@@ -188,4 +188,5 @@ def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
         owner=new.owner,
         acl=new.acl,
         storage_class=new.storage_class,
+        extra={**access.of_no_writer(source.extra), **new.extra},
     )

@@ -35,7 +35,7 @@ def create_multipart_upload(
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    facts = said.facts(described, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
     made = store.upload(bucket, key, upload_id)
@@ -123,8 +123,7 @@ def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
     """Forget an upload and its parts."""
-    holder = _writable(call, bucket, key, expected_bucket_owner)
-    access.check_upload(call, call.cloud.bucket.upload(bucket, key, upload_id), holder)
+    _begun(call, bucket, key, upload_id, expected_bucket_owner)
     call.cloud.bucket.abort_upload(bucket, key, upload_id)
 
 
@@ -140,16 +139,14 @@ def list_parts(
     expected_bucket_owner: str = "",
 ) -> Result:
     """The parts that an upload has so far, by number."""
-    holder = _writable(call, bucket, key, expected_bucket_owner)
+    holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
-    upload = store.upload(bucket, key, upload_id)
-    access.check_upload(call, upload, holder)
     rest = [
         each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
     ]
     page = rest[: min(max_parts, PAGE)]
-    owner = Owners(call.cloud.accounts)(upload.facts.owner or holder.owner)
+    owners = Owners(call.cloud.accounts)
     result: Result = {
         "bucket": bucket,
         "key": key,
@@ -158,8 +155,8 @@ def list_parts(
         "next_part_number_marker": page[-1].number if page else part_number_marker,
         "max_parts": min(max_parts, PAGE),
         "is_truncated": len(rest) > len(page),
-        "initiator": owner,
-        "owner": owner,
+        "initiator": owners(access.initiator(upload, holder)),
+        "owner": owners(upload.facts.owner or holder.owner),
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
         **rules.abortion(holder, key, upload.initiated),
@@ -224,6 +221,21 @@ def _writable(call: Call, bucket: str, key: str, expected: str) -> Bucket:
     return holder
 
 
+def _begun(
+    call: Call, bucket: str, key: str, upload_id: str, expected: str
+) -> tuple[Bucket, Upload]:
+    """Find an upload for whom it is for: who began it needs no other permission."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_expected(holder, expected)
+    try:
+        upload = call.cloud.bucket.upload(bucket, key, upload_id)
+    except NoSuchUpload:
+        access.check(call, holder, key)
+        raise
+    access.check_upload(call, upload, holder)
+    return holder, upload
+
+
 def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     if "part_number" not in part or "e_tag" not in part:
         raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
@@ -263,13 +275,12 @@ def _checksum_plan(upload: Upload) -> dict[str, str]:
 
 
 def _shown(upload: Upload, holder: Bucket, owners: Owners) -> dict[str, Any]:
-    owner = owners(upload.facts.owner or holder.owner)
     return {
         "upload_id": upload.upload_id,
         "key": upload.key,
         "initiated": upload.initiated,
         "storage_class": upload.facts.storage_class,
-        "owner": owner,
-        "initiator": owner,
+        "owner": owners(upload.facts.owner or holder.owner),
+        "initiator": owners(access.initiator(upload, holder)),
         **_checksum_plan(upload),
     }

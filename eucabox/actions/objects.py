@@ -39,7 +39,7 @@ def put_object(
     """Store an object whole or not at all, once every length, digest and signature holds."""
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    facts = said.facts(written, call.caller.account_id if call.caller else holder.owner)
+    facts = said.facts(written, call, holder, call.cloud.accounts)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,

@@ -55,12 +55,23 @@ def user() -> None:
 
 @user.command("create")
 @click.argument("name")
+@click.option("--email", default="", help="The address that access lists may name it by.")
 @click.pass_obj
-def create_user(settings: Settings, name: str) -> None:
+def create_user(settings: Settings, name: str, email: str) -> None:
     """Make a user with an account, an access key and a certificate of its own."""
-    made = open_accounts(settings.config).create_user(name)
+    made = open_accounts(settings.config).create_user(name, email)
     click.echo(f"{made.user_name}: account {made.account_id}")
     click.echo(f"  eucabox credentials --user {made.user_name}")
+
+
+@user.command("email")
+@click.argument("name")
+@click.argument("address")
+@click.pass_obj
+def set_email(settings: Settings, name: str, address: str) -> None:
+    """Give the account of a user another e-mail address; '' takes it away."""
+    accounts = open_accounts(settings.config)
+    accounts.set_email(accounts.user(name), address)
 
 
 @user.command("list")
@@ -70,9 +81,10 @@ def list_users(settings: Settings, as_json: bool) -> None:
     """List every user with its account."""
     users = open_accounts(settings.config).users()
     if as_json:
-        names = ("account_id", "account_name", "user_name", "admin")
+        names = ("account_id", "account_name", "user_name", "admin", "email")
         click.echo(json.dumps([{name: getattr(each, name) for name in names} for each in users]))
         return
     for each in users:
         role = "administrator" if each.admin else ""
-        click.echo(f"{each.account_id}  {each.account_name}/{each.user_name}  {role}".rstrip())
+        said = (each.account_id, f"{each.account_name}/{each.user_name}", each.email, role)
+        click.echo("  ".join(filter(None, said)))

@@ -170,6 +170,10 @@ class UserExists(Fault):
     code, text = "EntityAlreadyExists", "The user {name} exists already."
 
 
+class EmailTaken(Fault):
+    code, text = "EntityAlreadyExists", "The address {email} is the account {account}'s already."
+
+
 class NoActiveCredential(Fault):
     code, text = "NoSuchEntity", "The user {name} has no active row in {what}."
 

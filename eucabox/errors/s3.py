@@ -41,6 +41,47 @@ class UnresolvableGrantee(Fault):
     text = "The grantee {grantee} is not an account here. Name it by its canonical id."
 
 
+class MalformedPolicy(Fault):
+    code, text = "MalformedPolicy", "{reason}"
+
+
+class AccessControlListNotSupported(Fault):
+    code = "AccessControlListNotSupported"
+    text = (
+        "The bucket {bucket} does not allow ACLs: its owner has all of it (BucketOwnerEnforced)."
+        " Leave the ACL out, or send bucket-owner-full-control with an object."
+    )
+
+
+class InvalidBucketAcl(Fault):
+    code = "InvalidBucketAclWithObjectOwnership"
+    text = (
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting: {bucket}"
+        " grants others something. Set its ACL to private first."
+    )
+
+
+class TooManyBuckets(Fault):
+    code = "TooManyBuckets"
+    text = (
+        "The account has {used} buckets; the administrator of this cloud allows {most}"
+        " ([limits] buckets). Delete one, or ask for more."
+    )
+
+
+class ObjectTooLarge(Fault):
+    code = "EntityTooLarge"
+    text = "The object would be larger than {most} MiB, the most that this cloud allows ({key})."
+
+
+class QuotaExceeded(Fault):
+    code = "QuotaExceeded"
+    text = (
+        "{what} would hold more than {most} MiB, the most that this cloud allows ({key})."
+        " Delete objects, or ask its administrator for more."
+    )
+
+
 class MethodNotAllowed(Fault):
     code = "MethodNotAllowed"
     text = "The method {method} is not allowed against this resource."
@@ -267,6 +308,11 @@ class DiskFull(Fault):
 class StorageFailed(Fault):
     code = "InternalError"
     text = "The disk of the bucket store refused the operation: {reason}."
+
+
+class BucketUnusable(Fault):
+    code = "InternalError"
+    text = "The folder of bucket {name} can't be used ({reason}): no link is followed in it."
 
 
 class StoreInUse(Fault):

@@ -1,80 +1,29 @@
-"""Who may do what to a bucket or an object, by its access list; never opens either."""
+"""Who may do what to a bucket or an object, by its access list and policy; never opens either."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
-from eucabox.errors import (
-    AccessDenied,
-    InvalidArgument,
-    InvalidRequest,
-    NoSuchKey,
-    UnresolvableGrantee,
-)
+from eucabox import policy
+from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKey
+from eucabox.policy import public, s3
+from eucabox.store import grants
+from eucabox.store.circumstances import Circumstances
 from eucabox.store.facts import Bucket, ObjectFacts, Upload
+from eucabox.store.grants import Acl, Directory, chosen, listed, resolved, shown
+from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
 
-Acl = Mapping[str, Any]
-Grant = dict[str, Any]
+__all__ = ["chosen", "listed", "resolved", "shown"]  # for who deals with access lists
+
 Found = TypeVar("Found")
 
-EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
-AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
-LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
-GROUPS = frozenset({EVERYONE, AUTHENTICATED, LOG_DELIVERY})
-# the canonical id under which S3 shows EC2 in a list made by aws-exec-read
-CLOUD = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
-BUCKET_OWNER = "bucket-owner"
-MOST_GRANTS = 100
-LONGEST_NAME = 255
-PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
-READS = frozenset({"READ", "READ_ACP"})
-# verbs whose action in policies has another name
-ACTIONS_OF = {
-    "CompleteMultipartUpload": "PutObject",
-    "CopyObject": "PutObject",
-    "CreateMultipartUpload": "PutObject",
-    "DeleteBucketCors": "PutBucketCORS",
-    "DeleteObjects": "DeleteObject",
-    "GetBucketCors": "GetBucketCORS",
-    "HeadBucket": "ListBucket",
-    "HeadObject": "GetObject",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
-    "ListObjectVersions": "ListBucketVersions",
-    "ListObjects": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-    "ListParts": "ListMultipartUploadParts",
-    "PutBucketCors": "PutBucketCORS",
-    "UploadPart": "PutObject",
-    "UploadPartCopy": "PutObject",
-}
-# what an access list must grant for an action; the others are their owner's alone
-PERMISSIONS_OF = {
-    "s3:AbortMultipartUpload": "WRITE",
-    "s3:DeleteObject": "WRITE",
-    "s3:GetBucketAcl": "READ_ACP",
-    "s3:GetBucketLocation": "READ",
-    "s3:GetObject": "READ",
-    "s3:GetObjectAcl": "READ_ACP",
-    "s3:GetObjectAttributes": "READ",
-    "s3:ListBucket": "READ",
-    "s3:ListBucketMultipartUploads": "READ",
-    "s3:ListBucketVersions": "READ",
-    "s3:ListMultipartUploadParts": "WRITE",
-    "s3:PutBucketAcl": "WRITE_ACP",
-    "s3:PutObject": "WRITE",
-    "s3:PutObjectAcl": "WRITE_ACP",
-}
-CANNED: dict[str, tuple[tuple[str, str], ...]] = {
-    "private": (),
-    "public-read": ((EVERYONE, "READ"),),
-    "public-read-write": ((EVERYONE, "READ"), (EVERYONE, "WRITE")),
-    "authenticated-read": ((AUTHENTICATED, "READ"),),
-    "aws-exec-read": ((CLOUD, "READ"),),
-    "ec2-bundle-read": ((CLOUD, "READ"),),
-    "bucket-owner-read": ((BUCKET_OWNER, "READ"),),
-    "bucket-owner-full-control": ((BUCKET_OWNER, "FULL_CONTROL"),),
-    "log-delivery-write": ((LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")),
-}
+POLICY = "policy"  # settings of a bucket that are judged here
+BLOCK = "public_access_block"
+OWNERSHIP = "object_ownership"
+WRITTEN_BY = "writer"  # a fact of an object that does not belong to who wrote it
+ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
+OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 
 
 class Asker(Protocol):
@@ -136,23 +85,22 @@ def check(
     or to the key in it, and the bucket belongs to the account `expected`, if one is named.
 
     `kept` are the facts of the present object, for the actions that its own access list judges.
-    The action is that of the request's verb if none is given.
+    Without an action it is that of the request's verb, with all that its headers ask for.
     """
     check_expected(bucket, expected)
-    action = action or action_of(asking.action)
-    permission = PERMISSIONS_OF.get(action, "")
-    if kept is not None:
-        acl, owners = kept.acl, {kept.owner or bucket.owner, bucket.owner}
-    else:
-        acl, owners = bucket.acl, {bucket.owner}
-    if not allows(acl, asking.caller, permission, owners):
-        what = f"The object {key}" if key and kept else f"The bucket {bucket.name}"
-        raise AccessDenied(reason=f"{what} does not grant you {permission or 'it'}.")
+    case = Case(asking, bucket, key, kept)
+    named = version_of(action or action_of(asking.action), asking.params)
+    case.check(named, PERMISSIONS_OF.get(named, ""))
+    if not action:
+        for more, permission in more_of(asking.action, asking.params):
+            case.check(version_of(more, asking.params), permission)
 
 
-def action_of(verb: str) -> str:
-    """Return the action of policies that a verb is, where one is."""
-    return f"s3:{ACTIONS_OF.get(verb, verb)}"
+def allowed(
+    asking: Asking, bucket: Bucket, key: str = "", kept: ObjectFacts | None = None, *, action: str
+) -> bool:
+    """True if the asker may do an action of policies (s3:BypassGovernanceRetention)."""
+    return Case(asking, bucket, key, kept).may(action, PERMISSIONS_OF.get(action, ""))
 
 
 def check_expected(bucket: Bucket, expected: str) -> None:
@@ -163,13 +111,22 @@ def check_expected(bucket: Bucket, expected: str) -> None:
 
 
 def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
-    """Raise AccessDenied unless the asker began the upload or owns the bucket; who may write to
-    the bucket begins uploads of their own. What nobody signed is begun as the bucket's owner."""
-    asker = asking.caller
-    owners = (upload.facts.owner or bucket.owner, bucket.owner)
-    theirs = not _owns(asker, owners) if asker else upload.facts.owner not in ("", bucket.owner)
-    if theirs:
+    """Raise AccessDenied unless the asker began the upload, owns the bucket, or has it from the
+    bucket's policy; who may write by an access list begins uploads of their own. What nobody
+    signed is begun as the bucket's owner."""
+    case = Case(asking, bucket, upload.key)
+    if not case.may_go_on(action_of(asking.action), initiator(upload, bucket)):
         raise AccessDenied(reason="The upload was begun by another account.")
+
+
+def of_no_writer(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object's further facts without who wrote it."""
+    return {name: value for name, value in extra.items() if name != WRITTEN_BY}
+
+
+def initiator(upload: Upload, bucket: Bucket) -> str:
+    """Return the account that began an upload."""
+    return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner
 
 
 def look_up(asking: Asking, look: Callable[[str, str], Found], bucket: Bucket, key: str) -> Found:
@@ -177,18 +134,138 @@ def look_up(asking: Asking, look: Callable[[str, str], Found], bucket: Bucket, k
     try:
         return look(bucket.name, key)
     except NoSuchKey:
-        check(asking, bucket, action="s3:ListBucket")
+        Case(asking, bucket, listed=key).check("s3:ListBucket", "READ")
         raise
 
 
-def allows(acl: Acl | None, asker: Asker | None, permission: str, owners: Collection[str]) -> bool:
-    """True if the asker owns it, administers the cloud and only reads, or is granted it."""
-    if asker and (_owns(asker, owners) or (asker.admin and permission in READS)):
-        return True
+class Case:
+    """One request for a bucket, or for an object in it, which is judged action by action."""
+
+    def __init__(
+        self,
+        asking: Asking,
+        bucket: Bucket,
+        key: str = "",
+        kept: ObjectFacts | None = None,
+        listed: str = "",
+    ) -> None:
+        self._asking = asking
+        self._bucket = bucket
+        self._key = key
+        self._kept = kept
+        self._listed = listed
+
+    def check(self, action: str, permission: str) -> None:
+        """Raise AccessDenied unless the action may be done, by a grant of a permission or else."""
+        if not self.may(action, permission):
+            named = self._key and self._kept
+            what = f"The object {self._key}" if named else f"The bucket {self._bucket.name}"
+            reason = f"{what} does not grant you {permission or 'it'} ({action})."
+            raise AccessDenied(reason=reason)
+
+    def may(self, action: str, permission: str) -> bool:
+        """True if the action may be done."""
+        asker, bucket = self._asking.caller, self._bucket
+        if asker and asker.admin and permission in grants.READS:
+            return True  # whoever runs the cloud can read its disk
+        text = bucket.settings.get(POLICY)
+        verdict = self._verdict(text, action) if text else ""
+        at_home = asker is not None and _owns(asker, {bucket.owner})
+        if verdict == "Deny" and not (at_home and action in MENDING):
+            return False
+        alien = self._kept is not None and not self._bucket_owns(self._kept) and action in CONTENT
+        if at_home and not alien:
+            return True
+        if not at_home and text and _block(bucket).get("restrict_public_buckets"):
+            if is_public_policy(text):
+                return False
+        if verdict == "Allow" and not alien:
+            return True
+        return self._granted(asker, permission)
+
+    def may_go_on(self, action: str, begun_by: str) -> bool:
+        """True if the asker may do an action to an upload that an account has begun."""
+        asker, text = self._asking.caller, self._bucket.settings.get(POLICY)
+        verdict = self._verdict(text, action) if text else ""
+        if verdict == "Deny":
+            return False
+        if asker is None:
+            granted = begun_by == self._bucket.owner and self.may(action, "WRITE")
+        else:
+            granted = _owns(asker, {self._bucket.owner, begun_by})
+        return granted or (verdict == "Allow" and self.may(action, ""))
+
+    def _verdict(self, text: str, action: str) -> str:
+        question = policy.Question(
+            action,
+            s3.resource(self._bucket.name, self._key or None),
+            self._asking.caller,
+            Circumstances(self._asking, self._bucket, self._kept, self._listed),
+        )
+        return policy.compiled(text).judge(question)
+
+    def _bucket_owns(self, kept: ObjectFacts) -> bool:
+        return enforced(self._bucket) or kept.owner in ("", self._bucket.owner)
+
+    def _granted(self, asker: Asker | None, permission: str) -> bool:
+        """By ownership of an object, or by an access list, while the bucket has such things."""
+        bucket, kept = self._bucket, self._kept
+        if enforced(bucket):
+            return False
+        if kept is not None and asker is not None and asker.account_id == kept.owner:
+            return True
+        acl = bucket.acl if kept is None else kept.acl
+        public_too = not _block(bucket).get("ignore_public_acls")
+        return allows(acl, asker, permission, bucket.owner, public_too)
+
+
+def allows(
+    acl: Acl | None, asker: Asker | None, permission: str, in_bucket_of: str, public: bool = True
+) -> bool:
+    """True if an access list grants somebody a permission, in a bucket of an account."""
     return permission != "" and any(
-        each["permission"] in (permission, "FULL_CONTROL") and _means(each["grantee"], asker)
-        for each in _listed(acl)
+        each["permission"] in (permission, "FULL_CONTROL")
+        and grants.means(each["grantee"], asker, in_bucket_of, public)
+        for each in grants.each_grant(acl)
     )
+
+
+def allows_service(
+    bucket: Bucket, key: str, action: str, service: str, context: Mapping[str, str]
+) -> bool:
+    """True if the bucket's policy lets a service (logging.s3.amazonaws.com) do an action to a
+    key; `context` has the values of condition keys, as aws:sourcearn and aws:sourceaccount."""
+    text = bucket.settings.get(POLICY)
+    if not text:
+        return False
+
+    def value(name: str) -> tuple[str, ...] | None:
+        return (context[name],) if name in context else None
+
+    where = s3.resource(bucket.name, key or None)
+    question = policy.Question(action, where, None, value, service)
+    return policy.compiled(text).judge(question) == "Allow"
+
+
+@lru_cache(1024)
+def is_public_policy(text: str) -> bool:
+    """True if the document of a bucket's policy lets in somebody unknown."""
+    return public.is_public(policy.compiled(text))
+
+
+def enforced(bucket: Bucket) -> bool:
+    """True if all in the bucket is its owner's, and no access list counts."""
+    return bucket.settings.get(OWNERSHIP) == ENFORCED
+
+
+def lists_count(bucket: Bucket) -> bool:
+    """True if what an access list grants to everybody counts in the bucket."""
+    return not enforced(bucket) and not _block(bucket).get("ignore_public_acls")
+
+
+def _block(bucket: Bucket) -> Mapping[str, bool]:
+    found: Mapping[str, bool] = bucket.settings.get(BLOCK) or {}
+    return found
 
 
 def _owns(asker: Asker, owners: Collection[str]) -> bool:
@@ -196,108 +273,41 @@ def _owns(asker: Asker, owners: Collection[str]) -> bool:
     return asker.account_id in owners or (asker.admin and "" in owners)
 
 
-def canned(word: str) -> dict[str, Any]:
-    """Return the access list of a canned name; raises InvalidArgument for an unknown one."""
-    if word not in CANNED:
-        known = ", ".join(CANNED)
-        raise InvalidArgument(argument="x-amz-acl", value=word, reason=f"Use one of {known}.")
-    return {"canned": word}
+def check_acl(bucket: Bucket, acl: Acl | None, directory: Directory) -> None:
+    """Raise a Fault if the bucket does not take such an access list, for itself or an object."""
+    if acl and enforced(bucket) and not _gives_all(bucket, acl, directory):
+        raise AccessControlListNotSupported(bucket=bucket.name)
+    if _block(bucket).get("block_public_acls") and grants.is_public(acl):
+        reason = f"The bucket {bucket.name} blocks public access lists (BlockPublicAcls)."
+        raise AccessDenied(reason=reason)
 
 
-def chosen(word: str, **headers: str) -> dict[str, Any] | None:
-    """Return the access list that a request's headers ask for, None if they ask for none.
+def grants_others(acl: Acl | None, canonical_id: str = "") -> bool:
+    """True if an access list grants something to others than the owner, who has that id."""
+    return not grants.only_for(acl, canonical_id)
 
-    `headers` are permissions with grant headers: READ='id="..."'.
+
+def owner_of_new(asking: Asking, bucket: Bucket, acl: Acl | None, directory: Directory) -> str:
+    """Return the account that an object will belong to which the asker writes with an access
+    list, whose grantees are known.
+
+    Raises AccessDenied where a policy lets the asker write but not grant, and as `check_acl`.
     """
-    told = {permission: text for permission, text in headers.items() if text}
-    if word and told:
-        reason = "Name a canned access list or grants in headers, not both."
-        raise InvalidRequest(reason=reason)
-    if told:
-        return listed(granted(told))
-    return canned(word) if word else None
+    check_acl(bucket, acl, directory)
+    if acl and not grants.only_for(acl, _canonical(bucket, directory)):
+        key = str(asking.params.get("key", ""))
+        Case(asking, bucket, key).check("s3:PutObjectAcl", "WRITE")
+    ownership = bucket.settings.get(OWNERSHIP, WRITER)
+    theirs = ownership == PREFERRED and acl and _gives_all(bucket, acl, directory)
+    if asking.caller is None or ownership == ENFORCED or theirs:
+        return bucket.owner
+    return asking.caller.account_id
 
 
-def granted(headers: Mapping[str, str]) -> list[Grant]:
-    """Read grant headers {permission: 'id="...", uri="..."'} into grants."""
-    return [
-        {"grantee": _grantee(*each.partition("=")[::2]), "permission": permission}
-        for permission, text in headers.items()
-        for each in text.split(",")
-    ]
+def _gives_all(bucket: Bucket, acl: Acl, directory: Directory) -> bool:
+    return grants.gives_all(acl, _canonical(bucket, directory))
 
 
-def listed(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the access list of the grants that a client spelt out, each of them checked."""
-    if len(grants) > MOST_GRANTS:
-        reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
-        raise InvalidRequest(reason=reason)
-    return {"grants": [_checked(each) for each in grants]}
-
-
-def shown(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> Sequence[Grant]:
-    """Return every grant of an access list in the words of the API, the owner's first.
-
-    `owner` and `bucket_owner` are {"id": canonical id, "display_name": account name}.
-    """
-    grants = [] if acl and "grants" in acl else [_full_control(owner)]
-    for each in _listed(acl):
-        grantee = each["grantee"]
-        if grantee.get("id") == BUCKET_OWNER:
-            if bucket_owner is None or bucket_owner["id"] == owner["id"]:
-                continue
-            grantee = {"type": "CanonicalUser", **bucket_owner}
-        grants.append({"grantee": grantee, "permission": each["permission"]})
-    return grants
-
-
-def _full_control(owner: Grant) -> Grant:
-    return {"grantee": {"type": "CanonicalUser", **owner}, "permission": "FULL_CONTROL"}
-
-
-def _listed(acl: Acl | None) -> Iterable[Grant]:
-    if not acl:
-        return ()
-    if "grants" in acl:
-        return acl["grants"]  # type: ignore[no-any-return]
-    words = CANNED[acl["canned"]]
-    return [{"grantee": _named(who), "permission": permission} for who, permission in words]
-
-
-def _named(who: str) -> dict[str, str]:
-    if who in GROUPS:
-        return {"type": "Group", "uri": who}
-    return {"type": "CanonicalUser", "id": who}
-
-
-def _means(grantee: Mapping[str, str], asker: Asker | None) -> bool:
-    group = grantee.get("uri")
-    if group:
-        return group == EVERYONE or (group == AUTHENTICATED and asker is not None)
-    return asker is not None and grantee.get("id") == asker.canonical_id
-
-
-def _grantee(kind: str, value: str) -> dict[str, str]:
-    word = kind.strip().lower()
-    name = value.strip().strip("\"'")
-    return {{"emailaddress": "email_address"}.get(word, word): name}
-
-
-def _checked(grant: Mapping[str, Any]) -> Grant:
-    grantee, permission = grant.get("grantee") or {}, grant.get("permission", "")
-    if permission not in PERMISSIONS:
-        known = ", ".join(sorted(PERMISSIONS))
-        reason = f"Use one of {known}."
-        raise InvalidArgument(argument="Permission", value=permission, reason=reason)
-    if grantee.get("uri"):
-        if grantee["uri"] not in GROUPS:
-            reason = f"Use one of {', '.join(sorted(GROUPS))}."
-            raise InvalidArgument(argument="uri", value=grantee["uri"], reason=reason)
-        return {"grantee": _named(grantee["uri"]), "permission": permission}
-    if not grantee.get("id") or len(grantee["id"]) > LONGEST_NAME:
-        named = ", ".join(map(str, grantee.values()))[:LONGEST_NAME]
-        raise UnresolvableGrantee(grantee=named or "nobody")
-    name = grantee.get("display_name", "")[:LONGEST_NAME]
-    shown_name = {"display_name": name} if name else {}
-    who = {"type": "CanonicalUser", "id": grantee["id"], **shown_name}
-    return {"grantee": who, "permission": permission}
+def _canonical(bucket: Bucket, directory: Directory) -> str:
+    row = directory.by_account_id(bucket.owner)
+    return row["canonical_id"] if row else ""

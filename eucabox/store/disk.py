@@ -20,6 +20,7 @@ REFUSED = {
     errno.ESTALE,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.ELOOP,
 }
 SYNC_FILE_RANGE_WRITE = 2
 P = ParamSpec("P")

@@ -15,14 +15,14 @@ from eucabox.errors import DiskFull
 from eucabox.store.facts import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
 from eucabox.store.journal import Journal
 
-VERSION = 2
+VERSION = 3
 WAITING = 512  # changes in memory before they are written
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
     traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE TABLE versions (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
     traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key, stamp)) WITHOUT ROWID;
-CREATE TABLE buckets (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE buckets (name TEXT PRIMARY KEY, marks TEXT) WITHOUT ROWID;
 """
 ADD = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP = "DELETE FROM objects WHERE bucket = ? AND key = ?"
@@ -166,15 +166,22 @@ class Index:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
-    def buckets(self) -> set[str]:
-        """Return the names of the buckets whose objects have been read into the index."""
+    def buckets(self) -> dict[str, list[str]]:
+        """Return the marks of the buckets whose objects have been read into the index."""
         with self._reading() as reader:
-            return {name for (name,) in reader.execute("SELECT name FROM buckets")}
+            found = reader.execute("SELECT name, marks FROM buckets")
+            return {name: marks.split(" ") for name, marks in found}
 
-    def add_bucket(self, name: str) -> None:
+    def add_bucket(self, name: str, mark: str) -> None:
         """Say that the index knows a bucket completely."""
         with self._lock, self._transaction() as writer:
-            writer.execute("INSERT OR REPLACE INTO buckets VALUES (?)", (name,))
+            writer.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?)", (name, mark))
+
+    def mark_bucket(self, name: str, *marks: str) -> None:
+        """Say which marks the folder of a bucket may have, if the index knows the bucket."""
+        with self._lock, self._transaction() as writer:
+            values = " ".join(marks), name
+            writer.execute("UPDATE buckets SET marks = ? WHERE name = ?", values)
 
     def drop_bucket(self, name: str) -> None:
         """Forget a bucket and its objects."""
@@ -277,8 +284,18 @@ class Reader:
         facts = self._facts.get(traits)
         if facts is None:
             facts = self._facts[traits] = _facts(traits)
-        when = to_datetime(modified)
-        return Object(self._bucket, key, size, e_tag, when, facts, stamp=stamp)
+        found = Object.__new__(Object)
+        # a third of the time that its __init__ takes, which sets each field of a frozen object
+        vars(found).update(
+            bucket=self._bucket,
+            key=key,
+            size=size,
+            e_tag=e_tag,
+            last_modified=to_datetime(modified),
+            facts=facts,
+            stamp=stamp,
+        )
+        return found
 
     def version(self, row: Row, *, is_latest: bool) -> Version:
         """Return the version of a row."""

@@ -4,7 +4,7 @@ from eucabox.store.facts import Listing, Object
 from eucabox.store.index import Index, Reader, Row
 from eucabox.store.paths import after_prefix
 
-MOST = 1000  # rows fetched at once
+MOST = 1001  # rows fetched at once: a page, and one that tells whether there are more
 FEW = 8  # rows fetched first where the next common prefix may be near
 
 
@@ -56,6 +56,8 @@ class _Page:
 
     def _take(self, rows: list[Row], *, more: bool) -> str | None:
         """Take rows while there is room; return where to go on, None if there is nothing left."""
+        if not self._delimiter:
+            return self._take_all(rows, more=more)
         for row in rows:
             if len(self._objects) + len(self._prefixes) == self._limit:
                 return row[0]
@@ -66,6 +68,15 @@ class _Page:
                 return after_prefix(common)
             self._objects.append(self._reader.object(row))
             self._last = row[0]
+        return rows[-1][0] + "\0" if rows and more else None
+
+    def _take_all(self, rows: list[Row], *, more: bool) -> str | None:
+        room = self._limit - len(self._objects)
+        self._objects += map(self._reader.object, rows[:room])
+        if rows:
+            self._last = rows[:room][-1][0]
+        if len(rows) > room:
+            return rows[room][0]
         return rows[-1][0] + "\0" if rows and more else None
 
     def _common(self, key: str) -> str | None:

@@ -110,13 +110,13 @@ class Multipart:
     def _keep_part(self, room: Room, upload_id: str, draft: Draft, part: Part) -> Part:
         raw = json.dumps({"e": part.e_tag, "c": part.checksums}).encode()
         beside = not attributes.write(draft.fd, raw)
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         name = f"{part.number:05}"
         with self._locked(upload_id), self._folder(room, upload_id) as folder:
             if beside and draft.status is not None:
                 write_small(room, raw, _sidecar(name, draft.status), folder)
             draft.move(name, folder)
-            os.fsync(folder)
+            room.flush.folder(folder)
         return part
 
     def parts(self, room: Room, key: str, upload_id: str) -> list[Part]:
@@ -236,7 +236,7 @@ class Multipart:
         uploads = tree.open_folder(room.reserved, [UPLOADS])
         try:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
-            os.fsync(uploads)
+            room.flush.folder(uploads)
         finally:
             os.close(uploads)
 

@@ -30,7 +30,7 @@ def rescan(room: Room, shelf: Shelf, index: Index, progress: Progress | None = N
     _drop_missing_versions(room, shelf, index)
     _sweep_sidecars(room, shelf)
     index.flush()
-    index.add_bucket(room.name)
+    index.add_bucket(room.name, room.mark)
     if progress:
         progress(count)
     return count

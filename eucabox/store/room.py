@@ -4,15 +4,16 @@ import contextlib
 import json
 import os
 import secrets
-import stat
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eucabox.errors import NoSuchBucket
-from eucabox.files import sync_folder, write_whole
+from eucabox.errors import BucketUnusable, NoSuchBucket
 from eucabox.store import tree
 from eucabox.store.facts import Bucket, to_datetime, to_nanoseconds
+from eucabox.store.flushing import Flush
 from eucabox.store.paths import RESERVED, components
 
 CONFIGURATION = "bucket.json"
@@ -22,14 +23,29 @@ INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
 
 
 class Room:
-    """A bucket's folder, open as long as anyone has it. `gone` once the bucket is deleted."""
+    """A bucket's folder, open as long as anyone has it. `gone` once the bucket is deleted.
 
-    def __init__(self, path: Path) -> None:
+    Raises BucketUnusable where a folder of ours is none, such as a link; none is followed.
+    """
+
+    MARK = "mark"
+
+    def __init__(self, path: Path, flush: Flush) -> None:
         self.path = path
+        self.flush = flush
         self.name = path.name
         self.gone = False
-        self.bucket = _read_configuration(path)
-        self.fd = os.open(path, tree.FOLDER)
+        try:
+            self._open()
+        except OSError as error:
+            raise BucketUnusable(name=path.name, reason=error.strerror) from error
+        self.bucket = _read_configuration(path.name, self.fd, self.reserved)
+        self.mark = (tree.read_small(self.reserved, [self.MARK]) or b"").decode("ascii", "replace")
+        self.touched = False  # since the start; see marks.py
+        self.marking = threading.Lock()
+
+    def _open(self) -> None:
+        self.fd = os.open(self.path, tree.FOLDER)
         self.reserved = self._make(RESERVED, self.fd)
         for name in INSIDE:
             os.close(self._make(name, self.reserved))
@@ -70,45 +86,73 @@ class Room:
     def configure(self, **changed: Any) -> Bucket:
         """Change fields of the bucket and keep them."""
         bucket = replace(self.bucket, **changed)
-        write_configuration(self.path, bucket)
+        _write_configuration(self.reserved, self.temporary, bucket)
         self.bucket = bucket
         return bucket
 
     def clear_temporary(self) -> None:
         """Remove what a killed process was writing."""
-        tree.clear(self.path / RESERVED / TEMPORARY)
+        tree.clear(self.temporary)
 
 
-def write_configuration(path: Path, bucket: Bucket) -> None:
+def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:
     """Keep what a bucket is in its reserved folder."""
     said = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
-    write_whole(path / RESERVED / CONFIGURATION, json.dumps(said, indent=1).encode())
+    content = json.dumps(said, indent=1).encode()
+    tree.write_whole(content, CONFIGURATION, reserved, temporary)
 
 
 def make(root: Path, bucket: Bucket) -> Path:
     """Make the folder of a new bucket beside the others and return it; on the disk when done."""
-    new = root / RESERVED / "new" / secrets.token_hex(8)
-    for name in INSIDE:
-        (new / RESERVED / name).mkdir(parents=True)
-    write_configuration(new, bucket)
-    sync_folder(new)
-    path = root / bucket.name
-    new.rename(path)
-    sync_folder(root)
-    return path
+    name = secrets.token_hex(8)
+    with workshop(root, "new") as (beside, buckets):
+        with tree.closing(tree.descend_making(beside, [name, RESERVED])) as reserved:
+            for each in INSIDE:
+                os.mkdir(each, 0o755, dir_fd=reserved)
+            with tree.closing(os.open(TEMPORARY, tree.FOLDER, dir_fd=reserved)) as temporary:
+                _write_configuration(reserved, temporary, bucket)
+        with tree.closing(tree.open_folder(beside, [name])) as made:
+            os.fsync(made)
+        os.rename(name, bucket.name, src_dir_fd=beside, dst_dir_fd=buckets)
+        os.fsync(buckets)
+    return root / bucket.name
 
 
-def _read_configuration(path: Path) -> Bucket:
+def put_away(root: Path, bucket: str) -> str:
+    """Take a bucket's folder out of the others at once; return its name in `gone`."""
+    name = secrets.token_hex(8)
+    with workshop(root, "gone") as (beside, buckets):
+        os.rename(bucket, name, src_dir_fd=buckets, dst_dir_fd=beside)
+        os.fsync(buckets)
+    return name
+
+
+def clear_away(root: Path, name: str) -> None:
+    """Remove a folder that was put away."""
+    with workshop(root, "gone") as (beside, _), contextlib.suppress(OSError):
+        with tree.closing(tree.open_folder(beside, [name])) as gone:
+            tree.clear(gone)
+        os.rmdir(name, dir_fd=beside)  # a put that came too late may be in it: the next start
+
+
+@contextlib.contextmanager
+def workshop(root: Path, name: str) -> Iterator[tuple[int, int]]:
+    """Open a folder beside the buckets, `new` or `gone`, and that of the buckets."""
+    with contextlib.ExitStack() as stack:
+        buckets = stack.enter_context(tree.closing(os.open(root, tree.FOLDER)))
+        beside = tree.descend_making(buckets, [RESERVED, name])
+        yield stack.enter_context(tree.closing(beside)), buckets
+
+
+def _read_configuration(name: str, folder: int, reserved: int) -> Bucket:
     """Return what a bucket is; of a folder without configuration only name and age are known."""
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise NoSuchBucket(name=path.name)
     try:
-        said = json.loads((path / RESERVED / CONFIGURATION).read_text())
+        said = json.loads(tree.read_small(reserved, [CONFIGURATION]) or b"")
         created = to_datetime(said["created"])
-        return Bucket(**{**said, "name": path.name, "created": created})
+        return Bucket(**{**said, "name": name, "created": created})
     except (OSError, ValueError, KeyError, TypeError):
         settings = {}
-        if (path / RESERVED / VERSIONS).is_dir():
+        if tree.is_folder(VERSIONS, reserved):
             settings["versioning"] = {"status": "Enabled"}  # rather than lose what was kept
-        return Bucket(path.name, "", to_datetime(status.st_mtime_ns), settings=settings)
+        created = to_datetime(os.fstat(folder).st_mtime_ns)
+        return Bucket(name, "", created, settings=settings)

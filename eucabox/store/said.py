@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from eucabox.errors import InvalidRedirectLocation, InvalidRequest
-from eucabox.store import access, checksums, nouns, tagging
-from eucabox.store.facts import ObjectFacts
+from eucabox.store import access, checksums, grants, nouns, tagging
+from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
 
@@ -56,16 +56,23 @@ class Written(Said, Sums, total=False):
     """Both, for PutObject."""
 
 
-def facts(said: Mapping[str, Any], owner: str) -> ObjectFacts:
-    """Return what is kept of an object that belongs to the account `owner`."""
+def facts(
+    said: Mapping[str, Any], asking: access.Asking, bucket: Bucket, directory: grants.Directory
+) -> ObjectFacts:
+    """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
+    and InvalidArgument for an access list that can't be."""
+    wanted = grants.resolved(acl(said), directory)
+    owner = access.owner_of_new(asking, bucket, wanted, directory)
+    writer = asking.caller.account_id if asking.caller else bucket.owner
     return ObjectFacts(
         content_type=said.get("content_type") or nouns.TYPE,
         metadata=nouns.metadata(said.get("metadata")),
         headers=headers(said),
         owner=owner,
-        acl=acl(said),
+        acl=wanted,
         tags=tagging.of_object(said.get("tagging")),
         storage_class=nouns.storage_class(said.get("storage_class", "")),
+        extra={access.WRITTEN_BY: writer} if writer != owner else {},
     )
 
 
@@ -79,7 +86,7 @@ def headers(said: Mapping[str, Any]) -> dict[str, str]:
 
 def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the access list that the headers ask for, None if they ask for none."""
-    return access.chosen(
+    return grants.chosen(
         said.get("acl", ""),
         FULL_CONTROL=said.get("grant_full_control", ""),
         READ=said.get("grant_read", ""),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
-from eucabox.store import attributes, place, stamps, versions
+from eucabox.store import attributes, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
     Deleted,
@@ -247,7 +247,7 @@ class Shelf:
     def _keep(self, room: Room, found: OpenObject, encoded: bytes) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
-            os.fsync(found.fileno())
+            room.flush.file(found.fileno())
             place.remove_sidecar(room, encoded, status)
         else:
             place.write_sidecar(room, encoded, status, raw)
@@ -262,7 +262,7 @@ class Shelf:
             new = replace(new, stamp=stamps.make(moment(), null=not room.keeps_versions))
         raw = attributes.encode(new)
         sidecar = None if attributes.write(draft.fd, raw) else raw
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         with self._lock(room, new.key):
             room.check()
             self._check(room, new.key, conditions)
@@ -274,7 +274,7 @@ class Shelf:
                     folder = place.replace(room, encoded, draft, sidecar)
                     self._index.add(new)
         try:
-            os.fsync(folder)
+            room.flush.folder(folder)
         finally:
             os.close(folder)
         return new
@@ -299,6 +299,7 @@ class Shelf:
     @contextlib.contextmanager
     def _change(self, room: Room, key: str) -> Iterator[None]:
         journal = self._index.journal
+        marks.touch(room, self._index)
         volume = journal.begin(room.name, key)
         try:
             yield

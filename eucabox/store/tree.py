@@ -3,9 +3,9 @@
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -46,6 +46,15 @@ def descend(root: int, folders: Sequence[Name]) -> int:
             os.close(here)
         raise
     return os.dup(root) if here == root else here
+
+
+@contextlib.contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """Close a descriptor at the end of the `with`."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_folder(root: int, folders: Sequence[Name]) -> int:
@@ -129,6 +138,14 @@ def is_file(name: Name, folder: int) -> bool:
         raise
 
 
+def is_folder(name: Name, folder: int) -> bool:
+    """Tell whether a folder has a folder of that name."""
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def remove(name: Name, folder: int) -> bool:
     """Remove a file from a folder; False if it is not there."""
     try:
@@ -186,9 +203,27 @@ def _entries(root: int, names: list[bytes]) -> list[tuple[bytes, bool]]:
         os.close(folder)
 
 
-def clear(folder: Path) -> None:
+def write_whole(content: bytes, name: Name, folder: int, temporary: int) -> None:
+    """Put a small file into a folder by way of another, whole or not at all; on the disk then."""
+    made = secrets.token_hex(8)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(made, flags, 0o644, dir_fd=temporary)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(made, name, src_dir_fd=temporary, dst_dir_fd=folder)
+    except BaseException:
+        remove(made, temporary)
+        raise
+    os.fsync(folder)
+
+
+def clear(folder: int) -> None:
     """Remove everything in a folder and leave the folder; links are removed, not followed."""
-    for base, folders, names, descriptor in os.fwalk(folder, topdown=False, follow_symlinks=False):
+    walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=folder)
+    for base, folders, names, descriptor in walk:
         del base
         for name in names:
             remove(name, descriptor)

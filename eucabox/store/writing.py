@@ -107,9 +107,9 @@ def write_small(room: Room, content: bytes, name: Name, folder: int) -> None:
     """Write a small file into a folder, whole or not at all; on the disk when done."""
     with Draft(room) as draft:
         draft.write(content)
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         draft.move(name, folder)
-    os.fsync(folder)
+    room.flush.folder(folder)
 
 
 def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:

@@ -62,6 +62,7 @@ STATUS: dict[str, int] = {
     "OwnershipControlsNotFoundError": 404,
     "PermanentRedirect": 301,
     "PreconditionFailed": 412,
+    "QuotaExceeded": 403,
     "ReplicationConfigurationNotFoundError": 404,
     "ServerSideEncryptionConfigurationNotFoundError": 404,
     "SlowDown": 503,

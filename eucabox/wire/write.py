@@ -16,12 +16,12 @@ from eucabox.wire.read import xml_name
 log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+MOST_PLANS = 64  # for one structure
 
-Put = Callable[[str], object]
-Writer = Callable[[Any, Put], None]  # (value, put): hands text to put, piece by piece
-Member = tuple[str, Writer]
+Writer = Callable[[Any], str]
 
 _plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
+_tag = re.compile(r'"[0-9a-f-]*"\Z').match  # an entity tag, of which listings are full
 _unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _warned: set[tuple[str, str]] = set()
 
@@ -33,6 +33,8 @@ def text(value: str) -> str:
     """
     if _plain(value):
         return value
+    if _tag(value):
+        return f"&quot;{value[1:-1]}&quot;"
     value = _unfit.sub("\ufffd", value)
     value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     value = value.replace('"', "&quot;").replace("\r", "&#13;")
@@ -51,8 +53,8 @@ def element(tag: str, value: str) -> str:
 
 def iso8601(moment: datetime) -> str:
     """UTC with milliseconds, such as 2026-01-31T12:00:00.000Z."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec="milliseconds") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def xml_writer(shape: Shape, item: str = "member") -> Writer:
@@ -67,43 +69,55 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
         return _list(shape.member.serialization.get("name", item), xml_writer(shape.member, item))
     if isinstance(shape, MapShape):
         return _map(shape, item)
-    return _text_of(shape)
+    return _scalar(shape)
+
+
+# A structure is written by a plan for just the members that it has: a format, and of each member
+# its name and writer. Lists have thousands of entries with the same members.
+Plan = tuple[str, list[tuple[str, Writer]]]
 
 
 def _structure(shape: StructureShape, item: str) -> Writer:
-    members: list[Member] = [
-        (xform_name(name), _member(xml_name(member, name), member, item))
+    members = {
+        xform_name(name): _member(xml_name(member, name), member, item)
         for name, member in shape.members.items()
         if not {"location", "xmlAttribute"} & member.serialization.keys()
-    ]
+    }
     known = frozenset(xform_name(name) for name in shape.members)
+    plans: dict[tuple[str, ...], Plan] = {}
 
-    def write(value: Any, put: Put) -> None:
-        written = 0
-        for name, writer in members:
-            inner = value.get(name)
-            if inner is not None:
-                writer(inner, put)
-                written += 1
-        if written < len(value):
-            _warn(shape.name, value.keys() - known)
+    def plan(names: tuple[str, ...]) -> Plan:
+        _warn(shape.name, set(names) - known)
+        told = [(name, *each) for name, each in members.items() if name in names]
+        form = "".join(f"{before}%s{after}" for _, before, _, after in told)
+        made = form, [(name, writer) for name, _, writer, _ in told]
+        if len(plans) < MOST_PLANS:
+            plans[names] = made
+        return made
+
+    def write(value: Any) -> str:
+        if None in value.values():
+            value = {name: inner for name, inner in value.items() if inner is not None}
+        names = tuple(value)
+        form, picks = plans.get(names) or plan(names)
+        return form % tuple([writer(value[name]) for name, writer in picks])
 
     return write
 
 
-def _member(tag: str, shape: Shape, item: str) -> Writer:
+def _member(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]:
+    """What comes before a member's content, as part of a format, its writer, what comes after."""
     if isinstance(shape, ListShape) and shape.serialization.get("flattened"):
-        return _list(tag, xml_writer(shape.member, item))
+        return "", _list(tag, xml_writer(shape.member, item)), ""
     if isinstance(shape, MapShape) and shape.serialization.get("flattened"):
-        return _map(shape, item, tag)
+        return "", _map(shape, item, tag), ""
     opened, closed = _tags(tag, shape)
     if isinstance(shape, StructureShape):
         attributes = _attributes(shape)
         if attributes:
-            return _with_attributes(opened, attributes, xml_writer(shape, item), closed)
-    if isinstance(shape, (StructureShape, ListShape, MapShape)):
-        return _wrapped(opened, xml_writer(shape, item), closed)
-    return _text_of(shape, opened, closed)
+            writer = _with_attributes(opened, attributes, xml_writer(shape, item), closed)
+            return "", writer, ""
+    return opened.replace("%", "%%"), xml_writer(shape, item), closed
 
 
 def _tags(tag: str, shape: Shape) -> tuple[str, str]:
@@ -112,15 +126,6 @@ def _tags(tag: str, shape: Shape) -> tuple[str, str]:
         prefix = f":{space['prefix']}" if space.get("prefix") else ""
         return f'<{tag} xmlns{prefix}="{space["uri"]}">', f"</{tag}>"
     return f"<{tag}>", f"</{tag}>"
-
-
-def _wrapped(opened: str, content: Writer, closed: str) -> Writer:
-    def write(value: Any, put: Put) -> None:
-        put(opened)
-        content(value, put)
-        put(closed)
-
-    return write
 
 
 def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
@@ -134,45 +139,35 @@ def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
 def _with_attributes(
     opened: str, attributes: list[tuple[str, str]], content: Writer, closed: str
 ) -> Writer:
-    def write(value: Any, put: Put) -> None:
+    def write(value: Any) -> str:
         given = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
-        put(opened[:-1] + "".join(f' {tag}="{text(str(each))}"' for tag, each in given) + ">")
-        content(value, put)
-        put(closed)
+        told = "".join(f' {tag}="{text(str(each))}"' for tag, each in given)
+        return f"{opened[:-1]}{told}>{content(value)}{closed}"
 
     return write
 
 
 def _list(tag: str, content: Writer) -> Writer:
-    opened, closed = f"<{tag}>", f"</{tag}>"
+    opened, between, closed = f"<{tag}>", f"</{tag}><{tag}>", f"</{tag}>"
 
-    def write(value: Any, put: Put) -> None:
-        for each in value:
-            put(opened)
-            content(each, put)
-            put(closed)
+    def write(value: Any) -> str:
+        return opened + between.join(map(content, value)) + closed if value else ""
 
     return write
 
 
 def _map(shape: MapShape, item: str, tag: str = "entry") -> Writer:
     keys = shape.key.serialization.get("name", "key")
-    write_value = _member(shape.value.serialization.get("name", "value"), shape.value, item)
+    before, write_value, after = _member(
+        shape.value.serialization.get("name", "value"), shape.value, item
+    )
+    before = before.replace("%%", "%")
 
-    def write(value: Any, put: Put) -> None:
-        for name, inner in value.items():
-            put(f"<{tag}>{element(keys, str(name))}")
-            write_value(inner, put)
-            put(f"</{tag}>")
-
-    return write
-
-
-def _text_of(shape: Shape, opened: str = "", closed: str = "") -> Writer:
-    convert = _scalar(shape)
-
-    def write(value: Any, put: Put) -> None:
-        put(opened + convert(value) + closed)
+    def write(value: Any) -> str:
+        return "".join(
+            f"<{tag}>{element(keys, str(name))}{before}{write_value(inner)}{after}</{tag}>"
+            for name, inner in value.items()
+        )
 
     return write
 
@@ -232,35 +227,26 @@ def _warn(shape: str, unknown: set[str]) -> None:
 
 def rest_document(root: str, namespace: str, writer: Writer, value: Any) -> bytes:
     """A rest-xml body: the writer's content in one root element of the namespace."""
-    pieces = [f'{DECLARATION}<{root} xmlns="{namespace}">']
-    writer(value, pieces.append)
-    pieces.append(f"</{root}>")
-    return "".join(pieces).encode("ascii")
+    content = writer(value)
+    return f'{DECLARATION}<{root} xmlns="{namespace}">{content}</{root}>'.encode("ascii")
 
 
 def ec2_document(
     action: str, namespace: str, request_id: str, writer: Writer | None, value: Any
 ) -> bytes:
     """An EC2 answer; a verb without an answer of its own says <return>true</return>."""
-    pieces = [f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">']
-    pieces.append(element("requestId", request_id))
-    if writer is None:
-        pieces.append("<return>true</return>")
-    else:
-        writer(value, pieces.append)
-    pieces.append(f"</{action}Response>")
-    return "".join(pieces).encode("ascii")
+    content = "<return>true</return>" if writer is None else writer(value)
+    said = element("requestId", request_id) + content
+    opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
+    return f"{opened}{said}</{action}Response>".encode("ascii")
 
 
 def query_document(
     action: str, namespace: str, request_id: str, wrapper: str, writer: Writer | None, value: Any
 ) -> bytes:
     """A query answer (IAM, STS): Response, Result, ResponseMetadata."""
-    pieces = [f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">']
-    if writer is not None:
-        pieces.append(f"<{wrapper}>")
-        writer(value, pieces.append)
-        pieces.append(f"</{wrapper}>")
+    content = "" if writer is None else f"<{wrapper}>{writer(value)}</{wrapper}>"
     metadata = element("RequestId", request_id)
-    pieces.append(f"<ResponseMetadata>{metadata}</ResponseMetadata></{action}Response>")
-    return "".join(pieces).encode("ascii")
+    said = f"{content}<ResponseMetadata>{metadata}</ResponseMetadata>"
+    opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
+    return f"{opened}{said}</{action}Response>".encode("ascii")

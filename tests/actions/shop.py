@@ -10,6 +10,7 @@ from eucabox import actions, ids
 from eucabox.accounts import Caller
 from eucabox.actions import Call
 from eucabox.bucket import Store
+from eucabox.config import Config
 from eucabox.errors import Fault
 
 
@@ -21,9 +22,10 @@ class Shop:
         self.path = ""  # the service path that callers come by
         known = {name: _caller(name) for name in ("admin", "ann", "bob")}
         self.people: dict[str, Caller | None] = {**known, "": None}
-        rows = {each.account_id: vars(each) for each in known.values()}
         self.cloud: Any = SimpleNamespace(
-            accounts=SimpleNamespace(by_account_id=rows.get), bucket=store
+            accounts=Directory(list(known.values())),
+            bucket=store,
+            config=Config(),
         )
 
     def ask(self, name: str, who: str = "ann", **params: Any) -> dict[str, Any]:
@@ -53,6 +55,31 @@ class Shop:
             body.close()
 
 
+class Directory:
+    """The accounts, as actions look them up."""
+
+    def __init__(self, people: list[Caller]) -> None:
+        self._rows = [vars(each) for each in people]
+
+    def by_account_id(self, account_id: str) -> dict[str, Any] | None:
+        return self._find("account_id", account_id)
+
+    def by_canonical_id(self, canonical_id: str) -> dict[str, Any] | None:
+        return self._find("canonical_id", canonical_id)
+
+    def by_email(self, email: str) -> dict[str, Any] | None:
+        return self._find("email", email.lower())
+
+    def knows_principal(self, account: str, user: str = "") -> bool:
+        found = self._find("account_id", account) or self._find("account_name", account)
+        return found is not None and user in ("", found["user_name"])
+
+    def _find(self, column: str, value: str) -> dict[str, Any] | None:
+        return next((each for each in self._rows if each[column] == value), None)
+
+
 def _caller(name: str) -> Caller:
     admin = name == "admin"
-    return Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin)
+    return Caller(
+        ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin, "", f"{name}@x.org"
+    )

@@ -66,25 +66,36 @@ def test_what_is_missing_is_told_only_to_who_may_list(shop: Shop) -> None:
     assert shop.refused("GetObject", "bob", bucket="nowhere", key="k") == "NoSuchBucket"
 
 
-def test_the_owner_of_the_bucket_controls_what_others_put(shop: Shop) -> None:
+def test_what_others_put_is_theirs_to_share(shop: Shop) -> None:
+    """The owner of the bucket may delete it, and read it if its owner lets him."""
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.put("secret", who="bob")
+    for verb in ("GetObject", "GetObjectAcl", "GetObjectAttributes"):
+        said: dict[str, Any] = (
+            {"object_attributes": ["ETag"]} if verb == "GetObjectAttributes" else {}
+        )
+        assert shop.refused(verb, bucket="shop", key="secret", **said) == "AccessDenied"
+    said = {"bucket": "shop", "key": "secret", "acl": "public-read"}
+    assert shop.refused("PutObjectAcl", **said) == "AccessDenied"
+    shop.ask("DeleteObject", bucket="shop", key="secret")
     shop.put("k", b"theirs", who="bob", acl="bucket-owner-read")
     assert shop.get("k") == b"theirs"
+    assert shop.refused("GetObjectAcl", bucket="shop", key="k") == "AccessDenied"
     shown = shop.ask("GetObjectAcl", "bob", bucket="shop", key="k")
     assert shown["owner"]["display_name"] == "bob"
     named = [(each["grantee"]["display_name"], each["permission"]) for each in shown["grants"]]
-    assert named == [("bob", "FULL_CONTROL"), ("ann", "READ")]
+    assert named == [("ann", "READ"), ("bob", "FULL_CONTROL")]
 
 
 def test_lists_are_shown_and_can_be_sent_back(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read")
     shown = shop.ask("GetBucketAcl", bucket="shop")
-    assert [each["permission"] for each in shown["grants"]] == ["FULL_CONTROL", "READ"]
-    assert shown["grants"][1]["grantee"] == {"type": "Group", "uri": EVERYONE}
+    assert [each["permission"] for each in shown["grants"]] == ["READ", "FULL_CONTROL"]
+    assert shown["grants"][0]["grantee"] == {"type": "Group", "uri": EVERYONE}
     shop.ask("PutBucketAcl", bucket="shop", access_control_policy=shown)
     assert shop.ask("GetBucketAcl", bucket="shop") == shown
     shop.ask("ListObjects", "", bucket="shop")
-    shown["grants"] = shown["grants"][:1]
+    shown["grants"] = shown["grants"][1:]
     shop.ask("PutBucketAcl", bucket="shop", access_control_policy=shown)
     assert shop.refused("ListObjects", "", bucket="shop") == "AccessDenied"
 
@@ -150,11 +161,33 @@ def test_who_is_asked_for_is_the_object_that_is_used(
     assert shop.refused(verb, "bob", **said) == "AccessDenied"
 
 
-def test_a_list_has_bounds(shop: Shop) -> None:
-    grant = {"grantee": {"id": "x", "display_name": "n" * 1000}, "permission": "READ"}
-    shop.ask("PutBucketAcl", bucket="shop", access_control_policy={"grants": [grant] * 100})
+def test_grantees_are_accounts_that_exist(shop: Shop) -> None:
+    bob = shop.people["bob"]
+    assert bob
+    by_mail = {"grantee": {"email_address": "BOB@x.org"}, "permission": "READ"}
+    by_id = {"grantee": {"id": bob.canonical_id, "display_name": "me"}, "permission": "WRITE"}
+    lists = {"grants": [by_mail, by_id]}
+    shop.ask("PutBucketAcl", bucket="shop", access_control_policy=lists)
     shown = shop.ask("GetBucketAcl", bucket="shop")["grants"]
-    assert len(shown[0]["grantee"]["display_name"]) == 255
+    who = {"type": "CanonicalUser", "id": bob.canonical_id, "display_name": "bob"}
+    assert shown == [
+        {"grantee": who, "permission": "READ"},
+        {"grantee": who, "permission": "WRITE"},
+    ]
+    shop.put("mailed", grant_read='emailAddress="bob@x.org"')
+    assert shop.get("mailed", "bob") == b"x"
+    nobody: dict[str, Any] = {"bucket": "shop", "grant_read": f"id={'0' * 64}"}
+    assert shop.refused("PutBucketAcl", **nobody) == "InvalidArgument"
+    assert shop.refused("PutObject", key="k", **nobody) == "InvalidArgument"
+    assert shop.refused("CreateBucket", **{**nobody, "bucket": "new"}) == "InvalidArgument"
+    assert shop.refused("HeadBucket", bucket="new") == "NoSuchBucket"
+
+
+def test_a_list_has_bounds(shop: Shop) -> None:
+    ann = shop.people["ann"]
+    assert ann
+    grant = {"grantee": {"id": ann.canonical_id}, "permission": "READ"}
+    shop.ask("PutBucketAcl", bucket="shop", access_control_policy={"grants": [grant] * 100})
     many = {"grants": [grant] * 101}
     said: dict[str, Any] = {"bucket": "shop", "access_control_policy": many}
     assert shop.refused("PutBucketAcl", **said) == "InvalidRequest"

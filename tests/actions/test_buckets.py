@@ -69,7 +69,6 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
     "feature",
     [
         {"object_lock_enabled_for_bucket": True},
-        {"object_ownership": "BucketOwnerEnforced"},
         {"create_bucket_configuration": {"bucket": {"type": "Directory"}}},
     ],
 )

@@ -34,6 +34,7 @@ EXTRA = f"[buckets]\nlifecycle_day_seconds = {DAY}\n"
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
 ROOTS = {"iam root": "root", "iam alt root": "altroot"}
+STRANGER = "s3tenant1"  # an account that policies of the suite name and nobody uses
 REASON = re.compile(r"^\| `(test_\w+)` \| (.+) \|$", re.MULTILINE)
 
 
@@ -53,6 +54,7 @@ def write_settings(cloud: Running, file: Path) -> None:
     said["fixtures"] = {"bucket prefix": "s3t-{random}-"}
     for section, user in {**USERS, **ROOTS}.items():
         said[section] = _section(cloud, user)
+    cloud.credentials(STRANGER)
     said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = KEYS
     said["s3 main"]["api_name"] = "eucabox"
     said["s3 main"]["lc_debug_interval"] = str(DAY)
@@ -64,10 +66,12 @@ def write_settings(cloud: Running, file: Path) -> None:
 def _section(cloud: Running, user: str) -> dict[str, str]:
     settings = cloud.credentials(user)
     owner = cloud.client("s3", user).list_buckets()["Owner"]
+    email = f"{user}@localhost"
+    cloud.command("user", "email", user, email)
     return {
         "display_name": owner.get("DisplayName", user),
         "user_id": owner["ID"],
-        "email": f"{user}@localhost",
+        "email": email,
         "access_key": settings["AWS_ACCESS_KEY"],
         "secret_key": settings["AWS_SECRET_KEY"],
     }

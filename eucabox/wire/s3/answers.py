@@ -19,6 +19,7 @@ from eucabox.wire.s3.requests import Understood
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = "application/xml"
+JSON = "application/json"
 # Root elements that the model does not tell; clients in C and Go look for them.
 ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
@@ -43,6 +44,7 @@ ROOTS = {
     "ListObjectsV2": "ListBucketResult",
     "ListParts": "ListPartsResult",
 }
+STATUSES = {"PutBucketPolicy": 204}  # that the model does not tell
 KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_marker")
 KEYED = {
     "contents": "key",
@@ -67,6 +69,7 @@ class Writer:
     payload: str
     streaming: bool
     status: int
+    document: bool = False  # the payload is a text of its own, the policy of a bucket
 
 
 def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
@@ -83,6 +86,9 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
         _stream(made, said[writer.payload])
     elif understood.operation.http["method"] == "HEAD":
         made.length = said.get("content_length")
+    elif writer.document:
+        made.headers.append(("Content-Type", JSON))
+        made.body = said[writer.payload].encode()
     elif writer.body:
         made.headers.append(("Content-Type", XML))
         made.body = _document(understood, writer, said)
@@ -133,8 +139,8 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     return write.rest_document(writer.root, NAMESPACE, writer.body, said)
 
 
-def _location(said: Mapping[str, Any], put: write.Put) -> None:
-    put(write.text(said.get("location_constraint") or ""))
+def _location(said: Mapping[str, Any]) -> str:
+    return write.text(said.get("location_constraint") or "")
 
 
 def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
@@ -177,7 +183,8 @@ def _compiled(operation: Operation) -> Writer:
         body=write.xml_writer(content) if content and inside and not streaming else None,
         payload=xform_name(payload) if payload else "",
         streaming=streaming,
-        status=operation.http.get("responseCode", 200),
+        status=STATUSES.get(operation.name) or operation.http.get("responseCode", 200),
+        document=bool(payload) and members[payload].type_name == "string",
     )
 
 

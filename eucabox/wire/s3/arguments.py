@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from eucabox.errors import Fault, InvalidArgument, MalformedXML
+from eucabox.errors import Fault, InvalidArgument, MalformedPolicy, MalformedXML
 from eucabox.wire import read
 from eucabox.wire.model import Operation
 from eucabox.wire.sign import clock
@@ -65,7 +65,7 @@ def _compiled(operation: Operation) -> Reader:
             key = told.lower() if place == "header" else told
             located[place][key] = (xform_name(name), _converter(name, member, place))
     payload = shape.serialization.get("payload", "") if shape else ""
-    streaming = bool(payload) and not isinstance(members[payload], StructureShape)
+    streaming = bool(payload) and members[payload].type_name == "blob"
     return Reader(
         query=located["querystring"],
         headers=located["header"],
@@ -77,6 +77,8 @@ def _compiled(operation: Operation) -> Reader:
 
 
 def _body(shape: Shape) -> Callable[[bytes], Any]:
+    if not isinstance(shape, StructureShape):
+        return _document
     from_xml = read.xml_reader(shape)
     root = shape.serialization.get("name", shape.name)
 
@@ -87,6 +89,14 @@ def _body(shape: Shape) -> Callable[[bytes], Any]:
         return from_xml(element)
 
     return convert
+
+
+def _document(body: bytes) -> str:
+    """A body that is no XML: the policy of a bucket."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedPolicy(reason="The policy is not UTF-8.") from None
 
 
 def _pick(members: Mapping[str, tuple[str, Convert]], given: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.live.process import Running, running
 LONGEST = 0.4  # seconds from the first request to the kill
 WHILE_STARTING = 0.1  # the share of starts that are killed too
 RESCANS = 25  # kills from one rescan to the next
+TOLD = 25  # kills from one line of the log to the next
 PATIENCE = 30
 WRITER = ["put", "put", "copy", "delete", "upload", "tag", "share"]
 CREW = [WRITER, WRITER, ["put", "delete", "copy"], ["version", "version", "mark", "unversion"],
@@ -124,7 +126,13 @@ class Loop:
                 self.world.problem(line[:2000])
 
 
-def run(kills: int, seed: int, extra: str = "", folder: Path | None = None) -> Loop:
+def run(
+    kills: int,
+    seed: int,
+    extra: str = "",
+    folder: Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Loop:
     """Kill a eucabox of `extra` configuration so often; stops early at a problem."""
     path = f"path = {folder}\n" if folder else ""
     settings = f"[node]\nvirt_type = qemu\n[buckets]\n{path}{extra}"
@@ -132,6 +140,8 @@ def run(kills: int, seed: int, extra: str = "", folder: Path | None = None) -> L
         loop = Loop(cloud, folder or cloud.data / "buckets", seed)
         while loop.kills < kills and not loop.world.problems:
             loop.once()
+            if tell and loop.kills % TOLD == 0:
+                tell(f"{loop.kills} kills, {sum(loop.world.counts.values())} requests")
         loop.traces()
         loop.close()
     return loop
@@ -153,7 +163,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(dir=given.parent)) if given.parent else None
     say(f"seed {given.seed}, {given.kills} kills, {given.extra or 'as configured'}")
     began = time.monotonic()
-    loop = run(given.kills, given.seed, given.extra, folder)
+    loop = run(given.kills, given.seed, given.extra, folder, say)
     say(f"{loop.kills} kills in {time.monotonic() - began:.0f} s, with {loop.world.offers}")
     for what, times in sorted(loop.world.counts.items()):
         say(f"  {times:8} {what}")

@@ -1,0 +1,60 @@
+"""Bucket policies: kept, shown, removed, and whether they are public; never judged here."""
+
+from eucabox import policy
+from eucabox.actions import Call, Result, action
+from eucabox.errors import AccessDenied, NoSuchBucketPolicy
+from eucabox.policy import public, s3
+from eucabox.store import access, grants
+
+CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
+# the owner of a bucket can always mend its policy, so there is nothing to confirm
+HARMLESS = (*CHECKED_AT_THE_DOOR, "confirm_remove_self_bucket_access")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_bucket_policy(
+    call: Call, *, bucket: str, policy: str, expected_bucket_owner: str = ""
+) -> None:
+    """Replace the policy of a bucket; one that can't be right is refused with the reason."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    _check(call, bucket, policy)
+    call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, policy)
+
+
+def _check(call: Call, bucket: str, text: str) -> None:
+    read = policy.parse(text, s3.BucketWords(bucket), call.cloud.accounts)
+    block = call.cloud.bucket.bucket(bucket).settings.get(access.BLOCK) or {}
+    if block.get("block_public_policy") and public.is_public(read):
+        reason = f"The bucket {bucket} blocks public policies (BlockPublicPolicy)."
+        raise AccessDenied(reason=reason)
+
+
+@action("s3", anonymous=True)
+def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """The policy of a bucket, letter by letter."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    if access.POLICY not in found.settings:
+        raise NoSuchBucketPolicy(bucket=bucket)
+    return {"policy": found.settings[access.POLICY]}
+
+
+@action("s3", anonymous=True)
+def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Take the policy of a bucket away; that there was none is no error."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    if access.POLICY in found.settings:
+        call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, None)
+
+
+@action("s3", anonymous=True)
+def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """Whether somebody unknown can get at the bucket, by its policy or by its access list."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    text = found.settings.get(access.POLICY)
+    open_list = grants.is_public(found.acl) and access.lists_count(found)
+    open_policy = bool(text) and access.is_public_policy(text)
+    return {"policy_status": {"is_public": open_list or open_policy}}

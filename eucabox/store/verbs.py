@@ -1,0 +1,140 @@
+"""What S3's verbs are called in policies, and what access lists grant of them; judges nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# verbs whose action in policies has another name
+ACTIONS_OF = {
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+    "DeleteBucketCors": "PutBucketCORS",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
+    "DeleteBucketInventoryConfiguration": "PutInventoryConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketMetricsConfiguration": "PutMetricsConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeleteObjects": "DeleteObject",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
+    "GetBucketCors": "GetBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketIntelligentTieringConfiguration": "GetIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListBucketAnalyticsConfigurations": "GetAnalyticsConfiguration",
+    "ListBucketIntelligentTieringConfigurations": "GetIntelligentTieringConfiguration",
+    "ListBucketInventoryConfigurations": "GetInventoryConfiguration",
+    "ListBucketMetricsConfigurations": "GetMetricsConfiguration",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListParts": "ListMultipartUploadParts",
+    "PostObject": "PutObject",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+    "PutBucketCors": "PutBucketCORS",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
+    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "PutBucketReplication": "PutReplicationConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "SelectObjectContent": "GetObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+}
+# what an access list must grant for an action; the others are their owner's alone
+PERMISSIONS_OF = {
+    "s3:AbortMultipartUpload": "WRITE",
+    "s3:DeleteObject": "WRITE",
+    "s3:DeleteObjectVersion": "WRITE",
+    "s3:GetBucketAcl": "READ_ACP",
+    "s3:GetBucketLocation": "READ",
+    "s3:GetObject": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:GetObjectAttributes": "READ",
+    "s3:GetObjectTorrent": "READ",
+    "s3:GetObjectVersion": "READ",
+    "s3:GetObjectVersionAcl": "READ_ACP",
+    "s3:GetObjectVersionAttributes": "READ",
+    "s3:ListBucket": "READ",
+    "s3:ListBucketMultipartUploads": "READ",
+    "s3:ListBucketVersions": "READ",
+    "s3:ListMultipartUploadParts": "WRITE",
+    "s3:PutBucketAcl": "WRITE_ACP",
+    "s3:PutObject": "WRITE",
+    "s3:PutObjectAcl": "WRITE_ACP",
+    "s3:PutObjectVersionAcl": "WRITE_ACP",
+}
+# actions that have another name where the request names a version
+VERSIONED = {
+    f"s3:{verb}{noun}": f"s3:{verb}{noun.replace('Object', 'ObjectVersion')}"
+    for verb, nouns in {
+        "Get": ("Object", "ObjectAcl", "ObjectAttributes", "ObjectTagging", "ObjectTorrent"),
+        "Put": ("ObjectAcl", "ObjectTagging"),
+        "Delete": ("Object", "ObjectTagging"),
+    }.items()
+    for noun in nouns
+}
+# what needs a grant of the object's owner, even of who owns the bucket
+CONTENT = frozenset(
+    f"s3:{each}"
+    for each in (
+        "GetObject",
+        "GetObjectAcl",
+        "GetObjectAttributes",
+        "GetObjectTorrent",
+        "GetObjectVersion",
+        "GetObjectVersionAcl",
+        "GetObjectVersionAttributes",
+        "PutObjectAcl",
+        "PutObjectVersionAcl",
+    )
+)
+# the owner of a bucket can't be locked out of what mends a policy
+MENDING = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
+WRITES = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
+
+
+def action_of(verb: str) -> str:
+    """Return the action of policies that a verb is, where one is."""
+    return f"s3:{ACTIONS_OF.get(verb, verb)}"
+
+
+def version_of(action: str, params: Mapping[str, Any]) -> str:
+    """Return the action's name for the version that a request names, if it names one."""
+    return VERSIONED.get(action, action) if params.get("version_id") else action
+
+
+def more_of(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what else a request does by its headers, as (action, permission): who may write by
+    an access list may tag what they write, but not lock it."""
+    if verb == "GetObjectAttributes":
+        yield "s3:GetObject", "READ"
+    if verb not in WRITES:
+        return
+    if params.get("tagging"):
+        yield "s3:PutObjectTagging", "WRITE"
+    if params.get("object_lock_mode") or params.get("object_lock_retain_until_date"):
+        yield "s3:PutObjectRetention", ""
+    if params.get("object_lock_legal_hold_status"):
+        yield "s3:PutObjectLegalHold", ""

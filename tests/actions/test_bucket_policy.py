@@ -1,0 +1,223 @@
+"""Bucket policies: what is kept, who may do what by them, and what they cannot be."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.actions.shop import Shop
+
+BUCKET, INSIDE = "arn:aws:s3:::shop", "arn:aws:s3:::shop/*"
+
+
+def statement(**said: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": INSIDE, **said}
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def keep(shop: Shop, *statements: dict[str, Any]) -> None:
+    shop.ask("PutBucketPolicy", bucket="shop", policy=policy(*statements))
+
+
+def test_a_policy_is_kept_letter_by_letter(shop: Shop) -> None:
+    assert shop.refused("GetBucketPolicy", bucket="shop") == "NoSuchBucketPolicy"
+    text = policy(statement(Action="s3:GetObject")) + "\n "
+    shop.ask("PutBucketPolicy", bucket="shop", policy=text)
+    assert shop.ask("GetBucketPolicy", bucket="shop") == {"policy": text}
+    shop.ask("DeleteBucketPolicy", bucket="shop")
+    shop.ask("DeleteBucketPolicy", bucket="shop")
+    assert shop.refused("GetBucketPolicy", bucket="shop") == "NoSuchBucketPolicy"
+
+
+def test_only_the_owner_sets_a_policy_unless_one_says_more(shop: Shop) -> None:
+    text = policy(statement())
+    for who in ("bob", "admin", ""):
+        asked = {"bucket": "shop", "policy": text}
+        assert shop.refused("PutBucketPolicy", who, **asked) == "AccessDenied"
+    bob = shop.people["bob"]
+    assert bob
+    keep(shop, statement(Principal={"AWS": bob.account_id}, Resource=BUCKET))
+    shop.ask("PutBucketPolicy", "bob", bucket="shop", policy=text)
+
+
+def test_everybody_may_what_a_policy_allows_and_no_more(shop: Shop) -> None:
+    shop.put("open/k", b"content")
+    shop.put("k")
+    keep(shop, statement(Action="s3:GetObject", Resource="arn:aws:s3:::shop/open/*"))
+    for who in ("bob", ""):
+        assert shop.get("open/k", who) == b"content"
+        assert shop.refused("GetObject", who, bucket="shop", key="k") == "AccessDenied"
+        assert shop.refused("GetObjectAcl", who, bucket="shop", key="open/k") == "AccessDenied"
+        assert shop.refused("ListObjectsV2", who, bucket="shop") == "AccessDenied"
+        assert shop.refused("PutObject", who, bucket="shop", key="open/k") == "AccessDenied"
+
+
+def test_a_denial_wins_also_over_the_owner(shop: Shop) -> None:
+    shop.put("k", acl="public-read")
+    keep(shop, statement(), statement(Effect="Deny", Action="s3:GetObject"))
+    for who in ("ann", "bob", ""):
+        assert shop.refused("GetObject", who, bucket="shop", key="k") == "AccessDenied"
+    assert shop.get("k", "admin") == b"x"
+    keep(shop, statement(Effect="Deny", Resource=[BUCKET, INSIDE]))
+    assert shop.refused("ListObjects", bucket="shop") == "AccessDenied"
+    assert shop.refused("DeleteBucket", bucket="shop") == "AccessDenied"
+    assert shop.ask("GetBucketPolicy", bucket="shop")
+    assert shop.refused("DeleteBucketPolicy", "admin", bucket="shop") == "AccessDenied"
+    shop.ask("DeleteBucketPolicy", bucket="shop")
+    assert shop.get("k") == b"x"
+
+
+def test_principals(shop: Shop) -> None:
+    bob, ann = shop.people["bob"], shop.people["ann"]
+    assert bob and ann
+    shop.put("k")
+    named: list[Any] = [
+        {"AWS": bob.account_id},
+        {"AWS": ["arn:aws:iam::bob:root"]},
+        {"AWS": f"arn:aws:iam::{bob.account_id}:root"},
+        {"AWS": [f"arn:aws:iam::{ann.account_id}:root", bob.arn]},
+        {"CanonicalUser": bob.canonical_id},
+    ]
+    for each in named:
+        keep(shop, statement(Principal=each))
+        assert shop.get("k", "bob") == b"x"
+        assert shop.refused("GetObject", "", bucket="shop", key="k") == "AccessDenied"
+    deny = statement(Effect="Deny", Principal=None, NotPrincipal={"AWS": ann.account_id})
+    del deny["Principal"]
+    keep(shop, statement(), deny)
+    assert shop.get("k") == b"x"
+    assert shop.refused("GetObject", "bob", bucket="shop", key="k") == "AccessDenied"
+
+
+def test_who_may_not_list_is_not_told_what_is_missing(shop: Shop) -> None:
+    condition = {"StringLike": {"s3:prefix": "open/*"}}
+    keep(shop, statement(Action="s3:ListBucket", Resource=BUCKET, Condition=condition))
+    assert shop.refused("HeadObject", "bob", bucket="shop", key="open/k") == "NoSuchKey"
+    assert shop.refused("HeadObject", "bob", bucket="shop", key="shut/k") == "AccessDenied"
+    shop.ask("ListObjects", "bob", bucket="shop", prefix="open/")
+    assert shop.refused("ListObjects", "bob", bucket="shop") == "AccessDenied"
+
+
+def test_an_upload_by_policy_is_its_beginners(shop: Shop) -> None:
+    keep(shop, statement(Action="s3:PutObject"))
+    begun = shop.ask("CreateMultipartUpload", "bob", bucket="shop", key="k")["upload_id"]
+    named = {"bucket": "shop", "key": "k", "upload_id": begun}
+    part = shop.ask("UploadPart", "bob", **named, part_number=1, body=b"bytes")
+    shop.ask("ListParts", "bob", **named)
+    shop.ask("ListParts", **named)
+    assert shop.refused("ListParts", "", **named) == "AccessDenied"
+    parts = {"parts": [{"part_number": 1, "e_tag": part["e_tag"]}]}
+    shop.ask("CompleteMultipartUpload", "bob", **named, multipart_upload=parts)
+    assert shop.get("k", "bob") == b"bytes"
+    again = shop.ask("CreateMultipartUpload", "bob", bucket="shop", key="k")["upload_id"]
+    shop.ask("AbortMultipartUpload", "bob", bucket="shop", key="k", upload_id=again)
+
+
+def test_headers_ask_for_actions_of_their_own(shop: Shop) -> None:
+    keep(shop, statement(Action="s3:PutObject"))
+    shop.put("k", who="bob", acl="bucket-owner-full-control")
+    asked = {"bucket": "shop", "key": "k", "body": b""}
+    assert shop.refused("PutObject", "bob", **asked, acl="public-read") == "AccessDenied"
+    keep(shop, statement(Action=["s3:PutObject", "s3:PutObjectAcl"]))
+    shop.put("k", who="bob", acl="public-read")
+    keep(shop, statement(Action="s3:GetObjectAttributes"))
+    shop.put("mine")
+    asked = {"bucket": "shop", "key": "mine", "object_attributes": ["ETag"]}
+    assert shop.refused("GetObjectAttributes", "bob", **asked) == "AccessDenied"
+
+
+def test_conditions_on_what_a_request_says(shop: Shop) -> None:
+    condition = {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}
+    keep(shop, statement(Action="s3:PutObject", Condition=condition))
+    assert shop.refused("PutObject", "bob", bucket="shop", key="k") == "AccessDenied"
+    shop.put("k", who="bob", acl="bucket-owner-full-control")
+    condition = {"StringLike": {"s3:x-amz-copy-source": "shop/open/*"}}
+    keep(shop, statement(Condition=condition, Action="s3:PutObject"), statement(Action="s3:Get*"))
+    shop.put("open/k")
+    for key, refused in (("open/k", False), ("k", True)):
+        source = {"bucket": "shop", "key": key}
+        asked = {"bucket": "shop", "key": "copy", "copy_source": source}
+        if refused:
+            assert shop.refused("CopyObject", "bob", **asked) == "AccessDenied"
+        else:
+            shop.ask("CopyObject", "bob", **asked)
+
+
+def test_a_policy_speaks_of_the_objects_of_the_owner(shop: Shop) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.put("bobs", who="bob")
+    shop.put("anns")
+    keep(shop, statement(Action="s3:GetObject"))
+    assert shop.get("anns", "") == b"x"
+    assert shop.refused("GetObject", "", bucket="shop", key="bobs") == "AccessDenied"
+
+
+def test_status(shop: Shop) -> None:
+    def public() -> bool:
+        status = shop.ask("GetBucketPolicyStatus", bucket="shop")["policy_status"]
+        return bool(status["is_public"])
+
+    assert not public()
+    shop.ask("PutBucketAcl", bucket="shop", acl="authenticated-read")
+    assert public()
+    shop.ask("PutBucketAcl", bucket="shop", acl="private")
+    keep(shop, statement())
+    assert public()
+    for source, expected in (("10.0.0.0/8", False), ("0.0.0.0/1", True)):
+        keep(shop, statement(Condition={"IpAddress": {"aws:SourceIp": source}}))
+        assert public() == expected
+    keep(shop, statement(Principal={"AWS": "arn:aws:iam::bob:root"}))
+    assert not public()
+    keep(shop, statement(Condition={"StringLike": {"aws:userid": "*"}}))
+    assert public()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "first byte"),
+        ("[]", "first byte"),
+        ("{", "invalid Json"),
+        ("{" + '"a":{' * 3000, "too deep"),
+        ('{"Statement": [], "Statement": []}', "twice"),
+        ("{}", "Statement"),
+        ('{"Statement": []}', "empty"),
+        ('{"Statement": [7]}', "no JSON object"),
+        ('{"Version": "2024-01-01", "Statement": []}', "version"),
+        ('{"Statements": []}', "Statements"),
+        (policy(statement(Effect="Maybe")), "Invalid effect"),
+        (policy(statement(Sid="a"), statement(Sid="a")), "unique"),
+        (policy(statement(Action="s3:Fly")), "invalid action: s3:Fly"),
+        (policy(statement(Action="ec2:RunInstances")), "invalid action"),
+        (policy(statement(Action=[])), "Action"),
+        (policy(statement(Resource="arn:aws:s3:::other/*")), "invalid resource"),
+        (policy(statement(Resource="shop/*")), "invalid resource"),
+        (policy(statement(Principal={"AWS": "999999999999"})), "Invalid principal in policy"),
+        (policy(statement(Principal={"AWS": "arn:aws:iam::bob:user/eve"})), "no such account"),
+        (policy(statement(Principal={"AWS": "arn:aws:iam::bob:user/*"})), "Invalid principal"),
+        (policy(statement(Principal={"Federated": "x"})), "Invalid principal"),
+        (policy(statement(Principal="bob")), "Invalid principal"),
+        (policy(statement(Principal={})), "Invalid principal"),
+        (policy(statement(Condition={"StringIs": {"aws:Referer": "x"}})), "condition operator"),
+        (policy(statement(Condition={"StringLike": {"s3:colour": "x"}})), "condition key"),
+        (policy(statement(Condition={"IpAddress": {"aws:SourceIp": "x"}})), "wrong kind"),
+        (policy(statement(Condition={"Bool": {"aws:SecureTransport": "yes"}})), "true or false"),
+        (policy(statement(Condition=[])), "Condition"),
+        (policy(statement(Sid="x" * 21000)), "maximum allowed document size"),
+    ],
+)
+def test_what_cannot_be_a_policy(shop: Shop, text: str, reason: str) -> None:
+    with pytest.raises(Exception, match=reason) as caught:
+        shop.ask("PutBucketPolicy", bucket="shop", policy=text)
+    assert getattr(caught.value, "code", "") == "MalformedPolicy"
+    assert "policy" not in shop.store.bucket("shop").settings
+
+
+def test_an_allowance_for_all_but_some_is_refused(shop: Shop) -> None:
+    said = statement()
+    said["NotPrincipal"] = said.pop("Principal")
+    asked = {"bucket": "shop", "policy": policy(said)}
+    assert shop.refused("PutBucketPolicy", **asked) == "MalformedPolicy"

@@ -1,0 +1,32 @@
+"""What policies are told of how a request was made."""
+
+from typing import Any
+
+from eucabox.wire.manner import manner
+from eucabox.wire.request import Request
+
+
+def told(query: str = "", scheme: str = "http", **headers: str) -> dict[str, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = Request("GET", "/", "/", query, named, scheme=scheme, source="10.0.0.1")
+    return {name: value for name, value in manner(request).items() if value}
+
+
+def test_a_request_that_nobody_signed() -> None:
+    plain: dict[str, Any] = {"source_ip": "10.0.0.1", "secure": "false"}
+    assert told() == plain
+    assert told(scheme="https") == {**plain, "secure": "true"}
+    assert told(referer="r", user_agent="u") == {**plain, "referer": "r", "user_agent": "u"}
+    assert told(content_type="multipart/form-data; boundary=x")["auth_type"] == "POST"
+
+
+def test_how_it_is_signed() -> None:
+    date = "20260131T235959Z"
+    header = told(authorization="AWS4-HMAC-SHA256 Credential=x", x_amz_date=date)
+    assert (header["auth_type"], header["signature_version"]) == ("REST-HEADER", "AWS4-HMAC-SHA256")
+    assert header["signed_at"] == date
+    query = told(f"X-Amz-Date={date}&X-Amz-Signature=0")
+    assert (query["auth_type"], query["signed_at"]) == ("REST-QUERY-STRING", date)
+    assert told(authorization="AWS a:b")["signature_version"] == "AWS"
+    old = told("AWSAccessKeyId=a&Signature=b")
+    assert (old["auth_type"], old["signature_version"]) == ("REST-QUERY-STRING", "AWS")
