@@ -93,3 +93,26 @@ def why(operation: str) -> str:
         if re.search(each.words, operation):
             return f"{operation}: {each.what} not available on a single-node cloud. {each.why}"
     return ""
+
+
+# What S3 has elsewhere: the first line whose words are in an operation's name says what to do.
+OF_S3 = (
+    ("SelectObjectContent", "Get the object, or a range of it, and search it where you are."),
+    ("BucketReplication", "All objects are on this host's disk. Copy them to another cloud by a"
+     " client, as with `rclone sync`."),
+    ("AnalyticsConf", "Storage is not analysed here. The administrator's `eucabox bucket` counts."),
+    ("InventoryConf", "Inventories are not written here. List the bucket: it costs nothing."),
+    ("MetricsConf", "There are no metrics to choose: the log has a line for each request."),
+    ("IntelligentTiering", "All objects lie on one disk, whatever their storage class."),
+    ("MetadataTable|MetadataConf|MetadataInventory|MetadataJournal|BucketAbac",
+     "List the bucket and read the tags of its objects instead."),
+    ("CreateSession|DirectoryBuckets", "Directory buckets are a kind of AWS alone. Use a bucket."),
+    ("WriteGetObjectResponse", "There are no functions here that could change an object."),
+    ("RenameObject", "Copy the object to its new key, then delete the old one."),
+)  # fmt: skip
+
+
+def hint_of_s3(name: str) -> str:
+    """Say what to do instead of an operation that S3 has and this cloud has not."""
+    fitting = (hint for words, hint in OF_S3 if re.search(words, name))
+    return next(fitting, "Leave this feature out.")

@@ -1,6 +1,7 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -22,6 +23,7 @@ from eucabox.wire.manner import manner
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
+    TLS,
     Answer,
     FileBody,
     Request,
@@ -45,6 +47,7 @@ BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
 ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
+ENVIRON_TLS = TLS  # the TLS version and cipher of the connection
 ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
 
 Environ = dict[str, Any]
@@ -121,7 +124,13 @@ class Door:
         return not self._pages or not path.startswith(PAGES) or path.startswith(SITES)
 
     def hear(
-        self, method: str, target: str, headers: dict[str, str], body: Any, https: bool, source: str
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: Any,
+        tls: tuple[str, str] | None,
+        source: str,
     ) -> Request:
         """Return a request that a server has read itself; `headers` by lower-case names."""
         path, _, query = origin_form(target).partition("?")
@@ -130,7 +139,8 @@ class Door:
             *(method, target, path or "/", query, headers, body),
             content_length=None if length is None else int(length),
             chunked="transfer-encoding" in headers,
-            scheme="https" if https else "http",
+            scheme="http" if tls is None else "https",
+            tls=tls or ("", ""),
             host=headers.get("host", ""),
             hosts=self._cloud.config.api.known_hosts,
             source=source,
@@ -140,15 +150,19 @@ class Door:
     def serve(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
+        seen: dict[str, Any] = {}
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
-            answer = self._answer(request, line)
+            answer = self._answer(request, line, seen)
             if line["service"] in BUCKETS:
                 self._share(request, answer)
+                code = line["outcome"] if answer.status >= 400 else ""
+                seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
+                _records().note(self._cloud, request, answer, seen)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _answer(self, request: Request, line: dict[str, Any]) -> Answer:
+    def _answer(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         name, service = self._choose(request)
@@ -158,8 +172,10 @@ class Door:
             if request.method == "OPTIONS" and service in BUCKETS:
                 return self._preflight(request)
             understood = speaker.understand(request, self._lookup, datetime.now(UTC))
+            seen["understood"] = understood
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
+            seen["result"] = result
             return speaker.answer(understood, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
@@ -204,7 +220,11 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={**manner(request), "region": self._cloud.config.cloud.region},
+            context={
+                **manner(request),
+                "region": self._cloud.config.cloud.region,
+                "https": "https" if api.https_port else "",  # a door that keeps secrets
+            },
         )
 
 
@@ -229,6 +249,10 @@ def _service_path(request: Request) -> str:
     if not request.path.startswith("/services/"):
         return ""
     return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def _records() -> Any:
+    return importlib.import_module("eucabox.wire.s3.records")
 
 
 def _bucket(request: Request) -> str:
@@ -308,7 +332,27 @@ def _length(answer: Answer) -> int | None:
 def _body(answer: Answer) -> Iterable[bytes]:
     if answer.file is not None:
         return FileStream(answer.file)
-    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+    return [answer.body] if isinstance(answer.body, bytes) else Pieces(answer.body)
+
+
+@dataclass
+class Pieces:
+    """A body that is made while it is sent; what fails then cuts the connection."""
+
+    body: Iterable[bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.body
+        except Fault as fault:
+            log.error("role=walrus an answer was cut off: %s", fault.message)
+            raise ConnectionAbortedError(errno.ECONNABORTED, fault.message) from None
+
+    def close(self) -> None:
+        """Let go of what it is made from."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
 
 
 @dataclass

@@ -12,6 +12,7 @@ import resource
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +21,14 @@ from eucabox.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
     BucketUnusable,
+    Fault,
     InvalidBucketName,
+    KeysUnusable,
     NoSuchBucket,
     StoreInUse,
 )
 from eucabox.lock import Lock
-from eucabox.store import copying, listing, marks, tree, version_listing, versions
+from eucabox.store import copying, frames, listing, marks, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -44,13 +47,16 @@ from eucabox.store.facts import (
 )
 from eucabox.store.flushing import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
+from eucabox.store.keyring import Keyring, Sealing
 from eucabox.store.multipart import Ending, Multipart, Wanted
+from eucabox.store.opened import OpenObject
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
+from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans
 from eucabox.store.room import Room, clear_away, make, put_away, workshop
-from eucabox.store.shelf import Conditions, Deletion, OpenObject, Shelf
-from eucabox.store.writing import Draft, Promise, Stream, Trailers, receive
+from eucabox.store.shelf import Conditions, Deletion, Shelf
+from eucabox.store.writing import Promise, Stream, Trailers, receive
 
 __all__ = [
     "Bucket",
@@ -82,11 +88,12 @@ class Store:
     """
 
     @told
-    def __init__(self, root: Path, durability: str = COMMIT) -> None:
+    def __init__(self, root: Path, keys: Keyring | None = None, durability: str = COMMIT) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()
+        self._keys = keys
         self._lock = threading.RLock()
         self._process = Lock(reserved / "lock")
         if not self._process.take():
@@ -94,9 +101,10 @@ class Store:
         _allow_many_files()
         self._flush = Flush(durability)
         self._index = Index(reserved)
-        self._shelf = Shelf(self._index)
-        self._multipart = Multipart(self._shelf)
+        self._shelf = Shelf(self._index, keys)
+        self._multipart = Multipart(self._shelf, keys)
         self._rooms: dict[str, Room] = {}
+        self.quota = Quota(self._weights, self.buckets)
         self.rescans = Rescans(self.rescan)
         self._recover()
 
@@ -152,6 +160,13 @@ class Store:
         self._rooms.clear()
         self._process.release()
 
+    @property
+    def keys(self) -> Keyring:
+        """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
+        if self._keys is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        return self._keys
+
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)
         if room is None:
@@ -178,6 +193,7 @@ class Store:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None or os.path.lexists(self._root / name):
                 raise BucketAlreadyExists(name=name)
+            self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket), self._flush)
             self._index_again(lambda: self._index.add_bucket(name, room.mark))
@@ -187,6 +203,7 @@ class Store:
     @told
     def delete_bucket(self, name: str) -> None:
         """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
+        self.quota.may_count_less()
         with self._lock, self._shelf.all_locked():
             room = self._room(name)
             self._check_empty(room)
@@ -260,22 +277,26 @@ class Store:
         content_md5: bytes | None = None,
         checksums: dict[str, str] | None = None,
         algorithms: Iterable[str] = (),
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
         trailers: Trailers | None = None,
+        sealing: Sealing | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all.
 
         Raises InvalidDigest, BadDigest, InvalidChecksum, IncompleteBody, EntityTooLarge,
-        KeyTooLong, InvalidKey, PreconditionFailed, and what the stream raises.
+        KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
+        what the stream raises. Conditions are ETags, or "*" for any object.
         """
         room = self._room(bucket)
         encode_key(key)
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
-        with Draft(room) as draft:
+        stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
+        with frames.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
-            new = Object(bucket, key, received.size, received.md5, draft.date(), said)
+            e_tag, sealed = draft.finish(received.md5)
+            new = Object(bucket, key, received.size, e_tag, draft.date(), said, sealed=sealed)
             return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
 
     @told
@@ -300,7 +321,9 @@ class Store:
         *,
         version_id: str = "",
         owner: str = "",
-        if_match: str | None = None,
+        if_match: str = "",
+        if_modified: datetime | None = None,
+        if_size: int | None = None,
         check: Callable[[Object], object] | None = None,
         still: Callable[[Object | None], object] | None = None,
     ) -> Deleted:
@@ -309,8 +332,11 @@ class Store:
 
         `check` is shown the object that would be lost for good, if one is, and may raise; so may
         `still`, which is shown the key's present object.
+        Raises PreconditionFailed, and NoSuchKey where there is nothing to match.
         """
-        wish = Deletion(version_id, owner, Conditions(if_match=if_match), check, still)
+        self.quota.may_count_less()
+        conditions = Conditions("", if_match, if_modified, if_size)
+        wish = Deletion(version_id, owner, conditions, check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
 
     @told
@@ -323,23 +349,31 @@ class Store:
         facts: ObjectFacts | None = None,
         *,
         algorithm: str = "",
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
+        sealing: Sealing | None = None,
+        customer: bytes | None = None,
     ) -> Object:
         """Copy an object, or the version named, with the given facts, or all of its own;
         checksums are the copy's.
 
-        `check` is shown the source that will be copied, and may raise.
+        `check` is shown the source that will be copied, and may raise; `customer` is the key that
+        the source was written with, of SSE-C.
         """
         room = self._room(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
+            source.unlock(customer)
+            size = source.object.size
+            self.quota.admit(room.bucket, size, lambda: self._overwritten(room, key))
             conditions = Conditions(if_none_match, if_match)
-            return copying.copy(self._shelf, source, room, key, facts, algorithm, conditions)
+            return copying.copy(
+                self._shelf, source, room, key, facts, algorithm, conditions, sealing
+            )
 
     def set_object_acl(
         self, bucket: str, key: str, acl: dict[str, Any] | None, version_id: str = ""
@@ -408,10 +442,11 @@ class Store:
         facts: ObjectFacts,
         checksum_algorithm: str = "",
         checksum_type: str = "",
+        sealing: Sealing | None = None,
     ) -> str:
         """Begin an upload in parts and return its id."""
         room = self._room(bucket)
-        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type)
+        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type, sealing)
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload in progress; NoSuchUpload."""
@@ -431,11 +466,16 @@ class Store:
         checksums: dict[str, str] | None = None,
         algorithms: Iterable[str] = (),
         trailers: Trailers | None = None,
+        customer: bytes | None = None,
     ) -> Part:
-        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload."""
+        """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
+
+        `customer` is the key that the upload was begun with, of SSE-C.
+        """
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         room = self._room(bucket)
-        return self._multipart.put_part(room, key, upload_id, number, stream, promise)
+        stream = self._admitted(room, stream, size)
+        return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
 
     @told
     def parts(self, bucket: str, key: str, upload_id: str) -> "builtins.list[Part]":
@@ -466,20 +506,25 @@ class Store:
         *,
         checksums: dict[str, str] | None = None,
         size: int | None = None,
-        if_none_match: bool = False,
-        if_match: str | None = None,
+        if_none_match: str = "",
+        if_match: str = "",
     ) -> Object:
         """Make an object of parts [(number, ETag, checksums)]; safe to ask again.
 
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
+        if self.quota.bounds_objects:
+            named = {number for number, _, _ in parts}
+            kept = self.parts(bucket, key, upload_id)
+            self.quota.check_object(sum(each.size for each in kept if each.number in named))
         ending = Ending(checksums or {}, size, Conditions(if_none_match, if_match))
         return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
 
     @told
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget an upload and its parts; NoSuchUpload."""
+        self.quota.may_count_less()
         self._multipart.abort(self._room(bucket), key, upload_id)
 
     # --- the whole ---------------------------------------------------------------------------
@@ -501,6 +546,29 @@ class Store:
         self.adopt([bucket])
         room = self._room(bucket)
         return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
+
+    def _admitted(
+        self, room: Room, stream: Stream, size: int | None, freed: Callable[[], int] = lambda: 0
+    ) -> Stream:
+        if size is None:
+            return self.quota.metered(room.bucket, stream)
+        self.quota.admit(room.bucket, size, freed)
+        return stream
+
+    def _overwritten(self, room: Room, key: str) -> int:
+        """The bytes that a put will free; those of a bucket with versioning stay."""
+        if room.bucket.settings.get("versioning"):
+            return 0
+        try:
+            return self.head(room.name, key).size
+        except Fault:
+            return 0
+
+    def _weights(self) -> dict[str, int]:
+        weights = self._index_again(self._index.weights)
+        for name, room in self._rooms.copy().items():
+            weights[name] = weights.get(name, 0) + self._multipart.weight(room)
+        return weights
 
     @told
     def usage(self) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from eucabox.lifecycle import Lifecycle
 from eucabox.lock import Lock
 from eucabox.node import Node
 from eucabox.state import State
+from eucabox.store import keyring
+from eucabox.store.access_log import AccessLog
+from eucabox.store.paths import RESERVED
 
 log = logging.getLogger("eucabox.cloud")
 FOLDERS = {"": 0o751, "run": 0o755, "network": 0o755, "cache": 0o751, "instances": 0o751}
@@ -43,9 +46,20 @@ class Cloud:
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
-        self.accounts.ensure_administrator()
-        self.bucket = Store(config.bucket_root, config.buckets.durability)
+        administrator = self.accounts.ensure_administrator().account_id
+        self.bucket = Store(
+            config.bucket_root,
+            keyring.configured(lambda: self.config, administrator),
+            config.buckets.durability,
+        )
+        self.access_log = AccessLog(
+            self.bucket,
+            config.bucket_root / RESERVED / "access",
+            config.cloud.region,
+            lambda: self.config.buckets.access_log_seconds,
+        )
         self.lifecycle = Lifecycle(config, self.bucket)
+        self.bucket.quota.limits = config.limits
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -65,6 +79,7 @@ class Cloud:
         except Fault as fault:
             self.problems.append(f"network: {fault.message}")
             log.error("role=cluster network is not available: %s", fault.message)
+        self.access_log.start()
         self.images.start()
         self.node.start()
         self.bundles.start()
@@ -92,6 +107,7 @@ class Cloud:
         self.config = new
         for room in (self.images, self.network, self.node):
             room.config = new
+        self.bucket.quota.limits = new.limits
         self.node.wake()
         return waiting
 
@@ -111,6 +127,7 @@ class Cloud:
         self.node.stop()
         self.images.close()
         self.network.stop()
+        self.access_log.close()
         self.bucket.close()
         self.state.close()
         self._lock.release()

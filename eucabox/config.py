@@ -67,6 +67,22 @@ def _absolute_or_none(value: str) -> str:
     return "" if not value else _absolute(Path(value))
 
 
+def _key_names(value: str) -> str:
+    named = words(value)
+    plain = all(
+        each.isascii() and each.replace("-", "").replace("_", "").isalnum() and len(each) <= 64
+        for each in named
+    )
+    if not plain or "aws-s3" in named:  # that one is alias/aws/s3
+        return "must be names of letters, digits, '-' and '_', separated by commas; not aws-s3"
+    return ""
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Return the names in a value that lists them with commas or blanks between."""
+    return tuple(value.replace(",", " ").split())
+
+
 def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
     return field(default=default, metadata={"check": check, "reload": reload})
 
@@ -158,6 +174,8 @@ class BucketsSection:
 
     path: str = _key("")
     durability: str = _key("commit", _one_of("commit", "relaxed"))
+    kms_keys: str = _key("", _key_names, reload=True)
+    access_log_seconds: int = _key(300, _between(1, 86400), reload=True)
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))
 
 
@@ -170,6 +188,10 @@ class LimitsSection:
     images: int = _key(0, _between(0, 2**20), reload=True)
     security_groups: int = _key(500, _between(0, 2**20), reload=True)
     rules: int = _key(1000, _between(0, 2**20), reload=True)
+    buckets: int = _key(0, _between(0, 2**20), reload=True)
+    object_mb: int = _key(0, _between(0, 2**40), reload=True)
+    bucket_mb: int = _key(0, _between(0, 2**40), reload=True)
+    account_mb: int = _key(0, _between(0, 2**40), reload=True)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from eucabox.errors import InstanceNotFound
 from eucabox.logs import parse
 from eucabox.server.listener import Listener
 from eucabox.state import State
+from eucabox.store.access_log import AccessLog
 from eucabox.wire.request import Answer, FileBody, Request
 
 
@@ -30,7 +31,10 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
     state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
     accounts = Accounts(config, state)
-    yield SimpleNamespace(config=config, state=state, accounts=accounts, bucket=store)
+    logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
+    yield SimpleNamespace(
+        config=config, state=state, accounts=accounts, bucket=store, access_log=logs
+    )
     store.close()
     state.close()
 

@@ -277,9 +277,9 @@ def test_a_body_without_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
 def test_conditions(store: Store) -> None:
     with pytest.raises(NoSuchKey):
         put(store, if_match="*")
-    made = put(store, if_none_match=True)
+    made = put(store, if_none_match="*")
     with pytest.raises(PreconditionFailed):
-        put(store, if_none_match=True)
+        put(store, if_none_match="*")
     with pytest.raises(PreconditionFailed):
         put(store, if_match="0" * 32)
     with pytest.raises(PreconditionFailed):
@@ -394,7 +394,7 @@ def test_one_of_many_creates(store: Store) -> None:
 
     def work(body: bytes) -> None:
         with contextlib.suppress(PreconditionFailed):
-            made.append(put(store, body=body, if_none_match=True))
+            made.append(put(store, body=body, if_none_match="*"))
 
     threads = [threading.Thread(target=work, args=(bytes([n]),)) for n in range(16)]
     for thread in threads:

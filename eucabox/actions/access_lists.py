@@ -1,13 +1,14 @@
 """Access lists of buckets and objects: read and replaced; never judged here."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.store import access
 from eucabox.store.facts import Bucket, ObjectFacts
-from eucabox.store.nouns import Owners, only_version
+from eucabox.store.nouns import Owners
 
 CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm", "request_payer")
 
@@ -54,11 +55,11 @@ def put_bucket_acl(
 def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """Who is granted what on an object."""
-    only_version(version_id)
+    """Who is granted what on an object, or on a version of it."""
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = access.look_up(call, call.cloud.bucket.head, holder, key).facts
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    facts = access.look_up(call, look, holder, key).facts
     access.check(call, holder, key, facts)
     owners = Owners(call.cloud.accounts)
     if access.enforced(holder):
@@ -85,10 +86,10 @@ def put_object_acl(
     expected_bucket_owner: str = "",
 ) -> None:
     """Replace an object's access list by a canned one, by grants in headers, or by a policy."""
-    only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    facts = access.look_up(call, call.cloud.bucket.head, holder, key).facts
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    facts = access.look_up(call, look, holder, key).facts
     access.check(call, holder, key, facts)
     wanted = access.chosen(
         acl,
@@ -106,7 +107,7 @@ def put_object_acl(
         access.check(call, holder, key, now)
         return dataclasses.replace(now, acl=wanted)
 
-    call.cloud.bucket.change_object(bucket, key, change)
+    call.cloud.bucket.change_object(bucket, key, change, version_id)
 
 
 def _wanted(

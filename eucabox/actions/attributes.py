@@ -1,11 +1,13 @@
 """What an object is, attribute by attribute; never its bytes."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest
-from eucabox.store import access, nouns
-from eucabox.store.facts import Object
+from eucabox.store import access, nouns, sse
+from eucabox.store.facts import SSE_C, Object
+from eucabox.store.sse import CustomerKey
 
 PAGE = 1000
 
@@ -21,13 +23,18 @@ def get_object_attributes(
     part_number_marker: int = 0,
     version_id: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
-    nouns.only_version(version_id)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
-    access.check(call, holder, key, found.facts)
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    with access.look_up(call, look, holder, key) as opened:
+        found = opened.object
+        access.check(call, holder, key, found.facts)
+        secret = sse.check_reading(call, found.sealed, customer)
+        if found.sealed and found.sealed.kind == SSE_C:
+            opened.unlock(secret)
     sums = nouns.checksum_members(found.facts.checksums, found.facts.checksum_type)
     every: dict[str, Result] = {
         "ETag": {"e_tag": found.e_tag},
@@ -36,7 +43,7 @@ def get_object_attributes(
         "StorageClass": {"storage_class": found.facts.storage_class},
         "ObjectSize": {"object_size": found.size},
     }
-    result: Result = {"last_modified": found.last_modified}
+    result: Result = {"last_modified": found.last_modified, **nouns.version_read(holder, found)}
     for name in object_attributes:
         if name not in every:
             raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    EncryptionConfigurationNotFound,
     Fault,
     NoSuchConfiguration,
     NoSuchObjectLockConfiguration,
@@ -12,29 +11,20 @@ from eucabox.errors import (
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
-from eucabox.store.nouns import only_version
 
 Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
-    "GetBucketEncryption": EncryptionConfigurationNotFound,
     "GetBucketReplication": ReplicationConfigurationNotFound,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+VERBS = ("Get", "Delete")
 PLAIN: dict[str, Result] = {
-    "GetBucketAccelerateConfiguration": {},
-    "GetBucketLogging": {},
-    "GetBucketNotificationConfiguration": {},
-    "GetBucketRequestPayment": {"payer": "BucketOwner"},
-    "GetBucketVersioning": {},
     **{f"ListBucket{each}Configurations": {"is_truncated": False} for each in NAMED},
 }
 # S3 answers the removal of what is not there like any other
-REMOVALS = (
-    "DeleteBucketEncryption",
-    "DeleteBucketReplication",
-)
+REMOVALS = ("DeleteBucketReplication",)
 OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
 
@@ -77,17 +67,16 @@ def _check(call: Call, bucket: str, expected: str) -> None:
 
 
 def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
-    only_version(version)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected)
-    call.cloud.bucket.head(bucket, key)
+    call.cloud.bucket.head(bucket, key, version)
 
 
 def _register() -> None:
     table: dict[str, Verb] = {
         **{name: _absent(fault) for name, fault in ABSENT.items()},
         **{name: _plain(result) for name, result in PLAIN.items()},
-        **{f"GetBucket{each}Configuration": _no_such for each in NAMED},
+        **{f"{verb}Bucket{each}Configuration": _no_such for each in NAMED for verb in VERBS},
         **dict.fromkeys(REMOVALS, _removed),
         **dict.fromkeys(OBJECTS_ABSENT, _object_absent),
     }

@@ -2,20 +2,32 @@
 
 import dataclasses
 from datetime import datetime
+from functools import partial
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, InvalidRequest
+from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said
+from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.said import Said
+from eucabox.store.sse import CustomerKey, Encryption, SourceKey
 from eucabox.store.streams import Incoming, Pulled
 
 DIRECTIVES = ("COPY", "REPLACE")
 LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
-CHANGES = frozenset({"storage_class", "website_redirect_location"})  # that make a self-copy one
+CHANGES = frozenset(  # that make a self-copy one
+    {"storage_class", "website_redirect_location", *Encryption.__annotations__}
+)
+
+
+class Described(Said, SourceKey, total=False):
+    """What a copy says of the new object, and the key of the old one."""
+
+
+class Keys(CustomerKey, SourceKey, total=False):
+    """The keys of a part and of what it is copied from."""
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -36,9 +48,9 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **described: Unpack[Said],
+    **described: Unpack[Described],
 ) -> Result:
-    """Copy an object, {bucket, key} in `copy_source`, with its metadata or with new metadata."""
+    """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
@@ -50,9 +62,12 @@ def copy_object(
     }
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
-    if not (replaced or checksum_algorithm or described.keys() & CHANGES):
+    restored = copy_source.get("version_id", "") != ""
+    if not (replaced or restored or checksum_algorithm or described.keys() & CHANGES):
         _refuse_itself(source, bucket, key)
     facts = said.facts(described, call, holder, call.cloud.accounts)
+    store = call.cloud.bucket
+    sealing = sse.asked(call, described, holder, store)
     new = facts if replaced else _kept(source.facts, facts)
     made = call.cloud.bucket.copy(
         source.bucket,
@@ -61,16 +76,21 @@ def copy_object(
         key,
         _tagged(call, new, facts if tagging_directive == "REPLACE" else source),
         algorithm=checksum_algorithm.upper(),
-        if_none_match=conditions.only_if_absent(if_none_match),
-        if_match=conditions.bare(if_match) or None,
-        check=lambda found: _check_source(call, found, wanted),
+        **conditions.of_write(if_match, if_none_match),
+        check=lambda found: _check_source(call, found, copy_source, wanted, described),
+        version_id=_pinned(source, copy_source),
+        sealing=sealing,
+        customer=sse.source_customer(call, described),
     )
     return {
+        **_version_copied(call, source),
+        **nouns.version_made(made),
         "copy_object_result": {
             "e_tag": nouns.quoted(made.e_tag),
             "last_modified": made.last_modified,
             **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
         },
+        **sse.shown(made.sealed, described, store),
         **rules.expiration(holder, made),
     }
 
@@ -91,16 +111,21 @@ def upload_part_copy(
     copy_source_if_unmodified_since: datetime | None = None,
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
+    **keys: Unpack[Keys],
 ) -> Result:
-    """Make a part of an upload from an object, {bucket, key} in `copy_source`, or a range of it."""
+    """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
+    from a range of it."""
     store = call.cloud.bucket
     holder = store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    access.check_upload(call, store.upload(bucket, key, upload_id), holder)
+    upload = store.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
+    secret = sse.check_part(call, upload, keys, store)
     checked = _source(call, copy_source, expected_source_bucket_owner)
-    with store.open(checked.bucket, checked.key) as opened:
+    with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
         source = opened.object
-        _check_readable(call, source)
+        _check_readable(call, source, copy_source)
+        opened.unlock(sse.check_reading(call, source.sealed, keys, sse.SOURCE))
         conditions.check_source(
             source,
             {
@@ -114,31 +139,50 @@ def upload_part_copy(
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
         incoming = Incoming(Pulled(opened.chunks(start, count)), count)
-        part = store.put_part(bucket, key, upload_id, part_number, incoming, size=count)
+        part = store.put_part(
+            bucket, key, upload_id, part_number, incoming, size=count, customer=secret
+        )
     return {
+        **_version_copied(call, source),
         "copy_part_result": {
             "e_tag": nouns.quoted(part.e_tag),
             "last_modified": part.last_modified,
             **nouns.checksum_members(part.checksums),
-        }
+        },
+        **sse.shown_upload(upload, keys, store),
     }
 
 
 def _source(call: Call, named: dict[str, str], expected: str) -> Object:
-    nouns.only_version(named.get("version_id", ""))
     if not named.get("bucket") or not named.get("key"):
         reason = "Name a bucket and a key."
         raise InvalidArgument(argument="x-amz-copy-source", value=str(named), reason=reason)
     holder = call.cloud.bucket.bucket(named["bucket"])
     access.check_expected(holder, expected)
-    found = access.look_up(call, call.cloud.bucket.head, holder, named["key"])
-    _check_readable(call, found)
+    look = partial(call.cloud.bucket.head, version_id=named.get("version_id", ""))
+    try:
+        found = access.look_up(call, look, holder, named["key"])
+    except IsDeleteMarker:
+        reason = "The source of a copy request may not specifically refer to a delete marker."
+        raise InvalidRequest(reason=reason) from None
+    _check_readable(call, found, named)
     return found
 
 
-def _check_readable(call: Call, source: Object) -> None:
+def _pinned(source: Object, named: dict[str, str]) -> str:
+    """The version to copy: the one that was named, or that was there when it was looked at."""
+    return named.get("version_id", "") or nouns.version_made(source).get("version_id", "")
+
+
+def _version_copied(call: Call, source: Object) -> dict[str, str]:
+    told = nouns.version_read(call.cloud.bucket.bucket(source.bucket), source)
+    return {f"copy_source_{name}": value for name, value in told.items()}
+
+
+def _check_readable(call: Call, source: Object, named: dict[str, str]) -> None:
     holder = call.cloud.bucket.bucket(source.bucket)
-    access.check(call, holder, source.key, source.facts, action="s3:GetObject")
+    action = "s3:GetObjectVersion" if named.get("version_id") else "s3:GetObject"
+    access.check(call, holder, source.key, source.facts, action=action)
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -150,8 +194,15 @@ def _check_directives(metadata: str, tagging: str) -> None:
         raise InvalidArgument(argument=argument, value=tagging, reason="Use COPY or REPLACE.")
 
 
-def _check_source(call: Call, source: Object, wanted: dict[str, Any]) -> None:
-    _check_readable(call, source)  # it may be another object by now
+def _check_source(
+    call: Call,
+    source: Object,
+    named: dict[str, str],
+    wanted: dict[str, Any],
+    keys: SourceKey,
+) -> None:
+    _check_readable(call, source, named)  # it may be another object by now
+    sse.check_reading(call, source.sealed, keys, sse.SOURCE)
     conditions.check_source(source, wanted)
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."

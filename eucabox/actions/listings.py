@@ -7,10 +7,11 @@ from typing import Any
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument
 from eucabox.store import access
-from eucabox.store.facts import Bucket, Listing, Object
+from eucabox.store.facts import Bucket, Listing, Object, Version, Versions
 from eucabox.store.nouns import Owners, quoted
 
 PAGE = 1000
+OF_MARKERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
 HARMLESS = ("request_payer", "optional_object_attributes")
 
 
@@ -88,23 +89,28 @@ def list_object_versions(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of versions: of each key the only one, `null`, as in a bucket without versioning."""
+    """A page of versions and delete markers, of each key the newest first, after the markers."""
     _check(max_keys, encoding_type)
     if version_id_marker and not key_marker:
         reason = "Name the key-marker with it."
         raise InvalidArgument(argument="version-id-marker", value=version_id_marker, reason=reason)
     found = _bucket(call, bucket, expected_bucket_owner)
-    page = _page(call, bucket, prefix, delimiter, key_marker, max_keys)
+    most = min(max_keys, PAGE)
+    store = call.cloud.bucket
+    page = store.versions(bucket, prefix, delimiter, key_marker, version_id_marker, most)
     owners = Owners(call.cloud.accounts)
-    only = {"version_id": "null", "is_latest": True}
+    shown = [(each, _version(each, found, owners)) for each in page.versions]
     result = {
         **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
         "key_marker": key_marker,
         "version_id_marker": version_id_marker,
-        "versions": [{**_entry(each, found, owners), **only} for each in page.objects],
+        "versions": [entry for each, entry in shown if not each.is_marker],
+        "delete_markers": [entry for each, entry in shown if each.is_marker],
     }
     if page.truncated:
-        result.update(next_key_marker=page.next, next_version_id_marker="null")
+        result["next_key_marker"] = page.next_key
+    if page.next_version_id:
+        result["next_version_id_marker"] = page.next_version_id
     return result
 
 
@@ -131,7 +137,12 @@ def _page(
 
 
 def _frame(
-    page: Listing, bucket: str, prefix: str, delimiter: str, max_keys: int, encoding_type: str
+    page: Listing | Versions,
+    bucket: str,
+    prefix: str,
+    delimiter: str,
+    max_keys: int,
+    encoding_type: str,
 ) -> Result:
     frame: Result = {
         "name": bucket,
@@ -160,6 +171,14 @@ def _entry(found: Object, bucket: Bucket, owners: Owners | None) -> dict[str, An
         entry["checksum_type"] = found.facts.checksum_type
     if owners:
         entry["owner"] = owners(found.facts.owner or bucket.owner)
+    return entry
+
+
+def _version(found: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+    told = {"version_id": found.object.version_id, "is_latest": found.is_latest}
+    entry = {**_entry(found.object, bucket, owners), **told}
+    if found.is_marker:
+        entry = {name: each for name, each in entry.items() if name in OF_MARKERS}
     return entry
 
 

@@ -12,13 +12,20 @@ from eucabox.errors import (
     NoSuchUpload,
 )
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said
+from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Said, Sums
+from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming
 
 PAGE = 1000
+
+
+class Part(Sums, CustomerKey, total=False):
+    """The members of UploadPart that say what the bytes are."""
+
+
 HARMLESS = ("request_payer", "content_length")
 
 
@@ -37,10 +44,14 @@ def create_multipart_upload(
     holder = _writable(call, bucket, key, expected_bucket_owner)
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
-    upload_id = store.create_upload(bucket, key, facts, checksum_algorithm.upper(), checksum_type)
+    sealing = sse.asked(call, described, holder, store)
+    upload_id = store.create_upload(
+        bucket, key, facts, checksum_algorithm.upper(), checksum_type, sealing
+    )
     made = store.upload(bucket, key, upload_id)
     ends = rules.abortion(holder, key, made.initiated)
-    return {"bucket": bucket, "key": key, "upload_id": upload_id, **_checksum_plan(made), **ends}
+    shown = {**_checksum_plan(made), **ends, **sse.shown(sealing, described, store)}
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **shown}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -53,18 +64,20 @@ def upload_part(
     part_number: int,
     body: Any = None,
     expected_bucket_owner: str = "",
-    **sums: Unpack[Sums],
+    **sums: Unpack[Part],
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    upload = call.cloud.bucket.upload(bucket, key, upload_id)
+    store = call.cloud.bucket
+    upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, holder)
+    secret = sse.check_part(call, upload, sums, store)
     incoming = Incoming.of(body)
     _check_sums(upload, said.announced(sums, incoming))
-    part = call.cloud.bucket.put_part(
-        bucket, key, upload_id, part_number, incoming, **said.sums(sums, incoming)
-    )
-    return {"e_tag": nouns.quoted(part.e_tag), **nouns.checksum_members(part.checksums)}
+    checked = said.sums(sums, incoming)
+    part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
+    shown = {**nouns.checksum_members(part.checksums), **sse.shown_upload(upload, sums, store)}
+    return {"e_tag": nouns.quoted(part.e_tag), **shown}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -85,10 +98,11 @@ def complete_multipart_upload(
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    _check_begun(call, holder, (key, upload_id), checksum_type)
+    _check_begun(call, holder, (key, upload_id), checksum_type, customer)
     told = nouns.checksums(
         {
             "checksum_crc32": checksum_crc32,
@@ -105,15 +119,16 @@ def complete_multipart_upload(
         [_named(each) for each in (multipart_upload or {}).get("parts") or []],
         checksums=told,
         size=mpu_object_size,
-        if_none_match=conditions.only_if_absent(if_none_match),
-        if_match=conditions.bare(if_match) or None,
+        **conditions.of_write(if_match, if_none_match),
     )
     return {
         "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
         "bucket": bucket,
         "key": key,
         "e_tag": nouns.quoted(made.e_tag),
+        **nouns.version_made(made),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        **sse.shown(made.sealed, customer, call.cloud.bucket),
         **rules.expiration(holder, made),
     }
 
@@ -137,11 +152,13 @@ def list_parts(
     max_parts: int = PAGE,
     part_number_marker: int = 0,
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """The parts that an upload has so far, by number."""
     holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
+    sse.check_part(call, upload, customer, store, needed=False)
     rest = [
         each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
     ]
@@ -243,12 +260,25 @@ def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     return part["part_number"], conditions.bare(part["e_tag"]), sums
 
 
-def _check_begun(call: Call, holder: Bucket, named: tuple[str, str], checksum_type: str) -> None:
+def _check_begun(
+    call: Call,
+    holder: Bucket,
+    named: tuple[str, str],
+    checksum_type: str,
+    customer: CustomerKey,
+) -> None:
     try:
         upload = call.cloud.bucket.upload(holder.name, *named)
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
+    # as S3: needed where there are checksums; older clients, which send none, send no key either
+    store = call.cloud.bucket
+    summed = bool(upload.checksum_algorithm) or (
+        upload.sealing is not None
+        and any(each.checksums for each in store.parts(holder.name, *named))
+    )
+    sse.check_part(call, upload, customer, store, needed=summed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
         raise InvalidRequest(reason=f"{reason} mode. Complete it with the same mode.")

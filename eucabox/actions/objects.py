@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
@@ -12,14 +13,15 @@ from eucabox.errors import (
     InvalidRequest,
     MalformedXML,
     PartNumberBeyond,
-    S3NotImplemented,
 )
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said
-from eucabox.store.facts import Bucket, Object
+from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store.facts import SSE_C, Bucket, Deleted, Object
 from eucabox.store.said import Written
+from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming, Outgoing
 
+RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
 HARMLESS = ("request_payer", "content_length")
 
@@ -40,17 +42,24 @@ def put_object(
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     facts = said.facts(written, call, holder, call.cloud.accounts)
+    sealing = sse.asked(call, written, holder, call.cloud.bucket)
     incoming = Incoming.of(body)
     made = call.cloud.bucket.put(
         bucket,
         key,
         incoming,
         facts,
-        if_none_match=conditions.only_if_absent(if_none_match),
-        if_match=conditions.bare(if_match) or None,
+        **conditions.of_write(if_match, if_none_match),
+        sealing=sealing,
         **said.sums(written, incoming),
     )
-    return {"e_tag": nouns.quoted(made.e_tag), **_checksums(made), **rules.expiration(holder, made)}
+    return {
+        "e_tag": nouns.quoted(made.e_tag),
+        **nouns.version_made(made),
+        **_checksums(made),
+        **rules.expiration(holder, made),
+        **sse.shown(made.sealed, written, call.cloud.bucket),
+    }
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -73,7 +82,9 @@ def get_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """An object's bytes, or a range or a part of them, with all that was kept of it.
 
@@ -87,18 +98,24 @@ def get_object(
         content_type=response_content_type,
         expires=response_expires,
     )
-    _check_reading(call, range, part_number, overrides, version_id)
+    _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
     with ExitStack() as undo:
-        opened = access.look_up(call, call.cloud.bucket.open, holder, key)
+        look = partial(call.cloud.bucket.open, version_id=version_id)
+        opened = access.look_up(call, look, holder, key)
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)
+        opened.unlock(secret)
         noted = _noted(call, holder, found, version_id)
+        encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
         undo.pop_all()
-    return {**shown, **noted, **overrides, "body": Outgoing(opened, start, count)}
+    body = Outgoing(opened, start, count, direct=found.sealed is None)
+    return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -121,7 +138,9 @@ def head_object(
     response_content_type: str = "",
     response_expires: str = "",
     checksum_mode: str = "",
+    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
 ) -> Result:
     """What GetObject would say of an object, without its bytes."""
     overrides = nouns.headers(
@@ -132,15 +151,17 @@ def head_object(
         content_type=response_content_type,
         expires=response_expires,
     )
-    _check_reading(call, range, part_number, overrides, version_id)
+    _check_reading(call, range, part_number, overrides)
+    sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key)
+    found = _readable(call, holder, key, version_id, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     shown, _, _ = _extent(found, range, part_number, checksum_mode)
-    return {**shown, **_noted(call, holder, found, version_id), **overrides}
+    noted = _noted(call, holder, found, version_id)
+    return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
 
-@action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention"))
+@action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention", "mfa"))
 def delete_object(
     call: Call,
     *,
@@ -148,19 +169,27 @@ def delete_object(
     key: str,
     version_id: str = "",
     if_match: str = "",
+    if_match_last_modified_time: datetime | None = None,
+    if_match_size: int | None = None,
     expected_bucket_owner: str = "",
-) -> None:
-    """Delete an object, if it is still the one expected; that it was not there is no error."""
-    nouns.only_version(version_id)
-    holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, expected=expected_bucket_owner)
-    call.cloud.bucket.delete(bucket, key, if_match=conditions.bare(if_match) or None)
+) -> Result:
+    """Delete an object or, for good, a version of it, if it is still the one expected; that it
+    was not there is no error."""
+    holder = _holder(call, bucket, expected_bucket_owner)
+    wanted = {
+        "if_match": conditions.bare(if_match),
+        "if_modified": if_match_last_modified_time,
+        "if_size": if_match_size,
+    }
+    gone = _delete(call, holder, key, version_id, wanted)
+    shown: Result = {"version_id": gone.version_id} if gone.version_id else {}
+    return {**shown, "delete_marker": True} if gone.delete_marker else shown
 
 
 @action(
     "s3",
     anonymous=True,
-    ignored=(*HARMLESS, "bypass_governance_retention", "checksum_algorithm", "content_md5"),
+    ignored=(*HARMLESS, "bypass_governance_retention", "checksum_algorithm", "content_md5", "mfa"),
 )
 def delete_objects(
     call: Call, *, bucket: str, delete: dict[str, Any], expected_bucket_owner: str = ""
@@ -175,25 +204,36 @@ def delete_objects(
     deleted, errors = [], []
     for each in wanted:
         try:
-            deleted.append(_delete(call, holder, each))
+            deleted.append(_delete_named(call, holder, each))
         except Fault as fault:
             named = {name: each[name] for name in ("key", "version_id") if name in each}
             errors.append({**named, "code": fault.code, "message": fault.message})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 
-def _delete(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, Any]:
-    beyond = [name for name in named if name not in ("key", "version_id", "e_tag")]
-    if beyond:
-        hint = "Name only Key, VersionId and ETag."
-        raise S3NotImplemented(what=f"A condition ({', '.join(beyond)}) on a deletion", hint=hint)
+def _delete_named(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, Any]:
     if "key" not in named:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
-    nouns.only_version(named.get("version_id", ""))
-    access.check(call, holder, named["key"], action="s3:DeleteObject")
-    wanted = conditions.bare(named.get("e_tag", "")) or None
-    call.cloud.bucket.delete(holder.name, named["key"], if_match=wanted)
-    return {name: named[name] for name in ("key", "version_id") if name in named}
+    wanted = {
+        "if_match": conditions.bare(named.get("e_tag", "")),
+        "if_modified": named.get("last_modified_time"),
+        "if_size": named.get("size"),
+    }
+    gone = _delete(call, holder, named["key"], named.get("version_id", ""), wanted)
+    shown = {name: named[name] for name in ("key", "version_id") if named.get(name)}
+    if gone.delete_marker:
+        shown.update(delete_marker=True, delete_marker_version_id=gone.version_id)
+    return shown
+
+
+def _delete(
+    call: Call, holder: Bucket, key: str, version_id: str, wanted: Mapping[str, Any]
+) -> Deleted:
+    action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
+    access.check(call, holder, key, action=action)
+    owner = call.caller.account_id if call.caller else holder.owner
+    store = call.cloud.bucket
+    return store.delete(holder.name, key, version_id=version_id, owner=owner, **wanted)
 
 
 def _holder(call: Call, bucket: str, expected: str) -> Bucket:
@@ -202,16 +242,20 @@ def _holder(call: Call, bucket: str, expected: str) -> Bucket:
     return holder
 
 
-def _readable(call: Call, holder: Bucket, key: str) -> Object:
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
-    access.check(call, holder, key, found.facts, action="s3:GetObject")
+def _readable(
+    call: Call, holder: Bucket, key: str, version_id: str, customer: CustomerKey
+) -> Object:
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    with access.look_up(call, look, holder, key) as opened:
+        found = opened.object
+        access.check(call, holder, key, found.facts, action="s3:GetObject")
+        secret = sse.check_reading(call, found.sealed, customer)
+        if found.sealed and found.sealed.kind == SSE_C:
+            opened.unlock(secret)
     return found
 
 
-def _check_reading(
-    call: Call, wanted: str, part: int | None, overrides: Mapping[str, str], version: str
-) -> None:
-    nouns.only_version(version)
+def _check_reading(call: Call, wanted: str, part: int | None, overrides: Mapping[str, str]) -> None:
     if wanted and part is not None:
         raise InvalidRequest(reason="Cannot specify both Range header and partNumber.")
     if overrides and call.caller is None:
@@ -250,6 +294,8 @@ def _extent(
     }
     if found.facts.storage_class != "STANDARD":
         shown["storage_class"] = found.facts.storage_class
+    if found.facts.storage_class in nouns.ARCHIVES:
+        shown["restore"] = RESTORED  # or clients would wait for what is at hand
     span = _part_span(found, part) if part is not None else conditions.span(wanted, found.size)
     start, count = span or (0, found.size)
     if part is not None and found.parts:
@@ -263,7 +309,9 @@ def _extent(
 
 def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
     """What a reader is told beside what was kept: when it expires, how many tags it has."""
-    shown: Result = {} if version_id else dict(rules.expiration(holder, found))
+    shown: Result = nouns.version_read(holder, found)
+    if not version_id:
+        shown |= rules.expiration(holder, found)
     if found.facts.tags:
         with suppress(AccessDenied):
             access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")

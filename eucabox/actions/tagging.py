@@ -1,5 +1,7 @@
 """Tags of buckets and objects: put, got, taken away; never those of instances."""
 
+from functools import partial
+
 from eucabox.actions import Call, Result, action
 from eucabox.errors import NoSuchTagSet
 from eucabox.store import access, nouns
@@ -19,28 +21,30 @@ def put_object_tagging(
     tagging: Tagging,
     version_id: str = "",
     expected_bucket_owner: str = "",
-) -> None:
-    """Give an object these tags in place of those it has."""
-    _object(call, bucket, key, version_id, expected_bucket_owner)
-    call.cloud.bucket.set_object_tags(bucket, key, tags.of_object(tagging))
+) -> Result:
+    """Give an object, or a version of it, these tags in place of those it has."""
+    found = _object(call, bucket, key, version_id, expected_bucket_owner)
+    call.cloud.bucket.set_object_tags(bucket, key, tags.of_object(tagging), version_id)
+    return _version(call, found)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
 def get_object_tagging(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """An object's tags, by key."""
+    """An object's tags, or those of a version of it, by key."""
     found = _object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": tags.shown(found.facts.tags)}
+    return {"tag_set": tags.shown(found.facts.tags), **_version(call, found)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
 def delete_object_tagging(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    """Take an object's tags away."""
-    _object(call, bucket, key, version_id, expected_bucket_owner)
-    call.cloud.bucket.set_object_tags(bucket, key, {})
+) -> Result:
+    """Take an object's tags away, or those of a version of it."""
+    found = _object(call, bucket, key, version_id, expected_bucket_owner)
+    call.cloud.bucket.set_object_tags(bucket, key, {}, version_id)
+    return _version(call, found)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -72,9 +76,13 @@ def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str
 
 
 def _object(call: Call, bucket: str, key: str, version: str, expected: str) -> Object:
-    nouns.only_version(version)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected)
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    look = partial(call.cloud.bucket.head, version_id=version)
+    found = access.look_up(call, look, holder, key)
     access.check(call, holder, key, found.facts)
     return found
+
+
+def _version(call: Call, found: Object) -> Result:
+    return dict(nouns.version_read(call.cloud.bucket.bucket(found.bucket), found))

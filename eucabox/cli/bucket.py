@@ -12,8 +12,10 @@ import click
 
 from eucabox.bucket import Store
 from eucabox.cli import Settings, background, operator
+from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
+from eucabox.store import keyring
 from eucabox.store.rescans import COMPLETE, FAILED
 
 EVERY = 0.3  # seconds between two looks at a running cloud
@@ -58,6 +60,26 @@ def rescan(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
     failed = [row for row in found.values() if row["state"] == FAILED]
     if failed:
         raise click.ClickException(f"{failed[0]['bucket']}: {failed[0]['message']}")
+
+
+@bucket.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def keys(settings: Settings, as_json: bool) -> None:
+    """List the keys for SSE-KMS by name and ARN; no key itself is shown."""
+    config = settings.config
+    administrator = open_accounts(config).users()[0].account_id
+    found = keyring.configured(lambda: config, administrator)
+    rows = [
+        {"name": name, "arn": found.arn(name), "enabled": enabled}
+        for name, enabled in found.listed().items()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        state = "enabled" if row["enabled"] else "disabled"
+        click.echo(f"{row['name']:<24} {state:<9} {row['arn']}")
 
 
 def _progress(name: str, count: int) -> None:
@@ -112,7 +134,7 @@ def _asked(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
 def _store(config: Config) -> Store:
     if not config.bucket_root.is_dir():
         raise NotSetUp(folder=config.cloud.data_dir)
-    return Store(config.bucket_root, config.buckets.durability)
+    return Store(config.bucket_root, durability=config.buckets.durability)
 
 
 def _row(name: str, count: int, state: str) -> Row:

@@ -82,6 +82,11 @@ class QuotaExceeded(Fault):
     )
 
 
+class InvalidTargetBucket(Fault):
+    code = "InvalidTargetBucketForLogging"
+    text = "The bucket {bucket} cannot take access logs. {reason}"
+
+
 class MethodNotAllowed(Fault):
     code = "MethodNotAllowed"
     text = "The method {method} is not allowed against this resource."
@@ -108,22 +113,6 @@ class RequestBodyTooLarge(Fault):
 
 class NotModified(Fault):
     code, text = "NotModified", "The object has not changed as of {condition}."
-
-
-class NoSuchVersion(Fault):
-    code, text = "NoSuchVersion", "The key {key} has no version {version}."
-
-
-class InvalidVersionId(Fault):
-    code, text = "InvalidArgument", "Invalid version id specified: {value}. Use one of a listing."
-
-    def __init__(self, **facts: object) -> None:
-        super().__init__(argument="versionId", **facts)
-
-
-class IsDeleteMarker(Fault):
-    code = "MethodNotAllowed"
-    text = "The version {version_id} of {key} is a delete marker, which can only be deleted."
 
 
 class NoSuchBucketPolicy(Fault):
@@ -202,6 +191,11 @@ class BucketAlreadyOwnedByYou(Fault):
     code, text = "BucketAlreadyOwnedByYou", "The bucket {name} exists already and is yours."
 
 
+class InvalidBucketState(Fault):
+    code = "InvalidBucketState"
+    text = "The bucket {bucket} has object lock: its versioning cannot be suspended."
+
+
 class BucketNotEmpty(Fault):
     code = "BucketNotEmpty"
     text = "The bucket {name} is not empty: {what} is in it. Delete its objects first."
@@ -218,6 +212,28 @@ class InvalidBucketName(Fault):
 
 class NoSuchKey(Fault):
     code, text = "NoSuchKey", "The key {key} does not exist in the bucket {bucket}."
+
+
+class NoSuchVersion(NoSuchKey):
+    code, text = "NoSuchVersion", "The key {key} has no version {version}."
+
+
+class IsDeleteMarker(NoSuchKey):
+    code = "MethodNotAllowed"
+    text = "The version {version} of {key} is a delete marker, which can only be deleted."
+
+
+class InvalidVersionId(Fault):
+    code = "InvalidArgument"
+    text = "Invalid version id specified: {value}. Use null or one of a listing."
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(argument="versionId", **facts)
+
+
+class IllegalVersioningConfiguration(Fault):
+    code = "IllegalVersioningConfigurationException"
+    text = "The versioning configuration has no Status. Use Enabled or Suspended."
 
 
 class InvalidKey(Fault):
@@ -342,4 +358,48 @@ class InvalidRedirectLocation(Fault):
     text = (
         "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
         " most {limit} characters."
+    )
+
+
+class InvalidObjectState(Fault):
+    code = "InvalidObjectState"
+    text = "The object {key} has the storage class {StorageClass}, from which nothing is restored."
+
+
+class NoSuchTorrent(Fault):
+    code = "NoSuchKey"
+    text = "There is no torrent of the key {key} in the bucket {bucket}. Get the object itself."
+
+
+class ObjectDamaged(Fault):
+    code = "InternalError"
+    text = "The encrypted object {what} is damaged: {reason}. Put it again, or restore its file."
+
+
+class EncryptionUnfit(Fault):
+    code, text = "InvalidRequest", "{reason}"
+
+
+class EncryptionArgument(Fault):
+    code, text = "InvalidArgument", "{reason}"
+
+
+class KeysUnusable(Fault):
+    code = "KMS.KeyUnavailableException"
+    text = "The keys of encrypted objects can't be used: {file}: {reason}. Put back that file."
+
+
+class KmsKeyNotFound(Fault):
+    code = "KMS.NotFoundException"
+    text = (
+        "The KMS key {name} does not exist. Name none, for aws/s3, or one that the administrator"
+        " has in [buckets] kms_keys."
+    )
+
+
+class KmsKeyDisabled(Fault):
+    code = "KMS.DisabledException"
+    text = (
+        "The KMS key {arn} is disabled. The administrator enables it by its name in [buckets]"
+        " kms_keys."
     )

@@ -1,5 +1,6 @@
 """One HTTP request on its way in and its answer on its way out; never what its path means."""
 
+import contextlib
 import os
 import re
 import socket
@@ -11,7 +12,7 @@ from functools import lru_cache
 
 from cheroot import server as cheroot
 
-from eucabox import api
+from eucabox import api, turns
 from eucabox.api import Door, FileStream
 from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
@@ -150,23 +151,32 @@ class Incoming(cheroot.HTTPRequest):
     # --- without WSGI between us and the protocols ------------------------------------------
 
     def _answer(self, door: Door) -> None:
-        request = door.hear(
-            self.method.decode("ascii"),
-            self.uri.decode("latin-1"),
-            self.fields,
-            self.rfile,
-            isinstance(self.conn.socket, ssl.SSLSocket),
-            self.conn.remote_addr or "",
-        )
-        answer = door.serve(request)
-        if answer.hops:
-            self.conn.limit_hops(answer.hops)
-        status, headers, body = api.leaving(request, answer)
+        with turns.taken() if self._is_small() else contextlib.nullcontext():
+            status, headers, body = self._ask(door)
         try:
             self._send(status, headers, body)
         finally:
             if isinstance(body, FileStream):
                 body.close()
+
+    def _is_small(self) -> bool:
+        """Whether all that the client sends is here, so that its answer waits for nobody."""
+        length = int(self.fields.get("content-length", 0))
+        return not self.chunked_read and length <= self.conn.rfile.waiting
+
+    def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        request = door.hear(
+            self.method.decode("ascii"),
+            self.uri.decode("latin-1"),
+            self.fields,
+            self.rfile,
+            self.conn.tls(),
+            self.conn.remote_addr or "",
+        )
+        answer = door.serve(request)
+        if answer.hops:
+            self.conn.limit_hops(answer.hops)
+        return api.leaving(request, answer)
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
         self._settle()

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from cheroot import server as cheroot
 from cheroot import wsgi
 
-from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, Door, FileStream, Wsgi
+from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, Door, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
 from eucabox.server.sockets import let_kernel_wait, make_file, readable, send_file
@@ -124,6 +124,13 @@ class Connection(cheroot.HTTPConnection):
         with contextlib.suppress(OSError, ValueError):
             socket.socket.shutdown(self.socket, how)  # TLS or not: the TCP connection itself
 
+    def tls(self) -> tuple[str, str] | None:
+        """The version and the cipher of a connection that has them."""
+        if not isinstance(self.socket, ssl.SSLSocket):
+            return None
+        cipher = self.socket.cipher()
+        return self.socket.version() or "", cipher[0] if cipher else ""
+
     def limit_hops(self, hops: int) -> None:
         """Have nothing travel further than so many networks from here on: who is too far away
         has not read its first answer."""
@@ -175,6 +182,8 @@ class Gateway(wsgi.Gateway_10):
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         environ[ENVIRON_HEADERS] = list(req.fields.items())
         environ[ENVIRON_LIMIT_HOPS] = req.conn.limit_hops
+        if (tls := req.conn.tls()) is not None:
+            environ[ENVIRON_TLS] = tls
         return environ
 
     def respond(self) -> None:

@@ -6,7 +6,9 @@ On the disk, under the folder of all buckets:
     .eucabox/index.db       the listing index; delete it and the next start makes a new one
     .eucabox/journal.N      keys whose files may be newer than the index
     .eucabox/new, gone      buckets being made and being removed; emptied at every start
+    .eucabox/access/        records of requests that wait for their delivery as access logs
     .eucabox/lock           the process that has the store open
+    .eucabox/master-key     the mark of the master key that encrypted objects were written with
     NAME/a/b/c.txt          the object a/b/c.txt of the bucket NAME, byte for byte
     NAME/.eucabox/          hidden, inside the bucket so that it moves and is copied with it
         bucket.json         owner, creation, ACL, settings

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from eucabox.store import packing
-from eucabox.store.facts import Object, ObjectFacts, to_datetime, to_nanoseconds
+from eucabox.store.facts import Object, ObjectFacts, Sealed, to_datetime, to_nanoseconds
 from eucabox.store.paths import digest
 
 NAME = "user.eucabox"
@@ -61,6 +61,8 @@ def encode(what: Object) -> bytes:
         said["q"] = what.part_checksums
     if what.upload_id:
         said["i"] = what.upload_id
+    if what.sealed:
+        said["y"] = list(vars(what.sealed).values())
     if what.stamp:
         said["v"] = what.stamp
     return packing.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
@@ -75,19 +77,30 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     packed = raw.startswith(packing.MARK)
     said = packing.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
     try:
-        fresh = said["s"] == status.st_size and _same_time(said["m"], status.st_mtime_ns)
+        sealed = Sealed(*said["y"]) if "y" in said else None
+        stored = sealed.stored if sealed else said["s"]
+        fresh = stored == status.st_size and _same_time(said["m"], status.st_mtime_ns)
         facts = ObjectFacts(**{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS})
         stamp = said.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
-            edited = without_sums(facts)
-            return Object(bucket, key, status.st_size, "", modified, edited, stamp=stamp), False
+            edited = Object(
+                bucket,
+                key,
+                status.st_size,
+                "",
+                modified,
+                without_sums(facts),
+                stamp=stamp,
+                sealed=sealed,
+            )
+            return edited, False
         parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
         e_tag, upload_id = said["e"], said.get("i", "")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("not attributes of an object") from error
-    size = status.st_size
-    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp)
+    size = said["s"]
+    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp, sealed)
     return found, True
 
 

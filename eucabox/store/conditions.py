@@ -40,12 +40,12 @@ def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
 
 
-def only_if_absent(if_none_match: str) -> bool:
-    """Tell whether a write is to replace nothing; S3 knows no other If-None-Match on a write."""
-    if if_none_match not in ("", "*"):
-        what = f"If-None-Match: {if_none_match} on a write"
-        raise S3NotImplemented(what=what, hint="Use If-None-Match: *, or If-Match.")
-    return if_none_match == "*"
+def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:
+    """Return what the store's writing methods are told of the conditions of a write."""
+    if if_match and if_none_match:
+        what = "If-Match together with If-None-Match on a write"
+        raise S3NotImplemented(what=what, hint="Use one of them.")
+    return {"if_match": bare(if_match), "if_none_match": bare(if_none_match)}
 
 
 def span(text: str, size: int) -> tuple[int, int] | None:

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 from eucabox.errors import EntityTooLarge
+from eucabox.store import frames
 from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
+from eucabox.store.keyring import Sealing
+from eucabox.store.opened import OpenObject
 from eucabox.store.room import Room
-from eucabox.store.shelf import Conditions, OpenObject, Shelf
-from eucabox.store.writing import LARGEST, Draft, copy_file, summed
+from eucabox.store.shelf import Conditions, Shelf
+from eucabox.store.writing import LARGEST, Draft, Promise, copy_file, receive, summed
 
 
 def copy(
@@ -17,19 +20,32 @@ def copy(
     facts: ObjectFacts | None,
     algorithm: str,
     conditions: Conditions,
+    sealing: Sealing | None = None,
 ) -> Object:
     """Commit a copy under a key, with new facts or the source's; checksums follow the bytes."""
     old = source.object
     if old.size > LARGEST:
         raise EntityTooLarge(limit=LARGEST)
-    with Draft(room) as draft:
-        copy_file(source.fileno(), draft, old.size)
-        e_tag, sums = _sums(draft, old, algorithm)
+    with frames.begin(room, sealing, key) as draft:
+        if old.sealed or sealing:
+            md5, sums = _streamed(source, draft, algorithm)
+        else:
+            copy_file(source.fileno(), draft, old.size)
+            md5, sums = _sums(draft, old, algorithm)
+        e_tag, sealed = draft.finish(md5)
         said = replace(
             facts or old.facts, checksums=sums, checksum_type=FULL_OBJECT if sums else ""
         )
-        new = Object(room.name, key, old.size, e_tag, draft.date(), said)
+        new = Object(room.name, key, old.size, e_tag, draft.date(), said, sealed=sealed)
         return shelf.commit(room, draft, new, conditions)
+
+
+def _streamed(source: OpenObject, draft: Draft, algorithm: str) -> tuple[str, dict[str, str]]:
+    """Copy what is or becomes encrypted; return its MD5 and checksums."""
+    wanted = algorithm or next(iter(source.object.facts.checksums), "")
+    promise = Promise(source.object.size, algorithms=(wanted,) if wanted else ())
+    received = receive(draft, source, promise)
+    return received.md5, received.checksums
 
 
 def _sums(draft: Draft, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:

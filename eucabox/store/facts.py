@@ -11,6 +11,7 @@ from eucabox.store import stamps
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
 DEFAULT_TYPE = "binary/octet-stream"
+AES256, KMS, SSE_C = "AES256", "aws:kms", "SSE-C"  # how an object can be encrypted
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -52,11 +53,27 @@ class ObjectFacts:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """That an object's file is encrypted: how, bytes on the disk, and bytes of its headers.
+
+    `name` is the KMS key's.
+    """
+
+    kind: str
+    stored: int
+    header: int
+    part_header: int = 0
+    name: str = ""
+    bucket_key: bool = False
+
+
+@dataclass(frozen=True)
 class Object:
     """A whole object. `e_tag` is hex MD5, or hex-N after N parts, without quotes.
 
     `parts` are the sizes of the parts, `part_checksums` their base64 checksums (or nothing).
     `stamp` is "" unless the bucket has, or had, versioning when the object was made.
+    `sealed` is None where the file is the object byte for byte.
     """
 
     bucket: str
@@ -69,6 +86,7 @@ class Object:
     part_checksums: tuple[str, ...] = ()
     upload_id: str = ""
     stamp: str = ""
+    sealed: Sealed | None = None
 
     @property
     def version_id(self) -> str:
@@ -139,6 +157,7 @@ class Upload:
     facts: ObjectFacts
     checksum_algorithm: str = ""
     checksum_type: str = ""
+    sealing: dict[str, Any] | None = None  # what the keyring makes the encryption of a part from
 
 
 @dataclass(frozen=True)

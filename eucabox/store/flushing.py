@@ -7,11 +7,13 @@ import os
 import threading
 from dataclasses import dataclass
 
+from eucabox import turns
+
 COMMIT, RELAXED = "commit", "relaxed"
 
 
 @dataclass
-class _Turns:
+class _Queue:
     """The flushes of one folder: how many began and ended, and how many wait or work."""
 
     begun: int = 0
@@ -27,46 +29,50 @@ class Flush:
     def __init__(self, durability: str = COMMIT) -> None:
         self.relaxed = durability == RELAXED
         self._news = threading.Condition()
-        self._turns: dict[tuple[int, int], _Turns] = {}
+        self._queues: dict[tuple[int, int], _Queue] = {}
 
     def file(self, descriptor: int) -> None:
         """Return when a file's content and attributes are safe."""
         if not self.relaxed:
-            os.fdatasync(descriptor)
+            with turns.let_go():
+                os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
         """Return when a folder's entries, as they are now, are safe."""
         if self.relaxed:
             return
-        status = os.fstat(descriptor)
+        with turns.let_go():
+            self._share(os.fstat(descriptor), descriptor)
+
+    def _share(self, status: os.stat_result, descriptor: int) -> None:
         where = status.st_dev, status.st_ino
         with self._news:
-            turns = self._turns.setdefault(where, _Turns())
-            turns.users += 1
-            wanted = turns.begun + 1  # the one under way may have missed our change
+            queue = self._queues.setdefault(where, _Queue())
+            queue.users += 1
+            wanted = queue.begun + 1  # the one under way may have missed our change
             try:
-                while turns.ended < wanted:
-                    if turns.working:
+                while queue.ended < wanted:
+                    if queue.working:
                         self._news.wait()
                     else:
-                        self._work(turns, descriptor)
+                        self._work(queue, descriptor)
             finally:
-                turns.users -= 1
-                if not turns.users:
-                    del self._turns[where]
+                queue.users -= 1
+                if not queue.users:
+                    del self._queues[where]
 
-    def _work(self, turns: _Turns, descriptor: int) -> None:
-        turns.working = True
-        turns.begun += 1
+    def _work(self, queue: _Queue, descriptor: int) -> None:
+        queue.working = True
+        queue.begun += 1
         self._news.release()
         try:
             os.fsync(descriptor)
         except BaseException:
             self._news.acquire()
-            turns.working = False
+            queue.working = False
             self._news.notify_all()  # the others try for themselves, and are told the same
             raise
         self._news.acquire()
-        turns.working = False
-        turns.ended = turns.begun
+        queue.working = False
+        queue.ended = queue.begun
         self._news.notify_all()

@@ -19,7 +19,7 @@ from eucabox.store.versions import Entry
 from eucabox.store.writing import Draft
 
 if TYPE_CHECKING:
-    from eucabox.store.shelf import OpenObject
+    from eucabox.store.opened import OpenObject
 
 Opener = Callable[[Room, str, bytes, Entry], "OpenObject | None"]
 

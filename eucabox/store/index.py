@@ -166,6 +166,14 @@ class Index:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
+    def weights(self) -> dict[str, int]:
+        """Return for each bucket that has any the bytes of its objects and older versions."""
+        self.flush()
+        both = "SELECT bucket, size FROM objects UNION ALL SELECT bucket, size FROM versions"
+        query = f"SELECT bucket, sum(max(size, 0)) FROM ({both}) GROUP BY bucket"
+        with self._reading() as reader:
+            return dict(reader.execute(query))
+
     def buckets(self) -> dict[str, list[str]]:
         """Return the marks of the buckets whose objects have been read into the index."""
         with self._reading() as reader:

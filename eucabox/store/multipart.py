@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import md5
 from itertools import pairwise, zip_longest
+from pathlib import Path
 from typing import Any
 
 from eucabox.errors import (
@@ -19,22 +20,25 @@ from eucabox.errors import (
     InvalidPart,
     InvalidPartNumber,
     InvalidPartOrder,
+    KeysUnusable,
     MalformedPartList,
     NoSuchKey,
     NoSuchUpload,
 )
-from eucabox.store import attributes, checksums, tree
+from eucabox.store import attributes, checksums, container, frames, tree
 from eucabox.store.facts import (
     FULL_OBJECT,
     Object,
     ObjectFacts,
     Part,
+    Sealed,
     Upload,
     Uploads,
     moment,
     to_datetime,
 )
-from eucabox.store.paths import encode_key
+from eucabox.store.keyring import Keyring, Sealing
+from eucabox.store.paths import RESERVED, encode_key
 from eucabox.store.room import UPLOADS, Room
 from eucabox.store.shelf import Conditions, Shelf
 from eucabox.store.writing import Draft, Promise, Stream, copy_file, receive, write_small
@@ -57,14 +61,35 @@ class Ending:
     conditions: Conditions
 
 
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0  # it went in the meantime
+
+
 class Multipart:
     """The uploads in progress of all buckets."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
         self._shelf = shelf
+        self._keyring = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
-    def create(self, room: Room, key: str, facts: ObjectFacts, algorithm: str, kind: str) -> str:
+    def weight(self, room: Room) -> int:
+        """Return the bytes of all parts of a bucket's uploads."""
+        folders = os.walk(room.path / RESERVED / UPLOADS)
+        return sum(_size(Path(folder, name)) for folder, _, names in folders for name in names)
+
+    def create(
+        self,
+        room: Room,
+        key: str,
+        facts: ObjectFacts,
+        algorithm: str,
+        kind: str,
+        sealing: Sealing | None = None,
+    ) -> str:
         """Begin an upload and return its id."""
         encode_key(key)
         kind = checksums.check_type(algorithm, kind)
@@ -76,6 +101,7 @@ class Multipart:
             "facts": vars(facts),
             "checksum_algorithm": algorithm,
             "checksum_type": kind,
+            "sealing": sealing.record() if sealing else None,
         }
         room.check()
         folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
@@ -94,21 +120,31 @@ class Multipart:
         return found
 
     def put_part(
-        self, room: Room, key: str, upload_id: str, number: int, stream: Stream, promise: Promise
+        self,
+        room: Room,
+        key: str,
+        upload_id: str,
+        number: int,
+        stream: Stream,
+        promise: Promise,
+        customer: bytes | None = None,
     ) -> Part:
         """Take one part, in place of an earlier one of that number; on the disk when done."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
-        algorithm = self.upload(room, key, upload_id).checksum_algorithm
-        if algorithm:
+        upload = self.upload(room, key, upload_id)
+        if algorithm := upload.checksum_algorithm:
             promise = replace(promise, algorithms=(algorithm,))
-        with Draft(room) as draft:
+        sealing = self._keys.again(upload.sealing, customer) if upload.sealing else None
+        with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
             received = receive(draft, stream, promise)
-            part = Part(number, received.size, received.md5, draft.date(), received.checksums)
+            e_tag, _ = draft.finish(received.md5)
+            part = Part(number, received.size, e_tag, draft.date(), received.checksums)
             return self._keep_part(room, upload_id, draft, part)
 
     def _keep_part(self, room: Room, upload_id: str, draft: Draft, part: Part) -> Part:
-        raw = json.dumps({"e": part.e_tag, "c": part.checksums}).encode()
+        said = {"e": part.e_tag, "c": part.checksums, "s": part.size}
+        raw = json.dumps(said).encode()
         beside = not attributes.write(draft.fd, raw)
         room.flush.file(draft.fd)
         name = f"{part.number:05}"
@@ -187,6 +223,7 @@ class Multipart:
         facts, sums = _joined_facts(upload, parts, ending)
         e_tag = _joined_tag([part.e_tag for part in parts])
         with Draft(room) as draft:
+            head = self._begin_joined(draft, room, upload, parts, e_tag)
             for part in parts:
                 _append(folder, part, draft)
             new = Object(
@@ -199,6 +236,7 @@ class Multipart:
                 parts=sizes,
                 part_checksums=sums,
                 upload_id=upload.upload_id,
+                sealed=_joined_sealed(draft, upload, head),
             )
             # Nobody writes the key in between: after a kill the object tells that this is done.
             with self._shelf.held(room, upload.key):
@@ -226,6 +264,24 @@ class Multipart:
         with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
             return found.object.upload_id == upload_id
         return False
+
+    @property
+    def _keys(self) -> Keyring:
+        if self._keyring is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        return self._keyring
+
+    def _begin_joined(
+        self, draft: Draft, room: Room, upload: Upload, parts: list[Part], e_tag: str
+    ) -> int:
+        """Write what comes before encrypted parts, which stay as they are; return its length."""
+        if not upload.sealing:
+            return 0
+        seal = self._keys.joining(room.name, upload.key)
+        numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
+        head = frames.joined_header(seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes)
+        draft.write(head)
+        return len(head)
 
     def _remove(self, room: Room, upload_id: str) -> None:
         self._put_aside(room, upload_id)
@@ -318,6 +374,7 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
         ObjectFacts(**said["facts"]),
         said["checksum_algorithm"],
         said["checksum_type"],
+        said.get("sealing"),
     )
 
 
@@ -343,7 +400,7 @@ def _read_part(folder: int, number: int) -> Part | None:
     if said is None:
         return None
     modified = to_datetime(status.st_mtime_ns)
-    return Part(number, status.st_size, said["e"], modified, said["c"])
+    return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
 
 
 def _sidecar(name: str, status: os.stat_result) -> str:
@@ -425,6 +482,16 @@ def _append(folder: int, part: Part, draft: Draft) -> None:
     if descriptor is None:
         raise InvalidPart(number=part.number)
     try:
-        copy_file(descriptor, draft, part.size)
+        copy_file(descriptor, draft, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
+
+
+def _joined_sealed(draft: Draft, upload: Upload, head: int) -> Sealed | None:
+    """Return how an object of encrypted parts is encrypted, None if they are plain."""
+    said = upload.sealing
+    first = container.read(draft.fd, head) if said else None
+    if said is None or first is None:
+        return None
+    stored = os.fstat(draft.fd).st_size
+    return Sealed(said["kind"], stored, head, first.length, said["name"], said["bucket_key"])

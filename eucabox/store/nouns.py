@@ -12,8 +12,9 @@ from eucabox.errors import (
     InvalidRequest,
     InvalidStorageClass,
     MetadataTooLarge,
-    NoSuchVersion,
 )
+from eucabox.store import stamps
+from eucabox.store.facts import Bucket, Object
 
 CHECKSUMS = {
     "CRC32": "checksum_crc32",
@@ -35,6 +36,7 @@ STORAGE_CLASSES = frozenset(
         "EXPRESS_ONEZONE",
     }
 )
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # from which S3 restores; here the bytes are at hand
 TYPE = "binary/octet-stream"  # what S3 says of an object whose type nobody told
 METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 
@@ -125,10 +127,14 @@ def storage_class(word: str) -> str:
     return word or "STANDARD"
 
 
-def only_version(version_id: str) -> None:
-    """Raise NoSuchVersion unless the version is the one that an unversioned bucket keeps."""
-    if version_id not in ("", "null"):
-        raise NoSuchVersion(key="of this name", version=version_id)
+def version_read(bucket: Bucket, found: Object) -> dict[str, str]:
+    """Show the version of an object to its reader, if its bucket has, or had, versioning."""
+    return {"version_id": found.version_id} if bucket.settings.get("versioning") else {}
+
+
+def version_made(made: Object) -> dict[str, str]:
+    """Show the version of an object to its writer, if it is one that stays."""
+    return {} if stamps.is_null(made.stamp) else {"version_id": made.version_id}
 
 
 def headers(**told: str) -> dict[str, str]:

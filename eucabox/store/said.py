@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from eucabox.errors import InvalidRedirectLocation, InvalidRequest
 from eucabox.store import access, checksums, grants, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
 
@@ -20,7 +21,7 @@ HEADERS = (
 )
 
 
-class Said(TypedDict, total=False):
+class Said(Encryption, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
     acl: str

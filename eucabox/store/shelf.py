@@ -10,10 +10,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
+from datetime import datetime
 
 from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
-from eucabox.store import attributes, marks, place, stamps, versions
+from eucabox.store import attributes, frames, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
     Deleted,
@@ -25,33 +25,43 @@ from eucabox.store.facts import (
 )
 from eucabox.store.history import History
 from eucabox.store.index import Index
+from eucabox.store.keyring import Keyring
+from eucabox.store.opened import OpenObject
 from eucabox.store.paths import encode_key
 from eucabox.store.room import Room
-from eucabox.store.writing import CHUNK, Draft, summed
+from eucabox.store.writing import Draft, summed
 
 STRIPES = 64
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What must hold of the present object: that there is none, or that it has this ETag.
+    """What must hold of the present object: that it has this ETag, or not this one, that it is
+    of this second, or of this size. A tag of "*" stands for any object.
 
-    An `if_match` of "*" asks for any object.
+    What is not there has no tag but any time and size: to delete it is no fault.
     """
 
-    if_none_match: bool = False
-    if_match: str | None = None
+    if_none_match: str = ""
+    if_match: str = ""
+    if_modified: datetime | None = None
+    if_size: int | None = None
 
     def check(self, bucket: str, key: str, current: Object | None) -> None:
         """Raise PreconditionFailed, or NoSuchKey if there is nothing to match."""
-        if self.if_none_match and current:
-            raise PreconditionFailed(condition="If-None-Match")
-        if self.if_match is None:
-            return
         if current is None:
-            raise NoSuchKey(bucket=bucket, key=key)
-        if self.if_match.strip('"') not in {"*", current.e_tag}:
+            if self.if_match:
+                raise NoSuchKey(bucket=bucket, key=key)
+            return
+        if self.if_none_match.strip('"') in {"*", current.e_tag}:
+            raise PreconditionFailed(condition="If-None-Match")
+        if self.if_match and self.if_match.strip('"') not in {"*", current.e_tag}:
             raise PreconditionFailed(condition="If-Match")
+        if self.if_size not in {None, current.size}:
+            raise PreconditionFailed(condition="x-amz-if-match-size")
+        second = current.last_modified.replace(microsecond=0)
+        if self.if_modified and self.if_modified.replace(microsecond=0) != second:
+            raise PreconditionFailed(condition="x-amz-if-match-last-modified-time")
 
 
 @dataclass(frozen=True)
@@ -72,59 +82,12 @@ class Deletion:
         return bool(self.check or self.still) or self.conditions != Conditions()
 
 
-class OpenObject:
-    """An object open for reading; it stays whole whatever happens to its key. Close it.
-
-    `entry` is where it lies if it is not the current object of its key.
-    """
-
-    def __init__(self, found: Object, descriptor: int, entry: versions.Entry | None = None) -> None:
-        self.object = found
-        self.entry = entry
-        self._descriptor = descriptor
-        self._offset = 0
-
-    def fileno(self) -> int:
-        """Return the descriptor, for sendfile."""
-        return self._descriptor
-
-    def read(self, size: int = CHUNK) -> bytes:
-        """Return the next bytes, b"" at the end; so that an object can be put again."""
-        data = os.pread(self._descriptor, size, self._offset)
-        self._offset += len(data)
-        return data
-
-    def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Yield `length` bytes from `start`, up to 1 MiB at a time; all the rest if None."""
-        left = self.object.size - start if length is None else length
-        while left > 0 and (data := os.pread(self._descriptor, min(CHUNK, left), start)):
-            start += len(data)
-            left -= len(data)
-            yield data
-
-    def close(self) -> None:
-        """Close the file; closing again does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __enter__(self) -> "OpenObject":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
 class Shelf:
     """The objects of all buckets, one key at a time."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, keys: Keyring | None = None) -> None:
         self._index = index
+        self._keys = keys
         self._history = History(index, self.open_version)
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
@@ -169,7 +132,7 @@ class Shelf:
             with self._lock(room, key):
                 self._settle(room, key)
             newest = self._history.newest(room, encoded) or newest
-        return NoSuchKey(bucket=room.name, key=key, version_id=newest.version_id, marker=True)
+        return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
 
     def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
         stamps.check(version_id)
@@ -179,7 +142,7 @@ class Shelf:
                 found = self._look(room, key, encoded, version_id)
         if found is None:
             room.check()
-            raise NoSuchVersion(key=key, version=version_id)
+            raise NoSuchVersion(bucket=room.name, key=key, version=version_id)
         return found
 
     def _look(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject | None:
@@ -194,7 +157,14 @@ class Shelf:
         if entry.is_marker:
             marker = versions.read_marker(room, encoded, entry).object
             modified = marker.last_modified
-            raise IsDeleteMarker(key=key, version_id=version_id, last_modified=modified)
+            raise IsDeleteMarker(
+                bucket=room.name,
+                key=key,
+                version=version_id,
+                delete_marker=version_id,
+                last_modified=modified,
+                ResourceType="DeleteMarker",
+            )
         return self.open_version(room, key, encoded, entry)
 
     def open_version(
@@ -217,13 +187,14 @@ class Shelf:
             raise
         if entry is not None:
             found = replace(found, stamp=entry.stamp)
-        return OpenObject(found, descriptor, entry), fresh
+        return OpenObject(found, descriptor, entry, self._keys), fresh
 
     def _refresh(self, room: Room, found: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that came or was changed by hand the attributes it lacks."""
         entry = found.entry
         before = os.fstat(found.fileno())
-        found.object = replace(found.object, e_tag=summed(found.fileno())[0])
+        sealed = found.object.sealed and frames.recover(found.fileno(), found.object)
+        found.object = sealed or _plain(found)
         with self._lock(room, found.object.key):
             after = os.fstat(found.fileno())
             current = _descriptor(room, encoded, entry)
@@ -327,12 +298,14 @@ class Shelf:
 
     def _delete(self, room: Room, key: str, current: OpenObject | None, wish: Deletion) -> Deleted:
         lost = self._lost(room, key, current, wish.version_id)
-        present = current.object if current else None
-        wish.conditions.check(room.name, key, lost if wish.version_id else present)
+        if not wish.version_id:
+            wish.conditions.check(room.name, key, current.object if current else None)
+        elif lost:
+            wish.conditions.check(room.name, key, lost)
         if lost and wish.check:
             wish.check(lost)
         if wish.still:
-            wish.still(present)
+            wish.still(current.object if current else None)
         with self._change(room, key):
             if not room.versioned:
                 return Deleted(self._history.take_away(room, key), wish.version_id)
@@ -450,7 +423,14 @@ def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object
             return attributes.decode(raw, room.name, key, status)
     facts = ObjectFacts(content_type=_guess_type(key), owner=room.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    return Object(room.name, key, status.st_size, "", modified, facts), False
+    plain = Object(room.name, key, status.st_size, "", modified, facts)
+    return frames.recover(descriptor, plain) or plain, False
+
+
+def _plain(found: OpenObject) -> Object:
+    """Return an object that is its file, byte for byte, with the ETag of those bytes."""
+    size, e_tag = os.fstat(found.fileno()).st_size, summed(found.fileno())[0]
+    return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
 
 def _guess_type(key: str) -> str:

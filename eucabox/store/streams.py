@@ -53,11 +53,15 @@ class Incoming:
 
 @dataclass
 class Outgoing:
-    """`count` bytes of an open object from `start`; iterate it once, then close it."""
+    """`count` bytes of an open object from `start`; iterate it once, then close it.
+
+    `direct` tells that the bytes are those of the file.
+    """
 
     opened: Opened
     start: int
     count: int
+    direct: bool = True
 
     def __iter__(self) -> Iterator[bytes]:
         return self.opened.chunks(self.start, self.count)

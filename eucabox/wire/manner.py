@@ -16,6 +16,7 @@ def manner(request: Request) -> dict[str, str]:
         "referer": headers.get("referer", ""),
         "user_agent": headers.get("user-agent", ""),
         "content_sha256": headers.get("x-amz-content-sha256", ""),
+        "tls_version": request.tls[0].removeprefix("TLSv"),
         "auth_type": auth_type,
         "signature_version": version,
         "signed_at": _signed_at(request) if version == V4 else "",

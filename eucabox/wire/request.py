@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 CHUNK = 1 << 20
 LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
+TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
 HEADERS = "eucabox.headers"  # our server's own environ key: names as sent, '_' told from '-'
 
 
@@ -47,6 +48,7 @@ class Request:
     host: str = ""
     source: str = ""
     request_id: str = ""
+    tls: tuple[str, str] = ("", "")  # TLSv1.3 and the name of the cipher
     hosts: tuple[str, ...] = ()  # the names under which this cloud is known
 
     @property
@@ -99,6 +101,7 @@ def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
         host=headers.get("host", ""),
         source=environ.get("REMOTE_ADDR", ""),
         request_id=request_id,
+        tls=environ.get(TLS, ("", "")),
     )
 
 

@@ -1,6 +1,7 @@
 """A cloud of buckets and accounts alone, to perform S3's verbs on, and people who ask."""
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from eucabox.actions import Call
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import Fault
+from eucabox.store.access_log import AccessLog
 
 
 class Shop:
@@ -23,6 +25,7 @@ class Shop:
         known = {name: _caller(name) for name in ("admin", "ann", "bob")}
         self.people: dict[str, Caller | None] = {**known, "": None}
         self.cloud: Any = SimpleNamespace(
+            access_log=AccessLog(store, Path("/nowhere"), "eucabox", lambda: 300),
             accounts=Directory(list(known.values())),
             bucket=store,
             config=Config(),

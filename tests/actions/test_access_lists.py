@@ -149,7 +149,7 @@ def test_who_is_asked_for_is_the_object_that_is_used(
     shop.put("k", who="bob")
     seen = shop.store.head("shop", "k")
     shop.put("k", b"secret")
-    monkeypatch.setattr(shop.store, "head", lambda bucket, key: seen)
+    monkeypatch.setattr(shop.store, "head", lambda bucket, key, version_id="": seen)
     to_bobs = {"bucket": "bobs", "key": "k", "copy_source": {"bucket": "shop", "key": "k"}}
     if verb == "PutObjectAcl":
         said: dict[str, Any] = {"bucket": "shop", "key": "k", "acl": "public-read"}

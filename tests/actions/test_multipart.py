@@ -145,7 +145,7 @@ def test_what_cannot_be_completed(shop: Shop) -> None:
     assert refused(one, mpu_object_size=1) == "InvalidRequest"
     assert refused(one, checksum_type="COMPOSITE") == "InvalidRequest"
     assert refused(one, checksum_crc32="AAAAAA==") == "InvalidRequest"
-    assert refused(one, if_none_match="x") == "NotImplemented"
+    assert refused(one, if_none_match="x", if_match="x") == "NotImplemented"
     shop.put("k")
     assert refused(one, if_none_match="*") == "PreconditionFailed"
     complete(shop, upload, one, mpu_object_size=5)

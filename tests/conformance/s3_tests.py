@@ -30,7 +30,11 @@ TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
 SECONDS = 90  # for one test
 DAY = 10  # seconds, what the suite takes a day of a lifecycle for
 KEYS = ("testkey-1", "testkey-2")
-EXTRA = f"[buckets]\nlifecycle_day_seconds = {DAY}\n"
+EXTRA = f"""[buckets]
+access_log_seconds = 5
+lifecycle_day_seconds = {DAY}
+kms_keys = {", ".join(KEYS)}
+"""
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
 ROOTS = {"iam root": "root", "iam alt root": "altroot"}
@@ -54,8 +58,11 @@ def write_settings(cloud: Running, file: Path) -> None:
     said["fixtures"] = {"bucket prefix": "s3t-{random}-"}
     for section, user in {**USERS, **ROOTS}.items():
         said[section] = _section(cloud, user)
+    # S3 answers with ARNs, whatever a request called the key
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    arns = [f"arn:aws:kms:eucabox:{account}:key/{name}" for name in KEYS]
     cloud.credentials(STRANGER)
-    said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = KEYS
+    said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = arns
     said["s3 main"]["api_name"] = "eucabox"
     said["s3 main"]["lc_debug_interval"] = str(DAY)
     said["s3 tenant"]["tenant"] = "testx"

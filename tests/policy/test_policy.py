@@ -55,10 +55,10 @@ def test_wildcards(pattern: str, text: str, like: bool) -> None:
 
 
 def test_no_pattern_takes_long() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not glob("*a" * 5000 + "b")("a" * 1024)
     assert not glob("*a?" * 5000)("ab" * 500 + "c")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_verdict_takes_microseconds() -> None:
     }]})  # fmt: skip
     asked = ask(aws__sourceip="10.0.0.1")
     compiled(text)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1000):
         compiled(text).judge(asked)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -53,13 +53,13 @@ def test_all_who_ask_while_a_folder_is_flushed_share_the_next(
     first = _threads(1, work)
     assert disk.began.wait(5)
     rest = _threads(9, work)
-    while next(iter(flush._turns.values())).users < 10:
+    while next(iter(flush._queues.values())).users < 10:
         assert not done
     disk.goes.set()
     for thread in (*first, *rest):
         thread.join(5)
     assert (disk.flushes, len(done)) == (2, 10)
-    assert not flush._turns
+    assert not flush._queues
 
 
 def test_a_failed_flush_is_told_to_its_caller_and_is_no_flush_for_others(
@@ -77,7 +77,7 @@ def test_a_failed_flush_is_told_to_its_caller_and_is_no_flush_for_others(
     first = _threads(1, work)
     assert disk.began.wait(5)
     rest = _threads(3, work)
-    while next(iter(flush._turns.values())).users < 4:
+    while next(iter(flush._queues.values())).users < 4:
         pass
     disk.goes.set()
     for thread in (*first, *rest):
@@ -89,7 +89,7 @@ def test_a_failed_flush_is_told_to_its_caller_and_is_no_flush_for_others(
 def test_a_store_flushes_objects_as_it_is_told(
     durability: str, flushes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path, durability)
+    store = Store(tmp_path, durability=durability)
     store.create_bucket("bench", "111122223333")
     store.put("bench", "a/first", io.BytesIO(b"x"), ObjectFacts())
     disk = Disk(monkeypatch)
@@ -103,7 +103,7 @@ def test_a_store_flushes_objects_as_it_is_told(
     assert disk.flushes > 8 if flushes else disk.flushes <= 1
     monkeypatch.undo()
     store.close()
-    with contextlib.closing(Store(tmp_path, durability)) as again:
+    with contextlib.closing(Store(tmp_path, durability=durability)) as again:
         assert again.head("bench", "a/c").size == 1
 
 

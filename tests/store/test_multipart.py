@@ -131,7 +131,7 @@ def test_wrong_lists_of_parts(store: Store) -> None:
         )
     with pytest.raises(InvalidObjectSize):
         complete(*parts, size=1)
-    complete(*parts, size=251, if_none_match=True)
+    complete(*parts, size=251, if_none_match="*")
 
 
 def test_conditions_at_the_end(store: Store) -> None:
@@ -139,7 +139,7 @@ def test_conditions_at_the_end(store: Store) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
     with pytest.raises(PreconditionFailed):
-        store.complete_upload("box", "dir/key", upload_id, parts, if_none_match=True)
+        store.complete_upload("box", "dir/key", upload_id, parts, if_none_match="*")
     assert content(store, "dir/key") == b"old"
     store.complete_upload("box", "dir/key", upload_id, parts, if_match="*")
 

@@ -94,7 +94,7 @@ def test_a_marker_hides_and_its_removal_shows_again(store: Store, put: Put, key:
     assert (hidden.removed, hidden.delete_marker) == (False, True)
     with pytest.raises(NoSuchKey) as caught:
         store.open("box", key)
-    assert caught.value.facts["version_id"] == hidden.version_id
+    assert caught.value.facts["delete_marker"] == hidden.version_id
     with pytest.raises(IsDeleteMarker):
         store.open("box", key, hidden.version_id)
     assert store.list("box").objects == []

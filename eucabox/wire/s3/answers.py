@@ -1,9 +1,11 @@
 """Results of S3 verbs become HTTP answers: headers, XML, streams; never decides what they say."""
 
+import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -49,6 +51,7 @@ KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_mark
 KEYED = {
     "contents": "key",
     "versions": "key",
+    "delete_markers": "key",
     "uploads": "key",
     "common_prefixes": "prefix",
 }
@@ -125,6 +128,9 @@ def _line(text: str) -> str:
 
 def _stream(made: Answer, body: Outgoing) -> None:
     made.length = body.count
+    if not body.direct:
+        made.body = body
+        return
     made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
 
 
@@ -132,6 +138,9 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
     assert writer.body is not None
     if writer.payload:
         said = said.get(writer.payload, {})
+    if understood.name == "ListObjectVersions":
+        body = partial(_versions, writer.body)
+        return write.rest_document(writer.root, NAMESPACE, body, said)
     if said.get("encoding_type") == "url":
         said = _url_encoded(said, understood.name)
     if understood.name == "GetBucketLocation":
@@ -141,6 +150,22 @@ def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -
 
 def _location(said: Mapping[str, Any]) -> str:
     return write.text(said.get("location_constraint") or "")
+
+
+def _versions(body: write.Writer, said: Mapping[str, Any]) -> str:
+    """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
+    lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
+    encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
+    frame = body(encode({name: value for name, value in said.items() if name not in lists}))
+    ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
+    merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
+    runs = groupby(merged, key=lambda entry: entry[-2])
+    texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
+    return frame + "".join(texts)
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
+    return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
 
 
 def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:

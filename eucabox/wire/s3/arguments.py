@@ -123,7 +123,7 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
     if isinstance(shape, ListShape):
         return _words
     if shape.type_name == "timestamp":
-        return _moment
+        return _deadly(told) if told.startswith("x-amz-if-match-") else _moment
     if shape.type_name in EMPTY_IS_ABSENT:
         return _scalar(told, read.SCALARS[shape.type_name])
     return str
@@ -144,6 +144,17 @@ def _scalar(told: str, convert: Convert) -> Convert:
 
 def _moment(text: str) -> datetime | None:
     return clock.any_form(text)  # HTTP ignores a date in a condition that is none
+
+
+def _deadly(told: str) -> Convert:
+    def take(text: str) -> datetime | None:
+        moment = _moment(text)
+        if moment is None and text:  # not to be ignored: something would be deleted
+            reason = "It is not a date as in Last-Modified."
+            raise InvalidArgument(argument=told, value=text[:60], reason=reason)
+        return moment
+
+    return take
 
 
 def _words(text: str) -> list[str]:

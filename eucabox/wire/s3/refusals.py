@@ -27,6 +27,7 @@ ELEMENTS = {
     "name": "BucketName",
     "key": "Key",
     "upload_id": "UploadId",
+    "version": "VersionId",
     "argument": "ArgumentName",
     "parameter": "ArgumentName",
     "value": "ArgumentValue",
@@ -67,6 +68,16 @@ def _headers(code: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("ETag", quoted(facts["e_tag"])),
             ("Last-Modified", http_date(facts["last_modified"])),
         ]
+    if "delete_marker" in facts:
+        return _of_marker(facts)
     if code == "InvalidRange":
         return [("Content-Range", f"bytes */{facts['size']}")]
     return []
+
+
+def _of_marker(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is said of the delete marker that hides an object, or that was asked for by its id."""
+    told = [("x-amz-delete-marker", "true"), ("x-amz-version-id", facts["delete_marker"])]
+    if "last_modified" in facts:
+        told += [("Allow", "DELETE"), ("Last-Modified", http_date(facts["last_modified"]))]
+    return told

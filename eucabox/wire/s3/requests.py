@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from eucabox import actions
+from eucabox import absent, actions
 from eucabox.accounts import Caller
 from eucabox.errors import (
     AccessDenied,
@@ -109,7 +109,7 @@ def _operation(name: str) -> Operation:
 
 def _check_served(operation: Operation) -> None:
     if ("s3", operation.name) not in actions.load():
-        raise S3NotImplemented(what=operation.name, hint="Leave this feature out.")
+        raise S3NotImplemented(what=operation.name, hint=absent.hint_of_s3(operation.name))
 
 
 def _params(

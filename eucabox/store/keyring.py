@@ -1,0 +1,268 @@
+"""The keys that encrypt objects: kept sealed, made when first needed, named; encrypts no object."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eucabox.config import Config, words
+from eucabox.errors import (
+    EncryptionUnfit,
+    KeyFileUnusable,
+    KeysUnusable,
+    KmsKeyDisabled,
+    KmsKeyNotFound,
+)
+from eucabox.files import write_whole
+from eucabox.seal import Seal
+from eucabox.store import container
+from eucabox.store.container import KEY_BYTES, Header, Wrapping
+from eucabox.store.facts import AES256, KMS, SSE_C, Object, Sealed
+from eucabox.store.paths import RESERVED
+
+DEFAULT_KMS_KEY = "aws-s3"
+DEFAULT_ALIAS = "aws/s3"
+MASTER = "master"
+ENCRYPTED = (
+    "The object was stored using a form of Server Side Encryption. The correct parameters must"
+    " be provided to retrieve the object."
+)
+OTHER_KEY = (
+    "The provided encryption parameters did not match the ones used originally. Send the"
+    " customer key that the object was written with."
+)
+UPLOAD_ENCRYPTED = (
+    "The multipart upload initiate requested encryption. Subsequent part requests must include"
+    " the appropriate encryption parameters."
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the configuration says: the names of the KMS keys, and what their ARNs are made of."""
+
+    kms_keys: tuple[str, ...] = ()
+    region: str = "eucabox"
+    account: str = "000000000000"
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """How a new object is encrypted: `name` is the KMS key's, `mark` tells our key from others."""
+
+    kind: str
+    secret: bytes = field(repr=False)
+    mark: str = ""
+    name: str = ""
+    context: str = ""
+    bucket_key: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """Return plain JSON from which the keyring makes it again; of a caller's key a check."""
+        said = {"kind": self.kind, "name": self.name, "context": self.context}
+        found: dict[str, Any] = {**said, "bucket_key": self.bucket_key}
+        return found if self.kind != SSE_C else {**found, **self._checked()}
+
+    def said(self) -> dict[str, Any]:
+        """Return the JSON of the header of a new file, with a salt of its own."""
+        told = {"name": self.name, "context": self.context, "bucket_key": self.bucket_key}
+        found = {"kind": self.kind, **{key: value for key, value in told.items() if value}}
+        if self.kind == SSE_C:
+            return {**found, **self._checked()}
+        return {**found, "mark": self.mark, "salt": container.new_salt()}
+
+    def sealed(self, stored: int, header: int, part_header: int = 0) -> Sealed:
+        """Return what is kept of it with an object."""
+        return Sealed(self.kind, stored, header, part_header, self.name, self.bucket_key)
+
+    def _checked(self) -> dict[str, str]:
+        salt = container.new_salt()
+        check = container.check_value(self.secret, base64.b64decode(salt))
+        return {"salt": salt, "check": check}
+
+
+class Keyring:
+    """The master key and the KMS keys of one cloud, in a file of mode 0600.
+
+    A second file, in the buckets' folder, remembers which master key they were written with, so
+    that no new key is made while the old one is only missing.
+    """
+
+    def __init__(self, file: Path, seal: Seal, witness: Path, site: Callable[[], Site]) -> None:
+        self._file, self._seal, self._witness = file, seal, witness
+        self.site = site
+        self._lock = threading.RLock()
+        self._known: dict[str, bytes] = {}
+
+    # --- what new objects get -----------------------------------------------------------------
+
+    def server(self) -> Sealing:
+        """Return SSE-S3: the key is ours and has no name."""
+        secret = self._secret(MASTER)
+        return Sealing(AES256, secret, mark_of(secret))
+
+    def kms(self, key_id: str = "", context: str = "", bucket_key: bool = False) -> Sealing:
+        """Return SSE-KMS under a key of the configuration, by its name, alias or ARN."""
+        name = name_of(key_id)
+        self._check_enabled(name)
+        secret = self._secret(name)
+        return Sealing(KMS, secret, mark_of(secret), name, context, bucket_key)
+
+    def again(self, record: Mapping[str, Any], customer: bytes | None) -> Sealing:
+        """Return the sealing of a record; of SSE-C only with the key that it was made with."""
+        if record["kind"] == AES256:
+            return self.server()
+        if record["kind"] == KMS:
+            return self.kms(record["name"], record["context"], record["bucket_key"])
+        if customer is None:
+            raise EncryptionUnfit(reason=UPLOAD_ENCRYPTED)
+        _check(record, customer)
+        return Sealing(SSE_C, customer)
+
+    # --- what objects that are there need -----------------------------------------------------
+
+    def data_key(self, header: Header, found: Object, customer: bytes | None) -> bytes:
+        """Return the key of a file or a part; a Fault says why it can't be had."""
+        place = container.place_of(found.bucket, found.key)
+        return Wrapping(self._opening(header, customer), place).unwrap(header)
+
+    def joining(self, bucket: str, key: str) -> tuple[Wrapping, str]:
+        """Return what proves the joined header of an object, and the mark of that key."""
+        secret = self._secret(MASTER)
+        return Wrapping(secret, container.place_of(bucket, key)), mark_of(secret)
+
+    def _opening(self, header: Header, customer: bytes | None) -> bytes:
+        said = header.said
+        if said.get("kind") == SSE_C and header.form == container.WHOLE:
+            if customer is None:
+                raise EncryptionUnfit(reason=ENCRYPTED)
+            _check(said, customer)
+            return customer
+        joined = header.form == container.JOINED or said.get("kind") == AES256
+        name = MASTER if joined else str(said.get("name"))
+        if name != MASTER:
+            self._check_enabled(name)
+        secret = self._kept().get(name)
+        if secret is None or not hmac.compare_digest(mark_of(secret), str(said.get("mark"))):
+            reason = f"it has not the key that this object was written with ({name})"
+            raise KeysUnusable(file=self._file, reason=reason)
+        return secret
+
+    # --- names --------------------------------------------------------------------------------
+
+    def arn(self, name: str) -> str:
+        """Return a KMS key as S3 shows it."""
+        site = self.site()
+        return f"arn:aws:kms:{site.region}:{site.account}:key/{name}"
+
+    def listed(self) -> dict[str, bool]:
+        """Return the KMS keys that there are or will be, and whether each can be used."""
+        enabled = {DEFAULT_KMS_KEY, *self.site().kms_keys}
+        names = enabled | self._kept().keys() - {MASTER}
+        return {name: name in enabled for name in sorted(names)}
+
+    def _check_enabled(self, name: str) -> None:
+        if name in (DEFAULT_KMS_KEY, *self.site().kms_keys):
+            return
+        if name in self._kept():
+            raise KmsKeyDisabled(arn=self.arn(name))
+        raise KmsKeyNotFound(name=name)
+
+    # --- the file -----------------------------------------------------------------------------
+
+    def _secret(self, name: str) -> bytes:
+        """Return a key, made and on the disk if there was none."""
+        with self._lock:
+            kept = self._kept()
+            if name not in kept:
+                made = {MASTER: os.urandom(KEY_BYTES), **kept}
+                made.setdefault(name, os.urandom(KEY_BYTES))
+                self._write(made)
+            return self._known[name]
+
+    def _kept(self) -> dict[str, bytes]:
+        """Return the keys of the file; read again as long as there are none, or it is unusable."""
+        with self._lock:
+            if not self._known:
+                self._known = self._read()
+            return self._known
+
+    def _read(self) -> dict[str, bytes]:
+        witness = self._witnessed()
+        try:
+            lines = json.loads(self._file.read_bytes())
+            found = {name: self._opened(name, text) for name, text in lines["keys"].items()}
+            master = found[MASTER]
+        except FileNotFoundError:
+            if witness:
+                raise KeysUnusable(file=self._file, reason="it is missing") from None
+            return {}
+        except KeyFileUnusable as fault:
+            raise KeysUnusable(file=self._file, reason=fault.message) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise KeysUnusable(file=self._file, reason="it can't be read") from None
+        if witness and not hmac.compare_digest(witness, mark_of(master)):
+            reason = "its keys are not those that the buckets were written with"
+            raise KeysUnusable(file=self._file, reason=reason)
+        if not witness:
+            write_whole(self._witness, mark_of(master).encode(), 0o600)
+        return found
+
+    def _write(self, keys: dict[str, bytes]) -> None:
+        closed = {
+            name: base64.b64encode(self._seal.close(secret, _purpose(name))).decode()
+            for name, secret in keys.items()
+        }
+        write_whole(self._file, json.dumps({"version": 1, "keys": closed}).encode(), 0o600)
+        write_whole(self._witness, mark_of(keys[MASTER]).encode(), 0o600)
+        self._known = keys
+
+    def _opened(self, name: str, text: str) -> bytes:
+        return self._seal.open(base64.b64decode(text), _purpose(name))
+
+    def _witnessed(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            return self._witness.read_text("ascii").strip()
+        return ""
+
+
+def configured(config: Callable[[], Config], account: str) -> Keyring:
+    """Return the keys of a cloud whose administrator has that account; the names in its
+    configuration may change any time."""
+
+    def site() -> Site:
+        return Site(words(config().buckets.kms_keys), config().cloud.region, account)
+
+    data, root = config().cloud.data_dir, config().bucket_root
+    return Keyring(data / "bucket-keys", Seal(data / "key"), root / RESERVED / "master-key", site)
+
+
+def name_of(key_id: str) -> str:
+    """Return the name that a KMS key id says: a name, alias/NAME, or an ARN of either."""
+    rest = (
+        key_id.split(":", 5)[5] if key_id.startswith("arn:") and key_id.count(":") > 4 else key_id
+    )
+    name = rest.removeprefix("key/").removeprefix("alias/")
+    return DEFAULT_KMS_KEY if name in ("", DEFAULT_ALIAS) else name
+
+
+def mark_of(secret: bytes) -> str:
+    """Return what tells a key from others and nothing about it."""
+    return hashlib.sha256(b"eucabox key mark" + secret).hexdigest()[:16]
+
+
+def _check(said: Mapping[str, Any], customer: bytes) -> None:
+    found = container.check_value(customer, base64.b64decode(said["salt"]))
+    if not hmac.compare_digest(found, str(said.get("check"))):
+        raise EncryptionUnfit(reason=OTHER_KEY)
+
+
+def _purpose(name: str) -> str:
+    return f"bucket key {name}"

@@ -1,0 +1,113 @@
+"""Where access logs go: may they, under which key, as which object; keeps no record itself."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from eucabox.errors import AccessDenied, InvalidTargetBucket
+from eucabox.store import access, grants
+from eucabox.store.facts import Bucket, Object, ObjectFacts
+
+SERVICE = "logging.s3.amazonaws.com"
+TYPE = "text/plain"
+SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # the end of a key, for policies that end in *
+
+
+class Keeper(Protocol):
+    """The store, as far as logs need it."""
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket; NoSuchBucket."""
+
+    def put(self, bucket: str, key: str, stream: Any, facts: ObjectFacts) -> Object:
+        """Put an object."""
+
+
+def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> None:
+    """Raise a Fault unless a bucket's logs may go to another one, and under a prefix there.
+
+    `canonical_id` is that of the account that both belong to.
+    """
+    if target.owner != source.owner:
+        reason = "The owner for the bucket to be logged and the target bucket must be the same."
+        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+    if target.location != source.location:
+        reason = "It is in another region than the bucket to be logged."
+        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+    if not (_by_list(target) or _by_policy(target, prefix, source, canonical_id)):
+        raise AccessDenied(
+            reason=f"The bucket {target.name} does not let logs be delivered: let its policy allow"
+            f" the service {SERVICE} s3:PutObject, or its access list be log-delivery-write."
+        )
+
+
+def _by_list(target: Bucket) -> bool:
+    if access.enforced(target):
+        return False
+    given = {
+        each["permission"]
+        for each in grants.each_grant(target.acl)
+        if each["grantee"].get("uri") == grants.LOG_DELIVERY
+    }
+    return "FULL_CONTROL" in given or given >= {"WRITE", "READ_ACP"}
+
+
+def _by_policy(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> bool:
+    arn = f"arn:aws:s3:::{source.name}"
+    return any(
+        access.allows_service(
+            target,
+            prefix + end,
+            "s3:PutObject",
+            SERVICE,
+            {"aws:sourcearn": arn, "aws:sourceaccount": account},
+        )
+        for account in (source.owner, canonical_id)
+        for end in (SAMPLE, "")
+    )
+
+
+def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence[str]) -> None:
+    """Put the lines of a file into the bucket that its head names; Faults if that can't be."""
+    target = keeper.bucket(said["target_bucket"])
+    source = Bucket(said["source"], said["account"], target.created, location=target.location)
+    check(target, said["target_prefix"], source, said.get("canonical_id", ""))
+    facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
+    for day, records in _days(said, lines):
+        content = "".join(f"{each}\n" for each in records).encode()
+        keeper.put(target.name, key_of(said, stamp, day), io.BytesIO(content), facts)
+
+
+def _list(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    given = said.get("target_grants")
+    if not given:
+        return None
+    owner = {"type": "CanonicalUser", "id": said.get("canonical_id", "")}
+    return {"grants": [*given, {"grantee": owner, "permission": "FULL_CONTROL"}]}
+
+
+def _days(said: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (day, records): of each day where keys tell when it was, all with "" elsewhere."""
+    by_day: dict[str, list[str]] = {}
+    apart = _partitioned(said).get("partition_date_source") == "EventTime"
+    for line in lines:
+        day, _, record = line.partition(" ")
+        by_day.setdefault(day if apart else "", []).append(record)
+    yield from by_day.items()
+
+
+def _partitioned(said: Mapping[str, Any]) -> Mapping[str, str]:
+    form = said.get("target_object_key_format") or {}
+    found: Mapping[str, str] = form.get("partitioned_prefix") or {}
+    return found
+
+
+def key_of(said: Mapping[str, Any], stamp: str, day: str = "") -> str:
+    """Return the key of a log; `stamp` is YYYY-MM-DD-hh-mm-ss-UNIQUE, `day` that of the events."""
+    prefix: str = said["target_prefix"]
+    if "partitioned_prefix" not in (said.get("target_object_key_format") or {}):
+        return prefix + stamp
+    if day:
+        stamp = f"{day}-00-00-00-{stamp.rpartition('-')[2]}"
+    date = stamp[:10].replace("-", "/")
+    return f"{prefix}{said['account']}/{said['region']}/{said['source']}/{date}/{stamp}"

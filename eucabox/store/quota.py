@@ -1,0 +1,145 @@
+"""How much buckets may hold, as the administrator set it; counts rarely, and stores nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
+from eucabox.store.facts import Bucket
+
+MIB = 1 << 20
+SECONDS = 1.0  # that a count is believed if nothing went in or out
+
+
+class Limits(Protocol):
+    """The limits, 0 for none; in MiB, but for `buckets`."""
+
+    @property
+    def buckets(self) -> int:
+        """Buckets of an account."""
+
+    @property
+    def object_mb(self) -> int:
+        """Of one object."""
+
+    @property
+    def bucket_mb(self) -> int:
+        """Of all in a bucket: objects, older versions, parts of uploads."""
+
+    @property
+    def account_mb(self) -> int:
+        """Of all in the buckets of an account."""
+
+
+class Stream(Protocol):
+    """A body."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, b"" at the end."""
+
+
+class Quota:
+    """Lets bytes into buckets while there is room, by a count that is made when it is needed.
+
+    What was let in since the last count is added to it, what was deleted is not taken off: so
+    before something is refused all is counted again, unless nothing has changed for a moment.
+    """
+
+    def __init__(
+        self,
+        count: Callable[[], Mapping[str, int]],
+        buckets: Callable[[str], list[Bucket]],
+    ) -> None:
+        """`count` returns the bytes in each bucket, `buckets` an account's buckets."""
+        self.limits: Limits | None = None
+        self._count = count
+        self._buckets = buckets
+        self._lock = threading.Lock()
+        self._bytes: dict[str, int] = {}
+        self._counted = float("-inf")
+        self._stale = False
+
+    @property
+    def _weighs(self) -> bool:
+        limits = self.limits
+        return limits is not None and bool(limits.bucket_mb or limits.account_mb)
+
+    @property
+    def bounds_objects(self) -> bool:
+        """True if the size of an object is limited."""
+        return self.limits is not None and self.limits.object_mb > 0
+
+    def check_buckets(self, owner: str) -> None:
+        """Raise TooManyBuckets if an account may not have another bucket."""
+        most = self.limits.buckets if self.limits else 0
+        if most and (used := len(self._buckets(owner))) >= most:
+            raise TooManyBuckets(used=used, most=most)
+
+    def check_object(self, size: int) -> None:
+        """Raise ObjectTooLarge (EntityTooLarge) if no object may be so large."""
+        most = self.limits.object_mb if self.limits else 0
+        if most and size > most * MIB:
+            raise ObjectTooLarge(most=most, key="[limits] object_mb")
+
+    def admit(self, bucket: Bucket, size: int, freed: Callable[[], int] = lambda: 0) -> None:
+        """Let so many bytes into a bucket, or raise QuotaExceeded or ObjectTooLarge; `freed` tells
+        how many will make room for them."""
+        self.check_object(size)
+        if not self._weighs:
+            return
+        with self._lock:
+            if self._full(bucket, size):
+                self._count_again()
+                size -= freed()
+                if full := self._full(bucket, size):
+                    raise full
+            self._bytes[bucket.name] = self._bytes.get(bucket.name, 0) + size
+            self._stale = self._stale or size > 0
+
+    def may_count_less(self) -> None:
+        """Say that something is deleted."""
+        self._stale = True
+
+    def metered(self, bucket: Bucket, stream: Stream) -> Stream:
+        """Let a body of unknown length in piece by piece."""
+        bound = self._weighs or self.bounds_objects
+        return _Metered(self, bucket, stream) if bound else stream
+
+    def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
+        limits = self.limits
+        if limits is None or self._counted < 0:
+            return QuotaExceeded(what="", most=0, key="")  # not counted yet
+        most = limits.bucket_mb
+        if most and self._bytes.get(bucket.name, 0) + more > most * MIB:
+            what = f"The bucket {bucket.name}"
+            return QuotaExceeded(what=what, most=most, key="[limits] bucket_mb")
+        most = limits.account_mb
+        if most and self._of_account(bucket.owner) + more > most * MIB:
+            what = f"The account {bucket.owner}"
+            return QuotaExceeded(what=what, most=most, key="[limits] account_mb")
+        return None
+
+    def _of_account(self, owner: str) -> int:
+        return sum(self._bytes.get(each.name, 0) for each in self._buckets(owner))
+
+    def _count_again(self) -> None:
+        if self._stale or time.monotonic() - self._counted > SECONDS:
+            self._stale = False
+            self._bytes = dict(self._count())
+            self._counted = time.monotonic()
+
+
+class _Metered:
+    def __init__(self, quota: Quota, bucket: Bucket, stream: Stream) -> None:
+        self._quota = quota
+        self._bucket = bucket
+        self._stream = stream
+        self._read = 0
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._stream.read(size)
+        self._read += len(piece)
+        self._quota.check_object(self._read)
+        self._quota.admit(self._bucket, len(piece))
+        return piece

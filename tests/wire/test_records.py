@@ -1,0 +1,122 @@
+"""Requests as records of access logs, field by field."""
+
+import shlex
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eucabox.accounts import Caller
+from eucabox.store.facts import Bucket
+from eucabox.wire import model
+from eucabox.wire.request import Answer, Request
+from eucabox.wire.s3 import address, records, requests
+
+ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
+BUCKET = Bucket("box", "111111111111", datetime.now(UTC))
+FIELDS = (
+    "owner", "bucket", "time", "ip", "requester", "id", "operation", "key", "uri", "status",
+    "error", "sent", "size", "total", "turn", "referer", "agent", "version", "host", "signature",
+    "cipher", "auth", "host_header", "tls", "arn", "acl",
+)  # fmt: skip
+
+
+class Logs:
+    """Keeps what it is told; the bucket `box` is logged."""
+
+    def __init__(self) -> None:
+        self.kept: list[dict[str, str]] = []
+
+    def bucket(self, name: str | None) -> Bucket | None:
+        return BUCKET if name == "box" else None
+
+    def record(self, bucket: Bucket, line: str) -> None:
+        found = shlex.split(line.replace("[", '"').replace("]", '"'))
+        assert len(found) == len(FIELDS) == 26
+        self.kept.append(dict(zip(FIELDS, found, strict=True)))
+
+
+def noted(
+    name: str, method: str = "GET", target: str = "/box/k", result: Any = None,
+    answer: Answer | None = None, code: str = "", caller: Caller | None = ANN, **said: Any,
+) -> list[dict[str, str]]:  # fmt: skip
+    logs = Logs()
+    request = Request(
+        method, target, target.partition("?")[0], target.partition("?")[2],
+        {"user-agent": 'a "b"', "authorization": "AWS4-HMAC-SHA256 x", "host": "box.test"},
+        host="box.test", source="1.2.3.4", request_id="R1", tls=("TLSv1.3", "AES"),
+    )  # fmt: skip
+    operation = model.service("s3").operation(name)
+    assert operation is not None
+    understood = requests.Understood(
+        service="s3", name=name, params={"bucket": "box", **said}, caller=caller,
+        api_version="", region="", signature="", request_id="R1", operation=operation,
+        address=address.Address("box", "k"),
+    )  # fmt: skip
+    accounts = SimpleNamespace(by_account_id={"111111111111": vars(ANN)}.get)
+    cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
+    seen = {"understood": understood, "result": result, "code": code, "milliseconds": 12.3}
+    records.note(cloud, request, answer or Answer(), seen)
+    return logs.kept
+
+
+def test_every_field_of_a_read() -> None:
+    answer = Answer(status=206, length=3, headers=[("x-amz-version-id", "v1")])
+    result = {"content_length": 3, "content_range": "bytes 0-2/10"}
+    target = "/box/a%20b?response-expires=x y"
+    (found,) = noted("GetObject", target=target, result=result, answer=answer, key="a b\u00e4")
+    datetime.strptime(found.pop("time"), "%d/%b/%Y:%H:%M:%S %z")
+    assert found == {
+        "owner": "c" * 64, "bucket": "box", "ip": "1.2.3.4", "requester": "c" * 64, "id": "R1",
+        "operation": "REST.GET.OBJECT", "key": "a%20b%C3%A4",
+        "uri": "GET /box/a%20b?response-expires=x%20y HTTP/1.1", "status": "206", "error": "-",
+        "sent": "3", "size": "10", "total": "12", "turn": "12", "referer": "-",
+        "agent": "a _b_", "version": "v1", "host": "eucabox", "signature": "SigV4",
+        "cipher": "AES", "auth": "AuthHeader", "host_header": "box.test", "tls": "TLSv1.3",
+        "arn": "-", "acl": "-",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "kind"),
+    [
+        ("ListObjectsV2", "GET", "REST.GET.BUCKET"),
+        ("HeadBucket", "HEAD", "REST.HEAD.BUCKET"),
+        ("CreateBucket", "PUT", "REST.PUT.BUCKET"),
+        ("GetBucketAcl", "GET", "REST.GET.ACL"),
+        ("PutBucketPolicy", "PUT", "REST.PUT.BUCKETPOLICY"),
+        ("GetBucketLogging", "GET", "REST.GET.LOGGING_STATUS"),
+        ("GetBucketOwnershipControls", "GET", "REST.GET.BUCKET_OWNERSHIP_CONTROLS"),
+        ("GetPublicAccessBlock", "GET", "REST.GET.PUBLIC_ACCESS_BLOCK"),
+        ("DeleteObject", "DELETE", "REST.DELETE.OBJECT"),
+        ("UploadPart", "PUT", "REST.PUT.PART"),
+        ("CompleteMultipartUpload", "POST", "REST.POST.UPLOAD"),
+        ("PutObjectTagging", "PUT", "REST.PUT.OBJECT_TAGGING"),
+    ],
+)
+def test_operations_by_the_names_that_logs_have(name: str, method: str, kind: str) -> None:
+    assert noted(name, method)[0]["operation"] == kind
+
+
+def test_nobody_and_a_fault() -> None:
+    answer = Answer(status=403, body=b"<Error/>")
+    (found,) = noted("GetObject", answer=answer, code="AccessDenied", caller=None, key="k")
+    told = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
+    assert told == ["-", "403", "AccessDenied", "8", "-", "-"]
+    assert noted("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
+
+
+def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
+    copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "from"}, key="to")
+    assert [(each["operation"], each["key"]) for each in copied] == [
+        ("REST.COPY.OBJECT", "to"),
+        ("REST.COPY.OBJECT_GET", "from"),
+    ]
+    objects = [{"key": "a"}, {"key": "b"}]
+    result = {"errors": [{"key": "b"}]}
+    gone = noted("DeleteObjects", "POST", result=result, delete={"objects": objects})
+    assert [(each["operation"], each["key"]) for each in gone] == [
+        ("REST.POST.MULTI_OBJECT_DELETE", "-"),
+        ("BATCH.DELETE.OBJECT", "a"),
+    ]
