@@ -76,7 +76,7 @@ class Accounts:
         self._state = state
         self._local = threading.local()  # each thread's access keys, as of the file's last change
         self._seal = Seal(config.cloud.data_dir / "key")
-        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, [config.api.listen])
+        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, config.api.certified)
 
     def ensure_administrator(self) -> Caller:
         """Return the administrator, made with an access key and a certificate if missing."""

@@ -58,8 +58,8 @@ class Cloud:
             config.cloud.region,
             lambda: self.config.buckets.access_log_seconds,
         )
-        self.lifecycle = Lifecycle(config, self.bucket)
         self.bucket.quota.limits = config.limits
+        self.lifecycle = Lifecycle(config, self.bucket)
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)

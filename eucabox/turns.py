@@ -11,33 +11,14 @@ from collections.abc import Iterator
 
 PATIENCE = 0.002  # seconds
 _turn = threading.Lock()
-_mine = threading.local()
 
 
 @contextlib.contextmanager
 def taken() -> Iterator[None]:
     """Have the turn for the block, or go on without it after a while."""
-    _mine.held = _turn.acquire(timeout=PATIENCE)
+    held = _turn.acquire(timeout=PATIENCE)
     try:
         yield
     finally:
-        _let_go()
-
-
-@contextlib.contextmanager
-def let_go() -> Iterator[None]:
-    """Give the turn away, if this thread has it, for a block that waits for the disk."""
-    had = _let_go()
-    try:
-        yield
-    finally:
-        if had:
-            _mine.held = _turn.acquire(timeout=PATIENCE)
-
-
-def _let_go() -> bool:
-    held: bool = getattr(_mine, "held", False)
-    _mine.held = False
-    if held:
-        _turn.release()
-    return held
+        if held:
+            _turn.release()

@@ -65,7 +65,7 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     bucket, prefix = asked["bucket"], asked["prefix"]
     _check_prefix(prefix)
     uploader = _uploader(call, asked)
-    _ensure_bucket(call, bucket, uploader)
+    _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
         task = call.cloud.bundles.begin(_caller(call), instance, **place)
@@ -161,11 +161,12 @@ def _uploader(call: Call, asked: S3Storage) -> Caller:
     return credential.caller
 
 
-def _ensure_bucket(call: Call, bucket: str, uploader: Caller) -> None:
+def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.bucket
     if bucket not in {each.name for each in store.buckets()}:
         store.create_bucket(bucket, uploader.account_id)
-    access.check(access.Somebody(uploader), store.bucket(bucket), action="s3:PutObject")
+    holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
+    access.check(access.Somebody(uploader), holder, key, action="s3:PutObject")
 
 
 def _task(call: Call, bundle_id: str) -> Row:

@@ -151,7 +151,7 @@ class Incoming(cheroot.HTTPRequest):
     # --- without WSGI between us and the protocols ------------------------------------------
 
     def _answer(self, door: Door) -> None:
-        with turns.taken() if self._is_small() else contextlib.nullcontext():
+        with turns.taken() if self._reads() else contextlib.nullcontext():
             status, headers, body = self._ask(door)
         try:
             self._send(status, headers, body)
@@ -159,10 +159,9 @@ class Incoming(cheroot.HTTPRequest):
             if isinstance(body, FileStream):
                 body.close()
 
-    def _is_small(self) -> bool:
-        """Whether all that the client sends is here, so that its answer waits for nobody."""
-        length = int(self.fields.get("content-length", 0))
-        return not self.chunked_read and length <= self.conn.rfile.waiting
+    def _reads(self) -> bool:
+        """Whether it is a request that waits neither for its client nor for what it writes."""
+        return self.method in (b"GET", b"HEAD") and self.rfile.ended
 
     def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         request = door.hear(

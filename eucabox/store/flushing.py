@@ -7,8 +7,6 @@ import os
 import threading
 from dataclasses import dataclass
 
-from eucabox import turns
-
 COMMIT, RELAXED = "commit", "relaxed"
 
 
@@ -34,17 +32,13 @@ class Flush:
     def file(self, descriptor: int) -> None:
         """Return when a file's content and attributes are safe."""
         if not self.relaxed:
-            with turns.let_go():
-                os.fdatasync(descriptor)
+            os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
         """Return when a folder's entries, as they are now, are safe."""
         if self.relaxed:
             return
-        with turns.let_go():
-            self._share(os.fstat(descriptor), descriptor)
-
-    def _share(self, status: os.stat_result, descriptor: int) -> None:
+        status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
         with self._news:
             queue = self._queues.setdefault(where, _Queue())

@@ -15,13 +15,21 @@ from typing import Any
 import pytest
 
 from eucabox.bucket import ObjectFacts, Store
+from eucabox.seal import Seal
 from eucabox.store import multipart
+from eucabox.store.keyring import Keyring, Site
 from tests.store.conftest import OWNER, leftovers, refuse
 
 pytestmark = pytest.mark.slow
 
 KEYS = ["a", "a/b", "a/b/c", "x//y", "dir/", "deep/er/still", "p" * 300]
 ROUNDS = 24
+
+
+def opened(root: Path) -> Store:
+    """A store with keys; one that was killed while it made them has them, or none yet."""
+    seal, witness = Seal(root.with_name("key")), root / ".eucabox/master-key"
+    return Store(root, Keyring(root.with_name("keys"), seal, witness, Site))
 
 
 def body_of(seed: int) -> bytes:
@@ -31,7 +39,7 @@ def body_of(seed: int) -> bytes:
 def write_forever(root: Path, seed: int) -> None:
     """Change keys at random; say on stdout what begins and what is done, a line each."""
     multipart.SMALLEST = 1
-    store = Store(root)
+    store = opened(root)
     chance = random.Random(seed)
     while True:
         key, seed = chance.choice(KEYS), chance.randrange(1 << 30)
@@ -46,16 +54,17 @@ def write_forever(root: Path, seed: int) -> None:
 
 def do(store: Store, step: str, key: str, seed: int, source: str) -> int:
     body, facts = body_of(seed), ObjectFacts(metadata={"seed": str(seed)})
+    sealing = store.keys.server() if seed % 2 else None
     if step == "put":
-        store.put("box", key, io.BytesIO(body), facts)
+        store.put("box", key, io.BytesIO(body), facts, sealing=sealing)
     elif step == "delete":
         store.delete("box", key)
     elif step == "copy":
         if not any(each.key == source for each in store.list("box").objects):
             raise LookupError
-        return int(store.copy("box", source, "box", key).facts.metadata["seed"])
+        return int(store.copy("box", source, "box", key, sealing=sealing).facts.metadata["seed"])
     else:
-        upload_id = store.create_upload("box", key, facts)
+        upload_id = store.create_upload("box", key, facts, sealing=sealing)
         half = len(body) // 2
         parts = [
             store.put_part("box", key, upload_id, number, io.BytesIO(piece))
@@ -105,7 +114,7 @@ class Expected:
 
 
 def check(root: Path, expected: Expected) -> None:
-    store = Store(root)
+    store = opened(root)
     assert leftovers(root) == []
     listed = {each.key: each for each in store.list("box").objects}
     assert listed.keys() <= set(KEYS)
@@ -134,7 +143,7 @@ def test_killed_at_any_moment(tmp_path: Path, mode: str, monkeypatch: pytest.Mon
     if mode == "sidecars":
         without_attributes(monkeypatch.setattr)
     root = tmp_path / "buckets"
-    store = Store(root)
+    store = opened(root)
     store.create_bucket("box", OWNER)
     store.close()
     expected, chance = Expected(), random.Random(7)
