@@ -170,6 +170,7 @@ def multipart(server: Server, link: Connection, plan: Plan) -> float:
         thread.start()
     for thread in threads:
         thread.join()
+    link = Connection(target)  # the other was idle for long
     query = f"uploadId={quote(upload_id, safe='')}"
     listed = E_TAG.findall(link.done(request(target, "GET", path, query)))
     assert len(listed) == len(tags) == PARTS, f"{len(listed)} parts"

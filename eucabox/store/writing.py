@@ -18,8 +18,8 @@ from eucabox.store import checksums, disk
 from eucabox.store.facts import Sealed, moment, to_datetime
 from eucabox.store.room import Room
 
-CHUNK = 1 << 20
-AHEAD = 6  # pieces that may be written before they are summed
+CHUNK = 1 << 19
+AHEAD = 4  # pieces that may be written before they are summed
 FLUSHED = 8 << 20  # bytes after which the disk is given work, so that little is left for the end
 LARGEST = 5 << 30  # bytes in one put or part
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
