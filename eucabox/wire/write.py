@@ -37,7 +37,7 @@ def text(value: str) -> str:
         return f"&quot;{value[1:-1]}&quot;"
     value = _unfit.sub("\ufffd", value)
     value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    value = value.replace('"', "&quot;").replace("\r", "&#13;")
+    value = value.replace('"', "&quot;").replace("\r", "&#13;").replace("\x7f", "&#127;")
     return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
