@@ -366,15 +366,12 @@ def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> 
         "cors": lambda: s3.get_bucket_cors(Bucket=bucket),
         "tags": lambda: s3.get_bucket_tagging(Bucket=bucket),
         "torrent": lambda: s3.get_object_torrent(Bucket=bucket, Key="k"),
-<<<<<<< HEAD
-=======
         "notified": lambda: s3.put_bucket_notification_configuration(
             Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
         ),
         "replicated": lambda: s3.put_bucket_replication(
             Bucket=bucket, ReplicationConfiguration={"Role": "r", "Rules": []}
         ),
->>>>>>> main
     }
     for name, probe in probes.items():
         with pytest.raises(ClientError) as caught:
@@ -386,13 +383,9 @@ def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> 
         "policy": ("NoSuchBucketPolicy", 404),
         "cors": ("NoSuchCORSConfiguration", 404),
         "tags": ("NoSuchTagSet", 404),
-<<<<<<< HEAD
-        "torrent": ("NotImplemented", 501),
-=======
         "torrent": ("NoSuchKey", 404),
         "notified": ("NotImplemented", 501),
         "replicated": ("NotImplemented", 501),
->>>>>>> main
     }
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
