@@ -73,7 +73,7 @@ class Accounts:
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
         self._seal = Seal(config.cloud.data_dir / "key")
-        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, [config.api.listen])
+        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, config.api.certified)
 
     def ensure_administrator(self) -> Caller:
         """Return the administrator, made with an access key and a certificate if missing."""

@@ -19,7 +19,7 @@ YEARS_OF_AUTHORITY = 20
 YEARS_OF_USER = 5
 DAYS_OF_SERVER = 397
 RENEW_DAYS = 30
-ALWAYS_NAMED = ("localhost", "*.localhost", "127.0.0.1", "::1")
+ALWAYS_NAMED = ("localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1", "::1")
 
 
 class Authority:

@@ -112,7 +112,14 @@ class ApiSection:
     @property
     def known_hosts(self) -> tuple[str, ...]:
         """The names under which clients know this cloud, in lower case."""
-        return tuple(each for each in self.hosts.lower().replace(",", " ").split())
+        return tuple(self.hosts.lower().replace(",", " ").split())
+
+    @property
+    def certified(self) -> tuple[str, ...]:
+        """The names that the TLS certificate is for, with those of buckets and websites."""
+        below = ("*.", "*.s3-website.")
+        wild = [f"{label}{host}" for host in self.known_hosts for label in below]
+        return (self.listen, *self.known_hosts, *wild)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from eucabox.errors import (
     PolicyNotSigned,
 )
 
+LONGEST = 65536  # bytes of base64; a form has less
+MOST_BRACKETS = 500
 RANGE = "content-length-range"
 LONGEST_SHOWN = 200  # characters of a condition in a message
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -73,9 +75,14 @@ class Policy:
 
 def read(encoded: bytes) -> Policy:
     """Read a policy from the base64 of its JSON. Raises InvalidPolicyDocument."""
+    if len(encoded) > LONGEST:
+        raise InvalidPolicyDocument(reason=f"It has more than {LONGEST} bytes.")
     try:
-        said = json.loads(base64.b64decode(b"".join(encoded.split()), validate=True))
-    except (binascii.Error, ValueError, RecursionError):
+        text = base64.b64decode(b"".join(encoded.split()), validate=True)
+        if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
+            raise ValueError("deeper than any parser should have to go")
+        said = json.loads(text)
+    except (binascii.Error, ValueError):
         raise InvalidPolicyDocument(reason="Invalid JSON.") from None
     if not isinstance(said, dict):
         raise InvalidPolicyDocument(reason="Invalid JSON: it must be an object.")
@@ -140,7 +147,9 @@ def _condition(said: Any) -> Condition | tuple[int, int]:
             reason = "Invalid Simple-Condition: Simple-Conditions must have exactly one property"
             raise InvalidPolicyDocument(reason=f"{reason} specified, not {shown}.")
         ((name, value),) = said.items()
-        return Condition("eq", name.lower(), _value(value, shown), f'["eq", "${name}", "{value}"]')
+        text = _value(value, shown)
+        shown = json.dumps(["eq", f"${name}", text])[:LONGEST_SHOWN]
+        return Condition("eq", name.lower(), text, shown)
     if not isinstance(said, list) or not said or not isinstance(said[0], str):
         raise InvalidPolicyDocument(reason=f"Invalid Condition: {shown}")
     kind = said[0].lower()

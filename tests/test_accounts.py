@@ -1,8 +1,10 @@
+import dataclasses
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from eucabox import ids
 from eucabox.accounts import Accounts
@@ -85,12 +87,22 @@ def test_certificates_are_ours_and_verify(accounts: Accounts, tmp_path: Path) ->
 def test_the_server_certificate_follows_the_listening_address(
     accounts: Accounts, config: Config, state: State
 ) -> None:
-    import dataclasses
-
     before = accounts.server_certificate()[0].read_bytes()
     assert accounts.server_certificate()[0].read_bytes() == before
     moved = dataclasses.replace(config, api=dataclasses.replace(config.api, listen="10.1.2.3"))
     assert Accounts(moved, state).server_certificate()[0].read_bytes() != before
+
+
+def test_the_server_certificate_is_for_every_name_of_the_cloud(
+    config: Config, state: State
+) -> None:
+    api = dataclasses.replace(config.api, hosts="files.example.com")
+    accounts = Accounts(dataclasses.replace(config, api=api), state)
+    server = x509.load_pem_x509_certificate(accounts.server_certificate()[0].read_bytes())
+    extension = server.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    names = {str(each.value) for each in extension.value}
+    assert names >= {"files.example.com", "*.files.example.com", "*.s3-website.files.example.com"}
+    assert names >= {"localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1"}
 
 
 def test_a_signature_counts_once(accounts: Accounts, state: State) -> None:

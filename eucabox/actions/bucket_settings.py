@@ -6,8 +6,6 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     Fault,
     NoSuchConfiguration,
-    NoSuchObjectLockConfiguration,
-    ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
 )
 from eucabox.store import access
@@ -16,7 +14,6 @@ Verb = Callable[..., Result | None]
 
 ABSENT: dict[str, type[Fault]] = {
     "GetBucketReplication": ReplicationConfigurationNotFound,
-    "GetObjectLockConfiguration": ObjectLockConfigurationNotFound,
 }
 NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 VERBS = ("Get", "Delete")
@@ -25,7 +22,6 @@ PLAIN: dict[str, Result] = {
 }
 # S3 answers the removal of what is not there like any other
 REMOVALS = ("DeleteBucketReplication",)
-OBJECTS_ABSENT = ("GetObjectLegalHold", "GetObjectRetention")
 
 
 def _absent(fault: type[Fault]) -> Verb:
@@ -55,21 +51,8 @@ def _removed(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Non
     _check(call, bucket, expected_bucket_owner)
 
 
-def _object_absent(
-    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
-) -> None:
-    _check_object(call, bucket, key, version_id, expected_bucket_owner)
-    raise NoSuchObjectLockConfiguration(key=key)
-
-
 def _check(call: Call, bucket: str, expected: str) -> None:
     access.check(call, call.cloud.bucket.bucket(bucket), expected=expected)
-
-
-def _check_object(call: Call, bucket: str, key: str, version: str, expected: str) -> None:
-    holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, key, expected=expected)
-    call.cloud.bucket.head(bucket, key, version)
 
 
 def _register() -> None:
@@ -78,7 +61,6 @@ def _register() -> None:
         **{name: _plain(result) for name, result in PLAIN.items()},
         **{f"{verb}Bucket{each}Configuration": _no_such for each in NAMED for verb in VERBS},
         **dict.fromkeys(REMOVALS, _removed),
-        **dict.fromkeys(OBJECTS_ABSENT, _object_absent),
     }
     ignored = ("request_payer", "content_md5", "checksum_algorithm")
     for name, function in table.items():

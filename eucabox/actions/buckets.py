@@ -9,7 +9,7 @@ from eucabox.errors import (
     InvalidBucketAcl,
     S3NotImplemented,
 )
-from eucabox.store import access, tagging
+from eucabox.store import access, locking, tagging
 from eucabox.store.nouns import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
@@ -66,7 +66,6 @@ def create_bucket(
 ) -> Result:
     """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
     other region is named, as in S3's first region."""
-    _refuse_features(object_lock_enabled_for_bucket)
     wanted = access.chosen(
         acl,
         FULL_CONTROL=grant_full_control,
@@ -80,6 +79,8 @@ def create_bucket(
     location, settings = _configured(create_bucket_configuration or {})
     if object_ownership:
         settings[access.OWNERSHIP] = object_ownership
+    if object_lock_enabled_for_bucket:
+        settings |= locking.OF_NEW_BUCKET
     store = call.cloud.bucket
     _check_name(call, bucket)
     try:
@@ -131,12 +132,6 @@ def _check_name(call: Call, bucket: str) -> None:
     of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
     known = any(each.name == bucket for each in call.cloud.bucket.buckets())
     (check_bucket_name if known or call.path else check_new_name)(bucket)
-
-
-def _refuse_features(object_lock: bool) -> None:
-    if object_lock:
-        hint = "Make the bucket without x-amz-bucket-object-lock-enabled."
-        raise S3NotImplemented(what="Object lock", hint=hint)
 
 
 def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -239,5 +239,5 @@ def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
         owner=new.owner,
         acl=new.acl,
         storage_class=new.storage_class,
-        extra={**access.of_no_writer(source.extra), **new.extra},
+        extra=new.extra,
     )

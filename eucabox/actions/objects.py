@@ -15,7 +15,7 @@ from eucabox.errors import (
     PartNumberBeyond,
 )
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store import access, conditions, locking, nouns, said, sse
 from eucabox.store.facts import SSE_C, Bucket, Deleted, Object
 from eucabox.store.said import Written
 from eucabox.store.sse import CustomerKey
@@ -163,7 +163,7 @@ def head_object(
     return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
 
-@action("s3", anonymous=True, ignored=(*HARMLESS, "bypass_governance_retention", "mfa"))
+@action("s3", anonymous=True, ignored=(*HARMLESS, "mfa"))
 def delete_object(
     call: Call,
     *,
@@ -173,6 +173,7 @@ def delete_object(
     if_match: str = "",
     if_match_last_modified_time: datetime | None = None,
     if_match_size: int | None = None,
+    bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
 ) -> Result:
     """Delete an object or, for good, a version of it, if it is still the one expected; that it
@@ -183,7 +184,7 @@ def delete_object(
         "if_modified": if_match_last_modified_time,
         "if_size": if_match_size,
     }
-    gone = _delete(call, holder, key, version_id, wanted)
+    gone = _delete(call, holder, key, version_id, wanted, bypass_governance_retention)
     shown: Result = {"version_id": gone.version_id} if gone.version_id else {}
     return {**shown, "delete_marker": True} if gone.delete_marker else shown
 
@@ -191,10 +192,15 @@ def delete_object(
 @action(
     "s3",
     anonymous=True,
-    ignored=(*HARMLESS, "bypass_governance_retention", "checksum_algorithm", "content_md5", "mfa"),
+    ignored=(*HARMLESS, "checksum_algorithm", "content_md5", "mfa"),
 )
 def delete_objects(
-    call: Call, *, bucket: str, delete: dict[str, Any], expected_bucket_owner: str = ""
+    call: Call,
+    *,
+    bucket: str,
+    delete: dict[str, Any],
+    bypass_governance_retention: bool = False,
+    expected_bucket_owner: str = "",
 ) -> Result:
     """Delete up to 1,000 objects, each with its own outcome."""
     wanted = delete.get("objects") or []
@@ -206,14 +212,16 @@ def delete_objects(
     deleted, errors = [], []
     for each in wanted:
         try:
-            deleted.append(_delete_named(call, holder, each))
+            deleted.append(_delete_named(call, holder, each, bypass_governance_retention))
         except Fault as fault:
             named = {name: each[name] for name in ("key", "version_id") if name in each}
             errors.append({**named, "code": fault.code, "message": fault.message})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 
-def _delete_named(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[str, Any]:
+def _delete_named(
+    call: Call, holder: Bucket, named: Mapping[str, Any], bypass: bool
+) -> dict[str, Any]:
     if "key" not in named:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     wanted = {
@@ -221,7 +229,7 @@ def _delete_named(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[
         "if_modified": named.get("last_modified_time"),
         "if_size": named.get("size"),
     }
-    gone = _delete(call, holder, named["key"], named.get("version_id", ""), wanted)
+    gone = _delete(call, holder, named["key"], named.get("version_id", ""), wanted, bypass)
     shown = {name: named[name] for name in ("key", "version_id") if named.get(name)}
     if gone.delete_marker:
         shown.update(delete_marker=True, delete_marker_version_id=gone.version_id)
@@ -229,13 +237,27 @@ def _delete_named(call: Call, holder: Bucket, named: Mapping[str, Any]) -> dict[
 
 
 def _delete(
-    call: Call, holder: Bucket, key: str, version_id: str, wanted: Mapping[str, Any]
+    call: Call,
+    holder: Bucket,
+    key: str,
+    version_id: str,
+    wanted: Mapping[str, Any],
+    bypass: bool,
 ) -> Deleted:
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
     access.check(call, holder, key, action=action)
     owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
     store = call.cloud.bucket
-    return store.delete(holder.name, key, version_id=version_id, owner=owner, **wanted)
+    versioned = "versioning" in holder.settings
+    check = partial(_check_lock, call, holder, bypass) if versioned else None
+    return store.delete(holder.name, key, version_id=version_id, owner=owner, check=check, **wanted)
+
+
+def _check_lock(call: Call, holder: Bucket, bypass: bool, lost: Object) -> None:
+    """Raise AccessDenied if a version that would be lost for good is locked."""
+    if bypass and locking.is_locked(lost.facts, call.now()):
+        access.check(call, holder, lost.key, action="s3:BypassGovernanceRetention")
+    locking.check_deletion(lost.facts, call.now(), bypass=bypass)
 
 
 def _holder(call: Call, bucket: str, expected: str) -> Bucket:
@@ -310,14 +332,21 @@ def _extent(
 
 
 def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
-    """What a reader is told beside what was kept: when it expires, how many tags it has."""
+    """What a reader is told beside what was kept: expiry, tags, lock."""
     shown: Result = nouns.version_read(holder, found)
     if not version_id:
         shown |= rules.expiration(holder, found)
-    if found.facts.tags:
-        with suppress(AccessDenied):
-            access.check(call, holder, found.key, found.facts, action="s3:GetObjectTagging")
-            shown["tag_count"] = len(found.facts.tags)
+    tags, lock = len(found.facts.tags), locking.headers(locking.kept(found.facts))
+    hold = {name: lock.pop(name) for name in (locking.HOLD,) if name in lock}
+    for permission, told in (
+        ("s3:GetObjectTagging", {"tag_count": tags} if tags else {}),
+        ("s3:GetObjectRetention", lock),
+        ("s3:GetObjectLegalHold", hold),
+    ):
+        if told:
+            with suppress(AccessDenied):
+                access.check(call, holder, found.key, found.facts, action=permission)
+                shown |= told
     return shown
 
 

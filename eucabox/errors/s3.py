@@ -159,6 +159,18 @@ class ObjectLockConfigurationNotFound(Fault):
     text = "The bucket {bucket} has no object lock configuration."
 
 
+class VersioningNotEnabled(Fault):
+    code = "InvalidBucketState"
+    text = (
+        "Versioning must be 'Enabled' on the bucket {bucket} to apply an Object Lock configuration."
+    )
+
+
+class InvalidRetentionPeriod(Fault):
+    code = "InvalidRetentionPeriod"
+    text = "The default retention of {value} {unit} is not possible. Use 1 to {limit}."
+
+
 class NoSuchObjectLockConfiguration(Fault):
     code = "NoSuchObjectLockConfiguration"
     text = "The object {key} has no object lock configuration."

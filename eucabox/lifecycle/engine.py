@@ -77,4 +77,4 @@ class Lifecycle:
                 continue  # deleted meanwhile
             except Exception:
                 log.exception("the lifecycle of the bucket %s stopped", bucket.name)
-            logs.say(log, bucket=bucket.name, **work.counts)
+            logs.say(log, action="Lifecycle", bucket=bucket.name, **work.counts)

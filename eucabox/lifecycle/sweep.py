@@ -5,12 +5,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from eucabox.errors import Fault, NoSuchBucket, NoSuchKey, NoSuchUpload, NoSuchVersion
 from eucabox.lifecycle import rules
 from eucabox.lifecycle.rules import Move, Rule, When
+from eucabox.store import locking
 from eucabox.store.facts import Bucket, Object, Upload, Version
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ PAGE = 1000
 
 
 class _ChangedError(Exception):
-    """What was listed is another object by now, or no longer fits the rule."""
+    """What was listed is another object by now, no longer fits the rule, or is locked."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ class Sweep:
         def still(now: Object | None) -> None:
             self._check(found, now, ends)
 
-        self._store.delete(found.bucket, found.key, owner=self._bucket.owner, still=still)
+        self._store.delete(
+            found.bucket, found.key, owner=self._bucket.owner, still=still, check=_check_free
+        )
         self.counts["expired"] += 1
 
     def _chosen(self, some: list[Rule], found: Object) -> bool:
@@ -147,6 +150,11 @@ class Sweep:
     def _noncurrent(self, seen: Seen) -> None:
         found, since = seen.version.object, seen.since
         assert since is not None
+
+        def check(now: Object) -> None:
+            self._check(found, now, ends)
+            _check_free(now)
+
         ends = [rule for rule in self._rules.each if self._ends(rule.noncurrent, seen)]
         if seen.version.is_marker:
             self._noncurrent_marker(found, ends)
@@ -155,7 +163,7 @@ class Sweep:
                 found.bucket,
                 found.key,
                 version_id=found.version_id,
-                check=lambda now: self._check(found, now, ends),
+                check=check,
                 still=lambda now: _check_hidden(found, now),
             )
             self.counts["deleted"] += 1
@@ -225,6 +233,11 @@ class Sweep:
 
 def _identity(found: Object) -> tuple[str, datetime, str]:
     return found.version_id, found.last_modified, found.e_tag
+
+
+def _check_free(found: Object) -> None:
+    if locking.is_locked(found.facts, datetime.now(UTC)):
+        raise _ChangedError  # what is locked is lost for good by nobody
 
 
 def _check_hidden(listed: Object, present: Object | None) -> None:

@@ -119,11 +119,6 @@ def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
         raise AccessDenied(reason="The upload was begun by another account.")
 
 
-def of_no_writer(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object's further facts without who wrote it."""
-    return {name: value for name, value in extra.items() if name != WRITTEN_BY}
-
-
 def initiator(upload: Upload, bucket: Bucket) -> str:
     """Return the account that began an upload."""
     return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner

@@ -5,8 +5,10 @@ names what a killed process had not written.
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from eucabox.errors import DiskFull
 from eucabox.store.facts import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
 from eucabox.store.journal import Journal
 
+log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
 SCHEMA = """
@@ -44,7 +47,8 @@ class Index:
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
-        self._file = folder / "index.db"
+        self._home = self._file = folder / "index.db"
+        self._borrowed: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
         self._steps: list[tuple[str, tuple[object, ...]]] = []  # what waits for versions, in order
@@ -64,28 +68,44 @@ class Index:
         return usable
 
     def reset(self) -> None:
-        """Throw the index away and make an empty one."""
+        """Throw the index away and make an empty one; on another disk if this one fails."""
         with self._lock:
             self._disconnect()
             self._pending.clear()
             self._steps.clear()
-            for ending in ("", "-wal", "-shm"):
-                self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
-            self._writer = self._connect()
-            self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
+            try:
+                self._make()
+            except (OSError, sqlite3.Error) as error:
+                self._borrow()
+                log.error("the index is in %s: %s fails: %s", self._file, self._home, error)
+
+    def _make(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
+        self._writer = self._connect()
+        self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
+
+    def _borrow(self) -> None:
+        """Keep the index among the host's temporary files until the end of this process."""
+        self.journal.distrust()
+        self._disconnect()
+        self._borrowed = tempfile.TemporaryDirectory(prefix="eucabox-index-")
+        self._file = Path(self._borrowed.name) / self._home.name
+        self._make()
 
     def close(self) -> None:
         """Write what waits, flush the file, and say that all was in order."""
         clean = False
-        with contextlib.suppress(IndexBroken, DiskFull):
+        with contextlib.suppress(IndexBroken, DiskFull, sqlite3.Error), self._lock:
             self.flush()
-            clean = True
-        with self._lock:
-            if self._writer and clean:
+            if self._writer:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._disconnect()
+            clean = self._borrowed is None
+        self._disconnect()
         if clean:
             _sync(self._file)
+        if self._borrowed:
+            self._borrowed.cleanup()
         self.journal.close(clean=clean)
 
     def add(self, found: Object) -> None:

@@ -5,6 +5,7 @@ the process loses nothing that `write` took; after a crash of the machine nothin
 believed and the tree is read again.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -46,6 +47,11 @@ class Journal:
             return bool(mark["clean"]) or mark["boot"] == _boot()
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def distrust(self) -> None:
+        """Have the next start read the tree, whatever happens until then."""
+        with contextlib.suppress(OSError):
+            self._mark.unlink(missing_ok=True)
 
     def changed(self) -> set[tuple[str, str]]:
         """Return (bucket, key) of every change that the index may lack."""

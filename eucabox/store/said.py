@@ -1,11 +1,13 @@
 """What a request says of an object that it writes, in one place for all that write; no bytes."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from eucabox.errors import InvalidRedirectLocation, InvalidRequest
-from eucabox.store import access, checksums, grants, nouns, tagging
+from eucabox.store import access, checksums, grants, locking, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.locking import Locked
 from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
 from eucabox.store.tagging import Tagging
@@ -21,7 +23,7 @@ HEADERS = (
 )
 
 
-class Said(Encryption, total=False):
+class Said(Encryption, Locked, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
     acl: str
@@ -61,10 +63,11 @@ def facts(
     said: Mapping[str, Any], asking: access.Asking, bucket: Bucket, directory: grants.Directory
 ) -> ObjectFacts:
     """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
-    and InvalidArgument for an access list that can't be."""
+    and InvalidArgument for an access list that can't be, InvalidRequest for a lock."""
     wanted = grants.resolved(acl(said), directory)
     owner = access.owner_of_new(asking, bucket, wanted, directory)
     writer = asking.caller.account_id if asking.caller else bucket.owner
+    by = {access.WRITTEN_BY: writer} if writer != owner else {}
     return ObjectFacts(
         content_type=said.get("content_type") or nouns.TYPE,
         metadata=nouns.metadata(said.get("metadata")),
@@ -73,7 +76,7 @@ def facts(
         acl=wanted,
         tags=tagging.of_object(said.get("tagging")),
         storage_class=nouns.storage_class(said.get("storage_class", "")),
-        extra={access.WRITTEN_BY: writer} if writer != owner else {},
+        extra={**by, **locking.of_new(said, bucket, datetime.now(UTC))},
     )
 
 

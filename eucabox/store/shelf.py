@@ -205,7 +205,7 @@ class Shelf:
                     if entry is None and room.versioned:
                         found.object = self._history.admit(room, encoded, found.object)
                     with contextlib.suppress(OSError):  # a folder that is only read still serves
-                        self._keep(room, found, encoded)
+                        self._keep(room, found, encoded, durable=False)  # or found once more
                     self._tell(found.object, entry)
         return found
 
@@ -215,10 +215,13 @@ class Shelf:
         else:
             self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
-    def _keep(self, room: Room, found: OpenObject, encoded: bytes) -> None:
+    def _keep(
+        self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True
+    ) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
-            os.fsync(found.fileno())
+            if durable:
+                os.fsync(found.fileno())
             place.remove_sidecar(room, encoded, status)
         else:
             place.write_sidecar(room, encoded, status, raw)
@@ -359,15 +362,16 @@ class Shelf:
         with self._lock(room, key):
             if room.versioned:
                 self._recheck_versions(room, key)
-            found, fresh = self._open(room, key, encode_key(key))
+            encoded = encode_key(key)
+            found, fresh = self._open(room, key, encoded)
             if found is None:
                 self._index.drop(room.name, key)
                 return None
-            with found:
-                if fresh:
+            if fresh:
+                with found:
                     self._index.add(found.object)
                     return found.object
-        with self.find(room, key) as found:
+        with self._refresh(room, found, encoded):
             return found.object
 
     def _recheck_versions(self, room: Room, key: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from eucabox import actions
-from eucabox.actions.bucket_settings import ABSENT, NAMED, OBJECTS_ABSENT, PLAIN, REMOVALS
+from eucabox.actions.bucket_settings import ABSENT, NAMED, PLAIN, REMOVALS
 from tests.actions.shop import Shop
 
 
@@ -31,14 +31,8 @@ def test_removals(shop: Shop, name: str) -> None:
     assert shop.refused(name, "", bucket="shop") == "AccessDenied"
 
 
-@pytest.mark.parametrize("name", OBJECTS_ABSENT)
-def test_objects(shop: Shop, name: str) -> None:
-    shop.put("k")
-    assert shop.refused(name, bucket="shop", key="k") == "NoSuchObjectLockConfiguration"
-
-
 def test_nobody_sets_them() -> None:
     served = {name for service, name in actions.load() if service == "s3"}
-    told = [name for name in (*ABSENT, *PLAIN, *OBJECTS_ABSENT) if name.startswith("Get")]
+    told = [name for name in (*ABSENT, *PLAIN) if name.startswith("Get")]
     setters = {name.replace("Get", "Put", 1) for name in told}
     assert not setters & served

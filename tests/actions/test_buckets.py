@@ -68,7 +68,6 @@ def test_making_a_bucket_again_keeps_its_access_list(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "feature",
     [
-        {"object_lock_enabled_for_bucket": True},
         {"create_bucket_configuration": {"bucket": {"type": "Directory"}}},
     ],
 )

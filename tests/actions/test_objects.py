@@ -47,7 +47,7 @@ def test_all_that_is_said_of_an_object_is_kept(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "member",
-    ["object_lock_mode", "object_lock_legal_hold_status"],
+    ["write_offset_bytes", "checksum_md5"],
 )
 def test_members_that_would_change_the_outcome_are_refused(shop: Shop, member: str) -> None:
     body = io.BytesIO(DATA)

@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,29 @@ def test_a_version_that_is_current_again_stays(
     monkeypatch.setattr(store, "delete", late)
     assert swept(store, 2) == {}
     assert keys(store) == ["k"]
+
+
+def test_a_locked_version_stays_until_its_time(store: Store) -> None:
+    keep_versions(store)
+    put(store, "k")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    lock = {"mode": "COMPLIANCE", "until": until.isoformat()}
+    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": lock}))
+    setup(
+        store,
+        {"expiration": {"days": 1}, "noncurrent_version_expiration": {"noncurrent_days": 1}},
+    )
+    assert swept(store, 2) == {"expired": 1}
+    assert swept(store, 4) == {}
+    assert versions(store) == [("k", True), ("k", False)]
+    kept = versions_of(store)[1].version_id
+    free = {"mode": "COMPLIANCE", "until": (until - timedelta(hours=2)).isoformat()}
+    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": free}), kept)
+    assert swept(store, 4) == {"deleted": 1}
+
+
+def versions_of(store: Store) -> list[Object]:
+    return [each.object for each in store.versions("box").versions]
 
 
 def test_classes_change_as_words(store: Store) -> None:

@@ -48,7 +48,14 @@ ODD_KEYS = [
     "nl\ny",
     "%2F/%2f",
     "quote'\"<>&;",
+    *(".", "..", "a/.", "a/..", "a//b", "a///", "//", "/a/", "../../etc/passwd", "a/../../b"),
+    *(".eucabox", ".eucabox/x", ".eucabox/index.db", ".eucabox/objects/00/x", "x/.eucabox/y"),
+    *(" ", " lead", "trail ", "a\\b", "~", "-", "?", "*", "#", "%", "%%", "+", ";", "=", "a&b=c"),
+    *("\t", "\x7f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufeff", "\ufffd"),
+    *("\U00010000", "\U0001f600", "\U0002fa1d", "\U000e0001", "\U000f0000", "\U0010fffd"),
+    *("\u00e9", "e\u0301", "\u202ertl", "a" * 1022 + "\u00e9", "/".join(["d"] * 512)),
 ]
+CONTROLS = [f"c{chr(each)}c" for each in range(1, 32)]  # no XML can say them: encoding-type can
 
 
 crc64 = crcmod.mkCrcFun(0x1AD93D23594C93659, initCrc=0, rev=True, xorOut=2**64 - 1)
@@ -172,6 +179,17 @@ def test_odd_keys_come_back_and_are_listed_in_order(s3: Any, bucket: str) -> Non
     wanted = {"Objects": [{"Key": key} for key in ODD_KEYS]}
     deleted = s3.delete_objects(Bucket=bucket, Delete=wanted)["Deleted"]
     assert {each["Key"] for each in deleted} == set(ODD_KEYS)
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_control_characters_are_listed_in_percent_encoding(s3: Any, bucket: str) -> None:
+    for key in CONTROLS:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    listed = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert listed == CONTROLS
+    for key in CONTROLS:
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
+        s3.delete_object(Bucket=bucket, Key=key)
     s3.delete_bucket(Bucket=bucket)
 
 

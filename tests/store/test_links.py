@@ -45,15 +45,13 @@ def every_way(store: Store) -> list[Callable[[], object]]:
         return store.put("box", key, io.BytesIO(b"new"), FACTS)
 
     ways: list[Callable[[], object]] = []
+
+    def share(key: str) -> object:
+        return store.set_object_acl("box", key, {"grants": []})
+
+    steps = (put, upload, partial(content, store), share, partial(store.delete, "box"), put)
     for key in KEYS:
-        ways += [
-            partial(put, key),
-            partial(upload, key),
-            partial(content, store, key),
-            partial(store.set_object_acl, "box", key, {"grants": []}),
-            partial(store.delete, "box", key),
-            partial(put, key),
-        ]
+        ways += [partial(step, key) for step in steps]
     ways += [
         lambda: store.set_bucket_setting("box", "color", "blue"),
         lambda: store.uploads("box"),

@@ -92,6 +92,7 @@ def test_a_bucket_of_the_host() -> None:
     request = forms.post(forms.body(fields.items()), "/", "b.localhost:8773")
     found = forms.understood(request)
     assert (found.params["bucket"], found.params["key"]) == ("b", "up/a")
+    assert ("Location", "http://b.localhost:8773/up/a") in s3.answer(found, RESULT).headers
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,7 @@ def test_a_bucket_of_the_host() -> None:
         ({"key": "up/a", **forms.signed(policy()), "acl": "private"}, "AccessDenied"),
         ({"key": "a", **forms.signed(policy())}, "AccessDenied"),
         ({"key": "up/a", **forms.signed(b"{")}, "InvalidPolicyDocument"),
+        ({"key": "up/a", **forms.signed(b"[" * 5000)}, "InvalidPolicyDocument"),
         ({"key": "up/a", "x": "y" * 30_000}, "MaxPostPreDataLengthExceededError"),
         ({"key": "up/a", "y" * 30_000: "x"}, "MaxPostPreDataLengthExceededError"),
         ({"key": "up/a", "tagging": "<a"}, "MalformedXML"),

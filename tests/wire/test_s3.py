@@ -224,7 +224,7 @@ def snake(value: Any) -> Any:
     ],
 )
 def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
-    assert address.locate(path, host, ["cloud.example"])[:2] == (bucket, key)
+    assert address.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
 
 
 def test_a_key_that_is_not_utf8_is_refused() -> None:
@@ -284,7 +284,7 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
         (ask("GET", "/"), "AccessDenied"),
         (ask("POST", "/b/k"), "MethodNotAllowed"),
         (ask("PATCH", "/b"), "MethodNotAllowed"),
-        (ask("PUT", "/b", "accelerate"), "NotImplemented"),
+        (ask("PUT", "/b", "replication"), "NotImplemented"),
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),

@@ -16,6 +16,7 @@ from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.state import State
+from eucabox.store.access_log import AccessLog
 
 SPACE = "{http://awss3control.amazonaws.com/doc/2018-08-20/}"
 PATH = "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Ashop"
@@ -48,6 +49,7 @@ def client(config: Config, state: State) -> Iterator[Client]:
     found = accounts.user_credentials(accounts.ensure_administrator())
     store.create_bucket("shop", found.caller.account_id)
     cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, bucket=store)
+    cloud.access_log = AccessLog(store, config.bucket_root / ".access", "eucabox", lambda: 300)
     yield Client(api.create_app(cloud), found)
     store.close()
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +12,7 @@ from eucabox.wire.sign.paths import octets, split_prefix
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
 LOCAL = "localhost"
+HOSTS_KEPT = 256
 SITES = "/_eucabox/website/"  # websites where no host can be theirs; no bucket is named so
 WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
 
@@ -29,7 +30,7 @@ class Address(NamedTuple):
         return (self.bucket is not None) + (self.key is not None)
 
 
-def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
+def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> Address:
     """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
     a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
     rest = split_prefix(path)[1].removeprefix("/")
@@ -42,7 +43,8 @@ def locate(path: str, host: str, hosts: Iterable[str] = ()) -> Address:
     return Address(_decoded(bucket), _decoded(key) if key else None)
 
 
-def bucket_of(host: str, hosts: Iterable[str] = ()) -> str:
+@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
+def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
 
     `hosts` are the names under which this cloud is known, in lower case. An address, one of these
@@ -83,6 +85,7 @@ def is_site(path: str, host: str) -> bool:
     return path.startswith(SITES) or bool(website_of(host))
 
 
+@lru_cache(HOSTS_KEPT)
 def website_of(host: str) -> str:
     """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
     BUCKET.s3-website-eucabox.example.com), or ""."""
@@ -90,7 +93,7 @@ def website_of(host: str) -> str:
     return found[1] if found else ""
 
 
-def bucket_in(path: str, host: str, hosts: Iterable[str] = ()) -> str:
+def bucket_in(path: str, host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
     try:
         if is_site(path, host):

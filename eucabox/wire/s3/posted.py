@@ -25,20 +25,13 @@ def answer(understood: "Understood", e_tag: str, headers: list[tuple[str, str]])
         return Answer(status=303, headers=[*headers, ("Location", target)])
     status = fields.get("success_action_status", "")
     made = Answer(status=int(status) if status in STATUSES else 204, headers=headers)
-    location = _location(understood)
+    key = quote(fields["key"].encode("utf-8", "surrogateescape"))
+    location = f"{understood.upload.place}/{key}"
     made.headers.append(("Location", location))
     if made.status == 201:
         made.headers.append(("Content-Type", XML))
         made.body = _document(location, told)
     return made
-
-
-def _location(understood: "Understood") -> str:
-    address, params = understood.address, understood.params
-    key = quote(params["key"].encode("utf-8", "surrogateescape"))
-    if address.hosted:
-        return f"{understood.endpoint}/{key}"
-    return f"{understood.endpoint}/{address.bucket}/{key}"
 
 
 def _document(location: str, told: dict[str, str]) -> bytes:

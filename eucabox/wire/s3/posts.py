@@ -45,6 +45,7 @@ class Upload:
     caller: Caller | None
     fields: Mapping[str, str]
     file: Readable
+    place: str = ""  # the bucket's URL, as the form was sent to it
 
     def params(self, read: Reader) -> Params:
         """Return the members of PutObject."""
@@ -82,7 +83,8 @@ def read(request: Request, body: Readable, bucket: str, desk: Desk) -> Upload:
     if "policy" in fields:
         form.sizes = _check_policy(fields, desk.now)
         _check_length(request, form.sizes)
-    return Upload(caller, fields, form)
+    place = request.endpoint + request.path.rstrip("/")
+    return Upload(caller, fields, form, place)
 
 
 def _fields(form: Form) -> dict[str, str]:

@@ -1,0 +1,131 @@
+"""Object lock of buckets and versions: set, shown, never circumvented; deletes nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    NoSuchObjectLockConfiguration,
+    ObjectLockConfigurationNotFound,
+    VersioningNotEnabled,
+)
+from eucabox.store import access, locking
+from eucabox.store.facts import Bucket, Object, ObjectFacts
+from eucabox.store.locking import Configuration, LegalHold, Retention
+
+HARMLESS = ("request_payer", "content_md5", "checksum_algorithm", "token")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_object_lock_configuration(
+    call: Call,
+    *,
+    bucket: str,
+    object_lock_configuration: Configuration,
+    expected_bucket_owner: str = "",
+) -> None:
+    """Let versions in a bucket be locked, from now on for ever, and say what new ones get."""
+    holder = call.cloud.bucket.bucket(bucket)
+    permission = "s3:PutBucketObjectLockConfiguration"
+    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    setting = locking.configured(object_lock_configuration)
+    if (holder.settings.get("versioning") or {}).get("status") != "Enabled":
+        raise VersioningNotEnabled(bucket=bucket)
+    call.cloud.bucket.set_bucket_setting(bucket, locking.SETTING, setting)
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_object_lock_configuration(
+    call: Call, *, bucket: str, expected_bucket_owner: str = ""
+) -> Result:
+    """Whether versions can be locked, and what new ones get."""
+    holder = call.cloud.bucket.bucket(bucket)
+    permission = "s3:GetBucketObjectLockConfiguration"
+    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    if not locking.is_on(holder):
+        raise ObjectLockConfigurationNotFound(bucket=bucket)
+    return {"object_lock_configuration": locking.shown_configuration(holder)}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_object_retention(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    retention: Retention | None = None,
+    version_id: str = "",
+    bypass_governance_retention: bool = False,
+    expected_bucket_owner: str = "",
+) -> None:
+    """Keep a version from deletion until a date; what it had already only grows, but for who may
+    bypass GOVERNANCE."""
+    holder, _ = _version(call, bucket, key, version_id, expected_bucket_owner)
+    if bypass_governance_retention:
+        access.check(call, holder, key, action="s3:BypassGovernanceRetention")
+
+    def how(facts: ObjectFacts) -> dict[str, Any]:
+        wanted = retention or Retention()
+        return locking.retained(facts, wanted, call.now(), bypass=bypass_governance_retention)
+
+    _change(call, (bucket, key, version_id), how)
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_object_retention(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> Result:
+    """A version's retention."""
+    _, found = _version(call, bucket, key, version_id, expected_bucket_owner)
+    lock = locking.kept(found.facts)
+    if "mode" not in lock:
+        raise NoSuchObjectLockConfiguration(key=key)
+    return {"retention": locking.shown_retention(lock)}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def put_object_legal_hold(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    legal_hold: LegalHold | None = None,
+    version_id: str = "",
+    expected_bucket_owner: str = "",
+) -> None:
+    """Keep a version from deletion until this is taken back."""
+    _version(call, bucket, key, version_id, expected_bucket_owner)
+    wanted = legal_hold or LegalHold()
+    _change(call, (bucket, key, version_id), lambda facts: locking.held(facts, wanted))
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def get_object_legal_hold(
+    call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
+) -> Result:
+    """A version's legal hold, if it ever had one."""
+    _, found = _version(call, bucket, key, version_id, expected_bucket_owner)
+    lock = locking.kept(found.facts)
+    if "hold" not in lock:
+        raise NoSuchObjectLockConfiguration(key=key)
+    return {"legal_hold": {"status": lock["hold"]}}
+
+
+def _version(
+    call: Call, bucket: str, key: str, version_id: str, expected: str
+) -> tuple[Bucket, Object]:
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_expected(holder, expected)
+    access.check(call, holder, key)
+    locking.check_on(holder)
+    return holder, call.cloud.bucket.head(bucket, key, version_id)
+
+
+def _change(
+    call: Call, named: tuple[str, str, str], how: Callable[[ObjectFacts], dict[str, Any]]
+) -> None:
+    bucket, key, version_id = named
+    call.cloud.bucket.change_object(
+        bucket, key, lambda facts: replace(facts, extra=how(facts)), version_id
+    )
