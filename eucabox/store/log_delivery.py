@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from eucabox.errors import AccessDenied, InvalidTargetBucket
 from eucabox.store import access, grants
 from eucabox.store.facts import Bucket, Object, ObjectFacts
+from eucabox.store.keyring import Sealing
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
@@ -19,7 +20,12 @@ class Keeper(Protocol):
     def bucket(self, name: str) -> Bucket:
         """Return a bucket; NoSuchBucket."""
 
-    def put(self, bucket: str, key: str, stream: Any, facts: ObjectFacts) -> Object:
+    def default_sealing(self, bucket: str) -> Sealing | None:
+        """Return how objects of a bucket are encrypted."""
+
+    def put(
+        self, bucket: str, key: str, stream: Any, facts: ObjectFacts, *, sealing: Sealing | None
+    ) -> Object:
         """Put an object."""
 
 
@@ -75,7 +81,8 @@ def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence
     facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
-        keeper.put(target.name, key_of(said, stamp, day), io.BytesIO(content), facts)
+        name, sealing = key_of(said, stamp, day), keeper.default_sealing(target.name)
+        keeper.put(target.name, name, io.BytesIO(content), facts, sealing=sealing)
 
 
 def _list(said: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -215,9 +215,7 @@ class Shelf:
         else:
             self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
-    def _keep(
-        self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True
-    ) -> None:
+    def _keep(self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
             if durable:
