@@ -133,7 +133,7 @@ class History:
             self.take_away(room, key)
             return
         self._promote(room, key, kept[0])
-        place.remove_sidecar(room, encoded, os.fstat(current.fileno()))
+        versions.remove_sidecar(room, encoded, os.fstat(current.fileno()))
         versions.prune(room, encoded)
 
     def _promote(self, room: Room, key: str, entry: Entry) -> None:

@@ -170,7 +170,7 @@ def remove(room: Room, key: bytes, entry: Entry) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink("/".join((*home(key), entry.name)), dir_fd=room.reserved)
     if not entry.is_marker:
-        place.remove_sidecar(room, key, status)
+        remove_sidecar(room, key, status)
     _flush(room, key)
 
 
@@ -190,6 +190,15 @@ def prune(room: Room, key: bytes) -> None:
     with contextlib.suppress(OSError):
         os.unlink(f"{path}/{KEY}", dir_fd=room.reserved)
         os.rmdir(path, dir_fd=room.reserved)
+
+
+def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
+    """Remove the sidecar of a file that is gone, unless the key has the same content elsewhere."""
+    folder, name = attributes.sidecar(key, status)
+    if not tree.is_file(f"{folder}/{name}", room.reserved):
+        return
+    if name != place.current_sidecar(room, key) and name not in sidecars(room, key):
+        place.remove_sidecar(room, key, status)
 
 
 def sidecars(room: Room, key: bytes) -> set[str]:
