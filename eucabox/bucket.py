@@ -475,9 +475,11 @@ class Store:
         return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
 
     @told
-    def parts(self, bucket: str, key: str, upload_id: str) -> "builtins.list[Part]":
-        """Return the parts put so far, by number."""
-        return self._multipart.parts(self._room(bucket), key, upload_id)
+    def parts(
+        self, bucket: str, key: str, upload_id: str, after: int = 0, limit: int | None = None
+    ) -> "builtins.list[Part]":
+        """Return the parts put so far, by number: at most `limit` with numbers above `after`."""
+        return self._multipart.parts(self._room(bucket), key, upload_id, after, limit)
 
     @told
     def uploads(

@@ -159,10 +159,9 @@ def list_parts(
     _check_page("max-parts", max_parts)
     store = call.cloud.bucket
     sse.check_part(call, upload, customer, store, needed=False)
-    rest = [
-        each for each in store.parts(bucket, key, upload_id) if each.number > part_number_marker
-    ]
-    page = rest[: min(max_parts, PAGE)]
+    most = min(max_parts, PAGE)
+    rest = store.parts(bucket, key, upload_id, part_number_marker, most + 1)
+    page = rest[:most]
     owners = Owners(call.cloud.accounts)
     result: Result = {
         "bucket": bucket,
@@ -170,7 +169,7 @@ def list_parts(
         "upload_id": upload_id,
         "part_number_marker": part_number_marker,
         "next_part_number_marker": page[-1].number if page else part_number_marker,
-        "max_parts": min(max_parts, PAGE),
+        "max_parts": most,
         "is_truncated": len(rest) > len(page),
         "initiator": owners(access.initiator(upload, holder)),
         "owner": owners(upload.facts.owner or holder.owner),

@@ -29,10 +29,16 @@ def put_object_lock_configuration(
     holder = call.cloud.bucket.bucket(bucket)
     permission = "s3:PutBucketObjectLockConfiguration"
     access.check(call, holder, action=permission, expected=expected_bucket_owner)
-    setting = locking.configured(object_lock_configuration)
-    if (holder.settings.get("versioning") or {}).get("status") != "Enabled":
-        raise VersioningNotEnabled(bucket=bucket)
-    call.cloud.bucket.set_bucket_setting(bucket, locking.SETTING, setting)
+    setting, store = locking.configured(object_lock_configuration), call.cloud.bucket
+
+    def enabled(_: object) -> dict[str, Any]:
+        # looked at here, or somebody could suspend it in between
+        versioning = store.bucket(bucket).settings.get("versioning") or {}
+        if versioning.get("status") != "Enabled":
+            raise VersioningNotEnabled(bucket=bucket)
+        return setting
+
+    store.change_bucket_setting(bucket, locking.SETTING, enabled)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from eucabox.errors import AccessDenied, InvalidTargetBucket
-from eucabox.store import access, grants
-from eucabox.store.facts import Bucket, Object, ObjectFacts
+from eucabox.store import access, grants, sse
+from eucabox.store.facts import AES256, Bucket, Object, ObjectFacts
+from eucabox.store.keyring import Keyring
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
@@ -19,8 +20,14 @@ class Keeper(Protocol):
     def bucket(self, name: str) -> Bucket:
         """Return a bucket; NoSuchBucket."""
 
-    def put(self, bucket: str, key: str, stream: Any, facts: ObjectFacts) -> Object:
-        """Put an object."""
+    def put(
+        self, bucket: str, key: str, stream: Any, facts: ObjectFacts, *, sealing: Any = None
+    ) -> Object:
+        """Put an object, encrypted if it says how."""
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys that objects are encrypted with."""
 
 
 def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> None:
@@ -73,9 +80,13 @@ def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence
     source = Bucket(said["source"], said["account"], target.created, location=target.location)
     check(target, said["target_prefix"], source, said.get("canonical_id", ""))
     facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
+    plain = sse.SETTING not in target.settings
+    wanted = {"server_side_encryption": AES256}  # the one kind that logs can have on AWS
+    sealing = None if plain else sse.asked(access.Somebody(None), wanted, target, keeper)
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
-        keeper.put(target.name, key_of(said, stamp, day), io.BytesIO(content), facts)
+        key = key_of(said, stamp, day)
+        keeper.put(target.name, key, io.BytesIO(content), facts, sealing=sealing)
 
 
 def _list(said: Mapping[str, Any]) -> dict[str, Any] | None:

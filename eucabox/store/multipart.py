@@ -6,8 +6,10 @@ import os
 import re
 import secrets
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import md5
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -24,7 +26,7 @@ from eucabox.errors import (
     MalformedPartList,
     NoSuchUpload,
 )
-from eucabox.store import attributes, checksums, container, frames, tree
+from eucabox.store import attributes, checksums, container, frames, tree, upload_listing
 from eucabox.store.facts import (
     FULL_OBJECT,
     Object,
@@ -46,7 +48,8 @@ MOST_PARTS = 10_000
 SMALLEST = 5 << 20  # bytes of every part but the last
 UPLOAD_FILE = "upload.json"
 UPLOAD_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
-STRIPES = 64
+FEW = 100  # parts that are removed before an answer
+STRIPES = 1024  # one is held as long as an upload's parts are joined
 
 Wanted = Sequence[tuple[int, str, dict[str, str]]]  # number, ETag, checksums
 
@@ -72,6 +75,7 @@ class Multipart:
 
     def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
         self._shelf = shelf
+        self._named = upload_listing.Keys()
         self._keyring = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
@@ -154,35 +158,33 @@ class Multipart:
             os.fsync(folder)
         return part
 
-    def parts(self, room: Room, key: str, upload_id: str) -> list[Part]:
-        """Return the parts that were put, by number."""
+    def parts(
+        self, room: Room, key: str, upload_id: str, after: int, limit: int | None
+    ) -> list[Part]:
+        """Return at most `limit` of the parts that were put, by number, `after` one of them."""
         self.upload(room, key, upload_id)
         with self._folder(room, upload_id) as folder:
             numbers = sorted(int(name) for name in tree.names(folder) if name.isdigit())
-            return [found for number in numbers if (found := _read_part(folder, number))]
+            page = numbers[bisect_right(numbers, after) :][:limit]
+            return [found for number in page if (found := _read_part(folder, number))]
 
     def uploads(
         self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
-        page = _UploadPage(prefix, delimiter, limit)
-        every = sorted(self._all(room), key=lambda each: (each.key, each.upload_id))
-        for each in every:
-            if each.key.startswith(prefix) and not _before(each, after, prefix, delimiter):
-                if page.is_full(each):
-                    return page.answer(truncated=True)
-                page.add(each)
-        return page.answer(truncated=False)
-
-    def _all(self, room: Room) -> Iterator[Upload]:
         uploads = tree.open_folder(room.reserved, [UPLOADS])
         try:
-            every = tree.names(uploads)
+            ids = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
         finally:
             os.close(uploads)
-        for upload_id in every:
-            with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
-                yield _read_upload(room, upload_id, folder)
+        page = upload_listing.Page(prefix, delimiter, after, limit)
+        read = partial(self._find, room)
+        return page.read(self._named.sorted(room, ids, read), read)
+
+    def _find(self, room: Room, upload_id: str) -> Upload | None:
+        with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
+            return _read_upload(room, upload_id, folder)
+        return None
 
     def abort(self, room: Room, key: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
@@ -294,13 +296,23 @@ class Multipart:
             os.close(uploads)
 
     def _clear(self, room: Room, upload_id: str) -> None:
+        """Remove what was put aside; many files later: no caller waits, and a start clears too."""
         folder = tree.open_folder(room.temporary, [upload_id])
-        try:
-            for name in tree.names(folder):
-                os.unlink(name, dir_fd=folder)
-        finally:
-            os.close(folder)
-        os.rmdir(upload_id, dir_fd=room.temporary)
+        names = tree.names(folder)
+
+        def clear() -> None:
+            try:
+                for name in names:
+                    tree.remove(name, folder)
+            finally:
+                os.close(folder)
+            with contextlib.suppress(OSError):
+                os.rmdir(upload_id, dir_fd=room.temporary)
+
+        if len(names) > FEW:
+            threading.Thread(target=clear, name="parts", daemon=True).start()
+        else:
+            clear()
 
     def _locked(self, upload_id: str) -> contextlib.AbstractContextManager[object]:
         return self._locks[hash(upload_id) % STRIPES]
@@ -318,45 +330,6 @@ class Multipart:
             yield folder
         finally:
             os.close(folder)
-
-
-class _UploadPage:
-    def __init__(self, prefix: str, delimiter: str, limit: int) -> None:
-        self._prefix, self._delimiter, self._limit = prefix, delimiter, limit
-        self._uploads: list[Upload] = []
-        self._prefixes: list[str] = []
-        self._last: tuple[str, str] | None = None
-
-    def is_full(self, each: Upload) -> bool:
-        known = _common(each.key, self._prefix, self._delimiter) in self._prefixes[-1:]
-        return not known and len(self._uploads) + len(self._prefixes) >= self._limit
-
-    def add(self, each: Upload) -> None:
-        common = _common(each.key, self._prefix, self._delimiter)
-        if common is None:
-            self._uploads.append(each)
-            self._last = each.key, each.upload_id
-        elif common not in self._prefixes[-1:]:
-            self._prefixes.append(common)
-            self._last = common, ""
-
-    def answer(self, *, truncated: bool) -> Uploads:
-        key, upload_id = self._last if truncated and self._last else (None, None)
-        return Uploads(self._uploads, self._prefixes, key, upload_id, truncated=truncated)
-
-
-def _common(key: str, prefix: str, delimiter: str) -> str | None:
-    at = key.find(delimiter, len(prefix)) if delimiter else -1
-    return None if at < 0 else key[: at + len(delimiter)]
-
-
-def _before(each: Upload, after: tuple[str, str], prefix: str, delimiter: str) -> bool:
-    key, upload_id = after
-    if key and _common(each.key, prefix, delimiter) == key:
-        return True
-    if upload_id:
-        return (each.key, each.upload_id) <= (key, upload_id)
-    return bool(key) and each.key <= key
 
 
 def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:

@@ -151,3 +151,15 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
     record(shop, "one")
     quick.close()
     assert "one\n" in logs(shop).values()
+
+
+def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
+    rules = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
+    said = {"server_side_encryption_configuration": {"rules": rules}}
+    shop.ask("PutBucketEncryption", bucket="logs", **said)
+    enable(shop)
+    record(shop, "one")
+    shop.cloud.access_log.deliver()
+    (entry,) = shop.ask("ListObjectsV2", bucket="logs")["contents"]
+    head = shop.ask("HeadObject", bucket="logs", key=entry["key"])
+    assert (head["server_side_encryption"], head["content_length"]) == ("AES256", 4)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import shutil
+import time
 import zlib
 from pathlib import Path
 
@@ -107,6 +108,44 @@ def test_checksum_of_checksums(store: Store) -> None:
     copied = store.copy("box", "dir/key", "box", "copy")
     assert copied.facts.checksum_type == "FULL_OBJECT"
     assert copied.facts.checksums["CRC32"] != whole
+
+
+def test_many_parts_are_removed_later(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multipart, "FEW", 2)
+    upload_id = begin(store)
+    made = store.complete_upload("box", "dir/key", upload_id, fill(store, upload_id))
+    deadline = time.monotonic() + 10
+    while leftovers(root) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (leftovers(root), made.size) == ([], 251)
+
+
+def test_pages_of_parts(store: Store) -> None:
+    upload_id = begin(store)
+    fill(store, upload_id)
+
+    def numbers(**said: int) -> list[int]:
+        found = store.parts("box", "dir/key", upload_id, **said)
+        return [each.number for each in found]
+
+    assert numbers() == [3, 6, 9]
+    assert numbers(after=3, limit=1) == [6]
+    assert numbers(after=9) == numbers(limit=0) == []
+
+
+def test_a_listing_of_uploads_knows_what_came_and_went(store: Store) -> None:
+    ids = [store.create_upload("box", key, FACTS) for key in ("b", "a", "b")]
+    assert [each.key for each in store.uploads("box").uploads] == ["a", "b", "b"]
+    store.abort_upload("box", "b", ids[0])
+    new = store.create_upload("box", "A", FACTS)
+    shown = [each.upload_id for each in store.uploads("box").uploads]
+    assert shown == [new, ids[1], ids[2]]
+    page = store.uploads("box", limit=2)
+    assert (page.next_key, page.next_upload_id, page.truncated) == ("a", ids[1], True)
+    rest = store.uploads("box", key_marker="a", upload_id_marker=ids[1])
+    assert [each.upload_id for each in rest.uploads] == [ids[2]]
 
 
 def test_wrong_lists_of_parts(store: Store) -> None:
