@@ -239,7 +239,7 @@ class Shelf:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
             if durable:
-                os.fsync(found.fileno())
+                room.flush.file(found.fileno())
             place.remove_sidecar(room, encoded, status)
         else:
             place.write_sidecar(room, encoded, status, raw)
@@ -254,7 +254,7 @@ class Shelf:
             new = replace(new, stamp=stamps.make(moment(), null=not room.keeps_versions))
         raw = attributes.encode(new)
         sidecar = None if attributes.write(draft.fd, raw) else raw
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         with self._lock(room, new.key):
             room.check()
             self._check(room, new.key, conditions)
@@ -266,7 +266,7 @@ class Shelf:
                     folder = place.replace(room, encoded, draft, sidecar)
                     self._index.add(new)
         try:
-            os.fsync(folder)
+            room.flush.folder(folder)
         finally:
             os.close(folder)
         return new

@@ -88,7 +88,7 @@ def keep(room: Room, key: bytes, current: Object, descriptor: int) -> Object:
             if error.errno in disk.FULL:
                 raise
             _copy(room, descriptor, old, folder)  # a file system without links, or another's file
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     return old
@@ -133,7 +133,7 @@ def _copy(room: Room, descriptor: int, old: Object, folder: int) -> None:
         if raw is not None:
             attributes.write(draft.fd, raw)
         os.utime(draft.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.fsync(draft.fd)
+        room.flush.file(draft.fd)
         draft.move(old.stamp, folder)
 
 
@@ -152,7 +152,7 @@ def promote(room: Room, key: bytes, entry: Entry) -> None:
     """Make a version the current object again, in place of another; on the disk when done."""
     folder = place.put(room, key, Kept(room, key, entry))
     try:
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     _flush(room, key)
@@ -177,7 +177,7 @@ def remove(room: Room, key: bytes, entry: Entry) -> None:
 def _flush(room: Room, key: bytes) -> None:
     folder = tree.open_folder(room.reserved, home(key))
     try:
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
 

@@ -155,8 +155,12 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
 
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
     rules = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
-    said = {"server_side_encryption_configuration": {"rules": rules}}
-    shop.ask("PutBucketEncryption", bucket="logs", **said)
+    configuration = {"rules": rules}
+    shop.ask(
+        "PutBucketEncryption",
+        bucket="logs",
+        server_side_encryption_configuration=configuration,
+    )
     enable(shop)
     record(shop, "one")
     shop.cloud.access_log.deliver()

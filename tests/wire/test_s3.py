@@ -28,7 +28,7 @@ from eucabox.errors import (
 from eucabox.store.streams import Incoming, Outgoing
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import address, routes
+from eucabox.wire.s3 import address, answers, routes
 from eucabox.wire.s3.arguments import copy_source
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
@@ -462,3 +462,21 @@ def test_tags_in_a_header_are_a_query_string() -> None:
     for text in ("a=1&a=2", "a=%ff"):
         with pytest.raises(InvalidArgument):
             understood(written(SERVICE.operation_model("PutObject"), {**said, "Tagging": text}))
+
+
+PUT = [
+    name
+    for name in SERVED
+    if name.startswith("GetBucket") and name.replace("Get", "Put", 1) in SERVICE.operation_names
+]
+
+
+@pytest.mark.parametrize("name", PUT)
+def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None:
+    shape = SERVICE.operation_model(name.replace("Get", "Put", 1)).input_shape
+    assert isinstance(shape, StructureShape)
+    member = shape.members[shape.serialization["payload"]]
+    ours = model.service("s3").operation(name)
+    assert ours is not None
+    if isinstance(member, StructureShape):  # a policy is text
+        assert answers._compiled(ours).root == member.serialization.get("name", member.name)
