@@ -38,7 +38,9 @@ def exchange(port: int, sent: bytes) -> bytes:
             line.shutdown(socket.SHUT_WR)
             while piece := line.recv(1 << 16):
                 found += piece
-        except (ConnectionError, BrokenPipeError):
+        except TimeoutError:
+            raise
+        except OSError:
             pass  # refused before all was sent
     return found
 
