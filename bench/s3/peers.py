@@ -38,7 +38,6 @@ class Server:
         """MiB of memory that belong to the process and its children (proportional set size)."""
         return sum(_pss(pid) for pid in (self.pid, *_children(self.pid))) / 1024
 
-
     def cpu(self) -> float:
         """Seconds of CPU that the process and its children have used."""
         return sum(_cpu(pid) for pid in (self.pid, *_children(self.pid)))
