@@ -1,0 +1,287 @@
+"""The buckets of a folder: opened, recovered, made, set, counted, removed; never an object."""
+
+import builtins
+import contextlib
+import logging
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eucabox.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    BucketUnusable,
+    InvalidBucketName,
+    KeysUnusable,
+    NoSuchBucket,
+    StoreInUse,
+)
+from eucabox.lock import Lock
+from eucabox.store import marks, sse, tree, versions
+from eucabox.store.disk import told
+from eucabox.store.facts import Bucket, moment, to_datetime
+from eucabox.store.flushing import COMMIT, Flush
+from eucabox.store.index import Index, IndexBroken
+from eucabox.store.keyring import Keyring, Sealing
+from eucabox.store.multipart import Multipart
+from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
+from eucabox.store.quota import Quota
+from eucabox.store.rescan import Progress, rescan
+from eucabox.store.rescans import Rescans
+from eucabox.store.room import Room, clear_away, make, put_away, workshop
+from eucabox.store.shelf import Shelf
+
+FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
+MOST_FILES = 65_536  # open at once; three for each bucket stay open
+T = TypeVar("T")
+log = logging.getLogger("eucabox.bucket")
+
+
+class Buckets:
+    """The folder of a store and the buckets in it; `bucket.Store` adds what is in them."""
+
+    @told
+    def __init__(self, root: Path, keys: Keyring | None = None, durability: str = COMMIT) -> None:
+        root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        reserved = root / RESERVED
+        reserved.mkdir(parents=True, exist_ok=True)
+        self._root = root.resolve()
+        self._keys = keys
+        self._lock = threading.RLock()
+        self._process = Lock(reserved / "lock")
+        if not self._process.take():
+            raise StoreInUse(folder=root, pid=self._process.holder())
+        _allow_many_files()
+        self._flush = Flush(durability)
+        self._index = Index(reserved)
+        self._shelf = Shelf(self._index, keys)
+        self._multipart = Multipart(self._shelf, keys)
+        self._rooms: dict[str, Room] = {}
+        self.quota = Quota(self._weights, self.buckets)
+        self.rescans = Rescans(self.rescan)
+        self._recover()
+
+    def _recover(self) -> None:
+        """Sweep what a killed process left and make the index say what the tree has."""
+        for name in ("new", "gone"):
+            with workshop(self._root, name) as (beside, _):
+                tree.clear(beside)
+        usable = self._index.open()
+        for name in self._names():
+            try:
+                self._rooms[name] = Room(self._root / name, self._flush)
+            except BucketUnusable as fault:
+                log.error("%s", fault.message)
+                continue
+            self._rooms[name].clear_temporary()
+        if usable:
+            self._index_again(self._replay)
+        self._index_again(self._rescan_unknown)
+        self._index.journal.start()
+        for room in self._rooms.values():
+            self._multipart.finish(room)
+
+    def _names(self) -> Iterator[str]:
+        for path in self._root.iterdir():
+            with contextlib.suppress(InvalidBucketName):
+                check_bucket_name(path.name)
+                if path.is_dir() and not path.is_symlink():
+                    yield path.name
+
+    def _replay(self) -> None:
+        for bucket, key in self._index.journal.changed():
+            room = self._rooms.get(bucket)
+            if room is not None:
+                self._shelf.sweep(room, encode_key(key))
+                self._shelf.recheck(room, key)
+        self._index.flush()
+
+    def _rescan_unknown(self) -> None:
+        known = self._index.buckets()
+        for name in known.keys() - self._rooms.keys():
+            self._index.drop_bucket(name)
+        for name, room in self._rooms.items():
+            if room.mark not in known.get(name, ()):
+                rescan(room, self._shelf, self._index)
+
+    def close(self) -> None:
+        """Leave the index complete on the disk and let another process have the folder."""
+        self.rescans.close()
+        for room in self._rooms.values():
+            marks.close(room, self._index)
+        self._index.close()
+        self._rooms.clear()
+        self._process.release()
+
+    @property
+    def keys(self) -> Keyring:
+        """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
+        if self._keys is None:
+            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        return self._keys
+
+    def default_sealing(self, bucket: str) -> Sealing | None:
+        """Return how an object that eucabox itself writes into a bucket is encrypted."""
+        return sse.by_default(self.bucket(bucket), self)
+
+    def _room(self, name: str) -> Room:
+        room = self._rooms.get(name)
+        if room is None:
+            raise NoSuchBucket(name=name)
+        return room
+
+    # --- buckets -----------------------------------------------------------------------------
+
+    @told
+    def create_bucket(
+        self,
+        name: str,
+        owner: str,
+        acl: dict[str, Any] | None = None,
+        location: str = "",
+        settings: dict[str, Any] | None = None,
+    ) -> Bucket:
+        """Make a bucket, with settings as `set_bucket_setting` keeps them;
+        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        check_bucket_name(name)
+        with self._lock:
+            existing = self._rooms.get(name)
+            if existing is not None and existing.bucket.owner == owner:
+                raise BucketAlreadyOwnedByYou(name=name)
+            if existing is not None or os.path.lexists(self._root / name):
+                raise BucketAlreadyExists(name=name)
+            self.quota.check_buckets(owner)
+            bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
+            room = Room(make(self._root, bucket), self._flush)
+            self._index_again(lambda: self._index.add_bucket(name, room.mark))
+            self._rooms[name] = room
+            return bucket
+
+    @told
+    def delete_bucket(self, name: str) -> None:
+        """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
+        self.quota.may_count_less()
+        with self._lock, self._shelf.all_locked():
+            room = self._room(name)
+            self._check_empty(room)
+            gone = put_away(self._root, name)
+            room.gone = True
+            del self._rooms[name]
+            self._index_again(lambda: self._index.drop_bucket(name))
+        clear_away(self._root, gone)
+
+    def _check_empty(self, room: Room) -> None:
+        def first() -> str | None:
+            self._index.flush()
+            rows = self._index.rows(room.name, "", None, 1)
+            return rows[0][0] if rows else None
+
+        while (key := self._index_again(first)) is not None:
+            if self._shelf.recheck(room, key) is not None:
+                raise BucketNotEmpty(name=room.name, what=key)
+        for names in tree.files(room.fd, RESERVED.encode()):
+            raise BucketNotEmpty(name=room.name, what=b"/".join(names).decode(errors="replace"))
+        if (kept := versions.any_key(room)) is not None:
+            raise BucketNotEmpty(name=room.name, what=f"a version of {kept}")
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket."""
+        return self._room(name).bucket
+
+    def buckets(self, owner: str | None = None) -> "builtins.list[Bucket]":
+        """Return all buckets, or those of an account, by name."""
+        every = sorted(self._rooms.copy().items())
+        return [room.bucket for _, room in every if owner in {None, room.bucket.owner}]
+
+    @told
+    def set_bucket_acl(self, name: str, acl: dict[str, Any] | None) -> Bucket:
+        """Keep a bucket's ACL."""
+        with self._lock:
+            return self._room(name).configure(acl=acl)
+
+    @told
+    def set_bucket_owner(self, name: str, owner: str) -> Bucket:
+        """Give a bucket, for one whose configuration was lost, to an account."""
+        with self._lock:
+            return self._room(name).configure(owner=owner)
+
+    @told
+    def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:
+        """Keep one of a bucket's settings, plain JSON; None forgets it."""
+        with self._lock:
+            room = self._room(name)
+            kept = {key: each for key, each in room.bucket.settings.items() if key != setting}
+            return room.configure(settings=kept if value is None else {**kept, setting: value})
+
+    @told
+    def change_bucket_setting(self, name: str, setting: str, how: Callable[[Any], Any]) -> Bucket:
+        """Keep what `how` makes of one of a bucket's settings, None where it has none."""
+        with self._lock:
+            kept = self._room(name).bucket.settings.get(setting)
+            return self.set_bucket_setting(name, setting, how(kept))
+
+    # --- the whole ---------------------------------------------------------------------------
+
+    @told
+    def adopt(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
+        """Make buckets of folders that were copied in; return the buckets named, or all."""
+        with self._lock:
+            for name in set(self._names()) - self._rooms.keys():
+                self._rooms[name] = Room(self._root / name, self._flush)
+            return [self._room(name).name for name in buckets] or sorted(self._rooms)
+
+    @told
+    def rescan(self, bucket: str, progress: Progress | None = None) -> int:
+        """Make the index say what the folder has, also one that was copied in; return the count.
+
+        `progress` is called with the number of files read so far.
+        """
+        self.adopt([bucket])
+        room = self._room(bucket)
+        return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
+
+    def _weights(self) -> dict[str, int]:
+        weights = self._index_again(self._index.weights)
+        for name, room in self._rooms.copy().items():
+            weights[name] = weights.get(name, 0) + self._multipart.weight(room)
+        return weights
+
+    @told
+    def usage(self) -> dict[str, Any]:
+        """Return objects, bytes, free_bytes and, for each bucket, its objects and bytes."""
+        counted = self._index_again(self._index.usage)
+        buckets = {
+            name: dict(zip(("objects", "bytes"), counted.get(name, (0, 0)), strict=True))
+            for name in sorted(self._rooms.copy())
+        }
+        total = {
+            what: sum(each[what] for each in buckets.values()) for what in ("objects", "bytes")
+        }
+        return {**total, "free_bytes": self.free_bytes(), "buckets": buckets}
+
+    def free_bytes(self) -> int:
+        """Return how many bytes more the folder can take."""
+        status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
+
+    def _index_again(self, question: Callable[[], T]) -> T:
+        """Ask the index; if it turns out broken, make it anew and ask once more."""
+        try:
+            return question()
+        except IndexBroken:
+            with self._lock:
+                self._index.reset()
+                for room in self._rooms.copy().values():
+                    rescan(room, self._shelf, self._index)
+            return question()
+
+
+def _allow_many_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
