@@ -154,8 +154,8 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
-    rules = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
-    said = {"server_side_encryption_configuration": {"rules": rules}}
+    rules: Any = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
+    said: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}
     shop.ask("PutBucketEncryption", bucket="logs", **said)
     enable(shop)
     record(shop, "one")
