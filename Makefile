@@ -76,9 +76,10 @@ format: setup-test ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup-test ## measure, as ratios beside peers and limits in one run
+bench: setup-test ## measure, as ratios beside peers and limits; BENCH=s3 takes one alone
 	@setup/host.sh libvirtd
-	@$(BIN)/python -m bench
+	@setup/bench.sh $(PYTHON3) $(VENV)/bench
+	@$(BIN)/python -m bench $(BENCH)
 
 man: setup-test ## write the man pages and the shell completion into build/
 	@$(BIN)/python setup/manuals.py build

@@ -1,5 +1,6 @@
 """Who may do what: accounts, users, access keys, certificates; never how a request is signed."""
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -25,6 +26,7 @@ from eucabox.state import Row, State
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 TWIN_SECONDS = 5
+MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
   from users join accounts using (account_id)"""
 
@@ -72,6 +74,7 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
+        self._local = threading.local()  # each thread's access keys, as of the file's last change
         self._seal = Seal(config.cloud.data_dir / "key")
         self.authority = Authority(config.cloud.data_dir / "ca", self._seal, config.api.certified)
 
@@ -132,6 +135,20 @@ class Accounts:
 
     def credential(self, access_key_id: str) -> Credential | None:
         """Return the access key of that id with its secret, or None."""
+        mark, local = self._state.mark(), self._local
+        if mark is None:
+            return self._credential(access_key_id)
+        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
+            local.mark, local.known = mark, {}
+        if access_key_id not in local.known:
+            found = self._credential(access_key_id)
+            if found is None:
+                return None
+            local.known[access_key_id] = found
+        credential: Credential = local.known[access_key_id]
+        return credential
+
+    def _credential(self, access_key_id: str) -> Credential | None:
         sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
           using (user_id) where access_key_id = ?"""
         row = self._state.one(sql, (access_key_id,))

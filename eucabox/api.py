@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -19,7 +20,16 @@ from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
 from eucabox.wire.manner import manner
-from eucabox.wire.request import HEADERS, LIMIT_HOPS, TLS, Answer, FileBody, Request, from_environ
+from eucabox.wire.request import (
+    HEADERS,
+    LIMIT_HOPS,
+    TLS,
+    Answer,
+    FileBody,
+    Request,
+    from_environ,
+    origin_form,
+)
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -100,8 +110,7 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        path = environ["PATH_INFO"]
-        if self._pages and path.startswith(PAGES) and not path.startswith(SITES):
+        if self._pages and not self.speaks(environ["PATH_INFO"]):
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
         request.hosts = self._cloud.config.api.known_hosts
@@ -109,6 +118,34 @@ class Door:
         if answer.hops and LIMIT_HOPS in environ:
             environ[LIMIT_HOPS](answer.hops)
         return send(request, answer, start_response)
+
+    def speaks(self, path: str) -> bool:
+        """Whether a path is for the protocols, and not for our own pages."""
+        return not self._pages or not path.startswith(PAGES) or path.startswith(SITES)
+
+    def hear(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: Any,
+        tls: tuple[str, str] | None,
+        source: str,
+    ) -> Request:
+        """Return a request that a server has read itself; `headers` by lower-case names."""
+        path, _, query = origin_form(target).partition("?")
+        length = headers.get("content-length")
+        return Request(
+            *(method, target, path or "/", query, headers, body),
+            content_length=None if length is None else int(length),
+            chunked="transfer-encoding" in headers,
+            scheme="http" if tls is None else "https",
+            tls=tls or ("", ""),
+            host=headers.get("host", ""),
+            hosts=self._cloud.config.api.known_hosts,
+            source=source,
+            request_id=ids.request_id(),
+        )
 
     def serve(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
@@ -223,14 +260,17 @@ def _bucket(request: Request) -> str:
     return found
 
 
+@cache
 def _address() -> Any:
     return importlib.import_module("eucabox.wire.s3.address")
 
 
+@cache
 def _query() -> Any:
     return importlib.import_module("eucabox.wire.query")
 
 
+@cache
 def _speaker(name: str) -> Speaker:
     # Imported with first use: the listeners are ready before the protocols are loaded.
     return cast(Speaker, importlib.import_module(f"eucabox.wire.{name}"))
@@ -240,7 +280,15 @@ def _speaker(name: str) -> Speaker:
 
 
 def send(request: Request, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    """Give an Answer to a WSGI server: request id, length, no body where HTTP has none."""
+    """Give an Answer to a WSGI server."""
+    status, headers, body = leaving(request, answer)
+    start_response(status, headers)
+    return body
+
+
+def leaving(request: Request, answer: Answer) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    """Return an Answer's status line, headers and body: with request id and length, and no body
+    where HTTP has none."""
     headers = [(name, _header(value)) for name, value in answer.headers]
     given = {name.lower() for name, _ in headers}
     if "x-amz-request-id" not in given:
@@ -249,21 +297,23 @@ def send(request: Request, answer: Answer, start_response: StartResponse) -> Ite
     length = _length(answer)
     if length is not None and not bodiless and "content-length" not in given:
         headers.append(("Content-Length", str(length)))
-    start_response(f"{answer.status} {_phrase(answer.status)}", headers)
-    body = _body(answer)
+    status, body = f"{answer.status} {_phrase(answer.status)}", _body(answer)
     if bodiless or request.method == "HEAD":
         close = getattr(body, "close", None)
         if close is not None:
             close()
-        return []
-    return body
+        return status, headers, []
+    return status, headers, body
 
 
 def _header(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value
     one_line = value.replace("\r", " ").replace("\n", " ")
     return one_line.encode("latin-1", "replace").decode("latin-1")
 
 
+@cache
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase

@@ -45,6 +45,7 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
+from eucabox.store.flushing import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, Sealing
 from eucabox.store.multipart import Ending, Multipart, Wanted
@@ -82,11 +83,12 @@ class Store:
     """All buckets in a folder, for one process; safe for many threads. Close it at the end.
 
     Every method raises Faults: NoSuchBucket where a bucket is named, DiskFull and StorageFailed
-    where the disk is written. What has returned is on the disk.
+    where the disk is written. What has returned is on the disk, or with the durability `relaxed`
+    in the operating system's hands, whence a killed process loses nothing.
     """
 
     @told
-    def __init__(self, root: Path, keys: Keyring | None = None) -> None:
+    def __init__(self, root: Path, keys: Keyring | None = None, durability: str = COMMIT) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
         reserved.mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,7 @@ class Store:
         if not self._process.take():
             raise StoreInUse(folder=root, pid=self._process.holder())
         _allow_many_files()
+        self._flush = Flush(durability)
         self._index = Index(reserved)
         self._shelf = Shelf(self._index, keys)
         self._multipart = Multipart(self._shelf, keys)
@@ -113,7 +116,7 @@ class Store:
         usable = self._index.open()
         for name in self._names():
             try:
-                self._rooms[name] = Room(self._root / name)
+                self._rooms[name] = Room(self._root / name, self._flush)
             except BucketUnusable as fault:
                 log.error("%s", fault.message)
                 continue
@@ -192,7 +195,7 @@ class Store:
                 raise BucketAlreadyExists(name=name)
             self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
-            room = Room(make(self._root, bucket))
+            room = Room(make(self._root, bucket), self._flush)
             self._index_again(lambda: self._index.add_bucket(name, room.mark))
             self._rooms[name] = room
             return bucket
@@ -533,7 +536,7 @@ class Store:
         """Make buckets of folders that were copied in; return the buckets named, or all."""
         with self._lock:
             for name in set(self._names()) - self._rooms.keys():
-                self._rooms[name] = Room(self._root / name)
+                self._rooms[name] = Room(self._root / name, self._flush)
             return [self._room(name).name for name in buckets] or sorted(self._rooms)
 
     @told

@@ -48,7 +48,9 @@ class Cloud:
         self.accounts = Accounts(config, self.state)
         administrator = self.accounts.ensure_administrator().account_id
         self.bucket = Store(
-            config.bucket_root, keyring.configured(lambda: self.config, administrator)
+            config.bucket_root,
+            keyring.configured(lambda: self.config, administrator),
+            config.buckets.durability,
         )
         self.access_log = AccessLog(
             self.bucket,

@@ -180,6 +180,7 @@ class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
     path: str = _key("")
+    durability: str = _key("commit", _one_of("commit", "relaxed"))
     kms_keys: str = _key("", _key_names, reload=True)
     access_log_seconds: int = _key(300, _between(1, 86400), reload=True)
     lifecycle_day_seconds: int = _key(86_400, _between(1, 86_400))

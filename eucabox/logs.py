@@ -41,6 +41,8 @@ BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
 ROLE = re.compile(r"role=([a-z]+) ")
 INSTANCE = re.compile(r"i-[0-9a-f]{17}")
+# What a record would gather of threads and processes, and no line says.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
@@ -64,16 +66,24 @@ def one_line(log: logging.Logger) -> Iterator[dict[str, Any]]:
         yield facts
     finally:
         _line.reset(token)
-        log.info("", extra={"facts": facts})
+        _log(log, facts)
 
 
 def say(log: logging.Logger, **facts: Any) -> None:
     """Log facts as a line, or add them to the one that is being gathered."""
     line = _line.get()
     if line is None:
-        log.info("", extra={"facts": facts})
+        _log(log, facts)
     else:
         line.update(facts)
+
+
+def _log(log: logging.Logger, facts: Mapping[str, Any]) -> None:
+    # As `log.info` does, without a walk up the stack for a place in the source that no line says.
+    if log.isEnabledFor(logging.INFO):
+        log.handle(
+            log.makeRecord(log.name, logging.INFO, "", 0, "", (), None, extra={"facts": facts})
+        )
 
 
 class Format(logging.Formatter):
@@ -114,17 +124,27 @@ class LogFile(logging.handlers.RotatingFileHandler):
     """A file of mode 0640, moved to .1 (and .1 to .2, to .5) when it is full."""
 
     broken = False
+    _size = 0
 
     def _open(self) -> io.TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.baseFilename, flags, 0o640)
         with contextlib.suppress(OSError):  # another's file, or a pipe
             os.fchmod(descriptor, 0o640)
+        self._size = os.fstat(descriptor).st_size
         return os.fdopen(descriptor, "a", encoding="ascii", errors="backslashreplace")
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
-        """Tell whether the file is full; the record is not formatted twice to find out."""
-        return self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self.maxBytes
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line with one system call; this process alone makes the file grow."""
+        try:
+            if self._size >= self.maxBytes:
+                self.doRollover()
+            if self.stream is None:
+                self.stream = self._open()
+            line = f"{self.format(record)}\n".encode("ascii", "backslashreplace")
+            self._size += os.write(self.stream.fileno(), line)
+        except Exception:
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Say once that the log can't be written; a full disk ends nothing that is logged."""

@@ -56,6 +56,16 @@ class State:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
+    def mark(self) -> tuple[int, int] | None:
+        """Return what changes with every change of the file, by whichever process; for this
+        thread alone, to be compared with an earlier one of its own. None inside a transaction,
+        which may yet be undone."""
+        connection = self._connection()
+        if connection.in_transaction:
+            return None
+        (others,) = connection.execute("PRAGMA data_version").fetchone()
+        return others, connection.total_changes
+
     def one(self, sql: str, params: Params = ()) -> Row | None:
         """Return the first row, or None."""
         rows = self.query(sql, params)

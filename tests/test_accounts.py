@@ -31,6 +31,28 @@ def test_a_credential_opens_with_its_secret(accounts: Accounts) -> None:
     assert accounts.credential("AKIANOTHERE") is None
 
 
+def test_a_key_that_another_process_stops_is_stopped_at_once(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    key = accounts.user_credentials(accounts.user("admin")).caller.access_key_id
+    assert accounts.credential(key) is accounts.credential(key)
+    other = State(tmp_path / "eucabox.db")
+    other.update("access_keys", {"access_key_id": key}, status="Inactive")
+    found = accounts.credential(key)
+    assert found is not None
+    assert not found.active
+    with pytest.raises(ZeroDivisionError), accounts._state.transaction():
+        accounts._state.update("access_keys", {"access_key_id": key}, status="Active")
+        inside = accounts.credential(key)
+        assert inside is not None
+        assert inside.active
+        raise ZeroDivisionError
+    found = accounts.credential(key)
+    assert found is not None
+    assert not found.active
+    other.close()
+
+
 def test_no_secret_is_in_the_clear_on_the_disk(accounts: Accounts, tmp_path: Path) -> None:
     written = accounts.user_credentials(accounts.create_user("alice"))
     body = written.private_key.splitlines()[1].encode()

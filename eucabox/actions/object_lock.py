@@ -29,10 +29,16 @@ def put_object_lock_configuration(
     holder = call.cloud.bucket.bucket(bucket)
     permission = "s3:PutBucketObjectLockConfiguration"
     access.check(call, holder, action=permission, expected=expected_bucket_owner)
-    setting = locking.configured(object_lock_configuration)
-    if (holder.settings.get("versioning") or {}).get("status") != "Enabled":
-        raise VersioningNotEnabled(bucket=bucket)
-    call.cloud.bucket.set_bucket_setting(bucket, locking.SETTING, setting)
+    setting, store = locking.configured(object_lock_configuration), call.cloud.bucket
+
+    def enabled(_: object) -> dict[str, Any]:
+        # looked at here, or somebody could suspend it in between
+        versioning = store.bucket(bucket).settings.get("versioning") or {}
+        if versioning.get("status") != "Enabled":
+            raise VersioningNotEnabled(bucket=bucket)
+        return setting
+
+    store.change_bucket_setting(bucket, locking.SETTING, enabled)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -54,7 +60,7 @@ def put_object_retention(
     *,
     bucket: str,
     key: str,
-    retention: Retention | None = None,
+    retention: Retention,
     version_id: str = "",
     bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
@@ -66,8 +72,7 @@ def put_object_retention(
         access.check(call, holder, key, action="s3:BypassGovernanceRetention")
 
     def how(facts: ObjectFacts) -> dict[str, Any]:
-        wanted = retention or Retention()
-        return locking.retained(facts, wanted, call.now(), bypass=bypass_governance_retention)
+        return locking.retained(facts, retention, call.now(), bypass=bypass_governance_retention)
 
     _change(call, (bucket, key, version_id), how)
 
@@ -90,14 +95,13 @@ def put_object_legal_hold(
     *,
     bucket: str,
     key: str,
-    legal_hold: LegalHold | None = None,
+    legal_hold: LegalHold,
     version_id: str = "",
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep a version from deletion until this is taken back."""
     _version(call, bucket, key, version_id, expected_bucket_owner)
-    wanted = legal_hold or LegalHold()
-    _change(call, (bucket, key, version_id), lambda facts: locking.held(facts, wanted))
+    _change(call, (bucket, key, version_id), lambda facts: locking.held(facts, legal_hold))
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)

@@ -9,7 +9,7 @@ from eucabox.errors import (
     MalformedXML,
     S3NotImplemented,
 )
-from eucabox.store import access
+from eucabox.store import access, locking
 
 SETTING = "versioning"
 STATES = ("Enabled", "Suspended")
@@ -36,9 +36,15 @@ def put_bucket_versioning(
     found = call.cloud.bucket.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     status = _checked(versioning_configuration)
-    if status != "Enabled" and found.settings.get("object_lock"):
-        raise InvalidBucketState(bucket=bucket)
-    call.cloud.bucket.set_bucket_setting(bucket, SETTING, {"status": status})
+    store = call.cloud.bucket
+
+    def change(_: object) -> dict[str, str]:
+        # looked at here, or somebody could lock versions in between
+        if status != "Enabled" and locking.is_on(store.bucket(bucket)):
+            raise InvalidBucketState(bucket=bucket)
+        return {"status": status}
+
+    store.change_bucket_setting(bucket, SETTING, change)
 
 
 def _checked(configuration: dict[str, Any]) -> str:

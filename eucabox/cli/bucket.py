@@ -134,7 +134,7 @@ def _asked(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
 def _store(config: Config) -> Store:
     if not config.bucket_root.is_dir():
         raise NotSetUp(folder=config.cloud.data_dir)
-    return Store(config.bucket_root)
+    return Store(config.bucket_root, durability=config.buckets.durability)
 
 
 def _row(name: str, count: int, state: str) -> Row:

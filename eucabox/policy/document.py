@@ -137,9 +137,7 @@ def parse(text: str, words: Words, directory: Directory | None = None) -> Policy
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
     reader = _Reader(words, directory, version == VERSIONS[1])
-    read = tuple(reader.statement(each) for each in statements)
-    _check_sids(each.get("Sid") for each in statements)
-    return Policy(read)
+    return Policy(tuple(reader.statement(each) for each in statements))
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -169,15 +167,6 @@ def _check_names(said: dict[str, Any], known: Iterable[str], where: str) -> None
         if name not in known:
             reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(known)}."
             raise MalformedPolicy(reason=reason)
-
-
-def _check_sids(sids: Iterable[Any]) -> None:
-    seen = set()
-    for each in sids:
-        if each is not None and each in seen:
-            reason = f"Statement IDs (SID) in a single policy must be unique: {each[:60]}."
-            raise MalformedPolicy(reason=reason)
-        seen.add(each)
 
 
 class _Reader:

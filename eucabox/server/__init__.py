@@ -14,6 +14,7 @@ from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
+from eucabox.server import memory
 from eucabox.server.listener import Listener, Tls
 
 log = logging.getLogger("eucabox.server")
@@ -101,6 +102,7 @@ def serve(config: Config) -> int:
 
     What keeps it from starting is one line on standard error, and status 1.
     """
+    memory.keep_little()
     logs.set_level(config)
     logs.open_stderr()
     signals = _catch_signals()

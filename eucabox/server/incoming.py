@@ -1,208 +1,118 @@
-"""One HTTP request on its way in: a strict head, a streamed body; never what its path means."""
+"""One HTTP request on its way in and its answer on its way out; never what its path means."""
 
+import contextlib
+import os
 import re
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote_to_bytes
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from functools import lru_cache
 
 from cheroot import server as cheroot
 
-MOST_DRAIN = 1 << 20
-CRLF = b"\r\n"
-LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])\r\n\Z")
-NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
+from eucabox import api, turns
+from eucabox.api import Door, FileStream
+from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
+from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
+
+LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
+NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+WRONG = re.compile(rb"[\r\n\0]")
+LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Repeated, these could be read differently by whoever stands before or behind us.
-SINGLE = {b"Host", b"Authorization", b"Content-Length", b"Transfer-Encoding", b"Content-Type"}
-
-
-class Head(cheroot.HeaderReader):
-    """Reads the header lines; ValueError, with what is wrong, becomes 400 Bad Request."""
-
-    def __init__(self) -> None:
-        self.expects = False
-
-    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
-        """Fill and return a dict of headers; repeated ones are joined by a comma."""
-        headers = {} if hdict is None else hdict
-        while (line := rfile.readline()) != CRLF:
-            self._add(headers, line)
-        self._check(headers)
-        # Cheroot would send 100 Continue at once; we wait until the body is wanted.
-        self.expects = headers.pop(b"Expect", b"").lower() == b"100-continue"
-        return headers
-
-    def _add(self, headers: dict[bytes, bytes], line: bytes) -> None:
-        if not line.endswith(CRLF):
-            raise ValueError("The headers do not end with an empty line.")
-        name, colon, value = line.partition(b":")
-        if not colon or not NAME.match(name):
-            raise ValueError("A header line is malformed.")
-        name, value = name.title(), value.strip()
-        if b"\r" in value or b"\x00" in value:
-            raise ValueError("A header line is malformed.")
-        if name in headers:
-            if name in SINGLE:
-                raise ValueError(f"The header {name.decode()} comes twice.")
-            value = headers[name] + b"," + value
-        headers[name] = value
-
-    def _check(self, headers: dict[bytes, bytes]) -> None:
-        length = headers.get(b"Content-Length")
-        if length is not None and not re.fullmatch(rb"[0-9]{1,18}", length):
-            raise ValueError("Content-Length is not a number.")
-        coding = headers.get(b"Transfer-Encoding")
-        if coding is not None and length is not None:
-            raise ValueError("Content-Length and Transfer-Encoding exclude each other.")
-        if coding is not None and coding.lower() != b"chunked":
-            raise ValueError("Transfer-Encoding can only be chunked.")
-
-
-class LengthBody:
-    """A body of Content-Length bytes. A client that vanishes is a short read, not an error."""
-
-    def __init__(self, stream: Any, length: int, invite: Callable[[], None] | None) -> None:
-        self._stream = stream
-        self._left = length
-        self._invite = invite
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of it was read."""
-        return self._left == 0
-
-    def read(self, size: int | None = None) -> bytes:
-        """Return at most `size` bytes, all that is left without one; b"" at the end."""
-        if self._left and self._invite:
-            self._invite()
-            self._invite = None
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
-        piece: bytes = self._stream.read(wanted) if wanted else b""
-        self._left -= len(piece)
-        return piece
-
-    def settle(self) -> bool:
-        """Read a small rest away; False where the connection can't be used for more."""
-        if self._left == 0:
-            return True
-        if self._invite or self._left > MOST_DRAIN:
-            return False
-        self.read(self._left)
-        return self.ended
-
-
-class ChunkedBody:
-    """A body in chunks of any size, read without keeping a whole one.
-
-    Raises ValueError for a malformed chunk, ConnectionError for a client that vanishes.
-    """
-
-    def __init__(self, stream: Any, invite: Callable[[], None] | None) -> None:
-        self._stream = stream
-        self._left = 0  # of the chunk at hand
-        self._started = False
-        self._invite = invite
-        self.ended = False
-
-    def read(self, size: int | None = None) -> bytes:
-        """Return at most `size` bytes, all that is left without one; b"" at the end."""
-        if self._invite and not self.ended:
-            self._invite()
-            self._invite = None
-        pieces: list[bytes] = []
-        wanted = size if size is not None and size >= 0 else 1 << 62
-        while wanted and not self.ended:
-            if not self._left:
-                self._next()
-                continue
-            piece = self._stream.read(min(wanted, self._left, MOST_DRAIN))
-            if not piece:
-                raise ConnectionResetError("The client left in the middle of a chunk.")
-            self._left -= len(piece)
-            wanted -= len(piece)
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def settle(self) -> bool:
-        """Read a small rest away; False where the connection can't be used for more."""
-        if not self.ended and not self._invite:
-            try:
-                self.read(MOST_DRAIN)
-                self.read(1)
-            except (OSError, ValueError):
-                return False
-        return self.ended
-
-    def _next(self) -> None:
-        if self._started and self._stream.readline(3) != CRLF:
-            raise ValueError("A chunk does not end where its length says.")
-        self._started = True
-        found = CHUNK.match(self._stream.readline(1024))
-        if not found:
-            raise ValueError("A chunk's length is malformed.")
-        self._left = int(found.group(1), 16)
-        if self._left == 0:
-            self._trailers()
-            self.ended = True
-
-    def _trailers(self) -> None:
-        for _ in range(64):
-            line = self._stream.readline(8192)
-            if line == CRLF:
-                return
-            if not line.endswith(CRLF):
-                break
-        raise ValueError("The body's trailers are malformed.")
+SINGLE = {"host", "authorization", "content-length", "transfer-encoding", "content-type"}
+TOO_LONG = {
+    True: ("414 Request-URI Too Long", "The request's first line is too long."),
+    False: ("413 Request Entity Too Large", "The request's headers are too long."),
+}
 
 
 class Incoming(cheroot.HTTPRequest):
-    """Cheroot's request with its own reading of the head and the body."""
+    """Cheroot's request with its own reading of the head and the body, and its own answer."""
 
     uri: bytes
     method: bytes
+    fields: dict[str, str]  # the headers as they came, by lower-case name
+    _expects = False
 
     def parse_request(self) -> None:
         """Read the head, within the time that the connection is given for it."""
-        self.header_reader = self.head = Head()
-        super().parse_request()
+        try:
+            head, whole = self.conn.rfile.head(self.server.max_request_header_size)
+        except HeadTooLong as problem:
+            self.simple_response(*TOO_LONG[problem.line])
+            return
+        self.started_request = True
+        if not head:
+            return
+        first, _, rest = head.partition(CRLF)
+        try:
+            self._read_line(first)
+            if not whole:
+                raise ValueError("The headers do not end with an empty line.")
+            self._read_fields(rest)
+        except ValueError as problem:
+            self.simple_response(self.status or "400 Bad Request", str(problem))
+            return
+        self.ready = True
         self.conn.head_is_read(self)
 
-    def read_request_line(self) -> bool:
+    def _read_line(self, line: bytes) -> None:
         """Take the target as it is: cheroot would refuse or change some that S3 clients sign."""
-        line = self.rfile.readline()
-        if line == CRLF:
-            line = self.rfile.readline()
-        self.started_request = True
-        if not line:
-            return False
-        found = LINE.match(line)
+        found = LINE.fullmatch(line)
         if not found:
-            return self._bad("400 Bad Request", "The request line is malformed.")
+            raise ValueError("The request line is malformed.")
         self.method, self.uri, major, minor = found.groups()
         if major != b"1":
-            return self._bad("505 HTTP Version Not Supported", "Speak HTTP/1.1.")
+            self.status = "505 HTTP Version Not Supported"
+            raise ValueError("Speak HTTP/1.1.")
         self.request_protocol = b"HTTP/1." + minor
         self.response_protocol = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
-        path, _, self.qs = self.uri.partition(b"?")
-        self.path, self.authority = unquote_to_bytes(path), b""
-        return True
 
-    def read_request_headers(self) -> bool:
-        """Read the headers and what they say of the body and the connection."""
-        if not super().read_request_headers():  # type: ignore[no-untyped-call]
-            return False
-        if self.response_protocol == "HTTP/1.0" and b"Transfer-Encoding" in self.inheaders:
-            return self._bad("400 Bad Request", "HTTP/1.0 has no Transfer-Encoding.")
-        if self.response_protocol == "HTTP/1.1" and b"Host" not in self.inheaders:
-            return self._bad("400 Bad Request", "The header Host is missing.")
-        if self.inheaders.get(b"Connection", b"").lower() == b"close":
-            self.close_connection = True
-        return True
+    def _read_fields(self, lines: bytes) -> None:
+        fields: dict[str, str] = {}
+        for line in lines.split(CRLF) if lines else ():
+            name, colon, value = line.partition(b":")
+            if not colon or not NAME.fullmatch(name) or WRONG.search(value):
+                raise ValueError("A header line is malformed.")
+            known, text = name.decode("ascii").lower(), value.strip().decode("latin-1")
+            if known in fields:
+                if known in SINGLE:
+                    raise ValueError(f"The header {known.title()} comes twice.")
+                text = f"{fields[known]},{text}"
+            fields[known] = text
+        self._check(fields)
+        self.fields = fields
+
+    def _check(self, fields: dict[str, str]) -> None:
+        old = self.response_protocol == "HTTP/1.0"
+        length, coding = fields.get("content-length"), fields.get("transfer-encoding")
+        if length is not None and not LENGTH.fullmatch(length):
+            raise ValueError("Content-Length is not a number.")
+        if coding is not None and length is not None:
+            raise ValueError("Content-Length and Transfer-Encoding exclude each other.")
+        if coding is not None and coding.lower() != "chunked":
+            raise ValueError("Transfer-Encoding can only be chunked.")
+        if old and coding is not None:
+            raise ValueError("HTTP/1.0 has no Transfer-Encoding.")
+        if not old and "host" not in fields:
+            raise ValueError("The header Host is missing.")
+        self.chunked_read = coding is not None
+        # Cheroot would send 100 Continue at once; we wait until the body is wanted.
+        self._expects = fields.pop("expect", "").lower() == "100-continue" and not old
+        wish = fields.get("connection", "").lower()
+        self.close_connection = wish != "keep-alive" if old else wish == "close"
 
     def respond(self) -> None:
         """Run the application over the streaming body."""
         self.rfile = self._body()
         self.conn.body_begins(self.rfile)
+        door = self.server.door
+        if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
+            self._answer(door)
+            return
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -211,26 +121,24 @@ class Incoming(cheroot.HTTPRequest):
 
     def send_headers(self) -> None:
         """Send the answer's head. A large body that nobody read ends the connection."""
+        self._settle()
+        super().send_headers()
+
+    def _settle(self) -> None:
         if not self.rfile.settle():
             self.close_connection = True
             self.conn.lingers = True
-        super().send_headers()
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Answer what never became a request, and let the client read it before the end."""
         self.conn.lingers = True
         super().simple_response(status, msg)
 
-    def _bad(self, status: str, reason: str) -> bool:
-        self.simple_response(status, reason)
-        return False
-
     def _body(self) -> LengthBody | ChunkedBody:
-        expects = self.head.expects and self.response_protocol == "HTTP/1.1"
-        invite = self._invite if expects else None
+        invite = self._invite if self._expects else None
         if self.chunked_read:
             return ChunkedBody(self.conn.rfile, invite)
-        length = int(self.inheaders.get(b"Content-Length", 0))
+        length = int(self.fields.get("content-length", 0))
         if invite and not length:
             # botocore takes a final answer without it for the connection's last, and then hangs
             invite()
@@ -239,3 +147,92 @@ class Incoming(cheroot.HTTPRequest):
 
     def _invite(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # --- without WSGI between us and the protocols ------------------------------------------
+
+    def _answer(self, door: Door) -> None:
+        with turns.taken() if self._reads() else contextlib.nullcontext():
+            status, headers, body = self._ask(door)
+        try:
+            self._send(status, headers, body)
+        finally:
+            if isinstance(body, FileStream):
+                body.close()
+
+    def _reads(self) -> bool:
+        """Whether it is a request that waits neither for its client nor for what it writes."""
+        return self.method in (b"GET", b"HEAD") and self.rfile.ended
+
+    def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        request = door.hear(
+            self.method.decode("ascii"),
+            self.uri.decode("latin-1"),
+            self.fields,
+            self.rfile,
+            self.conn.tls(),
+            self.conn.remote_addr or "",
+        )
+        answer = door.serve(request)
+        if answer.hops:
+            self.conn.limit_hops(answer.hops)
+        return api.leaving(request, answer)
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
+        self._settle()
+        names = {name.lower() for name, _ in headers}
+        bodiless = self.method == b"HEAD" or status[:3] in ("204", "304")
+        if "content-length" not in names and not bodiless:
+            self._without_length(headers)
+        head = self._head(status, headers, names)
+        self.sent_headers = True
+        if isinstance(body, FileStream):
+            self._send_file(head, body)
+        elif isinstance(body, list):
+            self.conn.wfile.write(b"".join((head, *body)))
+        else:
+            self.conn.wfile.write(head)
+            for piece in filter(None, body):
+                self.write(piece)
+            if self.chunked_write:
+                self.conn.wfile.write(b"0\r\n\r\n")
+
+    def _without_length(self, headers: list[tuple[str, str]]) -> None:
+        self.chunked_write = self.response_protocol == "HTTP/1.1"
+        if self.chunked_write:
+            headers.append(("Transfer-Encoding", "chunked"))
+        else:
+            self.close_connection = True
+
+    def _head(self, status: str, headers: list[tuple[str, str]], names: set[str]) -> bytes:
+        if not self.close_connection:
+            self.close_connection = not self.server.can_add_keepalive_connection
+        if self.close_connection:
+            headers.append(("Connection", "close"))
+        elif self.response_protocol == "HTTP/1.0":
+            headers.append(("Connection", "Keep-Alive"))
+        if "date" not in names:
+            headers.append(("Date", _date(int(time.time()))))
+        if "server" not in names:
+            headers.append(("Server", self.server.server_name))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode("latin-1")
+
+    def _send_file(self, head: bytes, stream: FileStream) -> None:
+        part, sock = stream.part, self.conn.socket
+        if part.fileno is None or isinstance(sock, ssl.SSLSocket):
+            sock.sendall(head)
+            for piece in stream:
+                sock.sendall(piece)
+        elif part.count <= TOGETHER:
+            data = os.pread(part.fileno, part.count, part.offset)
+            if len(data) < part.count:
+                raise OSError("the file ended before its recorded end")
+            sock.sendall(head + data)
+        else:
+            sock.sendall(head, socket.MSG_MORE)
+            send_file(sock, part.fileno, part.offset, part.count)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -9,14 +9,15 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from cheroot import server as cheroot
 from cheroot import wsgi
-from cheroot.makefile import MakeFile
 
-from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, FileStream, Wsgi
+from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, Door, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
+from eucabox.server.sockets import let_kernel_wait, make_file, readable, send_file
 
 log = logging.getLogger("eucabox.server")
 
@@ -25,8 +26,9 @@ HEAD_SECONDS = 15  # for a TLS handshake and a whole head
 FORM_SECONDS = 60  # for a whole form, whoever sends it: it is read before anybody is asked
 LINGER_SECONDS = 2.0
 GRACE_SECONDS = 2
+STAY_MS = 20
 MOST_HEAD = 128 * 1024
-FORM = b"application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 IP_FREEBIND = 15
 
 
@@ -54,21 +56,42 @@ class Tls:
 
     def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = 8192) -> Any:
         """Cheroot's hook for the connection's streams."""
-        return MakeFile(sock, mode, bufsize)
+        return make_file(sock, mode, bufsize)
 
 
 class Connection(cheroot.HTTPConnection):
     """A client's connection: its handshake, its deadlines, its end."""
 
     RequestHandlerClass = Incoming
-    rbufsize = 64 * 1024
     lingers = False
     shaken = False
     deadline: float | None = None
     body: Any = None
 
+    def __init__(self, server: "Listener", sock: socket.socket, makefile: Any = None) -> None:
+        super().__init__(server, sock, make_file)
+        let_kernel_wait(sock, server.timeout)
+
     def communicate(self) -> bool:
-        """Serve one request; True to keep the connection."""
+        """Serve a request, and those that follow at its heels; True to keep the connection."""
+        while self._serve():
+            if not self._has_more():
+                return True
+        return False
+
+    def _has_more(self) -> bool:
+        """Wait a moment for the next request while threads enough are free for others: to take
+        the connection to the selector and back costs as much as a small answer."""
+        if self.rfile.has_data():
+            return True
+        if isinstance(self.socket, ssl.SSLSocket) or not self.server.stays(self):
+            return False
+        try:
+            return readable(self.socket, STAY_MS)
+        finally:
+            self.server.staying.discard(self)
+
+    def _serve(self) -> bool:
         if self.server.crowded(self.remote_addr):
             log.info("source=%s has too many requests under way", self.remote_addr)
             return False
@@ -84,7 +107,7 @@ class Connection(cheroot.HTTPConnection):
 
     def head_is_read(self, request: Incoming) -> None:
         """The head came in time; a form still has to."""
-        form = request.inheaders.get(b"Content-Type", b"").startswith(FORM)
+        form = request.fields.get("content-type", "").startswith(FORM)
         self.deadline = time.monotonic() + FORM_SECONDS if form else None
 
     def body_begins(self, body: Any) -> None:
@@ -100,6 +123,18 @@ class Connection(cheroot.HTTPConnection):
         """End the connection from another thread: reads see the end of the stream."""
         with contextlib.suppress(OSError, ValueError):
             socket.socket.shutdown(self.socket, how)  # TLS or not: the TCP connection itself
+
+    def tls(self) -> tuple[str, str] | None:
+        """The version and the cipher of a connection that has them."""
+        if not isinstance(self.socket, ssl.SSLSocket):
+            return None
+        cipher = self.socket.cipher()
+        return self.socket.version() or "", cipher[0] if cipher else ""
+
+    def limit_hops(self, hops: int) -> None:
+        """Have nothing travel further than so many networks from here on: who is too far away
+        has not read its first answer."""
+        self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
     def close(self) -> None:
         """Close, and let a client that is still sending read our answer first."""
@@ -138,16 +173,17 @@ class Gateway(wsgi.Gateway_10):
 
     def get_environ(self) -> Any:
         """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
+        req = self.req
+        path, _, req.qs = req.uri.partition(b"?")
+        req.path, req.authority = unquote_to_bytes(path), b""
+        req.inheaders = {
+            name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()
+        }
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        environ[ENVIRON_HEADERS] = [
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in self.req.inheaders.items()
-        ]
-        environ[ENVIRON_LIMIT_HOPS] = self._limit_hops
-        connection = self.req.conn.socket
-        if isinstance(connection, ssl.SSLSocket):
-            cipher = connection.cipher()
-            environ[ENVIRON_TLS] = (connection.version() or "", cipher[0] if cipher else "")
+        environ[ENVIRON_HEADERS] = list(req.fields.items())
+        environ[ENVIRON_LIMIT_HOPS] = req.conn.limit_hops
+        if (tls := req.conn.tls()) is not None:
+            environ[ENVIRON_TLS] = tls
         return environ
 
     def respond(self) -> None:
@@ -165,27 +201,11 @@ class Gateway(wsgi.Gateway_10):
             if hasattr(response, "close"):
                 response.close()
 
-    def _limit_hops(self, hops: int) -> None:
-        # For the rest of the connection: who is too far away has not read its first answer.
-        self.req.conn.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
-
     def _send_file(self, stream: FileStream) -> None:
         self.req.ensure_headers_sent()
         part = stream.part
-        if part.count:
-            sent = self.req.conn.socket.sendfile(_Descriptor(part.fileno), part.offset, part.count)
-            if sent < part.count:
-                raise OSError(f"the file ended {part.count - sent} bytes before its recorded end")
-
-
-class _Descriptor:
-    """What socket.sendfile needs of a file."""
-
-    def __init__(self, number: int | None) -> None:
-        self._number = number
-
-    def fileno(self) -> int | None:
-        return self._number
+        if part.fileno is not None and part.count:
+            send_file(self.req.conn.socket, part.fileno, part.offset, part.count)
 
 
 class Listener(wsgi.Server):
@@ -230,6 +250,10 @@ class Listener(wsgi.Server):
         self._device = device
         self._most = most
         self.active: set[Connection] = set()
+        self.staying: set[Connection] = set()
+        self._most_staying = threads // 2
+        found = getattr(app, "wsgi_app", app)
+        self.door = found if isinstance(found, Door) else None
         self._asked = address
         self._bound = threading.Event()
         self._problem: OSError | None = None
@@ -253,6 +277,13 @@ class Listener(wsgi.Server):
             return False
         same = [each for each in list(self.active) if each.remote_addr == source]
         return len(same) >= self._most
+
+    def stays(self, connection: Connection) -> bool:
+        """Whether a thread may stay with its connection: half of them, while nobody waits."""
+        if not self.ready or len(self.staying) >= self._most_staying or self.requests.qsize:
+            return False
+        self.staying.add(connection)
+        return True
 
     def shut(self) -> None:
         """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from eucabox.errors import InvalidArgument, InvalidRequest, UnresolvableGrantee
+from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
 
 Acl = Mapping[str, Any]
 Grant = dict[str, Any]
@@ -20,6 +20,7 @@ MOST_GRANTS = 100
 LONGEST_NAME = 255
 PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
 READS = frozenset({"READ", "READ_ACP"})
+KINDS = {"id": "id", "uri": "uri", "emailaddress": "email_address"}  # in a grant header
 CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "private": (),
     "public-read": ((EVERYONE, "READ"),),
@@ -184,16 +185,19 @@ def _named(who: str) -> dict[str, str]:
 
 def _grantee(kind: str, value: str) -> dict[str, str]:
     word = kind.strip().lower()
-    name = value.strip().strip("\"'")
-    return {{"emailaddress": "email_address"}.get(word, word): name}
+    if word not in KINDS:
+        told = f"{kind}={value}" if value else kind
+        reason = 'Argument format not recognized. Write id="...", uri="..." or emailAddress="...".'
+        raise InvalidArgument(argument="x-amz-grant", value=told[:LONGEST_NAME], reason=reason)
+    return {KINDS[word]: value.strip().strip("\"'")}
 
 
 def _checked(grant: Mapping[str, Any]) -> Grant:
     grantee, permission = grant.get("grantee") or {}, grant.get("permission", "")
     if permission not in PERMISSIONS:
         known = ", ".join(sorted(PERMISSIONS))
-        reason = f"Use one of {known}."
-        raise InvalidArgument(argument="Permission", value=permission, reason=reason)
+        reason = f"A grant has the permission {permission[:60]!r}: use one of {known}."
+        raise MalformedACL(reason=reason)
     if grantee.get("uri"):
         if grantee["uri"] not in GROUPS:
             reason = f"Use one of {', '.join(sorted(GROUPS))}."
@@ -202,5 +206,5 @@ def _checked(grant: Mapping[str, Any]) -> Grant:
     for name in ("id", "email_address"):
         if 0 < len(grantee.get(name) or "") <= LONGEST_NAME:
             return {"grantee": {name: grantee[name]}, "permission": permission}
-    named = ", ".join(map(str, grantee.values()))[:LONGEST_NAME]
-    raise UnresolvableGrantee(grantee=named or "nobody")
+    longest = f"1 to {LONGEST_NAME} characters"
+    raise MalformedACL(reason=f"A grantee has a URI, or an ID or EmailAddress of {longest}.")

@@ -59,7 +59,9 @@ class History:
         kept = [] if current and not null else versions.entries(room, encoded)
         newest = _newest(current, kept)
         if stamps.is_null(new.stamp) != null or (newest and new.stamp >= newest):
-            new, sidecar = _restamp(draft, new, stamps.make(moment(), null=null, after=newest))
+            new, sidecar = _restamp(
+                room, draft, new, stamps.make(moment(), null=null, after=newest)
+            )
         old = None
         if current and not (null and stamps.is_null(current.object.stamp)):
             old = versions.keep(room, encoded, current.object, current.fileno())
@@ -133,7 +135,7 @@ class History:
             self.take_away(room, key)
             return
         self._promote(room, key, kept[0])
-        place.remove_sidecar(room, encoded, os.fstat(current.fileno()))
+        versions.remove_sidecar(room, encoded, os.fstat(current.fileno()))
         versions.prune(room, encoded)
 
     def _promote(self, room: Room, key: str, entry: Entry) -> None:
@@ -185,10 +187,10 @@ def _newest(current: "OpenObject | None", kept: list[Entry]) -> str:
     return kept[0].stamp if kept else ""
 
 
-def _restamp(draft: Draft, new: Object, stamp: str) -> tuple[Object, bytes | None]:
+def _restamp(room: Room, draft: Draft, new: Object, stamp: str) -> tuple[Object, bytes | None]:
     """Give a written draft another stamp; return it with its sidecar if it needs one."""
     new = replace(new, stamp=stamp)
     raw = attributes.encode(new)
     sidecar = None if attributes.write(draft.fd, raw) else raw
-    os.fdatasync(draft.fd)
+    room.flush.file(draft.fd)
     return new, sidecar

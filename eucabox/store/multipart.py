@@ -150,13 +150,13 @@ class Multipart:
         said = {"e": part.e_tag, "c": part.checksums, "s": part.size}
         raw = json.dumps(said).encode()
         beside = not attributes.write(draft.fd, raw)
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         name = f"{part.number:05}"
         with self._locked(upload_id), self._folder(room, upload_id) as folder:
             if beside and draft.status is not None:
                 write_small(room, raw, _sidecar(name, draft.status), folder)
             draft.move(name, folder)
-            os.fsync(folder)
+            room.flush.folder(folder)
         return part
 
     def parts(
@@ -294,7 +294,7 @@ class Multipart:
         uploads = tree.open_folder(room.reserved, [UPLOADS])
         try:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
-            os.fsync(uploads)
+            room.flush.folder(uploads)
         finally:
             os.close(uploads)
 

@@ -146,7 +146,7 @@ def take_away(room: Room, key: bytes) -> bool:
         if not tree.is_file(names[-1], folder):
             return found
         tree.remove(names[-1], folder)
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     tree.prune(room.fd, names[:-1])
@@ -164,7 +164,7 @@ def _remove_hashed(room: Room, key: bytes) -> bool:
         os.unlink(path + KEY, dir_fd=room.reserved)
     folder = tree.open_folder(room.reserved, names[:-1])
     try:
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     return True

@@ -13,6 +13,7 @@ from typing import Any
 from eucabox.errors import BucketUnusable, NoSuchBucket
 from eucabox.store import tree
 from eucabox.store.facts import Bucket, to_datetime, to_nanoseconds
+from eucabox.store.flushing import Flush
 from eucabox.store.paths import RESERVED, components
 
 CONFIGURATION = "bucket.json"
@@ -29,8 +30,9 @@ class Room:
 
     MARK = "mark"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, flush: Flush) -> None:
         self.path = path
+        self.flush = flush
         self.name = path.name
         self.gone = False
         try:

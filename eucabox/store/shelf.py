@@ -39,7 +39,8 @@ class Conditions:
     """What must hold of the present object: that it has this ETag, or not this one, that it is
     of this second, or of this size. A tag of "*" stands for any object.
 
-    What is not there has no tag but any time and size: to delete it is no fault.
+    What is not there has no tag but any time and size: to delete it is no fault. What a delete
+    marker hides has none of these.
     """
 
     if_none_match: str = ""
@@ -47,11 +48,13 @@ class Conditions:
     if_modified: datetime | None = None
     if_size: int | None = None
 
-    def check(self, bucket: str, key: str, current: Object | None) -> None:
+    def check(self, bucket: str, key: str, current: Object | None, *, hidden: bool = False) -> None:
         """Raise PreconditionFailed, or NoSuchKey if there is nothing to match."""
         if current is None:
             if self.if_match:
                 raise NoSuchKey(bucket=bucket, key=key)
+            if hidden and (self.if_modified or self.if_size is not None):
+                raise PreconditionFailed(condition="x-amz-if-match-size")
             return
         if self.if_none_match.strip('"') in {"*", current.e_tag}:
             raise PreconditionFailed(condition="If-None-Match")
@@ -131,7 +134,9 @@ class Shelf:
         if not newest.is_marker:
             with self._lock(room, key):
                 self._settle(room, key)
-            newest = self._history.newest(room, encoded) or newest
+            newest = self._history.newest(room, encoded)
+        if newest is None or not newest.is_marker:  # it has just come back
+            return NoSuchKey(bucket=room.name, key=key)
         return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
 
     def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
@@ -219,7 +224,7 @@ class Shelf:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
             if durable:
-                os.fsync(found.fileno())
+                room.flush.file(found.fileno())
             place.remove_sidecar(room, encoded, status)
         else:
             place.write_sidecar(room, encoded, status, raw)
@@ -234,7 +239,7 @@ class Shelf:
             new = replace(new, stamp=stamps.make(moment(), null=not room.keeps_versions))
         raw = attributes.encode(new)
         sidecar = None if attributes.write(draft.fd, raw) else raw
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         with self._lock(room, new.key):
             room.check()
             self._check(room, new.key, conditions)
@@ -246,7 +251,7 @@ class Shelf:
                     folder = place.replace(room, encoded, draft, sidecar)
                     self._index.add(new)
         try:
-            os.fsync(folder)
+            room.flush.folder(folder)
         finally:
             os.close(folder)
         return new
@@ -300,7 +305,9 @@ class Shelf:
     def _delete(self, room: Room, key: str, current: OpenObject | None, wish: Deletion) -> Deleted:
         lost = self._lost(room, key, current, wish.version_id)
         if not wish.version_id:
-            wish.conditions.check(room.name, key, current.object if current else None)
+            present = current.object if current else None
+            hidden = not present and self._is_hidden(room, key)
+            wish.conditions.check(room.name, key, present, hidden=hidden)
         elif lost:
             wish.conditions.check(room.name, key, lost)
         if lost and wish.check:
@@ -315,6 +322,9 @@ class Shelf:
                 return Deleted(marker or lost is not None, wish.version_id, marker)
             made = self._history.hide(room, key, current, wish.owner)
             return Deleted(lost is not None, made.version_id, delete_marker=True)
+
+    def _is_hidden(self, room: Room, key: str) -> bool:
+        return room.versioned and self._history.newest(room, encode_key(key)) is not None
 
     def _lost(
         self, room: Room, key: str, current: OpenObject | None, version_id: str

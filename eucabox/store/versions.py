@@ -88,7 +88,7 @@ def keep(room: Room, key: bytes, current: Object, descriptor: int) -> Object:
             if error.errno in disk.FULL:
                 raise
             _copy(room, descriptor, old, folder)  # a file system without links, or another's file
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     return old
@@ -133,7 +133,7 @@ def _copy(room: Room, descriptor: int, old: Object, folder: int) -> None:
         if raw is not None:
             attributes.write(draft.fd, raw)
         os.utime(draft.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.fsync(draft.fd)
+        room.flush.file(draft.fd)
         draft.move(old.stamp, folder)
 
 
@@ -152,7 +152,7 @@ def promote(room: Room, key: bytes, entry: Entry) -> None:
     """Make a version the current object again, in place of another; on the disk when done."""
     folder = place.put(room, key, Kept(room, key, entry))
     try:
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
     _flush(room, key)
@@ -170,14 +170,14 @@ def remove(room: Room, key: bytes, entry: Entry) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink("/".join((*home(key), entry.name)), dir_fd=room.reserved)
     if not entry.is_marker:
-        place.remove_sidecar(room, key, status)
+        remove_sidecar(room, key, status)
     _flush(room, key)
 
 
 def _flush(room: Room, key: bytes) -> None:
     folder = tree.open_folder(room.reserved, home(key))
     try:
-        os.fsync(folder)
+        room.flush.folder(folder)
     finally:
         os.close(folder)
 
@@ -190,6 +190,15 @@ def prune(room: Room, key: bytes) -> None:
     with contextlib.suppress(OSError):
         os.unlink(f"{path}/{KEY}", dir_fd=room.reserved)
         os.rmdir(path, dir_fd=room.reserved)
+
+
+def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
+    """Remove the sidecar of a file that is gone, unless the key has the same content elsewhere."""
+    folder, name = attributes.sidecar(key, status)
+    if not tree.is_file(f"{folder}/{name}", room.reserved):
+        return
+    if name != place.current_sidecar(room, key) and name not in sidecars(room, key):
+        place.remove_sidecar(room, key, status)
 
 
 def sidecars(room: Room, key: bytes) -> set[str]:

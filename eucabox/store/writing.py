@@ -18,8 +18,8 @@ from eucabox.store import checksums, disk
 from eucabox.store.facts import Sealed, moment, to_datetime
 from eucabox.store.room import Room
 
-CHUNK = 1 << 20
-AHEAD = 6  # pieces that may be written before they are summed
+CHUNK = 1 << 19
+AHEAD = 4  # pieces that may be written before they are summed
 FLUSHED = 8 << 20  # bytes after which the disk is given work, so that little is left for the end
 LARGEST = 5 << 30  # bytes in one put or part
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -115,9 +115,9 @@ def write_small(room: Room, content: bytes, name: Name, folder: int) -> None:
     """Write a small file into a folder, whole or not at all; on the disk when done."""
     with Draft(room) as draft:
         draft.write(content)
-        os.fdatasync(draft.fd)
+        room.flush.file(draft.fd)
         draft.move(name, folder)
-    os.fsync(folder)
+    room.flush.folder(folder)
 
 
 def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:

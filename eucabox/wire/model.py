@@ -123,7 +123,15 @@ def _file(folder: Path, version: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     content = file.read_bytes()
-    read: dict[str, Any] = json.loads(gzip.decompress(content) if file.suffix == ".gz" else content)
+    text = gzip.decompress(content) if file.suffix == ".gz" else content
+    read: dict[str, Any] = json.loads(text, object_hook=_undocumented)
+    return read
+
+
+def _undocumented(read: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is said for people: half of a model."""
+    if isinstance(read.get("documentation"), str):
+        del read["documentation"]
     return read
 
 

@@ -22,7 +22,7 @@ Writer = Callable[[Any], str]
 
 _plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
 _tag = re.compile(r'"[0-9a-f-]*"\Z').match  # an entity tag, of which listings are full
-_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _warned: set[tuple[str, str]] = set()
 
 
@@ -37,7 +37,7 @@ def text(value: str) -> str:
         return f"&quot;{value[1:-1]}&quot;"
     value = _unfit.sub("\ufffd", value)
     value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    value = value.replace('"', "&quot;").replace("\r", "&#13;")
+    value = value.replace('"', "&quot;").replace("\r", "&#13;").replace("\x7f", "&#127;")
     return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 

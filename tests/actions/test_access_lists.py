@@ -120,9 +120,10 @@ def test_grants_in_headers(shop: Shop) -> None:
         ({"grant_read": "uri=http://example.com"}, "InvalidArgument"),
         ({"grant_read": "emailAddress=a@b"}, "UnresolvableGrantByEmailAddress"),
         ({}, "MalformedACLError"),
-        ({"access_control_policy": {"grants": [{"permission": "ALL"}]}}, "InvalidArgument"),
-        ({"access_control_policy": {"grants": [{"permission": "READ"}]}},
-         "UnresolvableGrantByEmailAddress"),
+        ({"access_control_policy": {"grants": [{"permission": "ALL"}]}}, "MalformedACLError"),
+        ({"grant_read": "ann"}, "InvalidArgument"),
+        ({"grant_read": "name=ann"}, "InvalidArgument"),
+        ({"access_control_policy": {"grants": [{"permission": "READ"}]}}, "MalformedACLError"),
         ({"access_control_policy": {"owner": {"id": "0"}, "grants": []}}, "MalformedACLError"),
         ({"acl": "private", "access_control_policy": {"grants": []}}, "InvalidRequest"),
     ],
@@ -193,4 +194,4 @@ def test_a_list_has_bounds(shop: Shop) -> None:
     assert shop.refused("PutBucketAcl", **said) == "InvalidRequest"
     long = {"grants": [{"grantee": {"id": "x" * 256}, "permission": "READ"}]}
     said = {"bucket": "shop", "access_control_policy": long}
-    assert shop.refused("PutBucketAcl", **said) == "UnresolvableGrantByEmailAddress"
+    assert shop.refused("PutBucketAcl", **said) == "MalformedACLError"

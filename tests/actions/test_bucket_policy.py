@@ -189,7 +189,7 @@ def test_status(shop: Shop) -> None:
         ('{"Version": "2024-01-01", "Statement": []}', "version"),
         ('{"Statements": []}', "Statements"),
         (policy(statement(Effect="Maybe")), "Invalid effect"),
-        (policy(statement(Sid="a"), statement(Sid="a")), "unique"),
+        (policy(statement(Sid=1)), "Sid"),
         (policy(statement(Action="s3:Fly")), "invalid action: s3:Fly"),
         (policy(statement(Action="ec2:RunInstances")), "invalid action"),
         (policy(statement(Action=[])), "Action"),

@@ -75,3 +75,29 @@ def test_there_are_no_torrents(shop: Shop) -> None:
 def test_what_is_not_there_is_refused_with_what_to_do(name: str, hint: str) -> None:
     assert ("s3", name) not in actions.load()
     assert hint in absent.hint_of_s3(name)
+
+
+# What Terraform's aws_s3_bucket reads of every bucket: an answer, or the one code it expects.
+READ = {
+    "GetBucketAccelerateConfiguration": "",
+    "GetBucketAcl": "",
+    "GetBucketCors": "NoSuchCORSConfiguration",
+    "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
+    "GetBucketLocation": "",
+    "GetBucketLogging": "",
+    "GetBucketPolicy": "NoSuchBucketPolicy",
+    "GetBucketReplication": "ReplicationConfigurationNotFoundError",
+    "GetBucketRequestPayment": "",
+    "GetBucketTagging": "NoSuchTagSet",
+    "GetBucketVersioning": "",
+    "GetBucketWebsite": "NoSuchWebsiteConfiguration",
+    "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
+}
+
+
+@pytest.mark.parametrize(("name", "code"), READ.items())
+def test_terraform_reads_a_plain_bucket(shop: Shop, name: str, code: str) -> None:
+    if code:
+        assert shop.refused(name, bucket="shop") == code
+    else:
+        shop.ask(name, bucket="shop")

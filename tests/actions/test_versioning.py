@@ -233,6 +233,7 @@ def test_deletions_under_conditions_with_versions(shop: Shop) -> None:
     assert shop.refused("DeleteObject", **version, if_match='"0"') == "PreconditionFailed"
     assert shop.ask("DeleteObject", **HERE, if_match=made["e_tag"])["delete_marker"]
     assert shop.refused("DeleteObject", **HERE, if_match="*") == "NoSuchKey"
+    assert shop.refused("DeleteObject", **HERE, if_match_size=1) == "PreconditionFailed"
     shop.ask("DeleteObject", **version, if_match=made["e_tag"])
     shop.ask("DeleteObject", **version, if_match=made["e_tag"])
     assert shop.ask("ListObjectVersions", bucket="shop")["versions"] == []

@@ -1,5 +1,6 @@
 """Websites: what is configured, and which page or redirect a path gets."""
 
+import json
 from typing import Any
 
 import pytest
@@ -173,3 +174,15 @@ def test_rules_of_routing(shop: Shop) -> None:
         "key": "#!none",
     }
     assert code(shop, "none") == "NoSuchKey"
+
+
+def test_a_policy_makes_pages_public(shop: Shop) -> None:
+    configure(shop, **INDEX)
+    shop.put("index.html", b"hello")
+    assert code(shop, "") == "AccessDenied"
+    arn = "arn:aws:s3:::shop/*"
+    allowed = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    shop.ask("PutBucketPolicy", bucket="shop", policy=policy)
+    assert page(shop, "")["text"] == "hello"
+    assert code(shop, "none") == "AccessDenied"

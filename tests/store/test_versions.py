@@ -1,8 +1,11 @@
 """Versions of a key: kept, found, hidden, brought back, thinned out; also by hand."""
 
+import contextlib
 import io
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -392,3 +395,68 @@ def test_a_copy_is_a_version(store: Store, put: Put) -> None:
     assert len(ids(store, "key")) == 2 and content(store, "key") == b"2"
     store.put("box", "key", io.BytesIO(b"3"), FACTS)
     assert len(ids(store, "key")) == 3
+
+
+def test_many_write_one_key(store: Store) -> None:
+    enable(store)
+    made: list[str] = []
+
+    def write(number: int) -> None:
+        body = io.BytesIO(str(number).encode())
+        made.append(store.put("box", "key", body, FACTS).version_id)
+        if number % 4 == 0:
+            made.append(store.delete("box", "key").version_id)
+        if number % 4 == 2:
+            store.delete("box", "key", version_id=made.pop(0))
+
+    def look(_: int) -> None:
+        with contextlib.suppress(NoSuchKey):
+            found = store.head("box", "key")
+            assert read(store, "key", found.version_id)
+
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(step, number) for number in range(40) for step in (write, look)]
+        for each in asked:
+            with contextlib.suppress(NoSuchVersion):  # removed while it was looked at
+                each.result()
+    found = every(store)
+    assert sorted(each.object.version_id for each in found) == sorted(made)
+    assert [each.is_latest for each in found] == [True] + [False] * (len(found) - 1)
+    before = found
+    store.rescan("box")
+    assert every(store) == before
+
+
+def test_of_many_that_must_be_first_one_is(store: Store) -> None:
+    enable(store)
+    store.delete("box", "key")
+
+    def write(number: int) -> bool:
+        try:
+            store.put("box", "key", io.BytesIO(b"x" * number), FACTS, if_none_match="*")
+        except PreconditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(write, range(24))) == 1
+    assert len(every(store)) == 2
+
+
+def test_a_reader_never_misses_an_object_that_is_overwritten(store: Store, put: Put) -> None:
+    enable(store)
+    put("key", b"0")
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(60):
+            made = put("key", str(number).encode())
+            if number % 3 == 0:
+                store.delete("box", "key", version_id=made.version_id)
+        done.set()
+
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(write)
+        while not done.is_set():
+            assert content(store, "key").isdigit()
+        writing.result()

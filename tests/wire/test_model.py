@@ -101,3 +101,10 @@ def test_user_data_is_read_as_it_is_sent() -> None:
     assert operation.input is not None
     value = operation.input.members["UserData"].members["Value"]
     assert value.type_name == "string", "euca2ools sends plain text where the model says base64"
+
+
+def test_what_is_said_for_people_is_not_kept() -> None:
+    shape = model.service("s3").operation("PutObject")
+    assert shape is not None
+    assert shape.input is not None
+    assert not shape.input.documentation

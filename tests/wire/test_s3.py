@@ -1,6 +1,7 @@
 """Requests of S3 as botocore writes them, answers as botocore reads them."""
 
 import io
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +18,17 @@ from eucabox.errors import (
     Fault,
     InvalidArgument,
     InvalidRange,
+    IsDeleteMarker,
     MethodNotAllowed,
     NoSuchBucket,
+    NoSuchKey,
     NotModified,
     UnsupportedParameter,
 )
 from eucabox.store.streams import Incoming, Outgoing
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import address, routes
+from eucabox.wire.s3 import address, answers, routes
 from eucabox.wire.s3.arguments import copy_source
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
@@ -246,7 +249,7 @@ def test_copy_sources(text: str, found: dict[str, str]) -> None:
     assert copy_source(text) == found
 
 
-@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF"])
+@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF", "b/k?versionId="])
 def test_bad_copy_sources(text: str) -> None:
     with pytest.raises(Fault) as caught:
         copy_source(text)
@@ -278,6 +281,36 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
     assert {member: found.params.get(member) for member in some} == some
 
 
+def test_versions_and_delete_markers_are_shown_as_they_follow() -> None:
+    def entry(key: str, version: str, day: int, latest: bool = False) -> dict[str, Any]:
+        when = NOW.replace(day=day)
+        return {"key": key, "version_id": version, "last_modified": when, "is_latest": latest}
+
+    said = {
+        "encoding_type": "url",
+        "versions": [entry("a z", "3", 3), entry("a z", "1", 1), entry("a+z", "5", 5, latest=True)],
+        "delete_markers": [entry("a z", "4", 4, latest=True), entry("a z", "2", 2)],
+    }
+    body = answered("ListObjectVersions", said).body
+    assert isinstance(body, bytes)
+    shown = re.findall(rb"<(Version|DeleteMarker)>.*?<VersionId>(\d)", body)
+    marker, version = b"DeleteMarker", b"Version"
+    assert [name for name, _ in shown] == [marker, version, marker, version, version]
+    assert [number for _, number in shown] == [b"4", b"3", b"2", b"1", b"5"]
+    assert body.count(b"<Key>a%20z</Key>") == 4
+
+
+def test_a_delete_marker_is_told_by_headers() -> None:
+    hidden = s3.refuse(NoSuchKey(bucket="b", key="k", delete_marker="4"), "r")
+    assert hidden.status == 404
+    assert {("x-amz-delete-marker", "true"), ("x-amz-version-id", "4")} <= set(hidden.headers)
+    facts = {"version": "4", "delete_marker": "4", "last_modified": NOW}
+    named = s3.refuse(IsDeleteMarker(bucket="b", key="k", **facts), "r")
+    assert named.status == 405
+    told = dict(named.headers)
+    assert (told["Allow"], told["Last-Modified"]) == ("DELETE", "Mon, 23 Nov 2026 01:02:03 GMT")
+
+
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
@@ -287,6 +320,8 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
         (ask("PUT", "/b", "replication"), "NotImplemented"),
         (ask("GET", "/b", "max-keys=many"), "InvalidArgument"),
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
+        (ask("DELETE", "/b/k", "versionId="), "InvalidArgument"),
+        (ask("DELETE", "/b/k", x_amz_if_match_last_modified_time="then"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
         (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],
@@ -427,3 +462,21 @@ def test_tags_in_a_header_are_a_query_string() -> None:
     for text in ("a=1&a=2", "a=%ff"):
         with pytest.raises(InvalidArgument):
             understood(written(SERVICE.operation_model("PutObject"), {**said, "Tagging": text}))
+
+
+PUT = [
+    name
+    for name in SERVED
+    if name.startswith("GetBucket") and name.replace("Get", "Put", 1) in SERVICE.operation_names
+]
+
+
+@pytest.mark.parametrize("name", PUT)
+def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None:
+    shape = SERVICE.operation_model(name.replace("Get", "Put", 1)).input_shape
+    assert isinstance(shape, StructureShape)
+    member = shape.members[shape.serialization["payload"]]
+    ours = model.service("s3").operation(name)
+    assert ours is not None
+    if isinstance(member, StructureShape):  # a policy is text
+        assert answers._compiled(ours).root == member.serialization.get("name", member.name)

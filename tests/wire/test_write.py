@@ -97,7 +97,7 @@ def test_a_verb_without_an_answer_says_true() -> None:
         ("plain", "plain"),
         ("a<b>&\"'", "a&lt;b&gt;&amp;&quot;'"),
         ("\u00e9\U0001f600", "&#233;&#128512;"),
-        ("a\x00b\x1bc\x7f", "a&#65533;b&#65533;c&#65533;"),
+        ("a\x00b\x1bc\x7f", "a&#65533;b&#65533;c&#127;"),
         ("\ud800\ufffe", "&#65533;&#65533;"),
         ("a\nb\tc\rd", "a\nb\tc&#13;d"),
         ("]]>", "]]&gt;"),

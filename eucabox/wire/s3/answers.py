@@ -29,10 +29,15 @@ ROOTS = {
     "DeleteObjects": "DeleteResult",
     "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
     "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
     "GetBucketLocation": "LocationConstraint",
     "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
     "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketTagging": "Tagging",
     "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
     "GetObjectAcl": "AccessControlPolicy",
     "GetObjectAttributes": "GetObjectAttributesResponse",
     "GetObjectTagging": "Tagging",
@@ -116,6 +121,8 @@ def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _line(text: str) -> str:
     """Header text: one line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
+    if text.isascii() and text.isprintable():
+        return text
     line = "".join(each if each >= " " and each != "\x7f" else " " for each in text)
     try:
         line.encode("latin-1")

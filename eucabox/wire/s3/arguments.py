@@ -118,6 +118,8 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
         return _codings
     if name == "CopySource":
         return copy_source
+    if name == "VersionId":
+        return _version
     if told == "x-amz-tagging":
         return tagging
     if isinstance(shape, ListShape):
@@ -146,6 +148,13 @@ def _moment(text: str) -> datetime | None:
     return clock.any_form(text)  # HTTP ignores a date in a condition that is none
 
 
+def _version(text: str) -> str:
+    if not text:  # to take it for none would delete, or show, another version than was meant
+        reason = "Version id cannot be the empty string."
+        raise InvalidArgument(argument="versionId", value=text, reason=reason)
+    return text
+
+
 def _deadly(told: str) -> Convert:
     def take(text: str) -> datetime | None:
         moment = _moment(text)
@@ -170,7 +179,9 @@ def _codings(text: str) -> str | None:
 def copy_source(text: str) -> dict[str, str]:
     """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in percent-encoding, with or without
     ?versionId=, into {bucket, key, version_id}."""
-    path, _, version = text.partition("?versionId=")
+    path, named, version = text.partition("?versionId=")
+    if named:
+        _version(version)
     try:
         plain = unquote_to_bytes(octets(path)).decode("utf-8").removeprefix("/")
     except UnicodeDecodeError:

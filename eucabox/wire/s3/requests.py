@@ -59,8 +59,8 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     """
     address = locate(request.path, request.host, request.hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
-    if signed.caller is not None:
-        request = replace(request, headers={**sign.moved_headers(request), **request.headers})
+    if signed.caller is not None and (moved := sign.moved_headers(request)):
+        request = replace(request, headers={**moved, **request.headers})
     query = values(request.query)
     upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
     operation = _operation("PutObject" if upload else _route(request, address, query))

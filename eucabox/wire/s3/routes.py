@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from botocore.model import StructureShape
 
@@ -47,6 +47,22 @@ class Route:
 
 def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> str:
     """Return the name of the operation; raises MethodNotAllowed if no operation is like that."""
+    asked, named = relevant(method, depth)
+    return _find(
+        method,
+        depth,
+        tuple(
+            (name, value if asked[name] else "") for name, value in query.items() if name in asked
+        ),
+        tuple(name for name in named if name in headers),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _find(
+    method: str, depth: int, told: tuple[tuple[str, str], ...], headers: tuple[str, ...]
+) -> str:
+    query = dict(told)
     for route in routes().get((method, depth), ()):
         if route.fits(query, headers):
             # or DELETE of ?acl would be DELETE of the object
@@ -54,6 +70,16 @@ def find(method: str, depth: int, query: Mapping[str, str], headers: Container[s
                 return route.name
             break
     raise MethodNotAllowed(method=method)
+
+
+@cache
+def relevant(method: str, depth: int) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Return the names by which operations are told apart: in a query, with whether the value
+    counts too, and of headers."""
+    every = routes().get((method, depth), ())
+    valued = {name for each in every for name, value in each.fixed.items() if value}
+    asked = {name: name in valued for name in subresources(depth)}
+    return asked, tuple(sorted({name for each in every for name in each.headers}))
 
 
 @cache

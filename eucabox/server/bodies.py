@@ -1,0 +1,106 @@
+"""The body of one HTTP request as a stream, by its length or in chunks; never all of it at once."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+MOST_DRAIN = 1 << 20
+CRLF = b"\r\n"
+CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
+
+
+class LengthBody:
+    """A body of Content-Length bytes. A client that vanishes is a short read, not an error."""
+
+    def __init__(self, stream: Any, length: int, invite: Callable[[], None] | None) -> None:
+        self._stream = stream
+        self._left = length
+        self._invite = invite
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return self._left == 0
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return at most `size` bytes, all that is left without one; b"" at the end."""
+        if self._left and self._invite:
+            self._invite()
+            self._invite = None
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        piece: bytes = self._stream.read(wanted) if wanted else b""
+        self._left -= len(piece)
+        return piece
+
+    def settle(self) -> bool:
+        """Read a small rest away; False where the connection can't be used for more."""
+        if self._left == 0:
+            return True
+        if self._invite or self._left > MOST_DRAIN:
+            return False
+        self.read(self._left)
+        return self.ended
+
+
+class ChunkedBody:
+    """A body in chunks of any size, read without keeping a whole one.
+
+    Raises ValueError for a malformed chunk, ConnectionError for a client that vanishes.
+    """
+
+    def __init__(self, stream: Any, invite: Callable[[], None] | None) -> None:
+        self._stream = stream
+        self._left = 0  # of the chunk at hand
+        self._started = False
+        self._invite = invite
+        self.ended = False
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return at most `size` bytes, all that is left without one; b"" at the end."""
+        if self._invite and not self.ended:
+            self._invite()
+            self._invite = None
+        pieces: list[bytes] = []
+        wanted = size if size is not None and size >= 0 else 1 << 62
+        while wanted and not self.ended:
+            if not self._left:
+                self._next()
+                continue
+            piece = self._stream.read(min(wanted, self._left, MOST_DRAIN))
+            if not piece:
+                raise ConnectionResetError("The client left in the middle of a chunk.")
+            self._left -= len(piece)
+            wanted -= len(piece)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def settle(self) -> bool:
+        """Read a small rest away; False where the connection can't be used for more."""
+        if not self.ended and not self._invite:
+            try:
+                self.read(MOST_DRAIN)
+                self.read(1)
+            except (OSError, ValueError):
+                return False
+        return self.ended
+
+    def _next(self) -> None:
+        if self._started and self._stream.readline(3) != CRLF:
+            raise ValueError("A chunk does not end where its length says.")
+        self._started = True
+        found = CHUNK.match(self._stream.readline(1024))
+        if not found:
+            raise ValueError("A chunk's length is malformed.")
+        self._left = int(found.group(1), 16)
+        if self._left == 0:
+            self._trailers()
+            self.ended = True
+
+    def _trailers(self) -> None:
+        for _ in range(64):
+            line = self._stream.readline(8192)
+            if line == CRLF:
+                return
+            if not line.endswith(CRLF):
+                break
+        raise ValueError("The body's trailers are malformed.")

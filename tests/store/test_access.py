@@ -1,0 +1,110 @@
+"""The one place that judges: services, uploads in progress, what the administrator may."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from eucabox.accounts import Caller
+from eucabox.errors import AccessDenied
+from eucabox.store import access
+from eucabox.store.access import Somebody
+from eucabox.store.facts import Bucket, ObjectFacts, Upload
+
+NOW = datetime.now(UTC)
+ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
+BOB = Caller("222222222222", "bob", "b" * 64, "AIDB", "bob", False)
+ROOT = Caller("999999999999", "eucalyptus", "c" * 64, "AIDC", "admin", True)
+
+
+def bucket(*statements: dict[str, Any], **settings: Any) -> Bucket:
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    kept = {**settings, "policy": json.dumps(document)} if statements else settings
+    return Bucket("b", ANN.account_id, NOW, settings=kept)
+
+
+def statement(action: str, **said: Any) -> dict[str, Any]:
+    given = {"Effect": "Allow", "Principal": "*", "Resource": ["arn:aws:s3:::b/*"], **said}
+    return {"Action": action, **given}
+
+
+def may(who: Caller | None, where: Bucket, action: str, key: str = "k") -> bool:
+    return access.allowed(Somebody(who), where, key, action=action)
+
+
+def test_an_owner_may_all_and_a_stranger_nothing() -> None:
+    for action in ("s3:GetObject", "s3:BypassGovernanceRetention", "s3:PutLifecycleConfiguration"):
+        assert may(ANN, bucket(), action)
+        assert not may(BOB, bucket(), action)
+        assert not may(None, bucket(), action)
+    assert may(ROOT, bucket(), "s3:GetObject")
+    assert not may(ROOT, bucket(), "s3:PutObject")
+    lost = Bucket("b", "", NOW)
+    assert may(ROOT, lost, "s3:PutObject")
+    assert not may(ANN, lost, "s3:PutObject")
+
+
+def test_a_policy_gives_and_takes_single_actions() -> None:
+    given = bucket(statement("s3:BypassGovernanceRetention"))
+    assert may(BOB, given, "s3:BypassGovernanceRetention")
+    assert not may(BOB, given, "s3:DeleteObject")
+    taken = bucket(statement("s3:BypassGovernanceRetention", Effect="Deny"))
+    assert not may(ANN, taken, "s3:BypassGovernanceRetention")
+
+
+def test_services_are_let_in_by_name_and_source() -> None:
+    service = "logging.s3.amazonaws.com"
+    source = {"StringEquals": {"aws:SourceAccount": BOB.account_id}}
+    logs = bucket(statement("s3:PutObject", Principal={"Service": service}, Condition=source))
+    ours, theirs = {"aws:sourceaccount": BOB.account_id}, {"aws:sourceaccount": ANN.account_id}
+    assert access.allows_service(logs, "k", "s3:PutObject", service, ours)
+    assert not access.allows_service(logs, "k", "s3:PutObject", service, theirs)
+    assert not access.allows_service(logs, "k", "s3:GetObject", service, ours)
+    assert not access.allows_service(logs, "k", "s3:PutObject", "s3.amazonaws.com", ours)
+    assert not access.allows_service(bucket(), "k", "s3:PutObject", service, ours)
+    assert not may(BOB, logs, "s3:PutObject")
+
+
+@pytest.mark.parametrize(
+    ("who", "begun_by", "action", "allowed"),
+    [
+        (BOB, BOB, "UploadPart", True),
+        (BOB, ANN, "UploadPart", True),  # by the policy
+        (BOB, ANN, "AbortMultipartUpload", False),
+        (BOB, BOB, "AbortMultipartUpload", True),
+        (ANN, BOB, "AbortMultipartUpload", True),
+        (None, ANN, "AbortMultipartUpload", False),
+        (BOB, BOB, "ListParts", False),  # denied
+    ],
+)
+def test_uploads(who: Caller | None, begun_by: Caller, action: str, allowed: bool) -> None:
+    deny = statement("s3:ListMultipartUploadParts", Effect="Deny")
+    where = bucket(statement("s3:PutObject"), deny)
+    upload = Upload("b", "k", "u", NOW, ObjectFacts(owner=begun_by.account_id))
+    if allowed:
+        access.check_upload(Somebody(who, action), upload, where)
+    else:
+        with pytest.raises(AccessDenied):
+            access.check_upload(Somebody(who, action), upload, where)
+
+
+def test_versions_are_actions_of_their_own() -> None:
+    where = bucket(statement("s3:GetObject"))
+    kept = ObjectFacts(owner=ANN.account_id)
+    access.check(Somebody(BOB, "GetObject"), where, "k", kept)
+    named = Somebody(BOB, "GetObject", {"version_id": "v"})
+    with pytest.raises(AccessDenied, match="s3:GetObjectVersion"):
+        access.check(named, where, "k", kept)
+    access.check(named, bucket(statement("s3:GetObjectVersion")), "k", kept)
+
+
+def test_locks_need_more_than_a_grant_to_write() -> None:
+    acl = {"canned": "public-read-write"}
+    where = Bucket("b", ANN.account_id, NOW, acl)
+    access.check(Somebody(BOB, "PutObject"), where, "k")
+    access.check(Somebody(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")
+    for said in ({"object_lock_mode": "GOVERNANCE"}, {"object_lock_legal_hold_status": "ON"}):
+        with pytest.raises(AccessDenied):
+            access.check(Somebody(BOB, "PutObject", said), where, "k")
+        access.check(Somebody(ANN, "PutObject", said), where, "k")
