@@ -28,7 +28,7 @@ from eucabox.errors import (
     StoreInUse,
 )
 from eucabox.lock import Lock
-from eucabox.store import copying, frames, listing, marks, tree, version_listing, versions
+from eucabox.store import copying, frames, listing, marks, sse, tree, version_listing, versions
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -166,6 +166,10 @@ class Store:
         if self._keys is None:
             raise KeysUnusable(file="the keys", reason="this store was opened without any")
         return self._keys
+
+    def default_sealing(self, bucket: str) -> Sealing | None:
+        """Return how an object that eucabox itself writes into a bucket is encrypted."""
+        return sse.by_default(self.bucket(bucket), self)
 
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)

@@ -142,7 +142,9 @@ class Images:
 
     def store_for(self, bucket: str, key: str, stream: BinaryIO, owner: str, acl: str) -> None:
         """Put an object into a bucket in the name of an account, with a canned ACL."""
-        self._store.put(bucket, key, stream, ObjectFacts(owner=owner, acl={"canned": acl}))
+        facts = ObjectFacts(owner=owner, acl={"canned": acl})
+        sealing = self._store.default_sealing(bucket)
+        self._store.put(bucket, key, stream, facts, sealing=sealing)
 
     def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""

@@ -198,7 +198,7 @@ def test_ranges(store: Store) -> None:
     put(store, body=body)
     with store.open("box", "key") as found:
         assert b"".join(found.chunks()) == body
-        assert max(map(len, found.chunks())) == 1 << 20
+        assert max(map(len, found.chunks())) <= 1 << 20
         assert b"".join(found.chunks(7, (1 << 20) + 3)) == body[7 : 10 + (1 << 20)]
         assert b"".join(found.chunks(len(body) - 1)) == body[-1:]
         assert os.pread(found.fileno(), 3, 1) == body[1:4]

@@ -107,6 +107,8 @@ def get_object(
         undo.callback(opened.close)
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
+        if part_number is not None:
+            _part_span(found, part_number)  # that there is no such part needs no key to say
         secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         shown, start, count = _extent(found, range, part_number, checksum_mode)

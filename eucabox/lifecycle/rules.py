@@ -14,6 +14,16 @@ DAY = 86_400  # seconds; only tests have shorter days
 SECOND = 10**9  # ns
 SMALL = 128 << 10  # bytes; what is smaller stays in its class unless a filter speaks of sizes
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # that take small objects too where classes vary
+# classes as S3 lets objects go through them: down this list and never up
+CLASSES = (
+    "STANDARD",
+    "STANDARD_IA",
+    "INTELLIGENT_TIERING",
+    "ONEZONE_IA",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+)
 PLAIN = frozenset(string.ascii_letters + string.digits + "-_.~")
 
 
@@ -84,9 +94,16 @@ class Rules:
     minimum: str = ALL_128K
 
     def may_move(self, rule: Rule, move: Move, found: Object) -> bool:
-        """Tell whether an object is large enough for a class."""
+        """Tell whether a class is below an object's, and the object large enough for it."""
+        if rank(move.storage_class) <= rank(found.facts.storage_class):
+            return False
         varies = self.minimum != ALL_128K and move.storage_class in ARCHIVES
         return found.size >= SMALL or rule.sizes != (None, None) or varies
+
+
+def rank(storage_class: str) -> int:
+    """Return how far down a class is; what S3 does not name here is at the top."""
+    return CLASSES.index(storage_class) if storage_class in CLASSES else 0
 
 
 def of(bucket: Bucket) -> Rules:

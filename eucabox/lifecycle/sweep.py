@@ -185,16 +185,15 @@ class Sweep:
         self, found: Object, moves: Callable[[Rule], tuple[Move, ...]], since: datetime, newer: int
     ) -> None:
         due = [
-            (move.when.of(since, self._day), rule, move.storage_class)
+            (rule, move.storage_class)
             for rule in self._rules.each
             for move in moves(rule)
             if newer >= move.newer and self._is_due(move.when, since)
             if rule.may_match(found) and self._rules.may_move(rule, move, found)
         ]
-        for _, rule, word in sorted(due, key=lambda each: each[0], reverse=True):
+        for rule, word in sorted(due, key=lambda each: rules.rank(each[1]), reverse=True):
             if self._chosen([rule], found):
-                if word != found.facts.storage_class:
-                    self._reclass(found, rule, word)
+                self._reclass(found, rule, word)
                 return
 
     def _reclass(self, listed: Object, rule: Rule, word: str) -> None:

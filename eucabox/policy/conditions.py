@@ -110,7 +110,11 @@ def _binary(text: str) -> Test:
         wanted = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("use base64") from None
-    return lambda value, question: value == text or value.encode() == wanted
+    return lambda value, question: _bytes(value) == wanted or value == text
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
 
 
 def _network(text: str) -> Test:

@@ -24,7 +24,6 @@ from eucabox.errors import (
     InvalidPartOrder,
     KeysUnusable,
     MalformedPartList,
-    NoSuchKey,
     NoSuchUpload,
 )
 from eucabox.store import attributes, checksums, container, frames, tree, upload_listing
@@ -210,11 +209,11 @@ class Multipart:
             return done
 
     def _completed(self, room: Room, key: str, upload_id: str, wanted: Wanted) -> Object:
-        with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
-            tags = [e_tag.strip('"') for _, e_tag, _ in wanted]
-            if found.object.upload_id == upload_id and found.object.e_tag == _joined_tag(tags):
-                return found.object
-        raise NoSuchUpload(upload_id=upload_id)
+        found = self._shelf.made_by(room, key, upload_id)
+        tags = [e_tag.strip('"') for _, e_tag, _ in wanted]
+        if found is None or found.e_tag != _joined_tag(tags):
+            raise NoSuchUpload(upload_id=upload_id)
+        return found
 
     def _assemble(
         self, room: Room, upload: Upload, folder: int, parts: list[Part], ending: Ending
@@ -263,9 +262,7 @@ class Multipart:
                 key = _read_upload(room, upload_id, folder).key
         except NoSuchUpload:
             return True
-        with contextlib.suppress(NoSuchKey), self._shelf.find(room, key) as found:
-            return found.object.upload_id == upload_id
-        return False
+        return self._shelf.made_by(room, key, upload_id) is not None
 
     @property
     def _keys(self) -> Keyring:

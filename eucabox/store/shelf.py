@@ -32,6 +32,7 @@ from eucabox.store.room import Room
 from eucabox.store.writing import Draft, summed
 
 STRIPES = 64
+RECENT = 100  # versions among which an upload that was just completed is looked for
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,20 @@ class Shelf:
         """Open a version that is not current; None if it is gone."""
         found, fresh = self._open(room, key, encoded, entry)
         return found if fresh or found is None else self._refresh(room, found, encoded)
+
+    def made_by(self, room: Room, key: str, upload_id: str) -> Object | None:
+        """Return what an upload became, if that is the key's object or one of its last versions."""
+        encoded = encode_key(key)
+        with contextlib.suppress(NoSuchKey), self.find(room, key) as current:
+            if current.object.upload_id == upload_id:
+                return current.object
+        for entry in versions.entries(room, encoded)[:RECENT] if room.versioned else ():
+            found = None if entry.is_marker else self.open_version(room, key, encoded, entry)
+            if found:
+                with found:
+                    if found.object.upload_id == upload_id:
+                        return found.object
+        return None
 
     def _open(
         self, room: Room, key: str, encoded: bytes, entry: versions.Entry | None = None

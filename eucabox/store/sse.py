@@ -74,17 +74,25 @@ def asked(
         _check_blocked(SSE_C, bucket)
         return Sealing(SSE_C, secret)
     default = _default(bucket)
-    method = method or default.get("sse_algorithm", "")
-    if not method:
+    if not (method or default.get("sse_algorithm")):
         return None
-    if method == AES256:
+    if (method or default["sse_algorithm"]) == AES256:
         return store.keys.server()
     _check_signed(asking)
-    same = not members.get("server_side_encryption")
-    key_id = members.get("ssekms_key_id") or (default.get("kms_master_key_id", "") if same else "")
+    key_id = members.get("ssekms_key_id", "") if method else default.get("kms_master_key_id", "")
     context = _context(members.get("ssekms_encryption_context", ""))
     bucket_key = members.get("bucket_key_enabled", default.get("bucket_key_enabled", False))
     return store.keys.kms(key_id, context, bool(bucket_key))
+
+
+def by_default(bucket: Bucket, store: Keys) -> Sealing | None:
+    """Return how an object is encrypted that eucabox itself writes into a bucket."""
+    default = _default(bucket)
+    if default.get("sse_algorithm") == KMS:
+        return store.keys.kms(
+            default.get("kms_master_key_id", ""), "", default["bucket_key_enabled"]
+        )
+    return store.keys.server() if default.get("sse_algorithm") else None
 
 
 def customer(asking: Asking, members: Mapping[str, Any], prefix: str = "") -> bytes | None:

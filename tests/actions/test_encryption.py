@@ -313,3 +313,13 @@ def test_settings_that_are_refused(shop: Shop, rules: list[dict[str, Any]], code
     assert shop.refused("PutBucketEncryption", bucket="shop", **said) == code
     missing = "ServerSideEncryptionConfigurationNotFoundError"
     assert shop.refused("GetBucketEncryption", bucket="shop") == missing
+
+
+def test_what_the_cloud_itself_writes_is_encrypted_as_the_bucket_says(shop: Shop) -> None:
+    assert shop.store.default_sealing("shop") is None
+    default(shop, "AES256")
+    found = shop.store.default_sealing("shop")
+    assert found is not None and found.kind == "AES256"
+    default(shop, "aws:kms", "second", bucket_key_enabled=True)
+    found = shop.store.default_sealing("shop")
+    assert found is not None and (found.name, found.bucket_key) == ("second", True)

@@ -266,6 +266,20 @@ def test_classes_change_as_words(store: Store) -> None:
     assert classes == {"large": "GLACIER", "small": "GLACIER"}
 
 
+def test_classes_go_down_and_never_up(store: Store) -> None:
+    facts = ObjectFacts(owner=OWNER, storage_class="GLACIER")
+    store.put("box", "k", io.BytesIO(b"x"), facts)
+    setup(
+        store,
+        {
+            "filter": {"object_size_greater_than": 0},
+            "transitions": [{"days": 1, "storage_class": "GLACIER_IR"}],
+        },
+    )
+    assert swept(store, 2) == {}
+    assert store.head("box", "k").facts.storage_class == "GLACIER"
+
+
 def test_noncurrent_versions_change_their_class(store: Store) -> None:
     keep_versions(store)
     old, new = put(store, "k"), put(store, "k")

@@ -71,11 +71,10 @@ def test_from_the_first_version_to_the_last(s3: Any) -> None:
 def test_conditions(s3: Any) -> None:
     tag = s3.put_object(**HERE, Body=b"1", IfNoneMatch="*")["ETag"]
     when = s3.head_object(**HERE)["LastModified"]
+    early: dict[str, Any] = {"Key": HERE["Key"], "LastModifiedTime": when - timedelta(days=1)}
     assert refused(s3.put_object, **HERE, IfNoneMatch="*")[:2] == (412, "PreconditionFailed")
     assert refused(s3.delete_object, **HERE, IfMatch='"0"')[:2] == (412, "PreconditionFailed")
-    early: dict[str, Any] = {"Key": HERE["Key"], "LastModifiedTime": when - timedelta(days=1)}
-    if "IfMatchLastModifiedTime" in s3.meta.service_model.shape_for("DeleteObjectRequest").members:
-        said = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [early]})
-        assert said["Errors"][0]["Code"] == "PreconditionFailed"
-        s3.delete_object(**HERE, IfMatch=tag, IfMatchSize=1, IfMatchLastModifiedTime=when)
-        assert refused(s3.delete_object, **HERE, IfMatch="*")[:2] == (404, "NoSuchKey")
+    said = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [early]})
+    assert said["Errors"][0]["Code"] == "PreconditionFailed"
+    s3.delete_object(**HERE, IfMatch=tag, IfMatchSize=1, IfMatchLastModifiedTime=when)
+    assert refused(s3.delete_object, **HERE, IfMatch="*")[:2] == (404, "NoSuchKey")

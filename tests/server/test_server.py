@@ -112,8 +112,8 @@ def test_it_says_when_it_is_ready_and_ends_with_its_requests_done(process: Proce
     process.process.send_signal(signal.SIGTERM)
     assert client.getresponse().read() == b"ok"
     client.close()
-    _, errors = process.process.communicate(timeout=5)
-    assert time.monotonic() - started < 3
+    _, errors = process.process.communicate(timeout=30)
+    assert time.monotonic() - started < 20  # the next step would be a kill
     assert process.process.returncode == 0
     assert process.told.recv(100) == b"STOPPING=1"
     assert process.marked("closed")
@@ -138,7 +138,7 @@ def test_a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
     assert client.getresponse().read() == b"ok"
     client.close()
     process.process.send_signal(signal.SIGINT)
-    process.process.communicate(timeout=5)
+    process.process.communicate(timeout=30)
     assert process.process.returncode == 0
     log = (process.folder / "log" / "eucabox.log").read_text()
     assert "colour" in log

@@ -385,6 +385,22 @@ def test_copies_are_encrypted_anew(keyed: Keyed, kind: str, to: str) -> None:
     assert (keyed.file("to").read_bytes() == content) == (to == "")
 
 
+def test_versions_stay_readable(keyed: Keyed) -> None:
+    store = keyed.store
+    store.set_bucket_setting("box", "versioning", {"status": "Enabled"})
+    made = [put(keyed, "key", body(100, seed), kind) for seed, kind in enumerate(KINDS)]
+    store.put("box", "key", io.BytesIO(b"plain"), FACTS)
+    store.delete("box", "key")
+    for seed, each in enumerate(made):
+        with store.open("box", "key", each.version_id) as found:
+            assert found.object.sealed == each.sealed
+            found.unlock(CUSTOMER)
+            assert found.read() == body(100, seed)
+    assert store.rescan("box") >= 0
+    shown = {each.object.version_id: each.object.size for each in store.versions("box").versions}
+    assert all(shown[each.version_id] == 100 for each in made)
+
+
 def test_a_copy_onto_itself_changes_the_encryption(keyed: Keyed) -> None:
     put(keyed, "key", b"content")
     keyed.store.copy("box", "key", "box", "key", sealing=keyed.keys.kms("first"))

@@ -460,3 +460,14 @@ def test_a_reader_never_misses_an_object_that_is_overwritten(store: Store, put: 
         while not done.is_set():
             assert content(store, "key").isdigit()
         writing.result()
+
+
+def test_an_upload_that_became_an_older_version_answers_the_same(store: Store, put: Put) -> None:
+    enable(store)
+    upload_id = store.create_upload("box", "key", FACTS)
+    part = store.put_part("box", "key", upload_id, 1, io.BytesIO(b"part"))
+    wanted = [(1, part.e_tag, part.checksums)]
+    made = store.complete_upload("box", "key", upload_id, wanted)
+    put("key", b"newer")
+    assert store.complete_upload("box", "key", upload_id, wanted) == made
+    assert len(ids(store)) == 2

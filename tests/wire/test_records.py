@@ -107,6 +107,13 @@ def test_nobody_and_a_fault() -> None:
     assert noted("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
 
 
+def test_a_key_of_the_callers_is_not_written() -> None:
+    header = "X-Amz-Server-Side-Encryption-Customer-Key"
+    target = f"/box/k?{header}=c2VjcmV0&{header}-MD5=bWQ1"
+    (found,) = noted("GetObject", target=target, key="k")
+    assert found["uri"] == f"GET /box/k?{header}=-&{header}-MD5=bWQ1 HTTP/1.1"
+
+
 def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
     copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "from"}, key="to")
     assert [(each["operation"], each["key"]) for each in copied] == [

@@ -27,6 +27,9 @@ def preflight(request: Request, bucket: str, rules_of: RulesOf) -> Answer:
     if method not in METHODS:
         reason = f"Invalid Access-Control-Request-Method: {method or 'null'}"
         raise PreflightInvalid(reason=reason)
+    if not bucket:
+        reason = "The list of buckets is not for pages of other origins."
+        raise CrossOriginRefused(reason=reason, Method=method)
     rules = rules_of(bucket)
     if not rules:
         raise CrossOriginRefused(reason="CORS is not enabled for this bucket.", Method=method)

@@ -1,5 +1,6 @@
 """Requests and answers as records of S3's access logs; keeps none of them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import bucket_in
 from eucabox.wire.s3.requests import Understood
 
+CUSTOMER_KEY = re.compile(r"(customer-key=)[^&]+", re.IGNORECASE)
 # What each operation is called in a log, where it is not the method and the last word here.
 KINDS = {
     "AbortMultipartUpload": "REST.DELETE.UPLOAD",
@@ -176,7 +178,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         request.request_id,
         kind,
         quote(key, safe="/-_.~!*'()") or "-",
-        "-" if batch else f'"{request.method} {_plain(request.target)} HTTP/1.1"',
+        "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
         "204" if batch else str(answer.status),
         seen.code or "-",
         "-" if batch else str(_sent(request, answer) or "-"),
@@ -196,6 +198,11 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         "Yes" if _by_list(seen, bucket) else "-",
     ]
     return " ".join(fields)
+
+
+def _target(request: Request) -> str:
+    """What was asked for; a key that a caller put into a presigned address is no reader's."""
+    return _plain(CUSTOMER_KEY.sub(r"\1-", request.target))
 
 
 def _plain(text: str) -> str:
