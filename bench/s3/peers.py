@@ -38,6 +38,17 @@ class Server:
         """MiB of memory that belong to the process and its children (proportional set size)."""
         return sum(_pss(pid) for pid in (self.pid, *_children(self.pid))) / 1024
 
+    def cpu(self) -> float:
+        """Seconds of CPU that the process and its children have used."""
+        return sum(_cpu(pid) for pid in (self.pid, *_children(self.pid)))
+
+
+def _cpu(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
 
 def _pss(pid: int) -> int:
     with contextlib.suppress(OSError):

@@ -64,7 +64,7 @@ class OpenObject:
         return data
 
     def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Yield `length` bytes from `start`, up to 1 MiB at a time; all the rest if None."""
+        """Yield `length` bytes from `start`, some at a time; all the rest if None."""
         left = self.object.size - start if length is None else length
         if reader := self.unlock():
             yield from reader.chunks(start, left)

@@ -159,15 +159,12 @@ def prune(root: int, folders: Sequence[Name]) -> None:
     """Remove the empty ones among nested folders, innermost first."""
     for depth in range(len(folders), 0, -1):
         try:
-            above = descend(root, folders[: depth - 1])
+            with closing(descend(root, folders[: depth - 1])) as above:
+                os.rmdir(folders[depth - 1], dir_fd=above)
+        except FileNotFoundError:
+            continue  # a kill, or another, has come between two of them
         except OSError:
             return
-        try:
-            os.rmdir(folders[depth - 1], dir_fd=above)
-        except OSError:
-            return
-        finally:
-            os.close(above)
 
 
 def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[bytes]]:

@@ -5,19 +5,21 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.fuzz.kinds import KINDS
+from tests.fuzz.odd import Chance
 from tests.fuzz.shop import Problem, Shop, open_shop
 
 MOST_PROBLEMS = 25
+TOLD = 5000  # cases from one line of the log to the next
 
 
 def one(shop: Shop, name: str) -> None:
     """Try the case of a name, such as `7.headers.123`; Problem."""
     _, kind, _ = name.split(".")
-    chance = random.Random(name)
+    chance = Chance(name)
     shop.ask(KINDS[kind][0](chance, shop), chance)
 
 
@@ -30,10 +32,12 @@ def names(seed: int, cases: int) -> Iterator[str]:
         yield f"{seed}.{kind}.{number}"
 
 
-def run(shop: Shop, tried: Iterator[str]) -> list[str]:
+def run(shop: Shop, tried: Iterator[str], tell: Callable[[str], None] | None = None) -> list[str]:
     """Try cases; what went wrong, once for each kind of trouble."""
     problems: dict[str, str] = {}
-    for name in tried:
+    for number, name in enumerate(tried, 1):
+        if tell and number % TOLD == 0:
+            tell(f"{number} cases, {len(problems)} problems")
         try:
             one(shop, name)
         except Problem as problem:
@@ -42,6 +46,11 @@ def run(shop: Shop, tried: Iterator[str]) -> list[str]:
             if len(problems) >= MOST_PROBLEMS:
                 break
     return list(problems.values())
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -53,12 +62,13 @@ def main() -> int:
     given = asked.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder)) as shop:
-        problems = run(shop, iter(given.names) if given.names else names(given.seed, given.cases))
+        tried = iter(given.names) if given.names else names(given.seed, given.cases)
+        problems = run(shop, tried, say)
         seen = dict(sorted(shop.seen.items()))
-    sys.stdout.write(f"seed {given.seed}: {sum(seen.values())} cases answered ")
-    sys.stdout.write(f"in {time.monotonic() - began:.0f} s, by status {seen}\n")
+    seconds = time.monotonic() - began
+    say(f"seed {given.seed}: {sum(seen.values())} cases in {seconds:.0f} s, by status {seen}")
     for problem in problems:
-        sys.stdout.write(f"PROBLEM {problem}\n")
+        say(f"PROBLEM {problem}")
     return 1 if problems else 0
 
 

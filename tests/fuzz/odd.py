@@ -46,7 +46,24 @@ POLICY_WORDS = (
     *("10.0.0.0/8", "::1/128", "300.1.1.1", "fuzz", "${aws:username}", "${"),
     "arn:aws:s3:::fuzz/${aws:x}",
 )  # fmt: skip
+PLAIN = {
+    "AllowedOrigin": "http://*.example.com",
+    "AllowedMethod": "GET",
+    "Suffix": "index.html",
+    "HostName": "example.com",
+    "HttpRedirectCode": "301",
+    "ExpirationStatus": "Enabled",
+    "UploadIdMarker": "",
+}
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+class Chance(random.Random):
+    """A chance with a share of odd values of its own: with many, no document gets far."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.odd = self.choice([0, 0, 0.02, 0.1, 0.3])
 
 
 def text(chance: random.Random) -> str:
@@ -72,20 +89,21 @@ def in_query(value: str, chance: random.Random) -> str:
 
 def scalar(shape: Shape, chance: random.Random) -> str:
     """A value for a member: often one that it may have."""
-    roll = chance.random()
-    if roll < 0.25:
+    if chance.random() < getattr(chance, "odd", 0.25):
         return text(chance)
     choices = getattr(shape, "enum", None)
-    if choices and roll < 0.9:
+    if choices:
         return str(chance.choice(choices))
     kind = shape.type_name
     if kind in ("integer", "long"):
-        return str(chance.choice([0, 1, 2, 3, 30, 1000, 1001, 10_001, 2**31 - 1]))
+        return str(chance.choice([1, 1, 2, 3, 30, 1000]))
     if kind == "boolean":
         return chance.choice(["true", "false"])
     if kind == "timestamp":
         return chance.choice(["2030-01-01T00:00:00Z", "2000-01-01T00:00:00.000Z", "2030-01-01"])
-    return str(chance.choice([BUCKET, KEY, "a", "b", "id-1", *TEXTS]))
+    return PLAIN.get(shape.name) or chance.choice(
+        [BUCKET, KEY, "a", "b", "id-1", f"x{chance.random()}"]
+    )
 
 
 # --- XML -----------------------------------------------------------------------------------------
@@ -109,7 +127,7 @@ def _printable(value: str) -> str:
 def _members(shape: StructureShape, chance: random.Random, depth: int) -> str:
     if depth > 7:
         return ""
-    share = chance.choice([0.3, 0.6, 1])
+    share, odd = chance.choice([0.1, 0.3, 0.6, 1]), getattr(chance, "odd", 0.25)
     pieces = []
     for name, member in shape.members.items():
         if member.serialization.get("location") or member.serialization.get("xmlAttribute"):
@@ -117,15 +135,15 @@ def _members(shape: StructureShape, chance: random.Random, depth: int) -> str:
         if name in shape.required_members or chance.random() < share:
             told = member.serialization.get("name", name)
             pieces.append(xml(member, told, chance, depth + 1))
-    if chance.random() < 0.1:
+    if chance.random() < odd:
         chance.shuffle(pieces)
-    if pieces and chance.random() < 0.1:
+    if pieces and chance.random() < odd:
         pieces.append(chance.choice(pieces))
-    if chance.random() < 0.05:
+    if chance.random() < odd / 2:
         pieces.append(
             chance.choice(["text", "<Nope/>", "<!-- x -->", "<x:y xmlns:x='z'/>", "&#65;"])
         )
-    if pieces and chance.random() < 0.05:
+    if pieces and chance.random() < odd / 2:
         pieces.pop()
     return "".join(pieces)
 
@@ -157,9 +175,9 @@ def document(shape: Shape, chance: random.Random) -> bytes:
     name = shape.serialization.get("name", shape.name)
     body = xml(shape, name, chance)
     roll = chance.random()
-    if roll < 0.6:
-        return body.encode()
     if roll < 0.7:
+        return body.encode()
+    if roll < 0.8:
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'.encode()
     return damaged(body, name, chance)
 
@@ -203,6 +221,8 @@ def damaged(body: str, name: str, chance: random.Random) -> bytes:
 
 def policy(chance: random.Random) -> bytes:
     """A bucket policy, or what is like one."""
+    if chance.random() < 0.5:
+        return json.dumps({"Version": "2012-10-17", "Statement": [_plain(chance)]}).encode()
     statements = [_statement(chance) for _ in range(chance.choice([0, 1, 1, 1, 2, 30]))]
     said: Any = {"Version": chance.choice(["2012-10-17", "2008-10-17", "x", 1, None])}
     others: list[Any] = [statements[:1], {}, "x", None]
@@ -220,6 +240,20 @@ def policy(chance: random.Random) -> bytes:
     if roll < 0.13:
         return found.replace('"Effect"', '"Effect": "Allow", "Effect"', 1).encode()
     return found.encode()
+
+
+def _plain(chance: random.Random) -> Any:
+    """A statement that is as it should be; its condition perhaps not."""
+    said: dict[str, Any] = {
+        "Effect": chance.choice(["Allow", "Allow", "Deny"]),
+        "Principal": chance.choice(["*", {"AWS": "*"}]),
+        "Action": chance.choice(["s3:*", "s3:GetObject", "s3:List*", ["s3:PutObject", "s3:Get*"]]),
+        "Resource": ["arn:aws:s3:::fuzz", "arn:aws:s3:::fuzz/*"],
+    }
+    if chance.random() < 0.8:
+        key, value = chance.choice(POLICY_WORDS[16:]), chance.choice([*POLICY_WORDS, *TEXTS[:12]])
+        said["Condition"] = {chance.choice(POLICY_WORDS[8:16]): {key: value}}
+    return said
 
 
 def _statement(chance: random.Random) -> Any:

@@ -1,15 +1,22 @@
 """A short form of `make fuzz`; a case that once went wrong is tried again by its name."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from eucabox.server.listener import Listener
+from tests.fuzz import lines
 from tests.fuzz.__main__ import names, one, run
+from tests.fuzz.case import Case
+from tests.fuzz.kinds import KINDS
+from tests.fuzz.odd import Chance
 from tests.fuzz.shop import Problem, open_shop
 
 pytestmark = pytest.mark.slow
 
 CASES = 4000
+SENT = 600
 
 
 def test_odd_requests_are_refused(tmp_path: Path) -> None:
@@ -18,6 +25,22 @@ def test_odd_requests_are_refused(tmp_path: Path) -> None:
         assert problems == []
         assert sum(shop.seen.values()) == CASES
         assert shop.seen["200"] > CASES / 20
+
+
+def test_odd_requests_over_real_sockets(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+    with open_shop(tmp_path) as shop:
+        shop.ask(Case("GET", "/"), Chance("0"))  # so that there is what is asked for
+        listener = Listener(("127.0.0.1", 0), shop.app, 4, ("api", "port"))
+        listener.open()
+        try:
+            for name in names(3, SENT):
+                chance = Chance(name)
+                case = KINDS[name.split(".")[1]][0](chance, shop)
+                seen[lines.one(shop, listener, case, chance)] += 1
+        finally:
+            listener.shut()
+    assert seen["200"] > SENT / 40
 
 
 def test_it_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

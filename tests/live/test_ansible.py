@@ -13,6 +13,7 @@ from tests.live.process import Running
 
 ANSIBLE = Path(sys.executable).parent.parent / "ansible" / "bin" / "ansible-playbook"
 PLAYBOOK = Path(__file__).with_name("ansible.yml")
+BUCKETS = Path(__file__).with_name("ansible_s3.yml")
 MADE = 3  # the key, the group and the instance
 
 
@@ -20,12 +21,17 @@ def changed(cloud: Running, key: Path, tag: str) -> int:
     """Play the tasks of a tag; return how many of them say that they changed something."""
     assert ANSIBLE.exists(), f"no {ANSIBLE}: make test makes it with setup/ansible.sh"
     given = json.dumps({"public_key": key.with_suffix(".pub").read_text().strip()})
+    return played(cloud, PLAYBOOK, key.parent, "--tags", tag, "--extra-vars", given)
+
+
+def played(cloud: Running, playbook: Path, home: Path, *options: str) -> int:
+    """Play a playbook; return how many of its tasks say that they changed something."""
     done = subprocess.run(
-        [ANSIBLE, "--tags", tag, "--extra-vars", given, PLAYBOOK],
-        capture_output=True, text=True, check=False, timeout=guests.PATIENCE, cwd=key.parent,
+        [ANSIBLE, *options, playbook],
+        capture_output=True, text=True, check=False, timeout=guests.PATIENCE, cwd=home,
         env={
             "PATH": os.environ["PATH"],
-            "HOME": str(key.parent),
+            "HOME": str(home),
             "LC_ALL": "C.UTF-8",
             "AWS_ENDPOINT_URL": cloud.endpoint,
             "AWS_ACCESS_KEY": cloud.access_key,
@@ -60,3 +66,10 @@ def test_a_playbook_makes_changes_nothing_again_and_takes_away(
     assert [group["GroupName"] for group in groups] == ["default"]
     assert changed(cloud, key, "gone") == 0
     ec2.close()
+
+
+def test_a_bucket_with_all_its_settings(cloud: Running, tmp_path: Path) -> None:
+    assert played(cloud, BUCKETS, tmp_path, "--tags", "made") == 2  # the bucket and the object
+    assert played(cloud, BUCKETS, tmp_path, "--tags", "made") == 0
+    assert played(cloud, BUCKETS, tmp_path, "--tags", "gone") == 1
+    assert played(cloud, BUCKETS, tmp_path, "--tags", "gone") == 0

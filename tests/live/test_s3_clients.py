@@ -708,8 +708,35 @@ def test_s3fs(cloud: Running, bucket: str, tmp_path: Path, options: list[str], p
         (mount / "sub" / "file").rename(mount / "moved")
         assert (mount / "moved").read_bytes() == DATA
         assert (mount / "copy").read_bytes() == DATA
+        _as_a_file_system(mount)
     finally:
         run(cloud, "fusermount", "-u", str(mount))
     owner = cloud.client("s3")
     assert owner.get_object(Bucket=bucket, Key="moved")["Body"].read() == DATA
     owner.close()
+
+
+def _as_a_file_system(mount: Path) -> None:
+    """Modes, times, links, appending, cutting, renaming folders, as on any disk."""
+    file = mount / "grows"
+    file.write_bytes(b"one")
+    with file.open("ab") as grows:
+        grows.write(b" two")
+    assert file.read_bytes() == b"one two"
+    with file.open("r+b") as cut:  # by its path s3fs 1.90 puts zeros, without asking for the rest
+        cut.truncate(3)
+    assert file.read_bytes() == b"one"
+    file.chmod(0o640)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert (file.stat().st_mode & 0o777, file.stat().st_mtime) == (0o640, 1_000_000_000)
+    (mount / "link").symlink_to("grows")
+    assert (mount / "link").readlink() == Path("grows")
+    assert (mount / "link").read_bytes() == b"one"
+    (mount / "folder" / "deep").mkdir(parents=True)
+    (mount / "folder" / "deep" / "file").write_bytes(b"x")
+    (mount / "folder").rename(mount / "renamed")
+    assert (mount / "renamed" / "deep" / "file").read_bytes() == b"x"
+    shutil.rmtree(mount / "renamed")
+    assert sorted(each.name for each in mount.iterdir()) == sorted(
+        ["copy", "grows", "link", "moved", "sub"]
+    )

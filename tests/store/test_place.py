@@ -87,6 +87,9 @@ def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> N
     (root / "box/deep/er/still").unlink()
     store._shelf.sweep(store._room("box"), b"deep/er/still")
     assert names(root / "box/deep") == ["kept"]
+    (root / "box/other").mkdir()  # its inner folders went before the kill
+    store._shelf.sweep(store._room("box"), b"other/inner/most/file")
+    assert not (root / "box/other").exists()
 
 
 def test_clearing_never_follows_a_link(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Query, headers and XML bodies of S3 become snake_case arguments; never judges what they mean."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from eucabox.wire.sign.paths import octets
 
 Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
 
 
@@ -41,9 +43,19 @@ class Reader:
         found = {**_pick(self.query, query), **_pick(self.headers, headers)}
         for prefix, member in self.prefixed.items():
             names = [name for name in headers if name.startswith(prefix)]
+            for name in names:
+                _check_name(name)
             if names:
                 found[member] = {name.removeprefix(prefix): headers[name] for name in names}
         return found
+
+
+def _check_name(name: str) -> None:
+    """Forms and presigned URLs can say names that no header of an answer can have."""
+    if not TOKEN.fullmatch(name):
+        reason = "A name of metadata has letters, digits and !#$%&'*+-.^_`|~ alone."
+        value = name[:60].encode("ascii", "replace").decode()
+        raise InvalidArgument(argument="x-amz-meta-", value=value, reason=reason)
 
 
 def reader(operation: Operation) -> Reader:
