@@ -16,7 +16,17 @@ def test_every_operation_of_s3_and_metadata_has_its_line() -> None:
     served = {
         name for service, name in actions.load() if service in ("s3", "s3control", "metadata")
     }
-    assert set(LINE.findall((ROOT / "docs" / "s3.md").read_text())) == served
+    lines = LINE.findall((ROOT / "docs" / "s3.md").read_text())
+    assert set(lines) == served
+    assert len(lines) == len(served), "an operation has two lines"
+
+
+def test_what_the_page_on_compatibility_calls_refused_is_not_served() -> None:
+    page = (ROOT / "docs" / "s3-compatibility.md").read_text()
+    section = page.partition("## What is refused")[2].partition("\nServed")[0]
+    refused = set(re.findall(r"`([A-Z]\w+)`", section)) - {"NotImplemented"}
+    served = {name for service, name in actions.load() if service == "s3"}
+    assert refused & served == {"PutBucketNotificationConfiguration"}
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=str)

@@ -154,13 +154,9 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
-    rules = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
-    configuration = {"rules": rules}
-    shop.ask(
-        "PutBucketEncryption",
-        bucket="logs",
-        server_side_encryption_configuration=configuration,
-    )
+    rules: Any = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
+    said: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}
+    shop.ask("PutBucketEncryption", bucket="logs", **said)
     enable(shop)
     record(shop, "one")
     shop.cloud.access_log.deliver()
