@@ -1,5 +1,6 @@
 """A short form of `make fuzz`; a case that once went wrong is tried again by its name."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -52,3 +53,11 @@ def test_it_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(Problem, match="on purpose"):
             for number in range(1000):
                 one(shop, f"1.keys.{number}")
+
+
+@pytest.mark.parametrize("name", ["2026.headers.11423", "2026.headers.29697"])
+def test_a_long_authorization_is_read_at_once(tmp_path: Path, name: str) -> None:
+    began = time.monotonic()
+    with open_shop(tmp_path) as shop:
+        one(shop, name)
+    assert time.monotonic() - began < 10
