@@ -1,5 +1,6 @@
 """The servers that are measured, each with a folder of its own on the same disk; knows no load."""
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.s3.signing import Target
@@ -70,7 +72,7 @@ def _children(pid: int) -> list[int]:
 @contextmanager
 def eucabox(durability: str) -> Iterator[Server]:
     setting = f"[buckets]\ndurability = {durability}\n" if durability else ""
-    with running(f"[node]\nvirt_type = qemu\n{setting}") as found:
+    with running(f"[node]\nvirt_type = qemu\n{setting}", place()) as found:
         found.stop()
         began = time.perf_counter()
         found.start()
@@ -136,9 +138,24 @@ http {{
 """
 
 
+@cache
+def place() -> Path:
+    """Return a folder whose folders lie apart on the disk.
+
+    ext4 passes over inodes that were freed within the last minutes, one by one: where a server
+    before removed its thousands of files, the next would pay for it with each new one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="eucabox-bench-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another file system, without this habit
+        subprocess.run(["chattr", "+T", str(folder)], check=False, stderr=subprocess.DEVNULL)
+    return folder
+
+
 @contextmanager
 def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="eucabox-bench-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="eucabox-bench-", dir=place()))
     try:
         yield folder
     finally:

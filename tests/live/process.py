@@ -158,10 +158,11 @@ class Running:
 
 
 @contextmanager
-def running(extra: str = "") -> Iterator[Running]:
-    """Start a eucabox, and at the end stop it and take away its instances and its network."""
+def running(extra: str = "", place: Path = Path("/var/tmp")) -> Iterator[Running]:
+    """Start a eucabox with a folder in `place`; at the end stop it and take away its instances
+    and its network."""
     # The hypervisor's user has to pass through the folder, so it can't be pytest's private one.
-    folder = Path(tempfile.mkdtemp(prefix="eucabox-test-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="eucabox-test-", dir=place))
     folder.chmod(0o755)
     found = Running(folder, free_port(), free_port(), f"eut{secrets.token_hex(4)}")
     found.config_file.write_text(
