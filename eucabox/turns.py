@@ -9,16 +9,47 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-PATIENCE = 0.002  # seconds
+PATIENCE = 0.02  # seconds
+
+
+class _Mine(threading.local):
+    has_turn = False
+
+
 _turn = threading.Lock()
+_mine = _Mine()
 
 
 @contextlib.contextmanager
 def taken() -> Iterator[None]:
     """Have the turn for the block, or go on without it after a while."""
-    held = _turn.acquire(timeout=PATIENCE)
+    take()
     try:
         yield
     finally:
-        if held:
-            _turn.release()
+        give()
+
+
+@contextlib.contextmanager
+def lent() -> Iterator[None]:
+    """Let others have the turn, if this thread has it, while the block waits for the disk."""
+    had = _mine.has_turn
+    give()
+    try:
+        yield
+    finally:
+        if had:
+            take()
+
+
+def take() -> None:
+    """Have the turn until `give`, or go on without it after a while."""
+    if not _mine.has_turn:
+        _mine.has_turn = _turn.acquire(timeout=PATIENCE)
+
+
+def give() -> None:
+    """Let others have the turn, if this thread has it."""
+    if _mine.has_turn:
+        _mine.has_turn = False
+        _turn.release()

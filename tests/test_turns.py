@@ -26,3 +26,17 @@ def test_a_turn_is_waited_for_and_not_for_long() -> None:
     with turns.taken():
         assert turns._turn.locked()
     assert not turns._turn.locked()
+
+
+def test_a_turn_is_lent_while_the_disk_is_waited_for() -> None:
+    with turns.taken():
+        with turns.lent():
+            assert not turns._turn.locked()
+        assert turns._turn.locked()
+        turns.take()  # who has it needs not wait for it
+        turns.give()
+        assert not turns._turn.locked()
+        turns.give()
+    with turns.lent():
+        assert not turns._turn.locked()
+    assert not turns._turn.locked()

@@ -1,6 +1,5 @@
 """One HTTP request on its way in and its answer on its way out; never what its path means."""
 
-import contextlib
 import os
 import re
 import socket
@@ -47,6 +46,7 @@ class Incoming(cheroot.HTTPRequest):
         self.started_request = True
         if not head:
             return
+        turns.take()
         first, _, rest = head.partition(CRLF)
         try:
             self._read_line(first)
@@ -113,6 +113,7 @@ class Incoming(cheroot.HTTPRequest):
         if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
             self._answer(door)
             return
+        turns.give()
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -151,17 +152,24 @@ class Incoming(cheroot.HTTPRequest):
     # --- without WSGI between us and the protocols ------------------------------------------
 
     def _answer(self, door: Door) -> None:
-        with turns.taken() if self._reads() else contextlib.nullcontext():
-            status, headers, body = self._ask(door)
+        if not self._is_small():
+            turns.give()
+        status, headers, body = self._ask(door)
+        if not isinstance(body, list | FileStream) or (
+            isinstance(body, FileStream) and body.part.count > TOGETHER
+        ):
+            turns.give()
         try:
             self._send(status, headers, body)
         finally:
             if isinstance(body, FileStream):
                 body.close()
 
-    def _reads(self) -> bool:
-        """Whether it is a request that waits neither for its client nor for what it writes."""
-        return self.method in (b"GET", b"HEAD") and self.rfile.ended
+    def _is_small(self) -> bool:
+        """Whether it is a request of the buckets that need not wait for its client."""
+        if self.method not in (b"GET", b"HEAD", b"PUT", b"DELETE") or self.chunked_read:
+            return False
+        return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)
 
     def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         request = door.hear(

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from cheroot import server as cheroot
 from cheroot import wsgi
 
+from eucabox import turns
 from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, Door, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
@@ -103,6 +104,7 @@ class Connection(cheroot.HTTPConnection):
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
             return False
         finally:
+            turns.give()
             self.server.active.discard(self)
 
     def head_is_read(self, request: Incoming) -> None:

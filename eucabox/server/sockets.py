@@ -35,6 +35,11 @@ class Inbox:
         """Whether there is something that was received and not read."""
         return bool(self._kept)
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes were received and not read."""
+        return len(self._kept)
+
     def head(self, most: int) -> tuple[bytes, bool]:
         """Return a request's lines without the empty one at their end, and whether it was there:
         the client may have left, or the first line be none. Raises HeadTooLong."""

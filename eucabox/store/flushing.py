@@ -7,6 +7,8 @@ import os
 import threading
 from dataclasses import dataclass
 
+from eucabox import turns
+
 COMMIT, RELAXED = "commit", "relaxed"
 
 
@@ -32,7 +34,8 @@ class Flush:
     def file(self, descriptor: int) -> None:
         """Return when a file's content and attributes are safe."""
         if not self.relaxed:
-            os.fdatasync(descriptor)
+            with turns.lent():
+                os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
         """Return when a folder's entries, as they are now, are safe."""
@@ -40,7 +43,7 @@ class Flush:
             return
         status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
-        with self._news:
+        with turns.lent(), self._news:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
             wanted = queue.begun + 1  # the one under way may have missed our change
