@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
@@ -135,15 +134,22 @@ def _fail(fault: Fault) -> int:
     return 1
 
 
-def _catch_signals() -> "queue.SimpleQueue[int]":
-    caught: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _catch_signals() -> int:
+    """Return a descriptor from which the numbers of signals are read, a byte each.
+
+    The system may give a signal to any thread, and a main thread that waits for a lock would
+    not learn of it; what waits for the pipe does.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda given, _frame: caught.put(given))
-    return caught
+        signal.signal(number, lambda _number, _frame: None)
+    return reader
 
 
-def _wait(signals: "queue.SimpleQueue[int]", cloud: Cloud, server: Server) -> None:
-    while (caught := signals.get()) == signal.SIGHUP:
+def _wait(signals: int, cloud: Cloud, server: Server) -> None:
+    while (caught := os.read(signals, 1)[0]) == signal.SIGHUP:
         try:
             waiting = cloud.reload()
             server.reload()

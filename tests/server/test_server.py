@@ -1,3 +1,4 @@
+import ctypes
 import http.client
 import os
 import signal
@@ -232,3 +233,12 @@ def test_a_device_that_is_missing_is_told() -> None:
     listener = Listener(("127.0.0.1", 0), lambda *_: [], 1, ("metadata", "port"), device="none9")
     with pytest.raises(ListenFailed):
         listener.open()
+
+
+def test_a_signal_that_another_thread_gets_ends_it_too(process: Process) -> None:
+    pid = process.process.pid
+    others = [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+    other = next(thread for thread in others if thread != pid)
+    assert ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM) == 0
+    process.process.communicate(timeout=30)
+    assert process.process.returncode == 0
