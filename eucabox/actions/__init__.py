@@ -180,11 +180,11 @@ def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
 
 
 def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments = {}
+    arguments, hints = {}, hints_of(found.function)
     dry_run = False
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
-            conform(found.name, pascal(member), value, hints_of(found.function).get(member))
+            conform(found.name, pascal(member), value, hints.get(member))
             arguments[member] = value
         elif member == "dry_run":
             dry_run = bool(value)
