@@ -19,7 +19,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
-from eucabox.wire.manner import manner
+from eucabox.wire.manner import Manner
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -221,11 +221,11 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={
-                **manner(request),
-                "region": self._cloud.config.cloud.region,
-                "https": "https" if api.https_port else "",  # a door that keeps secrets
-            },
+            context=Manner(
+                request,
+                region=self._cloud.config.cloud.region,
+                https="https" if api.https_port else "",  # a door that keeps secrets
+            ),
         )
 
 
