@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import botocore.session
 import pytest
 from botocore import xform_name
-from botocore.awsrequest import HeadersDict
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest, HeadersDict
+from botocore.credentials import Credentials
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
@@ -36,6 +38,8 @@ from eucabox.wire import model, s3
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import address, answers, routes
 from eucabox.wire.s3.arguments import copy_source
+from tests.wire.sign import signer
+from tests.wire.sign.asked_rest import KNOWN
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 SERVICE = botocore.session.get_session().get_service_model("s3")
@@ -344,6 +348,19 @@ def test_a_body_without_a_length_is_refused() -> None:
     with pytest.raises(Fault) as caught:
         understood(request)
     assert caught.value.code == "MissingContentLength"
+
+
+def test_a_checksum_in_an_address_is_not_the_bodys() -> None:
+    """AWS's JavaScript SDK signs that of no body into every address for an upload."""
+    said = {"x-amz-meta-colour": "blue", "x-amz-checksum-mode": "ENABLED"}
+    sums = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
+    asked = AWSRequest("PUT", "http://localhost/box/k", params={**said, **sums})
+    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(asked)
+    path, _, query = asked.url.removeprefix("http://localhost").partition("?")
+    request = ask("PUT", path, query, host="localhost", content_length="3")
+    found = s3.understand(request, KNOWN, datetime.now(UTC)).params
+    assert found["metadata"] == {"colour": "blue"}
+    assert not [member for member in found if member.startswith("checksum")]
 
 
 def test_the_body_of_an_object_is_not_read_before_its_time() -> None:
