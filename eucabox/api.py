@@ -154,10 +154,9 @@ class Door:
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
             answer = self._answer(request, line, seen)
             if line["service"] in BUCKETS:
-                self._share(request, answer)
                 code = line["outcome"] if answer.status >= 400 else ""
                 seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
-                _records().note(self._cloud, request, answer, seen)
+                self._follow(request, answer, seen)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
@@ -191,6 +190,15 @@ class Door:
         wire = importlib.import_module("eucabox.wire.s3.cross_origin")
         answer: Answer = wire.preflight(request, _bucket(request), self._rules)
         return answer
+
+    def _follow(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
+        """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
+        here is logged and costs nobody an answer."""
+        try:
+            self._share(request, answer)
+            _records().note(self._cloud, request, answer, seen)
+        except Exception:
+            log.exception("what follows an answer failed")
 
     def _share(self, request: Request, answer: Answer) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""

@@ -24,6 +24,7 @@ from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.store.access_log import AccessLog
 from eucabox.wire.request import Answer, FileBody, Request
+from eucabox.wire.s3 import records
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -254,6 +255,20 @@ def test_a_page_of_another_origin_reads_what_cors_lets_it(
     assert client.options("/shared", headers={**asked, "Origin": "http://x"}).status_code == 403
     assert client.options("/nowhere", headers=asked).status_code == 404
     assert client.options("/", headers=asked).status_code == 403
+
+
+def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
+    port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    def note(*_: Any) -> None:
+        raise RuntimeError("no record")
+
+    monkeypatch.setattr(records, "note", note)
+    s3 = _client("s3", port, admin)
+    s3.list_buckets()
+    s3.close()
+    assert "no record" in parse(lines[0])["trace"]
+    assert (parse(lines[1])["outcome"], parse(lines[1])["status"]) == ("ok", "200")
 
 
 def test_a_bucket_is_a_website(app: Flask, port: int, admin: UserCredentials) -> None:

@@ -28,7 +28,6 @@ KINDS = {
     "ListObjects": "REST.GET.BUCKET",
     "ListObjectsV2": "REST.GET.BUCKET",
     "ListParts": "REST.GET.UPLOAD",
-    "PostObject": "REST.POST.OBJECT",
     "RestoreObject": "REST.POST.RESTORE",
     "UploadPart": "REST.PUT.PART",
     "UploadPartCopy": "REST.COPY.PART",
@@ -177,7 +176,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         seen.understood.caller.canonical_id if seen.understood and seen.understood.caller else "-",
         request.request_id,
         kind,
-        quote(key, safe="/-_.~!*'()") or "-",
+        _encoded(key, "/-_.~!*'()") or "-",
         "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
         "204" if batch else str(answer.status),
         seen.code or "-",
@@ -187,7 +186,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         "-" if batch else str(round(seen.milliseconds)),
         _quoted(request.headers.get("referer", "")),
         _quoted(request.headers.get("user-agent", "")),
-        headers.get("x-amz-version-id") or str(seen.params.get("version_id") or "-"),
+        headers.get("x-amz-version-id") or _plain(seen.params.get("version_id") or "-"),
         "eucabox",
         SIGNATURES.get(made.get("signature_version", ""), "-"),
         request.tls[1] or "-",
@@ -207,7 +206,12 @@ def _target(request: Request) -> str:
 
 def _plain(text: str) -> str:
     """Text that ends neither its field nor its line."""
-    return quote(text, safe="!#$%&'()*+,-./:;=?@[]_~|")
+    return _encoded(text, "!#$%&'()*+,-./:;=?@[]_~|")
+
+
+def _encoded(text: str, safe: str) -> str:
+    """Text as a URL has it; what a client sent and is no UTF-8 is the bytes that came."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe)
 
 
 def _quoted(text: str) -> str:
