@@ -315,10 +315,15 @@ def leaving(request: Request, answer: Answer) -> tuple[str, list[tuple[str, str]
 
 
 def _header(value: str) -> str:
+    """One line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
     if value.isascii() and value.isprintable():
         return value
-    one_line = value.replace("\r", " ").replace("\n", " ")
-    return one_line.encode("latin-1", "replace").decode("latin-1")
+    line = "".join(each if each >= " " and each != "\x7f" else " " for each in value)
+    try:
+        line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "replace").decode("latin-1")
+    return line
 
 
 @cache

@@ -322,11 +322,13 @@ def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Ite
 
 
 def test_an_answer_has_its_length_and_its_request_id() -> None:
-    status, headers, body = _sent(Answer(201, [("X-A", "a\r\nX-B: \u20ac")], b"abc"))
+    said = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
+    status, headers, body = _sent(Answer(201, said, b"abc"))
     assert status == "201 Created"
     assert headers["x-amz-request-id"] == "id-1"
     assert headers["Content-Length"] == "3"
-    assert headers["X-A"] == "a  X-B: ?"
+    assert headers["X-A"].encode("latin-1") == "a  X-B: \u20ac".encode()
+    assert headers["X-C"] == " b \xe9"
     assert b"".join(body) == b"abc"
 
 

@@ -110,25 +110,13 @@ def http_date(moment: datetime) -> str:
 
 def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
     headers = [
-        (header, _line(convert(said[name])))
+        (header, convert(said[name]))
         for name, header, convert in writer.headers
         if said.get(name) is not None
     ]
     for name, prefix in writer.prefixed:
-        headers += [(prefix + each, _line(text)) for each, text in said.get(name, {}).items()]
+        headers += [(prefix + each, text) for each, text in said.get(name, {}).items()]
     return headers
-
-
-def _line(text: str) -> str:
-    """Header text: one line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
-    if text.isascii() and text.isprintable():
-        return text
-    line = "".join(each if each >= " " and each != "\x7f" else " " for each in text)
-    try:
-        line.encode("latin-1")
-    except UnicodeEncodeError:
-        return line.encode("utf-8", "replace").decode("latin-1")
-    return line
 
 
 def _stream(made: Answer, body: Outgoing) -> None:
