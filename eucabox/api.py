@@ -19,7 +19,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
-from eucabox.wire.manner import manner
+from eucabox.wire.manner import form_of, manner
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -229,7 +229,7 @@ class Door:
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
             context={
-                **manner(request),
+                **manner(request, form_of(understood)),
                 "region": self._cloud.config.cloud.region,
                 "https": "https" if api.https_port else "",  # a door that keeps secrets
             },

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from eucabox.store.access_log import AccessLog
 from eucabox.store.facts import Bucket
 from eucabox.store.nouns import Owners
-from eucabox.wire.manner import manner
+from eucabox.wire.manner import form_of, manner
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import bucket_in
 from eucabox.wire.s3.requests import Understood
@@ -166,7 +166,8 @@ def _upper(words: str) -> str:
 def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> str:
     request, answer = seen.request, seen.answer
     batch = kind == BATCH
-    made = manner(request) if seen.understood and seen.understood.caller else {}
+    signed = seen.understood is not None and seen.understood.caller is not None
+    made = manner(request, form_of(seen.understood)) if signed else {}
     headers = {name.lower(): value for name, value in answer.headers}
     fields = [
         owner,
