@@ -47,8 +47,7 @@ def whole(world: World, s3: Any, root: Path) -> None:
             _object(world, s3, (bucket, key), listed.get(key))
         _tree(world, root / bucket, set(listed))
         _uploads(world, s3, bucket)
-    if "versions" in world.offers:
-        _versions(world, s3)
+    _versions(world, s3)
     _leftovers(world, root)
 
 
@@ -99,24 +98,27 @@ def _allowed(world: World, place: Place, label: str, head: Any, began: float) ->
 
 
 def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: float) -> None:
-    """Tags and ACL: the object's own, or of a change that came after or beside its write."""
+    """Tags and ACL: the object's own, or of a change that came after or beside its write.
+
+    An upload that is completed again, which changes nothing, is written more than once.
+    """
     register = world.marks[mark, place]
-    if label == NOTHING or (mark == "tags" and "tags" not in world.offers):
+    if label == NOTHING:
         register.settle(NOTHING, now)
         return
     own = label if mark == "tags" else "private"
     found = (_tags if mark == "tags" else _acl)(s3, place)
     writes = world.objects[place].find(label)
-    began, ended = writes[-1].began, writes[-1].ended
-    if found == own and not register.later(ended):
+    if found == own and not all(register.later(write.ended) for write in writes):
         pass
     elif not any(
-        each.ended >= began and not register.later(max(each.ended, ended))
+        each.ended >= write.began and not register.later(max(each.ended, write.ended))
         for each in register.find(found)
+        for write in writes
     ):
         world.problem(
-            f"{place}: {mark} are {found!r} of {label!r}, written {began} to {ended}, may not be;"
-            f" changes: {register.writes}"
+            f"{place}: {mark} are {found!r} of {label!r}, which may not be;"
+            f" its writes: {writes}; changes: {register.writes}"
         )
     register.settle(found, now)
 
