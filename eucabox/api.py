@@ -19,7 +19,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
-from eucabox.wire.manner import form_of, manner
+from eucabox.wire.manner import Manner, form_of
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -195,15 +195,16 @@ class Door:
         """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
         here is logged and costs nobody an answer."""
         try:
-            self._share(request, answer)
+            self._share(request, answer, seen.get("understood"))
             _records().note(self._cloud, request, answer, seen)
         except Exception:
             log.exception("what follows an answer failed")
 
-    def _share(self, request: Request, answer: Answer) -> None:
+    def _share(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
         with contextlib.suppress(Fault):
-            if rules := self._rules(_bucket(request)):
+            known = understood.params.get("bucket") if understood else None
+            if rules := self._rules(known or _bucket(request)):
                 importlib.import_module("eucabox.wire.s3.cross_origin").share(
                     request, answer, rules
                 )
@@ -228,11 +229,12 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={
-                **manner(request, form_of(understood)),
-                "region": self._cloud.config.cloud.region,
-                "https": "https" if api.https_port else "",  # a door that keeps secrets
-            },
+            context=Manner(
+                request,
+                form_of(understood),
+                region=self._cloud.config.cloud.region,
+                https="https" if api.https_port else "",  # a door that keeps secrets
+            ),
         )
 
 
@@ -259,6 +261,7 @@ def _service_path(request: Request) -> str:
     return "/".join(request.path.split("/")[:3]).rstrip("/")
 
 
+@cache
 def _records() -> Any:
     return importlib.import_module("eucabox.wire.s3.records")
 

@@ -188,6 +188,14 @@ def test_eucarc_finds_its_own_folder(accounts: Accounts, config_file: Path, tmp_
     assert all(line.startswith(str(moved)) for line in done.stdout.splitlines())
 
 
+def test_eucarc_names_the_region_that_euca2ools_signs_for(
+    accounts: Accounts, config_file: Path, tmp_path: Path
+) -> None:
+    """Beside S3_URL in the environment it takes the region of its own file for unknown."""
+    invoke("-c", config_file, "credentials", "--out", tmp_path)
+    assert "export AWS_AUTH_REGION=eucabox\n" in (tmp_path / "eucarc").read_text()
+
+
 def test_status_of_a_stopped_cloud(accounts: Accounts, config_file: Path) -> None:
     shown = invoke("-c", config_file, "status", "--json")
     assert shown.exit_code == 3

@@ -113,7 +113,7 @@ class Incoming(cheroot.HTTPRequest):
         if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
             self._answer(door)
             return
-        turns.give()
+        turns.leave()
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -153,12 +153,12 @@ class Incoming(cheroot.HTTPRequest):
 
     def _answer(self, door: Door) -> None:
         if not self._is_small():
-            turns.give()
+            turns.leave()
         status, headers, body = self._ask(door)
         if not isinstance(body, list | FileStream) or (
             isinstance(body, FileStream) and body.part.count > TOGETHER
         ):
-            turns.give()
+            turns.leave()
         try:
             self._send(status, headers, body)
         finally:

@@ -1,6 +1,7 @@
 """How a request was made, in the words that policies ask for it; never judges a signature."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from eucabox.wire.request import Request
@@ -35,6 +36,30 @@ def manner(request: Request, form: Mapping[str, str] | None = None) -> dict[str,
         "signature_version": version,
         "signed_at": signed_at if version == V4 else "",
     }
+
+
+class Manner(Mapping[str, str]):
+    """What `manner` returns, with more that is known; found out once it is asked for."""
+
+    def __init__(
+        self, request: Request, form: Mapping[str, str] | None = None, **known: str
+    ) -> None:
+        self._request = request
+        self._form = form
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        return {**manner(self._request, self._form), **self._known}
 
 
 def _signed(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:

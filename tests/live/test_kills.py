@@ -1,11 +1,7 @@
 """A short form of `make test-kills`, and that its model would notice a loss."""
 
-from types import SimpleNamespace
-
-from tests.live.kills import checks
 from tests.live.kills.__main__ import run
-from tests.live.kills.history import NOTHING, Register
-from tests.live.kills.world import World
+from tests.live.kills.history import NOTHING, Register, Write
 
 KILLS = 12
 
@@ -42,18 +38,18 @@ def test_the_model_knows_what_may_be() -> None:
     assert not register.allows("first", 13, 14)
 
 
-def test_the_model_knows_whose_marks_they_may_be() -> None:
-    place = ("plain", "a")
-    s3 = SimpleNamespace(get_object_tagging=lambda **_: {"TagSet": [{"Key": "own", "Value": "t"}]})
-
-    def problems(*writes: tuple[int, int]) -> list[str]:
-        world = World()
-        world.marks["tags", place].begin("t", 3).ended = 4
-        for began, ended in writes:
-            world.objects[place].begin("upload1", began).ended = ended
-        checks._marked(world, s3, "tags", place, "upload1", 9)
-        return world.problems
-
-    assert problems((1, 2)) == []
-    assert "may not be" in problems((5, 6))[0]
-    assert problems((1, 2), (5, 6)) == []  # completed again: it is the same object
+def test_the_model_knows_what_may_be_kept_beside_an_object() -> None:
+    tags = Register()
+    first, repeated = Write("upload", 1, 3), Write("upload", 6, 7)
+    assert tags.allows_beside("upload", "upload", [first])
+    change = tags.begin("changed", 2)
+    assert tags.allows_beside("upload", "upload", [first])  # unanswered, it may never have been
+    change.ended = 5
+    assert tags.allows_beside("changed", "upload", [first])
+    assert tags.allows_beside("upload", "upload", [first]), "sent before the write had ended"
+    assert not tags.allows_beside("changed", "upload", [repeated]), "replaced by the write"
+    assert tags.allows_beside("changed", "upload", [first, repeated])
+    after = tags.begin("after", 8)
+    after.ended = 9
+    assert not tags.allows_beside("changed", "upload", [first, repeated])
+    assert not tags.allows_beside("upload", "upload", [first, repeated])

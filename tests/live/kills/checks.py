@@ -98,10 +98,7 @@ def _allowed(world: World, place: Place, label: str, head: Any, began: float) ->
 
 
 def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: float) -> None:
-    """Tags and ACL: the object's own, or of a change that came after or beside its write.
-
-    An upload that is completed again, which changes nothing, is written more than once.
-    """
+    """Tags and ACL: the object's own, or of a change that came after or beside its write."""
     register = world.marks[mark, place]
     if label == NOTHING:
         register.settle(NOTHING, now)
@@ -109,16 +106,10 @@ def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: flo
     own = label if mark == "tags" else "private"
     found = (_tags if mark == "tags" else _acl)(s3, place)
     writes = world.objects[place].find(label)
-    if found == own and not all(register.later(write.ended) for write in writes):
-        pass
-    elif not any(
-        each.ended >= write.began and not register.later(max(each.ended, write.ended))
-        for each in register.find(found)
-        for write in writes
-    ):
+    if not register.allows_beside(found, own, writes):
         world.problem(
-            f"{place}: {mark} are {found!r} of {label!r}, which may not be;"
-            f" its writes: {writes}; changes: {register.writes}"
+            f"{place}: {mark} are {found!r}, may not be; writes of it: {writes};"
+            f" changes: {register.writes}"
         )
     register.settle(found, now)
 
