@@ -7,6 +7,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -152,6 +153,7 @@ class Buckets:
         BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
         check_bucket_name(name)
         with self._lock:
+            self._forget_removed([name])
             existing = self._rooms.get(name)
             if existing is not None and existing.bucket.owner == owner:
                 raise BucketAlreadyOwnedByYou(name=name)
@@ -171,6 +173,7 @@ class Buckets:
         """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
         self.quota.may_count_less()
         with self._lock, self._shelf.all_locked():
+            self._forget_removed([name])
             room = self._room(name)
             self._check_empty(room)
             gone = put_away(self._root, name)
@@ -189,7 +192,8 @@ class Buckets:
             if self._shelf.recheck(room, key) is not None:
                 raise BucketNotEmpty(name=room.name, what=key)
         for names in tree.files(room.fd, RESERVED.encode()):
-            raise BucketNotEmpty(name=room.name, what=b"/".join(names).decode(errors="replace"))
+            file = b"/".join(names).decode(errors="backslashreplace")
+            raise BucketNotEmpty(name=room.name, what=f"the file {file}")
         if (kept := versions.any_key(room)) is not None:
             raise BucketNotEmpty(name=room.name, what=f"a version of {kept}")
 
@@ -233,11 +237,22 @@ class Buckets:
 
     @told
     def adopt(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
-        """Make buckets of folders that were copied in; return the buckets named, or all."""
+        """Make buckets of folders that were copied in, and let go of those whose folder was taken
+        away; return the buckets named, or all."""
         with self._lock:
+            self._forget_removed(list(self._rooms))
             for name in set(self._names()) - self._rooms.keys():
                 self._rooms[name] = Room(self._root / name, self._flush)
             return [self._room(name).name for name in buckets] or sorted(self._rooms)
+
+    def _forget_removed(self, names: Iterable[str]) -> None:
+        for name in names:
+            room = self._rooms.get(name)
+            if room is not None and not room.is_there():
+                log.warning("the folder of the bucket %s is gone, and so is the bucket", name)
+                room.gone = True
+                del self._rooms[name]
+                self._index_again(partial(self._index.drop_bucket, name))
 
     @told
     def rescan(self, bucket: str, progress: Progress | None = None) -> int:

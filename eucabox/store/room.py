@@ -79,6 +79,13 @@ class Room:
         if self.gone:
             raise NoSuchBucket(name=self.name)
 
+    def is_there(self) -> bool:
+        """True unless somebody took the bucket's folder away from the others."""
+        try:
+            return os.path.samestat(self.path.lstat(), os.fstat(self.fd))
+        except FileNotFoundError:
+            return False
+
     def components(self, key: bytes) -> list[bytes] | None:
         """Return the names of folders and a file for a key, None if no path can hold it."""
         return components(key, len(os.fsencode(self.path)) + 1)

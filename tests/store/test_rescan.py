@@ -221,3 +221,29 @@ def test_a_start_that_reads_again_says_so_and_how_far_it_is(
     assert "the index is not that of the bucket box" in caplog.text
     assert "reading the bucket box: 2 objects so far" in caplog.text
     assert "read the bucket box: 3 objects" in caplog.text
+
+
+def test_a_folder_taken_away_is_no_bucket(store: Store, put: Put, root: Path) -> None:
+    put("a")
+    store.create_bucket("moved", OWNER)
+    store.put("moved", "k", io.BytesIO(b"x"), FACTS)
+    (root / "moved").rename(root.parent / "elsewhere")
+    shutil.rmtree(root / "box")
+    with pytest.raises(NoSuchBucket):
+        store.delete_bucket("box")
+    assert store.adopt() == []
+    for name in ("box", "moved"):
+        with pytest.raises(NoSuchBucket):
+            store.list(name)
+    store.create_bucket("box", OWNER)
+    assert keys(store) == []
+    (root.parent / "elsewhere").rename(root / "moved")
+    store.rescan("moved")
+    assert [each.key for each in store.list("moved").objects] == ["k"]
+
+
+def test_a_bucket_whose_folder_is_gone_can_be_made_again(store: Store, root: Path) -> None:
+    shutil.rmtree(root / "box")
+    store.create_bucket("box", OWNER)
+    store.put("box", "k", io.BytesIO(b"x"), FACTS)
+    assert keys(store) == ["k"]
