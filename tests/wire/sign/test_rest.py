@@ -90,6 +90,7 @@ def test_a_clock_just_near_enough(minutes: int) -> None:
         ("SignedHeaders=", "Headers=", MALFORMED),
         ("Signature=", "Sig=", MALFORMED),
         ("aws4_request", "aws3_request", MALFORMED),
+        ("us-east-1", "x" * 500, MALFORMED),
         ("/us-east-1", "", MALFORMED),
         ("/20130524/", "/20130525/", MALFORMED),
         ("/20130524/", "/2013/", MALFORMED),
