@@ -17,6 +17,7 @@ from flask import Flask, Response, jsonify
 
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
+from eucabox.credentials import endpoint
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
 from eucabox.wire.manner import Manner, form_of
@@ -222,7 +223,7 @@ class Door:
             caller=understood.caller,
             request_id=request.request_id,
             region=self._cloud.config.cloud.region,
-            endpoint=request.endpoint if request.host else f"http://{api.listen}:{api.port}",
+            endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
             path=_service_path(request),
