@@ -67,7 +67,7 @@ class _Page:
             stamp = self._null(key)
         if stamp is None:  # it was removed since the last page, and nobody knows where it was
             return key, ""
-        newest = self._index.version_rows(self._bucket, (key, ""), None, 1)
+        newest = self._rows((key, ""), 1)
         if newest and newest[0][0] == key and newest[0][5] <= stamp:
             self._met = key
         return key, stamp + "\0"
