@@ -61,6 +61,11 @@ def noted(
     return logs.kept
 
 
+def test_a_version_id_forges_no_record() -> None:
+    (found,) = noted("GetObject", version_id="x y\n2026-01-31 forged")
+    assert found["version"] == "x%20y%0A2026-01-31%20forged"
+
+
 def test_every_field_of_a_read() -> None:
     answer = Answer(status=206, length=3, headers=[("x-amz-version-id", "v1")])
     result = {"content_length": 3, "content_range": "bytes 0-2/10"}

@@ -187,7 +187,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         "-" if batch else str(round(seen.milliseconds)),
         _quoted(request.headers.get("referer", "")),
         _quoted(request.headers.get("user-agent", "")),
-        headers.get("x-amz-version-id") or str(seen.params.get("version_id") or "-"),
+        _plain(headers.get("x-amz-version-id") or str(seen.params.get("version_id") or "-")),
         "eucabox",
         SIGNATURES.get(made.get("signature_version", ""), "-"),
         request.tls[1] or "-",
