@@ -36,8 +36,9 @@ def put_bucket_logging(
     wanted = (bucket_logging_status or {}).get("logging_enabled")
     setting = None if wanted is None else _checked(call, holder, wanted)
     if setting != holder.settings.get(SETTING):
-        call.cloud.access_log.deliver(bucket)
         call.cloud.bucket.set_bucket_setting(bucket, SETTING, setting)
+        # after that, or what is logged in between would have all that follows go the old way
+        call.cloud.access_log.deliver(bucket)
 
 
 @action("s3", anonymous=True)
