@@ -9,13 +9,14 @@ from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
-from eucabox.store.facts import Object, ObjectFacts
+from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.said import Said
 from eucabox.store.sse import CustomerKey, Encryption, SourceKey
 from eucabox.store.streams import Incoming, Pulled
+from eucabox.store.verbs import version_of
+from eucabox.store.writing import LARGEST
 
 DIRECTIVES = ("COPY", "REPLACE")
-LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
 CHANGES = frozenset(  # that make a self-copy one
     {"storage_class", "website_redirect_location", *Encryption.__annotations__}
@@ -69,12 +70,16 @@ def copy_object(
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
     new = facts if replaced else _kept(source.facts, facts)
-    made = call.cloud.bucket.copy(
+    tags = facts.tags
+    if tagging_directive == "COPY":
+        tags = source.facts.tags
+        _check_tags(call, holder, key, source, copy_source)
+    made = store.copy(
         source.bucket,
         source.key,
         bucket,
         key,
-        _tagged(call, new, facts if tagging_directive == "REPLACE" else source),
+        dataclasses.replace(new, tags=tags),
         algorithm=checksum_algorithm.upper(),
         **conditions.of_write(if_match, if_none_match),
         check=lambda found: _check_source(call, found, copy_source, wanted, described),
@@ -179,10 +184,11 @@ def _version_copied(call: Call, source: Object) -> dict[str, str]:
     return {f"copy_source_{name}": value for name, value in told.items()}
 
 
-def _check_readable(call: Call, source: Object, named: dict[str, str]) -> None:
+def _check_readable(
+    call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
+) -> None:
     holder = call.cloud.bucket.bucket(source.bucket)
-    action = "s3:GetObjectVersion" if named.get("version_id") else "s3:GetObject"
-    access.check(call, holder, source.key, source.facts, action=action)
+    access.check(call, holder, source.key, source.facts, action=version_of(action, named))
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -218,14 +224,13 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
         )
 
 
-def _tagged(call: Call, new: ObjectFacts, like: ObjectFacts | Object) -> ObjectFacts:
-    """Give the facts of a copy its tags: those of the request, or those that its source has."""
-    if isinstance(like, ObjectFacts):
-        return dataclasses.replace(new, tags=like.tags)
-    if like.facts.tags:
-        holder = call.cloud.bucket.bucket(like.bucket)
-        access.check(call, holder, like.key, like.facts, action="s3:GetObjectTagging")
-    return dataclasses.replace(new, tags=like.facts.tags)
+def _check_tags(
+    call: Call, holder: Bucket, key: str, source: Object, named: dict[str, str]
+) -> None:
+    """Raise AccessDenied unless the tags of a source may be read, and given to the copy."""
+    if source.facts.tags:
+        _check_readable(call, source, named, "s3:GetObjectTagging")
+        access.check(call, holder, key, action="s3:PutObjectTagging", permission="WRITE")
 
 
 def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:

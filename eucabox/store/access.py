@@ -79,21 +79,23 @@ def check(
     kept: ObjectFacts | None = None,
     *,
     action: str = "",
+    permission: str = "",
     expected: str = "",
 ) -> None:
     """Raise AccessDenied unless the asker may do an action of policies (s3:PutObject) to a bucket
     or to the key in it, and the bucket belongs to the account `expected`, if one is named.
 
     `kept` are the facts of the present object, for the actions that its own access list judges.
-    Without an action it is that of the request's verb, with all that its headers ask for.
+    Without an action it is that of the request's verb, with all that its headers ask for. An
+    access list grants it by `permission`, or by what such lists have for the action.
     """
     check_expected(bucket, expected)
     case = Case(asking, bucket, key, kept)
     named = version_of(action or action_of(asking.action), asking.params)
-    case.check(named, PERMISSIONS_OF.get(named, ""))
+    case.check(named, permission or PERMISSIONS_OF.get(named, ""))
     if not action:
-        for more, permission in more_of(asking.action, asking.params):
-            case.check(version_of(more, asking.params), permission)
+        for more, granted in more_of(asking.action, asking.params):
+            case.check(version_of(more, asking.params), granted)
 
 
 def allowed(
