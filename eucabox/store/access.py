@@ -11,10 +11,8 @@ from eucabox.policy import public, s3
 from eucabox.store import grants
 from eucabox.store.circumstances import Circumstances
 from eucabox.store.facts import Bucket, ObjectFacts, Upload
-from eucabox.store.grants import Acl, Directory, chosen, listed, resolved, shown
+from eucabox.store.grants import Acl, Directory
 from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
-
-__all__ = ["chosen", "listed", "resolved", "shown"]  # for who deals with access lists
 
 Found = TypeVar("Found")
 
