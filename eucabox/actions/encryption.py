@@ -28,9 +28,7 @@ def put_bucket_encryption(
 ) -> None:
     """Say how objects are encrypted that are written without saying it themselves."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:PutEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
     if len(rules) != 1:
         raise MalformedXML(shape=SHAPE, reason=f"it has {len(rules)} rules; give one.")
@@ -42,9 +40,7 @@ def put_bucket_encryption(
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """How objects are encrypted that are written without saying it themselves."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:GetEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     if SETTING not in holder.settings:
         raise EncryptionConfigurationNotFound(bucket=bucket)
     return {"server_side_encryption_configuration": holder.settings[SETTING]}
@@ -54,9 +50,7 @@ def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Leave it to each request again; what is encrypted stays so."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:PutEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     call.cloud.bucket.set_bucket_setting(bucket, SETTING, None)
 
 

@@ -20,8 +20,7 @@ def put_bucket_lifecycle_configuration(
 ) -> Result:
     """Give a bucket these rules in place of those it has."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:PutLifecycleConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     setting = said.checked(lifecycle_configuration, transition_default_minimum_object_size)
     call.cloud.bucket.set_bucket_setting(bucket, said.SETTING, setting)
     return {"transition_default_minimum_object_size": setting["minimum"]}
@@ -33,8 +32,7 @@ def get_bucket_lifecycle_configuration(
 ) -> Result:
     """A bucket's rules."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:GetLifecycleConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     kept = holder.settings.get(said.SETTING)
     if not kept:
         raise NoSuchLifecycleConfiguration(bucket=bucket)
@@ -48,6 +46,5 @@ def get_bucket_lifecycle_configuration(
 def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's rules away; who may put them may."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:PutLifecycleConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     call.cloud.bucket.set_bucket_setting(bucket, said.SETTING, None)

@@ -27,8 +27,7 @@ def put_object_lock_configuration(
 ) -> None:
     """Let versions in a bucket be locked, from now on for ever, and say what new ones get."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:PutBucketObjectLockConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     setting, store = locking.configured(object_lock_configuration), call.cloud.bucket
 
     def enabled(_: object) -> dict[str, Any]:
@@ -47,8 +46,7 @@ def get_object_lock_configuration(
 ) -> Result:
     """Whether versions can be locked, and what new ones get."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:GetBucketObjectLockConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     if not locking.is_on(holder):
         raise ObjectLockConfigurationNotFound(bucket=bucket)
     return {"object_lock_configuration": locking.shown_configuration(holder)}

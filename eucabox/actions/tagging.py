@@ -70,7 +70,7 @@ def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = 
 def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's tags away; who may put them may."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, action="s3:PutBucketTagging", expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, None)
 
 
