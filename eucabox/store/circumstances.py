@@ -45,7 +45,7 @@ CONTEXT = {
     "s3:x-amz-content-sha256": "content_sha256",
 }
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
-CREATING = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
+CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
 
 class Circumstances:

@@ -28,7 +28,6 @@ KINDS = {
     "ListObjects": "REST.GET.BUCKET",
     "ListObjectsV2": "REST.GET.BUCKET",
     "ListParts": "REST.GET.UPLOAD",
-    "PostObject": "REST.POST.OBJECT",
     "RestoreObject": "REST.POST.RESTORE",
     "UploadPart": "REST.PUT.PART",
     "UploadPartCopy": "REST.COPY.PART",
