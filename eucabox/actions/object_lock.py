@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from eucabox.actions import Call, Result, action
@@ -121,7 +122,8 @@ def _version(
     access.check_expected(holder, expected)
     access.check(call, holder, key)
     locking.check_on(holder)
-    return holder, call.cloud.bucket.head(bucket, key, version_id)
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    return holder, access.look_up(call, look, holder, key)
 
 
 def _change(
