@@ -4,14 +4,14 @@ import dataclasses
 from functools import partial
 from typing import Any, Unpack
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.store import access, grants
 from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.grants import Granting
 from eucabox.store.nouns import Owners
 
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm", "request_payer")
+HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
 
 
 @action("s3", anonymous=True)
@@ -39,7 +39,7 @@ def put_bucket_acl(
     call.cloud.bucket.set_bucket_acl(bucket, wanted)
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=HARMLESS)
 def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
@@ -57,7 +57,7 @@ def get_object_acl(
     return {"owner": owner, "grants": grants.shown(facts.acl, owner, owners(holder.owner))}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=HARMLESS)
 def put_object_acl(
     call: Call,
     *,

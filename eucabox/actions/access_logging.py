@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     AccessControlListNotSupported,
     AccessDenied,
@@ -20,7 +20,7 @@ SOURCES = ("EventTime", "DeliveryTime")
 FORMS = frozenset({"simple_prefix", "partitioned_prefix"})
 
 
-@action("s3", anonymous=True, ignored=("content_md5", "checksum_algorithm"))
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
 def put_bucket_logging(
     call: Call,
     *,

@@ -1,12 +1,11 @@
 """Bucket policies: kept, shown, removed, and whether they are public; never judged here."""
 
 from eucabox import policy
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import AccessDenied, NoSuchBucketPolicy
 from eucabox.policy import public, s3
 from eucabox.store import access, grants
 
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 # the owner of a bucket can always mend its policy, so there is nothing to confirm
 HARMLESS = (*CHECKED_AT_THE_DOOR, "confirm_remove_self_bucket_access")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     EncryptionArgument,
     EncryptionConfigurationNotFound,
@@ -15,7 +15,6 @@ from eucabox.store.sse import DSSE, SETTING
 
 SHAPE = "ServerSideEncryptionConfiguration"
 BLOCKABLE = ("NONE", "SSE-C")
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 @action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
@@ -15,7 +15,7 @@ from eucabox.store import access, locking
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.locking import Configuration, LegalHold, Retention
 
-HARMLESS = ("request_payer", "content_md5", "checksum_algorithm", "token")
+HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer", "token")
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
