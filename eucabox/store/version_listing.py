@@ -6,7 +6,7 @@ from eucabox.store import stamps
 from eucabox.store.facts import Version, Versions
 from eucabox.store.index import Index, Reader, Row
 from eucabox.store.listing import FEW, MOST
-from eucabox.store.paths import after_prefix
+from eucabox.store.paths import after_prefix, common_prefix
 
 Place = tuple[str, str]  # a key and a stamp, or the least text behind one
 
@@ -111,10 +111,7 @@ class _Page:
         return first
 
     def _common(self, key: str) -> str | None:
-        if not self._delimiter or not key.startswith(self._prefix):
-            return None
-        at = key.find(self._delimiter, len(self._prefix))
-        return None if at < 0 else key[: at + len(self._delimiter)]
+        return common_prefix(key, self._prefix, self._delimiter)
 
     def _answer(self, *, truncated: bool) -> Versions:
         key, version_id = self._last if truncated and self._last else (None, None)
