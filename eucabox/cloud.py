@@ -37,7 +37,7 @@ class Cloud:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.started = datetime.now(UTC)
-        self.problems: list[str] = []
+        self._problems: dict[str, str] = {}
         _make_folders(config)
         data = config.cloud.data_dir
         self._lock = Lock(data / "run" / "lock")
@@ -71,13 +71,13 @@ class Cloud:
     def start(self) -> None:
         """Bring up the network and the node's loop.
 
-        What this host does not allow is noted in `problems` and logged: buckets and accounts
-        serve without it, and a launch that needs it says so in its StateReason.
+        What this host does not allow is noted and logged: buckets and accounts serve without it,
+        and a launch that needs it says so in its StateReason.
         """
         try:
             self.network.start()
         except Fault as fault:
-            self.problems.append(f"network: {fault.message}")
+            self._problems["network"] = fault.message
             log.error("role=cluster network is not available: %s", fault.message)
         self.access_log.start()
         self.images.start()
@@ -86,16 +86,26 @@ class Cloud:
         self.lifecycle.start()
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
+    def note(self, room: str, problem: str) -> None:
+        """Keep for the operator what a room lacks; "" once it lacks it no more."""
+        if problem:
+            self._problems[room] = problem
+        elif self._problems.pop(room, None) is not None:
+            self._write_status()
+
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
         api = self.config.api
+        if self.network.is_up:  # what stood in its way at the start may be gone by now
+            self._problems.pop("network", None)
+        problems = [f"{room}: {text}" for room, text in self._problems.items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": f"http://{api.listen}:{api.port}",
             "node": self.node.status(),
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
-            "problems": [*self.problems, *self.network.warnings()],
+            "problems": [*problems, *self.network.warnings()],
         }
 
     def reload(self) -> list[str]:

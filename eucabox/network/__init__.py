@@ -70,6 +70,10 @@ class Network(Protocol):
     def metadata_device(self) -> str | None:
         """The device that the metadata listener is bound to; None: it is bound to none."""
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it was brought up since this process began, be it at the start or later."""
+
     def watch(self, learnt: Learnt) -> None:
         """Call `learnt`, in a thread of the network's, whenever an instance has a new address.
 

@@ -29,6 +29,7 @@ log = logging.getLogger("eucabox.network")
 PROC = Path("/proc")
 USERS = ("dnsmasq", "nobody")
 SECONDS_TO_END = 5.0
+SECONDS_TO_FREE = 1.0  # a dying server loses its arguments first, then its sockets
 
 
 @dataclass(frozen=True)
@@ -183,17 +184,16 @@ class Dnsmasq:
         ]
 
     def _launch(self, arguments: list[str]) -> None:
-        try:
-            run("dnsmasq", *arguments)  # it returns once it listens, and says why it can't
-        except ProgramFailed as failed:
-            reason = str(failed.facts.get("reason", ""))
-            if "in use" not in reason:
-                raise
+        deadline = time.monotonic() + SECONDS_TO_FREE
+        while reason := _listens(arguments):
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
             port = 67 if "DHCP" in reason else 53
             raise NetworkUnusable(
                 reason=f"Another program has UDP port {port} on {self._bridge} or on all devices:"
                 f" see `ss -ulpn sport = :{port}`. Stop it or keep it from that bridge."
-            ) from None
+            )
 
     def _prepare(self) -> None:
         leases = self.folder / "leases"
@@ -253,6 +253,18 @@ def _user() -> str:
         except KeyError:
             continue
     return "root"
+
+
+def _listens(arguments: list[str]) -> str:
+    """Start a server, which returns once it listens; or why another has its port."""
+    try:
+        run("dnsmasq", *arguments)
+    except ProgramFailed as failed:
+        reason = str(failed.facts.get("reason", ""))
+        if "in use" in reason:
+            return reason
+        raise
+    return ""
 
 
 def _arguments(process: Path) -> list[str]:

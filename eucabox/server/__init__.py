@@ -20,6 +20,7 @@ log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
 STOP_SECONDS = 3.0
+TEND_SECONDS = 5
 
 
 class Server:
@@ -31,6 +32,8 @@ class Server:
         self._tls: Tls | None = None
         self._closing = threading.Event()
         self._file = cloud.config.file or "eucabox.conf"
+        self._metadata: Listener | None = None
+        self._mute = False  # why there is no metadata was logged, and is tried every few seconds
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -46,10 +49,23 @@ class Server:
 
     def open_metadata(self) -> None:
         """Listen for guests, once the network is up. The API serves without it: what stands in
-        the way is logged and noted in the cloud's problems."""
-        settings = self._cloud.config.metadata
-        if not settings.enabled:
+        the way is logged, noted for the operator, and tried again every TEND_SECONDS."""
+        if not self._cloud.config.metadata.enabled:
             return
+        self._listen_for_guests()
+        threading.Thread(target=self._tend_metadata, name="metadata", daemon=True).start()
+
+    def _tend_metadata(self) -> None:
+        while not self._closing.wait(TEND_SECONDS):
+            if self._metadata and self._metadata.is_cut_off():
+                self._listeners.remove(self._metadata)
+                self._metadata.shut()
+                self._metadata = None
+            if self._metadata is None:
+                self._listen_for_guests()
+
+    def _listen_for_guests(self) -> None:
+        settings = self._cloud.config.metadata
         app = api.create_metadata_app(self._cloud)
         address = (settings.address, settings.port)
         device = self._cloud.network.metadata_device
@@ -62,10 +78,15 @@ class Server:
         )
         try:
             listener.open(self._file)
-            self._listeners.append(listener)
         except Fault as fault:
-            self._cloud.problems.append(f"metadata: {fault.message}")
-            log.error("role=cluster metadata is not available: %s", fault.message)
+            self._cloud.note("metadata", fault.message)
+            if not self._mute:
+                log.error("role=cluster metadata is not available: %s", fault.message)
+            self._mute = True
+            return
+        self._metadata, self._mute = listener, False
+        self._listeners.append(listener)
+        self._cloud.note("metadata", "")
 
     def reload(self) -> None:
         """Take the certificate files as they are now."""

@@ -250,6 +250,7 @@ class Listener(wsgi.Server):
         self.place = place
         self._free = free
         self._device = device
+        self._index = 0
         self._most = most
         self.active: set[Connection] = set()
         self.staying: set[Connection] = set()
@@ -287,6 +288,10 @@ class Listener(wsgi.Server):
         self.staying.add(connection)
         return True
 
+    def is_cut_off(self) -> bool:
+        """Whether the device is gone; another of its name does not bring its packets back."""
+        return self._device is not None and _index(self._device) != self._index
+
     def shut(self) -> None:
         """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
         cut = threading.Timer(GRACE_SECONDS, self._cut_off)
@@ -317,6 +322,7 @@ class Listener(wsgi.Server):
         if self._free:
             socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
         if self._device:
+            self._index = _index(self._device)
             socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode())
         socket_.bind(bind_addr)
         return socket_
@@ -355,3 +361,11 @@ class Listener(wsgi.Server):
     def _cut_off(self) -> None:
         for connection in list(self.active):
             connection.hang_up(socket.SHUT_RDWR)
+
+
+def _index(device: str) -> int:
+    """Return the kernel's number of a device, 0 without it."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0

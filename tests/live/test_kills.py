@@ -1,7 +1,7 @@
 """A short form of `make test-kills`, and that its model would notice a loss."""
 
 from tests.live.kills.__main__ import run
-from tests.live.kills.history import NOTHING, Register
+from tests.live.kills.history import NOTHING, Register, Write
 
 KILLS = 12
 
@@ -34,3 +34,20 @@ def test_the_model_knows_what_may_be() -> None:
     register.settle("second", 12)
     assert register.allows("second", 13, 14)
     assert not register.allows("first", 13, 14)
+
+
+def test_the_model_knows_what_may_be_kept_beside_an_object() -> None:
+    tags = Register()
+    first, repeated = Write("upload", 1, 3), Write("upload", 6, 7)
+    assert tags.allows_beside("upload", "upload", [first])
+    change = tags.begin("changed", 2)
+    assert tags.allows_beside("upload", "upload", [first])  # unanswered, it may never have been
+    change.ended = 5
+    assert tags.allows_beside("changed", "upload", [first])
+    assert tags.allows_beside("upload", "upload", [first]), "sent before the write had ended"
+    assert not tags.allows_beside("changed", "upload", [repeated]), "replaced by the write"
+    assert tags.allows_beside("changed", "upload", [first, repeated])
+    after = tags.begin("after", 8)
+    after.ended = 9
+    assert not tags.allows_beside("changed", "upload", [first, repeated])
+    assert not tags.allows_beside("upload", "upload", [first, repeated])

@@ -252,6 +252,23 @@ def state(net: Static, tmp_path: Path) -> Iterator[State]:
         yield made
 
 
+def test_a_listener_knows_that_its_bridge_is_gone() -> None:
+    device, place = f"eut{secrets.token_hex(3)}", ("metadata", "port")
+    for _ in range(2):  # a bridge of the same name is another
+        command("ip", "link", "add", device, "type", "bridge")
+        listener = Listener(
+            ("169.254.169.254", 0), lambda *_: [], 1, place, free=True, device=device
+        )
+        listener.open()
+        assert not listener.is_cut_off()
+        command("ip", "link", "delete", device)
+        assert listener.is_cut_off()
+        command("ip", "link", "add", device, "type", "bridge")
+        assert listener.is_cut_off()
+        command("ip", "link", "delete", device)
+        listener.shut()
+
+
 def test_each_guest_reads_its_own_metadata_with_a_default_route_alone(
     net: Static, row: dict[str, str], guest: Space, state: State, tmp_path: Path
 ) -> None:

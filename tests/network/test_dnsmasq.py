@@ -143,6 +143,15 @@ def test_a_taken_port_is_named(fake: FakeHost, server: Dnsmasq, said: str, port:
         server.start(SERVICE)
 
 
+def test_a_dying_one_has_a_moment_to_free_its_port(
+    fake: FakeHost, server: Dnsmasq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.failures["dnsmasq"] = "dnsmasq: failed to bind: Address already in use"
+    monkeypatch.setattr("time.sleep", lambda _: fake.failures.clear())
+    server.start(SERVICE)
+    assert len(fake.did("dnsmasq")) == 2
+
+
 def test_another_failure_is_told_as_it_is(fake: FakeHost, server: Dnsmasq) -> None:
     fake.failures["dnsmasq"] = "dnsmasq: bad option"
     with pytest.raises(ProgramFailed, match="bad option"):

@@ -30,7 +30,7 @@ from eucabox import api, config, errors, server
 
 class Cloud:
     def __init__(self, given):
-        self.config, self.problems = given, []
+        self.config = given
         (given.cloud.data_dir / "run").mkdir(exist_ok=True)
     def start(self): pass
     def reload(self):
@@ -167,7 +167,9 @@ def _cloud(tmp_path: Path) -> Iterator[Any]:
     state = State(tmp_path / "eucabox.db")
     accounts = Accounts(config, state)
     network = SimpleNamespace(metadata_device=None)
-    yield SimpleNamespace(config=config, accounts=accounts, network=network, problems=[])
+    said: dict[str, str] = {}
+    rooms = {"accounts": accounts, "network": network}
+    yield SimpleNamespace(config=config, **rooms, said=said, note=said.__setitem__)
     state.close()
 
 
@@ -208,14 +210,22 @@ def test_an_https_port_in_use_leaves_nothing_open(cloud: Any) -> None:
         socket.create_connection(("127.0.0.1", cloud.config.api.port), 1)
 
 
-def test_without_metadata_the_api_still_serves(cloud: Any) -> None:
+def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.server.TEND_SECONDS", 0.05)
+    port = cloud.config.metadata.port
     server = Server(cloud)
     server.open()
     try:
-        with socket.create_server(("127.0.0.1", cloud.config.metadata.port)):
+        with socket.create_server(("127.0.0.1", port)):
             server.open_metadata()
-        assert "metadata" in cloud.problems[0]
-        assert "[metadata] port" in cloud.problems[0]
+            assert "[metadata] port" in cloud.said["metadata"]
+        until = time.monotonic() + 5
+        while cloud.said["metadata"]:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        socket.create_connection(("127.0.0.1", port), 1).close()
     finally:
         server.close()
 

@@ -107,15 +107,9 @@ def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: flo
     own = label if mark == "tags" else "private"
     found = (_tags if mark == "tags" else _acl)(s3, place)
     writes = world.objects[place].find(label)
-    began, ended = writes[-1].began, writes[-1].ended
-    if found == own and not register.later(ended):
-        pass
-    elif not any(
-        each.ended >= began and not register.later(max(each.ended, ended))
-        for each in register.find(found)
-    ):
+    if not register.allows_beside(found, own, writes):
         world.problem(
-            f"{place}: {mark} are {found!r} of {label!r}, written {began} to {ended}, may not be;"
+            f"{place}: {mark} are {found!r}, may not be; writes of it: {writes};"
             f" changes: {register.writes}"
         )
     register.settle(found, now)

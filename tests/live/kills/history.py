@@ -62,6 +62,19 @@ class Register:
             each.began <= ended and not self.later(each.ended, began) for each in self.find(value)
         )
 
+    def allows_beside(self, value: str, own: str, writes: list[Write]) -> bool:
+        """Whether this may be kept beside an object: what one of its writes brought, or a change
+        after or beside it. Two clients may complete one upload: the second answer is no write."""
+        changes = self.find(value)
+        return any(
+            (value == own and not self.later(write.ended))
+            or any(
+                each.ended >= write.began and not self.later(max(each.ended, write.ended))
+                for each in changes
+            )
+            for write in writes
+        )
+
     def settle(self, value: str, now: float) -> None:
         """Nobody writes any more and this was found: from here on it is the only truth."""
         with self.lock:
