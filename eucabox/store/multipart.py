@@ -13,7 +13,6 @@ from functools import partial
 from hashlib import md5
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any
 
 from eucabox.errors import (
     ChecksumMismatch,
@@ -188,8 +187,8 @@ class Multipart:
 
     def abort(self, room: Room, key: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
-        self.upload(room, key, upload_id)
         with self._locked(upload_id):
+            self.upload(room, key, upload_id)
             self._remove(room, upload_id)
 
     def complete(
@@ -333,28 +332,20 @@ class Multipart:
 
 
 def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
-    said = _read_json(folder, UPLOAD_FILE)
-    if said is None:
-        raise NoSuchUpload(upload_id=upload_id)
-    return Upload(
-        room.name,
-        said["key"],
-        upload_id,
-        to_datetime(said["initiated"]),
-        ObjectFacts(**said["facts"]),
-        said["checksum_algorithm"],
-        said["checksum_type"],
-        said.get("sealing"),
-    )
-
-
-def _read_json(folder: int, name: str) -> dict[str, Any] | None:
-    descriptor = tree.open_file(folder, [name])
-    if descriptor is None:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        read: dict[str, Any] = json.loads(file.read())
-        return read
+    try:
+        said = json.loads(tree.read_small(folder, [UPLOAD_FILE]) or b"")
+        return Upload(
+            room.name,
+            said["key"],
+            upload_id,
+            to_datetime(said["initiated"]),
+            ObjectFacts(**said["facts"]),
+            said["checksum_algorithm"],
+            said["checksum_type"],
+            said.get("sealing"),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise NoSuchUpload(upload_id=upload_id) from None
 
 
 def _read_part(folder: int, number: int) -> Part | None:
@@ -366,11 +357,12 @@ def _read_part(folder: int, number: int) -> Part | None:
         status, raw = os.fstat(descriptor), attributes.read(descriptor)
     finally:
         os.close(descriptor)
-    said = json.loads(raw) if raw else _read_json(folder, _sidecar(name, status))
-    if said is None:
-        return None
     modified = to_datetime(status.st_mtime_ns)
-    return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
+    try:
+        said = json.loads(raw or tree.read_small(folder, [_sidecar(name, status)]) or b"")
+        return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _sidecar(name: str, status: os.stat_result) -> str:
