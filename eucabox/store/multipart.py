@@ -105,12 +105,10 @@ class Multipart:
             "checksum_type": kind,
             "sealing": sealing.record() if sealing else None,
         }
-        room.check()
-        folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
-        try:
-            write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
-        finally:
-            os.close(folder)
+        with _unless_gone(room):
+            folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
+            with tree.closing(folder):
+                write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
         return upload_id
 
     def upload(self, room: Room, key: str, upload_id: str) -> Upload:
@@ -171,14 +169,9 @@ class Multipart:
         self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
-            ids = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
-        finally:
-            os.close(uploads)
         page = upload_listing.Page(prefix, delimiter, after, limit)
         read = partial(self._find, room)
-        return page.read(self._named.sorted(room, ids, read), read)
+        return page.read(self._named.sorted(room, _ids(room), read), read)
 
     def _find(self, room: Room, upload_id: str) -> Upload | None:
         with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
@@ -187,7 +180,7 @@ class Multipart:
 
     def abort(self, room: Room, key: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
-        with self._locked(upload_id):
+        with self._locked(upload_id), _unless_gone(room):
             self.upload(room, key, upload_id)
             self._remove(room, upload_id)
 
@@ -246,12 +239,7 @@ class Multipart:
 
     def finish(self, room: Room) -> None:
         """At the start: end what a killed process had all but completed, or only begun."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
-            every = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
-        finally:
-            os.close(uploads)
-        for upload_id in every:
+        for upload_id in _ids(room):
             if self._is_over(room, upload_id):
                 self._remove(room, upload_id)
 
@@ -287,12 +275,9 @@ class Multipart:
 
     def _put_aside(self, room: Room, upload_id: str) -> None:
         """Take the whole folder out of the way at once."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
+        with tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             room.flush.folder(uploads)
-        finally:
-            os.close(uploads)
 
     def _clear(self, room: Room, upload_id: str) -> None:
         """Remove what was put aside; many files later: no caller waits, and a start clears too."""
@@ -329,6 +314,22 @@ class Multipart:
             yield folder
         finally:
             os.close(folder)
+
+
+@contextlib.contextmanager
+def _unless_gone(room: Room) -> Iterator[None]:
+    """Have it be NoSuchBucket that a folder is missing which went with its bucket."""
+    room.check()
+    try:
+        yield
+    except FileNotFoundError:
+        room.check()
+        raise
+
+
+def _ids(room: Room) -> list[str]:
+    with _unless_gone(room), tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
+        return [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
 
 
 def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:

@@ -22,10 +22,11 @@ from eucabox.errors import (
     InvalidPartNumber,
     InvalidPartOrder,
     MalformedPartList,
+    NoSuchBucket,
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import multipart
+from eucabox.store import multipart, tree
 from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, content, leftovers, names
 
@@ -231,6 +232,21 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
     with pytest.raises(NoSuchUpload):
         store.abort_upload("box", "dir/key", upload_id)
     assert store.head("box", "dir/key").size == 251
+
+
+def test_an_upload_is_begun_while_its_bucket_is_deleted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = tree.descend_making
+
+    def late(folder: int, names: list[str]) -> int:
+        if names[0] == "uploads":
+            store.delete_bucket("box")
+        return making(folder, names)
+
+    monkeypatch.setattr(tree, "descend_making", late)
+    with pytest.raises(NoSuchBucket):
+        begin(store)
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", b"{}", b"[]", b"\xff"])
