@@ -1,14 +1,14 @@
 """Copies from one key to another, of a whole object or into a part; never bytes from a client."""
 
 import dataclasses
-from datetime import datetime
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store.conditions import OfSource
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.said import Said
 from eucabox.store.sse import CustomerKey, Encryption, SourceKey
@@ -23,12 +23,12 @@ CHANGES = frozenset(  # that make a self-copy one
 )
 
 
-class Described(Said, SourceKey, total=False):
-    """What a copy says of the new object, and the key of the old one."""
+class Described(Said, SourceKey, OfSource, total=False):
+    """What a copy says of the new object, and of the old one."""
 
 
-class Keys(CustomerKey, SourceKey, total=False):
-    """The keys of a part and of what it is copied from."""
+class OfPart(CustomerKey, SourceKey, OfSource, total=False):
+    """What a copy into a part says of the keys of both, and of the object it is copied from."""
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -41,10 +41,6 @@ def copy_object(
     metadata_directive: str = "COPY",
     tagging_directive: str = "COPY",
     checksum_algorithm: str = "",
-    copy_source_if_match: str = "",
-    copy_source_if_none_match: str = "",
-    copy_source_if_modified_since: datetime | None = None,
-    copy_source_if_unmodified_since: datetime | None = None,
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
@@ -55,12 +51,6 @@ def copy_object(
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    wanted = {
-        "if_match": copy_source_if_match,
-        "if_none_match": copy_source_if_none_match,
-        "if_modified_since": copy_source_if_modified_since,
-        "if_unmodified_since": copy_source_if_unmodified_since,
-    }
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
@@ -82,7 +72,7 @@ def copy_object(
         dataclasses.replace(new, tags=tags),
         algorithm=checksum_algorithm.upper(),
         **conditions.of_write(if_match, if_none_match),
-        check=lambda found: _check_source(call, found, copy_source, wanted, described),
+        check=lambda found: _check_source(call, found, copy_source, described),
         version_id=_pinned(source, copy_source),
         sealing=sealing,
         customer=sse.source_customer(call, described),
@@ -110,13 +100,9 @@ def upload_part_copy(
     part_number: int,
     copy_source: dict[str, str],
     copy_source_range: str = "",
-    copy_source_if_match: str = "",
-    copy_source_if_none_match: str = "",
-    copy_source_if_modified_since: datetime | None = None,
-    copy_source_if_unmodified_since: datetime | None = None,
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **keys: Unpack[Keys],
+    **described: Unpack[OfPart],
 ) -> Result:
     """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
     from a range of it."""
@@ -125,21 +111,13 @@ def upload_part_copy(
     access.check(call, holder, key, expected=expected_bucket_owner)
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, holder)
-    secret = sse.check_part(call, upload, keys, store)
+    secret = sse.check_part(call, upload, described, store)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
         source = opened.object
         _check_readable(call, source, copy_source)
-        opened.unlock(sse.check_reading(call, source.sealed, keys, sse.SOURCE))
-        conditions.check_source(
-            source,
-            {
-                "if_match": copy_source_if_match,
-                "if_none_match": copy_source_if_none_match,
-                "if_modified_since": copy_source_if_modified_since,
-                "if_unmodified_since": copy_source_if_unmodified_since,
-            },
-        )
+        opened.unlock(sse.check_reading(call, source.sealed, described, sse.SOURCE))
+        conditions.check_source(source, conditions.of_source(described))
         start, count = 0, source.size
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
@@ -154,7 +132,7 @@ def upload_part_copy(
             "last_modified": part.last_modified,
             **nouns.checksum_members(part.checksums),
         },
-        **sse.shown_upload(upload, keys, store),
+        **sse.shown_upload(upload, described, store),
     }
 
 
@@ -204,12 +182,11 @@ def _check_source(
     call: Call,
     source: Object,
     named: dict[str, str],
-    wanted: dict[str, Any],
-    keys: SourceKey,
+    described: Described,
 ) -> None:
     _check_readable(call, source, named)  # it may be another object by now
-    sse.check_reading(call, source.sealed, keys, sse.SOURCE)
-    conditions.check_source(source, wanted)
+    sse.check_reading(call, source.sealed, described, sse.SOURCE)
+    conditions.check_source(source, conditions.of_source(described))
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."
         raise InvalidRequest(reason=reason)

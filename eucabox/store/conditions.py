@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from eucabox.errors import (
     InvalidArgument,
@@ -17,6 +17,15 @@ from eucabox.store.facts import Object
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 MOST_DIGITS = 18  # int() refuses thousands, which a header has room for
 BEYOND = 10**MOST_DIGITS
+
+
+class OfSource(TypedDict, total=False):
+    """The members of CopyObject and UploadPartCopy that are conditions on the source."""
+
+    copy_source_if_match: str
+    copy_source_if_none_match: str
+    copy_source_if_modified_since: datetime
+    copy_source_if_unmodified_since: datetime
 
 
 def check(found: Object, wanted: Mapping[str, Any]) -> None:
@@ -40,6 +49,12 @@ def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
         check(found, wanted)
     except NotModified as fault:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
+
+
+def of_source(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request wants of the source of a copy, as `check_source` takes it."""
+    named = ((name, name.removeprefix("copy_source_")) for name in OfSource.__annotations__)
+    return {bare: said[name] for name, bare in named if name in said}
 
 
 def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:

@@ -39,16 +39,21 @@ class Said(Granted, Encryption, Locked, total=False):
     tagging: Tagging
 
 
-class Sums(TypedDict, total=False):
-    """The members of PutObject and UploadPart that say what the bytes must add up to."""
+class Checksums(TypedDict, total=False):
+    """The members of every verb that says what bytes must add up to."""
 
-    content_md5: str
-    checksum_algorithm: str
     checksum_crc32: str
     checksum_crc32_c: str
     checksum_crc64_nvme: str
     checksum_sha1: str
     checksum_sha256: str
+
+
+class Sums(Checksums, total=False):
+    """Those of PutObject and UploadPart, which bring the bytes."""
+
+    content_md5: str
+    checksum_algorithm: str
 
 
 class Written(Said, Sums, total=False):
