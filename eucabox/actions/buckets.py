@@ -31,10 +31,9 @@ def list_buckets(
     if not 1 <= max_buckets <= PAGE:
         reason = f"Use 1 to {PAGE}."
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
-    owned = call.cloud.bucket.buckets(owner=call.account_id)
     fitting = [
         each
-        for each in sorted(owned, key=lambda bucket: bucket.name)
+        for each in call.cloud.bucket.buckets(owner=call.account_id)
         if each.name.startswith(prefix) and each.name > continuation_token
         if bucket_region in ("", each.location or call.region)
     ]

@@ -36,7 +36,7 @@ class ObjectFacts:
     """What a caller says of an object, and the checksums: {"CRC32": base64}.
 
     `headers` are cache_control, content_disposition, content_encoding, content_language,
-    expires ...; `extra` is plain JSON that nobody here reads. In a listing only owner,
+    expires ...; `extra` is plain JSON: who wrote it, what locks it. In a listing only owner,
     storage_class, checksum_type and the names (not the values) of checksums are filled.
     """
 
