@@ -96,13 +96,6 @@ def check(
             case.check(version_of(more, asking.params), granted)
 
 
-def allowed(
-    asking: Asking, bucket: Bucket, key: str = "", kept: ObjectFacts | None = None, *, action: str
-) -> bool:
-    """True if the asker may do an action of policies (s3:BypassGovernanceRetention)."""
-    return Case(asking, bucket, key, kept).may(action, PERMISSIONS_OF.get(action, ""))
-
-
 def check_expected(bucket: Bucket, expected: str) -> None:
     """Raise AccessDenied unless the bucket belongs to the account named, if one is."""
     if expected and expected != bucket.owner:
