@@ -27,6 +27,7 @@ export AWS_ACCESS_KEY_ID={access_key}
 export AWS_SECRET_ACCESS_KEY={secret_key}
 export AWS_DEFAULT_REGION={region}
 export EUCA_DEFAULT_REGION={region}
+export AWS_AUTH_REGION={region}
 export EUCA_CONFIG_PATH="${{EUCA_KEY_DIR}}/euca2ools.ini"
 export EC2_USER_ID={account_id}
 export EC2_ACCOUNT_NUMBER={account_id}

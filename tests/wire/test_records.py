@@ -61,11 +61,6 @@ def noted(
     return logs.kept
 
 
-def test_a_version_id_forges_no_record() -> None:
-    (found,) = noted("GetObject", version_id="x y\n2026-01-31 forged")
-    assert found["version"] == "x%20y%0A2026-01-31%20forged"
-
-
 def test_every_field_of_a_read() -> None:
     answer = Answer(status=206, length=3, headers=[("x-amz-version-id", "v1")])
     result = {"content_length": 3, "content_range": "bytes 0-2/10"}
@@ -132,3 +127,10 @@ def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
         ("REST.POST.MULTI_OBJECT_DELETE", "-"),
         ("BATCH.DELETE.OBJECT", "a"),
     ]
+
+
+def test_no_request_breaks_a_line_or_fails_for_its_bytes() -> None:
+    (found,) = noted("GetObject", key="up/\udcff", version_id='a "b\nc\udcff')
+    assert (found["key"], found["version"]) == ("up/%FF", "a%20%22b%0Ac%FF")
+    copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "a\n b"}, key="to")
+    assert copied[1]["key"] == "a%0A%20b"

@@ -4,21 +4,29 @@ import io
 import re
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 import botocore.session
 import pytest
 from botocore import xform_name
-from botocore.awsrequest import HeadersDict
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest, HeadersDict
+from botocore.credentials import Credentials
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from eucabox import actions
+from eucabox import actions, api
 from eucabox.errors import (
+    BadDigest,
+    EntityTooLarge,
+    EntityTooSmall,
     Fault,
     InvalidArgument,
+    InvalidPart,
     InvalidRange,
     IsDeleteMarker,
+    KeyTooLong,
     MethodNotAllowed,
     NoSuchBucket,
     NoSuchKey,
@@ -30,6 +38,8 @@ from eucabox.wire import model, s3
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import address, answers, routes
 from eucabox.wire.s3.arguments import copy_source
+from tests.wire.sign import signer
+from tests.wire.sign.asked_rest import KNOWN
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 SERVICE = botocore.session.get_session().get_service_model("s3")
@@ -341,6 +351,19 @@ def test_a_body_without_a_length_is_refused() -> None:
     assert caught.value.code == "MissingContentLength"
 
 
+def test_a_checksum_in_an_address_is_not_the_bodys() -> None:
+    """AWS's JavaScript SDK signs that of no body into every address for an upload."""
+    said = {"x-amz-meta-colour": "blue", "x-amz-checksum-mode": "ENABLED"}
+    sums = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
+    asked = AWSRequest("PUT", "http://localhost/box/k", params={**said, **sums})
+    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(asked)
+    path, _, query = asked.url.removeprefix("http://localhost").partition("?")
+    request = ask("PUT", path, query, host="localhost", content_length="3")
+    found = s3.understand(request, KNOWN, datetime.now(UTC)).params
+    assert found["metadata"] == {"colour": "blue"}
+    assert not [member for member in found if member.startswith("checksum")]
+
+
 def test_the_body_of_an_object_is_not_read_before_its_time() -> None:
     request = ask("PUT", "/b/k")
     request.body, request.content_length = io.BytesIO(b"12345"), 5
@@ -431,7 +454,8 @@ def test_keys_that_xml_cannot_hold_are_percent_encoded_where_asked() -> None:
 def test_a_header_is_one_line() -> None:
     body = Outgoing(Opened(b""), 0, 0)
     result = {"body": body, "content_disposition": "a\r\nX-Evil: 1", "metadata": {"m": "\u20ac"}}
-    headers = dict(answered("GetObject", result).headers)
+    _, leaving, _ = api.leaving(ask("GET", "/b/k"), answered("GetObject", result))
+    headers = dict(leaving)
     assert headers["Content-Disposition"] == "a  X-Evil: 1"
     assert headers["x-amz-meta-m"].encode("latin-1") == "\u20ac".encode()
 
@@ -481,3 +505,25 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
     assert ours is not None
     if isinstance(member, StructureShape):  # a policy is text
         assert answers._compiled(ours).root == member.serialization.get("name", member.name)
+
+
+@pytest.mark.parametrize(
+    ("fault", "elements"),
+    [
+        (InvalidRange(requested="bytes=9-", size=3), {"ActualObjectSize": "3"}),
+        (KeyTooLong(size=1025, limit=1024), {"Size": "1025", "MaxSizeAllowed": "1024"}),
+        (EntityTooLarge(size=9, limit=5), {"ProposedSize": "9", "MaxSizeAllowed": "5"}),
+        (
+            EntityTooSmall(number=1, size=9, limit=10, e_tag="ab"),
+            {"ProposedSize": "9", "MinSizeAllowed": "10", "PartNumber": "1", "ETag": "ab"},
+        ),
+        (InvalidPart(number=7, e_tag="ab"), {"PartNumber": "7", "ETag": "ab"}),
+        (
+            BadDigest(algorithm="MD5", found="a", stated="b"),
+            {"ExpectedDigest": "b", "CalculatedDigest": "a"},
+        ),
+    ],
+)
+def test_elements_that_clients_read_of_an_error(fault: Fault, elements: dict[str, str]) -> None:
+    body = ElementTree.fromstring(bytes(s3.refuse(fault, "r").body))  # type: ignore[arg-type]
+    assert {each.tag: each.text for each in body}.items() >= elements.items()
