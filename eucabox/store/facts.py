@@ -193,6 +193,11 @@ def to_datetime(nanoseconds: int) -> datetime:
         return LAST if nanoseconds > 0 else EPOCH
 
 
+def in_utc(when: datetime) -> datetime:
+    """Return a datetime as an aware one in UTC; one without a zone is taken to be in it."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
 def to_nanoseconds(when: datetime) -> int:
     """Turn an aware datetime into a file's time."""
     return (when - EPOCH) // timedelta(microseconds=1) * 1000
