@@ -22,7 +22,6 @@ from eucabox.errors import (
     InvalidPartNumber,
     InvalidPartOrder,
     JoinedTooLarge,
-    KeysUnusable,
     MalformedPartList,
     NoSuchUpload,
 )
@@ -38,7 +37,7 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
-from eucabox.store.keyring import Keyring, Sealing
+from eucabox.store.keyring import Keyring, Sealing, needed
 from eucabox.store.paths import RESERVED, encode_key
 from eucabox.store.room import UPLOADS, Room
 from eucabox.store.shelf import Conditions, Shelf
@@ -77,7 +76,7 @@ class Multipart:
     def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
         self._shelf = shelf
         self._named = upload_listing.Keys()
-        self._keyring = keys
+        self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def weight(self, room: Room) -> int:
@@ -138,7 +137,7 @@ class Multipart:
         upload = self.upload(room, key, upload_id)
         if algorithm := upload.checksum_algorithm:
             promise = replace(promise, algorithms=(algorithm,))
-        sealing = self._keys.again(upload.sealing, customer) if upload.sealing else None
+        sealing = needed(self._keys).again(upload.sealing, customer) if upload.sealing else None
         with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
             received = receive(draft, stream, promise)
             e_tag, _ = draft.finish(received.md5)
@@ -258,19 +257,13 @@ class Multipart:
             return False  # damaged, or no folder of ours: whoever made it so may mend it
         return self._shelf.made_by(room, key, upload_id) is not None
 
-    @property
-    def _keys(self) -> Keyring:
-        if self._keyring is None:
-            raise KeysUnusable(file="the keys", reason="this store was opened without any")
-        return self._keyring
-
     def _begin_joined(
         self, draft: Draft, room: Room, upload: Upload, parts: list[Part], e_tag: str
     ) -> int:
         """Write what comes before encrypted parts, which stay as they are; return its length."""
         if not upload.sealing:
             return 0
-        seal = self._keys.joining(room.name, upload.key)
+        seal = needed(self._keys).joining(room.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
         head = frames.joined_header(seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes)
         draft.write(head)
