@@ -128,10 +128,17 @@ class AccessLog:
         self._deliver_ready()
 
     def _end(self, name: str) -> None:
-        buffer = self._buffers.pop(name, None)
-        if buffer is not None:
-            os.close(buffer.descriptor)
+        buffer = self._buffers.get(name)
+        if buffer is None:
+            return
+        try:
             self._set_aside(name, buffer.file)
+        except OSError as problem:  # it goes on: to begin it anew would lose what it has
+            log.warning("the access log of the bucket %s waits: %s", name, problem.strerror)
+            buffer.due = time.monotonic() + AGAIN
+            return
+        del self._buffers[name]
+        os.close(buffer.descriptor)
 
     def _set_aside(self, name: str, file: Path) -> None:
         stamp = f"{datetime.now(UTC):%Y-%m-%d-%H-%M-%S}-{secrets.token_hex(8).upper()}"

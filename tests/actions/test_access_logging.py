@@ -178,6 +178,20 @@ def test_a_full_disk_loses_records_and_no_more(shop: Shop, monkeypatch: pytest.M
     assert list(logs(shop).values()) == ["two\n"]
 
 
+def test_a_file_that_cannot_be_renamed_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    enable(shop)
+    record(shop, "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        shop.cloud.access_log.deliver()
+    record(shop, "two")
+    shop.cloud.access_log.deliver()
+    assert list(logs(shop).values()) == ["one\ntwo\n"]
+
+
 def test_what_nobody_takes_is_dropped(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
