@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from eucabox.errors import AccessDenied, InvalidTargetBucket
 from eucabox.store import access, grants, sse
-from eucabox.store.facts import AES256, Bucket, Object, ObjectFacts
+from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.keyring import Keyring
 
 SERVICE = "logging.s3.amazonaws.com"
@@ -80,9 +80,8 @@ def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence
     source = Bucket(said["source"], said["account"], target.created, location=target.location)
     check(target, said["target_prefix"], source, said.get("canonical_id", ""))
     facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
-    plain = sse.SETTING not in target.settings
-    wanted = {"server_side_encryption": AES256}  # the one kind that logs can have on AWS
-    sealing = None if plain else sse.asked(access.Somebody(None), wanted, target, keeper)
+    # the one kind that logs can have on AWS
+    sealing = keeper.keys.server() if sse.SETTING in target.settings else None
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
         key = key_of(said, stamp, day)

@@ -332,6 +332,7 @@ def test_a_delete_marker_is_told_by_headers() -> None:
         (ask("GET", "/b/k", "partNumber=x"), "InvalidArgument"),
         (ask("DELETE", "/b/k", "versionId="), "InvalidArgument"),
         (ask("DELETE", "/b/k", x_amz_if_match_last_modified_time="then"), "InvalidArgument"),
+        (ask("PUT", "/b/k", x_amz_object_lock_retain_until_date="then"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
         (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],

@@ -20,6 +20,8 @@ from eucabox.wire.sign.paths import octets
 Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+# dates that are not ignored where they are none: something would be deleted
+DEADLY = ("x-amz-if-match-", "x-amz-object-lock-")
 EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
 
 
@@ -137,7 +139,7 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
     if isinstance(shape, ListShape):
         return _words
     if shape.type_name == "timestamp":
-        return _deadly(told) if told.startswith("x-amz-if-match-") else _moment
+        return _deadly(told) if told.startswith(DEADLY) else _moment
     if shape.type_name in EMPTY_IS_ABSENT:
         return _scalar(told, read.SCALARS[shape.type_name])
     return str
@@ -170,8 +172,8 @@ def _version(text: str) -> str:
 def _deadly(told: str) -> Convert:
     def take(text: str) -> datetime | None:
         moment = _moment(text)
-        if moment is None and text:  # not to be ignored: something would be deleted
-            reason = "It is not a date as in Last-Modified."
+        if moment is None and text:
+            reason = "It is not a time such as 2026-01-31T12:00:00Z."
             raise InvalidArgument(argument=told, value=text[:60], reason=reason)
         return moment
 
