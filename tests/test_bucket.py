@@ -91,7 +91,7 @@ def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
     with pytest.raises(NoSuchBucket):
         store.put("abc", "k", io.BytesIO(), FACTS)
     (tmp_path / "buckets/file").touch()
-    with pytest.raises(BucketAlreadyExists):
+    with pytest.raises(BucketAlreadyExists, match="something is called file that is no bucket"):
         store.create_bucket("file", OWNER)
 
 

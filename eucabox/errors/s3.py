@@ -201,6 +201,13 @@ class BucketAlreadyExists(Fault):
     text = "The bucket {name} belongs to another account. Bucket names are shared: choose another."
 
 
+class BucketNameInTheWay(BucketAlreadyExists):
+    text = (
+        "In the store's folder something is called {name} that is no bucket. Choose another name,"
+        " or have the administrator make it one by `eucabox bucket rescan`, or remove it."
+    )
+
+
 class BucketAlreadyOwnedByYou(Fault):
     code, text = "BucketAlreadyOwnedByYou", "The bucket {name} exists already and is yours."
 

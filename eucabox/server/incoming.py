@@ -106,7 +106,7 @@ class Incoming(cheroot.HTTPRequest):
             raise ValueError("The header Host is missing.")
         self.chunked_read = coding is not None
         # Cheroot would send 100 Continue at once; we wait until the body is wanted.
-        self._expects = fields.pop("expect", "").lower() == "100-continue" and not old
+        self._expects = fields.get("expect", "").lower() == "100-continue" and not old
         wish = fields.get("connection", "").lower()
         self.close_connection = wish != "keep-alive" if old else wish == "close"
 

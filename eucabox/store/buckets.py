@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from eucabox.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
+    BucketNameInTheWay,
     BucketNotEmpty,
     BucketUnusable,
     InvalidBucketName,
@@ -154,8 +155,10 @@ class Buckets:
             existing = self._rooms.get(name)
             if existing is not None and existing.bucket.owner == owner:
                 raise BucketAlreadyOwnedByYou(name=name)
-            if existing is not None or os.path.lexists(self._root / name):
+            if existing is not None:
                 raise BucketAlreadyExists(name=name)
+            if os.path.lexists(self._root / name):
+                raise BucketNameInTheWay(name=name)
             self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
             room = Room(make(self._root, bucket), self._flush)

@@ -29,7 +29,8 @@ from eucabox.store.keyring import Keyring
 from eucabox.store.opened import OpenObject
 from eucabox.store.paths import encode_key
 from eucabox.store.room import Room
-from eucabox.store.writing import Draft, summed
+from eucabox.store.summing import Summing
+from eucabox.store.writing import Draft
 
 STRIPES = 64
 RECENT = 100  # versions among which an upload that was just completed is looked for
@@ -93,6 +94,7 @@ class Shelf:
         self._index = index
         self._keys = keys
         self._history = History(index, self.open_version)
+        self._summing = Summing()
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def _lock(self, room: Room, key: str) -> threading.RLock:
@@ -221,7 +223,7 @@ class Shelf:
         entry = found.entry
         before = os.fstat(found.fileno())
         sealed = found.object.sealed and frames.recover(found.fileno(), found.object)
-        found.object = sealed or _plain(found)
+        found.object = sealed or self._plain(found)
         with self._lock(room, found.object.key):
             after = os.fstat(found.fileno())
             current = _descriptor(room, encoded, entry)
@@ -235,6 +237,11 @@ class Shelf:
                         self._keep(room, found, encoded, durable=False)  # or found once more
                     self._tell(found.object, entry)
         return found
+
+    def _plain(self, found: OpenObject) -> Object:
+        """Return an object that is its file, byte for byte, with the ETag of those bytes."""
+        size, e_tag = os.fstat(found.fileno()).st_size, self._summing.md5(found.fileno())
+        return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
     def _tell(self, found: Object, entry: versions.Entry | None) -> None:
         if entry is None:
@@ -459,12 +466,6 @@ def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object
     modified = to_datetime(status.st_mtime_ns)
     plain = Object(room.name, key, status.st_size, "", modified, facts)
     return frames.recover(descriptor, plain) or plain, False
-
-
-def _plain(found: OpenObject) -> Object:
-    """Return an object that is its file, byte for byte, with the ETag of those bytes."""
-    size, e_tag = os.fstat(found.fileno()).st_size, summed(found.fileno())[0]
-    return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
 
 def _guess_type(key: str) -> str:

@@ -266,6 +266,14 @@ def test_100_continue_is_sent_when_the_body_is_wanted_and_not_before(port: int) 
         assert _told(_receive(connected))["body"] == 3
 
 
+def test_a_header_that_asks_for_the_100_is_there_for_who_signed_it(port: int) -> None:
+    with _connect(port) as connected:
+        connected.sendall(_head("/", "Expect: 100-continue", "Content-Length: 3", method="PUT"))
+        assert connected.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connected.sendall(b"abc")
+        assert _told(_receive(connected))["headers"]["expect"] == "100-continue"
+
+
 def test_silent_clients_cost_no_thread(port: int) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(20):

@@ -334,6 +334,9 @@ def test_a_delete_marker_is_told_by_headers() -> None:
         (ask("DELETE", "/b/k", x_amz_if_match_last_modified_time="then"), "InvalidArgument"),
         (ask("PUT", "/b/k", x_amz_object_lock_retain_until_date="then"), "InvalidArgument"),
         (ask("POST", "/b", "delete"), "MissingRequestBodyError"),
+        (ask("PUT", "/b", "versioning"), "MissingRequestBodyError"),
+        (ask("PUT", "/b", "logging"), "MissingRequestBodyError"),
+        (ask("PUT", "/b", "policy"), "MissingRequestBodyError"),
         (ask("POST", "/b", content_type="multipart/form-data; boundary=x"), "MalformedPOSTRequest"),
     ],
 )

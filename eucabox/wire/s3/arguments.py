@@ -35,6 +35,7 @@ class Reader:
     payload: str
     streaming: bool
     body: Callable[[bytes], Any] | None
+    wants_body: bool
 
     def __call__(self, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
         """Return the members found in a decoded query and in headers.
@@ -87,6 +88,7 @@ def _compiled(operation: Operation) -> Reader:
         payload=xform_name(payload) if payload else "",
         streaming=streaming,
         body=_body(members[payload]) if payload and not streaming else None,
+        wants_body=isinstance(shape, StructureShape) and payload in shape.required_members,
     )
 
 

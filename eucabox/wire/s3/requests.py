@@ -125,7 +125,9 @@ def _params(
     body = _small(request, signed)
     if reader.body and body:
         params[reader.payload] = reader.body(body)
-    elif reader.body and request.method == "POST" and "uploadId" not in query:
+    elif reader.wants_body or (
+        reader.body and request.method == "POST" and "uploadId" not in query
+    ):
         raise MissingRequestBody()
     return params
 
