@@ -19,7 +19,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
-from eucabox.wire.manner import manner
+from eucabox.wire.manner import Manner
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -154,7 +154,7 @@ class Door:
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
             answer = self._answer(request, line, seen)
             if line["service"] in BUCKETS:
-                self._share(request, answer)
+                self._share(request, answer, seen.get("understood"))
                 code = line["outcome"] if answer.status >= 400 else ""
                 seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
                 _records().note(self._cloud, request, answer, seen)
@@ -192,10 +192,11 @@ class Door:
         answer: Answer = wire.preflight(request, _bucket(request), self._rules)
         return answer
 
-    def _share(self, request: Request, answer: Answer) -> None:
+    def _share(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
         with contextlib.suppress(Fault):
-            if rules := self._rules(_bucket(request)):
+            known = understood.params.get("bucket") if understood else None
+            if rules := self._rules(known or _bucket(request)):
                 importlib.import_module("eucabox.wire.s3.cross_origin").share(
                     request, answer, rules
                 )
@@ -220,11 +221,11 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
-            context={
-                **manner(request),
-                "region": self._cloud.config.cloud.region,
-                "https": "https" if api.https_port else "",  # a door that keeps secrets
-            },
+            context=Manner(
+                request,
+                region=self._cloud.config.cloud.region,
+                https="https" if api.https_port else "",  # a door that keeps secrets
+            ),
         )
 
 
@@ -251,6 +252,7 @@ def _service_path(request: Request) -> str:
     return "/".join(request.path.split("/")[:3]).rstrip("/")
 
 
+@cache
 def _records() -> Any:
     return importlib.import_module("eucabox.wire.s3.records")
 

@@ -12,7 +12,7 @@ import logging.handlers
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,26 +47,38 @@ _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxy
 _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
 
-@contextlib.contextmanager
-def about(**facts: str) -> Iterator[None]:
+class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
     """Have every line of the block say these facts: role, request_id, instance; "" is none."""
-    token = _about.set({**_about.get(), **{key: value for key, value in facts.items() if value}})
-    try:
-        yield
-    finally:
-        _about.reset(token)
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, **facts: str) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        known = {**_about.get(), **self._facts}
+        self._token = _about.set({key: value for key, value in known.items() if value})
+
+    def __exit__(self, *exception: object) -> None:
+        _about.reset(self._token)
 
 
-@contextlib.contextmanager
-def one_line(log: logging.Logger) -> Iterator[dict[str, Any]]:
+class one_line:  # noqa: N801
     """Gather what `say` is told in the block, and log it as one line at the end."""
-    facts: dict[str, Any] = {}
-    token = _line.set(facts)
-    try:
-        yield facts
-    finally:
-        _line.reset(token)
-        _log(log, facts)
+
+    __slots__ = ("_facts", "_log", "_token")
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._facts: dict[str, Any] = {}
+
+    def __enter__(self) -> dict[str, Any]:
+        self._token = _line.set(self._facts)
+        return self._facts
+
+    def __exit__(self, *exception: object) -> None:
+        _line.reset(self._token)
+        _log(self._log, self._facts)
 
 
 def say(log: logging.Logger, **facts: Any) -> None:

@@ -3,7 +3,7 @@
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from eucabox.errors import InvalidParameterValue, UnsupportedParameter
@@ -102,6 +102,7 @@ def _encodes(text: str) -> bool:
     return True
 
 
+@lru_cache(4096)
 def pascal(snake: str) -> str:
     """Return a member's name as the API writes it."""
     return "".join(word.capitalize() for word in snake.split("_"))

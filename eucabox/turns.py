@@ -7,13 +7,14 @@ waited long enough goes on without it, so a slow disk or a long answer holds nob
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 PATIENCE = 0.02  # seconds
 
 
 class _Mine(threading.local):
     has_turn = False
+    left: Callable[[], None] | None = None
 
 
 _turn = threading.Lock()
@@ -34,7 +35,7 @@ def taken() -> Iterator[None]:
 def lent() -> Iterator[None]:
     """Let others have the turn, if this thread has it, while the block waits for the disk."""
     had = _mine.has_turn
-    give()
+    leave()
     try:
         yield
     finally:
@@ -53,3 +54,16 @@ def give() -> None:
     if _mine.has_turn:
         _mine.has_turn = False
         _turn.release()
+
+
+def leave() -> None:
+    """Let others have the turn, and whatever else waits for this thread: what it does now
+    takes its time."""
+    give()
+    if _mine.left is not None:
+        _mine.left()
+
+
+def on_leaving(left: Callable[[], None] | None) -> None:
+    """Have `leave` tell that this thread is not to be waited for."""
+    _mine.left = left

@@ -6,7 +6,7 @@ import logging
 import pkgutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,7 +54,7 @@ class Call:
     expires: datetime | None = None  # when that signature is refused for its age
     action: str = ""  # the verb that is performed, and its members as they came
     params: dict[str, Any] = field(default_factory=dict)
-    context: dict[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
+    context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
 
     @property
@@ -180,11 +180,11 @@ def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
 
 
 def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments = {}
+    arguments, hints = {}, hints_of(found.function)
     dry_run = False
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
-            conform(found.name, pascal(member), value, hints_of(found.function).get(member))
+            conform(found.name, pascal(member), value, hints.get(member))
             arguments[member] = value
         elif member == "dry_run":
             dry_run = bool(value)

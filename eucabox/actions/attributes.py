@@ -26,6 +26,9 @@ def get_object_attributes(
     **customer: Unpack[CustomerKey],
 ) -> Result:
     """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
+    if not any(object_attributes):
+        reason = "The x-amz-object-attributes header with what to tell is missing or empty."
+        raise InvalidRequest(reason=reason)
     holder = call.cloud.bucket.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
     look = partial(call.cloud.bucket.open, version_id=version_id)

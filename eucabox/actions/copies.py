@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidArgument, InvalidRequest, IsDeleteMarker
+from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import Object, ObjectFacts
@@ -138,6 +138,8 @@ def upload_part_copy(
         start, count = 0, source.size
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
+        if count > LARGEST:
+            raise CopiedPartTooLarge(limit=LARGEST)
         incoming = Incoming(Pulled(opened.chunks(start, count)), count)
         part = store.put_part(
             bucket, key, upload_id, part_number, incoming, size=count, customer=secret

@@ -1,7 +1,7 @@
 """Objects: put, got, described, deleted; never how bytes travel or where they lie."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
@@ -101,10 +101,9 @@ def get_object(
     _check_reading(call, range, part_number, overrides)
     sse.refuse_asking(server_side_encryption)
     holder = _holder(call, bucket, expected_bucket_owner)
-    with ExitStack() as undo:
-        look = partial(call.cloud.bucket.open, version_id=version_id)
-        opened = access.look_up(call, look, holder, key)
-        undo.callback(opened.close)
+    look = partial(call.cloud.bucket.open, version_id=version_id)
+    opened = access.look_up(call, look, holder, key)
+    try:
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
         if part_number is not None:
@@ -115,7 +114,9 @@ def get_object(
         opened.unlock(secret)
         noted = _noted(call, holder, found, version_id)
         encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
-        undo.pop_all()
+    except BaseException:
+        opened.close()
+        raise
     body = Outgoing(opened, start, count, direct=found.sealed is None)
     return {**shown, **noted, **encryption, **overrides, "body": body}
 
@@ -336,6 +337,8 @@ def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result
     shown: Result = nouns.version_read(holder, found)
     if not version_id:
         shown |= rules.expiration(holder, found)
+    if not found.facts.tags and not found.facts.extra:
+        return shown
     tags, lock = len(found.facts.tags), locking.headers(locking.kept(found.facts))
     hold = {name: lock.pop(name) for name in (locking.HOLD,) if name in lock}
     for permission, told in (

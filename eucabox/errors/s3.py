@@ -71,13 +71,15 @@ class TooManyBuckets(Fault):
 
 class ObjectTooLarge(Fault):
     code = "EntityTooLarge"
-    text = "The object would be larger than {most} MiB, the most that this cloud allows ({key})."
+    text = (
+        "The object would be larger than {most} MiB, the most that this cloud allows ({setting})."
+    )
 
 
 class QuotaExceeded(Fault):
     code = "QuotaExceeded"
     text = (
-        "{what} would hold more than {most} MiB, the most that this cloud allows ({key})."
+        "{what} would hold more than {most} MiB, the most that this cloud allows ({setting})."
         " Delete objects, or ask its administrator for more."
     )
 
@@ -296,6 +298,19 @@ class IncompleteBody(Fault):
 class EntityTooLarge(Fault):
     code = "EntityTooLarge"
     text = "The body is larger than {limit} bytes. Send it in parts (multipart upload)."
+
+
+class CopiedPartTooLarge(Fault):
+    code = "InvalidRequest"
+    text = (
+        "The specified copy source is larger than the maximum allowable size for a copy source:"
+        " {limit} bytes. Copy it by ranges, in parts."
+    )
+
+
+class JoinedTooLarge(Fault):
+    code = "EntityTooLarge"
+    text = "The parts have {size} bytes together, an object has at most {limit}. Name fewer parts."
 
 
 class EntityTooSmall(Fault):

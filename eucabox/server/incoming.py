@@ -17,8 +17,10 @@ from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
 
 LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
-NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-WRONG = re.compile(rb"[\r\n\0]")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+WRONG = re.compile(r"[\r\n\0]")
+BLANKS = " \t\v\f"
+LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Repeated, these could be read differently by whoever stands before or behind us.
 SINGLE = {"host", "authorization", "content-length", "transfer-encoding", "content-type"}
@@ -73,11 +75,14 @@ class Incoming(cheroot.HTTPRequest):
 
     def _read_fields(self, lines: bytes) -> None:
         fields: dict[str, str] = {}
-        for line in lines.split(CRLF) if lines else ():
-            name, colon, value = line.partition(b":")
-            if not colon or not NAME.fullmatch(name) or WRONG.search(value):
+        told = lines.decode("latin-1").split("\r\n") if lines else []
+        if WRONG.search("".join(told)):
+            raise ValueError("A header line is malformed.")
+        for line in told:
+            name, colon, value = line.partition(":")
+            known, text = _known(name) if colon else "", value.strip(BLANKS)
+            if not known:
                 raise ValueError("A header line is malformed.")
-            known, text = name.decode("ascii").lower(), value.strip().decode("latin-1")
             if known in fields:
                 if known in SINGLE:
                     raise ValueError(f"The header {known.title()} comes twice.")
@@ -113,7 +118,7 @@ class Incoming(cheroot.HTTPRequest):
         if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
             self._answer(door)
             return
-        turns.give()
+        turns.leave()
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -153,12 +158,12 @@ class Incoming(cheroot.HTTPRequest):
 
     def _answer(self, door: Door) -> None:
         if not self._is_small():
-            turns.give()
+            turns.leave()
         status, headers, body = self._ask(door)
         if not isinstance(body, list | FileStream) or (
             isinstance(body, FileStream) and body.part.count > TOGETHER
         ):
-            turns.give()
+            turns.leave()
         try:
             self._send(status, headers, body)
         finally:
@@ -239,6 +244,18 @@ class Incoming(cheroot.HTTPRequest):
         else:
             sock.sendall(head, socket.MSG_MORE)
             send_file(sock, part.fileno, part.offset, part.count)
+
+
+def _known(name: str) -> str:
+    """Return a header's name in lower case, "" if it can be none."""
+    return _remembered(name) if len(name) < LONG else _lower(name)
+
+
+def _lower(name: str) -> str:
+    return name.lower() if NAME.fullmatch(name) else ""
+
+
+_remembered = lru_cache(1024)(_lower)
 
 
 @lru_cache(maxsize=2)

@@ -18,7 +18,8 @@ from eucabox import turns
 from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, Door, FileStream, Wsgi
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
-from eucabox.server.sockets import let_kernel_wait, make_file, readable, send_file
+from eucabox.server.leading import Busy, Shift
+from eucabox.server.sockets import let_kernel_wait, make_file, send_file
 
 log = logging.getLogger("eucabox.server")
 
@@ -27,7 +28,6 @@ HEAD_SECONDS = 15  # for a TLS handshake and a whole head
 FORM_SECONDS = 60  # for a whole form, whoever sends it: it is read before anybody is asked
 LINGER_SECONDS = 2.0
 GRACE_SECONDS = 2
-STAY_MS = 20
 MOST_HEAD = 128 * 1024
 FORM = "application/x-www-form-urlencoded"
 IP_FREEBIND = 15
@@ -73,24 +73,24 @@ class Connection(cheroot.HTTPConnection):
         super().__init__(server, sock, make_file)
         let_kernel_wait(sock, server.timeout)
 
-    def communicate(self) -> bool:
-        """Serve a request, and those that follow at its heels; True to keep the connection."""
+    def own_shift(self) -> None:
+        """Serve what came, in a thread of its own, and have others see to the rest."""
+        try:
+            keep = self.serve_what_came()
+        except BaseException:
+            self.close()
+            raise
+        if keep:
+            self.server.put_conn(self, busy=True)
+        else:
+            self.close()
+
+    def serve_what_came(self) -> bool:
+        """Serve a request, and those that followed at its heels; True to keep the connection."""
         while self._serve():
-            if not self._has_more():
+            if not self.rfile.has_data():
                 return True
         return False
-
-    def _has_more(self) -> bool:
-        """Wait a moment for the next request while threads enough are free for others: to take
-        the connection to the selector and back costs as much as a small answer."""
-        if self.rfile.has_data():
-            return True
-        if isinstance(self.socket, ssl.SSLSocket) or not self.server.stays(self):
-            return False
-        try:
-            return readable(self.socket, STAY_MS)
-        finally:
-            self.server.staying.discard(self)
 
     def _serve(self) -> bool:
         if self.server.crowded(self.remote_addr):
@@ -253,8 +253,7 @@ class Listener(wsgi.Server):
         self._index = 0
         self._most = most
         self.active: set[Connection] = set()
-        self.staying: set[Connection] = set()
-        self._most_staying = threads // 2
+        self._busy = Busy(self)
         found = getattr(app, "wsgi_app", app)
         self.door = found if isinstance(found, Door) else None
         self._asked = address
@@ -281,12 +280,11 @@ class Listener(wsgi.Server):
         same = [each for each in list(self.active) if each.remote_addr == source]
         return len(same) >= self._most
 
-    def stays(self, connection: Connection) -> bool:
-        """Whether a thread may stay with its connection: half of them, while nobody waits."""
-        if not self.ready or len(self.staying) >= self._most_staying or self.requests.qsize:
-            return False
-        self.staying.add(connection)
-        return True
+    @property
+    def can_add_keepalive_connection(self) -> bool:
+        """Whether one more connection may stay open."""
+        known = self._connections._num_connections + len(self._busy)
+        return bool(self.ready) and known < self.keep_alive_conn_limit
 
     def is_cut_off(self) -> bool:
         """Whether the device is gone; another of its name does not bring its packets back."""
@@ -298,6 +296,7 @@ class Listener(wsgi.Server):
         cut.daemon = True
         cut.start()
         self.stop()
+        self._busy.close()
         cut.cancel()
 
     def expire(self) -> None:
@@ -332,13 +331,17 @@ class Listener(wsgi.Server):
         if conn.last_used is None:
             self._connections.put(conn)
         else:
-            super().process_conn(conn)
+            self.requests.put(Shift(self._busy, conn))
 
-    def put_conn(self, conn: Connection) -> None:
-        """Take a connection back; what TLS has read ahead would not wake us."""
-        if self.ready and isinstance(conn.socket, ssl.SSLSocket) and conn.socket.pending():
+    def put_conn(self, conn: Connection, busy: bool = False) -> None:
+        """Take a connection back, one that was `busy` just now to those that are waited for
+        together. What TLS has read ahead would not wake us."""
+        secret = isinstance(conn.socket, ssl.SSLSocket)
+        if self.ready and secret and conn.socket.pending():
             conn.last_used = time.time()
             self.process_conn(conn)
+        elif self.ready and busy and not secret:
+            self._busy.add(conn)
         else:
             super().put_conn(conn)
 
@@ -356,6 +359,7 @@ class Listener(wsgi.Server):
             return
         finally:
             self._bound.set()
+        threading.Thread(target=self._busy.watch, name="lead", daemon=True).start()
         self.serve()
 
     def _cut_off(self) -> None:

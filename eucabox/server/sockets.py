@@ -1,12 +1,12 @@
 """A connection's socket as streams, in C where cheroot's own are Python; never what is said."""
 
-import contextlib
 import os
-import select
 import socket
 import ssl
 import struct
 from typing import Any
+
+from eucabox import turns
 
 PIECE = 64 * 1024
 TOGETHER = 64 * 1024  # bytes of a body that are copied to leave with their head
@@ -53,6 +53,7 @@ class Inbox:
                 raise HeadTooLong(line < 0)
             if line >= 0 and data[line - 1 : line] != b"\r":
                 break
+            turns.leave()
             more = self._receive()
             if not more:
                 break
@@ -147,15 +148,6 @@ def let_kernel_wait(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
     sock.setblocking(True)
-
-
-def readable(sock: socket.socket, milliseconds: int) -> bool:
-    """Wait shortly for something to read."""
-    poll = select.poll()
-    with contextlib.suppress(OSError, ValueError):
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(milliseconds))
-    return False
 
 
 def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> None:

@@ -153,30 +153,47 @@ class Case:
     def check(self, action: str, permission: str) -> None:
         """Raise AccessDenied unless the action may be done, by a grant of a permission or else."""
         if not self.may(action, permission):
-            named = self._key and self._kept
-            what = f"The object {self._key}" if named else f"The bucket {self._bucket.name}"
-            reason = f"{what} does not grant you {permission or 'it'} ({action})."
-            raise AccessDenied(reason=reason)
+            raise AccessDenied(reason=self._reason(action, permission))
+
+    def _reason(self, action: str, permission: str) -> str:
+        bucket = self._bucket.name
+        text = self._bucket.settings.get(POLICY) or ""
+        verdict = self._verdict(text, action) if text else ""
+        if verdict == "Deny":
+            return f"The policy of the bucket {bucket} denies {action}."
+        if verdict == "Allow" and not self._at_home and self._is_shut_in(text):
+            return f"The bucket {bucket} keeps its public policy to itself (RestrictPublicBuckets)."
+        what = f"The object {self._key}" if self._key and self._kept else f"The bucket {bucket}"
+        return f"{what} does not grant you {permission or 'it'} ({action})."
 
     def may(self, action: str, permission: str) -> bool:
         """True if the action may be done."""
         asker, bucket = self._asking.caller, self._bucket
-        if asker and asker.admin and permission in grants.READS:
+        at_home = self._at_home
+        operates = asker is not None and asker.admin and permission in grants.READS
+        if operates and not at_home:
             return True  # whoever runs the cloud can read its disk
         text = bucket.settings.get(POLICY)
         verdict = self._verdict(text, action) if text else ""
-        at_home = asker is not None and _owns(asker, {bucket.owner})
         if verdict == "Deny" and not (at_home and action in MENDING):
             return False
         alien = self._kept is not None and not self._bucket_owns(self._kept) and action in CONTENT
-        if at_home and not alien:
+        if at_home and (operates or not alien):
             return True
-        if not at_home and text and _block(bucket).get("restrict_public_buckets"):
-            if is_public_policy(text):
-                return False
+        if not at_home and text and self._is_shut_in(text):
+            return False
         if verdict == "Allow" and not alien:
             return True
         return self._granted(asker, permission)
+
+    @property
+    def _at_home(self) -> bool:
+        asker = self._asking.caller
+        return asker is not None and _owns(asker, {self._bucket.owner})
+
+    def _is_shut_in(self, text: str) -> bool:
+        """True if the policy would let in somebody unknown, and the bucket keeps others out."""
+        return bool(_block(self._bucket).get("restrict_public_buckets")) and is_public_policy(text)
 
     def may_go_on(self, action: str, begun_by: str) -> bool:
         """True if the asker may do an action to an upload that an account has begun."""

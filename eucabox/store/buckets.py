@@ -31,7 +31,7 @@ from eucabox.store.multipart import Multipart
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
-from eucabox.store.rescans import Rescans
+from eucabox.store.rescans import Rescans, aloud
 from eucabox.store.room import Room, clear_away, make, put_away, workshop
 from eucabox.store.shelf import Shelf
 
@@ -106,7 +106,9 @@ class Buckets:
             self._index.drop_bucket(name)
         for name, room in self._rooms.items():
             if room.mark not in known.get(name, ()):
-                rescan(room, self._shelf, self._index)
+                log.info("role=bucket the index is not that of the bucket %s: reading it", name)
+                count = rescan(room, self._shelf, self._index, aloud(name))
+                log.info("role=bucket read the bucket %s: %d objects", name, count)
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
@@ -275,8 +277,9 @@ class Buckets:
         except IndexBroken:
             with self._lock:
                 self._index.reset()
+                log.error("role=bucket the index is damaged: reading all buckets again")
                 for room in self._rooms.copy().values():
-                    rescan(room, self._shelf, self._index)
+                    rescan(room, self._shelf, self._index, aloud(room.name))
             return question()
 
 

@@ -25,7 +25,7 @@ def copy(
     """Commit a copy under a key, with new facts or the source's; checksums follow the bytes."""
     old = source.object
     if old.size > LARGEST:
-        raise EntityTooLarge(limit=LARGEST)
+        raise EntityTooLarge(size=old.size, limit=LARGEST)
     with frames.begin(room, sealing, key) as draft:
         if old.sealed or sealing:
             md5, sums = _streamed(source, draft, algorithm)

@@ -16,6 +16,7 @@ from pathlib import Path
 from eucabox.errors import DiskFull
 from eucabox.store.facts import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
 from eucabox.store.journal import Journal
+from eucabox.store.reserve import Reserve
 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
@@ -48,6 +49,7 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
         self._home = self._file = folder / "index.db"
+        self._reserve = Reserve(folder / "reserve")
         self._borrowed: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
@@ -65,6 +67,7 @@ class Index:
             usable = False
         if not usable:
             self.reset()
+        self._reserve.keep()
         return usable
 
     def reset(self) -> None:
@@ -147,6 +150,16 @@ class Index:
     def flush(self) -> None:
         """Write what waits in memory; IndexBroken, or DiskFull and it waits on."""
         with self._lock:
+            try:
+                self._write()
+                self._reserve.keep()
+            except DiskFull:
+                if not self._reserve.give():
+                    raise
+                self._write()
+
+    def _write(self) -> None:
+        with self._lock:
             settled = self.journal.settled()
             if self._pending or self._steps:
                 added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
@@ -159,6 +172,14 @@ class Index:
                 self._pending.clear()
                 self._steps.clear()
             self.journal.drop(settled)
+
+    def knows(self, bucket: str, key: str) -> bool:
+        """True if the index has an object of a key, or has not yet written that it has none."""
+        if (bucket, key) in self._pending:
+            return self._pending.get((bucket, key)) is not None
+        with self._reading() as reader:
+            query = "SELECT 1 FROM objects WHERE bucket = ? AND key = ?"
+            return reader.execute(query, (bucket, key)).fetchone() is not None
 
     def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
         """Return at most `limit` rows with low <= key < high, in the order of their bytes."""

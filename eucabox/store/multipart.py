@@ -22,6 +22,7 @@ from eucabox.errors import (
     InvalidPart,
     InvalidPartNumber,
     InvalidPartOrder,
+    JoinedTooLarge,
     KeysUnusable,
     MalformedPartList,
     NoSuchUpload,
@@ -46,6 +47,7 @@ from eucabox.store.writing import Draft, Promise, Stream, copy_file, receive, wr
 
 MOST_PARTS = 10_000
 SMALLEST = 5 << 20  # bytes of every part but the last
+LARGEST = 5 << 40  # bytes of all parts together
 UPLOAD_FILE = "upload.json"
 UPLOAD_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 FEW = 100  # parts that are removed before an answer
@@ -82,7 +84,8 @@ class Multipart:
     def weight(self, room: Room) -> int:
         """Return the bytes of all parts of a bucket's uploads."""
         folders = os.walk(room.path / RESERVED / UPLOADS)
-        return sum(_size(Path(folder, name)) for folder, _, names in folders for name in names)
+        parts = (Path(at, name) for at, _, names in folders for name in names if name.isdigit())
+        return sum(map(_size, parts))
 
     def create(
         self,
@@ -221,6 +224,8 @@ class Multipart:
         sizes, total = tuple(part.size for part in parts), sum(part.size for part in parts)
         if ending.size is not None and ending.size != total:
             raise InvalidObjectSize(found=total, stated=ending.size)
+        if total > LARGEST:
+            raise JoinedTooLarge(size=total, limit=LARGEST)
         facts, sums = _joined_facts(upload, parts, ending)
         e_tag = _joined_tag([part.e_tag for part in parts])
         with Draft(room) as draft:
@@ -259,9 +264,11 @@ class Multipart:
     def _is_over(self, room: Room, upload_id: str) -> bool:
         try:
             with self._folder(room, upload_id) as folder:
+                if not tree.is_file(UPLOAD_FILE, folder):
+                    return True
                 key = _read_upload(room, upload_id, folder).key
         except NoSuchUpload:
-            return True
+            return False  # damaged, or no folder of ours: whoever made it so may mend it
         return self._shelf.made_by(room, key, upload_id) is not None
 
     @property
@@ -324,7 +331,7 @@ class Multipart:
             raise NoSuchUpload(upload_id=upload_id)
         try:
             folder = tree.open_folder(room.reserved, [UPLOADS, upload_id])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise NoSuchUpload(upload_id=upload_id) from None
         try:
             yield folder
@@ -336,25 +343,32 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
     said = _read_json(folder, UPLOAD_FILE)
     if said is None:
         raise NoSuchUpload(upload_id=upload_id)
-    return Upload(
-        room.name,
-        said["key"],
-        upload_id,
-        to_datetime(said["initiated"]),
-        ObjectFacts(**said["facts"]),
-        said["checksum_algorithm"],
-        said["checksum_type"],
-        said.get("sealing"),
-    )
+    try:
+        return Upload(
+            room.name,
+            said["key"],
+            upload_id,
+            to_datetime(said["initiated"]),
+            ObjectFacts(**said["facts"]),
+            said["checksum_algorithm"],
+            said["checksum_type"],
+            said.get("sealing"),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise NoSuchUpload(upload_id=upload_id) from None
 
 
 def _read_json(folder: int, name: str) -> dict[str, Any] | None:
-    descriptor = tree.open_file(folder, [name])
-    if descriptor is None:
+    return _decoded(tree.read_small(folder, [name]))
+
+
+def _decoded(raw: bytes | None) -> dict[str, Any] | None:
+    """Return what eucabox wrote, None for what somebody else did."""
+    try:
+        said = json.loads(raw) if raw else None
+    except ValueError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        read: dict[str, Any] = json.loads(file.read())
-        return read
+    return said if isinstance(said, dict) else None
 
 
 def _read_part(folder: int, number: int) -> Part | None:
@@ -366,8 +380,8 @@ def _read_part(folder: int, number: int) -> Part | None:
         status, raw = os.fstat(descriptor), attributes.read(descriptor)
     finally:
         os.close(descriptor)
-    said = json.loads(raw) if raw else _read_json(folder, _sidecar(name, status))
-    if said is None:
+    said = _decoded(raw) or _read_json(folder, _sidecar(name, status))
+    if said is None or not {"e", "c"} <= said.keys():
         return None
     modified = to_datetime(status.st_mtime_ns)
     return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
@@ -393,17 +407,19 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
     parts = [_choose_one(folder, *each) for each in wanted]
     for part in parts[:-1]:
         if part.size < SMALLEST:
-            raise EntityTooSmall(number=part.number, size=part.size, limit=SMALLEST)
+            raise EntityTooSmall(
+                number=part.number, size=part.size, limit=SMALLEST, e_tag=part.e_tag
+            )
     return parts
 
 
 def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> Part:
     part = _read_part(folder, number) if 1 <= number <= MOST_PARTS else None
     if part is None or part.e_tag != e_tag.strip('"'):
-        raise InvalidPart(number=number)
+        raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
     for algorithm, value in stated.items():
         if part.checksums.get(algorithm) != value:
-            raise InvalidPart(number=number)
+            raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
     return part
 
 

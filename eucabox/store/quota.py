@@ -80,7 +80,7 @@ class Quota:
         """Raise ObjectTooLarge (EntityTooLarge) if no object may be so large."""
         most = self.limits.object_mb if self.limits else 0
         if most and size > most * MIB:
-            raise ObjectTooLarge(most=most, key="[limits] object_mb")
+            raise ObjectTooLarge(most=most, setting="[limits] object_mb")
 
     def admit(self, bucket: Bucket, size: int, freed: Callable[[], int] = lambda: 0) -> None:
         """Let so many bytes into a bucket, or raise QuotaExceeded or ObjectTooLarge; `freed` tells
@@ -109,15 +109,15 @@ class Quota:
     def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
         limits = self.limits
         if limits is None or self._counted < 0:
-            return QuotaExceeded(what="", most=0, key="")  # not counted yet
+            return QuotaExceeded(what="", most=0, setting="")  # not counted yet
         most = limits.bucket_mb
         if most and self._bytes.get(bucket.name, 0) + more > most * MIB:
             what = f"The bucket {bucket.name}"
-            return QuotaExceeded(what=what, most=most, key="[limits] bucket_mb")
+            return QuotaExceeded(what=what, most=most, setting="[limits] bucket_mb")
         most = limits.account_mb
         if most and self._of_account(bucket.owner) + more > most * MIB:
             what = f"The account {bucket.owner}"
-            return QuotaExceeded(what=what, most=most, key="[limits] account_mb")
+            return QuotaExceeded(what=what, most=most, setting="[limits] account_mb")
         return None
 
     def _of_account(self, owner: str) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,22 @@ from eucabox.errors import Fault
 log = logging.getLogger("eucabox.bucket")
 PENDING, RUNNING, COMPLETE, FAILED = "pending", "running", "complete", "failed"
 Work = Callable[[str, Callable[[int], None]], int]  # bucket and progress to objects found
+
+
+SECONDS = 5  # between two lines of the log
+
+
+def aloud(bucket: str) -> Callable[[int], None]:
+    """Return a progress that tells the log how far the reading of a bucket is, now and then."""
+    told = time.monotonic()
+
+    def progress(count: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= SECONDS:
+            told = time.monotonic()
+            log.info("role=bucket reading the bucket %s: %d objects so far", bucket, count)
+
+    return progress
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from eucabox.errors import IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
+from eucabox.errors import DiskFull, IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
 from eucabox.store import attributes, frames, marks, place, stamps, versions
 from eucabox.store.facts import (
     DEFAULT_TYPE,
@@ -24,7 +24,7 @@ from eucabox.store.facts import (
     to_datetime,
 )
 from eucabox.store.history import History
-from eucabox.store.index import Index
+from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring
 from eucabox.store.opened import OpenObject
 from eucabox.store.paths import encode_key
@@ -131,6 +131,7 @@ class Shelf:
         """Return the fault of a key that has no object; it says if a delete marker hides some."""
         newest = self._history.newest(room, encoded) if room.versioned else None
         if newest is None:
+            self._forget(room, key)
             return NoSuchKey(bucket=room.name, key=key)
         if not newest.is_marker:
             with self._lock(room, key):
@@ -139,6 +140,12 @@ class Shelf:
         if newest is None or not newest.is_marker:  # it has just come back
             return NoSuchKey(bucket=room.name, key=key)
         return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
+
+    def _forget(self, room: Room, key: str) -> None:
+        """Take a file that somebody removed by hand out of the listings."""
+        with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+            if self._index.knows(room.name, key):
+                self.recheck(room, key)
 
     def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
         stamps.check(version_id)

@@ -127,7 +127,7 @@ def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:
     for algorithm, stated in promise.checksums.items():
         checksums.decode(algorithm, stated)
     if promise.size is not None and promise.size > LARGEST:
-        raise EntityTooLarge(limit=LARGEST)
+        raise EntityTooLarge(size=promise.size, limit=LARGEST)
     md5 = hashlib.md5(usedforsecurity=False)
     sums = {name: checksums.new(name) for name in (*promise.algorithms, *promise.checksums)}
     size = _pump(draft, stream, [md5, *sums.values()])

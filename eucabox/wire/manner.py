@@ -1,5 +1,8 @@
 """How a request was made, in the words that policies ask for it; never judges a signature."""
 
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
 from eucabox.wire.request import Request
 
 V4, V1 = "AWS4-HMAC-SHA256", "AWS"
@@ -21,6 +24,27 @@ def manner(request: Request) -> dict[str, str]:
         "signature_version": version,
         "signed_at": _signed_at(request) if version == V4 else "",
     }
+
+
+class Manner(Mapping[str, str]):
+    """What `manner` returns, with more that is known; found out once it is asked for."""
+
+    def __init__(self, request: Request, **known: str) -> None:
+        self._request = request
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        return {**manner(self._request), **self._known}
 
 
 def _signed(request: Request) -> tuple[str, str]:

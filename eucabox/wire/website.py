@@ -67,7 +67,7 @@ def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
         return s3.refuse(fault, request_id)
     status = status_of(fault.code)
     title = f"{status} {TITLES.get(status, 'Error')}"
-    said = {"Code": fault.code, "Message": fault.message, **elements(fault.facts)}
+    said = {"Code": fault.code, "Message": fault.message, **elements(fault.code, fault.facts)}
     said |= {"RequestId": request_id, "HostId": "eucabox"}
     lines = "".join(f"<li>{name}: {_escaped(text)}</li>\n" for name, text in said.items())
     page = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n<ul>\n"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 from botocore import xform_name
@@ -191,7 +192,12 @@ def _blob(value: Any) -> str:
 
 
 def _rfc822(moment: datetime) -> str:
-    return format_datetime(moment.astimezone(UTC), usegmt=True)
+    return _second(moment.astimezone(UTC).replace(microsecond=0))
+
+
+@lru_cache(1024)  # what is read often is of few moments
+def _second(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 def _epoch(moment: datetime) -> str:

@@ -200,6 +200,9 @@ def test_attributes(shop: Shop) -> None:
     assert "object_parts" not in found
     unknown: dict[str, Any] = {**HERE, "object_attributes": ["Colour"]}
     assert shop.refused("GetObjectAttributes", **unknown) == "InvalidRequest"
+    for nothing in ([], [""]):
+        asked_for: dict[str, Any] = {**HERE, "object_attributes": nothing}
+        assert shop.refused("GetObjectAttributes", **asked_for) == "InvalidRequest"
 
 
 def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:

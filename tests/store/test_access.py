@@ -1,6 +1,7 @@
 """The one place that judges: services, uploads in progress, what the administrator may."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,33 @@ def test_a_policy_gives_and_takes_single_actions() -> None:
     assert not may(BOB, given, "s3:DeleteObject")
     taken = bucket(statement("s3:BypassGovernanceRetention", Effect="Deny"))
     assert not may(ANN, taken, "s3:BypassGovernanceRetention")
+
+
+def test_the_administrator_is_an_owner_like_others_at_home() -> None:
+    denial = statement("s3:GetObject", Effect="Deny")
+    assert may(ROOT, bucket(denial), "s3:GetObject"), "of another account: as on the disk"
+    home = replace(bucket(denial), owner=ROOT.account_id)
+    assert not may(ROOT, home, "s3:GetObject")
+    assert may(ROOT, home, "s3:PutObject")
+    assert may(ROOT, home, "s3:DeleteBucketPolicy", "")
+    home = replace(bucket(), owner=ROOT.account_id)
+    theirs = ObjectFacts(owner=BOB.account_id)
+    assert access.allowed(Somebody(ROOT), home, "k", theirs, action="s3:GetObject")
+
+
+def reason(who: Caller | None, where: Bucket, action: str) -> str:
+    with pytest.raises(AccessDenied) as refused:
+        access.check(Somebody(who), where, "k", ObjectFacts(), action=action)
+    return refused.value.message
+
+
+def test_a_refusal_names_what_refuses() -> None:
+    denial = bucket(statement("s3:GetObject", Effect="Deny"))
+    assert "The policy of the bucket b denies s3:GetObject." in reason(ANN, denial, "s3:GetObject")
+    shut = bucket(statement("s3:GetObject"), public_access_block={"restrict_public_buckets": True})
+    assert "(RestrictPublicBuckets)" in reason(None, shut, "s3:GetObject")
+    assert "object k does not grant you READ" in reason(BOB, bucket(), "s3:GetObject")
+    assert "does not grant you READ" in reason(BOB, shut, "s3:GetObjectAcl")
 
 
 def test_services_are_let_in_by_name_and_source() -> None:

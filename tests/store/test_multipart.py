@@ -19,6 +19,7 @@ from eucabox.errors import (
     InvalidPart,
     InvalidPartNumber,
     InvalidPartOrder,
+    JoinedTooLarge,
     MalformedPartList,
     NoSuchUpload,
     PreconditionFailed,
@@ -257,3 +258,62 @@ def test_a_kill_between_the_object_and_the_end_of_its_upload(
     assert names(uploads) == [going_on]
     assert again.complete_upload("box", "dir/key", upload_id, parts) == made
     again.close()
+
+
+def test_all_parts_together_have_a_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "LARGEST", 250)
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    with pytest.raises(JoinedTooLarge) as refused:
+        store.complete_upload("box", "dir/key", upload_id, parts)
+    assert refused.value.code == "EntityTooLarge"
+    assert store.complete_upload("box", "dir/key", upload_id, parts[:2]).size == 250
+
+
+def folder(root: Path, upload_id: str) -> Path:
+    return root / "box" / ".eucabox" / "uploads" / upload_id
+
+
+def damage_it(at: Path, how: str) -> None:
+    if how == "garbage":
+        (at / "upload.json").write_bytes(b"\xff{")
+    elif how == "not ours":
+        (at / "upload.json").write_bytes(b'{"key": 7}')
+    elif how == "a list":
+        (at / "upload.json").write_bytes(b"[]")
+    else:
+        shutil.rmtree(at)
+        if how == "a link":
+            at.symlink_to("/etc")
+        else:
+            at.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", ["a link", "a file", "garbage", "not ours", "a list"])
+def test_a_damaged_upload_is_none_and_harms_nobody(store: Store, root: Path, damage: str) -> None:
+    upload_id, other = begin(store), begin(store)
+    parts = fill(store, other)
+    fill(store, upload_id)
+    damage_it(folder(root, upload_id), damage)
+    for _ in range(2):
+        with pytest.raises(NoSuchUpload):
+            store.put_part("box", "dir/key", upload_id, 1, io.BytesIO(b"x"))
+        with pytest.raises(NoSuchUpload):
+            store.abort_upload("box", "dir/key", upload_id)
+        assert [each.upload_id for each in store.uploads("box").uploads] == [other]
+        store.close()
+        store = Store(root)  # it starts, and leaves what it does not know
+    store.complete_upload("box", "dir/key", other, parts)
+    assert folder(root, upload_id).is_symlink() or folder(root, upload_id).exists()
+    store.close()
+
+
+def test_a_part_that_was_damaged_is_none(store: Store, root: Path) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    file = folder(root, upload_id) / "00003"
+    file.unlink()
+    file.write_bytes(b"a" * 100)
+    with pytest.raises(InvalidPart):
+        store.complete_upload("box", "dir/key", upload_id, parts)
+    assert [each.number for each in store.parts("box", "dir/key", upload_id)] == [6, 9]

@@ -139,3 +139,17 @@ def test_what_is_written_again_and_again_is_not_refused(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=4)
     for _ in range(20):
         put(store, "one", "k", MIB)
+
+
+def test_an_upload_weighs_its_parts_alone(store: Store) -> None:
+    store.quota.limits = LimitsSection(bucket_mb=1)
+    put(store, "one", "k", MIB)
+    store.create_upload("one", "other", FACTS)
+    put(store, "one", "k", MIB)
+
+
+def test_a_refusal_names_the_setting(store: Store) -> None:
+    store.quota.limits = LimitsSection(object_mb=1)
+    with pytest.raises(ObjectTooLarge, match="object_mb") as refused:
+        put(store, "one", "k", MIB + 1)
+    assert "key" not in refused.value.facts  # which documents of errors show as the object's

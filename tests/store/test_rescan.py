@@ -6,11 +6,13 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eucabox.bucket import Store
 from eucabox.errors import NoSuchBucket, NoSuchKey
+from eucabox.store import rescan, rescans
 from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, OWNER, Put, content, keys
 
@@ -191,3 +193,31 @@ def test_a_rescan_beside_writers(store: Store, put: Put) -> None:
         assert store.rescan("box", meddle) == len(keys(store))
     assert len(keys(store)) == 30
     assert len(seen) == 5
+
+
+def test_a_file_deleted_by_hand_is_listed_until_it_is_missed(
+    store: Store, put: Put, root: Path
+) -> None:
+    put("a/b")
+    put("a/c")
+    assert keys(store) == ["a/b", "a/c"]
+    (root / "box/a/b").unlink()
+    with pytest.raises(NoSuchKey):
+        store.head("box", "a/b")
+    assert keys(store) == ["a/c"]
+
+
+def test_a_start_that_reads_again_says_so_and_how_far_it_is(
+    store: Store, put: Put, root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    for number in range(3):
+        put(f"k{number}")
+    store.close()
+    (root / ".eucabox/index.db").unlink()
+    monkeypatch.setattr(rescan, "PAGE", 1)
+    monkeypatch.setattr(rescans, "SECONDS", 0)
+    with caplog.at_level("INFO", "eucabox.bucket"):
+        Store(root).close()
+    assert "the index is not that of the bucket box" in caplog.text
+    assert "reading the bucket box: 2 objects so far" in caplog.text
+    assert "read the bucket box: 3 objects" in caplog.text

@@ -131,3 +131,30 @@ def test_short_writes(store: Store, put: Put, monkeypatch: pytest.MonkeyPatch) -
     body = os.urandom(1_500_000)
     put("a", body)
     assert content(store, "a") == body
+
+
+def test_a_disk_filled_to_the_brim_is_listed_and_emptied(small_disk: Path) -> None:
+    store = Store(small_disk / "buckets")
+    store.create_bucket("box", OWNER)
+    store.set_bucket_setting("box", "versioning", {"status": "Enabled"})
+    for number in range(50):
+        store.put("box", f"k{number:02}", io.BytesIO(b"x"), FACTS)
+    _brim(small_disk / "other")
+    with pytest.raises(DiskFull):
+        store.put("box", "k50", io.BytesIO(b"x"), FACTS)
+    assert len(keys(store)) == 50
+    for each in store.versions("box").versions:
+        store.delete("box", each.object.key, version_id=each.object.version_id)
+        assert each.object.key not in keys(store)
+    assert store.versions("box").versions == []
+    store.close()
+
+
+def _brim(file: Path) -> None:
+    """Let somebody else take all that is free."""
+    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY)
+    for size in (1 << 16, 1 << 12, 1):
+        with contextlib.suppress(OSError):
+            while True:
+                os.write(descriptor, b"x" * size)
+    os.close(descriptor)

@@ -4,6 +4,7 @@ import io
 import re
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 import botocore.session
 import pytest
@@ -17,10 +18,15 @@ from botocore.serialize import create_serializer
 
 from eucabox import actions
 from eucabox.errors import (
+    BadDigest,
+    EntityTooLarge,
+    EntityTooSmall,
     Fault,
     InvalidArgument,
+    InvalidPart,
     InvalidRange,
     IsDeleteMarker,
+    KeyTooLong,
     MethodNotAllowed,
     NoSuchBucket,
     NoSuchKey,
@@ -497,3 +503,25 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
     assert ours is not None
     if isinstance(member, StructureShape):  # a policy is text
         assert answers._compiled(ours).root == member.serialization.get("name", member.name)
+
+
+@pytest.mark.parametrize(
+    ("fault", "elements"),
+    [
+        (InvalidRange(requested="bytes=9-", size=3), {"ActualObjectSize": "3"}),
+        (KeyTooLong(size=1025, limit=1024), {"Size": "1025", "MaxSizeAllowed": "1024"}),
+        (EntityTooLarge(size=9, limit=5), {"ProposedSize": "9", "MaxSizeAllowed": "5"}),
+        (
+            EntityTooSmall(number=1, size=9, limit=10, e_tag="ab"),
+            {"ProposedSize": "9", "MinSizeAllowed": "10", "PartNumber": "1", "ETag": "ab"},
+        ),
+        (InvalidPart(number=7, e_tag="ab"), {"PartNumber": "7", "ETag": "ab"}),
+        (
+            BadDigest(algorithm="MD5", found="a", stated="b"),
+            {"ExpectedDigest": "b", "CalculatedDigest": "a"},
+        ),
+    ],
+)
+def test_elements_that_clients_read_of_an_error(fault: Fault, elements: dict[str, str]) -> None:
+    body = ElementTree.fromstring(bytes(s3.refuse(fault, "r").body))  # type: ignore[arg-type]
+    assert {each.tag: each.text for each in body}.items() >= elements.items()

@@ -70,7 +70,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
 class Writer:
     """The compiled writer of an operation's answer."""
 
-    headers: tuple[tuple[str, str, Callable[[Any], str]], ...]
+    headers: Mapping[str, tuple[str, Callable[[Any], str]]]
     prefixed: tuple[tuple[str, str], ...]
     root: str
     body: write.Writer | None
@@ -109,11 +109,11 @@ def http_date(moment: datetime) -> str:
 
 
 def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
-    headers = [
-        (header, _line(convert(said[name])))
-        for name, header, convert in writer.headers
-        if said.get(name) is not None
-    ]
+    headers = []
+    for name, value in said.items():
+        if value is not None and name in writer.headers:
+            header, convert = writer.headers[name]
+            headers.append((header, _line(convert(value))))
     for name, prefix in writer.prefixed:
         headers += [(prefix + each, _line(text)) for each, text in said.get(name, {}).items()]
     return headers
@@ -194,20 +194,20 @@ def _encoded(key: str) -> str:
 def _compiled(operation: Operation) -> Writer:
     shape = operation.output
     members = shape.members if isinstance(shape, StructureShape) else {}
-    headers, prefixed, inside = [], [], []
+    headers, prefixed, inside = {}, [], []
     for name, member in members.items():
         place, told = member.serialization.get("location"), member.serialization.get("name", name)
         if isinstance(member, MapShape) and place == "headers":
             prefixed.append((xform_name(name), told))
         elif place == "header":
-            headers.append((xform_name(name), told, WORDS.get(member.type_name, str)))
+            headers[xform_name(name)] = told, WORDS.get(member.type_name, str)
         elif not place:
             inside.append(name)
     payload = shape.serialization.get("payload", "") if shape else ""
     streaming = bool(payload) and members[payload].type_name == "blob"
     content = members[payload] if payload else shape
     return Writer(
-        headers=tuple(headers),
+        headers=headers,
         prefixed=tuple(prefixed),
         root=_root(operation, content if payload else None),
         body=write.xml_writer(content) if content and inside and not streaming else None,

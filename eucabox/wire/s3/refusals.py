@@ -35,6 +35,21 @@ ELEMENTS = {
     "requested": "RangeRequested",
     "method": "Method",
 }
+# what the same fact is called in some errors only
+OF = {
+    "BadDigest": {"stated": "ExpectedDigest", "found": "CalculatedDigest"},
+    "EntityTooLarge": {"size": "ProposedSize", "limit": "MaxSizeAllowed"},
+    "EntityTooSmall": {
+        "size": "ProposedSize",
+        "limit": "MinSizeAllowed",
+        "number": "PartNumber",
+        "e_tag": "ETag",
+    },
+    "InvalidPart": {"number": "PartNumber", "e_tag": "ETag"},
+    "InvalidRange": {"size": "ActualObjectSize"},
+    "KeyTooLongError": {"size": "Size", "limit": "MaxSizeAllowed"},
+    "MetadataTooLarge": {"size": "Size", "limit": "MaxSizeAllowed"},
+}
 OWN = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)  # facts that are elements by their own name
 
 
@@ -45,18 +60,18 @@ def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
     if code == "NotModified":
         return Answer(status=status_of(code), headers=headers)
     text = write.element("Code", code) + write.element("Message", fault.message)
-    for name, value in elements(fault.facts).items():
+    for name, value in elements(code, fault.facts).items():
         text += write.element(name, value)
     text += write.element("RequestId", request_id) + write.element("HostId", "eucabox")
     body = f"{write.DECLARATION}<Error>{text}</Error>".encode("ascii")
     return Answer(status=status_of(code), headers=[*headers, ("Content-Type", XML)], body=body)
 
 
-def elements(facts: Mapping[str, Any]) -> dict[str, str]:
+def elements(code: str, facts: Mapping[str, Any]) -> dict[str, str]:
     """What else an error's document tells of a fault, by its element."""
-    found = {}
+    names, found = ELEMENTS | OF.get(code, {}), {}
     for fact, value in facts.items():
-        name = fact if OWN.fullmatch(fact) else ELEMENTS.get(fact)
+        name = fact if OWN.fullmatch(fact) else names.get(fact)
         if name:
             found[name] = str(value)
     return found

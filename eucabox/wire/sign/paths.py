@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 # s3cmd writes the whole of its --host in lower case.
@@ -41,13 +42,14 @@ def uri_forms(path: str, *, twice: bool = False) -> Iterator[str]:
         yield again
 
 
-def host_forms(host: str, scheme: str) -> list[str]:
+@lru_cache(256)  # clients have few hosts
+def host_forms(host: str, scheme: str) -> tuple[str, ...]:
     """A host as sent, with the scheme's own port added or taken away, with another port twice."""
     default = _DEFAULT_PORTS.get(scheme, "")
     if default and host.endswith(default):
-        return [host, host[: -len(default)]]
+        return host, host[: -len(default)]
     _, colon, port = host.rpartition("]")[2].rpartition(":")
-    return [host, f"{host}:{port}" if colon else host + default]  # boto 2 presigns the former
+    return host, f"{host}:{port}" if colon else host + default  # boto 2 presigns the former
 
 
 def pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:

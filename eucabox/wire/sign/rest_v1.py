@@ -55,7 +55,7 @@ def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
             reason="The header must read 'AWS KEY:SIGNATURE'.", ArgumentName="Authorization"
         )
     time = _header_time(request)
-    desk.check_window(time, clock.text(time))
+    desk.check_window(time)
     dates = [""] if "x-amz-date" in request.headers else [request.headers.get("date", "")]
     credential = _match(request, desk, access_key_id, signature, dates, bucket)
     return Proof(access_key_id, credential, signature, time + clock.WINDOW)

@@ -85,7 +85,7 @@ def _check_time(said: dict[str, str], desk: Desk) -> datetime:
     if time is None:
         raise _undated(name, said[name])
     if name == "Timestamp":
-        desk.check_window(time, clock.text(time))
+        desk.check_window(time)
         return time + clock.WINDOW
     if time - desk.now > _LONGEST:
         raise _undated(name, said[name])

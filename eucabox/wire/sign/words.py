@@ -71,10 +71,11 @@ class Desk:
         reason = "is inactive." if found else "is not known to this cloud."
         raise refused(AWSAccessKeyId=shown(access_key_id), reason=reason)
 
-    def check_window(self, time: datetime, said: str) -> None:
+    def check_window(self, time: datetime) -> None:
         """Refuse a request signed more than 15 minutes ago, or dated as far ahead."""
         if abs(self.now - time) <= clock.WINDOW:
             return
+        said = clock.text(time)
         raise self.words.skewed(
             reason=f"It is dated {said}, this cloud's time is {clock.text(self.now)},"
             " 15 minutes are allowed. Set the client's clock.",

@@ -40,7 +40,7 @@ def test_uri_forms() -> None:
     ],
 )
 def test_host_forms(host: str, scheme: str, forms: list[str]) -> None:
-    assert host_forms(host, scheme) == forms
+    assert list(host_forms(host, scheme)) == forms
 
 
 def test_query_forms() -> None:
