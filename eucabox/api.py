@@ -19,7 +19,7 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
-from eucabox.wire.manner import Manner
+from eucabox.wire.manner import Manner, form_of
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -154,10 +154,9 @@ class Door:
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
             answer = self._answer(request, line, seen)
             if line["service"] in BUCKETS:
-                self._share(request, answer, seen.get("understood"))
                 code = line["outcome"] if answer.status >= 400 else ""
                 seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
-                _records().note(self._cloud, request, answer, seen)
+                self._follow(request, answer, seen)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
@@ -192,6 +191,15 @@ class Door:
         answer: Answer = wire.preflight(request, _bucket(request), self._rules)
         return answer
 
+    def _follow(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
+        """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
+        here is logged and costs nobody an answer."""
+        try:
+            self._share(request, answer, seen.get("understood"))
+            _records().note(self._cloud, request, answer, seen)
+        except Exception:
+            log.exception("what follows an answer failed")
+
     def _share(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
         with contextlib.suppress(Fault):
@@ -223,6 +231,7 @@ class Door:
             expires=getattr(understood, "expires", None),
             context=Manner(
                 request,
+                form_of(understood),
                 region=self._cloud.config.cloud.region,
                 https="https" if api.https_port else "",  # a door that keeps secrets
             ),
@@ -309,10 +318,15 @@ def leaving(request: Request, answer: Answer) -> tuple[str, list[tuple[str, str]
 
 
 def _header(value: str) -> str:
+    """One line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
     if value.isascii() and value.isprintable():
         return value
-    one_line = value.replace("\r", " ").replace("\n", " ")
-    return one_line.encode("latin-1", "replace").decode("latin-1")
+    line = "".join(each if each >= " " and each != "\x7f" else " " for each in value)
+    try:
+        line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "replace").decode("latin-1")
+    return line
 
 
 @cache

@@ -29,8 +29,7 @@ def _address(value: str) -> str:
 
 
 def _host_names(value: str) -> str:
-    names = value.replace(",", " ").split()
-    wrong = [each for each in names if not HOST_NAME.fullmatch(each)]
+    wrong = [each for each in words(value) if not HOST_NAME.fullmatch(each)]
     return f"has {wrong[0]}, which is not a host's name such as s3.example.com" if wrong else ""
 
 
@@ -112,7 +111,7 @@ class ApiSection:
     @property
     def known_hosts(self) -> tuple[str, ...]:
         """The names under which clients know this cloud, in lower case."""
-        return tuple(self.hosts.lower().replace(",", " ").split())
+        return words(self.hosts.lower())
 
     @property
     def certified(self) -> tuple[str, ...]:

@@ -34,7 +34,12 @@ ROLE_OF = {  # a logger's role; a message may begin with `role=` and another one
     "bucket": "walrus",
     "lifecycle": "walrus",
 }
-ROLE_OF_SERVICE = {"s3": "walrus", "metadata": "cluster"}
+ROLE_OF_SERVICE = {
+    "s3": "walrus",
+    "s3control": "walrus",
+    "website": "walrus",
+    "metadata": "cluster",
+}
 KEPT = 5  # files beside the current one
 LONGEST, LONGEST_TRACE = 2000, 20000  # characters of a value
 BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")

@@ -24,6 +24,7 @@ from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.store.access_log import AccessLog
 from eucabox.wire.request import Answer, FileBody, Request
+from eucabox.wire.s3 import records
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -256,6 +257,20 @@ def test_a_page_of_another_origin_reads_what_cors_lets_it(
     assert client.options("/", headers=asked).status_code == 403
 
 
+def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
+    port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    def note(*_: Any) -> None:
+        raise RuntimeError("no record")
+
+    monkeypatch.setattr(records, "note", note)
+    s3 = _client("s3", port, admin)
+    s3.list_buckets()
+    s3.close()
+    assert "no record" in parse(lines[0])["trace"]
+    assert (parse(lines[1])["outcome"], parse(lines[1])["status"]) == ("ok", "200")
+
+
 def test_a_bucket_is_a_website(app: Flask, port: int, admin: UserCredentials) -> None:
     s3 = _client("s3", port, admin)
     s3.create_bucket(Bucket="www", ACL="public-read")
@@ -307,11 +322,13 @@ def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Ite
 
 
 def test_an_answer_has_its_length_and_its_request_id() -> None:
-    status, headers, body = _sent(Answer(201, [("X-A", "a\r\nX-B: \u20ac")], b"abc"))
+    said = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
+    status, headers, body = _sent(Answer(201, said, b"abc"))
     assert status == "201 Created"
     assert headers["x-amz-request-id"] == "id-1"
     assert headers["Content-Length"] == "3"
-    assert headers["X-A"] == "a  X-B: ?"
+    assert headers["X-A"].encode("latin-1") == "a  X-B: \u20ac".encode()
+    assert headers["X-C"] == " b \xe9"
     assert b"".join(body) == b"abc"
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eucabox.accounts import Accounts
-from eucabox.cli import main
+from eucabox.cli import background, main, operator
 from eucabox.config import Config
 from eucabox.image import bundle
 
@@ -283,3 +283,31 @@ def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) ->
     assert shown == [{"bucket": "hand", "owner_id": "", "objects": 0, "bytes": 0}]
     refused = invoke("-c", config_file, "bucket", "rescan", "nobody")
     assert (refused.exit_code, "nobody does not exist" in refused.output) == (1, True)
+
+
+def rescanned(*rows: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"bucket": name, "state": state, "objects": "3"} for name, state in rows]
+
+
+def test_a_rescan_is_followed_until_each_bucket_is_read(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        rescanned(("a", "complete"), ("b", "pending"), ("other", "failed")),
+        rescanned(("a", "complete"), ("b", "complete"), ("other", "failed")),
+    ]
+    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
+    told = invoke("-c", config_file, "bucket", "rescan", "a", "b", "b", "--json")
+    assert [each["bucket"] for each in json.loads(told.output)] == ["a", "b"]
+    assert answers == []
+
+
+def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [rescanned(("a", "complete"), ("b", "running")), rescanned()]
+    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
+    told = invoke("-c", config_file, "bucket", "rescan")
+    assert (told.exit_code, "started again" in told.output) == (1, True)

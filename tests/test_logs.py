@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -59,6 +60,19 @@ def test_a_message_may_say_its_role_and_its_instance(lines: list[str]) -> None:
     assert (first["role"], first["instance"]) == ("cluster", INSTANCE)
     assert first["message"] == f"no metadata for {INSTANCE}"
     assert (second["role"], "instance" in second) == ("node", False)
+
+
+@pytest.mark.parametrize("service", ["s3", "s3control", "website"])
+def test_whatever_the_buckets_answer_is_of_one_role(service: str, lines: list[str]) -> None:
+    logs.say(cloud, service=service)
+    assert logs.parse(lines[0])["role"] == "walrus"
+
+
+def test_every_message_names_a_role_that_there_is() -> None:
+    sources = Path(logs.__file__).parent.rglob("*.py")
+    said = re.findall(r'log[.][a-z]+\(\s*f?"role=([a-z]+)', "".join(f.read_text() for f in sources))
+    assert said
+    assert set(said) <= set(logs.ROLES)
 
 
 def test_an_argument_does_not_say_the_role(lines: list[str]) -> None:

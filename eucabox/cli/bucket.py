@@ -16,7 +16,7 @@ from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.store import keyring
-from eucabox.store.rescans import COMPLETE, FAILED
+from eucabox.store.rescans import COMPLETE, FAILED, PENDING
 
 EVERY = 0.3  # seconds between two looks at a running cloud
 Row = dict[str, Any]
@@ -117,18 +117,19 @@ def _asked(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
     """Have a running cloud do it, and look how far it is until it is done."""
     fields = {f"Bucket.{number}": name for number, name in enumerate(names, 1)}
     rows = operator.ask(config, "RescanBuckets", **fields)
-    told: set[str] = set()
-    while True:
-        wanted = [_numbers(row) for row in rows if not names or row["bucket"] in names]
+    left = set(names) or {row["bucket"] for row in rows}
+    while left:
+        wanted = [_numbers(row) for row in rows if row["bucket"] in left]
+        if len(wanted) < len(left):
+            raise click.ClickException("eucabox was started again meanwhile; rescan once more.")
         for row in wanted:
-            if row["bucket"] not in told and row["state"] != "pending":
+            if row["state"] != PENDING:
                 yield row
             if row["state"] in (COMPLETE, FAILED):
-                told.add(row["bucket"])
-        if len(told) == len(wanted):
-            return
-        time.sleep(EVERY)
-        rows = operator.ask(config, "DescribeRescans")
+                left.remove(row["bucket"])
+        if left:
+            time.sleep(EVERY)
+            rows = operator.ask(config, "DescribeRescans")
 
 
 def _store(config: Config) -> Store:

@@ -103,12 +103,6 @@ class Rows:
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
 
-    def explain(self, instance_id: str, reason: Reason) -> None:
-        """Give a reason without a change of state."""
-        where = {"instance_id": instance_id}
-        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
-        self._state.update("instances", where, **said)
-
     def learn(self, address: Address) -> bool:
         """Give an address to the living instance of its MAC, and take it from any other.
 

@@ -1,10 +1,10 @@
 """The addresses that instances may have: read from the configuration or generated; pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
-from eucabox.config import Config
+from eucabox.config import Config, words
 from eucabox.errors import ConfigError
 from eucabox.network import Address
 
@@ -47,7 +47,7 @@ def mac_for(ip: IPv4Address) -> str:
 def _pairs(config: Config, subnet: IPv4Network) -> Iterator[tuple[str, IPv4Address]]:
     text = config.network.addresses.strip()
     if "=" in text:
-        yield from _given(config, text.lower().replace(",", " ").split(), subnet)
+        yield from _given(config, words(text.lower()), subnet)
         return
     first, last = _range(config, text, subnet) if text else _all_of(subnet)
     for number in range(int(first), int(last) + 1):
@@ -56,10 +56,10 @@ def _pairs(config: Config, subnet: IPv4Network) -> Iterator[tuple[str, IPv4Addre
 
 
 def _given(
-    config: Config, words: list[str], subnet: IPv4Network
+    config: Config, pairs: Sequence[str], subnet: IPv4Network
 ) -> Iterator[tuple[str, IPv4Address]]:
     seen: set[str] = set()
-    for word in words:
+    for word in pairs:
         mac, _, address = word.partition("=")
         if not MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
             raise _wrong(config, word, "begins with no MAC address of a single machine")

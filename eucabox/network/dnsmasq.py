@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
-from eucabox.config import Config
+from eucabox.config import Config, words
 from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import Address, host
@@ -216,7 +216,7 @@ def service(
     config: Config, site: Site, subnet: IPv4Network, dns: bool, dynamic: bool = False
 ) -> Service:
     """Return what the configuration has guests of a bridge be told."""
-    servers = tuple(config.network.dns.replace(",", " ").split())
+    servers = words(config.network.dns)
     if not servers and not dns:
         servers = tuple(str(each) for each in host.resolvers())
     return Service(

@@ -4,22 +4,18 @@ Needs root, or the capabilities NET_ADMIN (devices, routes, rules), NET_RAW (DHC
 NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
-from eucabox import ids
 from eucabox.config import Config
-from eucabox.errors import Fault, InsufficientFreeAddresses
-from eucabox.network import Address, Guest, Learnt, Rule, host
+from eucabox.errors import InsufficientFreeAddresses
+from eucabox.network import Address, Learnt, host
 from eucabox.network.addresses import pool
-from eucabox.network.bridge import RUN, OwnBridge, metadata_address, permitted
-from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
-from eucabox.network.ground import ground
-from eucabox.network.groups import Groups
-from eucabox.network.named import NamedBridge, require_addresses
-from eucabox.network.ruleset import Ground
+from eucabox.network.bridge import RUN, permitted
+from eucabox.network.dnsmasq import Dnsmasq
+from eucabox.network.mode import Mode
+from eucabox.network.named import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
@@ -31,30 +27,14 @@ def driver(config: Config) -> "Static":
     return Static(config)
 
 
-class Static:
+class Static(Mode):
     """Addresses by DHCP on eucabox's own bridge, or on one that the administrator names."""
 
     def __init__(self, config: Config) -> None:
         require_addresses(config)
-        self.config = config
-        self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
+        super().__init__(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
-        self._groups = Groups(self.bridge)
-        self._ground = Ground()
-        self._lock = threading.Lock()
-        self._chosen: IPv4Network | None = None
-        self._started = False
         self._serves_dns = not config.network.bridge
-
-    @property
-    def bridge(self) -> str:
-        """The bridge that a guest's interface joins."""
-        return self._site.name
-
-    @property
-    def metadata_device(self) -> str | None:
-        """The bridge, as each of several bridges of this host may have the metadata address."""
-        return self.bridge if metadata_address(self.config) else None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -139,14 +119,6 @@ class Static:
                 self._dhcp.serve(hosts.values())
                 self._bind([], [address.private_ip_address])
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
-        """Let pass what the rules of the guests' groups allow, and nothing under a false name."""
-        with self._lock:
-            if guests:
-                self._start_if_not()
-            if self._started:
-                self._groups.apply(guests, rules, self._ground)
-
     def holds(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether this host sends packets for the address to this MAC and no other.
 
@@ -154,16 +126,9 @@ class Static:
         """
         return host.neighbour(private_ip_address, self.bridge) == mac_address.lower()
 
-    def hears(self, instance_id: str) -> bool:
-        """Tell by the tap whether the guest has sent a packet."""
-        return host.has_heard(ids.tap(instance_id, self.bridge))
-
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests."""
-        try:
-            said = self._site.warnings()
-        except Fault as fault:
-            return [f"This host's packet rules can't be read: {fault.message}"]
+        said = super().warnings()
         if not self.config.network.bridge and not self._serves_dns:
             said.append(
                 f"Another program has port 53 on all devices, so instances on {self.bridge} can't"
@@ -171,25 +136,10 @@ class Static:
             )
         return said
 
-    def _start_if_not(self) -> None:
-        """What stood in the way at the start may be gone by now; if not, the cause is raised."""
-        if not self._started:
-            self._start()
-
     def _start(self) -> None:
         with permitted():
-            self._bring_up()
+            self._serves_dns = self._serve(self._dhcp, self.subnet)
         self._started = True
-
-    def _bring_up(self) -> None:
-        self._site.start(self.subnet)
-        address = self._site.address(self.subnet)
-        if not self.config.network.bridge:
-            self._serves_dns = dns_possible(address, self._dhcp)
-        what = service(self.config, self._site, self.subnet, self._serves_dns)
-        self._ground = ground(self.config, what)
-        self._dhcp.start(what, anew=self._site.made)
-        self._site.made = False
 
     def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:
         """Fix who is sent packets for an address, so that no guest can take another's."""

@@ -5,22 +5,20 @@ capabilities NET_ADMIN and NET_RAW, and the programs ip and nft; dnsmasq on the 
 """
 
 import logging
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.errors import ConfigError, Fault, NetworkUnusable
-from eucabox.network import Address, Guest, Learnt, Rule, host
+from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.network import Address, Learnt, host
 from eucabox.network.addresses import domain_name, host_name
 from eucabox.network.book import Book, Known
-from eucabox.network.bridge import RUN, OwnBridge, metadata_address, permitted
-from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.bridge import RUN, metadata_address, permitted
+from eucabox.network.dnsmasq import Dnsmasq
 from eucabox.network.fence import Fence
-from eucabox.network.ground import ground
-from eucabox.network.groups import Groups
+from eucabox.network.mode import Mode
 from eucabox.network.named import NamedBridge
 from eucabox.network.packets import Claim, Lease, probe
 from eucabox.network.snoop import Snoop
@@ -36,35 +34,19 @@ def driver(config: Config) -> "System":
     return System(config)
 
 
-class System:
+class System(Mode):
     """Addresses that somebody else gives, on the administrator's bridge or on our own."""
 
     def __init__(self, config: Config) -> None:
         _refuse_unused(config)
-        self.config = config
-        self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
+        super().__init__(config)
         self._own = (
             None if config.network.bridge else Dnsmasq(RUN / self.bridge, self.bridge, LEASE)
         )
         self._book = Book()
         self._fence = Fence(self.bridge, metadata_address(config))
-        self._groups = Groups(self.bridge)
-        self._ground = ground(config, None)
         self._snoop = Snoop(self._heard, self._tend)
         self._learnt: Learnt = _nobody
-        self._lock = threading.Lock()
-        self._chosen: IPv4Network | None = None
-        self._started = False
-
-    @property
-    def bridge(self) -> str:
-        """The bridge that a guest's interface joins."""
-        return self._site.name
-
-    @property
-    def metadata_device(self) -> str | None:
-        """The bridge: this host may have no address in the guests' network."""
-        return self.bridge if metadata_address(self.config) else None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -150,17 +132,6 @@ class System:
             if self._started and host.is_bridge(self.bridge):
                 self._apply()
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
-        """Let pass what the rules of the guests' groups allow.
-
-        A guest whose address is not known yet may ask for one, and no more.
-        """
-        with self._lock:
-            if guests:
-                self._start_if_not()
-            if self._started:
-                self._groups.apply(guests, rules, self._ground)
-
     def holds(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether an address was learnt for this MAC, and this host sends there alone.
 
@@ -170,17 +141,6 @@ class System:
         known = self._book.known(mac)
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
-
-    def hears(self, instance_id: str) -> bool:
-        """Tell by the tap whether the guest has sent a packet."""
-        return host.has_heard(ids.tap(instance_id, self.bridge))
-
-    def warnings(self) -> list[str]:
-        """Return what on this host may keep packets from guests."""
-        try:
-            return self._site.warnings()
-        except Fault as fault:
-            return [f"This host's packet rules can't be read: {fault.message}"]
 
     # --- what is heard, in the thread that listens -----------------------------------------------
 
@@ -251,18 +211,9 @@ class System:
                 self._site.join()
             elif self._own is not None:
                 self._chosen = None
-                self._serve(self._own, self.subnet)
+                self._serve(self._own, self.subnet, dynamic=True)
             self._snoop.open()
         self._started = True
-
-    def _serve(self, own: Dnsmasq, network: IPv4Network) -> None:
-        self._site.start(network)
-        address = self._site.address(network)
-        dns = dns_possible(address, own)
-        what = service(self.config, self._site, network, dns, dynamic=True)
-        self._ground = ground(self.config, what)
-        own.start(what, self._site.made)
-        self._site.made = False
 
     def _apply(self) -> None:
         guests = self._book.guests()

@@ -106,9 +106,9 @@ class Buckets:
             self._index.drop_bucket(name)
         for name, room in self._rooms.items():
             if room.mark not in known.get(name, ()):
-                log.info("role=bucket the index is not that of the bucket %s: reading it", name)
+                log.info("the index is not that of the bucket %s: reading it", name)
                 count = rescan(room, self._shelf, self._index, aloud(name))
-                log.info("role=bucket read the bucket %s: %d objects", name, count)
+                log.info("read the bucket %s: %d objects", name, count)
 
     def close(self) -> None:
         """Leave the index complete on the disk and let another process have the folder."""
@@ -277,7 +277,7 @@ class Buckets:
         except IndexBroken:
             with self._lock:
                 self._index.reset()
-                log.error("role=bucket the index is damaged: reading all buckets again")
+                log.error("the index is damaged: reading all buckets again")
                 for room in self._rooms.copy().values():
                     rescan(room, self._shelf, self._index, aloud(room.name))
             return question()

@@ -24,7 +24,7 @@ def aloud(bucket: str) -> Callable[[int], None]:
         nonlocal told
         if time.monotonic() - told >= SECONDS:
             told = time.monotonic()
-            log.info("role=bucket reading the bucket %s: %d objects so far", bucket, count)
+            log.info("reading the bucket %s: %d objects so far", bucket, count)
 
     return progress
 
@@ -89,13 +89,13 @@ class Rescans:
             try:
                 count = self._work(bucket, lambda count: self._count(bucket, count))
                 self._tell(bucket, state=COMPLETE, objects=count)
-                log.info("role=bucket rescan of %s: %d objects", bucket, count)
+                log.info("rescan of %s: %d objects", bucket, count)
             except Closed:
                 self._tell(bucket, state=FAILED, message="eucabox was stopped.")
             except Fault as fault:
                 self._tell(bucket, state=FAILED, message=fault.message)
             except Exception:
-                log.exception("role=bucket rescan of %s failed", bucket)
+                log.exception("rescan of %s failed", bucket)
                 self._tell(bucket, state=FAILED, message="The log says why.")
 
     def _count(self, bucket: str, count: int) -> None:

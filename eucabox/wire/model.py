@@ -62,6 +62,12 @@ class Service:
             found = self._operations.setdefault(name, Operation(self, model, self._extras))
         return found
 
+    def known(self, name: str) -> "Operation":
+        """Return an operation that the model is known to have."""
+        found = self.operation(name)
+        assert found is not None, name
+        return found
+
 
 class Operation:
     """One operation: its input and output shapes (None where there is none) and its HTTP trait."""

@@ -100,7 +100,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
 
 def answer(understood: Understood, result: dict[str, Any] | None) -> Answer:
     """The XML of a result, in the version of the API that the client asked in."""
-    operation = _known(understood.service, understood.name)
+    operation = model.service(understood.service).known(understood.name)
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
     value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
     if understood.service == "bootstrap":
@@ -234,16 +234,9 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
     return found
 
 
-def _known(service: str, name: str) -> Operation:
-    found = model.service(service).operation(name)
-    if found is None:
-        raise InvalidAction(action=name)
-    return found
-
-
 @cache
 def _reader(service: str, name: str) -> read.FormReader:
-    shape = _known(service, name).input
+    shape = model.service(service).known(name).input
     if shape is None:
         return _reads_nothing
     return read.form_reader(shape, model.service(service).protocol)
@@ -257,7 +250,7 @@ def _reads_nothing(tree: read.Tree) -> dict[str, Any]:
 
 @cache
 def _writer(service: str, name: str) -> write.Writer | None:
-    shape = _known(service, name).output
+    shape = model.service(service).known(name).output
     item = "item" if service in ("ec2", "bootstrap") else "member"
     return None if shape is None else write.xml_writer(shape, item)
 

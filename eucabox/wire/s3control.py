@@ -13,7 +13,6 @@ from eucabox.errors import (
     InvalidRequest,
     MethodNotAllowed,
     MissingRequestBody,
-    RequestBodyTooLarge,
     S3NotImplemented,
 )
 from eucabox.wire import model, read, sign, write
@@ -27,7 +26,6 @@ TAGS = "/v20180820/tags/"
 ACCOUNT = "x-amz-account-id"
 OPERATIONS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 MOST_XML = 1 << 16  # bytes: 50 tags in references fit
-PIECE = 1 << 14
 XML = "application/xml"
 
 
@@ -71,7 +69,7 @@ def _named(request: Request) -> dict[str, str]:
 
 
 def _said(request: Request, signed: Signed, name: str) -> dict[str, Any]:
-    body = _read(signed)
+    body = signed.document(MOST_XML)
     if name == "UntagResource":
         keys = [_text(value) for key, value in pairs(request.query) if key == b"tagKeys"]
         return {"tag_keys": keys}
@@ -90,26 +88,17 @@ def _text(raw: bytes) -> str:
         raise InvalidRequest(reason="The request's path or query is not UTF-8.") from None
 
 
-def _read(signed: Signed) -> bytes:
-    body = bytearray()
-    while piece := signed.body.read(PIECE):
-        body += piece
-        if len(body) > MOST_XML:
-            raise RequestBodyTooLarge(limit=MOST_XML)
-    return bytes(body)
-
-
 @cache
 def _reader(name: str) -> read.XmlReader:
-    operation = model.service(SERVICE).operation(name)
-    assert operation is not None and operation.input is not None
-    return read.xml_reader(operation.input)
+    shape = model.service(SERVICE).known(name).input
+    assert shape is not None
+    return read.xml_reader(shape)
 
 
 def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
     """The XML of a result, or nothing but a status."""
-    operation = model.service(SERVICE).operation(understood.name)
-    assert operation is not None and operation.output is not None
+    operation = model.service(SERVICE).known(understood.name)
+    assert operation.output is not None
     headers = [("x-amz-request-id", understood.request_id)]
     if result is None:
         return Answer(status=operation.http.get("responseCode", 200), headers=headers)

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from eucabox.accounts import Caller
 from eucabox.errors import Fault, MethodNotAllowed
 from eucabox.wire import model, s3
-from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import Address, Site, site_of
 from eucabox.wire.s3.arguments import reader
@@ -18,6 +17,7 @@ from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
 
 CONDITIONS = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+PAGE = "GetObject"
 HTML = "text/html; charset=utf-8"
 TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 
@@ -43,7 +43,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(method=request.method)
     said = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
-    conditions = reader(_operation())({}, said)
+    conditions = reader(model.service("s3").known(PAGE))({}, said)
     params = {"bucket": site.bucket, "path": site.key, "conditions": conditions}
     return Understood(params, request.request_id, request.endpoint, site)
 
@@ -95,24 +95,17 @@ def _place(understood: Understood, place: dict[str, Any]) -> str:
     return f"{scheme}://{host}{base}/{key}"
 
 
-def _operation() -> Operation:
-    found = model.service("s3").operation("GetObject")
-    assert found is not None
-    return found
-
-
 def _as_object(understood: Understood) -> s3.Understood:
-    operation = _operation()
     return s3.Understood(
         service="s3",
-        name=operation.name,
+        name=PAGE,
         params={},
         caller=None,
         api_version="",
         region="",
         signature="",
         request_id=understood.request_id,
-        operation=operation,
+        operation=model.service("s3").known(PAGE),
         address=Address(understood.site.bucket, understood.site.key),
         endpoint=understood.endpoint,
     )

@@ -16,7 +16,6 @@ from eucabox.wire.read import xml_name
 
 log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-XSI = "http://www.w3.org/2001/XMLSchema-instance"
 MOST_PLANS = 64  # for one structure
 
 Writer = Callable[[Any], str]

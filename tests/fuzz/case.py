@@ -1,5 +1,6 @@
 """One request to try: what it says, and how it is signed; sends nothing."""
 
+import base64
 import hashlib
 import hmac
 import random
@@ -171,6 +172,4 @@ def sign1(case: Case, keys: Keys) -> None:
     resource = case.path + (f"?{asked}" if asked else "")
     text = "\n".join([case.method, *head, lines + resource])
     digest = hmac.digest(keys.secret.encode(), _octets(text), "sha1")
-    import base64
-
     case.headers["authorization"] = f"AWS {keys.access}:{base64.b64encode(digest).decode()}"

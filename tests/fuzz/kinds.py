@@ -386,7 +386,8 @@ def _fields(chance: random.Random, shop: Shop) -> list[tuple[str, bytes]]:
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
     scope = f"{shop.owner.access}/{stamp[:8]}/eucabox/s3/aws4_request"
     file_name = "${filename}"
-    said = {"key": chance.choice(["k", "user/k", file_name, odd.text(chance), _key(chance)])}
+    named = ["k", "user/k", file_name, "up/\udcff", odd.text(chance), _key(chance)]
+    said = {"key": chance.choice(named)}
     said |= {name: odd.text(chance) for name in FIELDS if chance.random() < 0.05}
     policy = base64.b64encode(_form_policy(chance, said))
     key = key_of(shop.owner.secret, stamp[:8])
@@ -441,9 +442,9 @@ def _field(name: str, value: bytes, boundary: str, chance: random.Random) -> byt
 
 def preflights(chance: random.Random, shop: Shop) -> Case:
     """What a browser asks before, and says with, a request from another place."""
-    path = chance.choice(
-        [f"/{BUCKET}", f"/{BUCKET}/{quote(odd.text(chance)[:50])}", "/", "/nowhere/x"]
-    )
+    key = quote(odd.text(chance)[:50])
+    site = f"/_eucabox/website/{chance.choice([BUCKET, key])}/{key}"
+    path = chance.choice([f"/{BUCKET}", f"/{BUCKET}/{key}", site, "/", "/nowhere/x"])
     case = Case(chance.choice(["OPTIONS", "GET"]), path, signed=chance.choice(["", "v4"]))
     for name in ("origin", "access-control-request-method", "access-control-request-headers"):
         if chance.random() < 0.8:

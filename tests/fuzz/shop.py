@@ -25,6 +25,9 @@ XML = "xml"
 CONTROL = re.compile(rb"&#x?[0-9A-Fa-f]+;")
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 FRESH = 400  # cases between two new buckets: some settings lock everybody out
+LOGGED = {"target_bucket": "other", "target_prefix": ""}
+RULE = {"allowed_methods": ["GET", "PUT", "POST"], "allowed_origins": ["*"]}
+SHARED = {"cors_rules": [RULE]}
 
 
 class Problem(AssertionError):
@@ -59,6 +62,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cloud = Cloud(Config(cloud=CloudSection(data_dir=folder / "data")))
+        self.cloud.access_log.start()
         self.app = api.create_app(self.cloud)
         accounts = self.cloud.accounts
         found = accounts.user_credentials(accounts.ensure_administrator())
@@ -76,7 +80,7 @@ class Shop:
     def ask(self, case: Case, chance: random.Random) -> tuple[int, dict[str, str], bytes]:
         """Sign and send a case; its answer, which is a good one."""
         self._freshen()
-        if not any(name in case.headers for name in ("authorization",)):
+        if "authorization" not in case.headers:
             sign(case, self.other if chance.random() < 0.05 else self.owner, chance)
         began = time.monotonic()
         try:
@@ -159,6 +163,8 @@ class Shop:
             self._empty(bucket.name)
         for name in (BUCKET, "other"):
             store.create_bucket(name, owner)
+        store.set_bucket_setting(BUCKET, "logging", LOGGED)
+        store.set_bucket_setting(BUCKET, "cors", SHARED)
         chance = random.Random(self._until_fresh)
         for body in (b"content", b"x" * 100):
             self._send_signed(Case("PUT", f"/{BUCKET}/{KEY}", body=body), chance)

@@ -10,6 +10,8 @@ def test_nothing_acknowledged_is_lost() -> None:
     loop = run(KILLS, seed=1)
     assert loop.world.problems == []
     assert loop.kills >= KILLS
+    done = {"put", "copy", "delete", "part", "version", "marker", "read"}
+    assert done <= loop.world.counts.keys()
 
 
 def test_the_model_knows_what_may_be() -> None:

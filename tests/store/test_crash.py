@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,9 @@ def say(*what: object) -> None:
     os.write(1, json.dumps(what).encode() + b"\n")
 
 
-def killed(root: Path, seed: int, mode: str, delay: float) -> list[list[Any]]:
-    """Let a process write for a while, kill it, and return what it said."""
-    command = [sys.executable, "-m", "tests.store.test_crash", str(root), str(seed), mode]
+def killed(module: str, root: Path, seed: int, mode: str, delay: float) -> list[list[Any]]:
+    """Let a module's process write for a while, kill it, and return what it said."""
+    command = [sys.executable, "-m", f"tests.store.{module}", str(root), str(seed), mode]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -148,7 +149,7 @@ def test_killed_at_any_moment(tmp_path: Path, mode: str, monkeypatch: pytest.Mon
     store.close()
     expected, chance = Expected(), random.Random(7)
     for number in range(ROUNDS // 2):
-        expected.hear(killed(root, number, mode, chance.random() / 20))
+        expected.hear(killed("test_crash", root, number, mode, chance.random() / 20))
         check(root, expected)
         if number == 3:
             (root / ".eucabox/index.db").unlink()
@@ -160,7 +161,12 @@ def without_attributes(replace: Any) -> None:
         replace(os, name, refuse)
 
 
-if __name__ == "__main__":
+def begin(write_forever: Callable[[Path, int], None]) -> None:
+    """Be the process that is killed, as `killed` has started it."""
     if sys.argv[3] == "sidecars":
         without_attributes(setattr)
     write_forever(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    begin(write_forever)

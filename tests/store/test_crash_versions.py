@@ -1,21 +1,14 @@
 """A process that writes versions is killed at random; each key has what it had or what it got."""
 
 import io
-import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eucabox.bucket import ObjectFacts, Store, Version
 from tests.store.conftest import OWNER, leftovers
-from tests.store.test_crash import body_of, without_attributes
+from tests.store.test_crash import begin, body_of, killed, say, without_attributes
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +46,6 @@ def do(store: Store, step: str, key: str, seed: int, version_id: str) -> None:
         store.delete("box", key, version_id=version_id)
 
 
-def say(*what: object) -> None:
-    os.write(1, json.dumps(what).encode() + b"\n")
-
-
 def versions(store: Store, key: str) -> list[Version]:
     return [each for each in store.versions("box", prefix=key).versions if each.object.key == key]
 
@@ -67,18 +56,6 @@ def after(state: State, step: str, seed: int, at: int, null: bool) -> State:
         return [each for number, each in enumerate(state) if number != at]
     kept = [each for each in state if not (null and each[1])]
     return [(seed if step == "put" else 0, null), *kept]
-
-
-def killed(root: Path, seed: int, mode: str, delay: float) -> list[list[Any]]:
-    """Let a process write for a while, kill it, and return what it said."""
-    command = [sys.executable, "-m", "tests.store.test_crash_versions", str(root), str(seed), mode]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        lines = [first, *process.stdout.read().splitlines()]
-    return [json.loads(line) for line in lines if line.rstrip().endswith(b"]")]
 
 
 def check(root: Path, may: dict[str, list[State]]) -> None:
@@ -121,7 +98,8 @@ def test_killed_at_any_moment(tmp_path: Path, mode: str, monkeypatch: pytest.Mon
     may: dict[str, list[State]] = {key: [[]] for key in KEYS}
     chance = random.Random(11)
     for number in range(ROUNDS):
-        for word, step, key, seed, at, null in killed(root, number, mode, chance.random() / 10):
+        said = killed("test_crash_versions", root, number, mode, chance.random() / 10)
+        for word, step, key, seed, at, null in said:
             if word == "begin":
                 before = may[key]
                 may[key] = [*before, *(after(each, step, seed, at, null) for each in before)]
@@ -134,6 +112,4 @@ def test_killed_at_any_moment(tmp_path: Path, mode: str, monkeypatch: pytest.Mon
 
 
 if __name__ == "__main__":
-    if sys.argv[3] == "sidecars":
-        without_attributes(setattr)
-    write_forever(Path(sys.argv[1]), int(sys.argv[2]))
+    begin(write_forever)

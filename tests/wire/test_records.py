@@ -127,3 +127,10 @@ def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
         ("REST.POST.MULTI_OBJECT_DELETE", "-"),
         ("BATCH.DELETE.OBJECT", "a"),
     ]
+
+
+def test_no_request_breaks_a_line_or_fails_for_its_bytes() -> None:
+    (found,) = noted("GetObject", key="up/\udcff", version_id='a "b\nc\udcff')
+    assert (found["key"], found["version"]) == ("up/%FF", "a%20%22b%0Ac%FF")
+    copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "a\n b"}, key="to")
+    assert copied[1]["key"] == "a%0A%20b"

@@ -113,22 +113,10 @@ def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in said.items():
         if value is not None and name in writer.headers:
             header, convert = writer.headers[name]
-            headers.append((header, _line(convert(value))))
+            headers.append((header, convert(value)))
     for name, prefix in writer.prefixed:
-        headers += [(prefix + each, _line(text)) for each, text in said.get(name, {}).items()]
+        headers += [(prefix + each, text) for each, text in said.get(name, {}).items()]
     return headers
-
-
-def _line(text: str) -> str:
-    """Header text: one line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
-    if text.isascii() and text.isprintable():
-        return text
-    line = "".join(each if each >= " " and each != "\x7f" else " " for each in text)
-    try:
-        line.encode("latin-1")
-    except UnicodeEncodeError:
-        return line.encode("utf-8", "replace").decode("latin-1")
-    return line
 
 
 def _stream(made: Answer, body: Outgoing) -> None:

@@ -120,9 +120,7 @@ def _check_length(request: Request, sizes: tuple[int, int] | None) -> None:
 
 def _tags(document: str) -> str:
     """Tags in XML, as a form has them, in the words of the header."""
-    operation = model.service("s3").operation("PutObjectTagging")
-    assert operation is not None
-    from_xml = reader(operation).body
+    from_xml = reader(model.service("s3").known("PutObjectTagging")).body
     assert from_xml is not None
     tags = from_xml(document.encode("utf-8", "surrogateescape")).get("tag_set", [])
     return urlencode([(each.get("key", ""), each.get("value", "")) for each in tags])

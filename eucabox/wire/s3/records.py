@@ -10,7 +10,7 @@ from urllib.parse import quote
 from eucabox.store.access_log import AccessLog
 from eucabox.store.facts import Bucket
 from eucabox.store.nouns import Owners
-from eucabox.wire.manner import manner
+from eucabox.wire.manner import form_of, manner
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import bucket_in
 from eucabox.wire.s3.requests import Understood
@@ -28,7 +28,6 @@ KINDS = {
     "ListObjects": "REST.GET.BUCKET",
     "ListObjectsV2": "REST.GET.BUCKET",
     "ListParts": "REST.GET.UPLOAD",
-    "PostObject": "REST.POST.OBJECT",
     "RestoreObject": "REST.POST.RESTORE",
     "UploadPart": "REST.PUT.PART",
     "UploadPartCopy": "REST.COPY.PART",
@@ -167,7 +166,8 @@ def _upper(words: str) -> str:
 def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> str:
     request, answer = seen.request, seen.answer
     batch = kind == BATCH
-    made = manner(request) if seen.understood and seen.understood.caller else {}
+    signed = seen.understood is not None and seen.understood.caller is not None
+    made = manner(request, form_of(seen.understood)) if signed else {}
     headers = {name.lower(): value for name, value in answer.headers}
     fields = [
         owner,
@@ -177,7 +177,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         seen.understood.caller.canonical_id if seen.understood and seen.understood.caller else "-",
         request.request_id,
         kind,
-        quote(key, safe="/-_.~!*'()") or "-",
+        _encoded(key, "/-_.~!*'()") or "-",
         "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
         "204" if batch else str(answer.status),
         seen.code or "-",
@@ -187,7 +187,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         "-" if batch else str(round(seen.milliseconds)),
         _quoted(request.headers.get("referer", "")),
         _quoted(request.headers.get("user-agent", "")),
-        headers.get("x-amz-version-id") or str(seen.params.get("version_id") or "-"),
+        headers.get("x-amz-version-id") or _plain(seen.params.get("version_id") or "-"),
         "eucabox",
         SIGNATURES.get(made.get("signature_version", ""), "-"),
         request.tls[1] or "-",
@@ -207,7 +207,12 @@ def _target(request: Request) -> str:
 
 def _plain(text: str) -> str:
     """Text that ends neither its field nor its line."""
-    return quote(text, safe="!#$%&'()*+,-./:;=?@[]_~|")
+    return _encoded(text, "!#$%&'()*+,-./:;=?@[]_~|")
+
+
+def _encoded(text: str, safe: str) -> str:
+    """Text as a URL has it; what a client sent and is no UTF-8 is the bytes that came."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe)
 
 
 def _quoted(text: str) -> str:

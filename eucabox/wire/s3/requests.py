@@ -13,7 +13,6 @@ from eucabox.errors import (
     InvalidDigest,
     MissingContentLength,
     MissingRequestBody,
-    RequestBodyTooLarge,
     S3NotImplemented,
 )
 from eucabox.store import checksums, nouns
@@ -29,7 +28,6 @@ from eucabox.wire.sign import Lookup, Signed
 from eucabox.wire.sign.paths import values
 
 MOST_XML = 8 << 20  # bytes: 1,000 keys of 1,024 bytes in references fit, and 10,000 parts
-PIECE = 1 << 16
 TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
 # In an address, S3 looks at none: who signs it has no body yet, and AWS's JavaScript SDK says the
 # checksum of nothing there.
@@ -67,7 +65,8 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         request = replace(request, headers={**kept, **request.headers})
     query = values(request.query)
     upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
-    operation = _operation("PutObject" if upload else _route(request, address, query))
+    name = "PutObject" if upload else _route(request, address, query)
+    operation = model.service("s3").known(name)
     _check_served(operation)
     if signed.caller is None and address.depth == 0:
         raise AccessDenied(reason="Sign the request: buckets are listed for their owner.")
@@ -103,12 +102,6 @@ def _upload(
 
 def _route(request: Request, address: Address, query: Mapping[str, str]) -> str:
     return routes.find(request.method, address.depth, query, request.headers)
-
-
-def _operation(name: str) -> Operation:
-    operation = model.service("s3").operation(name)
-    assert operation is not None
-    return operation
 
 
 def _check_served(operation: Operation) -> None:
@@ -151,16 +144,10 @@ def _incoming(request: Request, signed: Signed) -> Incoming:
 
 def _small(request: Request, signed: Signed) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
-    if (signed.decoded_length or 0) > MOST_XML:
-        raise RequestBodyTooLarge(limit=MOST_XML)
-    body = bytearray()
-    while piece := signed.body.read(PIECE):
-        body += piece
-        if len(body) > MOST_XML:
-            raise RequestBodyTooLarge(limit=MOST_XML)
+    body = signed.document(MOST_XML)
     if body:
-        _check_digests(bytes(body), request, signed)
-    return bytes(body)
+        _check_digests(body, request, signed)
+    return body
 
 
 def _check_digests(body: bytes, request: Request, signed: Signed) -> None:

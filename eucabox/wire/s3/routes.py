@@ -95,8 +95,7 @@ def routes() -> Mapping[tuple[str, int], tuple[Route, ...]]:
     found: dict[tuple[str, int], list[Route]] = {}
     service = model.service("s3")
     for name in sorted(service.names - ELSEWHERE):
-        operation = service.operation(name)
-        assert operation is not None
+        operation = service.known(name)
         path = operation.http["requestUri"].partition("?")[0]
         place = operation.http["method"], len(path.strip("/").split("/")) if path != "/" else 0
         found.setdefault(place, []).append(_route(operation))

@@ -1,4 +1,4 @@
-"""The result of a checked signature; does nothing by itself."""
+"""The result of a checked signature; checks none itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from eucabox.accounts import Caller
+from eucabox.errors import RequestBodyTooLarge
 from eucabox.wire.request import Readable
+
+PIECE = 1 << 16
 
 
 @dataclass
@@ -29,3 +32,13 @@ class Signed:
     trailers: dict[str, str] = field(default_factory=dict)
     signature: str = ""
     expires: datetime | None = None
+
+    def document(self, most: int) -> bytes:
+        """Read a body that is a document, or none, to its end; raises RequestBodyTooLarge."""
+        found, size = bytearray(), self.decoded_length or 0
+        while size <= most and (piece := self.body.read(PIECE)):
+            found += piece
+            size = len(found)
+        if size > most:
+            raise RequestBodyTooLarge(limit=most)
+        return bytes(found)

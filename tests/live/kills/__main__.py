@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from tests.live.kills import checks
 from tests.live.kills.clients import Client
 from tests.live.kills.world import BUCKETS, VERSIONED, World
@@ -26,32 +24,11 @@ CREW = [WRITER, WRITER, ["put", "delete", "copy"], ["version", "version", "mark"
         ["read"], ["read", "put"]]  # fmt: skip
 
 
-def offers(s3: Any) -> set[str]:
-    """Which of the later features this eucabox has."""
+def make_buckets(s3: Any) -> None:
     for bucket in (*BUCKETS, VERSIONED):
         s3.create_bucket(Bucket=bucket)
     status = {"Status": "Enabled"}
-    probe = {"Bucket": BUCKETS[0], "Key": "a"}
-    asks = {
-        "versions": lambda: s3.put_bucket_versioning(
-            Bucket=VERSIONED, VersioningConfiguration=status
-        ),
-        "tags": lambda: s3.put_object(**probe, Tagging="a=b"),
-        "encryption": lambda: s3.put_object(**probe, ServerSideEncryption="AES256"),
-    }
-    found = {name for name, ask in asks.items() if _served(ask)}
-    s3.delete_object(**probe)
-    return found
-
-
-def _served(ask: Any) -> bool:
-    try:
-        ask()
-    except ClientError as refused:
-        if refused.response["Error"]["Code"] != "NotImplemented":
-            raise
-        return False
-    return True
+    s3.put_bucket_versioning(Bucket=VERSIONED, VersioningConfiguration=status)
 
 
 class Loop:
@@ -62,7 +39,8 @@ class Loop:
         self.chance = random.Random(seed)
         self.kills = 0
         self.checker = cloud.client("s3")
-        self.world = World(offers(self.checker))
+        make_buckets(self.checker)
+        self.world = World()
         self.hands = [cloud.client("s3", read_timeout=20) for _ in CREW]
 
     def once(self) -> None:
@@ -164,7 +142,7 @@ def main() -> int:
     say(f"seed {given.seed}, {given.kills} kills, {given.extra or 'as configured'}")
     began = time.monotonic()
     loop = run(given.kills, given.seed, given.extra, folder, say)
-    say(f"{loop.kills} kills in {time.monotonic() - began:.0f} s, with {loop.world.offers}")
+    say(f"{loop.kills} kills in {time.monotonic() - began:.0f} s")
     for what, times in sorted(loop.world.counts.items()):
         say(f"  {times:8} {what}")
     for problem in loop.world.problems:

@@ -47,8 +47,7 @@ def whole(world: World, s3: Any, root: Path) -> None:
             _object(world, s3, (bucket, key), listed.get(key))
         _tree(world, root / bucket, set(listed))
         _uploads(world, s3, bucket)
-    if "versions" in world.offers:
-        _versions(world, s3)
+    _versions(world, s3)
     _leftovers(world, root)
 
 
@@ -101,7 +100,7 @@ def _allowed(world: World, place: Place, label: str, head: Any, began: float) ->
 def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: float) -> None:
     """Tags and ACL: the object's own, or of a change that came after or beside its write."""
     register = world.marks[mark, place]
-    if label == NOTHING or (mark == "tags" and "tags" not in world.offers):
+    if label == NOTHING:
         register.settle(NOTHING, now)
         return
     own = label if mark == "tags" else "private"

@@ -29,20 +29,23 @@ class Client(threading.Thread):
     def run(self) -> None:
         while not self.over.is_set():
             place = self.chance.choice(BUCKETS), self.chance.choice(KEYS)
+            step = self.chance.choice(self.steps)
             try:
-                getattr(self, self.chance.choice(self.steps))(place)
+                getattr(self, step)(place)
             except LOST:
                 self.world.count("lost")
+            except ClientError as refused:
+                self.world.refused(step, refused, ())
+            except Exception as error:  # a client that ends unseen would prove nothing
+                self.world.problem(f"{step} of {place}: {error!r}")
 
     def _bodily(self, label: str) -> dict[str, Any]:
         self.world.contents[bodies.plain_tag(label)] = label
         return {"Body": bodies.body(label, bodies.size(label)), **self._said(label)}
 
     def _said(self, label: str) -> dict[str, Any]:
-        tags = {"Tagging": f"own={label}"} if "tags" in self.world.offers else {}
-        hidden = "encryption" in self.world.offers and self.chance.random() < 0.2
-        secret = {"ServerSideEncryption": "AES256"} if hidden else {}
-        return {**bodies.said(label), **tags, **secret}
+        secret = {"ServerSideEncryption": "AES256"} if self.chance.random() < 0.2 else {}
+        return {**bodies.said(label), "Tagging": f"own={label}", **secret}
 
     # --- objects -----------------------------------------------------------------------------
 
@@ -55,9 +58,8 @@ class Client(threading.Thread):
         if (source["Bucket"], source["Key"]) == place:
             return
         label = self.world.label("copy")
-        said = {**self._said(label), "MetadataDirective": "REPLACE"}
-        if "Tagging" in said:
-            said["TaggingDirective"] = "REPLACE"
+        directives = {"MetadataDirective": "REPLACE", "TaggingDirective": "REPLACE"}
+        said = {**self._said(label), **directives}
 
         def ask(**where: str) -> Any:
             return self.s3.copy_object(**where, CopySource=source, **said)["CopyObjectResult"]
@@ -82,11 +84,10 @@ class Client(threading.Thread):
     # --- what is kept beside an object ----------------------------------------------------------
 
     def tag(self, place: Place) -> None:
-        if "tags" in self.world.offers:
-            label = self.world.label("tag")
-            tags = {"TagSet": [{"Key": "own", "Value": label}]}
-            ask = partial(self.s3.put_object_tagging, Tagging=tags)
-            self._mark("tags", place, label, ask)
+        label = self.world.label("tag")
+        tags = {"TagSet": [{"Key": "own", "Value": label}]}
+        ask = partial(self.s3.put_object_tagging, Tagging=tags)
+        self._mark("tags", place, label, ask)
 
     def share(self, place: Place) -> None:
         acl = self.chance.choice(["private", "public-read"])
@@ -153,16 +154,12 @@ class Client(threading.Thread):
     # --- versions --------------------------------------------------------------------------------
 
     def version(self, place: Place) -> None:
-        if "versions" not in self.world.offers:
-            return
         label, key = self.world.label("version"), place[1]
         self.world.unnamed[label] = key
         made = self.s3.put_object(Bucket=VERSIONED, Key=key, **self._bodily(label))
         self._keep_version(key, made["VersionId"], label)
 
     def mark(self, place: Place) -> None:
-        if "versions" not in self.world.offers:
-            return
         label, key = self.world.label("marker"), place[1]
         self.world.unnamed[label] = key
         made = self.s3.delete_object(Bucket=VERSIONED, Key=key)

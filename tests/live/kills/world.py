@@ -37,9 +37,8 @@ class Made:
 
 @dataclass
 class World:
-    """Registers of objects and uploads; `offers` are the features that this eucabox has."""
+    """Registers of objects, uploads and versions, and what the clients met."""
 
-    offers: set[str] = field(default_factory=set)
     objects: dict[Place, Register] = field(default_factory=dict)
     marks: dict[tuple[str, Place], Register] = field(default_factory=dict)
     uploads: dict[str, Made] = field(default_factory=dict)
