@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from eucabox.errors import AccessDenied, InvalidTargetBucket
+from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.store import access, grants, sse
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.keyring import Keyring
@@ -38,9 +38,9 @@ def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> Non
     if target.owner != source.owner:
         reason = "The owner for the bucket to be logged and the target bucket must be the same."
         raise InvalidTargetBucket(bucket=target.name, reason=reason)
-    if target.location != source.location:
-        reason = "It is in another region than the bucket to be logged."
-        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+    if target.location and source.location and target.location != source.location:
+        here, there = source.location, target.location
+        raise CrossLocationLogging(SourceBucketLocation=here, TargetBucketLocation=there)
     if not (_by_list(target) or _by_policy(target, prefix, source, canonical_id)):
         raise AccessDenied(
             reason=f"The bucket {target.name} does not let logs be delivered: let its policy allow"

@@ -86,6 +86,24 @@ def test_what_cannot_be_set(shop: Shop) -> None:
     assert refused(shop, target_grants=grants) == "MalformedXML"
 
 
+def test_logs_stay_in_their_region(shop: Shop) -> None:
+    """A bucket for which none was named is in every region."""
+    for name, region in (("here", "eu-west-1"), ("beside", "eu-west-1"), ("there", "us-west-2")):
+        made = {"location_constraint": region}
+        acl = "log-delivery-write"
+        shop.ask("CreateBucket", bucket=name, create_bucket_configuration=made, acl=acl)
+
+    def logged_to(target: str) -> dict[str, Any]:
+        said = {"logging_enabled": {"target_bucket": target, "target_prefix": ""}}
+        return {"bucket": "here", "bucket_logging_status": said}
+
+    enable(shop, target_bucket="here")
+    shop.ask("PutBucketLogging", **logged_to("beside"))
+    shop.ask("PutBucketLogging", **logged_to("logs"))
+    fault = shop.refused("PutBucketLogging", **logged_to("there"))
+    assert fault == "CrossLocationLoggingProhibitted"
+
+
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::quiet/p/*", "arn:aws:s3:::quiet/p/"])
 def test_a_policy_lets_logs_in(shop: Shop, resource: str) -> None:
     shop.ask("CreateBucket", bucket="quiet")

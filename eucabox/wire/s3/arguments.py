@@ -193,13 +193,13 @@ def _codings(text: str) -> str | None:
 
 
 def copy_source(text: str) -> dict[str, str]:
-    """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in percent-encoding, with or without
-    ?versionId=, into {bucket, key, version_id}."""
+    """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in the encoding of forms, in which a
+    plus is a blank, with or without ?versionId=, into {bucket, key, version_id}."""
     path, named, version = text.partition("?versionId=")
     if named:
         _version(version)
     try:
-        plain = unquote_to_bytes(octets(path)).decode("utf-8").removeprefix("/")
+        plain = unquote_to_bytes(octets(path.replace("+", " "))).decode("utf-8").removeprefix("/")
     except UnicodeDecodeError:
         reason = "It is not UTF-8 in its percent-encoding."
         raise InvalidArgument(

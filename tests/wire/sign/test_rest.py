@@ -115,6 +115,15 @@ def test_any_region_and_service_word_will_do() -> None:
         assert f"20130524/{signed.region}/{signed.service}/aws4_request" == scope
 
 
+def test_a_host_that_was_signed_without_its_port() -> None:
+    """As git-annex does, and GitLab's client did: AWS has no other port."""
+    asked = put({}, b"")
+    asked.host = asked.headers["host"] = asked.host + ":8773"
+    assert accepted(asked).caller
+    asked.host = asked.headers["host"] = "elsewhere:8773"
+    assert refused(asked).code == "SignatureDoesNotMatch"
+
+
 def test_the_date_header_will_do() -> None:
     asked = signer.sign4(signer.request(headers={"date": "Fri, 24 May 2013 00:00:00 GMT"}))
     del asked.headers["x-amz-date"]
