@@ -17,6 +17,7 @@ from flask import Flask, Response, jsonify
 
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
+from eucabox.credentials import endpoint
 from eucabox.errors import Fault
 from eucabox.store import cross_origin
 from eucabox.wire.manner import Manner, form_of
@@ -110,7 +111,8 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        if self._pages and not self.speaks(environ["PATH_INFO"]):
+        if not self.speaks(environ["PATH_INFO"], environ.get("HTTP_HOST", "")):
+            assert self._pages
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
         request.hosts = self._cloud.config.api.known_hosts
@@ -119,9 +121,13 @@ class Door:
             environ[LIMIT_HOPS](answer.hops)
         return send(request, answer, start_response)
 
-    def speaks(self, path: str) -> bool:
-        """Whether a path is for the protocols, and not for our own pages."""
-        return not self._pages or not path.startswith(PAGES) or path.startswith(SITES)
+    def speaks(self, target: str, host: str) -> bool:
+        """Whether a request is for the protocols, and not for our own pages."""
+        path = origin_form(target).partition("?")[0]
+        if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
+            return True
+        hosts = self._cloud.config.api.known_hosts
+        return bool(_address().bucket_of(host, hosts))  # then the path is a key
 
     def hear(
         self,
@@ -222,7 +228,7 @@ class Door:
             caller=understood.caller,
             request_id=request.request_id,
             region=self._cloud.config.cloud.region,
-            endpoint=request.endpoint if request.host else f"http://{api.listen}:{api.port}",
+            endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
             path=_service_path(request),
@@ -285,6 +291,11 @@ def _query() -> Any:
 def _speaker(name: str) -> Speaker:
     # Imported with first use: the listeners are ready before the protocols are loaded.
     return cast(Speaker, importlib.import_module(f"eucabox.wire.{name}"))
+
+
+def near(target: str) -> str:
+    """Return a request target as a path, also where a client sent a whole URL."""
+    return origin_form(target)
 
 
 # --- the answer on its way out -----------------------------------------------------------------

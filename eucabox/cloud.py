@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, ids, network
+from eucabox import __version__, credentials, ids, network
 from eucabox import config as configuration
 from eucabox.accounts import Accounts
 from eucabox.bucket import Store
@@ -95,14 +95,13 @@ class Cloud:
 
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
-        api = self.config.api
         if self.network.is_up:  # what stood in its way at the start may be gone by now
             self._problems.pop("network", None)
         problems = [f"{room}: {text}" for room, text in self._problems.items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
-            "endpoint": f"http://{api.listen}:{api.port}",
+            "endpoint": credentials.endpoint(self.config),
             "node": self.node.status(),
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
             "problems": [*problems, *self.network.warnings()],

@@ -178,7 +178,7 @@ class ImagesSection:
 class BucketsSection:
     """The bucket store; an empty path is `buckets` in the data directory."""
 
-    path: str = _key("")
+    path: str = _key("", _absolute_or_none)
     durability: str = _key("commit", _one_of("commit", "relaxed"))
     kms_keys: str = _key("", _key_names, reload=True)
     access_log_seconds: int = _key(300, _between(1, 86400), reload=True)

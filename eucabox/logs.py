@@ -61,8 +61,8 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
         self._facts = facts
 
     def __enter__(self) -> None:
-        known = {**_about.get(), **self._facts}
-        self._token = _about.set({key: value for key, value in known.items() if value})
+        said = {key: value for key, value in self._facts.items() if value}
+        self._token = _about.set({**_about.get(), **said})
 
     def __exit__(self, *exception: object) -> None:
         _about.reset(self._token)

@@ -1,4 +1,5 @@
 import contextlib
+import http.client
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -119,6 +120,22 @@ def test_the_health_check_is_where_no_bucket_can_be(app: Flask) -> None:
     answer = app.test_client().get(api.HEALTH)
     assert (answer.status_code, json.loads(answer.data)) == (200, {"status": "ok"})
     assert app.test_client().get("/_eucabox/none").status_code == 404
+
+
+@pytest.mark.parametrize("target", [api.HEALTH, "http://h" + api.HEALTH])
+def test_the_health_check_is_asked_for_in_either_form(port: int, target: str) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    client.putrequest("GET", target)
+    client.endheaders()
+    assert client.getresponse().read() == b'{"status":"ok"}\n'
+    client.close()
+
+
+def test_below_a_buckets_own_host_every_path_is_a_key(port: int) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    client.request("GET", api.HEALTH, headers={"Host": "no-such.s3.localhost"})
+    assert b"<Code>" in client.getresponse().read()
+    client.close()
 
 
 def _perform_raises(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:

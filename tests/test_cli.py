@@ -311,3 +311,18 @@ def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
     told = invoke("-c", config_file, "bucket", "rescan")
     assert (told.exit_code, "started again" in told.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("listen", "asked"), [("::", "[::1]"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")]
+)
+@pytest.mark.usefixtures("accounts")
+def test_a_cloud_is_asked_where_it_listens(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch, listen: str, asked: str
+) -> None:
+    config_file.write_text(
+        f"[cloud]\ndata_dir = {config_file.parent}\n[api]\nlisten = {listen}\nport = 9\n"
+    )
+    monkeypatch.setattr(background, "holder", lambda _: 1)
+    told = invoke("-c", config_file, "bucket", "list")
+    assert f"does not answer at http://{asked}:9/" in told.output

@@ -42,6 +42,7 @@ def test_keys_are_read(tmp_path: Path) -> None:
         ("[network]\nsubnet = 10.0.0.1/24", "network", "subnet"),
         ("[network]\nown_bridge = a-name-that-is-too-long", "network", "own_bridge"),
         ("[cloud]\ndata_dir = here", "cloud", "data_dir"),
+        ("[buckets]\npath = here", "buckets", "path"),
         ("[cloud]\nregion = a b", "cloud", "region"),
         ("[api]\nports = 1", "api", "ports"),
         ("[apis]\nport = 1", "apis", ""),
@@ -78,4 +79,6 @@ def test_every_key_is_in_the_docs() -> None:
             default = getattr(getattr(Config(), section.name), key.name)
             shown = "yes" if default is True else "no" if default is False else default
             cell = f"`{shown}`" if shown != "" else "(empty)"
-            assert f"| `{key.name}` | {cell} |" in text, key.name
+            start = f"| `{key.name}` | {cell} |"
+            (line,) = [each for each in text.splitlines() if each.startswith(start)]
+            assert line.endswith("* |") == key.metadata["reload"], f"{key.name}: read on SIGHUP"

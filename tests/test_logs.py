@@ -95,6 +95,13 @@ def test_what_a_block_is_about_goes_with_its_lines_and_its_work(lines: list[str]
     assert [each.get("instance") for each in said] == [INSTANCE, None, INSTANCE]
 
 
+def test_an_inner_block_that_says_nothing_takes_nothing_away(lines: list[str]) -> None:
+    with logs.about(request_id="r-1"), logs.about(request_id="", instance=INSTANCE):
+        node.info("here")
+    said = logs.parse(lines[0])
+    assert (said["request_id"], said["instance"]) == ("r-1", INSTANCE)
+
+
 def test_a_trace_is_in_the_line(lines: list[str]) -> None:
     try:
         raise ValueError("two\nlines")

@@ -130,5 +130,6 @@ def test_short_lines_of_user_data_do_not_take_out_everything() -> None:
 
 
 def test_a_key_that_is_cut_off_goes_too() -> None:
+    assert Scrub([], [b""])(b"a line") == b"a line"
     scrub = Scrub([], [])
     assert scrub(b"x -----BEGIN RSA PRIVATE KEY-----\nabc") == b"x " + GONE

@@ -77,7 +77,10 @@ class Connection:
 
     def _chunked(self, data: bytes) -> bytes:
         while not data.endswith(b"0\r\n\r\n"):
-            data += self._socket.recv(BUFFER)
+            more = self._socket.recv(BUFFER)
+            if not more:
+                raise Refused("the connection ended")
+            data += more
         body = b""
         while True:
             size, _, data = data.partition(b"\r\n")

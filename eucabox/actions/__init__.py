@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
+# members of S3's verbs with a document: what reads it off the wire has checked it by them
+CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

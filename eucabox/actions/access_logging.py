@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     AccessControlListNotSupported,
     AccessDenied,
@@ -10,7 +10,7 @@ from eucabox.errors import (
     MalformedXML,
     NoSuchBucket,
 )
-from eucabox.store import access, log_delivery
+from eucabox.store import access, grants, log_delivery
 from eucabox.store.access_log import SETTING
 from eucabox.store.facts import Bucket
 from eucabox.store.nouns import Owners
@@ -20,7 +20,7 @@ SOURCES = ("EventTime", "DeliveryTime")
 FORMS = frozenset({"simple_prefix", "partitioned_prefix"})
 
 
-@action("s3", anonymous=True, ignored=("content_md5", "checksum_algorithm"))
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
 def put_bucket_logging(
     call: Call,
     *,
@@ -36,8 +36,9 @@ def put_bucket_logging(
     wanted = (bucket_logging_status or {}).get("logging_enabled")
     setting = None if wanted is None else _checked(call, holder, wanted)
     if setting != holder.settings.get(SETTING):
-        call.cloud.access_log.deliver(bucket)
         call.cloud.bucket.set_bucket_setting(bucket, SETTING, setting)
+        # after that, or what is logged in between would have all that follows go the old way
+        call.cloud.access_log.deliver(bucket)
 
 
 @action("s3", anonymous=True)
@@ -59,12 +60,12 @@ def _checked(call: Call, source: Bucket, wanted: dict[str, Any]) -> dict[str, An
     target = _target(call, wanted["target_bucket"])
     canonical_id = Owners(call.cloud.accounts)(source.owner)["id"]
     log_delivery.check(target, prefix, source, canonical_id)
-    grants = _grants(call, target, wanted.get("target_grants") or [])
+    granted = _granted(call, target, wanted.get("target_grants") or [])
     return {
         "target_bucket": target.name,
         "target_prefix": prefix,
         "canonical_id": canonical_id,
-        **({"target_grants": grants} if grants else {}),
+        **({"target_grants": granted} if granted else {}),
         **({"target_object_key_format": form} if form else {}),
     }
 
@@ -91,13 +92,13 @@ def _form(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"simple_prefix": {}} if form else {}
 
 
-def _grants(call: Call, target: Bucket, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _granted(call: Call, target: Bucket, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if given and access.enforced(target):
         raise AccessControlListNotSupported(bucket=target.name)
     for each in given:
         if each.get("permission") not in PERMISSIONS:
             reason = f"its Permission is one of {', '.join(PERMISSIONS)}."
             raise MalformedXML(shape="Grant", reason=reason)
-    found = access.resolved(access.listed(given), call.cloud.accounts) or {}
-    grants: list[dict[str, Any]] = found.get("grants", [])
-    return grants
+    found = grants.resolved(grants.listed(given), call.cloud.accounts) or {}
+    told: list[dict[str, Any]] = found.get("grants", [])
+    return told

@@ -1,12 +1,12 @@
 """Bucket policies: kept, shown, removed, and whether they are public; never judged here."""
 
 from eucabox import policy
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import AccessDenied, NoSuchBucketPolicy
 from eucabox.policy import public, s3
 from eucabox.store import access, grants
+from eucabox.store.facts import Bucket
 
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 # the owner of a bucket can always mend its policy, so there is nothing to confirm
 HARMLESS = (*CHECKED_AT_THE_DOOR, "confirm_remove_self_bucket_access")
 
@@ -18,15 +18,15 @@ def put_bucket_policy(
     """Replace the policy of a bucket; one that can't be right is refused with the reason."""
     found = call.cloud.bucket.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
-    _check(call, bucket, policy)
+    _check(call, found, policy)
     call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, policy)
 
 
-def _check(call: Call, bucket: str, text: str) -> None:
-    read = policy.parse(text, s3.BucketWords(bucket), call.cloud.accounts)
-    block = call.cloud.bucket.bucket(bucket).settings.get(access.BLOCK) or {}
+def _check(call: Call, holder: Bucket, text: str) -> None:
+    read = policy.parse(text, s3.BucketWords(holder.name), call.cloud.accounts)
+    block = holder.settings.get(access.BLOCK) or {}
     if block.get("block_public_policy") and public.is_public(read):
-        reason = f"The bucket {bucket} blocks public policies (BlockPublicPolicy)."
+        reason = f"The bucket {holder.name} blocks public policies (BlockPublicPolicy)."
         raise AccessDenied(reason=reason)
 
 

@@ -1,6 +1,6 @@
 """Buckets: made, named, found, removed, and what little can be asked of them; never objects."""
 
-from typing import Any
+from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
@@ -9,7 +9,8 @@ from eucabox.errors import (
     InvalidBucketAcl,
     S3NotImplemented,
 )
-from eucabox.store import access, locking, tagging
+from eucabox.store import access, grants, locking, tagging
+from eucabox.store.grants import Granting
 from eucabox.store.nouns import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
@@ -30,10 +31,9 @@ def list_buckets(
     if not 1 <= max_buckets <= PAGE:
         reason = f"Use 1 to {PAGE}."
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
-    owned = call.cloud.bucket.buckets(owner=call.account_id)
     fitting = [
         each
-        for each in sorted(owned, key=lambda bucket: bucket.name)
+        for each in call.cloud.bucket.buckets(owner=call.account_id)
         if each.name.startswith(prefix) and each.name > continuation_token
         if bucket_region in ("", each.location or call.region)
     ]
@@ -54,27 +54,14 @@ def create_bucket(
     call: Call,
     *,
     bucket: str,
-    acl: str = "",
     create_bucket_configuration: dict[str, Any] | None = None,
-    grant_full_control: str = "",
-    grant_read: str = "",
-    grant_read_acp: str = "",
-    grant_write: str = "",
-    grant_write_acp: str = "",
     object_lock_enabled_for_bucket: bool = False,
     object_ownership: str = "",
+    **granting: Unpack[Granting],
 ) -> Result:
     """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
     other region is named, as in S3's first region."""
-    wanted = access.chosen(
-        acl,
-        FULL_CONTROL=grant_full_control,
-        READ=grant_read,
-        READ_ACP=grant_read_acp,
-        WRITE=grant_write,
-        WRITE_ACP=grant_write_acp,
-    )
-    wanted = access.resolved(wanted, call.cloud.accounts)
+    wanted = grants.resolved(grants.asked(granting), call.cloud.accounts)
     _check_ownership(bucket, object_ownership, wanted)
     location, settings = _configured(create_bucket_configuration or {})
     if object_ownership:

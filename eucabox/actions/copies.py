@@ -1,33 +1,34 @@
 """Copies from one key to another, of a whole object or into a part; never bytes from a client."""
 
 import dataclasses
-from datetime import datetime
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
-from eucabox.store.facts import Object, ObjectFacts
+from eucabox.store.conditions import OfSource
+from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.said import Said
 from eucabox.store.sse import CustomerKey, Encryption, SourceKey
 from eucabox.store.streams import Incoming, Pulled
+from eucabox.store.verbs import version_of
+from eucabox.store.writing import LARGEST
 
 DIRECTIVES = ("COPY", "REPLACE")
-LARGEST = 5 << 30  # bytes that one copy may have; more are copied in parts
 HARMLESS = ("request_payer",)
 CHANGES = frozenset(  # that make a self-copy one
     {"storage_class", "website_redirect_location", *Encryption.__annotations__}
 )
 
 
-class Described(Said, SourceKey, total=False):
-    """What a copy says of the new object, and the key of the old one."""
+class Described(Said, SourceKey, OfSource, total=False):
+    """What a copy says of the new object, and of the old one."""
 
 
-class Keys(CustomerKey, SourceKey, total=False):
-    """The keys of a part and of what it is copied from."""
+class OfPart(CustomerKey, SourceKey, OfSource, total=False):
+    """What a copy into a part says of the keys of both, and of the object it is copied from."""
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -40,10 +41,6 @@ def copy_object(
     metadata_directive: str = "COPY",
     tagging_directive: str = "COPY",
     checksum_algorithm: str = "",
-    copy_source_if_match: str = "",
-    copy_source_if_none_match: str = "",
-    copy_source_if_modified_since: datetime | None = None,
-    copy_source_if_unmodified_since: datetime | None = None,
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
@@ -54,12 +51,6 @@ def copy_object(
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    wanted = {
-        "if_match": copy_source_if_match,
-        "if_none_match": copy_source_if_none_match,
-        "if_modified_since": copy_source_if_modified_since,
-        "if_unmodified_since": copy_source_if_unmodified_since,
-    }
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
@@ -69,15 +60,19 @@ def copy_object(
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
     new = facts if replaced else _kept(source.facts, facts)
-    made = call.cloud.bucket.copy(
+    tags = facts.tags
+    if tagging_directive == "COPY":
+        tags = source.facts.tags
+        _check_tags(call, holder, key, source, copy_source)
+    made = store.copy(
         source.bucket,
         source.key,
         bucket,
         key,
-        _tagged(call, new, facts if tagging_directive == "REPLACE" else source),
+        dataclasses.replace(new, tags=tags),
         algorithm=checksum_algorithm.upper(),
         **conditions.of_write(if_match, if_none_match),
-        check=lambda found: _check_source(call, found, copy_source, wanted, described),
+        check=lambda found: _check_source(call, found, copy_source, described),
         version_id=_pinned(source, copy_source),
         sealing=sealing,
         customer=sse.source_customer(call, described),
@@ -105,13 +100,9 @@ def upload_part_copy(
     part_number: int,
     copy_source: dict[str, str],
     copy_source_range: str = "",
-    copy_source_if_match: str = "",
-    copy_source_if_none_match: str = "",
-    copy_source_if_modified_since: datetime | None = None,
-    copy_source_if_unmodified_since: datetime | None = None,
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **keys: Unpack[Keys],
+    **described: Unpack[OfPart],
 ) -> Result:
     """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
     from a range of it."""
@@ -120,21 +111,13 @@ def upload_part_copy(
     access.check(call, holder, key, expected=expected_bucket_owner)
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, holder)
-    secret = sse.check_part(call, upload, keys, store)
+    secret = sse.check_part(call, upload, described, store)
     checked = _source(call, copy_source, expected_source_bucket_owner)
     with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
         source = opened.object
         _check_readable(call, source, copy_source)
-        opened.unlock(sse.check_reading(call, source.sealed, keys, sse.SOURCE))
-        conditions.check_source(
-            source,
-            {
-                "if_match": copy_source_if_match,
-                "if_none_match": copy_source_if_none_match,
-                "if_modified_since": copy_source_if_modified_since,
-                "if_unmodified_since": copy_source_if_unmodified_since,
-            },
-        )
+        opened.unlock(sse.check_reading(call, source.sealed, described, sse.SOURCE))
+        conditions.check_source(source, conditions.of_source(described))
         start, count = 0, source.size
         if copy_source_range:
             start, count = conditions.source_span(copy_source_range, source.size)
@@ -151,7 +134,7 @@ def upload_part_copy(
             "last_modified": part.last_modified,
             **nouns.checksum_members(part.checksums),
         },
-        **sse.shown_upload(upload, keys, store),
+        **sse.shown_upload(upload, described, store),
     }
 
 
@@ -181,10 +164,11 @@ def _version_copied(call: Call, source: Object) -> dict[str, str]:
     return {f"copy_source_{name}": value for name, value in told.items()}
 
 
-def _check_readable(call: Call, source: Object, named: dict[str, str]) -> None:
+def _check_readable(
+    call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
+) -> None:
     holder = call.cloud.bucket.bucket(source.bucket)
-    action = "s3:GetObjectVersion" if named.get("version_id") else "s3:GetObject"
-    access.check(call, holder, source.key, source.facts, action=action)
+    access.check(call, holder, source.key, source.facts, action=version_of(action, named))
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -200,12 +184,11 @@ def _check_source(
     call: Call,
     source: Object,
     named: dict[str, str],
-    wanted: dict[str, Any],
-    keys: SourceKey,
+    described: Described,
 ) -> None:
     _check_readable(call, source, named)  # it may be another object by now
-    sse.check_reading(call, source.sealed, keys, sse.SOURCE)
-    conditions.check_source(source, wanted)
+    sse.check_reading(call, source.sealed, described, sse.SOURCE)
+    conditions.check_source(source, conditions.of_source(described))
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."
         raise InvalidRequest(reason=reason)
@@ -220,14 +203,13 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
         )
 
 
-def _tagged(call: Call, new: ObjectFacts, like: ObjectFacts | Object) -> ObjectFacts:
-    """Give the facts of a copy its tags: those of the request, or those that its source has."""
-    if isinstance(like, ObjectFacts):
-        return dataclasses.replace(new, tags=like.tags)
-    if like.facts.tags:
-        holder = call.cloud.bucket.bucket(like.bucket)
-        access.check(call, holder, like.key, like.facts, action="s3:GetObjectTagging")
-    return dataclasses.replace(new, tags=like.facts.tags)
+def _check_tags(
+    call: Call, holder: Bucket, key: str, source: Object, named: dict[str, str]
+) -> None:
+    """Raise AccessDenied unless the tags of a source may be read, and given to the copy."""
+    if source.facts.tags:
+        _check_readable(call, source, named, "s3:GetObjectTagging")
+        access.check(call, holder, key, action="s3:PutObjectTagging", permission="WRITE")
 
 
 def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:

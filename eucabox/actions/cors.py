@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML, NoSuchCORSConfiguration
 from eucabox.store import access
 from eucabox.store.cross_origin import METHODS, rules_of
@@ -11,7 +11,6 @@ from eucabox.store.cross_origin import METHODS, rules_of
 MOST_RULES = 100
 LONGEST_ID = 255
 SHAPE = "CORSConfiguration"
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 @action("s3", anonymous=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     EncryptionArgument,
     EncryptionConfigurationNotFound,
@@ -15,7 +15,6 @@ from eucabox.store.sse import DSSE, SETTING
 
 SHAPE = "ServerSideEncryptionConfiguration"
 BLOCKABLE = ("NONE", "SSE-C")
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 @action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
@@ -28,9 +27,7 @@ def put_bucket_encryption(
 ) -> None:
     """Say how objects are encrypted that are written without saying it themselves."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:PutEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
     if len(rules) != 1:
         raise MalformedXML(shape=SHAPE, reason=f"it has {len(rules)} rules; give one.")
@@ -42,9 +39,7 @@ def put_bucket_encryption(
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """How objects are encrypted that are written without saying it themselves."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:GetEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     if SETTING not in holder.settings:
         raise EncryptionConfigurationNotFound(bucket=bucket)
     return {"server_side_encryption_configuration": holder.settings[SETTING]}
@@ -54,9 +49,7 @@ def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Leave it to each request again; what is encrypted stays so."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(
-        call, holder, action="s3:PutEncryptionConfiguration", expected=expected_bucket_owner
-    )
+    access.check(call, holder, expected=expected_bucket_owner)
     call.cloud.bucket.set_bucket_setting(bucket, SETTING, None)
 
 

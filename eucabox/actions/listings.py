@@ -30,7 +30,7 @@ def list_objects(
     """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
     _check(max_keys, encoding_type)
     found = _bucket(call, bucket, expected_bucket_owner)
-    page = _page(call, bucket, prefix, delimiter, marker, max_keys)
+    page = call.cloud.bucket.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts)
     result = {
         **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
@@ -60,7 +60,7 @@ def list_objects_v2(
     _check(max_keys, encoding_type)
     after = start_after if continuation_token is None else _place(continuation_token)
     found = _bucket(call, bucket, expected_bucket_owner)
-    page = _page(call, bucket, prefix, delimiter, after, max_keys)
+    page = call.cloud.bucket.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts) if fetch_owner else None
     result = {
         **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
@@ -126,14 +126,6 @@ def _bucket(call: Call, name: str, expected: str) -> Bucket:
     found = call.cloud.bucket.bucket(name)
     access.check(call, found, expected=expected)
     return found
-
-
-def _page(
-    call: Call, bucket: str, prefix: str, delimiter: str, after: str, max_keys: int
-) -> Listing:
-    if max_keys == 0:
-        return Listing([], [], None, False)
-    return call.cloud.bucket.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
 
 
 def _frame(

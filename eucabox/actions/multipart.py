@@ -15,7 +15,7 @@ from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
 from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
-from eucabox.store.said import Said, Sums
+from eucabox.store.said import Checksums, Said, Sums
 from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming
 
@@ -24,6 +24,10 @@ PAGE = 1000
 
 class Part(Sums, CustomerKey, total=False):
     """The members of UploadPart that say what the bytes are."""
+
+
+class Whole(Checksums, CustomerKey, total=False):
+    """The members of CompleteMultipartUpload that say what the whole is."""
 
 
 HARMLESS = ("request_payer", "content_length")
@@ -88,36 +92,22 @@ def complete_multipart_upload(
     key: str,
     upload_id: str,
     multipart_upload: dict[str, Any] | None = None,
-    checksum_crc32: str = "",
-    checksum_crc32_c: str = "",
-    checksum_crc64_nvme: str = "",
-    checksum_sha1: str = "",
-    checksum_sha256: str = "",
     checksum_type: str = "",
     mpu_object_size: int | None = None,
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
-    **customer: Unpack[CustomerKey],
+    **whole: Unpack[Whole],
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    _check_begun(call, holder, (key, upload_id), checksum_type, customer)
-    told = nouns.checksums(
-        {
-            "checksum_crc32": checksum_crc32,
-            "checksum_crc32_c": checksum_crc32_c,
-            "checksum_crc64_nvme": checksum_crc64_nvme,
-            "checksum_sha1": checksum_sha1,
-            "checksum_sha256": checksum_sha256,
-        }
-    )
+    _check_begun(call, holder, (key, upload_id), checksum_type, whole)
     made = call.cloud.bucket.complete_upload(
         bucket,
         key,
         upload_id,
         [_named(each) for each in (multipart_upload or {}).get("parts") or []],
-        checksums=told,
+        checksums=nouns.checksums(whole),
         size=mpu_object_size,
         **conditions.of_write(if_match, if_none_match),
     )
@@ -128,7 +118,7 @@ def complete_multipart_upload(
         "e_tag": nouns.quoted(made.e_tag),
         **nouns.version_made(made),
         **nouns.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        **sse.shown(made.sealed, customer, call.cloud.bucket),
+        **sse.shown(made.sealed, whole, call.cloud.bucket),
         **rules.expiration(holder, made),
     }
 
@@ -264,7 +254,7 @@ def _check_begun(
     holder: Bucket,
     named: tuple[str, str],
     checksum_type: str,
-    customer: CustomerKey,
+    customer: Whole,
 ) -> None:
     try:
         upload = call.cloud.bucket.upload(holder.name, *named)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
@@ -14,7 +15,7 @@ from eucabox.store import access, locking
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.locking import Configuration, LegalHold, Retention
 
-HARMLESS = ("request_payer", "content_md5", "checksum_algorithm", "token")
+HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer", "token")
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -27,8 +28,7 @@ def put_object_lock_configuration(
 ) -> None:
     """Let versions in a bucket be locked, from now on for ever, and say what new ones get."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:PutBucketObjectLockConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     setting, store = locking.configured(object_lock_configuration), call.cloud.bucket
 
     def enabled(_: object) -> dict[str, Any]:
@@ -47,8 +47,7 @@ def get_object_lock_configuration(
 ) -> Result:
     """Whether versions can be locked, and what new ones get."""
     holder = call.cloud.bucket.bucket(bucket)
-    permission = "s3:GetBucketObjectLockConfiguration"
-    access.check(call, holder, action=permission, expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     if not locking.is_on(holder):
         raise ObjectLockConfigurationNotFound(bucket=bucket)
     return {"object_lock_configuration": locking.shown_configuration(holder)}
@@ -123,7 +122,8 @@ def _version(
     access.check_expected(holder, expected)
     access.check(call, holder, key)
     locking.check_on(holder)
-    return holder, call.cloud.bucket.head(bucket, key, version_id)
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    return holder, access.look_up(call, look, holder, key)
 
 
 def _change(

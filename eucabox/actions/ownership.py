@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     InvalidBucketAcl,
     MalformedXML,
@@ -10,8 +10,6 @@ from eucabox.errors import (
 )
 from eucabox.store import access
 from eucabox.store.nouns import Owners
-
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 class Rule(TypedDict, total=False):

@@ -2,11 +2,10 @@
 
 from typing import TypedDict
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import NoSuchPublicAccessBlock
 from eucabox.store import access
 
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 FLAGS = (
     "block_public_acls",
     "ignore_public_acls",

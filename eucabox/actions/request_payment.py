@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import MalformedXML
 from eucabox.store import access
 
 PAYERS = ("BucketOwner", "Requester")
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 @action("s3", anonymous=True)

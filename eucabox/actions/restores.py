@@ -1,5 +1,6 @@
 """What S3 has for objects that are elsewhere, as archives and torrents; here none is."""
 
+from functools import partial
 from typing import Any
 
 from eucabox.actions import Call, action
@@ -23,7 +24,8 @@ def restore_object(
     """Say that an object of an archive's class is restored: its bytes never left the disk."""
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    found = call.cloud.bucket.head(bucket, key, version_id=version_id)
+    look = partial(call.cloud.bucket.head, version_id=version_id)
+    found = access.look_up(call, look, holder, key)
     if "select_parameters" in (restore_request or {}):
         hint = "Get the object, and search it where you are."
         raise S3NotImplemented(what="A restoration with a selection", hint=hint)

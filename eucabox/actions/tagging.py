@@ -1,15 +1,16 @@
 """Tags of buckets and objects: put, got, taken away; never those of instances."""
 
+import dataclasses
 from functools import partial
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import NoSuchTagSet
 from eucabox.store import access, nouns
 from eucabox.store import tagging as tags
-from eucabox.store.facts import Object
+from eucabox.store.facts import Object, ObjectFacts
 from eucabox.store.tagging import Tagging
 
-HARMLESS = ("request_payer", "content_md5", "checksum_algorithm")
+HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -23,9 +24,8 @@ def put_object_tagging(
     expected_bucket_owner: str = "",
 ) -> Result:
     """Give an object, or a version of it, these tags in place of those it has."""
-    found = _object(call, bucket, key, version_id, expected_bucket_owner)
-    call.cloud.bucket.set_object_tags(bucket, key, tags.of_object(tagging), version_id)
-    return _version(call, found)
+    _object(call, bucket, key, version_id, expected_bucket_owner)
+    return _change(call, bucket, key, version_id, tags.of_object(tagging))
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -42,9 +42,8 @@ def delete_object_tagging(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     """Take an object's tags away, or those of a version of it."""
-    found = _object(call, bucket, key, version_id, expected_bucket_owner)
-    call.cloud.bucket.set_object_tags(bucket, key, {}, version_id)
-    return _version(call, found)
+    _object(call, bucket, key, version_id, expected_bucket_owner)
+    return _change(call, bucket, key, version_id, {})
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -71,7 +70,7 @@ def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = 
 def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's tags away; who may put them may."""
     holder = call.cloud.bucket.bucket(bucket)
-    access.check(call, holder, action="s3:PutBucketTagging", expected=expected_bucket_owner)
+    access.check(call, holder, expected=expected_bucket_owner)
     call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, None)
 
 
@@ -82,6 +81,17 @@ def _object(call: Call, bucket: str, key: str, version: str, expected: str) -> O
     found = access.look_up(call, look, holder, key)
     access.check(call, holder, key, found.facts)
     return found
+
+
+def _change(call: Call, bucket: str, key: str, version: str, wanted: dict[str, str]) -> Result:
+    holder = call.cloud.bucket.bucket(bucket)
+
+    def change(now: ObjectFacts) -> ObjectFacts:
+        # it may be another object by now, put there by somebody else
+        access.check(call, holder, key, now)
+        return dataclasses.replace(now, tags=wanted)
+
+    return _version(call, call.cloud.bucket.change_object(bucket, key, change, version))
 
 
 def _version(call: Call, found: Object) -> Result:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import Call, Result, action
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import (
     IllegalVersioningConfiguration,
     InvalidBucketState,
@@ -13,7 +13,6 @@ from eucabox.store import access, locking
 
 SETTING = "versioning"
 STATES = ("Enabled", "Suspended")
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 
 
 @action("s3", anonymous=True)

@@ -3,12 +3,11 @@
 import dataclasses
 from typing import Any
 
-from eucabox.actions import Call, Result, action, perform
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action, perform
 from eucabox.errors import Fault, NoSuchWebsiteConfiguration
 from eucabox.store import access, website
 from eucabox.store.website import FOUND, MOVED, Settings
 
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
 # what a rule may wait for; any other error of reading a page is the client's own
 STATUSES = {"AccessDenied": 403, "NoSuchKey": 404}
 

@@ -8,6 +8,7 @@ import click
 
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
+from eucabox.credentials import endpoint
 
 VERSION = "eucalyptus"
 SECONDS = 60
@@ -19,7 +20,7 @@ def ask(config: Config, action: str, **fields: str) -> list[dict[str, str]]:
     from botocore.exceptions import BotoCoreError
     from botocore.httpsession import URLLib3Session
 
-    url = f"http://{config.api.listen}:{config.api.port}/services/Empyrean"
+    url = f"{endpoint(config)}/services/Empyrean"
     body = urllib.parse.urlencode({"Action": action, "Version": VERSION, **fields})
     try:
         answer = URLLib3Session(timeout=SECONDS).send(_signed(config, url, body).prepare())

@@ -25,6 +25,7 @@ class Scrub:
         known = {form for secret in secrets for form in _written(secret)}
         for data in user_data:
             known |= set(_lines_of(data))
+        known.discard(b"")  # of user data that is there and empty
         # The longest first: a short one may be a part of a longer one.
         ordered = sorted(known, key=len, reverse=True)
         self._known = re.compile(b"|".join(map(re.escape, ordered))) if ordered else None

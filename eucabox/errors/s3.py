@@ -89,6 +89,14 @@ class InvalidTargetBucket(Fault):
     text = "The bucket {bucket} cannot take access logs. {reason}"
 
 
+class CrossLocationLogging(Fault):
+    code = "CrossLocationLoggingProhibitted"  # AWS's spelling
+    text = (
+        "Cross S3 location logging not allowed. The bucket to be logged is in"
+        " {SourceBucketLocation}, the target in {TargetBucketLocation}."
+    )
+
+
 class MethodNotAllowed(Fault):
     code = "MethodNotAllowed"
     text = "The method {method} is not allowed against this resource."

@@ -49,7 +49,7 @@ class Lifecycle:
             now = int(time.time())
             midnight = now - now % self._day
             if midnight != done:
-                self.sweep(now)
+                self._sweep(now)
                 if self._stopping.is_set():
                     return
                 done = midnight
@@ -62,6 +62,12 @@ class Lifecycle:
             return int(self._file.read_text())
         except (OSError, ValueError):
             return 0
+
+    def _sweep(self, now: int) -> None:
+        try:
+            self.sweep(now)
+        except Exception:  # the loop outlives every fault of a day
+            log.exception("the lifecycle of the buckets stopped")
 
     def sweep(self, now: int) -> None:
         """Carry out what is due at `now` (s since 1970) in every bucket."""

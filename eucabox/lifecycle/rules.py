@@ -9,11 +9,11 @@ from typing import Any
 
 from eucabox.lifecycle.said import ALL_128K, SETTING
 from eucabox.store.facts import Bucket, Object, to_datetime, to_nanoseconds
+from eucabox.store.nouns import ARCHIVES
 
 DAY = 86_400  # seconds; only tests have shorter days
 SECOND = 10**9  # ns
 SMALL = 128 << 10  # bytes; what is smaller stays in its class unless a filter speaks of sizes
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # that take small objects too where classes vary
 # classes as S3 lets objects go through them: down this list and never up
 CLASSES = (
     "STANDARD",
@@ -97,6 +97,7 @@ class Rules:
         """Tell whether a class is below an object's, and the object large enough for it."""
         if rank(move.storage_class) <= rank(found.facts.storage_class):
             return False
+        # where classes vary, archives take small objects too
         varies = self.minimum != ALL_128K and move.storage_class in ARCHIVES
         return found.size >= SMALL or rule.sizes != (None, None) or varies
 

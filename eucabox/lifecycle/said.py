@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any, TypedDict
 
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedXML
 from eucabox.store import nouns, tagging
+from eucabox.store.facts import in_utc
 from eucabox.store.tagging import Tag
 
 MOST_RULES, LONGEST_ID, LONGEST_PREFIX = 1000, 255, 1024
@@ -133,11 +134,7 @@ def plain(value: Any) -> Any:
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [plain(each) for each in value]
-    return _utc(value).isoformat() if isinstance(value, datetime) else value
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return in_utc(value).isoformat() if isinstance(value, datetime) else value
 
 
 def shown(rule: dict[str, Any]) -> dict[str, Any]:
@@ -289,7 +286,7 @@ def _check_days(name: str, days: int | None, least: int) -> None:
 
 
 def _check_midnight(date: datetime | None) -> None:
-    if date is not None and _utc(date).time() != time():
+    if date is not None and in_utc(date).time() != time():
         reason = "'Date' must be at midnight GMT."
         raise InvalidArgument(argument="Date", value=date.isoformat(), reason=reason)
 

@@ -61,6 +61,8 @@ class Sweep:
         last: Seen | None = None
         for version in self._versions(prefix):
             if last and last.version.object.key == version.object.key:
+                if version.object.stamp <= last.version.object.stamp:
+                    continue  # the listing began the key once more, as its null version has gone
                 yield replace(last, alone=False)
                 since = last.version.object.last_modified
                 newer = last.newer + (not last.version.is_latest)

@@ -39,6 +39,11 @@ class Mode(ABC):
         the host may have no address in the guests' network."""
         return self.bridge if metadata_address(self.config) else None
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it was brought up."""
+        return self._started
+
     def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
         """Let pass what the rules of the guests' groups allow, and nothing under a false name.
 

@@ -43,11 +43,6 @@ class Static(Mode):
             self._chosen = subnet(self.config, self.bridge)
         return self._chosen
 
-    @property
-    def is_up(self) -> bool:
-        """Whether it was brought up."""
-        return self._started
-
     def watch(self, learnt: Learnt) -> None:
         """Nothing: eucabox gives the addresses itself, so there is none to learn."""
 

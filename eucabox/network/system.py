@@ -57,11 +57,6 @@ class System(Mode):
             self._chosen = subnet(self.config, self.bridge)
         return self._chosen
 
-    @property
-    def is_up(self) -> bool:
-        """Whether it was brought up."""
-        return self._started
-
     def watch(self, learnt: Learnt) -> None:
         """Tell whoever asks which address a guest was given."""
         self._learnt = learnt

@@ -12,6 +12,7 @@ from pathlib import Path
 from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
+from eucabox.credentials import endpoint
 from eucabox.errors import Fault
 from eucabox.server import memory
 from eucabox.server.listener import Listener, Tls
@@ -191,10 +192,10 @@ def _ready_file(config: Config) -> Path:
 
 
 def _say_ready(config: Config) -> None:
-    settings = config.api
-    _ready_file(config).write_text(f"{os.getpid()}\nhttp://{settings.listen}:{settings.port}\n")
+    here = endpoint(config)
+    _ready_file(config).write_text(f"{os.getpid()}\n{here}\n")
     _notify("READY=1")
-    log.info("ready: http://%s:%d", settings.listen, settings.port)
+    log.info("ready: %s", here)
 
 
 def _notify(state: str) -> None:

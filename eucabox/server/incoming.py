@@ -107,15 +107,16 @@ class Incoming(cheroot.HTTPRequest):
         self.chunked_read = coding is not None
         # Cheroot would send 100 Continue at once; we wait until the body is wanted.
         self._expects = fields.get("expect", "").lower() == "100-continue" and not old
-        wish = fields.get("connection", "").lower()
-        self.close_connection = wish != "keep-alive" if old else wish == "close"
+        wishes = {each.strip() for each in fields.get("connection", "").lower().split(",")}
+        self.close_connection = "close" in wishes or (old and "keep-alive" not in wishes)
 
     def respond(self) -> None:
         """Run the application over the streaming body."""
         self.rfile = self._body()
         self.conn.body_begins(self.rfile)
         door = self.server.door
-        if door is not None and door.speaks(self.uri.partition(b"?")[0].decode("latin-1")):
+        target, host = self.uri.decode("latin-1"), self.fields.get("host", "")
+        if door is not None and door.speaks(target, host):
             self._answer(door)
             return
         turns.leave()

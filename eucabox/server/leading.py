@@ -87,8 +87,12 @@ class Busy:
         connection = self._take(me, found[0][0])
         if connection is None:
             return False
-        keep = connection.serve_what_came()
-        return self._put_back(me, connection, keep)
+        keep = False
+        try:
+            keep = connection.serve_what_came()
+        finally:
+            leads = self._put_back(me, connection, keep)
+        return leads
 
     def _take(self, me: object, descriptor: int) -> "Connection | None":
         with self._lock:

@@ -15,7 +15,15 @@ from cheroot import server as cheroot
 from cheroot import wsgi
 
 from eucabox import turns
-from eucabox.api import ENVIRON_HEADERS, ENVIRON_LIMIT_HOPS, ENVIRON_TLS, Door, FileStream, Wsgi
+from eucabox.api import (
+    ENVIRON_HEADERS,
+    ENVIRON_LIMIT_HOPS,
+    ENVIRON_TLS,
+    Door,
+    FileStream,
+    Wsgi,
+    near,
+)
 from eucabox.errors import ListenFailed
 from eucabox.server.incoming import Incoming
 from eucabox.server.leading import Busy, Shift
@@ -176,7 +184,7 @@ class Gateway(wsgi.Gateway_10):
     def get_environ(self) -> Any:
         """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
         req = self.req
-        path, _, req.qs = req.uri.partition(b"?")
+        path, _, req.qs = near(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
         req.path, req.authority = unquote_to_bytes(path), b""
         req.inheaders = {
             name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()

@@ -12,6 +12,7 @@ On the disk, under the folder of all buckets:
     NAME/a/b/c.txt          the object a/b/c.txt of the bucket NAME, byte for byte
     NAME/.eucabox/          hidden, inside the bucket so that it moves and is copied with it
         bucket.json         owner, creation, ACL, settings
+        mark                tells whether the listing index is of this folder as it is
         objects/hh/HASH     an object whose key no path can hold; HASH.key has the key
         attributes/hh/HASH.SIZE-TIME   attributes that did not fit into the extended attribute
         versions/hh/HASH/STAMP     a version that is not current, STAMP.marker a delete marker

@@ -11,10 +11,8 @@ from eucabox.policy import public, s3
 from eucabox.store import grants
 from eucabox.store.circumstances import Circumstances
 from eucabox.store.facts import Bucket, ObjectFacts, Upload
-from eucabox.store.grants import Acl, Directory, chosen, listed, resolved, shown
+from eucabox.store.grants import Acl, Directory
 from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
-
-__all__ = ["chosen", "listed", "resolved", "shown"]  # for who deals with access lists
 
 Found = TypeVar("Found")
 
@@ -79,28 +77,23 @@ def check(
     kept: ObjectFacts | None = None,
     *,
     action: str = "",
+    permission: str = "",
     expected: str = "",
 ) -> None:
     """Raise AccessDenied unless the asker may do an action of policies (s3:PutObject) to a bucket
     or to the key in it, and the bucket belongs to the account `expected`, if one is named.
 
     `kept` are the facts of the present object, for the actions that its own access list judges.
-    Without an action it is that of the request's verb, with all that its headers ask for.
+    Without an action it is that of the request's verb, with all that its headers ask for. An
+    access list grants it by `permission`, or by what such lists have for the action.
     """
     check_expected(bucket, expected)
     case = Case(asking, bucket, key, kept)
     named = version_of(action or action_of(asking.action), asking.params)
-    case.check(named, PERMISSIONS_OF.get(named, ""))
+    case.check(named, permission or PERMISSIONS_OF.get(named, ""))
     if not action:
-        for more, permission in more_of(asking.action, asking.params):
-            case.check(version_of(more, asking.params), permission)
-
-
-def allowed(
-    asking: Asking, bucket: Bucket, key: str = "", kept: ObjectFacts | None = None, *, action: str
-) -> bool:
-    """True if the asker may do an action of policies (s3:BypassGovernanceRetention)."""
-    return Case(asking, bucket, key, kept).may(action, PERMISSIONS_OF.get(action, ""))
+        for more, granted in more_of(asking.action, asking.params):
+            case.check(version_of(more, asking.params), granted)
 
 
 def check_expected(bucket: Bucket, expected: str) -> None:

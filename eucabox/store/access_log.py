@@ -99,13 +99,21 @@ class AccessLog:
         found = self._buffers.get(bucket.name)
         if found is None:
             file = self._folder / f"{bucket.name}{OPEN}"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            descriptor = os.open(file, flags, 0o640)
+            descriptor = self._begin(file, json.dumps(self._head(bucket)).encode() + b"\n")
             due = time.monotonic() + self._seconds()
             found = self._buffers[bucket.name] = Buffer(file, descriptor, 0, due)
-            os.write(descriptor, json.dumps(self._head(bucket)).encode() + b"\n")
             self._changed.notify()
         return found
+
+    def _begin(self, file: Path, head: bytes) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(file, flags, 0o640)
+        try:
+            os.write(descriptor, head)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _head(self, bucket: Bucket) -> dict[str, Any]:
         region = bucket.location or self._region
@@ -120,10 +128,17 @@ class AccessLog:
         self._deliver_ready()
 
     def _end(self, name: str) -> None:
-        buffer = self._buffers.pop(name, None)
-        if buffer is not None:
-            os.close(buffer.descriptor)
+        buffer = self._buffers.get(name)
+        if buffer is None:
+            return
+        try:
             self._set_aside(name, buffer.file)
+        except OSError as problem:  # it goes on: to begin it anew would lose what it has
+            log.warning("the access log of the bucket %s waits: %s", name, problem.strerror)
+            buffer.due = time.monotonic() + AGAIN
+            return
+        del self._buffers[name]
+        os.close(buffer.descriptor)
 
     def _set_aside(self, name: str, file: Path) -> None:
         stamp = f"{datetime.now(UTC):%Y-%m-%d-%H-%M-%S}-{secrets.token_hex(8).upper()}"
@@ -157,9 +172,10 @@ class AccessLog:
                     self._retry = time.monotonic() + AGAIN
 
     def _deliver_one(self, file: Path) -> None:
-        first, *lines = file.read_text("utf-8", "replace").splitlines()
         stamp = file.name.removesuffix(READY).rpartition(".")[2]
         try:
+            # a kill, or a full disk, may have left a file without its first line
+            first, *lines = file.read_text("utf-8", "replace").splitlines()
             log_delivery.deliver(self._keeper, json.loads(first), stamp, lines)
         except (DiskFull, StorageFailed):
             raise

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.facts import Bucket, ObjectFacts, in_utc
 
 # members of a request whose key is named as their header
 HEADERS = {
@@ -45,7 +45,7 @@ CONTEXT = {
     "s3:x-amz-content-sha256": "content_sha256",
 }
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
-CREATING = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
+CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
 
 class Circumstances:
@@ -113,7 +113,7 @@ class Circumstances:
         until = until or self._inside("retention", "retain_until_date")
         if not isinstance(until, datetime):
             return ""
-        left = until.replace(tzinfo=until.tzinfo or UTC) - _now()
+        left = in_utc(until) - _now()
         return str(-(-left.total_seconds() // 86400)).removesuffix(".0")
 
     def _inside(self, member: str, what: str) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from eucabox.errors import (
     InvalidArgument,
@@ -15,6 +15,17 @@ from eucabox.errors import (
 from eucabox.store.facts import Object
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+MOST_DIGITS = 18  # int() refuses thousands, which a header has room for
+BEYOND = 10**MOST_DIGITS
+
+
+class OfSource(TypedDict, total=False):
+    """The members of CopyObject and UploadPartCopy that are conditions on the source."""
+
+    copy_source_if_match: str
+    copy_source_if_none_match: str
+    copy_source_if_modified_since: datetime
+    copy_source_if_unmodified_since: datetime
 
 
 def check(found: Object, wanted: Mapping[str, Any]) -> None:
@@ -40,6 +51,12 @@ def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
 
 
+def of_source(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request wants of the source of a copy, as `check_source` takes it."""
+    named = ((name, name.removeprefix("copy_source_")) for name in OfSource.__annotations__)
+    return {bare: said[name] for name, bare in named if name in said}
+
+
 def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:
     """Return what the store's writing methods are told of the conditions of a write."""
     if if_match and if_none_match:
@@ -58,28 +75,35 @@ def span(text: str, size: int) -> tuple[int, int] | None:
     if not found or found[1] == found[2] == "":
         return None
     if not found[1]:
-        count = min(int(found[2]), size)
+        count = min(_offset(found[2]), size)
         start = size - count
     else:
-        start = int(found[1])
-        last = int(found[2]) if found[2] else size - 1
+        start = _offset(found[1])
+        last = _offset(found[2]) if found[2] else size - 1
         if found[2] and last < start:
             return None
         count = min(last, size - 1) - start + 1
     if count <= 0:
-        raise InvalidRange(requested=text, size=size)
+        raise InvalidRange(requested=text[:60], size=size)
     return start, count
 
 
 def source_span(text: str, size: int) -> tuple[int, int]:
     """Return (start, count) of x-amz-copy-source-range, which must lie inside the object."""
     found = _RANGE.fullmatch(text)
-    if not found or not found[1] or not found[2] or int(found[2]) < int(found[1]):
+    first, last = map(_offset, found.groups()) if found and all(found.groups()) else (1, 0)
+    if last < first:
         reason = "Use bytes=FIRST-LAST with zero-based offsets."
-        raise InvalidArgument(argument="x-amz-copy-source-range", value=text, reason=reason)
-    if int(found[2]) >= size:
-        raise InvalidRange(requested=text, size=size)
-    return int(found[1]), int(found[2]) - int(found[1]) + 1
+        raise InvalidArgument(argument="x-amz-copy-source-range", value=text[:60], reason=reason)
+    if last >= size:
+        raise InvalidRange(requested=text[:60], size=size)
+    return first, last - first + 1
+
+
+def _offset(digits: str) -> int:
+    """Read digits; what has more of them than a size can have is beyond every object."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= MOST_DIGITS else BEYOND
 
 
 def bare(e_tag: str) -> str:

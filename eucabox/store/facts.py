@@ -36,7 +36,7 @@ class ObjectFacts:
     """What a caller says of an object, and the checksums: {"CRC32": base64}.
 
     `headers` are cache_control, content_disposition, content_encoding, content_language,
-    expires ...; `extra` is plain JSON that nobody here reads. In a listing only owner,
+    expires ...; `extra` is plain JSON: who wrote it, what locks it. In a listing only owner,
     storage_class, checksum_type and the names (not the values) of checksums are filled.
     """
 
@@ -191,6 +191,11 @@ def to_datetime(nanoseconds: int) -> datetime:
         return EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         return LAST if nanoseconds > 0 else EPOCH
+
+
+def in_utc(when: datetime) -> datetime:
+    """Return a datetime as an aware one in UTC; one without a zone is taken to be in it."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def to_nanoseconds(when: datetime) -> int:

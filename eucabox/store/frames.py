@@ -51,7 +51,11 @@ class SealedDraft(Draft):
         self._frames = 0
         self._size = 0
         self._header = len(self._built(container.NO_TAG))
-        super().write(bytes(self._header))
+        try:
+            super().write(bytes(self._header))
+        except BaseException:  # of a full disk: nobody has it in a `with` yet
+            self.__exit__()
+            raise
 
     def write(self, data: bytes | memoryview) -> None:
         """Append plain bytes."""

@@ -1,7 +1,7 @@
 """Access lists: read, checked, shown, and asked what they grant; never who may what by more."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
 
@@ -20,6 +20,13 @@ MOST_GRANTS = 100
 LONGEST_NAME = 255
 PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
 READS = frozenset({"READ", "READ_ACP"})
+HEADERS = {
+    "grant_full_control": "FULL_CONTROL",
+    "grant_read": "READ",
+    "grant_read_acp": "READ_ACP",
+    "grant_write": "WRITE",
+    "grant_write_acp": "WRITE_ACP",
+}
 KINDS = {"id": "id", "uri": "uri", "emailaddress": "email_address"}  # in a grant header
 CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "private": (),
@@ -32,6 +39,22 @@ CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "bucket-owner-full-control": ((BUCKET_OWNER, "FULL_CONTROL"),),
     "log-delivery-write": ((LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")),
 }
+
+
+class Granted(TypedDict, total=False):
+    """The members of every verb that writes an object, by which it gets an access list."""
+
+    acl: str
+    grant_full_control: str
+    grant_read: str
+    grant_read_acp: str
+    grant_write_acp: str
+
+
+class Granting(Granted, total=False):
+    """Those of the verbs that make a bucket or replace an access list."""
+
+    grant_write: str
 
 
 class Directory(Protocol):
@@ -55,22 +78,22 @@ def canned(word: str) -> dict[str, Any]:
     return {"canned": word}
 
 
-def chosen(word: str, **headers: str) -> dict[str, Any] | None:
+def asked(said: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the access list that a request's headers ask for, None if they ask for none.
 
-    `headers` are permissions with grant headers: READ='id="..."'. Who is granted something is
-    known once `resolved` has looked.
+    Who is granted something is known once `resolved` has looked.
     """
-    told = {permission: text for permission, text in headers.items() if text}
+    word = said.get("acl", "")
+    told = {permission: said[name] for name, permission in HEADERS.items() if said.get(name)}
     if word and told:
         reason = "Specifying both Canned ACLs and Header Grants is not allowed. Choose one."
         raise InvalidRequest(reason=reason)
     if told:
-        return listed(granted(told))
+        return listed(_granted(told))
     return canned(word) if word else None
 
 
-def granted(headers: Mapping[str, str]) -> list[Grant]:
+def _granted(headers: Mapping[str, str]) -> list[Grant]:
     """Read grant headers {permission: 'id="...", uri="..."'} into grants."""
     return [
         {"grantee": _grantee(*each.partition("=")[::2]), "permission": permission}

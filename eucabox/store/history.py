@@ -159,10 +159,8 @@ class History:
 
     def is_put_back(self, room: Room, current: Object) -> bool:
         """Tell whether somebody put an older version in the place of the current one by hand."""
-        kept, stamp = (
-            versions.entries(room, encode_key(current.key)),
-            versions.stamped(current).stamp,
-        )
+        kept = versions.entries(room, encode_key(current.key))
+        stamp = versions.stamped(current).stamp
         return any(each.stamp < stamp and not each.is_marker for each in kept)
 
     def settle(self, room: Room, key: str, current: Object | None) -> None:

@@ -277,8 +277,9 @@ class Index:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with _named():
+            readers = self._readers  # of this file: who makes it anew begins another list
             try:
-                reader = self._readers.pop()
+                reader = readers.pop()
             except IndexError:
                 reader = self._connect()
             try:
@@ -286,7 +287,7 @@ class Index:
             except BaseException:
                 reader.close()
                 raise
-            self._readers.append(reader)
+            readers.append(reader)
 
 
 @contextlib.contextmanager

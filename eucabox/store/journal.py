@@ -71,8 +71,9 @@ class Journal:
             if self._volume is None:
                 raise OSError("the bucket store is closed")
             if self._volume.size > LIMIT:
-                self._full.append(self._volume)
-                self._volume = self._new()
+                with contextlib.suppress(OSError):  # a full disk: this file goes on
+                    full, self._volume = self._volume, self._new()
+                    self._full.append(full)
             volume = self._volume
             volume.active += 1
             volume.size += len(record)

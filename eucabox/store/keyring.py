@@ -233,6 +233,13 @@ class Keyring:
         return ""
 
 
+def needed(keys: Keyring | None) -> Keyring:
+    """Return the keys of a store; KeysUnusable if it was opened without any."""
+    if keys is None:
+        raise KeysUnusable(file="the keys", reason="this store was opened without any")
+    return keys
+
+
 def configured(config: Callable[[], Config], account: str) -> Keyring:
     """Return the keys of a cloud whose administrator has that account; the names in its
     configuration may change any time."""

@@ -2,7 +2,7 @@
 
 from eucabox.store.facts import Listing, Object
 from eucabox.store.index import Index, Reader, Row
-from eucabox.store.paths import after_prefix
+from eucabox.store.paths import after_prefix, common_prefix
 
 MOST = 1001  # rows fetched at once: a page, and one that tells whether there are more
 FEW = 8  # rows fetched first where the next common prefix may be near
@@ -80,10 +80,7 @@ class _Page:
         return rows[-1][0] + "\0" if rows and more else None
 
     def _common(self, key: str) -> str | None:
-        if not self._delimiter or not key.startswith(self._prefix):
-            return None
-        at = key.find(self._delimiter, len(self._prefix))
-        return None if at < 0 else key[: at + len(self._delimiter)]
+        return common_prefix(key, self._prefix, self._delimiter)
 
     def _listing(self, *, truncated: bool) -> Listing:
         return Listing(

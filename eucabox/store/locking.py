@@ -5,7 +5,7 @@ A bucket's setting is {"rule": the default retention or None}; what a version is
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from eucabox.errors import (
@@ -15,7 +15,7 @@ from eucabox.errors import (
     InvalidRetentionPeriod,
     MalformedXML,
 )
-from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.facts import Bucket, ObjectFacts, in_utc
 
 SETTING, LOCK = "object_lock", "lock"
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
@@ -147,7 +147,7 @@ def _from_headers(told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
-    until = until.astimezone(UTC) if until.tzinfo else until.replace(tzinfo=UTC)
+    until = in_utc(until)
     if until <= now:
         reason = "The retain until date must be in the future!"
         raise InvalidArgument(argument="RetainUntilDate", value=until.isoformat(), reason=reason)

@@ -4,9 +4,9 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from eucabox.errors import AccessDenied, InvalidTargetBucket
+from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.store import access, grants, sse
-from eucabox.store.facts import AES256, Bucket, Object, ObjectFacts
+from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.keyring import Keyring
 
 SERVICE = "logging.s3.amazonaws.com"
@@ -38,9 +38,9 @@ def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> Non
     if target.owner != source.owner:
         reason = "The owner for the bucket to be logged and the target bucket must be the same."
         raise InvalidTargetBucket(bucket=target.name, reason=reason)
-    if target.location != source.location:
-        reason = "It is in another region than the bucket to be logged."
-        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+    if target.location and source.location and target.location != source.location:
+        here, there = source.location, target.location
+        raise CrossLocationLogging(SourceBucketLocation=here, TargetBucketLocation=there)
     if not (_by_list(target) or _by_policy(target, prefix, source, canonical_id)):
         raise AccessDenied(
             reason=f"The bucket {target.name} does not let logs be delivered: let its policy allow"
@@ -80,9 +80,8 @@ def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence
     source = Bucket(said["source"], said["account"], target.created, location=target.location)
     check(target, said["target_prefix"], source, said.get("canonical_id", ""))
     facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
-    plain = sse.SETTING not in target.settings
-    wanted = {"server_side_encryption": AES256}  # the one kind that logs can have on AWS
-    sealing = None if plain else sse.asked(access.Somebody(None), wanted, target, keeper)
+    # the one kind that logs can have on AWS
+    sealing = keeper.keys.server() if sse.SETTING in target.settings else None
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
         key = key_of(said, stamp, day)

@@ -13,7 +13,6 @@ from functools import partial
 from hashlib import md5
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any
 
 from eucabox.errors import (
     ChecksumMismatch,
@@ -23,7 +22,6 @@ from eucabox.errors import (
     InvalidPartNumber,
     InvalidPartOrder,
     JoinedTooLarge,
-    KeysUnusable,
     MalformedPartList,
     NoSuchUpload,
 )
@@ -39,7 +37,7 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
-from eucabox.store.keyring import Keyring, Sealing
+from eucabox.store.keyring import Keyring, Sealing, needed
 from eucabox.store.paths import RESERVED, encode_key
 from eucabox.store.room import UPLOADS, Room
 from eucabox.store.shelf import Conditions, Shelf
@@ -78,7 +76,7 @@ class Multipart:
     def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
         self._shelf = shelf
         self._named = upload_listing.Keys()
-        self._keyring = keys
+        self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def weight(self, room: Room) -> int:
@@ -109,12 +107,10 @@ class Multipart:
             "checksum_type": kind,
             "sealing": sealing.record() if sealing else None,
         }
-        room.check()
-        folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
-        try:
-            write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
-        finally:
-            os.close(folder)
+        with _unless_gone(room):
+            folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
+            with tree.closing(folder):
+                write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
         return upload_id
 
     def upload(self, room: Room, key: str, upload_id: str) -> Upload:
@@ -141,7 +137,7 @@ class Multipart:
         upload = self.upload(room, key, upload_id)
         if algorithm := upload.checksum_algorithm:
             promise = replace(promise, algorithms=(algorithm,))
-        sealing = self._keys.again(upload.sealing, customer) if upload.sealing else None
+        sealing = needed(self._keys).again(upload.sealing, customer) if upload.sealing else None
         with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
             received = receive(draft, stream, promise)
             e_tag, _ = draft.finish(received.md5)
@@ -175,14 +171,9 @@ class Multipart:
         self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
-            ids = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
-        finally:
-            os.close(uploads)
         page = upload_listing.Page(prefix, delimiter, after, limit)
         read = partial(self._find, room)
-        return page.read(self._named.sorted(room, ids, read), read)
+        return page.read(self._named.sorted(room, _ids(room), read), read)
 
     def _find(self, room: Room, upload_id: str) -> Upload | None:
         with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
@@ -191,8 +182,8 @@ class Multipart:
 
     def abort(self, room: Room, key: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
-        self.upload(room, key, upload_id)
-        with self._locked(upload_id):
+        with self._locked(upload_id), _unless_gone(room):
+            self.upload(room, key, upload_id)
             self._remove(room, upload_id)
 
     def complete(
@@ -252,12 +243,7 @@ class Multipart:
 
     def finish(self, room: Room) -> None:
         """At the start: end what a killed process had all but completed, or only begun."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
-            every = [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
-        finally:
-            os.close(uploads)
-        for upload_id in every:
+        for upload_id in _ids(room):
             if self._is_over(room, upload_id):
                 self._remove(room, upload_id)
 
@@ -271,19 +257,13 @@ class Multipart:
             return False  # damaged, or no folder of ours: whoever made it so may mend it
         return self._shelf.made_by(room, key, upload_id) is not None
 
-    @property
-    def _keys(self) -> Keyring:
-        if self._keyring is None:
-            raise KeysUnusable(file="the keys", reason="this store was opened without any")
-        return self._keyring
-
     def _begin_joined(
         self, draft: Draft, room: Room, upload: Upload, parts: list[Part], e_tag: str
     ) -> int:
         """Write what comes before encrypted parts, which stay as they are; return its length."""
         if not upload.sealing:
             return 0
-        seal = self._keys.joining(room.name, upload.key)
+        seal = needed(self._keys).joining(room.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
         head = frames.joined_header(seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes)
         draft.write(head)
@@ -295,12 +275,9 @@ class Multipart:
 
     def _put_aside(self, room: Room, upload_id: str) -> None:
         """Take the whole folder out of the way at once."""
-        uploads = tree.open_folder(room.reserved, [UPLOADS])
-        try:
+        with tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             room.flush.folder(uploads)
-        finally:
-            os.close(uploads)
 
     def _clear(self, room: Room, upload_id: str) -> None:
         """Remove what was put aside; many files later: no caller waits, and a start clears too."""
@@ -339,11 +316,25 @@ class Multipart:
             os.close(folder)
 
 
-def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
-    said = _read_json(folder, UPLOAD_FILE)
-    if said is None:
-        raise NoSuchUpload(upload_id=upload_id)
+@contextlib.contextmanager
+def _unless_gone(room: Room) -> Iterator[None]:
+    """Have it be NoSuchBucket that a folder is missing which went with its bucket."""
+    room.check()
     try:
+        yield
+    except FileNotFoundError:
+        room.check()
+        raise
+
+
+def _ids(room: Room) -> list[str]:
+    with _unless_gone(room), tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
+        return [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
+
+
+def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
+    try:
+        said = json.loads(tree.read_small(folder, [UPLOAD_FILE]) or b"")
         return Upload(
             room.name,
             said["key"],
@@ -354,21 +345,8 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
             said["checksum_type"],
             said.get("sealing"),
         )
-    except (KeyError, TypeError, ValueError):
+    except (ValueError, KeyError, TypeError):
         raise NoSuchUpload(upload_id=upload_id) from None
-
-
-def _read_json(folder: int, name: str) -> dict[str, Any] | None:
-    return _decoded(tree.read_small(folder, [name]))
-
-
-def _decoded(raw: bytes | None) -> dict[str, Any] | None:
-    """Return what eucabox wrote, None for what somebody else did."""
-    try:
-        said = json.loads(raw) if raw else None
-    except ValueError:
-        return None
-    return said if isinstance(said, dict) else None
 
 
 def _read_part(folder: int, number: int) -> Part | None:
@@ -380,11 +358,12 @@ def _read_part(folder: int, number: int) -> Part | None:
         status, raw = os.fstat(descriptor), attributes.read(descriptor)
     finally:
         os.close(descriptor)
-    said = _decoded(raw) or _read_json(folder, _sidecar(name, status))
-    if said is None or not {"e", "c"} <= said.keys():
-        return None
     modified = to_datetime(status.st_mtime_ns)
-    return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
+    try:
+        said = json.loads(raw or tree.read_small(folder, [_sidecar(name, status)]) or b"")
+        return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _sidecar(name: str, status: os.stat_result) -> str:

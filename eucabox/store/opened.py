@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator
 from types import TracebackType
 
-from eucabox.errors import KeysUnusable
 from eucabox.store import versions
 from eucabox.store.facts import Object
 from eucabox.store.frames import Reader
-from eucabox.store.keyring import Keyring
+from eucabox.store.keyring import Keyring, needed
 from eucabox.store.writing import CHUNK
 
 
@@ -41,11 +40,10 @@ class OpenObject:
 
         Who reads without it gets the fault with the first bytes. None stands for a plain object.
         """
-        sealed, keys = self.object.sealed, self._keys
+        sealed = self.object.sealed
         if sealed is None or self._reader is not None:
             return self._reader
-        if keys is None:
-            raise KeysUnusable(file="the keys", reason="this store was opened without any")
+        keys = needed(self._keys)
         self._reader = Reader(
             self.object,
             sealed,

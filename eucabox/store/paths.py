@@ -73,6 +73,15 @@ def digest(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
+def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
+    """Return what a key has in common, in a listing with a prefix, with all up to the next
+    delimiter; None if it stands for itself."""
+    if not delimiter or not key.startswith(prefix):
+        return None
+    at = key.find(delimiter, len(prefix))
+    return None if at < 0 else key[: at + len(delimiter)]
+
+
 def after_prefix(prefix: str) -> str | None:
     """Return the least text that is beyond every text with this prefix, or None if none is."""
     while prefix:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
 from eucabox.store.facts import Bucket
+from eucabox.store.writing import Stream
 
 MIB = 1 << 20
 SECONDS = 1.0  # that a count is believed if nothing went in or out
@@ -30,13 +31,6 @@ class Limits(Protocol):
     @property
     def account_mb(self) -> int:
         """Of all in the buckets of an account."""
-
-
-class Stream(Protocol):
-    """A body."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, b"" at the end."""
 
 
 class Quota:

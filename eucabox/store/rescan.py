@@ -83,7 +83,7 @@ def _sweep_sidecars(room: Room, shelf: Shelf) -> None:
     swept: set[bytes] = set()
     for names in tree.files(room.reserved, b"", [ATTRIBUTES.encode()]):
         key = place.sidecar_key(room, names)
-        if key is not None and key not in swept:
+        if key is not None and key not in swept and _text(key) is not None:
             if place.current_sidecar(room, key) != names[-1].decode():
                 swept.add(key)
                 shelf.sweep(room, key)

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from eucabox.errors import InvalidRedirectLocation, InvalidRequest
 from eucabox.store import access, checksums, grants, locking, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
+from eucabox.store.grants import Granted
 from eucabox.store.locking import Locked
 from eucabox.store.sse import Encryption
 from eucabox.store.streams import Incoming
@@ -23,14 +24,9 @@ HEADERS = (
 )
 
 
-class Said(Encryption, Locked, total=False):
+class Said(Granted, Encryption, Locked, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
-    acl: str
-    grant_full_control: str
-    grant_read: str
-    grant_read_acp: str
-    grant_write_acp: str
     content_type: str
     metadata: dict[str, str]
     cache_control: str
@@ -43,16 +39,21 @@ class Said(Encryption, Locked, total=False):
     tagging: Tagging
 
 
-class Sums(TypedDict, total=False):
-    """The members of PutObject and UploadPart that say what the bytes must add up to."""
+class Checksums(TypedDict, total=False):
+    """The members of every verb that says what bytes must add up to."""
 
-    content_md5: str
-    checksum_algorithm: str
     checksum_crc32: str
     checksum_crc32_c: str
     checksum_crc64_nvme: str
     checksum_sha1: str
     checksum_sha256: str
+
+
+class Sums(Checksums, total=False):
+    """Those of PutObject and UploadPart, which bring the bytes."""
+
+    content_md5: str
+    checksum_algorithm: str
 
 
 class Written(Said, Sums, total=False):
@@ -64,7 +65,7 @@ def facts(
 ) -> ObjectFacts:
     """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
     and InvalidArgument for an access list that can't be, InvalidRequest for a lock."""
-    wanted = grants.resolved(acl(said), directory)
+    wanted = grants.resolved(grants.asked(said), directory)
     owner = access.owner_of_new(asking, bucket, wanted, directory)
     writer = asking.caller.account_id if asking.caller else bucket.owner
     by = {access.WRITTEN_BY: writer} if writer != owner else {}
@@ -86,18 +87,6 @@ def headers(said: Mapping[str, Any]) -> dict[str, str]:
     if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
         raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
     return nouns.headers(**{name: said[name] for name in HEADERS if name in said})
-
-
-def acl(said: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the access list that the headers ask for, None if they ask for none."""
-    return grants.chosen(
-        said.get("acl", ""),
-        FULL_CONTROL=said.get("grant_full_control", ""),
-        READ=said.get("grant_read", ""),
-        READ_ACP=said.get("grant_read_acp", ""),
-        WRITE=said.get("grant_write", ""),
-        WRITE_ACP=said.get("grant_write_acp", ""),
-    )
 
 
 def sums(said: Mapping[str, Any], incoming: Incoming) -> dict[str, Any]:

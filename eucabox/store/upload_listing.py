@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from weakref import WeakKeyDictionary
 
 from eucabox.store.facts import Upload, Uploads
+from eucabox.store.paths import common_prefix
 from eucabox.store.room import Room
 
 Named = tuple[str, str]  # key and upload id
@@ -76,8 +77,7 @@ class Page:
         return bool(key) and named[0] <= key
 
     def _common(self, key: str) -> str | None:
-        at = key.find(self._delimiter, len(self._prefix)) if self._delimiter else -1
-        return None if at < 0 else key[: at + len(self._delimiter)]
+        return common_prefix(key, self._prefix, self._delimiter)
 
     def _answer(self, *, truncated: bool) -> Uploads:
         key, upload_id = self._last if truncated and self._last else (None, None)

@@ -26,7 +26,6 @@ ACTIONS_OF = {
     "GetBucketEncryption": "GetEncryptionConfiguration",
     "GetBucketIntelligentTieringConfiguration": "GetIntelligentTieringConfiguration",
     "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
-    "GetBucketLifecycle": "GetLifecycleConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
     "GetBucketNotificationConfiguration": "GetBucketNotification",
@@ -44,21 +43,13 @@ ACTIONS_OF = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
     "ListParts": "ListMultipartUploadParts",
-    "PostObject": "PutObject",
     "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
-    "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
     "PutBucketCors": "PutBucketCORS",
     "PutBucketEncryption": "PutEncryptionConfiguration",
-    "PutBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
-    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
-    "PutBucketLifecycle": "PutLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
     "PutBucketNotificationConfiguration": "PutBucketNotification",
-    "PutBucketReplication": "PutReplicationConfiguration",
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "SelectObjectContent": "GetObject",
     "UploadPart": "PutObject",
     "UploadPartCopy": "PutObject",
 }
@@ -112,7 +103,7 @@ CONTENT = frozenset(
 )
 # the owner of a bucket can't be locked out of what mends a policy
 MENDING = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
-WRITES = frozenset({"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"})
+WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
 def action_of(verb: str) -> str:

@@ -6,7 +6,7 @@ from eucabox.store import stamps
 from eucabox.store.facts import Version, Versions
 from eucabox.store.index import Index, Reader, Row
 from eucabox.store.listing import FEW, MOST
-from eucabox.store.paths import after_prefix
+from eucabox.store.paths import after_prefix, common_prefix
 
 Place = tuple[str, str]  # a key and a stamp, or the least text behind one
 
@@ -67,7 +67,7 @@ class _Page:
             stamp = self._null(key)
         if stamp is None:  # it was removed since the last page, and nobody knows where it was
             return key, ""
-        newest = self._index.version_rows(self._bucket, (key, ""), None, 1)
+        newest = self._rows((key, ""), 1)
         if newest and newest[0][0] == key and newest[0][5] <= stamp:
             self._met = key
         return key, stamp + "\0"
@@ -111,10 +111,7 @@ class _Page:
         return first
 
     def _common(self, key: str) -> str | None:
-        if not self._delimiter or not key.startswith(self._prefix):
-            return None
-        at = key.find(self._delimiter, len(self._prefix))
-        return None if at < 0 else key[: at + len(self._delimiter)]
+        return common_prefix(key, self._prefix, self._delimiter)
 
     def _answer(self, *, truncated: bool) -> Versions:
         key, version_id = self._last if truncated and self._last else (None, None)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-CHUNK = 1 << 20
 LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
 TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
 HEADERS = "eucabox.headers"  # our server's own environ key: names as sent, '_' told from '-'

@@ -33,6 +33,7 @@ STATUS: dict[str, int] = {
     "BucketAlreadyOwnedByYou": 409,
     "BucketNotEmpty": 409,
     "ConditionalRequestConflict": 409,
+    "CrossLocationLoggingProhibitted": 403,
     "EntityTooLarge": 400,
     "InvalidBucketState": 409,
     "InvalidObjectState": 403,

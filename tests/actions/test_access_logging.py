@@ -1,6 +1,9 @@
 """Whether and where requests are logged: set, told, refused; and logs that come, whatever ends."""
 
+import errno
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +86,24 @@ def test_what_cannot_be_set(shop: Shop) -> None:
     assert refused(shop, target_grants=grants) == "MalformedXML"
 
 
+def test_logs_stay_in_their_region(shop: Shop) -> None:
+    """A bucket for which none was named is in every region."""
+    for name, region in (("here", "eu-west-1"), ("beside", "eu-west-1"), ("there", "us-west-2")):
+        made = {"location_constraint": region}
+        acl = "log-delivery-write"
+        shop.ask("CreateBucket", bucket=name, create_bucket_configuration=made, acl=acl)
+
+    def logged_to(target: str) -> dict[str, Any]:
+        said = {"logging_enabled": {"target_bucket": target, "target_prefix": ""}}
+        return {"bucket": "here", "bucket_logging_status": said}
+
+    enable(shop, target_bucket="here")
+    shop.ask("PutBucketLogging", **logged_to("beside"))
+    shop.ask("PutBucketLogging", **logged_to("logs"))
+    fault = shop.refused("PutBucketLogging", **logged_to("there"))
+    assert fault == "CrossLocationLoggingProhibitted"
+
+
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::quiet/p/*", "arn:aws:s3:::quiet/p/"])
 def test_a_policy_lets_logs_in(shop: Shop, resource: str) -> None:
     shop.ask("CreateBucket", bucket="quiet")
@@ -111,6 +132,27 @@ def test_records_are_delivered_together(shop: Shop) -> None:
     assert len(logs(shop)) == 1
 
 
+def test_what_comes_while_the_target_changes_goes_to_the_new_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = shop.cloud.access_log
+    enable(shop)
+    record(shop, "one")
+    deliver = log.deliver
+
+    def busy(bucket: str = "") -> None:
+        deliver(bucket)
+        record(shop, "two")
+
+    monkeypatch.setattr(log, "deliver", busy)
+    enable(shop, target_prefix="q/")
+    deliver()
+    assert {key[:2]: content for key, content in logs(shop).items()} == {
+        "p/": "one\n",
+        "q/": "two\n",
+    }
+
+
 @pytest.mark.parametrize("source", ["EventTime", "DeliveryTime"])
 def test_keys_by_account_region_bucket_and_day(shop: Shop, source: str) -> None:
     enable(shop, target_object_key_format={"partitioned_prefix": {"partition_date_source": source}})
@@ -133,6 +175,42 @@ def test_a_killed_process_loses_no_record(shop: Shop, tmp_path: Path) -> None:
     assert not list((tmp_path / "access").iterdir())
 
 
+def test_a_file_without_a_head_holds_up_no_other(shop: Shop, tmp_path: Path) -> None:
+    enable(shop)
+    record(shop, "one")
+    (tmp_path / "access" / "a.2026-01-31-00-00-00-0123456789ABCDEF.ready").touch()
+    shop.cloud.access_log.deliver()
+    assert list(logs(shop).values()) == ["one\n"]
+    assert not list((tmp_path / "access").iterdir())
+
+
+def test_a_full_disk_loses_records_and_no_more(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    enable(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        record(shop, "one")
+    record(shop, "two")
+    shop.cloud.access_log.deliver()
+    assert list(logs(shop).values()) == ["two\n"]
+
+
+def test_a_file_that_cannot_be_renamed_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    enable(shop)
+    record(shop, "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        shop.cloud.access_log.deliver()
+    record(shop, "two")
+    shop.cloud.access_log.deliver()
+    assert list(logs(shop).values()) == ["one\ntwo\n"]
+
+
 def test_what_nobody_takes_is_dropped(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
@@ -149,8 +227,11 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
     quick = shop.cloud.access_log = AccessLog(shop.store, tmp_path / "b", "mars", lambda: 0)
     quick.start()
     record(shop, "one")
+    deadline = time.monotonic() + 10
+    while "one\n" not in logs(shop).values():  # before the end, which delivers everything
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     quick.close()
-    assert "one\n" in logs(shop).values()
 
 
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:

@@ -1,13 +1,13 @@
 """Each attribute of an instance changes, is reset, or is refused by its name."""
 
 import base64
-import dataclasses
 from typing import Any
 
 import pytest
 
 from eucabox import errors
 from tests.actions.stand_ins import BOB, World
+from tests.actions.test_stops import keep_disks
 
 SCRIPT = "#!/bin/sh\necho hi\n"
 
@@ -26,11 +26,6 @@ def told(world: World, instance_id: str, attribute: str) -> dict[str, Any]:
     named = {"instance_id": instance_id, "attribute": attribute}
     answer = world.do("DescribeInstanceAttribute", **named)
     return {name: value for name, value in answer.items() if name != "instance_id"}
-
-
-def keep_disks(world: World) -> None:
-    node = dataclasses.replace(world.cloud.config.node, stop_keeps_disk=True)
-    world.cloud.config = dataclasses.replace(world.cloud.config, node=node)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_parts_are_copied_from_objects(shop: Shop) -> None:
         ("bytes=4-2", "InvalidArgument"),
         ("2-4", "InvalidArgument"),
         ("bytes=2-10", "InvalidRange"),
+        (f"bytes=2-{'9' * 5000}", "InvalidRange"),
     ],
 )
 def test_bad_ranges_of_a_source(shop: Shop, wanted: str, code: str) -> None:

@@ -1,6 +1,7 @@
 """Object lock at the verbs: set for good, given to new versions, kept from everyone's deletion."""
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -206,3 +207,14 @@ def test_where_nothing_can_be_locked(shop: Shop) -> None:
     ):
         assert shop.refused(name, **named, **said) == "InvalidRequest"
         assert shop.refused(name, "bob", **named, **said) == "AccessDenied"
+
+
+def test_who_may_not_list_is_not_told_what_is_missing(vault: Shop) -> None:
+    names = ("GetObjectRetention", "GetObjectLegalHold", "RestoreObject")
+    statement = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::vault/*"}
+    actions = [f"s3:{name}" for name in names]
+    said = {"Version": "2012-10-17", "Statement": {**statement, "Action": actions}}
+    vault.ask("PutBucketPolicy", bucket="vault", policy=json.dumps(said))
+    for name in names:
+        assert vault.refused(name, "bob", **HERE) == "AccessDenied"
+        assert vault.refused(name, **HERE) == "NoSuchKey"

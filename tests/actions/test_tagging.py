@@ -1,5 +1,6 @@
 """Tags of buckets and objects: given with what is written, put later, copied, seen by whom."""
 
+import json
 from typing import Any
 
 import pytest
@@ -71,6 +72,61 @@ def test_who_may_read_an_object_does_not_see_its_tags(shop: Shop) -> None:
     taken: dict[str, Any] = {"bucket": "theirs", "key": "k", "copy_source": HERE}
     assert shop.refused("CopyObject", "bob", **taken) == "AccessDenied"
     shop.ask("CopyObject", "bob", **taken, tagging_directive="REPLACE")
+
+
+def policy(shop: Shop, *statements: dict[str, Any]) -> None:
+    said = {"Version": "2012-10-17", "Statement": list(statements)}
+    shop.ask("PutBucketPolicy", bucket="shop", policy=json.dumps(said))
+
+
+def test_a_copy_takes_tags_along_only_for_who_may_give_them(shop: Shop) -> None:
+    shop.ask("CreateBucket", "bob", bucket="theirs")
+    source = {"bucket": "theirs", "key": "k"}
+    shop.ask("PutObject", "bob", **source, tagging=tag_set(a="1"))
+    taken: dict[str, Any] = {**HERE, "copy_source": source}
+    everything = {"Principal": "*", "Resource": "arn:aws:s3:::shop/*"}
+    policy(
+        shop,
+        {"Effect": "Allow", "Action": "s3:PutObject", **everything},
+        {"Effect": "Deny", "Action": "s3:PutObjectTagging", **everything},
+    )
+    assert shop.refused("CopyObject", "bob", **taken) == "AccessDenied"
+    assert shop.refused("CopyObject", **taken) == "AccessDenied"
+    shop.ask("CopyObject", "bob", **taken, tagging_directive="REPLACE")
+    shop.ask("DeleteBucketPolicy", bucket="shop")
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.ask("CopyObject", "bob", **taken)
+    assert shop.store.head("shop", "k").facts.tags == {"a": "1"}
+
+
+def test_a_copy_of_a_version_asks_for_the_versions_tags(shop: Shop) -> None:
+    shop.ask("PutBucketVersioning", bucket="shop", versioning_configuration={"status": "Enabled"})
+    version_id = shop.put("k", tagging=tag_set(a="1"))["version_id"]
+    shop.ask("CreateBucket", "bob", bucket="theirs")
+    source = {**HERE, "version_id": version_id}
+    taken: dict[str, Any] = {"bucket": "theirs", "key": "k", "copy_source": source}
+    everything = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::shop/*"}
+    policy(shop, {**everything, "Action": ["s3:GetObjectVersion", "s3:GetObjectTagging"]})
+    assert shop.refused("CopyObject", "bob", **taken) == "AccessDenied"
+    policy(shop, {**everything, "Action": ["s3:GetObjectVersion", "s3:GetObjectVersionTagging"]})
+    shop.ask("CopyObject", "bob", **taken)
+
+
+def test_who_tags_an_object_tags_no_other_that_took_its_place(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.put("k", who="bob")
+    change = shop.store.change_object
+
+    def later(*said: Any) -> Any:
+        shop.put("k")
+        return change(*said)
+
+    monkeypatch.setattr(shop.store, "change_object", later)
+    said = tag_set(a="1")
+    assert shop.refused("PutObjectTagging", "bob", **HERE, tagging=said) == "AccessDenied"
+    assert shop.store.head("shop", "k").facts.tags == {}
 
 
 def test_a_buckets_tags(shop: Shop) -> None:

@@ -101,6 +101,7 @@ def run(checkout: Path, python: str, settings: Path, words: str, marks: str, job
 
 def _run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
     report = settings.with_suffix(".xml")
+    report.unlink(missing_ok=True)  # the last run's would pass for that of one that ends early
     command = [str(Path(python).absolute()), "-m", "pytest", "-q", "-m", marks]
     command += [f"--junitxml={report}", "--tb=short"]
     command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]

@@ -161,6 +161,32 @@ def test_noncurrent_versions_go_but_the_newest_of_them(store: Store) -> None:
     assert left == newest
 
 
+def test_a_null_version_that_goes_between_two_pages_counts_no_other_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_versions(store)
+    put(store, "k", b"oldest")
+    store.set_bucket_setting("box", "versioning", {"status": "Suspended"})
+    put(store, "k", b"null")
+    keep_versions(store)
+    put(store, "k", b"newer")
+    put(store, "k", b"newest")
+    rule = {"noncurrent_days": 1, "newer_noncurrent_versions": 3}
+    setup(store, {"noncurrent_version_expiration": rule})
+    monkeypatch.setattr(sweep, "PAGE", 3)
+    listed = store.versions
+
+    def late(*said: Any, **named: Any) -> Any:
+        page = listed(*said, **named)
+        if page.next_version_id == "null":
+            store.delete("box", "k", version_id="null")
+        return page
+
+    monkeypatch.setattr(store, "versions", late)
+    assert swept(store, 5) == {}
+    assert len(versions(store)) == 3
+
+
 def test_a_version_ages_from_when_another_took_its_place(store: Store) -> None:
     keep_versions(store)
     old = put(store, "k")

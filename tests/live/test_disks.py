@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tests.live.kills.__main__ import run
 from tests.live.process import Running, running
-from tests.live.test_s3_clients import ODD_KEYS
+from tests.live.test_s3_clients import ODD_KEYS, code
 
 QEMU = "[node]\nvirt_type = qemu\n"
 MIB = 1 << 20
@@ -40,11 +40,6 @@ def plain() -> Iterator[Path]:
     """A file system without extended attributes."""
     with mounted("-t", "ramfs", "none") as folder:
         yield folder
-
-
-def code(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
-    answer: Any = caught.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def memory(cloud: Running) -> int:

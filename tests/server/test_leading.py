@@ -26,7 +26,7 @@ class Fake(Door):
         self.go_on = threading.Event()
         self.threads: Counter[str] = Counter()
 
-    def speaks(self, path: str) -> bool:
+    def speaks(self, target: str, host: str) -> bool:
         return True
 
     def hear(self, method: str, target: str, *rest: Any) -> Any:

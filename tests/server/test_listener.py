@@ -229,6 +229,12 @@ def test_connections_are_kept_and_requests_may_be_pipelined(port: int) -> None:
     assert _ask(port, one * 3 + last).count(b"HTTP/1.1 200 OK") == 4
 
 
+@pytest.mark.parametrize("wish", ["close", "Close, TE", "te ,close"])
+def test_a_client_may_end_the_connection(port: int, wish: str) -> None:
+    ending = _head("/a", f"Connection: {wish}")
+    assert _ask(port, ending + _head("/z")).count(b"HTTP/1.1 200 OK") == 1
+
+
 def test_an_unread_small_body_does_not_end_the_connection(port: int) -> None:
     one = b"PUT /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /"
     two = (

@@ -1,5 +1,6 @@
 """Encrypted objects: every byte comes back, at every edge, and no changed byte ever does."""
 
+import errno
 import hashlib
 import io
 import os
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from eucabox.bucket import Object, ObjectFacts
-from eucabox.errors import BadDigest, Fault, ObjectDamaged
+from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import container
 from eucabox.store.attributes import NAME
 from eucabox.store.checksums import new, text
-from tests.store.conftest import refuse
+from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
 
 FACTS = ObjectFacts(content_type="text/x-test", metadata={"a": "b"})
@@ -407,3 +408,18 @@ def test_a_copy_onto_itself_changes_the_encryption(keyed: Keyed) -> None:
     found = keyed.store.head("box", "key")
     assert found.sealed is not None and found.sealed.kind == "aws:kms"
     assert get(keyed, "key") == b"content"
+
+
+def test_a_full_disk_keeps_nothing(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    sealing = keyed.keys.server()
+    before = names(Path("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        for _ in range(3):
+            with pytest.raises(DiskFull):
+                keyed.store.put("box", "key", io.BytesIO(b"x"), FACTS, sealing=sealing)
+    assert leftovers(keyed.root) == []
+    assert len(names(Path("/proc/self/fd"))) == len(before)

@@ -1,5 +1,6 @@
 """What the journal names after a kill, and that it does not grow."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def test_another_boot_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not Journal(tmp_path).trusted()
     journal.close(clean=True)
     assert Journal(tmp_path).trusted()
+
+
+def test_a_disk_without_room_for_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(module, "LIMIT", 10)
+    journal = Journal(tmp_path)
+    journal.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        for key in ("a", "b", "c"):
+            journal.end(journal.begin("box", key))
+    assert journal.settled() == []
+    journal.end(journal.begin("box", "d"))
+    assert len(journal.settled()) == 1
+    assert journal.changed() == {("box", key) for key in "abcd"}
+    journal.close(clean=True)
 
 
 def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:

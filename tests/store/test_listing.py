@@ -33,6 +33,16 @@ def fill(index: Index, keys: Iterable[str]) -> None:
         index.add(Object("b", key, 1, "e", to_datetime(0), FACTS))
 
 
+def test_who_reads_an_index_while_it_is_made_anew_is_not_asked_again(index: Index) -> None:
+    fill(index, ["old"])
+    index.flush()
+    with index._reading():
+        index.reset()
+    fill(index, ["new"])
+    index.flush()
+    assert [key for key, *_ in index.rows("b", "", None, 9)] == ["new"]
+
+
 def walked(keys: set[str], prefix: str, delimiter: str) -> list[str]:
     found: dict[str, None] = {}
     for key in sorted(keys, key=str.encode):

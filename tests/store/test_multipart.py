@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import io
+import os
 import shutil
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +23,12 @@ from eucabox.errors import (
     InvalidPartOrder,
     JoinedTooLarge,
     MalformedPartList,
+    NoSuchBucket,
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import multipart
+from eucabox.store import multipart, tree
+from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, content, leftovers, names
 
 
@@ -210,6 +214,56 @@ def test_an_upload_is_aborted(store: Store, root: Path) -> None:
             again("box", "dir/key", upload_id)
     assert names(root / "box/.eucabox/uploads") == []
     assert leftovers(root) == []
+
+
+def test_an_abort_that_comes_while_the_upload_is_completed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    locked, done = store._multipart._locked, list[str]()
+
+    def late(named: str) -> Any:
+        if not done:
+            done.append(named)
+            store.complete_upload("box", "dir/key", upload_id, parts)
+        return locked(named)
+
+    monkeypatch.setattr(store._multipart, "_locked", late)
+    with pytest.raises(NoSuchUpload):
+        store.abort_upload("box", "dir/key", upload_id)
+    assert store.head("box", "dir/key").size == 251
+
+
+def test_an_upload_is_begun_while_its_bucket_is_deleted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = tree.descend_making
+
+    def late(folder: int, names: list[str]) -> int:
+        if names[0] == "uploads":
+            store.delete_bucket("box")
+        return making(folder, names)
+
+    monkeypatch.setattr(tree, "descend_making", late)
+    with pytest.raises(NoSuchBucket):
+        begin(store)
+
+
+@pytest.mark.parametrize("harm", [b"", b"{", b"{}", b"[]", b"\xff"])
+def test_a_part_that_cannot_be_read_is_none(store: Store, root: Path, harm: bytes) -> None:
+    upload_id = begin(store)
+    parts = fill(store, upload_id)
+    folder = root / "box/.eucabox/uploads" / upload_id
+    beside = list(folder.glob("00003.*"))
+    if beside:
+        beside[0].write_bytes(harm)
+    else:
+        os.setxattr(folder / "00003", NAME, harm)
+    found = store.parts("box", "dir/key", upload_id)
+    assert [each.number for each in found] == [6, 9]
+    with pytest.raises(InvalidPart):
+        store.complete_upload("box", "dir/key", upload_id, parts)
 
 
 def test_uploads_outlive_the_process(store: Store, root: Path) -> None:

@@ -137,6 +137,17 @@ def test_attributes_are_lost(store: Store, put: Put, root: Path) -> None:
     assert content(store, "a.txt/b") == b"2"
 
 
+def test_a_sidecar_is_cut_short(store: Store, put: Put, root: Path) -> None:
+    put("gr\u00fcn")
+    folder = root / "box/.eucabox/attributes"
+    for sidecar in folder.glob("*/*"):
+        sidecar.write_bytes(sidecar.read_bytes()[:-2])
+    (folder / "00").mkdir(exist_ok=True)
+    (folder / "00/0.1-2").write_bytes(b"2\n{}gr\xc3")
+    assert store.rescan("box") == 1
+    assert content(store, "gr\u00fcn") == b"content"
+
+
 def test_foreign_attributes(store: Store, put: Put, root: Path) -> None:
     for foreign in (b"", b"\xff", b"[]", b"{}", b'{"e":1}', b'{"s":0,"m":0,"e":"x","u":1,"zz":2}'):
         (root / "box/key").write_bytes(foreign)

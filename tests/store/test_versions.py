@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,17 +32,21 @@ def enable(store: Store, status: str = "Enabled", bucket: str = "box") -> None:
 
 
 def every(store: Store, key: str = "", bucket: str = "box") -> list[Version]:
-    """All versions of a key, or of the bucket, in pages of two so that paging is met everywhere."""
-    found: list[Version] = []
+    """All versions of a key, or of the bucket, in small pages so that paging is met everywhere."""
+    whole = store.versions(bucket).versions
+    for limit in (1, 2):
+        assert list(paged(store, bucket, limit)) == whole
+    return [each for each in whole if key in ("", each.object.key)]
+
+
+def paged(store: Store, bucket: str, limit: int) -> Iterator[Version]:
     after: tuple[str | None, str | None] = ("", "")
     while after[0] is not None:
         page = store.versions(
-            bucket, key_marker=after[0], version_id_marker=after[1] or "", limit=2
+            bucket, key_marker=after[0], version_id_marker=after[1] or "", limit=limit
         )
-        found += page.versions
+        yield from page.versions
         after = page.next_key, page.next_version_id
-    assert found == store.versions(bucket).versions
-    return [each for each in found if key in ("", each.object.key)]
 
 
 def ids(store: Store, key: str = "") -> list[str]:

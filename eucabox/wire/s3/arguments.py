@@ -20,6 +20,8 @@ from eucabox.wire.sign.paths import octets
 Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+# dates that are not ignored where they are none: something would be deleted
+DEADLY = ("x-amz-if-match-", "x-amz-object-lock-")
 EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
 
 
@@ -139,7 +141,7 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
     if isinstance(shape, ListShape):
         return _words
     if shape.type_name == "timestamp":
-        return _deadly(told) if told.startswith("x-amz-if-match-") else _moment
+        return _deadly(told) if told.startswith(DEADLY) else _moment
     if shape.type_name in EMPTY_IS_ABSENT:
         return _scalar(told, read.SCALARS[shape.type_name])
     return str
@@ -172,8 +174,8 @@ def _version(text: str) -> str:
 def _deadly(told: str) -> Convert:
     def take(text: str) -> datetime | None:
         moment = _moment(text)
-        if moment is None and text:  # not to be ignored: something would be deleted
-            reason = "It is not a date as in Last-Modified."
+        if moment is None and text:
+            reason = "It is not a time such as 2026-01-31T12:00:00Z."
             raise InvalidArgument(argument=told, value=text[:60], reason=reason)
         return moment
 
@@ -191,13 +193,13 @@ def _codings(text: str) -> str | None:
 
 
 def copy_source(text: str) -> dict[str, str]:
-    """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in percent-encoding, with or without
-    ?versionId=, into {bucket, key, version_id}."""
+    """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in the encoding of forms, in which a
+    plus is a blank, with or without ?versionId=, into {bucket, key, version_id}."""
     path, named, version = text.partition("?versionId=")
     if named:
         _version(version)
     try:
-        plain = unquote_to_bytes(octets(path)).decode("utf-8").removeprefix("/")
+        plain = unquote_to_bytes(octets(path.replace("+", " "))).decode("utf-8").removeprefix("/")
     except UnicodeDecodeError:
         reason = "It is not UTF-8 in its percent-encoding."
         raise InvalidArgument(

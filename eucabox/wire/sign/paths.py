@@ -44,12 +44,15 @@ def uri_forms(path: str, *, twice: bool = False) -> Iterator[str]:
 
 @lru_cache(256)  # clients have few hosts
 def host_forms(host: str, scheme: str) -> tuple[str, ...]:
-    """A host as sent, with the scheme's own port added or taken away, with another port twice."""
+    """A host as sent, with the scheme's own port added or taken away, with another port twice, as
+    boto 2 presigns it, or without, as libraries sign that were made for AWS alone."""
     default = _DEFAULT_PORTS.get(scheme, "")
     if default and host.endswith(default):
         return host, host[: -len(default)]
     _, colon, port = host.rpartition("]")[2].rpartition(":")
-    return host, f"{host}:{port}" if colon else host + default  # boto 2 presigns the former
+    if not colon:
+        return host, host + default
+    return host, f"{host}:{port}", host[: -len(colon + port)]
 
 
 def pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:

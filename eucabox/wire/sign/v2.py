@@ -103,12 +103,11 @@ def _undated(name: str, said: str) -> Fault:
 def _strings_to_sign(request: Request, form: bytes) -> Iterator[bytes]:
     """Yield what clients sign: host with and without port, + as a blank or as itself, the path
     as sent or with its last slash toggled."""
-    bare, _, port = request.host.rpartition(":")
-    hosts = [*host_forms(request.host, request.scheme), *([bare] if port.isdigit() else [])]
+    hosts = host_forms(request.host, request.scheme)
     path = request.path or "/"
     toggled = (path[:-1] or "/") if path.endswith("/") else path + "/"
     parameters = dict.fromkeys(_parameters(request, form, plus) for plus in (b" ", b"+"))
-    for host, uri, said in product(dict.fromkeys(hosts), (path, toggled), parameters):
+    for host, uri, said in product(hosts, (path, toggled), parameters):
         yield octets(f"{request.method}\n{host.lower()}\n{uri}\n{said}")
 
 

@@ -30,6 +30,7 @@ from eucabox.wire.sign.words import Desk, Words, refuse_token, shown
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
+_LONGEST = 512  # characters of a credential; its scope is kept with the key made of it
 _KEPT, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
 _NAME = re.compile(r"[!-~]{1,128}")
 day_keys = SigningKeys()
@@ -242,7 +243,7 @@ def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
 def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
     """Read KEY/YYYYMMDD/REGION/SERVICE/aws4_request of the day of a time; raises `refused`."""
     parts = credential.rsplit("/", 4)
-    if len(parts) != 5 or parts[4] != TERMINATOR:
+    if len(parts) != 5 or parts[4] != TERMINATOR or len(credential) > _LONGEST:
         raise refused(
             reason=f"the Credential must be KEY/YYYYMMDD/REGION/SERVICE/{TERMINATOR},"
             f" not '{shown(credential)}'."

@@ -90,6 +90,7 @@ def test_a_clock_just_near_enough(minutes: int) -> None:
         ("SignedHeaders=", "Headers=", MALFORMED),
         ("Signature=", "Sig=", MALFORMED),
         ("aws4_request", "aws3_request", MALFORMED),
+        ("us-east-1", "x" * 500, MALFORMED),
         ("/us-east-1", "", MALFORMED),
         ("/20130524/", "/20130525/", MALFORMED),
         ("/20130524/", "/2013/", MALFORMED),
@@ -112,6 +113,15 @@ def test_any_region_and_service_word_will_do() -> None:
     for scope in ("20130524/undefined-4711/s3/aws4_request", "20130524/0/127/aws4_request"):
         signed = accepted(signer.sign4(signer.request(), scope=scope))
         assert f"20130524/{signed.region}/{signed.service}/aws4_request" == scope
+
+
+def test_a_host_that_was_signed_without_its_port() -> None:
+    """As git-annex does, and GitLab's client did: AWS has no other port."""
+    asked = put({}, b"")
+    asked.host = asked.headers["host"] = asked.host + ":8773"
+    assert accepted(asked).caller
+    asked.host = asked.headers["host"] = "elsewhere:8773"
+    assert refused(asked).code == "SignatureDoesNotMatch"
 
 
 def test_the_date_header_will_do() -> None:
