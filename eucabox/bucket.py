@@ -310,11 +310,8 @@ class Store(Buckets):
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
-        if self.quota.bounds_objects:
-            named = {number for number, _, _ in parts}
-            kept = self.parts(bucket, key, upload_id)
-            self.quota.check_object(sum(each.size for each in kept if each.number in named))
-        ending = Ending(checksums or {}, size, Conditions(if_none_match, if_match))
+        conditions = Conditions(if_none_match, if_match)
+        ending = Ending(checksums or {}, size, conditions, self.quota.check_object)
         return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
 
     @told
