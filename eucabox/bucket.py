@@ -330,7 +330,7 @@ class Store(Buckets):
 
     def _overwritten(self, room: Room, key: str) -> int:
         """The bytes that a put will free; those of a bucket with versioning stay."""
-        if room.bucket.settings.get("versioning"):
+        if room.versioned:
             return 0
         try:
             return self.head(room.name, key).size
