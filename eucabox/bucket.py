@@ -8,7 +8,6 @@ import builtins
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from eucabox.errors import Fault
 from eucabox.store import copying, frames, listing, version_listing
@@ -168,18 +167,6 @@ class Store(Buckets):
             return copying.copy(
                 self._shelf, source, room, key, facts, algorithm, conditions, sealing
             )
-
-    def set_object_acl(
-        self, bucket: str, key: str, acl: dict[str, Any] | None, version_id: str = ""
-    ) -> Object:
-        """Keep an object's ACL."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, acl=acl), version_id)
-
-    def set_object_tags(
-        self, bucket: str, key: str, tags: dict[str, str], version_id: str = ""
-    ) -> Object:
-        """Keep an object's tags in place of those it had."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, tags=tags), version_id)
 
     @told
     def change_object(

@@ -206,12 +206,6 @@ class Buckets:
             return self._room(name).configure(acl=acl)
 
     @told
-    def set_bucket_owner(self, name: str, owner: str) -> Bucket:
-        """Give a bucket, for one whose configuration was lost, to an account."""
-        with self._lock:
-            return self._room(name).configure(owner=owner)
-
-    @told
     def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:
         """Keep one of a bucket's settings, plain JSON; None forgets it."""
         with self._lock:
