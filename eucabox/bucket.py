@@ -8,7 +8,6 @@ import builtins
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from eucabox.errors import Fault
 from eucabox.store import copying, frames, listing, version_listing
@@ -169,18 +168,6 @@ class Store(Buckets):
                 self._shelf, source, room, key, facts, algorithm, conditions, sealing
             )
 
-    def set_object_acl(
-        self, bucket: str, key: str, acl: dict[str, Any] | None, version_id: str = ""
-    ) -> Object:
-        """Keep an object's ACL."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, acl=acl), version_id)
-
-    def set_object_tags(
-        self, bucket: str, key: str, tags: dict[str, str], version_id: str = ""
-    ) -> Object:
-        """Keep an object's tags in place of those it had."""
-        return self.change_object(bucket, key, lambda facts: replace(facts, tags=tags), version_id)
-
     @told
     def change_object(
         self,
@@ -310,11 +297,8 @@ class Store(Buckets):
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
-        if self.quota.bounds_objects:
-            named = {number for number, _, _ in parts}
-            kept = self.parts(bucket, key, upload_id)
-            self.quota.check_object(sum(each.size for each in kept if each.number in named))
-        ending = Ending(checksums or {}, size, Conditions(if_none_match, if_match))
+        conditions = Conditions(if_none_match, if_match)
+        ending = Ending(checksums or {}, size, conditions, self.quota.check_object)
         return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
 
     @told
@@ -333,7 +317,7 @@ class Store(Buckets):
 
     def _overwritten(self, room: Room, key: str) -> int:
         """The bytes that a put will free; those of a bucket with versioning stay."""
-        if room.bucket.settings.get("versioning"):
+        if room.versioned:
             return 0
         try:
             return self.head(room.name, key).size

@@ -5,6 +5,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class ApiSection:
     threads: int = _key(32, _between(4, 512))
     hosts: str = _key("", _host_names, reload=True)
 
-    @property
+    @cached_property
     def known_hosts(self) -> tuple[str, ...]:
         """The names under which clients know this cloud, in lower case."""
         return words(self.hosts.lower())

@@ -83,7 +83,6 @@ class Action:
     parameters: frozenset[str]
     required: tuple[str, ...]
     takes_all: bool
-    takes_dry_run: bool
 
     @property
     def reads(self) -> bool:
@@ -215,7 +214,6 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
         parameters=frozenset(each.name for each in named) | unpacked.keys(),
         required=tuple(each.name for each in named if each.default is kinds.empty),
         takes_all=len(named) < len(signature) and not unpacked,
-        takes_dry_run=any(each.name == "dry_run" for each in named),
     )
 
 

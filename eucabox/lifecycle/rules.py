@@ -102,16 +102,29 @@ class Rules:
         return found.size >= SMALL or rule.sizes != (None, None) or varies
 
 
+NONE = Rules(())
+MOST_READ = 256  # buckets
+_read: dict[int, tuple[Mapping[str, Any], Rules]] = {}
+
+
 def rank(storage_class: str) -> int:
     """Return how far down a class is; what S3 does not name here is at the top."""
     return CLASSES.index(storage_class) if storage_class in CLASSES else 0
 
 
 def of(bucket: Bucket) -> Rules:
-    """Return the enabled rules of a bucket."""
-    kept = bucket.settings.get(SETTING) or {}
-    said = [each for each in kept.get("rules", ()) if each["status"] == "Enabled"]
-    return Rules(tuple(map(_rule, said)), kept.get("minimum", ALL_128K))
+    """Return the enabled rules of a bucket, read once as long as its setting stays the same."""
+    kept = bucket.settings.get(SETTING)
+    if not kept:
+        return NONE
+    found = _read.get(id(kept))
+    if found is None or found[0] is not kept:
+        said = [each for each in kept.get("rules", ()) if each["status"] == "Enabled"]
+        found = kept, Rules(tuple(map(_rule, said)), kept.get("minimum", ALL_128K))
+        if len(_read) >= MOST_READ:
+            _read.clear()
+        _read[id(kept)] = found  # which keeps the setting, so that no other has its id
+    return found[1]
 
 
 def expiration(bucket: Bucket, found: Object) -> dict[str, str]:

@@ -18,7 +18,6 @@ from eucabox.errors import (
     BucketNotEmpty,
     BucketUnusable,
     InvalidBucketName,
-    KeysUnusable,
     NoSuchBucket,
     StoreInUse,
 )
@@ -28,7 +27,7 @@ from eucabox.store.disk import told
 from eucabox.store.facts import Bucket, moment, to_datetime
 from eucabox.store.flushing import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
-from eucabox.store.keyring import Keyring, Sealing
+from eucabox.store.keyring import Keyring, Sealing, needed
 from eucabox.store.multipart import Multipart
 from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
@@ -124,9 +123,7 @@ class Buckets:
     @property
     def keys(self) -> Keyring:
         """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
-        if self._keys is None:
-            raise KeysUnusable(file="the keys", reason="this store was opened without any")
-        return self._keys
+        return needed(self._keys)
 
     def default_sealing(self, bucket: str) -> Sealing | None:
         """Return how an object that eucabox itself writes into a bucket is encrypted."""
@@ -211,12 +208,6 @@ class Buckets:
         """Keep a bucket's ACL."""
         with self._lock:
             return self._room(name).configure(acl=acl)
-
-    @told
-    def set_bucket_owner(self, name: str, owner: str) -> Bucket:
-        """Give a bucket, for one whose configuration was lost, to an account."""
-        with self._lock:
-            return self._room(name).configure(owner=owner)
 
     @told
     def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:

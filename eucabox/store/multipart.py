@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import md5
@@ -56,11 +56,12 @@ Wanted = Sequence[tuple[int, str, dict[str, str]]]  # number, ETag, checksums
 
 @dataclass(frozen=True)
 class Ending:
-    """What the caller says of the whole object at the end."""
+    """What the caller says of the whole object at the end; `admit` raises if it is too large."""
 
     checksums: dict[str, str]
     size: int | None
     conditions: Conditions
+    admit: Callable[[int], object]
 
 
 def _size(file: Path) -> int:
@@ -217,6 +218,7 @@ class Multipart:
             raise InvalidObjectSize(found=total, stated=ending.size)
         if total > LARGEST:
             raise JoinedTooLarge(size=total, limit=LARGEST)
+        ending.admit(total)
         facts, sums = _joined_facts(upload, parts, ending)
         e_tag = _joined_tag([part.e_tag for part in parts])
         with Draft(room) as draft:

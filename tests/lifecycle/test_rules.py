@@ -101,3 +101,14 @@ def test_prefixes_cover_each_key_once() -> None:
     some = [{**ONE, "id": each, "prefix": each} for each in ("b/c", "a", "b/", "b/d")]
     assert rules.prefixes(rules.of(bucket(*some)).each) == ["a", "b/"]
     assert rules.prefixes(()) == []
+
+
+def test_rules_are_read_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MOST_READ", 2)
+    rule = {"id": "r", "status": "Enabled", "filter": {"prefix": "a/"}, "expiration": {"days": 1}}
+    first, second = bucket(rule), bucket({**rule, "id": "other"})
+    assert rules.of(first) is rules.of(first)
+    for each in (first, second, first, bucket(rule), first):
+        (only,) = rules.of(each).each
+        assert only.id == ("other" if each is second else "r")
+    assert rules.of(Bucket("b", "o", NOON)).each == ()

@@ -14,6 +14,7 @@ from eucabox.errors import DiskFull
 from eucabox.lifecycle import said, sweep
 from eucabox.lifecycle.sweep import Sweep
 from eucabox.store.facts import moment, to_nanoseconds
+from tests.changes import set_tags
 
 DAY = 86_400
 OWNER = "111122223333"
@@ -130,7 +131,7 @@ def test_a_tag_that_was_taken_away_in_between_wins(
     real = store.delete
 
     def late(*named: str, **wish: Any) -> Any:
-        store.set_object_tags("box", "k", {})
+        set_tags(store, "box", "k", {})
         return real(*named, **wish)
 
     monkeypatch.setattr(store, "delete", late)

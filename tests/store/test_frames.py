@@ -17,6 +17,7 @@ from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import container
 from eucabox.store.attributes import NAME
 from eucabox.store.checksums import new, text
+from tests.changes import set_tags
 from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
 
@@ -284,7 +285,7 @@ def test_a_lost_index(either: Keyed) -> None:
 
 def test_facts_change_and_the_content_stays(either: Keyed) -> None:
     put(either, "key", b"content", "aws:kms")
-    either.store.set_object_tags("box", "key", {"a": "b"})
+    set_tags(either.store, "box", "key", {"a": "b"})
     found = either.store.head("box", "key")
     assert (found.facts.tags, found.size) == ({"a": "b"}, 7)
     assert get(either, "key") == b"content"

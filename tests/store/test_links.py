@@ -10,6 +10,7 @@ import pytest
 
 from eucabox.bucket import Store
 from eucabox.errors import Fault, NoSuchBucket, NoSuchKey, StorageFailed
+from tests.changes import set_acl
 from tests.store.conftest import FACTS, Put, content, keys
 
 KEYS = ["plain", "dir/file", "x//y", "p" * 300]
@@ -47,7 +48,7 @@ def every_way(store: Store) -> list[Callable[[], object]]:
     ways: list[Callable[[], object]] = []
 
     def share(key: str) -> object:
-        return store.set_object_acl("box", key, {"grants": []})
+        return set_acl(store, "box", key, {"grants": []})
 
     steps = (put, upload, partial(content, store), share, partial(store.delete, "box"), put)
     for key in KEYS:

@@ -22,6 +22,7 @@ from eucabox.errors import (
 )
 from eucabox.store import stamps
 from eucabox.store.paths import digest
+from tests.changes import set_tags
 from tests.store.conftest import FACTS, OWNER, Put, content, names, refuse
 
 KEYS = ["key", "a/b/c", "x//y", "dir/", "p" * 300]
@@ -193,8 +194,8 @@ def test_suspended_keeps_versions_and_replaces_the_null_one(store: Store, put: P
 def test_versions_have_facts_of_their_own(store: Store, put: Put) -> None:
     enable(store)
     old, new = put("key", b"1"), put("key", b"2")
-    store.set_object_tags("box", "key", {"age": "old"}, old.version_id)
-    store.set_object_tags("box", "key", {"age": "new"})
+    set_tags(store, "box", "key", {"age": "old"}, old.version_id)
+    set_tags(store, "box", "key", {"age": "new"})
     assert store.head("box", "key", old.version_id).facts.tags == {"age": "old"}
     assert store.head("box", "key").facts.tags == {"age": "new"}
     store.delete("box", "key", version_id=new.version_id)
