@@ -530,3 +530,12 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
 def test_elements_that_clients_read_of_an_error(fault: Fault, elements: dict[str, str]) -> None:
     body = ElementTree.fromstring(bytes(s3.refuse(fault, "r").body))  # type: ignore[arg-type]
     assert {each.tag: each.text for each in body}.items() >= elements.items()
+
+
+def test_attributes_are_asked_for_by_the_query_whatever_headers_there_are() -> None:
+    assert routes.find("GET", 2, {"attributes": ""}, {}) == "GetObjectAttributes"
+    assert routes.find("PUT", 2, {}, {}) == "PutObject"
+    assert routes.find("PUT", 2, {}, {"x-amz-copy-source": "b/k"}) == "CopyObject"
+    part = {"partNumber": "1", "uploadId": "u"}
+    assert routes.find("PUT", 2, part, {"x-amz-copy-source": "b/k"}) == "UploadPartCopy"
+    assert routes.find("PUT", 2, part, {}) == "UploadPart"

@@ -115,10 +115,13 @@ def _route(operation: Operation) -> Route:
         if located.get("location") in needs:
             needs[located["location"]].add(located["name"])
     fixed = values(operation.http["requestUri"].partition("?")[2])
+    fixed = {name: value for name, value in fixed.items() if name != "x-id"}
+    # a header tells an operation apart only where its query does not: a copy from a put
+    headers = [] if fixed else needs["header"]
     return Route(
         name=operation.name,
-        fixed={name: value for name, value in fixed.items() if name != "x-id"},
+        fixed=fixed,
         query=frozenset(needs["querystring"]),
-        headers=frozenset(name.lower() for name in needs["header"]),
+        headers=frozenset(name.lower() for name in headers),
         deprecated=bool(operation.model.deprecated),
     )
