@@ -8,10 +8,13 @@ backup has an old one, and the bucket is read again.
 import contextlib
 import secrets
 
-from eucabox.errors import DiskFull
+from eucabox.errors import DiskFull, NoSuchBucket
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.room import Room
 from eucabox.store.writing import write_small
+
+# Without a new mark the bucket is read once more than needed, if it is still there.
+HARMLESS = (OSError, DiskFull, IndexBroken, NoSuchBucket)
 
 
 def renew(room: Room, index: Index) -> None:
@@ -29,7 +32,7 @@ def touch(room: Room, index: Index) -> None:
         return
     with room.marking:
         if not room.touched:
-            with contextlib.suppress(OSError, DiskFull, IndexBroken):
+            with contextlib.suppress(*HARMLESS):
                 renew(room, index)
                 room.touched = True
 
@@ -37,5 +40,5 @@ def touch(room: Room, index: Index) -> None:
 def close(room: Room, index: Index) -> None:
     """Renew the mark of a bucket that changed: a copy of a running cloud's index is old, too."""
     if room.touched and not room.gone:
-        with contextlib.suppress(OSError, DiskFull, IndexBroken):
+        with contextlib.suppress(*HARMLESS):
             renew(room, index)

@@ -325,7 +325,7 @@ def _unless_gone(room: Room) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        room.check()
+        room.look()
         raise
 
 

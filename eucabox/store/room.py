@@ -79,6 +79,11 @@ class Room:
         if self.gone:
             raise NoSuchBucket(name=self.name)
 
+    def look(self) -> None:
+        """Raise NoSuchBucket also if somebody took its folder away: something was missing."""
+        if self.gone or not self.is_there():
+            raise NoSuchBucket(name=self.name)
+
     def is_there(self) -> bool:
         """True unless somebody took the bucket's folder away from the others."""
         try:

@@ -125,7 +125,7 @@ class Shelf:
             with self._lock(room, key):  # a put may have been moving it, or its sidecar
                 found, fresh = self._open(room, key, encoded)
         if found is None:
-            room.check()
+            room.look()
             raise self._missing(room, key, encoded)
         return found if fresh else self._refresh(room, found, encoded)
 
@@ -156,7 +156,7 @@ class Shelf:
             with self._lock(room, key):  # it may just be on its way from one place to another
                 found = self._look(room, key, encoded, version_id)
         if found is None:
-            room.check()
+            room.look()
             raise NoSuchVersion(bucket=room.name, key=key, version=version_id)
         return found
 

@@ -69,7 +69,7 @@ class Draft:
         try:
             self.fd = os.open(self._name, flags, 0o644, dir_fd=room.temporary)
         except FileNotFoundError:
-            room.check()
+            room.look()
             raise
         self.status: os.stat_result | None = None
 

@@ -258,3 +258,18 @@ def test_a_bucket_whose_folder_is_gone_can_be_made_again(store: Store, root: Pat
     store.create_bucket("box", OWNER)
     store.put("box", "k", io.BytesIO(b"x"), FACTS)
     assert keys(store) == ["k"]
+
+
+def test_nothing_is_found_or_put_where_a_folder_was_taken_away(
+    store: Store, put: Put, root: Path
+) -> None:
+    put("a")
+    shutil.rmtree(root / "box")
+    for ask in (
+        lambda: store.put("box", "k", io.BytesIO(b"x"), FACTS),
+        lambda: store.head("box", "a"),
+        lambda: store.head("box", "a", "null"),
+        lambda: store.create_upload("box", "k", FACTS),
+    ):
+        with pytest.raises(NoSuchBucket):
+            ask()
