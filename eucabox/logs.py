@@ -231,7 +231,9 @@ def _role(logger: str, facts: Mapping[str, Any]) -> str:
 
 
 def _value(key: str, value: Any) -> str:
-    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    text = str(value)
     if BARE.fullmatch(text):
         return text[:LONGEST]
     cut = text[: LONGEST_TRACE if key == "trace" else LONGEST]

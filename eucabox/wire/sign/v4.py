@@ -257,10 +257,19 @@ def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
 
 
 def _signed_headers(said: str, refused: type[Fault]) -> tuple[str, ...]:
-    names = tuple(said.split(";"))
-    if not all(_NAME.fullmatch(name) and name == name.lower() for name in names):
+    names = _names(said) if len(said) < _SHORT else _read_names(said)
+    if not names:
         raise refused(reason="SignedHeaders must be lower-case header names parted by ';'.")
     return names
+
+
+def _read_names(said: str) -> tuple[str, ...]:
+    """Return the names, none if one of them can't be one."""
+    names = tuple(said.split(";"))
+    return names if all(_NAME.fullmatch(each) and each == each.lower() for each in names) else ()
+
+
+_names = lru_cache(_KEPT)(_read_names)
 
 
 def _lifetime(said: str, words: Words) -> timedelta:
