@@ -15,11 +15,11 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import LogFileUnusable
 
@@ -40,6 +40,7 @@ ROLE_OF_SERVICE = {
     "website": "walrus",
     "metadata": "cluster",
 }
+LEVELS = {"INFO": "info", "WARNING": "warning", "ERROR": "error"}
 KEPT = 5  # files beside the current one
 LONGEST, LONGEST_TRACE = 2000, 20000  # characters of a value
 BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
@@ -113,21 +114,20 @@ class Format(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of ASCII."""
         facts = self._facts(record)
-        return " ".join(f"{key}={_value(key, value)}" for key, value in facts.items())
+        return " ".join([f"{key}={_value(key, value)}" for key, value in facts.items()])
 
     def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
-        own = dict(getattr(record, "facts", {}))
-        message = record.getMessage()
-        named = ROLE.match(record.msg) if isinstance(record.msg, str) else None
+        own = dict(getattr(record, "facts", ()))
+        message = record.getMessage() if record.msg else ""
+        named = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
         if named:
             message = message[named.end() :]
         known = dict(_about.get())
         instance = known.pop("instance", "") or own.pop("instance", "") or _instance(record)
-        moment = datetime.fromtimestamp(record.created, UTC)
         role = (named and named[1]) or known.pop("role", "") or _role(record.name, own)
         return {
-            **({"time": ids.time_text(moment)} if self._dated else {}),
-            "level": record.levelname.lower(),
+            **({"time": _time(record.created)} if self._dated else {}),
+            "level": LEVELS.get(record.levelname) or record.levelname.lower(),
             "role": role,
             **known,
             **({"instance": instance} if instance else {}),
@@ -219,6 +219,8 @@ def files(path: Path) -> list[Path]:
 
 def _instance(record: logging.LogRecord) -> str:
     """Return the first argument that is an instance's id: the one that the message is about."""
+    if not record.args:
+        return ""
     given = record.args if isinstance(record.args, tuple) else ()
     ids_ = (each for each in given if isinstance(each, str) and INSTANCE.fullmatch(each))
     return next(ids_, "")
@@ -230,10 +232,21 @@ def _role(logger: str, facts: Mapping[str, Any]) -> str:
     return ROLE_OF.get(logger.removeprefix("eucabox.").split(".")[0], "cloud")
 
 
+def _time(created: float) -> str:
+    """As ids.time_text writes it."""
+    second, part = divmod(int(created * 1000), 1000)
+    return f"{_second(second)}.{part:03}Z"
+
+
+@lru_cache(2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _value(key: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}"
-    text = str(value)
+    text = value if isinstance(value, str) else str(value)
     if BARE.fullmatch(text):
         return text[:LONGEST]
     cut = text[: LONGEST_TRACE if key == "trace" else LONGEST]
