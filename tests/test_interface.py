@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from eucabox import ids
 from eucabox.accounts import Accounts
 from eucabox.state import State
@@ -42,6 +44,7 @@ def ask(service: str, action: str, **params: object) -> str:
     return json.dumps({"service": service, "action": action, "user": "admin", "params": params})
 
 
+@pytest.mark.slow
 def test_instances_run_through_another_door(
     accounts: Accounts, state: State, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_every_command_has_its_page(made: Path) -> None:
     assert "in one process on one machine" in top.split(".SH SYNOPSIS")[0]
 
 
+@pytest.mark.slow
 def test_man_reads_the_pages(made: Path) -> None:
     man = shutil.which("man")
     assert man, "man-db is on every system that has man pages"

@@ -174,6 +174,7 @@ def test_a_stop_and_a_start_have_their_events(house: House, folder: Path) -> Non
     assert said(folder) == [*launch, "a pre-stop", "a stopped", *launch]
 
 
+@pytest.mark.slow
 def test_the_time_of_a_hook_is_not_taken_from_the_guest(
     house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

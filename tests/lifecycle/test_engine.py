@@ -44,6 +44,7 @@ def gone(store: Store, seconds: float) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_it_runs_by_itself_and_again_after_a_restart(config: Config, store: Store) -> None:
     short = replace(config, buckets=BucketsSection(lifecycle_day_seconds=1))
     for _ in range(2):

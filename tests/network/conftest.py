@@ -64,6 +64,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     processes = tmp_path / "proc"
     processes.mkdir()
     monkeypatch.setattr(dnsmasq, "PROC", processes)
+    monkeypatch.setattr(dnsmasq, "SECONDS_TO_FREE", 0.05)
     return made
 
 

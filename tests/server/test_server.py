@@ -104,6 +104,7 @@ def _process(tmp_path: Path) -> Iterator[Process]:
         running.process.communicate()
 
 
+@pytest.mark.slow
 def test_it_says_when_it_is_ready_and_ends_with_its_requests_done(process: Process) -> None:
     ready = process.folder / "run" / "ready"
     assert ready.read_text() == f"{process.process.pid}\nhttp://127.0.0.1:{process.port}\n"
@@ -122,6 +123,7 @@ def test_it_says_when_it_is_ready_and_ends_with_its_requests_done(process: Proce
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
     process: Process,
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
     assert "restart to change: api.port" in log
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line_that_names_the_key(process: Process) -> None:
     second = process.start()
     _, errors = second.communicate(timeout=10)

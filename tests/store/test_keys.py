@@ -86,6 +86,7 @@ def test_each_key_alone(store: Store, put: Put, root: Path, key: str) -> None:
         store.head("box", key)
 
 
+@pytest.mark.slow
 def test_all_keys_together(root: Path) -> None:
     order = AWKWARD.copy()
     random.Random(os.setxattr is refuse).shuffle(order)
@@ -138,6 +139,7 @@ def test_an_object_is_a_file_at_its_key(store: Store, put: Put, root: Path) -> N
     assert names(root / "box") == [".eucabox", "a"]
 
 
+@pytest.mark.slow
 def test_the_deepest_key(store: Store, put: Put, root: Path) -> None:
     key = "d/" * 511 + "ee"
     put(key)
@@ -186,6 +188,7 @@ KEYS = st.lists(NAMES, min_size=1, max_size=4).map("/".join).filter(bool)
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "delete", "scan"]), KEYS), max_size=25)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

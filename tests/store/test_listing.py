@@ -114,6 +114,7 @@ def test_prefixes_are_jumped_over(index: Index) -> None:
     assert asked < 100
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(index: Index) -> None:
     fill(index, (f"{number:06}" for number in range(100_000)))
     tracemalloc.start()
