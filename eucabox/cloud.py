@@ -95,16 +95,17 @@ class Cloud:
 
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
-        if self.network.is_up:  # what stood in its way at the start may be gone by now
-            self._problems.pop("network", None)
-        problems = [f"{room}: {text}" for room, text in self._problems.items()]
+        problems = self._problems.copy()  # others note theirs meanwhile
+        if self.network.is_up:  # what stood in its way at the start is gone by now
+            problems.pop("network", None)
+        told = [f"{room}: {text}" for room, text in problems.items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials.endpoint(self.config),
             "node": self.node.status(),
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
-            "problems": [*problems, *self.network.warnings()],
+            "problems": [*told, *self.network.warnings()],
         }
 
     def reload(self) -> list[str]:

@@ -28,7 +28,7 @@ class Busy:
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self._lock = threading.Lock()
-        self._poll = select.epoll()
+        self._epoll: select.epoll | None = None  # made with the first use: not all that listen may
         self._members: dict[int, Connection] = {}
         self._leader: object | None = None
         self._at_hand: Connection | None = None  # the leader serves it
@@ -67,8 +67,17 @@ class Busy:
                 self._lose(before[0])
 
     def close(self) -> None:
-        """Let the watch end; the leader ends by itself."""
+        """Let the watch end; the listener is ready no more, so nobody leads again."""
         self._led.set()
+        with self._lock:
+            if self._epoll is not None:
+                self._epoll.close()
+
+    @property
+    def _poll(self) -> select.epoll:
+        if self._epoll is None:
+            self._epoll = select.epoll()
+        return self._epoll
 
     def _begin(self) -> object | None:
         with self._lock:
@@ -80,8 +89,8 @@ class Busy:
 
     def _next(self, me: object) -> bool:
         """Serve one request of whoever speaks first; whether to go on."""
-        found = self._poll.poll(PAUSE, 1)
-        if not found or not self._listener.ready:
+        found = self._poll.poll(PAUSE, 1) if self._listener.ready else []
+        if not found:
             self._end(me)
             return False
         connection = self._take(me, found[0][0])
@@ -160,7 +169,7 @@ class Busy:
     def _leave(self, connection: "Connection") -> None:
         descriptor = connection.socket.fileno()
         del self._members[descriptor]
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile, one or the other
             self._poll.unregister(descriptor)
 
 

@@ -266,20 +266,18 @@ class Listener(wsgi.Server):
         self.door = found if isinstance(found, Door) else None
         self._asked = address
         self._bound = threading.Event()
-        self._problem: OSError | None = None
+        self._problem = ""  # why it can't be bound
         self._thread = threading.Thread(target=self._run, name=f"listen {place}", daemon=True)
 
     def open(self, file: Path | str = "eucabox.conf") -> None:
         """Bind and begin to serve. Raises ListenFailed with the key to change in `file`."""
         self._thread.start()
         self._bound.wait()
-        if self._problem is None:
+        if not self._problem:
             return
         (address, port), (section, key) = self._asked, self.place
-        reason = self._problem.strerror or str(self._problem)
-        raise ListenFailed(
-            address=address, port=port, reason=reason, section=section, key=key, file=file
-        )
+        facts = {"address": address, "port": port, "section": section, "key": key}
+        raise ListenFailed(**facts, reason=self._problem, file=file)
 
     def crowded(self, source: str) -> bool:
         """Whether a client has as many requests under way as it may."""
@@ -319,19 +317,24 @@ class Listener(wsgi.Server):
         try:
             return super().bind(family, type, proto)
         except OSError as problem:
-            self._problem = problem
+            self._problem = _reason(problem)
             raise
 
     def bind_socket(  # type: ignore[override]  # cheroot's is static, and called on the instance
         self, socket_: socket.socket, bind_addr: Any
     ) -> socket.socket:
         """Bind, to one device where that is asked."""
-        if self._free:
-            socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
-        if self._device:
-            self._index = _index(self._device)
-            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode())
-        socket_.bind(bind_addr)
+        try:
+            if self._free:
+                socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+            if self._device:
+                self._index = _index(self._device)
+                device = self._device.encode()
+                socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
         return socket_
 
     def process_conn(self, conn: Connection) -> None:
@@ -361,9 +364,9 @@ class Listener(wsgi.Server):
         # Threads inherit being a daemon from this one: a stuck one can't keep the process alive.
         try:
             self.prepare()
-            self._problem = None
+            self._problem = ""
         except OSError as problem:
-            self._problem = self._problem or problem
+            self._problem = self._problem or _reason(problem)
             return
         finally:
             self._bound.set()
@@ -373,6 +376,10 @@ class Listener(wsgi.Server):
     def _cut_off(self) -> None:
         for connection in list(self.active):
             connection.hang_up(socket.SHUT_RDWR)
+
+
+def _reason(problem: OSError) -> str:
+    return problem.strerror or str(problem)
 
 
 def _index(device: str) -> int:

@@ -116,6 +116,19 @@ class Running:
         state.close()
         return dict(client.read(written.folder).settings)
 
+    def rclone(self, folder: Path, path: str = "", **more: str) -> dict[str, str]:
+        """The environment that has rclone know this cloud as `box`, and nothing else."""
+        told = {
+            "TYPE": "s3",
+            "PROVIDER": "Other",
+            "ENDPOINT": self.endpoint + path,
+            "ACCESS_KEY_ID": self.access_key,
+            "SECRET_ACCESS_KEY": self.secret_key,
+            **more,
+        }
+        named = {f"RCLONE_CONFIG_BOX_{name}": value for name, value in told.items()}
+        return {"RCLONE_CONFIG": str(folder / "none"), "RCLONE_RETRIES": "1", **named}
+
     def client(self, service: str, user: str = "admin", https: bool = False, **kw: Any) -> Any:
         settings = self.settings if user == "admin" else self.credentials(user)
         return boto3.client(

@@ -99,16 +99,7 @@ def test_clients_do_not_mind_the_etags(
         f"host_base = {where}\nhost_bucket = {where}\nuse_https = False\n"
         "multipart_chunk_size_mb = 5\n"
     )
-    rclone = {
-        "RCLONE_CONFIG": str(tmp_path / "none"),
-        "RCLONE_CONFIG_BOX_TYPE": "s3",
-        "RCLONE_CONFIG_BOX_PROVIDER": "Other",
-        "RCLONE_CONFIG_BOX_ENDPOINT": cloud.endpoint,
-        "RCLONE_CONFIG_BOX_ACCESS_KEY_ID": cloud.access_key,
-        "RCLONE_CONFIG_BOX_SECRET_ACCESS_KEY": cloud.secret_key,
-        "RCLONE_CONFIG_BOX_SERVER_SIDE_ENCRYPTION": "aws:kms",
-        "RCLONE_RETRIES": "1",
-    }
+    rclone = cloud.rclone(tmp_path, SERVER_SIDE_ENCRYPTION="aws:kms")
     aws = ["aws", "--endpoint-url", cloud.endpoint, "s3", "cp"]
     for name, there, back in (
         ("s3cmd", ["s3cmd", "-c", str(settings), "put"], ["s3cmd", "-c", str(settings), "get"]),

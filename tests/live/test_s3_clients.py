@@ -624,18 +624,7 @@ def test_s3cmd(cloud: Running, tree: Path, path: str, version: str, tmp_path: Pa
 @pytest.mark.parametrize("v2", ["false", "true"])
 @pytest.mark.parametrize("path", PREFIXES)
 def test_rclone(cloud: Running, tree: Path, path: str, v2: str, tmp_path: Path) -> None:
-    settings = {
-        "RCLONE_CONFIG": str(tmp_path / "none"),
-        "RCLONE_CONFIG_BOX_TYPE": "s3",
-        "RCLONE_CONFIG_BOX_PROVIDER": "Other",
-        "RCLONE_CONFIG_BOX_ENDPOINT": cloud.endpoint + path,
-        "RCLONE_CONFIG_BOX_ACCESS_KEY_ID": cloud.access_key,
-        "RCLONE_CONFIG_BOX_SECRET_ACCESS_KEY": cloud.secret_key,
-        "RCLONE_CONFIG_BOX_V2_AUTH": v2,
-        "RCLONE_CONFIG_BOX_UPLOAD_CUTOFF": "6M",
-        "RCLONE_CONFIG_BOX_CHUNK_SIZE": "5M",
-        "RCLONE_RETRIES": "1",
-    }
+    settings = cloud.rclone(tmp_path, path, V2_AUTH=v2, UPLOAD_CUTOFF="6M", CHUNK_SIZE="5M")
 
     def rclone(*argv: str) -> str:
         return run(cloud, "rclone", *argv, **settings)

@@ -178,15 +178,7 @@ def test_aws_cli_goes_back_to_an_older_version(cloud: Running, aws: Command) -> 
 
 
 def test_rclone_sees_versions(cloud: Running, tree: Path, tmp_path: Path) -> None:
-    settings = {
-        "RCLONE_CONFIG": str(tmp_path / "none"),
-        "RCLONE_CONFIG_BOX_TYPE": "s3",
-        "RCLONE_CONFIG_BOX_PROVIDER": "Other",
-        "RCLONE_CONFIG_BOX_ENDPOINT": cloud.endpoint,
-        "RCLONE_CONFIG_BOX_ACCESS_KEY_ID": cloud.access_key,
-        "RCLONE_CONFIG_BOX_SECRET_ACCESS_KEY": cloud.secret_key,
-        "RCLONE_RETRIES": "1",
-    }
+    settings = cloud.rclone(tmp_path)
 
     def rclone(*argv: str) -> str:
         return run(cloud, "rclone", *argv, **settings)

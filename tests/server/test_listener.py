@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import http.client
 import json
 import os
@@ -393,6 +394,27 @@ def test_a_port_in_use_is_named_with_its_key(application: Application) -> None:
         f"Can't listen on 127.0.0.1 port {port}: Address already in use."
         " Set [api] port in /etc/eucabox/eucabox.conf."
     )
+
+
+def test_what_can_not_be_bound_or_is_shut_leaves_nothing_open(application: Application) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    gc.collect()
+    gc.disable()  # it is tried again every few seconds, and nothing may wait for a collection
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            before = opened()
+            for _ in range(5):
+                with pytest.raises(ListenFailed):
+                    Listener(taken.getsockname(), application, 4, PLACE).open()
+            assert opened() == before
+            for _ in range(2):
+                with _open(application) as listener:
+                    _ask(listener.bind_addr[1], _head("/a"))
+            assert opened() == before
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(name="tls")
