@@ -81,6 +81,11 @@ def client(service: str, port: int, cloud: Cloud) -> Any:
     )  # fmt: skip
 
 
+def read(s3: Any) -> bytes:
+    body: bytes = s3.get_object(Bucket="box", Key="k")["Body"].read()
+    return body
+
+
 def journeys(folder: Path) -> dict[str, Counter[str]]:
     """Serve a cloud in this process and return what each request called."""
     port, trace = free_port(), Trace()
@@ -97,11 +102,9 @@ def journeys(folder: Path) -> dict[str, Counter[str]]:
         launch = {"ImageId": image, "MinCount": 1, "MaxCount": 1, "InstanceType": "m1.tiny"}
         return {
             "PutObject 4 KiB": trace.of(lambda: s3.put_object(Bucket="box", Key="k", Body=BODY)),
-            "GetObject 4 KiB": trace.of(
-                lambda: s3.get_object(Bucket="box", Key="k")["Body"].read()
-            ),
+            "GetObject 4 KiB": trace.of(lambda: read(s3)),
             "RunInstances": trace.of(lambda: ec2.run_instances(**launch)),
-            "DescribeInstances": trace.of(lambda: ec2.describe_instances()),
+            "DescribeInstances": trace.of(ec2.describe_instances),
         }
     finally:
         threading.setprofile(None)
