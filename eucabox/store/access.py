@@ -10,7 +10,7 @@ from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKe
 from eucabox.policy import public, s3
 from eucabox.store import grants
 from eucabox.store.circumstances import Circumstances
-from eucabox.store.facts import Bucket, ObjectFacts, Upload
+from eucabox.store.facts import Bucket, Object, ObjectFacts, Upload
 from eucabox.store.grants import Acl, Directory
 from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
 
@@ -101,6 +101,25 @@ def check_expected(bucket: Bucket, expected: str) -> None:
     if expected and expected != bucket.owner:
         reason = f"The bucket {bucket.name} does not belong to the account {expected}."
         raise AccessDenied(reason=reason)
+
+
+def check_read(
+    caller: Asker | None,
+    bucket: Bucket,
+    found: Object,
+    *,
+    version_id: str = "",
+    context: Mapping[str, str] | None = None,
+) -> None:
+    """Raise AccessDenied unless GetObject would give an object to a caller: for verbs that are not
+    S3's and read what lies in a bucket, such as RegisterImage.
+
+    `found` is the present object, or with `version_id` the version that was named; `context` says
+    how the request came, as `Asking` has it.
+    """
+    params = {"bucket": bucket.name, "key": found.key, "version_id": version_id}
+    asking = Somebody(caller, "GetObject", params, context or {})
+    check(asking, bucket, found.key, found.facts)
 
 
 def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
