@@ -56,5 +56,5 @@ def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: 
     access.check(call, found, expected=expected_bucket_owner)
     text = found.settings.get(access.POLICY)
     open_list = grants.is_public(found.acl) and access.lists_count(found)
-    open_policy = bool(text) and access.is_public_policy(text)
+    open_policy = access.is_public_policy(text) if text else False
     return {"policy_status": {"is_public": open_list or open_policy}}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from eucabox import policy
@@ -12,6 +11,7 @@ from eucabox.store import grants
 from eucabox.store.circumstances import Circumstances
 from eucabox.store.facts import Bucket, Object, ObjectFacts, Upload
 from eucabox.store.grants import Acl, Directory
+from eucabox.store.paths import LONGEST_KEY, encode_key
 from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
 
 Found = TypeVar("Found")
@@ -220,6 +220,8 @@ class Case:
         return granted or (verdict == "Allow" and self.may(action, ""))
 
     def _verdict(self, text: str, action: str) -> str:
+        if len(self._key) > LONGEST_KEY:
+            encode_key(self._key)  # what no object can have is compared with no pattern
         question = policy.Question(
             action,
             s3.resource(self._bucket.name, self._key or None),
@@ -271,7 +273,6 @@ def allows_service(
     return policy.compiled(text).judge(question) == "Allow"
 
 
-@lru_cache(1024)
 def is_public_policy(text: str) -> bool:
     """True if the document of a bucket's policy lets in somebody unknown."""
     return public.is_public(policy.compiled(text))
