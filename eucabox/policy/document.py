@@ -86,6 +86,16 @@ class Policy:
                 verdict = "Allow"
         return verdict
 
+    def may_allow(self, question: Question) -> bool:
+        """True if a statement allows the action to the asker, to some resource and at some time;
+        what the request says beside that need not be known yet."""
+        return any(
+            each.allows
+            and each.actions.means(question.action, question)
+            and each.principals.means(question)
+            for each in self.statements
+        )
+
 
 class _Anything:
     """The words of whoever reads a document that was checked when it came."""

@@ -12,7 +12,16 @@ from eucabox.store.circumstances import Circumstances
 from eucabox.store.facts import Bucket, Object, ObjectFacts, Upload
 from eucabox.store.grants import Acl, Directory
 from eucabox.store.paths import LONGEST_KEY, encode_key
-from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
+from eucabox.store.verbs import (
+    CONTENT,
+    MENDING,
+    OF_OBJECTS,
+    PERMISSIONS_OF,
+    action_of,
+    more_of,
+    version_of,
+    versioned,
+)
 
 Found = TypeVar("Found")
 
@@ -122,6 +131,15 @@ def check_read(
     check(asking, bucket, found.key, found.facts)
 
 
+def check_chance(asking: Asking, bucket: Bucket, expected: str = "") -> None:
+    """Raise AccessDenied where nothing that the document of a request may say can let the asker
+    in, so that it is not read at all. What it lets through is to be judged by `check`."""
+    check_expected(bucket, expected)
+    action = action_of(asking.action)
+    if not Case(asking, bucket).may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
+        raise AccessDenied(reason=f"The bucket {bucket.name} does not let you do {action}.")
+
+
 def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
     """Raise AccessDenied unless the asker began the upload, owns the bucket, or has it from the
     bucket's policy; who may write by an access list begins uploads of their own. What nobody
@@ -197,6 +215,21 @@ class Case:
         if verdict == "Allow" and not alien:
             return True
         return self._granted(asker, permission)
+
+    def may_have_a_chance(self, action: str, permission: str) -> bool:
+        """True unless the action is refused whatever more the request says. An object's own
+        access list and owner are not known here."""
+        asker = self._asking.caller
+        if self._at_home or (asker is not None and asker.admin) or action in OF_OBJECTS:
+            return True
+        text = self._bucket.settings.get(POLICY)
+        if text and any(self._may_allow(text, each) for each in (action, versioned(action))):
+            return True
+        return self._granted(asker, permission)
+
+    def _may_allow(self, text: str, action: str) -> bool:
+        question = policy.Question(action, "", self._asking.caller, lambda _: None)
+        return policy.compiled(text).may_allow(question)
 
     @property
     def _at_home(self) -> bool:

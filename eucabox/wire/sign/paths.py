@@ -77,6 +77,11 @@ def values(query: str | bytes) -> dict[str, str]:
     return decoded
 
 
+def plain_plus(query: str) -> str:
+    """Write a query or a form in which each plus stands for itself so that all read it so."""
+    return query.replace("+", "%2B")
+
+
 def query_forms(query: str, leave_out: str = "") -> Iterator[str]:
     """Yield a query string in canonical order: standard encoding with + as a blank or as itself,
     then as sent. `leave_out` is the parameter that carries the signature."""
