@@ -79,6 +79,18 @@ class Somebody:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
+def with_members(asking: Asking, **members: Any) -> Somebody:
+    """Return a request as if it named these members, None for one that it does not name: an entry
+    of a batch, or the source of a copy, is judged as a request of its own would be."""
+    params = {**asking.params, **members}
+    return Somebody(asking.caller, asking.action, params, asking.context)
+
+
+def owns(asking: Asking, bucket: Bucket) -> bool:
+    """True if the asker belongs to the account that owns a bucket."""
+    return asking.caller is not None and _owns(asking.caller, {bucket.owner})
+
+
 def check(
     asking: Asking,
     bucket: Bucket,
@@ -141,9 +153,9 @@ def check_chance(asking: Asking, bucket: Bucket, expected: str = "") -> None:
 
 
 def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
-    """Raise AccessDenied unless the asker began the upload, owns the bucket, or has it from the
-    bucket's policy; who may write by an access list begins uploads of their own. What nobody
-    signed is begun as the bucket's owner."""
+    """Raise AccessDenied unless the asker began the upload or owns the bucket. A policy may let
+    others list its parts or abort it, but only who began it fills and completes it, as at S3;
+    and who did not sign a request began none."""
     case = Case(asking, bucket, upload.key)
     if not case.may_go_on(action_of(asking.action), initiator(upload, bucket)):
         raise AccessDenied(reason="The upload was begun by another account.")
@@ -233,8 +245,7 @@ class Case:
 
     @property
     def _at_home(self) -> bool:
-        asker = self._asking.caller
-        return asker is not None and _owns(asker, {self._bucket.owner})
+        return owns(self._asking, self._bucket)
 
     def _is_shut_in(self, text: str) -> bool:
         """True if the policy would let in somebody unknown, and the bucket keeps others out."""
@@ -246,11 +257,9 @@ class Case:
         verdict = self._verdict(text, action) if text else ""
         if verdict == "Deny":
             return False
-        if asker is None:
-            granted = begun_by == self._bucket.owner and self.may(action, "WRITE")
-        else:
-            granted = _owns(asker, {self._bucket.owner, begun_by})
-        return granted or (verdict == "Allow" and self.may(action, ""))
+        if asker is not None and _owns(asker, {self._bucket.owner, begun_by}):
+            return True
+        return verdict == "Allow" and action != "s3:PutObject" and self.may(action, "")
 
     def _verdict(self, text: str, action: str) -> str:
         if len(self._key) > LONGEST_KEY:

@@ -43,6 +43,7 @@ CONTEXT = {
     "aws:useragent": "user_agent",
     "s3:authtype": "auth_type",
     "s3:signatureversion": "signature_version",
+    "s3:tlsversion": "tls_version",
     "s3:x-amz-content-sha256": "content_sha256",
 }
 # What a policy compares of a request: browsers send no longer Referer, and no key has more.

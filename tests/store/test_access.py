@@ -102,7 +102,11 @@ def test_services_are_let_in_by_name_and_source() -> None:
     ("who", "begun_by", "action", "allowed"),
     [
         (BOB, BOB, "UploadPart", True),
-        (BOB, ANN, "UploadPart", True),  # by the policy
+        (BOB, ANN, "UploadPart", False),  # the policy lets him begin others
+        (BOB, ANN, "UploadPartCopy", False),
+        (BOB, ANN, "CompleteMultipartUpload", False),
+        (None, ANN, "UploadPart", False),
+        (None, ANN, "CompleteMultipartUpload", False),
         (BOB, ANN, "AbortMultipartUpload", False),
         (BOB, BOB, "AbortMultipartUpload", True),
         (ANN, BOB, "AbortMultipartUpload", True),
