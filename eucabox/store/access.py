@@ -298,21 +298,22 @@ def allows(
     )
 
 
-def allows_service(
+def judge_service(
     bucket: Bucket, key: str, action: str, service: str, context: Mapping[str, str]
-) -> bool:
-    """True if the bucket's policy lets a service (logging.s3.amazonaws.com) do an action to a
-    key; `context` has the values of condition keys, as aws:sourcearn and aws:sourceaccount."""
+) -> str:
+    """Return what the bucket's policy says of an action of a service (logging.s3.amazonaws.com)
+    to a key, Allow, Deny or nothing; `context` has the values of condition keys, as aws:sourcearn
+    and aws:sourceaccount."""
     text = bucket.settings.get(POLICY)
     if not text:
-        return False
+        return ""
 
     def value(name: str) -> tuple[str, ...] | None:
         return (context[name],) if name in context else None
 
     where = s3.resource(bucket.name, key or None)
     question = policy.Question(action, where, None, value, service)
-    return policy.compiled(text).judge(question) == "Allow"
+    return policy.compiled(text).judge(question)
 
 
 def is_public_policy(text: str) -> bool:

@@ -90,11 +90,12 @@ def test_services_are_let_in_by_name_and_source() -> None:
     source = {"StringEquals": {"aws:SourceAccount": BOB.account_id}}
     logs = bucket(statement("s3:PutObject", Principal={"Service": service}, Condition=source))
     ours, theirs = {"aws:sourceaccount": BOB.account_id}, {"aws:sourceaccount": ANN.account_id}
-    assert access.allows_service(logs, "k", "s3:PutObject", service, ours)
-    assert not access.allows_service(logs, "k", "s3:PutObject", service, theirs)
-    assert not access.allows_service(logs, "k", "s3:GetObject", service, ours)
-    assert not access.allows_service(logs, "k", "s3:PutObject", "s3.amazonaws.com", ours)
-    assert not access.allows_service(bucket(), "k", "s3:PutObject", service, ours)
+    judge = access.judge_service
+    assert judge(logs, "k", "s3:PutObject", service, ours) == "Allow"
+    assert judge(logs, "k", "s3:PutObject", service, theirs) == ""
+    assert judge(logs, "k", "s3:GetObject", service, ours) == ""
+    assert judge(logs, "k", "s3:PutObject", "s3.amazonaws.com", ours) == ""
+    assert judge(bucket(), "k", "s3:PutObject", service, ours) == ""
     assert not may(BOB, logs, "s3:PutObject")
 
 
