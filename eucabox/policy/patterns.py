@@ -98,6 +98,8 @@ def _compiled(pattern: str) -> Match:
         return pattern.__eq__
     if len(pieces) == 1:
         return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+    if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
+        return lambda text: text.startswith(pieces[0])  # most patterns are such
     first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
     least = sum(map(len, pieces))
 
