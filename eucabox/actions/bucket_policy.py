@@ -16,12 +16,12 @@ def put_bucket_policy(
     call: Call, *, bucket: str, policy: str, expected_bucket_owner: str = ""
 ) -> None:
     """Replace the policy of a bucket; one that can't be right is refused with the reason."""
-    found = _own(call, "PUT", bucket, expected_bucket_owner)
+    found = _find_own(call, "PUT", bucket, expected_bucket_owner)
     _check(call, found, policy)
     call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, policy)
 
 
-def _own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
+def _find_own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
     """Return a bucket of the caller's account: whatever a policy allows, nobody else reads it or
     replaces it; MethodNotAllowed, as of S3, for those whom it allows that."""
     found = call.cloud.bucket.bucket(bucket)
@@ -42,7 +42,7 @@ def _check(call: Call, holder: Bucket, text: str) -> None:
 @action("s3", anonymous=True)
 def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """The policy of a bucket, letter by letter."""
-    found = _own(call, "GET", bucket, expected_bucket_owner)
+    found = _find_own(call, "GET", bucket, expected_bucket_owner)
     if access.POLICY not in found.settings:
         raise NoSuchBucketPolicy(bucket=bucket)
     return {"policy": found.settings[access.POLICY]}
@@ -51,7 +51,7 @@ def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "
 @action("s3", anonymous=True)
 def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take the policy of a bucket away; that there was none is no error."""
-    found = _own(call, "DELETE", bucket, expected_bucket_owner)
+    found = _find_own(call, "DELETE", bucket, expected_bucket_owner)
     if access.POLICY in found.settings:
         call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, None)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eucabox.errors import MalformedPolicy
-from eucabox.policy.patterns import Pattern, filled, glob, globs_of
+from eucabox.policy.patterns import Pattern, filled, glob, split_glob
 from eucabox.policy.question import Question, key_name
 
 IF_EXISTS = "IfExists"
@@ -146,7 +146,7 @@ def _arn(text: str) -> Test:
         if text == "*":
             return True
         parts = value.split(":", ARN_PARTS - 1)
-        wanted = fixed or globs_of(text, question, len(value), ":", ARN_PARTS)
+        wanted = fixed or split_glob(text, question, len(value), ":", ARN_PARTS)
         return len(parts) == len(wanted) and all(
             like(part) for like, part in zip(wanted, parts, strict=True)
         )

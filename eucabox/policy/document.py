@@ -118,7 +118,7 @@ NOTHING = Policy(
 )
 
 
-class _Kept:
+class _Cache:
     """The policies that were asked last, compiled; by their texts, of so many characters in all:
     compiled, a policy can be two hundred times as long as its text."""
 
@@ -150,13 +150,13 @@ def _compile(text: str) -> Policy:
         return NOTHING
 
 
-_kept = _Kept(MOST_KEPT)
+_cache = _Cache(MOST_KEPT)
 
 
 def compiled(text: str) -> Policy:
     """Return the policy of a document that was checked before, compiled once. One that can't be
     read any more denies everything."""
-    return _kept(text)
+    return _cache(text)
 
 
 def parse(text: str, words: Words, directory: Directory | None = None) -> Policy:

@@ -34,8 +34,8 @@ class Pattern:
         """True if the whole text is like this; never, if one of the variables has no value."""
         if self._fixed is not None:
             return self._fixed(text)
-        made = _filled(self.text, question, len(text), wild=True)
-        return made is not None and _compiled(made)(text)
+        made = _fill(self.text, question, len(text), wild=True)
+        return made is not None and _compile(made)(text)
 
     @property
     def wild(self) -> bool:
@@ -46,18 +46,18 @@ class Pattern:
 def filled(text: str, question: Question, most: int) -> str | None:
     """Return a text with its variables replaced; None if one has no value, or if it would have
     more than `most` characters, so that it can't be equal to what has no more."""
-    return text if "${" not in text else _filled(text, question, most, wild=False)
+    return text if "${" not in text else _fill(text, question, most, wild=False)
 
 
-def globs_of(text: str, question: Question, most: int, mark: str, count: int) -> list[Match]:
+def split_glob(text: str, question: Question, most: int, mark: str, count: int) -> list[Match]:
     """Return what tells if a text is like each of the fields that a mark parts a pattern into,
     `count` at most. In the values of variables a wildcard stands for itself. There are none if a
     variable has no value, or if no text of `most` characters can be like the whole."""
-    made = _filled(text, question, most, wild=True)
-    return [] if made is None else [_compiled(each) for each in made.split(mark, count - 1)]
+    made = _fill(text, question, most, wild=True)
+    return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
 
 
-def _filled(text: str, question: Question, most: int, wild: bool) -> str | None:
+def _fill(text: str, question: Question, most: int, wild: bool) -> str | None:
     made: list[str] = []
     left = most  # characters, of which a star may stand for none
     for number, part in enumerate(VARIABLE.split(text)):
@@ -87,11 +87,11 @@ def _value(name: str, question: Question) -> str | None:
 
 def glob(pattern: str, fold: bool = False) -> Match:
     """Return what tells if a whole text is like a pattern of * and ?; with `fold` in any case."""
-    made = _compiled((pattern.lower() if fold else pattern).translate(_WILD))
+    made = _compile((pattern.lower() if fold else pattern).translate(_WILD))
     return (lambda text: made(text.lower())) if fold else made
 
 
-def _compiled(pattern: str) -> Match:
+def _compile(pattern: str) -> Match:
     """Compile a pattern whose wildcards are STAR and ANY."""
     pieces = pattern.split(STAR)
     if len(pieces) == 1 and ANY not in pattern:
@@ -145,14 +145,14 @@ def _find_apart(text: str, core: str, at: int, end: int) -> int:
     places = (1 << count) - 1
     for number, each in enumerate(core, at):
         if each != ANY:
-            places &= _places(text, each) >> number
+            places &= _find_all(text, each) >> number
             if not places:
                 return -1
     return at + (places & -places).bit_length() - 1
 
 
 @lru_cache(256)  # one text is compared with many patterns; none is long
-def _places(text: str, character: str) -> int:
+def _find_all(text: str, character: str) -> int:
     """Where a character is in a text, as bits."""
     if character not in text:
         return 0

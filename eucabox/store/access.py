@@ -18,9 +18,9 @@ from eucabox.store.verbs import (
     OF_OBJECTS,
     PERMISSIONS_OF,
     action_of,
+    action_of_version,
     more_of,
     version_of,
-    versioned,
 )
 
 Found = TypeVar("Found")
@@ -235,7 +235,9 @@ class Case:
         if self._at_home or (asker is not None and asker.admin) or action in OF_OBJECTS:
             return True
         text = self._bucket.settings.get(POLICY)
-        if text and any(self._may_allow(text, each) for each in (action, versioned(action))):
+        if text and any(
+            self._may_allow(text, each) for each in (action, action_of_version(action))
+        ):
             return True
         return self._granted(asker, permission)
 

@@ -122,14 +122,14 @@ def action_of(verb: str) -> str:
     return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
 
-def versioned(action: str) -> str:
+def action_of_version(action: str) -> str:
     """Return the action's name for a version of an object, where it has another."""
     return VERSIONED.get(action, action)
 
 
 def version_of(action: str, params: Mapping[str, Any]) -> str:
     """Return the action's name for the version that a request names, if it names one."""
-    return versioned(action) if params.get("version_id") else action
+    return action_of_version(action) if params.get("version_id") else action
 
 
 def more_of(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     if signed.query != request.query:
         request = replace(request, query=signed.query)
     if signed.caller is not None and (moved := sign.moved_headers(request)):
-        request = replace(request, headers=_as_signed(request.headers, moved, signed.headers))
+        request = replace(request, headers=_prefer_signed(request.headers, moved, signed.headers))
     query = values(request.query)
     upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
     name = "PutObject" if upload else _route(request, address, query)
@@ -95,11 +95,11 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         address=address,
         endpoint=request.endpoint,
         upload=upload,
-        document=None if upload else _document(request, signed, query, read, operation.name),
+        document=None if upload else _document_reader(request, signed, query, read, operation.name),
     )
 
 
-def _as_signed(
+def _prefer_signed(
     headers: Mapping[str, str], moved: Mapping[str, str], signed: tuple[str, ...] | None
 ) -> dict[str, str]:
     """Return the headers with those that stand in a presigned URL; a header of the request goes
@@ -148,7 +148,7 @@ def _params(
     return params
 
 
-def _document(
+def _document_reader(
     request: Request, signed: Signed, query: Mapping[str, str], reader: Reader, name: str
 ) -> Callable[[], dict[str, Any]] | None:
     """Return what reads the document of a request; None where there is nothing to read."""

@@ -77,7 +77,7 @@ def values(query: str | bytes) -> dict[str, str]:
     return decoded
 
 
-def plain_plus(query: str) -> str:
+def encode_plus(query: str) -> str:
     """Write a query or a form in which each plus stands for itself so that all read it so."""
     return query.replace("+", "%2B")
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
-from eucabox.wire.sign.paths import plain_plus, values
+from eucabox.wire.sign.paths import encode_plus, values
 from eucabox.wire.sign.signed import Signed
 from eucabox.wire.sign.words import QUERY, Desk, Lookup, refuse_token, shown
 
@@ -70,7 +70,7 @@ def _by_v2(request: Request, form: bytes, desk: Desk) -> Signed:
         decoded_length=len(form),
         signature=proof.signature,
         expires=proof.until,
-        query=plain_plus(request.query) if proof.plus else request.query,
+        query=encode_plus(request.query) if proof.plus else request.query,
     )
 
 

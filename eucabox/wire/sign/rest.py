@@ -112,7 +112,7 @@ def _by_v1(request: Request, proof: rest_v1.Proof) -> Signed:
         version=1,
         signature=proof.signature,
         expires=proof.until,
-        query=rest_v1.as_signed(request.query),
+        query=rest_v1.write_as_signed(request.query),
     )
     return _with_body(signed, request, None)
 

@@ -14,7 +14,7 @@ from eucabox.accounts import Credential
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.wire.request import Request
 from eucabox.wire.sign import clock
-from eucabox.wire.sign.paths import encode, octets, plain_plus, split_prefix, values
+from eucabox.wire.sign.paths import encode, encode_plus, octets, split_prefix, values
 from eucabox.wire.sign.words import Desk, refuse_token, shown
 
 # Every client signs these where they occur in the query string.
@@ -172,13 +172,13 @@ def _subresources(query: str, known: Sequence[frozenset[str]]) -> list[str]:
     return list(forms)
 
 
-def as_signed(query: str) -> str:
+def write_as_signed(query: str) -> str:
     """Write a query so that in what is signed a plus stands for itself, as it was signed."""
     if "+" not in query:
         return query
     parts = query.split("&")
     signed = [_decoded(part.partition("=")[0]) in _EVERY for part in parts]
-    return "&".join(plain_plus(p) if each else p for p, each in zip(parts, signed, strict=True))
+    return "&".join(encode_plus(p) if each else p for p, each in zip(parts, signed, strict=True))
 
 
 def _decoded(value: str) -> str:

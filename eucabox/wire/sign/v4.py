@@ -19,9 +19,9 @@ from eucabox.wire.request import Request
 from eucabox.wire.sign import clock
 from eucabox.wire.sign.keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 from eucabox.wire.sign.paths import (
+    encode_plus,
     host_forms,
     octets,
-    plain_plus,
     query_forms,
     split_prefix,
     uri_forms,
@@ -143,7 +143,7 @@ def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bo
         canonical = _canonical(request, claim, form, payload)
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
-            query = plain_plus(request.query) if form.plus else request.query
+            query = encode_plus(request.query) if form.plus else request.query
             return Proof(claim, credential, key, query)
         first = first or (to_sign, canonical)
     assert first
