@@ -235,6 +235,7 @@ class Door:
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
+            document=getattr(understood, "document", None),
             context=Manner(
                 request,
                 form_of(understood),

@@ -74,14 +74,19 @@ class Store(Buckets):
         if_match: str = "",
         trailers: Trailers | None = None,
         sealing: Sealing | None = None,
+        check: Callable[[Bucket], object] | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all.
 
+        `check` is shown the very bucket that it will be in, and may raise: for who was allowed to
+        write some time ago, when the name may have been another bucket's.
         Raises InvalidDigest, BadDigest, InvalidChecksum, IncompleteBody, EntityTooLarge,
         KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
         what the stream raises. Conditions are ETags, or "*" for any object.
         """
         room = self._room(bucket)
+        if check is not None:
+            check(room.bucket)
         encode_key(key)
         promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))

@@ -25,6 +25,7 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.members import conform, hints_of, pascal, unpacked_members
+from eucabox.store import access
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -58,6 +59,9 @@ class Call:
     params: dict[str, Any] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
+    # reads the members that stand in the body of a request to a bucket, not before it is known
+    # that the bucket exists and that the caller may have a chance
+    document: Callable[[], dict[str, Any]] | None = None
 
     @property
     def account_id(self) -> str:
@@ -136,7 +140,8 @@ def load() -> dict[tuple[str, str], Action]:
 def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
     """Do one action: look up, may this caller, members we don't implement, DryRun, run, log.
 
-    `params` are the model's members in snake_case. Raises Fault, and nothing else for bad input.
+    `params` are the model's members in snake_case; those that the call's document has are added.
+    Raises Fault, and nothing else for bad input.
     """
     started = time.perf_counter()
     outcome = "InternalError"
@@ -144,8 +149,11 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
         try:
             found = _find(service, name)
             _admit(found, call)
-            arguments = _arguments(found, params)
             call.action, call.params = name, params
+            if call.document is not None:
+                _check_chance(call)
+                params.update(call.document())
+            arguments = _arguments(found, params)
             _refuse_replay(found, call, params)
             result = found.function(call, **arguments)
             outcome = "ok"
@@ -171,6 +179,13 @@ def _admit(found: Action, call: Call) -> None:
         raise MissingAuthenticationToken(action=found.name)
     if found.admin and not (call.caller and call.caller.admin):
         raise UnauthorizedOperation(reason=f"{found.name} is for the administrator of this cloud.")
+
+
+def _check_chance(call: Call) -> None:
+    """Whether there is a bucket, and who may do something to it, comes before a document."""
+    if call.action != "CreateBucket":
+        holder = call.cloud.bucket.bucket(call.params["bucket"])
+        access.check_chance(call, holder, call.params.get("expected_bucket_owner", ""))
 
 
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:

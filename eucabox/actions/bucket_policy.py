@@ -2,7 +2,7 @@
 
 from eucabox import policy
 from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
-from eucabox.errors import AccessDenied, NoSuchBucketPolicy
+from eucabox.errors import AccessDenied, MethodNotAllowed, NoSuchBucketPolicy
 from eucabox.policy import public, s3
 from eucabox.store import access, grants
 from eucabox.store.facts import Bucket
@@ -16,10 +16,19 @@ def put_bucket_policy(
     call: Call, *, bucket: str, policy: str, expected_bucket_owner: str = ""
 ) -> None:
     """Replace the policy of a bucket; one that can't be right is refused with the reason."""
-    found = call.cloud.bucket.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    found = _find_own(call, "PUT", bucket, expected_bucket_owner)
     _check(call, found, policy)
     call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, policy)
+
+
+def _find_own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
+    """Return a bucket of the caller's account: whatever a policy allows, nobody else reads it or
+    replaces it; MethodNotAllowed, as of S3, for those whom it allows that."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected)
+    if not access.owns(call, found):
+        raise MethodNotAllowed(method=method)
+    return found
 
 
 def _check(call: Call, holder: Bucket, text: str) -> None:
@@ -33,8 +42,7 @@ def _check(call: Call, holder: Bucket, text: str) -> None:
 @action("s3", anonymous=True)
 def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """The policy of a bucket, letter by letter."""
-    found = call.cloud.bucket.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    found = _find_own(call, "GET", bucket, expected_bucket_owner)
     if access.POLICY not in found.settings:
         raise NoSuchBucketPolicy(bucket=bucket)
     return {"policy": found.settings[access.POLICY]}
@@ -43,8 +51,7 @@ def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "
 @action("s3", anonymous=True)
 def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take the policy of a bucket away; that there was none is no error."""
-    found = call.cloud.bucket.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    found = _find_own(call, "DELETE", bucket, expected_bucket_owner)
     if access.POLICY in found.settings:
         call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, None)
 
@@ -56,5 +63,5 @@ def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: 
     access.check(call, found, expected=expected_bucket_owner)
     text = found.settings.get(access.POLICY)
     open_list = grants.is_public(found.acl) and access.lists_count(found)
-    open_policy = bool(text) and access.is_public_policy(text)
+    open_policy = access.is_public_policy(text) if text else False
     return {"policy_status": {"is_public": open_list or open_policy}}

@@ -168,7 +168,8 @@ def _check_readable(
     call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
 ) -> None:
     holder = call.cloud.bucket.bucket(source.bucket)
-    access.check(call, holder, source.key, source.facts, action=version_of(action, named))
+    reading = access.with_members(call, version_id=named.get("version_id"))
+    access.check(reading, holder, source.key, source.facts, action=version_of(action, named))
 
 
 def _check_directives(metadata: str, tagging: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    AccessDenied,
     ChecksumMismatch,
     InvalidArgument,
     InvalidRequest,
@@ -20,6 +21,7 @@ from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming
 
 PAGE = 1000
+ANONYMOUS = "Anonymous users cannot initiate multipart uploads.  Please authenticate."
 
 
 class Part(Sums, CustomerKey, total=False):
@@ -46,6 +48,8 @@ def create_multipart_upload(
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
+    if call.caller is None:
+        raise AccessDenied(reason=ANONYMOUS)
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)

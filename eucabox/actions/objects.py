@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Unpack
 
@@ -230,7 +230,11 @@ def _delete_named(
         "if_modified": named.get("last_modified_time"),
         "if_size": named.get("size"),
     }
-    gone = _delete(call, holder, named["key"], named.get("version_id", ""), wanted, bypass)
+    key, version_id = named["key"], named.get("version_id", "")
+    asking = access.with_members(
+        call, key=key, version_id=version_id or None, if_match=named.get("e_tag")
+    )
+    gone = _delete(call, holder, key, version_id, wanted, bypass, asking)
     shown = {name: named[name] for name in ("key", "version_id") if named.get(name)}
     if gone.delete_marker:
         shown.update(delete_marker=True, delete_marker_version_id=gone.version_id)
@@ -244,21 +248,24 @@ def _delete(
     version_id: str,
     wanted: Mapping[str, Any],
     bypass: bool,
+    asking: access.Asking | None = None,
 ) -> Deleted:
+    asking = asking or call
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
-    access.check(call, holder, key, action=action)
+    access.check(asking, holder, key, action=action)
     owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
     store = call.cloud.bucket
     versioned = "versioning" in holder.settings
-    check = partial(_check_lock, call, holder, bypass) if versioned else None
+    check = partial(_check_lock, asking, holder, bypass) if versioned else None
     return store.delete(holder.name, key, version_id=version_id, owner=owner, check=check, **wanted)
 
 
-def _check_lock(call: Call, holder: Bucket, bypass: bool, lost: Object) -> None:
+def _check_lock(asking: access.Asking, holder: Bucket, bypass: bool, lost: Object) -> None:
     """Raise AccessDenied if a version that would be lost for good is locked."""
-    if bypass and locking.is_locked(lost.facts, call.now()):
-        access.check(call, holder, lost.key, action="s3:BypassGovernanceRetention")
-    locking.check_deletion(lost.facts, call.now(), bypass=bypass)
+    now = datetime.now(UTC)
+    if bypass and locking.is_locked(lost.facts, now):
+        access.check(asking, holder, lost.key, action="s3:BypassGovernanceRetention")
+    locking.check_deletion(lost.facts, now, bypass=bypass)
 
 
 def _holder(call: Call, bucket: str, expected: str) -> Bucket:

@@ -445,3 +445,11 @@ class KmsKeyDisabled(Fault):
         "The KMS key {arn} is disabled. The administrator enables it by its name in [buckets]"
         " kms_keys."
     )
+
+
+class RequestHeaderSectionTooLarge(Fault):
+    code = "RequestHeaderSectionTooLarge"
+    text = (
+        "Your request header section exceeds the maximum allowed request header section size."
+        " Its path and its query have {size} bytes, of {MaxSizeAllowed} at most."
+    )

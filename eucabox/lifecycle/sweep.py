@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from eucabox.errors import Fault, NoSuchBucket, NoSuchKey, NoSuchUpload, NoSuchVersion
 from eucabox.lifecycle import rules
 from eucabox.lifecycle.rules import Move, Rule, When
+from eucabox.lifecycle.said import SETTING
 from eucabox.store import locking
 from eucabox.store.facts import Bucket, Object, Upload, Version
 
@@ -23,6 +24,10 @@ PAGE = 1000
 
 class _ChangedError(Exception):
     """What was listed is another object by now, no longer fits the rule, or is locked."""
+
+
+class _OverError(Exception):
+    """The bucket is another one by now, perhaps another account's, or its rules have changed."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,23 @@ class Sweep:
         self.counts: Counter[str] = Counter(expired=0, deleted=0, moved=0, aborted=0, failed=0)
 
     def run(self) -> None:
-        """Do what is due; what is due next time, or changes meanwhile, is left."""
-        for prefix in rules.prefixes(self._rules.each):
-            for seen in self._seen(prefix):
-                if self._stopped():
-                    return
-                self._carry_out(seen)
-        self._abort_uploads()
+        """Do what is due; what is due next time, or changes meanwhile, is left, and all the rest
+        where the bucket or its rules do."""
+        with contextlib.suppress(_OverError):
+            for prefix in rules.prefixes(self._rules.each):
+                for seen in self._seen(prefix):
+                    if self._stopped():
+                        return
+                    self._carry_out(seen)
+            self._abort_uploads()
+
+    def _ask_again(self, *_: object) -> None:
+        """Raise unless it is still the bucket, with the rules, that the pass began with; asked
+        once nobody else can change what is at hand."""
+        began, now = self._bucket, self._store.bucket(self._bucket.name)
+        same = (began.owner, began.created) == (now.owner, now.created)
+        if not same or now.settings.get(SETTING) != began.settings.get(SETTING):
+            raise _OverError
 
     def _seen(self, prefix: str) -> Iterator[Seen]:
         """Yield the versions, by key and the newest first, each once its next older is known."""
@@ -133,6 +148,7 @@ class Sweep:
 
     def _check(self, listed: Object, now: Object | None, some: list[Rule]) -> None:
         """Raise unless an object is the one that was listed, and one of the rules is about it."""
+        self._ask_again()
         if now is None or _identity(now) != _identity(listed):
             raise _ChangedError
         if not any(rule.matches(now) for rule in some):
@@ -143,7 +159,8 @@ class Sweep:
         for rule in self._rules.each:
             aged = rule.markers or self._is_due(rule.expiry, marker.last_modified)
             if seen.alone and aged and not rule.chooses and rule.may_match(marker):
-                self._store.delete(marker.bucket, marker.key, version_id=marker.version_id)
+                version, still = marker.version_id, self._ask_again
+                self._store.delete(marker.bucket, marker.key, version_id=version, still=still)
                 self.counts["deleted"] += 1
                 return
 
@@ -174,7 +191,8 @@ class Sweep:
 
     def _noncurrent_marker(self, found: Object, ends: list[Rule]) -> None:
         if any(not rule.chooses and rule.may_match(found) for rule in ends):
-            self._store.delete(found.bucket, found.key, version_id=found.version_id)
+            version, still = found.version_id, self._ask_again
+            self._store.delete(found.bucket, found.key, version_id=version, still=still)
             self.counts["deleted"] += 1
 
     def _ends(self, end: Move | None, seen: Seen) -> bool:
@@ -219,6 +237,7 @@ class Sweep:
                 mine = [rule for rule in ends if each.key.startswith(rule.prefix)]
                 if any(self._is_due(rule.abort, each.initiated) for rule in mine):
                     with contextlib.suppress(NoSuchUpload):
+                        self._ask_again()
                         self._store.abort_upload(each.bucket, each.key, each.upload_id)
                         self.counts["aborted"] += 1
 

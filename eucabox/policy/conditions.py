@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eucabox.errors import MalformedPolicy
-from eucabox.policy.patterns import Pattern, filled, glob
+from eucabox.policy.patterns import Pattern, filled, glob, split_glob
 from eucabox.policy.question import Question, key_name
 
 IF_EXISTS = "IfExists"
 SETS = ("ForAllValues", "ForAnyValue")
+ARN_PARTS = 6
 # one value of the request against one of the policy
 Test = Callable[[str, Question], bool]
 Maker = Callable[[str], Test]
@@ -55,13 +56,14 @@ class Condition:
 
 
 def _equal(text: str) -> Test:
-    return lambda value, question: value == filled(text, question)
+    return lambda value, question: value == filled(text, question, len(value))
 
 
 def _equal_folded(text: str) -> Test:
     def test(value: str, question: Question) -> bool:
-        wanted = filled(text, question)
-        return wanted is not None and value.lower() == wanted.lower()
+        lowered = value.lower()
+        wanted = filled(text, question, len(lowered))
+        return wanted is not None and lowered == wanted.lower()
 
     return test
 
@@ -135,18 +137,18 @@ def _network(text: str) -> Test:
 
 
 def _arn(text: str) -> Test:
-    if text != "*" and len(text.split(":", 5)) != 6:
+    if text != "*" and len(text.split(":", ARN_PARTS - 1)) != ARN_PARTS:
         raise ValueError("use an ARN, which has six parts")
+    parted = text.split(":", ARN_PARTS - 1)
+    fixed = [] if "${" in text else [glob(each) for each in parted]
 
     def test(value: str, question: Question) -> bool:
-        told = filled(text, question, wild=True)
-        if told is None:
-            return False
-        if told == "*":
+        if text == "*":
             return True
-        wanted, parts = told.split(":", 5), value.split(":", 5)
+        parts = value.split(":", ARN_PARTS - 1)
+        wanted = fixed or split_glob(text, question, len(value), ":", ARN_PARTS)
         return len(parts) == len(wanted) and all(
-            glob(pattern)(part) for pattern, part in zip(wanted, parts, strict=True)
+            like(part) for like, part in zip(wanted, parts, strict=True)
         )
 
     return test

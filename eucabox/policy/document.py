@@ -1,9 +1,10 @@
 """Documents of the policy language: read with a precise complaint, compiled, judged."""
 
 import json
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 from eucabox.errors import MalformedPolicy
@@ -21,6 +22,7 @@ MEMBERS = (
     "NotResource", "Condition",
 )  # fmt: skip
 LARGEST = 20 * 1024  # bytes
+MOST_KEPT = 256 * 1024  # characters of the documents that are kept compiled
 
 
 class Words(Protocol):
@@ -84,6 +86,16 @@ class Policy:
                 verdict = "Allow"
         return verdict
 
+    def may_allow(self, question: Question) -> bool:
+        """True if a statement allows the action to the asker, to some resource and at some time;
+        what the request says beside that need not be known yet."""
+        return any(
+            each.allows
+            and each.actions.means(question.action, question)
+            and each.principals.means(question)
+            for each in self.statements
+        )
+
 
 class _Anything:
     """The words of whoever reads a document that was checked when it came."""
@@ -106,14 +118,45 @@ NOTHING = Policy(
 )
 
 
-@lru_cache(1024)
-def compiled(text: str) -> Policy:
-    """Return the policy of a document that was checked before, compiled once. One that can't be
-    read any more denies everything."""
+class _Cache:
+    """The policies that were asked last, compiled; by their texts, of so many characters in all:
+    compiled, a policy can be two hundred times as long as its text."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._found: OrderedDict[str, Policy] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> Policy:
+        with self._lock:
+            if text in self._found:
+                self._found.move_to_end(text)
+                return self._found[text]
+        made = _compile(text)
+        with self._lock:
+            if text not in self._found:
+                self._size += len(text)
+            self._found[text] = made
+            while self._size > self._most:
+                self._size -= len(self._found.popitem(last=False)[0])
+        return made
+
+
+def _compile(text: str) -> Policy:
     try:
         return parse(text, _Anything())
     except MalformedPolicy:
         return NOTHING
+
+
+_cache = _Cache(MOST_KEPT)
+
+
+def compiled(text: str) -> Policy:
+    """Return the policy of a document that was checked before, compiled once. One that can't be
+    read any more denies everything."""
+    return _cache(text)
 
 
 def parse(text: str, words: Words, directory: Directory | None = None) -> Policy:
@@ -156,8 +199,8 @@ def _json(text: str) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise MalformedPolicy(reason=f"The policy has {twice[:60]} twice in one place.")
     return found
 

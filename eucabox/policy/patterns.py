@@ -1,15 +1,23 @@
-"""Wildcards and policy variables; never what the texts stand for."""
+"""Wildcards and policy variables; never what the texts stand for.
+
+Whoever sends a request chooses texts, and whoever writes a policy chooses patterns, so a match
+takes time by the length of the two, whatever they are: each star takes what comes first and never
+gives it back, and what is between two stars is looked for without trying every place in turn.
+"""
 
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from eucabox.policy.question import Question, key_name
 
 Match = Callable[[str], bool]
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 LITERALS = frozenset("*?$")  # what ${*}, ${?} and ${$} stand for
-DEFAULT = re.compile(r"^([^,]+?)\s*,\s*'(.*)'$", re.DOTALL)
+# What the wildcards are while a pattern is made: in no text that is UTF-8.
+STAR, ANY = "\ud800", "\ud801"
+_STRANGE = {ord(STAR): "\ufffd", ord(ANY): "\ufffd"}
+_WILD = {**_STRANGE, ord("*"): STAR, ord("?"): ANY}
 
 
 class Pattern:
@@ -18,16 +26,16 @@ class Pattern:
     def __init__(self, text: str, variables: bool = True, fold: bool = False) -> None:
         self.text = text
         self._fold = fold
-        self._parts = VARIABLE.split(text) if variables else [text]
         # without variables it is compiled once; with them, once for each set of values
-        self._fixed = glob(text, fold) if len(self._parts) == 1 else None
+        self._filled = variables and "${" in text
+        self._fixed = None if self._filled else glob(text, fold)
 
     def matches(self, text: str, question: Question) -> bool:
         """True if the whole text is like this; never, if one of the variables has no value."""
         if self._fixed is not None:
             return self._fixed(text)
-        pattern = _replaced(self._parts, question, _quoted)
-        return pattern is not None and glob(pattern, self._fold)(text)
+        made = _fill(self.text, question, len(text), wild=True)
+        return made is not None and _compile(made)(text)
 
     @property
     def wild(self) -> bool:
@@ -35,69 +43,117 @@ class Pattern:
         return any(each in self.text for each in ("*", "?", "${"))
 
 
-def filled(text: str, question: Question, wild: bool = False) -> str | None:
-    """Return a text with its variables replaced, None if one has no value. With `wild` the text
-    is a pattern for `glob`, in which the values stand for themselves."""
-    if "${" not in text:
-        return text
-    return _replaced(VARIABLE.split(text), question, _quoted if wild else str)
+def filled(text: str, question: Question, most: int) -> str | None:
+    """Return a text with its variables replaced; None if one has no value, or if it would have
+    more than `most` characters, so that it can't be equal to what has no more."""
+    return text if "${" not in text else _fill(text, question, most, wild=False)
 
 
-def _replaced(
-    parts: Sequence[str], question: Question, written: Callable[[str], str]
-) -> str | None:
-    made = list(parts)
-    for number in range(1, len(made), 2):
-        value = _value(made[number], question)
+def split_glob(text: str, question: Question, most: int, mark: str, count: int) -> list[Match]:
+    """Return what tells if a text is like each of the fields that a mark parts a pattern into,
+    `count` at most. In the values of variables a wildcard stands for itself. There are none if a
+    variable has no value, or if no text of `most` characters can be like the whole."""
+    made = _fill(text, question, most, wild=True)
+    return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
+
+
+def _fill(text: str, question: Question, most: int, wild: bool) -> str | None:
+    made: list[str] = []
+    left = most  # characters, of which a star may stand for none
+    for number, part in enumerate(VARIABLE.split(text)):
+        value = _value(part, question) if number % 2 else part
         if value is None:
             return None
-        made[number] = written(value)
+        if wild:
+            value = value.translate(_STRANGE if number % 2 else _WILD)
+        left -= len(value) - value.count(STAR)
+        if left < 0:
+            return None
+        made.append(value)
     return "".join(made)
 
 
 def _value(name: str, question: Question) -> str | None:
     if name in LITERALS:
         return name
-    told = DEFAULT.match(name)
-    values = question.value(key_name((told[1] if told else name).strip()))
+    told, _, rest = name.partition(",")
+    rest = rest.strip()
+    default = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == "'" else None
+    values = question.value(key_name(told.strip() if default is not None else name.strip()))
     if values and len(values) == 1:
         return values[0]
-    return told[2] if told else None
+    return default
 
 
-# A character that stands for itself although it is a wildcard; no key and no name has it.
-_QUOTE = "\ud800"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("*", _QUOTE + "*").replace("?", _QUOTE + "?")
-
-
-@lru_cache(4096)
 def glob(pattern: str, fold: bool = False) -> Match:
-    """Return what tells if a whole text is like a pattern of * and ?.
-
-    It takes time by the length of the text and of the pattern, whatever they are: each star
-    takes what comes first and never gives it back.
-    """
-    if not any(each in pattern for each in ("*", "?", _QUOTE)):
-        wanted = pattern.lower() if fold else pattern
-        return lambda text: (text.lower() if fold else text) == wanted
-    pieces = [_regex(each) for each in re.split(rf"(?<!{_QUOTE})\*+", pattern)]
-    first, *middle, last = pieces if len(pieces) > 1 else [pieces[0], None]
-    regex = first or ""
-    if last is not None:
-        regex += "".join(f"(?>.*?{each})" for each in middle) + f".*{last}"
-    compiled = re.compile(regex, re.DOTALL | (re.IGNORECASE if fold else 0))
-    return lambda text: compiled.fullmatch(text) is not None
+    """Return what tells if a whole text is like a pattern of * and ?; with `fold` in any case."""
+    made = _compile((pattern.lower() if fold else pattern).translate(_WILD))
+    return (lambda text: made(text.lower())) if fold else made
 
 
-def _regex(piece: str) -> str:
-    made, quoted = "", False
-    for each in piece:
-        if each == _QUOTE:
-            quoted = True
-            continue
-        made += "." if each == "?" and not quoted else re.escape(each)
-        quoted = False
-    return made
+def _compile(pattern: str) -> Match:
+    """Compile a pattern whose wildcards are STAR and ANY."""
+    pieces = pattern.split(STAR)
+    if len(pieces) == 1 and ANY not in pattern:
+        return pattern.__eq__
+    if len(pieces) == 1:
+        return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+    if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
+        return lambda text: text.startswith(pieces[0])  # most patterns are such
+    first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
+    least = sum(map(len, pieces))
+
+    def matches(text: str) -> bool:
+        at, end = len(first), len(text) - len(last)
+        if len(text) < least or not _fits(first, text, 0) or not _fits(last, text, end):
+            return False
+        for piece in middle:
+            at = _find(piece, text, at, end)
+            if at < 0:
+                return False
+            at += len(piece)
+        return True
+
+    return matches
+
+
+def _fits(piece: str, text: str, at: int) -> bool:
+    if ANY not in piece:
+        return text.startswith(piece, at)
+    return all(each in (ANY, text[number]) for number, each in enumerate(piece, at))
+
+
+def _find(piece: str, text: str, at: int, end: int) -> int:
+    """Return where a piece first is between two places of a text; -1 if it is nowhere there."""
+    core = piece.lstrip(ANY)
+    before = len(piece) - len(core)
+    core = core.rstrip(ANY)
+    until = end - (len(piece) - before - len(core))
+    if not core:
+        return at if at + before <= until else -1
+    find = text.find if ANY not in core else partial(_find_apart, text)
+    found = find(core, at + before, until)
+    return found - before if found >= 0 else -1
+
+
+def _find_apart(text: str, core: str, at: int, end: int) -> int:
+    """Find what has an ANY within: all places at once, a bit for each, for every character of it
+    in turn."""
+    count = end - at - len(core) + 1
+    if count <= 0:
+        return -1
+    places = (1 << count) - 1
+    for number, each in enumerate(core, at):
+        if each != ANY:
+            places &= _find_all(text, each) >> number
+            if not places:
+                return -1
+    return at + (places & -places).bit_length() - 1
+
+
+@lru_cache(256)  # one text is compared with many patterns; none is long
+def _find_all(text: str, character: str) -> int:
+    """Where a character is in a text, as bits."""
+    if character not in text:
+        return 0
+    return int("".join(["1" if each == character else "0" for each in reversed(text)]), 2)

@@ -20,6 +20,7 @@ from eucabox.server.listener import Listener, Tls
 log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
+METADATA_HEAD = 8 * 1024  # bytes: a guest asks with a path and a token
 STOP_SECONDS = 3.0
 TEND_SECONDS = 5
 
@@ -77,6 +78,7 @@ class Server:
             device=device,
             most=METADATA_MOST,
         )
+        listener.max_request_header_size = METADATA_HEAD
         try:
             listener.open(self._file)
         except Fault as fault:

@@ -22,11 +22,16 @@ WRONG = re.compile(r"[\r\n\0]")
 BLANKS = " \t\v\f"
 LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+MOST_HEADERS = 16 * 1024  # bytes of all headers; the request line has a bound of its own
 # Repeated, these could be read differently by whoever stands before or behind us.
 SINGLE = {"host", "authorization", "content-length", "transfer-encoding", "content-type"}
 TOO_LONG = {
     True: ("414 Request-URI Too Long", "The request's first line is too long."),
-    False: ("413 Request Entity Too Large", "The request's headers are too long."),
+    False: (
+        "400 Bad Request",
+        "RequestHeaderSectionTooLarge: Your request header section exceeds the maximum allowed"
+        f" request header section size: {MOST_HEADERS} bytes, and half of it for metadata.",
+    ),
 }
 
 
@@ -50,6 +55,9 @@ class Incoming(cheroot.HTTPRequest):
             return
         turns.take()
         first, _, rest = head.partition(CRLF)
+        if len(rest) > MOST_HEADERS:
+            self.simple_response(*TOO_LONG[False])
+            return
         try:
             self._read_line(first)
             if not whole:

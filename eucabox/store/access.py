@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from eucabox import policy
@@ -10,9 +9,19 @@ from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKe
 from eucabox.policy import public, s3
 from eucabox.store import grants
 from eucabox.store.circumstances import Circumstances
-from eucabox.store.facts import Bucket, ObjectFacts, Upload
+from eucabox.store.facts import Bucket, Object, ObjectFacts, Upload
 from eucabox.store.grants import Acl, Directory
-from eucabox.store.verbs import CONTENT, MENDING, PERMISSIONS_OF, action_of, more_of, version_of
+from eucabox.store.paths import LONGEST_KEY, encode_key
+from eucabox.store.verbs import (
+    CONTENT,
+    MENDING,
+    OF_OBJECTS,
+    PERMISSIONS_OF,
+    action_of,
+    action_of_version,
+    more_of,
+    version_of,
+)
 
 Found = TypeVar("Found")
 
@@ -70,6 +79,18 @@ class Somebody:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
+def with_members(asking: Asking, **members: Any) -> Somebody:
+    """Return a request as if it named these members, None for one that it does not name: an entry
+    of a batch, or the source of a copy, is judged as a request of its own would be."""
+    params = {**asking.params, **members}
+    return Somebody(asking.caller, asking.action, params, asking.context)
+
+
+def owns(asking: Asking, bucket: Bucket) -> bool:
+    """True if the asker belongs to the account that owns a bucket."""
+    return asking.caller is not None and _owns(asking.caller, {bucket.owner})
+
+
 def check(
     asking: Asking,
     bucket: Bucket,
@@ -103,10 +124,38 @@ def check_expected(bucket: Bucket, expected: str) -> None:
         raise AccessDenied(reason=reason)
 
 
+def check_read(
+    caller: Asker | None,
+    bucket: Bucket,
+    found: Object,
+    *,
+    version_id: str = "",
+    context: Mapping[str, str] | None = None,
+) -> None:
+    """Raise AccessDenied unless GetObject would give an object to a caller: for verbs that are not
+    S3's and read what lies in a bucket, such as RegisterImage.
+
+    `found` is the present object, or with `version_id` the version that was named; `context` says
+    how the request came, as `Asking` has it.
+    """
+    params = {"bucket": bucket.name, "key": found.key, "version_id": version_id}
+    asking = Somebody(caller, "GetObject", params, context or {})
+    check(asking, bucket, found.key, found.facts)
+
+
+def check_chance(asking: Asking, bucket: Bucket, expected: str = "") -> None:
+    """Raise AccessDenied where nothing that the document of a request may say can let the asker
+    in, so that it is not read at all. What it lets through is to be judged by `check`."""
+    check_expected(bucket, expected)
+    action = action_of(asking.action)
+    if not Case(asking, bucket).may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
+        raise AccessDenied(reason=f"The bucket {bucket.name} does not let you do {action}.")
+
+
 def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
-    """Raise AccessDenied unless the asker began the upload, owns the bucket, or has it from the
-    bucket's policy; who may write by an access list begins uploads of their own. What nobody
-    signed is begun as the bucket's owner."""
+    """Raise AccessDenied unless the asker began the upload or owns the bucket. A policy may let
+    others list its parts or abort it, but only who began it fills and completes it, as at S3;
+    and who did not sign a request began none."""
     case = Case(asking, bucket, upload.key)
     if not case.may_go_on(action_of(asking.action), initiator(upload, bucket)):
         raise AccessDenied(reason="The upload was begun by another account.")
@@ -179,10 +228,26 @@ class Case:
             return True
         return self._granted(asker, permission)
 
+    def may_have_a_chance(self, action: str, permission: str) -> bool:
+        """True unless the action is refused whatever more the request says. An object's own
+        access list and owner are not known here."""
+        asker = self._asking.caller
+        if self._at_home or (asker is not None and asker.admin) or action in OF_OBJECTS:
+            return True
+        text = self._bucket.settings.get(POLICY)
+        if text and any(
+            self._may_allow(text, each) for each in (action, action_of_version(action))
+        ):
+            return True
+        return self._granted(asker, permission)
+
+    def _may_allow(self, text: str, action: str) -> bool:
+        question = policy.Question(action, "", self._asking.caller, lambda _: None)
+        return policy.compiled(text).may_allow(question)
+
     @property
     def _at_home(self) -> bool:
-        asker = self._asking.caller
-        return asker is not None and _owns(asker, {self._bucket.owner})
+        return owns(self._asking, self._bucket)
 
     def _is_shut_in(self, text: str) -> bool:
         """True if the policy would let in somebody unknown, and the bucket keeps others out."""
@@ -194,13 +259,13 @@ class Case:
         verdict = self._verdict(text, action) if text else ""
         if verdict == "Deny":
             return False
-        if asker is None:
-            granted = begun_by == self._bucket.owner and self.may(action, "WRITE")
-        else:
-            granted = _owns(asker, {self._bucket.owner, begun_by})
-        return granted or (verdict == "Allow" and self.may(action, ""))
+        if asker is not None and _owns(asker, {self._bucket.owner, begun_by}):
+            return True
+        return verdict == "Allow" and action != "s3:PutObject" and self.may(action, "")
 
     def _verdict(self, text: str, action: str) -> str:
+        if len(self._key) > LONGEST_KEY:
+            encode_key(self._key)  # what no object can have is compared with no pattern
         question = policy.Question(
             action,
             s3.resource(self._bucket.name, self._key or None),
@@ -235,24 +300,24 @@ def allows(
     )
 
 
-def allows_service(
+def judge_service(
     bucket: Bucket, key: str, action: str, service: str, context: Mapping[str, str]
-) -> bool:
-    """True if the bucket's policy lets a service (logging.s3.amazonaws.com) do an action to a
-    key; `context` has the values of condition keys, as aws:sourcearn and aws:sourceaccount."""
+) -> str:
+    """Return what the bucket's policy says of an action of a service (logging.s3.amazonaws.com)
+    to a key, Allow, Deny or nothing; `context` has the values of condition keys, as aws:sourcearn
+    and aws:sourceaccount."""
     text = bucket.settings.get(POLICY)
     if not text:
-        return False
+        return ""
 
     def value(name: str) -> tuple[str, ...] | None:
         return (context[name],) if name in context else None
 
     where = s3.resource(bucket.name, key or None)
     question = policy.Question(action, where, None, value, service)
-    return policy.compiled(text).judge(question) == "Allow"
+    return policy.compiled(text).judge(question)
 
 
-@lru_cache(1024)
 def is_public_policy(text: str) -> bool:
     """True if the document of a bucket's policy lets in somebody unknown."""
     return public.is_public(policy.compiled(text))

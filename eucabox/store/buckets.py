@@ -29,7 +29,7 @@ from eucabox.store.flushing import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, Sealing, needed
 from eucabox.store.multipart import Multipart
-from eucabox.store.paths import RESERVED, check_bucket_name, encode_key
+from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescans import Rescans, aloud
@@ -156,6 +156,8 @@ class Buckets:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None:
                 raise BucketAlreadyExists(name=name)
+            if name in TAKEN:
+                raise InvalidBucketName(name=name)
             if os.path.lexists(self._root / name):
                 raise BucketNameInTheWay(name=name)
             self.quota.check_buckets(owner)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from eucabox.errors import AccessDenied
 from eucabox.store.facts import Bucket, ObjectFacts, in_utc
 
 # members of a request whose key is named as their header
@@ -42,8 +43,11 @@ CONTEXT = {
     "aws:useragent": "user_agent",
     "s3:authtype": "auth_type",
     "s3:signatureversion": "signature_version",
+    "s3:tlsversion": "tls_version",
     "s3:x-amz-content-sha256": "content_sha256",
 }
+# What a policy compares of a request: browsers send no longer Referer, and no key has more.
+LONGEST_VALUE, MOST_VALUES = 4096, 64
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
@@ -63,7 +67,15 @@ class Circumstances:
         self._listed = listed
 
     def __call__(self, key: str) -> Sequence[str] | None:
-        """Return the values of a key, None where the request has none."""
+        """Return the values of a key, None where the request has none. Raises AccessDenied for
+        more than a policy compares: to let in what was not looked at would be worse."""
+        found = self._values(key)
+        if found and (len(found) > MOST_VALUES or max(map(len, found)) > LONGEST_VALUE):
+            most = f"{MOST_VALUES} values of {LONGEST_VALUE} characters"
+            raise AccessDenied(reason=f"The bucket's policy asks for {key}: at most {most}.")
+        return found
+
+    def _values(self, key: str) -> Sequence[str] | None:
         if key == "s3:prefix":
             return _texts(self._listed or self._asking.params.get("prefix"))
         if key in CONTEXT:

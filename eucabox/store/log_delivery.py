@@ -1,7 +1,7 @@
 """Where access logs go: may they, under which key, as which object; keeps no record itself."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
@@ -21,9 +21,16 @@ class Keeper(Protocol):
         """Return a bucket; NoSuchBucket."""
 
     def put(
-        self, bucket: str, key: str, stream: Any, facts: ObjectFacts, *, sealing: Any = None
+        self,
+        bucket: str,
+        key: str,
+        stream: Any,
+        facts: ObjectFacts,
+        *,
+        sealing: Any = None,
+        check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Put an object, encrypted if it says how."""
+        """Put an object, encrypted if it says how, once its bucket was checked."""
 
     @property
     def keys(self) -> Keyring:
@@ -35,17 +42,37 @@ def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> Non
 
     `canonical_id` is that of the account that both belong to.
     """
-    if target.owner != source.owner:
-        reason = "The owner for the bucket to be logged and the target bucket must be the same."
-        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+    _check_owner(target, source)
     if target.location and source.location and target.location != source.location:
         here, there = source.location, target.location
         raise CrossLocationLogging(SourceBucketLocation=here, TargetBucketLocation=there)
-    if not (_by_list(target) or _by_policy(target, prefix, source, canonical_id)):
+    check_key(target, (prefix + SAMPLE, prefix), source, canonical_id)
+
+
+def _check_owner(target: Bucket, source: Bucket) -> None:
+    if target.owner != source.owner:
+        reason = "The owner for the bucket to be logged and the target bucket must be the same."
+        raise InvalidTargetBucket(bucket=target.name, reason=reason)
+
+
+def check_key(target: Bucket, keys: Sequence[str], source: Bucket, canonical_id: str) -> None:
+    """Raise AccessDenied unless the service may write one of some keys, by the bucket's policy or
+    by its access list where no policy denies it."""
+    arn = f"arn:aws:s3:::{source.name}"
+    said = {
+        access.judge_service(target, key, "s3:PutObject", SERVICE, _context(arn, account))
+        for account in (source.owner, canonical_id)
+        for key in keys
+    }
+    if "Allow" not in said and not (_by_list(target) and "Deny" not in said):
         raise AccessDenied(
             reason=f"The bucket {target.name} does not let logs be delivered: let its policy allow"
             f" the service {SERVICE} s3:PutObject, or its access list be log-delivery-write."
         )
+
+
+def _context(arn: str, account: str) -> dict[str, str]:
+    return {"aws:sourcearn": arn, "aws:sourceaccount": account}
 
 
 def _by_list(target: Bucket) -> bool:
@@ -59,33 +86,23 @@ def _by_list(target: Bucket) -> bool:
     return "FULL_CONTROL" in given or given >= {"WRITE", "READ_ACP"}
 
 
-def _by_policy(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> bool:
-    arn = f"arn:aws:s3:::{source.name}"
-    return any(
-        access.allows_service(
-            target,
-            prefix + end,
-            "s3:PutObject",
-            SERVICE,
-            {"aws:sourcearn": arn, "aws:sourceaccount": account},
-        )
-        for account in (source.owner, canonical_id)
-        for end in (SAMPLE, "")
-    )
-
-
 def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence[str]) -> None:
     """Put the lines of a file into the bucket that its head names; Faults if that can't be."""
     target = keeper.bucket(said["target_bucket"])
     source = Bucket(said["source"], said["account"], target.created, location=target.location)
-    check(target, said["target_prefix"], source, said.get("canonical_id", ""))
-    facts = ObjectFacts(content_type=TYPE, owner=target.owner, acl=_list(said))
+    canonical_id = said.get("canonical_id", "")
+    facts = ObjectFacts(content_type=TYPE, owner=source.owner, acl=_list(said))
     # the one kind that logs can have on AWS
     sealing = keeper.keys.server() if sse.SETTING in target.settings else None
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
         key = key_of(said, stamp, day)
-        keeper.put(target.name, key, io.BytesIO(content), facts, sealing=sealing)
+
+        def ask_again(now: Bucket, key: str = key) -> None:
+            _check_owner(now, source)
+            check_key(now, (key,), source, canonical_id)
+
+        keeper.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=ask_again)
 
 
 def _list(said: Mapping[str, Any]) -> dict[str, Any] | None:

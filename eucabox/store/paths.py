@@ -19,6 +19,8 @@ ADDRESS = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+", re.ASCII)
 # what AWS keeps for access points, international names and its own endpoints
 RESERVED_STARTS = ("xn--", "sthree-")
 RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+# what a path of Eucalyptus begins with, so that a bucket could not be asked for by it
+TAKEN = frozenset({"services"})
 
 
 def check_bucket_name(name: str) -> None:

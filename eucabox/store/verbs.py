@@ -103,6 +103,17 @@ CONTENT = frozenset(
 )
 # the owner of a bucket can't be locked out of what mends a policy
 MENDING = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
+# what an object's owner, or its access list, may allow though its bucket does not
+OF_OBJECTS = frozenset(
+    f"s3:{each}"
+    for each in (
+        "PutObjectAcl",
+        "PutObjectLegalHold",
+        "PutObjectRetention",
+        "PutObjectTagging",
+        "RestoreObject",
+    )
+)
 WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
@@ -111,9 +122,14 @@ def action_of(verb: str) -> str:
     return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
 
+def action_of_version(action: str) -> str:
+    """Return the action's name for a version of an object, where it has another."""
+    return VERSIONED.get(action, action)
+
+
 def version_of(action: str, params: Mapping[str, Any]) -> str:
     """Return the action's name for the version that a request names, if it names one."""
-    return VERSIONED.get(action, action) if params.get("version_id") else action
+    return action_of_version(action) if params.get("version_id") else action
 
 
 def more_of(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

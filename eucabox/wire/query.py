@@ -76,7 +76,8 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
-    fields = read.parse_form(request.query, body.decode("latin-1"))
+    form = signed.document(3 * MOST_FORM)
+    fields = read.parse_form(signed.query, form.decode("latin-1"))
     service = service_of(request, fields)
     operation = _operation(service, fields)
     plain = {

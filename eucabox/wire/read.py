@@ -24,6 +24,8 @@ from eucabox.errors import (
 
 MOST_FIELDS = 20_000
 MOST_XML_DEPTH = 64
+MOST_ELEMENTS = 5_000
+LONGEST_TAG = 1 << 16  # bytes, with its attributes; comments too
 INDEX = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
 TRUE, FALSE = ("true", "1"), ("false", "0")
@@ -296,40 +298,57 @@ SCALARS: dict[str, Callable[[str], Any]] = {
 # --- XML ---------------------------------------------------------------------------------------
 
 
-def parse_xml(body: bytes, shape: str = "this operation") -> Element:
-    """Parse a body into elements without namespaces. A DTD, and so any entity, is refused.
+def parse_xml(body: bytes, shape: str = "this operation", most: int = MOST_ELEMENTS) -> Element:
+    """Parse a body into elements without namespaces; it stops at the first thing that no document
+    of ours has: a DTD, and so any entity, more than `most` elements, a tag of 64 KiB.
 
     Raises MalformedXML; `shape` is named in its message.
     """
-    builder = TreeBuilder()
-    depth = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MOST_XML_DEPTH:
-            raise MalformedXML(shape=shape, reason=f"more than {MOST_XML_DEPTH} levels.")
-        builder.start(tag.rpartition(":")[2], attributes)
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(tag.rpartition(":")[2])
-
-    def doctype(*_: object) -> None:
-        raise MalformedXML(shape=shape, reason="a document type is not allowed.")
-
+    builder = _Builder(shape, most)
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = doctype
+    parser.StartDoctypeDeclHandler = builder.refuse_doctype
     try:
-        parser.Parse(body, True)
+        for fed in range(0, len(body), LONGEST_TAG):
+            parser.Parse(body[fed : fed + LONGEST_TAG], False)
+            if fed - parser.CurrentByteIndex > LONGEST_TAG:
+                raise ValueError(f"a tag is longer than {LONGEST_TAG} bytes")
+        parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as problem:
         raise MalformedXML(shape=shape, reason=f"{problem}.") from None
     return builder.close()
+
+
+class _Builder(TreeBuilder):
+    """Elements by the last part of their names, no more and no deeper than they may be."""
+
+    def __init__(self, shape: str, most: int) -> None:
+        super().__init__()
+        self._shape = shape
+        self._most = self._left = most
+        self._depth = 0
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
+        """Begin an element."""
+        self._depth += 1
+        self._left -= 1
+        if self._depth > MOST_XML_DEPTH:
+            raise MalformedXML(shape=self._shape, reason=f"more than {MOST_XML_DEPTH} levels.")
+        if self._left < 0:
+            raise MalformedXML(shape=self._shape, reason=f"more than {self._most} elements.")
+        return super().start(tag.rpartition(":")[2], attributes)
+
+    def end(self, tag: str, /) -> Element:
+        """End an element."""
+        self._depth -= 1
+        return super().end(tag.rpartition(":")[2])
+
+    def refuse_doctype(self, *_: object) -> None:
+        """Refuse a document type."""
+        raise MalformedXML(shape=self._shape, reason="a document type is not allowed.")
 
 
 def xml_reader(shape: Shape) -> XmlReader:

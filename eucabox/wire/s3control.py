@@ -71,7 +71,7 @@ def _named(request: Request) -> dict[str, str]:
 def _said(request: Request, signed: Signed, name: str) -> dict[str, Any]:
     body = signed.document(MOST_XML)
     if name == "UntagResource":
-        keys = [_text(value) for key, value in pairs(request.query) if key == b"tagKeys"]
+        keys = [_text(value) for key, value in pairs(signed.query) if key == b"tagKeys"]
         return {"tag_keys": keys}
     if name == "ListTagsForResource":
         return {}

@@ -244,3 +244,41 @@ def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
     (entry,) = shop.ask("ListObjectsV2", bucket="logs")["contents"]
     head = shop.ask("HeadObject", bucket="logs", key=entry["key"])
     assert (head["server_side_encryption"], head["content_length"]) == ("AES256", 4)
+
+
+def policy(shop: Shop, *statements: dict[str, Any]) -> None:
+    said = {"Version": "2012-10-17", "Statement": list(statements)}
+    shop.ask("PutBucketPolicy", bucket="logs", policy=json.dumps(said))
+
+
+def statement(effect: str, resource: str) -> dict[str, Any]:
+    return {
+        "Effect": effect, "Principal": SERVICE, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::logs/{resource}",
+    }  # fmt: skip
+
+
+def test_whether_a_log_may_be_written_is_asked_of_its_own_key_when_it_is(shop: Shop) -> None:
+    enable(shop)
+    record(shop, "one")
+    policy(shop, statement("Deny", "p/20*"))
+    shop.cloud.access_log.deliver()
+    assert logs(shop) == {}, "an access list allows it, and a policy denies it"
+    assert refused(shop, target_prefix="p/") == "AccessDenied"
+
+
+def test_a_bucket_that_took_the_targets_name_meanwhile_gets_no_log(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enable(shop)
+    record(shop, "one")
+    put = shop.store.put
+
+    def put_late(bucket: str, *given: Any, **said: Any) -> Any:
+        shop.ask("DeleteBucket", bucket="logs")
+        shop.ask("CreateBucket", "bob", bucket="logs", acl="log-delivery-write")
+        return put(bucket, *given, **said)
+
+    monkeypatch.setattr(shop.store, "put", put_late)
+    shop.cloud.access_log.deliver()
+    assert shop.ask("ListObjectsV2", "bob", bucket="logs")["contents"] == []

@@ -32,7 +32,7 @@ def test_a_policy_is_kept_letter_by_letter(shop: Shop) -> None:
     assert shop.refused("GetBucketPolicy", bucket="shop") == "NoSuchBucketPolicy"
 
 
-def test_only_the_owner_sets_a_policy_unless_one_says_more(shop: Shop) -> None:
+def test_only_the_owners_account_has_to_do_with_a_policy_whatever_one_allows(shop: Shop) -> None:
     text = policy(statement())
     for who in ("bob", "admin", ""):
         asked = {"bucket": "shop", "policy": text}
@@ -40,7 +40,12 @@ def test_only_the_owner_sets_a_policy_unless_one_says_more(shop: Shop) -> None:
     bob = shop.people["bob"]
     assert bob
     keep(shop, statement(Principal={"AWS": bob.account_id}, Resource=BUCKET))
-    shop.ask("PutBucketPolicy", "bob", bucket="shop", policy=text)
+    assert shop.refused("PutBucketPolicy", "bob", bucket="shop", policy=text) == "MethodNotAllowed"
+    for name in ("GetBucketPolicy", "DeleteBucketPolicy"):
+        assert shop.refused(name, "bob", bucket="shop") == "MethodNotAllowed"
+        assert shop.refused(name, "", bucket="shop") == "AccessDenied"
+    assert shop.ask("GetBucketPolicyStatus", "bob", bucket="shop")
+    assert shop.ask("GetBucketPolicy", bucket="shop")
 
 
 def test_everybody_may_what_a_policy_allows_and_no_more(shop: Shop) -> None:
@@ -139,7 +144,7 @@ def test_conditions_on_what_a_request_says(shop: Shop) -> None:
     shop.put("open/k")
     for key, refused in (("open/k", False), ("k", True)):
         source = {"bucket": "shop", "key": key}
-        asked = {"bucket": "shop", "key": "copy", "copy_source": source}
+        asked: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
         if refused:
             assert shop.refused("CopyObject", "bob", **asked) == "AccessDenied"
         else:
@@ -221,3 +226,37 @@ def test_an_allowance_for_all_but_some_is_refused(shop: Shop) -> None:
     said["NotPrincipal"] = said.pop("Principal")
     asked = {"bucket": "shop", "policy": policy(said)}
     assert shop.refused("PutBucketPolicy", **asked) == "MalformedPolicy"
+
+
+def test_each_entry_of_a_batch_is_judged_as_its_own_request_would_be(shop: Shop) -> None:
+    shop.ask("PutBucketVersioning", bucket="shop", versioning_configuration={"status": "Enabled"})
+    kept, free = (shop.put(key)["version_id"] for key in ("kept", "free"))
+    denied = {"StringEquals": {"s3:VersionId": kept}}
+    keep(shop, statement(Effect="Deny", Action="s3:DeleteObjectVersion", Condition=denied))
+    one = {"bucket": "shop", "key": "kept", "version_id": kept}
+    assert shop.refused("DeleteObject", **one) == "AccessDenied"
+    named = [{"key": "kept", "version_id": kept}, {"key": "free", "version_id": free}]
+    said = shop.ask("DeleteObjects", bucket="shop", delete={"objects": named})
+    assert [(each["key"], each["code"]) for each in said["errors"]] == [("kept", "AccessDenied")]
+    assert [each["key"] for each in said["deleted"]] == ["free"]
+    assert shop.get("kept", version_id=kept) == b"x"
+
+
+def test_the_etag_of_an_entry_is_what_a_policy_sees_of_it(shop: Shop) -> None:
+    e_tag = shop.put("k")["e_tag"]
+    unconditional = {"Null": {"s3:if-match": "true"}}
+    keep(shop, statement(Effect="Deny", Action="s3:DeleteObject", Condition=unconditional))
+    said = shop.ask("DeleteObjects", bucket="shop", delete={"objects": [{"key": "k"}]})
+    assert said["errors"][0]["code"] == "AccessDenied"
+    named = [{"key": "k", "e_tag": e_tag}]
+    assert shop.ask("DeleteObjects", bucket="shop", delete={"objects": named})["deleted"]
+
+
+def test_the_version_of_a_copys_source_is_what_its_policy_sees(shop: Shop) -> None:
+    shop.ask("PutBucketVersioning", bucket="shop", versioning_configuration={"status": "Enabled"})
+    version = shop.put("k")["version_id"]
+    denied = {"StringEquals": {"s3:VersionId": version}}
+    keep(shop, statement(Effect="Deny", Action="s3:GetObjectVersion", Condition=denied))
+    source = {"bucket": "shop", "key": "k", "version_id": version}
+    asked: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
+    assert shop.refused("CopyObject", **asked) == "AccessDenied"

@@ -34,7 +34,16 @@ def test_making_a_bucket_again(shop: Shop) -> None:
     "name",
     [
         *("ab", "a" * 64, "My_Images", "foo_bar", "Upper", "-ab", "ab-", "ab.", "a..b", "10.0.0.1"),
-        *("xn--ab", "sthree-x", "ab-s3alias", "ab--ol-s3", "ab.mrap", "ab--x-s3", "ab--table-s3"),
+        *(
+            "services",
+            "xn--ab",
+            "sthree-x",
+            "ab-s3alias",
+            "ab--ol-s3",
+            "ab.mrap",
+            "ab--x-s3",
+            "ab--table-s3",
+        ),
     ],
 )
 def test_a_new_bucket_has_a_name_as_aws_wants_it(shop: Shop, name: str) -> None:
@@ -54,6 +63,7 @@ def test_an_older_name_is_for_what_exists_and_for_clients_of_eucalyptus(shop: Sh
     assert shop.ask("HeadBucket", bucket="My_Images")
     shop.path = "/services/objectstorage"
     assert shop.ask("CreateBucket", bucket="Other_Images") == {"location": "/Other_Images"}
+    assert shop.refused("CreateBucket", bucket="services") == "InvalidBucketName"
     assert shop.refused("CreateBucket", bucket="no/name") == "InvalidBucketName"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from eucabox.errors import AccessDenied
 from tests.actions.shop import Shop
 
 HERE = {"bucket": "shop", "key": "k"}
@@ -179,7 +180,7 @@ def test_parts_have_numbers_from_1_to_10000(shop: Shop) -> None:
 def test_an_upload_is_for_who_began_it_and_the_owner_of_the_bucket(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
     shop.put("other")
-    for who, others in (("bob", ("", "admin")), ("", ())):
+    for who, others in (("bob", ("", "admin")), ("ann", ("", "bob"))):
         begun = shop.ask("CreateMultipartUpload", who, bucket="shop", key="k")
         it = {"bucket": "shop", "key": "k", "upload_id": begun["upload_id"]}
         source = {"bucket": "shop", "key": "other"}
@@ -191,7 +192,14 @@ def test_an_upload_is_for_who_began_it_and_the_owner_of_the_bucket(shop: Shop) -
             assert shop.refused("UploadPartCopy", other, **said) == "AccessDenied"
             for verb in ("ListParts", "CompleteMultipartUpload", "AbortMultipartUpload"):
                 assert shop.refused(verb, other, **it) == "AccessDenied"
-        for mine in (who, "ann"):
+        for mine in {who, "ann"}:
             shop.ask("UploadPart", mine, **it, part_number=1, body=io.BytesIO(b"x"))
             assert len(shop.ask("ListParts", mine, **it)["parts"]) == 1
         shop.ask("AbortMultipartUpload", who, **it)
+
+
+def test_nobody_begins_an_upload_without_a_signature(shop: Shop) -> None:
+    shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
+    shop.put("other", who="")
+    with pytest.raises(AccessDenied, match="Anonymous users cannot initiate multipart uploads"):
+        shop.ask("CreateMultipartUpload", "", bucket="shop", key="k")

@@ -352,3 +352,71 @@ def test_it_stops_when_it_is_told(store: Store) -> None:
     made.run()
     assert keys(store) == ["a"]
     assert to_nanoseconds(store.head("box", "a").last_modified)
+
+
+def during(store: Store, days: float, act: Any) -> Sweep:
+    """A pass in which something happens once it has begun, before it reads its first page."""
+    made = work(store, days)
+    told: list[bool] = []
+    versions_of = store.versions
+
+    def page(*given: Any, **said: Any) -> Any:
+        if not told:
+            told.append(True)
+            act()
+        return versions_of(*given, **said)
+
+    store.versions = page  # type: ignore[method-assign]
+    made.run()
+    store.versions = versions_of  # type: ignore[method-assign]
+    return made
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_pass_touches_no_bucket_that_took_the_name_meanwhile(
+    store: Store, versioned: bool
+) -> None:
+    setup(store, {"expiration": {"days": 1}})
+    other = "999988887777"
+
+    def replace_bucket() -> None:
+        store.delete_bucket("box")
+        store.create_bucket("box", other)
+        if versioned:
+            keep_versions(store)
+        for key in ("a", "b", "c"):
+            put(store, key)
+
+    made = during(store, 3, replace_bucket)
+    assert not any(made.counts.values())
+    assert keys(store) == ["a", "b", "c"]
+    gone = during(store, 3, lambda: None)
+    assert not any(gone.counts.values()), "the new bucket has no rules"
+
+
+def test_a_pass_ends_when_its_rules_are_taken_back(store: Store) -> None:
+    setup(
+        store,
+        {"expiration": {"days": 1}},
+        {"abort_incomplete_multipart_upload": {"days_after_initiation": 1}},
+    )
+    for key in ("a", "b", "c", "d"):
+        put(store, key)
+    store.create_upload("box", "u", ObjectFacts(owner=OWNER))
+    made = during(store, 3, lambda: store.set_bucket_setting("box", said.SETTING, None))
+    assert not any(made.counts.values())
+    assert keys(store) == ["a", "b", "c", "d"]
+    assert store.uploads("box").uploads
+
+
+def test_a_delete_marker_and_an_old_version_are_asked_for_again_too(store: Store) -> None:
+    keep_versions(store)
+    put(store, "a")
+    put(store, "a")
+    store.delete("box", "b", owner=OWNER)
+    rule = {"noncurrent_version_expiration": {"noncurrent_days": 1}}
+    setup(store, rule, {"expiration": {"expired_object_delete_marker": True}})
+    before = versions(store)
+    made = during(store, 3, lambda: store.set_bucket_setting("box", said.SETTING, None))
+    assert not any(made.counts.values())
+    assert versions(store) == before

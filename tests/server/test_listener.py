@@ -192,12 +192,24 @@ def test_an_ambiguous_head_is_refused(
         (b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", b"505"),
         (b"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"414"),
-        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 16_384 + b"\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: a\r\n" * 3000 + b"\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
     ],
 )
 def test_what_is_not_http_is_refused(port: int, raw: bytes, status: bytes) -> None:
     assert _ask(port, raw).split(b" ")[1] == status
+
+
+def test_headers_have_16_kib_in_all_and_the_request_line_its_own(port: int) -> None:
+    most = 16 * 1024 - len("Host: h\r\nConnection: close\r\n")
+    name = "X: "
+    line = name + "a" * (most - len(name))
+    assert _ask(port, _head("/" + "k" * 40_000, line)).startswith(b"HTTP/1.1 200 ")
+    refused = _ask(port, _head("/", line + "a"))
+    assert refused.startswith(b"HTTP/1.1 400 ")
+    assert b"RequestHeaderSectionTooLarge" in refused
 
 
 def test_a_chunked_body_is_streamed_with_its_trailers_read_away(

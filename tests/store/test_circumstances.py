@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from eucabox.accounts import Caller
+from eucabox.errors import AccessDenied
 from eucabox.policy import s3
 from eucabox.store.access import Somebody
 from eucabox.store.circumstances import CONTEXT, MEMBERS, OTHERS, Circumstances
@@ -81,3 +84,12 @@ def test_time_and_locks() -> None:
     age = int(said("s3:signatureage", context={"signed_at": signed})[0])
     assert 59_000 <= age <= 90_000
     assert said("s3:signatureage", context={"signed_at": "soon"}) is None
+
+
+def test_a_value_that_no_policy_compares_is_refused_rather_than_overlooked() -> None:
+    assert said("aws:useragent", context={"user_agent": "a" * 4096}) == ("a" * 4096,)
+    with pytest.raises(AccessDenied, match="aws:useragent"):
+        said("aws:useragent", context={"user_agent": "a" * 4097})
+    tags = {"tag_set": [{"key": f"k{number}", "value": ""} for number in range(65)]}
+    with pytest.raises(AccessDenied, match="requestobjecttagkeys"):
+        said("s3:requestobjecttagkeys", tagging=tags)

@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from botocore.serialize import create_serializer
 
 from eucabox.errors import Fault, MalformedXML
 from eucabox.wire import model, read
+from eucabox.wire.s3.arguments import reader
 from tests.wire.samples import fill, ours
 
 SERVICES = [("ec2", ""), ("ec2", "2015-10-01"), ("iam", ""), ("sts", "")]
@@ -260,3 +262,47 @@ def test_bad_xml_is_refused(body: bytes) -> None:
 
 def test_old_clients_send_the_only_element_without_a_number() -> None:
     assert _read("ec2", "DescribeKeyPairs", "KeyName=a") == {"key_names": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<Delete>" + b"<Object/>" * 900_000 + b"</Delete>", "more than 6020 elements"),
+        (b"<Delete>" + b"<O" * 20 + b"<a/>" * 2_000_000, ""),
+        (b"<Delete " + b"a='' " * 1_600_000 + b"/>", ""),
+        (
+            b"<Delete " + b" ".join(b"a%d=''" % n for n in range(800_000)) + b"/>",
+            "longer than 65536",
+        ),
+        (b"<Delete>" + b"<!--" + b"x" * (8 << 20) + b"--></Delete>", "longer than 65536"),
+        (b"<Delete>" + b"<a>" * 100_000, "more than 64 levels"),
+    ],
+)
+def test_a_parser_stops_at_the_first_thing_that_no_document_has(body: bytes, reason: str) -> None:
+    tracemalloc.start()
+    started = time.process_time()
+    with pytest.raises(MalformedXML) as refused:
+        read.parse_xml(body, "Delete", 6020)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reason in refused.value.message
+    assert time.process_time() - started < 2
+    assert used < 16 << 20
+
+
+def test_documents_as_long_as_they_may_be_are_read() -> None:
+    key = "&#228;" * 512
+    entry = f"<Object><Key>{key}</Key><VersionId>{'v' * 64}</VersionId></Object>"
+    found = _document("DeleteObjects", f"<Delete>{entry * 1000}</Delete>".encode())
+    assert found["objects"][999] == {"key": "\u00e4" * 512, "version_id": "v" * 64}
+    part = "<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumSHA256>c</ChecksumSHA256></Part>"
+    whole = f"<CompleteMultipartUpload>{part * 10_000}</CompleteMultipartUpload>".encode()
+    assert len(_document("CompleteMultipartUpload", whole)["parts"]) == 10_000
+
+
+def _document(action: str, body: bytes) -> Any:
+    operation = model.service("s3").operation(action)
+    assert operation is not None
+    found = reader(operation).body
+    assert found is not None
+    return found(body)

@@ -39,12 +39,14 @@ class Logs:
 
 def noted(
     name: str, method: str = "GET", target: str = "/box/k", result: Any = None,
-    answer: Answer | None = None, code: str = "", caller: Caller | None = ANN, **said: Any,
+    answer: Answer | None = None, code: str = "", caller: Caller | None = ANN, referer: str = "",
+    **said: Any,
 ) -> list[dict[str, str]]:  # fmt: skip
     logs = Logs()
     request = Request(
         method, target, target.partition("?")[0], target.partition("?")[2],
-        {"user-agent": 'a "b"', "authorization": "AWS4-HMAC-SHA256 x", "host": "box.test"},
+        {"user-agent": 'a "b"', "authorization": "AWS4-HMAC-SHA256 x", "host": "box.test"}
+        | ({"referer": referer} if referer else {}),
         host="box.test", source="1.2.3.4", request_id="R1", tls=("TLSv1.3", "AES"),
     )  # fmt: skip
     operation = model.service("s3").operation(name)
@@ -112,6 +114,20 @@ def test_a_key_of_the_callers_is_not_written() -> None:
     target = f"/box/k?{header}=c2VjcmV0&{header}-MD5=bWQ1"
     (found,) = noted("GetObject", target=target, key="k")
     assert found["uri"] == f"GET /box/k?{header}=-&{header}-MD5=bWQ1 HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X-Amz-Signature", "x-amz-signature", "X-Amz-%53ignature", "Signature"),
+        *("X-Amz-Security-Token", "x-amz-copy-source-server-side-encryption-customer-key"),
+    ],
+)
+def test_a_signature_that_is_still_good_is_not_written(name: str) -> None:
+    (found,) = noted("GetObject", target=f"/box/k?a=b&{name}=c2VjcmV0&X-Amz-Expires=60", key="k")
+    assert found["uri"] == f"GET /box/k?a=b&{name}=-&X-Amz-Expires=60 HTTP/1.1"
+    page = f"http://box.test/page?{name}=c2VjcmV0"
+    assert "c2VjcmV0" not in noted("GetObject", referer=page, key="k")[0]["referer"]
 
 
 def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:

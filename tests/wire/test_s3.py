@@ -96,7 +96,10 @@ def written(operation: OperationModel, params: dict[str, Any]) -> Request:
 
 
 def understood(request: Request) -> s3.Understood:
-    return s3.understand(request, lambda _: None, NOW)
+    found = s3.understand(request, lambda _: None, NOW)
+    if found.document:
+        found.params.update(found.document())
+    return found
 
 
 def ask(method: str, path: str, query: str = "", **headers: str) -> Request:
@@ -365,6 +368,18 @@ def test_a_checksum_in_an_address_is_not_the_bodys() -> None:
     found = s3.understand(request, KNOWN, datetime.now(UTC)).params
     assert found["metadata"] == {"colour": "blue"}
     assert not [member for member in found if member.startswith("checksum")]
+
+
+def test_a_type_in_a_presigned_address_is_not_overridden_by_an_unsigned_header() -> None:
+    said = {"Content-Type": "image/png", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
+    asked = AWSRequest("PUT", "http://localhost/box/k", params=said)
+    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(asked)
+    path, _, query = asked.url.removeprefix("http://localhost").partition("?")
+    headers = {"host": "localhost", "content_type": "text/html", "content_md5": "AAAA"}
+    request = ask("PUT", path, query, **headers)
+    found = s3.understand(request, KNOWN, datetime.now(UTC)).params
+    assert found["content_type"] == "image/png"
+    assert found["content_md5"] == "1B2M2Y8AsgTpgAmY7PhCfg=="
 
 
 def test_the_body_of_an_object_is_not_read_before_its_time() -> None:

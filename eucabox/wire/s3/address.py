@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import InvalidKey
-from eucabox.wire.sign.paths import octets, split_prefix
+from eucabox.wire.sign.paths import LONGEST_HOST, octets, split_prefix
 
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
@@ -43,13 +43,17 @@ def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> Address:
     return Address(_decoded(bucket), _decoded(key) if key else None)
 
 
-@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
 def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
 
     `hosts` are the names under which this cloud is known, in lower case. An address, one of these
     names alone and a host that begins with the service's own word name no bucket.
     """
+    return _bucket_of(host, hosts) if len(host) <= LONGEST_HOST else ""
+
+
+@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
+def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.lower().rstrip(".")
     if not name or _is_address(name) or name.partition(".")[0] in SERVICES:
@@ -85,10 +89,14 @@ def is_site(path: str, host: str) -> bool:
     return path.startswith(SITES) or bool(website_of(host))
 
 
-@lru_cache(HOSTS_KEPT)
 def website_of(host: str) -> str:
     """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
     BUCKET.s3-website-eucabox.example.com), or ""."""
+    return _website_of(host) if len(host) <= LONGEST_HOST else ""
+
+
+@lru_cache(HOSTS_KEPT)
+def _website_of(host: str) -> str:
     found = WEBSITE.match(host.lower())
     return found[1] if found else ""
 

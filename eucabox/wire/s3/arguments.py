@@ -22,6 +22,13 @@ UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the cl
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 # dates that are not ignored where they are none: something would be deleted
 DEADLY = ("x-amz-if-match-", "x-amz-object-lock-")
+# Elements of the documents that can be long: 1,000 objects with all that can be said of each (one
+# more is told apart), 10,000 parts with two checksums, 1,000 rules.
+MOST_ELEMENTS = {
+    "Delete": 6_020,
+    "CompleteMultipartUpload": 60_000,
+    "LifecycleConfiguration": 40_000,
+}
 EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
 
 
@@ -97,9 +104,10 @@ def _body(shape: Shape) -> Callable[[bytes], Any]:
         return _document
     from_xml = read.xml_reader(shape)
     root = shape.serialization.get("name", shape.name)
+    most = MOST_ELEMENTS.get(root, read.MOST_ELEMENTS)
 
     def convert(body: bytes) -> Any:
-        element = read.parse_xml(body, root)
+        element = read.parse_xml(body, root, most)
         if element.tag != root:
             raise MalformedXML(shape=root, reason=f"the root element is {element.tag}.")
         return from_xml(element)

@@ -1,11 +1,10 @@
 """Requests and answers as records of S3's access logs; keeps none of them."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from eucabox.store.access_log import AccessLog
 from eucabox.store.facts import Bucket
@@ -15,7 +14,8 @@ from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import bucket_in
 from eucabox.wire.s3.requests import Understood
 
-CUSTOMER_KEY = re.compile(r"(customer-key=)[^&]+", re.IGNORECASE)
+# Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
+SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
 # What each operation is called in a log, where it is not the method and the last word here.
 KINDS = {
     "AbortMultipartUpload": "REST.DELETE.UPLOAD",
@@ -185,7 +185,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
         "-" if batch else _size(seen),
         str(round(seen.milliseconds)),
         "-" if batch else str(round(seen.milliseconds)),
-        _quoted(request.headers.get("referer", "")),
+        _quoted(_without_secrets(request.headers.get("referer", ""))),
         _quoted(request.headers.get("user-agent", "")),
         headers.get("x-amz-version-id") or _plain(seen.params.get("version_id") or "-"),
         "eucabox",
@@ -201,8 +201,20 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
 
 
 def _target(request: Request) -> str:
-    """What was asked for; a key that a caller put into a presigned address is no reader's."""
-    return _plain(CUSTOMER_KEY.sub(r"\1-", request.target))
+    """What was asked for, without what would let a reader of the log ask for it too."""
+    return _plain(_without_secrets(request.target))
+
+
+def _without_secrets(address: str) -> str:
+    """An address without the values of its secrets, which S3's logs do not show either."""
+    path, mark, query = address.partition("?")
+    return path + mark + "&".join(map(_without_secret, query.split("&")))
+
+
+def _without_secret(part: str) -> str:
+    name, mark, _ = part.partition("=")
+    is_secret = unquote(name).lower().endswith(SECRETS)
+    return f"{name}=-" if mark and is_secret else part
 
 
 def _plain(text: str) -> str:

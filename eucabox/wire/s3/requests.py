@@ -1,6 +1,6 @@
 """An HTTP request of S3 becomes a verb with arguments and a checked body; never runs it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,14 @@ from eucabox.wire.s3.posts import Upload
 from eucabox.wire.sign import Lookup, Signed
 from eucabox.wire.sign.paths import values
 
-MOST_XML = 8 << 20  # bytes: 1,000 keys of 1,024 bytes in references fit, and 10,000 parts
+# Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,
+# 1,000 rules; what no verb reads is only compared with its digest.
+MOST_XML = {
+    "DeleteObjects": 8 << 20,
+    "CompleteMultipartUpload": 4 << 20,
+    "PutBucketLifecycleConfiguration": 2 << 20,
+}
+MOST_OTHERS = 1 << 18
 TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
 # In an address, S3 looks at none: who signs it has no body yet, and AWS's JavaScript SDK says the
 # checksum of nothing there.
@@ -50,19 +57,23 @@ class Understood:
     address: Address
     endpoint: str = ""
     upload: Upload | None = None  # a form's wishes for its answer
+    # reads the members that stand in a document, once it is known that the caller has a chance
+    document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     """Read a request that speaks S3: check its signature first, then find its operation.
 
-    The body of an object is not read here; `params["body"]` is an Incoming that checks it.
+    The body of an object is not read here; `params["body"]` is an Incoming that checks it. Nor is
+    a document; `document` reads it, and checks it too.
     Raises Fault and nothing else for bad input.
     """
     address = locate(request.path, request.host, request.hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
+    if signed.query != request.query:
+        request = replace(request, query=signed.query)
     if signed.caller is not None and (moved := sign.moved_headers(request)):
-        kept = {name: value for name, value in moved.items() if name not in NEVER_MOVED}
-        request = replace(request, headers={**kept, **request.headers})
+        request = replace(request, headers=_prefer_signed(request.headers, moved, signed.headers))
     query = values(request.query)
     upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
     name = "PutObject" if upload else _route(request, address, query)
@@ -84,7 +95,20 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         address=address,
         endpoint=request.endpoint,
         upload=upload,
+        document=None if upload else _document_reader(request, signed, query, read, operation.name),
     )
+
+
+def _prefer_signed(
+    headers: Mapping[str, str], moved: Mapping[str, str], signed: tuple[str, ...] | None
+) -> dict[str, str]:
+    """Return the headers with those that stand in a presigned URL; a header of the request goes
+    before them only if it was signed itself, or whoever has the URL could say another type."""
+    kept = {name: value for name, value in moved.items() if name not in NEVER_MOVED}
+    if signed is None:
+        return {**kept, **headers}
+    unsigned = {name: value for name, value in headers.items() if name not in signed}
+    return {**unsigned, **kept, **{name: headers[name] for name in signed if name in headers}}
 
 
 def _upload(
@@ -121,15 +145,29 @@ def _params(
         params["key"] = address.key
     if reader.streaming:
         params[reader.payload] = _incoming(request, signed)
-        return params
-    body = _small(request, signed)
-    if reader.body and body:
-        params[reader.payload] = reader.body(body)
-    elif reader.wants_body or (
-        reader.body and request.method == "POST" and "uploadId" not in query
-    ):
-        raise MissingRequestBody()
     return params
+
+
+def _document_reader(
+    request: Request, signed: Signed, query: Mapping[str, str], reader: Reader, name: str
+) -> Callable[[], dict[str, Any]] | None:
+    """Return what reads the document of a request; None where there is nothing to read."""
+    if reader.streaming:
+        return None
+    most = MOST_XML.get(name, MOST_OTHERS)
+    if not reader.body:
+        _small(request, signed, most)
+        return None
+    wanted = reader.wants_body or (request.method == "POST" and "uploadId" not in query)
+    convert = reader.body
+
+    def read() -> dict[str, Any]:
+        body = _small(request, signed, most)
+        if not body and wanted:
+            raise MissingRequestBody()
+        return {reader.payload: convert(body)} if body else {}
+
+    return read
 
 
 def _incoming(request: Request, signed: Signed) -> Incoming:
@@ -144,9 +182,9 @@ def _incoming(request: Request, signed: Signed) -> Incoming:
     return Incoming(signed.body, signed.decoded_length, tuple(algorithms), trailers)
 
 
-def _small(request: Request, signed: Signed) -> bytes:
+def _small(request: Request, signed: Signed, most: int) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
-    body = signed.document(MOST_XML)
+    body = signed.document(most)
     if body:
         _check_digests(body, request, signed)
     return body

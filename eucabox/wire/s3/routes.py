@@ -52,7 +52,9 @@ def find(method: str, depth: int, query: Mapping[str, str], headers: Container[s
         method,
         depth,
         tuple(
-            (name, value if asked[name] else "") for name, value in query.items() if name in asked
+            (name, value if value in asked[name] else "")
+            for name, value in query.items()
+            if name in asked
         ),
         tuple(name for name in named if name in headers),
     )
@@ -73,12 +75,15 @@ def _find(
 
 
 @cache
-def relevant(method: str, depth: int) -> tuple[dict[str, bool], tuple[str, ...]]:
-    """Return the names by which operations are told apart: in a query, with whether the value
-    counts too, and of headers."""
+def relevant(method: str, depth: int) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
+    """Return the names by which operations are told apart: in a query, with the values that
+    count too, and of headers. What is remembered is made of these alone, whatever is sent."""
     every = routes().get((method, depth), ())
-    valued = {name for each in every for name, value in each.fixed.items() if value}
-    asked = {name: name in valued for name in subresources(depth)}
+    fixed = [entry for each in every for entry in each.fixed.items()]
+    asked = {
+        name: frozenset(value for known, value in fixed if known == name and value)
+        for name in subresources(depth)
+    }
     return asked, tuple(sorted({name for each in every for name in each.headers}))
 
 

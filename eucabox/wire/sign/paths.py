@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 # s3cmd writes the whole of its --host in lower case.
 PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.IGNORECASE)
+LONGEST_HOST = 300  # characters; a name has 253, and then comes a port
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -42,10 +43,14 @@ def uri_forms(path: str, *, twice: bool = False) -> Iterator[str]:
         yield again
 
 
-@lru_cache(256)  # clients have few hosts
 def host_forms(host: str, scheme: str) -> tuple[str, ...]:
     """A host as sent, with the scheme's own port added or taken away, with another port twice, as
     boto 2 presigns it, or without, as libraries sign that were made for AWS alone."""
+    return _host_forms(host, scheme) if len(host) <= LONGEST_HOST else (host,)
+
+
+@lru_cache(256)  # clients have few hosts
+def _host_forms(host: str, scheme: str) -> tuple[str, ...]:
     default = _DEFAULT_PORTS.get(scheme, "")
     if default and host.endswith(default):
         return host, host[: -len(default)]
@@ -70,6 +75,11 @@ def values(query: str | bytes) -> dict[str, str]:
     for name, value in pairs(query):
         decoded.setdefault(_text(name), _text(value))
     return decoded
+
+
+def encode_plus(query: str) -> str:
+    """Write a query or a form in which each plus stands for itself so that all read it so."""
+    return query.replace("+", "%2B")
 
 
 def query_forms(query: str, leave_out: str = "") -> Iterator[str]:

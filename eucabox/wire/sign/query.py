@@ -7,12 +7,14 @@ import io
 from datetime import datetime
 from hashlib import sha256
 
-from eucabox.errors import ContentHashMismatch, MissingAuthenticationToken
+from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
-from eucabox.wire.sign.paths import values
+from eucabox.wire.sign.paths import encode_plus, values
 from eucabox.wire.sign.signed import Signed
 from eucabox.wire.sign.words import QUERY, Desk, Lookup, refuse_token, shown
+
+MOST_PARAMETERS = 20_000  # what is signed is read and sorted several ways
 
 
 def authenticate_query(request: Request, form: bytes, lookup: Lookup, now: datetime) -> Signed:
@@ -23,6 +25,8 @@ def authenticate_query(request: Request, form: bytes, lookup: Lookup, now: datet
     that is unknown or inactive, SignatureDoesNotMatch, RequestExpired, IncompleteSignature,
     InvalidToken, XAmzContentSHA256Mismatch.
     """
+    if request.query.count("&") + form.count(b"&") > MOST_PARAMETERS:
+        raise FormTooLarge(limit=MOST_PARAMETERS, unit="parameters")
     desk = Desk(lookup, now, QUERY)
     if request.headers.get("authorization"):
         return _by_v4(request, form, v4.from_header(request, QUERY), desk)
@@ -50,11 +54,14 @@ def _by_v4(request: Request, form: bytes, claim: v4.Claim, desk: Desk) -> Signed
         decoded_length=len(form),
         signature=claim.signature,
         expires=claim.until,
+        query=proof.query,
     )
 
 
 def _by_v2(request: Request, form: bytes, desk: Desk) -> Signed:
     proof = v2.verify(request, form, desk)
+    if proof.plus:
+        form = form.replace(b"+", b"%2B")
     return Signed(
         body=io.BytesIO(form),
         caller=proof.credential.caller,
@@ -63,6 +70,7 @@ def _by_v2(request: Request, form: bytes, desk: Desk) -> Signed:
         decoded_length=len(form),
         signature=proof.signature,
         expires=proof.until,
+        query=encode_plus(request.query) if proof.plus else request.query,
     )
 
 

@@ -10,6 +10,7 @@ from eucabox.errors import (
     ContentHashForm,
     DecodedLengthMissing,
     MissingSecurityHeader,
+    RequestHeaderSectionTooLarge,
     SignatureRefused,
 )
 from eucabox.wire.request import Request
@@ -27,6 +28,7 @@ _STREAMS = {
     f"{_SIGNED}-TRAILER": (True, True),
     "STREAMING-UNSIGNED-PAYLOAD-TRAILER": (False, True),
 }  # payload word -> (its chunks are signed, trailers may follow)
+_MOST_TARGET = 16 * 1024  # bytes, of which a key has 3,072; what is signed is read several ways
 _NO_CHECKSUM = ("x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode")
 
 
@@ -42,6 +44,9 @@ def authenticate_rest(
     raises IncompleteBody, XAmzContentSHA256Mismatch, InvalidRequest, MalformedTrailerError,
     SignatureDoesNotMatch.
     """
+    size = len(request.path) + len(request.query)
+    if size > _MOST_TARGET:
+        raise RequestHeaderSectionTooLarge(size=size, MaxSizeAllowed=_MOST_TARGET)
     desk = Desk(lookup, now, REST)
     said = values(request.query)
     presigned4 = "X-Amz-Signature" in said or "X-Amz-Algorithm" in said
@@ -60,7 +65,7 @@ def authenticate_rest(
         return _by_v4(request, v4.from_query(said, REST), payload, desk)
     if presigned1:
         return _by_v1(request, rest_v1.verify_query(request, said, desk, bucket))
-    return _with_body(Signed(body=transport(request)), request, None)
+    return _with_body(Signed(body=transport(request), query=request.query), request, None)
 
 
 def _by_header(request: Request, header: str, desk: Desk, bucket: str) -> Signed:
@@ -92,6 +97,8 @@ def _by_v4(request: Request, claim: v4.Claim, payload: str, desk: Desk) -> Signe
         version=4,
         signature=claim.signature,
         expires=claim.until,
+        query=proof.query,
+        headers=claim.signed_headers,
     )
     chain = Chain(proof.key, claim.time_text, str(claim.scope), claim.signature)
     return _with_body(signed, request, chain, said if payload == UNSIGNED else payload)
@@ -105,6 +112,7 @@ def _by_v1(request: Request, proof: rest_v1.Proof) -> Signed:
         version=1,
         signature=proof.signature,
         expires=proof.until,
+        query=rest_v1.write_as_signed(request.query),
     )
     return _with_body(signed, request, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
@@ -14,7 +14,7 @@ from eucabox.accounts import Credential
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.wire.request import Request
 from eucabox.wire.sign import clock
-from eucabox.wire.sign.paths import encode, octets, split_prefix, values
+from eucabox.wire.sign.paths import encode, encode_plus, octets, split_prefix, values
 from eucabox.wire.sign.words import Desk, refuse_token, shown
 
 # Every client signs these where they occur in the query string.
@@ -31,7 +31,11 @@ _SOMETIMES = (
     *("encryption", "intelligent-tiering", "inventory", "legal-hold", "metrics", "object-lock"),
     *("ownershipControls", "policyStatus", "publicAccessBlock", "replication", "retention"),
     *("select", "select-type", "storageClass", "websiteConfig"),
+    *("abac", "annotation", "annotationName", "id", "metadataAnnotationTable"),
+    *("metadataConfiguration", "metadataInventoryTable", "metadataJournalTable", "metadataTable"),
+    *("renameObject", "session"),
 )
+_EVERY = frozenset((*_ALWAYS, *_SOMETIMES))
 _QUERY = ("AWSAccessKeyId", "Expires", "Signature")
 _MOVED = ("content-md5", "content-type")
 
@@ -117,7 +121,9 @@ def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterato
     amz = dict.fromkeys(_amz_headers(headers, fold=fold) for fold in (False, True))
     md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
     resources = dict.fromkeys(_resources(request, bucket))
-    asked = _subresources(request.query)
+    # who has a signed URL is not who signed it: there, all that may be signed must be
+    presigned = "authorization" not in request.headers
+    asked = _subresources(request.query, (_EVERY,) if presigned else (_EVERY, frozenset(_ALWAYS)))
     for date, amz_lines, resource, part in product(dates, amz, resources, asked):
         yield octets(f"{request.method}\n{md5}\n{kind}\n{date}\n{amz_lines}{resource}{part}")
 
@@ -154,15 +160,25 @@ def _other_slash(form: str, bare: str) -> Iterator[str]:
         yield form[:-1] if form.endswith("/") else form + "/"
 
 
-def _subresources(query: str) -> list[str]:
+def _subresources(query: str, known: Sequence[frozenset[str]]) -> list[str]:
+    """Write what a query has of some names, for each of the sets of names that clients know."""
     parts = [part.partition("=") for part in query.split("&") if part]
     forms: dict[str, None] = {}
-    for names in ((*_ALWAYS, *_SOMETIMES), _ALWAYS):
-        asked = sorted(p for p in parts if p[0] in names)
+    for names in known:
+        asked = sorted(p for p in parts if _decoded(p[0]) in names)
         forms[_joined([(n, e, _decoded(v)) for n, e, v in asked])] = None
         forms[_joined(asked)] = None
         forms[_joined([(n, "=" if v else "", v) for n, _, v in asked])] = None
     return list(forms)
+
+
+def write_as_signed(query: str) -> str:
+    """Write a query so that in what is signed a plus stands for itself, as it was signed."""
+    if "+" not in query:
+        return query
+    parts = query.split("&")
+    signed = [_decoded(part.partition("=")[0]) in _EVERY for part in parts]
+    return "&".join(encode_plus(p) if each else p for p, each in zip(parts, signed, strict=True))
 
 
 def _decoded(value: str) -> str:

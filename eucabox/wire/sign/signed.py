@@ -20,6 +20,10 @@ class Signed:
     `region` and `service` are the client's own words, "" before version 4. `decoded_length` is
     the number of bytes that `body` will give, None if unknown; `trailers` is filled when `body`
     has ended. After `expires` the same signature is refused for its age.
+
+    `query` is the query string as it was signed: where that took a plus for itself, the plus is
+    written as %2B, so that it stands for no blank. `headers` are the names of those that are
+    covered, None where that are all that a signature can cover.
     """
 
     body: Readable = field(repr=False)
@@ -32,6 +36,8 @@ class Signed:
     trailers: dict[str, str] = field(default_factory=dict)
     signature: str = ""
     expires: datetime | None = None
+    query: str = ""
+    headers: tuple[str, ...] | None = None
 
     def document(self, most: int) -> bytes:
         """Read a body that is a document, or none, to its end; raises RequestBodyTooLarge."""

@@ -28,6 +28,7 @@ class Proof:
     credential: Credential = field(repr=False)
     signature: str
     until: datetime
+    plus: bool = False  # a plus was signed as itself, and not as a blank
 
 
 def claimed(request: Request, form: bytes) -> bool:
@@ -45,12 +46,12 @@ def verify(request: Request, form: bytes, desk: Desk) -> Proof:
     credential = desk.credential(said["AWSAccessKeyId"])
     provided = octets(said["Signature"].rstrip("="))
     first = b""
-    for to_sign in _strings_to_sign(request, form):
+    for plus, to_sign in _strings_to_sign(request, form):
         ours = hmac.digest(credential.secret.encode(), to_sign, digest)
         if hmac.compare_digest(b64encode(ours).rstrip(b"="), provided):
             # without its padding: with and without it is the same signature, used once
             signature = said["Signature"].rstrip("=")
-            return Proof(said["AWSAccessKeyId"], credential, signature, until)
+            return Proof(said["AWSAccessKeyId"], credential, signature, until, plus)
         first = first or to_sign
     raise desk.mismatch(said["AWSAccessKeyId"], said["Signature"], first)
 
@@ -100,15 +101,16 @@ def _undated(name: str, said: str) -> Fault:
     )
 
 
-def _strings_to_sign(request: Request, form: bytes) -> Iterator[bytes]:
+def _strings_to_sign(request: Request, form: bytes) -> Iterator[tuple[bool, bytes]]:
     """Yield what clients sign: host with and without port, + as a blank or as itself, the path
-    as sent or with its last slash toggled."""
+    as sent or with its last slash toggled; each with whether + is itself there."""
     hosts = host_forms(request.host, request.scheme)
     path = request.path or "/"
     toggled = (path[:-1] or "/") if path.endswith("/") else path + "/"
-    parameters = dict.fromkeys(_parameters(request, form, plus) for plus in (b" ", b"+"))
-    for host, uri, said in product(hosts, (path, toggled), parameters):
-        yield octets(f"{request.method}\n{host.lower()}\n{uri}\n{said}")
+    pluses = (False, True) if "+" in request.query or b"+" in form else (False,)
+    parameters = [(plus, _parameters(request, form, b"+" if plus else b" ")) for plus in pluses]
+    for host, uri, (plus, said) in product(hosts, (path, toggled), parameters):
+        yield plus, octets(f"{request.method}\n{host.lower()}\n{uri}\n{said}")
 
 
 def _parameters(request: Request, form: bytes, plus: bytes) -> str:

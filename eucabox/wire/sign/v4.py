@@ -19,6 +19,7 @@ from eucabox.wire.request import Request
 from eucabox.wire.sign import clock
 from eucabox.wire.sign.keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 from eucabox.wire.sign.paths import (
+    encode_plus,
     host_forms,
     octets,
     query_forms,
@@ -60,6 +61,7 @@ class Proof:
     claim: Claim
     credential: Credential = field(repr=False)
     key: bytes = field(repr=False)
+    query: str = ""  # with each plus that was signed as itself written as %2B
 
 
 class _Form(NamedTuple):
@@ -69,6 +71,7 @@ class _Form(NamedTuple):
     host: str
     query: str
     fold: bool  # runs of blanks in header values into one
+    plus: bool  # a plus in the query stands for itself
 
 
 def from_header(request: Request, words: Words) -> Claim:
@@ -140,7 +143,8 @@ def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bo
         canonical = _canonical(request, claim, form, payload)
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
-            return Proof(claim, credential, key)
+            query = encode_plus(request.query) if form.plus else request.query
+            return Proof(claim, credential, key, query)
         first = first or (to_sign, canonical)
     assert first
     raise desk.mismatch(claim.scope.access_key_id, claim.signature, *first)
@@ -180,11 +184,13 @@ def _forms(request: Request, claim: Claim, *, rest: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
     blanks = any("  " in request.headers.get(name, "") for name in claim.signed_headers)
     path, twice = request.path or "/", claim.lifetime is None
-    for query in query_forms(request.query, "" if twice else SIGNATURE_PARAMETER):
+    leave_out = "" if twice else SIGNATURE_PARAMETER
+    for number, query in enumerate(query_forms(request.query, leave_out)):
+        plus = number == 1 and "+" in request.query
         for host in host_forms(request.host, request.scheme):
             for uri, tail in _uris(path, rest=rest, twice=twice):
                 for fold in (True, False) if blanks else (True,):
-                    yield _Form(uri, host + tail, query, fold)
+                    yield _Form(uri, host + tail, query, fold, plus)
 
 
 def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Refusals of S3 requests: the codes, the extra elements, and what each message says."""
 
 import hashlib
+import time
 from datetime import timedelta
 
 import pytest
@@ -256,3 +257,24 @@ def test_an_empty_authorization() -> None:
 def test_two_authorizations() -> None:
     asked = signer.sign4(signer.request("GET", "/b/k?Signature=x&Expires=1&AWSAccessKeyId=y"))
     assert refused(asked).code == "InvalidArgument"
+
+
+def test_a_path_and_a_query_longer_than_any_are_refused_before_they_are_signed() -> None:
+    asked = signer.sign4(signer.request("GET", "/b?prefix=" + "a+&" * 40_000))
+    started = time.process_time()
+    fault = refused(asked)
+    assert time.process_time() - started < 0.1
+    assert fault.code == "RequestHeaderSectionTooLarge"
+    assert fault.facts["MaxSizeAllowed"] == 16_384
+    key = "%C3%A4" * 512
+    assert accepted(signer.sign4(signer.request("GET", f"/b/{key}"))).caller
+
+
+def test_a_plus_that_was_signed_as_itself_is_no_blank() -> None:
+    """What was signed for a%2Bb can be sent as a+b, and then it means a+b all the same."""
+    asked = signer.sign4(signer.request("GET", "/b?prefix=a%2Bb"))
+    asked.query = "prefix=a+b"
+    assert accepted(asked).query == "prefix=a%2Bb"
+    asked = signer.sign4(signer.request("GET", "/b?prefix=a%20b"))
+    asked.query = "prefix=a+b"
+    assert accepted(asked).query == "prefix=a+b"

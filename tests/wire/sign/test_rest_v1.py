@@ -8,9 +8,12 @@ import pytest
 
 from eucabox.errors import Fault
 from eucabox.wire.request import Request
-from eucabox.wire.sign import authenticate_rest
+from eucabox.wire.s3 import routes
+from eucabox.wire.sign import authenticate_rest, rest_v1
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN, accepted, refused
+
+WIDENING = frozenset().union(*(routes.subresources(depth) for depth in (1, 2))) - {"list-type"}
 
 
 def test_the_first_signature() -> None:
@@ -141,3 +144,28 @@ def test_the_first_signature_covers_md5_and_type() -> None:
     for name in headers:
         changed = signer.request("PUT", headers={**asked.headers, name: "x"}, body=b"hello")
         assert refused(changed).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("name", sorted(WIDENING))
+@pytest.mark.parametrize("spelt", ["{}", "{}=", "{}=x", "%{:02x}{}"])
+def test_a_presigned_request_means_no_more_than_was_signed(name: str, spelt: str) -> None:
+    """Whoever has the URL adds a subresource, and makes a deletion of a policy of it, or a hold."""
+    told = spelt.format(ord(name[0]), name[1:]) if "%" in spelt else spelt.format(name)
+    asked = first_presigned()
+    asked.query += f"&{told}"
+    assert refused(asked).code == "SignatureDoesNotMatch"
+
+
+def test_each_name_that_makes_another_operation_is_known_here() -> None:
+    told_apart = frozenset().union(*(routes.subresources(depth) for depth in (0, 1, 2)))
+    assert told_apart - rest_v1._EVERY == {"list-type"}  # the same list in another form
+
+
+def test_a_header_of_the_first_signature_covers_encoded_names_too() -> None:
+    assert refused(signer.sign1(signer.request("GET", "/b/k?%61cl"), "/b/k")).code
+
+
+def test_a_plus_in_what_the_first_signature_covers_is_a_plus() -> None:
+    """What was signed for a%2Bb could be sent as a+b, which would be read as a and b apart."""
+    asked = signer.request("GET", "/b/k?uploadId=a+b&prefix=c+d")
+    assert accepted(signer.sign1(asked, "/b/k?uploadId=a+b")).query == "uploadId=a%2Bb&prefix=c+d"

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import time
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -145,3 +146,22 @@ def test_a_signature_with_and_without_its_padding_is_one() -> None:
     assert bare != form
     again = signer.request("POST", request.path, {"host": request.host}, bare)
     assert accepted(request, form).signature == accepted(again, bare).signature
+
+
+def test_a_plus_that_was_signed_as_itself_is_no_blank() -> None:
+    asked, form = two(space="+", signed_space="%2B", method="POST")
+    assert b"=a%2Bb" in accepted(asked, form).body.read(4096)
+    asked, form = two(space="+", signed_space="%2B")
+    assert "=a%2Bb" in accepted(asked, form).query
+    asked, form = two(space="+", method="POST")
+    assert b"=a+b" in accepted(asked, form).body.read(4096)
+
+
+def test_a_form_of_more_parameters_than_any_request_has_is_refused_unread() -> None:
+    started = time.process_time()
+    form = b"AWSAccessKeyId=" + signer.KEY.encode() + b"&Signature=x&" + b"a+&" * 330_000
+    asked = signer.request("POST", "/services/compute", {"host": "h"}, form)
+    assert refused(asked, form).code == "RequestEntityTooLarge"
+    asked = signer.request("GET", "/services/compute?" + "a+&" * 40_000, {"host": "h"})
+    assert refused(asked).code == "RequestEntityTooLarge"
+    assert time.process_time() - started < 0.5
