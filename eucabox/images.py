@@ -336,11 +336,14 @@ class Images:
             self._origin.copy(source, row["image_location"], facts, digest)
 
     def _known(self, row: Row) -> str:
-        """Return the digest of a manifest that this account had verified before, or ''."""
-        found = self.state.one(
+        """Return the digest of a manifest that this account had verified before, or ''.
+
+        A disk has no manifest: what it holds is known once it was read.
+        """
+        found = row["manifest_digest"] and self.state.one(
             "select digest from images where manifest_digest = ? and account_id = ?"
-            " and digest is not null",
-            [row["manifest_digest"], row["account_id"]],
+            " and image_type = ? and digest is not null",
+            [row["manifest_digest"], row["account_id"], row["image_type"]],
         )
         return str(found["digest"]) if found else ""
 

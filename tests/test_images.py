@@ -303,6 +303,45 @@ def test_a_raw_disk_with_partitions_is_a_whole_disk(cloud: Cloud, bundled: bool)
     assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
 
 
+def partitioned(path: Path, mark: bytes) -> Path:
+    entry = bytes([0x80, 0, 0, 0, 0x83, 0, 0, 0]) + (1).to_bytes(4, "little") * 2
+    path.write_bytes(bytes(446) + entry + bytes(48) + b"\x55\xaa" + mark + bytes(MIB))
+    return path
+
+
+def test_two_disks_of_an_account_keep_their_own_bytes(cloud: Cloud) -> None:
+    rows = []
+    for number in (1, 2):
+        path = partitioned(cloud.folder / f"disk{number}.img", bytes([number]) * 512)
+        rows.append(cloud.register(cloud.put(path)))
+    assert rows[0]["digest"] != rows[1]["digest"]
+    for number, row in enumerate(rows, 1):
+        digest = hashlib.sha256((cloud.folder / f"disk{number}.img").read_bytes()).hexdigest()
+        assert row["digest"] == digest
+        boot = cloud.images.prepare(cloud.instance(f"i-{number}", row))
+        with raw(boot.disk, cloud.folder / f"out{number}").open("rb") as file:
+            assert file.read(1024)[512:] == bytes([number]) * 512
+
+
+def test_a_copy_of_a_disk_is_not_taken_for_another_disk(cloud: Cloud) -> None:
+    """The reuse of what an account verified before, by way of CopyImage."""
+    first = cloud.register(cloud.put(partitioned(cloud.folder / "one.img", b"1" * 512)))
+    copied = cloud.settled(cloud.images.copy(cloud.user, first, "copy", "", ""))
+    second = cloud.register(cloud.put(partitioned(cloud.folder / "two.img", b"2" * 512)))
+    assert copied["digest"] == first["digest"] != second["digest"]
+
+
+def test_one_manifest_under_the_name_of_a_kernel_is_checked_as_a_kernel(
+    cloud: Cloud, root: Path
+) -> None:
+    """A manifest without a type is judged by its key: its bytes alone do not say what it is of."""
+    assert cloud.register(cloud.upload(root))["state"] == "available"
+    known = cloud.state.one("select * from images")
+    assert known is not None
+    assert cloud.images._known({**known, "image_type": "kernel"}) == ""
+    assert cloud.images._known(known) == known["digest"]
+
+
 def test_a_bundled_root_is_not_hvm(cloud: Cloud, root: Path) -> None:
     row = cloud.register(cloud.upload(root), virtualization_type="hvm")
     assert row["state"] == "failed"

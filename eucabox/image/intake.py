@@ -11,20 +11,23 @@ from eucabox.image.cache import Cache, Entry
 def settle(cache: Cache, received: Path, digest: str, name: str, image_type: str) -> Entry:
     """Make a received file the entry of its digest.
 
-    The entry's facts are `kind` (see probe.kind) and `size`, the bytes that a guest sees. `name`
+    The entry's facts are `kind` (see probe.kind) and `size`, the bytes that a guest sees. They and
+    the entry's file follow from the bytes alone, since images of other types may share it. `name`
     is what messages call it. A stranger's qcow2 is written anew, so that nothing of its header
     reaches a hypervisor. Raises DiskImageRefused.
     """
-    kind = probe.kind(received) if image_type == "machine" else "data"
-    if kind == "qcow2":
-        return _whole(cache, received, digest, name)
+    kind = probe.kind(received)
     size = received.stat().st_size
     if not size:
         raise DiskImageRefused(name=name, reason="it has 0 bytes.")
+    if image_type == "kernel":
+        probe.kernel(received, name)
+    if kind == "qcow2":
+        if image_type != "machine":
+            raise DiskImageRefused(name=name, reason=f"it is a qcow2 disk and no {image_type}.")
+        return _whole(cache, received, digest, name)
     if image_type == "machine":
         probe.disk(received, name)
-    elif image_type == "kernel":
-        probe.kernel(received, name)
     return cache.adopt(received, digest, "raw", kind=kind, size=size)
 
 
