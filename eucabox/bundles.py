@@ -4,6 +4,7 @@ import contextlib
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,7 +130,8 @@ class Bundles:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             with self._still(task):
-                snapshot.take(self._images.disk_of(task["instance_id"]), folder / "image")
+                boot = self._images.disk_of(task["instance_id"])
+                snapshot.take(boot, folder / "image", lambda: self._go_on(task))
             self._update(task, copied=1)
         self._wake(task)
         self._go_on(task, state="bundling")
@@ -202,10 +204,18 @@ class Bundles:
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
 
+        looked = 0.0
+
         def progress(done: int, total: int) -> None:
+            nonlocal looked
+            if self._stopping.is_set():
+                raise _StoppedError
+            if time.monotonic() - looked < POLL:
+                return
+            looked = time.monotonic()
             share = 100 * done // max(total, 1)
-            if share >= self._task(task["bundle_id"])["progress"] + 5:
-                self._go_on(task, progress=share)
+            grown = share >= self._task(task["bundle_id"])["progress"] + 5
+            self._go_on(task, **({"progress": share} if grown else {}))
 
         sql = "select * from instances where instance_id = ?"
         instance = self._state.one(sql, (task["instance_id"],)) or {}
@@ -231,7 +241,9 @@ class Bundles:
             self._go_on(task)
             with file.open("rb") as stream:
                 key = above[0] + above[1] + file.name
-                self._images.store_for(task["bucket"], key, stream, task["owner"], BUNDLED_ACL)
+                # Asked for each: by now the bucket may be another account's.
+                uploader = self._accounts.user_of(task["owner"])
+                self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
 
     def _end(self, task: Row, code: str, message: str) -> None:
         shutil.rmtree(self._folder / task["bundle_id"], ignore_errors=True)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from eucabox.accounts import Accounts
-from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
     DiskGone,
@@ -31,74 +30,12 @@ from eucabox.errors import (
 from eucabox.image import bundle, inject, unbundle
 from eucabox.images import Images
 from eucabox.instance_types import TYPES
-from eucabox.state import Row, State
+from eucabox.state import State
 from eucabox.store.facts import ObjectFacts
 from tests.image.disks import MIB, ext, look, qcow2, raw
+from tests.image_cloud import BUCKET, KEY, Cloud, partitioned
 
 pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
-BUCKET = "images"
-
-
-class Cloud:
-    """The images' room with real neighbours, and a user who has a bucket."""
-
-    def __init__(self, config: Config, state: State, accounts: Accounts, folder: Path) -> None:
-        self.config, self.state, self.accounts, self.folder = config, state, accounts, folder
-        self.store = Store(config.bucket_root)
-        self.images = Images(config, state, self.store, accounts)
-        self.user = accounts.create_user("ann")
-        self.store.create_bucket(BUCKET, self.user.account_id)
-
-    def close(self) -> None:
-        self.images.close()
-        self.store.close()
-
-    def put(self, path: Path, key: str = "") -> str:
-        facts = ObjectFacts(owner=self.user.account_id)
-        with path.open("rb") as stream:
-            self.store.put(BUCKET, key or path.name, stream, facts)
-        return f"{BUCKET}/{key or path.name}"
-
-    def upload(self, image: Path, folder: str = "", **members: Any) -> str:
-        """Bundle an image, put it into the bucket, and return the manifest's location."""
-        out = self.folder / "bundle"
-        out.mkdir(exist_ok=True)
-        credentials = self.accounts.user_credentials(self.user)
-        manifest = bundle.bundle(
-            image, out, user=self.user.account_id,
-            cloud_certificate=self.accounts.cloud_certificate,
-            user_certificate=credentials.certificate, user_private_key=credentials.private_key,
-            **members,
-        )  # fmt: skip
-        for part in out.glob(f"{image.name}.part.*"):
-            self.put(part, folder + part.name)
-        return self.put(manifest, folder + manifest.name)
-
-    def settled(self, row: Row) -> Row:
-        """Wait for a registration to end and return the image's row."""
-        for _ in range(500):
-            found = self.state.one("select * from images where image_id = ?", [row["image_id"]])
-            assert found is not None
-            if found["state"] != "pending":
-                return found
-            time.sleep(0.01)
-        raise AssertionError("the image is pending for ever")
-
-    def register(self, location: str, **members: Any) -> Row:
-        return self.settled(self.images.register(self.user, location, **members))
-
-    def instance(self, instance_id: str, image: Row, **columns: Any) -> Row:
-        return {
-            "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
-            "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
-            "stopped_time": None,
-            **columns,
-        }  # fmt: skip
-
-    def cached(self) -> set[str]:
-        return {path.name for path in (self.config.cloud.data_dir / "cache").iterdir()}
 
 
 @pytest.fixture
@@ -301,12 +238,6 @@ def test_a_raw_disk_with_partitions_is_a_whole_disk(cloud: Cloud, bundled: bool)
     path.write_bytes(bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(MIB))
     row = cloud.register(cloud.upload(path) if bundled else cloud.put(path))
     assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
-
-
-def partitioned(path: Path, mark: bytes) -> Path:
-    entry = bytes([0x80, 0, 0, 0, 0x83, 0, 0, 0]) + (1).to_bytes(4, "little") * 2
-    path.write_bytes(bytes(446) + entry + bytes(48) + b"\x55\xaa" + mark + bytes(MIB))
-    return path
 
 
 def test_two_disks_of_an_account_keep_their_own_bytes(cloud: Cloud) -> None:
@@ -559,6 +490,7 @@ def test_an_emptied_bucket_goes_and_its_images_stay(cloud: Cloud, root: Path, ke
 def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
     row = cloud.register(cloud.upload(root, part_size=4000))
     other = cloud.accounts.create_user("eve")
+    cloud.share()
     cloud.store.create_bucket(f"emis-for-{other.account_id}", "999999999999")
     copied = cloud.images.copy(other, row, "mine", "", "token")
     assert cloud.images.copy(other, row, "mine", "", "token")["image_id"] == copied["image_id"]
@@ -585,6 +517,7 @@ def test_a_copy_is_of_what_was_registered_alone(cloud: Cloud, root: Path, bundle
     secret.write_bytes(b"<secret>")
     cloud.put(secret, location.partition("/")[2])
     other = cloud.accounts.create_user("eve")
+    cloud.share()
     refused = cloud.settled(cloud.images.copy(other, row, "theirs", "", ""))
     assert (refused["state"], "was changed" in refused["state_reason"]) == ("failed", True)
     bucket = refused["image_location"].partition("/")[0]

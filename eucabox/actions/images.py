@@ -132,6 +132,7 @@ def register_image(
         root_device_name=root_device_name,
         block_device_mapping=mapping,
         boot_mode=boot_mode,
+        context=call.context,
     )
     if platform:
         call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
@@ -216,7 +217,9 @@ def copy_image(
         own = tags.of(state, [source_image_id]).get(source_image_id, [])
         tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
     limits.check_images(state, call.cloud.config.limits, call.account_id)
-    row = call.cloud.images.copy(caller, source, name, description, client_token)
+    row = call.cloud.images.copy(
+        caller, source, name, description, client_token, context=call.context
+    )
     tags.write(state, call.account_id, row["image_id"], tagged)
     return {"image_id": row["image_id"]}
 

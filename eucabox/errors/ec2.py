@@ -226,6 +226,19 @@ class DiskImageRefused(Fault):
     code, text = "InvalidParameterValue", "The disk image {name} is refused: {reason}"
 
 
+class StorageNotPermitted(Fault):
+    code = "InvalidRequest"
+    text = "You do not have permission to access the storage of this ami. {reason}"
+
+
+class DiskTooSmall(Fault):
+    code = "InternalError"
+    text = (
+        "The image {name} takes {size} bytes and the disk of this cloud's images has {free} free."
+        " Ask the administrator to make room."
+    )
+
+
 class PolicyNotSigned(Fault):
     code = "AuthFailure"
     text = (

@@ -16,6 +16,7 @@ from eucabox.files import write_whole
 from eucabox.image import sparse
 
 PARTIAL = "partial-"
+WAIT = 0.25  # seconds between two looks at whether to wait on
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ class Cache:
         return Entry(name, self.folder / f"{name}.{facts['format']}", facts["format"], facts)
 
     @contextlib.contextmanager
-    def only_one(self, key: str) -> Iterator[None]:
-        """Let one thread at a time work on a key."""
+    def only_one(self, key: str, go_on: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Let one thread at a time work on a key; `go_on` may raise where one waits for it."""
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+        while not lock.acquire(timeout=WAIT):
+            go_on()
+        try:
+            go_on()
             yield
+        finally:
+            lock.release()
 
     @contextlib.contextmanager
     def pinned(self, name: str) -> Iterator[None]:
@@ -111,6 +117,16 @@ class Cache:
                 total -= size
         return dropped
 
+    def make_room(self, needed: int) -> int:
+        """Drop the least used entries until so many bytes are free on the disk; return how many
+        are."""
+        for name, _ in self._by_use() if self._free() < needed else ():
+            if name not in self._protected():
+                self._drop(name)
+            if self._free() >= needed:
+                break
+        return self._free()
+
     def drop(self, digest: str) -> None:
         """Drop every entry of a content, unless it is in use."""
         kept = self._protected()
@@ -136,6 +152,10 @@ class Cache:
         partial.rename(entry.path)
         write_whole(self._note(name), json.dumps(known).encode())
         return entry
+
+    def _free(self) -> int:
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
 
     def _protected(self) -> set[str]:
         with self._guard:
