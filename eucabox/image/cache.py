@@ -32,9 +32,8 @@ class Entry:
 class Cache:
     """A folder of finished files, each with a small JSON file of facts beside it.
 
-    The JSON file is written last and its time is the entry's last use: libvirt may own the
-    image itself. `limit` gives the bytes that all may take, `in_use` the names of entries that
-    live instances need.
+    The JSON file is written last and its time is the entry's last use. `limit` gives the bytes
+    that all may take, `in_use` the names of entries that live instances need.
     """
 
     def __init__(
@@ -140,6 +139,8 @@ class Cache:
         for path in self.folder.iterdir():
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+            elif path.stat().st_uid != os.geteuid():  # libvirt gave it to its own user once
+                os.chown(path, os.geteuid(), os.getegid())
 
     def usage(self) -> int:
         """Return the bytes that all entries take on the disk."""
@@ -148,7 +149,7 @@ class Cache:
     def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> Entry:
         known = {"format": form, "bytes": partial.stat().st_size, **facts}
         entry = Entry(name, self.folder / f"{name}.{form}", form, known)
-        partial.chmod(0o444)  # libvirt gives it to the hypervisor's user; nobody writes it
+        partial.chmod(0o444)  # the hypervisor's user reads it; nobody writes it
         partial.rename(entry.path)
         write_whole(self._note(name), json.dumps(known).encode())
         return entry
