@@ -78,8 +78,8 @@ class Bundles:
         """
         self._accounts.user_credentials(caller)
         instance_id = instance["instance_id"]
-        if holds(self._state, instance_id):
-            raise BundlingInProgress(id=instance_id)
+        if task := holds(self._state, instance_id):
+            raise in_progress(instance_id, task)
         now = ids.now()
         row = {
             "bundle_id": ids.new("bun"),
@@ -287,7 +287,16 @@ class Bundles:
         return found[0]
 
 
-def holds(state: State, instance_id: str) -> bool:
-    """Tell whether a task that is not finished needs an instance as it is."""
-    sql = f"select 1 from bundle_tasks where instance_id = ? and state in {OPEN}"
-    return state.one(sql, (instance_id,)) is not None
+def holds(state: State, instance_id: str) -> Row | None:
+    """Return the task that is not finished and needs an instance as it is, or None."""
+    sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
+    return state.one(sql, (instance_id,))
+
+
+def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
+    """Return the fault that says which task holds an instance; that of an image has no verbs."""
+    if task["image_id"]:
+        made = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=made, cancel="")
+    made = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")

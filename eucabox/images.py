@@ -24,7 +24,7 @@ from eucabox.errors import (
     InvalidParameterValue,
     LaunchCancelled,
 )
-from eucabox.image import disk, rows, settings
+from eucabox.image import devices, disk, names, rows, settings
 from eucabox.image.cache import Cache, Entry
 from eucabox.image.launch import Boot, Launches, Progress, Wish
 from eucabox.image.manifest import Manifest
@@ -125,9 +125,14 @@ class Images:
             ),
         }
         row = {**rows.registered(found, caller), **given}
-        row["name"] = name or row["name"]
         row["root_device_name"] = root_device_name or row["root_device_name"]
+        for virtual, device in (block_device_mapping or {}).items():
+            devices.check(device, virtual, left_out=False, whole_disk=not found.digest)
         with self.state.transaction() as database:
+            account_id, image_id = row["account_id"], row["image_id"]
+            if name:
+                names.check_free(self.state, account_id, name)
+            row["name"] = name or names.of_location(self.state, account_id, found.name, image_id)
             database["images"].insert(row)  # type: ignore[union-attr]
         self._workers.submit(self._finish, row)
         return row
@@ -142,8 +147,9 @@ class Images:
 
     def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
-        row = rows.expected(caller, instance, self._own_bucket(caller), name, description)
         with self.state.transaction() as database:
+            names.check_free(self.state, caller.account_id, name)
+            row = rows.expected(caller, instance, self._own_bucket(caller), name, description)
             database["images"].insert(row)  # type: ignore[union-attr]
         return row
 
@@ -179,6 +185,7 @@ class Images:
             made = self._made_by(caller, token)
             if made:
                 return made
+            names.check_free(self.state, caller.account_id, name)
             row = rows.copied(caller, source, self._own_bucket(caller), name, description)
             known = {"client_token": token, "context": dict(context or {})}
             row["settings"] = json.dumps(json.loads(row["settings"]) | known)

@@ -13,7 +13,13 @@ import pytest
 
 from eucabox.accounts import Accounts
 from eucabox.config import Config
-from eucabox.errors import StorageNotPermitted, UnauthorizedOperation
+from eucabox.errors import (
+    ImageLocationInvalid,
+    ImageNameExists,
+    StorageNotPermitted,
+    UnauthorizedOperation,
+    UnsupportedOperation,
+)
 from eucabox.image import probe, room, unbundle
 from eucabox.state import State
 from tests.image.disks import MIB, ext, qcow2
@@ -243,3 +249,81 @@ def test_a_reason_names_no_folder_of_this_host(cloud: Cloud, root: Path, orders:
     assert "bad.qcow2" in row["state_reason"]
     assert str(cloud.config.cloud.data_dir) not in row["state_reason"]
     assert " /" not in row["state_reason"].replace("'", " ")
+
+
+def test_a_name_is_of_one_image_of_an_account(cloud: Cloud) -> None:
+    location = cloud.put(partitioned(cloud.folder / "disk.img", b"x"))
+    row = cloud.register(location, name="mine")
+    taken = f"AMI name mine is already in use by AMI {row['image_id']}"
+    with pytest.raises(ImageNameExists, match=taken):
+        cloud.images.register(cloud.user, location, name="mine")
+    with pytest.raises(ImageNameExists, match=taken):
+        cloud.images.copy(cloud.user, row, "mine", "", "")
+    with pytest.raises(ImageNameExists, match=taken):
+        cloud.images.expect(cloud.user, row, "mine", "")
+    assert cloud.images.register(cloud.accounts.ensure_administrator(), location, name="mine")
+    cloud.images.deregister(row)
+    assert cloud.register(location, name="mine")["state"] == "available"
+
+
+def test_a_repeated_copy_is_no_second_image_of_its_name(cloud: Cloud) -> None:
+    row = cloud.register(cloud.put(partitioned(cloud.folder / "disk.img", b"x")))
+    first = cloud.images.copy(cloud.user, row, "copy", "", "token")
+    assert cloud.images.copy(cloud.user, row, "copy", "", "token")["image_id"] == first["image_id"]
+
+
+def test_a_failed_image_keeps_no_name(cloud: Cloud) -> None:
+    broken = cloud.put(shared_clusters(cloud.folder / "disk", 3 * 2**30))
+    assert cloud.register(broken, name="mine")["state"] == "failed"
+    disk = cloud.put(partitioned(cloud.folder / "disk.img", b"x"))
+    assert cloud.register(disk, name="mine")["state"] == "available"
+
+
+def test_two_threads_cannot_give_one_name_twice(cloud: Cloud) -> None:
+    location = cloud.put(partitioned(cloud.folder / "disk.img", b"x"))
+    with ThreadPoolExecutor(4) as clients:
+        asked = [
+            clients.submit(cloud.images.register, cloud.user, location, name="mine")
+            for _ in range(4)
+        ]
+    faults = [each.exception() for each in asked]
+    assert faults.count(None) == 1
+    assert sum(isinstance(each, ImageNameExists) for each in faults) == 3
+
+
+def test_who_gives_no_name_gets_a_free_one_of_the_file(cloud: Cloud) -> None:
+    disk = partitioned(cloud.folder / "disk.img", b"x")
+    location = cloud.put(disk)
+    first, second = cloud.register(location), cloud.register(location)
+    assert (first["name"], second["name"]) == ("disk.img", f"disk.img-{second['image_id']}")
+    odd = cloud.register(cloud.put(disk, "d\u00e9j\u00e0.img"))
+    assert odd["name"] == "d-j-.img"
+    short = cloud.register(cloud.put(disk, "a"))
+    assert short["name"] == f"a-{short['image_id']}"
+
+
+@pytest.mark.parametrize("with_kernel", [True, False])
+def test_the_reason_of_a_root_that_is_no_hvm_fits_the_case(
+    cloud: Cloud, root: Path, with_kernel: bool
+) -> None:
+    kernel = cloud.folder / "vmlinuz"
+    kernel.write_bytes(b"\x7fELF kernel")
+    kernel_id = cloud.register(cloud.upload(kernel, image_type="kernel"))["image_id"]
+    given = {"kernel_id": kernel_id} if with_kernel else {}
+    row = cloud.register(cloud.upload(root), virtualization_type="hvm", **given)
+    advice = "register it again without hvm" if with_kernel else "with a kernel and without hvm"
+    assert (row["state"], advice in row["state_reason"]) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1:8773/images/x", "s3://images/x", "S3://b/k"]
+)
+def test_a_url_is_no_place_of_an_image(cloud: Cloud, location: str) -> None:
+    with pytest.raises(ImageLocationInvalid, match="It is a URL"):
+        cloud.images.register(cloud.user, location)
+
+
+def test_a_whole_disk_has_no_devices_to_map(cloud: Cloud) -> None:
+    location = cloud.put(partitioned(cloud.folder / "disk.img", b"x"))
+    with pytest.raises(UnsupportedOperation, match="sda2"):
+        cloud.images.register(cloud.user, location, block_device_mapping={"ephemeral0": "sda2"})

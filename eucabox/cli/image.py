@@ -139,7 +139,7 @@ def import_image(folder: Path | None, file: Path, bucket: str, name: str | None)
     found, steps = client.read(folder), Steps()
     ensure_bucket(found, bucket)
     _put(found, bucket, file, steps)
-    click.echo(register_image(found, f"{bucket}/{file.name}", name or file.name, steps))
+    click.echo(register_image(found, f"{bucket}/{file.name}", name, steps))
 
 
 @image.command("set")
@@ -170,6 +170,8 @@ def list_images(folder: Path | None, as_json: bool) -> None:
     for row in rows:
         words = (row["ImageId"], row["ImageType"], row["State"], row["Name"], row["ImageLocation"])
         click.echo("  ".join(f"{word:<12}" for word in words).rstrip())
+        if reason := row.get("StateReason", {}).get("Message"):
+            click.echo(f"{'':14}{reason}")
 
 
 def bundle_file(
@@ -215,11 +217,13 @@ def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> st
 
 
 def register_image(user: Client, location: str, name: str | None, steps: Steps) -> str:
-    """Register a manifest or disk, wait until the image is available, and return its id."""
+    """Register a manifest or disk, wait until the image is available, and return its id.
+
+    Without a name it gets one that is free, made of its file's.
+    """
     ec2 = user.ec2()
-    default = location.rpartition("/")[2].removesuffix(".manifest.xml")
     with steps.step(f"registering {location}"):
-        image_id: str = ec2.register_image(ImageLocation=location, Name=name or default)["ImageId"]
+        image_id: str = ec2.register_image(ImageLocation=location, Name=name or "")["ImageId"]
         _wait_until_available(ec2, image_id)
     return image_id
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from eucabox.store.writing import Stream
 
 HEAD = 2048
+URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
 WHITE = b"\xef\xbb\xbf \t\r\n"
 CHANGED = "it was changed after the image was registered. Register it again."
 Context = Mapping[str, str]  # how a request came, as `access.Asking` has it
@@ -380,6 +382,9 @@ def _bundled(found: Manifest, bucket: str, key: str) -> Found:
 
 
 def _split(location: str) -> tuple[str, str]:
+    if URL.match(location):
+        reason = "It is a URL, and an image is read from a bucket of this cloud alone."
+        raise ImageLocationInvalid(location=location[:200], reason=reason)
     bucket, slash, key = location.lstrip("/").partition("/")
     if not (bucket and slash and key):
         raise ImageLocationInvalid(location=location, reason="It names no bucket or no key.")

@@ -47,11 +47,11 @@ def learnt(row: Row, entry: Entry) -> dict[str, Any]:
         return {}
     whole = entry.facts["kind"] == "disk"
     if not whole and json.loads(row["settings"])["virtualization_type"] == "hvm":
-        raise InvalidManifest(
-            name=row["image_location"],
-            reason="it was registered as hvm and holds a file system without a partition table."
-            " Register it with a kernel, or bundle a whole disk.",
-        )
+        what = "it was registered as hvm and holds a file system without a partition table."
+        advice = "Register it again with a kernel and without hvm, or bundle a whole disk."
+        if row["kernel_id"]:
+            advice = "It has a kernel to boot with: register it again without hvm."
+        raise InvalidManifest(name=row["image_location"], reason=f"{what} {advice}")
     return {"virtualization_type": "hvm"} if whole else {}
 
 
