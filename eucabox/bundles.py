@@ -6,7 +6,6 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
 from eucabox.image import bundle, snapshot
+from eucabox.image.workers import Workers
 from eucabox.state import Row, State
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Bundles:
         self._images = images
         self._node = node
         self._stopping = threading.Event()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="bundles")
+        self._worker = Workers("bundles", 1)
 
     def start(self) -> None:
         """Take up what a killed process left undone."""
@@ -67,7 +67,8 @@ class Bundles:
     def close(self) -> None:
         """Stop at the next step; what is undone stays open until the next start."""
         self._stopping.set()
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        if not self._worker.close():
+            log.warning("a bundle is still being worked on; the next start takes it up")
 
     def begin(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
         """Write a task, state pending, that the worker carries out; call in a transaction.

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 from eucabox.accounts import Accounts, Caller
@@ -29,6 +28,7 @@ from eucabox.image.cache import Cache, Entry
 from eucabox.image.launch import Boot, Launches, Progress, Wish
 from eucabox.image.manifest import Manifest
 from eucabox.image.origin import Context, Found, Origin, StoppedError
+from eucabox.image.workers import Workers
 from eucabox.instance_types import InstanceType
 from eucabox.state import Row, State
 
@@ -50,7 +50,7 @@ class Images:
         self._stopping = threading.Event()
         self._store, self._accounts = store, accounts
         self._origin = Origin(store, accounts, self._cache, self._stopping)
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="images")
+        self._workers = Workers("images", WORKERS)
 
     def start(self) -> None:
         """Clean up after a crash and go on with the images that were being verified."""
@@ -64,7 +64,8 @@ class Images:
     def close(self) -> None:
         """Stop verifying; the images concerned stay pending until the next start."""
         self._stopping.set()
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        if not self._workers.close():
+            log.warning("an image is still being worked on; the next start takes it up")
 
     def sweep(self) -> None:
         """Remove the disks of instances that are gone and what a killed process left behind."""

@@ -21,6 +21,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.image import probe, room, unbundle
+from eucabox.image.workers import Workers
 from eucabox.state import State
 from tests.image.disks import MIB, ext, qcow2
 from tests.image_cloud import (
@@ -80,8 +81,8 @@ def test_the_present_version_is_the_one_that_must_be_readable(cloud: Cloud) -> N
 def test_a_disk_that_is_replaced_after_the_call_is_not_read(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud.images._workers.shutdown()
-    cloud.images._workers = ThreadPoolExecutor(1)
+    cloud.images._workers.close()
+    cloud.images._workers = Workers("images", 1)
     held = threading.Event()
     cloud.images._workers.submit(held.wait, 20)
     row = cloud.images.register(cloud.user, cloud.put(qcow2(cloud.folder / "disk", MIB)))
@@ -112,8 +113,8 @@ def test_a_copy_asks_again_when_it_reads_and_when_it_writes(cloud: Cloud, root: 
     row = cloud.register(cloud.upload(root, part_size=1000))
     other = cloud.accounts.create_user("eve")
     cloud.share()
-    cloud.images._workers.shutdown()
-    cloud.images._workers = ThreadPoolExecutor(1)
+    cloud.images._workers.close()
+    cloud.images._workers = Workers("images", 1)
     held = threading.Event()
     cloud.images._workers.submit(held.wait, 20)
     copied = cloud.images.copy(other, row, "mine", "", "")

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from eucabox.errors import (
     UnauthorizedOperation,
 )
 from eucabox.image import bundle, inject, unbundle
+from eucabox.image.workers import Workers
 from eucabox.images import Images
 from eucabox.instance_types import TYPES
 from eucabox.state import State
@@ -528,8 +528,8 @@ def test_a_copy_that_was_killed_is_finished_and_one_without_a_source_fails(
     cloud: Cloud, root: Path
 ) -> None:
     row = cloud.register(cloud.upload(root))
-    cloud.images._workers.shutdown()
-    cloud.images._workers = ThreadPoolExecutor(1)
+    cloud.images._workers.close()
+    cloud.images._workers = Workers("images", 1)
     copied = cloud.images.copy(cloud.user, row, "mine", "", "")
     assert cloud.settled(copied)["state"] == "available"
     cloud.state.update("images", {"image_id": copied["image_id"]}, state="pending")
