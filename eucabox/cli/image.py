@@ -1,6 +1,7 @@
 """`eucabox image`: the client's side of images, through the HTTP APIs alone."""
 
 import json
+import secrets
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eucabox.cli import client
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
+from eucabox.errors import ImageNameExists
 from eucabox.image import bundle as bundles
-from eucabox.image import debian, guest, settings
+from eucabox.image import debian, guest, names, settings
 from eucabox.image import manifest as manifests
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
@@ -223,9 +225,20 @@ def register_image(user: Client, location: str, name: str | None, steps: Steps) 
     """
     ec2 = user.ec2()
     with steps.step(f"registering {location}"):
-        image_id: str = ec2.register_image(ImageLocation=location, Name=name or "")["ImageId"]
+        image_id = _register(ec2, location, name)
         _wait_until_available(ec2, image_id)
     return image_id
+
+
+def _register(ec2: Any, location: str, name: str | None) -> str:
+    file = names.plain(location.rpartition("/")[2].removesuffix(".manifest.xml"))
+    try:
+        found = ec2.register_image(ImageLocation=location, Name=name or file)
+    except ClientError as refused:
+        if name or refused.response["Error"]["Code"] != ImageNameExists.code:
+            raise
+        found = ec2.register_image(ImageLocation=location, Name=f"{file}-{secrets.token_hex(4)}")
+    return str(found["ImageId"])
 
 
 def install_file(

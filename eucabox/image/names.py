@@ -7,7 +7,8 @@ from eucabox.state import State
 
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}", re.ASCII)
 OTHER = re.compile(r"[^A-Za-z0-9()\[\] ./\-'@_]", re.ASCII)
-LONGEST = 128
+LEAST, LONGEST = 3, 128
+ROOM = 20  # characters for an id behind the name of a file
 
 
 def check(name: str) -> str:
@@ -27,12 +28,16 @@ def check_free(state: State, account_id: str, name: str) -> None:
         raise ImageNameExists(name=name, id=holder)
 
 
-def of_location(state: State, account_id: str, name: str, image_id: str) -> str:
-    """Return a free name for an image that nobody gave one, made of that of its file."""
-    plain = OTHER.sub("-", name)[: LONGEST - len(image_id) - 1]
-    if len(plain) >= 3 and not _holder(state, account_id, plain):
-        return plain
-    return f"{plain}-{image_id}".strip("-")
+def plain(file: str) -> str:
+    """Return a name that an image may be given, made of that of its file."""
+    name = OTHER.sub("-", file)[: LONGEST - ROOM]
+    return name if len(name) >= LEAST else f"{name}-image"
+
+
+def of_location(state: State, account_id: str, file: str, image_id: str) -> str:
+    """Return a free name for an image that nobody gave one."""
+    name = plain(file)
+    return f"{name}-{image_id}" if _holder(state, account_id, name) else name
 
 
 def _holder(state: State, account_id: str, name: str) -> str:

@@ -22,7 +22,7 @@ OTHERS = {
     b"QED\0": "QED",
 }
 LARGEST = LIMITS["disk_gb"][1] * 2**30  # bytes; more fits no instance
-INSPECTION = 30.0  # seconds
+INSPECTION, COUNTING = 30.0, 120.0  # seconds: of a header, and of all clusters
 # No real disk packs better, whatever compresses it; clusters that many places share would.
 BEST_PACKING, PLAIN = 1100, 2**28  # times its bytes, and bytes on top for a table or two
 
@@ -110,7 +110,9 @@ def unfolded(path: Path, name: str, watch: Watch) -> int:
 
     Raises DiskImageRefused for one whose clusters stand in for many times what the file holds.
     """
-    found = int(_ask_qemu("measure", path, name, "-O", "qcow2", watch=watch)["required"])
+    form = ("-O", "qcow2")
+    facts = _ask_qemu("measure", path, name, *form, seconds=COUNTING, watch=watch)
+    found = int(facts["required"])
     size = path.stat().st_size
     if found > size * BEST_PACKING + PLAIN:
         reason = f"its {size} bytes would unfold to {found}: many places share its clusters."
@@ -119,11 +121,16 @@ def unfolded(path: Path, name: str, watch: Watch) -> int:
 
 
 def _ask_qemu(
-    order: str, path: Path, name: str, *options: str, watch: Watch = lambda: None
+    order: str,
+    path: Path,
+    name: str,
+    *options: str,
+    seconds: float = INSPECTION,
+    watch: Watch = lambda: None,
 ) -> dict[str, Any]:
     asked = (order, "--output=json", "-f", "qcow2", *options, str(path))
     try:
-        said = run_caged("qemu-img", *asked, seconds=INSPECTION, watch=watch)
+        said = run_caged("qemu-img", *asked, seconds=seconds, watch=watch)
         facts: dict[str, Any] = json.loads(said)
     except (ProgramFailed, ValueError) as problem:
         reason = f"its qcow2 header is damaged ({problem})."
