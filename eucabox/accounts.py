@@ -133,6 +133,14 @@ class Accounts:
             raise NoSuchUser(name=name, known=f"There are: {known}.")
         return found[0]
 
+    def user_of(self, account_id: str, user_id: str = "") -> Caller:
+        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
+        rows = self._state.query(f"{_CALLER} where account_id = ?", (account_id,))
+        found = [_caller(row) for row in rows if user_id in ("", row["user_id"])]
+        if not found:
+            raise NoSuchUser(name=user_id or account_id, known="It is gone.")
+        return found[0]
+
     def credential(self, access_key_id: str) -> Credential | None:
         """Return the access key of that id with its secret, or None."""
         mark, local = self._state.mark(), self._local

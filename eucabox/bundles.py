@@ -4,8 +4,8 @@ import contextlib
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
 from eucabox.image import bundle, snapshot
+from eucabox.image.workers import Workers
 from eucabox.state import Row, State
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Bundles:
         self._images = images
         self._node = node
         self._stopping = threading.Event()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="bundles")
+        self._worker = Workers("bundles", 1)
 
     def start(self) -> None:
         """Take up what a killed process left undone."""
@@ -66,7 +67,8 @@ class Bundles:
     def close(self) -> None:
         """Stop at the next step; what is undone stays open until the next start."""
         self._stopping.set()
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        if not self._worker.close():
+            log.warning("a bundle is still being worked on; the next start takes it up")
 
     def begin(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
         """Write a task, state pending, that the worker carries out; call in a transaction.
@@ -77,8 +79,8 @@ class Bundles:
         """
         self._accounts.user_credentials(caller)
         instance_id = instance["instance_id"]
-        if holds(self._state, instance_id):
-            raise BundlingInProgress(id=instance_id)
+        if task := holds(self._state, instance_id):
+            raise in_progress(instance_id, task)
         now = ids.now()
         row = {
             "bundle_id": ids.new("bun"),
@@ -129,7 +131,8 @@ class Bundles:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             with self._still(task):
-                snapshot.take(self._images.disk_of(task["instance_id"]), folder / "image")
+                boot = self._images.disk_of(task["instance_id"])
+                snapshot.take(boot, folder / "image", lambda: self._go_on(task))
             self._update(task, copied=1)
         self._wake(task)
         self._go_on(task, state="bundling")
@@ -202,10 +205,18 @@ class Bundles:
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
 
+        looked = 0.0
+
         def progress(done: int, total: int) -> None:
+            nonlocal looked
+            if self._stopping.is_set():
+                raise _StoppedError
+            if time.monotonic() - looked < POLL:
+                return
+            looked = time.monotonic()
             share = 100 * done // max(total, 1)
-            if share >= self._task(task["bundle_id"])["progress"] + 5:
-                self._go_on(task, progress=share)
+            grown = share >= self._task(task["bundle_id"])["progress"] + 5
+            self._go_on(task, **({"progress": share} if grown else {}))
 
         sql = "select * from instances where instance_id = ?"
         instance = self._state.one(sql, (task["instance_id"],)) or {}
@@ -231,7 +242,9 @@ class Bundles:
             self._go_on(task)
             with file.open("rb") as stream:
                 key = above[0] + above[1] + file.name
-                self._images.store_for(task["bucket"], key, stream, task["owner"], BUNDLED_ACL)
+                # Asked for each: by now the bucket may be another account's.
+                uploader = self._accounts.user_of(task["owner"])
+                self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
 
     def _end(self, task: Row, code: str, message: str) -> None:
         shutil.rmtree(self._folder / task["bundle_id"], ignore_errors=True)
@@ -275,7 +288,16 @@ class Bundles:
         return found[0]
 
 
-def holds(state: State, instance_id: str) -> bool:
-    """Tell whether a task that is not finished needs an instance as it is."""
-    sql = f"select 1 from bundle_tasks where instance_id = ? and state in {OPEN}"
-    return state.one(sql, (instance_id,)) is not None
+def holds(state: State, instance_id: str) -> Row | None:
+    """Return the task that is not finished and needs an instance as it is, or None."""
+    sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
+    return state.one(sql, (instance_id,))
+
+
+def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
+    """Return the fault that says which task holds an instance; that of an image has no verbs."""
+    if task["image_id"]:
+        made = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=made, cancel="")
+    made = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")

@@ -8,6 +8,7 @@ from eucabox.accounts import Caller
 from eucabox.errors import (
     ImageIdMalformed,
     ImageNotFound,
+    ImageNotYours,
     ImageUnavailable,
     InvalidParameterValue,
 )
@@ -43,10 +44,13 @@ def find(state: State, caller: Caller, image_id: str) -> Row:
 
 
 def owned(state: State, caller: Caller, image_id: str) -> Row:
-    """Return an image that the caller may change: its own, or any for the administrator."""
+    """Return an image that the caller may change: its own, or any for the administrator.
+
+    Raises as `find`, and ImageNotYours for another's that the caller may see.
+    """
     row = find(state, caller, image_id)
     if not caller.admin and row["account_id"] != caller.account_id:
-        raise ImageNotFound(id=image_id)
+        raise ImageNotYours(id=image_id)
     return row
 
 

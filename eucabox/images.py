@@ -5,13 +5,12 @@ import itertools
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from eucabox import ids
 from eucabox.accounts import Accounts, Caller
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
     BucketAlreadyExists,
@@ -21,14 +20,15 @@ from eucabox.errors import (
     ImageNotFound,
     ImageTooLarge,
     ImageUnavailable,
-    InvalidManifest,
     InvalidParameterValue,
+    LaunchCancelled,
 )
-from eucabox.image import disk, settings
+from eucabox.image import devices, disk, names, rows, settings
 from eucabox.image.cache import Cache, Entry
 from eucabox.image.launch import Boot, Launches, Progress, Wish
 from eucabox.image.manifest import Manifest
-from eucabox.image.origin import Found, Origin, StoppedError
+from eucabox.image.origin import Context, Found, Origin, StoppedError
+from eucabox.image.workers import Workers
 from eucabox.instance_types import InstanceType
 from eucabox.state import Row, State
 
@@ -36,13 +36,7 @@ __all__ = ["Boot", "Images"]
 
 log = logging.getLogger("eucabox.images")
 GIB = 2**30
-PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}
 WORKERS = 2
-UNSAID = {"block_device_mapping": {}, "virtualization_type": ""}  # settings nobody chose
-COPIED = (
-    *("image_type", "architecture", "platform", "virtualization_type", "kernel_id", "ramdisk_id"),
-    *("root_device_name", "size", "digest", "manifest_digest", "product_codes"),
-)
 
 
 class Images:
@@ -54,9 +48,9 @@ class Images:
         self._launches = Launches(data / "instances")
         self._cache = Cache(data / "cache", self._limit, self._in_use)
         self._stopping = threading.Event()
-        self._store = store
+        self._store, self._accounts = store, accounts
         self._origin = Origin(store, accounts, self._cache, self._stopping)
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="images")
+        self._workers = Workers("images", WORKERS)
 
     def start(self) -> None:
         """Clean up after a crash and go on with the images that were being verified."""
@@ -70,7 +64,8 @@ class Images:
     def close(self) -> None:
         """Stop verifying; the images concerned stay pending until the next start."""
         self._stopping.set()
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        if not self._workers.close():
+            log.warning("an image is still being worked on; the next start takes it up")
 
     def sweep(self) -> None:
         """Remove the disks of instances that are gone and what a killed process left behind."""
@@ -104,6 +99,7 @@ class Images:
         root_device_name: str = "",
         block_device_mapping: Mapping[str, str] | None = None,
         boot_mode: str = "",
+        context: Context | None = None,
     ) -> Row:
         """Register a manifest or a disk in a bucket and return its row, state pending.
 
@@ -111,7 +107,7 @@ class Images:
         the row is available, or failed with the cause as its state_reason. Raises
         InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
         """
-        found = self._origin.look(image_location, caller)
+        found = self._origin.look(image_location, caller, context)
         given = {
             "description": description,
             "architecture": architecture or found.architecture,
@@ -125,13 +121,19 @@ class Images:
                     "block_device_mapping": dict(block_device_mapping or found.mapping),
                     "virtualization_type": virtualization_type,
                     **({"boot_mode": boot_mode} if boot_mode else {}),
+                    **({"e_tag": found.e_tag} if found.e_tag else {}),
                 }
             ),
         }
-        row = {**_row(found, caller), **given}
-        row["name"] = name or row["name"]
+        row = {**rows.registered(found, caller), **given}
         row["root_device_name"] = root_device_name or row["root_device_name"]
+        for virtual, device in (block_device_mapping or {}).items():
+            devices.check(device, virtual, left_out=False, whole_disk=not found.digest)
         with self.state.transaction() as database:
+            account_id, image_id = row["account_id"], row["image_id"]
+            if name:
+                names.check_free(self.state, account_id, name)
+            row["name"] = name or names.of_location(self.state, account_id, found.name, image_id)
             database["images"].insert(row)  # type: ignore[union-attr]
         self._workers.submit(self._finish, row)
         return row
@@ -140,30 +142,15 @@ class Images:
         """Return how an instance's disk boots, or None if it has none."""
         return self._launches.find(instance_id)
 
-    def store_for(self, bucket: str, key: str, stream: BinaryIO, owner: str, acl: str) -> None:
-        """Put an object into a bucket in the name of an account, with a canned ACL."""
-        facts = ObjectFacts(owner=owner, acl={"canned": acl})
-        sealing = self._store.default_sealing(bucket)
-        self._store.put(bucket, key, stream, facts, sealing=sealing)
+    def store_for(self, bucket: str, key: str, stream: BinaryIO, caller: Caller, acl: str) -> None:
+        """Put an object into a bucket for a caller who may, with a canned ACL; AccessDenied."""
+        self._origin.write(bucket, key, stream, caller, acl=acl)
 
     def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
-        image_id = ids.new(PREFIXES["machine"])
-        row = {
-            **{key: instance[key] for key in ("architecture", "virtualization_type")},
-            **{key: instance[key] for key in ("kernel_id", "ramdisk_id", "root_device_name")},
-            "image_id": image_id,
-            "account_id": caller.account_id,
-            "name": name,
-            "description": description,
-            "image_location": f"{self._own_bucket(caller)}/{image_id}/image.manifest.xml",
-            "image_type": "machine",
-            "platform": instance["platform"] or "",
-            "state": "pending",
-            "settings": json.dumps({"made_of": instance["instance_id"]} | UNSAID),
-            "created": ids.now(),
-        }
         with self.state.transaction() as database:
+            names.check_free(self.state, caller.account_id, name)
+            row = rows.expected(caller, instance, self._own_bucket(caller), name, description)
             database["images"].insert(row)  # type: ignore[union-attr]
         return row
 
@@ -180,27 +167,29 @@ class Images:
         where = {"image_id": image_id, "state": "pending"}
         self.state.update("images", where, state="failed", state_reason=reason)
 
-    def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
-        """Return the row, state pending, of a copy whose bundle is copied in the background."""
+    def copy(
+        self,
+        caller: Caller,
+        source: Row,
+        name: str,
+        description: str,
+        token: str,
+        context: Context | None = None,
+    ) -> Row:
+        """Return the row, state pending, of a copy whose bundle is copied in the background.
+
+        Raises StorageNotPermitted where the caller may not get what the image is made of.
+        """
+        if not self._made_by(caller, token):
+            self._origin.check_copy(source["image_location"], caller, context)
         with self.state.transaction() as database:
             made = self._made_by(caller, token)
             if made:
                 return made
-            image_id = ids.new(PREFIXES[source["image_type"]])
-            file = source["image_location"].rpartition("/")[2]
-            settings = json.loads(source["settings"])
-            settings |= {"copied_from": source["image_location"], "client_token": token}
-            row = {
-                **{key: source[key] for key in COPIED},
-                "image_id": image_id,
-                "account_id": caller.account_id,
-                "name": name,
-                "description": description,
-                "image_location": f"{self._own_bucket(caller)}/{image_id}/{file}",
-                "state": "pending",
-                "settings": json.dumps(settings),
-                "created": ids.now(),
-            }
+            names.check_free(self.state, caller.account_id, name)
+            row = rows.copied(caller, source, self._own_bucket(caller), name, description)
+            known = {"client_token": token, "context": dict(context or {})}
+            row["settings"] = json.dumps(json.loads(row["settings"]) | known)
             database["images"].insert(row)  # type: ignore[union-attr]
         self._workers.submit(self._finish, row)
         return row
@@ -230,7 +219,8 @@ class Images:
         found = row["digest"] and self._cache.find(row["digest"])
         if found:
             return found
-        with self._cache.only_one(f"fetch {row['manifest_digest'] or row['image_location']}"):
+        key = f"fetch {row['manifest_digest'] or row['image_location']}"
+        with self._cache.only_one(key, go_on):
             row = self._row(row["image_id"])
             digest = row["digest"] or self._known(row)
             entry = digest and self._cache.find(digest)
@@ -327,26 +317,52 @@ class Images:
                 return name
         raise AssertionError("there is no end to numbers")
 
-    def _bring(self, row: Row) -> None:
+    def _bring(self, row: Row, go_on: Callable[[], None]) -> None:
         """Copy the objects of an image that is a copy, unless that is done."""
-        source = json.loads(row["settings"]).get("copied_from")
-        if source:
-            facts = ObjectFacts(owner=row["account_id"])
-            digest = row["manifest_digest"] or row["digest"]
-            self._origin.copy(source, row["image_location"], facts, digest)
+        known = json.loads(row["settings"])
+        source = known.get("copied_from")
+        if not source:
+            return
+        asked_by = known.get("asked_by", "")
+        caller = self._accounts.user_of(row["account_id"], asked_by)
+        digest = row["manifest_digest"] or row["digest"]
+        place = (source, row["image_location"])
+        self._origin.copy(*place, caller, known.get("context"), digest, go_on)
+
+    def _go_on(self, row: Row) -> Callable[[], None]:
+        """Return what raises once an image is wanted no more; it looks once in a second."""
+        looked = time.monotonic()
+
+        def look() -> None:
+            nonlocal looked
+            if time.monotonic() - looked < 1:
+                return
+            looked = time.monotonic()
+            if self._row(row["image_id"])["state"] != "pending":
+                raise ImageUnavailable(id=row["image_id"], reason="it was deregistered.")
+
+        return look
 
     def _known(self, row: Row) -> str:
-        """Return the digest of a manifest that this account had verified before, or ''."""
-        found = self.state.one(
+        """Return the digest of a manifest that this account had verified before, or ''.
+
+        A disk has no manifest: what it holds is known once it was read.
+        """
+        found = row["manifest_digest"] and self.state.one(
             "select digest from images where manifest_digest = ? and account_id = ?"
-            " and digest is not null",
-            [row["manifest_digest"], row["account_id"]],
+            " and image_type = ? and digest is not null",
+            [row["manifest_digest"], row["account_id"], row["image_type"]],
         )
         return str(found["digest"]) if found else ""
 
     def _fetch(self, row: Row, go_on: Callable[[], None]) -> Entry:
+        known = json.loads(row["settings"])
         entry = self._origin.fetch(
-            row["image_location"], row["image_type"], row["manifest_digest"], go_on
+            row["image_location"],
+            row["image_type"],
+            row["manifest_digest"],
+            "" if row["digest"] else known.get("e_tag", ""),
+            go_on,
         )
         if row["digest"] and entry.name != row["digest"]:
             raise ImageUnavailable(
@@ -382,9 +398,10 @@ class Images:
     def _finish(self, row: Row) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}
         try:
-            self._bring(row)
-            entry = self.ensure_cached(row)
-            self.state.update("images", where, state="available", **_learnt(row, entry))
+            go_on = self._go_on(row)
+            self._bring(row, go_on)
+            entry = self.ensure_cached(row, go_on)
+            self.state.update("images", where, state="available", **rows.learnt(row, entry))
         except StoppedError:
             log.info("%s stays pending until the next start", row["image_id"])
         except Fault as fault:
@@ -392,7 +409,7 @@ class Images:
             self.state.update("images", where, state="failed", state_reason=fault.message)
         except OSError as problem:
             log.error("%s failed: %s", row["image_id"], problem)
-            reason = f"This host could not store the image: {problem}."
+            reason = f"This host could not store the image: {problem.strerror or 'it failed'}."
             self.state.update("images", where, state="failed", state_reason=reason)
         except Exception:  # nobody waits for a worker, and pending would be for good
             log.exception("%s failed", row["image_id"])
@@ -405,7 +422,10 @@ class Images:
             row = self._row(image_id)
             if row["state"] == "failed":
                 raise ImageUnavailable(id=image_id, reason=row["state_reason"])
-            entry = self.ensure_cached(row, lambda: progress(f"fetching {image_id}"))
+            try:
+                entry = self.ensure_cached(row, lambda: progress(f"fetching {image_id}"))
+            except StoppedError:  # the launch is taken up at the next start
+                raise LaunchCancelled(id=image_id) from None
             pins.enter_context(self._cache.pinned(entry.name))
             if self._cache.find(entry.name):
                 return entry
@@ -437,36 +457,3 @@ class Images:
             raise ImageTooLarge(
                 id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024
             )
-
-
-def _row(found: Found, caller: Caller) -> Row:
-    return {
-        "image_id": ids.new(PREFIXES[found.image_type]),
-        "account_id": caller.account_id,
-        "name": found.name,
-        "image_location": found.location,
-        "image_type": found.image_type,
-        "platform": "windows" if found.name.lower().startswith("windows") else "",
-        "root_device_name": "/dev/sda1" if found.image_type == "machine" else "",
-        "state": "pending",
-        "state_reason": "",
-        "is_public": 0,
-        "size": found.size,
-        "digest": None,
-        "manifest_digest": found.digest,
-        "created": ids.now(),
-    }
-
-
-def _learnt(row: Row, entry: Entry) -> dict[str, Any]:
-    """What the bytes say that the manifest does not: whether a machine image is a whole disk."""
-    if row["image_type"] != "machine":
-        return {}
-    whole = entry.facts["kind"] == "disk"
-    if not whole and json.loads(row["settings"])["virtualization_type"] == "hvm":
-        raise InvalidManifest(
-            name=row["image_location"],
-            reason="it was registered as hvm and holds a file system without a partition table."
-            " Register it with a kernel, or bundle a whole disk.",
-        )
-    return {"virtualization_type": "hvm"} if whole else {}

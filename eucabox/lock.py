@@ -2,11 +2,17 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+from eucabox.errors import DataFolderUnusable
+
+PATIENCE = 1.0  # seconds: who looks who holds the lock has it for a moment
+MODE = 0o600  # whoever may read the file may lock it, and keep its owner from starting
 
 
 class Lock:
-    """An advisory lock on a file that also says who holds it."""
+    """An advisory lock on a file that also says who holds it; the file is its owner's alone."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -14,23 +20,30 @@ class Lock:
 
     def take(self) -> bool:
         """Take the lock and write our process id into it; False if another process has it."""
-        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
+        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        os.fchmod(descriptor, MODE)
+        deadline = time.monotonic() + PATIENCE
+        while not _try(descriptor):
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return False
+            time.sleep(0.01)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
         return True
 
     def holder(self) -> int | None:
-        """Return the process id in the file while some process holds the lock, else None."""
+        """Return the process id in the file while some process holds the lock, else None.
+
+        Raises DataFolderUnusable where the file is another user's.
+        """
         try:
             descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        except PermissionError as problem:
+            raise DataFolderUnusable(folder=self.file, reason=problem.strerror) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -46,3 +59,11 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

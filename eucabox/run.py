@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eucabox.errors import ProgramFailed, ProgramMissing
@@ -19,6 +20,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "mke2fs": "e2fsprogs",
     "e2fsck": "e2fsprogs",
     "prlimit": "util-linux",
+    "setpriv": "util-linux",
     "dnsmasq": "dnsmasq-base",
     "nft": "nftables",
     "ip": "iproute2",
@@ -31,6 +33,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "ssh": "openssh-client",
     "virsh": "libvirt-clients",
 }
+WATCH_SECONDS = 0.25
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -91,6 +94,36 @@ def run_guarded(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise _late(argv[0], timeout) from None
+    return _output(argv[0], process.returncode, output, errors)
+
+
+def run_watched(
+    *argv: str, watch: Callable[[], None], timeout: float, cwd: Path | None = None
+) -> bytes:
+    """Run a program to its end as `run` does; `watch` is called about four times a second, and
+    when it raises, or the time is over, the program is killed."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [find(argv[0]), *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        env=_environment(None),
+        cwd=cwd,
+    )
+    deadline = time.monotonic() + timeout
+    with process:
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    output, errors = process.communicate(timeout=WATCH_SECONDS)
+                    break
+                watch()
+                if time.monotonic() > deadline:
+                    raise _late(argv[0], timeout)
+        except BaseException:
+            process.kill()
+            raise
     return _output(argv[0], process.returncode, output, errors)
 
 

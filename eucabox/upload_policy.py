@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from eucabox import ids
 from eucabox.errors import (
     Fault,
     InvalidParameterValue,
@@ -113,12 +114,18 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
     text = b"".join(text.split())
     if not signed(text, signature, secret):
         raise PolicyNotSigned()
+    now = datetime.now(UTC)
     try:
-        read(text).check(fields, datetime.now(UTC))
+        found = read(text)
+        if found.expires > now:
+            return found.check(fields, now)
     except Fault as fault:
         known = f"Known fields are {', '.join(fields)}."
         reason = f"{fault.message} {known}"
         raise InvalidParameterValue(parameter="UploadPolicy", value="...", reason=reason) from None
+    reason = f"It expired before {ids.time_text(now)}, which is now. Sign a new one."
+    value = f"expiration {ids.time_text(found.expires)}"
+    raise InvalidParameterValue(parameter="UploadPolicy", value=value, reason=reason)
 
 
 def signed(encoded: bytes, signature: str, secret: str) -> bool:

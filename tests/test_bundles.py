@@ -261,3 +261,69 @@ def test_a_lost_disk_is_told(house: House, guest: Row) -> None:
     assert (task["state"], task["error_code"]) == ("failed", "Server.InternalError")
     assert "disk is gone" in task["error_message"]
     assert house.state_of(guest) == "running"
+
+
+def test_a_bucket_that_is_somebody_elses_by_now_is_not_written(
+    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call was a minute ago: who may is asked with every object."""
+    right = bundle.bundle
+
+    def change_hands(*arguments: Any, **members: Any) -> Any:
+        for each in house.store.list("mine").objects:
+            house.store.delete("mine", each.key)
+        house.store.delete_bucket("mine")
+        house.store.create_bucket("mine", house.accounts.create_user("eve").account_id)
+        return right(*arguments, **members)
+
+    monkeypatch.setattr(bundle, "bundle", change_hands)
+    task = house.ends(house.begin(guest))
+    assert (task["state"], task["error_code"]) == ("failed", "AccessDenied")
+    assert house.store.list("mine").objects == []
+    assert house.state_of(guest) == "running"
+
+
+def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
+    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = house.images.expect(house.user, guest, "new", "")
+    bucket, _, key = image["image_location"].partition("/")
+    right = snapshot.take
+
+    def change_hands(*arguments: Any) -> None:
+        house.store.delete_bucket(bucket)
+        house.store.create_bucket(bucket, house.accounts.create_user("eve").account_id)
+        right(*arguments)
+
+    monkeypatch.setattr(snapshot, "take", change_hands)
+    prefix = key.removesuffix(".manifest.xml")
+    task = house.ends(house.begin(guest, bucket=bucket, prefix=prefix, image_id=image["image_id"]))
+    assert task["error_code"] == "AccessDenied"
+    assert house.store.list(bucket).objects == []
+    assert house.settled(image["image_id"])["state"] == "failed"
+
+
+def test_a_bucket_without_access_lists_is_bundled_into(house: House, guest: Row) -> None:
+    house.store.set_bucket_setting("mine", "object_ownership", "BucketOwnerEnforced")
+    assert house.ends(house.begin(guest))["state"] == "complete"
+    assert house.store.head("mine", "p/disk.manifest.xml").facts.acl is None
+
+
+def test_a_stop_ends_the_copying_of_a_disk_at_once(
+    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def endless(boot: object, target: object, watch: Callable[[], None]) -> None:
+        begun.set()
+        for _ in range(3000):
+            time.sleep(0.01)
+            watch()
+
+    monkeypatch.setattr(snapshot, "take", endless)
+    bundle_id = house.begin(guest)
+    assert begun.wait(10)
+    started = time.monotonic()
+    house.bundles.close()
+    assert time.monotonic() - started < 5
+    assert house.task(bundle_id)["state"] in room.OPEN

@@ -38,7 +38,7 @@ STAIRS = {
     ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
     ("interfaces", "vpc"), ("interfaces", "filters"),
     ("permissions", "groups"), ("permissions", "members"), ("permissions", "vpc"),
-    ("permissions", "accounts"), ("bundles", "image"), ("lifecycle", "store"),
+    ("permissions", "accounts"), ("bundles", "image"), ("lifecycle", "store"), ("image", "store"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

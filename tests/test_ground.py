@@ -1,7 +1,12 @@
 """The small rooms of the ground floor: ids, run, files, lock, seal."""
 
+import fcntl
 import multiprocessing
+import os
 import re
+import subprocess
+import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +88,32 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
     process.kill()
     process.join()
     assert lock.holder() is None
+    assert lock.take()
+    lock.release()
+
+
+def test_a_local_user_cannot_lock_out_the_owner() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder) / "lock"
+        file.touch(0o644)  # as an earlier eucabox made it
+        lock = Lock(file)
+        assert lock.take()
+        lock.release()
+        held = subprocess.run(
+            ["flock", "-s", str(file), "true"], user=65534, group=65534, check=False,
+            capture_output=True,
+        )  # fmt: skip
+        assert held.returncode != 0
+        assert b"Permission denied" in held.stderr
+
+
+def test_who_looks_at_a_lock_does_not_keep_its_owner_from_starting(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    threading.Timer(0.1, os.close, (descriptor,)).start()
+    lock = Lock(file)
     assert lock.take()
     lock.release()
 

@@ -7,14 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eucabox.accounts import Accounts
-from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
     DiskGone,
@@ -29,76 +27,15 @@ from eucabox.errors import (
     UnauthorizedOperation,
 )
 from eucabox.image import bundle, inject, unbundle
+from eucabox.image.workers import Workers
 from eucabox.images import Images
 from eucabox.instance_types import TYPES
-from eucabox.state import Row, State
+from eucabox.state import State
 from eucabox.store.facts import ObjectFacts
 from tests.image.disks import MIB, ext, look, qcow2, raw
+from tests.image_cloud import BUCKET, KEY, Cloud, partitioned
 
 pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
-BUCKET = "images"
-
-
-class Cloud:
-    """The images' room with real neighbours, and a user who has a bucket."""
-
-    def __init__(self, config: Config, state: State, accounts: Accounts, folder: Path) -> None:
-        self.config, self.state, self.accounts, self.folder = config, state, accounts, folder
-        self.store = Store(config.bucket_root)
-        self.images = Images(config, state, self.store, accounts)
-        self.user = accounts.create_user("ann")
-        self.store.create_bucket(BUCKET, self.user.account_id)
-
-    def close(self) -> None:
-        self.images.close()
-        self.store.close()
-
-    def put(self, path: Path, key: str = "") -> str:
-        facts = ObjectFacts(owner=self.user.account_id)
-        with path.open("rb") as stream:
-            self.store.put(BUCKET, key or path.name, stream, facts)
-        return f"{BUCKET}/{key or path.name}"
-
-    def upload(self, image: Path, folder: str = "", **members: Any) -> str:
-        """Bundle an image, put it into the bucket, and return the manifest's location."""
-        out = self.folder / "bundle"
-        out.mkdir(exist_ok=True)
-        credentials = self.accounts.user_credentials(self.user)
-        manifest = bundle.bundle(
-            image, out, user=self.user.account_id,
-            cloud_certificate=self.accounts.cloud_certificate,
-            user_certificate=credentials.certificate, user_private_key=credentials.private_key,
-            **members,
-        )  # fmt: skip
-        for part in out.glob(f"{image.name}.part.*"):
-            self.put(part, folder + part.name)
-        return self.put(manifest, folder + manifest.name)
-
-    def settled(self, row: Row) -> Row:
-        """Wait for a registration to end and return the image's row."""
-        for _ in range(500):
-            found = self.state.one("select * from images where image_id = ?", [row["image_id"]])
-            assert found is not None
-            if found["state"] != "pending":
-                return found
-            time.sleep(0.01)
-        raise AssertionError("the image is pending for ever")
-
-    def register(self, location: str, **members: Any) -> Row:
-        return self.settled(self.images.register(self.user, location, **members))
-
-    def instance(self, instance_id: str, image: Row, **columns: Any) -> Row:
-        return {
-            "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
-            "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
-            "stopped_time": None,
-            **columns,
-        }  # fmt: skip
-
-    def cached(self) -> set[str]:
-        return {path.name for path in (self.config.cloud.data_dir / "cache").iterdir()}
 
 
 @pytest.fixture
@@ -301,6 +238,39 @@ def test_a_raw_disk_with_partitions_is_a_whole_disk(cloud: Cloud, bundled: bool)
     path.write_bytes(bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(MIB))
     row = cloud.register(cloud.upload(path) if bundled else cloud.put(path))
     assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
+
+
+def test_two_disks_of_an_account_keep_their_own_bytes(cloud: Cloud) -> None:
+    rows = []
+    for number in (1, 2):
+        path = partitioned(cloud.folder / f"disk{number}.img", bytes([number]) * 512)
+        rows.append(cloud.register(cloud.put(path)))
+    assert rows[0]["digest"] != rows[1]["digest"]
+    for number, row in enumerate(rows, 1):
+        digest = hashlib.sha256((cloud.folder / f"disk{number}.img").read_bytes()).hexdigest()
+        assert row["digest"] == digest
+        boot = cloud.images.prepare(cloud.instance(f"i-{number}", row))
+        with raw(boot.disk, cloud.folder / f"out{number}").open("rb") as file:
+            assert file.read(1024)[512:] == bytes([number]) * 512
+
+
+def test_a_copy_of_a_disk_is_not_taken_for_another_disk(cloud: Cloud) -> None:
+    """The reuse of what an account verified before, by way of CopyImage."""
+    first = cloud.register(cloud.put(partitioned(cloud.folder / "one.img", b"1" * 512)))
+    copied = cloud.settled(cloud.images.copy(cloud.user, first, "copy", "", ""))
+    second = cloud.register(cloud.put(partitioned(cloud.folder / "two.img", b"2" * 512)))
+    assert copied["digest"] == first["digest"] != second["digest"]
+
+
+def test_one_manifest_under_the_name_of_a_kernel_is_checked_as_a_kernel(
+    cloud: Cloud, root: Path
+) -> None:
+    """A manifest without a type is judged by its key: its bytes alone do not say what it is of."""
+    assert cloud.register(cloud.upload(root))["state"] == "available"
+    known = cloud.state.one("select * from images")
+    assert known is not None
+    assert cloud.images._known({**known, "image_type": "kernel"}) == ""
+    assert cloud.images._known(known) == known["digest"]
 
 
 def test_a_bundled_root_is_not_hvm(cloud: Cloud, root: Path) -> None:
@@ -520,6 +490,7 @@ def test_an_emptied_bucket_goes_and_its_images_stay(cloud: Cloud, root: Path, ke
 def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
     row = cloud.register(cloud.upload(root, part_size=4000))
     other = cloud.accounts.create_user("eve")
+    cloud.share()
     cloud.store.create_bucket(f"emis-for-{other.account_id}", "999999999999")
     copied = cloud.images.copy(other, row, "mine", "", "token")
     assert cloud.images.copy(other, row, "mine", "", "token")["image_id"] == copied["image_id"]
@@ -546,6 +517,7 @@ def test_a_copy_is_of_what_was_registered_alone(cloud: Cloud, root: Path, bundle
     secret.write_bytes(b"<secret>")
     cloud.put(secret, location.partition("/")[2])
     other = cloud.accounts.create_user("eve")
+    cloud.share()
     refused = cloud.settled(cloud.images.copy(other, row, "theirs", "", ""))
     assert (refused["state"], "was changed" in refused["state_reason"]) == ("failed", True)
     bucket = refused["image_location"].partition("/")[0]
@@ -556,8 +528,8 @@ def test_a_copy_that_was_killed_is_finished_and_one_without_a_source_fails(
     cloud: Cloud, root: Path
 ) -> None:
     row = cloud.register(cloud.upload(root))
-    cloud.images._workers.shutdown()
-    cloud.images._workers = ThreadPoolExecutor(1)
+    cloud.images._workers.close()
+    cloud.images._workers = Workers("images", 1)
     copied = cloud.images.copy(cloud.user, row, "mine", "", "")
     assert cloud.settled(copied)["state"] == "available"
     cloud.state.update("images", {"image_id": copied["image_id"]}, state="pending")

@@ -87,3 +87,11 @@ def test_a_wrong_signature_is_refused(sign: str) -> None:
     policy, _ = signed(SAID)
     with pytest.raises(PolicyNotSigned):
         upload_policy.check(policy, sign, SECRET, FIELDS)
+
+
+def test_a_policy_that_expired_says_when_and_what_to_do() -> None:
+    expired = {**SAID, "expiration": "2001-01-01T00:00:00Z"}
+    with pytest.raises(InvalidParameterValue) as refused:
+        upload_policy.check(*signed(expired), SECRET, FIELDS)
+    assert "expiration 2001-01-01T00:00:00.000Z" in refused.value.message
+    assert refused.value.message.endswith("Sign a new one.")

@@ -15,6 +15,7 @@ from eucabox.errors import (
     PolicyNotSigned,
 )
 from eucabox.filters import Filter, select
+from eucabox.image import names
 from eucabox.image.bundle import NAME
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -111,7 +112,7 @@ def create_image(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
-    check_text("Name", name, 128)
+    names.check(name)
     check_text("Description", description, 255, least=0)
     tagged = tags.specified(tag_specifications, "image")
     instance = _instance(call, instance_id, "CreateImage")

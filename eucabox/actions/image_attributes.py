@@ -13,7 +13,7 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
-from eucabox.image import settings
+from eucabox.image import devices, settings
 from eucabox.instances import ID, named
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -52,7 +52,7 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
         "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
         "launchPermission": {"launch_permissions": _permissions(call, row)},
-        "blockDeviceMapping": {"block_device_mappings": _devices(row)},
+        "blockDeviceMapping": {"block_device_mappings": devices.shown(row)},
         "productCodes": {"product_codes": catalog.product_codes(row)},
         **{
             name: {settings.column(name): {"value": value}}
@@ -225,11 +225,6 @@ def _permissions(call: Call, row: Row) -> list[dict[str, str]]:
         shared = [each for each in shared if each == caller.account_id]
     everyone = [{"group": EVERYONE}] if row["is_public"] else []
     return [*everyone, *({"user_id": each} for each in shared)]
-
-
-def _devices(row: Row) -> list[dict[str, str]]:
-    mapping = json.loads(row["settings"]).get("block_device_mapping") or {}
-    return [{"virtual_name": virtual, "device_name": device} for virtual, device in mapping.items()]
 
 
 def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.filters import Filter, page, select
-from eucabox.image import settings
+from eucabox.image import devices, names, settings
 from eucabox.members import check_text
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
@@ -67,10 +67,13 @@ FILTERS = {
             ),
         )
     ),
+    "block-device-mapping.device-name": lambda row: [
+        each["device_name"] for each in devices.shown(row)
+    ],
     **dict.fromkeys(
         f"block-device-mapping.{each}"
         for each in (
-            *("delete-on-termination", "device-name", "encrypted", "snapshot-id"),
+            *("delete-on-termination", "encrypted", "snapshot-id"),
             *("volume-size", "volume-type"),
         )
     ),
@@ -105,11 +108,12 @@ def register_image(
 ) -> Result:
     """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
     caller = _caller(call)
-    mapping = _mapping(block_device_mappings)
+    mapping = _mapping(block_device_mappings, virtualization_type == "hvm")
     if not image_location:
         raise MissingParameter(parameter="ImageLocation")
-    for parameter, text, most in (("Name", name, 128), ("Description", description, 255)):
-        check_text(parameter, text, most, least=0)
+    if name:
+        names.check(name)
+    check_text("Description", description, 255, least=0)
     _check_choice("Architecture", architecture, ("", "i386", "x86_64"))
     _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
     _check_choice("Platform", platform, ("", "windows"))
@@ -132,6 +136,7 @@ def register_image(
         root_device_name=root_device_name,
         block_device_mapping=mapping,
         boot_mode=boot_mode,
+        context=call.context,
     )
     if platform:
         call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
@@ -202,9 +207,14 @@ def copy_image(
     answer the same image.
     """
     state, caller = call.cloud.state, _caller(call)
-    if source_region:  # clients sign for a region by any name, and may mean it here
-        _check_choice("SourceRegion", source_region, (call.cloud.config.cloud.region, call.region))
-    check_text("Name", name, 128)
+    here = call.cloud.config.cloud.region
+    # Clients sign for a region by any name, and may mean it here.
+    if source_region not in ("", here, call.region):
+        reason = f"This cloud has one region, {here}, and copies images within it alone."
+        raise InvalidParameterValue(
+            parameter="SourceRegion", value=source_region[:60], reason=reason
+        )
+    names.check(name)
     check_text("Description", description, 255, least=0)
     check_text("ClientToken", client_token, 64, least=0)
     tagged = tags.specified(tag_specifications, "image")
@@ -216,7 +226,9 @@ def copy_image(
         own = tags.of(state, [source_image_id]).get(source_image_id, [])
         tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
     limits.check_images(state, call.cloud.config.limits, call.account_id)
-    row = call.cloud.images.copy(caller, source, name, description, client_token)
+    row = call.cloud.images.copy(
+        caller, source, name, description, client_token, context=call.context
+    )
     tags.write(state, call.account_id, row["image_id"], tagged)
     return {"image_id": row["image_id"]}
 
@@ -232,18 +244,20 @@ def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
 
 
-def _mapping(devices: Sequence[BlockDevice]) -> dict[str, str] | None:
+def _mapping(mappings: Sequence[BlockDevice], whole_disk: bool) -> dict[str, str] | None:
     """Return the devices as the manifest writes them: what is there, on which device."""
     found = {}
-    for each in devices:
+    for each in mappings:
         if "ebs" in each:
             name = each.get("device_name", "")[:60]
             raise UnsupportedOperation(
                 what=f"BlockDeviceMapping {name}: EBS is not available on a single-node cloud."
             )
-        if each.get("no_device") is None:
-            virtual = check_text("VirtualName", each.get("virtual_name", ""), 60)
-            found[virtual] = check_text("DeviceName", each.get("device_name", ""), 60)
+        left_out = each.get("no_device") is not None
+        device, virtual = each.get("device_name", ""), each.get("virtual_name", "")
+        devices.check(device, virtual, left_out=left_out, whole_disk=whole_disk)
+        if not left_out:
+            found[virtual] = device
     return found or None
 
 
@@ -291,7 +305,7 @@ def _view(row: Row) -> dict[str, Any]:
         "virtualization_type": row["virtualization_type"],
         "hypervisor": row["hypervisor"],
         "creation_date": row["created"],
-        "block_device_mappings": [],
+        "block_device_mappings": devices.shown(row),
         "product_codes": catalog.product_codes(row),
         "ena_support": False,
         "boot_mode": settings.read(row["settings"]).boot_mode or None,

@@ -22,7 +22,7 @@ from eucabox.errors import (
     SubnetNotFound,
     UnsupportedOperation,
 )
-from eucabox.image import settings
+from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
 from eucabox.state import Row
@@ -32,7 +32,6 @@ MOST_INSTANCES = 1000
 TOKEN_LIFE = timedelta(hours=24)
 EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
 # The devices that a bundled image's instance has anyway, so that asking for them is harmless.
-DEVICES = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
 
 
 class Placement(TypedDict, total=False):
@@ -327,20 +326,14 @@ def _check_offers(call: Call, asked: dict[str, Any]) -> None:
     instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
 
 
-def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
-    known = {} if image["virtualization_type"] == "hvm" else DEVICES
-    for each in devices:
-        name = each.get("device_name", "")[:60]
+def _check_devices(mappings: Sequence[BlockDevice], image: Row) -> None:
+    whole_disk = image["virtualization_type"] == "hvm"
+    for each in mappings:
+        name, left_out = each.get("device_name", ""), each.get("no_device") is not None
         if "ebs" in each:
-            raise UnsupportedOperation(what=f"BlockDeviceMapping {name}: {EBS}")
-        fixed = known.get(name.removeprefix("/dev/"), ())
-        if each.get("no_device") is not None and not fixed:
-            continue
-        if each.get("no_device") is not None or each.get("virtual_name") not in fixed:
-            raise UnsupportedOperation(
-                what=f"BlockDeviceMapping {name}: the devices of an instance are fixed. An"
-                " instance of a bundled image has its ephemeral disk on sda2 and swap on sda3."
-            )
+            raise UnsupportedOperation(what=f"BlockDeviceMapping {name[:60]}: {EBS}")
+        virtual = each.get("virtual_name", "")
+        devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
 def _kind(call: Call, name: str) -> InstanceType:

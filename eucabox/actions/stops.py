@@ -6,7 +6,6 @@ from typing import Any
 from eucabox import bundles, ids, instances, limits
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    BundlingInProgress,
     IncorrectInstanceState,
     InsufficientCapacityToStart,
     MissingParameter,
@@ -87,8 +86,8 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
 def _start(call: Call, row: Row) -> dict[str, Any]:
     if row["state"] != "stopped":
         return instances.previous_and_current(row, row["state"], row["state_code"])
-    if bundles.holds(call.cloud.state, row["instance_id"]):
-        raise BundlingInProgress(id=row["instance_id"])
+    if task := bundles.holds(call.cloud.state, row["instance_id"]):
+        raise bundles.in_progress(row["instance_id"], task)
     limits.launchable(
         *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
         *(row["vcpus"], 1, 1),

@@ -1,6 +1,7 @@
 """`eucabox image`: the client's side of images, through the HTTP APIs alone."""
 
 import json
+import secrets
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eucabox.cli import client
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
+from eucabox.errors import ImageNameExists
 from eucabox.image import bundle as bundles
-from eucabox.image import debian, guest, settings
+from eucabox.image import debian, guest, names, settings
 from eucabox.image import manifest as manifests
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
@@ -139,7 +141,7 @@ def import_image(folder: Path | None, file: Path, bucket: str, name: str | None)
     found, steps = client.read(folder), Steps()
     ensure_bucket(found, bucket)
     _put(found, bucket, file, steps)
-    click.echo(register_image(found, f"{bucket}/{file.name}", name or file.name, steps))
+    click.echo(register_image(found, f"{bucket}/{file.name}", name, steps))
 
 
 @image.command("set")
@@ -170,6 +172,8 @@ def list_images(folder: Path | None, as_json: bool) -> None:
     for row in rows:
         words = (row["ImageId"], row["ImageType"], row["State"], row["Name"], row["ImageLocation"])
         click.echo("  ".join(f"{word:<12}" for word in words).rstrip())
+        if reason := row.get("StateReason", {}).get("Message"):
+            click.echo(f"{'':14}{reason}")
 
 
 def bundle_file(
@@ -215,13 +219,26 @@ def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> st
 
 
 def register_image(user: Client, location: str, name: str | None, steps: Steps) -> str:
-    """Register a manifest or disk, wait until the image is available, and return its id."""
+    """Register a manifest or disk, wait until the image is available, and return its id.
+
+    Without a name it gets one that is free, made of its file's.
+    """
     ec2 = user.ec2()
-    default = location.rpartition("/")[2].removesuffix(".manifest.xml")
     with steps.step(f"registering {location}"):
-        image_id: str = ec2.register_image(ImageLocation=location, Name=name or default)["ImageId"]
+        image_id = _register(ec2, location, name)
         _wait_until_available(ec2, image_id)
     return image_id
+
+
+def _register(ec2: Any, location: str, name: str | None) -> str:
+    file = names.plain(location.rpartition("/")[2].removesuffix(".manifest.xml"))
+    try:
+        found = ec2.register_image(ImageLocation=location, Name=name or file)
+    except ClientError as refused:
+        if name or refused.response["Error"]["Code"] != ImageNameExists.code:
+            raise
+        found = ec2.register_image(ImageLocation=location, Name=f"{file}-{secrets.token_hex(4)}")
+    return str(found["ImageId"])
 
 
 def install_file(

@@ -1,7 +1,8 @@
 """The domains of this cloud at libvirt, by instance id; what is not ours is never touched."""
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from eucabox.hypervisor.domain import NAMESPACE
 
 LEFT_SHIFT, KEY_HELD = 42, 50  # Linux' number of the key, milliseconds
 STREAM_BYTES = 2**18  # libvirt's own packets are about as large
+OWNER = re.compile(r"\+(\d{1,10}):\+(\d{1,10})")  # how libvirt writes a user and a group
 RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
 
 
@@ -52,6 +54,7 @@ class Guests:
         self._connection = connection
         self._cloud = cloud
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
+        self._known: tuple[Any, dict[str, tuple[int, int]]] = (None, {})
         self._lock = threading.Lock()
 
     def all(self, wait: float = 0) -> dict[str, Guest]:
@@ -67,6 +70,17 @@ class Guests:
     def warm(self, kind: str) -> None:
         """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
         self._ask("probe", kind, lambda virt: virt.getDomainCapabilities(None, None, None, kind))
+
+    def owner(self, kind: str) -> tuple[int, int] | None:
+        """Return the user and the group that guests of a kind run as (qemu, kvm), or None where
+        libvirt has no such thing."""
+        found = self._ask("name the user of", kind, self._users)
+        return found.get(kind)  # type: ignore[no-any-return]
+
+    def _users(self, virt: Any) -> dict[str, tuple[int, int]]:
+        if self._known[0] is not virt:  # libvirt reads its configuration as it starts
+            self._known = (virt, dict(_users(virt.getCapabilities())))
+        return self._known[1]
 
     def create(self, instance_id: str, xml: str) -> None:
         """Start a transient domain that lives on when this process ends."""
@@ -209,3 +223,12 @@ def _alive(virt: Any) -> bool:
         return bool(virt.isAlive() == 1)
     except libvirt.libvirtError:
         return False
+
+
+def _users(capabilities: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    for model in fromstring(capabilities).iterfind("host/secmodel"):
+        if model.findtext("model") != "dac":
+            continue
+        for label in model.iterfind("baselabel"):
+            if found := OWNER.fullmatch(label.text or ""):
+                yield label.get("type", ""), (int(found[1]), int(found[2]))

@@ -1,6 +1,7 @@
 """The steps from a pending row to a running guest, each of which may be done twice."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -221,14 +222,15 @@ class Launches:
     def _create(
         self, row: Row, boot: Boot, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
-        domain = self._domain(row, boot)
+        owner = self._guests.owner(driver.NAME)
+        domain = self._domain(row, boot, owned=owner is not None and _own(boot, owner))
         serial.create(domain.console)
         xml = self._domain_xml.adapt(driver.NAME, domain, driver.domain_xml(domain))
         self._hooks.ask("pre-boot", domain.name, domain_xml=xml)
         step("booting")
         self._guests.create(domain.name, xml)
 
-    def _domain(self, row: Row, boot: Boot) -> Domain:
+    def _domain(self, row: Row, boot: Boot, owned: bool) -> Domain:
         return Domain(
             name=row["instance_id"],
             uuid=row["domain_uuid"],
@@ -251,4 +253,16 @@ class Launches:
             nvram=boot.nvram,
             seed=boot.seed,
             seed_bus=boot.seed_bus,
+            owned=owned,
         )
+
+
+def _own(boot: Boot, owner: tuple[int, int]) -> bool:
+    """Give a guest's user what is the guest's alone; False where this process may not do that."""
+    try:
+        for file in (boot.disk, boot.seed, boot.nvram):
+            if file is not None and file.exists():
+                os.chown(file, *owner)
+    except PermissionError:
+        return False
+    return True

@@ -64,6 +64,24 @@ class ImageIdMalformed(Fault):
     text = "Invalid image ID '{id}'. An image ID is emi-, eki- or eri- and 8 digits of 0-9a-f."
 
 
+class ImageNotYours(Fault):
+    code = "AuthFailure"
+    text = "Not authorized for image:{id}. You may launch it, and only its owner may change it."
+
+
+class ImageNameMalformed(Fault):
+    code = "InvalidAMIName.Malformed"
+    text = (
+        "The AMI name '{name}' is malformed. AMI names must be between 3 and 128 characters long,"
+        " and may contain letters, numbers, spaces and ( ) [ ] . / - ' @ _"
+    )
+
+
+class ImageNameExists(Fault):
+    code = "InvalidAMIName.Duplicate"
+    text = "AMI name {name} is already in use by AMI {id}. Deregister that, or choose another name."
+
+
 class ImageUnavailable(Fault):
     code, text = "InvalidAMIID.Unavailable", "The image '{id}' can't be used: {reason}"
 
@@ -226,6 +244,19 @@ class DiskImageRefused(Fault):
     code, text = "InvalidParameterValue", "The disk image {name} is refused: {reason}"
 
 
+class StorageNotPermitted(Fault):
+    code = "InvalidRequest"
+    text = "You do not have permission to access the storage of this ami. {reason}"
+
+
+class DiskTooSmall(Fault):
+    code = "InternalError"
+    text = (
+        "The image {name} takes {size} bytes and the disk of this cloud's images has {free} free."
+        " Ask the administrator to make room."
+    )
+
+
 class PolicyNotSigned(Fault):
     code = "AuthFailure"
     text = (
@@ -240,7 +271,7 @@ class BundleNotFound(Fault):
 
 class BundlingInProgress(Fault):
     code = "BundlingInProgress"
-    text = "The instance '{id}' is being bundled already. Wait for it, or cancel that."
+    text = "The instance '{id}' is being bundled already{task}. Wait until that has ended{cancel}."
 
 
 class BundleNotCancellable(Fault):

@@ -15,7 +15,8 @@ class Domain:
     `memory_mb` is in MiB. `bus` is how the disk is attached: "scsi" or "ide" (the guest sees sda)
     or "virtio" (vda). An empty `kernel` boots the disk as it is. `tap` names the interface on the
     host; empty leaves it to libvirt. `cloud` is the id of the eucabox that owns the domain. `uefi`
-    needs `nvram`, a file that libvirt makes. `seed` is a CD-ROM.
+    needs `nvram`, a file that libvirt makes. `seed` is a CD-ROM. With `owned` the files belong to
+    whom they have to, and libvirt leaves that alone.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Domain:
     nvram: Path | None = None
     seed: Path | None = None
     seed_bus: str = "scsi"
+    owned: bool = False
 
 
 def root(domain: Domain, kind: str) -> ET.Element:

@@ -47,6 +47,10 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
     add(features, "apic")
     add(xml, "cpu", mode=cpu)
     common.endings(xml)
+    if domain.owned:
+        # The guest runs as libvirt's user all the same. By itself libvirt gives that user the
+        # kernel and the base that other guests boot from too, for good.
+        add(xml, "seclabel", type="none", model="dac")
     devices = add(xml, "devices")
     _disk(devices, domain)
     if domain.seed is not None:

@@ -16,6 +16,7 @@ from eucabox.files import write_whole
 from eucabox.image import sparse
 
 PARTIAL = "partial-"
+WAIT = 0.25  # seconds between two looks at whether to wait on
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,8 @@ class Entry:
 class Cache:
     """A folder of finished files, each with a small JSON file of facts beside it.
 
-    The JSON file is written last and its time is the entry's last use: libvirt may own the
-    image itself. `limit` gives the bytes that all may take, `in_use` the names of entries that
-    live instances need.
+    The JSON file is written last and its time is the entry's last use. `limit` gives the bytes
+    that all may take, `in_use` the names of entries that live instances need.
     """
 
     def __init__(
@@ -56,12 +56,17 @@ class Cache:
         return Entry(name, self.folder / f"{name}.{facts['format']}", facts["format"], facts)
 
     @contextlib.contextmanager
-    def only_one(self, key: str) -> Iterator[None]:
-        """Let one thread at a time work on a key."""
+    def only_one(self, key: str, go_on: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Let one thread at a time work on a key; `go_on` may raise where one waits for it."""
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+        while not lock.acquire(timeout=WAIT):
+            go_on()
+        try:
+            go_on()
             yield
+        finally:
+            lock.release()
 
     @contextlib.contextmanager
     def pinned(self, name: str) -> Iterator[None]:
@@ -111,6 +116,16 @@ class Cache:
                 total -= size
         return dropped
 
+    def make_room(self, needed: int) -> int:
+        """Drop the least used entries until so many bytes are free on the disk; return how many
+        are."""
+        for name, _ in self._by_use() if self._free() < needed else ():
+            if name not in self._protected():
+                self._drop(name)
+            if self._free() >= needed:
+                break
+        return self._free()
+
     def drop(self, digest: str) -> None:
         """Drop every entry of a content, unless it is in use."""
         kept = self._protected()
@@ -124,6 +139,8 @@ class Cache:
         for path in self.folder.iterdir():
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+            elif path.stat().st_uid != os.geteuid():  # libvirt gave it to its own user once
+                os.chown(path, os.geteuid(), os.getegid())
 
     def usage(self) -> int:
         """Return the bytes that all entries take on the disk."""
@@ -132,10 +149,14 @@ class Cache:
     def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> Entry:
         known = {"format": form, "bytes": partial.stat().st_size, **facts}
         entry = Entry(name, self.folder / f"{name}.{form}", form, known)
-        partial.chmod(0o444)  # libvirt gives it to the hypervisor's user; nobody writes it
+        partial.chmod(0o444)  # the hypervisor's user reads it; nobody writes it
         partial.rename(entry.path)
         write_whole(self._note(name), json.dumps(known).encode())
         return entry
+
+    def _free(self) -> int:
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
 
     def _protected(self) -> set[str]:
         with self._guard:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from eucabox.image import sparse
-from eucabox.run import run
+from eucabox.image.cage import Watch, run_caged
 
 SECTOR = 512
 MIB = 2**20
@@ -17,6 +17,7 @@ ROOT_OFFSET = MIB
 LINUX, SWAP = 0x83, 0x82
 LEAST_EPHEMERAL = 16 * MIB
 PAGE = 4096
+LONGEST = 3600.0  # seconds
 NO_CHS = b"\xfe\xff\xff"  # "see the sector numbers", for disks of any size
 
 
@@ -68,7 +69,7 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
 
 def overlay(base: Path, base_format: str, target: Path, size: int) -> None:
     """Make a qcow2 that reads from base and takes an instance's writes; size in bytes."""
-    run(
+    run_caged(
         "qemu-img",
         "create",
         "-q",
@@ -87,15 +88,25 @@ def write(target: Path, pieces: Sequence[tuple[int, bytes]]) -> None:
         source.write_bytes(data)
         order = f"write -q -s {source.name} {offset} {len(data)}"
         try:
-            run("qemu-io", "-f", "qcow2", "-c", order, target.name, cwd=target.parent)
+            run_caged("qemu-io", "-f", "qcow2", "-c", order, target.name, cwd=target.parent)
         finally:
             source.unlink()
 
 
-def convert(source: Path, source_format: str, target: Path) -> None:
-    """Write a whole new qcow2 without source's snapshots, bitmaps or odd header parts."""
-    forms = ("-f", source_format, "-O", "qcow2")
-    run("qemu-img", "convert", *forms, str(source), str(target), timeout=3600)
+def convert(
+    source: Path,
+    source_format: str,
+    target: Path,
+    most: int | None = None,
+    watch: Watch = lambda: None,
+) -> None:
+    """Write a whole new qcow2 without source's snapshots, bitmaps or odd header parts.
+
+    It takes `most` bytes and no more; zeros become holes. `watch` may raise to give up.
+    """
+    order = ("convert", "-f", source_format, "-O", "qcow2", str(source), str(target))
+    largest = None if most is None else most + MIB
+    run_caged("qemu-img", *order, seconds=LONGEST, largest=largest, watch=watch)
 
 
 def _up(size: int) -> int:
@@ -121,7 +132,7 @@ def entry(place: tuple[int, int], kind: int) -> bytes:
 def _ephemeral(path: Path, offset: int, size: int) -> None:
     lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
     label = ("-L", "ephemeral0")
-    run("mke2fs", "-q", "-F", "-t", "ext3", *label, "-E", lazy, str(path), f"{size // 1024}k")
+    run_caged("mke2fs", "-q", "-F", "-t", "ext3", *label, "-E", lazy, str(path), f"{size // 1024}k")
 
 
 def _swap(size: int) -> bytes:

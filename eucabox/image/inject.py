@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eucabox.errors import ProgramFailed
 from eucabox.image import probe
-from eucabox.run import run
+from eucabox.image.cage import run_caged
 
 FILE = "/root/.ssh/authorized_keys"
 ROOM = 4096  # bytes; a 16384-bit RSA key with a comment takes 3 KiB
@@ -65,7 +65,9 @@ def replay_journal(root: Path) -> None:
     Only for a file system that begins its file: e2fsck forgets an offset here.
     """
     try:
-        run("e2fsck", "-p", "-E", "journal_only", str(root), timeout=600)
+        size = root.stat().st_size
+        order = ("-p", "-E", "journal_only", str(root))
+        run_caged("e2fsck", *order, seconds=600, largest=size)
     except ProgramFailed as problem:
         if problem.facts["status"] != 1:  # 1: errors were corrected
             raise
@@ -77,7 +79,7 @@ def make_slot(disk: Path, offset: int) -> Slot:
     place = f"{disk}?offset={offset}"
     before = _existing(place)
     size = -(-(len(before.encode(TEXT)) + ROOM) // block) * block
-    _put(place, _filled(before.encode(TEXT), size))
+    _put(disk, place, _filled(before.encode(TEXT), size))
     blocks = _blocks(place, size // block)
     slot = Slot(_runs(blocks, block, offset), before)
     _check(disk, slot, size)
@@ -119,7 +121,7 @@ def _existing(place: str) -> str:
     return text + "\n" if text else ""
 
 
-def _put(place: str, content: bytes) -> None:
+def _put(disk: Path, place: str, content: bytes) -> None:
     """debugfs does not overwrite, and exits with 0 whatever happens; `_check` has the last word."""
     if "Type: directory" not in _ask(place, "stat /root"):
         raise NoRoomError("it has no folder /root")
@@ -133,7 +135,7 @@ def _put(place: str, content: bytes) -> None:
             f"write {source.name} {FILE}\n" + _fields(folder, 0o40700) + _fields(FILE, OURS)
         )
         orders.flush()
-        run("debugfs", "-w", "-f", orders.name, place)
+        run_caged("debugfs", "-w", "-f", orders.name, place, largest=disk.stat().st_size)
 
 
 def _fields(path: str, mode: int) -> str:
@@ -145,7 +147,7 @@ def _blocks(place: str, count: int) -> list[int]:
     with tempfile.NamedTemporaryFile("w") as orders:
         orders.write("".join(f"bmap {FILE} {number}\n" for number in range(count)))
         orders.flush()
-        said = run("debugfs", "-f", orders.name, place).decode("utf-8", "replace")
+        said = run_caged("debugfs", "-f", orders.name, place).decode("utf-8", "replace")
     found = [int(line) for line in said.splitlines() if line.isdigit()]
     if len(found) != count or 0 in found:
         raise NoRoomError(f"debugfs could not write {FILE} into it (a full disk, perhaps)")
@@ -172,4 +174,4 @@ def _check(disk: Path, slot: Slot, size: int) -> None:
 
 
 def _ask(place: str, order: str) -> str:
-    return run("debugfs", "-R", order, place).decode(TEXT)
+    return run_caged("debugfs", "-R", order, place).decode(TEXT)

@@ -118,7 +118,7 @@ class Launches:
             boot = _set(boot, wish, folder)
             uses = {entry.name for entry in (base, wish.kernel, wish.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _words(boot)}
-            target.chmod(0o600)  # the hypervisor's user is given it by libvirt
+            target.chmod(0o600)  # the hypervisor's user is given it before it boots
             write_whole(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 

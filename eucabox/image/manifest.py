@@ -14,6 +14,8 @@ MAXIMUM = 8 * 2**20  # bytes; 50,000 parts fit
 TYPES = ("machine", "kernel", "ramdisk")
 YES = ("true", "yes")
 DIGEST = re.compile("[0-9a-f]{40}")
+LONGEST_WORD = 128  # characters of a name or an id
+MOST_MAPPINGS = 64
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,11 @@ class _Reader:
             signed=self._bytes("machine_configuration") + self._bytes("image"),
             signature=self._text("signature"),
             name=self._text("image", "name"),
-            user=self._text("image", "user"),
+            user=self._word("image", "user"),
             image_type=self._type(),
-            architecture=self._text("machine_configuration", "architecture") or "i386",
-            kernel_id=self._text("machine_configuration", "kernel_id"),
-            ramdisk_id=self._text("machine_configuration", "ramdisk_id"),
+            architecture=self._word("machine_configuration", "architecture") or "i386",
+            kernel_id=self._word("machine_configuration", "kernel_id"),
+            ramdisk_id=self._word("machine_configuration", "ramdisk_id"),
             block_device_mapping=self._mapping(),
             size=self._number("image", "size"),
             bundled_size=self._number("image", "bundled_size"),
@@ -131,6 +133,9 @@ class _Reader:
     def _text(self, *path: str) -> str:
         element = self.root.find(*path)
         return element.text.strip() if element else ""
+
+    def _word(self, *path: str) -> str:
+        return _checked_word(path[-1], self._text(*path))
 
     def _number(self, *path: str) -> int:
         text = self._need(*path).text.strip()
@@ -156,10 +161,14 @@ class _Reader:
     def _mapping(self) -> dict[str, str]:
         mapping = self.root.find("machine_configuration", "block_device_mapping")
         found = {}
-        for each in mapping.all("mapping") if mapping else ():
+        listed = mapping.all("mapping") if mapping else []
+        if len(listed) > MOST_MAPPINGS:
+            raise elements.XmlError(f"it maps more than {MOST_MAPPINGS} devices")
+        for each in listed:
             virtual, device = each.find("virtual"), each.find("device")
             if virtual and device:
-                found[virtual.text.strip()] = device.text.strip()
+                name = _checked_word("virtual", virtual.text.strip())
+                found[name] = _checked_word("device", device.text.strip())
         return found
 
     def _cloud_key(self) -> str:
@@ -183,6 +192,12 @@ class _Reader:
         if len({part.name for part in listed}) != len(listed):
             raise elements.XmlError("two of its parts have one name")
         return listed
+
+
+def _checked_word(name: str, text: str) -> str:
+    if len(text) > LONGEST_WORD or not text.isprintable():
+        raise elements.XmlError(f"its {name} is no plain word of {LONGEST_WORD} characters at most")
+    return text
 
 
 def _part(number: int, element: elements.Element) -> Part:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,22 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eucabox.errors import (
+    AccessDenied,
     Fault,
     ImageLocationInvalid,
     InvalidManifest,
+    StorageNotPermitted,
     UnauthorizedOperation,
 )
 from eucabox.image import intake, manifest, probe, unbundle
 from eucabox.image.cache import Cache, Entry
 from eucabox.image.manifest import Manifest
+from eucabox.image.room import Room
 from eucabox.image.sparse import SparseWriter
+from eucabox.store import access, said
 
 if TYPE_CHECKING:
     from eucabox.accounts import Accounts, Caller
-    from eucabox.bucket import Object, ObjectFacts, OpenObject, Store
+    from eucabox.bucket import Bucket, Object, OpenObject, Store
+    from eucabox.store.writing import Stream
 
 HEAD = 2048
+URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
 WHITE = b"\xef\xbb\xbf \t\r\n"
+CHANGED = "it was changed after the image was registered. Register it again."
+Context = Mapping[str, str]  # how a request came, as `access.Asking` has it
 MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
 
 
@@ -34,7 +43,8 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at an image location; size in bytes, `digest` of a manifest's text or ''."""
+    """What lies at an image location; size in bytes, `digest` of a manifest's text or '', `e_tag`
+    of a disk or ''."""
 
     location: str
     name: str
@@ -43,6 +53,7 @@ class Found:
     virtualization_type: str
     size: int
     digest: str = ""
+    e_tag: str = ""
     kernel_id: str = ""
     ramdisk_id: str = ""
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +73,18 @@ class _Part:
         return self.opened.chunks(start, length)
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """An open object whose reader may be told to give up."""
+
+    opened: "OpenObject"
+    look: Callable[[], None]
+
+    def read(self, size: int) -> bytes:
+        self.look()
+        return self.opened.read(size)
+
+
 class Origin:
     """Reads images out of the bucket store into the cache."""
 
@@ -70,15 +93,19 @@ class Origin:
     ) -> None:
         self.store, self.accounts, self.cache, self.stopping = store, accounts, cache, stopping
 
-    def look(self, location: str, caller: "Caller") -> Found:
-        """Tell what lies at BUCKET/KEY and check what can be checked at once."""
+    def look(self, location: str, caller: "Caller", context: Context | None = None) -> Found:
+        """Tell what lies at BUCKET/KEY and check what can be checked at once.
+
+        The caller must be allowed to get each object of it, in the `context` of the request.
+        """
         bucket, key = _split(location)
-        self._check_owner(bucket, location, caller)
+        holder = self._owned(bucket, location, caller)
         with self._opened(bucket, key) as opened:
+            _check_read(caller, holder, opened.object, context)
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
-            size = opened.object.size
+            size, e_tag = opened.object.size, opened.object.e_tag
         if head.lstrip(WHITE).startswith(b"<"):
-            return _bundled(self.manifest(bucket, key, caller), bucket, key)
+            return _bundled(self.manifest(bucket, key, caller, context), bucket, key)
         name = key.rpartition("/")[2]
         probe.refuse_others(head, name)
         kind = probe.kind_of(head)
@@ -90,63 +117,136 @@ class Origin:
             )
         size = probe.qcow2_size(head) if kind == "qcow2" else size
         probe.refuse_size(size, name)
-        return Found(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size)
+        return Found(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag)
 
-    def manifest(self, bucket: str, key: str, caller: "Caller") -> Manifest:
-        """Read and check a manifest, and that its parts are there; raises InvalidManifest."""
-        self._check_owner(bucket, f"{bucket}/{key}", caller)
-        found = self._read(bucket, key)
+    def manifest(
+        self, bucket: str, key: str, caller: "Caller", context: Context | None = None
+    ) -> Manifest:
+        """Read and check a manifest, and that its parts are there and the caller's to get; raises
+        InvalidManifest and UnauthorizedOperation."""
+        holder = self._owned(bucket, f"{bucket}/{key}", caller)
+        found = self._read(bucket, key, lambda it: _check_read(caller, holder, it, context))
         manifest.verify(found, self.accounts.certificates())
         manifest.open_key(found, self.accounts.cloud_private_key)
-        probe.refuse_size(found.size, found.name)
-        unbundle.check_sizes(found, self._part_sizes(found, bucket, key))
+        probe.refuse_size(found.size, found.name[:60])
+        parts = self._part_objects(found, bucket, key)
+        for part in parts:
+            _check_read(caller, holder, part, context)
+        unbundle.check_sizes(found, [part.size for part in parts])
         return found
 
+    def check_copy(self, location: str, caller: "Caller", context: Context | None) -> None:
+        """Raise StorageNotPermitted unless the caller may get each object of an image; what is
+        missing or changed is found when it is copied."""
+        bucket, key = _split(location)
+        try:
+            holder = self.store.bucket(bucket)
+            for name in (key, *self._part_keys(bucket, key)):
+                with self._opened(bucket, name) as opened:
+                    access.check_read(caller, holder, opened.object, context=context)
+        except AccessDenied as denied:
+            raise StorageNotPermitted(reason=denied.message) from None
+        except Fault as fault:
+            if fault.code not in (*MISSING, InvalidManifest.code):
+                raise
+
     def fetch(
-        self, location: str, image_type: str, manifest_digest: str, go_on: Callable[[], None]
+        self,
+        location: str,
+        image_type: str,
+        manifest_digest: str,
+        e_tag: str,
+        go_on: Callable[[], None],
     ) -> Entry:
         """Bring an image into the cache and return its entry.
 
-        `go_on` is called now and then and may raise to give up. Raises InvalidManifest and
-        DiskImageRefused with the cause, StoppedError when the cloud is being stopped.
+        A disk must still have the ETag of the object that was registered, unless that is "".
+        `go_on` is called now and then and may raise to give up. Raises InvalidManifest,
+        DiskImageRefused and DiskTooSmall with the cause, StoppedError when the cloud is being
+        stopped.
         """
 
-        def step(done: int, total: int) -> None:
+        bucket, key = _split(location)
+        name = key.rpartition("/")[2]
+
+        def look() -> None:
+            go_on()  # first: a launch that is cancelled is not one that fails
             if self.stopping.is_set():
                 raise StoppedError
-            go_on()
 
-        bucket, key = _split(location)
+        room = Room(self.cache, name, look)
         with self.cache.partial() as file:
             writer = SparseWriter(file)
             if manifest_digest:
-                digest = self._unbundle(bucket, key, manifest_digest, writer, step)
+                digest = self._unbundle(bucket, key, manifest_digest, writer, room)
             else:
-                digest = self._copy(bucket, key, writer, step)
-            name = key.rpartition("/")[2]
-            return intake.settle(self.cache, Path(file.name), digest, name, image_type)
+                digest = self._copy(bucket, key, e_tag, writer, room)
+            return intake.settle(self.cache, Path(file.name), digest, name, image_type, room)
 
-    def copy(self, source: str, target: str, facts: "ObjectFacts", digest: str) -> None:
-        """Copy what an image is made of to another location, the manifest last.
+    def copy(
+        self,
+        source: str,
+        target: str,
+        caller: "Caller",
+        context: Context | None,
+        digest: str,
+        go_on: Callable[[], None],
+    ) -> None:
+        """Copy what an image is made of to another location, the manifest last, for a caller.
 
-        `digest` is the SHA-256 of what was registered at the source, a manifest or a disk: by now
-        something else may be there that is not for who copies. Raises InvalidManifest.
+        That the caller may get and put is asked again for each object: a bucket's name may be
+        somebody else's by now. `digest` is the SHA-256 of what was registered at the source, a
+        manifest or a disk. Raises InvalidManifest, StorageNotPermitted and AccessDenied.
         """
         bucket, key = _split(source)
         to_bucket, to_key = _split(target)
         same = self._same(bucket, key, digest)
-        for name in self._part_names(bucket, key):
+        names = [*self._part_keys(bucket, key), key]
+        for name in names:
+            with self._opened(bucket, name) as opened:
+                try:
+                    holder = self.store.bucket(bucket)
+                    access.check_read(caller, holder, opened.object, context=context)
+                except AccessDenied as denied:
+                    raise StorageNotPermitted(reason=denied.message) from None
+                if name == key:
+                    same(opened.object)
+                there = _beside(to_key, name.rpartition("/")[2]) if name != key else to_key
+                self.write(to_bucket, there, self._watched(opened, go_on), caller, context)
+
+    def write(
+        self,
+        bucket: str,
+        key: str,
+        stream: "Stream",
+        caller: "Caller",
+        context: Context | None = None,
+        acl: str = "",
+    ) -> None:
+        """Put an object for a caller who may do that at this moment; raises AccessDenied.
+
+        A bucket that has no access lists is written without one.
+        """
+        holder = self.store.bucket(bucket)
+        written = {"bucket": bucket, "key": key}
+        if acl and not access.enforced(holder):
+            written["acl"] = acl
+        asking = access.Somebody(caller, "PutObject", written, context or {})
+        access.check(asking, holder, key)
+        facts = said.facts(written, asking, holder, self.accounts)
+        self.store.put(bucket, key, stream, facts, sealing=self.store.default_sealing(bucket))
+
+    def _watched(self, opened: "OpenObject", go_on: Callable[[], None]) -> "Stream":
+        def look() -> None:
+            go_on()
             if self.stopping.is_set():
                 raise StoppedError
-            there = (to_bucket, _beside(to_key, name))
-            self.store.copy(bucket, _beside(key, name), *there, facts)
-        with self._opened(bucket, key):  # a source that is gone is told as any other's
-            self.store.copy(bucket, key, to_bucket, to_key, facts, check=same)
+
+        return _Watched(opened, look)
 
     def _same(self, bucket: str, key: str, digest: str) -> "Callable[[Object], None]":
         """Check that an object is what was registered; return the check that it still is."""
-        reason = "it was changed after the image was registered. Register it again."
-        changed = InvalidManifest(name=f"{bucket}/{key}", reason=reason)
+        changed = InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
         summed = hashlib.sha256()
         with self._opened(bucket, key) as opened:
             for chunk in opened.chunks(0, opened.object.size):
@@ -162,22 +262,20 @@ class Origin:
 
         return check
 
-    def _part_names(self, bucket: str, key: str) -> list[str]:
+    def _part_keys(self, bucket: str, key: str) -> list[str]:
         with self._opened(bucket, key) as opened:
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
         if not head.lstrip(WHITE).startswith(b"<"):
             return []
-        return [part.name for part in self._read(bucket, key).parts]
+        return [_beside(key, part.name) for part in self._read(bucket, key).parts]
 
     def _unbundle(
-        self, bucket: str, key: str, digest: str, writer: SparseWriter, step: unbundle.Progress
+        self, bucket: str, key: str, digest: str, writer: SparseWriter, room: Room
     ) -> str:
         found = self._read(bucket, key)
         if found.digest != digest:
-            raise InvalidManifest(
-                name=found.location,
-                reason="it was changed after the image was registered. Register it again.",
-            )
+            raise InvalidManifest(name=found.location, reason=CHANGED)
+        room.check(found.size)
         secret, iv = manifest.open_key(found, self.accounts.cloud_private_key)
 
         @contextlib.contextmanager
@@ -185,18 +283,25 @@ class Origin:
             with self._opened(bucket, _beside(key, name)) as opened:
                 yield _Part(opened)
 
-        return unbundle.unbundle(found, secret, iv, opener, writer, step)
+        return unbundle.unbundle(found, secret, iv, opener, writer, lambda *_: room.watch())
 
-    def _copy(self, bucket: str, key: str, writer: SparseWriter, step: unbundle.Progress) -> str:
+    def _copy(self, bucket: str, key: str, e_tag: str, writer: SparseWriter, room: Room) -> str:
         with self._opened(bucket, key) as opened:
+            if e_tag not in ("", opened.object.e_tag):
+                raise InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
+            probe.refuse_size(opened.object.size, room.name)
+            room.check(opened.object.size)
             for chunk in opened.chunks(0, opened.object.size):
                 writer.write(chunk)
-                step(writer.written, opened.object.size)
+                room.watch()
         return writer.finish()
 
-    def _read(self, bucket: str, key: str) -> Manifest:
+    def _read(
+        self, bucket: str, key: str, check: "Callable[[Object], None]" = lambda found: None
+    ) -> Manifest:
         location = f"{bucket}/{key}"
         with self._opened(bucket, key) as opened:
+            check(opened.object)
             size = opened.object.size
             if size > manifest.MAXIMUM:
                 raise InvalidManifest(
@@ -205,11 +310,11 @@ class Origin:
                 )
             return manifest.parse(b"".join(opened.chunks(0, size)), location)
 
-    def _part_sizes(self, found: Manifest, bucket: str, key: str) -> list[int]:
-        sizes = []
+    def _part_objects(self, found: Manifest, bucket: str, key: str) -> "list[Object]":
+        objects = []
         for number, part in enumerate(found.parts):
             try:
-                sizes.append(self.store.head(bucket, _beside(key, part.name)).size)
+                objects.append(self.store.head(bucket, _beside(key, part.name)))
             except Fault as fault:
                 if fault.code not in MISSING:
                     raise
@@ -218,7 +323,7 @@ class Origin:
                     reason=f"its part {number} ({part.name}) is not in the bucket {bucket};"
                     " upload it.",
                 ) from None
-        return sizes
+        return objects
 
     @contextlib.contextmanager
     def _opened(self, bucket: str, key: str) -> "Iterator[OpenObject]":
@@ -233,20 +338,31 @@ class Origin:
         with opened:
             yield opened
 
-    def _check_owner(self, bucket: str, location: str, caller: "Caller") -> None:
+    def _owned(self, bucket: str, location: str, caller: "Caller") -> "Bucket":
         try:
-            owner = self.store.bucket(bucket).owner
+            holder = self.store.bucket(bucket)
         except Fault as fault:
             if fault.code not in MISSING:
                 raise
             raise ImageLocationInvalid(
                 location=location, reason=f"There is no bucket {bucket}."
             ) from None
-        if owner != caller.account_id and not caller.admin:
+        if holder.owner != caller.account_id and not caller.admin:
             raise UnauthorizedOperation(
                 reason=f"the bucket {bucket} of the image is not yours. Copy the image into a"
                 " bucket of your own."
             )
+        return holder
+
+
+def _check_read(
+    caller: "Caller", holder: "Bucket", found: "Object", context: Context | None
+) -> None:
+    try:
+        access.check_read(caller, holder, found, context=context)
+    except AccessDenied as denied:
+        reason = f"the object {found.key} of the image is not yours to get. {denied.message}"
+        raise UnauthorizedOperation(reason=reason) from None
 
 
 def _bundled(found: Manifest, bucket: str, key: str) -> Found:
@@ -266,6 +382,9 @@ def _bundled(found: Manifest, bucket: str, key: str) -> Found:
 
 
 def _split(location: str) -> tuple[str, str]:
+    if URL.match(location):
+        reason = "It is a URL, and an image is read from a bucket of this cloud alone."
+        raise ImageLocationInvalid(location=location[:200], reason=reason)
     bucket, slash, key = location.lstrip("/").partition("/")
     if not (bucket and slash and key):
         raise ImageLocationInvalid(location=location, reason="It names no bucket or no key.")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eucabox.errors import DiskImageRefused, ProgramFailed
+from eucabox.image.cage import Watch, run_caged
 from eucabox.instance_types import LIMITS
-from eucabox.run import run
 
 SECTOR = 512
 QCOW2 = b"QFI\xfb"
@@ -22,8 +22,9 @@ OTHERS = {
     b"QED\0": "QED",
 }
 LARGEST = LIMITS["disk_gb"][1] * 2**30  # bytes; more fits no instance
-# A hostile header must not make qemu-img take the host's memory or a processor for good.
-CAGE = ("prlimit", "--as=1073741824", "--cpu=30")
+INSPECTION, COUNTING = 30.0, 120.0  # seconds: of a header, and of all clusters
+# No real disk packs better, whatever compresses it; clusters that many places share would.
+BEST_PACKING, PLAIN = 1100, 2**28  # times its bytes, and bytes on top for a table or two
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,41 @@ def qcow2_size(head: bytes) -> int:
     return int.from_bytes(head[24:32], "big")
 
 
-def _qcow2(path: Path, name: str) -> Disk:
+def unfolded(path: Path, name: str, watch: Watch) -> int:
+    """Return the bytes that a stranger's qcow2 takes when it is written anew.
+
+    Raises DiskImageRefused for one whose clusters stand in for many times what the file holds.
+    """
+    form = ("-O", "qcow2")
+    facts = _ask_qemu("measure", path, name, *form, seconds=COUNTING, watch=watch)
+    found = int(facts["required"])
+    size = path.stat().st_size
+    if found > size * BEST_PACKING + PLAIN:
+        reason = f"its {size} bytes would unfold to {found}: many places share its clusters."
+        raise DiskImageRefused(name=name, reason=reason)
+    return found
+
+
+def _ask_qemu(
+    order: str,
+    path: Path,
+    name: str,
+    *options: str,
+    seconds: float = INSPECTION,
+    watch: Watch = lambda: None,
+) -> dict[str, Any]:
+    asked = (order, "--output=json", "-f", "qcow2", *options, str(path))
     try:
-        said = run(*CAGE, "qemu-img", "info", "--output=json", "-f", "qcow2", str(path), timeout=30)
-    except ProgramFailed as problem:
-        raise DiskImageRefused(
-            name=name, reason=f"its qcow2 header is damaged ({problem.message})."
-        ) from None
-    facts = json.loads(said)
+        said = run_caged("qemu-img", *asked, seconds=seconds, watch=watch)
+        facts: dict[str, Any] = json.loads(said)
+    except (ProgramFailed, ValueError) as problem:
+        reason = f"its qcow2 header is damaged ({problem})."
+        raise DiskImageRefused(name=name, reason=reason) from None
+    return facts
+
+
+def _qcow2(path: Path, name: str) -> Disk:
+    facts = _ask_qemu("info", path, name)
     reason = _danger(facts)
     if reason:
         raise DiskImageRefused(name=name, reason=reason)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eucabox.errors import ProgramFailed, SnapshotFailed
 from eucabox.image import inject
-from eucabox.run import run
+from eucabox.image.cage import Watch, run_caged
 
 if TYPE_CHECKING:
     from eucabox.image.launch import Boot
@@ -19,19 +19,19 @@ LONGEST = 3600.0  # seconds
 SHARED = "-U"
 
 
-def take(boot: "Boot | None", target: Path) -> None:
+def take(boot: "Boot | None", target: Path, watch: Watch = lambda: None) -> None:
     """Write the root partition's file system, or a whole disk as qcow2, into a new file.
 
-    Raises SnapshotFailed.
+    `watch` may raise to give up. Raises SnapshotFailed.
     """
     if boot is None or not boot.disk.exists():
         raise SnapshotFailed(reason="its disk is gone")
     try:
         if boot.kernel is None:
             order = ("-c", "-f", boot.format, "-O", "qcow2", str(boot.disk), str(target))
-            run("qemu-img", "convert", SHARED, *order, timeout=LONGEST)
+            run_caged("qemu-img", "convert", SHARED, *order, seconds=LONGEST, watch=watch)
             return
-        _root(boot, target)
+        _root(boot, target, watch)
     except ProgramFailed as problem:
         raise SnapshotFailed(reason=problem.message) from None
     if inject.needs_replay(target):
@@ -39,10 +39,10 @@ def take(boot: "Boot | None", target: Path) -> None:
             inject.replay_journal(target)
 
 
-def _root(boot: "Boot", target: Path) -> None:
+def _root(boot: "Boot", target: Path, watch: Watch) -> None:
     table = target.with_suffix(".table")
     facts = ("-f", boot.format, "-O", "raw", f"bs={SECTOR}", "count=1")
-    run("qemu-img", "dd", SHARED, *facts, f"if={boot.disk}", f"of={table}")
+    run_caged("qemu-img", "dd", SHARED, *facts, f"if={boot.disk}", f"of={table}")
     start, count = struct.unpack_from("<II", table.read_bytes(), FIRST_ENTRY + 8)
     table.unlink()
     if not count:
@@ -52,4 +52,4 @@ def _root(boot: "Boot", target: Path) -> None:
         f"file.driver={boot.format},file.file.driver=file,file.file.filename={boot.disk}"
     )
     order = ("--image-opts", part, "-O", "raw", str(target))
-    run("qemu-img", "convert", SHARED, *order, timeout=LONGEST)
+    run_caged("qemu-img", "convert", SHARED, *order, seconds=LONGEST, watch=watch)

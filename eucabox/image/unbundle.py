@@ -1,7 +1,7 @@
 """Bundles read back: parts to an image's bytes, checked on the way; never keeps them in memory."""
 
 import hashlib
-import io
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,6 +18,14 @@ AES_BLOCK = 16
 GZIP = 16 + zlib.MAX_WBITS
 HEADERS = 2**20  # bytes of tar headers we read before the image must begin
 PADDING = 2**20  # bytes of tar padding we read after the image's end
+PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+EXTENSIONS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE),
+)
+MOST_EXTENSIONS = 3  # headers before that of a file: its long name and POSIX' two
+LONGEST_EXTENSION = 65536  # bytes
+PAX_SIZE = re.compile(rb"[0-9]{1,4} size=([0-9]{1,18})\n")
+SPARSE = "its archive holds a sparse file. Bundle it again, without tar's --sparse."
 
 
 class Source(Protocol):
@@ -47,16 +55,23 @@ def unbundle(
 
     `opener` opens a part by name. Every part's SHA-1 is checked before a byte of it is used.
     Raises InvalidManifest that names the part and the cause; `progress` gets bytes of the
-    bundle read and bytes in all, and may raise to give up.
+    bundle read and bytes in all, again and again while something is done, and may raise to give up.
     """
     reading = _Parts(manifest, opener, progress)
     stream = _Stream(manifest, _gunzipped(manifest, _decrypted(manifest, reading, key, iv)))
-    try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
-            _member(manifest, tar, stream, target)
-        stream.drain()
-    except (tarfile.TarError, ValueError) as problem:
-        raise _bad(manifest, f"its parts hold no tar archive ({problem}).") from None
+    _skip_to_image(manifest, stream)
+    stream.limit = stream.count + manifest.size + PADDING + CHUNK
+    while left := manifest.size - target.written:
+        data = stream.read(min(CHUNK, left))
+        if not data:
+            raise _bad(
+                manifest,
+                f"its archive ends after {target.written} of the image's {manifest.size} bytes.",
+            )
+        target.write(data)
+        reading.tell()
+    while stream.read(CHUNK):  # so that the last part and gzip's checksum are checked as well
+        reading.tell()
     return target.finish()
 
 
@@ -97,12 +112,14 @@ class _Parts:
                 self._check(number, part, source)
                 for chunk in source.chunks(0, source.size):
                     yield chunk
-                    self._count(len(chunk))
+                    self.done += len(chunk)
+                    self.tell()
 
     def _check(self, number: int, part: Part, source: Source) -> None:
         digest = hashlib.sha1(usedforsecurity=False)
         for chunk in source.chunks(0, source.size):
             digest.update(chunk)
+            self.tell()
         if digest.hexdigest() != part.digest:
             raise _bad(
                 self.manifest,
@@ -110,8 +127,8 @@ class _Parts:
                 f" {part.digest}; upload it again.",
             )
 
-    def _count(self, count: int) -> None:
-        self.done += count
+    def tell(self) -> None:
+        """Say how far the reading is, even where it has not gone on."""
         if self.progress:
             self.progress(self.done, self.manifest.bundled_size)
 
@@ -145,8 +162,8 @@ def _gunzipped(manifest: Manifest, pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise _bad(manifest, "its gzip stream has no end; the bundle was cut when it was made.")
 
 
-class _Stream(io.RawIOBase):
-    """What tarfile reads from: pieces joined, with a limit that stops an archive without end."""
+class _Stream:
+    """Pieces joined, with a limit that stops an archive without end."""
 
     def __init__(self, manifest: Manifest, pieces: Iterator[bytes]) -> None:
         self.manifest, self.pieces = manifest, pieces
@@ -165,10 +182,12 @@ class _Stream(io.RawIOBase):
         data, self.rest = self.rest[:size], self.rest[size:]
         return data
 
-    def drain(self) -> None:
-        """Read to the end, so that the last part and gzip's checksum are checked as well."""
-        while self.read(CHUNK):
-            continue
+    def exactly(self, size: int) -> bytes:
+        """Return so many bytes, fewer at the end alone."""
+        data = b""
+        while len(data) < size and (more := self.read(size - len(data))):
+            data += more
+        return data
 
     def _check(self) -> None:
         if self.count > self.limit:
@@ -178,24 +197,51 @@ class _Stream(io.RawIOBase):
             )
 
 
-def _member(
-    manifest: Manifest, tar: tarfile.TarFile, stream: _Stream, target: SparseWriter
-) -> None:
-    member = tar.next()
-    content = tar.extractfile(member) if member and member.isreg() else None
-    if member is None or content is None:
+def _skip_to_image(manifest: Manifest, stream: _Stream) -> None:
+    """Read an archive's headers up to the image's bytes.
+
+    They are read here and not by a library: its image is one plain file, and a sparse file, a link
+    or a chain of long names has no business in a bundle, whose every header costs the reader.
+    """
+    told: dict[str, str] = {}
+    for _ in range(MOST_EXTENSIONS + 1):
+        member = _header(manifest, stream.exactly(tarfile.BLOCKSIZE))
+        if member.type not in EXTENSIONS:
+            _check_member(manifest, member, int(told.get("size", member.size)))
+            return
+        if not 0 <= member.size <= LONGEST_EXTENSION:
+            raise _bad(manifest, f"its archive has a header of {member.size} bytes.")
+        content = stream.exactly(-(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        if member.type == tarfile.XHDTYPE:
+            told = _told(manifest, content[: member.size])
+    raise _bad(manifest, f"its archive has more than {MOST_EXTENSIONS} headers for one file.")
+
+
+def _header(manifest: Manifest, block: bytes) -> tarfile.TarInfo:
+    if block and not block.strip(b"\0"):
         raise _bad(manifest, "the first thing in its archive is not a file.")
-    if member.size != manifest.size:
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError) as problem:
+        reason = f"its parts hold no tar archive ({problem})."
+        raise _bad(manifest, reason) from None
+
+
+def _told(manifest: Manifest, content: bytes) -> dict[str, str]:
+    """Return the size that a POSIX header of long values tells, for files beyond 8 GiB."""
+    if b" GNU.sparse." in content:
+        raise _bad(manifest, SPARSE)
+    found = PAX_SIZE.findall(content)
+    return {"size": found[-1].decode("ascii")} if found else {}
+
+
+def _check_member(manifest: Manifest, member: tarfile.TarInfo, size: int) -> None:
+    if member.type == tarfile.GNUTYPE_SPARSE:
+        raise _bad(manifest, SPARSE)
+    if member.type not in PLAIN or member.name.endswith("/"):
+        raise _bad(manifest, "the first thing in its archive is not a file.")
+    if size != manifest.size:
         raise _bad(
             manifest,
-            f"its archive holds {member.size} bytes and the manifest says {manifest.size}.",
-        )
-    stream.limit = stream.count + manifest.size + PADDING + CHUNK
-    with content:
-        while data := content.read(CHUNK):
-            target.write(data)
-    if target.written != manifest.size:
-        raise _bad(
-            manifest,
-            f"its archive ends after {target.written} of the image's {manifest.size} bytes.",
+            f"its archive holds {size} bytes and the manifest says {manifest.size}.",
         )

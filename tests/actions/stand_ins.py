@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
@@ -75,11 +75,20 @@ class StandInImages:
     def register(self, caller: Caller, image_location: str, **facts: Any) -> Row:
         facts = {name: value for name, value in facts.items() if value}
         facts.pop("block_device_mapping", None)
+        facts.pop("context", None)
         if boot_mode := facts.pop("boot_mode", ""):
             facts["settings"] = json.dumps({"boot_mode": boot_mode})
         return add_image(self.state, caller, image_location=image_location, **facts)
 
-    def copy(self, caller: Caller, source: Row, name: str, description: str, token: str) -> Row:
+    def copy(
+        self,
+        caller: Caller,
+        source: Row,
+        name: str,
+        description: str,
+        token: str,
+        context: Mapping[str, str],
+    ) -> Row:
         facts = {"name": name, "description": description, "state": "pending"}
         return add_image(self.state, caller, image_type=source["image_type"], **facts)
 

@@ -45,7 +45,8 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     assert task["storage"] == {"s3": {"bucket": "mine", "prefix": "p/disk"}}
     assert task["bundle_id"].startswith("bun-")
     assert world.cloud.bucket.owners == {"mine": ALICE.account_id}
-    with pytest.raises(errors.BundlingInProgress):
+    said = f"by the task {task['bundle_id']}. Wait until that has ended, or cancel it."
+    with pytest.raises(errors.BundlingInProgress, match=said):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
     filters = [{"name": "s3-bucket", "values": ["mi*"]}, {"name": "state", "values": ["pending"]}]
     assert world.do("DescribeBundleTasks", filters=filters)["bundle_tasks"] == [task]
@@ -109,15 +110,17 @@ def test_an_image_is_expected_of_an_instance(world: World) -> None:
     assert world.do("DescribeBundleTasks")["bundle_tasks"] == [], "it is no bundle of the user's"
     with pytest.raises(errors.ImageUnavailable, match="pending"):
         world.run(image_id=image_id)
-    with pytest.raises(errors.BundlingInProgress):
+    with pytest.raises(errors.BundlingInProgress, match=f"for the image {image_id}. Wait until"):
         world.do("CreateImage", instance_id=instance_id, name="again")
+    with pytest.raises(errors.ImageNameMalformed):
+        world.do("CreateImage", instance_id=instance_id, name="no")
     assert len(world.do("DescribeImages", owners=["self"])["images"]) == 2, "no image is left"
 
 
 @pytest.mark.parametrize("name", ["CreateImage", "BundleInstance"])
 @pytest.mark.parametrize("state_name", ["pending", "stopping", "shutting-down", "terminated"])
 def test_only_what_runs_or_is_stopped(world: World, name: str, state_name: str) -> None:
-    params = {"name": "n"} if name == "CreateImage" else {"storage": storage()}
+    params = {"name": "new"} if name == "CreateImage" else {"storage": storage()}
     with pytest.raises(errors.IncorrectInstanceState):
         world.do(name, instance_id=runs(world, state=state_name), **params)
     with pytest.raises(errors.InstanceNotFound):
@@ -126,6 +129,6 @@ def test_only_what_runs_or_is_stopped(world: World, name: str, state_name: str) 
 
 def test_what_is_being_bundled_is_not_started(world: World) -> None:
     instance_id = runs(world, state="stopped")
-    world.do("CreateImage", ADMIN, instance_id=instance_id, name="n")
+    world.do("CreateImage", ADMIN, instance_id=instance_id, name="new")
     with pytest.raises(errors.BundlingInProgress):
         world.do("StartInstances", instance_ids=[instance_id])

@@ -37,7 +37,7 @@ def test_an_image_is_given_to_one_account_and_taken_back(world: World) -> None:
     assert launched["image_id"] == image_id
     for name in ("DeregisterImage", "ResetImageAttribute"):
         params = {"attribute": "launchPermission"} if name.startswith("Reset") else {}
-        with pytest.raises(errors.ImageNotFound):
+        with pytest.raises(errors.ImageNotYours):
             world.do(name, BOB, image_id=image_id, **params)
     change(world, image_id, launch_permission={"remove": [{"user_id": BOB.account_id}]})
     assert found(world, BOB) == []

@@ -1,5 +1,6 @@
 """Images are registered, found by who may see them, changed and taken off the list."""
 
+import json
 from typing import Any
 
 import pytest
@@ -58,7 +59,23 @@ def test_tags_of_a_public_image_are_its_owners(world: World) -> None:
         ({"image_location": ""}, "ImageLocation"),
         ({"architecture": "sparc"}, "Architecture"),
         ({"virtualization_type": "container"}, "VirtualizationType"),
-        ({"name": "x" * 129}, "Name"),
+        ({"name": "x" * 129}, "between 3 and 128"),
+        ({"name": "ab"}, "between 3 and 128"),
+        ({"name": "tab\there"}, "between 3 and 128"),
+        ({"name": "\u00e9tude"}, "between 3 and 128"),
+        ({"name": "star*"}, "between 3 and 128"),
+        (
+            {"block_device_mappings": [{"device_name": "/dev/sdb", "virtual_name": "ephemeral0"}]},
+            "/dev/sdb: the devices of an instance are fixed",
+        ),
+        ({"block_device_mappings": [{"device_name": "sda2", "no_device": ""}]}, "are fixed"),
+        (
+            {
+                "virtualization_type": "hvm",
+                "block_device_mappings": [{"device_name": "sda2", "virtual_name": "ephemeral0"}],
+            },
+            "are fixed",
+        ),
         ({"kernel_id": "eki-00000000"}, "eki-00000000"),
         ({"kernel_id": "nothing"}, "nothing"),
         ({"block_device_mappings": [{"device_name": "sda", "ebs": {"snapshot_id": "s"}}]}, "EBS"),
@@ -123,8 +140,9 @@ def test_an_image_is_made_public_and_private(world: World) -> None:
     shown = world.do("DescribeImageAttribute", image_id=image_id, attribute="launchPermission")
     assert shown["launch_permissions"] == [{"group": "all"}]
     assert found(world, BOB) == [image_id]
-    with pytest.raises(errors.ImageNotFound):
+    with pytest.raises(errors.ImageNotYours) as refused:
         world.do("DeregisterImage", BOB, image_id=image_id)
+    assert refused.value.code == "AuthFailure"
     world.do("ResetImageAttribute", image_id=image_id, attribute="launchPermission")
     assert found(world, BOB) == []
     older = {"attribute": "launchPermission", "operation_type": "add", "user_groups": ["all"]}
@@ -173,7 +191,7 @@ def test_an_image_says_how_its_instances_are_made(world: World) -> None:
 def test_only_the_owner_of_a_machine_image_sets_known_words(world: World) -> None:
     public, kernel = world.image(is_public=1), world.image(image_type="kernel")
     change = {"attribute": "diskBus", "value": "ide"}
-    with pytest.raises(errors.ImageNotFound):
+    with pytest.raises(errors.ImageNotYours):
         world.do("ModifyImageAttribute", BOB, image_id=public, **change)
     world.do("ModifyImageAttribute", ADMIN, image_id=public, **change)
     with pytest.raises(errors.InvalidParameterValue, match="kernel image"):
@@ -189,3 +207,37 @@ def test_the_metadata_of_a_guest_that_is_seeded_from_a_cdrom_is_closed(world: Wo
     opened = {"http_endpoint": "enabled"}
     (made,) = world.run(image_id=image_id, metadata_options=opened)["instances"]
     assert made["metadata_options"]["http_endpoint"] == "enabled"
+
+
+def test_both_verbs_show_the_devices_that_instances_have(world: World) -> None:
+    mapping = {"ami": "sda1", "root": "/dev/sda1", "ephemeral0": "/dev/sdb", "swap": "sda3"}
+    said = json.dumps({"block_device_mapping": mapping})
+    image_id = world.image(settings=said, virtualization_type="paravirtual")
+    right = [
+        {"virtual_name": "ami", "device_name": "sda1"},
+        {"virtual_name": "root", "device_name": "/dev/sda1"},
+        {"virtual_name": "swap", "device_name": "sda3"},
+    ]
+    asked = {"image_id": image_id, "attribute": "blockDeviceMapping"}
+    assert world.do("DescribeImageAttribute", **asked)["block_device_mappings"] == right
+    (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
+    assert image["block_device_mappings"] == right
+    name = "block-device-mapping.device-name"
+    assert found(world, filters=[{"name": name, "values": ["sda3"]}]) == [image_id]
+    assert found(world, filters=[{"name": name, "values": ["/dev/sdb"]}]) == []
+
+
+@pytest.mark.parametrize("name", ["abc", "x" * 128, "A (b) [c] d.e/f-g'h@i_j"])
+def test_the_names_that_aws_takes_are_taken(world: World, name: str) -> None:
+    image_id = world.do("RegisterImage", image_location="b/k", name=name)["image_id"]
+    (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
+    assert image["name"] == name
+
+
+def test_a_copy_is_made_in_the_one_region(world: World) -> None:
+    source = {"source_image_id": world.image(), "name": "copy"}
+    with pytest.raises(errors.InvalidParameterValue, match="has one region"):
+        world.do("CopyImage", source_region="us-east-1", **source)
+    assert world.do("CopyImage", source_region="eucabox", **source)["image_id"]
+    with pytest.raises(errors.ImageNameMalformed):
+        world.do("CopyImage", **{**source, "name": "x"})

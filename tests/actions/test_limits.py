@@ -52,8 +52,8 @@ def test_an_account_has_so_many_images(world: World) -> None:
     world.set_state(instance_id, "running")
     calls: tuple[tuple[str, dict[str, Any]], ...] = (
         ("RegisterImage", {"image_location": "b/k"}),
-        ("CopyImage", {"source_image_id": image_id, "name": "n"}),
-        ("CreateImage", {"instance_id": instance_id, "name": "n"}),
+        ("CopyImage", {"source_image_id": image_id, "name": "new"}),
+        ("CreateImage", {"instance_id": instance_id, "name": "new"}),
     )
     for name, params in calls:
         with pytest.raises(errors.ImageLimitExceeded) as caught:

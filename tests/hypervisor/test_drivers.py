@@ -123,3 +123,11 @@ def test_uefi_without_firmware_names_the_package(
 def test_what_xen_lacks_is_refused_by_name(facts: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingUnavailable, match=word):
         hypervisor.load("xen").domain_xml(replace(DISK, **facts))
+
+
+def test_libvirt_leaves_files_alone_whose_owners_are_right() -> None:
+    xml = etree.fromstring(qemu.domain_xml(replace(SET, owned=True)))
+    label = xml.find("seclabel")
+    assert label is not None
+    assert label.attrib == {"type": "none", "model": "dac"}
+    assert etree.fromstring(qemu.domain_xml(SET)).find("seclabel") is None

@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,19 @@ def test_usage_counts_what_the_disk_gives(room: Room) -> None:
     assert room.cache.usage() == 0
     room.add("a")
     assert KIB64 <= room.cache.usage() <= 2 * KIB64
+
+
+def test_a_start_takes_back_what_libvirt_gave_to_its_own_user(room: Room) -> None:
+    room.add("a")
+    os.chown(room.cache.folder / "a.raw", 64055, 64055)
+    room.cache.sweep()
+    assert (room.cache.folder / "a.raw").stat().st_uid == os.geteuid()
+
+
+def test_who_waits_for_anothers_work_may_give_up(room: Room) -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    with room.cache.only_one("key"), ThreadPoolExecutor(1) as others:
+        waiting = others.submit(lambda: room.cache.only_one("key", give_up).__enter__())
+        assert isinstance(waiting.exception(10), InterruptedError)

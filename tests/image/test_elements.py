@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from eucabox.image import elements
@@ -22,6 +24,19 @@ def test_finds_by_a_path() -> None:
     assert root.find("d", "nothing") is None
     with pytest.raises(elements.XmlError, match="2 elements b"):
         root.find("b", "c")
+
+
+def test_two_mib_of_text_between_elements_are_read_in_linear_time() -> None:
+    started = time.monotonic()
+    root = elements.parse(b"<r>" + b"a<b/>" * 199_000 + b"</r>")
+    assert len(root.text) == 199_000
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("piece", [b"a<b/>", b"<b></b>", b'<b x="1"/>'])
+def test_more_elements_than_any_manifest_has_are_refused_unread(piece: bytes) -> None:
+    with pytest.raises(elements.XmlError, match="more than 400000 times"):
+        elements.parse(b"<r>" + piece * 500_000 + b"</r>")
 
 
 @pytest.mark.parametrize("raw", [b"", b"<a>", b"<a/><b/>", b"<a>&x;</a>", b"\xff\xfe"])

@@ -45,9 +45,23 @@ def test_a_hostile_qcow2_never_enters(cache: Cache, tmp_path: Path) -> None:
     assert list(cache.folder.iterdir()) == []
 
 
-def test_a_ramdisk_may_look_like_anything(cache: Cache, tmp_path: Path) -> None:
-    entry = settle(cache, qcow2(tmp_path / "initrd"), "ramdisk")
-    assert (entry.format, entry.facts["kind"]) == ("raw", "data")
+def test_a_ramdisk_may_look_like_anything_but_a_qcow2(cache: Cache, tmp_path: Path) -> None:
+    entry = settle(cache, ext(tmp_path / "initrd"), "ramdisk")
+    assert (entry.format, entry.facts["kind"]) == ("raw", "ext")
+    with pytest.raises(DiskImageRefused, match="a qcow2 disk and no ramdisk"):
+        settle(cache, qcow2(tmp_path / "other"), "ramdisk")
+
+
+@pytest.mark.parametrize("first", ["machine", "ramdisk"])
+def test_an_entry_is_the_same_whatever_image_its_bytes_came_for_first(
+    cache: Cache, tmp_path: Path, first: str
+) -> None:
+    disk = tmp_path / "disk"
+    row = bytes([0x80, 0, 0, 0, 0x83, 0, 0, 0]) + (1).to_bytes(4, "little") * 2
+    disk.write_bytes(bytes(446) + row + bytes(48) + b"\x55\xaa" + bytes(4096))
+    settle(cache, disk, first)
+    found = settle(cache, disk, {"machine": "ramdisk", "ramdisk": "machine"}[first])
+    assert (found.format, found.facts["kind"]) == ("raw", "disk")
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,16 @@ def test_the_signature_covers_exactly_what_is_read() -> None:
     wrapped = wrapped.replace(hidden.replace(b"8192", b"9999"), hidden)
     with pytest.raises(InvalidManifest, match="changed after signing"):
         manifest.verify(manifest.parse(wrapped), [USER_CERTIFICATE])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        (b"x86_64", b"x" * 129, "architecture"),
+        (b"eki-12345678", b"e" * 2**20, "kernel_id"),
+        (b"<virtual>ami", b"<virtual>" + b"a" * 129, "virtual"),
+        (b"<mapping>", b"<mapping/>" * 100 + b"<mapping>", "64 devices"),
+    ],
+)
+def test_words_without_end_are_refused(old: bytes, new: bytes, word: str) -> None:
+    assert word in refusal(ROOT.replace(old, new, 1))

@@ -1,5 +1,8 @@
+import io
 import shutil
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,7 +87,7 @@ def test_the_first_member_is_a_file(tmp_path: Path, kind: bytes) -> None:
         (gzip(tar((member(), b"x" * 5000)))[:-200], 5000, "gzip stream"),
         (gzip(tar((member(), b"x" * 100_000)))[:-9] + bytes(9), 100_000, "gzip stream"),
         (gzip(b"not a tar" * 200), 1, "hold no tar archive"),
-        (gzip(b""), 1, "empty file"),
+        (gzip(b""), 1, "empty header"),
         (gzip(bytes(10240)), 1, "not a file"),
         (gzip(tar((member(), b"12345"))), 4, "holds 5 bytes and the manifest says 4"),
         (gzip(tar((member(), b"x" * 50_000))[:20_000]), 50_000, "ends after|no tar archive"),
@@ -107,7 +110,7 @@ def test_headers_without_end_are_stopped(tmp_path: Path) -> None:
     long_name = member("x", tarfile.GNUTYPE_LONGNAME)
     long_name.size = 8 * 2**30
     packed = gzip(long_name.tobuf(tarfile.GNU_FORMAT) + b"A" * (64 * 2**20))
-    assert "does not end" in refusal(forge(tmp_path, packed, 5))
+    assert "a header of 8589934592 bytes" in refusal(forge(tmp_path, packed, 5))
 
 
 def test_a_wrong_last_block_is_told(tmp_path: Path) -> None:
@@ -116,17 +119,89 @@ def test_a_wrong_last_block_is_told(tmp_path: Path) -> None:
     assert "gzip stream" in refusal(path) or "another key" in refusal(path)
 
 
-def test_an_old_sparse_archive_is_read(tmp_path: Path) -> None:
-    """What `tar -S` wrote, which the first euca2ools used: one run of data at 1 MiB."""
-    size, begin, data = 2**21, 2**20, b"d" * 512
+def old_sparse(size: int) -> bytes:
+    """What `tar -S` wrote: a file of any size that is one run of 512 bytes, and holes."""
+    data = b"d" * 512
     head = bytearray(member("root.img", tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
     head[124:136] = b"%011o\0" % len(data)
-    head[386:410] = b"%011o\0%011o\0" % (begin, len(data))
-    head[483:495] = b"%011o\0" % size
+    head[386:410] = b"%011o\0%011o\0" % (0, len(data))
+    head[483:495] = b"\x80" + size.to_bytes(11, "big")
     head[148:156] = b"%06o\0 " % (sum(head[:148]) + 8 * 32 + sum(head[156:]))
-    path = forge(tmp_path, gzip(bytes(head) + data + bytes(10240)), size)
-    take_out(path, tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == bytes(begin) + data + bytes(size - begin - 512)
+    return bytes(head) + data + bytes(10240)
+
+
+def posix_sparse(size: int) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        found = member()
+        found.size = 512
+        found.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.realsize": str(size)}
+        archive.addfile(found, io.BytesIO(b"1\n0\n512\n".ljust(512, b"\0")))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("archive", [old_sparse, posix_sparse])
+def test_a_sparse_file_of_100_gib_in_2_kib_is_refused_at_once(
+    tmp_path: Path, archive: Callable[[int], bytes]
+) -> None:
+    size = 100 * 2**30
+    started = time.monotonic()
+    assert "sparse file" in refusal(forge(tmp_path, gzip(archive(size)), size))
+    assert time.monotonic() - started < 5
+    assert (tmp_path / "again").stat().st_size == 0
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, b"M", b"V"])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    assert "not a file" in refusal(forge(tmp_path, gzip(tar((member("x", kind), b""))), 0))
+
+
+def test_a_chain_of_900_long_names_is_refused_with_a_reason(tmp_path: Path) -> None:
+    long_name = member("x", tarfile.GNUTYPE_LONGNAME)
+    long_name.size = 512
+    chain = (long_name.tobuf(tarfile.GNU_FORMAT) + b"n" * 512) * 900
+    assert "more than 3 headers" in refusal(forge(tmp_path, gzip(chain + tar((member(), b"x"))), 1))
+
+
+def test_a_header_of_many_bytes_is_refused(tmp_path: Path) -> None:
+    extended = member("x", tarfile.XHDTYPE)
+    extended.size = 2**30
+    assert "a header of 1073741824 bytes" in refusal(
+        forge(tmp_path, gzip(extended.tobuf(tarfile.GNU_FORMAT) + bytes(4096)), 1)
+    )
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_a_long_name_is_no_chain(tmp_path: Path, form: int) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        found = member("a" * 90 + "/" + "b" * 60 + ("" if form == tarfile.USTAR_FORMAT else "\xe9"))
+        found.size = 5
+        archive.addfile(found, io.BytesIO(b"bytes"))
+    take_out(forge(tmp_path, gzip(out.getvalue()), 5), tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == b"bytes"
+
+
+def test_a_size_that_only_a_posix_header_tells_is_read(tmp_path: Path) -> None:
+    """As for files beyond 8 GiB, whose size has no place in the old field."""
+    plain, extended = member(), member("x", tarfile.XHDTYPE)
+    extended.size = len(b"10 size=5\n")
+    head = extended.tobuf(tarfile.USTAR_FORMAT) + b"10 size=5\n".ljust(512, b"\0")
+    packed = head + plain.tobuf(tarfile.USTAR_FORMAT) + b"bytes".ljust(512, b"\0") + bytes(1024)
+    take_out(forge(tmp_path, gzip(packed), 5), tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == b"bytes"
+
+
+def test_zeros_are_told_of_again_and_again(tmp_path: Path) -> None:
+    """A MiB of a bundle can be a GiB of zeros: who wants to give up is asked in between."""
+    path = forge(tmp_path, gzip(tar((member(), bytes(64 * 2**20)))), 64 * 2**20)
+    found = read(path)
+    key, iv = manifest.open_key(found, keys.private_key(CLOUD_KEY))
+    seen: list[int] = []
+    with (tmp_path / "again").open("w+b") as file:
+        progress = lambda done, total: seen.append(done)  # noqa: E731
+        unbundle.unbundle(found, key, iv, opener(tmp_path), SparseWriter(file), progress)
+    assert len(seen) > 64
 
 
 def test_progress_counts_the_bundle_and_may_give_up(folder: Path) -> None:
@@ -142,4 +217,5 @@ def test_progress_counts_the_bundle_and_may_give_up(folder: Path) -> None:
 
     with (folder / "again").open("w+b") as file, pytest.raises(InterruptedError):
         unbundle.unbundle(found, key, iv, opener(folder), SparseWriter(file), step)
-    assert seen[0] == 1000
+    assert seen[0] == 0
+    assert {1000, 2024} <= set(seen)

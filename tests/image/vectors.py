@@ -85,7 +85,15 @@ def gzip(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def forge(folder: Path, packed: bytes, size: int, **changes: Any) -> Path:
+def forge(
+    folder: Path,
+    packed: bytes,
+    size: int,
+    *,
+    cloud: str = CLOUD_CERTIFICATE,
+    user: tuple[str, str] = (USER_CERTIFICATE, USER_KEY),
+    **changes: Any,
+) -> Path:
     """Make a rightly signed bundle of one part around any bytes where a gzip stream belongs."""
     key, iv = b"k" * 16, b"i" * 16
     padding = 16 - len(packed) % 16
@@ -114,9 +122,9 @@ def forge(folder: Path, packed: bytes, size: int, **changes: Any) -> Path:
     path.write_bytes(
         draft.write(
             draft.Draft(**facts),
-            keys.public_key(CLOUD_CERTIFICATE),
-            keys.public_key(USER_CERTIFICATE),
-            keys.private_key(USER_KEY),
+            keys.public_key(cloud),
+            keys.public_key(user[0]),
+            keys.private_key(user[1]),
         )
     )
     return path

@@ -1,0 +1,36 @@
+"""The devices of an instance's disk, which are fixed: one rule wherever they are named."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eucabox.errors import UnsupportedOperation
+from eucabox.state import Row
+
+# By the name that a guest has for it, without /dev/: what is there, as manifests call it.
+FIXED = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
+EBS = "EBS is not available on a single-node cloud."
+
+
+def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bool) -> None:
+    """Raise UnsupportedOperation unless a mapping says of a device what every instance has, or
+    leaves out one that none has. An image that is a whole disk has no parts that we know."""
+    fixed = () if whole_disk else FIXED.get(device_name.removeprefix("/dev/"), ())
+    if left_out if not fixed else not left_out and virtual_name in fixed:
+        return
+    raise UnsupportedOperation(
+        what=f"BlockDeviceMapping {device_name[:60]}: the devices of an instance are fixed. An"
+        " instance of a bundled image has its ephemeral disk on sda2 and swap on sda3."
+    )
+
+
+def shown(row: Row) -> list[dict[str, str]]:
+    """Return the devices of an image's row as the API shows them: those that its instances have."""
+    known: Mapping[str, Any] = json.loads(row["settings"]).get("block_device_mapping") or {}
+    if row["virtualization_type"] == "hvm":
+        return []
+    return [
+        {"virtual_name": virtual, "device_name": device}
+        for virtual, device in known.items()
+        if virtual in FIXED.get(device.removeprefix("/dev/"), ())
+    ]
