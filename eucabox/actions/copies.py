@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 from typing import Unpack
 
+from eucabox import ascii
 from eucabox.actions import Call, Result, action
 from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
@@ -70,7 +71,7 @@ def copy_object(
         bucket,
         key,
         dataclasses.replace(new, tags=tags),
-        algorithm=checksum_algorithm.upper(),
+        algorithm=ascii.upper(checksum_algorithm),
         **conditions.of_write(if_match, if_none_match),
         check=lambda found: _check_source(call, found, copy_source, described),
         version_id=_pinned(source, copy_source),

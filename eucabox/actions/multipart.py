@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Unpack
 
+from eucabox import ascii
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     ChecksumMismatch,
@@ -50,7 +51,7 @@ def create_multipart_upload(
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
     upload_id = store.create_upload(
-        bucket, key, facts, checksum_algorithm.upper(), checksum_type, sealing
+        bucket, key, facts, ascii.upper(checksum_algorithm), checksum_type, sealing
     )
     made = store.upload(bucket, key, upload_id)
     ends = rules.abortion(holder, key, made.initiated)

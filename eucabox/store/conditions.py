@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
+from eucabox import ascii
 from eucabox.errors import (
     InvalidArgument,
     InvalidRange,
@@ -108,7 +109,7 @@ def _offset(digits: str) -> int:
 
 def bare(e_tag: str) -> str:
     """An entity tag without quotes and without the mark of a weak one."""
-    return e_tag.strip().removeprefix("W/").strip('"')
+    return ascii.strip(e_tag).removeprefix("W/").strip('"')
 
 
 def _check_before(found: Object, tags: str | None, since: datetime | None) -> None:

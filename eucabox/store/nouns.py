@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from eucabox import ascii
 from eucabox.errors import (
     BadDigest,
     InvalidDigest,
@@ -82,7 +83,7 @@ def checksums(members: Mapping[str, Any]) -> dict[str, str]:
 
 def names(algorithm: str) -> tuple[str, ...]:
     """The algorithm a request names for a checksum that it leaves to the server, if any."""
-    return (algorithm.upper(),) if algorithm else ()
+    return (ascii.upper(algorithm),) if algorithm else ()
 
 
 def checksum_members(kept: Mapping[str, str], kind: str = "") -> dict[str, str]:

@@ -15,7 +15,7 @@ from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import bucket_in
 from eucabox.wire.s3.requests import Understood
 
-CUSTOMER_KEY = re.compile(r"(customer-key=)[^&]+", re.IGNORECASE)
+CUSTOMER_KEY = re.compile(r"(customer-key=)[^&]+", re.ASCII | re.IGNORECASE)
 # What each operation is called in a log, where it is not the method and the last word here.
 KINDS = {
     "AbortMultipartUpload": "REST.DELETE.UPLOAD",

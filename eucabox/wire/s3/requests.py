@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from eucabox import absent, actions
+from eucabox import absent, actions, ascii
 from eucabox.accounts import Caller
 from eucabox.errors import (
     AccessDenied,
@@ -135,8 +135,8 @@ def _params(
 def _incoming(request: Request, signed: Signed) -> Incoming:
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
-    announced = request.headers.get("x-amz-trailer", "").lower().split(",")
-    algorithms = [TRAILERS[each.strip()] for each in announced if each.strip() in TRAILERS]
+    announced = ascii.split_list(ascii.lower(request.headers.get("x-amz-trailer", "")))
+    algorithms = [TRAILERS[each] for each in announced if each in TRAILERS]
 
     def trailers() -> dict[str, str]:
         return {TRAILERS[n]: value for n, value in signed.trailers.items() if n in TRAILERS}

@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
+from eucabox import ascii
 from eucabox.accounts import Credential
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.wire.request import Request
@@ -78,7 +79,7 @@ def from_header(request: Request, words: Words) -> Claim:
         raise words.malformed(reason=f"the algorithm must be {ALGORITHM}.")
     known, mark, signature = rest.rpartition("Signature=")
     if mark and "," not in signature and len(known) < _SHORT:
-        said = {**_fields(known), "Signature": signature.strip()}
+        said = {**_fields(known), "Signature": ascii.strip(signature)}
     else:
         said = _read_fields(rest)
     for name in _FIELDS:
@@ -91,7 +92,7 @@ def from_header(request: Request, words: Words) -> Claim:
 
 
 def _read_fields(rest: str) -> dict[str, str]:
-    return dict(_field(part) for part in rest.split(",") if part.strip())
+    return dict(_field(part) for part in rest.split(",") if ascii.strip(part))
 
 
 @lru_cache(_KEPT)  # a client signs one request like the other, but for the signature itself
@@ -178,7 +179,7 @@ def _check_headers(request: Request, claim: Claim, words: Words, *, rest: bool) 
 
 def _forms(request: Request, claim: Claim, *, rest: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    blanks = any("  " in request.headers.get(name, "") for name in claim.signed_headers)
+    blanks = any(_has_runs(request.headers.get(name, "")) for name in claim.signed_headers)
     path, twice = request.path or "/", claim.lifetime is None
     for query in query_forms(request.query, "" if twice else SIGNATURE_PARAMETER):
         for host in host_forms(request.host, request.scheme):
@@ -215,7 +216,12 @@ def _value(request: Request, name: str, form: _Form) -> str:
     if name == "host":
         return form.host
     value = request.headers.get(name, "")
-    return " ".join(value.split()) if form.fold else value
+    return ascii.fold(value) if form.fold and _has_runs(value) else value
+
+
+def _has_runs(value: str) -> bool:
+    """Whether folding changes a header's value, which has no blanks around it."""
+    return "  " in value or "\t" in value
 
 
 def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
@@ -224,8 +230,8 @@ def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
 
 
 def _field(part: str) -> tuple[str, str]:
-    name, _, value = part.strip().partition("=")
-    return name, value.strip()
+    name, _, value = ascii.strip(part).partition("=")
+    return name, ascii.strip(value)
 
 
 def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
