@@ -216,7 +216,7 @@ def delete_objects(
             deleted.append(_delete_named(call, holder, each, bypass_governance_retention))
         except Fault as fault:
             named = {name: each[name] for name in ("key", "version_id") if name in each}
-            errors.append({**named, "code": fault.code, "message": fault.message})
+            errors.append({**named, "code": fault.code, "message": fault.sentence})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 

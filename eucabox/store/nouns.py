@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from eucabox import ascii
 from eucabox.errors import (
-    BadDigest,
+    ContentMd5Mismatch,
     InvalidDigest,
     InvalidRequest,
     InvalidStorageClass,
@@ -109,7 +109,7 @@ def check_md5(body: bytes, text: str) -> None:
     """Raise BadDigest unless a body is what its Content-MD5, if there is one, says."""
     stated, found = md5(text), hashlib.md5(body, usedforsecurity=False).digest()
     if stated not in (None, found):
-        raise BadDigest(algorithm="MD5", found=base64.b64encode(found).decode(), stated=text)
+        raise ContentMd5Mismatch(found=base64.b64encode(found).decode(), stated=text)
 
 
 def metadata(given: Mapping[str, str] | None) -> dict[str, str]:

@@ -135,7 +135,7 @@ def refuse(fault: Fault, request_id: str, service: str = "ec2") -> Answer:
             f'<ErrorResponse xmlns="{space}"><Error>{blame}{said}{message}</Error>'
             f"{write.element('RequestId', request_id)}</ErrorResponse>"
         )
-    body = (write.DECLARATION + text).encode("ascii")
+    body = write.ascii_document(write.DECLARATION + text)
     return Answer(status=status, headers=[("Content-Type", XML)], body=body)
 
 
