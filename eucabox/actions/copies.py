@@ -8,7 +8,7 @@ from eucabox import ascii
 from eucabox.actions import Call, Result, action
 from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store import access, checksums, conditions, nouns, said, sse
 from eucabox.store.conditions import OfSource
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.said import Said
@@ -55,11 +55,14 @@ def copy_object(
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
-    if not (replaced or restored or checksum_algorithm or described.keys() & CHANGES):
-        _refuse_itself(source, bucket, key)
+    if checksum_algorithm:
+        checksums.check_name(ascii.upper(checksum_algorithm))
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
+    changed = described.keys() & CHANGES or sse.differs(source.sealed, sealing)
+    if not (replaced or restored or checksum_algorithm or changed):
+        _refuse_itself(source, bucket, key)
     new = facts if replaced else _kept(source.facts, facts)
     tags = facts.tags
     if tagging_directive == "COPY":
@@ -133,7 +136,7 @@ def upload_part_copy(
         "copy_part_result": {
             "e_tag": nouns.quoted(part.e_tag),
             "last_modified": part.last_modified,
-            **nouns.checksum_members(part.checksums),
+            **nouns.part_checksum(upload, part),
         },
         **sse.shown_upload(upload, described, store),
     }

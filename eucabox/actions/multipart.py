@@ -14,7 +14,7 @@ from eucabox.errors import (
 )
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
-from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
+from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Checksums, Said, Sums
 from eucabox.store.sse import CustomerKey
@@ -81,7 +81,7 @@ def upload_part(
     _check_sums(upload, said.announced(sums, incoming))
     checked = said.sums(sums, incoming)
     part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
-    shown = {**nouns.checksum_members(part.checksums), **sse.shown_upload(upload, sums, store)}
+    shown = {**nouns.part_checksum(upload, part), **sse.shown_upload(upload, sums, store)}
     return {"e_tag": nouns.quoted(part.e_tag), **shown}
 
 
@@ -174,7 +174,7 @@ def list_parts(
             "last_modified": each.last_modified,
             "e_tag": nouns.quoted(each.e_tag),
             "size": each.size,
-            **nouns.checksum_members(each.checksums),
+            **nouns.part_checksum(upload, each),
         }
         for each in page
     ]
@@ -262,22 +262,24 @@ def _check_begun(
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
-    # as S3: needed where there are checksums; older clients, which send none, send no key either
-    store = call.cloud.bucket
-    summed = bool(upload.checksum_algorithm) or (
-        upload.sealing is not None
-        and any(each.checksums for each in store.parts(holder.name, *named))
-    )
+    # as S3: needed where the client asked for checksums; who asked for none sends no key either
+    store, summed = call.cloud.bucket, bool(upload.checksum_algorithm)
     sse.check_part(call, upload, customer, store, needed=summed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
-        raise InvalidRequest(reason=f"{reason} mode. Complete it with the same mode.")
+        reason += " mode. The complete request must use the same checksum mode."
+        raise InvalidRequest(reason=reason)
 
 
 def _check_sums(upload: Upload, announced: Collection[str]) -> None:
+    """Refuse a part whose checksum is of another kind than the upload's, or lacks where S3 joins
+    those of the parts."""
+    expected = upload.checksum_algorithm
     for algorithm in announced:
-        if upload.checksum_algorithm not in ("", algorithm):
-            raise ChecksumMismatch(expected=upload.checksum_algorithm, found=algorithm)
+        if expected not in ("", algorithm):
+            raise ChecksumMismatch(expected=expected.lower(), found=algorithm.lower())
+    if not announced and upload.checksum_type == COMPOSITE:
+        raise ChecksumMismatch(expected=expected.lower(), found="null")
 
 
 def _check_page(argument: str, size: int) -> None:

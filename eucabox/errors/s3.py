@@ -199,18 +199,67 @@ class InvalidDigest(Fault):
     detail_text = "It is not the base64 form of 16 bytes."
 
 
-class InvalidChecksum(Fault):
+class ChecksumUnknown(Fault):
     code = "InvalidRequest"
-    text = "Value for checksum {algorithm} is invalid: {reason}."
+    text = (
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
+        " [{known}]"
+    )
+    detail_text = "There is no {algorithm}."
+
+
+class ChecksumTypeUnfit(Fault):
+    code = "InvalidRequest"
+    text = "The {kind} checksum type cannot be used with the {algorithm} checksum algorithm."
+
+
+class ChecksumHeaderUnknown(Fault):
+    code = "InvalidRequest"
+    text = "The algorithm type you specified in x-amz-checksum- header is invalid."
+    detail_text = "It is {name}. Use one of {known}."
+
+
+class ChecksumHeaderInvalid(Fault):
+    code = "InvalidRequest"
+    text = "Value for {name} header is invalid."
+    detail_text = "{reason}"
+
+
+class ChecksumTrailerInvalid(ChecksumHeaderInvalid):
+    text = "Value for {name} trailing header is invalid."
+
+
+class ChecksumMissing(Fault):
+    code = "InvalidRequest"
+    text = (
+        "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
+        " x-amz-trailer headers were found."
+    )
+
+
+class ChecksumsSeveral(Fault):
+    code = "InvalidRequest"
+    text = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+
+
+class TrailerUnsupported(Fault):
+    code = "InvalidRequest"
+    text = "The value specified in the x-amz-trailer header is not supported"
+    detail_text = "{reason}"
 
 
 class MalformedChecksum(Fault):
-    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+    code = "BadDigest"
+    text = "The {algorithm} you specified did not match the calculated checksum."
+    detail_text = "It is {reason}."
 
 
 class ChecksumMismatch(Fault):
     code = "InvalidRequest"
-    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
+    text = (
+        "Checksum Type mismatch occurred, expected checksum Type: {expected},"
+        " actual checksum Type: {found}"
+    )
 
 
 class IncompleteBody(Fault):

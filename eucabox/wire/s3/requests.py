@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from eucabox import absent, actions, ascii
+from eucabox import absent, actions
 from eucabox.accounts import Caller
 from eucabox.errors import (
     AccessDenied,
@@ -20,18 +20,16 @@ from eucabox.store.streams import Incoming
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import posts, routes
+from eucabox.wire.s3 import checksum_headers, posts, routes
 from eucabox.wire.s3.address import Address, locate
-from eucabox.wire.s3.arguments import Reader, reader
+from eucabox.wire.s3.arguments import reader
 from eucabox.wire.s3.posts import Upload
 from eucabox.wire.sign import Lookup, Signed
 from eucabox.wire.sign.paths import values
 
 MOST_XML = 8 << 20  # bytes: 1,000 keys of 1,024 bytes in references fit, and 10,000 parts
-TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
-# In an address, S3 looks at none: who signs it has no body yet, and AWS's JavaScript SDK says the
-# checksum of nothing there.
-NEVER_MOVED = frozenset({*TRAILERS, "x-amz-sdk-checksum-algorithm"})
+# whose checksums are not those of the body
+OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     address = locate(request.path, request.host, request.hosts)
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.caller is not None and (moved := sign.moved_headers(request)):
-        kept = {name: value for name, value in moved.items() if name not in NEVER_MOVED}
+        kept = {name: value for name, value in moved.items() if _counts_in_address(name)}
         request = replace(request, headers={**kept, **request.headers})
     query = values(request.query)
     upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
@@ -74,7 +72,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     return Understood(
         service="s3",
         name=operation.name,
-        params=upload.params(read) if upload else _params(request, signed, address, query, read),
+        params=upload.params(read) if upload else _params(request, signed, address, query, name),
         caller=(upload and upload.caller) or signed.caller,
         api_version=operation.service.version,
         region=signed.region,
@@ -85,6 +83,12 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         endpoint=request.endpoint,
         upload=upload,
     )
+
+
+def _counts_in_address(name: str) -> bool:
+    """Checksums do not: who signs an address has no body yet, and AWS's JavaScript SDK says the
+    checksum of nothing there."""
+    return name != checksum_headers.OF_CLIENT and not checksum_headers.is_checksum(name)
 
 
 def _upload(
@@ -110,24 +114,27 @@ def _check_served(operation: Operation) -> None:
 
 
 def _params(
-    request: Request, signed: Signed, address: Address, query: Mapping[str, str], reader: Reader
+    request: Request, signed: Signed, address: Address, query: Mapping[str, str], name: str
 ) -> dict[str, Any]:
     if request.headers.get("content-md5") == "":
         raise InvalidDigest()
-    params = reader(query, request.headers)
+    operation = model.service("s3").known(name)
+    read = reader(operation)
+    if request.method in ("PUT", "POST"):
+        of_body = bool(read.payload) and name not in OF_ANOTHER
+        checksum_headers.check(request.headers, signed.declared, of_body=of_body)
+    params = read(query, request.headers)
     if address.bucket is not None:
         params["bucket"] = address.bucket
     if address.key is not None:
         params["key"] = address.key
-    if reader.streaming:
-        params[reader.payload] = _incoming(request, signed)
+    if read.streaming:
+        params[read.payload] = _incoming(request, signed)
         return params
-    body = _small(request, signed)
-    if reader.body and body:
-        params[reader.payload] = reader.body(body)
-    elif reader.wants_body or (
-        reader.body and request.method == "POST" and "uploadId" not in query
-    ):
+    body = _small(request, signed, name)
+    if read.body and body:
+        params[read.payload] = read.body(body)
+    elif read.wants_body or (read.body and request.method == "POST" and "uploadId" not in query):
         raise MissingRequestBody()
     return params
 
@@ -135,34 +142,24 @@ def _params(
 def _incoming(request: Request, signed: Signed) -> Incoming:
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
-    announced = ascii.split_list(ascii.lower(request.headers.get("x-amz-trailer", "")))
-    algorithms = [TRAILERS[each] for each in announced if each in TRAILERS]
+    algorithms = tuple(checksum_headers.NAMES[each] for each in sorted(signed.declared))
 
     def trailers() -> dict[str, str]:
-        return {TRAILERS[n]: value for n, value in signed.trailers.items() if n in TRAILERS}
+        return checksum_headers.of_trailers(signed.trailers)
 
-    return Incoming(signed.body, signed.decoded_length, tuple(algorithms), trailers)
+    return Incoming(signed.body, signed.decoded_length, algorithms, trailers)
 
 
-def _small(request: Request, signed: Signed) -> bytes:
+def _small(request: Request, signed: Signed, name: str) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
     body = signed.document(MOST_XML)
-    if body:
-        _check_digests(body, request, signed)
-    return body
-
-
-def _check_digests(body: bytes, request: Request, signed: Signed) -> None:
-    stated = {
-        name: value
-        for said in (request.headers, signed.trailers)
-        for header, name in TRAILERS.items()
-        if (value := said.get(header))
-    }
-    if request.method != "POST" or "uploadId" not in values(request.query):
-        # the checksums of CompleteMultipartUpload are those of the object, not of the list
-        for name, value in stated.items():
-            checksum = checksums.new(name)
+    if request.method in ("PUT", "POST") and name not in OF_ANOTHER:
+        of_headers = checksum_headers.stated(request.headers)
+        stated = of_headers | checksum_headers.of_trailers(signed.trailers)
+        for algorithm, value in stated.items():
+            checksum = checksums.new(algorithm)
             checksum.update(body)
-            checksums.compare(name, checksums.text(checksum.digest()), value)
-    nouns.check_md5(body, request.headers.get("content-md5", ""))
+            checksums.compare(algorithm, checksums.text(checksum.digest()), value)
+    if body:
+        nouns.check_md5(body, request.headers.get("content-md5", ""))
+    return body

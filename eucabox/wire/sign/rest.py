@@ -128,12 +128,12 @@ def _chunked(signed: Signed, request: Request, chain: Chain | None, payload: str
         raise ContentHashForm(
             reason=f"x-amz-content-sha256 {payload} needs a request signed with {ALGORITHM}."
         )
-    declared = _declared(request) if trailing else frozenset()
+    signed.declared = _declared(request) if trailing else frozenset()
     return AwsChunked(
         transport(request),
         signed.decoded_length or 0,
         chain=chain if chunks_signed else None,
-        declared=declared,
+        declared=signed.declared,
         trailers=signed.trailers,
     )
 

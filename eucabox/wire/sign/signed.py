@@ -19,7 +19,8 @@ class Signed:
     `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
     `region` and `service` are the client's own words, "" before version 4. `decoded_length` is
     the number of bytes that `body` will give, None if unknown; `trailers` is filled when `body`
-    has ended. After `expires` the same signature is refused for its age.
+    has ended, with those that are `declared`. After `expires` the same signature is refused for
+    its age.
     """
 
     body: Readable = field(repr=False)
@@ -30,6 +31,7 @@ class Signed:
     version: int = 0
     decoded_length: int | None = None
     trailers: dict[str, str] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
     signature: str = ""
     expires: datetime | None = None
 
