@@ -6,7 +6,13 @@ from typing import Unpack
 
 from eucabox import ascii
 from eucabox.actions import Call, Result, action
-from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
+from eucabox.errors import (
+    AnonymousCopy,
+    CopiedPartTooLarge,
+    InvalidArgument,
+    InvalidRequest,
+    IsDeleteMarker,
+)
 from eucabox.lifecycle import rules
 from eucabox.store import access, checksums, conditions, nouns, said, sse
 from eucabox.store.conditions import OfSource
@@ -52,6 +58,8 @@ def copy_object(
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
+    if call.caller is None:
+        raise AnonymousCopy
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""

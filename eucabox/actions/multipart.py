@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from eucabox import ascii
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
+    AnonymousUpload,
     ChecksumMismatch,
     InvalidArgument,
     InvalidRequest,
@@ -47,6 +48,8 @@ def create_multipart_upload(
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
+    if call.caller is None:
+        raise AnonymousUpload
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
@@ -161,7 +164,7 @@ def list_parts(
         "part_number_marker": part_number_marker,
         "next_part_number_marker": page[-1].number if page else part_number_marker,
         "max_parts": most,
-        "is_truncated": len(rest) > len(page),
+        "is_truncated": 0 < len(page) < len(rest),
         "initiator": owners(access.initiator(upload, holder)),
         "owner": owners(upload.facts.owner or holder.owner),
         "storage_class": upload.facts.storage_class,

@@ -9,6 +9,16 @@ class AccessDenied(Fault):
     detail_text = "{reason}"
 
 
+class AnonymousUpload(AccessDenied):
+    text = "Anonymous users cannot initiate multipart uploads. Please authenticate."
+    detail_text = ""
+
+
+class AnonymousCopy(AccessDenied):
+    text = "Anonymous users cannot copy objects. Please authenticate."
+    detail_text = ""
+
+
 class ObjectLocked(AccessDenied):
     text = "Access Denied because object protected by object lock."
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any, TypedDict
 
 from eucabox import ascii
@@ -64,6 +65,18 @@ def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:
         what = "If-Match together with If-None-Match on a write"
         raise S3NotImplemented(what=what, hint="Use one of them.")
     return {"if_match": bare(if_match), "if_none_match": bare(if_none_match)}
+
+
+def range_of(found: Object, wanted: str, if_range: str) -> str:
+    """Return the range that a reader wants, "" for all of the object where If-Range does not hold:
+    its tag (a weak one never does) or its date is not the object's own."""
+    told = ascii.strip(if_range)
+    if not told or not wanted:
+        return wanted
+    same = told == format_datetime(found.last_modified.replace(microsecond=0), usegmt=True)
+    if not told.startswith("W/"):
+        same = same or bare(told) == found.e_tag
+    return wanted if same else ""
 
 
 def span(text: str, size: int) -> tuple[int, int] | None:

@@ -381,6 +381,9 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
     """Return the parts that the caller names; a Fault unless each is there as named."""
     if not wanted:
         raise MalformedPartList
+    for number, *_ in wanted:
+        if number < 1:
+            raise InvalidPartNumber(number=number, limit=MOST_PARTS)
     for (previous, *_), (number, *_) in pairwise(wanted):
         if number <= previous:
             raise InvalidPartOrder(number=number, previous=previous)
@@ -394,7 +397,7 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
 
 
 def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> Part:
-    part = _read_part(folder, number) if 1 <= number <= MOST_PARTS else None
+    part = _read_part(folder, number) if number <= MOST_PARTS else None
     if part is None or part.e_tag != e_tag.strip('"'):
         raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
     for algorithm, value in stated.items():

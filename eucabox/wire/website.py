@@ -16,7 +16,10 @@ from eucabox.wire.s3.refusals import said
 from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
 
-CONDITIONS = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+CONDITIONS = (
+    *("range", "if-range", "if-match", "if-none-match"),
+    *("if-modified-since", "if-unmodified-since"),
+)
 PAGE = "GetObject"
 HTML = "text/html; charset=utf-8"
 TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}

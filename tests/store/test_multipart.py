@@ -171,7 +171,7 @@ def test_wrong_lists_of_parts(store: Store) -> None:
         complete(parts[1], parts[0])
     with pytest.raises(InvalidPart):
         complete((4, parts[0][1], {}))
-    with pytest.raises(InvalidPart):
+    with pytest.raises(InvalidPartNumber):
         complete((0, parts[0][1], {}))
     with pytest.raises(EntityTooSmall):
         complete(

@@ -33,7 +33,7 @@ _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential; its scope is kept with the key made of it
 _KEPT, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
-_NAME = re.compile(r"[!-~]{1,128}")
+_NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
 day_keys = SigningKeys()
 
 
