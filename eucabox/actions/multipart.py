@@ -15,6 +15,7 @@ from eucabox.errors import (
 )
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store.checksums import DEFAULT
 from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Checksums, Said, Sums
@@ -265,8 +266,12 @@ def _check_begun(
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
-    # as S3: needed where the client asked for checksums; who asked for none sends no key either
-    store, summed = call.cloud.bucket, bool(upload.checksum_algorithm)
+    # as S3: needed where the client has checksums; older ones, which have none, send no key either
+    store = call.cloud.bucket
+    summed = bool(upload.checksum_algorithm) or (
+        upload.sealing is not None
+        and any(each.checksums.keys() - {DEFAULT} for each in store.parts(holder.name, *named))
+    )
     sse.check_part(call, upload, customer, store, needed=summed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"

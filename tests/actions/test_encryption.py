@@ -234,7 +234,12 @@ def test_completing_needs_no_key_where_only_the_server_sums(shop: Shop) -> None:
     part = {**where, "part_number": 1, "body": io.BytesIO(b"part")}
     made = shop.ask("UploadPart", **part, **CUSTOMER)
     assert "checksum_crc64_nvme" in made
+    shop.ask("UploadPart", **{**part, "part_number": 2}, **CUSTOMER, checksum_algorithm="CRC32")
     named = {"parts": [{"part_number": 1, "e_tag": made["e_tag"]}]}
+    ask = {**where, "multipart_upload": named}
+    assert shop.refused("CompleteMultipartUpload", **ask) == "InvalidRequest"  # a client sums too
+    part["body"] = io.BytesIO(b"part")
+    shop.ask("UploadPart", **{**part, "part_number": 2}, **CUSTOMER)
     done = shop.ask("CompleteMultipartUpload", **where, multipart_upload=named)
     assert done["checksum_type"] == "FULL_OBJECT"
 
