@@ -63,20 +63,35 @@ def test_every_algorithm_of_s3_is_verified_and_told(box: Box, algorithm: str) ->
     assert found.element(f"Checksum{algorithm}") == sum_of(algorithm, BODY)
 
 
+def begin(box: Box, **said: str) -> str:
+    """Begin an upload in parts; where its parts go, up to their number."""
+    told = {f"x-amz-checksum-{name}": value for name, value in said.items()}
+    made = box.ask("POST", "/box/m?uploads", headers=told)
+    return f"/box/m?uploadId={made.element('UploadId')}&partNumber="
+
+
+def complete(box: Box, target: str, *parts: str, **said: str) -> Reply:
+    """Complete it of parts, each in XML but for its number."""
+    listed = [f"<Part><PartNumber>{n}</PartNumber>{each}</Part>" for n, each in enumerate(parts, 1)]
+    document = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>".encode()
+    told = {f"x-amz-checksum-{name}": value for name, value in said.items()}
+    return box.ask("POST", target.removesuffix("&partNumber="), document, told)
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"])
 def test_an_upload_is_joined_by_the_newer_algorithms(box: Box, algorithm: str) -> None:
-    s3, name = box.client(), f"Checksum{algorithm}"
-    made = s3.create_multipart_upload(Bucket="box", Key="m", ChecksumAlgorithm=algorithm)
-    assert made["ChecksumType"] == "COMPOSITE"
-    where = {"Bucket": "box", "Key": "m", "UploadId": made["UploadId"]}
+    name, target = f"x-amz-checksum-{algorithm.lower()}", begin(box, algorithm=algorithm)
     pieces, parts = (b"5" * (5 << 20), b"end"), []
     for number, piece in enumerate(pieces, 1):
-        told = {name: sum_of(algorithm, piece)}
-        done = s3.upload_part(**where, PartNumber=number, Body=piece, **told)
-        parts.append({"PartNumber": number, "ETag": done["ETag"], **told})
+        told = sum_of(algorithm, piece)
+        done = box.ask("PUT", f"{target}{number}", piece, {name: told})
+        assert (done.status, done.headers[name]) == (200, told)
+        sums = f"<Checksum{algorithm}>{told}</Checksum{algorithm}>"
+        parts.append(f"<ETag>{done.headers['etag']}</ETag>{sums}")
     whole = b"".join(_digest(algorithm, piece) for piece in pieces)
-    done = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
-    assert done[name] == f"{sum_of(algorithm, whole)}-2"
+    made = complete(box, target, *parts)
+    assert made.element(f"Checksum{algorithm}") == f"{sum_of(algorithm, whole)}-2"
+    assert made.element("ChecksumType") == "COMPOSITE"
 
 
 @pytest.mark.parametrize(
@@ -180,41 +195,34 @@ def test_what_names_no_checksum_gets_crc64nvme(box: Box) -> None:
     assert copied.element("ChecksumCRC64NVME") == expected
 
 
-@pytest.mark.parametrize("named", [{}, {"ChecksumAlgorithm": "CRC32"}])
-def test_an_upload_that_named_nothing_is_completed_with_its_crc64nvme(
-    box: Box, named: dict[str, str]
-) -> None:
-    s3 = box.client(
-        request_checksum_calculation="when_required", response_checksum_validation="when_required"
-    )
-    where = {"Bucket": "box", "Key": "m"}
-    where["UploadId"] = s3.create_multipart_upload(**where)["UploadId"]
-    done = s3.upload_part(**where, PartNumber=1, Body=BODY, **named)
-    expected = "ChecksumCRC32" if named else "ChecksumCRC64NVME"
-    assert expected in done
-    assert [name for name in s3.list_parts(**where)["Parts"][0] if "Check" in name] == [expected]
-    asked = {**where, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": done["ETag"]}]}}
-    refused = s3.exceptions.ClientError
-    with pytest.raises(refused, match="BadDigest"):
-        s3.complete_multipart_upload(**asked, ChecksumCRC64NVME=sum_of("CRC64NVME", b"x"))
+@pytest.mark.parametrize("named", ["", "CRC32"])
+def test_an_upload_that_named_nothing_is_completed_with_its_crc64nvme(box: Box, named: str) -> None:
+    target = begin(box)
+    told = {"x-amz-checksum-crc32": sum_of("CRC32", BODY)} if named else {}
+    done = box.ask("PUT", f"{target}1", BODY, told)
+    expected = named or "CRC64NVME"
+    assert [n for n in done.headers if n.startswith("x-amz-checksum-c")] == [
+        f"x-amz-checksum-{expected.lower()}"
+    ]
+    part = box.ask("GET", target.removesuffix("&partNumber=")).element("Part")
+    assert part.count("<Checksum") == 1
+    assert f"<Checksum{expected}>" in part
+    tag = f"<ETag>{done.headers['etag']}</ETag>"
+    wrong = sum_of("CRC64NVME", b"other")
+    assert complete(box, target, tag, crc64nvme=wrong).code == "BadDigest"
     right = sum_of("CRC64NVME", BODY)
-    made = s3.complete_multipart_upload(**asked, ChecksumCRC64NVME=right)
-    assert (made["ChecksumCRC64NVME"], made["ChecksumType"]) == (right, "FULL_OBJECT")
+    made = complete(box, target, tag, crc64nvme=right)
+    assert made.element("ChecksumCRC64NVME") == right
+    assert made.element("ChecksumType") == "FULL_OBJECT"
 
 
 def test_a_part_without_a_checksum_is_no_part_of_a_composite_upload(box: Box) -> None:
-    s3 = box.client(request_checksum_calculation="when_required")
-    where = {"Bucket": "box", "Key": "m"}
-    made = s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")
-    target = f"/box/m?partNumber=1&uploadId={made['UploadId']}"
-    reply = box.ask("PUT", target, BODY)
+    reply = box.ask("PUT", f"{begin(box, algorithm='SHA256')}1", BODY)
     assert (reply.status, reply.code) == (400, "InvalidRequest")
     assert reply.element("Message") == (
         "Checksum Type mismatch occurred, expected checksum Type: sha256,"
         " actual checksum Type: null"
     )
-    full = s3.create_multipart_upload(
-        **where, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
-    )
-    target = f"/box/m?partNumber=1&uploadId={full['UploadId']}"
-    assert box.ask("PUT", target, BODY).headers["x-amz-checksum-crc32"] == sum_of("CRC32", BODY)
+    full = begin(box, algorithm="CRC32", type="FULL_OBJECT")
+    done = box.ask("PUT", f"{full}1", BODY)
+    assert done.headers["x-amz-checksum-crc32"] == sum_of("CRC32", BODY)

@@ -113,7 +113,7 @@ def test_answers_of_ec2_and_iam_stay_ascii(box: Box) -> None:
     told: list[bytes] = []
     ec2 = box.client("ec2")
     ec2.meta.events.register(
-        "before-parse", lambda response_dict, **_: told.append(response_dict["body"])
+        "after-call", lambda http_response, **_: told.append(http_response.content)
     )
     tags = [{"ResourceType": "key-pair", "Tags": [{"Key": "colour", "Value": "grün"}]}]
     ec2.import_key_pair(KeyName="k", PublicKeyMaterial=_PUBLIC, TagSpecifications=tags)
