@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from eucabox import ids
+from eucabox import ascii, ids
 from eucabox.authority import Authority
 from eucabox.config import Config
 from eucabox.errors import (
@@ -106,7 +106,7 @@ class Accounts:
     def set_email(self, user: Caller, email: str) -> None:
         """Give the user's account an e-mail address, "" for none; raises EmailTaken and
         InvalidParameterValue."""
-        address = email.strip().lower()
+        address = ascii.lower(ascii.strip(email))
         name, _, host = address.rpartition("@")
         plain = address.isascii() and address.isprintable() and not set(address) & set(' ,;"<>')
         if address and not (plain and name and host and len(address) <= 254):
@@ -200,7 +200,7 @@ class Accounts:
 
     def by_email(self, email: str) -> Row | None:
         """Return the row of the account with an e-mail address, or None."""
-        address = email.strip().lower()
+        address = ascii.lower(ascii.strip(email))
         found = self._state.one("select * from accounts where email = ?", (address,))
         return found if address else None
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from eucabox.errors import Fault
 from eucabox.store import copying, frames, listing, version_listing
 from eucabox.store.buckets import Buckets
+from eucabox.store.checksums import DEFAULT
 from eucabox.store.disk import told
 from eucabox.store.facts import (
     FULL_OBJECT,
@@ -76,11 +77,12 @@ class Store(Buckets):
         sealing: Sealing | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Read a stream to its end into an object, which is there whole or not at all.
+        """Read a stream to its end into an object, which is there whole or not at all; a checksum
+        is kept of it, CRC64NVME if neither `checksums` nor `algorithms` name another.
 
         `check` is shown the very bucket that it will be in, and may raise: for who was allowed to
         write some time ago, when the name may have been another bucket's.
-        Raises InvalidDigest, BadDigest, InvalidChecksum, IncompleteBody, EntityTooLarge,
+        Raises InvalidDigest, BadDigest, ChecksumUnknown, IncompleteBody, EntityTooLarge,
         KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
         what the stream raises. Conditions are ETags, or "*" for any object.
         """
@@ -88,7 +90,8 @@ class Store(Buckets):
         if check is not None:
             check(room.bucket)
         encode_key(key)
-        promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
+        summed = tuple(algorithms) or (() if checksums else (DEFAULT,))
+        promise = Promise(size, content_md5, checksums or {}, summed, trailers)
         stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
         with frames.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)

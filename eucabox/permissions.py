@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
-from eucabox import groups, vpc
+from eucabox import ascii, groups, vpc
 from eucabox.accounts import Accounts
 from eucabox.errors import (
     GroupNotFound,
@@ -202,7 +202,7 @@ def _network(kind: Callable[..., Any], text: str) -> str:
     try:
         if "/" not in text:
             raise ValueError
-        return str(kind(text.strip(), strict=False))
+        return str(kind(ascii.strip(text), strict=False))
     except ValueError:
         reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
         raise InvalidParameterValue(parameter="CidrIp", value=text[:60], reason=reason) from None

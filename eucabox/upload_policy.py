@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import ids
+from eucabox import ascii, ids
 from eucabox.errors import (
     Fault,
     InvalidParameterValue,
@@ -27,6 +27,7 @@ LONGEST_SHOWN = 200  # characters of a condition in a message
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 IGNORED = "x-ignore-"
+BLANKS = ascii.BLANKS.encode()
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Condition:
         if self.kind == "eq":
             return found == self.value
         if self.field == "content-type" and "," in found:  # S3 takes it for a list
-            return all(each.strip().startswith(self.value) for each in found.split(","))
+            return all(ascii.strip(each).startswith(self.value) for each in found.split(","))
         return found.startswith(self.value)
 
 
@@ -79,7 +80,7 @@ def read(encoded: bytes) -> Policy:
     if len(encoded) > LONGEST:
         raise InvalidPolicyDocument(reason=f"It has more than {LONGEST} bytes.")
     try:
-        text = base64.b64decode(b"".join(encoded.split()), validate=True)
+        text = base64.b64decode(encoded.translate(None, BLANKS), validate=True)
         if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
             raise ValueError("deeper than any parser should have to go")
         said = json.loads(text)
@@ -110,8 +111,8 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
     `policy` is JSON or its base64, whose HMAC-SHA1 the signature is, in base64. What it says of
     the size is of a form's file, and here is none.
     """
-    text = policy if not policy.lstrip().startswith(b"{") else base64.b64encode(policy)
-    text = b"".join(text.split())
+    text = policy if not policy.lstrip(BLANKS).startswith(b"{") else base64.b64encode(policy)
+    text = text.translate(None, BLANKS)
     if not signed(text, signature, secret):
         raise PolicyNotSigned()
     now = datetime.now(UTC)
@@ -131,7 +132,7 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
 def signed(encoded: bytes, signature: str, secret: str) -> bool:
     """Whether a signature is the base64 of the HMAC-SHA1 of a policy's base64."""
     right = base64.b64encode(hmac.digest(secret.encode(), encoded, hashlib.sha1))
-    return hmac.compare_digest(right, signature.strip().encode("utf-8", "replace"))
+    return hmac.compare_digest(right, ascii.strip(signature).encode("utf-8", "replace"))
 
 
 def _moment(said: Any) -> datetime:
@@ -156,10 +157,10 @@ def _condition(said: Any) -> Condition | tuple[int, int]:
         ((name, value),) = said.items()
         text = _value(value, shown)
         shown = json.dumps(["eq", f"${name}", text])[:LONGEST_SHOWN]
-        return Condition("eq", name.lower(), text, shown)
+        return Condition("eq", ascii.lower(name), text, shown)
     if not isinstance(said, list) or not said or not isinstance(said[0], str):
         raise InvalidPolicyDocument(reason=f"Invalid Condition: {shown}")
-    kind = said[0].lower()
+    kind = ascii.lower(said[0])
     if kind == RANGE:
         return _sizes(said, shown)
     if kind not in ("eq", "starts-with"):
@@ -167,7 +168,7 @@ def _condition(said: Any) -> Condition | tuple[int, int]:
     if len(said) != 3 or not isinstance(said[1], str) or not said[1].startswith("$"):
         reason = f'Invalid Condition: write ["{kind}", "$FIELD", "VALUE"], not {shown}'
         raise InvalidPolicyDocument(reason=reason)
-    return Condition(kind, said[1][1:].lower(), _value(said[2], shown), shown)
+    return Condition(kind, ascii.lower(said[1][1:]), _value(said[2], shown), shown)
 
 
 def _value(said: Any, shown: str) -> str:

@@ -4,10 +4,11 @@ import base64
 import binascii
 import re
 
+from eucabox import ascii
 from eucabox.errors import InvalidParameterValue, UserDataMalformed
 
 MOST = 16384
-BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}\s*")
+BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}\s*", re.ASCII)
 
 
 def decoded(text: str) -> bytes | None:
@@ -15,7 +16,7 @@ def decoded(text: str) -> bytes | None:
     if not text:
         return None
     try:
-        data = base64.b64decode("".join(text.split()), validate=True)
+        data = base64.b64decode(ascii.remove_blanks(text), validate=True)
     except (binascii.Error, ValueError):
         raise UserDataMalformed() from None
     return _fitting(data)
@@ -23,7 +24,7 @@ def decoded(text: str) -> bytes | None:
 
 def either(text: str) -> bytes | None:
     """Return the bytes of base64, or of text that is none: euca2ools sends both forms."""
-    if not BASE64.fullmatch(text) or len("".join(text.split())) % 4:
+    if not BASE64.fullmatch(text) or len(ascii.remove_blanks(text)) % 4:
         return _fitting(text.encode())
     return decoded(text)
 

@@ -4,7 +4,7 @@
 set -eu
 python=$1 venv=$2 what=$3
 stamp=$venv/.made-for-$what
-wanted=$(cat setup.cfg setup/venv.sh | cksum)
+wanted=$(cat setup.cfg setup.py eucabox/store/_crc64.c setup/venv.sh | cksum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
 
 fail() { printf '%s\n' "eucabox: $*" >&2; exit 1; }

@@ -20,10 +20,10 @@ from eucabox.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    ChecksumUnknown,
     EntityTooLarge,
     IncompleteBody,
     InvalidBucketName,
-    InvalidChecksum,
     InvalidDigest,
     MalformedChecksum,
     NoSuchBucket,
@@ -184,7 +184,10 @@ def test_a_bucket_with_anything_in_it_stays(store: Store, tmp_path: Path) -> Non
 
 def test_an_object_is_kept_with_its_facts(store: Store, tmp_path: Path) -> None:
     made = put(store)
-    assert (made.size, made.e_tag, made.facts) == (4, md5(b"body"), FACTS)
+    assert (made.size, made.e_tag) == (4, md5(b"body"))
+    assert made.facts == replace(
+        FACTS, checksums={"CRC64NVME": "mI+Ji1NHP80="}, checksum_type="FULL_OBJECT"
+    )
     assert datetime.now(UTC) - made.last_modified < timedelta(minutes=1)
     assert store.head("box", "key") == made
     store.close()
@@ -223,7 +226,7 @@ def test_promises_that_hold(store: Store) -> None:
     assert made.facts.checksums["CRC32"] == sums["CRC32"]
     assert set(made.facts.checksums) == {"CRC32", "CRC64NVME"}
     assert made.facts.checksum_type == "FULL_OBJECT"
-    assert put(store, trailers=lambda: sums).facts.checksums == sums
+    assert put(store, trailers=lambda: sums).facts.checksums.items() >= sums.items()
     assert put(store, algorithms=["CRC32"], trailers=lambda: sums).facts.checksums == sums
 
 
@@ -237,8 +240,8 @@ def test_promises_that_hold(store: Store) -> None:
         ({"content_md5": bytes(16)}, BadDigest),
         ({"checksums": {"CRC32": "AAAAAA=="}}, BadDigest),
         ({"checksums": {"CRC32": "?"}}, MalformedChecksum),
-        ({"checksums": {"MD4": "AAAA"}}, InvalidChecksum),
-        ({"algorithms": ["MD4"]}, InvalidChecksum),
+        ({"checksums": {"MD4": "AAAA"}}, ChecksumUnknown),
+        ({"algorithms": ["MD4"]}, ChecksumUnknown),
         ({"trailers": lambda: {"SHA1": base64.b64encode(bytes(20)).decode()}}, BadDigest),
         ({"trailers": lambda: {"CRC32C": "x"}}, MalformedChecksum),
     ],

@@ -282,7 +282,7 @@ def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) ->
     shown = json.loads(invoke("-c", config_file, "bucket", "list", "--json").output)
     assert shown == [{"bucket": "hand", "owner_id": "", "objects": 0, "bytes": 0}]
     refused = invoke("-c", config_file, "bucket", "rescan", "nobody")
-    assert (refused.exit_code, "nobody does not exist" in refused.output) == (1, True)
+    assert (refused.exit_code, "There is no bucket nobody" in refused.output) == (1, True)
 
 
 def rescanned(*rows: tuple[str, str]) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ FLOORS = {
     ),
     1: ("hypervisor", "network"),
     0: (
-        "state", "schema", "config", "errors", "ids", "run", "seal", "files", "lock",
+        "state", "schema", "config", "ascii", "errors", "ids", "run", "seal", "files", "lock",
         "instance_types", "logs", "turns", "__init__",
     ),
 }  # fmt: skip

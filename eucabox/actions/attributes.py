@@ -68,7 +68,7 @@ def _parts(found: Object, marker: int, most: int) -> Result:
         "part_number_marker": marker,
         "next_part_number_marker": last,
         "max_parts": most,
-        "is_truncated": last < len(found.parts),
+        "is_truncated": most > 0 and last < len(found.parts),
     }
     shown["parts"] = [_part(found, number) for number in range(marker + 1, last + 1)]
     return {"object_parts": shown}

@@ -4,10 +4,17 @@ import dataclasses
 from functools import partial
 from typing import Unpack
 
+from eucabox import ascii
 from eucabox.actions import Call, Result, action
-from eucabox.errors import CopiedPartTooLarge, InvalidArgument, InvalidRequest, IsDeleteMarker
+from eucabox.errors import (
+    AnonymousCopy,
+    CopiedPartTooLarge,
+    InvalidArgument,
+    InvalidRequest,
+    IsDeleteMarker,
+)
 from eucabox.lifecycle import rules
-from eucabox.store import access, conditions, nouns, said, sse
+from eucabox.store import access, checksums, conditions, nouns, said, sse
 from eucabox.store.conditions import OfSource
 from eucabox.store.facts import Bucket, Object, ObjectFacts
 from eucabox.store.said import Said
@@ -51,14 +58,19 @@ def copy_object(
     _check_directives(metadata_directive, tagging_directive)
     holder = call.cloud.bucket.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
+    if call.caller is None:
+        raise AnonymousCopy
     source = _source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
-    if not (replaced or restored or checksum_algorithm or described.keys() & CHANGES):
-        _refuse_itself(source, bucket, key)
+    if checksum_algorithm:
+        checksums.check_name(ascii.upper(checksum_algorithm))
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
+    changed = described.keys() & CHANGES or sse.differs(source.sealed, sealing)
+    if not (replaced or restored or checksum_algorithm or changed):
+        _refuse_itself(source, bucket, key)
     new = facts if replaced else _kept(source.facts, facts)
     tags = facts.tags
     if tagging_directive == "COPY":
@@ -70,7 +82,7 @@ def copy_object(
         bucket,
         key,
         dataclasses.replace(new, tags=tags),
-        algorithm=checksum_algorithm.upper(),
+        algorithm=ascii.upper(checksum_algorithm),
         **conditions.of_write(if_match, if_none_match),
         check=lambda found: _check_source(call, found, copy_source, described),
         version_id=_pinned(source, copy_source),
@@ -132,7 +144,7 @@ def upload_part_copy(
         "copy_part_result": {
             "e_tag": nouns.quoted(part.e_tag),
             "last_modified": part.last_modified,
-            **nouns.checksum_members(part.checksums),
+            **nouns.part_checksum(upload, part),
         },
         **sse.shown_upload(upload, described, store),
     }

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import Any, Unpack
 
+from eucabox import ascii
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
-    AccessDenied,
+    AnonymousUpload,
     ChecksumMismatch,
     InvalidArgument,
     InvalidRequest,
@@ -14,14 +15,14 @@ from eucabox.errors import (
 )
 from eucabox.lifecycle import rules
 from eucabox.store import access, conditions, nouns, said, sse
-from eucabox.store.facts import FULL_OBJECT, Bucket, Upload
+from eucabox.store.checksums import DEFAULT
+from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Bucket, Upload
 from eucabox.store.nouns import Owners
 from eucabox.store.said import Checksums, Said, Sums
 from eucabox.store.sse import CustomerKey
 from eucabox.store.streams import Incoming
 
 PAGE = 1000
-ANONYMOUS = "Anonymous users cannot initiate multipart uploads.  Please authenticate."
 
 
 class Part(Sums, CustomerKey, total=False):
@@ -49,12 +50,12 @@ def create_multipart_upload(
     """Begin an upload; what is said of the object here holds when it is completed."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
-        raise AccessDenied(reason=ANONYMOUS)
+        raise AnonymousUpload
     facts = said.facts(described, call, holder, call.cloud.accounts)
     store = call.cloud.bucket
     sealing = sse.asked(call, described, holder, store)
     upload_id = store.create_upload(
-        bucket, key, facts, checksum_algorithm.upper(), checksum_type, sealing
+        bucket, key, facts, ascii.upper(checksum_algorithm), checksum_type, sealing
     )
     made = store.upload(bucket, key, upload_id)
     ends = rules.abortion(holder, key, made.initiated)
@@ -84,7 +85,7 @@ def upload_part(
     _check_sums(upload, said.announced(sums, incoming))
     checked = said.sums(sums, incoming)
     part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
-    shown = {**nouns.checksum_members(part.checksums), **sse.shown_upload(upload, sums, store)}
+    shown = {**nouns.part_checksum(upload, part), **sse.shown_upload(upload, sums, store)}
     return {"e_tag": nouns.quoted(part.e_tag), **shown}
 
 
@@ -164,7 +165,7 @@ def list_parts(
         "part_number_marker": part_number_marker,
         "next_part_number_marker": page[-1].number if page else part_number_marker,
         "max_parts": most,
-        "is_truncated": len(rest) > len(page),
+        "is_truncated": 0 < len(page) < len(rest),
         "initiator": owners(access.initiator(upload, holder)),
         "owner": owners(upload.facts.owner or holder.owner),
         "storage_class": upload.facts.storage_class,
@@ -177,7 +178,7 @@ def list_parts(
             "last_modified": each.last_modified,
             "e_tag": nouns.quoted(each.e_tag),
             "size": each.size,
-            **nouns.checksum_members(each.checksums),
+            **nouns.part_checksum(upload, each),
         }
         for each in page
     ]
@@ -265,22 +266,28 @@ def _check_begun(
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
-    # as S3: needed where there are checksums; older clients, which send none, send no key either
+    # as S3: needed where the client has checksums; older ones, which have none, send no key either
     store = call.cloud.bucket
     summed = bool(upload.checksum_algorithm) or (
         upload.sealing is not None
-        and any(each.checksums for each in store.parts(holder.name, *named))
+        and any(each.checksums.keys() - {DEFAULT} for each in store.parts(holder.name, *named))
     )
     sse.check_part(call, upload, customer, store, needed=summed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
-        raise InvalidRequest(reason=f"{reason} mode. Complete it with the same mode.")
+        reason += " mode. The complete request must use the same checksum mode."
+        raise InvalidRequest(reason=reason)
 
 
 def _check_sums(upload: Upload, announced: Collection[str]) -> None:
+    """Refuse a part whose checksum is of another kind than the upload's, or lacks where S3 joins
+    those of the parts."""
+    expected = upload.checksum_algorithm
     for algorithm in announced:
-        if upload.checksum_algorithm not in ("", algorithm):
-            raise ChecksumMismatch(expected=upload.checksum_algorithm, found=algorithm)
+        if expected not in ("", algorithm):
+            raise ChecksumMismatch(expected=expected.lower(), found=algorithm.lower())
+    if not announced and upload.checksum_type == COMPOSITE:
+        raise ChecksumMismatch(expected=expected.lower(), found="null")
 
 
 def _check_page(argument: str, size: int) -> None:

@@ -69,6 +69,7 @@ def get_object(
     bucket: str,
     key: str,
     range: str = "",
+    if_range: str = "",
     part_number: int | None = None,
     version_id: str = "",
     if_match: str = "",
@@ -110,7 +111,8 @@ def get_object(
             _part_span(found, part_number)  # that there is no such part needs no key to say
         secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
-        shown, start, count = _extent(found, range, part_number, checksum_mode)
+        wanted = conditions.range_of(found, range, if_range)
+        shown, start, count = _extent(found, wanted, part_number, checksum_mode)
         opened.unlock(secret)
         noted = _noted(call, holder, found, version_id)
         encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
@@ -128,6 +130,7 @@ def head_object(
     bucket: str,
     key: str,
     range: str = "",
+    if_range: str = "",
     part_number: int | None = None,
     version_id: str = "",
     if_match: str = "",
@@ -159,7 +162,8 @@ def head_object(
     holder = _holder(call, bucket, expected_bucket_owner)
     found = _readable(call, holder, key, version_id, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
-    shown, _, _ = _extent(found, range, part_number, checksum_mode)
+    wanted = conditions.range_of(found, range, if_range)
+    shown, _, _ = _extent(found, wanted, part_number, checksum_mode)
     noted = _noted(call, holder, found, version_id)
     return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
 
@@ -216,7 +220,7 @@ def delete_objects(
             deleted.append(_delete_named(call, holder, each, bypass_governance_retention))
         except Fault as fault:
             named = {name: each[name] for name in ("key", "version_id") if name in each}
-            errors.append({**named, "code": fault.code, "message": fault.message})
+            errors.append({**named, "code": fault.code, "message": fault.sentence})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 

@@ -37,12 +37,14 @@ class OneFileWanted(Fault):
 
 class MalformedForm(Fault):
     code = "MalformedPOSTRequest"
-    text = "The body of your POST request is not well-formed multipart/form-data: {reason}"
+    text = "The body of your POST request is not well-formed multipart/form-data."
+    detail_text = "It is so because {reason}"
 
 
 class FormWanted(Fault):
     code = "PreconditionFailed"
-    text = "At least one of the pre-conditions you specified did not hold: {Condition}"
+    text = "At least one of the pre-conditions you specified did not hold"
+    detail_text = "{Condition}."
 
 
 class FormFieldsTooLarge(Fault):
@@ -55,11 +57,11 @@ class FormFieldsTooLarge(Fault):
 
 class FormFileTooLarge(Fault):
     code = "EntityTooLarge"
-    text = "Your proposed upload exceeds the maximum of {MaxSizeAllowed} bytes."
+    text = "Your proposed upload exceeds the maximum allowed size"
+    detail_text = "The policy allows {MaxSizeAllowed} bytes."
 
 
 class FormFileTooSmall(Fault):
     code = "EntityTooSmall"
-    text = (
-        "Your proposed upload is smaller than the minimum allowed size of {MinSizeAllowed} bytes."
-    )
+    text = "Your proposed upload is smaller than the minimum allowed size"
+    detail_text = "The policy wants {MinSizeAllowed} bytes at least."

@@ -4,12 +4,29 @@ from eucabox.errors.fault import Fault
 
 
 class AccessDenied(Fault):
-    code, text = "AccessDenied", "Access Denied. {reason}"
+    code = "AccessDenied"
+    text = "Access Denied"
+    detail_text = "{reason}"
+
+
+class AnonymousUpload(AccessDenied):
+    text = "Anonymous users cannot initiate multipart uploads. Please authenticate."
+    detail_text = ""
+
+
+class AnonymousCopy(AccessDenied):
+    text = "Anonymous users cannot copy objects. Please authenticate."
+    detail_text = ""
+
+
+class ObjectLocked(AccessDenied):
+    text = "Access Denied because object protected by object lock."
 
 
 class S3NotImplemented(Fault):
     code = "NotImplemented"
-    text = "{what} is not implemented by this cloud. {hint}"
+    text = "A header you provided implies functionality that is not implemented"
+    detail_text = "{what} is not implemented by this cloud. {hint}"
 
 
 class InvalidArgument(Fault):
@@ -22,48 +39,22 @@ class InvalidRequest(Fault):
 
 class InvalidRange(Fault):
     code = "InvalidRange"
-    text = "The range {requested} lies outside of the object, which has {size} bytes."
+    text = "The requested range is not satisfiable"
+    detail_text = "The object has {size} bytes; {requested} lies outside of it."
 
 
 class MalformedXML(Fault):
-    code, text = (
-        "MalformedXML",
-        "The XML in the body is not as the schema of {shape} wants it: {reason}",
-    )
-
-
-class MalformedACL(Fault):
-    code, text = "MalformedACLError", "{reason}"
-
-
-class UnresolvableGrantee(Fault):
-    code = "UnresolvableGrantByEmailAddress"
-    text = "The grantee {grantee} is not an account here. Name it by its canonical id."
-
-
-class MalformedPolicy(Fault):
-    code, text = "MalformedPolicy", "{reason}"
-
-
-class AccessControlListNotSupported(Fault):
-    code = "AccessControlListNotSupported"
+    code = "MalformedXML"
     text = (
-        "The bucket {bucket} does not allow ACLs: its owner has all of it (BucketOwnerEnforced)."
-        " Leave the ACL out, or send bucket-owner-full-control with an object."
+        "The XML you provided was not well-formed or did not validate against our published schema"
     )
-
-
-class InvalidBucketAcl(Fault):
-    code = "InvalidBucketAclWithObjectOwnership"
-    text = (
-        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting: {bucket}"
-        " grants others something. Set its ACL to private first."
-    )
+    detail_text = "In {shape}: {reason}"
 
 
 class TooManyBuckets(Fault):
     code = "TooManyBuckets"
-    text = (
+    text = "You have attempted to create more buckets than allowed"
+    detail_text = (
         "The account has {used} buckets; the administrator of this cloud allows {most}"
         " ([limits] buckets). Delete one, or ask for more."
     )
@@ -71,7 +62,8 @@ class TooManyBuckets(Fault):
 
 class ObjectTooLarge(Fault):
     code = "EntityTooLarge"
-    text = (
+    text = "Your proposed upload exceeds the maximum allowed size"
+    detail_text = (
         "The object would be larger than {most} MiB, the most that this cloud allows ({setting})."
     )
 
@@ -84,36 +76,28 @@ class QuotaExceeded(Fault):
     )
 
 
-class InvalidTargetBucket(Fault):
-    code = "InvalidTargetBucketForLogging"
-    text = "The bucket {bucket} cannot take access logs. {reason}"
-
-
-class CrossLocationLogging(Fault):
-    code = "CrossLocationLoggingProhibitted"  # AWS's spelling
-    text = (
-        "Cross S3 location logging not allowed. The bucket to be logged is in"
-        " {SourceBucketLocation}, the target in {TargetBucketLocation}."
-    )
-
-
 class MethodNotAllowed(Fault):
     code = "MethodNotAllowed"
-    text = "The method {method} is not allowed against this resource."
+    text = "The specified method is not allowed against this resource."
+    detail_text = "The method is {method}."
 
 
 class MissingContentLength(Fault):
     code = "MissingContentLength"
-    text = "The request has a body without a length. Send Content-Length, or a chunked body."
+    text = "You must provide the Content-Length HTTP header."
+    detail_text = "Or send a chunked body."
 
 
 class MetadataTooLarge(Fault):
     code = "MetadataTooLarge"
-    text = "The user metadata has {size} bytes; an object can keep {limit}."
+    text = "Your metadata headers exceed the maximum allowed metadata size"
+    detail_text = "The user metadata has {size} bytes; an object can keep {limit}."
 
 
 class MissingRequestBody(Fault):
-    code, text = "MissingRequestBodyError", "Request body is empty. Send the XML of the request."
+    code = "MissingRequestBodyError"
+    text = "Request Body is empty"
+    detail_text = "Send the XML of the request."
 
 
 class RequestBodyTooLarge(Fault):
@@ -125,237 +109,254 @@ class NotModified(Fault):
     code, text = "NotModified", "The object has not changed as of {condition}."
 
 
-class NoSuchBucketPolicy(Fault):
-    code, text = "NoSuchBucketPolicy", "The bucket {bucket} has no policy."
-
-
-class NoSuchCORSConfiguration(Fault):
-    code, text = "NoSuchCORSConfiguration", "The bucket {bucket} has no CORS configuration."
-
-
-class NoSuchTagSet(Fault):
-    code, text = "NoSuchTagSet", "The bucket {bucket} has no tags."
-
-
-class InvalidTag(Fault):
-    code, text = "InvalidTag", "{reason}"
-
-
-class TooManyTags(Fault):
-    code, text = "InvalidTag", "{whose} can have {limit} tags, these are {count}."
-
-
-class NoSuchLifecycleConfiguration(Fault):
-    code = "NoSuchLifecycleConfiguration"
-    text = "The bucket {bucket} has no lifecycle configuration."
-
-
-class NoSuchWebsiteConfiguration(Fault):
-    code, text = "NoSuchWebsiteConfiguration", "The bucket {bucket} has no website configuration."
-
-
-class ReplicationConfigurationNotFound(Fault):
-    code = "ReplicationConfigurationNotFoundError"
-    text = "The bucket {bucket} has no replication configuration."
-
-
-class EncryptionConfigurationNotFound(Fault):
-    code = "ServerSideEncryptionConfigurationNotFoundError"
-    text = "The bucket {bucket} has no encryption configuration."
-
-
-class ObjectLockConfigurationNotFound(Fault):
-    code = "ObjectLockConfigurationNotFoundError"
-    text = "The bucket {bucket} has no object lock configuration."
-
-
-class VersioningNotEnabled(Fault):
-    code = "InvalidBucketState"
-    text = (
-        "Versioning must be 'Enabled' on the bucket {bucket} to apply an Object Lock configuration."
-    )
-
-
-class InvalidRetentionPeriod(Fault):
-    code = "InvalidRetentionPeriod"
-    text = "The default retention of {value} {unit} is not possible. Use 1 to {limit}."
-
-
-class NoSuchObjectLockConfiguration(Fault):
-    code = "NoSuchObjectLockConfiguration"
-    text = "The object {key} has no object lock configuration."
-
-
-class NoSuchPublicAccessBlock(Fault):
-    code = "NoSuchPublicAccessBlockConfiguration"
-    text = "The bucket {bucket} has no public access block configuration."
-
-
-class OwnershipControlsNotFound(Fault):
-    code = "OwnershipControlsNotFoundError"
-    text = "The bucket {bucket} has no ownership controls."
-
-
-class NoSuchConfiguration(Fault):
-    code, text = "NoSuchConfiguration", "The bucket {bucket} has no configuration {id}."
-
-
 class NoSuchBucket(Fault):
-    code, text = "NoSuchBucket", "The bucket {name} does not exist."
+    code = "NoSuchBucket"
+    text = "The specified bucket does not exist"
+    detail_text = "There is no bucket {name}."
 
 
 class BucketAlreadyExists(Fault):
     code = "BucketAlreadyExists"
-    text = "The bucket {name} belongs to another account. Bucket names are shared: choose another."
+    text = (
+        "The requested bucket name is not available. The bucket namespace is shared by all"
+        " users of the system. Please select a different name and try again."
+    )
+    detail_text = "The bucket {name} belongs to another account."
 
 
 class BucketNameInTheWay(BucketAlreadyExists):
-    text = (
-        "In the store's folder something is called {name} that is no bucket. Choose another name,"
-        " or have the administrator make it one by `eucabox bucket rescan`, or remove it."
+    detail_text = (
+        "In the store's folder something is called {name} that is no bucket. Choose another"
+        " name, or have the administrator make it one by `eucabox bucket rescan`, or remove it."
     )
 
 
 class BucketAlreadyOwnedByYou(Fault):
-    code, text = "BucketAlreadyOwnedByYou", "The bucket {name} exists already and is yours."
-
-
-class InvalidBucketState(Fault):
-    code = "InvalidBucketState"
-    text = "The bucket {bucket} has object lock: its versioning cannot be suspended."
+    code = "BucketAlreadyOwnedByYou"
+    text = "Your previous request to create the named bucket succeeded and you already own it."
+    detail_text = "The bucket {name} exists already and is yours."
 
 
 class BucketNotEmpty(Fault):
     code = "BucketNotEmpty"
-    text = "The bucket {name} is not empty: {what} is in it. Delete its objects first."
+    text = "The bucket you tried to delete is not empty"
+    detail_text = "{what} is in {name}. Delete its objects first."
 
 
 class InvalidBucketName(Fault):
     code = "InvalidBucketName"
-    text = (
+    text = "The specified bucket is not valid."
+    detail_text = (
         "The bucket name {name} is not valid: use 3 to 63 lower-case letters, digits, dots and"
-        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that AWS"
-        " reserves, as xn-- in front or -s3alias at the end."
+        " hyphens, beginning and ending with a letter or digit; no IP address, and nothing that"
+        " AWS reserves, as xn-- in front or -s3alias at the end."
     )
 
 
 class NoSuchKey(Fault):
-    code, text = "NoSuchKey", "The key {key} does not exist in the bucket {bucket}."
+    code = "NoSuchKey"
+    text = "The specified key does not exist."
+    detail_text = "There is no {key} in the bucket {bucket}."
 
 
 class NoSuchVersion(NoSuchKey):
-    code, text = "NoSuchVersion", "The key {key} has no version {version}."
+    code = "NoSuchVersion"
+    text = "The specified version does not exist."
+    detail_text = "The key {key} has no version {version}."
 
 
 class IsDeleteMarker(NoSuchKey):
     code = "MethodNotAllowed"
-    text = "The version {version} of {key} is a delete marker, which can only be deleted."
+    text = "The specified method is not allowed against this resource."
+    detail_text = "The version {version} of {key} is a delete marker, which can only be deleted."
 
 
 class InvalidVersionId(Fault):
     code = "InvalidArgument"
-    text = "Invalid version id specified: {value}. Use null or one of a listing."
+    text = "Invalid version id specified"
+    detail_text = "{value} is none. Use null or one of a listing."
 
     def __init__(self, **facts: object) -> None:
         super().__init__(argument="versionId", **facts)
 
 
-class IllegalVersioningConfiguration(Fault):
-    code = "IllegalVersioningConfigurationException"
-    text = "The versioning configuration has no Status. Use Enabled or Suspended."
-
-
 class InvalidKey(Fault):
-    code, text = "InvalidURI", "The object key {reason}."
+    code = "InvalidURI"
+    text = "Couldn't parse the specified URI."
+    detail_text = "The object key {reason}."
 
 
 class KeyTooLong(Fault):
     code = "KeyTooLongError"
-    text = "The object key has {size} bytes; at most {limit} are possible."
+    text = "Your key is too long"
+    detail_text = "The object key has {size} bytes; at most {limit} are possible."
 
 
 class BadDigest(Fault):
     code = "BadDigest"
-    text = "The {algorithm} of the body is {found}, but the request says {stated}. Send it again."
+    text = "The {algorithm} you specified did not match the calculated checksum."
+    detail_text = "It is {found}, the request says {stated}. Send the body again."
+
+
+class ContentMd5Mismatch(BadDigest):
+    text = "The Content-MD5 you specified did not match what we received."
+    detail_text = "The MD5 is {found}, the request says {stated}. Send the body again."
 
 
 class InvalidDigest(Fault):
     code = "InvalidDigest"
-    text = "The Content-MD5 of the request is not the base64 form of 16 bytes."
+    text = "The Content-MD5 you specified was invalid."
+    detail_text = "It is not the base64 form of 16 bytes."
 
 
-class InvalidChecksum(Fault):
-    code, text = "InvalidRequest", "Value for checksum {algorithm} is invalid: {reason}."
+class ChecksumUnknown(Fault):
+    code = "InvalidRequest"
+    text = (
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
+        " [{known}]"
+    )
+    detail_text = "There is no {algorithm}."
+
+
+class ChecksumTypeUnfit(Fault):
+    code = "InvalidRequest"
+    text = "The {kind} checksum type cannot be used with the {algorithm} checksum algorithm."
+
+
+class ChecksumHeaderUnknown(Fault):
+    code = "InvalidRequest"
+    text = "The algorithm type you specified in x-amz-checksum- header is invalid."
+    detail_text = "It is {name}. Use one of {known}."
+
+
+class ChecksumHeaderInvalid(Fault):
+    code = "InvalidRequest"
+    text = "Value for {name} header is invalid."
+    detail_text = "{reason}"
+
+
+class ChecksumTrailerInvalid(ChecksumHeaderInvalid):
+    text = "Value for {name} trailing header is invalid."
+
+
+class ChecksumMissing(Fault):
+    code = "InvalidRequest"
+    text = (
+        "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
+        " x-amz-trailer headers were found."
+    )
+
+
+class ChecksumsSeveral(Fault):
+    code = "InvalidRequest"
+    text = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+
+
+class TrailerUnsupported(Fault):
+    code = "InvalidRequest"
+    text = "The value specified in the x-amz-trailer header is not supported"
+    detail_text = "{reason}"
 
 
 class MalformedChecksum(Fault):
-    code, text = "BadDigest", "The checksum {algorithm} of the request is invalid: {reason}."
+    code = "BadDigest"
+    text = "The {algorithm} you specified did not match the calculated checksum."
+    detail_text = "It is {reason}."
 
 
 class ChecksumMismatch(Fault):
     code = "InvalidRequest"
-    text = "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual: {found}."
+    text = (
+        "Checksum Type mismatch occurred, expected checksum Type: {expected},"
+        " actual checksum Type: {found}"
+    )
 
 
 class IncompleteBody(Fault):
     code = "IncompleteBody"
-    text = "The body has {found} bytes, but the request says {stated}. Send it again."
+    text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+    detail_text = "The body has {found} bytes, the request says {stated}. Send it again."
 
 
 class EntityTooLarge(Fault):
     code = "EntityTooLarge"
-    text = "The body is larger than {limit} bytes. Send it in parts (multipart upload)."
+    text = "Your proposed upload exceeds the maximum allowed size"
+    detail_text = "The limit is {limit} bytes. Send it in parts (multipart upload)."
 
 
 class CopiedPartTooLarge(Fault):
     code = "InvalidRequest"
     text = (
         "The specified copy source is larger than the maximum allowable size for a copy source:"
-        " {limit} bytes. Copy it by ranges, in parts."
+        " {limit}"
     )
+    detail_text = "Copy it by ranges, in parts."
 
 
 class JoinedTooLarge(Fault):
     code = "EntityTooLarge"
-    text = "The parts have {size} bytes together, an object has at most {limit}. Name fewer parts."
+    text = "Your proposed upload exceeds the maximum allowed object size."
+    detail_text = (
+        "The parts have {size} bytes together, an object has at most {limit}. Name fewer parts."
+    )
 
 
 class EntityTooSmall(Fault):
     code = "EntityTooSmall"
-    text = "Part {number} has {size} bytes; every part but the last needs at least {limit}."
+    text = "Your proposed upload is smaller than the minimum allowed size"
+    detail_text = "Part {number} has {size} bytes; every part but the last needs at least {limit}."
 
 
 class NoSuchUpload(Fault):
     code = "NoSuchUpload"
-    text = "The upload {upload_id} does not exist: it was completed or aborted, or never began."
+    text = (
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may"
+        " have been aborted or completed."
+    )
+    detail_text = "There is no upload {upload_id}."
 
 
 class InvalidPart(Fault):
     code = "InvalidPart"
-    text = "Part {number} was not uploaded, or its ETag or checksum is not the one you name."
+    text = (
+        "One or more of the specified parts could not be found.  The part may not have been"
+        " uploaded, or the specified entity tag may not match the part's entity tag."
+    )
+    detail_text = "Part {number} was not uploaded, or its ETag or checksum is not the one you name."
 
 
 class InvalidPartNumber(Fault):
-    code, text = "InvalidArgument", "The part number {number} is not between 1 and {limit}."
+    code = "InvalidArgument"
+    text = "Part number must be an integer between 1 and {limit}, inclusive"
+    detail_text = "It is {number}."
 
 
 class InvalidPartOrder(Fault):
     code = "InvalidPartOrder"
-    text = "The list of parts is not in ascending order: {number} follows {previous}."
+    text = "The list of parts was not in ascending order. Parts must be ordered by part number."
+    detail_text = "{number} follows {previous}."
 
 
 class MalformedPartList(Fault):
-    code, text = "MalformedXML", "The list of parts is empty. Name at least one part."
+    code = "MalformedXML"
+    text = (
+        "The XML you provided was not well-formed or did not validate against our published schema"
+    )
+    detail_text = "The list of parts is empty. Name at least one part."
 
 
 class InvalidObjectSize(Fault):
     code = "InvalidRequest"
-    text = "The parts have {found} bytes together, but the request says {stated}."
+    text = (
+        "The provided 'x-amz-mp-object-size' header value {stated} does not match what was"
+        " computed: {found}"
+    )
 
 
 class PreconditionFailed(Fault):
     code = "PreconditionFailed"
-    text = "At least one of the preconditions you specified did not hold: {condition}."
+    text = "At least one of the pre-conditions you specified did not hold"
+    detail_text = "It is {condition}."
 
 
 class DiskFull(Fault):
@@ -380,11 +381,14 @@ class StoreInUse(Fault):
 
 class PartNumberBeyond(Fault):
     code = "InvalidPart"
-    text = "The object has {parts} parts, there is no part {number}."
+    text = "The requested partnumber is not satisfiable"
+    detail_text = "The object has {parts} parts, there is no part {number}."
 
 
 class InvalidStorageClass(Fault):
-    code, text = "InvalidStorageClass", "The storage class {value} is unknown. Use STANDARD."
+    code = "InvalidStorageClass"
+    text = "The storage class you specified is not valid"
+    detail_text = "The storage class {value} is unknown. Use STANDARD."
 
 
 class PreflightInvalid(Fault):
@@ -397,20 +401,24 @@ class CrossOriginRefused(Fault):
 
 class InvalidRedirectLocation(Fault):
     code = "InvalidRedirectLocation"
-    text = (
-        "The website redirect location must begin with 'http://', 'https://' or '/', and have at"
-        " most {limit} characters."
-    )
+    text = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+    detail_text = "It has {limit} characters at most."
 
 
 class InvalidObjectState(Fault):
     code = "InvalidObjectState"
-    text = "The object {key} has the storage class {StorageClass}, from which nothing is restored."
+    text = "The operation is not valid for the object's storage class"
+    detail_text = (
+        "The object {key} has the storage class {StorageClass}, from which nothing is restored."
+    )
 
 
 class NoSuchTorrent(Fault):
     code = "NoSuchKey"
-    text = "There is no torrent of the key {key} in the bucket {bucket}. Get the object itself."
+    text = "The specified key does not exist."
+    detail_text = (
+        "There is no torrent of the key {key} in the bucket {bucket}. Get the object itself."
+    )
 
 
 class ObjectDamaged(Fault):

@@ -14,14 +14,16 @@ class ClientTokenRefused(Fault):
 
 
 class InvalidAccessKeyId(Fault):
-    code, text = "InvalidAccessKeyId", "The access key ID {AWSAccessKeyId} {reason}"
+    code = "InvalidAccessKeyId"
+    text = "The AWS Access Key Id you provided does not exist in our records."
+    detail_text = "The access key ID {AWSAccessKeyId} {reason}"
 
 
 class SignatureDoesNotMatch(Fault):
     code = "SignatureDoesNotMatch"
     text = (
         "The request signature we calculated does not match the signature you provided."
-        " Check your secret access key and signing method.{detail}"
+        " Check your key and signing method.{detail}"
     )
 
 
@@ -35,7 +37,9 @@ class RequestExpired(Fault):
 
 
 class RequestTimeTooSkewed(Fault):
-    code, text = "RequestTimeTooSkewed", "The request time and this cloud's differ. {reason}"
+    code = "RequestTimeTooSkewed"
+    text = "The difference between the request time and the current time is too large."
+    detail_text = "{reason}"
 
 
 class PresignedExpired(Fault):
@@ -69,12 +73,13 @@ class MissingSecurityHeader(Fault):
 
 class InvalidToken(Fault):
     code = "InvalidToken"
-    text = "The security token is not valid: sign with an access key of this cloud, without one."
+    text = "The provided token is malformed or otherwise invalid."
+    detail_text = "Sign with an access key of this cloud, which has no token."
 
 
 class ContentHashMismatch(Fault):
     code = "XAmzContentSHA256Mismatch"
-    text = "The provided x-amz-content-sha256 header does not match what was computed."
+    text = "The provided 'x-amz-content-sha256' header does not match what was computed."
 
 
 class ContentHashForm(Fault):
@@ -83,11 +88,14 @@ class ContentHashForm(Fault):
 
 class DecodedLengthMissing(Fault):
     code = "MissingContentLength"
-    text = "A body in aws-chunked coding needs a number in the header x-amz-decoded-content-length."
+    text = "You must provide the Content-Length HTTP header."
+    detail_text = "A body in aws-chunked coding needs x-amz-decoded-content-length, a number."
 
 
 class BodyBrokenOff(Fault):
-    code, text = "IncompleteBody", "The body is not what its headers promise: {reason}"
+    code = "IncompleteBody"
+    text = "The request body terminated unexpectedly"
+    detail_text = "The body is not what its headers promise: {reason}"
 
 
 class MalformedChunk(Fault):

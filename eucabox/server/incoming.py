@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from cheroot import server as cheroot
 
-from eucabox import api, turns
+from eucabox import api, ascii, turns
 from eucabox.api import Door, FileStream
 from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
@@ -115,7 +115,7 @@ class Incoming(cheroot.HTTPRequest):
         self.chunked_read = coding is not None
         # Cheroot would send 100 Continue at once; we wait until the body is wanted.
         self._expects = fields.get("expect", "").lower() == "100-continue" and not old
-        wishes = {each.strip() for each in fields.get("connection", "").lower().split(",")}
+        wishes = set(ascii.split_list(fields.get("connection", "").lower()))
         self.close_connection = "close" in wishes or (old and "keep-alive" not in wishes)
 
     def respond(self) -> None:

@@ -175,7 +175,7 @@ class AccessLog:
         stamp = file.name.removesuffix(READY).rpartition(".")[2]
         try:
             # a kill, or a full disk, may have left a file without its first line
-            first, *lines = file.read_text("utf-8", "replace").splitlines()
+            first, *lines = file.read_text("utf-8", "replace").rstrip("\n").split("\n")
             log_delivery.deliver(self._keeper, json.loads(first), stamp, lines)
         except (DiskFull, StorageFailed):
             raise

@@ -1,4 +1,4 @@
-"""Checksums of bodies: the five of S3, one at a time or joined from parts; reads no file."""
+"""Checksums of bodies: all that S3 has, one at a time or joined from parts; reads no file."""
 
 import base64
 import binascii
@@ -6,10 +6,18 @@ import hashlib
 import importlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Protocol
 
-from eucabox.errors import BadDigest, InvalidChecksum, InvalidRequest, MalformedChecksum
+import xxhash
+
+from eucabox.errors import (
+    BadDigest,
+    ChecksumTypeUnfit,
+    ChecksumUnknown,
+    InvalidRequest,
+    MalformedChecksum,
+)
 from eucabox.store.facts import COMPOSITE, FULL_OBJECT
 
 Buffer = bytes | memoryview
@@ -32,11 +40,32 @@ POLYNOMIALS = {
     "CRC32C": (0x82F63B78, 32),
     "CRC64NVME": (0x9A6C9329AC4BC9B5, 64),
 }
-SIZES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
-# Fastest first: module, function; the last of each is always installed.
+SIZES = {
+    "CRC32": 4,
+    "CRC32C": 4,
+    "CRC64NVME": 8,
+    "MD5": 16,
+    "SHA1": 20,
+    "SHA256": 32,
+    "SHA512": 64,
+    "XXHASH64": 8,
+    "XXHASH3": 8,
+    "XXHASH128": 16,
+}
+DEFAULT = "CRC64NVME"  # of a body for which none is named
+HASHES: dict[str, Callable[[], Hash]] = {
+    "MD5": partial(hashlib.md5, usedforsecurity=False),
+    "SHA1": partial(hashlib.sha1, usedforsecurity=False),
+    "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
+    "XXHASH64": xxhash.xxh64,
+    "XXHASH3": xxhash.xxh3_64,
+    "XXHASH128": xxhash.xxh3_128,
+}
+# Fastest first: module, function; where none is there, crcmod.
 BACKENDS = {
     "CRC32C": (("awscrt.checksums", "crc32c"), ("crc32c", "crc32c")),
-    "CRC64NVME": (("awscrt.checksums", "crc64nvme"),),
+    "CRC64NVME": (("eucabox.store._crc64", "crc64nvme"), ("awscrt.checksums", "crc64nvme")),
 }
 
 
@@ -54,14 +83,17 @@ class _Crc:
 
 
 def new(algorithm: str) -> Hash:
-    """Return a running checksum; InvalidChecksum if S3 has none of that name."""
+    """Return a running checksum; ChecksumUnknown if S3 has none of that name."""
     if algorithm in POLYNOMIALS:
         return _Crc(algorithm)
-    if algorithm == "SHA1":
-        return hashlib.sha1(usedforsecurity=False)
-    if algorithm == "SHA256":
-        return hashlib.sha256()
-    raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+    check_name(algorithm)
+    return HASHES[algorithm]()
+
+
+def check_name(algorithm: str) -> None:
+    """Raise ChecksumUnknown if S3 has no checksum of that name."""
+    if algorithm not in SIZES:
+        raise ChecksumUnknown(algorithm=algorithm[:60], known=", ".join(sorted(SIZES)))
 
 
 @cache
@@ -85,17 +117,6 @@ def _crcmod_updater(algorithm: str) -> Update:
     return update
 
 
-@cache
-def default() -> str:
-    """Return the algorithm of a body for which none is named, "" for none: that of S3, but only
-    where this host computes it for next to nothing."""
-    try:
-        importlib.import_module("awscrt.checksums").crc64nvme(b"")
-    except (ImportError, AttributeError):
-        return ""
-    return "CRC64NVME"
-
-
 def text(digest: bytes) -> str:
     """Write a checksum as S3 does."""
     return base64.b64encode(digest).decode()
@@ -103,8 +124,7 @@ def text(digest: bytes) -> str:
 
 def decode(algorithm: str, stated: str) -> bytes:
     """Read a base64 checksum; MalformedChecksum unless it is one of that algorithm."""
-    if algorithm not in SIZES:
-        raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+    check_name(algorithm)
     try:
         value = base64.b64decode(stated, validate=True)
     except (binascii.Error, ValueError):
@@ -130,16 +150,16 @@ def compare_composite(algorithm: str, found: str, stated: str) -> None:
 def check_type(algorithm: str, kind: str) -> str:
     """Return the type of a multipart upload's checksum, the default of S3 if none is said."""
     if not algorithm and kind:
-        reason = "The x-amz-checksum-type header can only be used with x-amz-checksum-algorithm."
+        reason = "The x-amz-checksum-type header can only be used with the"
+        reason += " x-amz-checksum-algorithm header."
         raise InvalidRequest(reason=reason)
     if not algorithm:
         return ""
-    if algorithm not in SIZES:
-        raise InvalidChecksum(algorithm=algorithm, reason=f"use one of {', '.join(SIZES)}")
+    check_name(algorithm)
     kind = kind or (FULL_OBJECT if algorithm == "CRC64NVME" else COMPOSITE)
     possible = algorithm in POLYNOMIALS if kind == FULL_OBJECT else algorithm != "CRC64NVME"
     if kind not in {FULL_OBJECT, COMPOSITE} or not possible:
-        raise InvalidChecksum(algorithm=algorithm, reason=f"the type {kind} is not possible")
+        raise ChecksumTypeUnfit(kind=kind[:60], algorithm=algorithm.lower())
     return kind
 
 

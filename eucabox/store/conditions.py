@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any, TypedDict
 
+from eucabox import ascii
 from eucabox.errors import (
     InvalidArgument,
     InvalidRange,
@@ -65,6 +67,18 @@ def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:
     return {"if_match": bare(if_match), "if_none_match": bare(if_none_match)}
 
 
+def range_of(found: Object, wanted: str, if_range: str) -> str:
+    """Return the range that a reader wants, "" for all of the object where If-Range does not hold:
+    its tag (a weak one never does) or its date is not the object's own."""
+    told = ascii.strip(if_range)
+    if not told or not wanted:
+        return wanted
+    same = told == format_datetime(found.last_modified.replace(microsecond=0), usegmt=True)
+    if not told.startswith("W/"):
+        same = same or bare(told) == found.e_tag
+    return wanted if same else ""
+
+
 def span(text: str, size: int) -> tuple[int, int] | None:
     """Return (start, count) of a Range header over `size` bytes.
 
@@ -108,7 +122,7 @@ def _offset(digits: str) -> int:
 
 def bare(e_tag: str) -> str:
     """An entity tag without quotes and without the mark of a weak one."""
-    return e_tag.strip().removeprefix("W/").strip('"')
+    return ascii.strip(e_tag).removeprefix("W/").strip('"')
 
 
 def _check_before(found: Object, tags: str | None, since: datetime | None) -> None:

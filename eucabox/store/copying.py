@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from eucabox.errors import EntityTooLarge
-from eucabox.store import frames
+from eucabox.store import checksums, frames
 from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
 from eucabox.store.keyring import Sealing
 from eucabox.store.opened import OpenObject
@@ -42,8 +42,8 @@ def copy(
 
 def _streamed(source: OpenObject, draft: Draft, algorithm: str) -> tuple[str, dict[str, str]]:
     """Copy what is or becomes encrypted; return its MD5 and checksums."""
-    wanted = algorithm or next(iter(source.object.facts.checksums), "")
-    promise = Promise(source.object.size, algorithms=(wanted,) if wanted else ())
+    wanted = algorithm or next(iter(source.object.facts.checksums), checksums.DEFAULT)
+    promise = Promise(source.object.size, algorithms=(wanted,))
     received = receive(draft, source, promise)
     return received.md5, received.checksums
 
@@ -51,8 +51,8 @@ def _streamed(source: OpenObject, draft: Draft, algorithm: str) -> tuple[str, di
 def _sums(draft: Draft, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:
     """Return ETag and checksums of a copy; an object made of parts becomes one of one piece."""
     known = old.facts.checksums if old.facts.checksum_type != COMPOSITE else {}
-    wanted = algorithm or next(iter(old.facts.checksums), "")
-    if "-" not in old.e_tag and (not wanted or wanted in known):
+    wanted = algorithm or next(iter(old.facts.checksums), checksums.DEFAULT)
+    if "-" not in old.e_tag and wanted in known:
         return old.e_tag, known if not algorithm else {wanted: known[wanted]}
     e_tag, value = summed(draft.fd, wanted)
-    return e_tag, {wanted: value} if wanted else {}
+    return e_tag, {wanted: value}

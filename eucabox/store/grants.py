@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
+from eucabox import ascii
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
 
 Acl = Mapping[str, Any]
@@ -207,12 +208,12 @@ def _named(who: str) -> dict[str, str]:
 
 
 def _grantee(kind: str, value: str) -> dict[str, str]:
-    word = kind.strip().lower()
+    word = ascii.lower(ascii.strip(kind))
     if word not in KINDS:
         told = f"{kind}={value}" if value else kind
         reason = 'Argument format not recognized. Write id="...", uri="..." or emailAddress="...".'
         raise InvalidArgument(argument="x-amz-grant", value=told[:LONGEST_NAME], reason=reason)
-    return {KINDS[word]: value.strip().strip("\"'")}
+    return {KINDS[word]: ascii.strip(value).strip("\"'")}
 
 
 def _checked(grant: Mapping[str, Any]) -> Grant:

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from eucabox.errors import (
-    AccessDenied,
     InvalidArgument,
     InvalidRequest,
     InvalidRetentionPeriod,
     MalformedXML,
+    ObjectLocked,
 )
 from eucabox.store.facts import Bucket, ObjectFacts, in_utc
 
@@ -244,7 +244,7 @@ def _deny(lock: Mapping[str, Any]) -> None:
         held_by = "a legal hold"
     else:
         held_by = f"its retention in {lock['mode']} mode until {lock['until']}"
-    raise AccessDenied(reason=f"The version is protected by object lock: {held_by}.")
+    raise ObjectLocked(reason=f"It is held by {held_by}.")
 
 
 def _malformed(reason: str) -> None:

@@ -136,8 +136,7 @@ class Multipart:
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         upload = self.upload(room, key, upload_id)
-        if algorithm := upload.checksum_algorithm:
-            promise = replace(promise, algorithms=(algorithm,))
+        promise = replace(promise, algorithms=_summed_by(upload, promise))
         sealing = needed(self._keys).again(upload.sealing, customer) if upload.sealing else None
         with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
             received = receive(draft, stream, promise)
@@ -382,6 +381,9 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
     """Return the parts that the caller names; a Fault unless each is there as named."""
     if not wanted:
         raise MalformedPartList
+    for number, *_ in wanted:
+        if number < 1:
+            raise InvalidPartNumber(number=number, limit=MOST_PARTS)
     for (previous, *_), (number, *_) in pairwise(wanted):
         if number <= previous:
             raise InvalidPartOrder(number=number, previous=previous)
@@ -395,7 +397,7 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
 
 
 def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> Part:
-    part = _read_part(folder, number) if 1 <= number <= MOST_PARTS else None
+    part = _read_part(folder, number) if number <= MOST_PARTS else None
     if part is None or part.e_tag != e_tag.strip('"'):
         raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
     for algorithm, value in stated.items():
@@ -419,7 +421,7 @@ def _joined_facts(
     """Return the facts of the whole with its checksum, and the checksums of the parts."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
-        algorithm, kind = _common_algorithm(parts), FULL_OBJECT
+        algorithm, kind = _common_algorithm(parts, ending.checksums), FULL_OBJECT
     for each in ending.checksums:
         if each != algorithm:
             raise ChecksumMismatch(expected=algorithm or "none", found=each)
@@ -436,12 +438,21 @@ def _joined_facts(
     return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
 
 
-def _common_algorithm(parts: list[Part]) -> str:
-    """Return what the parts of an upload that named nothing can be joined by, "" if nothing."""
-    for algorithm in checksums.POLYNOMIALS:
+def _common_algorithm(parts: list[Part], stated: Iterable[str]) -> str:
+    """Return what the parts of an upload that named nothing can be joined by, "" if nothing; what
+    is stated of the whole comes first."""
+    for algorithm in sorted(checksums.POLYNOMIALS, key=lambda name: name not in stated):
         if all(algorithm in part.checksums for part in parts):
             return algorithm
     return ""
+
+
+def _summed_by(upload: Upload, promise: Promise) -> tuple[str, ...]:
+    """Return the algorithms of a part: the upload's; or the client's, and what S3 joins an upload
+    by that named none."""
+    if upload.checksum_algorithm:
+        return (upload.checksum_algorithm,)
+    return tuple(dict.fromkeys((*promise.algorithms, *promise.checksums, checksums.DEFAULT)))
 
 
 def _append(folder: int, part: Part, draft: Draft) -> None:

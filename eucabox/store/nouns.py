@@ -6,22 +6,29 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from eucabox import ascii
 from eucabox.errors import (
-    BadDigest,
+    ChecksumsSeveral,
+    ContentMd5Mismatch,
     InvalidDigest,
-    InvalidRequest,
     InvalidStorageClass,
     MetadataTooLarge,
 )
 from eucabox.store import stamps
-from eucabox.store.facts import Bucket, Object
+from eucabox.store.checksums import DEFAULT
+from eucabox.store.facts import Bucket, Object, Part, Upload
 
 CHECKSUMS = {
     "CRC32": "checksum_crc32",
     "CRC32C": "checksum_crc32_c",
     "CRC64NVME": "checksum_crc64_nvme",
+    "MD5": "checksum_md5",
     "SHA1": "checksum_sha1",
     "SHA256": "checksum_sha256",
+    "SHA512": "checksum_sha512",
+    "XXHASH64": "checksum_xxhash64",
+    "XXHASH3": "checksum_xxhash3",
+    "XXHASH128": "checksum_xxhash128",
 }
 STORAGE_CLASSES = frozenset(
     {
@@ -76,19 +83,28 @@ def checksums(members: Mapping[str, Any]) -> dict[str, str]:
     found = {name: members.get(member) for name, member in CHECKSUMS.items()}
     told = {name: value for name, value in found.items() if value}
     if len(told) > 1:
-        raise InvalidRequest(reason="Expecting a single x-amz-checksum- header.")
+        raise ChecksumsSeveral
     return told
 
 
 def names(algorithm: str) -> tuple[str, ...]:
     """The algorithm a request names for a checksum that it leaves to the server, if any."""
-    return (algorithm.upper(),) if algorithm else ()
+    return (ascii.upper(algorithm),) if algorithm else ()
 
 
 def checksum_members(kept: Mapping[str, str], kind: str = "") -> dict[str, str]:
     """Show kept checksums as members of an answer, with their type if there is one."""
     shown = {CHECKSUMS[name]: value for name, value in kept.items() if name in CHECKSUMS}
     return {**shown, "checksum_type": kind} if shown and kind else shown
+
+
+def part_checksum(upload: Upload, part: Part) -> dict[str, str]:
+    """Show the checksum of a part: by what the upload named, or else its client; or the default."""
+    own = [name for name in part.checksums if name != DEFAULT]
+    for name in (upload.checksum_algorithm, *own, DEFAULT):
+        if name in part.checksums:
+            return checksum_members({name: part.checksums[name]})
+    return {}
 
 
 def md5(text: str) -> bytes | None:
@@ -108,7 +124,7 @@ def check_md5(body: bytes, text: str) -> None:
     """Raise BadDigest unless a body is what its Content-MD5, if there is one, says."""
     stated, found = md5(text), hashlib.md5(body, usedforsecurity=False).digest()
     if stated not in (None, found):
-        raise BadDigest(algorithm="MD5", found=base64.b64encode(found).decode(), stated=text)
+        raise ContentMd5Mismatch(found=base64.b64encode(found).decode(), stated=text)
 
 
 def metadata(given: Mapping[str, str] | None) -> dict[str, str]:

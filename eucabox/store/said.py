@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from eucabox.errors import InvalidRedirectLocation, InvalidRequest
+from eucabox.errors import ChecksumHeaderInvalid, InvalidRedirectLocation
 from eucabox.store import access, checksums, grants, locking, nouns, tagging
 from eucabox.store.facts import Bucket, ObjectFacts
 from eucabox.store.grants import Granted
@@ -47,6 +47,11 @@ class Checksums(TypedDict, total=False):
     checksum_crc64_nvme: str
     checksum_sha1: str
     checksum_sha256: str
+    checksum_sha512: str
+    checksum_md5: str
+    checksum_xxhash64: str
+    checksum_xxhash3: str
+    checksum_xxhash128: str
 
 
 class Sums(Checksums, total=False):
@@ -95,7 +100,7 @@ def sums(said: Mapping[str, Any], incoming: Incoming) -> dict[str, Any]:
         "size": incoming.length,
         "content_md5": nouns.md5(said.get("content_md5", "")),
         "checksums": nouns.checksums(said),
-        "algorithms": announced(said, incoming) or nouns.names(checksums.default()),
+        "algorithms": announced(said, incoming),
         "trailers": incoming.trailers,
     }
 
@@ -104,7 +109,9 @@ def announced(said: Mapping[str, Any], incoming: Incoming) -> tuple[str, ...]:
     """Return the algorithms whose sums a request brings, or leaves to us."""
     told = (*nouns.checksums(said), *incoming.algorithms)
     named = nouns.names(said.get("checksum_algorithm", ""))
+    for algorithm in named:
+        checksums.check_name(algorithm)
     if told and not set(named) <= set(told):
-        reason = "Value for x-amz-sdk-checksum-algorithm header is invalid."
-        raise InvalidRequest(reason=f"{reason} The checksum sent is {', '.join(told)}.")
+        reason = f"The checksum sent is {', '.join(told)}."
+        raise ChecksumHeaderInvalid(name="x-amz-sdk-checksum-algorithm", reason=reason)
     return told or named

@@ -169,6 +169,15 @@ def refuse_asking(method: str) -> None:
         raise EncryptionArgument(reason=reason)
 
 
+def differs(old: Sealed | None, new: Sealing | None) -> bool:
+    """Whether an object would be encrypted otherwise than it is; a caller's key may be another."""
+    if old is None or new is None:
+        return (old is None) != (new is None)
+    if SSE_C in (old.kind, new.kind):
+        return True
+    return (old.kind, old.name, old.bucket_key) != (new.kind, new.name, new.bucket_key)
+
+
 def shown(
     found: Sealed | Sealing | None, members: Mapping[str, Any], store: Keys
 ) -> dict[str, Any]:

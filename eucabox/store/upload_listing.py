@@ -56,7 +56,7 @@ class Page:
             if common is not None and common in self._prefixes[-1:]:
                 continue
             if len(self._uploads) + len(self._prefixes) >= self._limit:
-                return self._answer(truncated=True)
+                return self._answer(truncated=self._limit > 0)  # of nothing nothing is missing
             self._add(named, common, None if common else read(upload_id))
         return self._answer(truncated=False)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Protocol
 
-from eucabox.errors import BadDigest, EntityTooLarge, IncompleteBody, InvalidDigest
+from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
 from eucabox.store import checksums, disk
 from eucabox.store.facts import Sealed, moment, to_datetime
 from eucabox.store.room import Room
@@ -187,7 +187,7 @@ def _verify(draft: Draft, received: Received, promise: Promise) -> None:
     if promise.size is not None and promise.size != received.size:
         raise IncompleteBody(found=received.size, stated=promise.size)
     if promise.content_md5 is not None and promise.content_md5.hex() != received.md5:
-        raise BadDigest(algorithm="MD5", found=received.md5, stated=promise.content_md5.hex())
+        raise ContentMd5Mismatch(found=received.md5, stated=promise.content_md5.hex())
     stated = {**promise.checksums, **(promise.trailers() if promise.trailers else {})}
     for algorithm, value in stated.items():
         if algorithm not in received.checksums:

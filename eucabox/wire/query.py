@@ -42,7 +42,7 @@ XML = "text/xml;charset=UTF-8"
 DATED = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
 ACTION = re.compile(r"(?:^|&)Action=")
 CREDENTIAL = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
-SCOPE = re.compile(r"[^/,\s]/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request")
+SCOPE = re.compile(r"[^/,\s]/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request", re.ASCII)
 
 # Parameters of the request itself, not of the action: versions 1, 2 and 4 of the signature.
 ENVELOPE = frozenset(
@@ -136,7 +136,7 @@ def refuse(fault: Fault, request_id: str, service: str = "ec2") -> Answer:
             f'<ErrorResponse xmlns="{space}"><Error>{blame}{said}{message}</Error>'
             f"{write.element('RequestId', request_id)}</ErrorResponse>"
         )
-    body = (write.DECLARATION + text).encode("ascii")
+    body = write.ascii_document(write.DECLARATION + text)
     return Answer(status=status, headers=[("Content-Type", XML)], body=body)
 
 

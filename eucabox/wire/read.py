@@ -14,6 +14,7 @@ from xml.parsers import expat
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from eucabox import ascii
 from eucabox.errors import (
     FormTooLarge,
     InvalidParameterValue,
@@ -28,6 +29,7 @@ MOST_ELEMENTS = 5_000
 LONGEST_TAG = 1 << 16  # bytes, with its attributes; comments too
 INDEX = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
+NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
 TRUE, FALSE = ("true", "1"), ("false", "0")
 LIMITS = {"integer": 2**31, "long": 2**63}
 
@@ -224,7 +226,7 @@ def _refuse_both(one: str, other: str) -> NoReturn:
 
 
 def _boolean(text: str) -> bool:
-    lowered = text.strip().lower()
+    lowered = ascii.lower(ascii.strip(text))
     if lowered not in TRUE + FALSE:
         raise ValueError("true or false")
     return lowered in TRUE
@@ -234,7 +236,7 @@ def _whole(type_name: str) -> Callable[[str], int]:
     limit = LIMITS[type_name]
 
     def convert(text: str) -> int:
-        if not WHOLE.match(text.strip()):
+        if not WHOLE.match(ascii.strip(text)):
             raise ValueError("an integer")
         value = int(text)
         if not -limit <= value < limit:
@@ -245,17 +247,16 @@ def _whole(type_name: str) -> Callable[[str], int]:
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("a number") from None
+    if not NUMBER.match(ascii.strip(text)):
+        raise ValueError("a number")
+    return float(text)
 
 
 def _timestamp(text: str) -> datetime:
     try:
         if text.isascii() and text.isdigit():
             return datetime.fromtimestamp(int(text), UTC)
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(ascii.strip(text))
     except (ValueError, OverflowError, OSError):
         raise ValueError("a time such as 2026-01-31T12:00:00Z") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -263,7 +264,9 @@ def _timestamp(text: str) -> datetime:
 
 def _rfc822(text: str) -> datetime:
     try:
-        return parsedate_to_datetime(text.strip()).astimezone(UTC)
+        if not text.isascii():
+            raise ValueError
+        return parsedate_to_datetime(ascii.strip(text)).astimezone(UTC)
     except (ValueError, OverflowError, TypeError):
         raise ValueError("a time such as Sat, 31 Jan 2026 12:00:00 GMT") from None
 
@@ -271,7 +274,7 @@ def _rfc822(text: str) -> datetime:
 def _blob(text: str) -> bytes:
     try:
         # Clients break long Base64 into lines.
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(ascii.remove_blanks(text), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("Base64") from None
 
@@ -414,7 +417,7 @@ def _xml_scalar(convert: Callable[[str], Any], strip: bool) -> XmlReader:
         if len(element):
             raise MalformedXML(shape=element.tag, reason=f"{element.tag} holds text, not elements.")
         try:
-            return convert(text.strip() if strip else text)
+            return convert(ascii.strip(text) if strip else text)
         except (ValueError, OverflowError) as problem:
             raise MalformedXML(
                 shape=element.tag, reason=f"{element.tag} must be {problem}."

@@ -110,13 +110,14 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
 def refuse(fault: Fault, request_id: str, service: str = SERVICE) -> Answer:
     """The error answer of a fault, in the envelope that S3 Control alone puts around it."""
     code = "AccessDenied" if fault.code == "MissingAuthenticationToken" else fault.code
+    detail = write.element("Detail", fault.detail) if fault.detail else ""
     text = (
         f'<ErrorResponse xmlns="{_namespace()}"><Error>{write.element("Code", code)}'
-        f"{write.element('Message', fault.message)}</Error>"
+        f"{write.element('Message', fault.sentence)}{detail}</Error>"
         f"{write.element('RequestId', request_id)}<HostId>eucabox</HostId></ErrorResponse>"
     )
     headers = [("x-amz-request-id", request_id), ("Content-Type", XML)]
-    body = (write.DECLARATION + text).encode("ascii")
+    body = (write.DECLARATION + text).encode()
     return Answer(status=status_of(code), headers=headers, body=body)
 
 

@@ -12,11 +12,14 @@ from eucabox.wire import model, s3
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3.address import Address, Site, site_of
 from eucabox.wire.s3.arguments import reader
-from eucabox.wire.s3.refusals import elements
+from eucabox.wire.s3.refusals import said
 from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
 
-CONDITIONS = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+CONDITIONS = (
+    *("range", "if-range", "if-match", "if-none-match"),
+    *("if-modified-since", "if-unmodified-since"),
+)
 PAGE = "GetObject"
 HTML = "text/html; charset=utf-8"
 TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
@@ -67,12 +70,11 @@ def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
         return s3.refuse(fault, request_id)
     status = status_of(fault.code)
     title = f"{status} {TITLES.get(status, 'Error')}"
-    said = {"Code": fault.code, "Message": fault.message, **elements(fault.code, fault.facts)}
-    said |= {"RequestId": request_id, "HostId": "eucabox"}
-    lines = "".join(f"<li>{name}: {_escaped(text)}</li>\n" for name, text in said.items())
+    told = {**said(fault), "RequestId": request_id, "HostId": "eucabox"}
+    lines = "".join(f"<li>{name}: {_escaped(text)}</li>\n" for name, text in told.items())
     page = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n<ul>\n"
     page += f"{lines}</ul>\n<hr/>\n</body>\n</html>\n"
-    headers = [("x-amz-error-code", fault.code), ("x-amz-error-message", fault.message)]
+    headers = [("x-amz-error-code", fault.code), ("x-amz-error-message", fault.sentence)]
     headers += [("x-amz-request-id", request_id), ("Content-Type", HTML)]
     if fault.code == MethodNotAllowed.code:
         headers.append(("Allow", "GET, HEAD, OPTIONS"))

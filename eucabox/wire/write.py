@@ -1,4 +1,4 @@
-"""Shapes become writers: snake_case results in, XML in pure ASCII out; never reads anything."""
+"""Shapes become writers: snake_case results in, XML out; never reads anything."""
 
 import base64
 import logging
@@ -27,7 +27,7 @@ _warned: set[tuple[str, str]] = set()
 
 
 def text(value: str) -> str:
-    """Escape text for an element or an attribute: ASCII, with references for everything else.
+    """Escape text for an element or an attribute.
 
     Characters that XML 1.0 can't hold become U+FFFD.
     """
@@ -37,8 +37,7 @@ def text(value: str) -> str:
         return f"&quot;{value[1:-1]}&quot;"
     value = _unfit.sub("\ufffd", value)
     value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    value = value.replace('"', "&quot;").replace("\r", "&#13;").replace("\x7f", "&#127;")
-    return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return value.replace('"', "&quot;").replace("\r", "&#13;").replace("\x7f", "&#127;")
 
 
 def fits(value: str) -> bool:
@@ -231,9 +230,14 @@ def _warn(shape: str, unknown: set[str]) -> None:
 
 
 def rest_document(root: str, namespace: str, writer: Writer, value: Any) -> bytes:
-    """A rest-xml body: the writer's content in one root element of the namespace."""
+    """A rest-xml body, in UTF-8: the writer's content in one root element of the namespace."""
     content = writer(value)
-    return f'{DECLARATION}<{root} xmlns="{namespace}">{content}</{root}>'.encode("ascii")
+    return f'{DECLARATION}<{root} xmlns="{namespace}">{content}</{root}>'.encode()
+
+
+def ascii_document(text: str) -> bytes:
+    """A document with references for all that is not ASCII: euca2ools prints nothing else."""
+    return text.encode("ascii", "xmlcharrefreplace")
 
 
 def ec2_document(
@@ -243,7 +247,7 @@ def ec2_document(
     content = "<return>true</return>" if writer is None else writer(value)
     said = element("requestId", request_id) + content
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
-    return f"{opened}{said}</{action}Response>".encode("ascii")
+    return ascii_document(f"{opened}{said}</{action}Response>")
 
 
 def query_document(
@@ -254,4 +258,4 @@ def query_document(
     metadata = element("RequestId", request_id)
     said = f"{content}<ResponseMetadata>{metadata}</ResponseMetadata>"
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
-    return f"{opened}{said}</{action}Response>".encode("ascii")
+    return ascii_document(f"{opened}{said}</{action}Response>")

@@ -177,6 +177,26 @@ def test_a_self_copy_may_change_the_encryption_alone(shop: Shop) -> None:
     assert (encryption(found), found["metadata"]) == (S3, {"a": "b"})
 
 
+def test_a_self_copy_may_change_the_encryption_by_the_default_of_the_bucket(shop: Shop) -> None:
+    shop.put("key", b"content")
+    default = {"sse_algorithm": "AES256"}
+    rules = [{"apply_server_side_encryption_by_default": default}]
+    setting: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}
+    shop.ask("PutBucketEncryption", bucket="shop", **setting)
+    shop.ask("CopyObject", **HERE, copy_source=HERE)
+    assert encryption(shop.ask("HeadObject", **HERE)) == S3
+    assert shop.refused("CopyObject", **HERE, copy_source=HERE) == "InvalidRequest"
+    shop.ask("DeleteBucketEncryption", bucket="shop")
+    shop.ask("CopyObject", **HERE, copy_source=HERE)
+    assert encryption(shop.ask("HeadObject", **HERE)) == {}
+
+
+def test_a_self_copy_may_leave_the_caller_s_key_behind(shop: Shop) -> None:
+    shop.put("key", b"content", **CUSTOMER)
+    shop.ask("CopyObject", **HERE, copy_source=HERE, **SOURCE)
+    assert shop.get("key") == b"content"
+
+
 def test_parts_need_the_upload_s_key(shop: Shop) -> None:
     upload = shop.ask("CreateMultipartUpload", **HERE, **CUSTOMER)["upload_id"]
     where: dict[str, Any] = {**HERE, "upload_id": upload}
@@ -200,12 +220,28 @@ def test_completing_needs_the_key_where_there_are_checksums(shop: Shop) -> None:
     upload = shop.ask("CreateMultipartUpload", **HERE, **said)["upload_id"]
     where: dict[str, Any] = {**HERE, "upload_id": upload}
     part = {**where, "part_number": 1, "body": io.BytesIO(b"part")}
-    made = shop.ask("UploadPart", **part, **CUSTOMER)
+    made = shop.ask("UploadPart", **part, **CUSTOMER, checksum_algorithm="CRC32")
     named = {"parts": [{"part_number": 1, "e_tag": made["e_tag"]}]}
     assert (
         shop.refused("CompleteMultipartUpload", **where, multipart_upload=named) == "InvalidRequest"
     )
     shop.ask("CompleteMultipartUpload", **where, multipart_upload=named, **CUSTOMER)
+
+
+def test_completing_needs_no_key_where_only_the_server_sums(shop: Shop) -> None:
+    upload = shop.ask("CreateMultipartUpload", **HERE, **CUSTOMER)["upload_id"]
+    where: dict[str, Any] = {**HERE, "upload_id": upload}
+    part = {**where, "part_number": 1, "body": io.BytesIO(b"part")}
+    made = shop.ask("UploadPart", **part, **CUSTOMER)
+    assert "checksum_crc64_nvme" in made
+    shop.ask("UploadPart", **{**part, "part_number": 2}, **CUSTOMER, checksum_algorithm="CRC32")
+    named = {"parts": [{"part_number": 1, "e_tag": made["e_tag"]}]}
+    ask = {**where, "multipart_upload": named}
+    assert shop.refused("CompleteMultipartUpload", **ask) == "InvalidRequest"  # a client sums too
+    part["body"] = io.BytesIO(b"part")
+    shop.ask("UploadPart", **{**part, "part_number": 2}, **CUSTOMER)
+    done = shop.ask("CompleteMultipartUpload", **where, multipart_upload=named)
+    assert done["checksum_type"] == "FULL_OBJECT"
 
 
 def test_kms_is_for_those_who_sign(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from tests.actions.shop import Shop
 
 HERE = {"bucket": "shop", "key": "k"}
 LARGE = b"5" * (5 << 20)
+SENT = ((2, LARGE), (5, b"end"))
 
 
 def begin(shop: Shop, **said: Any) -> dict[str, Any]:
@@ -17,8 +18,11 @@ def begin(shop: Shop, **said: Any) -> dict[str, Any]:
     return {**HERE, "upload_id": made["upload_id"]}
 
 
-def part(shop: Shop, upload: dict[str, Any], number: int, content: bytes) -> dict[str, Any]:
-    done = shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content))
+def part(
+    shop: Shop, upload: dict[str, Any], number: int, content: bytes, algorithm: str = ""
+) -> dict[str, Any]:
+    said = {"checksum_algorithm": algorithm} if algorithm else {}
+    done = shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content), **said)
     sums = {name: value for name, value in done.items() if name.startswith("checksum_")}
     return {"part_number": number, "e_tag": done["e_tag"], **sums}
 
@@ -32,7 +36,7 @@ def test_a_whole_upload(shop: Shop) -> None:
     upload = begin(
         shop, content_type="x/y", metadata={"a": "1"}, acl="public-read", checksum_algorithm="crc32"
     )
-    parts = [part(shop, upload, 2, LARGE), part(shop, upload, 5, b"end")]
+    parts = [part(shop, upload, number, content, "CRC32") for number, content in SENT]
     first = shop.ask("ListParts", **upload, max_parts=1)
     assert ([each["part_number"] for each in first["parts"]], first["is_truncated"]) == ([2], True)
     rest = shop.ask("ListParts", **upload, part_number_marker=first["next_part_number_marker"])
@@ -59,7 +63,8 @@ def test_a_part_has_the_checksum_that_the_upload_named(shop: Shop) -> None:
     for said in ({"checksum_algorithm": "CRC32"}, {"checksum_sha1": "AAAA"}):
         part_of = {**upload, "part_number": 1, "body": body, **said}
         assert shop.refused("UploadPart", **part_of) == "InvalidRequest"
-    done = complete(shop, upload, part(shop, upload, 1, b"x"))
+    assert shop.refused("UploadPart", **upload, part_number=1, body=body) == "InvalidRequest"
+    done = complete(shop, upload, part(shop, upload, 1, b"x", "CRC32C"))
     assert done["checksum_type"] == "COMPOSITE"
 
 

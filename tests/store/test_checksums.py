@@ -4,14 +4,24 @@ import base64
 import hashlib
 import os
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from eucabox.errors import BadDigest, InvalidChecksum, InvalidRequest, MalformedChecksum
+from eucabox.errors import (
+    BadDigest,
+    ChecksumTypeUnfit,
+    ChecksumUnknown,
+    InvalidRequest,
+    MalformedChecksum,
+)
 from eucabox.store import checksums
 
 CHECK = {
+    "MD5": hashlib.md5(b"123456789").hexdigest(),
+    "SHA512": hashlib.sha512(b"123456789").hexdigest(),
+    "XXHASH64": "8cb841db40e6ae83",
+    "XXHASH3": "72dcb18b67a17dff",
+    "XXHASH128": "33119477ede5dcd5e9716427681d5860",
     "CRC32": "cbf43926",
     "CRC32C": "e3069283",
     "CRC64NVME": "ae8b14860a799888",
@@ -34,7 +44,7 @@ def test_check_value(algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["CRC32C", "CRC64NVME"])
 def test_without_the_fast_libraries(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("awscrt.checksums", "crc32c"):
+    for module in ("awscrt.checksums", "crc32c", "eucabox.store._crc64"):
         monkeypatch.setitem(sys.modules, module, None)
     checksums._updater.cache_clear()
     assert base64.b64decode(summed(algorithm, b"123456789")).hex() == CHECK[algorithm]
@@ -66,29 +76,23 @@ def test_no_checksum_at_all(stated: str) -> None:
         checksums.decode("CRC32", stated)
 
 
-def test_the_default_is_only_what_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
-    checksums.default.cache_clear()
-    assert checksums.default() == ""
-    fast = SimpleNamespace(crc64nvme=lambda data: 0)
-    monkeypatch.setitem(sys.modules, "awscrt.checksums", fast)
-    checksums.default.cache_clear()
-    assert checksums.default() == "CRC64NVME"
-    checksums.default.cache_clear()
-
-
 def test_kinds_of_checksum() -> None:
     assert checksums.check_type("", "") == ""
     assert checksums.check_type("CRC64NVME", "") == "FULL_OBJECT"
     assert checksums.check_type("SHA1", "") == "COMPOSITE"
     assert checksums.check_type("CRC32", "FULL_OBJECT") == "FULL_OBJECT"
-    wrong = [("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE"), ("MD4", ""), ("CRC32", "X")]
-    for each in wrong:
-        with pytest.raises(InvalidChecksum):
+    for algorithm in ("MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"):
+        assert checksums.check_type(algorithm, "") == "COMPOSITE"
+        with pytest.raises(ChecksumTypeUnfit):
+            checksums.check_type(algorithm, "FULL_OBJECT")
+    for each in [("SHA256", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE"), ("CRC32", "X")]:
+        with pytest.raises(ChecksumTypeUnfit):
             checksums.check_type(*each)
+    with pytest.raises(ChecksumUnknown):
+        checksums.check_type("MD4", "")
     with pytest.raises(InvalidRequest):
         checksums.check_type("", "COMPOSITE")
-    with pytest.raises(InvalidChecksum):
+    with pytest.raises(ChecksumUnknown):
         checksums.new("MD4")
-    with pytest.raises(InvalidChecksum):
+    with pytest.raises(ChecksumUnknown):
         checksums.decode("MD4", "AAAA")

@@ -130,7 +130,7 @@ def test_a_checksum_that_nobody_announced_is_of_the_plain_bytes(keyed: Keyed) ->
     whole.update(content)
     stated = {"SHA256": text(whole.digest())}
     made = put(keyed, "key", content, trailers=lambda: stated)
-    assert made.facts.checksums == stated
+    assert made.facts.checksums.items() >= stated.items()
     with pytest.raises(BadDigest):
         put(keyed, "key", content[1:], trailers=lambda: stated)
 
@@ -266,7 +266,10 @@ def test_parts_are_known_without_attributes(keyed: Keyed, kind: str) -> None:
     made = upload(keyed, "key", kind, (1, pieces[0]), (4, pieces[1]), (9000, pieces[2]))
     os.removexattr(keyed.file("key"), NAME)
     found = keyed.store.head("box", "key")
-    assert replace(made, facts=found.facts, last_modified=found.last_modified) == found
+    assert (
+        replace(made, facts=found.facts, last_modified=found.last_modified, part_checksums=())
+        == found
+    )
     assert get(keyed, "key") == b"".join(pieces)
 
 

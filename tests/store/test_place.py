@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_readers_beside_overwrites(store: Store, put: Put) -> None:
                 with store.open("box", "key") as found:
                     body = b"".join(found.chunks())
                     assert len(body) == found.object.size
-                    assert found.object.facts == FACTS
+                    assert replace(found.object.facts, checksums={}, checksum_type="") == FACTS
         except BaseException as error:
             failures.append(error)
             raise

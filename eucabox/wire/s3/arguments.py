@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from eucabox import ascii
 from eucabox.errors import Fault, InvalidArgument, MalformedPolicy, MalformedXML
 from eucabox.wire import read
 from eucabox.wire.model import Operation
@@ -147,7 +148,7 @@ def _converter(name: str, shape: Shape, place: str) -> Convert:
     if told == "x-amz-tagging":
         return tagging
     if isinstance(shape, ListShape):
-        return _words
+        return ascii.split_list
     if shape.type_name == "timestamp":
         return _deadly(told) if told.startswith(DEADLY) else _moment
     if shape.type_name in EMPTY_IS_ABSENT:
@@ -190,12 +191,8 @@ def _deadly(told: str) -> Convert:
     return take
 
 
-def _words(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
 def _codings(text: str) -> str | None:
-    words = _words(text)
+    words = ascii.split_list(text)
     kept = [each for each in words if each.lower() != "aws-chunked"]
     return text if kept == words else ", ".join(kept) or None
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eucabox import ascii
 from eucabox.errors import CrossOriginRefused, PreflightInvalid
 from eucabox.store import cross_origin
 from eucabox.store.cross_origin import METHODS, Rule
@@ -74,5 +75,4 @@ def _found(request: Request, rules: Sequence[Mapping[str, Any]]) -> Rule | None:
 
 
 def _wanted(request: Request) -> list[str]:
-    named = request.headers.get(HEADERS, "").lower().split(",")
-    return [each.strip() for each in named if each.strip()]
+    return ascii.split_list(ascii.lower(request.headers.get(HEADERS, "")))

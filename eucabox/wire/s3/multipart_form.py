@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from eucabox import ascii
 from eucabox.errors import (
     FormFieldsTooLarge,
     FormFileTooLarge,
@@ -17,8 +18,10 @@ from eucabox.wire.request import Readable
 MOST_FIELDS = 20 * 1024  # bytes before the file, as at S3; and as many after it
 PIECE = 1 << 16
 FILE = "file"
-BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", re.IGNORECASE)
-PARAMETER = re.compile(r""";\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""")
+BOUNDARY = re.compile(
+    r""";\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", re.ASCII | re.IGNORECASE
+)
+PARAMETER = re.compile(r""";\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""", re.ASCII)
 EXTENDED = "filename*"  # and its value: charset'language'percent-encoded
 
 
@@ -107,16 +110,16 @@ class Form:
         if self._kept.startswith(b"--"):
             return None
         disposition = ""
-        if self._line().strip():
+        if ascii.strip(self._line()):
             raise MalformedForm(reason="a boundary does not end its line.")
         while line := self._line():
             name, _, value = line.partition(":")
-            if name.strip().lower() == "content-disposition":
+            if ascii.lower(ascii.strip(name)) == "content-disposition":
                 disposition = value
         said = _parameters(disposition)
         if "name" not in said:
             raise MalformedForm(reason="a part has no name in its Content-Disposition.")
-        return Part(said["name"].lower(), _file_name(said))
+        return Part(ascii.lower(said["name"]), _file_name(said))
 
     def _line(self) -> str:
         while (end := self._kept.find(b"\r\n")) < 0:
@@ -157,7 +160,7 @@ def _parameters(disposition: str) -> dict[str, str]:
     """Read the parameters of a Content-Disposition; of a repeated one the first stays."""
     said: dict[str, str] = {}
     for name, quoted, bare in PARAMETER.findall(disposition):
-        said.setdefault(name.lower(), quoted.replace('\\"', '"') or bare)
+        said.setdefault(ascii.lower(name), quoted.replace('\\"', '"') or bare)
     return said
 
 

@@ -37,7 +37,7 @@ def answer(understood: "Understood", e_tag: str, headers: list[tuple[str, str]])
 def _document(location: str, told: dict[str, str]) -> bytes:
     text = write.element("Location", location) + write.element("Bucket", told["bucket"])
     text += write.element("Key", told["key"]) + write.element("ETag", told["etag"])
-    return f"{write.DECLARATION}<PostResponse>{text}</PostResponse>".encode("ascii")
+    return f"{write.DECLARATION}<PostResponse>{text}</PostResponse>".encode()
 
 
 def _usable(redirect: str) -> bool:

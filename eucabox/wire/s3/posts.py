@@ -12,6 +12,7 @@ from eucabox.store.streams import Incoming
 from eucabox.upload_policy import IGNORED
 from eucabox.wire import model
 from eucabox.wire.request import Readable, Request
+from eucabox.wire.s3 import checksum_headers
 from eucabox.wire.s3.arguments import Reader, reader
 from eucabox.wire.s3.multipart_form import FILE, MOST_FIELDS, Form, boundary_of
 from eucabox.wire.sign import Desk, authenticate_form
@@ -49,7 +50,9 @@ class Upload:
 
     def params(self, read: Reader) -> Params:
         """Return the members of PutObject."""
-        found = read({}, self._headers())
+        headers = self._headers()
+        checksum_headers.check(headers, ())
+        found = read({}, headers)
         bucket, key = self.fields["bucket"], self.fields["key"]
         return {**found, "bucket": bucket, "key": key, read.payload: Incoming(self.file)}
 

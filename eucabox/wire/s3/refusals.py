@@ -50,6 +50,7 @@ OF = {
     "KeyTooLongError": {"size": "Size", "limit": "MaxSizeAllowed"},
     "MetadataTooLarge": {"size": "Size", "limit": "MaxSizeAllowed"},
 }
+SENTENCES = {"AccessDenied": "Access Denied"}  # of codes that a fault has only in S3's words
 OWN = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)  # facts that are elements by their own name
 
 
@@ -59,12 +60,20 @@ def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
     headers = [("x-amz-request-id", request_id), *_headers(code, fault.facts)]
     if code == "NotModified":
         return Answer(status=status_of(code), headers=headers)
-    text = write.element("Code", code) + write.element("Message", fault.message)
-    for name, value in elements(code, fault.facts).items():
-        text += write.element(name, value)
+    text = "".join(write.element(*each) for each in said(fault).items())
     text += write.element("RequestId", request_id) + write.element("HostId", "eucabox")
-    body = f"{write.DECLARATION}<Error>{text}</Error>".encode("ascii")
+    body = f"{write.DECLARATION}<Error>{text}</Error>".encode()
     return Answer(status=status_of(code), headers=[*headers, ("Content-Type", XML)], body=body)
+
+
+def said(fault: Fault) -> dict[str, str]:
+    """What an error's document tells of a fault: AWS's own sentence, and what we know beyond it."""
+    code = WORDS.get(fault.code, fault.code)
+    sentence, detail = fault.sentence, fault.detail
+    if code != fault.code and code in SENTENCES:
+        sentence, detail = SENTENCES[code], fault.message
+    found = {"Code": code, "Message": sentence, **elements(code, fault.facts)}
+    return {**found, "Detail": detail} if detail else found
 
 
 def elements(code: str, facts: Mapping[str, Any]) -> dict[str, str]:

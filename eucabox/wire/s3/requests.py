@@ -20,7 +20,7 @@ from eucabox.store.streams import Incoming
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import posts, routes
+from eucabox.wire.s3 import checksum_headers, posts, routes
 from eucabox.wire.s3.address import Address, locate
 from eucabox.wire.s3.arguments import Reader, reader
 from eucabox.wire.s3.posts import Upload
@@ -35,10 +35,8 @@ MOST_XML = {
     "PutBucketLifecycleConfiguration": 2 << 20,
 }
 MOST_OTHERS = 1 << 18
-TRAILERS = {f"x-amz-checksum-{name.lower()}": name for name in nouns.CHECKSUMS}
-# In an address, S3 looks at none: who signs it has no body yet, and AWS's JavaScript SDK says the
-# checksum of nothing there.
-NEVER_MOVED = frozenset({*TRAILERS, "x-amz-sdk-checksum-algorithm"})
+# whose checksums are not those of the body
+OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     return Understood(
         service="s3",
         name=operation.name,
-        params=upload.params(read) if upload else _params(request, signed, address, query, read),
+        params=upload.params(read) if upload else _params(request, signed, address, query, name),
         caller=(upload and upload.caller) or signed.caller,
         api_version=operation.service.version,
         region=signed.region,
@@ -104,11 +102,17 @@ def _prefer_signed(
 ) -> dict[str, str]:
     """Return the headers with those that stand in a presigned URL; a header of the request goes
     before them only if it was signed itself, or whoever has the URL could say another type."""
-    kept = {name: value for name, value in moved.items() if name not in NEVER_MOVED}
+    kept = {name: value for name, value in moved.items() if _counts_in_address(name)}
     if signed is None:
         return {**kept, **headers}
     unsigned = {name: value for name, value in headers.items() if name not in signed}
     return {**unsigned, **kept, **{name: headers[name] for name in signed if name in headers}}
+
+
+def _counts_in_address(name: str) -> bool:
+    """Checksums do not: who signs an address has no body yet, and AWS's JavaScript SDK says the
+    checksum of nothing there."""
+    return name != checksum_headers.OF_CLIENT and not checksum_headers.is_checksum(name)
 
 
 def _upload(
@@ -134,17 +138,22 @@ def _check_served(operation: Operation) -> None:
 
 
 def _params(
-    request: Request, signed: Signed, address: Address, query: Mapping[str, str], reader: Reader
+    request: Request, signed: Signed, address: Address, query: Mapping[str, str], name: str
 ) -> dict[str, Any]:
     if request.headers.get("content-md5") == "":
         raise InvalidDigest()
-    params = reader(query, request.headers)
+    operation = model.service("s3").known(name)
+    read = reader(operation)
+    if request.method in ("PUT", "POST"):
+        of_body = bool(read.payload) and name not in OF_ANOTHER
+        checksum_headers.check(request.headers, signed.declared, of_body=of_body)
+    params = read(query, request.headers)
     if address.bucket is not None:
         params["bucket"] = address.bucket
     if address.key is not None:
         params["key"] = address.key
-    if reader.streaming:
-        params[reader.payload] = _incoming(request, signed)
+    if read.streaming:
+        params[read.payload] = _incoming(request, signed)
     return params
 
 
@@ -156,13 +165,13 @@ def _document_reader(
         return None
     most = MOST_XML.get(name, MOST_OTHERS)
     if not reader.body:
-        _small(request, signed, most)
+        _small(request, signed, name, most)
         return None
     wanted = reader.wants_body or (request.method == "POST" and "uploadId" not in query)
     convert = reader.body
 
     def read() -> dict[str, Any]:
-        body = _small(request, signed, most)
+        body = _small(request, signed, name, most)
         if not body and wanted:
             raise MissingRequestBody()
         return {reader.payload: convert(body)} if body else {}
@@ -173,34 +182,24 @@ def _document_reader(
 def _incoming(request: Request, signed: Signed) -> Incoming:
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
-    announced = request.headers.get("x-amz-trailer", "").lower().split(",")
-    algorithms = [TRAILERS[each.strip()] for each in announced if each.strip() in TRAILERS]
+    algorithms = tuple(checksum_headers.NAMES[each] for each in sorted(signed.declared))
 
     def trailers() -> dict[str, str]:
-        return {TRAILERS[n]: value for n, value in signed.trailers.items() if n in TRAILERS}
+        return checksum_headers.of_trailers(signed.trailers)
 
-    return Incoming(signed.body, signed.decoded_length, tuple(algorithms), trailers)
+    return Incoming(signed.body, signed.decoded_length, algorithms, trailers)
 
 
-def _small(request: Request, signed: Signed, most: int) -> bytes:
+def _small(request: Request, signed: Signed, name: str, most: int) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
     body = signed.document(most)
-    if body:
-        _check_digests(body, request, signed)
-    return body
-
-
-def _check_digests(body: bytes, request: Request, signed: Signed) -> None:
-    stated = {
-        name: value
-        for said in (request.headers, signed.trailers)
-        for header, name in TRAILERS.items()
-        if (value := said.get(header))
-    }
-    if request.method != "POST" or "uploadId" not in values(request.query):
-        # the checksums of CompleteMultipartUpload are those of the object, not of the list
-        for name, value in stated.items():
-            checksum = checksums.new(name)
+    if request.method in ("PUT", "POST") and name not in OF_ANOTHER:
+        of_headers = checksum_headers.stated(request.headers)
+        stated = of_headers | checksum_headers.of_trailers(signed.trailers)
+        for algorithm, value in stated.items():
+            checksum = checksums.new(algorithm)
             checksum.update(body)
-            checksums.compare(name, checksums.text(checksum.digest()), value)
-    nouns.check_md5(body, request.headers.get("content-md5", ""))
+            checksums.compare(algorithm, checksums.text(checksum.digest()), value)
+    if body:
+        nouns.check_md5(body, request.headers.get("content-md5", ""))
+    return body

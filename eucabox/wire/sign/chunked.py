@@ -181,10 +181,14 @@ class AwsChunked:
         self._step = None
 
     def _rest(self) -> Iterator[bytes]:
-        """Yield the lines after the last chunk; some clients put empty ones between them."""
+        """Yield the lines after the last chunk; some clients put empty ones between them. The last
+        one is empty: else the end was lost on the way."""
+        line: bytes | None = b"-"
         for _ in range(_MOST_LINES):
-            line = self._lines.line(MalformedTrailer)
+            before, line = line, self._lines.line(MalformedTrailer)
             if line is None:
+                if before:
+                    raise BodyBrokenOff(reason="it ended without the empty line at its end.")
                 return
             if line:
                 yield line

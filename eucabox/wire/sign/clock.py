@@ -39,6 +39,8 @@ def extended(text: str) -> datetime | None:
 
 def mail(text: str) -> datetime | None:
     """Read `Mon, 23 Nov 2026 01:02:03 GMT` and its kin: -0000, UTC, an offset."""
+    if not text.isascii():
+        return None  # the library takes more for blanks and digits than a date can have
     try:
         return _utc(parsedate_to_datetime(text))
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -6,7 +6,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 # s3cmd writes the whole of its --host in lower case.
-PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.IGNORECASE)
+PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.ASCII | re.IGNORECASE)
 LONGEST_HOST = 300  # characters; a name has 253, and then comes a port
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 

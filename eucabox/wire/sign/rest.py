@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from eucabox import ascii
 from eucabox.errors import (
     AuthorizationTypeUnsupported,
     ChecksumTwice,
@@ -135,20 +136,20 @@ def _chunked(signed: Signed, request: Request, chain: Chain | None, payload: str
         raise ContentHashForm(
             reason=f"x-amz-content-sha256 {payload} needs a request signed with {ALGORITHM}."
         )
-    declared = _declared(request) if trailing else frozenset()
+    signed.declared = _declared(request) if trailing else frozenset()
     return AwsChunked(
         transport(request),
         signed.decoded_length or 0,
         chain=chain if chunks_signed else None,
-        declared=declared,
+        declared=signed.declared,
         trailers=signed.trailers,
     )
 
 
 def _coded(request: Request) -> bool:
     """Whether a body is aws-chunked though no payload word says so: signatures before 4."""
-    codings = request.headers.get("content-encoding", "").lower().split(",")
-    named = "aws-chunked" in (coding.strip() for coding in codings)
+    codings = ascii.lower(request.headers.get("content-encoding", ""))
+    named = "aws-chunked" in ascii.split_list(codings)
     return named and "x-amz-decoded-content-length" in request.headers
 
 
@@ -161,8 +162,8 @@ def _decoded_length(request: Request) -> int:
 
 def _declared(request: Request) -> frozenset[str]:
     """The trailers that x-amz-trailer announces; refuse a checksum that is a header as well."""
-    said = request.headers.get("x-amz-trailer", "").lower()
-    names = frozenset(name.strip() for name in said.split(",") if name.strip())
+    said = ascii.lower(request.headers.get("x-amz-trailer", ""))
+    names = frozenset(ascii.split_list(said))
     headers = [n for n in request.headers if n not in _NO_CHECKSUM]
     for group in (headers, names):
         if not any(name.startswith("x-amz-checksum-") for name in group):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import unquote_to_bytes
 
+from eucabox import ascii
 from eucabox.accounts import Credential
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.wire.request import Request
@@ -38,6 +40,7 @@ _SOMETIMES = (
 _EVERY = frozenset((*_ALWAYS, *_SOMETIMES))
 _QUERY = ("AWSAccessKeyId", "Expires", "Signature")
 _MOVED = ("content-md5", "content-type")
+_SECONDS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Proof:
 def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
     """Verify `Authorization: AWS key:signature`; `bucket` is that of a virtual host, if any."""
     _, _, said = request.headers["authorization"].partition(" ")
-    access_key_id, found, signature = said.strip().rpartition(":")
+    access_key_id, found, signature = ascii.strip(said).rpartition(":")
     if not found or not access_key_id or not signature:
         raise AuthorizationTypeUnsupported(
             reason="The header must read 'AWS KEY:SIGNATURE'.", ArgumentName="Authorization"
@@ -109,7 +112,9 @@ def _header_time(request: Request) -> datetime:
 
 def _epoch(said: str) -> datetime:
     try:
-        return datetime.fromtimestamp(int(said[:20]), UTC)
+        if not _SECONDS.fullmatch(said):
+            raise ValueError(said)
+        return datetime.fromtimestamp(int(said), UTC)
     except (ValueError, OverflowError, OSError):
         raise SignatureRefused(
             reason=f"Invalid date (should be seconds since epoch): {shown(said)}"
@@ -132,14 +137,16 @@ def moved_headers(request: Request) -> dict[str, str]:
     """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}
-    said = {name.lower(): value for name, value in values(request.query).items()}
-    return {n: v for n, v in said.items() if n.startswith("x-amz-") or n in _MOVED}
+    said = {ascii.lower(name): value for name, value in values(request.query).items()}
+    moved = {n: v for n, v in said.items() if n.startswith("x-amz-") or n in _MOVED}
+    # as a header would have brought them: their bytes as Latin-1
+    return {n: v.encode("utf-8", "surrogateescape").decode("latin-1") for n, v in moved.items()}
 
 
 def _amz_headers(headers: dict[str, str], *, fold: bool) -> str:
     """Write the x-amz- headers as sent, or with each run of blanks folded into one."""
     every = sorted((n, v) for n, v in headers.items() if n.startswith("x-amz-"))
-    return "".join(f"{n}:{' '.join(v.split()) if fold else v}\n" for n, v in every)
+    return "".join(f"{n}:{ascii.fold(v) if fold else v}\n" for n, v in every)
 
 
 def _resources(request: Request, bucket: str) -> Iterator[str]:

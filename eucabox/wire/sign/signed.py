@@ -19,7 +19,8 @@ class Signed:
     `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
     `region` and `service` are the client's own words, "" before version 4. `decoded_length` is
     the number of bytes that `body` will give, None if unknown; `trailers` is filled when `body`
-    has ended. After `expires` the same signature is refused for its age.
+    has ended, with those that are `declared`. After `expires` the same signature is refused for
+    its age.
 
     `query` is the query string as it was signed: where that took a plus for itself, the plus is
     written as %2B, so that it stands for no blank. `headers` are the names of those that are
@@ -34,6 +35,7 @@ class Signed:
     version: int = 0
     decoded_length: int | None = None
     trailers: dict[str, str] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
     signature: str = ""
     expires: datetime | None = None
     query: str = ""

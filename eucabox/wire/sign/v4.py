@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
+from eucabox import ascii
 from eucabox.accounts import Credential
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.wire.request import Request
@@ -33,7 +34,7 @@ _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential; its scope is kept with the key made of it
 _KEPT, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
-_NAME = re.compile(r"[!-~]{1,128}")
+_NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
 day_keys = SigningKeys()
 
 
@@ -81,7 +82,7 @@ def from_header(request: Request, words: Words) -> Claim:
         raise words.malformed(reason=f"the algorithm must be {ALGORITHM}.")
     known, mark, signature = rest.rpartition("Signature=")
     if mark and "," not in signature and len(known) < _SHORT:
-        said = {**_fields(known), "Signature": signature.strip()}
+        said = {**_fields(known), "Signature": ascii.strip(signature)}
     else:
         said = _read_fields(rest)
     for name in _FIELDS:
@@ -94,7 +95,7 @@ def from_header(request: Request, words: Words) -> Claim:
 
 
 def _read_fields(rest: str) -> dict[str, str]:
-    return dict(_field(part) for part in rest.split(",") if part.strip())
+    return dict(_field(part) for part in rest.split(",") if ascii.strip(part))
 
 
 @lru_cache(_KEPT)  # a client signs one request like the other, but for the signature itself
@@ -182,7 +183,7 @@ def _check_headers(request: Request, claim: Claim, words: Words, *, rest: bool) 
 
 def _forms(request: Request, claim: Claim, *, rest: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    blanks = any("  " in request.headers.get(name, "") for name in claim.signed_headers)
+    blanks = any(_has_runs(request.headers.get(name, "")) for name in claim.signed_headers)
     path, twice = request.path or "/", claim.lifetime is None
     leave_out = "" if twice else SIGNATURE_PARAMETER
     for number, query in enumerate(query_forms(request.query, leave_out)):
@@ -221,7 +222,12 @@ def _value(request: Request, name: str, form: _Form) -> str:
     if name == "host":
         return form.host
     value = request.headers.get(name, "")
-    return " ".join(value.split()) if form.fold else value
+    return ascii.fold(value) if form.fold and _has_runs(value) else value
+
+
+def _has_runs(value: str) -> bool:
+    """Whether folding changes a header's value, which has no blanks around it."""
+    return "  " in value or "\t" in value
 
 
 def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
@@ -230,8 +236,8 @@ def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
 
 
 def _field(part: str) -> tuple[str, str]:
-    name, _, value = part.strip().partition("=")
-    return name, value.strip()
+    name, _, value = ascii.strip(part).partition("=")
+    return name, ascii.strip(value)
 
 
 def _header_time(request: Request, words: Words) -> tuple[datetime, str]:

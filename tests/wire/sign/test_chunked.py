@@ -178,8 +178,9 @@ def test_a_chunk_moved_is_refused() -> None:
     assert refused(decoder(second + first + last, 10, seed=SEED)) == "SignatureDoesNotMatch"
 
 
-def test_the_last_line_end_may_be_missing() -> None:
-    assert decoder(b"5\r\nhello\r\n0\r\n", 5).read() == b"hello"
+def test_the_empty_line_at_the_end_may_not_be_missing() -> None:
+    assert refused(decoder(b"5\r\nhello\r\n0\r\n", 5)) == "IncompleteBody"
+    assert decoder(b"5\r\nhello\r\n0\r\n\r\n", 5).read() == b"hello"
 
 
 def test_trailers_as_minio_clients_write_them() -> None:
