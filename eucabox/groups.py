@@ -19,7 +19,7 @@ def of_account(state: State, account_id: str) -> list[Row]:
     rows = state.query(sql, (account_id,))
     if any(row["group_name"] == DEFAULT for row in rows):
         return rows
-    with state.transaction():
+    with state.transaction(for_good=True):
         if not any(row["group_name"] == DEFAULT for row in state.query(sql, (account_id,))):
             _make_default(state, account_id)
     return state.query(sql, (account_id,))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eucabox.errors import InvalidParameterValue
+from eucabox.members import pascal
 
 CHOICES = {
     "http_tokens": ("optional", "required"),
@@ -23,12 +24,13 @@ def checked(
 
     Raises InvalidParameterValue, which names an option with `prefix` in front.
     """
-    found = {**DEFAULTS, **(base or {}), **asked}
+    given = {name: value for name, value in asked.items() if value not in ("", None)}
+    found = {**DEFAULTS, **(base or {}), **given}
     for name, choices in CHOICES.items():
         if found[name] not in choices:
-            _refuse(prefix + name, found[name], f"Choose one of {', '.join(choices)}.")
+            _refuse(prefix + pascal(name), found[name], f"Choose one of {', '.join(choices)}.")
     if not 1 <= found[HOPS] <= 64:
-        _refuse(prefix + HOPS, found[HOPS], "Give a number from 1 to 64.")
+        _refuse(prefix + pascal(HOPS), found[HOPS], "Give a number from 1 to 64.")
     return found
 
 

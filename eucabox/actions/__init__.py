@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import absent, logs
 from eucabox.accounts import Caller
@@ -25,6 +25,7 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.members import conform, hints_of, pascal, unpacked_members
+from eucabox.nothing import asks_for_nothing, without_nothing
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -33,6 +34,7 @@ log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
 # members of S3's verbs with a document: what reads it off the wire has checked it by them
 CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
+DRY_RUN = "dry_run"  # a member of every verb of EC2
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -56,6 +58,7 @@ class Call:
     expires: datetime | None = None  # when that signature is refused for its age
     action: str = ""  # the verb that is performed, and its members as they came
     params: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False  # the verb may check, and has to change nothing
     context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
 
@@ -134,7 +137,7 @@ def load() -> dict[tuple[str, str], Action]:
 
 
 def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
-    """Do one action: look up, may this caller, members we don't implement, DryRun, run, log.
+    """Do one action: look up, may this caller, members we don't implement, run or DryRun, log.
 
     `params` are the model's members in snake_case. Raises Fault, and nothing else for bad input.
     """
@@ -146,6 +149,8 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
             _admit(found, call)
             arguments = _arguments(found, params)
             call.action, call.params = name, params
+            if params.get(DRY_RUN):
+                _rehearse(found, call, arguments)
             _refuse_replay(found, call, params)
             result = found.function(call, **arguments)
             outcome = "ok"
@@ -173,6 +178,14 @@ def _admit(found: Action, call: Call) -> None:
         raise UnauthorizedOperation(reason=f"{found.name} is for the administrator of this cloud.")
 
 
+def _rehearse(found: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
+    """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
+    call.dry_run = True
+    with call.cloud.state.rehearsal():
+        found.function(call, **arguments)
+    raise DryRunOperation()
+
+
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
     if call.signature and not found.reads and "client_token" not in params:
@@ -182,21 +195,23 @@ def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
 
 def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
     arguments, hints = {}, hints_of(found.function)
-    dry_run = False
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
-            conform(found.name, pascal(member), value, hints.get(member))
-            arguments[member] = value
-        elif member == "dry_run":
-            dry_run = bool(value)
-        elif member not in found.ignored:
+            hint = hints.get(member)
+            taken = without_nothing(value, hint) if found.service == "ec2" else value
+            conform(found.name, pascal(member), taken, hint)
+            arguments[member] = taken
+        elif member not in found.ignored and not _is_spare(found, member, value):
             raise UnsupportedParameter(parameter=pascal(member), action=found.name)
     for member in found.required:
         if member not in arguments:
             raise MissingParameter(parameter=pascal(member))
-    if dry_run:
-        raise DryRunOperation()
     return arguments
+
+
+def _is_spare(found: Action, member: str, value: Any) -> bool:
+    """Tell whether a member that is not served may stand there all the same."""
+    return member == DRY_RUN or (found.service == "ec2" and asks_for_nothing(member, value))
 
 
 def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:

@@ -16,6 +16,7 @@ from eucabox.errors import (
 from eucabox.filters import Filter, page, select
 from eucabox.image import settings
 from eucabox.members import check_text
+from eucabox.nothing import asks_for_nothing
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
@@ -236,7 +237,7 @@ def _mapping(devices: Sequence[BlockDevice]) -> dict[str, str] | None:
     """Return the devices as the manifest writes them: what is there, on which device."""
     found = {}
     for each in devices:
-        if "ebs" in each:
+        if not asks_for_nothing("ebs", each.get("ebs")):
             name = each.get("device_name", "")[:60]
             raise UnsupportedOperation(
                 what=f"BlockDeviceMapping {name}: EBS is not available on a single-node cloud."

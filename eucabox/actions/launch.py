@@ -25,6 +25,7 @@ from eucabox.errors import (
 from eucabox.image import settings
 from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
+from eucabox.nothing import asks_for_nothing
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
@@ -39,6 +40,7 @@ class Placement(TypedDict, total=False):
     """Where: the one zone, not shared hardware by contract."""
 
     availability_zone: str
+    availability_zone_id: str
     tenancy: str
 
 
@@ -125,6 +127,10 @@ def run_instances(
     hours answer the same reservation.
     """
     asked = {name: value for name, value in locals().items() if name != "call"}
+    asked["instance_type"] = instance_type or DEFAULT
+    asked["instance_initiated_shutdown_behavior"] = (
+        instance_initiated_shutdown_behavior or "terminate"
+    )
     state = call.cloud.state
     with state.transaction():
         reservation_id = _repeated(call, asked)
@@ -311,7 +317,14 @@ def _check_place(call: Call, asked: dict[str, Any]) -> None:
         raise InvalidParameterValue(
             parameter="Placement.AvailabilityZone", value=zone[:60], reason=reason
         )
-    if placement.get("tenancy", "default") != "default":
+    zone_id = vpc.zone_id(call.cloud.config.cloud.region)
+    if placement.get("availability_zone_id", "") not in ("", zone_id):
+        raise InvalidParameterValue(
+            parameter="Placement.AvailabilityZoneId",
+            value=placement["availability_zone_id"][:60],
+            reason=f"The availability zone here is {zone_id}.",
+        )
+    if placement.get("tenancy", "") not in ("", "default"):
         raise UnsupportedOperation(what="Placement.Tenancy: only default is available.")
     asked_subnets = [asked["subnet_id"]]
     asked_subnets += [each.get("subnet_id", "") for each in asked["network_interfaces"]]
@@ -331,8 +344,10 @@ def _check_devices(devices: Sequence[BlockDevice], image: Row) -> None:
     known = {} if image["virtualization_type"] == "hvm" else DEVICES
     for each in devices:
         name = each.get("device_name", "")[:60]
-        if "ebs" in each:
+        if not asks_for_nothing("ebs", each.get("ebs")):
             raise UnsupportedOperation(what=f"BlockDeviceMapping {name}: {EBS}")
+        if "ebs" in each and not each.get("virtual_name") and each.get("no_device") is None:
+            continue
         fixed = known.get(name.removeprefix("/dev/"), ())
         if each.get("no_device") is not None and not fixed:
             continue
