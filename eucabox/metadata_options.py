@@ -1,9 +1,10 @@
 """How an instance's metadata may be read: the options, their defaults and choices; serves none."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eucabox.errors import InvalidParameterValue
+from eucabox.errors import InvalidParameterValue, TagKeyNotForMetadata
 from eucabox.members import pascal
 
 CHOICES = {
@@ -12,6 +13,8 @@ CHOICES = {
     "http_protocol_ipv6": ("disabled",),
     "instance_metadata_tags": ("disabled", "enabled"),
 }
+TAGS = "instance_metadata_tags"
+TAG_KEY = re.compile(r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")  # what a path can hold
 HOPS = "http_put_response_hop_limit"
 # EC2's: the first choice of each.
 DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
@@ -32,6 +35,15 @@ def checked(
     if not 1 <= found[HOPS] <= 64:
         _refuse(prefix + pascal(HOPS), found[HOPS], "Give a number from 1 to 64.")
     return found
+
+
+def check_tag_keys(options: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raise TagKeyNotForMetadata where an instance's metadata has its tags and can't show one."""
+    if options.get(TAGS) != "enabled":
+        return
+    for key in keys:
+        if not TAG_KEY.fullmatch(key):
+            raise TagKeyNotForMetadata(key=key)
 
 
 def _refuse(name: str, value: Any, reason: str) -> None:

@@ -109,6 +109,12 @@ alter table accounts add column email text not null default '';
 create unique index one_account_an_email on accounts (email) where email <> ''
 """
 
+# Whether an instance shows its address as its public one too.
+PUBLIC_ADDRESSES = """
+alter table instances add column public_address integer not null default 1
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
+    PUBLIC_ADDRESSES,
 )  # fmt: skip

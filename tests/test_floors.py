@@ -40,6 +40,7 @@ STAIRS = {
     ("interfaces", "vpc"), ("interfaces", "filters"),
     ("permissions", "groups"), ("permissions", "members"), ("permissions", "vpc"),
     ("permissions", "accounts"), ("bundles", "image"), ("lifecycle", "store"),
+    ("instances", "image"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -174,6 +174,7 @@ def modify_instance_metadata_options(
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
         options = metadata_options.checked(asked, json.loads(row["metadata_options"]))
+        metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
     shown = {"state": "applied", **options}

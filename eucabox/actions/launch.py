@@ -217,7 +217,8 @@ def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
 def _answer(call: Call, reservation_id: str) -> Result:
     rows = instances.of_reservation(call.cloud.state, reservation_id)
     instances.complete(call.cloud.state, rows)
-    return instances.reservations(rows, call.cloud.node.hypervisor_name)[0]
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    return instances.reservations(rows)[0]
 
 
 # --- a request that was made before ------------------------------------------------------------
@@ -267,6 +268,9 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
     kernel_id, ramdisk_id = _boot_images(call, image, asked)
+    options = _metadata_options(asked["metadata_options"] or {}, image)
+    tagged = tags.specified(asked["tag_specifications"], "instance", {"network-interface"})
+    metadata_options.check_tag_keys(options, tagged)
     columns = {
         "image_id": image["image_id"],
         "kernel_id": kernel_id,
@@ -279,11 +283,12 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
         "user_data": user_data.decoded(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {}, image)),
+        "metadata_options": json.dumps(options),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
         "disable_api_stop": int(asked["disable_api_stop"]),
+        "public_address": int(_has_public_address(asked["network_interfaces"])),
         **_key(call, asked["key_name"]),
     }
     return Wish(
@@ -291,7 +296,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         kind=kind,
         group_ids=_group_ids(call, asked),
         columns=columns,
-        tags=tags.specified(asked["tag_specifications"], "instance", {"network-interface"}),
+        tags=tagged,
         interface_tags=tags.specified(
             asked["tag_specifications"], "network-interface", {"instance"}
         ),
@@ -419,15 +424,15 @@ def _group_ids(call: Call, asked: dict[str, Any]) -> list[str]:
 
 
 def _check_interface(interface: Interface) -> None:
-    if interface.get("associate_public_ip_address"):
-        raise UnsupportedOperation(
-            what="NetworkInterface.AssociatePublicIpAddress: an instance has its private address"
-            " only, which this host reaches."
-        )
     if not interface.get("delete_on_termination", True):
         raise UnsupportedOperation(
             what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
         )
+
+
+def _has_public_address(asked: Sequence[Interface]) -> bool:
+    """Tell whether the instance shows its address as its public one too, as the subnet has it."""
+    return all(each.get("associate_public_ip_address", True) for each in asked)
 
 
 def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:

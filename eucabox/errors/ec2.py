@@ -190,6 +190,15 @@ class TagLimitExceeded(Fault):
     code, text = "TagLimitExceeded", "The resource '{id}' would have more than {most} tags."
 
 
+class TagKeyNotForMetadata(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        r"'{key}' is not a valid tag key. Tag keys must match pattern"
+        r" ([0-9a-zA-Z\-_+=,.@:]{{1,255}}), and must not be a reserved name ('.', '..', '_index')."
+        " Rename the tag, or leave InstanceMetadataTags disabled."
+    )
+
+
 class InvalidId(Fault):
     code, text = "InvalidID", "The ID '{id}' is not the ID of a resource that can have tags."
 
