@@ -116,6 +116,14 @@ def pascal(snake: str) -> str:
     return CAPITALS.get(snake) or "".join(word.capitalize() for word in snake.split("_"))
 
 
+def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
+    """Return a text as `check_text` does, which is ASCII, as EC2 wants names to be."""
+    if not value.isascii():
+        reason = "Character sets beyond ASCII are not supported."
+        raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
+    return check_text(parameter, value, most, least)
+
+
 def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
     """Return a text that may be stored and shown again: no control characters, no oversize.
 

@@ -114,7 +114,13 @@ PUBLIC_ADDRESSES = """
 alter table instances add column public_address integer not null default 1
 """
 
+# A rule may name another account's group, which need not be there: it is looked for by each packet
+# filter anew.
+STRANGERS_GROUPS = """
+alter table security_group_rules add column referenced_name text
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS,
 )  # fmt: skip

@@ -131,7 +131,10 @@ class KeyPairExists(Fault):
 
 class InvalidKeyFormat(Fault):
     code = "InvalidKey.Format"
-    text = "The key is not usable: {reason} Give an OpenSSH or PEM public key, RSA or ED25519."
+    text = (
+        "The key is not usable: {reason} Give a public key of OpenSSH,"
+        " RFC 4716 or PEM, RSA or ED25519."
+    )
 
 
 class GroupNotFound(Fault):
