@@ -238,7 +238,7 @@ def load(path: Path | None = None) -> Config:
     """
     file = path or DEFAULT_FILE
     if path is None and not file.exists():
-        return _with_names(Config(), ())
+        return _name_cloud(Config(), ())
     parser = _parse(file)
     known = {each.name: each.type for each in fields(Config) if each.name != "file"}
     for section in parser.sections():
@@ -246,7 +246,7 @@ def load(path: Path | None = None) -> Config:
             raise _error(file, section, "", f"no such section; there are {', '.join(known)}")
     read = {name: _section(file, parser, name, kind) for name, kind in known.items()}
     given = parser["cloud"] if parser.has_section("cloud") else ()
-    return _with_names(Config(**read, file=file), given)
+    return _name_cloud(Config(**read, file=file), given)
 
 
 def keep_names(config: Config) -> None:
@@ -255,12 +255,12 @@ def keep_names(config: Config) -> None:
     write_whole(config.cloud.data_dir / NAMES, json.dumps(names).encode(), 0o644)
 
 
-def _with_names(config: Config, given: Collection[str]) -> Config:
+def _name_cloud(config: Config, given: Collection[str]) -> Config:
     """Give region and zone, where the file does not, the names that the cloud has had since its
     first start; a new one's fit: clients make the region of the zone by leaving its letter out.
     """
     cloud = config.cloud
-    names = _kept_names(cloud.data_dir)
+    names = _read_names(cloud.data_dir)
     if not names and "region" in given:
         names = {"zone": f"{cloud.region}a"}
     elif not names and "zone" in given:
@@ -270,7 +270,7 @@ def _with_names(config: Config, given: Collection[str]) -> Config:
     return replace(config, cloud=replace(cloud, region=region, zone=zone))
 
 
-def _kept_names(folder: Path) -> dict[str, str]:
+def _read_names(folder: Path) -> dict[str, str]:
     try:
         return dict(json.loads((folder / NAMES).read_bytes()))
     except (OSError, ValueError):

@@ -80,7 +80,7 @@ def _useful(name: str, columns: Columns) -> str:
     return f"{', '.join(near)}, and {len(known) - len(near)} more"
 
 
-def shown(path: str) -> Callable[[Row], Any]:
+def read_at(path: str) -> Callable[[Row], Any]:
     """Return the column of a dotted path where an empty text means that there is none."""
 
     def value(row: Row) -> Any:

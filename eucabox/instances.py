@@ -165,11 +165,11 @@ def view(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "ebs_optimized": False,
         "source_dest_check": True,
         "metadata_options": dict(_metadata_options(row["metadata_options"])),
-        **_fixed(row),
+        **_describe_fixed(row),
     }
 
 
-def _fixed(row: Row) -> dict[str, Any]:
+def _describe_fixed(row: Row) -> dict[str, Any]:
     """Return what follows from the image and the type, or is alike for every instance here."""
     boot = settings.read(row["image_settings"] or "{}")
     return {

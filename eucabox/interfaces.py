@@ -29,7 +29,7 @@ def view(row: Row) -> dict[str, Any]:
     """
     address, name = row["private_ip_address"], row["private_dns_name"]
     account_id, instance_id = row["account_id"], row["instance_id"]
-    association = _association(row)
+    association = _associate(row)
     return {
         "network_interface_id": vpc.network_interface_id(instance_id),
         "subnet_id": vpc.subnet_id(account_id),
@@ -67,7 +67,7 @@ def view(row: Row) -> dict[str, Any]:
     }
 
 
-def _association(row: Row) -> dict[str, dict[str, str]]:
+def _associate(row: Row) -> dict[str, dict[str, str]]:
     address = public_address(row)
     if not address:
         return {}
@@ -75,26 +75,26 @@ def _association(row: Row) -> dict[str, dict[str, str]]:
     return {"association": {"public_ip": address, "public_dns_name": address, **owner}}
 
 
-def _of_one(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _if_there(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
     return lambda row: value(row) if has_one(row) else None
 
 
-def _tags(part: str) -> Callable[[Row], Any]:
+def _read_tags(part: str) -> Callable[[Row], Any]:
     return lambda row: [tag[part] for tag in row["interface_tags"]]
 
 
 # DescribeInstances' filters of the interface, from an instance's row with what it `shows`.
 FILTERS: Columns = {
     # What DescribeNetworkInterfaces alone shows of it.
-    "network-interface.attachment.instance-id": _of_one(lambda row: row["instance_id"]),
-    "network-interface.attachment.instance-owner-id": _of_one(lambda row: row["account_id"]),
-    "network-interface.availability-zone": _of_one(lambda row: row["availability_zone"]),
-    "network-interface.requester-id": _of_one(lambda row: row["account_id"]),
-    "network-interface.requester-managed": _of_one(lambda row: False),
-    "network-interface.tag-key": _of_one(_tags("key")),
-    "network-interface.tag-value": _of_one(_tags("value")),
+    "network-interface.attachment.instance-id": _if_there(lambda row: row["instance_id"]),
+    "network-interface.attachment.instance-owner-id": _if_there(lambda row: row["account_id"]),
+    "network-interface.availability-zone": _if_there(lambda row: row["availability_zone"]),
+    "network-interface.requester-id": _if_there(lambda row: row["account_id"]),
+    "network-interface.requester-managed": _if_there(lambda row: False),
+    "network-interface.tag-key": _if_there(_read_tags("key")),
+    "network-interface.tag-value": _if_there(_read_tags("value")),
     **{
-        f"network-interface.{name}": filters.shown(f"shows.network_interfaces.{path}")
+        f"network-interface.{name}": filters.read_at(f"shows.network_interfaces.{path}")
         for name, path in (
             ("addresses.association.ip-owner-id", "private_ip_addresses.association.ip_owner_id"),
             (

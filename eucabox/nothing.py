@@ -35,7 +35,7 @@ def asks_for_nothing(member: str, value: Any) -> bool:
     return not value or value in DEFAULTS.get(member, ())
 
 
-def without_nothing(value: Any, hint: Any) -> Any:
+def drop_nothing(value: Any, hint: Any) -> Any:
     """Return a value without those members that its TypedDict does not have and that ask for
     nothing, at every depth."""
     origin = get_origin(hint)
@@ -45,10 +45,10 @@ def without_nothing(value: Any, hint: Any) -> Any:
     if is_typeddict(hint) and isinstance(value, Mapping):
         known = get_type_hints(hint)
         return {
-            name: without_nothing(inner, known.get(name))
+            name: drop_nothing(inner, known.get(name))
             for name, inner in value.items()
             if name in known or not asks_for_nothing(name, inner)
         }
     if origin in (list, Sequence) and isinstance(value, (list, tuple)):
-        return [without_nothing(each, get_args(hint)[0]) for each in value]
+        return [drop_nothing(each, get_args(hint)[0]) for each in value]
     return value

@@ -175,13 +175,13 @@ def _pair(asker: Asker, pair: Pair) -> dict[str, Any]:
     if pair.get("vpc_id") and pair["vpc_id"] != vpc.vpc_id(owner):
         raise GroupNotFound(group=group_id or name)
     if owner != asker.account_id:
-        return _of_stranger(asker, owner, group_id, name)
+        return _refer_to_stranger(asker, owner, group_id, name)
     named = ([], [group_id]) if group_id else ([name], [])
     row = groups.find(asker.state, owner, *named)[0]
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _of_stranger(asker: Asker, owner: str, group_id: str, name: str) -> dict[str, Any]:
+def _refer_to_stranger(asker: Asker, owner: str, group_id: str, name: str) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
 
     Whether there is such a group is its owner's to know: nothing is looked up.
@@ -235,16 +235,16 @@ OTHERS = {
 
 
 def _network(parameter: str, kind: Callable[..., Any], text: str) -> str:
-    found = _parsed(kind, text)
+    found = _parse(kind, text)
     if found is None:
         other, reason = OTHERS[parameter]
-        if _parsed(other, text) is None:
+        if _parse(other, text) is None:
             reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
         raise InvalidParameterValue(parameter=parameter, value=text[:60], reason=reason)
     return found
 
 
-def _parsed(kind: Callable[..., Any], text: str) -> str | None:
+def _parse(kind: Callable[..., Any], text: str) -> str | None:
     try:
         return str(kind(text.strip(), strict=False)) if "/" in text else None
     except ValueError:

@@ -25,7 +25,7 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.members import conform, hints_of, pascal, unpacked_members
-from eucabox.nothing import asks_for_nothing, without_nothing
+from eucabox.nothing import asks_for_nothing, drop_nothing
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -198,7 +198,7 @@ def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
             hint = hints.get(member)
-            taken = without_nothing(value, hint) if found.service == "ec2" else value
+            taken = drop_nothing(value, hint) if found.service == "ec2" else value
             conform(found.name, pascal(member), taken, hint)
             arguments[member] = taken
         elif member not in found.ignored and not _is_spare(found, member, value):

@@ -56,7 +56,7 @@ def describe_security_groups(
     next_token: str | None = None,
 ) -> Result:
     """List the account's security groups with their rules, by id."""
-    rows = _listed(call, group_names, group_ids)
+    rows = _list(call, group_names, group_ids)
     _complete(call, rows)
     rows = select(rows, filters, FILTERS)
     shown, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
@@ -82,7 +82,7 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
     return {"return": True, "group_id": row["group_id"]}
 
 
-def _listed(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
+def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
     """Return the named groups, or all of the account's; of every account for `verbose`, which
     is a name where the account has such a group."""
     state = call.cloud.state

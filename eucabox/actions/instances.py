@@ -13,7 +13,7 @@ from eucabox.errors import (
     MissingParameter,
     TerminationProtected,
 )
-from eucabox.filters import Columns, Filter, page, select, shown
+from eucabox.filters import Columns, Filter, page, read_at, select
 from eucabox.state import Row
 
 SHUTTING_DOWN = "shutting-down", 32
@@ -93,7 +93,7 @@ SHOWN = {
     "vpc-id": "vpc_id",
 }
 FILTERS: Columns = {
-    **{name: shown(f"shows.{path}") for name, path in SHOWN.items()},
+    **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
     "group-id": "groups.group_id",
     "group-name": "groups.group_name",
     "owner-id": "account_id",

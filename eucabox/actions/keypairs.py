@@ -83,7 +83,7 @@ def describe_key_pairs(
     filters: Sequence[Filter] = (),
 ) -> Result:
     """List the account's key pairs, by name; every account's for `verbose`."""
-    rows = _listed(call, key_names)
+    rows = _list(call, key_names)
     rows = _named(rows, "key_pair_id", key_pair_ids)
     tagged = tags.of(call.cloud.state, [row["key_pair_id"] for row in rows])
     for row in rows:
@@ -155,7 +155,7 @@ def _store(
     return {**shown, "tags": tags.shown(tagged)}
 
 
-def _listed(call: Call, names: Sequence[str]) -> list[Row]:
+def _list(call: Call, names: Sequence[str]) -> list[Row]:
     """Return the named key pairs, or all of the account's; of every account for `verbose`, which
     is a name where the account has such a key pair."""
     state = call.cloud.state
@@ -203,7 +203,7 @@ def _read_public(material: bytes) -> PublicKey:
 
 def _load_public(material: bytes) -> Any:
     if material.startswith(RFC_4716):
-        return serialization.load_ssh_public_key(_line_of(material))
+        return serialization.load_ssh_public_key(_join_lines(material))
     if material.startswith(b"-----"):
         return serialization.load_pem_public_key(material)
     if material.startswith((b"ssh-", b"ecdsa-", b"sk-")):
@@ -212,7 +212,7 @@ def _load_public(material: bytes) -> Any:
     return serialization.load_der_public_key(der)
 
 
-def _line_of(material: bytes) -> bytes:
+def _join_lines(material: bytes) -> bytes:
     """Return a public key file of RFC 4716 as OpenSSH's line: headers, which may go on behind a
     backslash, then base64; the name of the key's type is the first string in it."""
     first, *lines, last = material.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")

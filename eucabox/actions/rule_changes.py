@@ -94,7 +94,7 @@ def _describe(
         texts = {each.get("security_group_rule_id", ""): each for each in described}
         for rule in permissions.by_ids(known, list(texts)):
             rule_id = rule["security_group_rule_id"]
-            _write(asker, rule_id, description=_text_of(texts[rule_id]))
+            _write(asker, rule_id, description=_read_text(texts[rule_id]))
         if asked or not described:
             rules = permissions.read(asker, asked, [])
             found = permissions.matching(row, known, rules)
@@ -146,7 +146,7 @@ def _write(asker: permissions.Asker, rule_id: str, **columns: object) -> None:
     asker.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
 
 
-def _text_of(described: RuleDescription) -> str:
+def _read_text(described: RuleDescription) -> str:
     return permissions.check_description(described.get("description", ""))
 
 

@@ -63,10 +63,10 @@ class Slot:
         for offset, length in self.runs:
             pieces.append((offset, text[done : done + length]))
             done += length
-        return pieces if self.inode is None else [*pieces, self.inode.sized(size)]
+        return pieces if self.inode is None else [*pieces, self.inode.resize(size)]
 
 
-def slot_of(words: dict[str, Any]) -> Slot:
+def read_slot(words: dict[str, Any]) -> Slot:
     """Return a slot of the words that `asdict` made of it."""
     runs = tuple((start, length) for start, length in words["runs"])
     found = words.get("inode")
@@ -104,10 +104,10 @@ def make_slot(disk: Path, offset: int) -> Slot:
     blocks = _blocks(place, size // block)
     slot = Slot(_runs(blocks, block, offset), before)
     _check(disk, slot, size)
-    return _sized(disk, offset, slot, 0 if one else size - block + 1)
+    return _shorten(disk, offset, slot, 0 if one else size - block + 1)
 
 
-def _sized(disk: Path, offset: int, slot: Slot, least: int) -> Slot:
+def _shorten(disk: Path, offset: int, slot: Slot, least: int) -> Slot:
     """Return a slot whose file ends with its text; without a key that is the image's own keys."""
     found = inode.find(disk, offset, _ask(f"{disk}?offset={offset}", f"imap {FILE}"))
     if found is None:

@@ -34,7 +34,7 @@ class Inode:
     length: int
     seed: int | None
 
-    def sized(self, size: int) -> tuple[int, bytes]:
+    def resize(self, size: int) -> tuple[int, bytes]:
         """Return where to write what for the file to have a size, below 4 GiB."""
         sectors = bytearray.fromhex(self.sectors)
         inode = sectors[self.at : self.at + self.length]

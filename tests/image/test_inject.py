@@ -63,7 +63,7 @@ def test_a_file_of_keys_is_as_long_as_its_keys(tmp_path: Path, kind: str) -> Non
     check(disk, MIB)
     assert give(disk, slot, KEY) == f"{KEY}\n"
     check(disk, MIB)
-    again = inject.slot_of(json.loads(json.dumps(asdict(slot))))
+    again = inject.read_slot(json.loads(json.dumps(asdict(slot))))
     assert give(disk, again, "ssh-rsa AAAA other") == "ssh-rsa AAAA other\n"
     long = f"ssh-rsa {'A' * (inject.LONGEST - 20)} a"
     assert give(disk, slot, long) == f"{long}\n"
@@ -91,7 +91,7 @@ def test_small_blocks_are_filled_with_blank_lines_that_every_sshd_reads(tmp_path
 
 
 def test_a_slot_from_before_fills_its_whole_room(tmp_path: Path) -> None:
-    slot = inject.slot_of({"runs": [[0, inject.ROOM]], "before": ""})
+    slot = inject.read_slot({"runs": [[0, inject.ROOM]], "before": ""})
     ((offset, data),) = slot.fill(KEY)
     assert (offset, len(data)) == (0, inject.ROOM)
     assert data.split() == KEY.encode().split()
