@@ -254,6 +254,8 @@ def _clients(request: Request) -> tuple[str, str]:
             return "website", "website"
     if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
         return "s3control", "s3control"
+    if absent := _not_served().service_of(request):
+        return "not_served", absent
     if request.path.startswith("/services/"):
         if _service_path(request) in S3_PATHS:
             return "s3", "s3"
@@ -286,6 +288,11 @@ def _address() -> Any:
 @cache
 def _query() -> Any:
     return importlib.import_module("eucabox.wire.query")
+
+
+@cache
+def _not_served() -> Any:
+    return importlib.import_module("eucabox.wire.not_served")
 
 
 @cache

@@ -43,6 +43,8 @@ class Cloud:
         self._lock = Lock(data / "run" / "lock")
         if not self._lock.take():
             raise DataFolderInUse(folder=data, pid=self._lock.holder())
+        if not (data / "eucabox.db").exists():
+            configuration.keep_names(config)
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)

@@ -2,16 +2,21 @@
 
 import configparser
 import ipaddress
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from eucabox.errors import ConfigError, ConfigUnreadable
+from eucabox.files import write_whole
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
+NAMES = "names.json"  # in the data directory: what a cloud was called at its first start
+# What clouds were called before such a file was kept: clients can't make this region of the zone.
+OLD_NAMES = {"region": "eucabox", "zone": "eucabox-1a"}
 TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
 Check = Callable[[Any], str]
@@ -92,7 +97,7 @@ class CloudSection:
     """The cloud as a whole: where it keeps its data, what its region and zone are called."""
 
     data_dir: Path = _key(Path("/var/lib/eucabox"), _absolute)
-    region: str = _key("eucabox", _name)
+    region: str = _key("eucabox-1", _name)
     zone: str = _key("eucabox-1a", _name)
     log_file: str = _key("", _absolute_or_none)
     log_mb: int = _key(10, _between(1, 4096))
@@ -233,14 +238,50 @@ def load(path: Path | None = None) -> Config:
     """
     file = path or DEFAULT_FILE
     if path is None and not file.exists():
-        return Config()
+        return _name_cloud(Config(), ())
     parser = _parse(file)
     known = {each.name: each.type for each in fields(Config) if each.name != "file"}
     for section in parser.sections():
         if section not in known:
             raise _error(file, section, "", f"no such section; there are {', '.join(known)}")
     read = {name: _section(file, parser, name, kind) for name, kind in known.items()}
-    return Config(**read, file=file)
+    given = parser["cloud"] if parser.has_section("cloud") else ()
+    return _name_cloud(Config(**read, file=file), given)
+
+
+def keep_names(config: Config) -> None:
+    """Note what a cloud is called that starts for the first time, for all later ones."""
+    names = {"region": config.cloud.region, "zone": config.cloud.zone}
+    write_whole(config.cloud.data_dir / NAMES, json.dumps(names).encode(), 0o644)
+
+
+def _name_cloud(config: Config, given: Collection[str]) -> Config:
+    """Give region and zone, where the file does not, the names that the cloud has had since its
+    first start; a new one's fit: clients make the region of the zone by leaving its letter out.
+    """
+    cloud = config.cloud
+    names = _read_names(cloud.data_dir)
+    if not names and "region" in given:
+        names = {"zone": f"{cloud.region}a"}
+    elif not names and "zone" in given:
+        names = {"region": cloud.zone[:-1] if cloud.zone[-1].isalpha() else cloud.zone}
+    names |= {key: getattr(cloud, key) for key in given if key in OLD_NAMES}
+    region, zone = names.get("region", cloud.region), names.get("zone", cloud.zone)
+    return replace(config, cloud=replace(cloud, region=region, zone=zone))
+
+
+def _read_names(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / NAMES).read_bytes()))
+    except (OSError, ValueError):
+        return OLD_NAMES.copy() if _is_there(folder / "eucabox.db") else {}
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a folder that this user can't look into
+        return False
 
 
 def reloadable(section: Any) -> list[str]:

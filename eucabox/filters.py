@@ -4,8 +4,10 @@ import base64
 import binascii
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict, TypeVar
 
+from eucabox import ids
 from eucabox.errors import Fault, InvalidNextToken, InvalidParameterValue, MissingParameter
 
 Row = dict[str, Any]
@@ -31,8 +33,8 @@ def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> 
     into its structures and lists, a function of the row (a value or a list of values), or None
     for what no row here can have. Rows with a
     `tags` list (dicts of key and value) are also matched by tag:KEY, tag-key and tag-value.
-    Values hold the wildcards * and ?, with \\ before a literal one. Raises
-    InvalidParameterValue for an unknown filter name.
+    Values hold the wildcards * and ?, with \\ before a literal one. Raises InvalidParameterValue
+    for an unknown filter name.
     """
     tests = [_test(each, columns) for each in filters]
     return [row for row in rows if all(test(row) for test in tests)]
@@ -58,7 +60,7 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
         part = name[len(TAG) :]
         return lambda row: [tag[part] for tag in row.get("tags", ())]
     if name not in columns:
-        reason = f"The filters that find something here are: {_useful(name, columns)}."
+        reason = f"The filters that find something here are: {_useful(name, columns)}; tag:KEY."
         raise InvalidParameterValue(parameter="Filter.Name", value=name[:100], reason=reason)
     found = columns[name]
     if found is None:
@@ -76,6 +78,16 @@ def _useful(name: str, columns: Columns) -> str:
         return ", ".join(known)
     near = difflib.get_close_matches(name[:100], known, n=MOST_NAMES // 2, cutoff=0)
     return f"{', '.join(near)}, and {len(known) - len(near)} more"
+
+
+def read_at(path: str) -> Callable[[Row], Any]:
+    """Return the column of a dotted path where an empty text means that there is none."""
+
+    def value(row: Row) -> Any:
+        found = within(row, path)
+        return None if found == "" else found
+
+    return value
 
 
 def within(value: Any, path: str) -> Any:
@@ -123,7 +135,7 @@ def _texts(found: Any) -> Iterable[str]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return ids.time_text(value) if isinstance(value, datetime) else str(value)
 
 
 ANY, ONE = object(), object()

@@ -19,10 +19,15 @@ def of_account(state: State, account_id: str) -> list[Row]:
     rows = state.query(sql, (account_id,))
     if any(row["group_name"] == DEFAULT for row in rows):
         return rows
-    with state.transaction():
+    with state.transaction(for_good=True):
         if not any(row["group_name"] == DEFAULT for row in state.query(sql, (account_id,))):
             _make_default(state, account_id)
     return state.query(sql, (account_id,))
+
+
+def of_everyone(state: State) -> list[Row]:
+    """Return the groups of every account that has looked at its own."""
+    return state.query("select * from security_groups order by account_id, group_name")
 
 
 def find(
@@ -74,6 +79,7 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
         "cidr_ipv6": None,
         "referenced_group_id": None,
         "referenced_user_id": None,
+        "referenced_name": None,
         "description": "",
         **columns,
     }
@@ -83,10 +89,13 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
 
 
 def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
-    """Return the rules of these groups with the name of a group they refer to."""
-    sql = """select r.*, g.account_id as group_owner_id, p.group_name as referenced_group_name
+    """Return the rules of these groups with the name of a group they refer to: of an own group
+    its name, of another account's the name that was given, so that nothing is told of it."""
+    sql = """select r.*, g.account_id as group_owner_id,
+        coalesce(p.group_name, r.referenced_name) as referenced_group_name
       from security_group_rules r join security_groups g on g.group_id = r.group_id
-      left join security_groups p on p.group_id = r.referenced_group_id
+      left join security_groups p
+        on p.group_id = r.referenced_group_id and p.account_id = g.account_id
       where r.group_id in (select value from json_each(?)) order by r.rowid"""
     return state.query(sql, (json.dumps(list(group_ids)),))
 

@@ -311,6 +311,8 @@ class Images:
         """Return the bucket of an account's images that this cloud writes, made if need be."""
         for number in itertools.count(1):
             name = f"emis-for-{caller.account_id}" + (f"-{number}" if number > 1 else "")
+            if self.state.rehearses:
+                return name
             with contextlib.suppress(BucketAlreadyExists):  # another account took the name
                 with contextlib.suppress(BucketAlreadyOwnedByYou):
                     self._store.create_bucket(name, caller.account_id)

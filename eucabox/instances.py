@@ -15,6 +15,7 @@ from eucabox.errors import (
     InvalidParameterValue,
     UnsupportedOperation,
 )
+from eucabox.image import settings
 from eucabox.state import Row, State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
@@ -26,7 +27,7 @@ _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index,
   i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address, i.private_dns_name,
   i.wanted, i.metadata_options, i.monitoring, i.root_device_name, i.shutdown_behavior,
   i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus, i.memory_mb,
-  m.platform, m.product_codes"""
+  i.public_address, m.platform, m.product_codes, m.settings as image_settings"""
 _ROWS = f"""select {_COLUMNS}, r.client_token from instances i
   join reservations r using (reservation_id) left join images m using (image_id)"""
 _GROUPS = """select instance_id, group_id, group_name from instance_groups
@@ -80,12 +81,15 @@ def addresses(state: State) -> set[str]:
 
 
 def complete(state: State, rows: list[Row]) -> list[Row]:
-    """Give each row its `groups` and `tags` as the API shows them; two queries for all."""
+    """Give each row its `groups`, its `tags` and its interface's, as the API shows them; two
+    queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
-    tagged = tags.of(state, instance_ids)
+    interface_ids = [vpc.network_interface_id(each) for each in instance_ids]
+    tagged = tags.of(state, [*instance_ids, *interface_ids])
     grouped = groups_of(state, instance_ids)
-    for row in rows:
+    for row, interface_id in zip(rows, interface_ids, strict=True):
         row["tags"] = tagged.get(row["instance_id"], [])
+        row["interface_tags"] = tagged.get(interface_id, [])
         row["groups"] = grouped.get(row["instance_id"], [])
     return rows
 
@@ -99,21 +103,27 @@ def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[
     return found
 
 
-def reservations(rows: Iterable[Row], hypervisor: str) -> list[dict[str, Any]]:
-    """Return completed rows as the API's reservations, in the rows' order."""
+def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
+    """Give each completed row what the API `shows` of it."""
+    for row in rows:
+        row["shows"] = view(row, hypervisor, region)
+
+
+def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return rows that have what is shown of them as the API's reservations, in their order."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         reservation = found.get(row["reservation_id"])
         if reservation is None:
             reservation = found[row["reservation_id"]] = _reservation(row)
-        reservation["instances"].append(view(row, hypervisor))
+        reservation["instances"].append(row["shows"])
     return list(found.values())
 
 
-def view(row: Row, hypervisor: str) -> dict[str, Any]:
+def view(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
     """Return one completed row as the API's Instance."""
     address, name = _address(row)
-    public = address if row["state"] != "stopped" else None
+    public = interfaces.public_address(row)
     alive = row["state"] != "terminated"
     return {
         "instance_id": row["instance_id"],
@@ -130,6 +140,7 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
             "availability_zone": row["availability_zone"],
+            "availability_zone_id": vpc.zone_id(region),
             "group_name": "",
             "tenancy": "default",
         },
@@ -154,6 +165,32 @@ def view(row: Row, hypervisor: str) -> dict[str, Any]:
         "ebs_optimized": False,
         "source_dest_check": True,
         "metadata_options": dict(_metadata_options(row["metadata_options"])),
+        **_describe_fixed(row),
+    }
+
+
+def _describe_fixed(row: Row) -> dict[str, Any]:
+    """Return what follows from the image and the type, or is alike for every instance here."""
+    boot = settings.read(row["image_settings"] or "{}")
+    return {
+        "boot_mode": boot.boot_mode or None,
+        "current_instance_boot_mode": "uefi" if boot.uefi else "legacy-bios",
+        "platform_details": "Windows" if row["platform"] else "Linux/UNIX",
+        "usage_operation": "RunInstances",
+        "usage_operation_update_time": ids.parse_time(row["launch_time"]),
+        "cpu_options": {"core_count": row["vcpus"], "threads_per_core": 1},
+        "ena_support": False,
+        "enclave_options": {"enabled": False},
+        "hibernation_options": {"configured": False},
+        "maintenance_options": {"auto_recovery": "disabled"},
+        "operator": {"managed": False},
+        "network_performance_options": {"bandwidth_weighting": "default"},
+        "capacity_reservation_specification": {"capacity_reservation_preference": "open"},
+        "private_dns_name_options": {
+            "hostname_type": "ip-name",
+            "enable_resource_name_dns_a_record": False,
+            "enable_resource_name_dns_aaaa_record": False,
+        },
     }
 
 

@@ -102,10 +102,26 @@ def _encodes(text: str) -> bool:
     return True
 
 
+# Names that have more capitals than words.
+CAPITALS = {
+    "auto_enable_io": "AutoEnableIO",
+    "aws_access_key_id": "AWSAccessKeyId",
+    "enable_resource_name_dns_aaaa_record": "EnableResourceNameDnsAAAARecord",
+}
+
+
 @lru_cache(4096)
 def pascal(snake: str) -> str:
     """Return a member's name as the API writes it."""
-    return "".join(word.capitalize() for word in snake.split("_"))
+    return CAPITALS.get(snake) or "".join(word.capitalize() for word in snake.split("_"))
+
+
+def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
+    """Return a text as `check_text` does, which is ASCII, as EC2 wants names to be."""
+    if not value.isascii():
+        reason = "Character sets beyond ASCII are not supported."
+        raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
+    return check_text(parameter, value, most, least)
 
 
 def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from eucabox import ascii, groups, vpc
 from eucabox.accounts import Accounts
 from eucabox.errors import (
+    GroupIdMalformed,
     GroupNotFound,
     GroupRuleNotFound,
     InvalidParameterCombination,
@@ -17,7 +18,7 @@ from eucabox.errors import (
     PermissionMalformed,
     PermissionNotFound,
 )
-from eucabox.members import check_text
+from eucabox.members import check_ascii
 from eucabox.state import Row, State
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
@@ -74,9 +75,11 @@ class Rule:
     cidr_ipv6: str | None = None
     referenced_group_id: str | None = None
     referenced_user_id: str | None = None
+    referenced_name: str | None = None  # of another account's group, which need not be there
 
     def __str__(self) -> str:
         peer = self.cidr_ipv4 or self.cidr_ipv6 or self.referenced_group_id
+        peer = peer or f"{self.referenced_user_id}/{self.referenced_name}"
         ports = (
             ""
             if self.from_port is None
@@ -108,9 +111,15 @@ def group_of(asker: Asker, group: tuple[str, str]) -> Row:
 
 
 def read(
-    asker: Asker, permissions: Sequence[Permission], single: Sequence[Permission]
+    asker: Asker,
+    permissions: Sequence[Permission],
+    single: Sequence[Permission],
+    described: bool = True,
 ) -> Described:
-    """Return every rule of a request with its description; raises for a rule named twice."""
+    """Return every rule of a request with its description; raises for a rule named twice.
+
+    Descriptions that are to be kept are checked: a rule may have an odd one from before.
+    """
     if permissions and single:
         reason = "Give IpPermissions, or IpProtocol with its ports and source, not both."
         raise InvalidParameterCombination(reason=reason)
@@ -121,7 +130,7 @@ def read(
         for rule, description in _of_permission(asker, permission):
             if rule in found:
                 raise PermissionExists(rule=rule, group="this request")
-            found[rule] = description
+            found[rule] = check_description(description) if described else description
     return found
 
 
@@ -134,8 +143,12 @@ def _of_permission(asker: Asker, permission: Permission) -> Iterable[tuple[Rule,
     if not peers:
         raise MissingParameter(parameter="IpPermissions.IpRanges")
     for peer, description in peers:
-        text = check_text("Description", description, 255, least=0)
-        yield replace(Rule(protocol, *ports), **peer), text
+        yield replace(Rule(protocol, *ports), **peer), description
+
+
+def check_description(text: str) -> str:
+    """Return the description of a rule; raises InvalidParameterValue."""
+    return check_ascii("Description", text, 255, least=0)
 
 
 def _peers(asker: Asker, permission: Permission) -> list[tuple[dict[str, Any], str]]:
@@ -146,10 +159,10 @@ def _peers(asker: Asker, permission: Permission) -> list[tuple[dict[str, Any], s
         ranges = () if only == [groups.ANYWHERE] else ranges
     found = [(_pair(asker, each), each.get("description", "")) for each in pairs]
     for each in ranges:
-        network = _network(ipaddress.IPv4Network, each.get("cidr_ip", ""))
+        network = _network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
         found.append(({"cidr_ipv4": network}, each.get("description", "")))
     for wide in permission.get("ipv6_ranges", ()):
-        network = _network(ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
+        network = _network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
         found.append(({"cidr_ipv6": network}, wide.get("description", "")))
     return found
 
@@ -161,12 +174,26 @@ def _pair(asker: Asker, pair: Pair) -> dict[str, Any]:
         raise MissingParameter(parameter="IpPermissions.Groups.GroupId")
     if pair.get("vpc_id") and pair["vpc_id"] != vpc.vpc_id(owner):
         raise GroupNotFound(group=group_id or name)
+    if owner != asker.account_id:
+        return _refer_to_stranger(asker, owner, group_id, name)
     named = ([], [group_id]) if group_id else ([name], [])
-    known = asker.accounts.by_account_id(owner)
-    if known is None:
-        raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
     row = groups.find(asker.state, owner, *named)[0]
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
+
+
+def _refer_to_stranger(asker: Asker, owner: str, group_id: str, name: str) -> dict[str, Any]:
+    """Return a reference to another account's group, by id or name as it was given.
+
+    Whether there is such a group is its owner's to know: nothing is looked up.
+    """
+    if asker.accounts.by_account_id(owner) is None:
+        raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
+    if group_id or groups.ID.fullmatch(name):
+        if not groups.ID.fullmatch(group_id or name):
+            raise GroupIdMalformed(id=group_id[:60])
+        return {"referenced_group_id": group_id or name, "referenced_user_id": owner}
+    check_ascii("GroupName", name, 255)
+    return {"referenced_name": name, "referenced_user_id": owner}
 
 
 def _protocol(text: str) -> str:
@@ -194,18 +221,34 @@ def _ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None
         kind, code = (-1 if low is None else low), (-1 if high is None else high)
         if not (-1 <= kind <= 255 and -1 <= code <= 255):
             raise PermissionMalformed(reason="An ICMP type and code are from -1 (any) to 255.")
+        if kind == -1 and code != -1:
+            reason = "If you specify all ICMP types (-1), you must specify all ICMP codes (-1)."
+            raise PermissionMalformed(reason=reason)
         return kind, code
     return None, None
 
 
-def _network(kind: Callable[..., Any], text: str) -> str:
+OTHERS = {
+    "CidrIp": (ipaddress.IPv6Network, "It is an IPv6 network: give it as Ipv6Ranges.CidrIpv6."),
+    "CidrIpv6": (ipaddress.IPv4Network, "It is an IPv4 network: give it as IpRanges.CidrIp."),
+}
+
+
+def _network(parameter: str, kind: Callable[..., Any], text: str) -> str:
+    found = _parse(kind, text)
+    if found is None:
+        other, reason = OTHERS[parameter]
+        if _parse(other, text) is None:
+            reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
+        raise InvalidParameterValue(parameter=parameter, value=text[:60], reason=reason)
+    return found
+
+
+def _parse(kind: Callable[..., Any], text: str) -> str | None:
     try:
-        if "/" not in text:
-            raise ValueError
-        return str(kind(ascii.strip(text), strict=False))
+        return str(kind(ascii.strip(text), strict=False)) if "/" in text else None
     except ValueError:
-        reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
-        raise InvalidParameterValue(parameter="CidrIp", value=text[:60], reason=reason) from None
+        return None
 
 
 def of_direction(rows: list[Row], is_egress: bool) -> list[Row]:

@@ -109,6 +109,18 @@ alter table accounts add column email text not null default '';
 create unique index one_account_an_email on accounts (email) where email <> ''
 """
 
+# Whether an instance shows its address as its public one too.
+PUBLIC_ADDRESSES = """
+alter table instances add column public_address integer not null default 1
+"""
+
+# A rule may name another account's group, which need not be there: it is looked for by each packet
+# filter anew.
+STRANGERS_GROUPS = """
+alter table security_group_rules add column referenced_name text
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlite_utils
 
-from eucabox.errors import StateTooNew
+from eucabox.errors import DryRunOperation, StateTooNew
 from eucabox.schema import MIGRATIONS
 
 Row = dict[str, Any]
@@ -72,10 +72,11 @@ class State:
         return rows[0] if rows else None
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite_utils.Database]:
+    def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
 
-        An inner block of the same thread joins the outer one.
+        An inner block of the same thread joins the outer one. `for_good` is for rows that are made
+        when they are first looked for: a rehearsal keeps them.
         """
         connection = self._connection()
         database = sqlite_utils.Database(connection)
@@ -86,12 +87,31 @@ class State:
         connection.held = True
         try:
             yield database
+            if self.rehearses and not for_good:
+                raise DryRunOperation()
         except BaseException:
             connection.held = False
             connection.execute("ROLLBACK")
             raise
         connection.held = False
         connection.execute("COMMIT")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Within the block, this thread's first commit is a rollback that raises DryRunOperation.
+
+        What a verb checks comes before its commit, and what it does beside the rows after it.
+        """
+        self._local.rehearses = True
+        try:
+            yield
+        finally:
+            self._local.rehearses = False
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether this thread is in a rehearsal: what is not a row must not be made either."""
+        return getattr(self._local, "rehearses", False)
 
     def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""

@@ -75,7 +75,10 @@ def specified(
             raise InvalidParameterValue(
                 parameter="TagSpecification.ResourceType", value=asked[:60], reason=reason
             )
-    return checked(tags)
+    found = checked(tags)
+    if len(found) > MOST:
+        raise TagLimitExceeded(id=resource_type, most=MOST)
+    return found
 
 
 def write(state: State, account_id: str, resource_id: str, tags: dict[str, str]) -> None:

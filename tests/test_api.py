@@ -211,7 +211,7 @@ def test_a_call_knows_the_cloud_and_the_client(
     monkeypatch.setattr(actions, "perform", perform)
     _client("ec2", port, admin, "/services/compute").describe_regions()
     call = seen[0]
-    assert (call.region, call.source, call.path) == ("eucabox", "127.0.0.1", "/services/compute")
+    assert (call.region, call.source, call.path) == ("eucabox-1", "127.0.0.1", "/services/compute")
     assert call.endpoint == f"http://127.0.0.1:{port}"
     assert (call.api_version, call.caller) == ("2016-11-15", admin.caller)
     assert call.signature

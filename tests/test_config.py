@@ -82,3 +82,55 @@ def test_every_key_is_in_the_docs() -> None:
             start = f"| `{key.name}` | {cell} |"
             (line,) = [each for each in text.splitlines() if each.startswith(start)]
             assert line.endswith("* |") == key.metadata["reload"], f"{key.name}: read on SIGHUP"
+
+
+def names(config: Config) -> tuple[str, str]:
+    return config.cloud.region, config.cloud.zone
+
+
+def place(tmp_path: Path, more: str = "") -> Config:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    return load(tmp_path, f"[cloud]\ndata_dir = {tmp_path / 'data'}\n{more}")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", ("eucabox-1", "eucabox-1a")),
+        ("region = lab-2", ("lab-2", "lab-2a")),
+        ("zone = lab-2c", ("lab-2", "lab-2c")),
+        ("region = here\nzone = there", ("here", "there")),
+    ],
+)
+def test_the_names_of_a_new_cloud_fit(tmp_path: Path, said: str, expected: tuple[str, str]) -> None:
+    assert names(place(tmp_path, said)) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", ("eucabox", "eucabox-1a")),
+        ("region = lab", ("lab", "eucabox-1a")),
+        ("zone = lab-1a", ("eucabox", "lab-1a")),
+    ],
+)
+def test_a_cloud_from_before_keeps_its_names(
+    tmp_path: Path, said: str, expected: tuple[str, str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "eucabox.db").touch()
+    assert names(place(tmp_path, said)) == expected
+
+
+def test_a_cloud_keeps_the_names_of_its_first_start(tmp_path: Path) -> None:
+    config = place(tmp_path, "region = lab-2")
+    configuration.keep_names(config)
+    (config.cloud.data_dir / "eucabox.db").touch()
+    assert names(place(tmp_path)) == ("lab-2", "lab-2a")
+    assert names(place(tmp_path, "region = other-1")) == ("other-1", "lab-2a")
+
+
+def test_a_file_of_names_that_is_torn_is_as_none(tmp_path: Path) -> None:
+    config = place(tmp_path)
+    (config.cloud.data_dir / configuration.NAMES).write_text("{")
+    assert names(place(tmp_path)) == ("eucabox-1", "eucabox-1a")

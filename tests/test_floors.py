@@ -16,7 +16,7 @@ FLOORS = {
         "node", "domains", "capacity", "images", "image", "bucket", "store", "accounts",
         "authority", "credentials", "filters", "groups", "tags", "vpc", "members",
         "instances", "catalog", "metadata_options", "user_data", "interfaces", "absent",
-        "permissions", "upload_policy", "bundles", "limits", "lifecycle", "policy",
+        "permissions", "upload_policy", "bundles", "limits", "lifecycle", "policy", "nothing",
     ),
     1: ("hypervisor", "network"),
     0: (
@@ -34,11 +34,13 @@ STAIRS = {
     ("store", "policy"),
     ("bucket", "store"), ("accounts", "authority"), ("credentials", "accounts"),
     ("credentials", "authority"), ("__main__", "cli"), ("tags", "members"),
+    ("metadata_options", "members"),
     ("instances", "accounts"), ("instances", "tags"), ("instances", "vpc"),
     ("catalog", "accounts"), ("instances", "catalog"), ("instances", "interfaces"),
     ("interfaces", "vpc"), ("interfaces", "filters"),
     ("permissions", "groups"), ("permissions", "members"), ("permissions", "vpc"),
     ("permissions", "accounts"), ("bundles", "image"), ("lifecycle", "store"), ("image", "store"),
+    ("instances", "image"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

@@ -17,6 +17,7 @@ from eucabox.config import Config
 from eucabox.errors import (
     DiskGone,
     DiskImageRefused,
+    DryRunOperation,
     Fault,
     ImageLocationInvalid,
     ImageNotFound,
@@ -504,6 +505,21 @@ def test_a_copy_has_a_bundle_of_its_own(cloud: Cloud, root: Path) -> None:
     again = cloud.settled(copied)
     assert cloud.images.ensure_cached(again).name == again["digest"]
     assert cloud.images.inspect(bucket, key, other).digest == row["manifest_digest"]
+
+
+def test_a_rehearsal_registers_nothing_and_makes_no_bucket(cloud: Cloud, root: Path) -> None:
+    location = cloud.upload(root)
+    source = cloud.register(location)
+    before = [each.name for each in cloud.store.buckets()]
+    rows = cloud.state.query("select * from images")
+    with pytest.raises(DryRunOperation), cloud.state.rehearsal():
+        cloud.images.copy(cloud.user, source, "copy", "", "")
+    with pytest.raises(DryRunOperation), cloud.state.rehearsal():
+        cloud.images.register(cloud.user, location, name="again")
+    with pytest.raises(ImageLocationInvalid), cloud.state.rehearsal():
+        cloud.images.register(cloud.user, "nowhere", name="again")
+    assert [each.name for each in cloud.store.buckets()] == before
+    assert cloud.state.query("select * from images") == rows
 
 
 @pytest.mark.parametrize("bundled", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.errors import StateTooNew
+from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
 from eucabox.schema import MIGRATIONS
 from eucabox.state import State
 
@@ -102,3 +102,41 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_file_is_ours_alone(state: State) -> None:
     assert state.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_rehearsal_ends_at_the_first_commit_and_takes_it_back(state: State) -> None:
+    reached = []
+    with pytest.raises(DryRunOperation), state.rehearsal():
+        assert state.rehearses
+        with state.transaction() as database:
+            database.conn.execute("insert into settings values ('a', '1')")
+            with state.transaction():
+                database.conn.execute("insert into settings values ('b', '1')")
+            reached.append("inner blocks go on")
+        reached.append("after the commit")
+    assert reached == ["inner blocks go on"]
+    assert not state.rehearses
+    assert state.query("select * from settings") == []
+    state.update("settings", {"key": "a"}, value="2")
+    with state.transaction() as database:
+        database.conn.execute("insert into settings values ('a', '1')")
+    assert len(state.query("select * from settings")) == 1
+
+
+def test_a_fault_within_a_rehearsal_is_the_fault(state: State) -> None:
+    with pytest.raises(InstanceNotFound), state.rehearsal(), state.transaction():
+        raise InstanceNotFound(id="i-1")
+
+
+def test_what_is_made_by_the_first_look_is_kept_by_a_rehearsal(state: State) -> None:
+    with state.rehearsal(), state.transaction(for_good=True) as database:
+        database.conn.execute("insert into settings values ('a', '1')")
+    assert len(state.query("select * from settings")) == 1
+
+
+def test_a_rehearsal_is_of_its_own_thread(state: State) -> None:
+    with state.rehearsal():
+        other = threading.Thread(target=put, args=(state, "a"))
+        other.start()
+        other.join()
+    assert keys(state) == ["a"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import absent, logs
 from eucabox.accounts import Caller
@@ -25,6 +25,7 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.members import conform, hints_of, pascal, unpacked_members
+from eucabox.nothing import asks_for_nothing, drop_nothing
 from eucabox.store import access
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
 # members of S3's verbs with a document: what reads it off the wire has checked it by them
 CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
+DRY_RUN = "dry_run"  # a member of every verb of EC2
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -57,6 +59,7 @@ class Call:
     expires: datetime | None = None  # when that signature is refused for its age
     action: str = ""  # the verb that is performed, and its members as they came
     params: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False  # the verb may check, and has to change nothing
     context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
     # reads the members that stand in the body of a request to a bucket, not before it is known
@@ -138,7 +141,7 @@ def load() -> dict[tuple[str, str], Action]:
 
 
 def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
-    """Do one action: look up, may this caller, members we don't implement, DryRun, run, log.
+    """Do one action: look up, may this caller, members we don't implement, run or DryRun, log.
 
     `params` are the model's members in snake_case; those that the call's document has are added.
     Raises Fault, and nothing else for bad input.
@@ -154,6 +157,8 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
                 _check_chance(call)
                 params.update(call.document())
             arguments = _arguments(found, params)
+            if params.get(DRY_RUN):
+                _rehearse(found, call, arguments)
             _refuse_replay(found, call, params)
             result = found.function(call, **arguments)
             outcome = "ok"
@@ -188,6 +193,14 @@ def _check_chance(call: Call) -> None:
         access.check_chance(call, holder, call.params.get("expected_bucket_owner", ""))
 
 
+def _rehearse(found: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
+    """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
+    call.dry_run = True
+    with call.cloud.state.rehearsal():
+        found.function(call, **arguments)
+    raise DryRunOperation()
+
+
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
     if call.signature and not found.reads and "client_token" not in params:
@@ -197,21 +210,23 @@ def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
 
 def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
     arguments, hints = {}, hints_of(found.function)
-    dry_run = False
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
-            conform(found.name, pascal(member), value, hints.get(member))
-            arguments[member] = value
-        elif member == "dry_run":
-            dry_run = bool(value)
-        elif member not in found.ignored:
+            hint = hints.get(member)
+            taken = drop_nothing(value, hint) if found.service == "ec2" else value
+            conform(found.name, pascal(member), taken, hint)
+            arguments[member] = taken
+        elif member not in found.ignored and not _is_spare(found, member, value):
             raise UnsupportedParameter(parameter=pascal(member), action=found.name)
     for member in found.required:
         if member not in arguments:
             raise MissingParameter(parameter=pascal(member))
-    if dry_run:
-        raise DryRunOperation()
     return arguments
+
+
+def _is_spare(found: Action, member: str, value: Any) -> bool:
+    """Tell whether a member that is not served may stand there all the same."""
+    return member == DRY_RUN or (found.service == "ec2" and asks_for_nothing(member, value))
 
 
 def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:

@@ -17,9 +17,10 @@ from eucabox.errors import (
 from eucabox.filters import Filter, select
 from eucabox.image import names
 from eucabox.image.bundle import NAME
-from eucabox.members import check_text
+from eucabox.members import check_text, pascal
 from eucabox.state import Row
 from eucabox.store import access
+from eucabox.store.paths import check_bucket_name
 from eucabox.tags import TagSpecification
 from eucabox.upload_policy import check
 
@@ -60,8 +61,7 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     asked = storage.get("s3", {})
     for member in S3Storage.__annotations__:
         if not asked.get(member):
-            name = "AWSAccessKeyId" if member.startswith("aws") else member
-            raise MissingParameter(parameter=f"Storage.S3.{name}")
+            raise MissingParameter(parameter=f"Storage.S3.{pascal(member)}")
     instance = _instance(call, instance_id, "BundleInstance")
     bucket, prefix = asked["bucket"], asked["prefix"]
     _check_prefix(prefix)
@@ -165,6 +165,9 @@ def _uploader(call: Call, asked: S3Storage) -> Caller:
 def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.bucket
     if bucket not in {each.name for each in store.buckets()}:
+        if call.dry_run:
+            check_bucket_name(bucket)
+            return
         store.create_bucket(bucket, uploader.account_id)
     holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
     access.check(access.Somebody(uploader), holder, key, action="s3:PutObject")

@@ -27,7 +27,7 @@ def get_console_screenshot(call: Call, *, instance_id: str, wake_up: bool = Fals
     if row["state"] != "running":
         facts = {"id": instance_id, "state": row["state"], "needed": "running"}
         raise IncorrectInstanceState(**facts, action="GetConsoleScreenshot")
-    picture = call.cloud.node.screenshot(row["instance_id"], wake_up)
+    picture = call.cloud.node.screenshot(row["instance_id"], wake_up and not call.dry_run)
     return {"instance_id": instance_id, "image_data": base64.b64encode(picture).decode()}
 
 

@@ -15,9 +15,11 @@ from eucabox.errors import (
     VpcNotFound,
 )
 from eucabox.filters import Filter, page, select
-from eucabox.members import check_text
+from eucabox.members import check_ascii
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
+
+VERBOSE = "verbose"  # for the administrator: of every account
 
 
 @action()
@@ -54,10 +56,7 @@ def describe_security_groups(
     next_token: str | None = None,
 ) -> Result:
     """List the account's security groups with their rules, by id."""
-    state = call.cloud.state
-    rows = groups.of_account(state, call.account_id)
-    if group_names or group_ids:
-        rows = groups.find(state, call.account_id, group_names, group_ids)
+    rows = _list(call, group_names, group_ids)
     _complete(call, rows)
     rows = select(rows, filters, FILTERS)
     shown, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
@@ -75,7 +74,7 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
         (row,) = groups.find(state, call.account_id, *named)
         if row["group_name"] == groups.DEFAULT:
             raise GroupNotDeletable(name=row["group_name"])
-        _refuse_used(call, row["group_id"])
+        _refuse_used(call, row)
         rules = groups.rules(state, [row["group_id"]])
         for table in ("instance_groups", "security_groups"):
             database.conn.execute(f"delete from {table} where group_id = ?", (row["group_id"],))
@@ -83,9 +82,25 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
     return {"return": True, "group_id": row["group_id"]}
 
 
+def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
+    """Return the named groups, or all of the account's; of every account for `verbose`, which
+    is a name where the account has such a group."""
+    state = call.cloud.state
+    own = groups.of_account(state, call.account_id)
+    known = {row["group_name"] for row in own}
+    wanted = [
+        [each for each in asked if each != VERBOSE or each in known] for asked in (names, group_ids)
+    ]
+    if any(wanted):
+        return groups.find(state, call.account_id, *wanted)
+    if VERBOSE in (*names, *group_ids) and call.caller and call.caller.admin:
+        return groups.of_everyone(state)
+    return own
+
+
 def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
-    check_text("GroupName", name, 255)
-    check_text("GroupDescription", description, 255)
+    check_ascii("GroupName", name, 255)
+    check_ascii("GroupDescription", description, 255)
     if name == groups.DEFAULT:
         raise GroupReserved(name=name)
     if name.startswith("sg-"):
@@ -95,17 +110,20 @@ def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
         raise VpcNotFound(id=vpc_id[:60])
 
 
-def _refuse_used(call: Call, group_id: str) -> None:
+def _refuse_used(call: Call, row: Row) -> None:
+    """Refuse to delete what an instance or another group of the account needs; a rule of another
+    account is its owner's affair, and matches nothing from then on."""
     used = call.cloud.state.query(
         """select instance_id as user from instance_groups join instances using (instance_id)
           where group_id = :id and state <> 'terminated'
-          union select group_id from security_group_rules
-          where referenced_group_id = :id and group_id <> :id""",
-        {"id": group_id},
+          union select r.group_id from security_group_rules r
+          join security_groups g on g.group_id = r.group_id
+          where r.referenced_group_id = :id and r.group_id <> :id and g.account_id = :account""",
+        {"id": row["group_id"], "account": row["account_id"]},
     )
     if used:
-        users = ", ".join(row["user"] for row in used[:5])
-        raise GroupInUse(id=group_id, users=users)
+        users = ", ".join(each["user"] for each in used[:5])
+        raise GroupInUse(id=row["group_id"], users=users)
 
 
 def _complete(call: Call, rows: list[Row]) -> None:

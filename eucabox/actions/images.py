@@ -16,6 +16,7 @@ from eucabox.errors import (
 from eucabox.filters import Filter, page, select
 from eucabox.image import devices, names, settings
 from eucabox.members import check_text
+from eucabox.nothing import asks_for_nothing
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
@@ -25,30 +26,31 @@ ALIASES = ("amazon", "aws-marketplace", "aws-backup-vault")  # owners that have 
 FILTERS = {
     "architecture": "architecture",
     "creation-date": "created",
-    "description": "description",
+    "description": lambda row: row["description"] or None,
     "hypervisor": "hypervisor",
     "image-id": "image_id",
     "image-type": "image_type",
     "is-public": lambda row: bool(row["is_public"]),
     "kernel-id": "kernel_id",
     "manifest-location": "image_location",
-    "name": "name",
+    "name": lambda row: row["name"] or None,
     "owner-alias": None,
     "owner-id": "account_id",
     "platform": lambda row: row["platform"] or None,
     "product-code": lambda row: json.loads(row["product_codes"]),
     "product-code.type": lambda row: ["devpay"] * len(json.loads(row["product_codes"])),
     "ramdisk-id": "ramdisk_id",
-    "root-device-name": "root_device_name",
+    "root-device-name": lambda row: row["root_device_name"] or None,
     "root-device-type": lambda row: "instance-store",
     "state": "state",
     "state-reason-code": lambda row: _reason(row).get("code"),
     "state-reason-message": lambda row: row["state_reason"] or None,
     "virtualization-type": "virtualization_type",
+    "boot-mode": lambda row: settings.read(row["settings"]).boot_mode or None,
     "ena-support": lambda row: False,
     **dict.fromkeys(
         (
-            *("boot-mode", "free-tier-eligible", "image-allowed", "public-ssm-parameter-name"),
+            *("free-tier-eligible", "image-allowed", "public-ssm-parameter-name"),
             *("source-image-id", "source-image-region", "source-instance-id", "sriov-net-support"),
             *(
                 f"image-watermark.{each}"
@@ -248,7 +250,7 @@ def _mapping(mappings: Sequence[BlockDevice], whole_disk: bool) -> dict[str, str
     """Return the devices as the manifest writes them: what is there, on which device."""
     found = {}
     for each in mappings:
-        if "ebs" in each:
+        if not asks_for_nothing("ebs", each.get("ebs")):
             name = each.get("device_name", "")[:60]
             raise UnsupportedOperation(
                 what=f"BlockDeviceMapping {name}: EBS is not available on a single-node cloud."

@@ -16,6 +16,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.instance_types import TYPES
+from eucabox.nothing import asks_for_nothing
 from eucabox.state import Row
 
 ENDING = ("shutting-down", "terminated")
@@ -168,12 +169,12 @@ def modify_instance_metadata_options(
         "http_protocol_ipv6": http_protocol_ipv6,
         "instance_metadata_tags": instance_metadata_tags,
     }
-    asked = {name: value for name, value in asked.items() if value is not None}
     with call.cloud.state.transaction():
         row = _row(call, instance_id)
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
         options = metadata_options.checked(asked, json.loads(row["metadata_options"]))
+        metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
     shown = {"state": "applied", **options}
@@ -198,7 +199,9 @@ def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], di
 
 
 def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
-    return {"shutdown_behavior": instances.check_behavior(value or "", call.cloud.config.node)}
+    if not value:
+        return {}
+    return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
 
 
 def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
@@ -215,6 +218,8 @@ def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
 def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def change(call: Call, row: Row, value: str) -> dict[str, Any]:
         assert call.caller is not None
+        if (value or "") == (row[f"{kind}_id"] or ""):
+            return {}
         launchable(call.cloud.state, call.caller, value or "", kind)
         if row["virtualization_type"] == "hvm":
             raise UnsupportedOperation(
@@ -245,6 +250,8 @@ def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
 
 def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
+        if asks_for_nothing("", value):
+            return {}
         raise UnsupportedOperation(what=reason)
 
     return refuse

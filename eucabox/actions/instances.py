@@ -1,6 +1,5 @@
 """Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,105 +13,109 @@ from eucabox.errors import (
     MissingParameter,
     TerminationProtected,
 )
-from eucabox.filters import Filter, page, select
+from eucabox.filters import Columns, Filter, page, read_at, select
 from eucabox.state import Row
 
 SHUTTING_DOWN = "shutting-down", 32
 GONE = ("shutting-down", "terminated")
 
 
-def _in_groups(part: str) -> Any:
-    return lambda row: [group[part] for group in row["groups"]]
-
-
-def _option(name: str) -> Any:
-    return lambda row: json.loads(row["metadata_options"]).get(name)
-
-
 OPTIONS = (
-    *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv4"),
-    *("http_protocol_ipv6", "instance_metadata_tags"),
+    *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
+    "instance_metadata_tags",
 )
-FILTERS = {
-    "affinity": None,
+# Each by what is shown of an instance, so that nothing is found by what nobody sees.
+SHOWN = {
     "architecture": "architecture",
-    "availability-zone": "availability_zone",
+    "association.ip-owner-id": "network_interfaces.association.ip_owner_id",
+    "association.public-ip": "network_interfaces.association.public_ip",
+    "availability-zone": "placement.availability_zone",
+    "availability-zone-id": "placement.availability_zone_id",
+    "boot-mode": "boot_mode",
+    "capacity-reservation-specification.capacity-reservation-preference": (
+        "capacity_reservation_specification.capacity_reservation_preference"
+    ),
     "client-token": "client_token",
-    "dns-name": "private_ip_address",
-    "group-id": _in_groups("group_id"),
-    "group-name": _in_groups("group_name"),
-    "instance.group-id": _in_groups("group_id"),
-    "instance.group-name": _in_groups("group_name"),
+    "current-instance-boot-mode": "current_instance_boot_mode",
+    "dns-name": "public_dns_name",
+    "ebs-optimized": "ebs_optimized",
+    "ena-support": "ena_support",
+    "enclave-options.enabled": "enclave_options.enabled",
+    "hibernation-options.configured": "hibernation_options.configured",
     "hypervisor": "hypervisor",
     "image-id": "image_id",
     "instance-id": "instance_id",
-    "instance-state-code": "state_code",
-    "instance-state-name": "state",
+    "instance-state-code": "state.code",
+    "instance-state-name": "state.name",
     "instance-type": "instance_type",
-    "ip-address": "private_ip_address",
+    "instance.group-id": "security_groups.group_id",
+    "instance.group-name": "security_groups.group_name",
+    "ip-address": "public_ip_address",
     "kernel-id": "kernel_id",
     "key-name": "key_name",
     "launch-index": "ami_launch_index",
     "launch-time": "launch_time",
-    "monitoring-state": lambda row: "enabled" if row["monitoring"] else "disabled",
-    "owner-id": "account_id",
-    "platform": lambda row: row["platform"] or None,
+    "maintenance-options.auto-recovery": "maintenance_options.auto_recovery",
+    "metadata-options.state": "metadata_options.state",
+    **{
+        f"metadata-options.{each.replace('_', '-')}": f"metadata_options.{each}" for each in OPTIONS
+    },
+    "monitoring-state": "monitoring.state",
+    "network-performance-options.bandwidth-weighting": (
+        "network_performance_options.bandwidth_weighting"
+    ),
+    "operator.managed": "operator.managed",
+    "platform": "platform",
+    "platform-details": "platform_details",
     "private-dns-name": "private_dns_name",
+    **{
+        f"private-dns-name-options.{each}": f"private_dns_name_options.{each.replace('-', '_')}"
+        for each in (
+            *("hostname-type", "enable-resource-name-dns-a-record"),
+            "enable-resource-name-dns-aaaa-record",
+        )
+    },
     "private-ip-address": "private_ip_address",
+    "product-code": "product_codes.product_code_id",
+    "product-code.type": "product_codes.product_code_type",
     "ramdisk-id": "ramdisk_id",
-    "reason": "state_reason_message",
+    "reason": "state_transition_reason",
+    "root-device-name": "root_device_name",
+    "root-device-type": "root_device_type",
+    "source-dest-check": "source_dest_check",
+    "state-reason-code": "state_reason.code",
+    "state-reason-message": "state_reason.message",
+    "subnet-id": "subnet_id",
+    "tenancy": "placement.tenancy",
+    "usage-operation": "usage_operation",
+    "usage-operation-update-time": "usage_operation_update_time",
+    "virtualization-type": "virtualization_type",
+    "vpc-id": "vpc_id",
+}
+FILTERS: Columns = {
+    **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
+    "group-id": "groups.group_id",
+    "group-name": "groups.group_name",
+    "owner-id": "account_id",
     "requester-id": "account_id",
     "reservation-id": "reservation_id",
-    "root-device-name": "root_device_name",
-    "root-device-type": lambda row: "instance-store",
-    "source-dest-check": lambda row: True,
-    "state-reason-code": "state_reason_code",
-    "state-reason-message": "state_reason_message",
-    "subnet-id": lambda row: vpc.subnet_id(row["account_id"]),
-    "tenancy": lambda row: "default",
-    "virtualization-type": "virtualization_type",
-    "vpc-id": lambda row: vpc.vpc_id(row["account_id"]),
-    "availability-zone-id": lambda row: vpc.zone_id(row["region"]),
-    "ebs-optimized": lambda row: False,
-    "ena-support": lambda row: False,
-    "enclave-options.enabled": lambda row: False,
-    "hibernation-options.configured": lambda row: False,
-    "maintenance-options.auto-recovery": lambda row: "disabled",
-    "operator.managed": lambda row: False,
-    "platform-details": lambda row: "Windows" if row["platform"] else "Linux/UNIX",
-    "usage-operation": lambda row: "RunInstances",
-    "usage-operation-update-time": "launch_time",
-    "private-dns-name-options.hostname-type": lambda row: "ip-name",
-    "private-dns-name-options.enable-resource-name-dns-a-record": lambda row: False,
-    "private-dns-name-options.enable-resource-name-dns-aaaa-record": lambda row: False,
-    "metadata-options.state": lambda row: "applied",
-    **{f"metadata-options.{each.replace('_', '-')}": _option(each) for each in OPTIONS},
-    "placement-group-name": None,
-    "instance-lifecycle": None,
-    "iam-instance-profile.arn": None,
-    "product-code": lambda row: json.loads(row["product_codes"] or "[]"),
-    "product-code.type": lambda row: ["devpay"] if row["product_codes"] not in (None, "[]") else [],
-    "spot-instance-request-id": None,
-    **dict.fromkeys(
-        f"association.{each}"
-        for each in ("allocation-id", "association-id", "ip-owner-id", "public-ip")
-    ),
+    **interfaces.FILTERS,
     **dict.fromkeys(
         f"block-device-mapping.{each}"
         for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")
     ),
-    **interfaces.FILTERS,
     **dict.fromkeys(
         (
-            *("boot-mode", "current-instance-boot-mode", "capacity-reservation-id"),
-            "capacity-reservation-specification.capacity-reservation-preference",
+            *("affinity", "association.allocation-id", "association.association-id"),
+            "capacity-reservation-id",
             *(
                 f"capacity-reservation-specification.capacity-reservation-target.{each}"
                 for each in ("capacity-reservation-id", "capacity-reservation-resource-group-arn")
             ),
-            *("host-id", "iam-instance-profile.id", "ipv6-address", "outpost-arn"),
-            *("network-performance-options.bandwidth-weighting", "operator.principal"),
-            *("placement-partition-number", "tpm-support"),
+            *("host-id", "iam-instance-profile.arn", "iam-instance-profile.id", "ipv6-address"),
+            *("instance-lifecycle", "metadata-options.http-protocol-ipv4", "operator.principal"),
+            *("outpost-arn", "placement-group-name", "placement-partition-number"),
+            *("spot-instance-request-id", "tpm-support"),
         )
     ),
 }
@@ -141,16 +144,16 @@ def _guest(row: Row) -> str:
     return "initializing" if age.total_seconds() < SILENT_SECONDS else "failed"
 
 
-STATUS_FILTERS = {
-    "availability-zone": "availability_zone",
-    "availability-zone-id": lambda row: vpc.zone_id(row["region"]),
-    "operator.managed": lambda row: False,
-    "instance-state-code": "state_code",
-    "instance-state-name": "state",
-    "instance-status.status": lambda row: HEALTH[_guest(row)],
-    "instance-status.reachability": _guest,
-    "system-status.status": lambda row: HEALTH[_domain(row)],
-    "system-status.reachability": _domain,
+STATUS_FILTERS: Columns = {
+    "availability-zone": "shows.availability_zone",
+    "availability-zone-id": "shows.availability_zone_id",
+    "operator.managed": "shows.operator.managed",
+    "instance-state-code": "shows.instance_state.code",
+    "instance-state-name": "shows.instance_state.name",
+    "instance-status.status": "shows.instance_status.status",
+    "instance-status.reachability": "shows.instance_status.details.status",
+    "system-status.status": "shows.system_status.status",
+    "system-status.reachability": "shows.system_status.details.status",
     **dict.fromkeys(
         (
             *("event.code", "event.description", "event.instance-event-id", "event.not-after"),
@@ -173,12 +176,10 @@ def describe_instances(
     """List instances by reservation, oldest first."""
     _refuse_pages_of_named(instance_ids, max_results)
     rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
-    hypervisor = call.cloud.node.hypervisor_name
-    for row in instances.complete(call.cloud.state, rows):
-        row["hypervisor"] = hypervisor
-        row["region"] = call.cloud.config.cloud.region
-    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
-    return {"reservations": instances.reservations(shown, hypervisor), "next_token": token}
+    instances.complete(call.cloud.state, rows)
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    return {"reservations": instances.reservations(found), "next_token": token}
 
 
 @action(ignored=["include_managed_resources"])
@@ -197,10 +198,10 @@ def describe_instance_status(
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.complete(call.cloud.state, rows):
-        row["region"] = call.cloud.config.cloud.region
         row["heard"] = row["state"] == "running" and call.cloud.network.hears(row["instance_id"])
-    shown, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
-    return {"instance_statuses": [_status(row) for row in shown], "next_token": token}
+        row["shows"] = _status(row, call.cloud.config.cloud.region)
+    found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
+    return {"instance_statuses": [row["shows"] for row in found], "next_token": token}
 
 
 @action()
@@ -286,10 +287,12 @@ def _check(reachability: str) -> dict[str, Any]:
     return {"status": HEALTH[reachability], "details": known}
 
 
-def _status(row: Row) -> dict[str, Any]:
+def _status(row: Row, region: str) -> dict[str, Any]:
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],
+        "availability_zone_id": vpc.zone_id(region),
+        "operator": {"managed": False},
         "instance_state": {"code": row["state_code"], "name": row["state"]},
         "instance_status": _check(_guest(row)),
         "system_status": _check(_domain(row)),

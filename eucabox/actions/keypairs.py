@@ -21,14 +21,17 @@ from eucabox.errors import (
     MissingParameter,
 )
 from eucabox.filters import Filter, select
-from eucabox.members import check_text
+from eucabox.members import check_ascii
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+VERBOSE = "verbose"  # for the administrator: of every account
 RSA_BITS = range(1024, 16385)
 MOST_BYTES = 16384
+RFC_4716 = b"---- BEGIN SSH2 PUBLIC KEY ----"
+RFC_4716_END = b"---- END SSH2 PUBLIC KEY ----"
 FILTERS = {
     "key-name": "key_name",
     "key-pair-id": "key_pair_id",
@@ -46,11 +49,12 @@ def create_key_pair(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Make a key pair and answer its private key, which is not kept."""
-    if key_format != "pem":
+    if key_format not in ("", "pem"):
         raise InvalidParameterValue(
             parameter="KeyFormat", value=key_format[:60], reason="Keys are given out as pem."
         )
-    private = _generate(key_type)
+    _check_name(call, key_name)  # before the seconds that a key takes
+    private = _generate(key_type or "rsa")
     fingerprint = _fingerprint(private.public_key(), private)
     row = _store(call, key_name, private.public_key(), fingerprint, tag_specifications)
     return {**row, "key_material": _pem(private)}
@@ -64,7 +68,7 @@ def import_key_pair(
     public_key_material: bytes,
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Store a public key: an OpenSSH line, or PEM or base64 of SubjectPublicKeyInfo."""
+    """Store a public key: an OpenSSH line, RFC 4716, or PEM or base64 of SubjectPublicKeyInfo."""
     public = _read_public(public_key_material)
     return _store(call, key_name, public, _fingerprint(public, None), tag_specifications)
 
@@ -78,11 +82,8 @@ def describe_key_pairs(
     include_public_key: bool = False,
     filters: Sequence[Filter] = (),
 ) -> Result:
-    """List the account's key pairs, by name."""
-    rows = call.cloud.state.query(
-        "select * from key_pairs where account_id = ? order by key_name", (call.account_id,)
-    )
-    rows = _named(rows, "key_name", key_names)
+    """List the account's key pairs, by name; every account's for `verbose`."""
+    rows = _list(call, key_names)
     rows = _named(rows, "key_pair_id", key_pair_ids)
     tagged = tags.of(call.cloud.state, [row["key_pair_id"] for row in rows])
     for row in rows:
@@ -119,6 +120,13 @@ def _generate(key_type: str) -> PrivateKey:
     )
 
 
+def _check_name(call: Call, name: str) -> None:
+    check_ascii("KeyName", name, 255)
+    sql = "select 1 from key_pairs where account_id = ? and key_name = ?"
+    if call.cloud.state.one(sql, (call.account_id, name)):
+        raise KeyPairExists(name=name)
+
+
 def _store(
     call: Call,
     name: str,
@@ -126,7 +134,7 @@ def _store(
     fingerprint: str,
     tag_specifications: Sequence[TagSpecification],
 ) -> Row:
-    check_text("KeyName", name, 255)
+    _check_name(call, name)
     tagged = tags.specified(tag_specifications, "key-pair")
     row = {
         "key_pair_id": ids.new("key"),
@@ -145,6 +153,19 @@ def _store(
         tags.write(call.cloud.state, call.account_id, row["key_pair_id"], tagged)
     shown = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
     return {**shown, "tags": tags.shown(tagged)}
+
+
+def _list(call: Call, names: Sequence[str]) -> list[Row]:
+    """Return the named key pairs, or all of the account's; of every account for `verbose`, which
+    is a name where the account has such a key pair."""
+    state = call.cloud.state
+    sql = "select * from key_pairs where account_id = ? order by key_name"
+    own = state.query(sql, (call.account_id,))
+    known = {row["key_name"] for row in own}
+    wanted = [each for each in names if each != VERBOSE or each in known]
+    if VERBOSE in names and not wanted and call.caller and call.caller.admin:
+        return state.query("select * from key_pairs order by key_name, account_id")
+    return _named(own, "key_name", wanted)
 
 
 def _named(rows: list[Row], column: str, names: Sequence[str]) -> list[Row]:
@@ -181,12 +202,30 @@ def _read_public(material: bytes) -> PublicKey:
 
 
 def _load_public(material: bytes) -> Any:
+    if material.startswith(RFC_4716):
+        return serialization.load_ssh_public_key(_join_lines(material))
     if material.startswith(b"-----"):
         return serialization.load_pem_public_key(material)
     if material.startswith((b"ssh-", b"ecdsa-", b"sk-")):
         return serialization.load_ssh_public_key(material)
     der = base64.b64decode(b"".join(material.split()), validate=True)
     return serialization.load_der_public_key(der)
+
+
+def _join_lines(material: bytes) -> bytes:
+    """Return a public key file of RFC 4716 as OpenSSH's line: headers, which may go on behind a
+    backslash, then base64; the name of the key's type is the first string in it."""
+    first, *lines, last = material.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if (first.rstrip(), last.rstrip()) != (RFC_4716, RFC_4716_END):
+        raise ValueError
+    text, goes_on = b"", False
+    for line in lines:
+        if not (goes_on or b":" in line):
+            text += line.strip()
+        goes_on = line.endswith(b"\\") and (goes_on or b":" in line)
+    blob = base64.b64decode(text, validate=True)
+    kind = blob[4 : 4 + int.from_bytes(blob[:4], "big")]
+    return kind + b" " + text
 
 
 def _fingerprint(public: PublicKey, private: PrivateKey | None) -> str:

@@ -25,6 +25,7 @@ from eucabox.errors import (
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, known
 from eucabox.members import check_text
+from eucabox.nothing import asks_for_nothing
 from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
@@ -38,6 +39,7 @@ class Placement(TypedDict, total=False):
     """Where: the one zone, not shared hardware by contract."""
 
     availability_zone: str
+    availability_zone_id: str
     tenancy: str
 
 
@@ -124,6 +126,10 @@ def run_instances(
     hours answer the same reservation.
     """
     asked = {name: value for name, value in locals().items() if name != "call"}
+    asked["instance_type"] = instance_type or DEFAULT
+    asked["instance_initiated_shutdown_behavior"] = (
+        instance_initiated_shutdown_behavior or "terminate"
+    )
     state = call.cloud.state
     with state.transaction():
         reservation_id = _repeated(call, asked)
@@ -210,7 +216,8 @@ def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
 def _answer(call: Call, reservation_id: str) -> Result:
     rows = instances.of_reservation(call.cloud.state, reservation_id)
     instances.complete(call.cloud.state, rows)
-    return instances.reservations(rows, call.cloud.node.hypervisor_name)[0]
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    return instances.reservations(rows)[0]
 
 
 # --- a request that was made before ------------------------------------------------------------
@@ -260,6 +267,9 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
     kernel_id, ramdisk_id = _boot_images(call, image, asked)
+    options = _metadata_options(asked["metadata_options"] or {}, image)
+    tagged = tags.specified(asked["tag_specifications"], "instance", {"network-interface"})
+    metadata_options.check_tag_keys(options, tagged)
     columns = {
         "image_id": image["image_id"],
         "kernel_id": kernel_id,
@@ -272,11 +282,12 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
         "user_data": user_data.decoded(asked["user_data"]),
-        "metadata_options": json.dumps(_metadata_options(asked["metadata_options"] or {}, image)),
+        "metadata_options": json.dumps(options),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
         "disable_api_termination": int(asked["disable_api_termination"]),
         "disable_api_stop": int(asked["disable_api_stop"]),
+        "public_address": int(_has_public_address(asked["network_interfaces"])),
         **_key(call, asked["key_name"]),
     }
     return Wish(
@@ -284,7 +295,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         kind=kind,
         group_ids=_group_ids(call, asked),
         columns=columns,
-        tags=tags.specified(asked["tag_specifications"], "instance", {"network-interface"}),
+        tags=tagged,
         interface_tags=tags.specified(
             asked["tag_specifications"], "network-interface", {"instance"}
         ),
@@ -310,7 +321,14 @@ def _check_place(call: Call, asked: dict[str, Any]) -> None:
         raise InvalidParameterValue(
             parameter="Placement.AvailabilityZone", value=zone[:60], reason=reason
         )
-    if placement.get("tenancy", "default") != "default":
+    zone_id = vpc.zone_id(call.cloud.config.cloud.region)
+    if placement.get("availability_zone_id", "") not in ("", zone_id):
+        raise InvalidParameterValue(
+            parameter="Placement.AvailabilityZoneId",
+            value=placement["availability_zone_id"][:60],
+            reason=f"The availability zone here is {zone_id}.",
+        )
+    if placement.get("tenancy", "") not in ("", "default"):
         raise UnsupportedOperation(what="Placement.Tenancy: only default is available.")
     asked_subnets = [asked["subnet_id"]]
     asked_subnets += [each.get("subnet_id", "") for each in asked["network_interfaces"]]
@@ -330,9 +348,11 @@ def _check_devices(mappings: Sequence[BlockDevice], image: Row) -> None:
     whole_disk = image["virtualization_type"] == "hvm"
     for each in mappings:
         name, left_out = each.get("device_name", ""), each.get("no_device") is not None
-        if "ebs" in each:
+        if not asks_for_nothing("ebs", each.get("ebs")):
             raise UnsupportedOperation(what=f"BlockDeviceMapping {name[:60]}: {EBS}")
         virtual = each.get("virtual_name", "")
+        if "ebs" in each and not virtual and not left_out:
+            continue
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
@@ -397,15 +417,15 @@ def _group_ids(call: Call, asked: dict[str, Any]) -> list[str]:
 
 
 def _check_interface(interface: Interface) -> None:
-    if interface.get("associate_public_ip_address"):
-        raise UnsupportedOperation(
-            what="NetworkInterface.AssociatePublicIpAddress: an instance has its private address"
-            " only, which this host reaches."
-        )
     if not interface.get("delete_on_termination", True):
         raise UnsupportedOperation(
             what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
         )
+
+
+def _has_public_address(asked: Sequence[Interface]) -> bool:
+    """Tell whether the instance shows its address as its public one too, as the subnet has it."""
+    return all(each.get("associate_public_ip_address", True) for each in asked)
 
 
 def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:

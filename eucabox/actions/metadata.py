@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import struct
 from functools import lru_cache
 from typing import Any
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from eucabox import instances, tags, vpc
+from eucabox import instances, interfaces, tags, vpc
 from eucabox.actions import Call, action
 from eucabox.errors import (
     MetadataBadRequest,
@@ -23,11 +22,11 @@ from eucabox.errors import (
     MetadataUnauthorized,
 )
 from eucabox.image import disk
+from eucabox.metadata_options import TAG_KEY
 from eucabox.state import Row
 
 Tree = dict[str, Any]  # of str, bytes (user data) and further trees
 LONGEST_TOKEN = 21600  # seconds
-TAG_KEY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9+\-=._,:@]+")  # as EC2: what a path can hold
 DEFAULT_HOPS = 1
 NO_EVENTS = "[]"
 DOCUMENT_VERSION = "2017-09-30"
@@ -139,6 +138,7 @@ def _options(row: Row) -> dict[str, Any]:
 
 def _meta_data(call: Call, row: Row) -> Tree:
     name, address = row["private_dns_name"], row["private_ip_address"]
+    public = interfaces.public_address(row)
     groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
     names, group_ids = _lines_of(groups.get(row["instance_id"], []))
     tree = {
@@ -167,8 +167,8 @@ def _meta_data(call: Call, row: Row) -> Tree:
         },
         "product-codes": "",
         "profile": f"default-{row['virtualization_type']}",
-        "public-hostname": address,  # as DescribeInstances has it: no name is known outside
-        "public-ipv4": address,
+        "public-hostname": public,  # as DescribeInstances has it: no name is known outside
+        "public-ipv4": public,
         "public-keys": _public_keys(row),
         "ramdisk-id": row["ramdisk_id"],
         "reservation-id": row["reservation_id"],
@@ -180,7 +180,7 @@ def _meta_data(call: Call, row: Row) -> Tree:
 
 
 def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
-    address = row["private_ip_address"]
+    address, public = row["private_ip_address"], interfaces.public_address(row)
     block = vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
     return {
@@ -192,8 +192,7 @@ def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
         "mac": row["mac_address"],
         "network-card-index": "0",
         "owner-id": row["account_id"],
-        "public-hostname": address,
-        "public-ipv4s": address,
+        **({"public-hostname": public, "public-ipv4s": public} if public else {}),
         "security-group-ids": group_ids,
         "security-groups": groups,
         "subnet-id": vpc.subnet_id(row["account_id"]),

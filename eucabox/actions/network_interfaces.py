@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, instances, interfaces, tags, vpc
+from eucabox import instances, interfaces, vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue, NetworkInterfaceNotFound
 from eucabox.filters import Columns, Filter, named, page, select
@@ -15,8 +15,13 @@ FILTERS: Columns = {
     "addresses.primary": "private_ip_addresses.primary",
     "addresses.private-ip-address": "private_ip_addresses.private_ip_address",
     "addresses.private-ip-addresses": "private_ip_addresses.private_ip_address",
-    "attachment.attach-time": lambda row: ids.time_text(row["attachment"]["attach_time"]),
-    "attachment.attach.time": lambda row: ids.time_text(row["attachment"]["attach_time"]),
+    "addresses.association.owner-id": "private_ip_addresses.association.ip_owner_id",
+    "addresses.association.public-ip": "private_ip_addresses.association.public_ip",
+    "association.ip-owner-id": "association.ip_owner_id",
+    "association.public-dns-name": "association.public_dns_name",
+    "association.public-ip": "association.public_ip",
+    "attachment.attach-time": "attachment.attach_time",
+    "attachment.attach.time": "attachment.attach_time",
     "attachment.attachment-id": "attachment.attachment_id",
     "attachment.delete-on-termination": "attachment.delete_on_termination",
     "attachment.device-index": "attachment.device_index",
@@ -25,12 +30,11 @@ FILTERS: Columns = {
     "attachment.status": "attachment.status",
     "availability-zone": "availability_zone",
     "availability-zone-id": "availability_zone_id",
-    "description": "description",
     "group-id": "groups.group_id",
     "group-name": "groups.group_name",
     "interface-type": "interface_type",
     "mac-address": "mac_address",
-    "operator.managed": lambda row: False,
+    "operator.managed": "operator.managed",
     "owner-id": "owner_id",
     "private-dns-name": "private_dns_name",
     "private-ip-address": "private_ip_address",
@@ -42,10 +46,8 @@ FILTERS: Columns = {
     "vpc-id": "vpc_id",
     **dict.fromkeys(
         (
-            *("addresses.association.owner-id", "addresses.association.public-ip"),
             *("association.allocation-id", "association.association-id"),
-            *("association.ip-owner-id", "association.public-dns-name", "association.public-ip"),
-            *("ipv6-addresses.ipv6-address", "operator.principal"),
+            *("description", "ipv6-addresses.ipv6-address", "operator.principal"),
         )
     ),
 }
@@ -91,12 +93,10 @@ def _interfaces(call: Call) -> list[Row]:
     assert call.caller is not None
     state = call.cloud.state
     rows = [row for row in instances.listed(state, call.caller, ()) if interfaces.has_one(row)]
-    interface_ids = [vpc.network_interface_id(row["instance_id"]) for row in rows]
-    tagged = tags.of(state, interface_ids)
-    return [_view(call, row, tagged) for row in instances.complete(state, rows)]
+    return [_view(call, row) for row in instances.complete(state, rows)]
 
 
-def _view(call: Call, row: Row, tagged: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+def _view(call: Call, row: Row) -> dict[str, Any]:
     shown = interfaces.view(row)
     holder = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
     return {
@@ -106,5 +106,5 @@ def _view(call: Call, row: Row, tagged: dict[str, list[dict[str, str]]]) -> dict
         "availability_zone_id": vpc.zone_id(call.cloud.config.cloud.region),
         "requester_id": row["account_id"],
         "requester_managed": False,
-        "tags": tagged.get(shown[KEY], []),
+        "tags": row["interface_tags"],
     }

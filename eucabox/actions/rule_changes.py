@@ -7,7 +7,6 @@ from typing import TypedDict
 from eucabox import permissions
 from eucabox.actions import Call, Result, action
 from eucabox.errors import MissingParameter, PermissionExists, PermissionMalformed
-from eucabox.members import check_text
 from eucabox.permissions import Permission
 from eucabox.state import Row
 
@@ -95,7 +94,7 @@ def _describe(
         texts = {each.get("security_group_rule_id", ""): each for each in described}
         for rule in permissions.by_ids(known, list(texts)):
             rule_id = rule["security_group_rule_id"]
-            _write(asker, rule_id, description=_text(texts[rule_id].get("description", "")))
+            _write(asker, rule_id, description=_read_text(texts[rule_id]))
         if asked or not described:
             rules = permissions.read(asker, asked, [])
             found = permissions.matching(row, known, rules)
@@ -147,8 +146,8 @@ def _write(asker: permissions.Asker, rule_id: str, **columns: object) -> None:
     asker.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
 
 
-def _text(text: str) -> str:
-    return check_text("Description", text, 255, least=0)
+def _read_text(described: RuleDescription) -> str:
+    return permissions.check_description(described.get("description", ""))
 
 
 def _asker(call: Call) -> permissions.Asker:

@@ -35,7 +35,8 @@ def authorize_security_group_ingress(
 ) -> Result:
     """Let packets in; all the rules of the request or none."""
     tagged = tags.specified(tag_specifications, "security-group-rule")
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, False, (group_id, group_name), ip_permissions, single, tagged)
 
 
@@ -55,7 +56,8 @@ def authorize_security_group_egress(
 ) -> Result:
     """Let packets out; all the rules of the request or none."""
     tagged = tags.specified(tag_specifications, "security-group-rule")
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, True, (group_id, ""), ip_permissions, single, tagged)
 
 
@@ -75,7 +77,8 @@ def revoke_security_group_ingress(
     source_security_group_owner_id: str = "",
 ) -> Result:
     """Take rules for incoming packets away; all those of the request or none."""
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     group = (group_id, group_name)
     return _revoke(call, False, group, ip_permissions, single, security_group_rule_ids)
 
@@ -95,7 +98,8 @@ def revoke_security_group_egress(
     source_security_group_owner_id: str = "",
 ) -> Result:
     """Take rules for outgoing packets away, the default one too; all of the request or none."""
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name)
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     return _revoke(call, True, (group_id, ""), ip_permissions, single, security_group_rule_ids)
 
 
@@ -125,20 +129,26 @@ def describe_security_group_rules(
 
 
 def _single(
-    ip_protocol: str, from_port: int | None, to_port: int | None, cidr_ip: str, source: str
+    ip_protocol: str,
+    from_port: int | None,
+    to_port: int | None,
+    cidr_ip: str,
+    source: tuple[str, str],
 ) -> list[Permission]:
-    """Return the older way to name one rule as a permission, or nothing."""
-    if not (ip_protocol or cidr_ip or source):
+    """Return the older way to name one rule as a permission, or nothing; `source` is a group's
+    name and its owner's account."""
+    name, owner = source
+    if not (ip_protocol or cidr_ip or name):
         return []
-    found: Permission = {"ip_protocol": ip_protocol or ("-1" if source else "")}
+    found: Permission = {"ip_protocol": ip_protocol or ("-1" if name else "")}
     if from_port is not None:
         found["from_port"] = from_port
     if to_port is not None:
         found["to_port"] = to_port
     if cidr_ip:
         found["ip_ranges"] = [{"cidr_ip": cidr_ip}]
-    if source:
-        found["user_id_group_pairs"] = [{"group_name": source}]
+    if name:
+        found["user_id_group_pairs"] = [{"group_name": name, "user_id": owner}]
     return [found]
 
 
@@ -186,9 +196,8 @@ def _revoke(
         if rule_ids:
             gone = permissions.by_ids(known, rule_ids)
         else:
-            gone = permissions.matching(
-                row, known, permissions.read(_asker(call), asked_rules, single)
-            )
+            named = permissions.read(_asker(call), asked_rules, single, described=False)
+            gone = permissions.matching(row, known, named)
         gone_ids = [rule["security_group_rule_id"] for rule in gone]
         database.conn.execute(
             "delete from security_group_rules where security_group_rule_id in"
@@ -209,7 +218,8 @@ def _view(row: Row) -> dict[str, Any]:
     shown = _revoked(row)
     shown["group_owner_id"] = row["group_owner_id"]
     shown["tags"] = row["tags"]
-    if group_id := shown.pop("referenced_group_id", None):
+    group_id = shown.pop("referenced_group_id", None)
+    if row["referenced_user_id"]:
         shown["referenced_group_info"] = {
             "group_id": group_id,
             "user_id": row["referenced_user_id"],

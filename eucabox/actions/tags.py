@@ -1,9 +1,10 @@
 """Tags: CreateTags, DeleteTags, DescribeTags, on the caller's own resources."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 
+from eucabox import metadata_options, vpc
 from eucabox import tags as labels
-from eucabox import vpc
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     DhcpOptionsNotFound,
@@ -24,7 +25,7 @@ from eucabox.errors import (
     VpcNotFound,
 )
 from eucabox.filters import Filter, page, select
-from eucabox.state import Row
+from eucabox.state import Row, State
 from eucabox.tags import Tag
 
 MOST_RESOURCES = 1000
@@ -71,6 +72,7 @@ def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag]) ->
     state = call.cloud.state
     with state.transaction():
         for resource_id in _owned(call, resources):
+            _check_keys(state, resource_id, checked)
             labels.write(state, call.account_id, resource_id, checked)
     return {"return": True}
 
@@ -100,9 +102,19 @@ def describe_tags(
     """List the account's tags, by resource and key."""
     sql = "select resource_id, resource_type, key, value from tags where account_id = ?"
     rows = call.cloud.state.query(sql, (call.account_id,))
-    rows = select(rows, filters, FILTERS)
-    shown, token = page(rows, _order, max_results, next_token)
+    for row in rows:
+        row["tags"] = [{"key": row["key"], "value": row["value"]}]
+    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    for row in shown:
+        del row["tags"]
     return {"tags": shown, "next_token": token}
+
+
+def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
+    """Refuse keys that an instance's metadata, where it has the tags, could not show."""
+    sql = "select metadata_options from instances where instance_id = ?"
+    if row := state.one(sql, (resource_id,)):
+        metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
 
 
 def _order(row: Row) -> str:

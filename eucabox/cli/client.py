@@ -51,7 +51,7 @@ class Client:
         return boto3.client(
             service,
             endpoint_url=url,
-            region_name=self.settings.get("AWS_DEFAULT_REGION", "eucabox"),
+            region_name=self.settings.get("AWS_DEFAULT_REGION", "eucabox-1"),
             aws_access_key_id=self.settings["AWS_ACCESS_KEY"],
             aws_secret_access_key=self.settings["AWS_SECRET_KEY"],
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}),

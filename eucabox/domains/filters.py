@@ -21,7 +21,12 @@ _GUESTS = """select instance_id, mac_address, private_ip_address,
   from instances i where (state in ('pending', 'running', 'stopping', 'shutting-down')
     or state = 'terminated' and launch_state = 'left')  -- its guest could not be ended yet
   and mac_address is not null order by launch_time, instance_id"""
-_RULES = "select * from security_group_rules order by rowid"
+# A group of another account may be gone by now, or not be there yet: then a rule matches nothing.
+_RULES = """select r.*, coalesce(
+      p.group_id, case when r.referenced_user_id is null then r.referenced_group_id end) as peer_id
+  from security_group_rules r left join security_groups p on p.account_id = r.referenced_user_id
+    and (p.group_id = r.referenced_group_id or p.group_name = r.referenced_name)
+  order by r.rowid"""
 
 
 class Filtering(Protocol):
@@ -119,5 +124,5 @@ def _rule(row: Mapping[str, Any]) -> Rule:
         from_port=row["from_port"],
         to_port=row["to_port"],
         cidr=row["cidr_ipv4"],
-        group_id=row["referenced_group_id"],
+        group_id=row["peer_id"],
     )

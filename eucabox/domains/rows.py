@@ -78,12 +78,20 @@ class Rows:
         return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
 
     def ended(self, row: Mapping[str, Any], reason: Reason) -> None:
-        """Say that nothing of the guest is left; `reason` counts if the row has none yet."""
+        """Say that nothing of the guest is left; `reason` counts if the row has none yet.
+
+        The tags of its interface go with it, as that is shown no more.
+        """
         said = {}
         if not row["state_reason_code"]:
             said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        of = (row["instance_id"],)
         where = {"instance_id": row["instance_id"], "state": "shutting-down"}
-        self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said)
+        with self._state.transaction() as database:
+            if self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said):
+                database.conn.execute(
+                    "delete from tags where resource_id = 'eni-' || substr(?, 3)", of
+                )
 
     def given_up(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that an instance has ended although something of it may still be there: its

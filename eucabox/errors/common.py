@@ -11,6 +11,13 @@ class UnsupportedOperation(Fault):
     code, text = "UnsupportedOperation", "{what}"
 
 
+class ServiceNotServed(UnsupportedOperation):
+    text = (
+        "This cloud does not serve {name}. It has EC2, S3 and STS: point this client at the service"
+        " itself, or do without."
+    )
+
+
 class UnsupportedParameter(Fault):
     code = "UnsupportedOperation"
     text = "The parameter {parameter} of {action} is not supported by this cloud; leave it out."

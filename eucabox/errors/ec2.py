@@ -149,7 +149,10 @@ class KeyPairExists(Fault):
 
 class InvalidKeyFormat(Fault):
     code = "InvalidKey.Format"
-    text = "The key is not usable: {reason} Give an OpenSSH or PEM public key, RSA or ED25519."
+    text = (
+        "The key is not usable: {reason} Give a public key of OpenSSH,"
+        " RFC 4716 or PEM, RSA or ED25519."
+    )
 
 
 class GroupNotFound(Fault):
@@ -206,6 +209,15 @@ class GroupRuleNotFound(Fault):
 
 class TagLimitExceeded(Fault):
     code, text = "TagLimitExceeded", "The resource '{id}' would have more than {most} tags."
+
+
+class TagKeyNotForMetadata(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        r"'{key}' is not a valid tag key. Tag keys must match pattern"
+        r" ([0-9a-zA-Z\-_+=,.@:]{{1,255}}), and must not be a reserved name ('.', '..', '_index')."
+        " Rename the tag, or leave InstanceMetadataTags disabled."
+    )
 
 
 class InvalidId(Fault):

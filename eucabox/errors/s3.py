@@ -153,6 +153,13 @@ class InvalidBucketName(Fault):
     )
 
 
+class BucketNameInCapitals(InvalidBucketName):
+    text = (
+        "The bucket name {name} is not valid: a name has no capital letters. Use {lower}; names as"
+        " they once were are made at the path /services/objectstorage alone."
+    )
+
+
 class NoSuchKey(Fault):
     code = "NoSuchKey"
     text = "The specified key does not exist."

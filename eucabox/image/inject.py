@@ -1,8 +1,11 @@
 """Room for an SSH key in a root file system, made once by debugfs; never mounts anything.
 
-A composed disk gets an authorized_keys file filled up with empty comments, and we note where its
-blocks lie. A launch then writes its key over them in the overlay: no file system code runs, and
-it costs the same for every size of image.
+A composed disk gets an authorized_keys file with room for a key, and we note where its blocks and
+its inode lie. A launch then writes its key over them, and the size that the file has with it, in
+the overlay: no file system code runs, and it costs the same for every size of image.
+
+A file can't end before its last block. Where a file system has blocks of 1 KiB, what is missing
+up to there is filled with blank lines.
 """
 
 import itertools
@@ -11,15 +14,18 @@ import re
 import struct
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eucabox.errors import ProgramFailed
-from eucabox.image import probe
+from eucabox.image import inode, probe
 from eucabox.image.cage import run_caged
+from eucabox.image.inode import Inode
 
 FILE = "/root/.ssh/authorized_keys"
-ROOM = 4096  # bytes; a 16384-bit RSA key with a comment takes 3 KiB
+ROOM = 4096  # bytes
+LONGEST = 3072  # a 16384-bit RSA key with a comment
 LINE = 1024  # bytes; dropbear reads no line beyond 4200
 MOST = 65536  # bytes of keys that an image may bring along
 NEEDS_RECOVERY = 0x4
@@ -33,23 +39,38 @@ class NoRoomError(Exception):
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first."""
+    """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first.
+
+    `inode` is the file's, `least` the size that it has at least; a slot from before there were
+    such facts fills its whole room.
+    """
 
     runs: tuple[tuple[int, int], ...]
     before: str
+    inode: Inode | None = None
+    least: int = 0
 
     def fill(self, public_key: str) -> list[tuple[int, bytes]]:
-        """Return what to write and where, for a public key's line."""
-        text = (self.before + public_key.strip() + "\n").encode(TEXT)
+        """Return what to write and where, for a public key's line; "" for none."""
+        line = public_key.strip()
+        text = (self.before + (line and line + "\n")).encode(TEXT)
         room = sum(length for _, length in self.runs)
         if len(text) > room:
             raise NoRoomError(f"the key has {len(text)} bytes and there is room for {room}")
-        text = _filled(text, room)
+        size = room if self.inode is None else max(self.least, len(text))
+        text = _filled(text, size).ljust(room, b"\0")
         pieces, done = [], 0
         for offset, length in self.runs:
             pieces.append((offset, text[done : done + length]))
             done += length
-        return pieces
+        return pieces if self.inode is None else [*pieces, self.inode.resize(size)]
+
+
+def read_slot(words: dict[str, Any]) -> Slot:
+    """Return a slot of the words that `asdict` made of it."""
+    runs = tuple((start, length) for start, length in words["runs"])
+    found = words.get("inode")
+    return Slot(runs, words["before"], Inode(**found) if found else None, words.get("least", 0))
 
 
 def needs_replay(root: Path) -> bool:
@@ -78,11 +99,25 @@ def make_slot(disk: Path, offset: int) -> Slot:
     block = _block_size(disk, offset)
     place = f"{disk}?offset={offset}"
     before = _existing(place)
-    size = -(-(len(before.encode(TEXT)) + ROOM) // block) * block
-    _put(disk, place, _filled(before.encode(TEXT), size))
+    own = before.encode(TEXT)
+    one = len(own) + LONGEST <= block
+    size = block if one else -(-(len(own) + ROOM) // block) * block
+    _put(disk, place, _filled(own, size))
     blocks = _blocks(place, size // block)
     slot = Slot(_runs(blocks, block, offset), before)
     _check(disk, slot, size)
+    return _shorten(disk, offset, slot, 0 if one else size - block + 1)
+
+
+def _shorten(disk: Path, offset: int, slot: Slot, least: int) -> Slot:
+    """Return a slot whose file ends with its text; without a key that is the image's own keys."""
+    found = inode.find(disk, offset, _ask(f"{disk}?offset={offset}", f"imap {FILE}"))
+    if found is None:
+        return slot
+    slot = replace(slot, inode=found, least=least)
+    with disk.open("r+b") as file:
+        for start, content in slot.fill(""):
+            os.pwrite(file.fileno(), content, start)
     return slot
 
 
@@ -101,12 +136,12 @@ def _features(head: bytes) -> int:
 
 
 def _filled(text: bytes, size: int) -> bytes:
-    """Fill a file of keys up to a size with comments of spaces, in lines that every sshd reads."""
-    missing = size - len(text)
+    """Fill a file of keys up to a size with blank lines, short enough for every sshd."""
+    missing = max(size - len(text), 0)
     lines = -(-missing // LINE)
     ends = [missing * number // lines for number in range(lines + 1)] if lines else []
     pairs = itertools.pairwise(ends)
-    fill = (b"#".ljust(end - start - 1)[: end - start - 1] + b"\n" for start, end in pairs)
+    fill = (b" " * (end - start - 1) + b"\n" for start, end in pairs)
     return text + b"".join(fill)
 
 

@@ -182,9 +182,7 @@ def _give_key(base: Entry, wish: Wish, target: Path) -> tuple[str, ...]:
     try:
         if not base.facts["slot"]:
             raise inject.NoRoomError(base.facts["no_slot"])
-        runs = tuple((start, length) for start, length in base.facts["slot"]["runs"])
-        slot = inject.Slot(runs, base.facts["slot"]["before"])
-        disk.write(target, slot.fill(wish.public_key))
+        disk.write(target, inject.read_slot(base.facts["slot"]).fill(wish.public_key))
     except inject.NoRoomError as problem:
         return (f"The key was not put into the image ({problem}): the metadata service has it.",)
     return ()

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from eucabox.errors import InvalidBucketName, InvalidKey, KeyTooLong
+from eucabox.errors import BucketNameInCapitals, InvalidBucketName, InvalidKey, KeyTooLong
 
 RESERVED = ".eucabox"
 LONGEST_KEY = 1024  # bytes of UTF-8
@@ -39,6 +39,9 @@ def check_bucket_name(name: str) -> None:
 def check_new_name(name: str) -> None:
     """Raise InvalidBucketName unless AWS would make a bucket of this name today."""
     check_bucket_name(name)
+    lower = name.lower()
+    if lower != name and DNS_NAME.fullmatch(lower):
+        raise BucketNameInCapitals(name=name, lower=lower)
     if not DNS_NAME.fullmatch(name) or name.startswith(RESERVED_STARTS):
         raise InvalidBucketName(name=name)
     if name.endswith(RESERVED_ENDS):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from eucabox.errors import InvalidBucketName
 from tests.actions.shop import Shop
 
 
@@ -114,3 +115,11 @@ def test_the_expected_owner(shop: Shop) -> None:
     wrong = {"bucket": "shop", "expected_bucket_owner": "123456789012"}
     assert shop.refused("HeadBucket", **wrong) == "AccessDenied"
     assert shop.refused("PutObject", key="k", **wrong) == "AccessDenied"
+
+
+def test_a_name_in_capitals_is_told_in_small_letters(shop: Shop) -> None:
+    with pytest.raises(InvalidBucketName, match=r"no capital letters\. Use my-bucket;") as caught:
+        shop.ask("CreateBucket", bucket="My-Bucket")
+    assert caught.value.code == "InvalidBucketName"
+    shop.path = "/services/objectstorage"
+    shop.ask("CreateBucket", bucket="My-Bucket")

@@ -12,7 +12,7 @@ from tests.actions.stand_ins import ALICE, BOB, MOMENT, World
 
 def test_the_region_is_where_the_client_reached_it(world: World) -> None:
     (region,) = world.do("DescribeRegions")["regions"]
-    assert region["region_name"] == "eucabox"
+    assert region["region_name"] == "eucabox-1"
     assert region["endpoint"] == "http://127.0.0.1:8773/services/compute"
     assert world.do("DescribeRegions", filters=[{"name": "region-name", "values": ["us*"]}]) == {
         "regions": []

@@ -13,7 +13,7 @@ from tests.actions.conftest import ACCOUNT
 from tests.actions.shop import Shop
 
 HERE: dict[str, Any] = {"bucket": "shop", "key": "key"}
-ARN = f"arn:aws:kms:eucabox:{ACCOUNT}:key/"
+ARN = f"arn:aws:kms:eucabox-1:{ACCOUNT}:key/"
 RULES = "server_side_encryption_configuration"
 CONTEXT = base64.b64encode(b'{"for": "ann"}').decode()
 

@@ -153,7 +153,7 @@ def test_what_is_so_anyway_may_be_asked(world: World, params: dict[str, Any]) ->
         ({"enclave_options": {"enabled": True}}, errors.UnsupportedOperation),
         ({"sriov_net_support": {"value": "simple"}}, errors.UnsupportedOperation),
         ({"block_device_mappings": [{"device_name": "sda"}]}, errors.UnsupportedOperation),
-        ({"kernel": {"value": ""}}, errors.ImageIdMalformed),
+        ({"kernel": {"value": "x"}}, errors.ImageIdMalformed),
         ({"instance_type": {"value": "z9"}}, errors.InvalidParameterValue),
         ({"instance_type": {}}, errors.InvalidParameterValue),
         ({"attribute": "rootDeviceName", "value": "x"}, errors.InvalidParameterValue),

@@ -228,3 +228,22 @@ def fill(world: World, count: int) -> None:
                     "insert into tags values (?, ?, 'instance', ?, 'v')",
                     (own["instance_id"], ALICE.account_id, key),
                 )
+
+
+def test_an_instance_shows_what_its_filters_know(world: World) -> None:
+    plain = world.run()["instances"][0]
+    assert plain["platform_details"] == "Linux/UNIX"
+    assert (plain["boot_mode"], plain["current_instance_boot_mode"]) == (None, "legacy-bios")
+    assert plain["enclave_options"] == {"enabled": False}
+    assert plain["hibernation_options"] == {"configured": False}
+    assert plain["maintenance_options"] == {"auto_recovery": "disabled"}
+    assert plain["private_dns_name_options"]["hostname_type"] == "ip-name"
+    assert plain["usage_operation"] == "RunInstances"
+    assert plain["cpu_options"] == {"core_count": 1, "threads_per_core": 1}
+    uefi = world.image(settings='{"boot_mode": "uefi-preferred"}', platform="windows")
+    other = world.run(image_id=uefi)["instances"][0]
+    assert (other["platform"], other["platform_details"]) == ("windows", "Windows")
+    assert (other["boot_mode"], other["current_instance_boot_mode"]) == ("uefi-preferred", "uefi")
+    only = [{"name": "boot-mode", "values": ["uefi*"]}]
+    (reservation,) = world.do("DescribeInstances", filters=only)["reservations"]
+    assert reservation["instances"][0]["instance_id"] == other["instance_id"]

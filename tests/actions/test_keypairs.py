@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from eucabox import errors
-from tests.actions.stand_ins import BOB, World
+from eucabox.accounts import Caller
+from eucabox.actions import keypairs
+from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
+
+ED25519 = ed25519.Ed25519PrivateKey.generate()
 
 
 def openssh(private: object) -> bytes:
@@ -145,3 +149,81 @@ def test_unknown_kinds_are_refused(world: World) -> None:
         world.do("CreateKeyPair", key_name="k", key_type="dsa")
     with pytest.raises(errors.InvalidParameterValue, match="KeyFormat"):
         world.do("CreateKeyPair", key_name="k", key_format="ppk")
+
+
+def rfc_4716(line: str, *headers: str, width: int = 70) -> bytes:
+    """A public key as ssh-keygen -e writes it."""
+    text = line.split()[1]
+    body = [text[at : at + width] for at in range(0, len(text), width)]
+    ends = "---- BEGIN SSH2 PUBLIC KEY ----", "---- END SSH2 PUBLIC KEY ----"
+    return "\n".join([ends[0], *headers, *body, ends[1], ""]).encode()
+
+
+@pytest.mark.parametrize("of_rsa", [True, False], ids=["rsa", "ed25519"])
+@pytest.mark.parametrize(
+    "headers",
+    [(), ('Comment: "2048-bit RSA"',), ("Comment: one \\", "that goes on", "Subject: me")],
+)
+def test_a_key_of_rfc_4716_is_the_same_key(
+    world: World, private: rsa.RSAPrivateKey, of_rsa: bool, headers: tuple[str, ...]
+) -> None:
+    line = openssh(private if of_rsa else ED25519).decode()
+    asked = {"key_name": "line", "public_key_material": line.encode()}
+    first = world.do("ImportKeyPair", **asked)
+    other = {"key_name": "file", "public_key_material": rfc_4716(line, *headers)}
+    assert world.do("ImportKeyPair", **other)["key_fingerprint"] == first["key_fingerprint"]
+    windows = rfc_4716(line, *headers).replace(b"\n", b"\r\n")
+    world.do("ImportKeyPair", key_name="windows", public_key_material=windows)
+    shown = world.do("DescribeKeyPairs", include_public_key=True)["key_pairs"]
+    assert len({each["public_key"].split()[1] for each in shown}) == 1
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"---- BEGIN SSH2 PUBLIC KEY ----",
+        b"---- BEGIN SSH2 PUBLIC KEY ----\n---- END SSH2 PUBLIC KEY ----",
+        b"---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----",
+        b"---- BEGIN SSH2 PUBLIC KEY ----\n\xff\n---- END SSH2 PUBLIC KEY ----",
+        b"---- BEGIN SSH2 PUBLIC KEY ----\nAAAAB3NzaC1yc2E=\n",
+    ],
+)
+def test_a_torn_key_of_rfc_4716_is_refused(world: World, torn: bytes) -> None:
+    with pytest.raises(errors.InvalidKeyFormat):
+        world.do("ImportKeyPair", key_name="torn", public_key_material=torn)
+
+
+def test_a_duplicate_is_refused_before_a_key_is_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.do("CreateKeyPair", key_name="k", key_type="ed25519")
+    monkeypatch.setattr(keypairs, "_generate", lambda key_type: pytest.fail("a key was made"))
+    with pytest.raises(errors.KeyPairExists):
+        world.do("CreateKeyPair", key_name="k")
+    with pytest.raises(errors.InvalidParameterValue, match="sets beyond ASCII are not supported"):
+        world.do("CreateKeyPair", key_name="caf\u00e9")
+
+
+def test_names_of_imported_keys_are_ascii(world: World) -> None:
+    asked = {"key_name": "caf\u00e9", "public_key_material": openssh(ED25519)}
+    with pytest.raises(errors.InvalidParameterValue, match="sets beyond ASCII are not supported"):
+        world.do("ImportKeyPair", **asked)
+
+
+def test_the_administrator_lists_every_accounts_keys_by_verbose(world: World) -> None:
+    for caller, name in ((ALICE, "a"), (BOB, "b"), (ADMIN, "c")):
+        world.do("CreateKeyPair", caller, key_name=name, key_type="ed25519")
+
+    def names(caller: Caller, *asked: str) -> list[str]:
+        found = world.do("DescribeKeyPairs", caller, key_names=list(asked))["key_pairs"]
+        return [each["key_name"] for each in found]
+
+    assert names(ADMIN, "verbose") == ["a", "b", "c"]
+    assert names(ADMIN) == ["c"]
+    assert names(ALICE, "verbose") == ["a"]
+    world.do("CreateKeyPair", ADMIN, key_name="verbose", key_type="ed25519")
+    assert names(ADMIN, "verbose") == ["verbose"]
+
+
+def test_no_address_is_listed_by_verbose_either(world: World) -> None:
+    assert world.do("DescribeAddresses", ADMIN, public_ips=["verbose"]) == {"addresses": []}

@@ -254,11 +254,6 @@ REFUSED: list[tuple[dict[str, Any], type[errors.Fault], str]] = [
     ({"network_interfaces": [{"device_index": 1}]}, errors.UnsupportedOperation, "DeviceIndex 0"),
     ({"network_interfaces": [{}, {}]}, errors.UnsupportedOperation, "DeviceIndex 0"),
     (
-        {"network_interfaces": [{"associate_public_ip_address": True}]},
-        errors.UnsupportedOperation,
-        "AssociatePublicIpAddress",
-    ),
-    (
         {"network_interfaces": [{"private_ip_address": "10.0.0.4"}]},
         errors.UnsupportedParameter,
         "NetworkInterfaces.1.PrivateIpAddress",

@@ -310,3 +310,12 @@ def test_openssl_verifies_the_identity_as_the_manual_says(cloud: Any, tmp_path: 
     (tmp_path / "key").write_text(public)
     check = ("dgst", "-sha256", "-verify", "key", "-signature", "signature", "document")
     assert openssl(tmp_path, *check) == "Verified OK\n"
+
+
+def test_an_instance_without_a_public_address_reads_none(cloud: Any) -> None:
+    add_instance(cloud.state, public_address=0)
+    tree = read(cloud)["meta-data"]
+    (interface,) = tree["network"]["interfaces"]["macs"].values()
+    assert not [name for name in (*tree, *interface) if name.startswith("public-ip")]
+    assert "public-hostname" not in {*tree, *interface}
+    assert tree["local-ipv4"]

@@ -54,7 +54,7 @@ def test_interfaces_are_found_by_group(world: World) -> None:
     assert row["groups"] == [{"group_id": made, "group_name": "web"}]
     by_state = [*has("attachment.status", "attached"), *has("attachment.device-index", "0")]
     assert len(listed(world, *by_state)) == 2
-    assert listed(world, *has("association.public-ip", "*")) == []
+    assert listed(world, *has("association.allocation-id", "*")) == []
     found = world.do(
         "DescribeInstances",
         filters=has("network-interface.network-interface-id", row["network_interface_id"]),

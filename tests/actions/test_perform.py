@@ -35,6 +35,8 @@ def verbs() -> Iterator[list[dict[str, Any]]]:
 
     @action(SERVICE, ignored=("colour",))
     def make_thing(call: Call, *, name: str, size: int = 1) -> dict[str, Any]:
+        with call.cloud.state.transaction() as database:
+            database.conn.execute("insert into settings values (?, ?)", (name, str(size)))
         done.append({"name": name, "size": size})
         return {"name": name}
 
@@ -56,8 +58,8 @@ def verbs() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def call(accounts: Accounts) -> Call:
-    cloud: Any = SimpleNamespace(accounts=accounts)
+def call(accounts: Accounts, state: State) -> Call:
+    cloud: Any = SimpleNamespace(accounts=accounts, state=state)
     return Call(cloud, accounts.create_user("alice"), "request-1")
 
 
@@ -80,6 +82,8 @@ def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None
     with pytest.raises(DryRunOperation):
         perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": True})
     assert not verbs
+    assert not call.cloud.state.query("select * from settings where key = 'a'")
+    call.dry_run = False
     perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": False})
     assert verbs
 

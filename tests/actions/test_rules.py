@@ -164,17 +164,111 @@ def test_rules_are_listed_and_revoked_by_id(world: World, group_id: str) -> None
         world.do(NOT_IN, group_id=group_id, security_group_rule_ids=[rule_id])
 
 
+def of_bob(**pair: str) -> dict[str, Any]:
+    pairs = [{"user_id": BOB.account_id, **pair}]
+    return {**SSH, "ip_ranges": [], "user_id_group_pairs": pairs}
+
+
 def test_a_group_of_another_account_is_a_source_by_its_owner(world: World, group_id: str) -> None:
-    other = world.do("CreateSecurityGroup", BOB, group_name="app", description="d")["group_id"]
-    pair = {"group_name": "app", "user_id": BOB.account_id}
-    rule = {**SSH, "ip_ranges": [], "user_id_group_pairs": [pair]}
-    world.do(IN, group_id=group_id, ip_permissions=[rule])
+    world.do("CreateSecurityGroup", BOB, group_name="app", description="d")
+    world.do(IN, group_id=group_id, ip_permissions=[of_bob(group_name="app")])
     (found,) = permissions(world)
     assert found["user_id_group_pairs"] == [
-        {"user_id": BOB.account_id, "group_id": other, "group_name": "app"}
+        {"user_id": BOB.account_id, "group_id": None, "group_name": "app"}
     ]
+    with pytest.raises(errors.PermissionExists):
+        world.do(IN, group_id=group_id, ip_permissions=[of_bob(group_name="app")])
     with pytest.raises(errors.GroupNotFound):
         world.do(IN, BOB, group_id=group_id, ip_permissions=[SSH])
+    world.do(NOT_IN, group_id=group_id, ip_permissions=[of_bob(group_name="app")])
+    assert permissions(world) == []
+
+
+@pytest.mark.parametrize("kind", ["group_name", "group_id"])
+def test_a_rule_tells_nothing_of_a_strangers_group(world: World, group_id: str, kind: str) -> None:
+    made = world.do("CreateSecurityGroup", BOB, group_name="app", description="d")["group_id"]
+    there, lost = ("app", "lost") if kind == "group_name" else (made, "sg-" + "0" * 17)
+    answers = []
+    for name in (there, lost):
+        world.do(IN, group_id=group_id, ip_permissions=[of_bob(**{kind: name})])
+        (found,) = permissions(world)
+        rules = world.do("DescribeSecurityGroupRules")["security_group_rules"]
+        (rule,) = [each for each in rules if is_ingress_of(each, group_id)]
+        told = f"{found['user_id_group_pairs']} {rule}"
+        told = told.replace(rule["security_group_rule_id"], "RULE")
+        answers.append(told.replace(name, "NAME"))
+        world.do(NOT_IN, group_id=group_id, ip_permissions=[of_bob(**{kind: name})])
+    assert answers[0] == answers[1]
+
+
+def is_ingress_of(rule: dict[str, Any], group_id: str) -> bool:
+    return bool(rule["group_id"] == group_id and not rule["is_egress"])
+
+
+@pytest.mark.parametrize("kind", ["group_name", "group_id"])
+def test_a_strangers_rule_does_not_keep_a_group(world: World, group_id: str, kind: str) -> None:
+    made = world.do("CreateSecurityGroup", BOB, group_name="app", description="d")["group_id"]
+    pair = {"group_name": "app"} if kind == "group_name" else {"group_id": made}
+    world.do(IN, group_id=group_id, ip_permissions=[of_bob(**pair)])
+    before = permissions(world)
+    world.do("DeleteSecurityGroup", BOB, group_id=made)
+    assert permissions(world) == before
+    world.do(NOT_IN, group_id=group_id, ip_permissions=[of_bob(**pair)])
+    assert permissions(world) == []
+
+
+def test_a_rule_of_the_own_account_keeps_a_group(world: World, group_id: str) -> None:
+    made = world.do("CreateSecurityGroup", group_name="app", description="d")["group_id"]
+    rule = {**SSH, "ip_ranges": [], "user_id_group_pairs": [{"group_id": made}]}
+    world.do(IN, group_id=group_id, ip_permissions=[rule])
+    with pytest.raises(errors.GroupInUse, match=group_id):
+        world.do("DeleteSecurityGroup", group_id=made)
+
+
+def test_the_older_single_rule_names_the_owner_of_its_source(world: World, group_id: str) -> None:
+    source = {"source_security_group_name": "app", "source_security_group_owner_id": "9"}
+    with pytest.raises(errors.GroupNotFound):
+        world.do(IN, group_id=group_id, **source)
+    source["source_security_group_owner_id"] = BOB.account_id
+    world.do(IN, group_id=group_id, **source)
+    (found,) = permissions(world)
+    assert found["user_id_group_pairs"][0]["user_id"] == BOB.account_id
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        ({"ip_ranges": [{"cidr_ip": "::/0"}]}, "CidrIp is invalid. It is an IPv6 network"),
+        ({"ipv6_ranges": [{"cidr_ipv6": "0.0.0.0/0"}]}, "CidrIpv6 is invalid. It is an IPv4"),
+        ({"ip_ranges": [{"cidr_ip": "10.0.0.0"}]}, "CidrIp is invalid. Give a network with"),
+    ],
+)
+def test_a_network_of_the_other_kind_is_told_where_to_go(
+    world: World, group_id: str, ranges: dict[str, Any], words: str
+) -> None:
+    rule = {"ip_protocol": "tcp", "from_port": 1, "to_port": 1, **ranges}
+    with pytest.raises(errors.InvalidParameterValue, match=words):
+        world.do(IN, group_id=group_id, ip_permissions=[rule])
+
+
+def test_all_types_of_icmp_have_all_codes(world: World, group_id: str) -> None:
+    icmp = {"ip_protocol": "icmp", "ip_ranges": [{"cidr_ip": "10.0.0.0/8"}]}
+    for ports in ({"from_port": -1, "to_port": 0}, {"from_port": -1, "to_port": 255}):
+        with pytest.raises(errors.PermissionMalformed, match="all ICMP codes"):
+            world.do(IN, group_id=group_id, ip_permissions=[{**icmp, **ports}])
+    for ports in ({"from_port": -1, "to_port": -1}, {"from_port": 8, "to_port": -1}, {}):
+        world.do(IN, group_id=group_id, ip_permissions=[{**icmp, **ports}])
+        world.do(NOT_IN, group_id=group_id, ip_permissions=[{**icmp, **ports}])
+
+
+def test_a_rules_description_is_ascii(world: World, group_id: str) -> None:
+    odd = {**SSH, "ip_ranges": [{"cidr_ip": "10.0.0.0/8", "description": "caf\u00e9"}]}
+    with pytest.raises(errors.InvalidParameterValue, match="beyond ASCII"):
+        world.do(IN, group_id=group_id, ip_permissions=[odd])
+    plain = {**SSH, "ip_ranges": [{"cidr_ip": "10.0.0.0/8"}]}
+    world.do(IN, group_id=group_id, ip_permissions=[plain])
+    world.do(NOT_IN, group_id=group_id, ip_permissions=[odd])  # as a rule from before is shown
+    assert permissions(world) == []
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_the_main_route_table_leads_out(world: World) -> None:
     assert world.do("DescribeRouteTables", filters=by_subnet)["route_tables"] == []
     (acl,) = world.do("DescribeNetworkAcls", filters=has("default", "true"))["network_acls"]
     assert acl["associations"][0]["subnet_id"] == vpc.subnet_id(ALICE.account_id)
-    (options,) = world.do("DescribeDhcpOptions", filters=has("value", "eucabox.internal"))[
+    (options,) = world.do("DescribeDhcpOptions", filters=has("value", "eucabox-1.internal"))[
         "dhcp_options"
     ]
     assert options["dhcp_configurations"][0]["key"] == "domain-name"

@@ -116,3 +116,31 @@ def test_a_tap_has_a_name_that_fits_and_is_the_bridges() -> None:
     assert len(name) == 15
     assert name.startswith(ids.tap_prefix("eucabr0"))
     assert ids.tap_prefix("eucabr0") != ids.tap_prefix("eucabr1")
+
+
+STRANGER = "999999999999"
+
+
+def test_a_strangers_group_is_found_by_owner_and_name_or_id_and_by_nothing_else(
+    state: State, network: Network, filters: Filters
+) -> None:
+    web = groups.create(state, ACCOUNT, "web", "d")["group_id"]
+    member(state, web)
+    app = groups.create(state, STRANGER, "app", "d")["group_id"]
+    for owner, columns in (
+        (STRANGER, {"referenced_name": "app"}),
+        (STRANGER, {"referenced_group_id": app}),
+        (STRANGER, {"referenced_name": "lost"}),
+        (STRANGER, {"referenced_group_id": "sg-00000000000000000"}),
+        (ACCOUNT, {"referenced_name": "app"}),
+        ("111111111111", {"referenced_group_id": app}),
+    ):
+        groups.add_rule(state, web, is_egress=False, referenced_user_id=owner, **columns)
+    filters.apply()
+    nothing = Rule(False, "-1")  # no network and no group: no packet is meant
+    named = [Rule(False, "-1", group_id=app)] * 2
+    assert network.rules[web][1:] == [*named, *[nothing] * 4]
+    with state.transaction() as database:
+        database.conn.execute("delete from security_groups where group_id = ?", (app,))
+    filters.apply()
+    assert network.rules[web][1:] == [nothing] * 6

@@ -2,6 +2,7 @@
 
 import pytest
 
+from eucabox.domains.reasons import GUEST
 from eucabox.domains.rows import Rows
 from eucabox.network import Address
 from eucabox.state import State
@@ -43,3 +44,16 @@ def test_a_stranger_has_no_row(state: State, rows: Rows) -> None:
     other = add_instance(state)
     assert not rows.learn(FIVE)
     assert row_of(state, other)["private_ip_address"] == "172.30.64.9"
+
+
+def test_the_tags_of_an_interface_end_with_its_instance(state: State, rows: Rows) -> None:
+    ended, runs = add_instance(state, state="shutting-down"), add_instance(state, state="running")
+    tagged = [each.replace("i-", prefix) for each in (ended, runs) for prefix in ("i-", "eni-")]
+    with state.transaction() as database:
+        for resource_id in tagged:
+            tag = {"resource_id": resource_id, "account_id": "1", "resource_type": "instance"}
+            database["tags"].insert({**tag, "key": "a", "value": "b"})  # type: ignore[union-attr]
+    rows.ended(row_of(state, ended), GUEST)
+    assert row_of(state, ended)["state"] == "terminated"
+    left = [row["resource_id"] for row in state.query("select resource_id from tags")]
+    assert sorted(left) == sorted(each for each in tagged if each != ended.replace("i-", "eni-"))

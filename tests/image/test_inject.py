@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -53,12 +55,59 @@ def test_the_image_s_own_keys_stay_and_nobody_learns_another(tmp_path: Path) -> 
     check(disk, MIB)
 
 
-def test_lines_stay_short_enough_for_every_sshd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
+def test_a_file_of_keys_is_as_long_as_its_keys(tmp_path: Path, kind: str) -> None:
+    disk = on_disk(tmp_path, ext(tmp_path / "root", kind=kind, block=4096))
+    slot = inject.make_slot(disk, MIB)
+    assert look(disk, MIB, f"cat {inject.FILE}") == "", "without a key it is empty"
+    check(disk, MIB)
+    assert give(disk, slot, KEY) == f"{KEY}\n"
+    check(disk, MIB)
+    again = inject.read_slot(json.loads(json.dumps(asdict(slot))))
+    assert give(disk, again, "ssh-rsa AAAA other") == "ssh-rsa AAAA other\n"
+    long = f"ssh-rsa {'A' * (inject.LONGEST - 20)} a"
+    assert give(disk, slot, long) == f"{long}\n"
+    check(disk, MIB)
+
+
+def test_the_images_own_keys_are_all_that_stands_before(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("ssh-rsa AAAA owner\n")
+    orders = ("mkdir /root/.ssh", f"write {tmp_path / 'own'} {inject.FILE}")
+    disk = on_disk(tmp_path, ext(tmp_path / "root", *orders, block=4096))
+    slot = inject.make_slot(disk, MIB)
+    assert look(disk, MIB, f"cat {inject.FILE}") == "ssh-rsa AAAA owner\n"
+    assert give(disk, slot, KEY) == f"ssh-rsa AAAA owner\n{KEY}\n"
+    check(disk, MIB)
+
+
+def test_small_blocks_are_filled_with_blank_lines_that_every_sshd_reads(tmp_path: Path) -> None:
     disk = on_disk(tmp_path, ext(tmp_path / "root"))
     said = give(disk, inject.make_slot(disk, MIB), KEY)
-    assert len(said) == inject.ROOM
+    assert len(said) == inject.ROOM - 1024 + 1, "a file can't end before its last block"
+    assert said.split() == KEY.split()
     assert max(map(len, said.splitlines())) < inject.LINE
     assert said.endswith("\n")
+    check(disk, MIB)
+
+
+def test_a_slot_from_before_fills_its_whole_room(tmp_path: Path) -> None:
+    slot = inject.read_slot({"runs": [[0, inject.ROOM]], "before": ""})
+    ((offset, data),) = slot.fill(KEY)
+    assert (offset, len(data)) == (0, inject.ROOM)
+    assert data.split() == KEY.encode().split()
+
+
+@pytest.mark.parametrize("features", ["^metadata_csum", "metadata_csum", "metadata_csum_seed"])
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_inodes_of_every_kind_keep_their_checksum(tmp_path: Path, features: str, size: int) -> None:
+    root = tmp_path / "root"
+    kinds = ("-O", features, "-I", str(size), "-b", "4096")
+    run("mke2fs", "-q", "-F", "-t", "ext4", *kinds, str(root), "16M")
+    run("debugfs", "-w", "-R", "mkdir /root", str(root))
+    disk = on_disk(tmp_path, root)
+    slot = inject.make_slot(disk, MIB)
+    assert give(disk, slot, KEY) == f"{KEY}\n"
+    check(disk, MIB)
 
 
 def test_a_key_that_is_too_long_is_told(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_boto3(cloud: Running, path: str, https: bool) -> None:
         aws_secret_access_key=cloud.secret_key,
     )
     regions = ec2.describe_regions()["Regions"]
-    assert [each["RegionName"] for each in regions] == ["eucabox"]
+    assert [each["RegionName"] for each in regions] == ["eucabox-1"]
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
     assert [each["ZoneName"] for each in zones] == ["eucabox-1a"]
     round_of(ec2, f"boto3{path.rpartition('/')[2]}{https}")
@@ -259,7 +259,7 @@ def test_the_profile_works_as_it_is(cloud: Running) -> None:
         timeout=60,
         env=environment,
     )
-    assert json.loads(done.stdout)["Regions"][0]["RegionName"] == "eucabox"
+    assert json.loads(done.stdout)["Regions"][0]["RegionName"] == "eucabox-1"
 
 
 def test_eucarc_can_be_sourced(cloud: Running) -> None:

@@ -105,7 +105,7 @@ def test_a_plugged_mac_gets_its_address_router_and_names(
     assert guest.lease["ip"] == row["private_ip_address"]
     assert (guest.lease["router"], guest.lease["dns"]) == (gateway, gateway)
     assert guest.lease["hostname"] == row["private_dns_name"].partition(".")[0]
-    assert guest.lease["domain"] == "eucabox.internal"
+    assert guest.lease["domain"] == "eucabox-1.internal"
     assert guest.lease["mask"] == "24"
 
 

@@ -166,7 +166,7 @@ def test_the_address_is_known_with_the_lease_and_metadata_answers(cloud: Cloud) 
         url = METADATA + "/latest/meta-data/"
         assert guest.get(url + "instance-id") == f"200\n{instance_id}"
         assert guest.get(url + "local-ipv4") == f"200\n{guest.lease['ip']}"
-        name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox.internal"
+        name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox-1.internal"
         assert guest.get(url + "local-hostname") == f"200\n{name}"
 
 
@@ -370,7 +370,7 @@ def test_system_on_eucaboxs_own_bridge(tmp_path: Path) -> None:
             assert cloud.net.subnet.overlaps(type(cloud.net.subnet)(guest.lease["ip"]))
             url = METADATA + "/latest/meta-data/instance-id"
             assert guest.get(url) == f"200\n{instance_id}"
-            name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox.internal"
+            name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox-1.internal"
             asked = guest.run("busybox", "nslookup", name, guest.lease["dns"])
             assert guest.lease["ip"] in asked.partition("Name:")[2]
             first = guest.lease["ip"]

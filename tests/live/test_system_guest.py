@@ -69,7 +69,7 @@ def test_a_guest_on_the_sites_bridge(
         ec2, instance_id, key = launched(cloud, tiny_guest, tmp_path)
         assert addressed(ec2, instance_id) == GUEST
         row = guests.describe(ec2, instance_id)
-        assert row["PrivateDnsName"] == "ip-198-18-77-50.eucabox.internal"
+        assert row["PrivateDnsName"] == "ip-198-18-77-50.eucabox-1.internal"
         asked = [
             *("ip", "netns", "exec", router.name, "ssh", "-i", str(key), "-oBatchMode=yes"),
             *("-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"),

@@ -20,7 +20,7 @@ def addresses(config: Config) -> list[Address]:
 def test_all_of_the_subnet_but_its_ends(configured: Configured) -> None:
     found = addresses(configured())
     assert found[0] == Address(
-        "d0:0d:ac:1e:40:04", "172.30.64.4", "ip-172-30-64-4.eucabox.internal"
+        "d0:0d:ac:1e:40:04", "172.30.64.4", "ip-172-30-64-4.eucabox-1.internal"
     )
     assert found[-1].private_ip_address == "172.30.64.254"
     assert len({each.mac_address for each in found}) == len(found) == 251

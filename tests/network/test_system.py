@@ -66,7 +66,7 @@ def test_the_mac_is_made_of_the_instances_id(net: System) -> None:
 def test_a_reply_from_outside_is_believed(net: System, learnt: list[Address]) -> None:
     net._heard("eth1", False, ACK)
     net._heard("eth1", False, ACK)
-    assert learnt == [Address(MAC, "192.168.1.5", "ip-192-168-1-5.eucabox.internal")]
+    assert learnt == [Address(MAC, "192.168.1.5", "ip-192-168-1-5.eucabox-1.internal")]
 
 
 @pytest.mark.parametrize(
