@@ -109,6 +109,12 @@ alter table accounts add column email text not null default '';
 create unique index one_account_an_email on accounts (email) where email <> ''
 """
 
+# When a state began, by a clock that is never set: the text of state_time is for people.
+STATE_CLOCK = """
+alter table instances add column state_clock text not null default ''
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
+    STATE_CLOCK,
 )  # fmt: skip

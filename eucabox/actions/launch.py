@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from eucabox import groups, ids, instances, limits, metadata_options, tags, user_data, vpc
+from eucabox import (
+    groups,
+    ids,
+    instances,
+    limits,
+    metadata_options,
+    steady,
+    tags,
+    user_data,
+    vpc,
+)
 from eucabox.actions import Call, Result, action
 from eucabox.catalog import launchable
 from eucabox.errors import (
@@ -167,6 +177,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
         "state_code": 0,
         "launch_time": reservation["created"],
         "state_time": reservation["created"],
+        "state_clock": steady.reading(),
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,

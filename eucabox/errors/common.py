@@ -127,6 +127,14 @@ class DomainFailed(Fault):
     code, text = "InternalError", "libvirt could not {action} {id}: {reason}"
 
 
+class DomainHung(Fault):
+    code = "InternalError"
+    text = (
+        "The hypervisor's process of {id} does not answer libvirt: no end of '{action}' after"
+        " {seconds:.0f} s. Reboot or terminate the instance; see `eucabox doctor` on the host."
+    )
+
+
 class DomainNotOurs(Fault):
     code = "InternalError"
     text = "libvirt has a domain {id} that is not of this cloud; it is left alone."

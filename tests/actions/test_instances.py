@@ -181,7 +181,9 @@ def test_a_guest_that_is_never_heard_is_impaired(world: World) -> None:
     instance_id = world.run()["instances"][0]["instance_id"]
     world.set_state(instance_id, "running")
     long_ago = ids.time_text(datetime.now(UTC) - timedelta(minutes=6))
-    world.state.update("instances", {"instance_id": instance_id}, state_time=long_ago)
+    world.state.update(
+        "instances", {"instance_id": instance_id}, state_time=long_ago, state_clock=""
+    )
     silent = [{"name": "instance-status.reachability", "values": ["failed"]}]
     (status,) = world.do("DescribeInstanceStatus", filters=silent)["instance_statuses"]
     assert status["instance_status"]["status"] == "impaired"
