@@ -27,7 +27,7 @@ from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
 from eucabox.domains.stops import Stops
-from eucabox.errors import Fault, InstanceNotFound, ScreenUnreadable
+from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.network import Address
 from eucabox.state import State
@@ -174,7 +174,8 @@ class Node:
         ahead = self._launches.ahead(instance_id)
         if not ahead:
             return ""
-        return f"Waits for {ahead} other launches; {LAUNCHERS} are made at a time"
+        others = "one other launch" if ahead == 1 else f"{ahead} other launches"
+        return f"Waits for {others}; {LAUNCHERS} are made at a time"
 
     def start(self) -> None:
         """Begin to connect to libvirt and to run the loop; returns at once."""
@@ -226,10 +227,9 @@ class Node:
         self._health.expect_pause(instance_id, False)
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
-        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable."""
+        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable, ScreensBusy."""
         if not self._pictures.acquire(timeout=PICTURE_WAIT):
-            reason = f"{PICTURES} others are being made; try again"
-            raise ScreenUnreadable(id=instance_id, reason=reason)
+            raise ScreensBusy(count=PICTURES)
         try:
             return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
         finally:

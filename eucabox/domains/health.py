@@ -20,8 +20,9 @@ log = logging.getLogger("eucabox.node")
 PROBE_EVERY = 30.0  # seconds between two questions to a guest's process
 LOOK_AT_DISK = 5.0  # seconds between two looks at whether a full disk has space again
 LONGEST_PAUSE = 30.0  # seconds between two attempts to let a guest go on that stops again
+SURE = 5.0  # seconds that a guest must run until it is said to be well again
 CALM = 60.0  # seconds that a guest must run until its attempts count from the first again
-ENOUGH = 2**24  # bytes of free space with which a guest may go on
+ENOUGH = 2**20  # bytes of free space with which a guest may try to go on
 HUNG = "The hypervisor's process of the instance does not answer; reboot or terminate the instance"
 STARVED = "The host's disk is full: the instance stands still and goes on when there is space"
 PAUSED = "The instance was paused on the host, not through this cloud; a reboot lets it go on"
@@ -114,7 +115,8 @@ class Health:
     def _trouble(self, guest: Guest) -> str:
         if self._guests.hung(guest.instance_id):
             return HUNG
-        if guest.starved:
+        hunger = self._hungry.get(guest.instance_id)
+        if guest.starved or hunger and time.monotonic() < hunger.fed + SURE:
             return STARVED
         if guest.asleep:
             return ASLEEP
@@ -144,7 +146,7 @@ class Health:
         if not guest.starved:
             if hunger and now >= hunger.fed + CALM:
                 del self._hungry[instance_id]
-            return CALM
+            return CALM if hunger is None else max(1.0, hunger.fed + SURE - now)
         if hunger is None:
             hunger = self._hungry[instance_id] = Hunger(now)
         if now >= hunger.due:

@@ -166,6 +166,11 @@ class ScreenUnreadable(Fault):
     code, text = "UnsupportedOperation", "There is no picture of the screen of {id}: {reason}."
 
 
+class ScreensBusy(Fault):
+    code = "RequestLimitExceeded"
+    text = "{count} pictures of screens are being made, which is the limit. Try again in a moment."
+
+
 class LaunchCancelled(Fault):
     code, text = "InternalError", "The launch of {id} was cancelled."
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eucabox import errors, ids
+from eucabox.domains.health import Trouble
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World, insert
 
 
@@ -230,3 +231,48 @@ def fill(world: World, count: int) -> None:
                     "insert into tags values (?, ?, 'instance', ?, 'v')",
                     (own["instance_id"], ALICE.account_id, key),
                 )
+
+
+def test_a_guest_in_trouble_is_impaired_and_says_why_and_since_when(world: World) -> None:
+    sick, well = (world.run()["instances"][0]["instance_id"] for _ in range(2))
+    for each in (sick, well):
+        world.set_state(each, "running")
+        world.network.heard.add(each)
+    world.node.troubles[sick] = Trouble("The host's disk is full", "2026-11-23T01:02:03.000Z")
+    shown = world.do("DescribeInstanceStatus")["instance_statuses"]
+    status = next(each for each in shown if each["instance_id"] == sick)
+    for check in ("system_status", "instance_status"):
+        assert status[check]["status"] == "impaired"
+        assert status[check]["details"][0]["impaired_since"].minute == 2
+    assert [each["description"] for each in status["events"]] == ["The host's disk is full"]
+    assert next(each for each in shown if each["instance_id"] == well)["events"] == []
+    for filters, found in (
+        ([{"name": "event.description", "values": ["*disk is full"]}], [sick]),
+        ([{"name": "event.code", "values": ["system-maintenance"]}], [sick]),
+        ([{"name": "event.code", "values": ["system-reboot"]}], []),
+        ([{"name": "system-status.status", "values": ["impaired"]}], [sick]),
+        ([{"name": "system-status.status", "values": ["ok"]}], [well]),
+    ):
+        rows = world.do("DescribeInstanceStatus", filters=filters)["instance_statuses"]
+        assert [row["instance_id"] for row in rows] == found
+    reason = described(world, sick)["state_reason"]
+    assert reason["message"] == "Server.InternalError: The host's disk is full"
+    assert described(world, well)["state_reason"] is None
+
+
+def test_a_launch_in_the_queue_says_what_it_waits_for(world: World) -> None:
+    first, second = (world.run()["instances"][0]["instance_id"] for _ in range(2))
+    world.node.queued[second] = "Waits for one other launch"
+    waits = {"code": "pending", "message": "pending: Waits for one other launch"}
+    assert described(world, second)["state_reason"] == waits
+    assert described(world, first)["state_reason"] is None
+    queued = [{"name": "state-reason-code", "values": ["pending"]}]
+    (reservation,) = world.do("DescribeInstances", filters=queued)["reservations"]
+    assert [each["instance_id"] for each in reservation["instances"]] == [second]
+
+
+def described(world: World, instance_id: str) -> dict[str, Any]:
+    (reservation,) = world.do("DescribeInstances", instance_ids=[instance_id])["reservations"]
+    (instance,) = reservation["instances"]
+    found: dict[str, Any] = instance
+    return found
