@@ -103,6 +103,7 @@ def looked(node: Node) -> None:
     node._loop.look()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [700, -1800])
 def test_a_stop_lasts_as_long_as_it_is_set_whatever_the_clock_does(
     house: House, step: Callable[[float], None], seconds: float, monkeypatch: pytest.MonkeyPatch

@@ -61,7 +61,7 @@ class Endings:
         left = config.node.shutdown_timeout - age(row)
         if left <= 0:
             gone = guest is None and (known or row["launch_state"] in NEVER_BOOTED)
-            self._crew.give(f"kill {instance_id}", lambda: self._end_by_force(row, gone))
+            self._crew.give(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
             return RETRY
         if self.busy(instance_id):
             return RETRY
@@ -145,17 +145,30 @@ class Endings:
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
 
-    def _end_by_force(self, row: Row, gone: bool) -> None:
+    def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
         """Kill what is still there when the time is over: libvirt had its own."""
         instance_id = row["instance_id"]
-        killed = self._guests.kill(instance_id, row["domain_uuid"])
+        gone = self._killed(row) or gone or (known and self._destroyed(row))
         now = self._rows.one(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # it ended meanwhile
-        if killed or gone or self._guests.absent(instance_id, row["domain_uuid"]):
+        if gone:
             self._give_up(row)
         else:
             self._health.note(instance_id, STUCK)
+
+    def _killed(self, row: Row) -> bool:
+        names = (row["instance_id"], row["domain_uuid"])
+        return self._guests.kill(*names) or self._guests.absent(*names)
+
+    def _destroyed(self, row: Row) -> bool:
+        instance_id = row["instance_id"]
+        try:
+            self._guests.destroy(instance_id, row["domain_uuid"])
+            return self._guests.find(instance_id) is None
+        except Fault as fault:
+            log.warning("role=node %s is still there: %s", instance_id, fault.message)
+            return False
 
     def _give_up(self, row: Row) -> None:
         """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""

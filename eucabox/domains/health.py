@@ -116,7 +116,7 @@ class Health:
         if self._guests.hung(guest.instance_id):
             return HUNG
         hunger = self._hungry.get(guest.instance_id)
-        if guest.starved or hunger and time.monotonic() < hunger.fed + SURE:
+        if guest.starved or (hunger and time.monotonic() < hunger.fed + SURE):
             return STARVED
         if guest.asleep:
             return ASLEEP

@@ -11,8 +11,10 @@ from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
 from eucabox.domains import health
 from eucabox.domains import loop as loops
-from eucabox.domains.guests import Guest
+from eucabox.domains.guests import Guest, Guests
 from eucabox.domains.health import Health
+from eucabox.domains.rows import RENEW
+from eucabox.errors import DomainFailed
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, PretendedHypervisor
@@ -153,3 +155,57 @@ def test_a_guest_is_not_tried_while_the_disk_has_no_space(
     fed.now += health.LOOK_AT_DISK
     made.tend(STARVED)
     assert len(fed.moments) == 1
+
+
+@pytest.mark.slow
+def test_a_guest_that_cannot_be_ended_is_not_terminated_before_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.domains.endings.RETRY", 0.1)
+    destroy = Guests.destroy
+
+    def fail(self: Guests, instance_id: str, uuid: str = "") -> None:
+        raise DomainFailed(action="stop", id=instance_id, reason="Device or resource busy")
+
+    short = dataclasses.replace(house.config.node, shutdown_timeout=5)
+    house.config = dataclasses.replace(house.config, node=short)
+    with house.node() as node:
+        instance_id = running(house, node)
+        monkeypatch.setattr(Guests, "destroy", fail)
+        house.want(instance_id, "terminate")
+        node.wake()
+        house.wait(lambda: node.status()["guests"] == {instance_id: health.STUCK})
+        assert row_of(house.state, instance_id)["state"] == "shutting-down"
+        monkeypatch.setattr(Guests, "destroy", destroy)
+        house.becomes(instance_id, "terminated")
+        assert instance_id not in house.names()
+
+
+def test_a_domain_that_was_to_be_made_anew_is_after_a_kill(house: House) -> None:
+    with house.node() as node:
+        instance_id = running(house, node)
+    house.virt.lookupByName(instance_id).destroy()
+    house.want(instance_id, RENEW)
+    with house.node() as node:
+        house.wait(lambda: row_of(house.state, instance_id)["wanted"] == "")
+        assert instance_id in house.names()
+        assert row_of(house.state, instance_id)["state"] == "running"
+        assert ("forget", instance_id) not in house.images.notes
+
+
+def test_a_guest_that_cannot_be_reset_gets_a_new_domain(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Guests, instance_id: str) -> None:
+        raise DomainFailed(action="reset", id=instance_id, reason="by intent")
+
+    monkeypatch.setattr(Guests, "reboot", fail)
+    monkeypatch.setattr(Guests, "reset", fail)
+    with house.node() as node:
+        instance_id = running(house, node)
+        before = house.virt.lookupByName(instance_id).ID()
+        house.want(instance_id, "reboot")
+        node.wake()
+        house.wait(lambda: row_of(house.state, instance_id)["wanted"] == "")
+        assert house.virt.lookupByName(instance_id).ID() != before
+        assert row_of(house.state, instance_id)["state"] == "running"

@@ -27,6 +27,7 @@ from tests.domains.house import Boot, House
 from tests.domains.rows import add_instance, row_of
 from tests.live import guests
 from tests.live.libvirtd import Libvirtd
+from tests.live.process import Running, running
 from tests.live.test_node import (  # noqa: F401 (fixtures)
     READY,
     RealDisks,
@@ -41,7 +42,6 @@ from tests.live.test_node import (  # noqa: F401 (fixtures)
     says,
     until,
 )
-from tests.live.process import Running, running
 
 
 @pytest.fixture
@@ -331,6 +331,7 @@ def test_a_hung_guest_holds_up_no_client_and_is_in_status_and_doctor(
 ) -> None:
     ec2 = cloud.client("ec2", max_pool_connections=40)
     instance_id = guests.run(ec2, guests.install(cloud, tiny_guest))["InstanceId"]
+    guests.until(lambda: guests.console(ec2, instance_id), "word from the guest")
     (row,) = State(cloud.data / "eucabox.db").query("select domain_uuid from instances")
     (pid,) = processes.pids(instance_id, row["domain_uuid"])
 
