@@ -109,9 +109,10 @@ alter table accounts add column email text not null default '';
 create unique index one_account_an_email on accounts (email) where email <> ''
 """
 
-# When a state began, by a clock that is never set: the text of state_time is for people.
+# When a state or a reservation began, by a clock that is never set: the texts are for people.
 STATE_CLOCK = """
-alter table instances add column state_clock text not null default ''
+alter table instances add column state_clock text not null default '';
+alter table reservations add column created_clock text not null default ''
 """
 
 MIGRATIONS = (

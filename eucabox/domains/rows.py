@@ -1,7 +1,6 @@
 """The node's view of the instances table: every change of state it makes; decides none of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from eucabox import ids, steady
@@ -18,6 +17,7 @@ CODES = {
     "stopped": 80,
 }
 LIVING = ("pending", "running", "stopping", "stopped")
+TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
 RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
@@ -157,11 +157,18 @@ class Rows:
             )
             database.conn.execute("delete from instance_groups where instance_id = ?", of)
             database.conn.execute("delete from instances where instance_id = ?", of)
-            database.conn.execute(
-                "delete from reservations where created < ? and reservation_id not in"
-                " (select reservation_id from instances)",
-                (ids.time_text(datetime.now(UTC) - timedelta(days=1)),),
-            )
+            for reservation_id in self._empty_reservations():
+                database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
+
+    def _empty_reservations(self) -> list[str]:
+        """Return those without an instance whose client token counts no more."""
+        sql = """select reservation_id, created, created_clock from reservations
+          where reservation_id not in (select reservation_id from instances)"""
+        return [
+            row["reservation_id"]
+            for row in self._state.query(sql)
+            if steady.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
+        ]
 
     def setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""
