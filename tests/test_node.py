@@ -5,11 +5,9 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import libvirt
 import pytest
 
-from eucabox import capacity, hypervisor, ids, instances
-from eucabox import node as nodes
+from eucabox import ids, instances
 from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
 from eucabox.domains import endings, health, screen
@@ -24,25 +22,16 @@ from eucabox.errors import (
 from eucabox.network import Address
 from eucabox.node import Node
 from eucabox.state import State
-from tests.domains.house import URI, House, PretendedHypervisor
+from tests.domains.house import URI, House, PretendedHypervisor, open_house
 from tests.domains.rows import add_instance, row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0)
-OF_OURS = "i-"
 
 
 @pytest.fixture
 def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setitem(hypervisor.DRIVERS, "qemu", PretendedHypervisor())
-    monkeypatch.setattr(loops, "EVENT_WAIT", 0.2)
-    for name in ("instances", "run"):
-        (config.cloud.data_dir / name).mkdir()
-    made = House(dataclasses.replace(config, node=SETTINGS), state)
-    yield made
-    for domain in made.virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        if domain.name().startswith(OF_OURS):
-            domain.destroy()
-    made.virt.close()
+    with open_house(config, state, monkeypatch, SETTINGS) as made:
+        yield made
 
 
 def running(house: House, node: Node) -> str:
@@ -502,29 +491,3 @@ def test_rules_are_in_force_before_the_guest_starts(house: House) -> None:
         node._guests.create = created  # type: ignore[method-assign,assignment]
         running(house, node)
     assert seen == [True]
-
-
-def test_as_many_launches_at_once_as_the_host_has_processors_and_the_rest_is_queued(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert max(2, capacity.processors()) == nodes.LAUNCHERS
-    monkeypatch.setattr(nodes, "LAUNCHERS", 3)
-    together, go = threading.Barrier(4), threading.Event()
-
-    def wait(progress: Callable[[str], None]) -> None:
-        if not go.is_set():
-            together.wait(10)
-        assert go.wait(10)
-
-    house.images.prepared = wait
-    moments = [ago(5 - number) for number in range(5)]
-    made = [add_instance(house.state, launch_time=moment) for moment in moments]
-    with house.node() as node:
-        together.wait(10)  # three are prepared, and no fourth
-        assert [node.queue(each) for each in made[:3]] == ["", "", ""]
-        assert node.queue(made[3]) == "Waits for 3 other launches; 3 are made at a time"
-        assert node.queue(made[4]) == "Waits for 4 other launches; 3 are made at a time"
-        go.set()
-        for each in made:
-            house.becomes(each, "running")
-            assert node.queue(each) == ""

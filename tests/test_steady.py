@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import libvirt
 import pytest
 
-from eucabox import accounts, hypervisor, ids, steady
+from eucabox import accounts, ids, steady
 from eucabox.accounts import Accounts
 from eucabox.config import Config, NodeSection
 from eucabox.node import Node
 from eucabox.state import State
-from tests.domains.house import URI, House, PretendedHypervisor
+from tests.domains.house import URI, House, open_house
 from tests.domains.rows import add_instance, row_of
 
 
@@ -39,16 +38,9 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 @pytest.fixture
 def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setitem(hypervisor.DRIVERS, "qemu", PretendedHypervisor())
-    for name in ("instances", "run"):
-        (config.cloud.data_dir / name).mkdir()
     settings = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0)
-    made = House(dataclasses.replace(config, node=settings), state)
-    yield made
-    for domain in made.virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        if domain.name().startswith("i-"):
-            domain.destroy()
-    made.virt.close()
+    with open_house(config, state, monkeypatch, settings) as made:
+        yield made
 
 
 @pytest.mark.parametrize("seconds", [700, -1800])
