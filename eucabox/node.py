@@ -40,7 +40,7 @@ PICTURES = 4  # screenshots at a time, so that guests that hang do not hold the 
 PICTURE_WAIT = 1.0  # seconds until another is refused
 AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
 SOONEST = 0.05  # seconds between two looks, at least
-STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
+STOP_WAIT = 3.0  # seconds for threads of a kind to end; what they leave undone is taken up at the next start
 DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
@@ -193,8 +193,9 @@ class Node:
         self._filters.stop(STOP_WAIT)
         self._launches.stop()
         self._told = lambda: None
+        deadline = time.monotonic() + STOP_WAIT
         for crew in (self._launching, self._ending, self._looking_after):
-            crew.stop(STOP_WAIT)
+            crew.stop(max(0.0, deadline - time.monotonic()))
         self._connection.stop()
 
     def wake(self) -> None:
@@ -219,7 +220,11 @@ class Node:
     def suspend(self, instance_id: str) -> None:
         """Have a guest stand still, its disk complete, until `resume`."""
         self._health.expect_pause(instance_id, True)
-        self._guests.suspend(instance_id)
+        try:
+            self._guests.suspend(instance_id)
+        except Fault:
+            self._health.expect_pause(instance_id, False)
+            raise
 
     def resume(self, instance_id: str) -> None:
         """Let a suspended guest go on."""
