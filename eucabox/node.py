@@ -40,7 +40,7 @@ PICTURES = 4  # screenshots at a time, so that guests that hang do not hold the 
 PICTURE_WAIT = 1.0  # seconds until another is refused
 AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
 SOONEST = 0.05  # seconds between two looks, at least
-STOP_WAIT = 3.0  # seconds for threads of a kind to end; what they leave undone is taken up at the next start
+STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
 DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
