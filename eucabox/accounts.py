@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from eucabox import ascii, ids
+from eucabox import ascii, ids, steady
 from eucabox.authority import Authority
 from eucabox.config import Config
 from eucabox.errors import (
@@ -24,7 +24,9 @@ from eucabox.seal import Seal
 from eucabox.state import Row, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
+SET_BACK = timedelta(hours=1)  # by which a clock may be set back without an old one counting anew
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
+NEVER = "never"
 TWIN_SECONDS = 5
 MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
@@ -234,16 +236,17 @@ class Accounts:
         is the end of a signature that says so itself, up to seven days ahead.
         """
         now = datetime.now(UTC)
+        forgotten = ids.time_text(now - SET_BACK)
         end = max(now, expires or now) + SIGNATURE_LIFE
-        times = {"expires": ids.time_text(end), "first_used": ids.time_text(now)}
+        times = {"expires": ids.time_text(end), "first_used": steady.reading()}
         with self._state.transaction() as database:
-            database.execute("delete from used_signatures where expires < ?", (ids.now(),))
+            database.execute("delete from used_signatures where expires < ?", (forgotten,))
             sql = "select first_used from used_signatures where signature = ?"
             seen = self._state.one(sql, (signature,))
             if seen is None:
                 database.table("used_signatures").insert({"signature": signature, **times})
                 return True
-        return bool(seen["first_used"] > ids.time_text(now - timedelta(seconds=TWIN_SECONDS)))
+        return steady.seconds_since(seen["first_used"] or NEVER, "") < TWIN_SECONDS
 
     def _newest(self, table: str, sealed: str, caller: Caller) -> Row:
         sql = f"""select * from {table} where user_id = ? and status = 'Active'

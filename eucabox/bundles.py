@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eucabox import ids
+from eucabox import ids, steady
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
 from eucabox.image import bundle, snapshot
@@ -162,7 +162,8 @@ class Bundles:
         said = "Server.InternalError: The instance is shut down to be bundled"
         with self._state.transaction():
             columns = {"state": "stopping", "state_code": 64, "wanted": "stop"}
-            columns |= {"state_time": ids.now(), "state_reason_code": "Server.InternalError"}
+            columns |= {"state_time": ids.now(), "state_clock": steady.reading()}
+            columns |= {"state_reason_code": "Server.InternalError"}
             if self._state.update("instances", running, state_reason_message=said, **columns):
                 self._update(task, restart=1)
         self._node.wake()
@@ -192,6 +193,7 @@ class Bundles:
                 wanted="",
                 launch_time=now,
                 state_time=now,
+                state_clock=steady.reading(),
                 state_reason_code="",
                 state_reason_message="",
             )

@@ -65,6 +65,7 @@ class Cloud:
         self.images = Images(config, self.state, self.bucket, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
+        self.node.watch(self._write_status)
         self.capacity = self.node.capacity
         self.bundles = Bundles(
             config, self.state, self.bucket, self.accounts, self.images, self.node
@@ -101,11 +102,13 @@ class Cloud:
         if self.network.is_up:  # what stood in its way at the start is gone by now
             problems.pop("network", None)
         told = [f"{room}: {text}" for room, text in problems.items()]
+        node = self.node.status()
+        told += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials.endpoint(self.config),
-            "node": self.node.status(),
+            "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
             "problems": [*told, *self.network.warnings()],
         }

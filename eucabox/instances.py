@@ -23,11 +23,11 @@ VERBOSE = "verbose"  # Eucalyptus' word for: of every account, if the administra
 # Everything but the user data, which no list shows.
 _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
   i.kernel_id, i.ramdisk_id, i.instance_type, i.key_name, i.state, i.state_code,
-  i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.availability_zone,
-  i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address, i.private_dns_name,
-  i.wanted, i.metadata_options, i.monitoring, i.root_device_name, i.shutdown_behavior,
-  i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus, i.memory_mb,
-  i.public_address, m.platform, m.product_codes, m.settings as image_settings"""
+  i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.state_clock,
+  i.availability_zone, i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address,
+  i.private_dns_name, i.wanted, i.metadata_options, i.monitoring, i.root_device_name,
+  i.shutdown_behavior, i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus,
+  i.memory_mb, i.public_address, m.platform, m.product_codes, m.settings as image_settings"""
 _ROWS = f"""select {_COLUMNS}, r.client_token from instances i
   join reservations r using (reservation_id) left join images m using (image_id)"""
 _GROUPS = """select instance_id, group_id, group_name from instance_groups

@@ -4,11 +4,13 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from eucabox import hypervisor, ids
-from eucabox.capacity import Capacity, Host
+from eucabox.capacity import Capacity, Host, processors
 from eucabox.config import Config
 from eucabox.domains import screen, serial
 from eucabox.domains.connection import Connection
@@ -18,19 +20,24 @@ from eucabox.domains.endings import Endings
 from eucabox.domains.facts import Facts
 from eucabox.domains.filters import Filters
 from eucabox.domains.guests import Guests
+from eucabox.domains.health import Health, Trouble
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Launches, Plugs
 from eucabox.domains.loop import SWEEP, Loop
 from eucabox.domains.reboots import Reboots
 from eucabox.domains.rows import Rows
 from eucabox.domains.stops import Stops
-from eucabox.errors import Fault, InstanceNotFound
+from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.network import Address
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.node")
-WORKERS = 2  # launches at a time, and as many ends beside them
+LAUNCHERS = max(2, processors())  # launches at a time
+ENDERS = 16  # ends and reboots at a time: a guest that hangs keeps one for seconds
+PROBERS = 4  # guests that are looked after at a time
+PICTURES = 4  # screenshots at a time, so that guests that hang do not hold the API's threads
+PICTURE_WAIT = 1.0  # seconds until another is refused
 AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
 SOONEST = 0.05  # seconds between two looks, at least
 STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
@@ -58,8 +65,12 @@ class Node:
         self._connection = Connection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
         guests = Guests(self._connection, cloud)
-        self._launching = Crew("launch", WORKERS, self.wake)
-        self._ending = Crew("end", WORKERS, self.wake)
+        self._launching = Crew("launch", LAUNCHERS, self.wake)
+        self._ending = Crew("end", ENDERS, self.wake)
+        self._looking_after = Crew("probe", PROBERS, lambda: None)
+        self._pictures = threading.Semaphore(PICTURES)
+        self._told: Callable[[], None] = lambda: None
+        self._health = Health(folder, guests, self._looking_after, self._changed)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
@@ -79,7 +90,7 @@ class Node:
         )
         self._guests = guests
         self._endings = Endings(
-            folder, self._rows, guests, images, network, self._ending, self._hooks
+            folder, self._rows, guests, images, network, self._ending, self._hooks, self._health
         )
         self._loop = Loop(
             config,
@@ -88,8 +99,9 @@ class Node:
             guests,
             self._launches,
             self._endings,
-            Reboots(self._rows, guests, self._ending, self._hooks),
+            Reboots(self._rows, guests, self._launches, self._ending, self._hooks),
             Stops(self._rows, guests, network, self._ending, self._hooks),
+            self._health,
         )
 
     @property
@@ -138,10 +150,32 @@ class Node:
         """Return what instances may take of this host."""
         return self.capacity.host()
 
-    def status(self) -> dict[str, str]:
-        """Return what an operator wants to know, in words."""
+    def status(self) -> dict[str, Any]:
+        """Return what an operator wants to know, in words; `guests` are those that are not well."""
         said = f"{self.virt_type or 'none'}: {self.virt_reason}"
-        return {"virt_type": self.virt_type, "said": said, "problem": self.problem}
+        sick = {each: trouble.text for each, trouble in self._health.troubles().items()}
+        return {
+            "virt_type": self.virt_type,
+            "said": said,
+            "problem": self.problem,
+            "guests": sick,
+        }
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Call `told` whenever a guest is not well any more, or well again."""
+        self._told = told
+
+    def trouble(self, instance_id: str) -> Trouble | None:
+        """Return what is wrong with a running guest, or None."""
+        return self._health.of(instance_id)
+
+    def queue(self, instance_id: str) -> str:
+        """Return what a pending instance waits for, or "" when its launch is under way."""
+        ahead = self._launches.ahead(instance_id)
+        if not ahead:
+            return ""
+        others = "one other launch" if ahead == 1 else f"{ahead} other launches"
+        return f"Waits for {others}; {LAUNCHERS} are made at a time"
 
     def start(self) -> None:
         """Begin to connect to libvirt and to run the loop; returns at once."""
@@ -158,8 +192,10 @@ class Node:
             self._thread.join(STOP_WAIT)
         self._filters.stop(STOP_WAIT)
         self._launches.stop()
-        for crew in (self._launching, self._ending):
-            crew.stop(STOP_WAIT)
+        self._told = lambda: None
+        deadline = time.monotonic() + STOP_WAIT
+        for crew in (self._launching, self._ending, self._looking_after):
+            crew.stop(max(0.0, deadline - time.monotonic()))
         self._connection.stop()
 
     def wake(self) -> None:
@@ -183,15 +219,26 @@ class Node:
 
     def suspend(self, instance_id: str) -> None:
         """Have a guest stand still, its disk complete, until `resume`."""
-        self._guests.suspend(instance_id)
+        self._health.expect_pause(instance_id, True)
+        try:
+            self._guests.suspend(instance_id)
+        except Fault:
+            self._health.expect_pause(instance_id, False)
+            raise
 
     def resume(self, instance_id: str) -> None:
         """Let a suspended guest go on."""
         self._guests.resume(instance_id)
+        self._health.expect_pause(instance_id, False)
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
-        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable."""
-        return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
+        """Return what the guest's screen shows, as PNG; raises ScreenUnreadable, ScreensBusy."""
+        if not self._pictures.acquire(timeout=PICTURE_WAIT):
+            raise ScreensBusy(count=PICTURES)
+        try:
+            return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
+        finally:
+            self._pictures.release()
 
     def purge(self) -> None:
         """End every instance at once and wait for it; for a node that was not started.
@@ -247,6 +294,9 @@ class Node:
             self._network.sync(self._rows.alive())
         except Fault as fault:
             log.error("role=node the network of running instances: %s", fault.message)
+
+    def _changed(self) -> None:
+        self._told()
 
     def _learnt(self, address: Address) -> None:
         if self._rows.learn(address):

@@ -120,7 +120,13 @@ STRANGERS_GROUPS = """
 alter table security_group_rules add column referenced_name text
 """
 
+# When a state or a reservation began, by a clock that is never set: the texts are for people.
+STATE_CLOCK = """
+alter table instances add column state_clock text not null default '';
+alter table reservations add column created_clock text not null default ''
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES, STRANGERS_GROUPS,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK,
 )  # fmt: skip

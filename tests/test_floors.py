@@ -21,7 +21,7 @@ FLOORS = {
     1: ("hypervisor", "network"),
     0: (
         "state", "schema", "config", "ascii", "errors", "ids", "run", "seal", "files", "lock",
-        "instance_types", "logs", "turns", "__init__",
+        "instance_types", "logs", "turns", "steady", "__init__",
     ),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

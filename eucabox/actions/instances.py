@@ -1,12 +1,12 @@
 """Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import ids, instances, interfaces, vpc
+from eucabox import ids, instances, interfaces, steady, vpc
 from eucabox.accounts import Caller
 from eucabox.actions import Call, Result, action
+from eucabox.domains.health import Trouble
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -126,6 +126,7 @@ HEALTH = {
     "failed": "impaired",
     "not-applicable": "not-applicable",
 }
+EVENT = "system-maintenance"  # of EC2's codes the one for what the host's administrator mends
 SILENT_SECONDS = 300  # a guest that has not said a word by then has no working network
 
 
@@ -133,6 +134,8 @@ def _domain(row: Row) -> str:
     """Return the system's check: whether the domain runs."""
     if row["state"] != "running":
         return "not-applicable"
+    if row["trouble"]:
+        return "failed"
     return "passed" if row["launch_state"] in ("", "booted") else "initializing"
 
 
@@ -140,8 +143,19 @@ def _guest(row: Row) -> str:
     """Return the instance's check: whether its guest was ever heard on the network."""
     if _domain(row) != "passed" or row["heard"]:
         return _domain(row)
-    age = datetime.now(UTC) - ids.parse_time(row["state_time"])
-    return "initializing" if age.total_seconds() < SILENT_SECONDS else "failed"
+    age = steady.seconds_since(row["state_clock"], row["state_time"])
+    return "initializing" if age < SILENT_SECONDS else "failed"
+
+
+def _events(row: Row) -> list[dict[str, Any]]:
+    """Return what is wrong with the instance as an event, which is where the API has words."""
+    trouble = row["trouble"]
+    if trouble is None:
+        return []
+    event_id = f"instance-event-{row['instance_id'].removeprefix('i-')}"
+    since = ids.parse_time(trouble.since)
+    told = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
+    return [{**told, "not_before": since}]
 
 
 STATUS_FILTERS: Columns = {
@@ -154,10 +168,13 @@ STATUS_FILTERS: Columns = {
     "instance-status.reachability": "shows.instance_status.details.status",
     "system-status.status": "shows.system_status.status",
     "system-status.reachability": "shows.system_status.details.status",
+    "event.code": "shows.events.code",
+    "event.description": "shows.events.description",
+    "event.instance-event-id": "shows.events.instance_event_id",
+    "event.not-before": "shows.events.not_before",
     **dict.fromkeys(
         (
-            *("event.code", "event.description", "event.instance-event-id", "event.not-after"),
-            *("event.not-before", "event.not-before-deadline", "operator.principal"),
+            *("event.not-after", "event.not-before-deadline", "operator.principal"),
             *("attached-ebs-status.status", "application-status.status"),
         )
     ),
@@ -176,7 +193,8 @@ def describe_instances(
     """List instances by reservation, oldest first."""
     _refuse_pages_of_named(instance_ids, max_results)
     rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
-    instances.complete(call.cloud.state, rows)
+    for row in instances.complete(call.cloud.state, rows):
+        _explain(call, row)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
     found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
     return {"reservations": instances.reservations(found), "next_token": token}
@@ -198,6 +216,7 @@ def describe_instance_status(
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.complete(call.cloud.state, rows):
+        row["trouble"] = _trouble(call, row)
         row["heard"] = row["state"] == "running" and call.cloud.network.hears(row["instance_id"])
         row["shows"] = _status(row, call.cloud.config.cloud.region)
     found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
@@ -251,6 +270,7 @@ def _terminate(call: Call, row: Row) -> dict[str, Any]:
         state=state,
         state_code=code,
         state_time=ids.now(),
+        state_clock=steady.reading(),
         wanted="terminate",
         wanted_request_id=call.request_id,
         state_reason_code="Client.UserInitiatedShutdown",
@@ -281,8 +301,29 @@ def _order(row: Row) -> str:
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
 
 
-def _check(reachability: str) -> dict[str, Any]:
-    details = [{"name": "reachability", "status": reachability}]
+def _trouble(call: Call, row: Row) -> Trouble | None:
+    if row["state"] != "running":
+        return None
+    return call.cloud.node.trouble(row["instance_id"])
+
+
+def _explain(call: Call, row: Row) -> None:
+    """Give the state a reason where the node knows one: a queue, or what is wrong."""
+    trouble = _trouble(call, row)
+    if trouble is not None:
+        code, text = "Server.InternalError", trouble.text
+    elif row["state"] == "pending":
+        code, text = "pending", call.cloud.node.queue(row["instance_id"])
+    else:
+        return
+    if text:
+        row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
+
+
+def _check(reachability: str, row: Row) -> dict[str, Any]:
+    details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
+    if reachability == "failed" and row["trouble"]:
+        details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
     known = [] if reachability == "not-applicable" else details
     return {"status": HEALTH[reachability], "details": known}
 
@@ -294,7 +335,7 @@ def _status(row: Row, region: str) -> dict[str, Any]:
         "availability_zone_id": vpc.zone_id(region),
         "operator": {"managed": False},
         "instance_state": {"code": row["state_code"], "name": row["state"]},
-        "instance_status": _check(_guest(row)),
-        "system_status": _check(_domain(row)),
-        "events": [],
+        "instance_status": _check(_guest(row), row),
+        "system_status": _check(_domain(row), row),
+        "events": _events(row),
     }

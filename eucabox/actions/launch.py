@@ -4,10 +4,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from eucabox import groups, ids, instances, limits, metadata_options, tags, user_data, vpc
+from eucabox import (
+    groups,
+    ids,
+    instances,
+    limits,
+    metadata_options,
+    steady,
+    tags,
+    user_data,
+    vpc,
+)
 from eucabox.actions import Call, Result, action
 from eucabox.catalog import launchable
 from eucabox.errors import (
@@ -30,7 +39,7 @@ from eucabox.state import Row
 from eucabox.tags import TagSpecification
 
 MOST_INSTANCES = 1000
-TOKEN_LIFE = timedelta(hours=24)
+TOKEN_LIFE = 24 * 3600  # seconds
 EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
 # The devices that a bundled image's instance has anyway, so that asking for them is harmless.
 
@@ -147,6 +156,7 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
         "client_token": asked["client_token"] or None,
         "request_digest": _digest(asked),
         "created": ids.time_text(call.now()),
+        "created_clock": steady.reading(),
     }
     allowed = limits.launchable(
         *(call.cloud.state, call.cloud.config.limits, call.account_id),
@@ -172,6 +182,7 @@ def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any])
         "state_code": 0,
         "launch_time": reservation["created"],
         "state_time": reservation["created"],
+        "state_clock": reservation["created_clock"],
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,
@@ -243,8 +254,7 @@ def _repeated(call: Call, asked: dict[str, Any]) -> str | None:
 
 def _forgotten(call: Call, row: Row) -> bool:
     """Free the token of a reservation that is older than tokens live."""
-    created: datetime = ids.parse_time(row["created"])
-    if call.now() - created < TOKEN_LIFE:
+    if steady.seconds_since(row["created_clock"], row["created"]) < TOKEN_LIFE:
         return False
     where = {"reservation_id": row["reservation_id"]}
     call.cloud.state.update("reservations", where, client_token=None)

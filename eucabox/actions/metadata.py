@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from eucabox import instances, interfaces, tags, vpc
+from eucabox import instances, interfaces, steady, tags, vpc
 from eucabox.actions import Call, action
 from eucabox.errors import (
     MetadataBadRequest,
@@ -59,8 +59,9 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
 def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
     """Return a token that opens the metadata of the instance at the call's source for a time.
 
-    It is stored nowhere: the cloud's key signs the instance and the end of its life. `hops` is
-    how far the answer may travel, the instance's HttpPutResponseHopLimit.
+    It is stored nowhere: the cloud's key signs the instance and the end of its life, which is
+    counted from the host's start, so that setting its clock changes no token. `hops` is how far
+    the answer may travel, the instance's HttpPutResponseHopLimit.
     """
     if not 1 <= seconds <= LONGEST_TOKEN:
         raise MetadataBadRequest(
@@ -68,7 +69,7 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
         )
     row = _instance(call)
     _refuse_if_off(row)
-    stamp = _STAMP.pack(int(call.now().timestamp()) + seconds)
+    stamp = _STAMP.pack(int(steady.uptime()) + seconds)
     token = base64.urlsafe_b64encode(stamp + _mark(call, row, stamp)).decode()
     hops = _options(row).get("http_put_response_hop_limit", DEFAULT_HOPS)
     return {"token": token, "seconds": seconds, "hops": hops}
@@ -110,12 +111,13 @@ def _opens(call: Call, row: Row, token: str) -> bool:
     if not hmac.compare_digest(mark, _mark(call, row, stamp)):
         return False
     (ends,) = _STAMP.unpack(stamp)
-    return bool(call.now().timestamp() < ends)
+    return bool(steady.uptime() < ends)
 
 
 def _mark(call: Call, row: Row, stamp: bytes) -> bytes:
     key = _token_key(call.cloud.accounts.cloud_private_key)
-    return hmac.digest(key, row["instance_id"].encode() + stamp, hashlib.sha256)
+    what = f"{row['instance_id']} {steady.boot_id()} ".encode()
+    return hmac.digest(key, what + stamp, hashlib.sha256)
 
 
 @lru_cache(maxsize=4)

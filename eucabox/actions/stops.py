@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import bundles, ids, instances, limits
+from eucabox import bundles, ids, instances, limits, steady
 from eucabox.actions import Call, Result, action
 from eucabox.errors import (
     IncorrectInstanceState,
@@ -103,6 +103,7 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
 def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:
     where = {"instance_id": row["instance_id"]}
     columns |= {"state": state, "state_code": code, "state_time": ids.now()}
+    columns |= {"state_clock": steady.reading()}
     call.cloud.state.update("instances", where, **columns)
     return instances.previous_and_current(row, state, code)
 

@@ -16,6 +16,7 @@ import click
 from eucabox import hypervisor, network
 from eucabox.cli import Settings, background
 from eucabox.config import Config
+from eucabox.domains.bounded import Bounded, Overdue
 from eucabox.domains.programs import why_not
 from eucabox.errors import Fault
 from eucabox.network import host
@@ -28,6 +29,7 @@ QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 KVM = Path("/dev/kvm")
 GIB = 2**30
 MEMORY_MB = 512
+LIBVIRT = 10.0  # seconds that libvirt has to say its version
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,26 @@ def _libvirt(config: Config) -> Iterator[Finding]:
     uri = config.node.libvirt_uri or "qemu:///system"
     libvirt.registerErrorHandler(lambda *_: None, None)
     try:
-        connection = libvirt.openReadOnly(uri)
+        version = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getLibVersion(), LIBVIRT)
     except libvirt.libvirtError as problem:
         mend = "systemctl start libvirtd, or where there is no systemd: virtlogd -d; libvirtd -d"
         yield Finding("libvirt", FAIL, f"{uri}: {problem.get_error_message()}", mend)
         return
-    version = connection.getLibVersion()
-    connection.close()
+    except Overdue as late:
+        mend = "look at its log, and start it again; guests run on"
+        yield Finding("libvirt", FAIL, f"{uri}: {late}", mend)
+        return
     said = f"{uri}, version {version // 10**6}.{version // 1000 % 1000}.{version % 1000}"
     yield Finding("libvirt", OK, said)
     yield from _console(uri)
+
+
+def _guests(config: Config) -> Iterator[Finding]:
+    """What the running eucabox knows of instances that are not well."""
+    told = background.status(config) if background.holder(config) else {}
+    for instance_id, text in told.get("node", {}).get("guests", {}).items():
+        mend = "see the log; `virsh list` and `ps -o stat,wchan` show what its process waits for"
+        yield Finding("guests", WARN, f"{instance_id}: {text}", mend)
 
 
 def _console(uri: str) -> Iterator[Finding]:
@@ -239,6 +251,6 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _rights, _programs, _virtualization, _kvm_device, _libvirt, _ports, _data, _memory,
+    _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports, _data, _memory,
     _network, _own_programs, _clock,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from eucabox.cli.status import look
 from eucabox.config import Config
 from eucabox.domains import serial
 from eucabox.domains.binding import libvirt
+from eucabox.domains.bounded import Bounded, Overdue
 from eucabox.domains.facts import TOLD
 from eucabox.errors import Fault
 from eucabox.files import write_whole
@@ -45,6 +46,7 @@ PYTHON_PACKAGES = (
     *("click", "defusedxml", "crc32c", "crcmod", "libvirt-python"),
 )
 LIBRARIES = ("python3-libvirt", "libvirt0", "libvirt-daemon", "libvirt-daemon-driver-qemu")
+LIBVIRT = 20.0  # seconds that libvirt has to show the domains
 LEFT_OUT = (Fault, OSError, ValueError, KeyError, sqlite3.Error)
 
 
@@ -164,14 +166,20 @@ def _domains(room: Room) -> None:
         raise ValueError("Python does not find libvirt's binding")
     own = {row["domain_uuid"] for row in room.rows("select domain_uuid from instances")}
     libvirt.registerErrorHandler(lambda *_: None, None)
+    uri = room.config.node.libvirt_uri or "qemu:///system"
     try:
-        virt = libvirt.openReadOnly(room.config.node.libvirt_uri or "qemu:///system")
-        for domain in virt.listAllDomains():
-            if domain.UUIDString() in own:
-                room.files[f"domains/{domain.name()}.xml"] = domain.XMLDesc(0).encode()
-        virt.close()
-    except libvirt.libvirtError as problem:
+        room.files |= Bounded().call(uri, lambda: _xml_of(uri, own), LIBVIRT)
+    except (libvirt.libvirtError, Overdue) as problem:
         raise ValueError(str(problem)) from None
+
+
+def _xml_of(uri: str, own: set[str]) -> dict[str, bytes]:
+    domains = libvirt.openReadOnly(uri).listAllDomains()
+    return {
+        f"domains/{domain.name()}.xml": domain.XMLDesc(0).encode()
+        for domain in domains
+        if domain.UUIDString() in own
+    }
 
 
 def _network(room: Room) -> None:

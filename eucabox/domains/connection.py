@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from eucabox.domains.binding import libvirt
+from eucabox.domains.bounded import Bounded, Overdue
 from eucabox.errors import LibvirtUnreachable
 
 log = logging.getLogger("eucabox.libvirt")
 KEEPALIVE = (5, 3)  # seconds between probes, probes unanswered until the connection is given up
 REBOOTED = -1  # our number for the event that libvirt tells apart from the lifecycle
 LONGEST_WAIT = 10.0  # seconds between two attempts to connect; shorter than a launch waits
+ANSWER_WAIT = 20.0  # seconds that libvirt has to let us in or out
+SILENT = "libvirt does not answer"
 MISSING = "the Python package libvirt is not installed (on Debian: python3-libvirt)"
 NOISE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\s|-[a-z]+ \{.*\}: ")
 LONGEST = 400
@@ -35,6 +38,7 @@ class Connection:
         self._on_event = on_event
         self._on_change = on_change
         self._virt: Any = None
+        self._bounded = Bounded()
         self._lost = threading.Event()
         self._stopping = threading.Event()
         self._state = threading.Condition()
@@ -72,6 +76,13 @@ class Connection:
                 raise LibvirtUnreachable(uri=self.uri, reason=self.problem)
             return self._virt
 
+    def another(self) -> Any:
+        """Open one more virConnect, for who waits on it alone; raises LibvirtUnreachable."""
+        try:
+            return libvirt.open(self.uri)
+        except libvirt.libvirtError as problem:
+            raise LibvirtUnreachable(uri=self.uri, reason=words(problem), lost=True) from None
+
     def lost(self, virt: Any, reason: str) -> None:
         """Say that this virConnect does not answer any more: another is opened in its place."""
         with self._state:
@@ -96,10 +107,9 @@ class Connection:
     def _open(self) -> Any:
         self._lost.clear()
         try:
-            virt = libvirt.open(self.uri)
-            self._listen(virt)
-        except libvirt.libvirtError as problem:
-            reason = words(problem)
+            virt = self._bounded.call("open", self._enter, ANSWER_WAIT)
+        except (libvirt.libvirtError, Overdue) as problem:
+            reason = SILENT if isinstance(problem, Overdue) else words(problem)
             if reason != self.problem:
                 log.warning("role=node libvirt at %s can't be reached: %s", self.uri, reason)
             with self._state:
@@ -110,6 +120,11 @@ class Connection:
             self._state.notify_all()
         log.info("role=node connected to libvirt at %s", self.uri)
         self._on_change()
+        return virt
+
+    def _enter(self) -> Any:
+        virt = libvirt.open(self.uri)
+        self._listen(virt)
         return virt
 
     def _listen(self, virt: Any) -> None:
@@ -130,9 +145,8 @@ class Connection:
             log.warning("role=node lost libvirt at %s: %s", self.uri, self.problem)
             self._on_change()
         try:
-            virt.unregisterCloseCallback()
-            virt.close()
-        except libvirt.libvirtError as problem:
+            self._bounded.call("close", lambda: _leave(virt), 5.0)
+        except (libvirt.libvirtError, Overdue) as problem:
             log.debug("role=node closing libvirt: %s", words(problem))
 
     def _closed(self, virt: Any, reason: int, opaque: Any) -> None:
@@ -143,6 +157,11 @@ class Connection:
 
     def _reboot(self, virt: Any, domain: Any, opaque: Any) -> None:
         self._on_event(domain.name(), REBOOTED, 0)
+
+
+def _leave(virt: Any) -> None:
+    virt.unregisterCloseCallback()
+    virt.close()
 
 
 def words(problem: Exception) -> str:

@@ -4,6 +4,7 @@ import contextvars
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 log = logging.getLogger("eucabox.node")
@@ -18,7 +19,7 @@ class Crew:
         self._size = size
         self._on_done = on_done
         self._waiting: queue.SimpleQueue[tuple[str, Work] | None] = queue.SimpleQueue()
-        self._busy: set[str] = set()
+        self._busy: dict[str, bool] = {}  # whether it is being done, in the order of coming
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
@@ -27,7 +28,7 @@ class Crew:
         with self._lock:
             if key in self._busy:
                 return False
-            self._busy.add(key)
+            self._busy[key] = False
             if len(self._threads) < min(self._size, len(self._busy)):
                 self._begin()
         context = contextvars.copy_context()  # what the work logs is about what this is about
@@ -38,12 +39,20 @@ class Crew:
         """Tell whether work for a key is queued or being done."""
         return key in self._busy
 
+    def ahead(self, key: str) -> int | None:
+        """Return how much other work is begun before that of a key, or None if its is begun."""
+        with self._lock:
+            if self._busy.get(key, True):
+                return None
+            return list(self._busy).index(key)
+
     def stop(self, timeout: float) -> None:
-        """Let the threads end after what they do now, and wait `timeout` seconds for each."""
+        """Let the threads end after what they do now, and wait `timeout` seconds for all."""
+        deadline = time.monotonic() + timeout
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _begin(self) -> None:
         name = f"{self._name}-{len(self._threads) + 1}"
@@ -54,10 +63,11 @@ class Crew:
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
             key, work = job
+            self._busy[key] = True
             try:
                 work()
             except Exception:  # a worker outlives every piece of work
                 log.exception("role=node %s failed for %s", self._name, key)
             with self._lock:
-                self._busy.discard(key)
+                self._busy.pop(key, None)
             self._on_done()

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eucabox import ids
 from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.crew import Crew
 from eucabox.domains.guests import RECONNECT_WAIT, Guest, Guests
+from eucabox.domains.health import STUCK, Health
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Disks, Plugs
-from eucabox.domains.rows import Rows
+from eucabox.domains.rows import Rows, age
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -35,6 +35,7 @@ class Endings:
         network: Plugs,
         crew: Crew,
         hooks: Hooks,
+        health: Health,
     ) -> None:
         self._folder = folder
         self._rows = rows
@@ -43,6 +44,7 @@ class Endings:
         self._network = network
         self._crew = crew
         self._hooks = hooks
+        self._health = health
         self._pressed: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
 
@@ -56,12 +58,12 @@ class Endings:
         `known` tells whether libvirt answered: without it a missing guest means nothing.
         """
         instance_id = row["instance_id"]
-        if self.busy(instance_id):
-            return RETRY
-        spent = seconds_since(row["state_time"])
-        left = config.node.shutdown_timeout - spent
+        left = config.node.shutdown_timeout - age(row)
         if left <= 0:
-            self._give_up(row)
+            gone = guest is None and (known or row["launch_state"] in NEVER_BOOTED)
+            self._crew.give(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
+            return RETRY
+        if self.busy(instance_id):
             return RETRY
         wait = self._wait(instance_id, guest, config.node.shutdown_grace)
         if wait > 0:
@@ -138,10 +140,35 @@ class Endings:
 
     def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
         if destroy:
-            self._guests.destroy(row["instance_id"])
+            self._guests.destroy(row["instance_id"], row["domain_uuid"])
         self._hooks.tell("pre-clean", row["instance_id"])
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
+
+    def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
+        """Kill what is still there when the time is over: libvirt had its own."""
+        instance_id = row["instance_id"]
+        gone = self._killed(row) or gone or (known and self._destroyed(row))
+        now = self._rows.one(instance_id)
+        if now is None or now["state"] != "shutting-down":
+            return  # it ended meanwhile
+        if gone:
+            self._give_up(row)
+        else:
+            self._health.note(instance_id, STUCK)
+
+    def _killed(self, row: Row) -> bool:
+        names = (row["instance_id"], row["domain_uuid"])
+        return self._guests.kill(*names) or self._guests.absent(*names)
+
+    def _destroyed(self, row: Row) -> bool:
+        instance_id = row["instance_id"]
+        try:
+            self._guests.destroy(instance_id, row["domain_uuid"])
+            return self._guests.find(instance_id) is None
+        except Fault as fault:
+            log.warning("role=node %s is still there: %s", instance_id, fault.message)
+            return False
 
     def _give_up(self, row: Row) -> None:
         """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
@@ -155,7 +182,7 @@ class Endings:
         if row is not None and row["state"] not in ("terminated", "stopped"):
             return
         try:
-            self._guests.destroy(instance_id)
+            self._guests.destroy(instance_id, row["domain_uuid"] if row else "")
             if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
                 self._hooks.tell("terminated", instance_id)
@@ -169,9 +196,3 @@ class Endings:
     def _drop(self, instance_id: str) -> None:
         self._pressed.pop(instance_id, None)
         self._failed.pop(instance_id, None)
-
-
-def seconds_since(moment: str) -> float:
-    """Return the seconds since a moment of the database."""
-    now, then = ids.parse_time(ids.now()), ids.parse_time(moment)
-    return (now - then).total_seconds()

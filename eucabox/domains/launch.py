@@ -15,7 +15,7 @@ from eucabox.domains.filters import Filters
 from eucabox.domains.guests import Guests
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.rows import Rows
-from eucabox.errors import DomainFailed, LaunchCancelled, LibvirtUnreachable
+from eucabox.errors import DomainFailed, Fault, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import Guest, Learnt, Rule
@@ -143,6 +143,42 @@ class Launches:
         """Launch an instance unless that is being done."""
         cancelled = self._cancelled.setdefault(instance_id, threading.Event())
         self._crew.give(instance_id, lambda: self._launch(instance_id, cancelled))
+
+    def again(self, instance_id: str) -> bool:
+        """Start a running instance's domain anew, with its disk; False when it is wanted no more.
+
+        One that does not start ends the instance, as a first launch would.
+        """
+        row = self._rows.one(instance_id)
+        if row is None or row["state"] != "running":
+            return False
+        try:
+            boot = self._images.prepare(row, log.debug)
+            self._network.plug(row)
+            self._filters.apply()
+            self._create(row, boot, self._driver(), log.debug)
+        except Exception as problem:
+            reason = reasons.of_fault(problem)
+            log.error("role=node %s did not start again: %s", instance_id, reason.message)
+            self._rows.fallen(instance_id, reason)
+            return False
+        log.info("role=node %s runs again, in a new domain", instance_id)
+        return True
+
+    def take_back(self, instance_id: str) -> None:
+        """Give an instance its address again whose guest was saved on the host and restored."""
+        row = self._rows.one(instance_id)
+        if row is None:
+            return
+        try:
+            self._network.plug(row)
+        except Fault as fault:
+            log.warning("role=node %s has no network: %s", instance_id, fault.message)
+        self.adopt(instance_id)
+
+    def ahead(self, instance_id: str) -> int | None:
+        """Return how many launches are begun before this one, or None if it is begun."""
+        return self._crew.ahead(instance_id)
 
     def adopt(self, instance_id: str) -> None:
         """Take note of a running guest that an earlier eucabox started."""

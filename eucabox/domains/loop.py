@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from datetime import UTC, datetime, timedelta
+import time
 from pathlib import Path
 
 from eucabox import logs
@@ -10,12 +10,13 @@ from eucabox.config import Config
 from eucabox.domains import reasons
 from eucabox.domains.binding import libvirt
 from eucabox.domains.connection import REBOOTED, Connection
-from eucabox.domains.endings import RETRY, Endings, seconds_since
+from eucabox.domains.endings import RETRY, Endings
 from eucabox.domains.guests import Guest, Guests
+from eucabox.domains.health import Health
 from eucabox.domains.launch import Launches
 from eucabox.domains.reasons import Reason
 from eucabox.domains.reboots import Reboots
-from eucabox.domains.rows import Rows
+from eucabox.domains.rows import RENEW, Rows, age
 from eucabox.domains.stops import Stops
 from eucabox.errors import Fault
 from eucabox.state import Row
@@ -39,6 +40,7 @@ class Loop:
         endings: Endings,
         reboots: Reboots,
         stops: Stops,
+        health: Health,
     ) -> None:
         self.config = config
         self._rows = rows
@@ -48,9 +50,10 @@ class Loop:
         self._endings = endings
         self._reboots = reboots
         self._stops = stops
+        self._health = health
         self._events: dict[str, list[tuple[int, int]]] = {}
         self._lock = threading.Lock()
-        self._missing: dict[str, str] = {}  # instance id -> since when
+        self._missing: dict[str, float] = {}  # instance id -> since when, monotonic
         self._watching = False
         self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
@@ -77,6 +80,7 @@ class Loop:
             waits.append(self._strays(rows, guests))
         waits.append(self._purge())
         self._drop_events(rows)
+        self._health.keep(row["instance_id"] for row in rows)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _list(self) -> dict[str, Guest] | None:
@@ -109,7 +113,7 @@ class Loop:
 
     def _pending(self, row: Row) -> float:
         instance_id = row["instance_id"]
-        left = self.config.node.pending_timeout - seconds_since(row["launch_time"])
+        left = self.config.node.pending_timeout - age(row)
         if row["wanted"] == "terminate":
             return self._end(row, reasons.USER)
         if left <= 0:
@@ -127,7 +131,7 @@ class Loop:
     def _shutting_down(self, row: Row, guest: Guest | None, known: bool) -> float:
         instance_id = row["instance_id"]
         self._reboots.forget(instance_id)
-        left = self.config.node.shutdown_timeout - seconds_since(row["state_time"])
+        left = self.config.node.shutdown_timeout - age(row)
         if self._launches.busy(instance_id) and left > 0:
             self._launches.cancel(instance_id)
             return left  # the end of the launch wakes us
@@ -143,6 +147,8 @@ class Loop:
 
     def _running(self, row: Row, guest: Guest | None) -> float:
         instance_id = row["instance_id"]
+        if row["wanted"] == RENEW:
+            return self._reboots.renew(row)
         if guest is None:
             return self._gone(row)
         self._missing.pop(instance_id, None)
@@ -151,18 +157,17 @@ class Loop:
         if self._earlier and instance_id in self._earlier:
             self._earlier.discard(instance_id)
             self._launches.adopt(instance_id)
-        if guest.starved:
-            self._feed(instance_id)
+        wait = self._health.tend(guest)
         if row["wanted"] == "reboot":
-            return self._reboots.tend(instance_id, self.config.node.reboot_timeout)
-        return SWEEP
+            wait = min(wait, self._reboots.tend(guest, self.config.node.reboot_timeout))
+        return min(wait, SWEEP)
 
     def _gone(self, row: Row) -> float:
         instance_id = row["instance_id"]
         said = self._last_words(instance_id)
         if said is None and self._watching:
-            since = self._missing.setdefault(instance_id, datetime.now(UTC).isoformat())
-            waited = seconds_since(since)
+            now = time.monotonic()
+            waited = now - self._missing.setdefault(instance_id, now)
             if waited < EVENT_WAIT:
                 return EVENT_WAIT - waited
             said = reasons.VANISHED
@@ -198,29 +203,25 @@ class Loop:
             for name in set(self._events) - alive:
                 del self._events[name]
 
-    def _feed(self, instance_id: str) -> None:
-        log.error("role=node the disk is full, %s is paused until there is space", instance_id)
-        try:
-            self._guests.resume(instance_id)
-        except Fault as fault:
-            log.warning("role=node %s", fault.message)
-
     def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> float | None:
         """End what is left of instances that are not alive; return when to look at it again."""
         strays = {row["instance_id"] for row in self._rows.left()} | set(guests)
         strays -= {row["instance_id"] for row in rows}
         for instance_id in strays:
-            self._endings.stray(instance_id)
+            guest = guests.get(instance_id)
+            if guest and guest.up and self._rows.restored(instance_id):
+                self._launches.take_back(instance_id)
+            else:
+                self._endings.stray(instance_id)
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
         return RETRY if strays else None
 
     def _purge(self) -> float | None:
-        kept = timedelta(seconds=self.config.node.terminated_kept)
-        for instance_id in self._rows.terminated_before(datetime.now(UTC) - kept):
+        kept = self.config.node.terminated_kept
+        left = {each: kept - age for each, age in self._rows.terminated().items()}
+        for instance_id in [each for each, seconds in left.items() if seconds < 0]:
             self._endings.bury(instance_id)
-        first = self._rows.first_terminated()
-        if first is None:
-            return None
-        return max(1.0, (first + kept - datetime.now(UTC)).total_seconds())
+            del left[instance_id]
+        return max(1.0, min(left.values())) if left else None

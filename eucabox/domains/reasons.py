@@ -35,6 +35,9 @@ CRASHED = internal("The guest crashed")
 KILLED = internal("The hypervisor's process ended unexpectedly (killed, or out of memory)")
 OUTSIDE = internal("The instance was stopped on the host, not through this cloud")
 UNWATCHED = internal("The instance ended while eucabox or libvirt was not running")
+SAVED = internal(
+    "The instance was saved or moved away on the host, not through this cloud; its disk is kept"
+)
 VANISHED = internal("The instance's domain disappeared from libvirt")
 HOST = internal("The host was restarted, which ends its instances")
 PURGED = internal("The instances of this host were ended by its administrator")
@@ -70,6 +73,8 @@ def _endings() -> tuple[tuple[tuple[int, int], Reason], ...]:
         ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED), GUEST),
         ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), CRASHED),
         ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), KILLED),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED), SAVED),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED), SAVED),
         ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), OUTSIDE),
         ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN), GUEST),
     )

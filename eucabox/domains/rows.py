@@ -1,11 +1,10 @@
 """The node's view of the instances table: every change of state it makes; decides none of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from eucabox import ids
-from eucabox.domains.reasons import GUEST, Reason
+from eucabox import ids, steady
+from eucabox.domains.reasons import GUEST, SAVED, Reason
 from eucabox.network import Address
 from eucabox.state import Row, State
 
@@ -18,10 +17,12 @@ CODES = {
     "stopped": 80,
 }
 LIVING = ("pending", "running", "stopping", "stopped")
+TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
+RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
-_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, wanted,
-  launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
+_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, state_clock,
+  wanted, launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
   wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
 _ALIVE = f"""select {_SEEN} from instances
@@ -133,19 +134,26 @@ class Rows:
 
     def rebooted(self, instance_id: str) -> None:
         """Say that a wanted reboot was done."""
-        where = {"instance_id": instance_id, "wanted": "reboot"}
-        self._state.update("instances", where, wanted="")
+        for wanted in ("reboot", RENEW):
+            where = {"instance_id": instance_id, "wanted": wanted}
+            self._state.update("instances", where, wanted="")
 
-    def terminated_before(self, moment: datetime) -> list[str]:
-        """Return the ids of instances that ended before a moment."""
-        sql = f"select instance_id from instances where {_ENDED} and state_time < ?"
-        return [row["instance_id"] for row in self._state.query(sql, (ids.time_text(moment),))]
+    def terminated(self) -> dict[str, float]:
+        """Return the ids of instances that have ended, and how many seconds ago."""
+        sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
+        return {row["instance_id"]: age(row) for row in self._state.query(sql)}
 
-    def first_terminated(self) -> datetime | None:
-        """Return when the longest terminated instance ended."""
-        sql = f"select min(state_time) first from instances where {_ENDED}"
-        row = self._state.one(sql)
-        return ids.parse_time(row["first"]) if row and row["first"] else None
+    def renewed(self, instance_id: str) -> bool:
+        """Say that a reboot needs a new domain; False when it is wanted no more."""
+        where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
+        return bool(self._state.update("instances", where, wanted=RENEW))
+
+    def restored(self, instance_id: str) -> bool:
+        """Say that a guest runs again that was saved on the host; False if it was not."""
+        where = {"instance_id": instance_id, "state": "stopped"}
+        where["state_reason_message"] = SAVED.message
+        said = {"state_reason_code": "", "state_reason_message": "", "launch_state": "booted"}
+        return self._move(where, "running", **said)
 
     def forget(self, instance_id: str) -> None:
         """Delete an instance's row, its tags, and its reservation if it was the last of it."""
@@ -157,11 +165,18 @@ class Rows:
             )
             database.conn.execute("delete from instance_groups where instance_id = ?", of)
             database.conn.execute("delete from instances where instance_id = ?", of)
-            database.conn.execute(
-                "delete from reservations where created < ? and reservation_id not in"
-                " (select reservation_id from instances)",
-                (ids.time_text(datetime.now(UTC) - timedelta(days=1)),),
-            )
+            for reservation_id in self._empty_reservations():
+                database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
+
+    def _empty_reservations(self) -> list[str]:
+        """Return those without an instance whose client token counts no more."""
+        sql = """select reservation_id, created, created_clock from reservations
+          where reservation_id not in (select reservation_id from instances)"""
+        return [
+            row["reservation_id"]
+            for row in self._state.query(sql)
+            if steady.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
+        ]
 
     def setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""
@@ -186,11 +201,19 @@ class Rows:
 
     def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
         columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
+        columns |= {"state_clock": steady.reading()}
         return bool(self._state.update("instances", where, **columns))
+
+
+def age(row: Row) -> float:
+    """Return for how many seconds an instance is in its state, whatever the clock did since."""
+    return steady.seconds_since(row["state_clock"], row["state_time"])
 
 
 def _kept(row: Row, reason: Reason) -> bool:
     """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
+    if reason == SAVED:
+        return True
     if row["state"] == "pending":
         return row["stopped_time"] is not None
     stops = bool(row["shutdown_behavior"] == "stop")

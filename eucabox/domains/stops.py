@@ -4,11 +4,11 @@ import logging
 import time
 
 from eucabox.domains.crew import Crew
-from eucabox.domains.endings import RETRY, seconds_since
+from eucabox.domains.endings import RETRY
 from eucabox.domains.guests import Guest, Guests
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.launch import Plugs
-from eucabox.domains.rows import Rows
+from eucabox.domains.rows import Rows, age
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -39,7 +39,7 @@ class Stops:
         if self._crew.busy(instance_id) or not known:
             return RETRY
         force = row["wanted"] == FORCE
-        left = 0 if force else timeout - seconds_since(row["state_time"])
+        left = 0 if force else timeout - age(row)
         if guest is None or not guest.up or left <= 0:
             up = guest is not None and guest.up
             self._crew.give(instance_id, lambda: self._finish(row, up))
@@ -65,7 +65,7 @@ class Stops:
         if up and instance_id not in self._pressed:
             self._hooks.tell("pre-stop", instance_id)
         try:
-            self._guests.destroy(instance_id)
+            self._guests.destroy(instance_id, row["domain_uuid"])
             self._network.unplug(row)
         except Fault as fault:
             log.warning("role=node %s is not stopped yet: %s", instance_id, fault.message)

@@ -134,6 +134,14 @@ class DomainFailed(Fault):
     code, text = "InternalError", "libvirt could not {action} {id}: {reason}"
 
 
+class DomainHung(Fault):
+    code = "InternalError"
+    text = (
+        "The hypervisor's process of {id} does not answer libvirt: no end of '{action}' after"
+        " {seconds:.0f} s. Reboot or terminate the instance; see `eucabox doctor` on the host."
+    )
+
+
 class DomainNotOurs(Fault):
     code = "InternalError"
     text = "libvirt has a domain {id} that is not of this cloud; it is left alone."
@@ -163,6 +171,11 @@ class ConsoleUnreadable(Fault):
 
 class ScreenUnreadable(Fault):
     code, text = "UnsupportedOperation", "There is no picture of the screen of {id}: {reason}."
+
+
+class ScreensBusy(Fault):
+    code = "RequestLimitExceeded"
+    text = "{count} pictures of screens are being made, which is the limit. Try again in a moment."
 
 
 class LaunchCancelled(Fault):

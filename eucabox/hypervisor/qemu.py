@@ -51,6 +51,7 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
         # The guest runs as libvirt's user all the same. By itself libvirt gives that user the
         # kernel and the base that other guests boot from too, for good.
         add(xml, "seclabel", type="none", model="dac")
+    _sleepless(xml)
     devices = add(xml, "devices")
     _disk(devices, domain)
     if domain.seed is not None:
@@ -79,6 +80,13 @@ def _identity(xml: ET.Element, domain: Domain) -> None:
     add(system, "entry", text="Instance", name="product")
     add(system, "entry", text=domain.uuid, name="serial")
     add(system, "entry", text=domain.uuid, name="uuid")
+
+
+def _sleepless(xml: ET.Element) -> None:
+    """Offer the guest no sleep: nobody could wake it from outside."""
+    pm = add(xml, "pm")
+    add(pm, "suspend-to-mem", enabled="no")
+    add(pm, "suspend-to-disk", enabled="no")
 
 
 def _disk(devices: ET.Element, domain: Domain) -> None:

@@ -16,6 +16,7 @@ from eucabox.actions import Call, perform
 from eucabox.bundles import Bundles
 from eucabox.capacity import Capacity
 from eucabox.config import Config, NodeSection
+from eucabox.domains.health import Trouble
 from eucabox.domains.rows import CODES
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.instance_types import InstanceType
@@ -40,6 +41,15 @@ class StandInNode:
 
     def wake(self) -> None:
         self.woken += 1
+
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    queued: dict[str, str] = field(default_factory=dict)
+
+    def trouble(self, instance_id: str) -> Trouble | None:
+        return self.troubles.get(instance_id)
+
+    def queue(self, instance_id: str) -> str:
+        return self.queued.get(instance_id, "")
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
         return b"picture" + bytes([wake_up])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eucabox import errors, ids
+from eucabox.domains.health import Trouble
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World, insert
 
 
@@ -181,7 +182,9 @@ def test_a_guest_that_is_never_heard_is_impaired(world: World) -> None:
     instance_id = world.run()["instances"][0]["instance_id"]
     world.set_state(instance_id, "running")
     long_ago = ids.time_text(datetime.now(UTC) - timedelta(minutes=6))
-    world.state.update("instances", {"instance_id": instance_id}, state_time=long_ago)
+    world.state.update(
+        "instances", {"instance_id": instance_id}, state_time=long_ago, state_clock=""
+    )
     silent = [{"name": "instance-status.reachability", "values": ["failed"]}]
     (status,) = world.do("DescribeInstanceStatus", filters=silent)["instance_statuses"]
     assert status["instance_status"]["status"] == "impaired"
@@ -247,3 +250,48 @@ def test_an_instance_shows_what_its_filters_know(world: World) -> None:
     only = [{"name": "boot-mode", "values": ["uefi*"]}]
     (reservation,) = world.do("DescribeInstances", filters=only)["reservations"]
     assert reservation["instances"][0]["instance_id"] == other["instance_id"]
+
+
+def test_a_guest_in_trouble_is_impaired_and_says_why_and_since_when(world: World) -> None:
+    sick, well = (world.run()["instances"][0]["instance_id"] for _ in range(2))
+    for each in (sick, well):
+        world.set_state(each, "running")
+        world.network.heard.add(each)
+    world.node.troubles[sick] = Trouble("The host's disk is full", "2026-11-23T01:02:03.000Z")
+    shown = world.do("DescribeInstanceStatus")["instance_statuses"]
+    status = next(each for each in shown if each["instance_id"] == sick)
+    for check in ("system_status", "instance_status"):
+        assert status[check]["status"] == "impaired"
+        assert status[check]["details"][0]["impaired_since"].minute == 2
+    assert [each["description"] for each in status["events"]] == ["The host's disk is full"]
+    assert next(each for each in shown if each["instance_id"] == well)["events"] == []
+    for filters, found in (
+        ([{"name": "event.description", "values": ["*disk is full"]}], [sick]),
+        ([{"name": "event.code", "values": ["system-maintenance"]}], [sick]),
+        ([{"name": "event.code", "values": ["system-reboot"]}], []),
+        ([{"name": "system-status.status", "values": ["impaired"]}], [sick]),
+        ([{"name": "system-status.status", "values": ["ok"]}], [well]),
+    ):
+        rows = world.do("DescribeInstanceStatus", filters=filters)["instance_statuses"]
+        assert [row["instance_id"] for row in rows] == found
+    reason = described(world, sick)["state_reason"]
+    assert reason["message"] == "Server.InternalError: The host's disk is full"
+    assert described(world, well)["state_reason"] is None
+
+
+def test_a_launch_in_the_queue_says_what_it_waits_for(world: World) -> None:
+    first, second = (world.run()["instances"][0]["instance_id"] for _ in range(2))
+    world.node.queued[second] = "Waits for one other launch"
+    waits = {"code": "pending", "message": "pending: Waits for one other launch"}
+    assert described(world, second)["state_reason"] == waits
+    assert described(world, first)["state_reason"] is None
+    queued = [{"name": "state-reason-code", "values": ["pending"]}]
+    (reservation,) = world.do("DescribeInstances", filters=queued)["reservations"]
+    assert [each["instance_id"] for each in reservation["instances"]] == [second]
+
+
+def described(world: World, instance_id: str) -> dict[str, Any]:
+    (reservation,) = world.do("DescribeInstances", instance_ids=[instance_id])["reservations"]
+    (instance,) = reservation["instances"]
+    found: dict[str, Any] = instance
+    return found

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from eucabox import errors, ids, vpc
+from eucabox import errors, steady, vpc
+from eucabox.actions import Call
 from eucabox.network import Address
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
@@ -153,11 +154,21 @@ def test_a_client_token_repeats_the_answer(world: World) -> None:
     assert world.run(BOB, client_token="t")["reservation_id"] != first["reservation_id"]
 
 
-def test_a_token_is_free_after_a_day(world: World) -> None:
+def test_a_token_counts_for_its_day_when_the_clock_is_set_forward(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = world.image()
     first = world.run(image_id=image, client_token="t")
-    old = ids.time_text(datetime.now(UTC) - timedelta(hours=25))
-    world.state.update("reservations", {"client_token": "t"}, created=old)
+    monkeypatch.setattr(Call, "now", lambda self: datetime.now(UTC) + timedelta(days=30))
+    again = world.run(image_id=image, client_token="t")
+    assert again["reservation_id"] == first["reservation_id"]
+
+
+def test_a_token_is_free_after_a_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = world.image()
+    first = world.run(image_id=image, client_token="t")
+    later = steady.uptime() + 25 * 3600
+    monkeypatch.setattr(steady, "uptime", lambda: later)
     again = world.run(image_id=image, client_token="t", max_count=2)
     assert again["reservation_id"] != first["reservation_id"]
 

@@ -3,7 +3,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
+from eucabox import steady
 from eucabox.accounts import Accounts
 from eucabox.actions import Call, perform
 from eucabox.config import CloudSection, Config, ImagesSection
@@ -223,8 +223,8 @@ def test_an_altered_token_is_refused(cloud: Any) -> None:
 def test_a_token_ends(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     add_instance(cloud.state)
     made = token(cloud, 21600)
-    later = datetime.now(UTC) + timedelta(seconds=21601)
-    monkeypatch.setattr(Call, "now", lambda self: later)
+    later = steady.uptime() + 21601
+    monkeypatch.setattr(steady, "uptime", lambda: later)
     with pytest.raises(MetadataUnauthorized):
         read(cloud, token=made)
 

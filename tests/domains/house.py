@@ -1,5 +1,6 @@
 """A node on libvirt's own test driver, with an images' room and a network that only take notes."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
+import pytest
 
-from eucabox.config import Config
+from eucabox import hypervisor
+from eucabox.config import Config, NodeSection
+from eucabox.domains import loop as loops
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import Guest, Learnt, Rule
@@ -134,3 +138,20 @@ class House:
 
     def want(self, instance_id: str, wanted: str) -> None:
         self.state.update("instances", {"instance_id": instance_id}, wanted=wanted)
+
+
+@contextmanager
+def open_house(
+    config: Config, state: State, monkeypatch: pytest.MonkeyPatch, settings: NodeSection
+) -> Iterator[House]:
+    """Return a house of these settings; its guests end with the block."""
+    monkeypatch.setitem(hypervisor.DRIVERS, "qemu", PretendedHypervisor())
+    monkeypatch.setattr(loops, "EVENT_WAIT", 0.2)
+    for name in ("instances", "run"):
+        (config.cloud.data_dir / name).mkdir()
+    made = House(dataclasses.replace(config, node=settings), state)
+    yield made
+    for domain in made.virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        if domain.name().startswith("i-"):
+            domain.destroy()
+    made.virt.close()

@@ -54,3 +54,19 @@ def test_a_fault_ends_neither_the_worker_nor_the_rest(caplog: pytest.LogCaptureF
     assert crew.give("a", lambda: None)
     assert finished.acquire(timeout=5)
     crew.stop(5)
+
+
+def test_what_waits_knows_how_much_comes_before_it() -> None:
+    go = threading.Event()
+    crew = Crew("queue", 2, lambda: None)
+    for key in "abcd":
+        crew.give(key, waiting(go))
+    for _ in range(500):
+        if crew.ahead("b") is None:
+            break
+        threading.Event().wait(0.01)
+    assert [crew.ahead(key) for key in "abcd"] == [None, None, 2, 3]
+    assert crew.ahead("nobody") is None
+    go.set()
+    crew.stop(5)
+    assert crew.ahead("d") is None

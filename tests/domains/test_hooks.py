@@ -184,9 +184,9 @@ def test_the_time_of_a_hook_is_not_taken_from_the_guest(
     moments: list[float] = []
     destroy = Guests.destroy
 
-    def end(self: Guests, instance_id: str) -> None:
+    def end(self: Guests, instance_id: str, uuid: str = "") -> None:
         moments.append(time.monotonic())
-        destroy(self, instance_id)
+        destroy(self, instance_id, uuid)
 
     monkeypatch.setattr(Guests, "shutdown", lambda *_: moments.append(time.monotonic()))
     monkeypatch.setattr(Guests, "destroy", end)

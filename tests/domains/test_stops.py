@@ -1,18 +1,14 @@
 """Stopping against libvirt's test driver: the guest goes, disk and address stay, it comes back."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 
-import libvirt
 import pytest
 
-from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
-from eucabox.domains import loop as loops
 from eucabox.errors import InvalidParameterValue
 from eucabox.node import Node
 from eucabox.state import State
-from tests.domains.house import URI, House, PretendedHypervisor
+from tests.domains.house import URI, House, open_house
 from tests.domains.rows import add_instance, row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, stop_timeout=60)
@@ -20,16 +16,8 @@ SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, stop
 
 @pytest.fixture
 def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setitem(hypervisor.DRIVERS, "qemu", PretendedHypervisor())
-    monkeypatch.setattr(loops, "EVENT_WAIT", 0.2)
-    for name in ("instances", "run"):
-        (config.cloud.data_dir / name).mkdir()
-    made = House(dataclasses.replace(config, node=SETTINGS), state)
-    yield made
-    for domain in made.virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        if domain.name().startswith("i-"):
-            domain.destroy()
-    made.virt.close()
+    with open_house(config, state, monkeypatch, SETTINGS) as made:
+        yield made
 
 
 def running(house: House, node: Node, **columns: object) -> str:

@@ -41,6 +41,10 @@ case $mode in
     panic) echo c > /proc/sysrq-trigger ;;
     poweroff) poweroff -f ;;
     deaf) while :; do sleep 1000; done ;;
+    fill) dd if=/dev/zero bs=64k count=512 of=/dev/sda && sync && echo "WROTE ALL"
+        while :; do sleep 1000; done ;;
+    sleep) echo "SLEEPS IN $(cat /sys/power/state /sys/power/mem_sleep 2>/dev/null | tr '\n' ' ')"
+        echo mem > /sys/power/state; while :; do sleep 1000; done ;;
 esac
 head -c 24 <&3 > /dev/null
 echo "BUTTON PRESSED"
