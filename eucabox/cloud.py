@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, credentials, ids, network
+from eucabox import __version__, credentials, ids, instances, network
 from eucabox import config as configuration
 from eucabox.accounts import Accounts
 from eucabox.bucket import Store
@@ -75,7 +75,7 @@ class Cloud:
         and a launch that needs it says so in its StateReason.
         """
         try:
-            self.network.start()
+            self.network.start(in_use=bool(instances.addresses(self.state)))
         except Fault as fault:
             self._problems["network"] = fault.message
             log.error("role=cluster network is not available: %s", fault.message)

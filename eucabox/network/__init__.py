@@ -80,8 +80,9 @@ class Network(Protocol):
         Only a mode that does not give the addresses itself ever does. Before `start`.
         """
 
-    def start(self) -> None:
-        """Make bridge, translation and DHCP, or adopt those that run."""
+    def start(self, in_use: bool = True) -> None:
+        """Make bridge, translation and DHCP, or adopt those that run. Only where the network is
+        not `in_use` by an instance, another may be chosen for it."""
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Plug exactly these instances: all that are alive, at the start of eucabox."""

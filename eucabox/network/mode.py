@@ -27,6 +27,7 @@ class Mode(ABC):
         self._lock = threading.Lock()
         self._chosen: IPv4Network | None = None
         self._started = False
+        self._in_use = True
 
     @property
     def bridge(self) -> str:

@@ -40,16 +40,16 @@ class Static(Mode):
     def subnet(self) -> IPv4Network:
         """The network that instances live in."""
         if self._chosen is None:
-            self._chosen = subnet(self.config, self.bridge)
+            self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
     def watch(self, learnt: Learnt) -> None:
         """Nothing: eucabox gives the addresses itself, so there is none to learn."""
 
-    def start(self) -> None:
+    def start(self, in_use: bool = True) -> None:
         """Make or adopt bridge, rules and DHCP; raises NetworkUnusable with what to do."""
         with self._lock:
-            self._chosen = None
+            self._chosen, self._in_use = None, in_use
             self._start()
 
     def sync(self, rows: Iterable[Row]) -> None:
@@ -84,6 +84,7 @@ class Static(Mode):
 
     def assign(self, taken: set[str], instance_id: str) -> Address:
         """Return the first address that is not taken, by its MAC or its IP."""
+        self._in_use = True
         count = 0
         for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
             if not taken & {address.mac_address, address.private_ip_address}:

@@ -54,16 +54,17 @@ class System(Mode):
         if self._own is None:
             return self._sites_subnet()
         if self._chosen is None:
-            self._chosen = subnet(self.config, self.bridge)
+            self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
     def watch(self, learnt: Learnt) -> None:
         """Tell whoever asks which address a guest was given."""
         self._learnt = learnt
 
-    def start(self) -> None:
+    def start(self, in_use: bool = True) -> None:
         """Make or adopt the bridge's part, and listen; raises NetworkUnusable with what to do."""
         with self._lock:
+            self._in_use = in_use
             self._start()
 
     def sync(self, rows: Iterable[Row]) -> None:
@@ -117,6 +118,7 @@ class System(Mode):
         with self._lock:
             self._start_if_not()
             self._site.follow()
+            self._in_use = True
             self._book.add(row["mac_address"], self._known(row))
             self._apply()
 
