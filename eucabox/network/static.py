@@ -66,13 +66,16 @@ class Static(Mode):
         with self._lock:
             self._dhcp.check()
             if self._started:
-                self._site.follow()
+                self._attend()
+                self._keep()
 
     def stop(self) -> None:
         """Leave bridge, rules and DHCP to the guests that run on."""
+        self._let_go()
 
     def remove(self) -> None:
         """Take away DHCP, rules and our bridge; nothing where another cloud has the bridge."""
+        self._let_go()
         with self._lock:
             if not self._site.is_ours():
                 return
@@ -135,6 +138,7 @@ class Static(Mode):
     def _start(self) -> None:
         with permitted():
             self._serves_dns = self._serve(self._dhcp, self.subnet)
+            self._attend()
         self._started = True
 
     def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:

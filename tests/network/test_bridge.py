@@ -12,12 +12,10 @@ from tests.network.conftest import FakeHost
 
 Configured = Callable[..., Config]
 SUBNET = IPv4Network("172.30.64.0/24")
-TABLES = "nft -j list tables"
 
 
 def tables(fake: FakeHost, *names: tuple[str, str]) -> None:
-    listed = [{"table": {"family": family, "name": name}} for family, name in names]
-    fake.answers[TABLES] = json.dumps({"nftables": listed})
+    fake.add_tables(*names)
 
 
 def test_a_bridge_is_made_with_its_own_mac_and_no_spanning_tree(
@@ -97,10 +95,9 @@ def test_translation_that_was_flushed_is_brought_back(
     own.follow()
     assert fake.inputs == [], "nothing was started"
     own.start(SUBNET)
-    tables(fake, ("ip", "eucabox-eucabr0"))
     own.follow()
     assert len(fake.inputs) == 1
-    tables(fake)
+    fake.tables.clear()
     own.follow()
     assert fake.inputs[0] == fake.inputs[1]
 
