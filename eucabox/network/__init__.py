@@ -125,6 +125,9 @@ class Network(Protocol):
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests, a sentence each."""
 
+    def hindrance(self) -> str:
+        """Return what to type before guests can get an address and metadata; or ""."""
+
 
 def load(config: Config) -> Network:
     """Return the driver of the configured mode, from the module of its name."""

@@ -13,6 +13,7 @@ from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import host
+from eucabox.network.firewall import Block, blocks
 from eucabox.network.services import Guests, render
 from eucabox.network.table import Table
 from eucabox.run import run
@@ -88,20 +89,16 @@ class OwnBridge:
             forward_no_more()
 
     def warnings(self) -> list[str]:
-        """Say which of the host's own packet rules may stop guests' packets."""
-        said = []
-        for hook, what in (("forward", "to other networks"), ("input", "to DHCP and metadata")):
-            for table in host.dropping(hook):
-                said.append(
-                    f"This host's firewall (table {table}) drops packets from guests {what}"
-                    f" unless it has a rule for {self.name}."
-                )
-        if ("inet", "firewalld") in host.tables():
-            said.append(
-                "This host runs firewalld; let guests pass with:"
-                f" firewall-cmd --permanent --zone=trusted --add-interface={self.name}"
-            )
-        return said
+        """Say which of the host's own packet rules stop guests' packets, and what to type."""
+        return [
+            f"This host's firewall (table {each.table}) drops packets from guests to"
+            f" {each.purpose}. Type: {each.command}"
+            for each in self.blocks()
+        ]
+
+    def blocks(self) -> list[Block]:
+        """Return what of the host's own packet rules stops guests' packets."""
+        return blocks(self.name, self._config.metadata.port)
 
     def _make(self) -> None:
         if not (host.LINKS / self.name).exists():

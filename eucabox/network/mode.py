@@ -107,6 +107,15 @@ class Mode(ABC):
         self._events.close()
         self._guard.close()
 
+    def hindrance(self) -> str:
+        """Return why guests could get no address or no metadata, and what to type; or ""."""
+        try:
+            blocks = self._site.blocks()
+        except Fault:
+            return ""
+        found = [each for each in blocks if each.purpose != "other networks"]
+        return f"{found[0].command}  # {found[0].table} drops guests' packets" if found else ""
+
     @abstractmethod
     def _start(self) -> None:
         """Make or adopt all that guests need; raises NetworkUnusable."""

@@ -8,6 +8,7 @@ from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
 from eucabox.network import host
 from eucabox.network.bridge import TABLE, metadata_address, refuse_if_used
+from eucabox.network.firewall import Block
 from eucabox.network.services import Guests, render
 from eucabox.network.table import Table
 from eucabox.run import run
@@ -95,6 +96,10 @@ class NamedBridge:
         self._joined = False
         self._capture.remove()
         self._rules.remove()
+
+    def blocks(self) -> list[Block]:
+        """Nothing is known of what the administrator's rules are to let pass on it."""
+        return []
 
     def warnings(self) -> list[str]:
         """Say what of this host may stop packets, which are bridged past it by rights."""

@@ -112,17 +112,6 @@ def test_forwarding_that_was_on_stays_on(
     assert (tmp_path / "ip_forward").read_text() == "1\n"
 
 
-def test_firewalls_are_warned_of(fake: FakeHost, configured: Configured) -> None:
-    own = OwnBridge(configured())
-    assert own.warnings() == []
-    chain = {"family": "ip", "table": "filter", "hook": "forward", "policy": "drop"}
-    fake.answers["nft -j list chains"] = json.dumps({"nftables": [{"chain": chain}]})
-    tables(fake, ("inet", "firewalld"))
-    dropped, zone = own.warnings()
-    assert "ip filter" in dropped
-    assert "--add-interface=eucabr0" in zone
-
-
 def test_a_name_too_long_for_a_label_is_refused(configured: Configured) -> None:
     OwnBridge(configured(own_bridge="b" * 12))
     with pytest.raises(ConfigError, match="at most 12"):
