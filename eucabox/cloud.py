@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, credentials, ids, network
+from eucabox import __version__, credentials, ids, instances, network
 from eucabox import config as configuration
 from eucabox.accounts import Accounts
 from eucabox.bucket import Store
@@ -38,6 +38,7 @@ class Cloud:
         self.config = config
         self.started = datetime.now(UTC)
         self._problems: dict[str, str] = {}
+        self._writing = threading.Lock()
         _make_folders(config)
         data = config.cloud.data_dir
         self._lock = Lock(data / "run" / "lock")
@@ -78,7 +79,7 @@ class Cloud:
         and a launch that needs it says so in its StateReason.
         """
         try:
-            self.network.start()
+            self.network.start(in_use=bool(instances.addresses(self.state)))
         except Fault as fault:
             self._problems["network"] = fault.message
             log.error("role=cluster network is not available: %s", fault.message)
@@ -91,10 +92,15 @@ class Cloud:
 
     def note(self, room: str, problem: str) -> None:
         """Keep for the operator what a room lacks; "" once it lacks it no more."""
+        if room == "metadata":
+            self.node.metadata_problem = problem
+        if problem == self._problems.get(room, ""):
+            return
         if problem:
             self._problems[room] = problem
-        elif self._problems.pop(room, None) is not None:
-            self._write_status()
+        else:
+            del self._problems[room]
+        self._write_status()
 
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
@@ -129,8 +135,9 @@ class Cloud:
     def _write_status(self) -> None:
         """Beside the start, because judging a hypervisor takes a second."""
         try:
-            text = json.dumps(self.facts(), indent=1)
-            write_whole(self._status, text.encode())
+            with self._writing:  # or an older view could come last
+                text = json.dumps(self.facts(), indent=1)
+                write_whole(self._status, text.encode())
         except (Fault, OSError) as problem:
             log.warning("role=cloud no status is written: %s", problem)
 

@@ -19,6 +19,8 @@ NAMES = "names.json"  # in the data directory: what a cloud was called at its fi
 OLD_NAMES = {"region": "eucabox", "zone": "eucabox-1a"}
 TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
+PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+HOST_SERVICE = re.compile(f"all|icmp|(?:tcp|udp)/{PORT}(?:-{PORT})?")
 Check = Callable[[Any], str]
 
 
@@ -83,6 +85,11 @@ def _key_names(value: str) -> str:
     return ""
 
 
+def _host_services(value: str) -> str:
+    wrong = [each for each in words(value) if not HOST_SERVICE.fullmatch(each)]
+    return f"has {wrong[0]}, which is not like tcp/22, udp/5000-5010, icmp or all" if wrong else ""
+
+
 def words(value: str) -> tuple[str, ...]:
     """Return the names in a value that lists them with commas or blanks between."""
     return tuple(value.replace(",", " ").split())
@@ -133,7 +140,7 @@ class MetadataSection:
 
     enabled: bool = _key(True)
     address: str = _key("169.254.169.254", _address)
-    port: int = _key(80, _between(1, 65535))
+    port: int = _key(8775, _between(1, 65535))
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,7 @@ class NetworkSection:
     subnet: str = _key("auto", _subnet)
     addresses: str = _key("")
     dns: str = _key("")
+    host_services: str = _key("", _host_services)
 
 
 @dataclass(frozen=True)

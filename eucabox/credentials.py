@@ -1,5 +1,6 @@
 """A folder with all that a user's clients need, in the words each client reads; makes no keys."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,20 @@ from eucabox.config import Config
 from eucabox.files import write_whole
 
 EUCARC = """\
-# The clients' settings for {account}/{user} of this eucabox: source it in bash or zsh.
-EUCA_KEY_DIR=$(cd "$(dirname "${{BASH_SOURCE[0]:-$0}}")" && pwd -P)
+# The clients' settings for {account}/{user} of this eucabox: source it in any shell.
+# bash and zsh know where this file is; others go to the folder that it was written to.
+EUCA_KEY_DIR=
+if [ -n "${{BASH_VERSION:-}}" ]; then
+  EUCA_KEY_DIR=${{BASH_SOURCE:-}}
+elif [ -n "${{ZSH_VERSION:-}}" ]; then
+  eval 'EUCA_KEY_DIR=${{(%):-%x}}'
+fi
+if [ -n "$EUCA_KEY_DIR" ]; then
+  EUCA_KEY_DIR=$(dirname -- "$(readlink -f -- "$EUCA_KEY_DIR")")
+fi
+[ -f "$EUCA_KEY_DIR/{private_key}" ] || EUCA_KEY_DIR={quoted_folder}
+[ -f "$EUCA_KEY_DIR/{private_key}" ] ||
+  echo "eucarc: $EUCA_KEY_DIR was moved; source its eucarc in bash or zsh" >&2
 export EUCA_KEY_DIR
 export EC2_URL={endpoint}/services/compute
 export S3_URL={endpoint}/services/objectstorage
@@ -136,5 +149,6 @@ def _facts(config: Config, found: UserCredentials, folder: Path, host: str) -> d
         "certificate": f"{stem}-cert.pem",
         "private_key": f"{stem}-pk.pem",
         "folder": str(folder),
+        "quoted_folder": shlex.quote(str(folder)),
         "profile": AWS_PROFILE,
     }

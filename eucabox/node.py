@@ -121,6 +121,15 @@ class Node:
         return self._config.node.libvirt_uri or hypervisor.load(DRIVER_OF.get(name, name)).URI
 
     @property
+    def metadata_problem(self) -> str:
+        """Why guests get no metadata, which instances bear as their reason; or ""."""
+        return self._launches.metadata_problem
+
+    @metadata_problem.setter
+    def metadata_problem(self, problem: str) -> None:
+        self._launches.metadata_problem = problem
+
+    @property
     def virt_type(self) -> str:
         """The hypervisor's name (kvm, qemu, xen), or an empty string when none is usable."""
         choice = self._choose()

@@ -176,16 +176,46 @@ def test_users_and_their_credentials(
     assert (out / "eucarc").read_bytes() == before
 
 
-def test_eucarc_finds_its_own_folder(accounts: Accounts, config_file: Path, tmp_path: Path) -> None:
+SOURCED = 'cd "$2" && . "$1" && ls "$EC2_CERT" "$EC2_PRIVATE_KEY" "$EUCALYPTUS_CERT"'
+
+
+def source(shell: str, file: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """List the files that eucarc names, sourced by a shell that is in a folder."""
+    return subprocess.run(
+        [shell, "-euc", SOURCED, "-", file, str(folder)],
+        capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "CDPATH": "/"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "zsh"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_eucarc_names_its_folders_files_in_any_shell(
+    accounts: Accounts, config_file: Path, tmp_path: Path, shell: str, linked: bool
+) -> None:
+    out, elsewhere = tmp_path / "it's first", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    invoke("-c", config_file, "credentials", "--out", out)
+    link = elsewhere / "rc"
+    link.symlink_to(Path("..", out.name, "eucarc"))
+    done = source(shell, "./rc" if linked else str(out / "eucarc"), elsewhere)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 3
+    assert all(line.startswith(f"{out}/") for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_eucarc_of_a_moved_folder_is_found_by_the_shells_that_can(
+    accounts: Accounts, config_file: Path, tmp_path: Path, shell: str
+) -> None:
     out = tmp_path / "first"
     invoke("-c", config_file, "credentials", "--out", out)
     moved = out.rename(tmp_path / "a folder")
-    done = subprocess.run(
-        ["bash", "-c", '. "$1/eucarc" && ls "$EC2_CERT" "$EC2_PRIVATE_KEY" "$EUCALYPTUS_CERT"', "-",
-         str(moved)],
-        capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]},
-    )  # fmt: skip
+    done = source(shell, str(moved / "eucarc"), tmp_path)
     assert all(line.startswith(str(moved)) for line in done.stdout.splitlines())
+    assert len(done.stdout.splitlines()) == 3
+    told = source("dash", str(moved / "eucarc"), tmp_path)
+    assert "was moved" in told.stderr
 
 
 def test_eucarc_names_the_region_that_euca2ools_signs_for(

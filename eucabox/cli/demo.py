@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from eucabox import config as configuration
 from eucabox import credentials as folders
+from eucabox import network
 from eucabox.cli import background, client, image
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
@@ -98,10 +99,14 @@ def demo(folder: Path, stopping: bool) -> None:
 
 
 def _journey(folder: Path, config_file: Path) -> None:
-    steps = Steps()
     config = configuration.load(config_file)
+    to_type = network.load(config).hindrance()
+    if to_type:
+        raise click.ClickException(f"this host's firewall keeps guests from DHCP; type: {to_type}")
+    steps = Steps()
     with steps.step("starting eucabox"):
         background.start(config_file, folder / "stderr")
+        _refuse_without_metadata(config)
     with steps.step(f"the user {NAME} and its credentials"):
         written = _credentials(config, folder)
     user = client.read(written.folder)
@@ -113,8 +118,20 @@ def _journey(folder: Path, config_file: Path) -> None:
         _end_earlier(user.ec2())
     guest_ = _instance(user.ec2(), image_id, key_file, steps)
     with steps.step("asking the guest who it is, over SSH"):
-        said = _prove(guest_)
+        said = _prove(guest_, config)
     _tell(config, written, guest_, said, user.ec2(), steps)
+
+
+def _refuse_without_metadata(config: Config) -> None:
+    """Say at once what the guest would lack in the end: its key and its user data."""
+    problems = _problems(config)
+    if problems:
+        raise click.ClickException(problems[0])
+
+
+def _problems(config: Config) -> list[str]:
+    told = background.status(config).get("problems", [])
+    return [each for each in told if each.startswith(("metadata: ", "network: "))]
 
 
 def _config_file(folder: Path) -> Path:
@@ -250,11 +267,12 @@ def _wait_for_ssh(ec2: Any, found: Guest) -> None:
             return
 
 
-def _prove(found: Guest) -> str:
+def _prove(found: Guest, config: Config) -> str:
     said = run(*found.ssh(PROOF), timeout=30).decode("utf-8", "replace")
     expected = (found.instance_id, found.address, USER_DATA.strip(), f"ran: {HELLO}")
     if not all(each in said for each in expected):
-        raise click.ClickException(f"the guest at {found.address} says it is another one:\n{said}")
+        why = _problems(config) or [f"the guest at {found.address} says it is another one"]
+        raise click.ClickException(f"{why[0]}:\n{said}")
     return said
 
 

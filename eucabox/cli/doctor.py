@@ -20,6 +20,7 @@ from eucabox.domains.bounded import Bounded, Overdue
 from eucabox.domains.programs import why_not
 from eucabox.errors import Fault
 from eucabox.network import host
+from eucabox.network.holder import holder_of
 from eucabox.run import find
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
@@ -30,6 +31,7 @@ KVM = Path("/dev/kvm")
 GIB = 2**30
 MEMORY_MB = 512
 LIBVIRT = 10.0  # seconds that libvirt has to say its version
+IP_FREEBIND = 15
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,45 @@ def _ports(config: Config) -> Iterator[Finding]:
             yield Finding("ports", OK, f"{config.api.listen}:{port} is free")
 
 
-def _why_not_bound(address: str, port: int) -> str:
+def _metadata(config: Config) -> Iterator[Finding]:
+    """Guests without metadata have no key and no user data."""
+    section = config.metadata
+    if not section.enabled:
+        return
+    place = f"{section.address}:{section.port}"
+    if background.holder(config):
+        problems = background.status(config).get("problems", [])
+        told = [each for each in problems if each.startswith("metadata: ")]
+        for each in told:
+            yield Finding(
+                "metadata", FAIL, each.removeprefix("metadata: "), _free_port(section.port)
+            )
+        if not told:
+            yield Finding("metadata", OK, f"served at {place}")
+        return
+    reason = _why_not_bound(section.address, section.port, free=True)
+    if reason:
+        holder = holder_of(section.port)
+        said = f"{place}: {reason}" + (f", {holder} has it" if holder else "")
+        yield Finding("metadata", FAIL, said, _free_port(section.port))
+    else:
+        yield Finding("metadata", OK, f"{place} is free; guests ask port 80 and are brought there")
+
+
+def _free_port(port: int) -> str:
+    return f"stop what has port {port}, or set [metadata] port to one that is free"
+
+
+def _why_not_bound(address: str, port: int, free: bool = False) -> str:
+    """Return why no program can listen there; `free` allows an address that comes later."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if free:
+            probe.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         try:
             probe.bind((address, port))
+            probe.listen()
         except OSError as problem:
             return problem.strerror or str(problem)
     return ""
@@ -218,8 +253,9 @@ def _network(config: Config) -> Iterator[Finding]:
         yield Finding("network", FAIL, f"[network] bridge = {named} is no bridge here", mend)
         return
     yield Finding("network", OK, f"{config.network.mode} on {driver.bridge}")
+    state = FAIL if driver.hindrance() else WARN
     for warning in driver.warnings():
-        yield Finding("network", WARN, warning)
+        yield Finding("network", state, warning)
 
 
 def _own_programs(config: Config) -> Iterator[Finding]:
@@ -251,6 +287,7 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports, _data, _memory,
+    _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports, _metadata, _data,
+    _memory,
     _network, _own_programs, _clock,
 )  # fmt: skip

@@ -137,6 +137,7 @@ class Launches:
         self._crew = crew
         self._domain_xml = domain_xml
         self._hooks = hooks
+        self.metadata_problem = ""  # why guests get none
         self._cancelled: dict[str, threading.Event] = {}
 
     def begin(self, instance_id: str) -> None:
@@ -251,7 +252,8 @@ class Launches:
             self._create(row, boot, driver, step)
         elif not found.up:
             raise DomainFailed(action="start", id=instance_id, reason="its domain is not running")
-        if self._rows.running(instance_id):
+        problem = self.metadata_problem
+        if self._rows.running(instance_id, reasons.no_metadata(problem) if problem else None):
             log.info("role=node %s runs", instance_id)
             self._hooks.tell("running", instance_id)
 

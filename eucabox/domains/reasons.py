@@ -43,6 +43,11 @@ HOST = internal("The host was restarted, which ends its instances")
 PURGED = internal("The instances of this host were ended by its administrator")
 
 
+def no_metadata(problem: str) -> Reason:
+    """Return the reason of an instance that runs and gets no metadata: no key, no user data."""
+    return Reason("Server.MetadataUnavailable", problem)
+
+
 def of_fault(fault: Exception) -> Reason:
     """Return the reason for a launch that failed with this fault."""
     if not isinstance(fault, Fault):

@@ -52,10 +52,14 @@ class Rows:
         where = {"instance_id": instance_id, "state": "pending"}
         return bool(self._state.update("instances", where, launch_state=word))
 
-    def running(self, instance_id: str) -> bool:
-        """Say that the guest runs; False when the launch is wanted no more."""
+    def running(self, instance_id: str, lacking: Reason | None = None) -> bool:
+        """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
         where = {"instance_id": instance_id, "state": "pending"}
-        return self._move(where, "running", launch_state="booted")
+        said = {
+            "state_reason_code": lacking.code if lacking else "",
+            "state_reason_message": lacking.message if lacking else "",
+        }
+        return self._move(where, "running", launch_state="booted", **said)
 
     def shutting_down(self, instance_id: str, reason: Reason) -> bool:
         """Begin the end of an instance that has not ended."""

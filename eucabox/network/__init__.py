@@ -80,8 +80,9 @@ class Network(Protocol):
         Only a mode that does not give the addresses itself ever does. Before `start`.
         """
 
-    def start(self) -> None:
-        """Make bridge, translation and DHCP, or adopt those that run."""
+    def start(self, in_use: bool = True) -> None:
+        """Make bridge, translation and DHCP, or adopt those that run. Only where the network is
+        not `in_use` by an instance, another may be chosen for it."""
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Plug exactly these instances: all that are alive, at the start of eucabox."""
@@ -123,6 +124,9 @@ class Network(Protocol):
 
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests, a sentence each."""
+
+    def hindrance(self) -> str:
+        """Return what to type before guests can get an address and metadata; or ""."""
 
 
 def load(config: Config) -> Network:

@@ -80,7 +80,7 @@ class Book:
         """Take in a DHCP server's word; True if the guest has a new address by it."""
         with self._lock:
             entry = self._entries.get(lease.mac_address)
-            if entry is None or not possible(lease.ip):
+            if entry is None or not possible(lease.ip) or self._leased(entry, str(lease.ip)):
                 return False
             seconds = LONGEST if lease.seconds == FOR_EVER else lease.seconds
             changed = self._give(entry, str(lease.ip))
@@ -148,6 +148,13 @@ class Book:
                 other.ip, other.leased_until, other.seen_until = "", 0.0, 0.0
         entry.ip, entry.claimed = ip, ""
         return changed
+
+    def _leased(self, asker: Entry, ip: str) -> bool:
+        """Tell whether another's lease of an address still runs: a server gives it to a second
+        who calls itself by the first's client identifier."""
+        now = time.monotonic()
+        others = (entry for entry in self._entries.values() if entry is not asker)
+        return any(entry.ip == ip and entry.leased_until > now for entry in others)
 
     def _held(self, ip: str) -> bool:
         return any(entry.ip == ip for entry in self._entries.values())

@@ -4,7 +4,7 @@ What is ours is told apart by the bridge's alias, which names the data directory
 table of packet rules named after the bridge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
@@ -13,6 +13,9 @@ from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
 from eucabox.files import write_whole
 from eucabox.network import host
+from eucabox.network.firewall import Block, blocks
+from eucabox.network.services import Guests, render
+from eucabox.network.table import Table
 from eucabox.run import run
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -37,6 +40,8 @@ class OwnBridge:
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
         self._alias = f"eucabox {config.cloud.data_dir}"
         self._metadata = metadata_address(config)
+        self._config = config
+        self._rules = Table("ip", TABLE + self.name)
         self._subnet: IPv4Network | None = None  # as it is translated since the start
 
     def gateway(self, subnet: IPv4Network) -> IPv4Address:
@@ -62,40 +67,38 @@ class OwnBridge:
         gateway = self.gateway(subnet)
         self._set_addresses(f"{gateway}/{subnet.prefixlen}")
         run("ip", "link", "set", self.name, "up")
-        _rules(_translation(self.name, subnet))
         self._subnet = subnet
+        self.follow()
         forward()
 
     def follow(self) -> None:
-        """Bring back the translation where somebody flushed all of the host's rules."""
-        if self._subnet and ("ip", TABLE + self.name) not in host.tables():
-            _rules(_translation(self.name, self._subnet))
+        """Bring back the rules that somebody flushed."""
+        if self._subnet:
+            self._rules.make(render(self._config, Guests(self.name), self._subnet))
+
+    def admit(self, addresses: Iterable[str]) -> None:
+        """Nothing: only guests are on the bridge, so their addresses need not be known."""
 
     def remove(self) -> None:
         """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
         self._subnet = None
         if (host.LINKS / self.name).exists():
             run("ip", "link", "delete", self.name)
-        if ("ip", TABLE + self.name) in host.tables():
-            run("nft", "delete", "table", "ip", TABLE + self.name)
+        self._rules.remove()
         if not any(table.startswith(TABLE) for _, table in host.tables()):
             forward_no_more()
 
     def warnings(self) -> list[str]:
-        """Say which of the host's own packet rules may stop guests' packets."""
-        said = []
-        for hook, what in (("forward", "to other networks"), ("input", "to DHCP and metadata")):
-            for table in host.dropping(hook):
-                said.append(
-                    f"This host's firewall (table {table}) drops packets from guests {what}"
-                    f" unless it has a rule for {self.name}."
-                )
-        if ("inet", "firewalld") in host.tables():
-            said.append(
-                "This host runs firewalld; let guests pass with:"
-                f" firewall-cmd --permanent --zone=trusted --add-interface={self.name}"
-            )
-        return said
+        """Say which of the host's own packet rules stop guests' packets, and what to type."""
+        return [
+            f"This host's firewall (table {each.table}) drops packets from guests to"
+            f" {each.purpose}. Type: {each.command}"
+            for each in self.blocks()
+        ]
+
+    def blocks(self) -> list[Block]:
+        """Return what of the host's own packet rules stops guests' packets."""
+        return blocks(self.name, self._config.metadata.port)
 
     def _make(self) -> None:
         if not (host.LINKS / self.name).exists():
@@ -178,23 +181,3 @@ def forward_no_more() -> None:
     if memory.exists():
         FORWARDING.write_text("0")
         memory.unlink()
-
-
-def _rules(text: str) -> None:
-    run("nft", "-f", "-", input=text.encode())
-
-
-def _translation(bridge: str, subnet: IPv4Network) -> str:
-    table = TABLE + bridge
-    return f"""
-table ip {table} {{
-}}
-delete table ip {table}
-table ip {table} {{
-  chain postrouting {{
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {subnet} ip daddr 224.0.0.0/4 return
-    ip saddr {subnet} ip daddr != {subnet} oifname != "{bridge}" masquerade
-  }}
-}}
-"""

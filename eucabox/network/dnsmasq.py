@@ -149,6 +149,7 @@ class Dnsmasq:
             f"--dhcp-leasefile={self.folder / 'leases' / 'leases'}",
             "--dhcp-authoritative",
             "--dhcp-broadcast",  # else it would replace the fixed neighbour that keeps thieves off
+            "--dhcp-ignore-clid",  # a guest may call itself by another's identifier
             "--no-ping",
             "--quiet-dhcp",
             f"--dhcp-option=option:router,{service.gateway}",

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from eucabox.network import host
 from eucabox.network.book import Known
 from eucabox.network.bridge import TABLE
-from eucabox.run import run
+from eucabox.network.table import Table
 
 SUFFIX = "-taps"
 
@@ -21,33 +21,18 @@ class Fence:
     def __init__(self, bridge: str, metadata: IPv4Address | None) -> None:
         self._bridge = bridge
         self._metadata = metadata
-        self._table = TABLE + bridge + SUFFIX
-        self._made = ""
+        self._table = Table("bridge", TABLE + bridge + SUFFIX)
 
     def make(self, guests: Mapping[str, Known]) -> None:
         """Keep these guests, by MAC, to their addresses."""
-        mac = host.mac_of(self._bridge)
-        rules = _rules(self._table, guests, self._metadata, mac)
-        if rules != self._made:
-            run("nft", "-f", "-", input=rules.encode())
-            self._made = rules
-
-    def check(self, guests: Mapping[str, Known]) -> None:
-        """Make the table again where somebody flushed all of the host's rules."""
-        if ("bridge", self._table) not in host.tables():
-            self._made = ""
-        self.make(guests)
+        self._table.make(_rules(guests, self._metadata, host.mac_of(self._bridge)))
 
     def remove(self) -> None:
         """Take the table away."""
-        if ("bridge", self._table) in host.tables():
-            run("nft", "delete", "table", "bridge", self._table)
-        self._made = ""
+        self._table.remove()
 
 
-def _rules(
-    table: str, guests: Mapping[str, Known], metadata: IPv4Address | None, bridge_mac: str
-) -> str:
+def _rules(guests: Mapping[str, Known], metadata: IPv4Address | None, bridge_mac: str) -> str:
     jumps = ", ".join(f'"{each.tap}" : jump {each.tap}' for each in guests.values())
     held = ", ".join(sorted(each.ip for each in guests.values() if each.ip))
     taps = ", ".join(f'"{each.tap}"' for each in guests.values())
@@ -56,10 +41,6 @@ def _rules(
     # The metadata service answers who sends from an instance's address, by its tap alone.
     closed = f"{stranger}ether daddr {bridge_mac} ip daddr {metadata} drop" if metadata else ""
     return f"""
-table bridge {table} {{
-}}
-delete table bridge {table}
-table bridge {table} {{
   set held {{
     type ipv4_addr
     {f"elements = {{ {held} }}" if held else ""}
@@ -73,7 +54,6 @@ table bridge {table} {{
     type filter hook input priority 0; policy accept;
     {closed}
   }}
-}}
 """
 
 

@@ -5,6 +5,7 @@ from eucabox.network import Rule
 from eucabox.network.bridge import metadata_address
 from eucabox.network.dnsmasq import Service
 from eucabox.network.ruleset import Ground
+from eucabox.network.services import METADATA_PORT
 
 
 def ground(config: Config, service: Service | None) -> Ground:
@@ -17,8 +18,8 @@ def ground(config: Config, service: Service | None) -> Ground:
     servers = [str(service.address)] if service else []
     metadata = metadata_address(config)
     if metadata:
-        port = config.metadata.port
-        rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
+        for port in sorted({METADATA_PORT, config.metadata.port}):
+            rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
     if metadata and service:
         servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
     return Ground(tuple(rules), tuple(servers))

@@ -29,6 +29,7 @@ class Groups:
         self._prefix = ids.tap_prefix(bridge)
         self._lock = threading.Lock()
         self._now: Ruleset | None = None  # what is in force, as far as we did it
+        self._listed = b""  # as nft listed it once it was written
         self._permits: dict[str, frozenset[flows.Permit]] = {}
 
     def apply(
@@ -41,24 +42,22 @@ class Groups:
         wanted = render(self._prefix, guests, rules, ground)
         permits = flows.permits(guests, rules, ground.services)
         with self._lock:
-            there = self._exists()
-            if self._now is not None and not there:
-                log.warning("role=cluster the table %s is gone; making it again", self._table)
-            if wanted != self._now or not there:
-                self._write(wanted, there)
-                self._now = wanted
+            listed = host.listing("bridge", self._table)
+            if self._now is not None and listed != self._listed:
+                log.warning("role=cluster somebody changed %s; making it again", self._table)
+                self._now = None
+            if wanted != self._now:
+                self._write(wanted, bool(listed))
+                self._now, self._listed = wanted, host.listing("bridge", self._table)
             self._end(permits)
             self._permits = permits
 
     def remove(self) -> None:
         """Take the table away."""
         with self._lock:
-            if self._exists():
+            if host.listing("bridge", self._table):
                 run("nft", "delete", "table", "bridge", self._table)
             self._now, self._permits = None, {}
-
-    def _exists(self) -> bool:
-        return ("bridge", self._table) in host.tables()
 
     def _write(self, wanted: Ruleset, there: bool) -> None:
         try:

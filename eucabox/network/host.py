@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from eucabox.errors import ProgramFailed
 from eucabox.run import run
 
 LINKS = Path("/sys/class/net")
@@ -129,6 +130,11 @@ def is_bridge(name: str) -> bool:
     return (LINKS / name / "bridge").is_dir()
 
 
+def exists(name: str) -> bool:
+    """Tell whether there is a link of that name."""
+    return (LINKS / name).exists()
+
+
 def alias(name: str) -> str:
     """Return the note that a link bears; empty without one, or without such a link."""
     return "".join(_lines(LINKS / name / "ifalias")).strip()
@@ -141,19 +147,31 @@ def mac_of(name: str) -> str:
 
 def tables() -> set[tuple[str, str]]:
     """Return the family and name of every table of packet rules."""
-    return {(each["family"], each["name"]) for each in _nft("tables", "table")}
+    # Not by JSON: nft 1.0 writes rubbish there for a table that belongs to a process.
+    lines = run("nft", "list", "tables").decode("utf-8", "replace").splitlines()
+    words = [line.split() for line in lines]
+    return {(line[1], line[2]) for line in words if line[:1] == ["table"] and len(line) > 2}
 
 
 def table(family: str, name: str) -> list[dict[str, Any]]:
     """Return what a table of packet rules is made of, as nft names it; no set's elements."""
-    listed = json.loads(run("nft", "-j", "-t", "list", "table", family, name))
-    found: list[dict[str, Any]] = listed["nftables"]
-    return found
+    return _read(run("nft", "-j", "-t", "list", "table", family, name))
+
+
+def listing(family: str, name: str) -> bytes:
+    """Return a table of packet rules as nft writes it, without elements and counters; empty
+    where there is no such table."""
+    try:
+        return run("nft", "-s", "-t", "list", "table", family, name)
+    except ProgramFailed:
+        if (family, name) in tables():
+            raise
+        return b""
 
 
 def elements(family: str, table: str) -> dict[str, list[Any]]:
     """Return the elements of every set of a table, by the set's name."""
-    listed = json.loads(run("nft", "-j", "list", "sets", family))["nftables"]
+    listed = _read(run("nft", "-j", "list", "sets", family))
     sets = [each["set"] for each in listed if "set" in each]
     return {each["name"]: each.get("elem", []) for each in sets if each["table"] == table}
 
@@ -181,8 +199,14 @@ def _ip(*words: str) -> list[dict[str, Any]]:
 
 
 def _nft(what: str, kind: str) -> list[dict[str, Any]]:
-    listed = json.loads(run("nft", "-j", "list", what))["nftables"]
+    listed = _read(run("nft", "-j", "list", what))
     return [each[kind] for each in listed if kind in each]
+
+
+def _read(output: bytes) -> list[dict[str, Any]]:
+    """Return what nft lists; where rules changed meanwhile it begins again on another line."""
+    found: list[dict[str, Any]] = json.loads(output.strip().splitlines()[-1])["nftables"]
+    return found
 
 
 def _network(text: str) -> IPv4Network | None:

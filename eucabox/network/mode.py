@@ -9,11 +9,14 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.network import Guest, Rule, host
-from eucabox.network.bridge import OwnBridge, metadata_address
+from eucabox.network.bridge import TABLE, OwnBridge, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.events import Events
 from eucabox.network.ground import ground
 from eucabox.network.groups import Groups
+from eucabox.network.guard import Guard
 from eucabox.network.named import NamedBridge
+from eucabox.network.taps import Taps
 
 
 class Mode(ABC):
@@ -24,9 +27,21 @@ class Mode(ABC):
         self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
         self._groups = Groups(self.bridge)
         self._ground = ground(config, None)
+        self._filtered = False  # whether guests and rules are known
+        self._guests: Sequence[Guest] = ()
+        self._group_rules: Mapping[str, Sequence[Rule]] = {}
+        prefix = ids.tap_prefix(self.bridge)
+        self._guard = Guard(self.bridge, prefix)
+        self._taps = Taps(self.bridge)
+        ours = TABLE.rstrip("-")
+        self._events = Events(
+            lambda name: name.startswith(prefix) or (name.startswith(ours) and self.bridge in name),
+            self._mend,
+        )
         self._lock = threading.Lock()
         self._chosen: IPv4Network | None = None
         self._started = False
+        self._in_use = True
 
     @property
     def bridge(self) -> str:
@@ -52,8 +67,12 @@ class Mode(ABC):
         with self._lock:
             if guests:
                 self._start_if_not()
+            self._guests, self._group_rules, self._filtered = guests, rules, True
             if self._started:
-                self._groups.apply(guests, rules, self._ground)
+                self._site.admit(
+                    each.private_ip_address for each in guests if each.private_ip_address
+                )
+                self._keep()
 
     def hears(self, instance_id: str) -> bool:
         """Tell by the tap whether the guest has sent a packet."""
@@ -65,6 +84,37 @@ class Mode(ABC):
             return self._site.warnings()
         except Fault as fault:
             return [f"This host's packet rules can't be read: {fault.message}"]
+
+    def _mend(self) -> None:
+        """Bring back at once what somebody deleted or took off the bridge."""
+        with self._lock:
+            if self._started and host.is_bridge(self.bridge):
+                self._keep()
+
+    def _keep(self) -> None:
+        """Have all be as it was made. The groups come last: until then the guard shuts taps."""
+        self._site.follow()
+        if self._filtered:
+            self._groups.apply(self._guests, self._group_rules, self._ground)
+            self._guard.open()
+        self._taps.put_back(each.tap for each in self._guests)
+
+    def _attend(self) -> None:
+        """Hear of what others change, for as long as this process lives."""
+        self._events.open()
+
+    def _let_go(self) -> None:
+        self._events.close()
+        self._guard.close()
+
+    def hindrance(self) -> str:
+        """Return why guests could get no address or no metadata, and what to type; or ""."""
+        try:
+            blocks = self._site.blocks()
+        except Fault:
+            return ""
+        found = [each for each in blocks if each.purpose != "other networks"]
+        return f"{found[0].command}  # {found[0].table} drops guests' packets" if found else ""
 
     @abstractmethod
     def _start(self) -> None:

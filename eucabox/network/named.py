@@ -1,5 +1,6 @@
 """A bridge that the administrator made and named: used as it is, never changed but for 169.254."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from eucabox import ids
@@ -7,6 +8,9 @@ from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
 from eucabox.network import host
 from eucabox.network.bridge import TABLE, metadata_address, refuse_if_used
+from eucabox.network.firewall import Block
+from eucabox.network.services import Guests, render
+from eucabox.network.table import Table
 from eucabox.run import run
 
 
@@ -20,7 +24,11 @@ class NamedBridge:
     def __init__(self, config: Config) -> None:
         self.name = config.network.bridge
         self._metadata = metadata_address(config)
-        self._captured = ""  # the MAC that guests' packets to the metadata service are sent to
+        self._config = config
+        self._capture = Table("bridge", TABLE + self.name)
+        self._rules = Table("ip", TABLE + self.name)
+        self._addresses: list[str] = []
+        self._joined = False
 
     def gateway(self, subnet: IPv4Network) -> IPv4Address:
         """Return the site's gateway behind this bridge, or this host's own address."""
@@ -58,33 +66,40 @@ class NamedBridge:
                 " card of this host as its port, or leave bridge empty for eucabox's own."
             )
             raise NetworkUnusable(reason=reason)
-        if self._metadata is None:
-            return
         refuse_if_used(self._metadata)
-        self._captured = ""
+        self._joined = True
         self.follow()
 
     def follow(self) -> None:
         """Keep up with the bridge's MAC, which may change as ports come and go, and bring back
         what somebody flushed."""
-        if self._metadata is None or not host.is_bridge(self.name):
+        if not self._joined or not host.is_bridge(self.name):
+            return
+        self._rules.make(render(self._config, Guests(self.name, self._addresses)))
+        if self._metadata is None:
             return
         wanted = f"{self._metadata}/32"
         if wanted not in host.addresses_of(self.name):
             run("ip", "addr", "add", wanted, "dev", self.name, "scope", "link")
-        mac = host.mac_of(self.name)
-        if mac != self._captured or ("bridge", TABLE + self.name) not in host.tables():
-            rules = _capture(self.name, self._metadata, mac)
-            run("nft", "-f", "-", input=rules.encode())
-            self._captured = mac
+        self._capture.make(_capture(self.name, self._metadata, host.mac_of(self.name)))
+
+    def admit(self, addresses: Iterable[str]) -> None:
+        """Keep who has one of these addresses off this host's own services from now on."""
+        self._addresses = sorted(addresses)
+        self.follow()
 
     def remove(self) -> None:
         """Take the metadata address and its rule away."""
         wanted = f"{self._metadata}/32"
         if host.is_bridge(self.name) and wanted in host.addresses_of(self.name):
             run("ip", "addr", "del", wanted, "dev", self.name)
-        if ("bridge", TABLE + self.name) in host.tables():
-            run("nft", "delete", "table", "bridge", TABLE + self.name)
+        self._joined = False
+        self._capture.remove()
+        self._rules.remove()
+
+    def blocks(self) -> list[Block]:
+        """Nothing is known of what the administrator's rules are to let pass on it."""
+        return []
 
     def warnings(self) -> list[str]:
         """Say what of this host may stop packets, which are bridged past it by rights."""
@@ -118,15 +133,10 @@ def require_addresses(config: Config) -> None:
 
 def _capture(bridge: str, metadata: IPv4Address, mac: str) -> str:
     """Guests send these packets to their gateway's MAC; the bridge keeps them for this host."""
-    table, taps = TABLE + bridge, f'iifname "{ids.tap_prefix(bridge)}*"'
+    taps = f'iifname "{ids.tap_prefix(bridge)}*"'
     return f"""
-table bridge {table} {{
-}}
-delete table bridge {table}
-table bridge {table} {{
   chain prerouting {{
     type filter hook prerouting priority -300; policy accept;
     {taps} ip daddr {metadata} meta pkttype set host ether daddr set {mac}
   }}
-}}
 """

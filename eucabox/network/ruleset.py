@@ -23,12 +23,15 @@ NEW = 60  # seconds that a connection may take to be made, and is remembered aft
 TCP = 24 * 60 * 60  # seconds that a connection may be silent
 UDP = 180  # seconds between two packets of a conversation
 PAIR = 30  # seconds for a reply of ICMP or another protocol without ports
+MARK = 0x65756361  # on what the groups let pass, between their hook and the guard's alone
+GUARDED = "eucabox_guard-"  # and the bridge's name
 MOST = 65536  # conversations of one instance, in each direction
 FLOW = f"type ipv4_addr . inet_proto . inet_service . inet_service; size {MOST};"
 PAIRS = f"type ipv4_addr . inet_proto; size {MOST}; timeout {PAIR}s;"
 PARTS = f"typeof ip saddr . ip daddr . ip id . ip protocol; size {MOST}; timeout {PAIR}s;"
 DYNAMIC = " flags dynamic,timeout;"
 NOBODY = str(IPv4Address(0))  # who asks for an address, or whether one is free
+_CLIENT = "@th,288,48"  # DHCP's client hardware address
 EVERYBODY = "255.255.255.255"
 PART = "ip saddr . ip daddr . ip id . ip protocol"
 ERRORS = "{ destination-unreachable, time-exceeded, parameter-problem }"
@@ -110,7 +113,30 @@ def render(
     # Before the bridge learns a sender, and before any rule that rewrites a receiver.
     chains["prerouting"] = _hook("prerouting priority -310", "iifname", FROM, prefix, taps)
     chains["postrouting"] = _hook("postrouting priority 0", "oifname", TO, prefix, taps)
+    chains["unmarked"] = [
+        "type filter hook prerouting priority -308; policy accept;",
+        f'iifname "{prefix}*" meta mark set 0',
+    ]
     return Ruleset(chains, seen, _members(guests, rules))
+
+
+def guard(table: str, prefix: str) -> str:
+    """Return the table of a process that shuts taps while the groups' table does not mark.
+
+    Whatever comes from a tap bears no mark, and what goes into one meets no rule after these.
+    """
+    return f"""table bridge {table} {{
+  flags owner
+  chain prerouting {{
+    type filter hook prerouting priority -309; policy accept;
+    iifname "{prefix}*" meta mark != {MARK} drop
+  }}
+  chain postrouting {{
+    type filter hook postrouting priority 1; policy accept;
+    oifname "{prefix}*" meta mark != {MARK} drop
+  }}
+}}
+"""
 
 
 def members(guests: Iterable[Guest], group_id: str) -> list[str]:
@@ -123,6 +149,7 @@ def _hook(at: str, device: str, way: _Way, prefix: str, taps: list[str]) -> list
     jumps = ", ".join(f'"{tap}" : goto {way.name}-{tap}' for tap in taps)
     return [
         f"type filter hook {at}; policy accept;",
+        f'{device} "{prefix}*" meta mark set {MARK}',
         *([f"{device} vmap {{ {jumps} }}"] if taps else []),
         f'{device} "{prefix}*" drop',
     ]
@@ -131,12 +158,15 @@ def _hook(at: str, device: str, way: _Way, prefix: str, taps: list[str]) -> list
 def _from(guest: Guest, rules: Sequence[Rule], ground: Ground) -> list[str]:
     own = guest.private_ip_address
     senders = f"{{ {NOBODY}, {own} }}" if own else NOBODY
+    chaddr = guest.mac_address.replace(":", "")
     mac, servers = guest.mac_address, _servers("daddr", EVERYBODY, ground)
     return [
         f"ether saddr != {mac} drop",
         f"ether type arp arp saddr ether {mac} arp saddr ip {senders} accept",
         "ether type != ip drop",
-        f"ip saddr {senders} {servers}udp sport 68 udp dport 67 accept",
+        # Who asks in another's name could end its lease. A packet too short to tell asks nothing.
+        f"ip saddr {senders} {servers}udp sport 68 udp dport 67 {_CLIENT} 0x{chaddr} accept",
+        "udp dport 67 drop",
         "udp sport 67 udp dport 68 drop",
         *([f"ip saddr != {own} drop", *_judged(guest, FROM, rules)] if own else []),
         "drop",

@@ -40,16 +40,16 @@ class Static(Mode):
     def subnet(self) -> IPv4Network:
         """The network that instances live in."""
         if self._chosen is None:
-            self._chosen = subnet(self.config, self.bridge)
+            self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
     def watch(self, learnt: Learnt) -> None:
         """Nothing: eucabox gives the addresses itself, so there is none to learn."""
 
-    def start(self) -> None:
+    def start(self, in_use: bool = True) -> None:
         """Make or adopt bridge, rules and DHCP; raises NetworkUnusable with what to do."""
         with self._lock:
-            self._chosen = None
+            self._chosen, self._in_use = None, in_use
             self._start()
 
     def sync(self, rows: Iterable[Row]) -> None:
@@ -66,13 +66,16 @@ class Static(Mode):
         with self._lock:
             self._dhcp.check()
             if self._started:
-                self._site.follow()
+                self._attend()
+                self._keep()
 
     def stop(self) -> None:
         """Leave bridge, rules and DHCP to the guests that run on."""
+        self._let_go()
 
     def remove(self) -> None:
         """Take away DHCP, rules and our bridge; nothing where another cloud has the bridge."""
+        self._let_go()
         with self._lock:
             if not self._site.is_ours():
                 return
@@ -84,6 +87,7 @@ class Static(Mode):
 
     def assign(self, taken: set[str], instance_id: str) -> Address:
         """Return the first address that is not taken, by its MAC or its IP."""
+        self._in_use = True
         count = 0
         for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
             if not taken & {address.mac_address, address.private_ip_address}:
@@ -134,6 +138,7 @@ class Static(Mode):
     def _start(self) -> None:
         with permitted():
             self._serves_dns = self._serve(self._dhcp, self.subnet)
+            self._attend()
         self._started = True
 
     def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Which network instances live in: chosen free of conflict once and remembered; makes nothing."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -9,6 +10,7 @@ from eucabox.errors import NetworkUnusable
 from eucabox.files import write_whole
 from eucabox.network import host
 
+log = logging.getLogger("eucabox.network")
 CANDIDATES = (  # away from what home routers, VPNs, Docker and libvirt take first
     *IPv4Network("172.30.64.0/20").subnets(new_prefix=24),
     *IPv4Network("192.168.208.0/20").subnets(new_prefix=24),
@@ -17,17 +19,22 @@ CANDIDATES = (  # away from what home routers, VPNs, Docker and libvirt take fir
 SMALLEST = 28
 
 
-def subnet(config: Config, bridge: str) -> IPv4Network:
+def subnet(config: Config, bridge: str, in_use: bool = True) -> IPv4Network:
     """Return the configured subnet, or the one chosen before, or choose one.
 
-    Raises NetworkUnusable when something else on this host uses part of it.
+    Where something else on this host has taken part of the one chosen before, another is chosen
+    unless it is `in_use` by instances. Raises NetworkUnusable.
     """
     taken = host.occupied(except_for=bridge)
     if config.network.subnet != "auto":
         return _unless_taken(_large_enough(IPv4Network(config.network.subnet)), taken, None)
     memory = config.cloud.data_dir / "network" / "subnet"
     if memory.exists():
-        return _unless_taken(_remembered(memory), taken, memory)
+        remembered = _remembered(memory)
+        overlapping = _overlapping(remembered, taken)
+        if in_use or not overlapping:
+            return _unless_taken(remembered, taken, memory)
+        log.warning("role=cluster %s has %s by now; choosing anew", overlapping[1], overlapping[0])
     chosen = choose(CANDIDATES, taken)
     memory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_whole(memory, f"{chosen}\n".encode())
@@ -50,15 +57,22 @@ def choose(candidates: Iterable[IPv4Network], taken: Iterable[IPv4Network]) -> I
 def _unless_taken(
     chosen: IPv4Network, taken: Mapping[IPv4Network, str], memory: Path | None
 ) -> IPv4Network:
-    for network, user in taken.items():
-        if chosen.overlaps(network):
-            way = f" (without instances, removing {memory} does too)" if memory else ""
-            reason = (
-                f"The instances' network {chosen} overlaps {network}, which {user} uses on this"
-                f" host. Set [network] subnet to a free network{way}."
-            )
-            raise NetworkUnusable(reason=reason)
+    overlapping = _overlapping(chosen, taken)
+    if overlapping:
+        network, user = overlapping
+        way = " (once no instance runs, the next start chooses one)" if memory else ""
+        reason = (
+            f"The instances' network {chosen} overlaps {network}, which {user} uses on this"
+            f" host. Set [network] subnet to a free network{way}."
+        )
+        raise NetworkUnusable(reason=reason)
     return chosen
+
+
+def _overlapping(
+    chosen: IPv4Network, taken: Mapping[IPv4Network, str]
+) -> tuple[IPv4Network, str] | None:
+    return next((each for each in taken.items() if chosen.overlaps(each[0])), None)
 
 
 def _large_enough(chosen: IPv4Network) -> IPv4Network:

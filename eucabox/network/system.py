@@ -54,16 +54,17 @@ class System(Mode):
         if self._own is None:
             return self._sites_subnet()
         if self._chosen is None:
-            self._chosen = subnet(self.config, self.bridge)
+            self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
     def watch(self, learnt: Learnt) -> None:
         """Tell whoever asks which address a guest was given."""
         self._learnt = learnt
 
-    def start(self) -> None:
+    def start(self, in_use: bool = True) -> None:
         """Make or adopt the bridge's part, and listen; raises NetworkUnusable with what to do."""
         with self._lock:
+            self._in_use = in_use
             self._start()
 
     def sync(self, rows: Iterable[Row]) -> None:
@@ -82,17 +83,16 @@ class System(Mode):
             self._start_if_not()
             if self._own is not None:
                 self._own.check()
-            self._site.follow()
-            self._fence.check(self._book.guests())
-            self._snoop.open()
+            self._keep()
+            self._attend()
 
     def stop(self) -> None:
         """Listen no more; everything else is left to the guests that run on."""
-        self._snoop.close()
+        self._let_go()
 
     def remove(self) -> None:
         """Take away rules, DHCP and our bridge; nothing where another cloud has the bridge."""
-        self._snoop.close()
+        self._let_go()
         with self._lock:
             if not self._site.is_ours():
                 return
@@ -117,6 +117,7 @@ class System(Mode):
         with self._lock:
             self._start_if_not()
             self._site.follow()
+            self._in_use = True
             self._book.add(row["mac_address"], self._known(row))
             self._apply()
 
@@ -207,8 +208,20 @@ class System(Mode):
             elif self._own is not None:
                 self._chosen = None
                 self._serve(self._own, self.subnet, dynamic=True)
-            self._snoop.open()
+            self._attend()
         self._started = True
+
+    def _attend(self) -> None:
+        self._snoop.open()
+        super()._attend()
+
+    def _let_go(self) -> None:
+        self._snoop.close()
+        super()._let_go()
+
+    def _keep(self) -> None:
+        self._fence.make(self._book.guests())
+        super()._keep()
 
     def _apply(self) -> None:
         guests = self._book.guests()

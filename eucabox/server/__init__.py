@@ -14,6 +14,7 @@ from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.credentials import endpoint
 from eucabox.errors import Fault
+from eucabox.network.holder import holder_of
 from eucabox.server import memory
 from eucabox.server.listener import Listener, Tls
 
@@ -82,9 +83,11 @@ class Server:
         try:
             listener.open(self._file)
         except Fault as fault:
-            self._cloud.note("metadata", fault.message)
+            holder = holder_of(settings.port)
+            problem = f"{fault.message} {holder} has the port." if holder else fault.message
+            self._cloud.note("metadata", problem)
             if not self._mute:
-                log.error("role=cluster metadata is not available: %s", fault.message)
+                log.error("role=cluster metadata is not available: %s", problem)
             self._mute = True
             return
         self._metadata, self._mute = listener, False

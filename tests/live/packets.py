@@ -62,6 +62,16 @@ def connects(source: Where, target: Where, address: str, port: int) -> bool:
         return False
 
 
+def connects_to(source: Where, target: Where, named: tuple[str, int], port: int) -> bool:
+    """Whether a connection to an address and port reaches a server at another port of target."""
+    with listening(target, port), opened(source, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(named)
+        except TimeoutError:
+            return False
+        return True
+
+
 def says(sender: socket.socket, receiver: socket.socket, text: bytes = b"hello") -> bool:
     """Whether what one end of a connection sends reaches the other."""
     with contextlib.suppress(TimeoutError):
@@ -130,13 +140,34 @@ def udp_frame(
     macs: tuple[str, str], ips: tuple[str, str], ports: tuple[int, int], tag: bytes = b""
 ) -> bytes:
     """An Ethernet frame with a UDP packet that says `mark`; each pair is source and target."""
-    udp = struct.pack("!HHHH", *ports, 12, 0) + b"mark"
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 7, 0, 64, 17, 0)
+    whole = framed(macs, ips, struct.pack("!HHHH", *ports, 12, 0) + b"mark")
+    return whole[:12] + tag + whole[12:]
+
+
+def dhcp_frame(
+    macs: tuple[str, str],
+    ips: tuple[str, str],
+    kind: int,
+    client: str,
+    *options: bytes,
+    ports: tuple[int, int] = (68, 67),
+    ciaddr: str = "0.0.0.0",
+) -> bytes:
+    """A frame with a DHCP message of one kind, as if `client` were the asking machine's MAC."""
+    message = b"\x01\x01\x06\x00" + b"mark" + bytes(4) + ip(ciaddr) + bytes(12)
+    message += mac(client) + bytes(202) + b"\x63\x82\x53\x63" + bytes([53, 1, kind])
+    message += b"".join(options) + b"\xff"
+    return framed(macs, ips, struct.pack("!HHHH", *ports, 8 + len(message), 0) + message)
+
+
+def framed(macs: tuple[str, str], ips: tuple[str, str], udp: bytes, fragment: int = 0) -> bytes:
+    """An Ethernet frame with a datagram, or a part of one."""
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 7, fragment, 64, 17, 0)
     head += ip(ips[0]) + ip(ips[1])
     total = sum(struct.unpack("!10H", head))
     checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
     head = head[:10] + struct.pack("!H", checksum) + head[12:]
-    return mac(macs[1]) + mac(macs[0]) + tag + b"\x08\x00" + head + udp
+    return mac(macs[1]) + mac(macs[0]) + b"\x08\x00" + head + udp
 
 
 def arp_frame(macs: tuple[str, str], said: tuple[str, str], asked: str) -> bytes:

@@ -48,7 +48,8 @@ def started(folder: Path, **keys: str) -> Iterator[Static]:
 
 
 def again(before: Static) -> Static:
-    """The same network as another eucabox process would open it."""
+    """The same network as another eucabox process would open it after the first one's end."""
+    before.stop()
     return Static(before.config)
 
 
@@ -234,7 +235,8 @@ def metadata(net: network.Network, folder: Path) -> Iterator[State]:
     cloud = SimpleNamespace(config=net.config, state=state, accounts=accounts, network=net)
     app = api.create_metadata_app(cast(Any, cloud))
     place = ("metadata", "port")
-    listener = Listener(("169.254.169.254", 80), app, 4, place, device=net.metadata_device)
+    address = net.config.metadata.address, net.config.metadata.port
+    listener = Listener(address, app, 4, place, device=net.metadata_device)
     listener.open()
     try:
         yield state

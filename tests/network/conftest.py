@@ -1,6 +1,5 @@
 """A host that is not there: what the programs would say of it, and what was asked of them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,13 @@ import pytest
 
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import ProgramFailed
-from eucabox.network import bridge, dnsmasq, fence, groups, host, named, static, system
+from eucabox.network import bridge, dnsmasq, groups, host, mode, named, static, system, table, taps
+
+LISTING = "nft -s -t list table "
+
+
+def _opens(line: str) -> bool:
+    return line.startswith("table ") and line.endswith(" {")
 
 
 class FakeHost:
@@ -19,6 +24,7 @@ class FakeHost:
         self.links.mkdir()
         self.commands: list[str] = []
         self.inputs: list[str] = []
+        self.tables: set[str] = set()  # that were written, by family and name
         self.answers: dict[str, str] = {}
         self.failures: dict[str, str] = {}
 
@@ -27,9 +33,13 @@ class FakeHost:
         self.commands.append(words)
         if input is not None:
             self.inputs.append(input.decode())
+        if words == "nft -f -":
+            self.tables |= {line[6:-2] for line in self.inputs[-1].splitlines() if _opens(line)}
         for start, reason in self.failures.items():
             if words.startswith(start):
                 raise ProgramFailed(program=argv[0], status=2, reason=reason)
+        if words.startswith(LISTING):
+            return words.encode() if words.removeprefix(LISTING) in self.tables else b""
         empty = '{"nftables": []}' if argv[0] == "nft" else ""
         return self.answers.get(words, empty).encode()
 
@@ -39,18 +49,32 @@ class FakeHost:
         (self.links / name / "address").write_text(mac + "\n")
 
     def add_tables(self, *names: tuple[str, str]) -> None:
-        """Have nft list these tables, by family and name."""
-        listed = [{"table": {"family": family, "name": name}} for family, name in names]
-        self.answers["nft -j list tables"] = json.dumps({"nftables": listed})
+        """Have nft list these tables alone, by family and name."""
+        self.tables = {" ".join(each) for each in names}
+        self.answers["nft list tables"] = "".join(f"table {each}\n" for each in self.tables)
 
     def did(self, start: str) -> list[str]:
         return [each for each in self.commands if each.startswith(start)]
 
 
+class NoEvents:
+    """This machine's own events are nothing to a host that is not there."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class NoGuard(NoEvents):
+    """No table of this machine's kernel."""
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     made = FakeHost(tmp_path)
-    for room in (host, bridge, named, dnsmasq, fence, groups, static):
+    for room in (host, bridge, named, dnsmasq, groups, static, table, taps):
         monkeypatch.setattr(room, "run", made.run)
     monkeypatch.setattr(host, "LINKS", made.links)
     monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")
@@ -65,6 +89,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     processes.mkdir()
     monkeypatch.setattr(dnsmasq, "PROC", processes)
     monkeypatch.setattr(dnsmasq, "SECONDS_TO_FREE", 0.05)
+    monkeypatch.setattr(mode, "Events", NoEvents)
+    monkeypatch.setattr(mode, "Guard", NoGuard)
     return made
 
 

@@ -46,8 +46,11 @@ def test_a_lease_counts_at_once_and_is_news_once(two: Book) -> None:
     assert addresses(two) == {A: SIX, B: ""}
 
 
-def test_an_address_is_one_guests(two: Book) -> None:
+def test_an_address_is_one_guests(two: Book, clock: list[float]) -> None:
     two.lease(lease(A, FIVE))
+    assert not two.lease(lease(B, FIVE)), "a server may be fooled by a client identifier"
+    assert addresses(two) == {A: FIVE, B: ""}
+    clock[0] += 3600
     assert two.lease(lease(B, FIVE))
     assert addresses(two) == {A: "", B: FIVE}
 

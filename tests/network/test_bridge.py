@@ -12,12 +12,10 @@ from tests.network.conftest import FakeHost
 
 Configured = Callable[..., Config]
 SUBNET = IPv4Network("172.30.64.0/24")
-TABLES = "nft -j list tables"
 
 
 def tables(fake: FakeHost, *names: tuple[str, str]) -> None:
-    listed = [{"table": {"family": family, "name": name}} for family, name in names]
-    fake.answers[TABLES] = json.dumps({"nftables": listed})
+    fake.add_tables(*names)
 
 
 def test_a_bridge_is_made_with_its_own_mac_and_no_spanning_tree(
@@ -97,10 +95,9 @@ def test_translation_that_was_flushed_is_brought_back(
     own.follow()
     assert fake.inputs == [], "nothing was started"
     own.start(SUBNET)
-    tables(fake, ("ip", "eucabox-eucabr0"))
     own.follow()
     assert len(fake.inputs) == 1
-    tables(fake)
+    fake.tables.clear()
     own.follow()
     assert fake.inputs[0] == fake.inputs[1]
 
@@ -113,17 +110,6 @@ def test_forwarding_that_was_on_stays_on(
     own.start(SUBNET)
     own.remove()
     assert (tmp_path / "ip_forward").read_text() == "1\n"
-
-
-def test_firewalls_are_warned_of(fake: FakeHost, configured: Configured) -> None:
-    own = OwnBridge(configured())
-    assert own.warnings() == []
-    chain = {"family": "ip", "table": "filter", "hook": "forward", "policy": "drop"}
-    fake.answers["nft -j list chains"] = json.dumps({"nftables": [{"chain": chain}]})
-    tables(fake, ("inet", "firewalld"))
-    dropped, zone = own.warnings()
-    assert "ip filter" in dropped
-    assert "--add-interface=eucabr0" in zone
 
 
 def test_a_name_too_long_for_a_label_is_refused(configured: Configured) -> None:

@@ -20,8 +20,7 @@ def groups(fake: FakeHost) -> Groups:
 
 
 def exists(fake: FakeHost, *entries: dict[str, object]) -> None:
-    tables = {"nftables": [{"table": {"family": "bridge", "name": TABLE}}]}
-    fake.answers["nft -j list tables"] = json.dumps(tables)
+    fake.add_tables(("bridge", TABLE))
     fake.answers[f"nft -j -t list table bridge {TABLE}"] = json.dumps({"nftables": entries})
 
 
@@ -51,6 +50,7 @@ def test_only_what_differs_is_written(groups: Groups, fake: FakeHost) -> None:
 
 def test_a_table_that_is_gone_is_made_again(groups: Groups, fake: FakeHost) -> None:
     groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    fake.tables.clear()
     groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
     assert len(fake.inputs) == 2
     assert fake.inputs[1] == fake.inputs[0]

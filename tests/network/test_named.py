@@ -57,12 +57,11 @@ def test_only_the_metadata_address_is_added_and_taken(
     site = NamedBridge(configured(**KEYS))
     site.start(SUBNET)
     assert fake.did("ip addr") == ["ip addr add 169.254.169.254/32 dev br0 scope link"]
-    (rules,) = fake.inputs
+    services, rules = fake.inputs
+    assert 'iifname "br0" ip daddr 169.254.169.254 tcp dport 80 dnat to :8775' in services
     assert "ether daddr set 02:00:00:00:00:07" in rules
     infos.append({"local": "169.254.169.254", "prefixlen": 32})
     fake.answers["ip -j -4 addr show dev br0"] = json.dumps([{"addr_info": infos}])
-    table = {"family": "bridge", "name": "eucabox-br0"}
-    fake.answers["nft -j list tables"] = json.dumps({"nftables": [{"table": table}]})
     site.remove()
     assert "ip addr del 169.254.169.254/32 dev br0" in fake.commands
     assert "nft delete table bridge eucabox-br0" in fake.commands
@@ -73,18 +72,18 @@ def test_a_bridges_new_mac_is_followed(fake: FakeHost, configured: Configured) -
     fake.add_bridge("br0", mac="02:00:00:00:00:07")
     site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
     site.join()
-    fake.add_tables(("bridge", "eucabox-br0"))
     site.follow()
-    assert len(fake.inputs) == 1, "nothing changed"
+    assert len(fake.inputs) == 2, "nothing changed"
     (fake.links / "br0" / "address").write_text("02:00:00:00:00:08\n")
     site.follow()
     assert "ether daddr set 02:00:00:00:00:08" in fake.inputs[-1]
-    fake.add_tables()
+    assert len(fake.inputs) == 3
+    fake.tables.clear()
     site.follow()
-    assert len(fake.inputs) == 3, "somebody flushed it"
+    assert len(fake.inputs) == 5, "somebody flushed both"
     (fake.links / "br0").rename(fake.links / "br1")
     site.follow()
-    assert len(fake.inputs) == 3
+    assert len(fake.inputs) == 5
 
 
 def test_what_stops_bridged_packets_is_said(

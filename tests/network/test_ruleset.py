@@ -69,7 +69,8 @@ def test_services_of_every_instance_come_first() -> None:
     found = rendered(ground=Ground((service,), ("172.30.64.1",)))
     assert noted(found, "from") == [f"ip daddr 169.254.169.254/32 tcp dport 80 {OUT}"]
     answers = "ip saddr { 172.30.64.1 } udp sport 67 udp dport 68 accept"
-    asks = "ip daddr { 255.255.255.255, 172.30.64.1 } udp sport 68 udp dport 67 accept"
+    own = "@th,288,48 0xd00dac1e4004"
+    asks = f"ip daddr {{ 255.255.255.255, 172.30.64.1 }} udp sport 68 udp dport 67 {own} accept"
     assert f"ip saddr {{ 0.0.0.0, {IP} }} {asks}" in found.chains[f"from-{TAP}"]
     assert answers in found.chains[f"to-{TAP}"]
 
@@ -92,7 +93,8 @@ def test_an_unknown_address_may_only_be_asked_for() -> None:
         f"ether saddr != {MAC} drop",
         f"ether type arp arp saddr ether {MAC} arp saddr ip 0.0.0.0 accept",
         "ether type != ip drop",
-        "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+        "ip saddr 0.0.0.0 udp sport 68 udp dport 67 @th,288,48 0xd00dac1e4004 accept",
+        "udp dport 67 drop",
         "udp sport 67 udp dport 68 drop",
         "drop",
     ]
@@ -101,4 +103,4 @@ def test_an_unknown_address_may_only_be_asked_for() -> None:
 
 def test_no_guest_still_shuts_the_taps() -> None:
     found = render("eu1234", [], {}, Ground())
-    assert found.chains["prerouting"][1:] == ['iifname "eu1234*" drop']
+    assert found.chains["prerouting"][2:] == ['iifname "eu1234*" drop']

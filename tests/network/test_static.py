@@ -82,7 +82,10 @@ def test_an_address_is_held_by_its_mac(net: Static, tmp_path: Path) -> None:
 def test_a_plug_starts_what_could_not_start_before(net: Static, fake: FakeHost) -> None:
     fake.failures["dnsmasq"] = "dnsmasq: failed to bind DHCP server socket: Address already in use"
     row = asdict(net.assign(set(), "i-1"))
-    for attempt in (net.start, lambda: net.plug(row), lambda: net.sync([row])):
+    attempts: tuple[Callable[[], None], ...] = (
+        net.start, lambda: net.plug(row), lambda: net.sync([row]),
+    )  # fmt: skip
+    for attempt in attempts:
         with pytest.raises(NetworkUnusable, match="UDP port 67"):
             attempt()
     fake.failures.clear()

@@ -224,6 +224,7 @@ def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
         with socket.create_server(("127.0.0.1", port)):
             server.open_metadata()
             assert "[metadata] port" in cloud.said["metadata"]
+            assert f"process {os.getpid()}) has the port" in cloud.said["metadata"]
         until = time.monotonic() + 5
         while cloud.said["metadata"]:
             assert time.monotonic() < until

@@ -1,0 +1,122 @@
+"""Hears of the kernel when packet rules are deleted or devices change; changes nothing itself."""
+
+import logging
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+log = logging.getLogger("eucabox.network")
+NETFILTER = 12  # NETLINK_NETFILTER, which Python has no name for
+RULES_GROUP = 1 << 6  # NFNLGRP_NFTABLES
+LINKS_GROUP = 1  # RTMGRP_LINK
+HEAD = struct.Struct("=IHHII")
+DELETIONS = frozenset(10 << 8 | kind for kind in (2, 5, 8, 11))  # table, chain, rule, set
+NEW_LINK, DEL_LINK = 16, 17
+RULES_HEAD, LINK_HEAD = 4, 16  # bytes between a message's head and its attributes
+TABLE_NAME, LINK_NAME = 1, 3  # attributes
+LONGEST = 1 << 16
+BUFFER = 1 << 20
+STOP_SECONDS = 2.0
+PAUSE = 0.5  # seconds after a fault
+
+
+class Events:
+    """A thread that calls `changed()` when a table or a device with one of our names changes.
+
+    What `changed` raises is logged; the thread goes on.
+    """
+
+    def __init__(self, is_ours: Callable[[str], bool], changed: Callable[[], None]) -> None:
+        self._is_ours = is_ours
+        self._changed = changed
+        self._bell: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Begin to listen, unless that is done. Raises OSError where it is not allowed."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self.close()
+        ears = [_listen(NETFILTER, RULES_GROUP), _listen(socket.NETLINK_ROUTE, LINKS_GROUP)]
+        self._bell, ringing = socket.socketpair()
+        self._thread = threading.Thread(
+            target=self._run, args=(ears, ringing), name="network events", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._bell is not None:
+            self._bell.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+        self._bell = self._thread = None
+
+    def _run(self, ears: list[socket.socket], ringing: socket.socket) -> None:
+        with ringing, ears[0], ears[1]:
+            while True:
+                ready, _, _ = select.select([*ears, ringing], [], [])
+                if ringing in ready:
+                    return
+                concerned = [self._concerns_us(ear) for ear in ready]
+                try:
+                    if any(concerned):
+                        self._changed()
+                except Exception as problem:  # the thread outlives every fault
+                    log.warning("role=cluster the network can't be mended: %s", problem)
+                    time.sleep(PAUSE)
+
+    def _concerns_us(self, ear: socket.socket) -> bool:
+        """Read all that waits; what was lost because it was too much may have been ours."""
+        concerned = False
+        while True:
+            try:
+                data = ear.recv(LONGEST)
+            except BlockingIOError:
+                return concerned
+            except OSError:  # ENOBUFS
+                concerned = True
+                continue
+            concerned = concerned or any(self._is_ours(name) for name in names(data))
+
+
+def names(data: bytes) -> Iterator[str]:
+    """Yield the tables of which something was deleted and the devices that changed."""
+    place = 0
+    while place + HEAD.size <= len(data):
+        length, kind, *_ = HEAD.unpack_from(data, place)
+        if not HEAD.size <= length <= len(data) - place:
+            return
+        body = data[place + HEAD.size : place + length]
+        if kind in DELETIONS:
+            yield _attribute(body[RULES_HEAD:], TABLE_NAME)
+        elif kind in (NEW_LINK, DEL_LINK):
+            yield _attribute(body[LINK_HEAD:], LINK_NAME)
+        place += length + 3 & ~3
+
+
+def _attribute(data: bytes, wanted: int) -> str:
+    place = 0
+    while place + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, place)
+        if length < 4:
+            break
+        if kind & 0x3FFF == wanted:
+            return data[place + 4 : place + length].rstrip(b"\0").decode("utf-8", "replace")
+        place += length + 3 & ~3
+    return ""
+
+
+def _listen(protocol: int, groups: int) -> socket.socket:
+    ear = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+    try:
+        ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        ear.setblocking(False)
+        ear.bind((0, groups))
+    except OSError:
+        ear.close()
+        raise
+    return ear

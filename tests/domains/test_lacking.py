@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from eucabox.domains import reasons
+from eucabox.domains.rows import Rows
+from eucabox.state import State
+from tests.rows import add_instance
+
+
+def test_an_instance_that_starts_without_metadata_says_why(tmp_path: Path) -> None:
+    state = State(tmp_path / "eucabox.db")
+    lacking, whole = (add_instance(state, state="pending") for _ in range(2))
+    rows = Rows(state)
+    assert rows.running(lacking, reasons.no_metadata("nginx (process 7) has the port."))
+    assert rows.running(whole)
+    text = "Server.MetadataUnavailable: nginx (process 7) has the port."
+    assert [(rows.one(each) or {})["state_reason_message"] for each in (lacking, whole)] == [
+        text,
+        "",
+    ]
+    state.close()
