@@ -15,11 +15,12 @@ from eucabox.config import Config
 from eucabox.credentials import endpoint
 from eucabox.errors import Fault
 from eucabox.server import memory
-from eucabox.server.listener import Listener, Tls
+from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
+METADATA_HEAD = 8 * 1024
 STOP_SECONDS = 3.0
 TEND_SECONDS = 5
 
@@ -76,6 +77,7 @@ class Server:
             free=True,
             device=device,
             most=METADATA_MOST,
+            head=METADATA_HEAD,
         )
         try:
             listener.open(self._file)
@@ -113,7 +115,7 @@ class Server:
         self._listeners.append(listener)
 
     def _expire(self) -> None:
-        while not self._closing.wait(1):
+        while not self._closing.wait(EXPIRE_SECONDS):
             for listener in list(self._listeners):
                 listener.expire()
 
