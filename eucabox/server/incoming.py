@@ -20,6 +20,7 @@ LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WRONG = re.compile(r"[\r\n\0]")
 BLANKS = " \t"  # as HTTP has them
+MOST_FIELDS = 16 * 1024  # bytes of all headers; the first line, with a query, may be longer
 LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Repeated, these could be read differently by whoever stands before or behind us.
@@ -55,6 +56,9 @@ class Incoming(cheroot.HTTPRequest):
         if not head:
             return
         first, _, rest = head.partition(CRLF)
+        if len(rest) > MOST_FIELDS:
+            self.simple_response(*TOO_LONG[False])
+            return
         try:
             self._read_line(first)
             if not whole:

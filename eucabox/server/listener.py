@@ -36,6 +36,7 @@ MOST_HEAD = 80 * 1024
 MOST_OF_SOURCE = 512  # connections
 # Forward secrecy for every client: whoever gets the key some day can't read what was said before.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
+BACKLOG = 1024  # connections that wait to be accepted; one beyond them waits a second
 IP_FREEBIND = 15
 
 
@@ -130,7 +131,7 @@ class Listener(wsgi.Server):
             app,
             numthreads=threads,
             server_name="eucabox",
-            request_queue_size=256,
+            request_queue_size=BACKLOG,
             timeout=STALL_SECONDS,
             shutdown_timeout=GRACE_SECONDS,
         )

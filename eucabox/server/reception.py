@@ -8,12 +8,13 @@ itself: that is true of the process while every other thread is busy.
 
 import contextlib
 import errno
+import heapq
 import logging
 import os
 import select
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Reception:
         self._waiting: dict[int, Connection] = {}
         self._sources: Counter[str] = Counter()
         self.connections = 0  # of the listener, here and with its threads
+        self._again: deque[Connection] = deque()  # those that asked for more than one thing
         self._stopping = False
         self._running = False
         self._door = listener.socket.fileno()
@@ -65,8 +67,10 @@ class Reception:
         checked = 0.0
         try:
             while not self._stopping:
-                for descriptor, _ in self._epoll.poll(interval):
+                for descriptor, _ in self._epoll.poll(0 if self._again else interval):
                     self._hear(descriptor)
+                for _ in range(len(self._again)):
+                    self._advance(self._again.popleft())
                 now = time.monotonic()
                 if now > checked + interval:
                     checked = now
@@ -88,8 +92,9 @@ class Reception:
     def close(self) -> None:
         """Close every connection that is here."""
         with self._lock:
-            every = list(self._waiting.values())
+            every = [*self._waiting.values(), *self._again]
             self._waiting.clear()
+            self._again.clear()
         for connection in every:
             connection.end()
         self._epoll.close()
@@ -124,12 +129,10 @@ class Reception:
     def _advance(self, connection: "Connection") -> None:
         """Have a connection say what it can, and see who is to have it then."""
         try:
-            while whole := connection.hears():
-                if connection.is_over() or not connection.asks_for_health():
-                    break
-                if not connection.answer_health():
-                    connection.close()
-                    return
+            whole = connection.hears()
+            if whole and not connection.is_over() and connection.asks_for_health():
+                self._answer_health(connection)
+                return
         except OSError as problem:
             log.debug("source=%s connection lost: %s", connection.remote_addr, problem)
             connection.end()
@@ -140,6 +143,14 @@ class Reception:
             connection.end()
         else:
             self._listener.process_conn(connection)
+
+    def _answer_health(self, connection: "Connection") -> None:
+        """One at a time: many that came at once let others have their turn between them."""
+        if connection.answer_health():
+            connection.rests()
+            self._again.append(connection)
+        else:
+            connection.close()
 
     def _wait(self, connection: "Connection") -> None:
         descriptor = connection.socket.fileno()
@@ -193,10 +204,10 @@ class Reception:
         """Close the connections, of one source or any, that have said nothing for longest."""
         with self._lock:
             found = [each for each in self._waiting.values() if source in (None, each.remote_addr)]
-            found.sort(key=lambda each: each.rested)
-            for each in found[:count]:
+            found = heapq.nsmallest(count, found, key=lambda each: each.rested)
+            for each in found:
                 del self._waiting[each.socket.fileno()]
-        for each in found[:count]:
+        for each in found:
             each.end()
         return bool(found)
 

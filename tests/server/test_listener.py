@@ -199,6 +199,8 @@ def test_an_ambiguous_head_is_refused(
         (b"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"414"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 17_000 + b"\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 16_000 + b"\r\n\r\n", b"200"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
     ],
 )
