@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills fuzz s3-tests lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -49,14 +49,20 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 test-fast: setup-test ## the unit tests, under a minute
 	@$(BIN)/pytest -n 3 --dist worksteal -m "not live and not slow" -q -p no:cacheprovider
 
-# How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`
+# How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
+# how long each attack lasts: `make test-attacks SECONDS=60`
 KILLS ?= 200
 CASES ?= 100000
 SEED ?= $(shell date +%s)
+SECONDS ?= 20
 
 test-kills: setup-test ## kill eucabox under clients 200 times and look for what it acknowledged
 	@setup/host.sh libvirtd
 	@$(BIN)/python -m tests.live.kills --kills $(KILLS) --seed $(SEED)
+
+test-attacks: setup-test ## attack eucabox in 25 ways and tell how long an honest client waits
+	@setup/host.sh libvirtd
+	@$(BIN)/python -m tests.live.attacks --seconds $(SECONDS)
 
 fuzz: setup-test ## 100,000 odd requests to S3: no 500, no traceback, nothing outside the store
 	@$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED)

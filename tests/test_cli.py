@@ -356,3 +356,17 @@ def test_a_cloud_is_asked_where_it_listens(
     monkeypatch.setattr(background, "holder", lambda _: 1)
     told = invoke("-c", config_file, "bucket", "list")
     assert f"does not answer at http://{asked}:9/" in told.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "state"), [(8192, "ok"), (1024, "warn"), (300, "FAIL")])
+def test_doctor_tells_how_many_files_may_be_open(tmp_path: Path, limit: int, state: str) -> None:
+    file = tmp_path / "eucabox.conf"
+    file.write_text(f"[cloud]\ndata_dir = {tmp_path}\n")
+    argv = [sys.executable, "-m", "eucabox", "-c", str(file), "doctor", "--json"]
+    argv = ["prlimit", f"--nofile={limit}:{limit}", *argv]
+    shown = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    (found,) = [each for each in json.loads(shown.stdout) if each["what"] == "files"]
+    assert found["state"] == state
+    assert found["said"].startswith(f"{limit} at most")
+    assert ("LimitNOFILE" in found["mend"]) == (state != "ok")

@@ -32,6 +32,8 @@ GIB = 2**30
 MEMORY_MB = 512
 LIBVIRT = 10.0  # seconds that libvirt has to say its version
 IP_FREEBIND = 15
+# open files: fewer than these serve few clients at once, or hardly any
+DESCRIPTORS, FEW_DESCRIPTORS, ENOUGH = 4096, 512, 65_536
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,26 @@ def _memory(config: Config) -> Iterator[Finding]:
         yield Finding("memory", OK, f"{available} MiB available of {facts['MemTotal']}")
 
 
+def _descriptors(config: Config) -> Iterator[Finding]:
+    """Each client takes one, whatever the buckets are; of a running eucabox its own are told."""
+    pid = background.holder(config)
+    process = Path(f"/proc/{pid or 'self'}")
+    try:
+        lines = (process / "limits").read_text("ascii").splitlines()
+        used = len(list((process / "fd").iterdir()))
+    except OSError:  # another user's process, or one that has just ended
+        return
+    soft, hard = next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
+    limit = soft if pid else hard  # a start raises the one to the other
+    known = f"{used} open of {limit} that process {pid} may open" if pid else f"{limit} at most"
+    if not limit.isdigit() or int(limit) >= DESCRIPTORS:
+        yield Finding("files", OK, known)
+        return
+    mend = f"set LimitNOFILE={ENOUGH} in eucabox's unit, or ulimit -n {ENOUGH} before the start"
+    few = int(limit) < FEW_DESCRIPTORS or (pid and used > int(limit) * 0.9)
+    yield Finding("files", FAIL if few else WARN, f"{known}: clients are turned away", mend)
+
+
 def _network(config: Config) -> Iterator[Finding]:
     try:
         driver = network.load(config)
@@ -288,6 +310,5 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports, _metadata, _data,
-    _memory,
-    _network, _own_programs, _clock,
+    _memory, _descriptors, _network, _own_programs, _clock,
 )  # fmt: skip

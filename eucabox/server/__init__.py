@@ -16,7 +16,7 @@ from eucabox.credentials import endpoint
 from eucabox.errors import Fault
 from eucabox.network.holder import holder_of
 from eucabox.server import memory
-from eucabox.server.listener import Listener, Tls
+from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
 
@@ -78,8 +78,8 @@ class Server:
             free=True,
             device=device,
             most=METADATA_MOST,
+            head=METADATA_HEAD,
         )
-        listener.max_request_header_size = METADATA_HEAD
         try:
             listener.open(self._file)
         except Fault as fault:
@@ -118,7 +118,7 @@ class Server:
         self._listeners.append(listener)
 
     def _expire(self) -> None:
-        while not self._closing.wait(1):
+        while not self._closing.wait(EXPIRE_SECONDS):
             for listener in list(self._listeners):
                 listener.expire()
 

@@ -1,12 +1,26 @@
 """The body of one HTTP request as a stream, by its length or in chunks; never all of it at once."""
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST_DRAIN = 1 << 20
+PIECE = 64 * 1024
 CRLF = b"\r\n"
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
+
+
+@contextlib.contextmanager
+def hurrying(stream: Any) -> Iterator[None]:
+    """End the block where it would wait for the client, or where what came is malformed."""
+    before, stream.hurry = stream.hurry, True
+    try:
+        yield
+    except (OSError, ValueError):
+        pass
+    finally:
+        stream.hurry = before
 
 
 class LengthBody:
@@ -33,12 +47,15 @@ class LengthBody:
         return piece
 
     def settle(self) -> bool:
-        """Read a small rest away; False where the connection can't be used for more."""
+        """Read a small rest away if it has come; False where the connection can't be used for
+        more. Nobody waits for a body that is not wanted."""
         if self._left == 0:
             return True
         if self._invite or self._left > MOST_DRAIN:
             return False
-        self.read(self._left)
+        with hurrying(self._stream):
+            while self._left and self.read(min(self._left, PIECE)):
+                pass
         return self.ended
 
 
@@ -75,13 +92,13 @@ class ChunkedBody:
         return b"".join(pieces)
 
     def settle(self) -> bool:
-        """Read a small rest away; False where the connection can't be used for more."""
+        """Read a small rest away if it has come; False where the connection can't be used for
+        more."""
         if not self.ended and not self._invite:
-            try:
-                self.read(MOST_DRAIN)
-                self.read(1)
-            except (OSError, ValueError):
-                return False
+            drained = 0
+            with hurrying(self._stream):
+                while not self.ended and drained <= MOST_DRAIN:
+                    drained += len(self.read(PIECE))
         return self.ended
 
     def _next(self) -> None:

@@ -12,14 +12,14 @@ from functools import lru_cache
 from cheroot import server as cheroot
 
 from eucabox import api, ascii, turns
-from eucabox.api import Door, FileStream
+from eucabox.api import HEALTHY, Door, FileStream
 from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
 
 LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WRONG = re.compile(r"[\r\n\0]")
-BLANKS = " \t\v\f"
+BLANKS = " \t"  # as HTTP has them
 LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_HEADERS = 16 * 1024  # bytes of all headers; the request line has a bound of its own
@@ -44,7 +44,13 @@ class Incoming(cheroot.HTTPRequest):
     _expects = False
 
     def parse_request(self) -> None:
-        """Read the head, within the time that the connection is given for it."""
+        """Read the head, which has come."""
+        turns.take()
+        self._read_head()
+        if self.ready:
+            self.conn.head_is_read(self)
+
+    def _read_head(self) -> None:
         try:
             head, whole = self.conn.rfile.head(self.server.max_request_header_size)
         except HeadTooLong as problem:
@@ -53,7 +59,6 @@ class Incoming(cheroot.HTTPRequest):
         self.started_request = True
         if not head:
             return
-        turns.take()
         first, _, rest = head.partition(CRLF)
         if len(rest) > MOST_HEADERS:
             self.simple_response(*TOO_LONG[False])
@@ -67,7 +72,17 @@ class Incoming(cheroot.HTTPRequest):
             self.simple_response(self.status or "400 Bad Request", str(problem))
             return
         self.ready = True
-        self.conn.head_is_read(self)
+
+    def answer_health(self) -> bool:
+        """Answer the health check in the thread that received it; whether the connection stays."""
+        self._read_head()
+        if not self.ready:
+            return False
+        self.rfile = self._body()
+        head_only = self.method == b"HEAD"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(HEALTHY)))]
+        self._send("200 OK", headers, [] if head_only else [HEALTHY])
+        return not self.close_connection
 
     def _read_line(self, line: bytes) -> None:
         """Take the target as it is: cheroot would refuse or change some that S3 clients sign."""
@@ -140,14 +155,18 @@ class Incoming(cheroot.HTTPRequest):
         super().send_headers()
 
     def _settle(self) -> None:
-        if not self.rfile.settle():
+        if not self.rfile.settle():  # without a wait for the rest
             self.close_connection = True
             self.conn.lingers = True
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Answer what never became a request, and let the client read it before the end."""
-        self.conn.lingers = True
-        super().simple_response(status, msg)
+        self.close_connection = self.conn.lingers = True
+        lines = (
+            *(f"HTTP/1.1 {status}", f"Content-Length: {len(msg)}", "Content-Type: text/plain"),
+            *("Connection: close", "", msg),
+        )
+        self.conn.wfile.write("\r\n".join(lines).encode("latin-1"))
 
     def _body(self) -> LengthBody | ChunkedBody:
         invite = self._invite if self._expects else None
@@ -242,17 +261,18 @@ class Incoming(cheroot.HTTPRequest):
     def _send_file(self, head: bytes, stream: FileStream) -> None:
         part, sock = stream.part, self.conn.socket
         if part.fileno is None or isinstance(sock, ssl.SSLSocket):
-            sock.sendall(head)
+            self.conn.wfile.write(head)
             for piece in stream:
-                sock.sendall(piece)
+                self.conn.wfile.write(piece)
         elif part.count <= TOGETHER:
             data = os.pread(part.fileno, part.count, part.offset)
             if len(data) < part.count:
                 raise OSError("the file ended before its recorded end")
-            sock.sendall(head + data)
+            self.conn.wfile.write(head + data)
         else:
-            sock.sendall(head, socket.MSG_MORE)
-            send_file(sock, part.fileno, part.offset, part.count)
+            with self.conn.lend():
+                sock.sendall(head, socket.MSG_MORE)
+                send_file(sock, part.fileno, part.offset, part.count)
 
 
 def _known(name: str) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from eucabox import turns
 
 if TYPE_CHECKING:
-    from eucabox.server.listener import Connection, Listener
+    from eucabox.server.connection import Connection
+    from eucabox.server.listener import Listener
 
 PAUSE = 0.02  # seconds without a request that end the lead
 SILENT = 1.0  # seconds after which a connection is none of the busy ones
@@ -35,6 +36,7 @@ class Busy:
         self._served = 0
         self._swept = 0.0
         self._led = threading.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._members)
@@ -54,6 +56,9 @@ class Busy:
         """Take a connection that was served and is with nobody."""
         connection.last_used = time.time()
         with self._lock:
+            if self._closed:
+                connection.end()
+                return
             descriptor = connection.socket.fileno()
             self._members[descriptor] = connection
             self._poll.register(descriptor, select.EPOLLIN)
@@ -63,15 +68,23 @@ class Busy:
         while self._led.wait() and self._listener.ready:
             before = self._leader, self._served, self._at_hand
             time.sleep(turns.PATIENCE)
-            if before[2] is not None and before == (self._leader, self._served, self._at_hand):
+            if before != (self._leader, self._served, self._at_hand):
+                continue
+            if before[2] is not None:
                 self._lose(before[0])
+            elif before[0] is None:
+                self._hand_all_back()
 
     def close(self) -> None:
         """Let the watch end; the listener is ready no more, so nobody leads again."""
         self._led.set()
         with self._lock:
+            self._closed = True
+            left, self._members = list(self._members.values()), {}
             if self._epoll is not None:
                 self._epoll.close()
+        for each in left:
+            each.end()
 
     @property
     def _poll(self) -> select.epoll:
@@ -96,6 +109,8 @@ class Busy:
         connection = self._take(me, found[0][0])
         if connection is None:
             return False
+        if self._listener.threads.crowded(connection.remote_addr):
+            return self._let_go(me, connection)
         keep = False
         try:
             keep = connection.serve_what_came()
@@ -113,19 +128,33 @@ class Busy:
     def _put_back(self, me: object, connection: "Connection", keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
+        half = keep and connection.rfile.has_data()  # of a request; the reception hears the rest
         with self._lock:
             leads = self._leader is me
             if leads:
                 self._at_hand = None
                 self._served += 1
-                if not keep:
+                if half or not keep:
                     self._leave(connection)
+        if not leads:
+            self._listener.threads.end(connection)
         if not keep:
             connection.close()
-        elif not leads:
-            self.add(connection)
+        elif half or not leads:
+            self._listener.put_conn(connection, busy=True)
         if leads and now > self._swept + SILENT:
             self._sweep(now)
+        return leads
+
+    def _let_go(self, me: object, connection: "Connection") -> bool:
+        """A connection whose source has threads enough waits in its line; whether to go on."""
+        with self._lock:
+            leads = self._leader is me
+            if leads:
+                self._at_hand = None
+                self._leave(connection)
+        self._listener.threads.end(connection)
+        self._listener.put_conn(connection)
         return leads
 
     def _lose(self, me: object) -> None:
@@ -136,17 +165,25 @@ class Busy:
             self._leader = None
             if self._at_hand is not None:
                 self._leave(self._at_hand)
+                self._listener.threads.take(self._at_hand)
                 self._at_hand = None
             others = bool(self._members)
         if others:
             self._listener.requests.put(Shift(self))
 
     def _end(self, me: object) -> None:
-        """Nobody speaks: let the selector have them all."""
+        """Nobody speaks: let the reception have them all."""
         with self._lock:
             if self._leader is not me:
                 return
             self._leader = None
+        self._hand_all_back()
+
+    def _hand_all_back(self) -> None:
+        """Nobody leads, and no thread has the time to: the reception hears who speaks."""
+        with self._lock:
+            if self._leader is not None:
+                return
             self._led.clear()
             silent = list(self._members.values())
             for each in silent:

@@ -1,14 +1,18 @@
 """A connection's socket as streams, in C where cheroot's own are Python; never what is said."""
 
+import contextlib
 import os
 import socket
 import ssl
 import struct
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from eucabox import turns
-
 PIECE = 64 * 1024
+SMALL = 64 * 1024  # bytes of a body that are received before a thread is taken
+BODILESS = (b"GET ", b"HEAD ")
+CRLF, LENGTH, EXPECTS = b"\r\n", b"\r\ncontent-length:", b"\r\nexpect:"
 TOGETHER = 64 * 1024  # bytes of a body that are copied to leave with their head
 STEP = 1 << 30
 
@@ -26,10 +30,16 @@ class Inbox:
 
     bytes_read = 0
     closed = False
+    ended = False  # the client sends no more
+    hurry = False  # nothing is waited for: TimeoutError where it would be
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
+        self._secret = isinstance(sock, ssl.SSLSocket)
         self._kept = b""
+        self._end = -1  # of the head at hand, once it is there
+        self._whole = 0  # bytes of the request at hand that have to come before it is served
+        self.lend: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def has_data(self) -> bool:
         """Whether there is something that was received and not read."""
@@ -40,29 +50,56 @@ class Inbox:
         """How many bytes were received and not read."""
         return len(self._kept)
 
+    @property
+    def lacks_body(self) -> bool:
+        """Whether a head is there and its small body is not."""
+        return self._whole > len(self._kept)
+
+    def peek(self) -> bytes:
+        """Return what was received and not read."""
+        return self._kept
+
+    def gather(self, most: int) -> bool:
+        """Receive without waiting; whether a thread can go on now: with a whole head and a small
+        body, with what can be no head, or with the end."""
+        while not self._is_whole(most):
+            more = self._at_once()
+            if more is None:
+                return False
+            if not more:
+                self.ended = True
+                return True
+            self._kept += more
+        return True
+
+    def _is_whole(self, most: int) -> bool:
+        data = self._kept
+        if self._end < 0:
+            self._end = data.find(b"\r\n\r\n", 2 if data[:2] == b"\r\n" else 0)
+            if self._end < 0:
+                return len(data) > most or self._is_no_head()
+            if self._end + 4 == len(data) and data.startswith(BODILESS):
+                return True
+            self._whole = self._end + 4 + _small_body(data[: self._end + 2])
+        return len(data) >= self._whole
+
+    def _is_no_head(self) -> bool:
+        line = self._kept.find(b"\n", 2 if self._kept[:2] == b"\r\n" else 0)
+        return line >= 0 and self._kept[line - 1 : line] != b"\r"
+
     def head(self, most: int) -> tuple[bytes, bool]:
         """Return a request's lines without the empty one at their end, and whether it was there:
-        the client may have left, or the first line be none. Raises HeadTooLong."""
-        data = self._kept or self._receive()
-        while data[:2] == b"\r\n" and len(data) < 4:
-            data += self._receive() or b"\r\n"
+        the client may have left, or the first line be none. To be called once `gather` has it;
+        raises HeadTooLong."""
+        data, end = self._kept, self._end
         start = 2 if data[:2] == b"\r\n" else 0  # one empty line before a request is forgiven
-        while (end := data.find(b"\r\n\r\n", start)) < 0:
+        self._end, self._whole = -1, 0
+        if end > most or (end < 0 and len(data) > most):
             line = data.find(b"\n", start)
-            if len(data) > most:
-                raise HeadTooLong(line < 0)
-            if line >= 0 and data[line - 1 : line] != b"\r":
-                break
-            turns.leave()
-            more = self._receive()
-            if not more:
-                break
-            data += more
+            raise HeadTooLong(line < 0 or line > most)
         if end < 0:
             self._kept = b""
             return data[start:], False
-        if end > most:
-            raise HeadTooLong(data.find(b"\n", start) > most)
         self._kept = data[end + 4 :]
         return data[start:end], True
 
@@ -103,17 +140,45 @@ class Inbox:
         """Forget what waits."""
         self._kept = b""
 
-    def _receive(self) -> bytes:
+    def _at_once(self) -> bytes | None:
+        """Receive what is there, None if that is nothing."""
         try:
-            return self._socket.recv(PIECE)  # type: ignore[no-any-return]
-        except BlockingIOError:
-            raise TimeoutError("timed out") from None
+            if self._secret:
+                return self._socket.recv(PIECE)  # type: ignore[no-any-return]  # it never waits here
+            return self._socket.recv(PIECE, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def _receive(self) -> bytes:
+        piece = bytearray(PIECE)
+        count = self._into(memoryview(piece))
+        return bytes(piece[:count])
 
     def _into(self, view: memoryview) -> int:
-        try:
-            return self._socket.recv_into(view)  # type: ignore[no-any-return]
-        except BlockingIOError:
-            raise TimeoutError("timed out") from None
+        """Receive into `view`; the thread is lent to others while it waits for the client."""
+        if not self._secret:
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        if self.hurry and not (self._secret and self._socket.pending()):
+            raise TimeoutError("timed out")
+        with self.lend():
+            try:
+                return self._socket.recv_into(view)  # type: ignore[no-any-return]
+            except BlockingIOError:
+                raise TimeoutError("timed out") from None
+
+
+def _small_body(lines: bytes) -> int:
+    """Return how many bytes follow a head that ends with `lines`, 0 where they need not be there
+    before somebody begins with them: many, or such as wait to be asked for."""
+    lines = lines.lower()  # and no pattern: this is done for every small body
+    start = lines.find(LENGTH)
+    if start < 0 or EXPECTS in lines:
+        return 0
+    start += len(LENGTH)
+    told = lines[start : lines.find(CRLF, start)].strip(b" \t")
+    length = int(told) if told.isdigit() and len(told) < 19 else 0
+    return length if length <= SMALL else 0
 
 
 class Outbox:
@@ -121,17 +186,36 @@ class Outbox:
 
     bytes_written = 0
     closed = False
+    hurry = False  # nothing is waited for: TimeoutError where it would be
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
+        self._secret = isinstance(sock, ssl.SSLSocket)
+        self.lend: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def write(self, data: bytes) -> int:
-        """Send all of the bytes."""
-        self._socket.sendall(data)
+        """Send all of the bytes; the thread is lent to others while it waits for the client."""
+        sent = 0 if self._secret else self._at_once(data)
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:])
         return len(data)
 
     def close(self) -> None:
         """Do nothing: nothing waits here."""
+
+    def _at_once(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        except BlockingIOError:
+            return 0
+
+    def _send_rest(self, data: memoryview) -> None:
+        if self.hurry:
+            if not self._secret or self._socket.send(data) < len(data):
+                raise TimeoutError("timed out")
+            return
+        with self.lend():
+            self._socket.sendall(data)
 
 
 def make_file(sock: Any, mode: str = "r", _size: int = 0) -> Any:
@@ -158,3 +242,12 @@ def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> 
         if not sent:
             raise OSError(f"the file ended {end - offset} bytes before its recorded end")
         offset += sent
+
+
+def traffic(sock: socket.socket) -> int:
+    """Return how many bytes the client has sent and acknowledged, as the kernel counts them."""
+    told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    if len(told) < 136:
+        return 0
+    acked, received = struct.unpack_from("=QQ", told, 120)
+    return int(acked) + int(received)

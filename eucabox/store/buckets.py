@@ -37,7 +37,7 @@ from eucabox.store.room import Room, clear_away, make, put_away, workshop
 from eucabox.store.shelf import Shelf
 
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
-MOST_FILES = 65_536  # open at once; three for each bucket stay open
+MOST_FILES = 65_536  # open at once: connections, above all
 T = TypeVar("T")
 log = logging.getLogger("eucabox.bucket")
 
@@ -296,6 +296,11 @@ class Buckets:
 
 def _allow_many_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or soft >= MOST_FILES:
+        return
+    enough = hard == resource.RLIM_INFINITY or hard >= MOST_FILES
+    if not enough:  # root may have more than it was given
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
+            return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if enough else hard, hard))

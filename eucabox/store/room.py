@@ -14,6 +14,7 @@ from eucabox.errors import BucketUnusable, NoSuchBucket
 from eucabox.store import tree
 from eucabox.store.facts import Bucket, to_datetime, to_nanoseconds
 from eucabox.store.flushing import Flush
+from eucabox.store.folders import EVERY, OpenFolder
 from eucabox.store.paths import RESERVED, components
 
 CONFIGURATION = "bucket.json"
@@ -23,7 +24,7 @@ INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
 
 
 class Room:
-    """A bucket's folder, open as long as anyone has it. `gone` once the bucket is deleted.
+    """A bucket's folder, opened when it is needed. `gone` once the bucket is deleted.
 
     Raises BucketUnusable where a folder of ours is none, such as a link; none is followed.
     """
@@ -35,33 +36,67 @@ class Room:
         self.flush = flush
         self.name = path.name
         self.gone = False
+        self.used = True
+        self._opened: tuple[OpenFolder, OpenFolder, OpenFolder] | None
         try:
-            self._open()
+            self._opened = opened = self._open()
+            for name in INSIDE:
+                os.close(_make(name, opened[1]))
         except OSError as error:
             raise BucketUnusable(name=path.name, reason=error.strerror) from error
+        self._identity = _identity(os.fstat(opened[0]))
+        EVERY.add(self)
         self.bucket = _read_configuration(path.name, self.fd, self.reserved)
         self.mark = (tree.read_small(self.reserved, [self.MARK]) or b"").decode("ascii", "replace")
         self.touched = False  # since the start; see marks.py
         self.marking = threading.Lock()
 
-    def _open(self) -> None:
-        self.fd = os.open(self.path, tree.FOLDER)
-        self.reserved = self._make(RESERVED, self.fd)
-        for name in INSIDE:
-            os.close(self._make(name, self.reserved))
-        self.temporary = self._make(TEMPORARY, self.reserved)
+    def _open(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        """Open the bucket's folder, the reserved one in it and that for temporary files."""
+        folder = OpenFolder(os.open(self.path, tree.FOLDER))
+        reserved = OpenFolder(_make(RESERVED, folder))
+        return folder, reserved, OpenFolder(_make(TEMPORARY, reserved))
 
-    def _make(self, name: str, folder: int) -> int:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=folder)
-        return os.open(name, tree.FOLDER, dir_fd=folder)
+    def _folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        """Return the three, opened again if they are open no longer."""
+        opened = self._opened
+        if opened is None:
+            opened = self._open_again()
+        self.used = True
+        return opened
 
-    def __del__(self) -> None:
-        # Not earlier: another thread may be inside a room that was just deleted.
-        for name in ("fd", "reserved", "temporary"):
-            descriptor = vars(self).get(name)
-            if descriptor is not None:
-                os.close(descriptor)
+    def _open_again(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        self.look()
+        try:
+            opened = self._open()
+        except OSError as error:
+            if error.errno in tree.ABSENT:
+                raise NoSuchBucket(name=self.name) from error
+            raise
+        if _identity(os.fstat(opened[0])) != self._identity:
+            raise NoSuchBucket(name=self.name)
+        self._opened = opened
+        EVERY.add(self)
+        return opened
+
+    def let_go(self) -> None:
+        """Have the folders open no longer; who uses one now keeps it until it is done."""
+        self._opened = None
+
+    @property
+    def fd(self) -> OpenFolder:
+        """The bucket's folder."""
+        return self._folders()[0]
+
+    @property
+    def reserved(self) -> OpenFolder:
+        """The folder in it that no key reaches."""
+        return self._folders()[1]
+
+    @property
+    def temporary(self) -> OpenFolder:
+        """The folder of what is being written."""
+        return self._folders()[2]
 
     @property
     def versioned(self) -> bool:
@@ -87,7 +122,7 @@ class Room:
     def is_there(self) -> bool:
         """True unless somebody took the bucket's folder away from the others."""
         try:
-            return os.path.samestat(self.path.lstat(), os.fstat(self.fd))
+            return _identity(self.path.lstat()) == self._identity
         except FileNotFoundError:
             return False
 
@@ -105,6 +140,16 @@ class Room:
     def clear_temporary(self) -> None:
         """Remove what a killed process was writing."""
         tree.clear(self.temporary)
+
+
+def _make(name: str, folder: int) -> int:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=folder)
+    return os.open(name, tree.FOLDER, dir_fd=folder)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:

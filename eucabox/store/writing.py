@@ -63,11 +63,11 @@ class Draft:
     """A temporary file in a bucket, removed at the end of the `with` unless it was moved."""
 
     def __init__(self, room: Room) -> None:
-        self._room = room
         self._name: str | None = secrets.token_hex(8)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self.fd = os.open(self._name, flags, 0o644, dir_fd=room.temporary)
+            self._folder = room.temporary  # kept, to be the same one at the end
+            self.fd = os.open(self._name, flags, 0o644, dir_fd=self._folder)
         except FileNotFoundError:
             room.look()
             raise
@@ -80,12 +80,12 @@ class Draft:
         os.close(self.fd)
         if self._name is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._name, dir_fd=self._room.temporary)
+                os.unlink(self._name, dir_fd=self._folder)
 
     def move(self, name: Name, folder: int) -> None:
         """Give the file its name, in place of any other file that has it."""
         if self._name is not None:
-            os.rename(self._name, name, src_dir_fd=self._room.temporary, dst_dir_fd=folder)
+            os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=folder)
             self._name = None
 
     def write(self, data: bytes | memoryview) -> None:

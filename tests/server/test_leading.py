@@ -139,7 +139,7 @@ def test_the_silent_go_back_to_the_selector_and_come_again(listener: Listener) -
             assert _ask(client)
             assert _ask(other)
             _until(lambda: len(listener._busy) == 0)
-    _until(lambda: listener._connections._num_connections == 0)
+    _until(lambda: listener.reception.connections == 0)
 
 
 def test_the_silent_leave_those_who_speak_on(

@@ -1,0 +1,253 @@
+"""A client's connection, with a thread or with none: its handshake, its deadlines, its end."""
+
+import contextlib
+import logging
+import os
+import re
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cheroot import server as cheroot
+
+from eucabox import turns
+from eucabox.api import HEALTH
+from eucabox.server import reception
+from eucabox.server.incoming import Incoming
+from eucabox.server.sockets import PIECE, let_kernel_wait, make_file, traffic
+from eucabox.server.threads import Pace
+
+if TYPE_CHECKING:
+    from eucabox.server.listener import Listener
+
+log = logging.getLogger("eucabox.server")
+
+FORM_SECONDS = 60  # for a whole form, whoever sends it: it is read before anybody is asked
+DRAINS = 16  # pieces of what is not read any more, before others are heard
+HEALTH_CHECK = re.compile(rb"(?:GET|HEAD) /_eucabox/health[ ?].*?\r\n\r\n", re.DOTALL)
+HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
+FORM = "application/x-www-form-urlencoded"
+
+
+class Connection(Pace, cheroot.HTTPConnection):
+    """A client's connection: its handshake, its deadlines, its end."""
+
+    RequestHandlerClass = Incoming
+    lingers = False  # the client is to read our answer before the end
+    counted = False  # among the threads of its source
+    shaken = False
+    deadline: float | None = None
+    body: Any = None
+    wants = select.EPOLLIN
+    rested = due = 0.0  # since when it is with no thread, and until when it may be
+    _owes = ""
+    _seen_off = _ended = False
+
+    def __init__(self, server: "Listener", sock: socket.socket, source: str) -> None:
+        super().__init__(server, sock, make_file)
+        self.remote_addr = source
+        self._secret = isinstance(sock, ssl.SSLSocket)
+        if self._secret:
+            self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+        self.rfile.lend = lambda: server.threads.lent(self, socket.SHUT_RD)
+        self.wfile.lend = self.lend
+        let_kernel_wait(sock, server.timeout)
+
+    def lend(self) -> contextlib.AbstractContextManager[None]:
+        """Have other threads do what this one might while it waits for the client to take what
+        it is sent."""
+        return self.server.threads.lent(self, socket.SHUT_RDWR)  # type: ignore[no-any-return]
+
+    # --- with no thread -------------------------------------------------------------------------
+
+    def rests(self) -> None:
+        """No thread has it from here on."""
+        self.rested = time.monotonic()
+        self._owes = ""
+        self._owe("end" if self._seen_off else "request")
+        if self._secret:
+            self.socket.settimeout(0)
+
+    def hears(self) -> bool:
+        """Take what has come; whether that is a whole request, or the end. Waits for nothing."""
+        if self._seen_off:
+            self._drain()
+            return bool(self.rfile.ended)
+        if not self._shakes_hands():
+            return False
+        self.wants = select.EPOLLIN
+        if self.rfile.gather(self.server.max_request_header_size):
+            return True
+        if self.rfile.has_data():
+            self._owe("body" if self.rfile.lacks_body else "head")
+        return False
+
+    def is_over(self) -> bool:
+        """Whether the client has left and nothing that it sent is to be answered."""
+        return bool(self.rfile.ended and not self.rfile.has_data())
+
+    def _owe(self, what: str) -> None:
+        if what != self._owes:
+            self._owes = what
+            self.due = time.monotonic() + OWED[what]()
+
+    def asks_for_health(self) -> bool:
+        """Whether the request that was received is the health check."""
+        found = HEALTH_CHECK.match(self.rfile.peek()) if self.server.door else None
+        if not found:
+            return False
+        host = HOST.search(found.group(0))
+        name = host.group(1).decode("latin-1") if host else ""
+        return not self.server.door.speaks(HEALTH, name)
+
+    def answer_health(self) -> bool:
+        """Answer it; whether to keep the connection. Waits for nobody: TimeoutError."""
+        self.rfile.hurry = self.wfile.hurry = True
+        try:
+            return Incoming(self.server, self).answer_health()
+        finally:
+            self.rfile.hurry = self.wfile.hurry = False
+
+    # --- with a thread --------------------------------------------------------------------------
+
+    def own_shift(self) -> None:
+        """Serve what came, in a thread of its own, and have others see to the rest."""
+        if self._secret:
+            self.socket.settimeout(self.server.timeout)
+        try:
+            keep = self.serve_what_came()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.server.threads.end(self)
+        if keep:
+            self.server.put_conn(self, busy=True)
+        else:
+            self.close()
+
+    def serve_what_came(self) -> bool:
+        """Serve a request, and those that followed at its heels; True to keep the connection."""
+        if self._secret:  # which has no way to ask for what came without waiting for more
+            return self._serve()
+        while self.rfile.gather(self.server.max_request_header_size):
+            if not self._serve():
+                return False
+            if not self.rfile.has_data():
+                break
+        return True
+
+    def _serve(self) -> bool:
+        self.deadline, self.body = None, None
+        self.server.active.add(self)
+        try:
+            return bool(self.communicate())  # type: ignore[no-untyped-call]
+        except OSError as problem:
+            log.debug("source=%s connection lost: %s", self.remote_addr, problem)
+            return False
+        finally:
+            turns.give()
+            self.server.active.discard(self)
+
+    def head_is_read(self, request: Incoming) -> None:
+        """A form has to come in time, whoever sends it."""
+        if request.fields.get("content-type", "").startswith(FORM):
+            self.deadline = time.monotonic() + FORM_SECONDS
+
+    def body_begins(self, body: Any) -> None:
+        """From here on the deadline is the body's."""
+        self.body = body
+
+    def late(self, now: float) -> bool:
+        """Whether the client is past its deadline with something it owes."""
+        overdue = self.deadline is not None and now > self.deadline
+        return overdue and not (self.body is not None and self.body.ended)
+
+    def is_slow(self, seconds: float) -> bool:
+        """Count so many seconds of waiting for the client; whether it is below the least rate."""
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+            return self.sample(traffic(self.socket), seconds)
+        return False
+
+    def hang_up(self, how: int = socket.SHUT_RD) -> None:
+        """End the connection from another thread: reads see the end of the stream."""
+        with contextlib.suppress(OSError, ValueError):
+            socket.socket.shutdown(self.socket, how)  # TLS or not: the TCP connection itself
+
+    def tls(self) -> tuple[str, str] | None:
+        """The version and the cipher of a connection that has them."""
+        if not isinstance(self.socket, ssl.SSLSocket):
+            return None
+        cipher = self.socket.cipher()
+        return self.socket.version() or "", cipher[0] if cipher else ""
+
+    def limit_hops(self, hops: int) -> None:
+        """Have nothing travel further than so many networks from here on: who is too far away
+        has not read its first answer."""
+        self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close, and let a client that is still sending read our answer first: closing with
+        unread bytes would reset the connection and take the answer with it."""
+        if self.lingers and self.server.ready and not self._seen_off:
+            with contextlib.suppress(OSError, ValueError):
+                self.socket.shutdown(socket.SHUT_WR)
+                self._seen_off = True
+                self.socket.settimeout(0)
+                self.server.reception.put(self)
+                return
+        self.end()
+
+    def end(self) -> None:
+        """Close at once."""
+        if self._ended:
+            return
+        self._ended = True
+        self.server.reception.forget(self)
+        with contextlib.suppress(OSError, ValueError):
+            super().close()
+        self.socket.close()
+
+    def _shakes_hands(self) -> bool:
+        if self.shaken or not isinstance(self.socket, ssl.SSLSocket):
+            return True
+        self._owe("head")
+        try:
+            self.socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self.wants = select.EPOLLIN
+            return False
+        except ssl.SSLWantWriteError:
+            self.wants = select.EPOLLOUT
+            return False
+        except ssl.SSLError as problem:
+            if problem.reason == "HTTP_REQUEST":
+                said = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port is HTTPS.\n"
+                os.write(self.socket.fileno(), said)
+            raise
+        self.shaken = True
+        self._owe("request")
+        return True
+
+    def _drain(self) -> None:
+        for _ in range(DRAINS):
+            try:
+                if not self.socket.recv(PIECE, socket.MSG_DONTWAIT):
+                    self.rfile.ended = True
+                    return
+            except BlockingIOError:
+                return
+
+
+# Read when they are needed: tests shorten them.
+OWED: dict[str, Callable[[], float]] = {
+    "request": lambda: reception.IDLE_SECONDS,
+    "head": lambda: reception.HEAD_SECONDS,
+    "body": lambda: reception.BODY_SECONDS,
+    "end": lambda: reception.LINGER_SECONDS,
+}

@@ -1,0 +1,1 @@
+"""Attacks on one eucabox, each bounded in clients and time, and what an honest client waits."""
