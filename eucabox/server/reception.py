@@ -225,7 +225,7 @@ class Reception:
         if now > self._told + QUIET:
             self._told = now
             log.error(
-                "role=server no more connections can be taken: %s; `eucabox doctor` tells how many"
+                "role=cloud no more connections can be taken: %s; `eucabox doctor` tells how many"
                 " files eucabox may open",
                 problem.strerror,
             )

@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[errors.Fault]]] = [
     ("StartInstances", {"instance_ids": [NOWHERE]}, errors.InstanceNotFound),
     ("DescribeInstances", {"instance_ids": [NOWHERE]}, errors.InstanceNotFound),
     ("GetConsoleOutput", {"instance_id": NOWHERE}, errors.InstanceNotFound),
-    ("CreateImage", {"instance_id": NOWHERE, "name": "a"}, errors.InstanceNotFound),
+    ("CreateImage", {"instance_id": NOWHERE, "name": "made"}, errors.InstanceNotFound),
     ("DeregisterImage", {"image_id": "emi-00000000"}, errors.ImageNotFound),
     ("CreateTags", {"resources": [NOWHERE], "tags": [{"key": "a"}]}, errors.InstanceNotFound),
     ("CreateSecurityGroup", {"group_name": "default", "description": "d"}, errors.GroupReserved),

@@ -148,8 +148,11 @@ def _loose(call: ast.Call) -> bool:
         pattern = call.args[0]
         text: Any = pattern.value if isinstance(pattern, ast.Constant) else ""
         flags = ast.unparse(call)
-        classes = isinstance(text, str) and re.search(r"\\[swdbSWDB]", text)
-        return "re.ASCII" not in flags and (bool(classes) or "IGNORECASE" in flags)
+        if isinstance(text, bytes):
+            return False  # bytes know ASCII alone
+        return "re.ASCII" not in flags and (
+            bool(re.search(r"\\[swdbSWDB]", text)) or "IGNORECASE" in flags
+        )
     return name in LOOSE or (bare and name in SPLITTERS)
 
 
