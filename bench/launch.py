@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from eucabox.image import guest
+from eucabox.image import tiny_guest
 from tests.live import guests
 from tests.live.process import Running, running
 
@@ -17,7 +17,7 @@ URI = "qemu:///system"
 
 
 def main() -> None:
-    tiny = guest.build_tiny(Path("/var/tmp/eucabox-test-guest"))
+    tiny = tiny_guest.build_tiny(Path("/var/tmp/eucabox-test-guest"))
     with running("[node]\nvirt_type = qemu\n") as cloud:
         ec2 = cloud.client("ec2")
         image_id = guests.install(cloud, tiny)

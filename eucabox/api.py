@@ -17,10 +17,9 @@ from flask import Flask, Response
 
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
-from eucabox.credentials import endpoint
 from eucabox.errors import Fault
-from eucabox.store import cross_origin
-from eucabox.wire.manner import Manner, form_of
+from eucabox.iam.credentials_folder import endpoint
+from eucabox.s3 import cors
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
@@ -31,6 +30,7 @@ from eucabox.wire.request import (
     from_environ,
     origin_form,
 )
+from eucabox.wire.request_context import Manner, form_of
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -194,7 +194,7 @@ class Door:
 
     def _preflight(self, request: Request) -> Answer:
         """A browser asks what a page may do: no verb, and nobody has signed it."""
-        wire = importlib.import_module("eucabox.wire.s3.cross_origin")
+        wire = importlib.import_module("eucabox.wire.s3.cors")
         answer: Answer = wire.preflight(request, _bucket(request), self._rules)
         return answer
 
@@ -212,12 +212,10 @@ class Door:
         with contextlib.suppress(Fault):
             known = understood.params.get("bucket") if understood else None
             if rules := self._rules(known or _bucket(request)):
-                importlib.import_module("eucabox.wire.s3.cross_origin").share(
-                    request, answer, rules
-                )
+                importlib.import_module("eucabox.wire.s3.cors").share(request, answer, rules)
 
     def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
-        return cross_origin.rules_of(self._cloud.bucket.bucket(bucket).settings)
+        return cors.rules_of(self._cloud.bucket.bucket(bucket).settings)
 
     def _lookup(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
@@ -273,7 +271,7 @@ def _service_path(request: Request) -> str:
 
 @cache
 def _records() -> Any:
-    return importlib.import_module("eucabox.wire.s3.records")
+    return importlib.import_module("eucabox.wire.s3.access_log_records")
 
 
 def _bucket(request: Request) -> str:
@@ -283,7 +281,7 @@ def _bucket(request: Request) -> str:
 
 @cache
 def _address() -> Any:
-    return importlib.import_module("eucabox.wire.s3.address")
+    return importlib.import_module("eucabox.wire.s3.addressing")
 
 
 @cache

@@ -10,11 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from eucabox.errors import Fault
-from eucabox.store import copying, frames, listing, version_listing
+from eucabox.store import copying, encrypted_file, list_keys, list_versions
+from eucabox.store.bucket_folder import Room
 from eucabox.store.buckets import Buckets
 from eucabox.store.checksums import DEFAULT
-from eucabox.store.disk import told
-from eucabox.store.facts import (
+from eucabox.store.disk_errors import told
+from eucabox.store.keyring import Sealing
+from eucabox.store.multipart import Ending, Wanted
+from eucabox.store.objects import Conditions, Deletion
+from eucabox.store.open_object import OpenObject
+from eucabox.store.paths import encode_key
+from eucabox.store.temp_file import Promise, Stream, Trailers, receive
+from eucabox.store.types import (
     FULL_OBJECT,
     Bucket,
     Deleted,
@@ -27,13 +34,6 @@ from eucabox.store.facts import (
     Version,
     Versions,
 )
-from eucabox.store.keyring import Sealing
-from eucabox.store.multipart import Ending, Wanted
-from eucabox.store.opened import OpenObject
-from eucabox.store.paths import encode_key
-from eucabox.store.room import Room
-from eucabox.store.shelf import Conditions, Deletion
-from eucabox.store.writing import Promise, Stream, Trailers, receive
 
 __all__ = [
     "Bucket",
@@ -93,7 +93,7 @@ class Store(Buckets):
         summed = tuple(algorithms) or (() if checksums else (DEFAULT,))
         promise = Promise(size, content_md5, checksums or {}, summed, trailers)
         stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
-        with frames.begin(room, sealing, key) as draft:
+        with encrypted_file.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
             e_tag, sealed = draft.finish(received.md5)
@@ -201,7 +201,7 @@ class Store(Buckets):
         """Return a page of keys by their bytes; with a delimiter, common prefixes among them."""
         room = self._room(bucket)
         return self._index_again(
-            lambda: listing.page(self._index, room.name, prefix, delimiter, start_after, limit)
+            lambda: list_keys.page(self._index, room.name, prefix, delimiter, start_after, limit)
         )
 
     @told
@@ -218,7 +218,7 @@ class Store(Buckets):
         after the markers; with a delimiter, common prefixes among them."""
         room, after = self._room(bucket), (key_marker, version_id_marker)
         return self._index_again(
-            lambda: version_listing.page(self._index, room.name, prefix, delimiter, after, limit)
+            lambda: list_versions.page(self._index, room.name, prefix, delimiter, after, limit)
         )
 
     # --- uploads in parts --------------------------------------------------------------------

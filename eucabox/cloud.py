@@ -7,21 +7,23 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, credentials, ids, instances, network
+from eucabox import __version__, ids, network
 from eucabox import config as configuration
-from eucabox.accounts import Accounts
+from eucabox.atomic_files import write_whole
 from eucabox.bucket import Store
-from eucabox.bundles import Bundles
 from eucabox.config import Config
+from eucabox.ec2 import instances
+from eucabox.ec2.bundle_tasks import Bundles
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
-from eucabox.files import write_whole
+from eucabox.iam import credentials_folder
+from eucabox.iam.accounts import Accounts
 from eucabox.images import Images
-from eucabox.lifecycle import Lifecycle
-from eucabox.lock import Lock
 from eucabox.node import Node
+from eucabox.process_lock import Lock
+from eucabox.s3.access_log import AccessLog
+from eucabox.s3.lifecycle import Lifecycle
 from eucabox.state import State
 from eucabox.store import keyring
-from eucabox.store.access_log import AccessLog
 from eucabox.store.paths import RESERVED
 
 log = logging.getLogger("eucabox.cloud")
@@ -113,7 +115,7 @@ class Cloud:
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
-            "endpoint": credentials.endpoint(self.config),
+            "endpoint": credentials_folder.endpoint(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
             "problems": [*told, *self.network.warnings()],

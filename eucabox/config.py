@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eucabox.atomic_files import write_whole
 from eucabox.errors import ConfigError, ConfigUnreadable
-from eucabox.files import write_whole
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
 NAMES = "names.json"  # in the data directory: what a cloud was called at its first start

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
-from eucabox.accounts import Accounts, Caller
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import (
@@ -23,11 +22,12 @@ from eucabox.errors import (
     InvalidParameterValue,
     LaunchCancelled,
 )
-from eucabox.image import devices, disk, names, rows, settings
+from eucabox.iam.accounts import Accounts, Caller
+from eucabox.image import devices, disk, image_rows, names, settings
 from eucabox.image.cache import Cache, Entry
-from eucabox.image.launch import Boot, Launches, Progress, Wish
+from eucabox.image.image_source import Context, Found, Origin, StoppedError
+from eucabox.image.instance_disks import Boot, Launches, Progress, Wish
 from eucabox.image.manifest import Manifest
-from eucabox.image.origin import Context, Found, Origin, StoppedError
 from eucabox.image.workers import Workers
 from eucabox.instance_types import InstanceType
 from eucabox.state import Row, State
@@ -125,7 +125,7 @@ class Images:
                 }
             ),
         }
-        row = {**rows.registered(found, caller), **given}
+        row = {**image_rows.registered(found, caller), **given}
         row["root_device_name"] = root_device_name or row["root_device_name"]
         for virtual, device in (block_device_mapping or {}).items():
             devices.check(device, virtual, left_out=False, whole_disk=not found.digest)
@@ -150,7 +150,7 @@ class Images:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
         with self.state.transaction() as database:
             names.check_free(self.state, caller.account_id, name)
-            row = rows.expected(caller, instance, self._own_bucket(caller), name, description)
+            row = image_rows.expected(caller, instance, self._own_bucket(caller), name, description)
             database["images"].insert(row)  # type: ignore[union-attr]
         return row
 
@@ -187,7 +187,7 @@ class Images:
             if made:
                 return made
             names.check_free(self.state, caller.account_id, name)
-            row = rows.copied(caller, source, self._own_bucket(caller), name, description)
+            row = image_rows.copied(caller, source, self._own_bucket(caller), name, description)
             known = {"client_token": token, "context": dict(context or {})}
             row["settings"] = json.dumps(json.loads(row["settings"]) | known)
             database["images"].insert(row)  # type: ignore[union-attr]
@@ -403,7 +403,7 @@ class Images:
             go_on = self._go_on(row)
             self._bring(row, go_on)
             entry = self.ensure_cached(row, go_on)
-            self.state.update("images", where, state="available", **rows.learnt(row, entry))
+            self.state.update("images", where, state="available", **image_rows.learnt(row, entry))
         except StoppedError:
             log.info("%s stays pending until the next start", row["image_id"])
         except Fault as fault:

@@ -10,23 +10,23 @@ from functools import cached_property
 from typing import Any
 
 from eucabox import hypervisor, ids
-from eucabox.capacity import Capacity, Host, processors
 from eucabox.config import Config
 from eucabox.domains import screen, serial
+from eucabox.domains.capacity import Capacity, Host, processors
 from eucabox.domains.connection import Connection
-from eucabox.domains.crew import Crew
-from eucabox.domains.domain_xml import DomainXml
-from eucabox.domains.endings import Endings
-from eucabox.domains.facts import Facts
-from eucabox.domains.filters import Filters
-from eucabox.domains.guests import Guests
+from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.health import Health, Trouble
+from eucabox.domains.hook_facts import Facts
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.launch import Disks, Launches, Plugs
-from eucabox.domains.loop import SWEEP, Loop
-from eucabox.domains.reboots import Reboots
-from eucabox.domains.rows import Rows
-from eucabox.domains.stops import Stops
+from eucabox.domains.instance_rows import Rows
+from eucabox.domains.launcher import Disks, Launches, Plugs
+from eucabox.domains.libvirt_domains import Guests
+from eucabox.domains.rebooter import Reboots
+from eucabox.domains.reconciler import SWEEP, Loop
+from eucabox.domains.security_groups import Filters
+from eucabox.domains.stopper import Stops
+from eucabox.domains.termination import Endings
+from eucabox.domains.worker_pool import Crew
 from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.network import Address

@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from eucabox.atomic_files import write_whole
 from eucabox.errors import KeyFileUnusable
-from eucabox.files import write_whole
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config
+from eucabox.iam.accounts import Accounts
 from eucabox.logs import Format
 from eucabox.state import State
 

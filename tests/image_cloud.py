@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import Config
+from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle
 from eucabox.images import Images
 from eucabox.state import Row, State
-from eucabox.store.facts import ObjectFacts
+from eucabox.store.types import ObjectFacts
 from tests.image.disks import MIB
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"

@@ -15,17 +15,17 @@ from botocore.exceptions import ClientError
 from flask import Flask
 
 from eucabox import actions, api
-from eucabox.accounts import Accounts, UserCredentials
 from eucabox.actions import Call
 from eucabox.bucket import Store
 from eucabox.config import CloudSection, Config
 from eucabox.errors import InstanceNotFound
+from eucabox.iam.accounts import Accounts, UserCredentials
 from eucabox.logs import parse
+from eucabox.s3.access_log import AccessLog
 from eucabox.server.listener import Listener
 from eucabox.state import State
-from eucabox.store.access_log import AccessLog
 from eucabox.wire.request import Answer, FileBody, Request
-from eucabox.wire.s3 import records
+from eucabox.wire.s3 import access_log_records
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -280,7 +280,7 @@ def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
     def note(*_: Any) -> None:
         raise RuntimeError("no record")
 
-    monkeypatch.setattr(records, "note", note)
+    monkeypatch.setattr(access_log_records, "note", note)
     s3 = _client("s3", port, admin)
     s3.list_buckets()
     s3.close()

@@ -14,8 +14,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from eucabox import actions, api
-from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 from eucabox.wire import model
 from eucabox.wire.request import Answer, Request

@@ -31,7 +31,7 @@ from eucabox.errors import (
     PreconditionFailed,
     StoreInUse,
 )
-from eucabox.store import copying, writing
+from eucabox.store import copying, temp_file
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
@@ -205,7 +205,7 @@ def test_ranges(store: Store) -> None:
         assert b"".join(found.chunks(7, (1 << 20) + 3)) == body[7 : 10 + (1 << 20)]
         assert b"".join(found.chunks(len(body) - 1)) == body[-1:]
         assert os.pread(found.fileno(), 3, 1) == body[1:4]
-        assert found.read(3) + found.read() == body[: 3 + writing.CHUNK]
+        assert found.read(3) + found.read() == body[: 3 + temp_file.CHUNK]
     found.close()
 
 
@@ -272,7 +272,7 @@ def test_a_body_that_breaks_leaves_the_old_object(store: Store, tmp_path: Path) 
 
 
 def test_a_body_without_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "LARGEST", 3)
+    monkeypatch.setattr(temp_file, "LARGEST", 3)
     with pytest.raises(EntityTooLarge):
         put(store)
 

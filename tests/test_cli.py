@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from eucabox.accounts import Accounts
 from eucabox.cli import background, main, operator
 from eucabox.config import Config
+from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle
 
 DOCS = Path(__file__).parent.parent / "docs" / "commands.md"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids, run
+from eucabox.atomic_files import write_whole
 from eucabox.errors import Fault, KeyFileUnusable, ProgramFailed, ProgramMissing
-from eucabox.files import write_whole
-from eucabox.lock import Lock
+from eucabox.process_lock import Lock
 from eucabox.seal import Seal
 
 

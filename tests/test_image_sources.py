@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from eucabox.accounts import Accounts
 from eucabox.config import Config
 from eucabox.errors import (
     ImageLocationInvalid,
@@ -20,7 +19,8 @@ from eucabox.errors import (
     UnauthorizedOperation,
     UnsupportedOperation,
 )
-from eucabox.image import probe, room, unbundle
+from eucabox.iam.accounts import Accounts
+from eucabox.image import disk_space, formats, unbundle
 from eucabox.image.workers import Workers
 from eucabox.state import State
 from tests.image.disks import MIB, ext, qcow2
@@ -164,7 +164,7 @@ def test_a_small_qcow2_that_would_unfold_to_gigabytes_is_refused(cloud: Cloud) -
 def test_an_image_that_this_disk_cannot_hold_is_not_begun(
     cloud: Cloud, root: Path, bundled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "LEFT", 2**50)  # more than any test machine has
+    monkeypatch.setattr(disk_space, "LEFT", 2**50)  # more than any test machine has
     disk = partitioned(cloud.folder / "disk.img", b"x")
     row = cloud.register(cloud.upload(root) if bundled else cloud.put(disk))
     assert row["state"] == "failed"
@@ -180,7 +180,7 @@ def test_an_image_makes_way_for_the_host_when_the_disk_gets_full_meanwhile(
     real = unbundle.unbundle
 
     def filling(*arguments: Any) -> str:
-        monkeypatch.setattr(room, "LEFT", 2**50)
+        monkeypatch.setattr(disk_space, "LEFT", 2**50)
         return real(*arguments)
 
     monkeypatch.setattr(unbundle, "unbundle", filling)
@@ -221,8 +221,8 @@ def test_an_image_that_is_deregistered_is_not_unbundled_to_its_end(
 def test_a_stop_ends_a_conversion_at_once_and_its_program(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "unfolded", lambda *_: 2**40)
-    monkeypatch.setattr(room.Room, "check", lambda *_: None)
+    monkeypatch.setattr(formats, "unfolded", lambda *_: 2**40)
+    monkeypatch.setattr(disk_space.Room, "check", lambda *_: None)
     row = cloud.images.register(
         cloud.user, cloud.put(shared_clusters(cloud.folder / "disk", 900 * 2**30))
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from eucabox.accounts import Accounts
 from eucabox.config import Config
 from eucabox.errors import (
     DiskGone,
@@ -27,12 +26,13 @@ from eucabox.errors import (
     InvalidParameterValue,
     UnauthorizedOperation,
 )
-from eucabox.image import bundle, inject, unbundle
+from eucabox.iam.accounts import Accounts
+from eucabox.image import bundle, key_injection, unbundle
 from eucabox.image.workers import Workers
 from eucabox.images import Images
 from eucabox.instance_types import TYPES
 from eucabox.state import State
-from eucabox.store.facts import ObjectFacts
+from eucabox.store.types import ObjectFacts
 from tests.image.disks import MIB, ext, look, qcow2, raw
 from tests.image_cloud import BUCKET, KEY, Cloud, partitioned
 
@@ -86,7 +86,7 @@ def test_an_ordinary_user_registers_kernel_ramdisk_and_root(
     assert boot.kernel.read_bytes() == b"\x7fELF kernel"
     assert boot.ramdisk is not None
     disk = raw(boot.disk, cloud.folder / "out")
-    assert look(disk, MIB, f"cat {inject.FILE}").startswith(KEY)
+    assert look(disk, MIB, f"cat {key_injection.FILE}").startswith(KEY)
 
 
 def test_preparing_twice_is_preparing_once(cloud: Cloud, root: Path, kernel: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids
-from eucabox.accounts import Accounts
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 DOOR = """

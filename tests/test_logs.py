@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from eucabox import ids, logs
 from eucabox.cli import main
 from eucabox.config import CloudSection, Config
-from eucabox.domains.crew import Crew
+from eucabox.domains.worker_pool import Crew
 from eucabox.errors import LogFileUnusable
 from eucabox.state import State
 from tests.domains.house import House

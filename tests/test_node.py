@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from eucabox import ids, instances
+from eucabox import ids
 from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
-from eucabox.domains import endings, health, screen
-from eucabox.domains import loop as loops
+from eucabox.domains import health, screen, termination
+from eucabox.domains import reconciler as loops
+from eucabox.ec2 import instances
 from eucabox.errors import (
     InstanceNotFound,
     InvalidParameterValue,
@@ -262,7 +263,7 @@ def test_a_clean_up_that_fails_does_not_keep_the_user_waiting(house: House) -> N
 def test_the_address_of_a_guest_that_does_not_end_stays_its_own(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endings, "RETRY", 0.1)
+    monkeypatch.setattr(termination, "RETRY", 0.1)
     monkeypatch.setattr(loops, "RETRY", 0.1)
 
     def fail() -> None:
@@ -337,7 +338,7 @@ def test_a_console_that_was_never_written_is_empty(house: House) -> None:
 def test_without_libvirt_a_launch_fails_with_its_words(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eucabox.domains.guests.RECONNECT_WAIT", 0.1)
+    monkeypatch.setattr("eucabox.domains.libvirt_domains.RECONNECT_WAIT", 0.1)
     nowhere = dataclasses.replace(SETTINGS, libvirt_uri="test:///no/such/file")
     house.config = dataclasses.replace(house.config, node=nowhere)
     instance_id = add_instance(house.state)
@@ -352,7 +353,7 @@ def test_without_the_binding_the_package_is_named(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "libvirt", None)
-    monkeypatch.setattr("eucabox.domains.guests.RECONNECT_WAIT", 0.0)
+    monkeypatch.setattr("eucabox.domains.libvirt_domains.RECONNECT_WAIT", 0.0)
     instance_id = add_instance(house.state)
     with house.node():
         row = house.becomes(instance_id, "terminated")
@@ -421,7 +422,7 @@ def test_purge_ends_everything_at_once(house: House) -> None:
 
 
 def test_purge_without_libvirt_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eucabox.domains.endings.RECONNECT_WAIT", 0.1)
+    monkeypatch.setattr("eucabox.domains.termination.RECONNECT_WAIT", 0.1)
     nowhere = dataclasses.replace(SETTINGS, libvirt_uri="test:///no/such/file")
     config = dataclasses.replace(house.config, node=nowhere)
     with pytest.raises(LibvirtUnreachable):

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eucabox.accounts import Accounts
 from eucabox.cli import main
 from eucabox.cli.report import COLLECTORS
 from eucabox.cli.scrub import GONE, Scrub
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 from tests.rows import add_instance
 

@@ -10,8 +10,8 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from eucabox import api
-from eucabox.accounts import Accounts
 from eucabox.config import Config
+from eucabox.iam.accounts import Accounts
 from eucabox.server.listener import Listener
 from eucabox.state import State
 from tests.actions.stand_ins import World

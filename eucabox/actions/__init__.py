@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from eucabox import absent, logs
-from eucabox.accounts import Caller
+from eucabox import logs
+from eucabox.actions import unsupported
 from eucabox.errors import (
     DryRunOperation,
     Fault,
@@ -24,9 +24,10 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from eucabox.members import conform, hints_of, pascal, unpacked_members
-from eucabox.nothing import asks_for_nothing, drop_nothing
-from eucabox.store import access
+from eucabox.iam.accounts import Caller
+from eucabox.neutral_values import asks_for_nothing, drop_nothing
+from eucabox.s3 import access
+from eucabox.validation import conform, hints_of, pascal, unpacked_members
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -134,8 +135,8 @@ def load() -> dict[tuple[str, str], Action]:
     global _loaded
     with _loading:
         if not _loaded:
-            for module in pkgutil.iter_modules(__path__):
-                importlib.import_module(f"{__name__}.{module.name}")
+            for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+                importlib.import_module(module.name)
             _loaded = True
     return ACTIONS
 
@@ -174,7 +175,7 @@ def _find(service: str, name: str) -> Action:
     found = load().get((service, name))
     if found is not None:
         return found
-    if service == "ec2" and (why := absent.why(name)):
+    if service == "ec2" and (why := unsupported.why(name)):
         raise UnsupportedOperation(what=why)
     raise InvalidAction(action=name)
 

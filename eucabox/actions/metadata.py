@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from eucabox import instances, interfaces, steady, tags, vpc
+from eucabox import steady_clock
 from eucabox.actions import Call, action
+from eucabox.ec2 import default_vpc, instances, network_interfaces, tags
+from eucabox.ec2.metadata_options import TAG_KEY
 from eucabox.errors import (
     MetadataBadRequest,
     MetadataForbidden,
@@ -22,7 +24,6 @@ from eucabox.errors import (
     MetadataUnauthorized,
 )
 from eucabox.image import disk
-from eucabox.metadata_options import TAG_KEY
 from eucabox.state import Row
 
 Tree = dict[str, Any]  # of str, bytes (user data) and further trees
@@ -69,7 +70,7 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
         )
     row = _instance(call)
     _refuse_if_off(row)
-    stamp = _STAMP.pack(int(steady.uptime()) + seconds)
+    stamp = _STAMP.pack(int(steady_clock.uptime()) + seconds)
     token = base64.urlsafe_b64encode(stamp + _mark(call, row, stamp)).decode()
     hops = _options(row).get("http_put_response_hop_limit", DEFAULT_HOPS)
     return {"token": token, "seconds": seconds, "hops": hops}
@@ -111,12 +112,12 @@ def _opens(call: Call, row: Row, token: str) -> bool:
     if not hmac.compare_digest(mark, _mark(call, row, stamp)):
         return False
     (ends,) = _STAMP.unpack(stamp)
-    return bool(steady.uptime() < ends)
+    return bool(steady_clock.uptime() < ends)
 
 
 def _mark(call: Call, row: Row, stamp: bytes) -> bytes:
     key = _token_key(call.cloud.accounts.cloud_private_key)
-    what = f"{row['instance_id']} {steady.boot_id()} ".encode()
+    what = f"{row['instance_id']} {steady_clock.boot_id()} ".encode()
     return hmac.digest(key, what + stamp, hashlib.sha256)
 
 
@@ -140,7 +141,7 @@ def _options(row: Row) -> dict[str, Any]:
 
 def _meta_data(call: Call, row: Row) -> Tree:
     name, address = row["private_dns_name"], row["private_ip_address"]
-    public = interfaces.public_address(row)
+    public = network_interfaces.public_address(row)
     groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
     names, group_ids = _lines_of(groups.get(row["instance_id"], []))
     tree = {
@@ -182,13 +183,13 @@ def _meta_data(call: Call, row: Row) -> Tree:
 
 
 def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
-    address, public = row["private_ip_address"], interfaces.public_address(row)
-    block = vpc.cidr_block(call.cloud.network)
+    address, public = row["private_ip_address"], network_interfaces.public_address(row)
+    block = default_vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
     return {
-        **(dict.fromkeys(blocks, block) if block != vpc.EVERYWHERE else {}),
+        **(dict.fromkeys(blocks, block) if block != default_vpc.EVERYWHERE else {}),
         "device-number": "0",
-        "interface-id": vpc.network_interface_id(row["instance_id"]),
+        "interface-id": default_vpc.network_interface_id(row["instance_id"]),
         "local-hostname": row["private_dns_name"],
         "local-ipv4s": address,
         "mac": row["mac_address"],
@@ -197,8 +198,8 @@ def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
         **({"public-hostname": public, "public-ipv4s": public} if public else {}),
         "security-group-ids": group_ids,
         "security-groups": groups,
-        "subnet-id": vpc.subnet_id(row["account_id"]),
-        "vpc-id": vpc.vpc_id(row["account_id"]),
+        "subnet-id": default_vpc.subnet_id(row["account_id"]),
+        "vpc-id": default_vpc.vpc_id(row["account_id"]),
     }
 
 

@@ -11,7 +11,7 @@ import click
 
 from eucabox import config as configuration
 from eucabox.config import Config
-from eucabox.lock import Lock
+from eucabox.process_lock import Lock
 
 START_SECONDS = 30
 

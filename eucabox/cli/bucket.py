@@ -16,7 +16,7 @@ from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.store import keyring
-from eucabox.store.rescans import COMPLETE, FAILED, PENDING
+from eucabox.store.rescan_jobs import COMPLETE, FAILED, PENDING
 
 EVERY = 0.3  # seconds between two looks at a running cloud
 Row = dict[str, Any]

@@ -14,7 +14,6 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eucabox import config as configuration
-from eucabox import credentials as folders
 from eucabox import network
 from eucabox.cli import background, client, image
 from eucabox.cli.client import Client
@@ -22,7 +21,8 @@ from eucabox.cli.progress import Steps
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import ProgramFailed, UserExists
-from eucabox.image import guest
+from eucabox.iam import credentials_folder as folders
+from eucabox.image import tiny_guest
 from eucabox.run import run
 
 NAME = "demo"
@@ -152,7 +152,7 @@ def _credentials(config: Config, folder: Path) -> folders.Written:
 def _image(user: Client, folder: Path, steps: Steps) -> str:
     ec2 = user.ec2()
     with steps.step("building a guest from distribution packages"):
-        made = guest.build_tiny(folder / "guest")
+        made = tiny_guest.build_tiny(folder / "guest")
     digest = _digest(made.kernel, made.ramdisk, made.root)
     name = f"{NAME}-{digest}"
     found = ec2.describe_images(

@@ -16,11 +16,11 @@ import click
 from eucabox import hypervisor, network
 from eucabox.cli import Settings, background
 from eucabox.config import Config
-from eucabox.domains.bounded import Bounded, Overdue
-from eucabox.domains.programs import why_not
+from eucabox.domains.admin_programs import why_not
+from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.errors import Fault
 from eucabox.network import host
-from eucabox.network.holder import holder_of
+from eucabox.network.port_holder import holder_of
 from eucabox.run import find
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"

@@ -16,7 +16,7 @@ from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
 from eucabox.errors import ImageNameExists
 from eucabox.image import bundle as bundles
-from eucabox.image import debian, guest, names, settings
+from eucabox.image import debian, names, settings, tiny_guest
 from eucabox.image import manifest as manifests
 
 TYPES = click.Choice(["machine", "kernel", "ramdisk"])
@@ -67,7 +67,7 @@ def build(what: str, out: Path) -> None:
     """
     steps = Steps()
     with steps.step(f"building the {what} guest"):
-        made = guest.build_tiny(out) if what == "tiny" else debian.build_debian(out)
+        made = tiny_guest.build_tiny(out) if what == "tiny" else debian.build_debian(out)
     for file in vars(made).values():
         click.echo(f"  {file}  {file.stat().st_size / 2**20:.1f} MiB")
 

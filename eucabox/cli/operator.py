@@ -8,7 +8,7 @@ import click
 
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
-from eucabox.credentials import endpoint
+from eucabox.iam.credentials_folder import endpoint
 
 VERSION = "eucalyptus"
 SECONDS = 60

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from eucabox import __version__, logs, network
-from eucabox.accounts import Accounts
+from eucabox.atomic_files import write_whole
 from eucabox.cli import Settings
 from eucabox.cli.doctor import CHECKS
 from eucabox.cli.progress import Steps
@@ -25,11 +25,11 @@ from eucabox.cli.scrub import Scrub
 from eucabox.cli.status import look
 from eucabox.config import Config
 from eucabox.domains import serial
-from eucabox.domains.binding import libvirt
-from eucabox.domains.bounded import Bounded, Overdue
-from eucabox.domains.facts import TOLD
+from eucabox.domains.bounded_calls import Bounded, Overdue
+from eucabox.domains.hook_facts import TOLD
+from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
-from eucabox.files import write_whole
+from eucabox.iam.accounts import Accounts
 from eucabox.network.bridge import TABLE
 from eucabox.network.host import tables
 from eucabox.run import PACKAGES, run

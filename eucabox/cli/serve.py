@@ -9,7 +9,7 @@ import click
 
 from eucabox.cli import Settings
 from eucabox.config import Config
-from eucabox.lock import Lock
+from eucabox.process_lock import Lock
 
 STOP_SECONDS = 20
 

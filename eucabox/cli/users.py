@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from eucabox import credentials as folders
-from eucabox.accounts import Accounts
 from eucabox.cli import Settings
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
+from eucabox.iam import credentials_folder as folders
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from eucabox.domains.binding import libvirt
-from eucabox.domains.bounded import Bounded, Overdue
+from eucabox.domains.bounded_calls import Bounded, Overdue
+from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import LibvirtUnreachable
 
 log = logging.getLogger("eucabox.libvirt")

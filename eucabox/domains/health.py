@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox import ids
-from eucabox.domains.crew import Crew
-from eucabox.domains.guests import Guest, Guests
+from eucabox.domains.libvirt_domains import Guest, Guests
+from eucabox.domains.worker_pool import Crew
 from eucabox.errors import DomainHung, Fault
 
 log = logging.getLogger("eucabox.node")

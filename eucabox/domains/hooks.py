@@ -7,8 +7,8 @@ from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.domains.facts import Facts, encoded
-from eucabox.domains.programs import run_program, why_not
+from eucabox.domains.admin_programs import run_program, why_not
+from eucabox.domains.hook_facts import Facts, encoded
 from eucabox.errors import Fault, HookRefused, ProgramFailed
 
 log = logging.getLogger("eucabox.node")

@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from eucabox.atomic_files import write_whole
 from eucabox.errors import ProgramFailed, ProgramMissing
-from eucabox.files import write_whole
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
 from eucabox.run import run

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from eucabox.errors import BundleFailed
-from eucabox.image import draft, keys
+from eucabox.image import bundle_crypto, manifest_writer
 from eucabox.image.manifest import TYPES, Part
 from eucabox.image.sparse import CHUNK, ZEROS, data_runs
 
@@ -58,7 +58,7 @@ def bundle(
         tar = _Tar(image, prefix, progress)
         for piece in _encrypted(_gzipped(tar), key, iv):
             writer.write(piece)
-        text = draft.Draft(
+        text = manifest_writer.Draft(
             parts=writer.finish(),
             name=prefix,
             user=user,
@@ -74,7 +74,7 @@ def bundle(
             iv=iv,
         )
         manifest = folder / f"{prefix}.manifest.xml"
-        manifest.write_bytes(draft.write(text, *seals))
+        manifest.write_bytes(manifest_writer.write(text, *seals))
     except BaseException:
         writer.remove()
         raise
@@ -90,11 +90,13 @@ def _check(prefix: str, image_type: str, part_size: int) -> None:
         raise BundleFailed(name=prefix, reason="the part size must be 1 byte or more.")
 
 
-def _keys(cloud: str, user: str, private: str) -> tuple[keys.Public, keys.Public, keys.Private]:
+def _keys(
+    cloud: str, user: str, private: str
+) -> tuple[bundle_crypto.Public, bundle_crypto.Public, bundle_crypto.Private]:
     named: dict[str, tuple[Callable[[str], object], str]] = {
-        "cloud certificate": (keys.public_key, cloud),
-        "user certificate": (keys.public_key, user),
-        "private key": (keys.private_key, private),
+        "cloud certificate": (bundle_crypto.public_key, cloud),
+        "user certificate": (bundle_crypto.public_key, user),
+        "private key": (bundle_crypto.private_key, private),
     }
     for name, (load, text) in named.items():
         try:
@@ -103,7 +105,11 @@ def _keys(cloud: str, user: str, private: str) -> tuple[keys.Public, keys.Public
             raise BundleFailed(
                 name="The image", reason=f"the {name} is not usable PEM: {problem}."
             ) from None
-    return keys.public_key(cloud), keys.public_key(user), keys.private_key(private)
+    return (
+        bundle_crypto.public_key(cloud),
+        bundle_crypto.public_key(user),
+        bundle_crypto.private_key(private),
+    )
 
 
 class _Tar:

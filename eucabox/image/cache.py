@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eucabox.files import write_whole
+from eucabox.atomic_files import write_whole
 from eucabox.image import sparse
 
 PARTIAL = "partial-"

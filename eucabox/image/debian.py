@@ -7,10 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from eucabox.atomic_files import write_whole
 from eucabox.errors import GuestNotBuilt, ProgramFailed
-from eucabox.files import write_whole
 from eucabox.image import disk
-from eucabox.image.guest import Progress
+from eucabox.image.tiny_guest import Progress
 from eucabox.run import run
 
 VERSION = 2  # raise it when this file makes another guest from the same lists

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from eucabox.image import sparse
-from eucabox.image.cage import Watch, run_caged
+from eucabox.image.caged_programs import Watch, run_caged
 
 SECTOR = 512
 MIB = 2**20

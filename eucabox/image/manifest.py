@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from eucabox.errors import InvalidManifest
-from eucabox.image import elements, keys
+from eucabox.image import bundle_crypto, strict_xml
 
 MAXIMUM = 8 * 2**20  # bytes; 50,000 parts fit
 TYPES = ("machine", "kernel", "ramdisk")
@@ -58,8 +58,8 @@ def parse(raw: bytes, location: str = "manifest") -> Manifest:
     if len(raw) > MAXIMUM:
         raise InvalidManifest(name=location, reason=f"it is larger than {MAXIMUM} bytes.")
     try:
-        return _Reader(location, raw, elements.parse(raw)).manifest()
-    except elements.XmlError as problem:
+        return _Reader(location, raw, strict_xml.parse(raw)).manifest()
+    except strict_xml.XmlError as problem:
         raise InvalidManifest(name=location, reason=f"{problem}.") from None
 
 
@@ -71,7 +71,9 @@ def verify(manifest: Manifest, certificates: Iterable[str]) -> str:
             reason="it is not signed. Bundle again with your private key (--privatekey).",
         )
     for certificate in certificates:
-        if keys.signed_by(manifest.signed, manifest.signature, keys.public_key(certificate)):
+        if bundle_crypto.signed_by(
+            manifest.signed, manifest.signature, bundle_crypto.public_key(certificate)
+        ):
             return certificate
     raise InvalidManifest(
         name=manifest.location,
@@ -83,8 +85,10 @@ def verify(manifest: Manifest, certificates: Iterable[str]) -> str:
 def open_key(manifest: Manifest, key: rsa.RSAPrivateKey) -> tuple[bytes, bytes]:
     """Return the AES key and iv with the cloud's private key; raises InvalidManifest."""
     try:
-        return keys.unseal(manifest.cloud_key, key), keys.unseal(manifest.cloud_iv, key)
-    except keys.WrongKeyError:
+        return bundle_crypto.unseal(manifest.cloud_key, key), bundle_crypto.unseal(
+            manifest.cloud_iv, key
+        )
+    except bundle_crypto.WrongKeyError:
         raise InvalidManifest(
             name=manifest.location,
             reason="its key was not encrypted for this cloud. Bundle again with the cloud"
@@ -95,10 +99,10 @@ def open_key(manifest: Manifest, key: rsa.RSAPrivateKey) -> tuple[bytes, bytes]:
 class _Reader:
     """Takes a manifest's tree apart, strictly."""
 
-    def __init__(self, location: str, raw: bytes, root: elements.Element) -> None:
+    def __init__(self, location: str, raw: bytes, root: strict_xml.Element) -> None:
         self.location, self.raw, self.root = location, raw, root
         if root.tag != "manifest":
-            raise elements.XmlError(f"its root element is {root.tag[:40]!r} and not 'manifest'")
+            raise strict_xml.XmlError(f"its root element is {root.tag[:40]!r} and not 'manifest'")
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -124,10 +128,10 @@ class _Reader:
         element = self._need(tag)
         return self.raw[element.start : element.end]
 
-    def _need(self, *path: str) -> elements.Element:
+    def _need(self, *path: str) -> strict_xml.Element:
         element = self.root.find(*path)
         if element is None:
-            raise elements.XmlError(f"it has no element {'/'.join(path)}")
+            raise strict_xml.XmlError(f"it has no element {'/'.join(path)}")
         return element
 
     def _text(self, *path: str) -> str:
@@ -140,7 +144,7 @@ class _Reader:
     def _number(self, *path: str) -> int:
         text = self._need(*path).text.strip()
         if not re.fullmatch("[0-9]{1,18}", text):
-            raise elements.XmlError(f"its {path[-1]} is {text[:40]!r} and not a number of bytes")
+            raise strict_xml.XmlError(f"its {path[-1]} is {text[:40]!r} and not a number of bytes")
         return int(text)
 
     def _type(self) -> str:
@@ -163,7 +167,7 @@ class _Reader:
         found = {}
         listed = mapping.all("mapping") if mapping else []
         if len(listed) > MOST_MAPPINGS:
-            raise elements.XmlError(f"it maps more than {MOST_MAPPINGS} devices")
+            raise strict_xml.XmlError(f"it maps more than {MOST_MAPPINGS} devices")
         for each in listed:
             virtual, device = each.find("virtual"), each.find("device")
             if virtual and device:
@@ -175,7 +179,7 @@ class _Reader:
         element = self._need("image", "ec2_encrypted_key")
         algorithm = element.attributes.get("algorithm", "AES-128-CBC")
         if algorithm != "AES-128-CBC":
-            raise elements.XmlError(f"its key is for {algorithm[:40]!r} and not for AES-128-CBC")
+            raise strict_xml.XmlError(f"its key is for {algorithm[:40]!r} and not for AES-128-CBC")
         return element.text.strip()
 
     def _parts(self) -> tuple[Part, ...]:
@@ -183,34 +187,36 @@ class _Reader:
         found = parts.all("part")
         count = parts.attributes.get("count", str(len(found)))
         if count != str(len(found)) or not found:
-            raise elements.XmlError(f"it says {count[:20]!r} parts and lists {len(found)}")
+            raise strict_xml.XmlError(f"it says {count[:20]!r} parts and lists {len(found)}")
         by_index = {each.attributes.get("index", ""): each for each in found}
         missing = [number for number in range(len(found)) if str(number) not in by_index]
         if missing:
-            raise elements.XmlError(f"it lists no part {missing[0]}")
+            raise strict_xml.XmlError(f"it lists no part {missing[0]}")
         listed = tuple(_part(number, by_index[str(number)]) for number in range(len(found)))
         if len({part.name for part in listed}) != len(listed):
-            raise elements.XmlError("two of its parts have one name")
+            raise strict_xml.XmlError("two of its parts have one name")
         return listed
 
 
 def _checked_word(name: str, text: str) -> str:
     if len(text) > LONGEST_WORD or not text.isprintable():
-        raise elements.XmlError(f"its {name} is no plain word of {LONGEST_WORD} characters at most")
+        raise strict_xml.XmlError(
+            f"its {name} is no plain word of {LONGEST_WORD} characters at most"
+        )
     return text
 
 
-def _part(number: int, element: elements.Element) -> Part:
+def _part(number: int, element: strict_xml.Element) -> Part:
     name, digest = element.find("filename"), element.find("digest")
     if name is None or digest is None:
-        raise elements.XmlError(f"its part {number} lacks a filename or a digest")
+        raise strict_xml.XmlError(f"its part {number} lacks a filename or a digest")
     if digest.attributes.get("algorithm", "SHA1") != "SHA1":
-        raise elements.XmlError(f"the digest of its part {number} is not SHA1")
+        raise strict_xml.XmlError(f"the digest of its part {number} is not SHA1")
     part = Part(name.text.strip(), digest.text.strip().lower())
     if not DIGEST.fullmatch(part.digest):
-        raise elements.XmlError(f"the digest of its part {number} is not 40 hex digits")
+        raise strict_xml.XmlError(f"the digest of its part {number} is not 40 hex digits")
     if part.name in ("", ".", "..") or "/" in part.name or not part.name.isprintable():
-        raise elements.XmlError(
+        raise strict_xml.XmlError(
             f"its part {number} is named {part.name[:60]!r}; a part lies beside its manifest and"
             " its name has no slash"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pycdlib
 
-from eucabox.files import write_whole
+from eucabox.atomic_files import write_whole
 
 LABEL = "cidata"
 NAMES = {"user-data": "/USERDATA.;1", "meta-data": "/METADATA.;1"}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eucabox.errors import ProgramFailed, SnapshotFailed
-from eucabox.image import inject
-from eucabox.image.cage import Watch, run_caged
+from eucabox.image import key_injection
+from eucabox.image.caged_programs import Watch, run_caged
 
 if TYPE_CHECKING:
-    from eucabox.image.launch import Boot
+    from eucabox.image.instance_disks import Boot
 
 SECTOR = 512
 FIRST_ENTRY = 446
@@ -34,9 +34,9 @@ def take(boot: "Boot | None", target: Path, watch: Watch = lambda: None) -> None
         _root(boot, target, watch)
     except ProgramFailed as problem:
         raise SnapshotFailed(reason=problem.message) from None
-    if inject.needs_replay(target):
+    if key_injection.needs_replay(target):
         with contextlib.suppress(ProgramFailed):  # then a mount of the copy does it
-            inject.replay_journal(target)
+            key_injection.replay_journal(target)
 
 
 def _root(boot: "Boot", target: Path, watch: Watch) -> None:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
+from eucabox.atomic_files import write_whole
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
-from eucabox.files import write_whole
 from eucabox.network import host
-from eucabox.network.firewall import Block, blocks
-from eucabox.network.services import Guests, render
-from eucabox.network.table import Table
+from eucabox.network.host_firewall import Block, blocks
+from eucabox.network.host_services import Guests, render
+from eucabox.network.nft_table import Table
 from eucabox.run import run
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")

@@ -18,11 +18,11 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
+from eucabox.atomic_files import write_whole
 from eucabox.config import Config, words
 from eucabox.errors import NetworkUnusable, ProgramFailed
-from eucabox.files import write_whole
 from eucabox.network import Address, host
-from eucabox.network.addresses import RESERVED_FIRST, RESERVED_LAST, domain_name
+from eucabox.network.address_pool import RESERVED_FIRST, RESERVED_LAST, domain_name
 from eucabox.run import run
 
 log = logging.getLogger("eucabox.network")

@@ -1,172 +1,136 @@
-"""Which of the host's own packet rules stop guests' packets, and what to type; changes none.
+"""Packet filters of one bridge's instances, as one nft table; touches no other table.
 
-Rules are judged as far as they are about device, protocol, port, and state of connection: what a
-rule asks beyond that is taken as not so.
+The table outlives eucabox and is brought in line by one transaction: no packet ever meets half
+of it, and a killed eucabox leaves the old rules or the new ones. What is in it and why this
+family of nft is told in ruleset.py.
 """
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from eucabox.network import host
+from eucabox import ids
+from eucabox.errors import ProgramFailed
+from eucabox.network import Guest, Rule, conntrack, host
+from eucabox.network.nft_rules import Ground, Ruleset, render
+from eucabox.run import run
 
-DEEPEST = 20  # jumps
-OWN = "eucabox"
-Packet = Mapping[str, str | int]
-Chains = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A table that drops what guests need: `purpose` in words, `command` to type."""
-
-    table: str
-    purpose: str
-    command: str
+log = logging.getLogger("eucabox.network")
+TABLE = "eucabox_groups-"  # and the bridge's name; the bridge's own rules are in eucabox-BRIDGE
+NOTHING = Ruleset({}, {}, {})
+NEWLINE = "\n"
 
 
-NEEDS = {  # what guests of a bridge need: hook, protocol, port
-    "DHCP": ("input", "udp", 67),
-    "metadata": ("input", "tcp", 0),
-    "other networks": ("forward", "tcp", 443),
-}
+class Groups:
+    """The table of security groups of one bridge."""
 
+    def __init__(self, bridge: str) -> None:
+        self._table = TABLE + bridge
+        self._prefix = ids.tap_prefix(bridge)
+        self._lock = threading.Lock()
+        self._now: Ruleset | None = None  # what is in force, as far as we did it
+        self._listed = b""  # as nft listed it once it was written
+        self._permits: dict[str, frozenset[conntrack.Permit]] = {}
 
-def blocks(bridge: str, metadata_port: int) -> list[Block]:
-    """Return what stops packets that come in from the bridge, of every table that does."""
-    found: list[Block] = []
-    for family, name in sorted(host.tables()):
-        if family not in ("ip", "inet") or name.startswith(OWN):
-            continue
-        listed = host.table(family, name)
-        stopped = [
-            need
-            for need, (hook, protocol, port) in NEEDS.items()
-            if _stops(listed, hook, _packet(bridge, protocol, port or metadata_port))
+    def apply(
+        self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]], ground: Ground
+    ) -> None:
+        """Put these rules in force, unless they are; conversations they allow go on.
+
+        Restarting a host's firewall may flush every table, so whether ours is there is looked at.
+        """
+        wanted = render(self._prefix, guests, rules, ground)
+        permits = conntrack.permits(guests, rules, ground.services)
+        with self._lock:
+            listed = host.listing("bridge", self._table)
+            if self._now is not None and listed != self._listed:
+                log.warning("role=cluster somebody changed %s; making it again", self._table)
+                self._now = None
+            if wanted != self._now:
+                self._write(wanted, bool(listed))
+                self._now, self._listed = wanted, host.listing("bridge", self._table)
+            self._end(permits)
+            self._permits = permits
+
+    def remove(self) -> None:
+        """Take the table away."""
+        with self._lock:
+            if host.listing("bridge", self._table):
+                run("nft", "delete", "table", "bridge", self._table)
+            self._now, self._permits = None, {}
+
+    def _write(self, wanted: Ruleset, there: bool) -> None:
+        try:
+            self._nft(_change(self._table, self._before(there), wanted))
+        except ProgramFailed:
+            # Made by another release, in a form that can't be changed: all of it anew, at once.
+            gone = f"{_empty(self._table)}delete table bridge {self._table}\n"
+            self._nft(gone + _change(self._table, NOTHING, wanted))
+
+    def _before(self, there: bool) -> Ruleset:
+        """Return what is in force; of another process' table only the names are known."""
+        if not there:
+            return NOTHING
+        if self._now is not None:
+            return self._now
+        listed = host.table("bridge", self._table)
+        chains: dict[str, Sequence[str]] = {
+            each["chain"]["name"]: () for each in listed if "chain" in each
+        }
+        return Ruleset(chains, {each["set"]["name"]: "" for each in listed if "set" in each}, {})
+
+    def _end(self, permits: Mapping[str, frozenset[conntrack.Permit]]) -> None:
+        """Forget conversations that a guest's rules allowed and do not any more."""
+        narrowed = [
+            tap
+            for tap, now in permits.items()
+            if tap not in self._permits or not self._permits[tap] <= now
         ]
-        if stopped:
-            inner = "other networks" in stopped, stopped[0] != "other networks"
-            command = _command(f"{family} {name}", listed, bridge, *inner)
-            found.append(Block(f"{family} {name}", " and ".join(stopped), command))
-    return found
+        listed = host.elements("bridge", self._table) if narrowed else {}
+        for tap in narrowed:
+            lines = [
+                f"{verb} element bridge {self._table} {way}{name}-{tap} {{ {flow} }}\n"
+                for way, flow in conntrack.ended(tap, permits[tap], listed)
+                # One that timed out just now can't be deleted, so each is there first.
+                for verb, name in (("add", "-barred"), ("add", ""), ("delete", ""))
+            ]
+            if lines:
+                self._nft("".join(lines))
+
+    def _nft(self, text: str) -> None:
+        run("nft", "-f", "-", input=text.encode())
 
 
-def _packet(bridge: str, protocol: str, port: int) -> Packet:
-    return {"iifname": bridge, "l4proto": protocol, "protocol": protocol, "dport": port}
-
-
-def _stops(listed: Sequence[Mapping[str, Any]], hook: str, packet: Packet) -> bool:
-    chains: dict[str, list[Mapping[str, Any]]] = {}
-    for each in listed:
-        if "rule" in each:
-            chains.setdefault(each["rule"]["chain"], []).append(each["rule"])
-    bases = [each["chain"] for each in listed if each.get("chain", {}).get("hook") == hook]
-    bases = [each for each in bases if each.get("type") == "filter"]
-    return any((_walk(chains, base["name"], packet) or base["policy"]) == "drop" for base in bases)
-
-
-def _walk(chains: Chains, name: str, packet: Packet, depth: int = 0) -> str:
-    """Return accept or drop, or an empty string where the chain ends without a word."""
-    for rule in chains.get(name, ()) if depth < DEEPEST else ():
-        verdict = _verdict(rule.get("expr", ()), packet)
-        if verdict is None:
-            continue
-        kind, target = verdict
-        if kind in ("accept", "drop"):
-            return kind
-        if kind == "reject":
-            return "drop"
-        if kind == "return":
-            return ""
-        said = _walk(chains, target, packet, depth + 1)
-        if said or kind == "goto":
-            return said
-    return ""
-
-
-def _verdict(expressions: Sequence[Any], packet: Packet) -> tuple[str, str] | None:
-    """Return what a rule does with the packet and to which chain, or None if it does nothing."""
-    sure = True
-    for each in expressions:
-        kind, content = _first(each)
-        if kind == "match":
-            if not _matches(content, packet):
-                return None
-        elif kind == "vmap":
-            return _looked_up(content, packet)
-        elif kind == "xt":  # iptables' own: what kind of address or state, which nft tells not
-            sure = False
-        elif kind in ("accept", "drop", "return", "reject"):
-            return (kind, "") if sure or kind == "return" else None
-        elif kind in ("jump", "goto"):
-            return (kind, str(content["target"])) if sure else None
-        elif kind not in ("counter", "log", "comment"):
-            return None
-    return None
-
-
-def _first(expression: Mapping[str, Any]) -> tuple[str, Any]:
-    return next(iter(expression.items()), ("", None))
-
-
-def _looked_up(vmap: Mapping[str, Any], packet: Packet) -> tuple[str, str] | None:
-    value, data = _value(vmap["key"], packet), vmap["data"]
-    for key, verdict in data.get("set", ()) if isinstance(data, dict) else ():
-        if value is not None and _is(key, value):
-            return _verdict([verdict], packet)
-    return None
-
-
-def _matches(match: Mapping[str, Any], packet: Packet) -> bool:
-    value = _value(match["left"], packet)
-    if value is None or match["op"] not in ("==", "!=", "in"):
-        return False
-    return _is(match["right"], value) is (match["op"] != "!=")
-
-
-def _value(left: Any, packet: Packet) -> str | int | None:
-    """Return what the packet has there; None where that is not known."""
-    for kind in ("meta", "payload"):
-        if isinstance(left, dict) and kind in left:
-            about = left[kind]
-            if about.get("protocol") in ("tcp", "udp") and about["protocol"] != packet["protocol"]:
-                return None
-            return packet.get(about.get("key") or about.get("field"))
-    return "new" if isinstance(left, dict) and left.get("ct", {}).get("key") == "state" else None
-
-
-def _is(right: Any, value: str | int) -> bool:
-    if isinstance(right, list):
-        return any(_is(each, value) for each in right)
-    if isinstance(right, dict) and "set" in right:
-        return any(_is(each, value) for each in right["set"])
-    if isinstance(right, dict) and "range" in right:
-        low, high = right["range"]
-        return isinstance(value, int) and low <= value <= high
-    if isinstance(right, str) and right.endswith("*"):
-        return str(value).startswith(right[:-1])
-    return bool(right == value)
-
-
-def _command(
-    table: str, listed: Sequence[Mapping[str, Any]], bridge: str, forward: bool, inside: bool
-) -> str:
-    """Return what to type for the program that made the table."""
-    names = [each["chain"]["name"] for each in listed if "chain" in each]
-    if table == "inet firewalld":
-        zone = f"--zone=trusted --add-interface={bridge}"
-        return f"firewall-cmd --permanent {zone} && firewall-cmd {zone}"
-    if any(name.startswith("ufw-") for name in names):
-        words = [f"ufw allow in on {bridge}"] * inside + [
-            f"ufw route allow in on {bridge}"
-        ] * forward
-        return " && ".join(words)
-    if "DOCKER-USER" in names and not inside:
-        back = f"-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED"
-        insert = "iptables -I DOCKER-USER"
-        return f"{insert} -i {bridge} -j ACCEPT && {insert} {back} -j ACCEPT"
-    hooks = [hook for hook, wanted in (("input", inside), ("forward", forward)) if wanted]
-    chains = [
-        each["chain"]["name"] for each in listed if each.get("chain", {}).get("hook") in hooks
+def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
+    """Return one transaction from what is in force to what is wanted; what was seen is kept."""
+    sets = {**wanted.seen, **wanted.members}
+    sets_before = {**before.seen, **before.members}
+    chains_new = _differing(wanted.chains, before.chains)
+    sets_new = _differing(sets, sets_before)
+    lines = [f"flush chain {name}" for name in _differing(before.chains, wanted.chains)]
+    lines += [f"delete chain {name}" for name in before.chains if name not in wanted.chains]
+    lines += [f"delete set {name}" for name in sets_before if name not in sets]
+    lines += [
+        f"flush set {name}" for name in wanted.members if name in sets_new and name in sets_before
     ]
-    return " && ".join(f"nft insert rule {table} {name} iifname {bridge} accept" for name in chains)
+    body = [f"set {name} {{ {sets[name]} }}" for name in sets_new]
+    body += [_chain(name, wanted.chains[name]) for name in chains_new]
+    commands = "".join(_of_table(line, table) for line in lines)
+    return f"{_empty(table)}{commands}table bridge {table} {{\n{NEWLINE.join(body)}\n}}\n"
+
+
+def _differing(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
+    return [name for name, content in these.items() if those.get(name) != content]
+
+
+def _of_table(line: str, table: str) -> str:
+    verb, kind, name = line.split()
+    return f"{verb} {kind} bridge {table} {name}\n"
+
+
+def _chain(name: str, rules: Sequence[str]) -> str:
+    return f"chain {name} {{\n  " + "\n  ".join(rules) + "\n}"
+
+
+def _empty(table: str) -> str:
+    return f"table bridge {table} {{\n}}\n"

@@ -11,11 +11,11 @@ from typing import Any
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
 from eucabox.network import Address, Learnt, host
-from eucabox.network.addresses import pool
+from eucabox.network.address_pool import pool
+from eucabox.network.base import Mode
 from eucabox.network.bridge import RUN, permitted
 from eucabox.network.dnsmasq import Dnsmasq
-from eucabox.network.mode import Mode
-from eucabox.network.named import require_addresses
+from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 

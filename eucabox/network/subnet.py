@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from eucabox.atomic_files import write_whole
 from eucabox.config import Config
 from eucabox.errors import NetworkUnusable
-from eucabox.files import write_whole
 from eucabox.network import host
 
 log = logging.getLogger("eucabox.network")

@@ -13,13 +13,13 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
 from eucabox.network import Address, Learnt, host
-from eucabox.network.addresses import domain_name, host_name
-from eucabox.network.book import Book, Known
+from eucabox.network.address_pool import domain_name, host_name
+from eucabox.network.antispoof import Fence
+from eucabox.network.base import Mode
+from eucabox.network.bindings import Book, Known
 from eucabox.network.bridge import RUN, metadata_address, permitted
 from eucabox.network.dnsmasq import Dnsmasq
-from eucabox.network.fence import Fence
-from eucabox.network.mode import Mode
-from eucabox.network.named import NamedBridge
+from eucabox.network.existing_bridge import NamedBridge
 from eucabox.network.packets import Claim, Lease, probe
 from eucabox.network.snoop import Snoop
 from eucabox.network.subnet import subnet

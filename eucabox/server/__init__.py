@@ -12,10 +12,10 @@ from pathlib import Path
 from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
-from eucabox.credentials import endpoint
 from eucabox.errors import Fault
-from eucabox.network.holder import holder_of
-from eucabox.server import memory
+from eucabox.iam.credentials_folder import endpoint
+from eucabox.network.port_holder import holder_of
+from eucabox.server import malloc
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
@@ -128,7 +128,7 @@ def serve(config: Config) -> int:
 
     What keeps it from starting is one line on standard error, and status 1.
     """
-    memory.keep_little()
+    malloc.keep_little()
     logs.set_level(config)
     logs.open_stderr()
     signals = _catch_signals()

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from cheroot import server as cheroot
 
-from eucabox import turns
+from eucabox import gil_turns
 from eucabox.api import HEALTH
-from eucabox.server import reception
-from eucabox.server.incoming import Incoming
+from eucabox.server import waiting_connections
+from eucabox.server.request import Incoming
 from eucabox.server.sockets import PIECE, let_kernel_wait, make_file, traffic
-from eucabox.server.threads import Pace
+from eucabox.server.worker_threads import Pace
 
 if TYPE_CHECKING:
     from eucabox.server.listener import Listener
@@ -149,7 +149,7 @@ class Connection(Pace, cheroot.HTTPConnection):
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
             return False
         finally:
-            turns.give()
+            gil_turns.give()
             self.server.active.discard(self)
 
     def head_is_read(self, request: Incoming) -> None:
@@ -246,8 +246,8 @@ class Connection(Pace, cheroot.HTTPConnection):
 
 # Read when they are needed: tests shorten them.
 OWED: dict[str, Callable[[], float]] = {
-    "request": lambda: reception.IDLE_SECONDS,
-    "head": lambda: reception.HEAD_SECONDS,
-    "body": lambda: reception.BODY_SECONDS,
-    "end": lambda: reception.LINGER_SECONDS,
+    "request": lambda: waiting_connections.IDLE_SECONDS,
+    "head": lambda: waiting_connections.HEAD_SECONDS,
+    "body": lambda: waiting_connections.BODY_SECONDS,
+    "end": lambda: waiting_connections.LINGER_SECONDS,
 }

@@ -22,10 +22,10 @@ from eucabox.api import (
 )
 from eucabox.errors import ListenFailed
 from eucabox.server.connection import Connection
-from eucabox.server.leading import Busy, Shift
-from eucabox.server.reception import Reception
+from eucabox.server.leader_followers import Busy, Shift
 from eucabox.server.sockets import send_file
-from eucabox.server.threads import Threads
+from eucabox.server.waiting_connections import Reception
+from eucabox.server.worker_threads import Threads
 
 log = logging.getLogger("eucabox.server")
 

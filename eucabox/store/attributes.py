@@ -6,9 +6,9 @@ import json
 import os
 from typing import Any
 
-from eucabox.store import packing
-from eucabox.store.facts import Object, ObjectFacts, Sealed, to_datetime, to_nanoseconds
+from eucabox.store import compact_attributes
 from eucabox.store.paths import digest
+from eucabox.store.types import Object, ObjectFacts, Sealed, to_datetime, to_nanoseconds
 
 NAME = "user.eucabox"
 SECOND = 1_000_000_000
@@ -65,7 +65,7 @@ def encode(what: Object) -> bytes:
         said["y"] = list(vars(what.sealed).values())
     if what.stamp:
         said["v"] = what.stamp
-    return packing.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
+    return compact_attributes.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
 
 
 def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
@@ -74,8 +74,10 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     Raises ValueError if they are not ours. When a file was edited in place its ETag, checksums
     and parts are no longer true and left empty.
     """
-    packed = raw.startswith(packing.MARK)
-    said = packing.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
+    packed = raw.startswith(compact_attributes.MARK)
+    said = (
+        compact_attributes.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
+    )
     try:
         sealed = Sealed(*said["y"]) if "y" in said else None
         stored = sealed.stored if sealed else said["s"]

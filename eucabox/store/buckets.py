@@ -21,20 +21,20 @@ from eucabox.errors import (
     NoSuchBucket,
     StoreInUse,
 )
-from eucabox.lock import Lock
-from eucabox.store import marks, sse, tree, versions
-from eucabox.store.disk import told
-from eucabox.store.facts import Bucket, moment, to_datetime
-from eucabox.store.flushing import COMMIT, Flush
+from eucabox.process_lock import Lock
+from eucabox.store import dirfd, index_generation, version_files
+from eucabox.store.bucket_folder import Room, clear_away, make, put_away, workshop
+from eucabox.store.disk_errors import told
+from eucabox.store.fsync import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, Sealing, needed
 from eucabox.store.multipart import Multipart
+from eucabox.store.objects import Shelf
 from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
-from eucabox.store.rescans import Rescans, aloud
-from eucabox.store.room import Room, clear_away, make, put_away, workshop
-from eucabox.store.shelf import Shelf
+from eucabox.store.rescan_jobs import Rescans, aloud
+from eucabox.store.types import Bucket, moment, to_datetime
 
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
 MOST_FILES = 65_536  # open at once: connections, above all
@@ -70,7 +70,7 @@ class Buckets:
         """Sweep what a killed process left and make the index say what the tree has."""
         for name in ("new", "gone"):
             with workshop(self._root, name) as (beside, _):
-                tree.clear(beside)
+                dirfd.clear(beside)
         usable = self._index.open()
         for name in self._names():
             try:
@@ -115,7 +115,7 @@ class Buckets:
         """Leave the index complete on the disk and let another process have the folder."""
         self.rescans.close()
         for room in self._rooms.values():
-            marks.close(room, self._index)
+            index_generation.close(room, self._index)
         self._index.close()
         self._rooms.clear()
         self._process.release()
@@ -124,10 +124,6 @@ class Buckets:
     def keys(self) -> Keyring:
         """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
         return needed(self._keys)
-
-    def default_sealing(self, bucket: str) -> Sealing | None:
-        """Return how an object that eucabox itself writes into a bucket is encrypted."""
-        return sse.by_default(self.bucket(bucket), self)
 
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)
@@ -190,10 +186,10 @@ class Buckets:
         while (key := self._index_again(first)) is not None:
             if self._shelf.recheck(room, key) is not None:
                 raise BucketNotEmpty(name=room.name, what=key)
-        for names in tree.files(room.fd, RESERVED.encode()):
+        for names in dirfd.files(room.fd, RESERVED.encode()):
             file = b"/".join(names).decode(errors="backslashreplace")
             raise BucketNotEmpty(name=room.name, what=f"the file {file}")
-        if (kept := versions.any_key(room)) is not None:
+        if (kept := version_files.any_key(room)) is not None:
             raise BucketNotEmpty(name=room.name, what=f"a version of {kept}")
 
     def bucket(self, name: str) -> Bucket:

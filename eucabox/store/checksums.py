@@ -18,7 +18,7 @@ from eucabox.errors import (
     InvalidRequest,
     MalformedChecksum,
 )
-from eucabox.store.facts import COMPOSITE, FULL_OBJECT
+from eucabox.store.types import COMPOSITE, FULL_OBJECT
 
 Buffer = bytes | memoryview
 Update = Callable[[Buffer, int], int]

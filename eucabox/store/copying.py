@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from eucabox.errors import EntityTooLarge
-from eucabox.store import checksums, frames
-from eucabox.store.facts import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
+from eucabox.store import checksums, encrypted_file
+from eucabox.store.bucket_folder import Room
 from eucabox.store.keyring import Sealing
-from eucabox.store.opened import OpenObject
-from eucabox.store.room import Room
-from eucabox.store.shelf import Conditions, Shelf
-from eucabox.store.writing import LARGEST, Draft, Promise, copy_file, receive, summed
+from eucabox.store.objects import Conditions, Shelf
+from eucabox.store.open_object import OpenObject
+from eucabox.store.temp_file import LARGEST, Draft, Promise, copy_file, receive, summed
+from eucabox.store.types import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
 
 
 def copy(
@@ -26,7 +26,7 @@ def copy(
     old = source.object
     if old.size > LARGEST:
         raise EntityTooLarge(size=old.size, limit=LARGEST)
-    with frames.begin(room, sealing, key) as draft:
+    with encrypted_file.begin(room, sealing, key) as draft:
         if old.sealed or sealing:
             md5, sums = _streamed(source, draft, algorithm)
         else:

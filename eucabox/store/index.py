@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eucabox.errors import DiskFull
-from eucabox.store.facts import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
+from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
-from eucabox.store.reserve import Reserve
+from eucabox.store.types import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucabox.files import write_whole
+from eucabox.atomic_files import write_whole
 
 LIMIT = 1 << 20  # bytes in one file of the journal before the next is begun
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eucabox.atomic_files import write_whole
 from eucabox.config import Config, words
 from eucabox.errors import (
     EncryptionUnfit,
@@ -20,12 +21,11 @@ from eucabox.errors import (
     KmsKeyDisabled,
     KmsKeyNotFound,
 )
-from eucabox.files import write_whole
 from eucabox.seal import Seal
-from eucabox.store import container
-from eucabox.store.container import KEY_BYTES, Header, Wrapping
-from eucabox.store.facts import AES256, KMS, SSE_C, Object, Sealed
+from eucabox.store import encrypted_format
+from eucabox.store.encrypted_format import KEY_BYTES, Header, Wrapping
 from eucabox.store.paths import RESERVED
+from eucabox.store.types import AES256, KMS, SSE_C, Object, Sealed
 
 DEFAULT_KMS_KEY = "aws-s3"
 DEFAULT_ALIAS = "aws/s3"
@@ -76,15 +76,15 @@ class Sealing:
         found = {"kind": self.kind, **{key: value for key, value in told.items() if value}}
         if self.kind == SSE_C:
             return {**found, **self._checked()}
-        return {**found, "mark": self.mark, "salt": container.new_salt()}
+        return {**found, "mark": self.mark, "salt": encrypted_format.new_salt()}
 
     def sealed(self, stored: int, header: int, part_header: int = 0) -> Sealed:
         """Return what is kept of it with an object."""
         return Sealed(self.kind, stored, header, part_header, self.name, self.bucket_key)
 
     def _checked(self) -> dict[str, str]:
-        salt = container.new_salt()
-        check = container.check_value(self.secret, base64.b64decode(salt))
+        salt = encrypted_format.new_salt()
+        check = encrypted_format.check_value(self.secret, base64.b64decode(salt))
         return {"salt": salt, "check": check}
 
 
@@ -130,22 +130,22 @@ class Keyring:
 
     def data_key(self, header: Header, found: Object, customer: bytes | None) -> bytes:
         """Return the key of a file or a part; a Fault says why it can't be had."""
-        place = container.place_of(found.bucket, found.key)
+        place = encrypted_format.place_of(found.bucket, found.key)
         return Wrapping(self._opening(header, customer), place).unwrap(header)
 
     def joining(self, bucket: str, key: str) -> tuple[Wrapping, str]:
         """Return what proves the joined header of an object, and the mark of that key."""
         secret = self._secret(MASTER)
-        return Wrapping(secret, container.place_of(bucket, key)), mark_of(secret)
+        return Wrapping(secret, encrypted_format.place_of(bucket, key)), mark_of(secret)
 
     def _opening(self, header: Header, customer: bytes | None) -> bytes:
         said = header.said
-        if said.get("kind") == SSE_C and header.form == container.WHOLE:
+        if said.get("kind") == SSE_C and header.form == encrypted_format.WHOLE:
             if customer is None:
                 raise EncryptionUnfit(reason=ENCRYPTED)
             _check(said, customer)
             return customer
-        joined = header.form == container.JOINED or said.get("kind") == AES256
+        joined = header.form == encrypted_format.JOINED or said.get("kind") == AES256
         name = MASTER if joined else str(said.get("name"))
         if name != MASTER:
             self._check_enabled(name)
@@ -266,7 +266,7 @@ def mark_of(secret: bytes) -> str:
 
 
 def _check(said: Mapping[str, Any], customer: bytes) -> None:
-    found = container.check_value(customer, base64.b64decode(said["salt"]))
+    found = encrypted_format.check_value(customer, base64.b64decode(said["salt"]))
     if not hmac.compare_digest(found, str(said.get("check"))):
         raise EncryptionUnfit(reason=OTHER_KEY)
 

@@ -25,8 +25,20 @@ from eucabox.errors import (
     MalformedPartList,
     NoSuchUpload,
 )
-from eucabox.store import attributes, checksums, container, frames, tree, upload_listing
-from eucabox.store.facts import (
+from eucabox.store import (
+    attributes,
+    checksums,
+    dirfd,
+    encrypted_file,
+    encrypted_format,
+    list_uploads,
+)
+from eucabox.store.bucket_folder import UPLOADS, Room
+from eucabox.store.keyring import Keyring, Sealing, needed
+from eucabox.store.objects import Conditions, Shelf
+from eucabox.store.paths import RESERVED, encode_key
+from eucabox.store.temp_file import Draft, Promise, Stream, copy_file, receive, write_small
+from eucabox.store.types import (
     FULL_OBJECT,
     Object,
     ObjectFacts,
@@ -37,11 +49,6 @@ from eucabox.store.facts import (
     moment,
     to_datetime,
 )
-from eucabox.store.keyring import Keyring, Sealing, needed
-from eucabox.store.paths import RESERVED, encode_key
-from eucabox.store.room import UPLOADS, Room
-from eucabox.store.shelf import Conditions, Shelf
-from eucabox.store.writing import Draft, Promise, Stream, copy_file, receive, write_small
 
 MOST_PARTS = 10_000
 SMALLEST = 5 << 20  # bytes of every part but the last
@@ -76,7 +83,7 @@ class Multipart:
 
     def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
         self._shelf = shelf
-        self._named = upload_listing.Keys()
+        self._named = list_uploads.Keys()
         self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
@@ -109,8 +116,8 @@ class Multipart:
             "sealing": sealing.record() if sealing else None,
         }
         with _unless_gone(room):
-            folder = tree.descend_making(room.reserved, [UPLOADS, upload_id])
-            with tree.closing(folder):
+            folder = dirfd.descend_making(room.reserved, [UPLOADS, upload_id])
+            with dirfd.closing(folder):
                 write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
         return upload_id
 
@@ -138,7 +145,9 @@ class Multipart:
         upload = self.upload(room, key, upload_id)
         promise = replace(promise, algorithms=_summed_by(upload, promise))
         sealing = needed(self._keys).again(upload.sealing, customer) if upload.sealing else None
-        with frames.begin(room, sealing, key, frames.part_name(upload_id, number)) as draft:
+        with encrypted_file.begin(
+            room, sealing, key, encrypted_file.part_name(upload_id, number)
+        ) as draft:
             received = receive(draft, stream, promise)
             e_tag, _ = draft.finish(received.md5)
             part = Part(number, received.size, e_tag, draft.date(), received.checksums)
@@ -163,7 +172,7 @@ class Multipart:
         """Return at most `limit` of the parts that were put, by number, `after` one of them."""
         self.upload(room, key, upload_id)
         with self._folder(room, upload_id) as folder:
-            numbers = sorted(int(name) for name in tree.names(folder) if name.isdigit())
+            numbers = sorted(int(name) for name in dirfd.names(folder) if name.isdigit())
             page = numbers[bisect_right(numbers, after) :][:limit]
             return [found for number in page if (found := _read_part(folder, number))]
 
@@ -171,7 +180,7 @@ class Multipart:
         self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
-        page = upload_listing.Page(prefix, delimiter, after, limit)
+        page = list_uploads.Page(prefix, delimiter, after, limit)
         read = partial(self._find, room)
         return page.read(self._named.sorted(room, _ids(room), read), read)
 
@@ -251,7 +260,7 @@ class Multipart:
     def _is_over(self, room: Room, upload_id: str) -> bool:
         try:
             with self._folder(room, upload_id) as folder:
-                if not tree.is_file(UPLOAD_FILE, folder):
+                if not dirfd.is_file(UPLOAD_FILE, folder):
                     return True
                 key = _read_upload(room, upload_id, folder).key
         except NoSuchUpload:
@@ -266,7 +275,9 @@ class Multipart:
             return 0
         seal = needed(self._keys).joining(room.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
-        head = frames.joined_header(seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes)
+        head = encrypted_file.joined_header(
+            seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes
+        )
         draft.write(head)
         return len(head)
 
@@ -276,19 +287,19 @@ class Multipart:
 
     def _put_aside(self, room: Room, upload_id: str) -> None:
         """Take the whole folder out of the way at once."""
-        with tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
+        with dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             room.flush.folder(uploads)
 
     def _clear(self, room: Room, upload_id: str) -> None:
         """Remove what was put aside; many files later: no caller waits, and a start clears too."""
-        folder = tree.open_folder(room.temporary, [upload_id])
-        names = tree.names(folder)
+        folder = dirfd.open_folder(room.temporary, [upload_id])
+        names = dirfd.names(folder)
 
         def clear() -> None:
             try:
                 for name in names:
-                    tree.remove(name, folder)
+                    dirfd.remove(name, folder)
             finally:
                 os.close(folder)
             with contextlib.suppress(OSError):
@@ -308,7 +319,7 @@ class Multipart:
         if not UPLOAD_ID.fullmatch(upload_id):
             raise NoSuchUpload(upload_id=upload_id)
         try:
-            folder = tree.open_folder(room.reserved, [UPLOADS, upload_id])
+            folder = dirfd.open_folder(room.reserved, [UPLOADS, upload_id])
         except (FileNotFoundError, NotADirectoryError):
             raise NoSuchUpload(upload_id=upload_id) from None
         try:
@@ -329,13 +340,13 @@ def _unless_gone(room: Room) -> Iterator[None]:
 
 
 def _ids(room: Room) -> list[str]:
-    with _unless_gone(room), tree.closing(tree.open_folder(room.reserved, [UPLOADS])) as uploads:
-        return [name for name in tree.names(uploads) if UPLOAD_ID.fullmatch(name)]
+    with _unless_gone(room), dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
+        return [name for name in dirfd.names(uploads) if UPLOAD_ID.fullmatch(name)]
 
 
 def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
     try:
-        said = json.loads(tree.read_small(folder, [UPLOAD_FILE]) or b"")
+        said = json.loads(dirfd.read_small(folder, [UPLOAD_FILE]) or b"")
         return Upload(
             room.name,
             said["key"],
@@ -352,7 +363,7 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
 
 def _read_part(folder: int, number: int) -> Part | None:
     name = f"{number:05}"
-    descriptor = tree.open_file(folder, [name])
+    descriptor = dirfd.open_file(folder, [name])
     if descriptor is None:
         return None
     try:
@@ -361,7 +372,7 @@ def _read_part(folder: int, number: int) -> Part | None:
         os.close(descriptor)
     modified = to_datetime(status.st_mtime_ns)
     try:
-        said = json.loads(raw or tree.read_small(folder, [_sidecar(name, status)]) or b"")
+        said = json.loads(raw or dirfd.read_small(folder, [_sidecar(name, status)]) or b"")
         return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -456,7 +467,7 @@ def _summed_by(upload: Upload, promise: Promise) -> tuple[str, ...]:
 
 
 def _append(folder: int, part: Part, draft: Draft) -> None:
-    descriptor = tree.open_file(folder, [f"{part.number:05}"])
+    descriptor = dirfd.open_file(folder, [f"{part.number:05}"])
     if descriptor is None:
         raise InvalidPart(number=part.number)
     try:
@@ -468,7 +479,7 @@ def _append(folder: int, part: Part, draft: Draft) -> None:
 def _joined_sealed(draft: Draft, upload: Upload, head: int) -> Sealed | None:
     """Return how an object of encrypted parts is encrypted, None if they are plain."""
     said = upload.sealing
-    first = container.read(draft.fd, head) if said else None
+    first = encrypted_format.read(draft.fd, head) if said else None
     if said is None or first is None:
         return None
     stored = os.fstat(draft.fd).st_size

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
-from eucabox.store.facts import Bucket
-from eucabox.store.writing import Stream
+from eucabox.store.temp_file import Stream
+from eucabox.store.types import Bucket
 
 MIB = 1 << 20
 SECONDS = 1.0  # that a count is believed if nothing went in or out

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from eucabox.store import place, tree, versions
+from eucabox.store import dirfd, key_files, version_files
+from eucabox.store.bucket_folder import ATTRIBUTES, OBJECTS, Room
 from eucabox.store.index import Index
+from eucabox.store.objects import Shelf
 from eucabox.store.paths import LONGEST_KEY, RESERVED, digest, encode_key
-from eucabox.store.room import ATTRIBUTES, OBJECTS, Room
-from eucabox.store.shelf import Shelf
 
 Progress = Callable[[int], None]  # told how many files were read so far
 PAGE = 1000
@@ -23,8 +23,8 @@ def rescan(room: Room, shelf: Shelf, index: Index, progress: Progress | None = N
             count += 1
             if progress and count % PAGE == 0:
                 progress(count)
-    for encoded in versions.keys(room) if room.versioned else ():
-        if not place.exists(room, encoded):
+    for encoded in version_files.keys(room) if room.versioned else ():
+        if not key_files.exists(room, encoded):
             shelf.recheck(room, encoded.decode())
     _drop_missing(room, shelf, index)
     _drop_missing_versions(room, shelf, index)
@@ -37,17 +37,17 @@ def rescan(room: Room, shelf: Shelf, index: Index, progress: Progress | None = N
 
 
 def _keys(room: Room, shelf: Shelf) -> Iterator[str]:
-    for names in tree.files(room.fd, RESERVED.encode()):
+    for names in dirfd.files(room.fd, RESERVED.encode()):
         encoded = b"/".join(names)
         if len(encoded) <= LONGEST_KEY and (key := _text(encoded)) is not None:
             yield key
-    for names in tree.files(room.reserved, b""):
-        if names[0] == OBJECTS.encode() and names[-1].endswith(place.KEY.encode()):
-            encoded = tree.read_small(room.reserved, names) or b""
+    for names in dirfd.files(room.reserved, b""):
+        if names[0] == OBJECTS.encode() and names[-1].endswith(key_files.KEY.encode()):
+            encoded = dirfd.read_small(room.reserved, names) or b""
             key = _text(encoded)
-            if key and names[-1] == f"{digest(encoded)}{place.KEY}".encode():
+            if key and names[-1] == f"{digest(encoded)}{key_files.KEY}".encode():
                 shelf.sweep(room, encoded)
-                if place.is_hashed(room, encoded):
+                if key_files.is_hashed(room, encoded):
                     yield key
 
 
@@ -63,7 +63,7 @@ def _drop_missing(room: Room, shelf: Shelf, index: Index) -> None:
     low = ""
     while rows := index.rows(room.name, low, None, PAGE):
         for key, *_ in rows:
-            if not place.exists(room, encode_key(key)):
+            if not key_files.exists(room, encode_key(key)):
                 shelf.recheck(room, key)
         low = rows[-1][0] + "\0"
 
@@ -73,7 +73,7 @@ def _drop_missing_versions(room: Room, shelf: Shelf, index: Index) -> None:
     low = ""
     while rows := index.version_rows(room.name, (low, ""), None, PAGE):
         for key in {row[0] for row in rows}:
-            if not versions.entries(room, encode_key(key)):
+            if not version_files.entries(room, encode_key(key)):
                 shelf.recheck(room, key)
         low = rows[-1][0] + "\0"
 
@@ -81,9 +81,9 @@ def _drop_missing_versions(room: Room, shelf: Shelf, index: Index) -> None:
 def _sweep_sidecars(room: Room, shelf: Shelf) -> None:
     """Remove sidecars of contents that are no more."""
     swept: set[bytes] = set()
-    for names in tree.files(room.reserved, b"", [ATTRIBUTES.encode()]):
-        key = place.sidecar_key(room, names)
+    for names in dirfd.files(room.reserved, b"", [ATTRIBUTES.encode()]):
+        key = key_files.sidecar_key(room, names)
         if key is not None and key not in swept and _text(key) is not None:
-            if place.current_sidecar(room, key) != names[-1].decode():
+            if key_files.current_sidecar(room, key) != names[-1].decode():
                 swept.add(key)
                 shelf.sweep(room, key)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from botocore.loaders import Loader
 
 from eucabox.errors import Fault, ServiceNotServed
-from eucabox.wire import query, write
+from eucabox.wire import query, serializers
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.status import status_of
 
@@ -148,10 +148,10 @@ def _known() -> frozenset[str]:
 
 
 def _xml(fault: Fault, request_id: str) -> bytes:
-    said = write.element("Type", "Sender") + write.element("Code", fault.code)
-    said += write.element("Message", fault.message)
-    text = f"<Error>{said}</Error>{write.element('RequestId', request_id)}"
-    return f"{write.DECLARATION}<ErrorResponse>{text}</ErrorResponse>".encode("ascii")
+    said = serializers.element("Type", "Sender") + serializers.element("Code", fault.code)
+    said += serializers.element("Message", fault.message)
+    text = f"<Error>{said}</Error>{serializers.element('RequestId', request_id)}"
+    return f"{serializers.DECLARATION}<ErrorResponse>{text}</ErrorResponse>".encode("ascii")
 
 
 def _cbor(texts: dict[str, str]) -> bytes:

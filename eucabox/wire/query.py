@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from botocore import xform_name
 
-from eucabox import absent, actions
-from eucabox.accounts import Caller, Credential
+from eucabox import actions
+from eucabox.actions import unsupported
 from eucabox.errors import (
     BodyBrokenOff,
     Fault,
@@ -21,7 +21,8 @@ from eucabox.errors import (
     UnknownApiVersion,
     UnsupportedOperation,
 )
-from eucabox.wire import model, read, sign, write
+from eucabox.iam.accounts import Caller, Credential
+from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.status import status_of
@@ -77,7 +78,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
     form = signed.document(3 * MOST_FORM)
-    fields = read.parse_form(signed.query, form.decode("latin-1"))
+    fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = service_of(request, fields)
     operation = _operation(service, fields)
     plain = {
@@ -88,7 +89,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     return Understood(
         service=service,
         name=operation.name,
-        params=_reader(service, operation.name)(read.plant(plain)),
+        params=_reader(service, operation.name)(parsers.plant(plain)),
         caller=signed.caller,
         api_version=fields["Version"],
         region=signed.region,
@@ -106,37 +107,39 @@ def answer(understood: Understood, result: dict[str, Any] | None) -> Answer:
     value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
     if understood.service == "bootstrap":
         space = model.service("bootstrap").namespace
-        body = write.ec2_document(understood.name, space, request_id, writer, value)
+        body = serializers.ec2_document(understood.name, space, request_id, writer, value)
     elif understood.service == "ec2":
         space = f"http://ec2.amazonaws.com/doc/{understood.api_version}/"
-        body = write.ec2_document(understood.name, space, request_id, writer, value)
+        body = serializers.ec2_document(understood.name, space, request_id, writer, value)
     else:
         space = _namespace(understood.service, understood.api_version)
         wrapper = f"{understood.name}Result"
         if operation.output is not None:
             wrapper = operation.output.serialization.get("resultWrapper", wrapper)
-        body = write.query_document(understood.name, space, request_id, wrapper, writer, value)
+        body = serializers.query_document(
+            understood.name, space, request_id, wrapper, writer, value
+        )
     return Answer(headers=[("Content-Type", XML)], body=body)
 
 
 def refuse(fault: Fault, request_id: str, service: str = "ec2") -> Answer:
     """The error answer of a service: EC2's envelope, or that of IAM and STS."""
     status = status_of(fault.code)
-    said = write.element("Code", fault.code)
-    message = write.element("Message", fault.message)
+    said = serializers.element("Code", fault.code)
+    message = serializers.element("Message", fault.message)
     if service == "ec2":
         text = (
             f"<Response><Errors><Error>{said}{message}</Error></Errors>"
-            f"{write.element('RequestID', request_id)}</Response>"
+            f"{serializers.element('RequestID', request_id)}</Response>"
         )
     else:
         space = _namespace(service, model.service(service).version)
-        blame = write.element("Type", "Receiver" if status >= 500 else "Sender")
+        blame = serializers.element("Type", "Receiver" if status >= 500 else "Sender")
         text = (
             f'<ErrorResponse xmlns="{space}"><Error>{blame}{said}{message}</Error>'
-            f"{write.element('RequestId', request_id)}</ErrorResponse>"
+            f"{serializers.element('RequestId', request_id)}</ErrorResponse>"
         )
-    body = write.ascii_document(write.DECLARATION + text)
+    body = serializers.ascii_document(serializers.DECLARATION + text)
     return Answer(status=status, headers=[("Content-Type", XML)], body=body)
 
 
@@ -229,31 +232,31 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
     if found is None:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
-        why = absent.why(action) if service == "ec2" else ""
+        why = unsupported.why(action) if service == "ec2" else ""
         what = why or f"This cloud does not serve {service.upper()}'s {action}."
         raise UnsupportedOperation(what=what)
     return found
 
 
 @cache
-def _reader(service: str, name: str) -> read.FormReader:
+def _reader(service: str, name: str) -> parsers.FormReader:
     shape = model.service(service).known(name).input
     if shape is None:
         return _reads_nothing
-    return read.form_reader(shape, model.service(service).protocol)
+    return parsers.form_reader(shape, model.service(service).protocol)
 
 
-def _reads_nothing(tree: read.Tree) -> dict[str, Any]:
+def _reads_nothing(tree: parsers.Tree) -> dict[str, Any]:
     for node in tree.values():
-        raise read.unknown(node)
+        raise parsers.unknown(node)
     return {}
 
 
 @cache
-def _writer(service: str, name: str) -> write.Writer | None:
+def _writer(service: str, name: str) -> serializers.Writer | None:
     shape = model.service(service).known(name).output
     item = "item" if service in ("ec2", "bootstrap") else "member"
-    return None if shape is None else write.xml_writer(shape, item)
+    return None if shape is None else serializers.xml_writer(shape, item)
 
 
 def _in_version(operation: Operation, version: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from eucabox import ascii
+from eucabox import ascii_text
 
 LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
 TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
@@ -129,9 +129,9 @@ def origin_form(target: str) -> str:
 def _headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in environ.items():
         if name.startswith("HTTP_"):
-            yield name[5:].replace("_", "-").lower(), ascii.strip(str(value))
+            yield name[5:].replace("_", "-").lower(), ascii_text.strip(str(value))
         elif name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield name.replace("_", "-").lower(), ascii.strip(str(value))
+            yield name.replace("_", "-").lower(), ascii_text.strip(str(value))
 
 
 def _content_length(text: str) -> int | None:

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from eucabox.accounts import Caller
 from eucabox.errors import (
     Fault,
     InvalidRequest,
@@ -15,10 +14,11 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.wire import model, read, sign, write
+from eucabox.iam.accounts import Caller
+from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.sign import Lookup, Signed
-from eucabox.wire.sign.paths import octets, pairs
+from eucabox.wire.sign.canonical import octets, pairs
 from eucabox.wire.status import status_of
 
 SERVICE = "s3control"
@@ -77,7 +77,7 @@ def _said(request: Request, signed: Signed, name: str) -> dict[str, Any]:
         return {}
     if not body:
         raise MissingRequestBody()
-    said: dict[str, Any] = _reader(name)(read.parse_xml(body, f"{name}Request"))
+    said: dict[str, Any] = _reader(name)(parsers.parse_xml(body, f"{name}Request"))
     return said
 
 
@@ -89,10 +89,10 @@ def _text(raw: bytes) -> str:
 
 
 @cache
-def _reader(name: str) -> read.XmlReader:
+def _reader(name: str) -> parsers.XmlReader:
     shape = model.service(SERVICE).known(name).input
     assert shape is not None
-    return read.xml_reader(shape)
+    return parsers.xml_reader(shape)
 
 
 def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
@@ -102,22 +102,22 @@ def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
     headers = [("x-amz-request-id", understood.request_id)]
     if result is None:
         return Answer(status=operation.http.get("responseCode", 200), headers=headers)
-    space, writer = _namespace(), write.xml_writer(operation.output)
-    body = write.rest_document(f"{understood.name}Result", space, writer, result)
+    space, writer = _namespace(), serializers.xml_writer(operation.output)
+    body = serializers.rest_document(f"{understood.name}Result", space, writer, result)
     return Answer(headers=[*headers, ("Content-Type", XML)], body=body)
 
 
 def refuse(fault: Fault, request_id: str, service: str = SERVICE) -> Answer:
     """The error answer of a fault, in the envelope that S3 Control alone puts around it."""
     code = "AccessDenied" if fault.code == "MissingAuthenticationToken" else fault.code
-    detail = write.element("Detail", fault.detail) if fault.detail else ""
+    detail = serializers.element("Detail", fault.detail) if fault.detail else ""
     text = (
-        f'<ErrorResponse xmlns="{_namespace()}"><Error>{write.element("Code", code)}'
-        f"{write.element('Message', fault.sentence)}{detail}</Error>"
-        f"{write.element('RequestId', request_id)}<HostId>eucabox</HostId></ErrorResponse>"
+        f'<ErrorResponse xmlns="{_namespace()}"><Error>{serializers.element("Code", code)}'
+        f"{serializers.element('Message', fault.sentence)}{detail}</Error>"
+        f"{serializers.element('RequestId', request_id)}<HostId>eucabox</HostId></ErrorResponse>"
     )
     headers = [("x-amz-request-id", request_id), ("Content-Type", XML)]
-    body = (write.DECLARATION + text).encode()
+    body = (serializers.DECLARATION + text).encode()
     return Answer(status=status_of(code), headers=headers, body=body)
 
 

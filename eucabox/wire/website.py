@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from eucabox.accounts import Caller
 from eucabox.errors import Fault, MethodNotAllowed
+from eucabox.iam.accounts import Caller
 from eucabox.wire import model, s3
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.s3.address import Address, Site, site_of
-from eucabox.wire.s3.arguments import reader
-from eucabox.wire.s3.refusals import said
+from eucabox.wire.s3.addressing import Address, Site, site_of
+from eucabox.wire.s3.errors import said
+from eucabox.wire.s3.parameters import reader
 from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from eucabox import actions, ids
-from eucabox.accounts import Caller
 from eucabox.actions import Call
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import Fault
-from eucabox.store.access_log import AccessLog
+from eucabox.iam.accounts import Caller
+from eucabox.s3.access_log import AccessLog
 
 
 class Shop:

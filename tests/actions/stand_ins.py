@@ -11,19 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 from eucabox import ids
-from eucabox.accounts import Caller, Credential
 from eucabox.actions import Call, perform
-from eucabox.bundles import Bundles
-from eucabox.capacity import Capacity
 from eucabox.config import Config, NodeSection
+from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
-from eucabox.domains.rows import CODES
+from eucabox.domains.instance_rows import CODES
+from eucabox.ec2.bundle_tasks import Bundles
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
+from eucabox.iam.accounts import Caller, Credential
 from eucabox.instance_types import InstanceType
 from eucabox.network import Address
 from eucabox.state import Row, State
-from eucabox.store.facts import Bucket
-from eucabox.store.rescans import Rescans
+from eucabox.store.rescan_jobs import Rescans
+from eucabox.store.types import Bucket
 
 ADMIN = Caller("100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True)
 ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from eucabox import errors, vpc
+from eucabox import errors
 from eucabox.actions import perform
+from eucabox.ec2 import default_vpc
 from tests.actions.stand_ins import ALICE, BOB, MOMENT, World
 
 
@@ -67,7 +68,7 @@ def test_an_account_has_no_elastic_addresses(world: World) -> None:
 
     assert value("max-elastic-ips") == "0"
     assert value("max-instances") == "8"
-    assert value("default-vpc") == vpc.vpc_id(ALICE.account_id)
+    assert value("default-vpc") == default_vpc.vpc_id(ALICE.account_id)
     with pytest.raises(errors.InvalidParameterValue):
         value("colour")
 

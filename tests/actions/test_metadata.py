@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from eucabox import steady
-from eucabox.accounts import Accounts
+from eucabox import steady_clock
 from eucabox.actions import Call, perform
 from eucabox.config import CloudSection, Config, ImagesSection
 from eucabox.errors import (
@@ -25,6 +24,7 @@ from eucabox.errors import (
     MetadataUnauthorized,
     NetworkUnusable,
 )
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 from tests.rows import ACCOUNT, add_instance
 
@@ -223,8 +223,8 @@ def test_an_altered_token_is_refused(cloud: Any) -> None:
 def test_a_token_ends(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     add_instance(cloud.state)
     made = token(cloud, 21600)
-    later = steady.uptime() + 21601
-    monkeypatch.setattr(steady, "uptime", lambda: later)
+    later = steady_clock.uptime() + 21601
+    monkeypatch.setattr(steady_clock, "uptime", lambda: later)
     with pytest.raises(MetadataUnauthorized):
         read(cloud, token=made)
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from eucabox import actions, ids, logs
-from eucabox.accounts import Accounts
 from eucabox.actions import ACTIONS, Call, action, perform
 from eucabox.errors import (
     DryRunOperation,
@@ -22,6 +21,7 @@ from eucabox.errors import (
     UnauthorizedOperation,
     UnsupportedParameter,
 )
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 SERVICE = "test"

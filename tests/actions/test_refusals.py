@@ -10,7 +10,8 @@ from botocore import xform_name
 from botocore.model import ServiceModel, Shape
 
 from eucabox import actions, errors
-from eucabox.actions import addresses, perform, volumes
+from eucabox.actions import perform
+from eucabox.actions.ec2 import elastic_addresses, volumes
 from eucabox.wire import model
 from tests.actions.stand_ins import ADMIN, World
 
@@ -90,7 +91,7 @@ def test_every_ebs_operation_of_the_model_is_refused() -> None:
     assert names <= set(volumes.REFUSED)
 
 
-@pytest.mark.parametrize("name", addresses.REFUSED)
+@pytest.mark.parametrize("name", elastic_addresses.REFUSED)
 def test_there_are_no_elastic_addresses(world: World, name: str) -> None:
     with pytest.raises(errors.UnsupportedOperation, match="network modes"):
         world.do(name, public_ip="10.0.0.1")
@@ -150,7 +151,7 @@ def test_answers_have_the_models_members_and_types(world: World, key: tuple[str,
     service, name = key
     world.do("CreateKeyPair", ADMIN, key_name="default", key_type="ed25519")
     world.run(ADMIN, image_id=world.image(ADMIN, kernel_id=world.image(ADMIN, image_type="kernel")))
-    if name in volumes.REFUSED or name in addresses.REFUSED:
+    if name in volumes.REFUSED or name in elastic_addresses.REFUSED:
         return
     try:
         answer = perform(

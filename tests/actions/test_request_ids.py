@@ -3,8 +3,8 @@
 import pytest
 
 from eucabox.logs import parse
+from tests.actions.ec2.test_stop_start import keep_disks, row, runs
 from tests.actions.stand_ins import World
-from tests.actions.test_stops import keep_disks, row, runs
 
 
 def test_a_launch_keeps_its_request_and_names_its_instances(world: World, lines: list[str]) -> None:

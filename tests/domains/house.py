@@ -13,7 +13,7 @@ import pytest
 
 from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
-from eucabox.domains import loop as loops
+from eucabox.domains import reconciler as loops
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import Guest, Learnt, Rule

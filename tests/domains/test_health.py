@@ -9,9 +9,9 @@ import pytest
 
 from eucabox.config import Config, NodeSection
 from eucabox.domains import health
-from eucabox.domains.guests import Guest, Guests
 from eucabox.domains.health import Health
-from eucabox.domains.rows import RENEW
+from eucabox.domains.instance_rows import RENEW
+from eucabox.domains.libvirt_domains import Guest, Guests
 from eucabox.errors import DomainFailed
 from eucabox.node import Node
 from eucabox.state import State
@@ -151,7 +151,7 @@ def test_a_guest_is_not_tried_while_the_disk_has_no_space(
 def test_a_guest_that_cannot_be_ended_is_not_terminated_before_it_is(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eucabox.domains.endings.RETRY", 0.1)
+    monkeypatch.setattr("eucabox.domains.termination.RETRY", 0.1)
     destroy = Guests.destroy
 
     def fail(self: Guests, instance_id: str, uuid: str = "") -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
-from eucabox.domains import loop as loops
-from eucabox.domains import programs
-from eucabox.domains.facts import Facts
-from eucabox.domains.guests import Guests
+from eucabox.domains import admin_programs
+from eucabox.domains import reconciler as loops
+from eucabox.domains.hook_facts import Facts
 from eucabox.domains.hooks import Hooks
+from eucabox.domains.libvirt_domains import Guests
 from eucabox.errors import HookRefused
 from eucabox.state import State
 from tests.domains.house import URI, House, Network, PretendedHypervisor
@@ -107,7 +107,7 @@ def test_a_failure_at_another_event_is_logged_and_the_rest_run(
 def test_a_late_one_refuses_too(
     hooks: Hooks, folder: Path, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "SECONDS", 0.2)
+    monkeypatch.setattr(admin_programs, "SECONDS", 0.2)
     noting(folder, "10-a", "sleep 9")
     with pytest.raises(HookRefused, match=r"no end after 0\.2 seconds"):
         hooks.ask("pre-boot", add_instance(state))

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from eucabox.domains import reasons
-from eucabox.domains.rows import Rows
+from eucabox.domains import state_reasons
+from eucabox.domains.instance_rows import Rows
 from eucabox.state import State
 from tests.rows import add_instance
 
@@ -10,7 +10,7 @@ def test_an_instance_that_starts_without_metadata_says_why(tmp_path: Path) -> No
     state = State(tmp_path / "eucabox.db")
     lacking, whole = (add_instance(state, state="pending") for _ in range(2))
     rows = Rows(state)
-    assert rows.running(lacking, reasons.no_metadata("nginx (process 7) has the port."))
+    assert rows.running(lacking, state_reasons.no_metadata("nginx (process 7) has the port."))
     assert rows.running(whole)
     text = "Server.MetadataUnavailable: nginx (process 7) has the port."
     assert [(rows.one(each) or {})["state_reason_message"] for each in (lacking, whole)] == [

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from eucabox import capacity
 from eucabox import node as nodes
 from eucabox.config import Config, NodeSection
+from eucabox.domains import capacity
 from eucabox.state import State
 from tests.domains.house import URI, House, open_house
 from tests.domains.rows import add_instance
@@ -43,4 +43,4 @@ def test_as_many_launches_at_once_as_the_host_has_processors_and_the_rest_is_que
         go.set()
         for each in made:
             house.becomes(each, "running")
-            assert node.queue(each) == ""
+            house.wait(lambda each=each: node.queue(each) == "")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eucabox.errors import BundleFailed
-from eucabox.image import elements, keys, manifest
+from eucabox.image import bundle_crypto, manifest, strict_xml
 from tests.image import vectors
 from tests.image.vectors import CLOUD_KEY, USER_KEY, make, read, take_out
 
@@ -126,8 +126,12 @@ def test_a_failure_leaves_no_parts(tmp_path: Path) -> None:
 
 def test_the_user_s_own_key_opens_it_too(tmp_path: Path) -> None:
     found = read(make(image(tmp_path, NOISE), tmp_path / "out"))
-    cloud = manifest.open_key(found, keys.private_key(CLOUD_KEY))
-    root = elements.parse(found.raw)
+    cloud = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))
+    root = strict_xml.parse(found.raw)
     sealed = [root.find("image", f"user_encrypted_{name}") for name in ("key", "iv")]
-    user = [keys.unseal(each.text, keys.private_key(USER_KEY)) for each in sealed if each]
+    user = [
+        bundle_crypto.unseal(each.text, bundle_crypto.private_key(USER_KEY))
+        for each in sealed
+        if each
+    ]
     assert tuple(user) == cloud

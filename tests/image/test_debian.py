@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eucabox.errors import GuestNotBuilt, ProgramFailed, ProgramMissing
-from eucabox.image import debian, disk, probe
+from eucabox.image import debian, disk, formats
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_boot_loader_lies_around_the_partition_table(
     monkeypatch.setattr(disk, "convert", lambda raw, form, target: kept.append(raw.read_bytes()))
     debian._disk(tree, root, tmp_path)
     (raw,) = kept
-    assert probe.kind_of(raw[:2048]) == "disk"
+    assert formats.kind_of(raw[:2048]) == "disk"
     assert raw[: debian.BOOT_CODE] == b"B" * debian.BOOT_CODE
     assert raw[512:30512] == b"C" * 30000
     assert raw[disk.ROOT_OFFSET] == ord("E")

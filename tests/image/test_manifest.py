@@ -1,7 +1,7 @@
 import pytest
 
 from eucabox.errors import InvalidManifest
-from eucabox.image import keys, manifest
+from eucabox.image import bundle_crypto, manifest
 from tests.image.vectors import CLOUD_CERTIFICATE, CLOUD_KEY, DATA, USER, USER_CERTIFICATE, USER_KEY
 
 ROOT = (DATA / "root.img.manifest.xml").read_bytes()
@@ -58,10 +58,10 @@ def test_an_unsigned_manifest_is_refused(word: bytes) -> None:
 
 def test_the_cloud_s_key_opens_the_bundle_and_no_other() -> None:
     found = manifest.parse(ROOT)
-    secrets = manifest.open_key(found, keys.private_key(CLOUD_KEY))
+    secrets = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))
     assert [len(each) for each in secrets] == [16, 16]
     with pytest.raises(InvalidManifest, match="not encrypted for this cloud"):
-        manifest.open_key(found, keys.private_key(USER_KEY))
+        manifest.open_key(found, bundle_crypto.private_key(USER_KEY))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eucabox.errors import InvalidManifest
-from eucabox.image import keys, manifest, unbundle
+from eucabox.image import bundle_crypto, manifest, unbundle
 from eucabox.image.sparse import SparseWriter
 from tests.image.vectors import CLOUD_KEY, DATA, forge, gzip, opener, read, take_out, tar
 
@@ -196,7 +196,7 @@ def test_zeros_are_told_of_again_and_again(tmp_path: Path) -> None:
     """A MiB of a bundle can be a GiB of zeros: who wants to give up is asked in between."""
     path = forge(tmp_path, gzip(tar((member(), bytes(64 * 2**20)))), 64 * 2**20)
     found = read(path)
-    key, iv = manifest.open_key(found, keys.private_key(CLOUD_KEY))
+    key, iv = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))
     seen: list[int] = []
     with (tmp_path / "again").open("w+b") as file:
         progress = lambda done, total: seen.append(done)  # noqa: E731
@@ -206,7 +206,7 @@ def test_zeros_are_told_of_again_and_again(tmp_path: Path) -> None:
 
 def test_progress_counts_the_bundle_and_may_give_up(folder: Path) -> None:
     found = read(folder / "root.img.manifest.xml")
-    key, iv = manifest.open_key(found, keys.private_key(CLOUD_KEY))
+    key, iv = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))
     seen: list[int] = []
 
     def step(done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from eucabox.image import bundle, draft, keys, manifest, unbundle
+from eucabox.image import bundle, bundle_crypto, manifest, manifest_writer, unbundle
 from eucabox.image.manifest import Manifest, Part
 from eucabox.image.sparse import SparseWriter
 
@@ -65,7 +65,7 @@ def take_out(path: Path, target: Path) -> str:
     """Verify and unbundle what a manifest names, with the cloud's key."""
     found = read(path)
     manifest.verify(found, [CLOUD_CERTIFICATE, USER_CERTIFICATE])
-    key, iv = manifest.open_key(found, keys.private_key(CLOUD_KEY))
+    key, iv = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))
     unbundle.check_sizes(found, [(path.parent / part.name).stat().st_size for part in found.parts])
     with target.open("w+b") as file:
         return unbundle.unbundle(found, key, iv, opener(path.parent), SparseWriter(file))
@@ -120,11 +120,11 @@ def forge(
     }
     path = folder / "forged.manifest.xml"
     path.write_bytes(
-        draft.write(
-            draft.Draft(**facts),
-            keys.public_key(cloud),
-            keys.public_key(user[0]),
-            keys.private_key(user[1]),
+        manifest_writer.write(
+            manifest_writer.Draft(**facts),
+            bundle_crypto.public_key(cloud),
+            bundle_crypto.public_key(user[0]),
+            bundle_crypto.private_key(user[1]),
         )
     )
     return path

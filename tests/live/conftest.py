@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.image import debian, guest
+from eucabox.image import debian
+from eucabox.image import tiny_guest as guest
 from tests.live.process import Running, running
 
 GUEST = Path("/var/tmp/eucabox-test-guest")

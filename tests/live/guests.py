@@ -9,7 +9,7 @@ from typing import Any
 from eucabox.cli import image
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live.process import Running
 
 BUCKET = "guest-images"

@@ -19,9 +19,9 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from eucabox import config as configuration
-from eucabox import credentials as folders
-from eucabox.accounts import Accounts
 from eucabox.cli import client
+from eucabox.iam import credentials_folder as folders
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 START_SECONDS = 30

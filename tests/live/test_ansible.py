@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live import guests
 from tests.live.process import Running
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from eucabox.cli import image
 from eucabox.cli.client import Client
 from eucabox.cli.progress import Steps
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live import guests
 from tests.live.process import Running, running
 

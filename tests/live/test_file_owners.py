@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live import guests
 from tests.live.process import Running
 

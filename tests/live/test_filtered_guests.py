@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live import guests
 from tests.live.process import Running
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eucabox import groups, ids
-from eucabox.domains.filters import Filters
+from eucabox import ids
+from eucabox.domains.security_groups import Filters
+from eucabox.ec2 import security_groups
 from eucabox.network import Guest, Rule, host
 from eucabox.network.static import Static
 from eucabox.state import State
@@ -355,7 +356,7 @@ def test_a_closed_connection_is_soon_forgotten(site: Site) -> None:
 
 def test_a_row_is_all_it_takes(site: Site, tmp_path: Path) -> None:
     state = State(tmp_path / "eucabox.db")
-    mine = groups.create(state, ACCOUNT, "web", "d")["group_id"]
+    mine = security_groups.create(state, ACCOUNT, "web", "d")["group_id"]
     filters = Filters(state, site.net)
     row = give(site.net)
     instance_id = add_instance(state, **row)
@@ -367,7 +368,7 @@ def test_a_row_is_all_it_takes(site: Site, tmp_path: Path) -> None:
         with space(tmp_path, site.net.bridge, row["mac_address"], tap) as guest:
             assert packets.soon(guest.ask_dhcp)
             assert not connects(None, guest, address, 22)
-            groups.add_rule(state, mine, is_egress=False, cidr_ipv4=f"{site.gateway}/32")
+            security_groups.add_rule(state, mine, is_egress=False, cidr_ipv4=f"{site.gateway}/32")
             filters.wake()
             assert packets.soon(lambda: connects(None, guest, address, 22))
             with state.transaction() as database:

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.domains.programs import example, program, shell
 from tests.live import guests
 from tests.live.process import Running, running

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from tests.live import guests
 from tests.live.process import Running
 

@@ -19,9 +19,9 @@ from typing import Any, cast
 import pytest
 
 from eucabox import api, ids, network
-from eucabox.accounts import Accounts
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import NetworkUnusable
+from eucabox.iam.accounts import Accounts
 from eucabox.network import host
 from eucabox.network.static import Static
 from eucabox.server.listener import Listener

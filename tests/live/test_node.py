@@ -16,7 +16,7 @@ import libvirt
 import pytest
 
 from eucabox.config import CloudSection, Config, NodeSection
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import Boot, House, Images, Network

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from eucabox.cli import main
 from eucabox.domains import health, processes
 from eucabox.errors import ScreensBusy, ScreenUnreadable
-from eucabox.image.guest import TinyGuest
+from eucabox.image.tiny_guest import TinyGuest
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import Boot, House

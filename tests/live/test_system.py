@@ -13,7 +13,7 @@ import pytest
 
 from eucabox import ids
 from eucabox.config import CloudSection, Config, NetworkSection
-from eucabox.domains.rows import Rows
+from eucabox.domains.instance_rows import Rows
 from eucabox.errors import NetworkUnusable
 from eucabox.network import Address
 from eucabox.network.packets import probe

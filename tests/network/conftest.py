@@ -7,7 +7,18 @@ import pytest
 
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.errors import ProgramFailed
-from eucabox.network import bridge, dnsmasq, groups, host, mode, named, static, system, table, taps
+from eucabox.network import (
+    base,
+    bridge,
+    dnsmasq,
+    existing_bridge,
+    firewall,
+    host,
+    nft_table,
+    static,
+    system,
+    taps,
+)
 
 LISTING = "nft -s -t list table "
 
@@ -74,7 +85,7 @@ class NoGuard(NoEvents):
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     made = FakeHost(tmp_path)
-    for room in (host, bridge, named, dnsmasq, groups, static, table, taps):
+    for room in (host, bridge, existing_bridge, dnsmasq, firewall, static, nft_table, taps):
         monkeypatch.setattr(room, "run", made.run)
     monkeypatch.setattr(host, "LINKS", made.links)
     monkeypatch.setattr(host, "NEIGHBOURS", tmp_path / "arp")
@@ -89,8 +100,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     processes.mkdir()
     monkeypatch.setattr(dnsmasq, "PROC", processes)
     monkeypatch.setattr(dnsmasq, "SECONDS_TO_FREE", 0.05)
-    monkeypatch.setattr(mode, "Events", NoEvents)
-    monkeypatch.setattr(mode, "Guard", NoGuard)
+    monkeypatch.setattr(base, "Events", NoEvents)
+    monkeypatch.setattr(base, "Guard", NoGuard)
     return made
 
 

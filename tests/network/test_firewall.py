@@ -1,67 +1,114 @@
-"""What is read of other programs' rules, as nft 1.0.6 lists them."""
-
+import dataclasses
 import json
-from typing import Any
 
 import pytest
 
-from eucabox.network.firewall import blocks
+from eucabox.errors import ProgramFailed
+from eucabox.network import Guest, Rule
+from eucabox.network.firewall import Groups
+from eucabox.network.nft_rules import Ground
 from tests.network.conftest import FakeHost
 
-ACCEPT: dict[str, Any] = {"accept": None}
-FROM_BRIDGE = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "br0"}}
-OTHER_BRIDGE = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}
-DHCP = {
-    "match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 67}
-}
-ADDRTYPE = {"xt": {"type": "match", "name": "addrtype"}}
+TABLE = "eucabox_groups-br0"
+GUEST = Guest("eu58daaaaaaaaaa", "d0:0d:ac:1e:40:04", "172.30.64.4", ("sg-1",))
+SSH = Rule(False, "tcp", 22, 22, "0.0.0.0/0")
 
 
-def have(fake: FakeHost, policy: str, *rules: tuple[str, list[dict[str, Any]]]) -> None:
-    """A host whose table ip filter has these rules, each of a chain."""
-    fake.add_tables(("ip", "filter"), ("bridge", "other"), ("ip", "eucabox-br0"))
-    base = {"name": "INPUT", "type": "filter", "hook": "input", "policy": policy}
-    listed: list[dict[str, Any]] = [{"chain": base}, {"chain": {"name": "guests"}}]
-    listed += [{"rule": {"chain": chain, "expr": expr}} for chain, expr in rules]
-    fake.answers["nft -j -t list table ip filter"] = json.dumps({"nftables": listed})
+@pytest.fixture
+def groups(fake: FakeHost) -> Groups:
+    return Groups("br0")
 
 
-@pytest.mark.parametrize(
-    ("policy", "rules", "stopped"),
-    [
-        ("accept", [], ""),
-        ("drop", [], "DHCP and metadata"),
-        ("drop", [("INPUT", [FROM_BRIDGE, {"counter": {}}, ACCEPT])], ""),
-        ("drop", [("INPUT", [OTHER_BRIDGE, ACCEPT])], "DHCP and metadata"),
-        ("drop", [("INPUT", [FROM_BRIDGE, DHCP, ACCEPT])], "metadata"),
-        ("drop", [("INPUT", [ADDRTYPE, ACCEPT])], "DHCP and metadata"),
-        ("accept", [("INPUT", [{"reject": {}}])], "DHCP and metadata"),
-        (
-            "drop",
-            [("INPUT", [{"jump": {"target": "guests"}}]), ("guests", [FROM_BRIDGE, ACCEPT])],
-            "",
-        ),
-        (
-            "accept",
-            [
-                ("INPUT", [{"jump": {"target": "guests"}}]),
-                ("guests", [ADDRTYPE, {"return": None}]),
-                ("guests", [{"drop": None}]),
-            ],
-            "",
-        ),
-    ],
-)
-def test_what_stops_guests_is_found(
-    fake: FakeHost, policy: str, rules: list[tuple[str, list[dict[str, Any]]]], stopped: str
+def exists(fake: FakeHost, *entries: dict[str, object]) -> None:
+    fake.add_tables(("bridge", TABLE))
+    fake.answers[f"nft -j -t list table bridge {TABLE}"] = json.dumps({"nftables": entries})
+
+
+def test_the_same_again_changes_nothing(groups: Groups, fake: FakeHost) -> None:
+    groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    exists(fake)
+    groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    assert len(fake.inputs) == 1
+
+
+def test_only_what_differs_is_written(groups: Groups, fake: FakeHost) -> None:
+    rules = {"sg-1": [SSH, Rule(False, "-1", group_id="sg-1")]}
+    groups.apply([GUEST], rules, Ground())
+    exists(fake)
+    more = {"sg-1": [*rules["sg-1"], Rule(False, "47", cidr="10.0.0.0/8")]}
+    groups.apply([GUEST], more, Ground())
+    # Another group whose rules are the same changes no line.
+    twin = dataclasses.replace(GUEST, groups=("sg-1", "sg-2"))
+    groups.apply([twin], {**more, "sg-2": [SSH]}, Ground())
+    assert len(fake.inputs) == 2
+    lines = fake.inputs[1].splitlines()
+    assert [line for line in lines if line.startswith(("flush", "delete", "chain", "set"))] == [
+        f"flush chain bridge {TABLE} to-{GUEST.tap}",
+        f"chain to-{GUEST.tap} {{",
+    ]
+
+
+def test_a_table_that_is_gone_is_made_again(groups: Groups, fake: FakeHost) -> None:
+    groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    fake.tables.clear()
+    groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    assert len(fake.inputs) == 2
+    assert fake.inputs[1] == fake.inputs[0]
+
+
+def test_a_change_is_one_transaction_that_keeps_what_was_seen(
+    groups: Groups, fake: FakeHost
 ) -> None:
-    have(fake, policy, *rules)
-    found = blocks("br0", 8775)
-    assert [each.purpose for each in found] == ([stopped] if stopped else [])
-    for each in found:
-        assert each.command == "nft insert rule ip filter INPUT iifname br0 accept"
+    exists(
+        fake,
+        {"chain": {"name": "prerouting"}},
+        {"chain": {"name": "to-gone"}},
+        {"set": {"name": f"out-{GUEST.tap}"}},
+        {"set": {"name": "out-gone"}},
+        {"set": {"name": "sg-2"}},
+    )
+    groups.apply([GUEST], {"sg-1": [Rule(False, "-1", group_id="sg-2")]}, Ground())
+    (text,) = fake.inputs
+    lines = text.splitlines()
+    assert f"flush chain bridge {TABLE} prerouting" in lines
+    assert [line for line in lines if line.startswith("delete")] == [
+        f"delete chain bridge {TABLE} to-gone",
+        f"delete set bridge {TABLE} out-gone",
+    ]
+    assert f"flush set bridge {TABLE} sg-2" in lines
+    assert "set sg-2 { type ipv4_addr; }" in lines
 
 
-def test_rules_that_jump_in_a_circle_end(fake: FakeHost) -> None:
-    have(fake, "drop", ("INPUT", [{"jump": {"target": "INPUT"}}]))
-    assert [each.table for each in blocks("br0", 8775)] == ["ip filter"]
+def test_what_can_not_be_changed_is_replaced_at_once(groups: Groups, fake: FakeHost) -> None:
+    fake.failures["nft -f"] = "Error: Could not process rule: File exists"
+    with pytest.raises(ProgramFailed, match="File exists"):
+        groups.apply([GUEST], {}, Ground())
+    assert f"delete table bridge {TABLE}\n" in fake.inputs[-1]
+    fake.failures.clear()
+    groups.apply([GUEST], {}, Ground())
+    assert len(fake.inputs) == 3, "what failed is not taken for done"
+
+
+def test_only_who_lost_a_rule_is_looked_through(groups: Groups, fake: FakeHost) -> None:
+    asked = "nft -j list sets"
+    groups.apply([GUEST], {"sg-1": [SSH]}, Ground())
+    first = len(fake.did(asked))
+    groups.apply([GUEST], {"sg-1": [SSH, Rule(False, "-1", cidr="10.0.0.0/8")]}, Ground())
+    assert len(fake.did(asked)) == first
+    note = {"elem": {"val": {"concat": ["1.2.3.4", "tcp", 5000, 22]}}}
+    mine = {"name": f"in-{GUEST.tap}", "table": TABLE, "elem": [note]}
+    listed = {"nftables": [{"set": mine}, {"set": {**mine, "table": "another"}}]}
+    fake.answers[f"{asked} bridge"] = json.dumps(listed)
+    groups.apply([GUEST], {"sg-1": []}, Ground())
+    flow = f"{GUEST.tap} {{ 1.2.3.4 . tcp . 5000 . 22 }}"
+    verbs = (("add", "in-barred"), ("add", "in"), ("delete", "in"))
+    lines = [f"{verb} element bridge {TABLE} {name}-{flow}" for verb, name in verbs]
+    assert fake.inputs[-1].splitlines() == lines
+
+
+def test_remove_takes_the_table_alone(groups: Groups, fake: FakeHost) -> None:
+    groups.remove()
+    assert fake.did("nft delete") == []
+    exists(fake)
+    groups.remove()
+    assert fake.did("nft delete") == [f"nft delete table bridge {TABLE}"]

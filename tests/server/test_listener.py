@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from eucabox.api import ENVIRON_LIMIT_HOPS, FileStream
-from eucabox.authority import Authority
 from eucabox.errors import ListenFailed
+from eucabox.iam.certificate_authority import Authority
 from eucabox.seal import Seal
 from eucabox.server import connection as rooms
-from eucabox.server import reception
+from eucabox.server import waiting_connections
 from eucabox.server.connection import Connection
 from eucabox.server.listener import Listener, Tls
 from eucabox.wire.request import FileBody, from_environ
@@ -328,7 +328,7 @@ def test_one_source_does_not_take_all_threads(application: Application) -> None:
 def test_a_head_that_drips_in_is_cut_off(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reception, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(waiting_connections, "HEAD_SECONDS", 0.2)
     with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
         connected.sendall(b"GET / HT")
         time.sleep(0.1)
@@ -357,7 +357,7 @@ def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
 def test_an_idle_connection_is_closed_in_the_end(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reception, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(waiting_connections, "IDLE_SECONDS", 0.3)
     with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
         assert _receive(connected) == b""
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from eucabox.accounts import Accounts
 from eucabox.config import ApiSection, CloudSection, Config, MetadataSection
 from eucabox.errors import ListenFailed
+from eucabox.iam.accounts import Accounts
 from eucabox.server import Server
 from eucabox.server.listener import Listener
 from eucabox.state import State

@@ -17,9 +17,9 @@ import pytest
 
 from eucabox import api
 from eucabox.api import Door
-from eucabox.authority import Authority
+from eucabox.iam.certificate_authority import Authority
 from eucabox.seal import Seal
-from eucabox.server import reception, threads
+from eucabox.server import waiting_connections, worker_threads
 from eucabox.server.listener import Listener, Tls
 from eucabox.wire.request import Answer, FileBody
 
@@ -220,7 +220,7 @@ def _crowd_from(listener: Listener, source: str) -> Iterator[None]:
 def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "WINDOW", 3.0)
+    monkeypatch.setattr(worker_threads, "WINDOW", 3.0)
     with (
         _crowd(listener, SLOW["half a large body"], 2) as (drips, flows),
         _crowd(listener, SLOW["a file that is not read"], 1),
@@ -228,7 +228,7 @@ def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
         for _ in range(7):
             with contextlib.suppress(ConnectionError):  # cut off already
                 drips.sendall(b"a")
-            flows.sendall(b"a" * 2 * threads.LEAST_RATE)
+            flows.sendall(b"a" * 2 * worker_threads.LEAST_RATE)
             listener.threads.hurry(1.0)  # what the server does every second
             time.sleep(0.02)
         until = time.monotonic() + 5
@@ -266,7 +266,7 @@ def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(
 
 
 def test_a_small_body_that_drips_in_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reception, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(waiting_connections, "BODY_SECONDS", 0.3)
     with _open(desk) as opened, _crowd(opened, SLOW["half a small body"], 1) as (client,):
         assert client.recv(1) == b""
 
@@ -274,7 +274,7 @@ def test_a_small_body_that_drips_in_is_cut_off(desk: Desk, monkeypatch: pytest.M
 def test_a_refused_client_that_keeps_sending_is_seen_off_in_time(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reception, "LINGER_SECONDS", 0.3)
+    monkeypatch.setattr(waiting_connections, "LINGER_SECONDS", 0.3)
     with _open(desk) as opened, _crowd(opened, SLOW["half a refused body"], 1) as (client,):
         assert client.recv(4096)[9:12] == b"403"
         until = time.monotonic() + 5

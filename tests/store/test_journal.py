@@ -8,9 +8,9 @@ import pytest
 
 from eucabox.bucket import Object, ObjectFacts
 from eucabox.store import journal as module
-from eucabox.store.facts import to_datetime
 from eucabox.store.index import Index
 from eucabox.store.journal import Journal
+from eucabox.store.types import to_datetime
 
 
 def test_after_a_kill_every_begun_change_is_named(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from eucabox.errors import (
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import multipart, tree
+from eucabox.store import dirfd, multipart
 from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, content, leftovers, names
 
@@ -243,14 +243,14 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
 def test_an_upload_is_begun_while_its_bucket_is_deleted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    making = tree.descend_making
+    making = dirfd.descend_making
 
     def late(folder: int, names: list[str]) -> int:
         if names[0] == "uploads":
             store.delete_bucket("box")
         return making(folder, names)
 
-    monkeypatch.setattr(tree, "descend_making", late)
+    monkeypatch.setattr(dirfd, "descend_making", late)
     with pytest.raises(NoSuchBucket):
         begin(store)
 

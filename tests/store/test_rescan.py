@@ -12,7 +12,7 @@ import pytest
 
 from eucabox.bucket import Store
 from eucabox.errors import NoSuchBucket, NoSuchKey
-from eucabox.store import rescan, rescans
+from eucabox.store import rescan, rescan_jobs
 from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, OWNER, Put, content, keys
 
@@ -226,7 +226,7 @@ def test_a_start_that_reads_again_says_so_and_how_far_it_is(
     store.close()
     (root / ".eucabox/index.db").unlink()
     monkeypatch.setattr(rescan, "PAGE", 1)
-    monkeypatch.setattr(rescans, "SECONDS", 0)
+    monkeypatch.setattr(rescan_jobs, "SECONDS", 0)
     with caplog.at_level("INFO", "eucabox.bucket"):
         Store(root).close()
     assert "the index is not that of the bucket box" in caplog.text

@@ -14,12 +14,12 @@ from botocore.config import Config as ClientConfig
 from botocore.credentials import Credentials
 
 from eucabox import api
-from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import CloudSection, Config
+from eucabox.iam.accounts import Accounts
+from eucabox.s3.access_log import AccessLog
 from eucabox.server.listener import Listener
 from eucabox.state import State
-from eucabox.store.access_log import AccessLog
 
 UNSIGNED = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
 

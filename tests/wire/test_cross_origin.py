@@ -7,8 +7,8 @@ import pytest
 
 from eucabox.errors import Fault, NoSuchBucket
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.s3 import cross_origin
-from eucabox.wire.s3.address import bucket_in, bucket_of, website_of
+from eucabox.wire.s3 import cors
+from eucabox.wire.s3.addressing import bucket_in, bucket_of, website_of
 
 RULES: list[Mapping[str, Any]] = [
     {
@@ -42,7 +42,7 @@ def rules_of(bucket: str) -> list[Mapping[str, Any]]:
 
 def shared(request: Request) -> dict[str, str]:
     answer = Answer()
-    cross_origin.share(request, answer, RULES)
+    cors.share(request, answer, RULES)
     return dict(answer.headers)
 
 
@@ -62,15 +62,15 @@ def shared(request: Request) -> dict[str, str]:
 )
 def test_preflights_that_are_refused(request_: Request, bucket: str, code: str) -> None:
     with pytest.raises(Fault) as caught:
-        cross_origin.preflight(request_, bucket, rules_of)
+        cors.preflight(request_, bucket, rules_of)
     assert caught.value.code == code
 
 
 def test_a_preflight() -> None:
     request = asked(origin="http://page", wanted="PUT", headers="Content-Type, X-Amz-Date")
-    assert cross_origin.preflight(request, "b", rules_of).status == 200
+    assert cors.preflight(request, "b", rules_of).status == 200
     assert shared(request) == {
-        "Vary": cross_origin.VARY,
+        "Vary": cors.VARY,
         "Access-Control-Allow-Origin": "http://page",
         "Access-Control-Allow-Methods": "PUT, GET",
         "Access-Control-Allow-Headers": "content-type, x-amz-date",
@@ -82,16 +82,16 @@ def test_a_preflight() -> None:
 
 def test_an_answer_for_everyone_is_no_place_for_credentials() -> None:
     assert shared(asked("GET", "http://other")) == {
-        "Vary": cross_origin.VARY,
+        "Vary": cors.VARY,
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET",
     }
 
 
 def test_that_it_varies_is_told_whoever_asks() -> None:
-    assert shared(asked("GET")) == {"Vary": cross_origin.VARY}
+    assert shared(asked("GET")) == {"Vary": cors.VARY}
     answer = Answer()
-    cross_origin.share(asked("GET", "http://page"), answer, [])
+    cors.share(asked("GET", "http://page"), answer, [])
     assert answer.headers == []
 
 

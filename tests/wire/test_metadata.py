@@ -5,7 +5,6 @@ from typing import Any, cast
 import pytest
 
 from eucabox import api
-from eucabox.accounts import Accounts
 from eucabox.config import Config
 from eucabox.errors import (
     Fault,
@@ -15,6 +14,7 @@ from eucabox.errors import (
     MetadataNotFound,
     MetadataUnauthorized,
 )
+from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 from eucabox.wire import metadata
 from eucabox.wire.metadata import TTL

@@ -10,9 +10,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from eucabox import actions
-from eucabox.accounts import Caller, Credential
 from eucabox.actions import Action
 from eucabox.errors import DryRunOperation, Fault, InstanceNotFound
+from eucabox.iam.accounts import Caller, Credential
 from eucabox.wire import query
 from eucabox.wire.request import Answer, Request, from_environ
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from eucabox.accounts import Caller
-from eucabox.store.facts import Bucket
+from eucabox.iam.accounts import Caller
+from eucabox.store.types import Bucket
 from eucabox.wire import model
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.s3 import address, records, requests
+from eucabox.wire.s3 import access_log_records, addressing, requests
 
 ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
 BUCKET = Bucket("box", "111111111111", datetime.now(UTC))
@@ -54,12 +54,12 @@ def noted(
     understood = requests.Understood(
         service="s3", name=name, params={"bucket": "box", **said}, caller=caller,
         api_version="", region="", signature="", request_id="R1", operation=operation,
-        address=address.Address("box", "k"),
+        address=addressing.Address("box", "k"),
     )  # fmt: skip
     accounts = SimpleNamespace(by_account_id={"111111111111": vars(ANN)}.get)
     cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
     seen = {"understood": understood, "result": result, "code": code, "milliseconds": 12.3}
-    records.note(cloud, request, answer or Answer(), seen)
+    access_log_records.note(cloud, request, answer or Answer(), seen)
     return logs.kept
 
 

@@ -33,11 +33,11 @@ from eucabox.errors import (
     NotModified,
     UnsupportedParameter,
 )
-from eucabox.store.streams import Incoming, Outgoing
+from eucabox.s3.body_streams import Incoming, Outgoing
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import address, answers, routes
-from eucabox.wire.s3.arguments import copy_source
+from eucabox.wire.s3 import addressing, responses, routes
+from eucabox.wire.s3.parameters import copy_source
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN
 
@@ -115,7 +115,7 @@ def test_every_operation_is_found(name: str) -> None:
     operation = SERVICE.operation_model(name)
     shape = operation.input_shape
     request = written(operation, sample(shape, every=False) if shape else {})
-    depth = address.locate(request.path, request.host).depth
+    depth = addressing.locate(request.path, request.host).depth
     query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
     assert routes.find(request.method, depth, query, request.headers) == SHADOWED.get(name, name)
 
@@ -179,7 +179,7 @@ def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
         result["body"] = Outgoing(Opened(b"bytes"), 0, 5)
     about = s3.Understood(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
-        signature="", request_id="r", operation=known, address=address.Address("b", None),
+        signature="", request_id="r", operation=known, address=addressing.Address("b", None),
     )  # fmt: skip
     answer = s3.answer(about, result)
     assert answer.status in (200, 204)
@@ -240,12 +240,12 @@ def snake(value: Any) -> Any:
     ],
 )
 def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
-    assert address.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
+    assert addressing.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
 
 
 def test_a_key_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(Fault) as caught:
-        address.locate("/b/%FF", "localhost")
+        addressing.locate("/b/%FF", "localhost")
     assert caught.value.code == "InvalidURI"
 
 
@@ -454,7 +454,7 @@ def answered(name: str, result: dict[str, Any]) -> Any:
     assert operation is not None
     about = s3.Understood(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
-        signature="", request_id="r", operation=operation, address=address.Address("b", "k"),
+        signature="", request_id="r", operation=operation, address=addressing.Address("b", "k"),
     )  # fmt: skip
     return s3.answer(about, result)
 
@@ -522,7 +522,7 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
     ours = model.service("s3").operation(name)
     assert ours is not None
     if isinstance(member, StructureShape):  # a policy is text
-        assert answers._compiled(ours).root == member.serialization.get("name", member.name)
+        assert responses._compiled(ours).root == member.serialization.get("name", member.name)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from botocore.credentials import Credentials
 from flask import Flask
 
 from eucabox import api
-from eucabox.accounts import Accounts
 from eucabox.bucket import Store
 from eucabox.config import Config
+from eucabox.iam.accounts import Accounts
+from eucabox.s3.access_log import AccessLog
 from eucabox.state import State
-from eucabox.store.access_log import AccessLog
 
 SPACE = "{http://awss3control.amazonaws.com/doc/2018-08-20/}"
 PATH = "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Ashop"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from eucabox import ascii
+from eucabox import ascii_text
 from eucabox.errors import (
     ChecksumHeaderInvalid,
     ChecksumHeaderUnknown,
@@ -12,10 +12,11 @@ from eucabox.errors import (
     MalformedChecksum,
     TrailerUnsupported,
 )
-from eucabox.store import checksums, nouns
+from eucabox.s3 import values
+from eucabox.store import checksums
 
 PREFIX = "x-amz-checksum-"
-NAMES = {f"{PREFIX}{name.lower()}": name for name in nouns.CHECKSUMS}
+NAMES = {f"{PREFIX}{name.lower()}": name for name in values.CHECKSUMS}
 BESIDE = frozenset({f"{PREFIX}algorithm", f"{PREFIX}type", f"{PREFIX}mode"})
 OF_CLIENT = "x-amz-sdk-checksum-algorithm"
 TRAILER = "x-amz-trailer"
@@ -70,7 +71,7 @@ def _check_named(headers: Mapping[str, str], named: Collection[str]) -> None:
 
 
 def _check_trailers(said: str, declared: Collection[str]) -> None:
-    names = ascii.split_list(ascii.lower(said))
+    names = ascii_text.split_list(ascii_text.lower(said))
     unknown = [name for name in names if name not in NAMES]
     if unknown or not names:
         named = unknown[0][:LONGEST] if unknown else "empty"
@@ -82,7 +83,7 @@ def _check_trailers(said: str, declared: Collection[str]) -> None:
 
 
 def _check_client(said: str, brought: Collection[str]) -> None:
-    algorithm = ascii.upper(said)
+    algorithm = ascii_text.upper(said)
     checksums.check_name(algorithm)
     if not brought:
         raise ChecksumMissing

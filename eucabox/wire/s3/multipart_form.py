@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from eucabox import ascii
+from eucabox import ascii_text
 from eucabox.errors import (
     FormFieldsTooLarge,
     FormFileTooLarge,
@@ -110,16 +110,16 @@ class Form:
         if self._kept.startswith(b"--"):
             return None
         disposition = ""
-        if ascii.strip(self._line()):
+        if ascii_text.strip(self._line()):
             raise MalformedForm(reason="a boundary does not end its line.")
         while line := self._line():
             name, _, value = line.partition(":")
-            if ascii.lower(ascii.strip(name)) == "content-disposition":
+            if ascii_text.lower(ascii_text.strip(name)) == "content-disposition":
                 disposition = value
         said = _parameters(disposition)
         if "name" not in said:
             raise MalformedForm(reason="a part has no name in its Content-Disposition.")
-        return Part(ascii.lower(said["name"]), _file_name(said))
+        return Part(ascii_text.lower(said["name"]), _file_name(said))
 
     def _line(self) -> str:
         while (end := self._kept.find(b"\r\n")) < 0:
@@ -160,7 +160,7 @@ def _parameters(disposition: str) -> dict[str, str]:
     """Read the parameters of a Content-Disposition; of a repeated one the first stays."""
     said: dict[str, str] = {}
     for name, quoted, bare in PARAMETER.findall(disposition):
-        said.setdefault(ascii.lower(name), quoted.replace('\\"', '"') or bare)
+        said.setdefault(ascii_text.lower(name), quoted.replace('\\"', '"') or bare)
     return said
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from eucabox import absent, actions
-from eucabox.accounts import Caller
+from eucabox import actions
+from eucabox.actions import unsupported
 from eucabox.errors import (
     AccessDenied,
     FormWanted,
@@ -15,17 +15,19 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.store import checksums, nouns
-from eucabox.store.streams import Incoming
+from eucabox.iam.accounts import Caller
+from eucabox.s3 import values as nouns
+from eucabox.s3.body_streams import Incoming
+from eucabox.store import checksums
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import checksum_headers, posts, routes
-from eucabox.wire.s3.address import Address, locate
-from eucabox.wire.s3.arguments import Reader, reader
-from eucabox.wire.s3.posts import Upload
+from eucabox.wire.s3 import checksum_headers, post_object, routes
+from eucabox.wire.s3.addressing import Address, locate
+from eucabox.wire.s3.parameters import Reader, reader
+from eucabox.wire.s3.post_object import Upload
 from eucabox.wire.sign import Lookup, Signed
-from eucabox.wire.sign.paths import values
+from eucabox.wire.sign.canonical import values
 
 # Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,
 # 1,000 rules; what no verb reads is only compared with its digest.
@@ -122,10 +124,10 @@ def _upload(
     plain = routes.subresources(1).isdisjoint(query)
     if request.method != "POST" or address.depth != 1 or not plain:
         return None
-    if not posts.is_form(request):
+    if not post_object.is_form(request):
         wanted = "Bucket POST must be of the enclosure-type multipart/form-data"
         raise FormWanted(Condition=wanted)
-    return posts.read(request, signed.body, address.bucket or "", desk)
+    return post_object.read(request, signed.body, address.bucket or "", desk)
 
 
 def _route(request: Request, address: Address, query: Mapping[str, str]) -> str:
@@ -134,7 +136,7 @@ def _route(request: Request, address: Address, query: Mapping[str, str]) -> str:
 
 def _check_served(operation: Operation) -> None:
     if ("s3", operation.name) not in actions.load():
-        raise S3NotImplemented(what=operation.name, hint=absent.hint_of_s3(operation.name))
+        raise S3NotImplemented(what=operation.name, hint=unsupported.hint_of_s3(operation.name))
 
 
 def _params(

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from eucabox.errors import BodyBrokenOff, ContentHashForm, ContentHashMismatch
 from eucabox.wire.request import Readable, Request
-from eucabox.wire.sign.words import shown
+from eucabox.wire.sign.errors import shown
 
 PIECE = 1 << 20
 UNSIGNED = "UNSIGNED-PAYLOAD"

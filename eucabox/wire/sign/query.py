@@ -10,9 +10,9 @@ from hashlib import sha256
 from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
-from eucabox.wire.sign.paths import encode_plus, values
-from eucabox.wire.sign.signed import Signed
-from eucabox.wire.sign.words import QUERY, Desk, Lookup, refuse_token, shown
+from eucabox.wire.sign.canonical import encode_plus, values
+from eucabox.wire.sign.errors import QUERY, Desk, Lookup, refuse_token, shown
+from eucabox.wire.sign.result import Signed
 
 MOST_PARAMETERS = 20_000  # what is signed is read and sorted several ways
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eucabox import ascii
+from eucabox import ascii_text
 from eucabox.errors import (
     AuthorizationTypeUnsupported,
     ChecksumTwice,
@@ -17,11 +17,11 @@ from eucabox.errors import (
 from eucabox.wire.request import Request
 from eucabox.wire.sign import rest_v1, v4
 from eucabox.wire.sign.body import UNSIGNED, Whole, payload_of, transport
+from eucabox.wire.sign.canonical import values
 from eucabox.wire.sign.chunked import AwsChunked, Chain
-from eucabox.wire.sign.keys import ALGORITHM
-from eucabox.wire.sign.paths import values
-from eucabox.wire.sign.signed import Signed
-from eucabox.wire.sign.words import REST, Desk, Lookup, refuse_token
+from eucabox.wire.sign.errors import REST, Desk, Lookup, refuse_token
+from eucabox.wire.sign.result import Signed
+from eucabox.wire.sign.signing_keys import ALGORITHM
 
 _SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _STREAMS = {
@@ -148,8 +148,8 @@ def _chunked(signed: Signed, request: Request, chain: Chain | None, payload: str
 
 def _coded(request: Request) -> bool:
     """Whether a body is aws-chunked though no payload word says so: signatures before 4."""
-    codings = ascii.lower(request.headers.get("content-encoding", ""))
-    named = "aws-chunked" in ascii.split_list(codings)
+    codings = ascii_text.lower(request.headers.get("content-encoding", ""))
+    named = "aws-chunked" in ascii_text.split_list(codings)
     return named and "x-amz-decoded-content-length" in request.headers
 
 
@@ -162,8 +162,8 @@ def _decoded_length(request: Request) -> int:
 
 def _declared(request: Request) -> frozenset[str]:
     """The trailers that x-amz-trailer announces; refuse a checksum that is a header as well."""
-    said = ascii.lower(request.headers.get("x-amz-trailer", ""))
-    names = frozenset(ascii.split_list(said))
+    said = ascii_text.lower(request.headers.get("x-amz-trailer", ""))
+    names = frozenset(ascii_text.split_list(said))
     headers = [n for n in request.headers if n not in _NO_CHECKSUM]
     for group in (headers, names):
         if not any(name.startswith("x-amz-checksum-") for name in group):

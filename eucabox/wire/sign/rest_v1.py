@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import unquote_to_bytes
 
-from eucabox import ascii
-from eucabox.accounts import Credential
+from eucabox import ascii_text
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
+from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
-from eucabox.wire.sign import clock
-from eucabox.wire.sign.paths import encode, encode_plus, octets, split_prefix, values
-from eucabox.wire.sign.words import Desk, refuse_token, shown
+from eucabox.wire.sign import dates as clock
+from eucabox.wire.sign.canonical import encode, encode_plus, octets, split_prefix, values
+from eucabox.wire.sign.errors import Desk, refuse_token, shown
 
 # Every client signs these where they occur in the query string.
 _ALWAYS = (
@@ -56,7 +56,7 @@ class Proof:
 def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
     """Verify `Authorization: AWS key:signature`; `bucket` is that of a virtual host, if any."""
     _, _, said = request.headers["authorization"].partition(" ")
-    access_key_id, found, signature = ascii.strip(said).rpartition(":")
+    access_key_id, found, signature = ascii_text.strip(said).rpartition(":")
     if not found or not access_key_id or not signature:
         raise AuthorizationTypeUnsupported(
             reason="The header must read 'AWS KEY:SIGNATURE'.", ArgumentName="Authorization"
@@ -137,7 +137,7 @@ def moved_headers(request: Request) -> dict[str, str]:
     """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}
-    said = {ascii.lower(name): value for name, value in values(request.query).items()}
+    said = {ascii_text.lower(name): value for name, value in values(request.query).items()}
     moved = {n: v for n, v in said.items() if n.startswith("x-amz-") or n in _MOVED}
     # as a header would have brought them: their bytes as Latin-1
     return {n: v.encode("utf-8", "surrogateescape").decode("latin-1") for n, v in moved.items()}
@@ -146,7 +146,7 @@ def moved_headers(request: Request) -> dict[str, str]:
 def _amz_headers(headers: dict[str, str], *, fold: bool) -> str:
     """Write the x-amz- headers as sent, or with each run of blanks folded into one."""
     every = sorted((n, v) for n, v in headers.items() if n.startswith("x-amz-"))
-    return "".join(f"{n}:{ascii.fold(v) if fold else v}\n" for n, v in every)
+    return "".join(f"{n}:{ascii_text.fold(v) if fold else v}\n" for n, v in every)
 
 
 def _resources(request: Request, bucket: str) -> Iterator[str]:

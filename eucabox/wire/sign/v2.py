@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
 
-from eucabox.accounts import Credential
 from eucabox.errors import Fault, IncompleteSignature
+from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
-from eucabox.wire.sign import clock
-from eucabox.wire.sign.paths import encode, host_forms, octets, pairs, values
-from eucabox.wire.sign.words import Desk, refuse_token, shown
+from eucabox.wire.sign import dates
+from eucabox.wire.sign.canonical import encode, host_forms, octets, pairs, values
+from eucabox.wire.sign.errors import Desk, refuse_token, shown
 
 _METHODS = {"": "sha1", "HmacSHA1": "sha1", "HmacSHA256": "sha256"}
-_LONGEST = timedelta(seconds=clock.LONGEST)
+_LONGEST = timedelta(seconds=dates.LONGEST)
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ def _check_time(said: dict[str, str], desk: Desk) -> datetime:
         raise IncompleteSignature(
             reason="One of the parameters Timestamp and Expires must be specified."
         )
-    time = clock.extended(said[name])
+    time = dates.extended(said[name])
     if time is None:
         raise _undated(name, said[name])
     if name == "Timestamp":
         desk.check_window(time)
-        return time + clock.WINDOW
+        return time + dates.WINDOW
     if time - desk.now > _LONGEST:
         raise _undated(name, said[name])
     desk.check_expiry(time)

@@ -13,13 +13,12 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from eucabox import ascii
-from eucabox.accounts import Credential
+from eucabox import ascii_text
 from eucabox.errors import Fault, SignatureRefused
+from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
-from eucabox.wire.sign import clock
-from eucabox.wire.sign.keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
-from eucabox.wire.sign.paths import (
+from eucabox.wire.sign import dates
+from eucabox.wire.sign.canonical import (
     encode_plus,
     host_forms,
     octets,
@@ -27,7 +26,8 @@ from eucabox.wire.sign.paths import (
     split_prefix,
     uri_forms,
 )
-from eucabox.wire.sign.words import Desk, Words, refuse_token, shown
+from eucabox.wire.sign.errors import Desk, Words, refuse_token, shown
+from eucabox.wire.sign.signing_keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
@@ -52,7 +52,7 @@ class Claim:
     @property
     def until(self) -> datetime:
         """The moment after which the same signature is refused."""
-        return self.time + (clock.WINDOW if self.lifetime is None else self.lifetime)
+        return self.time + (dates.WINDOW if self.lifetime is None else self.lifetime)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def from_header(request: Request, words: Words) -> Claim:
         raise words.malformed(reason=f"the algorithm must be {ALGORITHM}.")
     known, mark, signature = rest.rpartition("Signature=")
     if mark and "," not in signature and len(known) < _SHORT:
-        said = {**_fields(known), "Signature": ascii.strip(signature)}
+        said = {**_fields(known), "Signature": ascii_text.strip(signature)}
     else:
         said = _read_fields(rest)
     for name in _FIELDS:
@@ -95,7 +95,7 @@ def from_header(request: Request, words: Words) -> Claim:
 
 
 def _read_fields(rest: str) -> dict[str, str]:
-    return dict(_field(part) for part in rest.split(",") if ascii.strip(part))
+    return dict(_field(part) for part in rest.split(",") if ascii_text.strip(part))
 
 
 @lru_cache(_KEPT)  # a client signs one request like the other, but for the signature itself
@@ -118,7 +118,7 @@ def from_query(values: dict[str, str], words: Words) -> Claim:
         raise refused(reason=f"A presigned request needs the parameter {missing[0]} too.")
     if said["Algorithm"] != ALGORITHM:
         raise refused(reason=f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    time = clock.basic(said["Date"])
+    time = dates.basic(said["Date"])
     if time is None:
         raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
     scope = scope_of(said["Credential"], said["Date"], refused)
@@ -155,7 +155,7 @@ def _check_time(claim: Claim, desk: Desk) -> None:
     if claim.lifetime is None:
         desk.check_window(claim.time)
         return
-    if claim.time - desk.now > clock.WINDOW:
+    if claim.time - desk.now > dates.WINDOW:
         desk.check_window(claim.time)
     desk.check_expiry(claim.until)
 
@@ -222,7 +222,7 @@ def _value(request: Request, name: str, form: _Form) -> str:
     if name == "host":
         return form.host
     value = request.headers.get(name, "")
-    return ascii.fold(value) if form.fold and _has_runs(value) else value
+    return ascii_text.fold(value) if form.fold and _has_runs(value) else value
 
 
 def _has_runs(value: str) -> bool:
@@ -236,20 +236,20 @@ def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
 
 
 def _field(part: str) -> tuple[str, str]:
-    name, _, value = ascii.strip(part).partition("=")
-    return name, ascii.strip(value)
+    name, _, value = ascii_text.strip(part).partition("=")
+    return name, ascii_text.strip(value)
 
 
 def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
     name = "x-amz-date" if "x-amz-date" in request.headers else "date"
     said = request.headers.get(name, "")
-    time = clock.any_form(said)
+    time = dates.any_form(said)
     if time is None:
         raise words.undated(
             reason="AWS authentication requires a valid Date or x-amz-date header;"
             f" {name} is '{shown(said)}'."
         )
-    return time, said if clock.basic(said) else clock.basic_text(time)
+    return time, said if dates.basic(said) else dates.basic_text(time)
 
 
 def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
@@ -292,9 +292,9 @@ def _lifetime(said: str, words: Words) -> timedelta:
     seconds = int(digits[:20])
     if said.startswith("-") or seconds == 0:
         raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=shown(said))
-    if seconds > clock.LONGEST:
+    if seconds > dates.LONGEST:
         raise refused(
             reason="X-Amz-Expires must be less than a week (in seconds); that is, at most"
-            f" {clock.LONGEST}, not {seconds}."
+            f" {dates.LONGEST}, not {seconds}."
         )
     return timedelta(seconds=seconds)

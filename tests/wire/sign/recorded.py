@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from eucabox.accounts import Caller, Credential
+from eucabox.iam.accounts import Caller, Credential
 from eucabox.wire.request import Request, origin_form
 from eucabox.wire.sign import Signed, authenticate_query, authenticate_rest
-from eucabox.wire.sign.clock import extended
+from eucabox.wire.sign.dates import extended
 
 FOLDER = Path(__file__).parent / "vectors"
 

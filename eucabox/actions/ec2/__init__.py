@@ -1,0 +1,1 @@
+"""The verbs of EC2, a file per resource; never HTTP."""

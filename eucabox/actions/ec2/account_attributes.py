@@ -1,0 +1,43 @@
+"""Account attributes: what an account of this cloud may have."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc
+from eucabox.errors import InvalidParameterValue
+
+
+@action()
+def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = ()) -> Result:
+    """List the account's attributes; there are no elastic addresses on a single node."""
+    known = _attributes(call)
+    for name in attribute_names:
+        if name not in known:
+            reason = f"The attributes are: {', '.join(known)}."
+            raise InvalidParameterValue(parameter="AttributeName", value=name[:60], reason=reason)
+    return {"account_attributes": [_view(name, known[name]) for name in attribute_names or known]}
+
+
+def _attributes(call: Call) -> dict[str, str]:
+    limits = call.cloud.config.limits
+    room = max((row.max for row in call.cloud.capacity.table()), default=0)
+    own = {
+        "max-vcpus": limits.vcpus,
+        "max-images": limits.images,
+        "max-security-groups": limits.security_groups,
+        "max-rules-per-security-group": limits.rules,
+    }
+    return {
+        "supported-platforms": "VPC",
+        "default-vpc": default_vpc.vpc_id(call.account_id),
+        "max-instances": str(min(room, limits.instances or room)),
+        **{name: str(most) for name, most in own.items() if most},
+        "vpc-max-security-groups-per-interface": "16",
+        "max-elastic-ips": "0",
+        "vpc-max-elastic-ips": "0",
+    }
+
+
+def _view(name: str, value: str) -> dict[str, Any]:
+    return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

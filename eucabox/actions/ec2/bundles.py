@@ -1,0 +1,200 @@
+"""BundleInstance and CreateImage: writes tasks; bundles.py of the floor below carries them out."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+from eucabox import ids
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import bundle_tasks, instances, limits, tags
+from eucabox.ec2.filters import Filter, select
+from eucabox.ec2.tags import TagSpecification
+from eucabox.errors import (
+    BundleNotCancellable,
+    BundleNotFound,
+    IncorrectInstanceState,
+    InvalidParameterValue,
+    MissingParameter,
+    PolicyNotSigned,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.image import names
+from eucabox.image.bundle import NAME
+from eucabox.s3 import access
+from eucabox.s3.post_policy import check
+from eucabox.state import Row
+from eucabox.store.paths import check_bucket_name
+from eucabox.validation import check_text, pascal
+
+LONGEST_KEY = 1000  # bytes, which leaves room for the names of parts
+FILTERS: dict[str, str | Callable[[Row], Any] | None] = {
+    "bundle-id": "bundle_id",
+    "error-code": lambda row: row["error_code"] or None,
+    "error-message": lambda row: row["error_message"] or None,
+    "instance-id": "instance_id",
+    "progress": lambda row: f"{row['progress']}%",
+    "s3-bucket": "bucket",
+    "s3-prefix": "prefix",
+    "start-time": "start_time",
+    "state": "state",
+    "update-time": "update_time",
+}
+
+
+class S3Storage(TypedDict, total=False):
+    """Where a bundle goes, and the signed policy that allows it."""
+
+    aws_access_key_id: str
+    bucket: str
+    prefix: str
+    upload_policy: bytes
+    upload_policy_signature: str
+
+
+class Storage(TypedDict, total=False):
+    """Where a bundle goes."""
+
+    s3: S3Storage
+
+
+@action()
+def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result:
+    """Begin to make a bundle of an instance's disk in a bucket, as a signed policy allows."""
+    asked = storage.get("s3", {})
+    for member in S3Storage.__annotations__:
+        if not asked.get(member):
+            raise MissingParameter(parameter=f"Storage.S3.{pascal(member)}")
+    instance = _instance(call, instance_id, "BundleInstance")
+    bucket, prefix = asked["bucket"], asked["prefix"]
+    _check_prefix(prefix)
+    uploader = _uploader(call, asked)
+    _ensure_bucket(call, bucket, prefix, uploader)
+    place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
+    with call.cloud.state.transaction():
+        task = call.cloud.bundles.begin(_caller(call), instance, **place)
+    call.cloud.bundles.go_on(task["bundle_id"])
+    return {"bundle_task": _view(_task(call, task["bundle_id"]))}
+
+
+@action()
+def describe_bundle_tasks(
+    call: Call, *, bundle_ids: Sequence[str] = (), filters: Sequence[Filter] = ()
+) -> Result:
+    """List the bundle tasks of the account's instances, oldest first."""
+    rows = [_task(call, each) for each in dict.fromkeys(bundle_ids)]
+    if not bundle_ids:
+        sql = """select * from bundle_tasks where account_id = ? and image_id is null
+          order by start_time"""
+        rows = call.cloud.state.query(sql, (call.account_id,))
+    for row in rows:
+        row["tags"] = []
+    return {"bundle_tasks": [_view(row) for row in select(rows, filters, FILTERS)]}
+
+
+@action()
+def cancel_bundle_task(call: Call, *, bundle_id: str) -> Result:
+    """Have a task stop at its next step."""
+    with call.cloud.state.transaction():
+        task = _task(call, bundle_id)
+        if task["state"] not in bundle_tasks.OPEN:
+            raise BundleNotCancellable(id=bundle_id, state=task["state"])
+        now = {"state": "cancelling", "update_time": ids.now()}
+        call.cloud.state.update("bundle_tasks", {"bundle_id": bundle_id}, **now)
+    return {"bundle_task": _view(_task(call, bundle_id))}
+
+
+@action()
+def create_image(
+    call: Call,
+    *,
+    instance_id: str,
+    name: str,
+    description: str = "",
+    no_reboot: bool = False,
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
+    names.check(name)
+    check_text("Description", description, 255, least=0)
+    tagged = tags.specified(tag_specifications, "image")
+    instance = _instance(call, instance_id, "CreateImage")
+    caller = _caller(call)
+    with call.cloud.state.transaction():
+        limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
+        image = call.cloud.images.expect(caller, instance, name, description)
+        bucket, _, manifest = image["image_location"].partition("/")
+        task = call.cloud.bundles.begin(
+            caller,
+            instance,
+            bucket=bucket,
+            owner=caller.account_id,
+            prefix=manifest.removesuffix(".manifest.xml"),
+            image_id=image["image_id"],
+            no_reboot=int(no_reboot),
+        )
+        tags.write(call.cloud.state, call.account_id, image["image_id"], tagged)
+    call.cloud.bundles.go_on(task["bundle_id"])
+    return {"image_id": image["image_id"]}
+
+
+def _instance(call: Call, instance_id: str, name: str) -> Row:
+    (row,) = instances.named(call.cloud.state, _caller(call), [instance_id])
+    if row["state"] not in ("running", "stopped"):
+        facts = {"id": instance_id, "state": row["state"], "action": name}
+        raise IncorrectInstanceState(**facts, needed="running or stopped")
+    return row
+
+
+def _check_prefix(prefix: str) -> None:
+    check_text("Storage.S3.Prefix", prefix, LONGEST_KEY)
+    name = prefix.rpartition("/")[2]
+    if not NAME.fullmatch(name) or prefix.startswith("/"):
+        reason = "It ends in a name of 1 to 200 plain ASCII characters, and begins with no slash."
+        raise InvalidParameterValue(parameter="Storage.S3.Prefix", value=prefix[:60], reason=reason)
+
+
+def _uploader(call: Call, asked: S3Storage) -> Caller:
+    """Return in whose name the parts are uploaded, once the policy is found to allow it."""
+    credential = call.cloud.accounts.credential(asked["aws_access_key_id"])
+    if credential is None or not credential.active:
+        raise PolicyNotSigned()
+    fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": asked["bucket"], "key": asked["prefix"]}
+    signature = asked["upload_policy_signature"]
+    check(asked["upload_policy"], signature, credential.secret, fields)
+    return credential.caller
+
+
+def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
+    store = call.cloud.bucket
+    if bucket not in {each.name for each in store.buckets()}:
+        if call.dry_run:
+            check_bucket_name(bucket)
+            return
+        store.create_bucket(bucket, uploader.account_id)
+    holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
+    access.check(access.Somebody(uploader), holder, key, action="s3:PutObject")
+
+
+def _task(call: Call, bundle_id: str) -> Row:
+    row = call.cloud.state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
+    if row is None or not (_caller(call).admin or row["account_id"] == call.account_id):
+        raise BundleNotFound(id=bundle_id[:60])
+    return row
+
+
+def _view(row: Row) -> dict[str, Any]:
+    error = {"code": row["error_code"], "message": row["error_message"]}
+    return {
+        "bundle_id": row["bundle_id"],
+        "instance_id": row["instance_id"],
+        "state": row["state"],
+        "start_time": ids.parse_time(row["start_time"]),
+        "update_time": ids.parse_time(row["update_time"]),
+        "progress": f"{row['progress']}%",
+        "storage": {"s3": {"bucket": row["bucket"], "prefix": row["prefix"]}},
+        "bundle_task_error": error if row["error_code"] else None,
+    }
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None
+    return call.caller

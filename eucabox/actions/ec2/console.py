@@ -1,0 +1,44 @@
+"""Console output and screenshots: what a guest says on its serial line and on its screen."""
+
+import base64
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import instances
+from eucabox.errors import IncorrectInstanceState
+from eucabox.state import Row
+
+
+@action(ignored=["latest"])
+def get_console_output(call: Call, *, instance_id: str) -> Result:
+    """Answer the end of an instance's console as base64; it is always the latest."""
+    row = _row(call, instance_id)
+    output, moment = call.cloud.node.console_output(row["instance_id"])
+    return {
+        "instance_id": row["instance_id"],
+        "timestamp": moment,
+        "output": base64.b64encode(output).decode(),
+    }
+
+
+@action()
+def get_console_screenshot(call: Call, *, instance_id: str, wake_up: bool = False) -> Result:
+    """Answer a picture of a running instance's screen as base64 of PNG."""
+    row = _row(call, instance_id)
+    if row["state"] != "running":
+        facts = {"id": instance_id, "state": row["state"], "needed": "running"}
+        raise IncorrectInstanceState(**facts, action="GetConsoleScreenshot")
+    picture = call.cloud.node.screenshot(row["instance_id"], wake_up and not call.dry_run)
+    return {"instance_id": instance_id, "image_data": base64.b64encode(picture).decode()}
+
+
+@action()
+def get_password_data(call: Call, *, instance_id: str) -> Result:
+    """Answer no password: only Windows, which is not served here, has one to tell."""
+    row = _row(call, instance_id)
+    return {"instance_id": row["instance_id"], "timestamp": call.now(), "password_data": ""}
+
+
+def _row(call: Call, instance_id: str) -> Row:
+    assert call.caller is not None
+    (row,) = instances.named(call.cloud.state, call.caller, [instance_id])
+    return row

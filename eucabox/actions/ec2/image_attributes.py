@@ -1,0 +1,238 @@
+"""Attributes of one image: describes, changes and resets them; who may launch it is one."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import image_access
+from eucabox.ec2.instances import ID, named
+from eucabox.errors import (
+    ImageAttributeItemInvalid,
+    InvalidParameterValue,
+    MissingParameter,
+    UnsupportedOperation,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.image import devices, settings
+from eucabox.state import Row
+from eucabox.validation import check_text
+
+EVERYONE = "all"
+MOST_CODES = 10
+CHANGEABLE = ("launchPermission", "description", "productCodes", "kernel", "ramdisk")
+
+
+class LaunchPermission(TypedDict, total=False):
+    """Who may launch an image."""
+
+    group: str
+    user_id: str
+
+
+class PermissionChange(TypedDict, total=False):
+    """Permissions to give and to take."""
+
+    add: Sequence[LaunchPermission]
+    remove: Sequence[LaunchPermission]
+
+
+class Text(TypedDict, total=False):
+    """An attribute's new value."""
+
+    value: str
+
+
+@action()
+def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
+    """Show one attribute of an image; who may launch it is told to its owner."""
+    row = image_access.find(call.cloud.state, _caller(call), image_id)
+    known: dict[str, dict[str, Any]] = {
+        "description": {"description": {"value": row["description"]}},
+        "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
+        "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
+        "launchPermission": {"launch_permissions": _permissions(call, row)},
+        "blockDeviceMapping": {"block_device_mappings": devices.shown(row)},
+        "productCodes": {"product_codes": image_access.product_codes(row)},
+        **{
+            name: {settings.column(name): {"value": value}}
+            for name, value in settings.shown(row["settings"]).items()
+        },
+    }
+    _check_choice("Attribute", attribute, tuple(known))
+    return {"image_id": image_id, **known[attribute]}
+
+
+@action()
+def modify_image_attribute(
+    call: Call,
+    *,
+    image_id: str,
+    attribute: str = "",
+    value: str = "",
+    operation_type: str = "",
+    user_ids: Sequence[str] = (),
+    user_groups: Sequence[str] = (),
+    product_codes: Sequence[str] = (),
+    launch_permission: PermissionChange | None = None,
+    description: Text | None = None,
+) -> Result:
+    """Change who may launch an image, its description, product codes, kernel, ramdisk or a setting.
+
+    An image's settings are how its instances are made from then on; see eucabox/image/settings.py.
+    """
+    _check_choice("Attribute", attribute, ("", *CHANGEABLE, *settings.WORDS))
+    if attribute in settings.WORDS:
+        return _set(call, image_id, attribute, value)
+    change = _permission_change(attribute, operation_type, user_ids, user_groups, launch_permission)
+    if attribute == "description" and description is None:
+        description = {"value": value}
+    if attribute == "productCodes" and value:
+        product_codes = [*product_codes, value]
+    boot = attribute if attribute in ("kernel", "ramdisk") else ""
+    if change is None and description is None and not product_codes and not boot:
+        raise MissingParameter(parameter="LaunchPermission")
+    state = call.cloud.state
+    with state.transaction():
+        row = image_access.owned(state, _caller(call), image_id)
+        columns: dict[str, Any] = {}
+        if change is not None:
+            columns |= _permit(call, row, change)
+        if description is not None:
+            text = description.get("value", "")
+            columns["description"] = check_text("Description", text, 255, least=0)
+        if product_codes:
+            columns["product_codes"] = json.dumps(_with_codes(row, product_codes))
+        if boot:
+            columns[f"{boot}_id"] = _boot_image(call, row, boot, value)
+        if columns:
+            state.update("images", {"image_id": image_id}, **columns)
+    return {"return": True}
+
+
+@action()
+def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
+    """Make an image private again."""
+    _check_choice("Attribute", attribute, ("launchPermission",))
+    with call.cloud.state.transaction() as database:
+        image_access.owned(call.cloud.state, _caller(call), image_id)
+        call.cloud.state.update("images", {"image_id": image_id}, is_public=0)
+        database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
+    return {"return": True}
+
+
+@action()
+def confirm_product_instance(call: Call, *, instance_id: str, product_code: str) -> Result:
+    """Tell the owner of a product whether an instance runs an image with its code.
+
+    The product's owner is who owns the image, and may ask about other accounts' instances.
+    """
+    caller = _caller(call)
+    sql = """select i.account_id, m.product_codes from instances i join images m using (image_id)
+      where instance_id = ? and (m.account_id = ? or i.account_id = ?)"""
+    who = (caller.account_id, caller.account_id)
+    row = call.cloud.state.one(sql, (instance_id, *who)) if ID.fullmatch(instance_id) else None
+    if row is None:
+        (mine,) = named(call.cloud.state, caller, [instance_id])
+        row = mine
+    if product_code not in json.loads(row["product_codes"] or "[]"):
+        return {"return": False}
+    return {"return": True, "owner_id": row["account_id"]}
+
+
+def _set(call: Call, image_id: str, attribute: str, value: str) -> Result:
+    with call.cloud.state.transaction():
+        row = image_access.owned(call.cloud.state, _caller(call), image_id)
+        if row["image_type"] != "machine":
+            reason = f"{image_id} is a {row['image_type']} image; set it on a machine image."
+            raise InvalidParameterValue(parameter="Attribute", value=attribute, reason=reason)
+        changed = settings.change(row["settings"], attribute, value)
+        call.cloud.state.update("images", {"image_id": image_id}, settings=changed)
+    return {"return": True}
+
+
+def _permission_change(
+    attribute: str,
+    operation_type: str,
+    user_ids: Sequence[str],
+    user_groups: Sequence[str],
+    change: PermissionChange | None,
+) -> PermissionChange | None:
+    """Return the change in the one form, whichever of the two it was asked in."""
+    if attribute != "launchPermission" or change is not None:
+        return change
+    _check_choice("OperationType", operation_type, ("add", "remove"))
+    items: list[LaunchPermission] = [{"group": each} for each in user_groups]
+    items += [{"user_id": each} for each in user_ids]
+    return {"add": items} if operation_type == "add" else {"remove": items}
+
+
+def _permit(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
+    """Write the permissions of single accounts; return the column for the group `all`."""
+    columns: dict[str, int] = {}
+    with call.cloud.state.transaction() as database:
+        for given, items in ((1, change.get("add", ())), (0, change.get("remove", ()))):
+            for each in items:
+                if each == {"group": EVERYONE}:
+                    columns["is_public"] = given
+                    continue
+                pair = (row["image_id"], _account(call, each, bool(given)))
+                sql = "insert or ignore into launch_permissions values (?, ?)"
+                if not given:
+                    sql = "delete from launch_permissions where image_id = ? and account_id = ?"
+                database.conn.execute(sql, pair)
+    return columns
+
+
+def _account(call: Call, permission: LaunchPermission, must_exist: bool) -> str:
+    if len(permission) != 1 or "group" in permission:
+        shown = permission.get("group", "")
+        raise ImageAttributeItemInvalid(item=shown[:60], kind="group", known="Use the group all.")
+    account_id = permission["user_id"].replace("-", "")
+    if must_exist and call.cloud.accounts.by_account_id(account_id) is None:
+        known = "Give the 12-digit number of an account of this cloud."
+        raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=known)
+    return account_id
+
+
+def _with_codes(row: Row, codes: Sequence[str]) -> list[str]:
+    known = json.loads(row["product_codes"])
+    for each in codes:
+        check_text("ProductCode", each, 60)
+    found = list(dict.fromkeys([*known, *codes]))
+    if len(found) > MOST_CODES:
+        reason = f"An image has at most {MOST_CODES} product codes."
+        raise InvalidParameterValue(parameter="ProductCode", value=codes[-1], reason=reason)
+    return found
+
+
+def _boot_image(call: Call, row: Row, kind: str, value: str) -> str:
+    if row["image_type"] != "machine" or row["virtualization_type"] == "hvm":
+        raise UnsupportedOperation(
+            what=f"{kind.capitalize()}: {row['image_id']} is no root file system that boots with a"
+            " kernel of its own."
+        )
+    image_access.launchable(call.cloud.state, _caller(call), value, kind)
+    return value
+
+
+def _permissions(call: Call, row: Row) -> list[dict[str, str]]:
+    caller = _caller(call)
+    shared: Sequence[str] = image_access.permitted(call.cloud.state, [row["image_id"]]).get(
+        row["image_id"], ()
+    )
+    if not caller.admin and row["account_id"] != caller.account_id:
+        shared = [each for each in shared if each == caller.account_id]
+    everyone = [{"group": EVERYONE}] if row["is_public"] else []
+    return [*everyone, *({"user_id": each} for each in shared)]
+
+
+def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        reason = f"Choose one of {', '.join(each for each in choices if each)}."
+        raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None
+    return call.caller

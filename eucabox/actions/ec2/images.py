@@ -1,0 +1,321 @@
+"""Images: register, list, copy and deregister them; images.py of the floor below reads them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import image_access, limits, tags
+from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.tags import TagSpecification
+from eucabox.errors import (
+    ImageUnavailable,
+    InvalidParameterValue,
+    MissingParameter,
+    UnsupportedOperation,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.image import devices, names, settings
+from eucabox.neutral_values import asks_for_nothing
+from eucabox.state import Row
+from eucabox.validation import check_text
+
+VERBOSE = "verbose"
+SELF, EVERYONE = "self", "all"
+ALIASES = ("amazon", "aws-marketplace", "aws-backup-vault")  # owners that have nothing here
+FILTERS = {
+    "architecture": "architecture",
+    "creation-date": "created",
+    "description": lambda row: row["description"] or None,
+    "hypervisor": "hypervisor",
+    "image-id": "image_id",
+    "image-type": "image_type",
+    "is-public": lambda row: bool(row["is_public"]),
+    "kernel-id": "kernel_id",
+    "manifest-location": "image_location",
+    "name": lambda row: row["name"] or None,
+    "owner-alias": None,
+    "owner-id": "account_id",
+    "platform": lambda row: row["platform"] or None,
+    "product-code": lambda row: json.loads(row["product_codes"]),
+    "product-code.type": lambda row: ["devpay"] * len(json.loads(row["product_codes"])),
+    "ramdisk-id": "ramdisk_id",
+    "root-device-name": lambda row: row["root_device_name"] or None,
+    "root-device-type": lambda row: "instance-store",
+    "state": "state",
+    "state-reason-code": lambda row: _reason(row).get("code"),
+    "state-reason-message": lambda row: row["state_reason"] or None,
+    "virtualization-type": "virtualization_type",
+    "boot-mode": lambda row: settings.read(row["settings"]).boot_mode or None,
+    "ena-support": lambda row: False,
+    **dict.fromkeys(
+        (
+            *("free-tier-eligible", "image-allowed", "public-ssm-parameter-name"),
+            *("source-image-id", "source-image-region", "source-instance-id", "sriov-net-support"),
+            *(
+                f"image-watermark.{each}"
+                for each in (
+                    *("source-image-creation-time", "source-image-id", "source-image-region"),
+                    *("watermark-creation-time", "watermark-key"),
+                )
+            ),
+            "instance-type-specification.supported-instance-type",
+            "instance-type-specification.unsupported-instance-type",
+            "scan-result.finding-scan-date",
+            "scan-result.highest-finding-severity-label",
+            *(
+                f"scan-result.{each}-fix-available-since"
+                for each in ("critical", "high", "informational", "low", "medium")
+            ),
+        )
+    ),
+    "block-device-mapping.device-name": lambda row: [
+        each["device_name"] for each in devices.shown(row)
+    ],
+    **dict.fromkeys(
+        f"block-device-mapping.{each}"
+        for each in (
+            *("delete-on-termination", "encrypted", "snapshot-id"),
+            *("volume-size", "volume-type"),
+        )
+    ),
+}
+
+
+class BlockDevice(TypedDict, total=False):
+    """A device name with what the manifest's words say is on it."""
+
+    device_name: str
+    virtual_name: str
+    no_device: str
+    ebs: Mapping[str, Any]
+
+
+@action(ignored=["ena_support", "sriov_net_support"])
+def register_image(
+    call: Call,
+    *,
+    image_location: str = "",
+    name: str = "",
+    description: str = "",
+    architecture: str = "",
+    kernel_id: str = "",
+    ramdisk_id: str = "",
+    virtualization_type: str = "",
+    root_device_name: str = "",
+    platform: str = "",
+    block_device_mappings: Sequence[BlockDevice] = (),
+    boot_mode: str = "",
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
+    caller = _caller(call)
+    mapping = _mapping(block_device_mappings, virtualization_type == "hvm")
+    if not image_location:
+        raise MissingParameter(parameter="ImageLocation")
+    if name:
+        names.check(name)
+    check_text("Description", description, 255, least=0)
+    _check_choice("Architecture", architecture, ("", "i386", "x86_64"))
+    _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
+    _check_choice("Platform", platform, ("", "windows"))
+    check_text("RootDeviceName", root_device_name, 60, least=0)
+    _check_choice("BootMode", boot_mode, ("", *settings.WORDS["bootMode"]))
+    for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
+        if image_id:
+            image_access.launchable(call.cloud.state, caller, image_id, kind)
+    tagged = tags.specified(tag_specifications, "image")
+    limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
+    row = call.cloud.images.register(
+        caller,
+        image_location,
+        name=name,
+        description=description,
+        architecture=architecture,
+        kernel_id=kernel_id,
+        ramdisk_id=ramdisk_id,
+        virtualization_type=virtualization_type,
+        root_device_name=root_device_name,
+        block_device_mapping=mapping,
+        boot_mode=boot_mode,
+        context=call.context,
+    )
+    if platform:
+        call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
+    tags.write(call.cloud.state, call.account_id, row["image_id"], tagged)
+    return {"image_id": row["image_id"]}
+
+
+@action(ignored=["include_deprecated", "include_disabled"])
+def describe_images(
+    call: Call,
+    *,
+    image_ids: Sequence[str] = (),
+    owners: Sequence[str] = (),
+    executable_users: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the caller's images and the public ones; `verbose` lists all for the administrator."""
+    state, caller = call.cloud.state, _caller(call)
+    wanted = [each for each in image_ids if each != VERBOSE]
+    if wanted:
+        rows = image_access.named(state, caller, wanted)
+    else:
+        rows = image_access.visible(state, caller, every_account=VERBOSE in image_ids)
+    rows = [row for row in rows if _of_owners(caller, row, owners)]
+    shared = image_access.permitted(state, [row["image_id"] for row in rows])
+    for row in rows:
+        row["shared"] = shared.get(row["image_id"], [])
+    rows = [row for row in rows if _for_users(caller, row, executable_users)]
+    own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
+    tagged = tags.of(state, [row["image_id"] for row in own])  # tags are told to nobody else
+    hypervisor = call.cloud.node.hypervisor_name
+    for row in rows:
+        row["tags"] = tagged.get(row["image_id"], [])
+        row["hypervisor"] = hypervisor
+    rows = select(rows, filters, FILTERS)
+    shown, token = page(rows, lambda row: str(row["image_id"]), max_results, next_token, least=1)
+    return {"images": [_view(row) for row in shown], "next_token": token}
+
+
+@action(ignored=["delete_associated_snapshots"])
+def deregister_image(call: Call, *, image_id: str) -> Result:
+    """Take an image off the list; its bundle stays in the bucket, its instances run on."""
+    row = image_access.owned(call.cloud.state, _caller(call), image_id)
+    call.cloud.images.deregister(row)
+    with call.cloud.state.transaction() as database:
+        tags.forget(call.cloud.state, image_id)
+        database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
+    return {"return": True}
+
+
+@action()
+def copy_image(
+    call: Call,
+    *,
+    source_image_id: str,
+    name: str,
+    source_region: str = "",
+    description: str = "",
+    client_token: str = "",
+    copy_image_tags: bool = False,
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Copy an image that the caller may launch, with its bundle, into a bucket of the caller's.
+
+    The copy is pending while that is done in the background. A client token makes a repetition
+    answer the same image.
+    """
+    state, caller = call.cloud.state, _caller(call)
+    here = call.cloud.config.cloud.region
+    # Clients sign for a region by any name, and may mean it here.
+    if source_region not in ("", here, call.region):
+        reason = f"This cloud has one region, {here}, and copies images within it alone."
+        raise InvalidParameterValue(
+            parameter="SourceRegion", value=source_region[:60], reason=reason
+        )
+    names.check(name)
+    check_text("Description", description, 255, least=0)
+    check_text("ClientToken", client_token, 64, least=0)
+    tagged = tags.specified(tag_specifications, "image")
+    source = image_access.find(state, caller, source_image_id)
+    if source["state"] != "available":
+        reason = f"it is {source['state']}; only an available image can be copied."
+        raise ImageUnavailable(id=source_image_id, reason=reason)
+    if copy_image_tags and source["account_id"] == caller.account_id:
+        own = tags.of(state, [source_image_id]).get(source_image_id, [])
+        tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
+    limits.check_images(state, call.cloud.config.limits, call.account_id)
+    row = call.cloud.images.copy(
+        caller, source, name, description, client_token, context=call.context
+    )
+    tags.write(state, call.account_id, row["image_id"], tagged)
+    return {"image_id": row["image_id"]}
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None
+    return call.caller
+
+
+def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        reason = f"Choose one of {', '.join(each for each in choices if each)}."
+        raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
+
+
+def _mapping(mappings: Sequence[BlockDevice], whole_disk: bool) -> dict[str, str] | None:
+    """Return the devices as the manifest writes them: what is there, on which device."""
+    found = {}
+    for each in mappings:
+        if not asks_for_nothing("ebs", each.get("ebs")):
+            name = each.get("device_name", "")[:60]
+            raise UnsupportedOperation(
+                what=f"BlockDeviceMapping {name}: EBS is not available on a single-node cloud."
+            )
+        left_out = each.get("no_device") is not None
+        device, virtual = each.get("device_name", ""), each.get("virtual_name", "")
+        devices.check(device, virtual, left_out=left_out, whole_disk=whole_disk)
+        if not left_out:
+            found[virtual] = device
+    return found or None
+
+
+def _of_owners(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
+    if not owners:
+        return True
+    names = {caller.account_id if each == SELF else each for each in owners}
+    return row["account_id"] in names - set(ALIASES)
+
+
+def _for_users(caller: Caller, row: Row, users: Sequence[str]) -> bool:
+    """Tell whether one of these may launch it; all that `self` may, public ones too.
+
+    The first client asks for `self` alone, and its users look for public images there.
+    """
+    if not users:
+        return True
+    asked = {caller.account_id if each == SELF else each for each in users}
+    if row["is_public"] and asked & {EVERYONE, caller.account_id}:
+        return True
+    # To whom else it is given is told to its owner alone.
+    told = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
+    mine = {row["account_id"], *row["shared"]} & {caller.account_id}
+    return bool(asked & {*told, *mine})
+
+
+def _view(row: Row) -> dict[str, Any]:
+    return {
+        "image_id": row["image_id"],
+        "image_location": row["image_location"],
+        "image_type": row["image_type"],
+        "state": row["state"],
+        "state_reason": _reason(row) or None,
+        "owner_id": row["account_id"],
+        "public": bool(row["is_public"]),
+        "name": row["name"],
+        "description": row["description"],
+        "architecture": row["architecture"],
+        "platform": row["platform"] or None,
+        "platform_details": "Windows" if row["platform"] == "windows" else "Linux/UNIX",
+        "kernel_id": row["kernel_id"],
+        "ramdisk_id": row["ramdisk_id"],
+        "root_device_type": "instance-store",
+        "root_device_name": row["root_device_name"] or None,
+        "virtualization_type": row["virtualization_type"],
+        "hypervisor": row["hypervisor"],
+        "creation_date": row["created"],
+        "block_device_mappings": devices.shown(row),
+        "product_codes": image_access.product_codes(row),
+        "ena_support": False,
+        "boot_mode": settings.read(row["settings"]).boot_mode or None,
+        "tags": row["tags"],
+    }
+
+
+def _reason(row: Row) -> dict[str, str]:
+    if not row["state_reason"]:
+        return {}
+    return {"code": "Server.ImageRefused", "message": row["state_reason"]}

@@ -1,0 +1,329 @@
+"""Attributes of one instance: describes, changes and resets them; the node's loop obeys the row."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import instances, metadata_options, security_groups, user_data
+from eucabox.ec2.image_access import launchable, product_codes
+from eucabox.errors import (
+    IncorrectInstanceState,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    MissingParameter,
+    UnsupportedOperation,
+)
+from eucabox.instance_types import TYPES
+from eucabox.neutral_values import asks_for_nothing
+from eucabox.state import Row
+
+ENDING = ("shutting-down", "terminated")
+
+
+class Flag(TypedDict, total=False):
+    """An attribute's new value."""
+
+    value: bool
+
+
+class Text(TypedDict, total=False):
+    """An attribute's new value."""
+
+    value: str
+
+
+class Enclave(TypedDict, total=False):
+    """Whether an instance has an enclave."""
+
+    enabled: bool
+
+
+# What each attribute's answer is, of a completed row.
+ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
+    "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
+    "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
+    "ramdisk": lambda row: {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
+    "userData": lambda row: {"user_data": _user_data(row)},
+    "disableApiTermination": lambda row: {
+        "disable_api_termination": {"value": bool(row["disable_api_termination"])}
+    },
+    "disableApiStop": lambda row: {"disable_api_stop": {"value": bool(row["disable_api_stop"])}},
+    "instanceInitiatedShutdownBehavior": lambda row: {
+        "instance_initiated_shutdown_behavior": {"value": row["shutdown_behavior"]}
+    },
+    "rootDeviceName": lambda row: {"root_device_name": {"value": row["root_device_name"]}},
+    "blockDeviceMapping": lambda row: {"block_device_mappings": []},
+    "productCodes": lambda row: {"product_codes": product_codes(row)},
+    "sourceDestCheck": lambda row: {"source_dest_check": {"value": True}},
+    "groupSet": lambda row: {"groups": row["groups"]},
+    "ebsOptimized": lambda row: {"ebs_optimized": {"value": False}},
+    "sriovNetSupport": lambda row: {},
+    "enaSupport": lambda row: {"ena_support": {"value": False}},
+    "enclaveOptions": lambda row: {"enclave_options": {"enabled": False}},
+}
+RESETTABLE = ("kernel", "ramdisk", "sourceDestCheck")
+
+
+@action()
+def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
+    """Show one attribute of an instance."""
+    if attribute not in ATTRIBUTES:
+        _refuse(attribute, tuple(ATTRIBUTES))
+    row = _row(call, instance_id)
+    sql = "select user_data from instances where instance_id = ?"
+    row.update(call.cloud.state.one(sql, (instance_id,)) or {})
+    return {"instance_id": instance_id, **ATTRIBUTES[attribute](row)}
+
+
+@action()
+def modify_instance_attribute(
+    call: Call,
+    *,
+    instance_id: str,
+    attribute: str = "",
+    value: str = "",
+    disable_api_termination: Flag | None = None,
+    disable_api_stop: Flag | None = None,
+    instance_initiated_shutdown_behavior: Text | None = None,
+    groups: Sequence[str] = (),
+    instance_type: Text | None = None,
+    kernel: Text | None = None,
+    ramdisk: Text | None = None,
+    user_data: Text | None = None,
+    source_dest_check: Flag | None = None,
+    ebs_optimized: Flag | None = None,
+    ena_support: Flag | None = None,
+    enclave_options: Enclave | None = None,
+    sriov_net_support: Text | None = None,
+    block_device_mappings: Sequence[Mapping[str, Any]] = (),
+) -> Result:
+    """Change one attribute of an instance."""
+    members = {
+        "disableApiTermination": disable_api_termination,
+        "disableApiStop": disable_api_stop,
+        "instanceInitiatedShutdownBehavior": instance_initiated_shutdown_behavior,
+        "instanceType": instance_type,
+        "kernel": kernel,
+        "ramdisk": ramdisk,
+        "userData": user_data,
+        "sourceDestCheck": source_dest_check,
+        "ebsOptimized": ebs_optimized,
+        "enaSupport": ena_support,
+        "enclaveOptions": None if enclave_options is None else {"value": enclave_options},
+        "sriovNetSupport": sriov_net_support,
+    }
+    given: dict[str, Any] = {
+        name: each.get("value") for name, each in members.items() if each is not None
+    }
+    given |= {"groupSet": groups} if groups else {}
+    given |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
+    given |= _old_form(attribute, value)
+    if len(given) != 1:
+        _refuse_count(given)
+    ((name, new),) = given.items()
+    with call.cloud.state.transaction():
+        row = _row(call, instance_id)
+        if row["state"] in ENDING:
+            raise _wrong_state(row, "ModifyInstanceAttribute", "not ended")
+        columns = CHANGES[name](call, row, new)
+        if columns:
+            call.cloud.state.update("instances", {"instance_id": instance_id}, **columns)
+    call.cloud.node.wake()
+    return {"return": True}
+
+
+@action()
+def reset_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
+    """Give a stopped instance its image's kernel or ramdisk again."""
+    if attribute not in RESETTABLE:
+        _refuse(attribute, RESETTABLE)
+    with call.cloud.state.transaction():
+        row = _row(call, instance_id)
+        if attribute != "sourceDestCheck":
+            _need_stopped(row, "ResetInstanceAttribute")
+            column = f"{attribute}_id"
+            sql = f"select {column} from images where image_id = ?"
+            image = call.cloud.state.one(sql, (row["image_id"],)) or {column: None}
+            call.cloud.state.update("instances", {"instance_id": instance_id}, **image)
+    return {"return": True}
+
+
+@action()
+def modify_instance_metadata_options(
+    call: Call,
+    *,
+    instance_id: str,
+    http_tokens: str | None = None,
+    http_put_response_hop_limit: int | None = None,
+    http_endpoint: str | None = None,
+    http_protocol_ipv6: str | None = None,
+    instance_metadata_tags: str | None = None,
+) -> Result:
+    """Change how an instance's metadata may be read, at once."""
+    asked = {
+        "http_tokens": http_tokens,
+        "http_put_response_hop_limit": http_put_response_hop_limit,
+        "http_endpoint": http_endpoint,
+        "http_protocol_ipv6": http_protocol_ipv6,
+        "instance_metadata_tags": instance_metadata_tags,
+    }
+    with call.cloud.state.transaction():
+        row = _row(call, instance_id)
+        if row["state"] in ENDING:
+            raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
+        options = metadata_options.checked(asked, json.loads(row["metadata_options"]))
+        metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
+        where = {"instance_id": instance_id}
+        call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
+    shown = {"state": "applied", **options}
+    return {"instance_id": instance_id, "instance_metadata_options": shown}
+
+
+# --- what a change of each attribute sets --------------------------------------------------------
+
+
+def _flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+    return lambda call, row, value: {column: int(bool(value))}
+
+
+def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+    def check(call: Call, row: Row, value: Any) -> dict[str, Any]:
+        asked = value.get("enabled", False) if isinstance(value, Mapping) else value
+        if bool(asked) is not only:
+            raise UnsupportedOperation(what=f"{name}: {reason}")
+        return {}
+
+    return check
+
+
+def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
+    if not value:
+        return {}
+    return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
+
+
+def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
+    """Another type has other processors and memory; the disk is there and keeps its size."""
+    if value not in TYPES:
+        reason = f"The instance types are: {', '.join(TYPES)}."
+        shown = str(value)[:60]
+        raise InvalidParameterValue(parameter="InstanceType", value=shown, reason=reason)
+    _need_stopped(row, "ModifyInstanceAttribute")
+    kind = TYPES[value]
+    return {"instance_type": value, "vcpus": kind.vcpus, "memory_mb": kind.memory_mb}
+
+
+def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+    def change(call: Call, row: Row, value: str) -> dict[str, Any]:
+        assert call.caller is not None
+        if (value or "") == (row[f"{kind}_id"] or ""):
+            return {}
+        launchable(call.cloud.state, call.caller, value or "", kind)
+        if row["virtualization_type"] == "hvm":
+            raise UnsupportedOperation(
+                what=f"{kind.capitalize()}: {row['instance_id']} boots from its whole disk."
+            )
+        _need_stopped(row, "ModifyInstanceAttribute")
+        return {f"{kind}_id": value}
+
+    return change
+
+
+def _new_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
+    data = user_data.either(value or "")
+    _need_stopped(row, "ModifyInstanceAttribute")
+    return {"user_data": data}
+
+
+def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
+    found = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
+    with call.cloud.state.transaction() as database:
+        of = (row["instance_id"],)
+        database.conn.execute("delete from instance_groups where instance_id = ?", of)
+        for group in found:
+            pair = {"instance_id": row["instance_id"], "group_id": group["group_id"]}
+            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
+    return {}
+
+
+def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+    def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
+        if asks_for_nothing("", value):
+            return {}
+        raise UnsupportedOperation(what=reason)
+
+    return refuse
+
+
+CHANGES: dict[str, Callable[[Call, Row, Any], dict[str, Any]]] = {
+    "disableApiTermination": _flag("disable_api_termination"),
+    "disableApiStop": _flag("disable_api_stop"),
+    "instanceInitiatedShutdownBehavior": _behavior,
+    "groupSet": _groups,
+    "instanceType": _type,
+    "kernel": _boot_image("kernel"),
+    "ramdisk": _boot_image("ramdisk"),
+    "userData": _new_user_data,
+    "sourceDestCheck": _always("SourceDestCheck", True, "packets are always checked here."),
+    "ebsOptimized": _always("EbsOptimized", False, "there are no EBS volumes here."),
+    "enaSupport": _always("EnaSupport", False, "network cards are virtio here."),
+    "enclaveOptions": _always("EnclaveOptions", False, "there are no enclaves here."),
+    "sriovNetSupport": _never("SriovNetSupport: network cards are virtio here."),
+    "blockDeviceMapping": _never(
+        "BlockDeviceMapping: the devices of an instance are fixed, as there are no EBS volumes."
+    ),
+}
+BOOLEANS = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOptimized")
+
+
+def _old_form(attribute: str, value: str) -> dict[str, Any]:
+    """Return what Attribute and Value say, the form before each attribute had its own member."""
+    if not attribute:
+        return {}
+    if attribute not in CHANGES:
+        _refuse(attribute, tuple(CHANGES))
+    if attribute == "groupSet":
+        return {attribute: [value]}
+    if attribute not in (*BOOLEANS, "enaSupport"):
+        return {attribute: value}
+    if value.lower() not in ("true", "false"):
+        raise InvalidParameterValue(
+            parameter="Value", value=value[:60], reason="Give true or false."
+        )
+    return {attribute: value.lower() == "true"}
+
+
+def _refuse_count(given: dict[str, Any]) -> None:
+    if not given:
+        raise MissingParameter(parameter="Attribute")
+    reason = f"Change one attribute at a time; given are {', '.join(given)}."
+    raise InvalidParameterCombination(reason=reason)
+
+
+def _need_stopped(row: Row, name: str) -> None:
+    if row["state"] != "stopped":
+        raise _wrong_state(row, name, "stopped")
+
+
+def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
+    facts = {"id": row["instance_id"], "state": row["state"], "action": name}
+    return IncorrectInstanceState(**facts, needed=needed)
+
+
+def _row(call: Call, instance_id: str) -> Row:
+    assert call.caller is not None
+    rows = instances.named(call.cloud.state, call.caller, [instance_id])
+    return instances.complete(call.cloud.state, rows)[0]
+
+
+def _user_data(row: Row) -> dict[str, str]:
+    if row["user_data"] is None:
+        return {}
+    return {"value": base64.b64encode(row["user_data"]).decode()}
+
+
+def _refuse(attribute: str, choices: tuple[str, ...]) -> None:
+    reason = f"Choose one of {', '.join(choices)}."
+    raise InvalidParameterValue(parameter="Attribute", value=attribute[:60], reason=reason)

@@ -1,0 +1,342 @@
+"""Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox import ids, steady_clock
+from eucabox.actions import Call, Result, action
+from eucabox.domains.health import Trouble
+from eucabox.ec2 import default_vpc, instances, network_interfaces
+from eucabox.ec2.filters import Columns, Filter, page, read_at, select
+from eucabox.errors import (
+    IncorrectInstanceState,
+    InvalidParameterCombination,
+    MissingParameter,
+    TerminationProtected,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.state import Row
+
+SHUTTING_DOWN = "shutting-down", 32
+GONE = ("shutting-down", "terminated")
+
+
+OPTIONS = (
+    *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
+    "instance_metadata_tags",
+)
+# Each by what is shown of an instance, so that nothing is found by what nobody sees.
+SHOWN = {
+    "architecture": "architecture",
+    "association.ip-owner-id": "network_interfaces.association.ip_owner_id",
+    "association.public-ip": "network_interfaces.association.public_ip",
+    "availability-zone": "placement.availability_zone",
+    "availability-zone-id": "placement.availability_zone_id",
+    "boot-mode": "boot_mode",
+    "capacity-reservation-specification.capacity-reservation-preference": (
+        "capacity_reservation_specification.capacity_reservation_preference"
+    ),
+    "client-token": "client_token",
+    "current-instance-boot-mode": "current_instance_boot_mode",
+    "dns-name": "public_dns_name",
+    "ebs-optimized": "ebs_optimized",
+    "ena-support": "ena_support",
+    "enclave-options.enabled": "enclave_options.enabled",
+    "hibernation-options.configured": "hibernation_options.configured",
+    "hypervisor": "hypervisor",
+    "image-id": "image_id",
+    "instance-id": "instance_id",
+    "instance-state-code": "state.code",
+    "instance-state-name": "state.name",
+    "instance-type": "instance_type",
+    "instance.group-id": "security_groups.group_id",
+    "instance.group-name": "security_groups.group_name",
+    "ip-address": "public_ip_address",
+    "kernel-id": "kernel_id",
+    "key-name": "key_name",
+    "launch-index": "ami_launch_index",
+    "launch-time": "launch_time",
+    "maintenance-options.auto-recovery": "maintenance_options.auto_recovery",
+    "metadata-options.state": "metadata_options.state",
+    **{
+        f"metadata-options.{each.replace('_', '-')}": f"metadata_options.{each}" for each in OPTIONS
+    },
+    "monitoring-state": "monitoring.state",
+    "network-performance-options.bandwidth-weighting": (
+        "network_performance_options.bandwidth_weighting"
+    ),
+    "operator.managed": "operator.managed",
+    "platform": "platform",
+    "platform-details": "platform_details",
+    "private-dns-name": "private_dns_name",
+    **{
+        f"private-dns-name-options.{each}": f"private_dns_name_options.{each.replace('-', '_')}"
+        for each in (
+            *("hostname-type", "enable-resource-name-dns-a-record"),
+            "enable-resource-name-dns-aaaa-record",
+        )
+    },
+    "private-ip-address": "private_ip_address",
+    "product-code": "product_codes.product_code_id",
+    "product-code.type": "product_codes.product_code_type",
+    "ramdisk-id": "ramdisk_id",
+    "reason": "state_transition_reason",
+    "root-device-name": "root_device_name",
+    "root-device-type": "root_device_type",
+    "source-dest-check": "source_dest_check",
+    "state-reason-code": "state_reason.code",
+    "state-reason-message": "state_reason.message",
+    "subnet-id": "subnet_id",
+    "tenancy": "placement.tenancy",
+    "usage-operation": "usage_operation",
+    "usage-operation-update-time": "usage_operation_update_time",
+    "virtualization-type": "virtualization_type",
+    "vpc-id": "vpc_id",
+}
+FILTERS: Columns = {
+    **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
+    "group-id": "groups.group_id",
+    "group-name": "groups.group_name",
+    "owner-id": "account_id",
+    "requester-id": "account_id",
+    "reservation-id": "reservation_id",
+    **network_interfaces.FILTERS,
+    **dict.fromkeys(
+        f"block-device-mapping.{each}"
+        for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")
+    ),
+    **dict.fromkeys(
+        (
+            *("affinity", "association.allocation-id", "association.association-id"),
+            "capacity-reservation-id",
+            *(
+                f"capacity-reservation-specification.capacity-reservation-target.{each}"
+                for each in ("capacity-reservation-id", "capacity-reservation-resource-group-arn")
+            ),
+            *("host-id", "iam-instance-profile.arn", "iam-instance-profile.id", "ipv6-address"),
+            *("instance-lifecycle", "metadata-options.http-protocol-ipv4", "operator.principal"),
+            *("outpost-arn", "placement-group-name", "placement-partition-number"),
+            *("spot-instance-request-id", "tpm-support"),
+        )
+    ),
+}
+# A check's outcome, and the status that it makes.
+HEALTH = {
+    "passed": "ok",
+    "initializing": "initializing",
+    "failed": "impaired",
+    "not-applicable": "not-applicable",
+}
+EVENT = "system-maintenance"  # of EC2's codes the one for what the host's administrator mends
+SILENT_SECONDS = 300  # a guest that has not said a word by then has no working network
+
+
+def _domain(row: Row) -> str:
+    """Return the system's check: whether the domain runs."""
+    if row["state"] != "running":
+        return "not-applicable"
+    if row["trouble"]:
+        return "failed"
+    return "passed" if row["launch_state"] in ("", "booted") else "initializing"
+
+
+def _guest(row: Row) -> str:
+    """Return the instance's check: whether its guest was ever heard on the network."""
+    if _domain(row) != "passed" or row["heard"]:
+        return _domain(row)
+    age = steady_clock.seconds_since(row["state_clock"], row["state_time"])
+    return "initializing" if age < SILENT_SECONDS else "failed"
+
+
+def _events(row: Row) -> list[dict[str, Any]]:
+    """Return what is wrong with the instance as an event, which is where the API has words."""
+    trouble = row["trouble"]
+    if trouble is None:
+        return []
+    event_id = f"instance-event-{row['instance_id'].removeprefix('i-')}"
+    since = ids.parse_time(trouble.since)
+    told = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
+    return [{**told, "not_before": since}]
+
+
+STATUS_FILTERS: Columns = {
+    "availability-zone": "shows.availability_zone",
+    "availability-zone-id": "shows.availability_zone_id",
+    "operator.managed": "shows.operator.managed",
+    "instance-state-code": "shows.instance_state.code",
+    "instance-state-name": "shows.instance_state.name",
+    "instance-status.status": "shows.instance_status.status",
+    "instance-status.reachability": "shows.instance_status.details.status",
+    "system-status.status": "shows.system_status.status",
+    "system-status.reachability": "shows.system_status.details.status",
+    "event.code": "shows.events.code",
+    "event.description": "shows.events.description",
+    "event.instance-event-id": "shows.events.instance_event_id",
+    "event.not-before": "shows.events.not_before",
+    **dict.fromkeys(
+        (
+            *("event.not-after", "event.not-before-deadline", "operator.principal"),
+            *("attached-ebs-status.status", "application-status.status"),
+        )
+    ),
+}
+
+
+@action()
+def describe_instances(
+    call: Call,
+    *,
+    instance_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List instances by reservation, oldest first."""
+    _refuse_pages_of_named(instance_ids, max_results)
+    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
+    for row in instances.complete(call.cloud.state, rows):
+        _explain(call, row)
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    return {"reservations": instances.reservations(found), "next_token": token}
+
+
+@action(ignored=["include_managed_resources"])
+def describe_instance_status(
+    call: Call,
+    *,
+    instance_ids: Sequence[str] = (),
+    include_all_instances: bool = False,
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the health of running instances, or of all."""
+    _refuse_pages_of_named(instance_ids, max_results)
+    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
+    if not include_all_instances:
+        rows = [row for row in rows if row["state"] == "running"]
+    for row in instances.complete(call.cloud.state, rows):
+        row["trouble"] = _trouble(call, row)
+        row["heard"] = row["state"] == "running" and call.cloud.network.hears(row["instance_id"])
+        row["shows"] = _status(row, call.cloud.config.cloud.region)
+    found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
+    return {"instance_statuses": [row["shows"] for row in found], "next_token": token}
+
+
+@action()
+def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Ask for a reboot of each of these running instances."""
+    state = call.cloud.state
+    with state.transaction():
+        for row in _named(call, instance_ids):
+            if row["state"] != "running":
+                raise IncorrectInstanceState(
+                    id=row["instance_id"],
+                    state=row["state"],
+                    action="RebootInstances",
+                    needed="running",
+                )
+            if not row["wanted"]:
+                state.update(
+                    "instances",
+                    {"instance_id": row["instance_id"]},
+                    wanted="reboot",
+                    wanted_request_id=call.request_id,
+                )
+    call.cloud.node.wake()
+    return {"return": True}
+
+
+@action(ignored=["force", "skip_os_shutdown"])
+def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Ask for the end of each of these instances; one that has ended is no error."""
+    with call.cloud.state.transaction():
+        rows = _named(call, instance_ids)
+        for row in rows:
+            if row["disable_api_termination"] and row["state"] not in GONE:
+                raise TerminationProtected(id=row["instance_id"])
+        changes = [_terminate(call, row) for row in rows]
+    call.cloud.node.wake()
+    return {"terminating_instances": changes}
+
+
+def _terminate(call: Call, row: Row) -> dict[str, Any]:
+    if row["state"] in GONE:
+        return instances.previous_and_current(row, row["state"], row["state_code"])
+    state, code = SHUTTING_DOWN
+    call.cloud.state.update(
+        "instances",
+        {"instance_id": row["instance_id"]},
+        state=state,
+        state_code=code,
+        state_time=ids.now(),
+        state_clock=steady_clock.reading(),
+        wanted="terminate",
+        wanted_request_id=call.request_id,
+        state_reason_code="Client.UserInitiatedShutdown",
+        state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
+    )
+    return instances.previous_and_current(row, state, code)
+
+
+def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+    if not instance_ids:
+        raise MissingParameter(parameter="InstanceId")
+    return instances.named(call.cloud.state, _caller(call), instance_ids)
+
+
+def _caller(call: Call) -> Caller:
+    assert call.caller is not None
+    return call.caller
+
+
+def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None) -> None:
+    if instance_ids and max_results is not None:
+        reason = "MaxResults can't be given together with instance IDs; leave one out."
+        raise InvalidParameterCombination(reason=reason)
+
+
+def _order(row: Row) -> str:
+    index = f"{row['ami_launch_index']:06d}"
+    return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
+
+
+def _trouble(call: Call, row: Row) -> Trouble | None:
+    if row["state"] != "running":
+        return None
+    return call.cloud.node.trouble(row["instance_id"])
+
+
+def _explain(call: Call, row: Row) -> None:
+    """Give the state a reason where the node knows one: a queue, or what is wrong."""
+    trouble = _trouble(call, row)
+    if trouble is not None:
+        code, text = "Server.InternalError", trouble.text
+    elif row["state"] == "pending":
+        code, text = "pending", call.cloud.node.queue(row["instance_id"])
+    else:
+        return
+    if text:
+        row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
+
+
+def _check(reachability: str, row: Row) -> dict[str, Any]:
+    details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
+    if reachability == "failed" and row["trouble"]:
+        details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
+    known = [] if reachability == "not-applicable" else details
+    return {"status": HEALTH[reachability], "details": known}
+
+
+def _status(row: Row, region: str) -> dict[str, Any]:
+    return {
+        "instance_id": row["instance_id"],
+        "availability_zone": row["availability_zone"],
+        "availability_zone_id": default_vpc.zone_id(region),
+        "operator": {"managed": False},
+        "instance_state": {"code": row["state_code"], "name": row["state"]},
+        "instance_status": _check(_guest(row), row),
+        "system_status": _check(_domain(row), row),
+        "events": _events(row),
+    }

@@ -1,0 +1,116 @@
+"""The default network ACL and DHCP options of the default VPC; read-only: both let all be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc, tags
+from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
+from eucabox.network.address_pool import domain_name
+
+LAST = 32767  # the number of the rule behind all others
+ACL_FILTERS: Columns = {
+    "network-acl-id": "network_acl_id",
+    "vpc-id": "vpc_id",
+    "owner-id": "owner_id",
+    "default": "is_default",
+    "association.association-id": "associations.network_acl_association_id",
+    "association.network-acl-id": "associations.network_acl_id",
+    "association.subnet-id": "associations.subnet_id",
+    "entry.cidr": "entries.cidr_block",
+    "entry.egress": "entries.egress",
+    "entry.protocol": "entries.protocol",
+    "entry.rule-action": "entries.rule_action",
+    "entry.rule-number": "entries.rule_number",
+    **dict.fromkeys(
+        f"entry.{each}"
+        for each in ("icmp.code", "icmp.type", "ipv6-cidr", "port-range.from", "port-range.to")
+    ),
+}
+DHCP_FILTERS: Columns = {
+    "dhcp-options-id": "dhcp_options_id",
+    "owner-id": "owner_id",
+    "key": "dhcp_configurations.key",
+    "value": "dhcp_configurations.values.value",
+}
+
+
+@action()
+def describe_network_acls(
+    call: Call,
+    *,
+    network_acl_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the account's one network ACL, which allows everything."""
+    rows = named([_acl(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
+    rows = select(rows, filters, ACL_FILTERS)
+    shown, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
+    return {"network_acls": shown, "next_token": token}
+
+
+@action()
+def describe_dhcp_options(
+    call: Call,
+    *,
+    dhcp_options_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the account's one set of DHCP options, as eucabox's own DHCP server gives them."""
+    rows = named([_options(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound)
+    rows = select(rows, filters, DHCP_FILTERS)
+    shown, token = page(rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token)
+    return {"dhcp_options": shown, "next_token": token}
+
+
+def _acl(call: Call) -> dict[str, Any]:
+    acl_id = default_vpc.part_id("acl", call.account_id)
+    association = {
+        "network_acl_association_id": default_vpc.part_id("aclassoc", call.account_id),
+        "network_acl_id": acl_id,
+        "subnet_id": default_vpc.subnet_id(call.account_id),
+    }
+    return {
+        "network_acl_id": acl_id,
+        "vpc_id": default_vpc.vpc_id(call.account_id),
+        "owner_id": call.account_id,
+        "is_default": True,
+        "associations": [association],
+        "entries": [
+            _entry(egress, number, verdict)
+            for egress in (True, False)
+            for number, verdict in ((100, "allow"), (LAST, "deny"))
+        ],
+        "tags": tags.of(call.cloud.state, [acl_id]).get(acl_id, []),
+    }
+
+
+def _entry(egress: bool, number: int, verdict: str) -> dict[str, Any]:
+    return {
+        "cidr_block": default_vpc.EVERYWHERE,
+        "egress": egress,
+        "protocol": "-1",
+        "rule_action": verdict,
+        "rule_number": number,
+    }
+
+
+def _options(call: Call) -> dict[str, Any]:
+    options_id = default_vpc.part_id("dopt", call.account_id)
+    config = call.cloud.config
+    servers = config.network.dns.replace(",", " ").split() or ["AmazonProvidedDNS"]
+    given = {"domain-name": [domain_name(config)], "domain-name-servers": servers}
+    return {
+        "dhcp_options_id": options_id,
+        "owner_id": call.account_id,
+        "dhcp_configurations": [
+            {"key": key, "values": [{"value": value} for value in values]}
+            for key, values in given.items()
+        ],
+        "tags": tags.of(call.cloud.state, [options_id]).get(options_id, []),
+    }

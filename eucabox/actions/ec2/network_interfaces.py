@@ -1,0 +1,112 @@
+"""Network interfaces: one for each instance that is not terminated; read-only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc, instances, network_interfaces
+from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.errors import InvalidParameterValue, NetworkInterfaceNotFound
+from eucabox.state import Row
+
+KEY = "network_interface_id"
+FILTERS: Columns = {
+    "network-interface-id": KEY,
+    "addresses.primary": "private_ip_addresses.primary",
+    "addresses.private-ip-address": "private_ip_addresses.private_ip_address",
+    "addresses.private-ip-addresses": "private_ip_addresses.private_ip_address",
+    "addresses.association.owner-id": "private_ip_addresses.association.ip_owner_id",
+    "addresses.association.public-ip": "private_ip_addresses.association.public_ip",
+    "association.ip-owner-id": "association.ip_owner_id",
+    "association.public-dns-name": "association.public_dns_name",
+    "association.public-ip": "association.public_ip",
+    "attachment.attach-time": "attachment.attach_time",
+    "attachment.attach.time": "attachment.attach_time",
+    "attachment.attachment-id": "attachment.attachment_id",
+    "attachment.delete-on-termination": "attachment.delete_on_termination",
+    "attachment.device-index": "attachment.device_index",
+    "attachment.instance-id": "attachment.instance_id",
+    "attachment.instance-owner-id": "attachment.instance_owner_id",
+    "attachment.status": "attachment.status",
+    "availability-zone": "availability_zone",
+    "availability-zone-id": "availability_zone_id",
+    "group-id": "groups.group_id",
+    "group-name": "groups.group_name",
+    "interface-type": "interface_type",
+    "mac-address": "mac_address",
+    "operator.managed": "operator.managed",
+    "owner-id": "owner_id",
+    "private-dns-name": "private_dns_name",
+    "private-ip-address": "private_ip_address",
+    "requester-id": "requester_id",
+    "requester-managed": "requester_managed",
+    "source-dest-check": "source_dest_check",
+    "status": "status",
+    "subnet-id": "subnet_id",
+    "vpc-id": "vpc_id",
+    **dict.fromkeys(
+        (
+            *("association.allocation-id", "association.association-id"),
+            *("description", "ipv6-addresses.ipv6-address", "operator.principal"),
+        )
+    ),
+}
+
+
+@action()
+def describe_network_interfaces(
+    call: Call,
+    *,
+    network_interface_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the interfaces of the account's instances."""
+    rows = named(_interfaces(call), KEY, network_interface_ids, NetworkInterfaceNotFound)
+    rows = select(rows, filters, FILTERS)
+    shown, token = page(rows, lambda each: str(each[KEY]), max_results, next_token)
+    for row in shown:
+        row["tag_set"] = row.pop("tags")
+    return {"network_interfaces": shown, "next_token": token}
+
+
+@action()
+def describe_network_interface_attribute(
+    call: Call, *, network_interface_id: str, attribute: str
+) -> Result:
+    """Tell one attribute of an interface."""
+    (row,) = named(_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound)
+    known = {
+        "description": {"description": {"value": row["description"]}},
+        "groupSet": {"groups": row["groups"]},
+        "sourceDestCheck": {"source_dest_check": {"value": row["source_dest_check"]}},
+        "attachment": {"attachment": row["attachment"]},
+    }
+    if attribute not in known:
+        reason = f"The attributes are: {', '.join(known)}."
+        raise InvalidParameterValue(parameter="Attribute", value=attribute[:60], reason=reason)
+    return {KEY: network_interface_id, **known[attribute]}
+
+
+def _interfaces(call: Call) -> list[Row]:
+    assert call.caller is not None
+    state = call.cloud.state
+    rows = [
+        row for row in instances.listed(state, call.caller, ()) if network_interfaces.has_one(row)
+    ]
+    return [_view(call, row) for row in instances.complete(state, rows)]
+
+
+def _view(call: Call, row: Row) -> dict[str, Any]:
+    shown = network_interfaces.view(row)
+    holder = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
+    return {
+        **shown,
+        "attachment": {**shown["attachment"], **holder},
+        "availability_zone": row["availability_zone"],
+        "availability_zone_id": default_vpc.zone_id(call.cloud.config.cloud.region),
+        "requester_id": row["account_id"],
+        "requester_managed": False,
+        "tags": row["interface_tags"],
+    }

@@ -1,0 +1,437 @@
+"""RunInstances: checks a launch and writes its rows; the node's loop makes them run."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from eucabox import ids, steady_clock
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc, instances, limits, metadata_options, tags, user_data
+from eucabox.ec2 import security_groups as groups
+from eucabox.ec2.image_access import launchable
+from eucabox.ec2.tags import TagSpecification
+from eucabox.errors import (
+    IdempotentInstanceTerminated,
+    IdempotentParameterMismatch,
+    ImageUnavailable,
+    InsufficientFreeAddresses,
+    InsufficientInstanceCapacity,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    KeyPairNotFound,
+    SubnetNotFound,
+    UnsupportedOperation,
+)
+from eucabox.image import devices, settings
+from eucabox.instance_types import DEFAULT, InstanceType, known
+from eucabox.neutral_values import asks_for_nothing
+from eucabox.state import Row
+from eucabox.validation import check_text
+
+MOST_INSTANCES = 1000
+TOKEN_LIFE = 24 * 3600  # seconds
+EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
+# The devices that a bundled image's instance has anyway, so that asking for them is harmless.
+
+
+class Placement(TypedDict, total=False):
+    """Where: the one zone, not shared hardware by contract."""
+
+    availability_zone: str
+    availability_zone_id: str
+    tenancy: str
+
+
+class Monitoring(TypedDict, total=False):
+    """Whether the instance says that it is monitored in detail."""
+
+    enabled: bool
+
+
+class MetadataOptions(TypedDict, total=False):
+    """How the instance's metadata may be read."""
+
+    http_tokens: str
+    http_put_response_hop_limit: int
+    http_endpoint: str
+    http_protocol_ipv6: str
+    instance_metadata_tags: str
+
+
+class Interface(TypedDict, total=False):
+    """The one network interface: its groups, in the one subnet."""
+
+    device_index: int
+    subnet_id: str
+    groups: Sequence[str]
+    description: str
+    delete_on_termination: bool
+    associate_public_ip_address: bool
+
+
+class BlockDevice(TypedDict, total=False):
+    """A device of the instance: only those that it has anyway."""
+
+    device_name: str
+    virtual_name: str
+    no_device: str
+    ebs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A checked launch: what its rows are made of."""
+
+    image: Row
+    kind: InstanceType
+    group_ids: list[str]
+    columns: dict[str, Any]
+    tags: dict[str, str]
+    interface_tags: dict[str, str]
+    least: int
+    most: int
+
+
+@action(ignored=["additional_info"])
+def run_instances(
+    call: Call,
+    *,
+    image_id: str,
+    min_count: int,
+    max_count: int,
+    instance_type: str = DEFAULT,
+    key_name: str = "",
+    user_data: str = "",
+    security_groups: Sequence[str] = (),
+    security_group_ids: Sequence[str] = (),
+    network_interfaces: Sequence[Interface] = (),
+    subnet_id: str = "",
+    kernel_id: str = "",
+    ramdisk_id: str = "",
+    placement: Placement | None = None,
+    monitoring: Monitoring | None = None,
+    metadata_options: MetadataOptions | None = None,
+    block_device_mappings: Sequence[BlockDevice] = (),
+    tag_specifications: Sequence[TagSpecification] = (),
+    client_token: str = "",
+    instance_initiated_shutdown_behavior: str = "terminate",
+    disable_api_termination: bool = False,
+    disable_api_stop: bool = False,
+    ebs_optimized: bool = False,
+) -> Result:
+    """Start from min_count to max_count instances of an image, as many as there is room for.
+
+    The answer comes when the rows are written. A client token makes a repetition within 24
+    hours answer the same reservation.
+    """
+    asked = {name: value for name, value in locals().items() if name != "call"}
+    asked["instance_type"] = instance_type or DEFAULT
+    asked["instance_initiated_shutdown_behavior"] = (
+        instance_initiated_shutdown_behavior or "terminate"
+    )
+    state = call.cloud.state
+    with state.transaction():
+        reservation_id = _repeated(call, asked)
+        if reservation_id is None:
+            reservation_id = _launch(call, asked, _checked(call, asked))
+    call.cloud.node.wake()
+    return _answer(call, reservation_id)
+
+
+def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
+    """Write the reservation and as many instances as there is room for, up to the most."""
+    row = {
+        "reservation_id": ids.new("r"),
+        "account_id": call.account_id,
+        "client_token": asked["client_token"] or None,
+        "request_digest": _digest(asked),
+        "created": ids.time_text(call.now()),
+        "created_clock": steady_clock.reading(),
+    }
+    allowed = limits.launchable(
+        *(call.cloud.state, call.cloud.config.limits, call.account_id),
+        *(wish.kind.vcpus, wish.least, wish.most),
+    )
+    fits = call.cloud.capacity.check(wish.kind.name, allowed)
+    if fits < wish.least:
+        raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
+    made: list[str] = []
+    with call.cloud.state.transaction() as database:
+        database["reservations"].insert(row)  # type: ignore[union-attr]
+        for index, address in enumerate(_addresses(call, min(fits, wish.most), wish.least)):
+            made.append(_add_instance(call, row, wish, {**address, "ami_launch_index": index}))
+    call.notes["instances"] = ",".join(made)
+    return str(row["reservation_id"])
+
+
+def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> str:
+    row = {
+        "reservation_id": reservation["reservation_id"],
+        "account_id": call.account_id,
+        "state": "pending",
+        "state_code": 0,
+        "launch_time": reservation["created"],
+        "state_time": reservation["created"],
+        "state_clock": reservation["created_clock"],
+        "availability_zone": call.cloud.config.cloud.zone,
+        "domain_uuid": ids.domain_uuid(),
+        "request_id": call.request_id,
+        **wish.columns,
+        **own,
+    }
+    state = call.cloud.state
+    with state.transaction() as database:
+        database["instances"].insert(row)  # type: ignore[union-attr]
+        for group_id in wish.group_ids:
+            pair = {"instance_id": row["instance_id"], "group_id": group_id}
+            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
+        tags.write(state, call.account_id, row["instance_id"], wish.tags)
+        interface_id = default_vpc.network_interface_id(row["instance_id"])
+        tags.write(state, call.account_id, interface_id, wish.interface_tags)
+    return str(row["instance_id"])
+
+
+def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
+    """Return ids and addresses of up to `most` instances; too few for `least` is the fault."""
+    taken = instances.addresses(call.cloud.state)
+    found: list[dict[str, Any]] = []
+    while len(found) < most:
+        instance_id = ids.new("i")
+        try:
+            address = call.cloud.network.assign(taken, instance_id)
+        except InsufficientFreeAddresses:
+            if len(found) < least:
+                raise
+            break
+        columns = {
+            "instance_id": instance_id,
+            "mac_address": address.mac_address,
+            "private_ip_address": address.private_ip_address or None,
+            "private_dns_name": address.private_dns_name or None,
+        }
+        taken |= {address.mac_address, address.private_ip_address}
+        found.append(columns)
+    return found
+
+
+def _answer(call: Call, reservation_id: str) -> Result:
+    rows = instances.of_reservation(call.cloud.state, reservation_id)
+    instances.complete(call.cloud.state, rows)
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    return instances.reservations(rows)[0]
+
+
+# --- a request that was made before ------------------------------------------------------------
+
+
+def _repeated(call: Call, asked: dict[str, Any]) -> str | None:
+    """Return the reservation that this client token made within 24 hours, or None."""
+    token = asked["client_token"]
+    if not token:
+        return None
+    check_text("ClientToken", token, 64)
+    state = call.cloud.state
+    sql = "select * from reservations where account_id = ? and client_token = ?"
+    row = state.one(sql, (call.account_id, token))
+    if row is None or _forgotten(call, row):
+        return None
+    if row["request_digest"] != _digest(asked):
+        raise IdempotentParameterMismatch(token=token)
+    if not instances.of_reservation(state, row["reservation_id"]):
+        raise IdempotentInstanceTerminated(token=token)
+    return str(row["reservation_id"])
+
+
+def _forgotten(call: Call, row: Row) -> bool:
+    """Free the token of a reservation that is older than tokens live."""
+    if steady_clock.seconds_since(row["created_clock"], row["created"]) < TOKEN_LIFE:
+        return False
+    where = {"reservation_id": row["reservation_id"]}
+    call.cloud.state.update("reservations", where, client_token=None)
+    return True
+
+
+def _digest(asked: dict[str, Any]) -> str:
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def _checked(call: Call, asked: dict[str, Any]) -> Wish:
+    _check_counts(asked["min_count"], asked["max_count"])
+    _check_place(call, asked)
+    _check_offers(call, asked)
+    kind = _kind(call, asked["instance_type"])
+    image = _image(call, asked["image_id"], kind)
+    _check_devices(asked["block_device_mappings"], image)
+    kernel_id, ramdisk_id = _boot_images(call, image, asked)
+    options = _metadata_options(asked["metadata_options"] or {}, image)
+    tagged = tags.specified(asked["tag_specifications"], "instance", {"network-interface"})
+    metadata_options.check_tag_keys(options, tagged)
+    columns = {
+        "image_id": image["image_id"],
+        "kernel_id": kernel_id,
+        "ramdisk_id": ramdisk_id,
+        "instance_type": kind.name,
+        "architecture": image["architecture"],
+        "virtualization_type": image["virtualization_type"],
+        "root_device_name": image["root_device_name"] or "/dev/sda1",
+        "vcpus": kind.vcpus,
+        "memory_mb": kind.memory_mb,
+        "disk_gb": kind.disk_gb,
+        "user_data": user_data.decoded(asked["user_data"]),
+        "metadata_options": json.dumps(options),
+        "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
+        "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
+        "disable_api_termination": int(asked["disable_api_termination"]),
+        "disable_api_stop": int(asked["disable_api_stop"]),
+        "public_address": int(_has_public_address(asked["network_interfaces"])),
+        **_key(call, asked["key_name"]),
+    }
+    return Wish(
+        image=image,
+        kind=kind,
+        group_ids=_group_ids(call, asked),
+        columns=columns,
+        tags=tagged,
+        interface_tags=tags.specified(
+            asked["tag_specifications"], "network-interface", {"instance"}
+        ),
+        least=asked["min_count"],
+        most=asked["max_count"],
+    )
+
+
+def _check_counts(least: int, most: int) -> None:
+    if not 1 <= least <= most:
+        reason = "MinCount and MaxCount are at least 1, and MinCount is not above MaxCount."
+        raise InvalidParameterValue(parameter="MinCount", value=f"{least} to {most}", reason=reason)
+    if most > MOST_INSTANCES:
+        reason = f"Start at most {MOST_INSTANCES} instances at once."
+        raise InvalidParameterValue(parameter="MaxCount", value=most, reason=reason)
+
+
+def _check_place(call: Call, asked: dict[str, Any]) -> None:
+    placement = asked["placement"] or {}
+    zone = placement.get("availability_zone") or call.cloud.config.cloud.zone
+    if zone != call.cloud.config.cloud.zone:
+        reason = f"The availability zone here is {call.cloud.config.cloud.zone}."
+        raise InvalidParameterValue(
+            parameter="Placement.AvailabilityZone", value=zone[:60], reason=reason
+        )
+    zone_id = default_vpc.zone_id(call.cloud.config.cloud.region)
+    if placement.get("availability_zone_id", "") not in ("", zone_id):
+        raise InvalidParameterValue(
+            parameter="Placement.AvailabilityZoneId",
+            value=placement["availability_zone_id"][:60],
+            reason=f"The availability zone here is {zone_id}.",
+        )
+    if placement.get("tenancy", "") not in ("", "default"):
+        raise UnsupportedOperation(what="Placement.Tenancy: only default is available.")
+    asked_subnets = [asked["subnet_id"]]
+    asked_subnets += [each.get("subnet_id", "") for each in asked["network_interfaces"]]
+    for subnet_id in asked_subnets:
+        if subnet_id and subnet_id != default_vpc.subnet_id(call.account_id):
+            raise SubnetNotFound(id=subnet_id[:60])
+
+
+def _check_offers(call: Call, asked: dict[str, Any]) -> None:
+    """Refuse by name the offers of EC2 that a node without EBS can't keep."""
+    if asked["ebs_optimized"]:
+        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
+    instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
+
+
+def _check_devices(mappings: Sequence[BlockDevice], image: Row) -> None:
+    whole_disk = image["virtualization_type"] == "hvm"
+    for each in mappings:
+        name, left_out = each.get("device_name", ""), each.get("no_device") is not None
+        if not asks_for_nothing("ebs", each.get("ebs")):
+            raise UnsupportedOperation(what=f"BlockDeviceMapping {name[:60]}: {EBS}")
+        virtual = each.get("virtual_name", "")
+        if "ebs" in each and not virtual and not left_out:
+            continue
+        devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
+
+
+def _kind(call: Call, name: str) -> InstanceType:
+    types = known(call.cloud.state)
+    if name not in types:
+        reason = f"The instance types are: {', '.join(types)}."
+        raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
+    return types[name]
+
+
+def _image(call: Call, image_id: str, kind: InstanceType) -> Row:
+    assert call.caller is not None
+    image = launchable(call.cloud.state, call.caller, image_id, "machine")
+    call.cloud.images.check_fits(image, kind)
+    return image
+
+
+def _boot_images(call: Call, image: Row, asked: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return kernel and ramdisk: those of the request, else the image's."""
+    assert call.caller is not None
+    found: list[str | None] = []
+    for kind in ("kernel", "ramdisk"):
+        wanted = asked[f"{kind}_id"]
+        if wanted:
+            launchable(call.cloud.state, call.caller, wanted, kind)
+        found.append(wanted or image[f"{kind}_id"])
+    kernel_id, ramdisk_id = found
+    settled = image["state"] == "available" and image["virtualization_type"] != "hvm"
+    if settled and not kernel_id:
+        reason = "it is a root file system and has no kernel. Launch it with a KernelId."
+        raise ImageUnavailable(id=image["image_id"], reason=reason)
+    return kernel_id, ramdisk_id
+
+
+def _key(call: Call, name: str) -> dict[str, str | None]:
+    if not name:
+        return {"key_name": None, "public_key": None}
+    sql = "select key_name, public_key from key_pairs where account_id = ? and key_name = ?"
+    row = call.cloud.state.one(sql, (call.account_id, name))
+    if row is None:
+        raise KeyPairNotFound(name=name[:255])
+    return row
+
+
+def _group_ids(call: Call, asked: dict[str, Any]) -> list[str]:
+    """Return the ids of the launch's groups: by name, by id, of its interface, or `default`."""
+    names, group_ids = asked["security_groups"], asked["security_group_ids"]
+    interfaces = asked["network_interfaces"]
+    if len(interfaces) > 1 or any(each.get("device_index", 0) for each in interfaces):
+        raise UnsupportedOperation(what="NetworkInterface: an instance has one, of DeviceIndex 0.")
+    for each in interfaces:
+        _check_interface(each)
+        if each.get("groups") and (names or group_ids):
+            reason = "Name security groups for the instance or for its NetworkInterface, not both."
+            raise InvalidParameterCombination(reason=reason)
+        group_ids = group_ids or each.get("groups", ())
+    if not names and not group_ids:
+        names = [groups.DEFAULT]
+    found = groups.find(call.cloud.state, call.account_id, names, group_ids)
+    return [row["group_id"] for row in found]
+
+
+def _check_interface(interface: Interface) -> None:
+    if not interface.get("delete_on_termination", True):
+        raise UnsupportedOperation(
+            what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
+        )
+
+
+def _has_public_address(asked: Sequence[Interface]) -> bool:
+    """Tell whether the instance shows its address as its public one too, as the subnet has it."""
+    return all(each.get("associate_public_ip_address", True) for each in asked)
+
+
+def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:
+    """Return the options in full; closed where the seed is a CD-ROM alone."""
+    closed = settings.read(image["settings"]).seed == "nocloud"
+    base = {"http_endpoint": "disabled"} if closed else {}
+    return metadata_options.checked(asked, base, prefix="MetadataOptions.")

@@ -1,0 +1,242 @@
+"""Rules of security groups: authorize, revoke, describe; the network enforces them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import ip_permissions as permissions
+from eucabox.ec2 import limits, security_groups, tags
+from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.ip_permissions import Permission
+from eucabox.ec2.tags import TagSpecification
+from eucabox.state import Row
+
+FILTERS = {
+    "group-id": "group_id",
+    "security-group-rule-id": "security_group_rule_id",
+}
+
+
+@action()
+def authorize_security_group_ingress(
+    call: Call,
+    *,
+    group_id: str = "",
+    group_name: str = "",
+    ip_permissions: Sequence[Permission] = (),
+    ip_protocol: str = "",
+    from_port: int | None = None,
+    to_port: int | None = None,
+    cidr_ip: str = "",
+    source_security_group_name: str = "",
+    source_security_group_owner_id: str = "",
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Let packets in; all the rules of the request or none."""
+    tagged = tags.specified(tag_specifications, "security-group-rule")
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    return _authorize(call, False, (group_id, group_name), ip_permissions, single, tagged)
+
+
+@action()
+def authorize_security_group_egress(
+    call: Call,
+    *,
+    group_id: str,
+    ip_permissions: Sequence[Permission] = (),
+    ip_protocol: str = "",
+    from_port: int | None = None,
+    to_port: int | None = None,
+    cidr_ip: str = "",
+    source_security_group_name: str = "",
+    source_security_group_owner_id: str = "",
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Let packets out; all the rules of the request or none."""
+    tagged = tags.specified(tag_specifications, "security-group-rule")
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    return _authorize(call, True, (group_id, ""), ip_permissions, single, tagged)
+
+
+@action()
+def revoke_security_group_ingress(
+    call: Call,
+    *,
+    group_id: str = "",
+    group_name: str = "",
+    security_group_rule_ids: Sequence[str] = (),
+    ip_permissions: Sequence[Permission] = (),
+    ip_protocol: str = "",
+    from_port: int | None = None,
+    to_port: int | None = None,
+    cidr_ip: str = "",
+    source_security_group_name: str = "",
+    source_security_group_owner_id: str = "",
+) -> Result:
+    """Take rules for incoming packets away; all those of the request or none."""
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    group = (group_id, group_name)
+    return _revoke(call, False, group, ip_permissions, single, security_group_rule_ids)
+
+
+@action()
+def revoke_security_group_egress(
+    call: Call,
+    *,
+    group_id: str,
+    security_group_rule_ids: Sequence[str] = (),
+    ip_permissions: Sequence[Permission] = (),
+    ip_protocol: str = "",
+    from_port: int | None = None,
+    to_port: int | None = None,
+    cidr_ip: str = "",
+    source_security_group_name: str = "",
+    source_security_group_owner_id: str = "",
+) -> Result:
+    """Take rules for outgoing packets away, the default one too; all of the request or none."""
+    source = (source_security_group_name, source_security_group_owner_id)
+    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    return _revoke(call, True, (group_id, ""), ip_permissions, single, security_group_rule_ids)
+
+
+@action()
+def describe_security_group_rules(
+    call: Call,
+    *,
+    security_group_rule_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List rules one by one, by id."""
+    state = call.cloud.state
+    mine = [row["group_id"] for row in security_groups.of_account(state, call.account_id)]
+    rows = security_groups.rules(state, mine)
+    if security_group_rule_ids:
+        rows = permissions.by_ids(rows, security_group_rule_ids)
+    tagged = tags.of(state, [row["security_group_rule_id"] for row in rows])
+    for row in rows:
+        row["tags"] = tagged.get(row["security_group_rule_id"], [])
+    rows = select(rows, filters, FILTERS)
+    shown, token = page(
+        rows, lambda row: str(row["security_group_rule_id"]), max_results, next_token
+    )
+    return {"security_group_rules": [_view(row) for row in shown], "next_token": token}
+
+
+def _single(
+    ip_protocol: str,
+    from_port: int | None,
+    to_port: int | None,
+    cidr_ip: str,
+    source: tuple[str, str],
+) -> list[Permission]:
+    """Return the older way to name one rule as a permission, or nothing; `source` is a group's
+    name and its owner's account."""
+    name, owner = source
+    if not (ip_protocol or cidr_ip or name):
+        return []
+    found: Permission = {"ip_protocol": ip_protocol or ("-1" if name else "")}
+    if from_port is not None:
+        found["from_port"] = from_port
+    if to_port is not None:
+        found["to_port"] = to_port
+    if cidr_ip:
+        found["ip_ranges"] = [{"cidr_ip": cidr_ip}]
+    if name:
+        found["user_id_group_pairs"] = [{"group_name": name, "user_id": owner}]
+    return [found]
+
+
+def _authorize(
+    call: Call,
+    is_egress: bool,
+    group: tuple[str, str],
+    asked_rules: Sequence[Permission],
+    single: list[Permission],
+    tagged: dict[str, str],
+) -> Result:
+    state = call.cloud.state
+    with state.transaction():
+        row = permissions.group_of(_asker(call), group)
+        asked = permissions.read(_asker(call), asked_rules, single)
+        known = security_groups.rules(state, [row["group_id"]])
+        permissions.refuse_known(row, asked, permissions.of_direction(known, is_egress))
+        limits.check_rules(call.cloud.config.limits, len(known) + len(asked))
+        made = [
+            security_groups.add_rule(
+                state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text
+            )
+            for rule, text in asked.items()
+        ]
+        for rule_row in made:
+            tags.write(state, call.account_id, rule_row["security_group_rule_id"], tagged)
+    call.cloud.node.wake()
+    more = {"group_owner_id": row["account_id"], "tags": tags.shown(tagged)}
+    shown = [_view({**rule, **more}) for rule in made]
+    return {"return": True, "security_group_rules": shown}
+
+
+def _revoke(
+    call: Call,
+    is_egress: bool,
+    group: tuple[str, str],
+    asked_rules: Sequence[Permission],
+    single: list[Permission],
+    rule_ids: Sequence[str],
+) -> Result:
+    state = call.cloud.state
+    with state.transaction() as database:
+        row = permissions.group_of(_asker(call), group)
+        known = permissions.of_direction(security_groups.rules(state, [row["group_id"]]), is_egress)
+        if rule_ids:
+            gone = permissions.by_ids(known, rule_ids)
+        else:
+            named = permissions.read(_asker(call), asked_rules, single, described=False)
+            gone = permissions.matching(row, known, named)
+        gone_ids = [rule["security_group_rule_id"] for rule in gone]
+        database.conn.execute(
+            "delete from security_group_rules where security_group_rule_id in"
+            " (select value from json_each(?))",
+            (json.dumps(gone_ids),),
+        )
+        tags.forget(state, *gone_ids)
+    call.cloud.node.wake()
+    return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
+
+
+def _asker(call: Call) -> permissions.Asker:
+    cloud = call.cloud
+    return permissions.Asker(cloud.state, cloud.accounts, call.account_id, call.api_version)
+
+
+def _view(row: Row) -> dict[str, Any]:
+    shown = _revoked(row)
+    shown["group_owner_id"] = row["group_owner_id"]
+    shown["tags"] = row["tags"]
+    group_id = shown.pop("referenced_group_id", None)
+    if row["referenced_user_id"]:
+        shown["referenced_group_info"] = {
+            "group_id": group_id,
+            "user_id": row["referenced_user_id"],
+        }
+    return shown
+
+
+def _revoked(row: Row) -> dict[str, Any]:
+    names = ("cidr_ipv4", "cidr_ipv6", "referenced_group_id", "description")
+    ports = row["from_port"], row["to_port"]
+    return {
+        "security_group_rule_id": row["security_group_rule_id"],
+        "group_id": row["group_id"],
+        "is_egress": bool(row["is_egress"]),
+        "ip_protocol": row["ip_protocol"],
+        "from_port": -1 if ports[0] is None else ports[0],
+        "to_port": -1 if ports[1] is None else ports[1],
+        **{name: row[name] for name in names if row[name]},
+    }

@@ -1,0 +1,216 @@
+"""Security groups: CreateSecurityGroup, DescribeSecurityGroups, DeleteSecurityGroup."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc, limits, security_groups, tags
+from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.tags import TagSpecification
+from eucabox.errors import (
+    GroupExists,
+    GroupInUse,
+    GroupNotDeletable,
+    GroupReserved,
+    InvalidParameterValue,
+    MissingParameter,
+    VpcNotFound,
+)
+from eucabox.state import Row
+from eucabox.validation import check_ascii
+
+VERBOSE = "verbose"  # for the administrator: of every account
+
+
+@action()
+def create_security_group(
+    call: Call,
+    *,
+    group_name: str,
+    description: str,
+    vpc_id: str = "",
+    tag_specifications: Sequence[TagSpecification] = (),
+) -> Result:
+    """Make a security group: nothing may come in, everything may leave."""
+    _check_names(call, group_name, description, vpc_id)
+    tagged = tags.specified(tag_specifications, "security-group")
+    state = call.cloud.state
+    with state.transaction():
+        known = security_groups.of_account(state, call.account_id)
+        if group_name in (row["group_name"] for row in known):
+            raise GroupExists(name=group_name)
+        limits.check_security_groups(call.cloud.config.limits, len(known))
+        row = security_groups.create(state, call.account_id, group_name, description)
+        tags.write(state, call.account_id, row["group_id"], tagged)
+    return {"return": True, "group_id": row["group_id"], "tags": tags.shown(tagged)}
+
+
+@action()
+def describe_security_groups(
+    call: Call,
+    *,
+    group_names: Sequence[str] = (),
+    group_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the account's security groups with their rules, by id."""
+    rows = _list(call, group_names, group_ids)
+    _complete(call, rows)
+    rows = select(rows, filters, FILTERS)
+    shown, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
+    return {"security_groups": [_view(row) for row in shown], "next_token": token}
+
+
+@action()
+def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "") -> Result:
+    """Delete a group that no living instance and no other group's rule uses."""
+    if not group_id and not group_name:
+        raise MissingParameter(parameter="GroupId")
+    state = call.cloud.state
+    with state.transaction() as database:
+        named = ([], [group_id]) if group_id else ([group_name], [])
+        (row,) = security_groups.find(state, call.account_id, *named)
+        if row["group_name"] == security_groups.DEFAULT:
+            raise GroupNotDeletable(name=row["group_name"])
+        _refuse_used(call, row)
+        rules = security_groups.rules(state, [row["group_id"]])
+        for table in ("instance_groups", "security_groups"):
+            database.conn.execute(f"delete from {table} where group_id = ?", (row["group_id"],))
+        tags.forget(state, row["group_id"], *(rule["security_group_rule_id"] for rule in rules))
+    return {"return": True, "group_id": row["group_id"]}
+
+
+def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
+    """Return the named groups, or all of the account's; of every account for `verbose`, which
+    is a name where the account has such a group."""
+    state = call.cloud.state
+    own = security_groups.of_account(state, call.account_id)
+    known = {row["group_name"] for row in own}
+    wanted = [
+        [each for each in asked if each != VERBOSE or each in known] for asked in (names, group_ids)
+    ]
+    if any(wanted):
+        return security_groups.find(state, call.account_id, *wanted)
+    if VERBOSE in (*names, *group_ids) and call.caller and call.caller.admin:
+        return security_groups.of_everyone(state)
+    return own
+
+
+def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
+    check_ascii("GroupName", name, 255)
+    check_ascii("GroupDescription", description, 255)
+    if name == security_groups.DEFAULT:
+        raise GroupReserved(name=name)
+    if name.startswith("sg-"):
+        reason = "A name can't begin like an ID."
+        raise InvalidParameterValue(parameter="GroupName", value=name[:60], reason=reason)
+    if vpc_id and vpc_id != default_vpc.vpc_id(call.account_id):
+        raise VpcNotFound(id=vpc_id[:60])
+
+
+def _refuse_used(call: Call, row: Row) -> None:
+    """Refuse to delete what an instance or another group of the account needs; a rule of another
+    account is its owner's affair, and matches nothing from then on."""
+    used = call.cloud.state.query(
+        """select instance_id as user from instance_groups join instances using (instance_id)
+          where group_id = :id and state <> 'terminated'
+          union select r.group_id from security_group_rules r
+          join security_groups g on g.group_id = r.group_id
+          where r.referenced_group_id = :id and r.group_id <> :id and g.account_id = :account""",
+        {"id": row["group_id"], "account": row["account_id"]},
+    )
+    if used:
+        users = ", ".join(each["user"] for each in used[:5])
+        raise GroupInUse(id=row["group_id"], users=users)
+
+
+def _complete(call: Call, rows: list[Row]) -> None:
+    """Give each row its `rules`, permissions and `tags`."""
+    group_ids = [row["group_id"] for row in rows]
+    tagged = tags.of(call.cloud.state, group_ids)
+    by_group: dict[str, list[Row]] = {}
+    for rule in security_groups.rules(call.cloud.state, group_ids):
+        by_group.setdefault(rule["group_id"], []).append(rule)
+    for row in rows:
+        row["tags"] = tagged.get(row["group_id"], [])
+        row["rules"] = by_group.get(row["group_id"], [])
+
+
+def _view(row: Row) -> dict[str, Any]:
+    return {
+        "group_id": row["group_id"],
+        "group_name": row["group_name"],
+        "description": row["description"],
+        "owner_id": row["account_id"],
+        "vpc_id": default_vpc.vpc_id(row["account_id"]),
+        "ip_permissions": _permissions(row["rules"], is_egress=False),
+        "ip_permissions_egress": _permissions(row["rules"], is_egress=True),
+        "tags": row["tags"],
+    }
+
+
+def _permissions(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
+    """Return rules as the API's IpPermissions: one per protocol and ports, with all its peers."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for rule in rules:
+        if bool(rule["is_egress"]) is is_egress:
+            key = (rule["ip_protocol"], rule["from_port"], rule["to_port"])
+            permission = found.setdefault(key, _permission(rule))
+            member, peer = _peer(rule)
+            permission[member].append(peer)
+    return list(found.values())
+
+
+def _permission(rule: Row) -> dict[str, Any]:
+    shown: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
+    if rule["from_port"] is not None:
+        shown |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}
+    lists = ("user_id_group_pairs", "ip_ranges", "ipv6_ranges", "prefix_list_ids")
+    return {**shown, **{member: [] for member in lists}}
+
+
+def _peer(rule: Row) -> tuple[str, dict[str, Any]]:
+    described = {"description": rule["description"]} if rule["description"] else {}
+    if rule["cidr_ipv4"]:
+        return "ip_ranges", {"cidr_ip": rule["cidr_ipv4"], **described}
+    if rule["cidr_ipv6"]:
+        return "ipv6_ranges", {"cidr_ipv6": rule["cidr_ipv6"], **described}
+    pair = {
+        "user_id": rule["referenced_user_id"],
+        "group_id": rule["referenced_group_id"],
+        # The first client reads the name of every pair, even of a group that is gone.
+        "group_name": rule["referenced_group_name"] or "",
+    }
+    return "user_id_group_pairs", {**pair, **described}
+
+
+def _of_rules(column: str, is_egress: bool) -> Any:
+    return lambda row: [
+        rule[column] for rule in row["rules"] if bool(rule["is_egress"]) is is_egress
+    ]
+
+
+IP = "ip-permission"
+RULE_COLUMNS = {
+    "cidr": "cidr_ipv4",
+    "ipv6-cidr": "cidr_ipv6",
+    "from-port": "from_port",
+    "to-port": "to_port",
+    "protocol": "ip_protocol",
+    "group-id": "referenced_group_id",
+    "group-name": "referenced_group_name",
+    "user-id": "referenced_user_id",
+}
+FILTERS = {
+    "description": "description",
+    "group-id": "group_id",
+    "group-name": "group_name",
+    "owner-id": "account_id",
+    "vpc-id": lambda row: default_vpc.vpc_id(row["account_id"]),
+    **{f"{IP}.{name}": _of_rules(each, False) for name, each in RULE_COLUMNS.items()},
+    f"{IP}.prefix-list-id": None,
+    f"egress.{IP}.prefix-list-id": None,
+    **{f"egress.{IP}.{name}": _of_rules(each, True) for name, each in RULE_COLUMNS.items()},
+}

@@ -1,0 +1,132 @@
+"""Stop, start and monitor instances: writes what is wanted; the node's loop obeys the rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox import ids, steady_clock
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import bundle_tasks, instances, limits
+from eucabox.errors import (
+    IncorrectInstanceState,
+    InsufficientCapacityToStart,
+    MissingParameter,
+    NotStoppable,
+    StopProtected,
+    UnsupportedOperation,
+)
+from eucabox.state import Row
+
+REASON = "Client.UserInitiatedShutdown"
+
+
+@action(ignored=["skip_os_shutdown"])
+def stop_instances(
+    call: Call, *, instance_ids: Sequence[str], force: bool = False, hibernate: bool = False
+) -> Result:
+    """Shut these instances down and keep their disks, where the administrator allows it."""
+    if hibernate:
+        raise UnsupportedOperation(what="Hibernate: instances can't be hibernated here.")
+    with call.cloud.state.transaction():
+        rows = _named(call, instance_ids)
+        for row in rows:
+            _check_stoppable(call, row)
+        changes = [_stop(call, row, force) for row in rows]
+    call.cloud.node.wake()
+    return {"stopping_instances": changes}
+
+
+@action(ignored=["additional_info"])
+def start_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Launch these stopped instances again, each with its disk and its address."""
+    with call.cloud.state.transaction():
+        rows = _named(call, instance_ids)
+        for row in rows:
+            if row["state"] not in ("stopped", "pending", "running"):
+                raise _wrong_state(row, "StartInstances", "stopped")
+        changes = [_start(call, row) for row in rows]
+    call.cloud.node.wake()
+    return {"starting_instances": changes}
+
+
+@action()
+def monitor_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Note that these instances are monitored in detail."""
+    return _monitor(call, instance_ids, True)
+
+
+@action()
+def unmonitor_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
+    """Note that these instances are not monitored in detail."""
+    return _monitor(call, instance_ids, False)
+
+
+def _check_stoppable(call: Call, row: Row) -> None:
+    if not call.cloud.config.node.stop_keeps_disk:
+        raise NotStoppable(id=row["instance_id"])
+    if row["state"] not in ("running", "stopping", "stopped"):
+        raise _wrong_state(row, "StopInstances", "running")
+    if row["disable_api_stop"] and row["state"] == "running":
+        raise StopProtected(id=row["instance_id"])
+
+
+def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
+    wanted = "stop-by-force" if force else "stop"
+    if row["state"] == "running":
+        return _change(
+            *(call, row, "stopping", 64),
+            wanted=wanted,
+            wanted_request_id=call.request_id,
+            state_reason_code=REASON,
+            state_reason_message=f"{REASON}: User initiated shutdown",
+        )
+    if row["state"] == "stopping" and force:
+        call.cloud.state.update("instances", {"instance_id": row["instance_id"]}, wanted=wanted)
+    return instances.previous_and_current(row, row["state"], row["state_code"])
+
+
+def _start(call: Call, row: Row) -> dict[str, Any]:
+    if row["state"] != "stopped":
+        return instances.previous_and_current(row, row["state"], row["state_code"])
+    if task := bundle_tasks.holds(call.cloud.state, row["instance_id"]):
+        raise bundle_tasks.in_progress(row["instance_id"], task)
+    limits.launchable(
+        *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
+        *(row["vcpus"], 1, 1),
+    )
+    if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
+        raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
+    said = {"state_reason_code": "", "state_reason_message": ""}
+    # A launch like the first one, which finds its disk and its address there.
+    begun = {"launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, "pending", 0, wanted="", **begun, **said)
+
+
+def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:
+    where = {"instance_id": row["instance_id"]}
+    columns |= {"state": state, "state_code": code, "state_time": ids.now()}
+    columns |= {"state_clock": steady_clock.reading()}
+    call.cloud.state.update("instances", where, **columns)
+    return instances.previous_and_current(row, state, code)
+
+
+def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
+    state = "enabled" if enabled else "disabled"
+    with call.cloud.state.transaction():
+        rows = _named(call, instance_ids)
+        for row in rows:
+            where = {"instance_id": row["instance_id"]}
+            call.cloud.state.update("instances", where, monitoring=int(enabled))
+    shown = [{"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows]
+    return {"instance_monitorings": shown}
+
+
+def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+    if not instance_ids:
+        raise MissingParameter(parameter="InstanceId")
+    assert call.caller is not None
+    return instances.named(call.cloud.state, call.caller, instance_ids)
+
+
+def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
+    facts = {"id": row["instance_id"], "state": row["state"], "action": name}
+    return IncorrectInstanceState(**facts, needed=needed)

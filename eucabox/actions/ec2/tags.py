@@ -1,0 +1,145 @@
+"""Tags: CreateTags, DeleteTags, DescribeTags, on the caller's own resources."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc, metadata_options
+from eucabox.ec2 import tags as labels
+from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.tags import Tag
+from eucabox.errors import (
+    DhcpOptionsNotFound,
+    Fault,
+    GroupNotFound,
+    GroupRuleNotFound,
+    ImageNotFound,
+    InstanceNotFound,
+    InternetGatewayNotFound,
+    InvalidId,
+    InvalidParameterValue,
+    KeyPairNotFound,
+    MissingParameter,
+    NetworkAclNotFound,
+    NetworkInterfaceNotFound,
+    RouteTableNotFound,
+    SubnetNotFound,
+    VpcNotFound,
+)
+from eucabox.state import Row, State
+
+MOST_RESOURCES = 1000
+FILTERS = {
+    "key": "key",
+    "value": "value",
+    "resource-id": "resource_id",
+    "resource-type": "resource_type",
+}
+RULES = "security_group_rules join security_groups using (group_id)"
+LIVING = "(select * from instances where state <> 'terminated')"
+# Where a resource of an id's prefix is kept: table, its column, and the fault if it is not there.
+HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
+    "i": ("instances", "instance_id", lambda name: InstanceNotFound(id=name)),
+    "emi": ("images", "image_id", lambda name: ImageNotFound(id=name)),
+    "eki": ("images", "image_id", lambda name: ImageNotFound(id=name)),
+    "eri": ("images", "image_id", lambda name: ImageNotFound(id=name)),
+    "sg": ("security_groups", "group_id", lambda name: GroupNotFound(group=name)),
+    "key": ("key_pairs", "key_pair_id", lambda name: KeyPairNotFound(name=name)),
+    "r": ("reservations", "reservation_id", lambda name: InvalidId(id=name)),
+    "sgr": (RULES, "security_group_rule_id", lambda name: GroupRuleNotFound(id=name)),
+    "eni": (
+        *(LIVING, "'eni-' || substr(instance_id, 3)"),
+        lambda name: NetworkInterfaceNotFound(id=name),
+    ),
+}
+# What each account has one of, by the prefix of its id, and the fault if it is not that one.
+PARTS: dict[str, Callable[..., Fault]] = {
+    "vpc": VpcNotFound,
+    "subnet": SubnetNotFound,
+    "rtb": RouteTableNotFound,
+    "igw": InternetGatewayNotFound,
+    "acl": NetworkAclNotFound,
+    "dopt": DhcpOptionsNotFound,
+}
+
+
+@action()
+def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag]) -> Result:
+    """Add tags to resources, or replace their values; all of the resources or none."""
+    checked = labels.checked(tags)
+    if not checked:
+        raise MissingParameter(parameter="Tag")
+    state = call.cloud.state
+    with state.transaction():
+        for resource_id in _owned(call, resources):
+            _check_keys(state, resource_id, checked)
+            labels.write(state, call.account_id, resource_id, checked)
+    return {"return": True}
+
+
+@action()
+def delete_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag] = ()) -> Result:
+    """Remove tags: those of a key, or of a key with just that value, or all if none is named."""
+    conditions = [(tag.get("key"), tag.get("value")) for tag in tags] or [(None, None)]
+    sql = """delete from tags where resource_id = :id
+      and key = coalesce(:key, key) and value = coalesce(:value, value)"""
+    with call.cloud.state.transaction() as database:
+        for resource_id in _owned(call, resources):
+            for key, value in conditions:
+                facts = {"id": resource_id, "key": key, "value": value}
+                database.conn.execute(sql, facts)
+    return {"return": True}
+
+
+@action()
+def describe_tags(
+    call: Call,
+    *,
+    filters: Sequence[Filter] = (),
+    max_results: int | None = None,
+    next_token: str | None = None,
+) -> Result:
+    """List the account's tags, by resource and key."""
+    sql = "select resource_id, resource_type, key, value from tags where account_id = ?"
+    rows = call.cloud.state.query(sql, (call.account_id,))
+    for row in rows:
+        row["tags"] = [{"key": row["key"], "value": row["value"]}]
+    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    for row in shown:
+        del row["tags"]
+    return {"tags": shown, "next_token": token}
+
+
+def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
+    """Refuse keys that an instance's metadata, where it has the tags, could not show."""
+    sql = "select metadata_options from instances where instance_id = ?"
+    if row := state.one(sql, (resource_id,)):
+        metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
+
+
+def _order(row: Row) -> str:
+    return f"{row['resource_id']} {row['key']}"
+
+
+def _owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
+    if not resources:
+        raise MissingParameter(parameter="ResourceId")
+    if len(resources) > MOST_RESOURCES:
+        reason = f"Name at most {MOST_RESOURCES} resources."
+        raise InvalidParameterValue(parameter="ResourceId", value=len(resources), reason=reason)
+    for resource_id in resources:
+        _refuse_foreign(call, resource_id, resource_id.split("-", 1)[0])
+    return resources
+
+
+def _refuse_foreign(call: Call, resource_id: str, prefix: str) -> None:
+    if prefix in PARTS:
+        if resource_id != default_vpc.part_id(prefix, call.account_id):
+            raise PARTS[prefix](id=resource_id[:60])
+        return
+    if prefix not in HOMES:
+        raise InvalidId(id=resource_id[:60])
+    table, column, fault = HOMES[prefix]
+    sql = f"select 1 from {table} where {column} = ? and account_id = ?"
+    if not call.cloud.state.one(sql, (resource_id, call.account_id)):
+        raise fault(resource_id[:60])

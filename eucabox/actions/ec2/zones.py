@@ -1,0 +1,84 @@
+"""Availability zones: this cloud has one; for the administrator, with the capacity that it has."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.ec2 import default_vpc
+from eucabox.ec2.filters import Filter, select
+from eucabox.errors import InvalidParameterValue
+
+VERBOSE = "verbose"
+FILTERS = {
+    "zone-name": "zone_name",
+    "zone-id": "zone_id",
+    "zone-type": "zone_type",
+    "region-name": "region_name",
+    "state": "state",
+    "group-name": "group_name",
+    "group-long-name": "group_long_name",
+    "opt-in-status": "opt_in_status",
+    "message": None,
+    "parent-zone-id": None,
+    "parent-zone-name": None,
+}
+
+
+@action(ignored=["all_availability_zones"])
+def describe_availability_zones(
+    call: Call,
+    *,
+    zone_names: Sequence[str] = (),
+    zone_ids: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+) -> Result:
+    """List the one zone; with `verbose` among the names the administrator sees its capacity."""
+    zone = _zone(call)
+    _refuse_unknown("ZoneName", zone_names, (zone["zone_name"], VERBOSE))
+    _refuse_unknown("ZoneId", zone_ids, (zone["zone_id"],))
+    zones = select([zone], filters, FILTERS)
+    if VERBOSE in zone_names and call.caller and call.caller.admin:
+        zones += [_line(call, *words) for words in _capacity(call)]
+    return {"availability_zones": zones}
+
+
+def _zone(call: Call) -> dict[str, Any]:
+    config = call.cloud.config.cloud
+    return {
+        "zone_name": config.zone,
+        "zone_id": default_vpc.zone_id(config.region),
+        "zone_type": "availability-zone",
+        "state": "available",
+        "region_name": config.region,
+        "group_name": config.region,
+        "group_long_name": config.region,
+        "network_border_group": config.region,
+        "opt_in_status": "opt-in-not-required",
+        "messages": [],
+    }
+
+
+def _refuse_unknown(parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            reason = f"The availability zone here is {known[0]}."
+            raise InvalidParameterValue(parameter=parameter, value=name[:60], reason=reason)
+
+
+def _capacity(call: Call) -> list[tuple[str, str]]:
+    """Return the rows that Eucalyptus shows its administrator, as (zoneName, zoneState)."""
+    lines = [("|- vm types", "free / max   cpu   ram  disk")]
+    for row in call.cloud.capacity.table():
+        counts = f"{row.free:04d} / {row.max:04d}"
+        size = f"{row.vcpus:2d}   {row.memory_mb:4d}  {row.disk_gb:4d}"
+        lines.append((f"|- {row.type}", f"{counts}  {size}"))
+    return lines
+
+
+def _line(call: Call, name: str, state: str) -> dict[str, Any]:
+    return {
+        "zone_name": name,
+        "state": state,
+        "region_name": call.cloud.config.cloud.region,
+        "messages": [],
+    }

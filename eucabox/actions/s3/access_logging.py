@@ -1,0 +1,104 @@
+"""Whether and where a bucket's requests are logged: set and told; never a record or a log."""
+
+from typing import Any
+
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.errors import (
+    AccessControlListNotSupported,
+    AccessDenied,
+    InvalidTargetBucket,
+    MalformedXML,
+    NoSuchBucket,
+)
+from eucabox.s3 import access, acl, log_delivery
+from eucabox.s3.access_log import SETTING
+from eucabox.s3.values import Owners
+from eucabox.store.types import Bucket
+
+PERMISSIONS = ("FULL_CONTROL", "READ", "WRITE")
+SOURCES = ("EventTime", "DeliveryTime")
+FORMS = frozenset({"simple_prefix", "partitioned_prefix"})
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def put_bucket_logging(
+    call: Call,
+    *,
+    bucket: str,
+    bucket_logging_status: dict[str, Any] | None = None,
+    expected_bucket_owner: str = "",
+) -> None:
+    """Log what is asked of a bucket into another one, or into none."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    if call.caller is None or call.account_id != holder.owner:
+        raise AccessDenied(reason=f"Only the owner of the bucket {bucket} can set its logging.")
+    wanted = (bucket_logging_status or {}).get("logging_enabled")
+    setting = None if wanted is None else _checked(call, holder, wanted)
+    if setting != holder.settings.get(SETTING):
+        call.cloud.bucket.set_bucket_setting(bucket, SETTING, setting)
+        # after that, or what is logged in between would have all that follows go the old way
+        call.cloud.access_log.deliver(bucket)
+
+
+@action("s3", anonymous=True)
+def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """Where a bucket's logs go; nothing if it is not logged."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    kept = holder.settings.get(SETTING)
+    if not kept:
+        return {}
+    return {"logging_enabled": {name: kept[name] for name in kept if name != "canonical_id"}}
+
+
+def _checked(call: Call, source: Bucket, wanted: dict[str, Any]) -> dict[str, Any]:
+    if not wanted.get("target_bucket"):
+        raise MalformedXML(shape="LoggingEnabled", reason="it needs a TargetBucket.")
+    form = _form(wanted)
+    prefix = wanted.get("target_prefix") or ""
+    target = _target(call, wanted["target_bucket"])
+    canonical_id = Owners(call.cloud.accounts)(source.owner)["id"]
+    log_delivery.check(target, prefix, source, canonical_id)
+    granted = _granted(call, target, wanted.get("target_grants") or [])
+    return {
+        "target_bucket": target.name,
+        "target_prefix": prefix,
+        "canonical_id": canonical_id,
+        **({"target_grants": granted} if granted else {}),
+        **({"target_object_key_format": form} if form else {}),
+    }
+
+
+def _target(call: Call, name: str) -> Bucket:
+    try:
+        return call.cloud.bucket.bucket(name)
+    except NoSuchBucket:
+        reason = "The target bucket for logging does not exist."
+        raise InvalidTargetBucket(bucket=name, reason=reason) from None
+
+
+def _form(wanted: dict[str, Any]) -> dict[str, Any]:
+    form: dict[str, Any] = wanted.get("target_object_key_format") or {}
+    if len(form) > 1 or not form.keys() <= FORMS:
+        reason = "it takes one of SimplePrefix and PartitionedPrefix."
+        raise MalformedXML(shape="TargetObjectKeyFormat", reason=reason)
+    source = (form.get("partitioned_prefix") or {}).get("partition_date_source", SOURCES[0])
+    if source not in SOURCES:
+        reason = f"PartitionDateSource is one of {', '.join(SOURCES)}."
+        raise MalformedXML(shape="PartitionedPrefix", reason=reason)
+    if "partitioned_prefix" in form:
+        return {"partitioned_prefix": {"partition_date_source": source}}
+    return {"simple_prefix": {}} if form else {}
+
+
+def _granted(call: Call, target: Bucket, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if given and access.enforced(target):
+        raise AccessControlListNotSupported(bucket=target.name)
+    for each in given:
+        if each.get("permission") not in PERMISSIONS:
+            reason = f"its Permission is one of {', '.join(PERMISSIONS)}."
+            raise MalformedXML(shape="Grant", reason=reason)
+    found = acl.resolved(acl.listed(given), call.cloud.accounts) or {}
+    told: list[dict[str, Any]] = found.get("grants", [])
+    return told

@@ -1,0 +1,133 @@
+"""Buckets: made, named, found, removed, and what little can be asked of them; never objects."""
+
+from typing import Any, Unpack
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    BucketAlreadyOwnedByYou,
+    InvalidArgument,
+    InvalidBucketAcl,
+    S3NotImplemented,
+)
+from eucabox.s3 import access, object_lock, tagging
+from eucabox.s3 import acl as grants
+from eucabox.s3.acl import Granting
+from eucabox.s3.values import Owners
+from eucabox.store.paths import check_bucket_name, check_new_name
+
+DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
+PAGE = 10_000
+
+
+@action("s3")
+def list_buckets(
+    call: Call,
+    *,
+    prefix: str = "",
+    max_buckets: int = PAGE,
+    continuation_token: str = "",
+    bucket_region: str = "",
+) -> Result:
+    """The buckets of the caller's account, by name, a page of `max_buckets` at a time."""
+    if not 1 <= max_buckets <= PAGE:
+        reason = f"Use 1 to {PAGE}."
+        raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
+    fitting = [
+        each
+        for each in call.cloud.bucket.buckets(owner=call.account_id)
+        if each.name.startswith(prefix) and each.name > continuation_token
+        if bucket_region in ("", each.location or call.region)
+    ]
+    page = fitting[:max_buckets]
+    result: Result = {
+        "buckets": [{"name": each.name, "creation_date": each.created} for each in page],
+        "owner": Owners(call.cloud.accounts)(call.account_id),
+    }
+    if prefix:
+        result["prefix"] = prefix
+    if len(fitting) > len(page):
+        result["continuation_token"] = page[-1].name
+    return result
+
+
+@action("s3", ignored=("bucket_namespace",))
+def create_bucket(
+    call: Call,
+    *,
+    bucket: str,
+    create_bucket_configuration: dict[str, Any] | None = None,
+    object_lock_enabled_for_bucket: bool = False,
+    object_ownership: str = "",
+    **granting: Unpack[Granting],
+) -> Result:
+    """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
+    other region is named, as in S3's first region."""
+    wanted = grants.resolved(grants.asked(granting), call.cloud.accounts)
+    _check_ownership(bucket, object_ownership, wanted)
+    location, settings = _configured(create_bucket_configuration or {})
+    if object_ownership:
+        settings[access.OWNERSHIP] = object_ownership
+    if object_lock_enabled_for_bucket:
+        settings |= object_lock.OF_NEW_BUCKET
+    store = call.cloud.bucket
+    _check_name(call, bucket)
+    try:
+        store.create_bucket(bucket, call.account_id, wanted, location, settings)
+    except BucketAlreadyOwnedByYou:
+        if location not in DEFAULT_REGIONS:
+            raise
+        if wanted:
+            access.check_acl(store.bucket(bucket), wanted, call.cloud.accounts)
+            store.set_bucket_acl(bucket, wanted)
+    return {"location": f"/{bucket}"}
+
+
+@action("s3", anonymous=True)
+def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """Say that a bucket is there and may be listed, and in which region."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    return {"bucket_region": found.location or call.region}
+
+
+@action("s3", anonymous=True)
+def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Remove an empty bucket."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    call.cloud.bucket.delete_bucket(bucket)
+
+
+@action("s3", anonymous=True)
+def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """The region that was named when the bucket was made; empty if none was."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    return {"location_constraint": found.location}
+
+
+def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) -> None:
+    if ownership and ownership not in access.OWNERSHIPS:
+        reason = f"Use one of {', '.join(access.OWNERSHIPS)}."
+        argument = "x-amz-object-ownership"
+        raise InvalidArgument(argument=argument, value=ownership, reason=reason)
+    if ownership == access.ENFORCED and access.grants_others(acl):
+        raise InvalidBucketAcl(bucket=bucket)
+
+
+def _check_name(call: Call, bucket: str) -> None:
+    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
+    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
+    known = any(each.name == bucket for each in call.cloud.bucket.buckets())
+    (check_bucket_name if known or call.path else check_new_name)(bucket)
+
+
+def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the location and the settings that a CreateBucketConfiguration names."""
+    beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
+    if any(configuration[each] for each in beyond):
+        what = f"{', '.join(beyond)} in CreateBucketConfiguration"
+        raise S3NotImplemented(what=what, hint="Name only a LocationConstraint and Tags.")
+    tags = tagging.of_bucket(configuration.get("tags") or [])
+    location = str(configuration.get("location_constraint") or "")
+    return location, {tagging.SETTING: tags} if tags else {}

@@ -1,0 +1,241 @@
+"""Copies from one key to another, of a whole object or into a part; never bytes from a client."""
+
+import dataclasses
+from functools import partial
+from typing import Unpack
+
+from eucabox import ascii_text
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    AnonymousCopy,
+    CopiedPartTooLarge,
+    InvalidArgument,
+    InvalidRequest,
+    IsDeleteMarker,
+)
+from eucabox.s3 import access, encryption, object_request, preconditions, values
+from eucabox.s3.body_streams import Incoming, Pulled
+from eucabox.s3.encryption import CustomerKey, Encryption, SourceKey
+from eucabox.s3.lifecycle import rules
+from eucabox.s3.object_request import Said
+from eucabox.s3.policy_actions import version_of
+from eucabox.s3.preconditions import OfSource
+from eucabox.store import checksums
+from eucabox.store.temp_file import LARGEST
+from eucabox.store.types import Bucket, Object, ObjectFacts
+
+DIRECTIVES = ("COPY", "REPLACE")
+HARMLESS = ("request_payer",)
+CHANGES = frozenset(  # that make a self-copy one
+    {"storage_class", "website_redirect_location", *Encryption.__annotations__}
+)
+
+
+class Described(Said, SourceKey, OfSource, total=False):
+    """What a copy says of the new object, and of the old one."""
+
+
+class OfPart(CustomerKey, SourceKey, OfSource, total=False):
+    """What a copy into a part says of the keys of both, and of the object it is copied from."""
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def copy_object(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    copy_source: dict[str, str],
+    metadata_directive: str = "COPY",
+    tagging_directive: str = "COPY",
+    checksum_algorithm: str = "",
+    if_match: str = "",
+    if_none_match: str = "",
+    expected_bucket_owner: str = "",
+    expected_source_bucket_owner: str = "",
+    **described: Unpack[Described],
+) -> Result:
+    """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
+    _check_directives(metadata_directive, tagging_directive)
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, key, expected=expected_bucket_owner)
+    if call.caller is None:
+        raise AnonymousCopy
+    source = _source(call, copy_source, expected_source_bucket_owner)
+    replaced = metadata_directive == "REPLACE"
+    restored = copy_source.get("version_id", "") != ""
+    if checksum_algorithm:
+        checksums.check_name(ascii_text.upper(checksum_algorithm))
+    facts = object_request.facts(described, call, holder, call.cloud.accounts)
+    store = call.cloud.bucket
+    sealing = encryption.asked(call, described, holder, store)
+    changed = described.keys() & CHANGES or encryption.differs(source.sealed, sealing)
+    if not (replaced or restored or checksum_algorithm or changed):
+        _refuse_itself(source, bucket, key)
+    new = facts if replaced else _kept(source.facts, facts)
+    tags = facts.tags
+    if tagging_directive == "COPY":
+        tags = source.facts.tags
+        _check_tags(call, holder, key, source, copy_source)
+    made = store.copy(
+        source.bucket,
+        source.key,
+        bucket,
+        key,
+        dataclasses.replace(new, tags=tags),
+        algorithm=ascii_text.upper(checksum_algorithm),
+        **preconditions.of_write(if_match, if_none_match),
+        check=lambda found: _check_source(call, found, copy_source, described),
+        version_id=_pinned(source, copy_source),
+        sealing=sealing,
+        customer=encryption.source_customer(call, described),
+    )
+    return {
+        **_version_copied(call, source),
+        **values.version_made(made),
+        "copy_object_result": {
+            "e_tag": values.quoted(made.e_tag),
+            "last_modified": made.last_modified,
+            **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        },
+        **encryption.shown(made.sealed, described, store),
+        **rules.expiration(holder, made),
+    }
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def upload_part_copy(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    part_number: int,
+    copy_source: dict[str, str],
+    copy_source_range: str = "",
+    expected_bucket_owner: str = "",
+    expected_source_bucket_owner: str = "",
+    **described: Unpack[OfPart],
+) -> Result:
+    """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
+    from a range of it."""
+    store = call.cloud.bucket
+    holder = store.bucket(bucket)
+    access.check(call, holder, key, expected=expected_bucket_owner)
+    upload = store.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
+    secret = encryption.check_part(call, upload, described, store)
+    checked = _source(call, copy_source, expected_source_bucket_owner)
+    with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
+        source = opened.object
+        _check_readable(call, source, copy_source)
+        opened.unlock(encryption.check_reading(call, source.sealed, described, encryption.SOURCE))
+        preconditions.check_source(source, preconditions.of_source(described))
+        start, count = 0, source.size
+        if copy_source_range:
+            start, count = preconditions.source_span(copy_source_range, source.size)
+        if count > LARGEST:
+            raise CopiedPartTooLarge(limit=LARGEST)
+        incoming = Incoming(Pulled(opened.chunks(start, count)), count)
+        part = store.put_part(
+            bucket, key, upload_id, part_number, incoming, size=count, customer=secret
+        )
+    return {
+        **_version_copied(call, source),
+        "copy_part_result": {
+            "e_tag": values.quoted(part.e_tag),
+            "last_modified": part.last_modified,
+            **values.part_checksum(upload, part),
+        },
+        **encryption.shown_upload(upload, described, store),
+    }
+
+
+def _source(call: Call, named: dict[str, str], expected: str) -> Object:
+    if not named.get("bucket") or not named.get("key"):
+        reason = "Name a bucket and a key."
+        raise InvalidArgument(argument="x-amz-copy-source", value=str(named), reason=reason)
+    holder = call.cloud.bucket.bucket(named["bucket"])
+    access.check_expected(holder, expected)
+    look = partial(call.cloud.bucket.head, version_id=named.get("version_id", ""))
+    try:
+        found = access.look_up(call, look, holder, named["key"])
+    except IsDeleteMarker:
+        reason = "The source of a copy request may not specifically refer to a delete marker."
+        raise InvalidRequest(reason=reason) from None
+    _check_readable(call, found, named)
+    return found
+
+
+def _pinned(source: Object, named: dict[str, str]) -> str:
+    """The version to copy: the one that was named, or that was there when it was looked at."""
+    return named.get("version_id", "") or values.version_made(source).get("version_id", "")
+
+
+def _version_copied(call: Call, source: Object) -> dict[str, str]:
+    told = values.version_read(call.cloud.bucket.bucket(source.bucket), source)
+    return {f"copy_source_{name}": value for name, value in told.items()}
+
+
+def _check_readable(
+    call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
+) -> None:
+    holder = call.cloud.bucket.bucket(source.bucket)
+    reading = access.with_members(call, version_id=named.get("version_id"))
+    access.check(reading, holder, source.key, source.facts, action=version_of(action, named))
+
+
+def _check_directives(metadata: str, tagging: str) -> None:
+    if metadata not in DIRECTIVES:
+        argument = "x-amz-metadata-directive"
+        raise InvalidArgument(argument=argument, value=metadata, reason="Use COPY or REPLACE.")
+    if tagging not in DIRECTIVES:
+        argument = "x-amz-tagging-directive"
+        raise InvalidArgument(argument=argument, value=tagging, reason="Use COPY or REPLACE.")
+
+
+def _check_source(
+    call: Call,
+    source: Object,
+    named: dict[str, str],
+    described: Described,
+) -> None:
+    _check_readable(call, source, named)  # it may be another object by now
+    encryption.check_reading(call, source.sealed, described, encryption.SOURCE)
+    preconditions.check_source(source, preconditions.of_source(described))
+    if source.size > LARGEST:
+        reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."
+        raise InvalidRequest(reason=reason)
+
+
+def _refuse_itself(source: Object, bucket: str, key: str) -> None:
+    if (source.bucket, source.key) == (bucket, key):
+        raise InvalidRequest(
+            reason="This copy request is illegal because it is trying to copy an object to itself"
+            " without changing the object's metadata, storage class, website redirect location"
+            " or encryption attributes."
+        )
+
+
+def _check_tags(
+    call: Call, holder: Bucket, key: str, source: Object, named: dict[str, str]
+) -> None:
+    """Raise AccessDenied unless the tags of a source may be read, and given to the copy."""
+    if source.facts.tags:
+        _check_readable(call, source, named, "s3:GetObjectTagging")
+        access.check(call, holder, key, action="s3:PutObjectTagging", permission="WRITE")
+
+
+def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
+    """What the source has, with what a copy never takes over: owner, list, class, redirect."""
+    redirect = "website_redirect_location"
+    headers = {name: value for name, value in source.headers.items() if name != redirect}
+    told = {name: value for name, value in new.headers.items() if name == redirect}
+    return dataclasses.replace(
+        source,
+        headers={**headers, **told},
+        owner=new.owner,
+        acl=new.acl,
+        storage_class=new.storage_class,
+        extra=new.extra,
+    )

@@ -1,0 +1,48 @@
+"""Lifecycle rules of a bucket: put, got, taken away; never carried out here."""
+
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.errors import NoSuchLifecycleConfiguration
+from eucabox.s3 import access
+from eucabox.s3.lifecycle import configuration
+from eucabox.s3.lifecycle.configuration import Configuration
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def put_bucket_lifecycle_configuration(
+    call: Call,
+    *,
+    bucket: str,
+    lifecycle_configuration: Configuration,
+    transition_default_minimum_object_size: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """Give a bucket these rules in place of those it has."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    setting = configuration.checked(lifecycle_configuration, transition_default_minimum_object_size)
+    call.cloud.bucket.set_bucket_setting(bucket, configuration.SETTING, setting)
+    return {"transition_default_minimum_object_size": setting["minimum"]}
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def get_bucket_lifecycle_configuration(
+    call: Call, *, bucket: str, expected_bucket_owner: str = ""
+) -> Result:
+    """A bucket's rules."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    kept = holder.settings.get(configuration.SETTING)
+    if not kept:
+        raise NoSuchLifecycleConfiguration(bucket=bucket)
+    return {
+        "rules": [configuration.shown(rule) for rule in kept["rules"]],
+        "transition_default_minimum_object_size": kept["minimum"],
+    }
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Take a bucket's rules away; who may put them may."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    call.cloud.bucket.set_bucket_setting(bucket, configuration.SETTING, None)

@@ -1,0 +1,186 @@
+"""What is in a bucket, page by page, in the three forms of the API; never an object's bytes."""
+
+import base64
+import binascii
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidArgument
+from eucabox.s3 import access
+from eucabox.s3.values import Owners, quoted
+from eucabox.store.types import Bucket, Listing, Object, Version, Versions
+
+PAGE = 1000
+OF_MARKERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
+HARMLESS = ("request_payer", "optional_object_attributes")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_objects(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    marker: str = "",
+    max_keys: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
+    _check(max_keys, encoding_type)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    page = call.cloud.bucket.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
+    owners = Owners(call.cloud.accounts)
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "marker": marker,
+        "contents": [_entry(each, found, owners) for each in page.objects],
+    }
+    if delimiter and page.truncated:
+        result["next_marker"] = page.next
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_objects_v2(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    start_after: str = "",
+    continuation_token: str | None = None,
+    max_keys: int = PAGE,
+    fetch_owner: bool = False,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the bucket's keys after `start_after` or a token of the page before."""
+    _check(max_keys, encoding_type)
+    after = start_after if continuation_token is None else _place(continuation_token)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    page = call.cloud.bucket.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
+    owners = Owners(call.cloud.accounts) if fetch_owner else None
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "key_count": len(page.objects) + len(page.prefixes),
+        "contents": [_entry(each, found, owners) for each in page.objects],
+    }
+    if start_after:
+        result["start_after"] = start_after
+    if continuation_token is not None:
+        result["continuation_token"] = continuation_token
+    if page.truncated:
+        result["next_continuation_token"] = _token(page.next or "")
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_object_versions(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    key_marker: str = "",
+    version_id_marker: str = "",
+    max_keys: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of versions and delete markers, of each key the newest first, after the markers."""
+    _check(max_keys, encoding_type)
+    if version_id_marker and not key_marker:
+        reason = "Name the key-marker with it."
+        raise InvalidArgument(argument="version-id-marker", value=version_id_marker, reason=reason)
+    found = _bucket(call, bucket, expected_bucket_owner)
+    most = min(max_keys, PAGE)
+    store = call.cloud.bucket
+    page = store.versions(bucket, prefix, delimiter, key_marker, version_id_marker, most)
+    owners = Owners(call.cloud.accounts)
+    shown = [(each, _version(each, found, owners)) for each in page.versions]
+    result = {
+        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        "key_marker": key_marker,
+        "version_id_marker": version_id_marker,
+        "versions": [entry for each, entry in shown if not each.is_marker],
+        "delete_markers": [entry for each, entry in shown if each.is_marker],
+    }
+    if page.truncated:
+        result["next_key_marker"] = page.next_key
+    if page.next_version_id:
+        result["next_version_id_marker"] = page.next_version_id
+    return result
+
+
+def _check(max_keys: int, encoding_type: str) -> None:
+    if max_keys < 0:
+        reason = "Use 0 or more."
+        raise InvalidArgument(argument="max-keys", value=max_keys, reason=reason)
+    if encoding_type not in ("", "url"):
+        raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
+
+
+def _bucket(call: Call, name: str, expected: str) -> Bucket:
+    found = call.cloud.bucket.bucket(name)
+    access.check(call, found, expected=expected)
+    return found
+
+
+def _frame(
+    page: Listing | Versions,
+    bucket: str,
+    prefix: str,
+    delimiter: str,
+    max_keys: int,
+    encoding_type: str,
+) -> Result:
+    frame: Result = {
+        "name": bucket,
+        "prefix": prefix,
+        "max_keys": min(max_keys, PAGE),
+        "is_truncated": page.truncated,
+        "common_prefixes": [{"prefix": each} for each in page.prefixes],
+    }
+    if delimiter:
+        frame["delimiter"] = delimiter
+    if encoding_type:
+        frame["encoding_type"] = encoding_type
+    return frame
+
+
+def _entry(found: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "key": found.key,
+        "last_modified": found.last_modified,
+        "e_tag": quoted(found.e_tag),
+        "size": found.size,
+        "storage_class": found.facts.storage_class,
+    }
+    if found.facts.checksums:
+        entry["checksum_algorithm"] = list(found.facts.checksums)
+        entry["checksum_type"] = found.facts.checksum_type
+    if owners:
+        entry["owner"] = owners(found.facts.owner or bucket.owner)
+    return entry
+
+
+def _version(found: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+    told = {"version_id": found.object.version_id, "is_latest": found.is_latest}
+    entry = {**_entry(found.object, bucket, owners), **told}
+    if found.is_marker:
+        entry = {name: each for name, each in entry.items() if name in OF_MARKERS}
+    return entry
+
+
+def _token(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token.encode("ascii")).decode()
+    except (binascii.Error, ValueError):
+        reason = "Use the NextContinuationToken of the page before."
+        raise InvalidArgument(argument="continuation-token", value=token, reason=reason) from None

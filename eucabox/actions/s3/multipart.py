@@ -1,0 +1,316 @@
+"""Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
+
+from collections.abc import Collection
+from typing import Any, Unpack
+
+from eucabox import ascii_text
+from eucabox.actions import Call, Result, action
+from eucabox.errors import (
+    AnonymousUpload,
+    ChecksumMismatch,
+    InvalidArgument,
+    InvalidRequest,
+    MalformedXML,
+    NoSuchUpload,
+)
+from eucabox.s3 import access, encryption, object_request, preconditions, values
+from eucabox.s3.body_streams import Incoming
+from eucabox.s3.encryption import CustomerKey
+from eucabox.s3.lifecycle import rules
+from eucabox.s3.object_request import Checksums, Said, Sums
+from eucabox.s3.values import Owners
+from eucabox.store.checksums import DEFAULT
+from eucabox.store.types import COMPOSITE, FULL_OBJECT, Bucket, Upload
+
+PAGE = 1000
+
+
+class Part(Sums, CustomerKey, total=False):
+    """The members of UploadPart that say what the bytes are."""
+
+
+class Whole(Checksums, CustomerKey, total=False):
+    """The members of CompleteMultipartUpload that say what the whole is."""
+
+
+HARMLESS = ("request_payer", "content_length")
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def create_multipart_upload(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    checksum_algorithm: str = "",
+    checksum_type: str = "",
+    expected_bucket_owner: str = "",
+    **described: Unpack[Said],
+) -> Result:
+    """Begin an upload; what is said of the object here holds when it is completed."""
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    if call.caller is None:
+        raise AnonymousUpload
+    facts = object_request.facts(described, call, holder, call.cloud.accounts)
+    store = call.cloud.bucket
+    sealing = encryption.asked(call, described, holder, store)
+    upload_id = store.create_upload(
+        bucket, key, facts, ascii_text.upper(checksum_algorithm), checksum_type, sealing
+    )
+    made = store.upload(bucket, key, upload_id)
+    ends = rules.abortion(holder, key, made.initiated)
+    shown = {**_checksum_plan(made), **ends, **encryption.shown(sealing, described, store)}
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **shown}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def upload_part(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    part_number: int,
+    body: Any = None,
+    expected_bucket_owner: str = "",
+    **sums: Unpack[Part],
+) -> Result:
+    """Take one part; a part of the same number is replaced."""
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    store = call.cloud.bucket
+    upload = store.upload(bucket, key, upload_id)
+    access.check_upload(call, upload, holder)
+    secret = encryption.check_part(call, upload, sums, store)
+    incoming = Incoming.of(body)
+    _check_sums(upload, object_request.announced(sums, incoming))
+    checked = object_request.sums(sums, incoming)
+    part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
+    shown = {**values.part_checksum(upload, part), **encryption.shown_upload(upload, sums, store)}
+    return {"e_tag": values.quoted(part.e_tag), **shown}
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def complete_multipart_upload(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    multipart_upload: dict[str, Any] | None = None,
+    checksum_type: str = "",
+    mpu_object_size: int | None = None,
+    if_match: str = "",
+    if_none_match: str = "",
+    expected_bucket_owner: str = "",
+    **whole: Unpack[Whole],
+) -> Result:
+    """Make an object of the parts that are named, in ascending order."""
+    holder = _writable(call, bucket, key, expected_bucket_owner)
+    _check_begun(call, holder, (key, upload_id), checksum_type, whole)
+    made = call.cloud.bucket.complete_upload(
+        bucket,
+        key,
+        upload_id,
+        [_named(each) for each in (multipart_upload or {}).get("parts") or []],
+        checksums=values.checksums(whole),
+        size=mpu_object_size,
+        **preconditions.of_write(if_match, if_none_match),
+    )
+    return {
+        "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
+        "bucket": bucket,
+        "key": key,
+        "e_tag": values.quoted(made.e_tag),
+        **values.version_made(made),
+        **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
+        **encryption.shown(made.sealed, whole, call.cloud.bucket),
+        **rules.expiration(holder, made),
+    }
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def abort_multipart_upload(
+    call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
+) -> None:
+    """Forget an upload and its parts."""
+    _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    call.cloud.bucket.abort_upload(bucket, key, upload_id)
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_parts(
+    call: Call,
+    *,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    max_parts: int = PAGE,
+    part_number_marker: int = 0,
+    expected_bucket_owner: str = "",
+    **customer: Unpack[CustomerKey],
+) -> Result:
+    """The parts that an upload has so far, by number."""
+    holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    _check_page("max-parts", max_parts)
+    store = call.cloud.bucket
+    encryption.check_part(call, upload, customer, store, needed=False)
+    most = min(max_parts, PAGE)
+    rest = store.parts(bucket, key, upload_id, part_number_marker, most + 1)
+    page = rest[:most]
+    owners = Owners(call.cloud.accounts)
+    result: Result = {
+        "bucket": bucket,
+        "key": key,
+        "upload_id": upload_id,
+        "part_number_marker": part_number_marker,
+        "next_part_number_marker": page[-1].number if page else part_number_marker,
+        "max_parts": most,
+        "is_truncated": 0 < len(page) < len(rest),
+        "initiator": owners(access.initiator(upload, holder)),
+        "owner": owners(upload.facts.owner or holder.owner),
+        "storage_class": upload.facts.storage_class,
+        **_checksum_plan(upload),
+        **rules.abortion(holder, key, upload.initiated),
+    }
+    result["parts"] = [
+        {
+            "part_number": each.number,
+            "last_modified": each.last_modified,
+            "e_tag": values.quoted(each.e_tag),
+            "size": each.size,
+            **values.part_checksum(upload, each),
+        }
+        for each in page
+    ]
+    return result
+
+
+@action("s3", anonymous=True, ignored=HARMLESS)
+def list_multipart_uploads(
+    call: Call,
+    *,
+    bucket: str,
+    prefix: str = "",
+    delimiter: str = "",
+    key_marker: str = "",
+    upload_id_marker: str = "",
+    max_uploads: int = PAGE,
+    encoding_type: str = "",
+    expected_bucket_owner: str = "",
+) -> Result:
+    """A page of the uploads in progress, by key and then by time."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, expected=expected_bucket_owner)
+    _check_page("max-uploads", max_uploads)
+    if encoding_type not in ("", "url"):
+        raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
+    most = min(max_uploads, PAGE)
+    page = call.cloud.bucket.uploads(
+        bucket, prefix, delimiter, key_marker, upload_id_marker if key_marker else "", most
+    )
+    owners = Owners(call.cloud.accounts)
+    result: Result = {
+        "bucket": bucket,
+        "key_marker": key_marker,
+        "upload_id_marker": upload_id_marker,
+        "prefix": prefix,
+        "max_uploads": most,
+        "is_truncated": page.truncated,
+        "common_prefixes": [{"prefix": each} for each in page.prefixes],
+        "uploads": [_shown(each, holder, owners) for each in page.uploads],
+    }
+    if page.truncated:
+        result["next_key_marker"] = page.next_key
+        result["next_upload_id_marker"] = page.next_upload_id
+    told = {"delimiter": delimiter, "encoding_type": encoding_type}
+    return {**result, **{name: value for name, value in told.items() if value}}
+
+
+def _writable(call: Call, bucket: str, key: str, expected: str) -> Bucket:
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check(call, holder, key, expected=expected)
+    return holder
+
+
+def _begun(
+    call: Call, bucket: str, key: str, upload_id: str, expected: str
+) -> tuple[Bucket, Upload]:
+    """Find an upload for whom it is for: who began it needs no other permission."""
+    holder = call.cloud.bucket.bucket(bucket)
+    access.check_expected(holder, expected)
+    try:
+        upload = call.cloud.bucket.upload(bucket, key, upload_id)
+    except NoSuchUpload:
+        access.check(call, holder, key)
+        raise
+    access.check_upload(call, upload, holder)
+    return holder, upload
+
+
+def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
+    if "part_number" not in part or "e_tag" not in part:
+        raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
+    sums = {name: part[member] for name, member in values.CHECKSUMS.items() if part.get(member)}
+    return part["part_number"], preconditions.bare(part["e_tag"]), sums
+
+
+def _check_begun(
+    call: Call,
+    holder: Bucket,
+    named: tuple[str, str],
+    checksum_type: str,
+    customer: Whole,
+) -> None:
+    try:
+        upload = call.cloud.bucket.upload(holder.name, *named)
+    except NoSuchUpload:
+        return  # perhaps completed, and its answer lost: the store knows
+    access.check_upload(call, upload, holder)
+    # as S3: needed where the client has checksums; older ones, which have none, send no key either
+    store = call.cloud.bucket
+    summed = bool(upload.checksum_algorithm) or (
+        upload.sealing is not None
+        and any(each.checksums.keys() - {DEFAULT} for each in store.parts(holder.name, *named))
+    )
+    encryption.check_part(call, upload, customer, store, needed=summed)
+    if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
+        reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
+        reason += " mode. The complete request must use the same checksum mode."
+        raise InvalidRequest(reason=reason)
+
+
+def _check_sums(upload: Upload, announced: Collection[str]) -> None:
+    """Refuse a part whose checksum is of another kind than the upload's, or lacks where S3 joins
+    those of the parts."""
+    expected = upload.checksum_algorithm
+    for algorithm in announced:
+        if expected not in ("", algorithm):
+            raise ChecksumMismatch(expected=expected.lower(), found=algorithm.lower())
+    if not announced and upload.checksum_type == COMPOSITE:
+        raise ChecksumMismatch(expected=expected.lower(), found="null")
+
+
+def _check_page(argument: str, size: int) -> None:
+    if size < 0:
+        raise InvalidArgument(argument=argument, value=size, reason="Use 0 or more.")
+
+
+def _checksum_plan(upload: Upload) -> dict[str, str]:
+    if not upload.checksum_algorithm:
+        return {}
+    return {
+        "checksum_algorithm": upload.checksum_algorithm,
+        "checksum_type": upload.checksum_type,
+    }
+
+
+def _shown(upload: Upload, holder: Bucket, owners: Owners) -> dict[str, Any]:
+    return {
+        "upload_id": upload.upload_id,
+        "key": upload.key,
+        "initiated": upload.initiated,
+        "storage_class": upload.facts.storage_class,
+        "owner": owners(upload.facts.owner or holder.owner),
+        "initiator": owners(access.initiator(upload, holder)),
+        **_checksum_plan(upload),
+    }

@@ -1,0 +1,34 @@
+"""Notifications of a bucket's events: that there are none can be put and read, nothing else."""
+
+from typing import Any
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import S3NotImplemented
+from eucabox.s3 import access
+from eucabox.validation import pascal
+
+
+@action("s3", anonymous=True)
+def get_bucket_notification_configuration(
+    call: Call, *, bucket: str, expected_bucket_owner: str = ""
+) -> Result:
+    """No notifications: nobody could be notified."""
+    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
+    return {}
+
+
+@action("s3", anonymous=True, ignored=("skip_destination_validation",))
+def put_bucket_notification_configuration(
+    call: Call,
+    *,
+    bucket: str,
+    notification_configuration: dict[str, Any],
+    expected_bucket_owner: str = "",
+) -> None:
+    """Take an empty configuration, by which clients switch notifications off."""
+    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
+    wanted = [name for name, value in notification_configuration.items() if value is not None]
+    if wanted:
+        what = f"A notification by {', '.join(pascal(name) for name in wanted)}"
+        hint = "There is no queue, topic, function or event bus here: list the bucket instead."
+        raise S3NotImplemented(what=what, hint=hint)

@@ -1,0 +1,57 @@
+"""Public access blocks of buckets: kept, shown, removed; never judged here."""
+
+from typing import TypedDict
+
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.errors import NoSuchPublicAccessBlock
+from eucabox.s3 import access
+
+FLAGS = (
+    "block_public_acls",
+    "ignore_public_acls",
+    "block_public_policy",
+    "restrict_public_buckets",
+)
+
+
+class PublicAccessBlock(TypedDict, total=False):
+    """The four flags, each false where it is left out."""
+
+    block_public_acls: bool
+    ignore_public_acls: bool
+    block_public_policy: bool
+    restrict_public_buckets: bool
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def put_public_access_block(
+    call: Call,
+    *,
+    bucket: str,
+    public_access_block_configuration: PublicAccessBlock,
+    expected_bucket_owner: str = "",
+) -> None:
+    """Replace the public access block of a bucket."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    kept = {name: bool(public_access_block_configuration.get(name)) for name in FLAGS}
+    call.cloud.bucket.set_bucket_setting(bucket, access.BLOCK, kept)
+
+
+@action("s3", anonymous=True)
+def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """The public access block of a bucket."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    if access.BLOCK not in found.settings:
+        raise NoSuchPublicAccessBlock(bucket=bucket)
+    return {"public_access_block_configuration": found.settings[access.BLOCK]}
+
+
+@action("s3", anonymous=True)
+def delete_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Take the public access block of a bucket away; that there was none is no error."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    if access.BLOCK in found.settings:
+        call.cloud.bucket.set_bucket_setting(bucket, access.BLOCK, None)

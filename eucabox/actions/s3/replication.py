@@ -1,0 +1,42 @@
+"""What a bucket could be set to elsewhere: told truthfully as not set, and settable by nobody."""
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import NoSuchConfiguration, ReplicationConfigurationNotFound
+from eucabox.s3 import access
+
+NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+
+
+@action("s3", anonymous=True)
+def get_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Say that a bucket has no replication."""
+    _check(call, bucket, expected_bucket_owner)
+    raise ReplicationConfigurationNotFound(bucket=bucket)
+
+
+@action("s3", anonymous=True)
+def delete_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
+    """Do nothing: S3 answers this removal of what is not there like any other."""
+    _check(call, bucket, expected_bucket_owner)
+
+
+def _no_such(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
+    _check(call, bucket, expected_bucket_owner)
+    raise NoSuchConfiguration(bucket=bucket, id=id)
+
+
+def _none(
+    call: Call, *, bucket: str, continuation_token: str = "", expected_bucket_owner: str = ""
+) -> Result:
+    _check(call, bucket, expected_bucket_owner)
+    return {"is_truncated": False}
+
+
+def _check(call: Call, bucket: str, expected: str) -> None:
+    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected)
+
+
+for each in NAMED:
+    action("s3", f"GetBucket{each}Configuration", anonymous=True)(_no_such)
+    action("s3", f"DeleteBucket{each}Configuration", anonymous=True)(_no_such)
+    action("s3", f"ListBucket{each}Configurations", anonymous=True)(_none)

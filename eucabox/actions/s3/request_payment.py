@@ -1,0 +1,37 @@
+"""Who pays for a bucket's requests: a word that is kept, as nobody pays here."""
+
+from typing import Any
+
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.errors import MalformedXML
+from eucabox.s3 import access
+
+PAYERS = ("BucketOwner", "Requester")
+
+
+@action("s3", anonymous=True)
+def get_bucket_request_payment(
+    call: Call, *, bucket: str, expected_bucket_owner: str = ""
+) -> Result:
+    """The payer that was put, the owner if none was."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    return {"payer": found.settings.get("request_payment", PAYERS[0])}
+
+
+@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+def put_bucket_request_payment(
+    call: Call,
+    *,
+    bucket: str,
+    request_payment_configuration: dict[str, Any],
+    expected_bucket_owner: str = "",
+) -> None:
+    """Keep the payer; requests are answered as before."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    payer = request_payment_configuration.get("payer", "")
+    if payer not in PAYERS:
+        reason = f"Payer must be one of {', '.join(PAYERS)}."
+        raise MalformedXML(shape="RequestPaymentConfiguration", reason=reason)
+    call.cloud.bucket.set_bucket_setting(bucket, "request_payment", payer)

@@ -1,0 +1,54 @@
+"""A bucket's tags by the three calls of S3 Control that Terraform makes; never an object's."""
+
+from collections.abc import Callable
+
+from eucabox.actions import Call, Result, action
+from eucabox.errors import InvalidRequest
+from eucabox.s3 import access, tagging
+from eucabox.s3.tagging import Tag
+from eucabox.store.types import Bucket
+
+ARN = "arn:aws:s3:::"
+
+
+@action("s3control")
+def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[Tag]) -> None:
+    """Give a bucket these tags beside those it has."""
+    told = tagging.of_bucket(tags)
+    _change(call, _bucket(call, resource_arn, account_id), lambda kept: {**kept, **told})
+
+
+@action("s3control")
+def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: list[str]) -> None:
+    """Take the tags of these keys away from a bucket."""
+    holder = _bucket(call, resource_arn, account_id)
+    _change(
+        call,
+        holder,
+        lambda kept: {key: value for key, value in kept.items() if key not in tag_keys},
+    )
+
+
+@action("s3control")
+def list_tags_for_resource(call: Call, *, account_id: str, resource_arn: str) -> Result:
+    """A bucket's tags; that there are none is no error here."""
+    return {"tags": tagging.shown(tagging.of(_bucket(call, resource_arn, account_id)))}
+
+
+def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
+    name = arn.removeprefix(ARN)
+    if name == arn or not name or "/" in name:
+        reason = f"The resource {arn[:200]} is not a bucket: name {ARN}BUCKET."
+        raise InvalidRequest(reason=reason)
+    holder = call.cloud.bucket.bucket(name)
+    access.check(call, holder, expected=account_id)
+    return holder
+
+
+def _change(call: Call, holder: Bucket, how: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    def changed(kept: dict[str, str] | None) -> dict[str, str] | None:
+        new = how(kept or {})
+        tagging.of_bucket(tagging.shown(new))
+        return new or None
+
+    call.cloud.bucket.change_bucket_setting(holder.name, tagging.SETTING, changed)

@@ -1,0 +1,59 @@
+"""Whether a bucket keeps versions: read and set; never touches one."""
+
+from typing import Any
+
+from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.errors import (
+    IllegalVersioningConfiguration,
+    InvalidBucketState,
+    MalformedXML,
+    S3NotImplemented,
+)
+from eucabox.s3 import access, object_lock
+
+SETTING = "versioning"
+STATES = ("Enabled", "Suspended")
+
+
+@action("s3", anonymous=True)
+def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
+    """Whether versions are kept; nothing is said of a bucket that never kept any."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    return dict(found.settings.get(SETTING) or {})
+
+
+@action("s3", anonymous=True, ignored=(*CHECKED_AT_THE_DOOR, "mfa"))
+def put_bucket_versioning(
+    call: Call,
+    *,
+    bucket: str,
+    versioning_configuration: dict[str, Any],
+    expected_bucket_owner: str = "",
+) -> None:
+    """Keep versions from now on, or none but those that there are."""
+    found = call.cloud.bucket.bucket(bucket)
+    access.check(call, found, expected=expected_bucket_owner)
+    status = _checked(versioning_configuration)
+    store = call.cloud.bucket
+
+    def change(_: object) -> dict[str, str]:
+        # looked at here, or somebody could lock versions in between
+        if status != "Enabled" and object_lock.is_on(store.bucket(bucket)):
+            raise InvalidBucketState(bucket=bucket)
+        return {"status": status}
+
+    store.change_bucket_setting(bucket, SETTING, change)
+
+
+def _checked(configuration: dict[str, Any]) -> str:
+    if configuration.get("mfa_delete", "Disabled") != "Disabled":
+        hint = "Leave MfaDelete out, or Disabled; object lock keeps versions from deletion."
+        raise S3NotImplemented(what="MFA delete", hint=hint)
+    status = configuration.get("status")
+    if status is None:
+        raise IllegalVersioningConfiguration()
+    if status not in STATES:
+        reason = f"Status is {status}; use Enabled or Suspended."
+        raise MalformedXML(shape="VersioningConfiguration", reason=reason)
+    return str(status)

@@ -1,0 +1,70 @@
+"""The administrator's hand in an instance's domain XML; never starts a domain."""
+
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from eucabox.config import Config
+from eucabox.domains.admin_programs import run_program
+from eucabox.domains.hook_facts import Facts
+from eucabox.errors import DomainXmlRefused, ProgramFailed, ProgramUntrusted
+from eucabox.hypervisor.domain import NAMESPACE, Domain
+
+OWNER = f"metadata/{{{NAMESPACE}}}instance"
+
+
+class DomainXml:
+    """Hands each domain's XML to the program that the configuration names for the hypervisor."""
+
+    def __init__(self, config: Config, facts: Facts) -> None:
+        self.config = config
+        self._facts = facts
+
+    def adapt(self, hypervisor: str, domain: Domain, xml: str) -> str:
+        """Return the XML to use: `xml` itself where no program is named.
+
+        Raises DomainXmlRefused when the program fails, is late, or gives what is not this domain.
+        """
+        key = f"domain_xml_{hypervisor}"
+        program = getattr(self.config.node, key, "")
+        if not program:
+            return xml
+        try:
+            adapted = self._run(program, domain, xml)
+            _check(adapted, domain)
+        except ProgramFailed as fault:
+            reason = f"status {fault.facts['status']}: {fault.facts['reason']}"
+        except ProgramUntrusted as fault:
+            reason = str(fault.facts["reason"])
+        except ValueError as problem:
+            reason = str(problem)
+        else:
+            return adapted
+        raise DomainXmlRefused(program=program, key=key, reason=reason)
+
+    def _run(self, program: str, domain: Domain, xml: str) -> str:
+        facts = str(self._facts.write(domain.name))
+        env = {"EUCABOX_INSTANCE": domain.name, "EUCABOX_FACTS": facts}
+        return run_program(Path(program), input=xml.encode(), env=env).decode("utf-8")
+
+
+def _check(xml: str, domain: Domain) -> None:
+    """Raise ValueError, with what to mend, for XML that is not of this domain."""
+    try:
+        root = fromstring(xml)
+    except (ParseError, DefusedXmlException) as problem:
+        raise ValueError(f"its output is not XML: {problem}") from None
+    if root.tag != "domain":
+        raise ValueError(f"its output is a <{root.tag}> and not a <domain>")
+    for tag, own in (("name", domain.name), ("uuid", domain.uuid)):
+        found = (root.findtext(tag) or "").strip()
+        if found.lower() != own.lower():
+            raise ValueError(f"it changed <{tag}> from {own} to {found[:60]!r}; leave it")
+    if _owners(root) != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
+        raise ValueError(f"it changed or left out the <instance> of {NAMESPACE} in <metadata>")
+
+
+def _owners(root: Element) -> list[dict[str, str]]:
+    return [dict(each.attrib) for each in root.findall(OWNER)]

@@ -1,0 +1,224 @@
+"""The node's view of the instances table: every change of state it makes; decides none of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eucabox import ids, steady_clock
+from eucabox.domains.state_reasons import GUEST, SAVED, Reason
+from eucabox.network import Address
+from eucabox.state import Row, State
+
+CODES = {
+    "pending": 0,
+    "running": 16,
+    "shutting-down": 32,
+    "terminated": 48,
+    "stopping": 64,
+    "stopped": 80,
+}
+LIVING = ("pending", "running", "stopping", "stopped")
+TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
+RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
+LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
+# Everything but the user data, which only the guest reads.
+_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, state_clock,
+  wanted, launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
+  wanted_request_id"""
+_ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
+_ALIVE = f"""select {_SEEN} from instances
+  where state in ('pending', 'running', 'stopping', 'shutting-down')"""
+
+
+class Rows:
+    """Instances as rows. A change whose row is not in the expected state is not made."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def alive(self) -> list[Row]:
+        """Return the rows that have a guest, or will, or may still, oldest first."""
+        return self._state.query(f"{_ALIVE} order by launch_time")
+
+    def asleep(self) -> list[Row]:
+        """Return the rows that are stopped."""
+        return self._state.query(f"select {_SEEN} from instances where state = 'stopped'")
+
+    def one(self, instance_id: str) -> Row | None:
+        """Return a whole row."""
+        return self._state.one("select * from instances where instance_id = ?", (instance_id,))
+
+    def step(self, instance_id: str, word: str) -> bool:
+        """Note how far a launch is; False when it is wanted no more."""
+        where = {"instance_id": instance_id, "state": "pending"}
+        return bool(self._state.update("instances", where, launch_state=word))
+
+    def running(self, instance_id: str, lacking: Reason | None = None) -> bool:
+        """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
+        where = {"instance_id": instance_id, "state": "pending"}
+        said = {
+            "state_reason_code": lacking.code if lacking else "",
+            "state_reason_message": lacking.message if lacking else "",
+        }
+        return self._move(where, "running", launch_state="booted", **said)
+
+    def shutting_down(self, instance_id: str, reason: Reason) -> bool:
+        """Begin the end of an instance that has not ended."""
+        return self._begin(instance_id, LIVING, "shutting-down", reason)
+
+    def fallen(self, instance_id: str, reason: Reason) -> str:
+        """Say that a guest failed or went by itself; return the state that follows, or "".
+
+        It is `stopping` where the disk is kept, else `shutting-down`.
+        """
+        with self._state.transaction():
+            row = self.one(instance_id)
+            if row is None or row["state"] not in ("pending", "running"):
+                return ""
+            state = "stopping" if _kept(row, reason) else "shutting-down"
+            return state if self._begin(instance_id, (row["state"],), state, reason) else ""
+
+    def stopped(self, instance_id: str) -> bool:
+        """Say that a stopping guest is gone and its disk is kept."""
+        where = {"instance_id": instance_id, "state": "stopping"}
+        return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
+
+    def ended(self, row: Mapping[str, Any], reason: Reason) -> None:
+        """Say that nothing of the guest is left; `reason` counts if the row has none yet.
+
+        The tags of its interface go with it, as that is shown no more.
+        """
+        said = {}
+        if not row["state_reason_code"]:
+            said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        of = (row["instance_id"],)
+        where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+        with self._state.transaction() as database:
+            if self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said):
+                database.conn.execute(
+                    "delete from tags where resource_id = 'eni-' || substr(?, 3)", of
+                )
+
+    def given_up(self, row: Mapping[str, Any], reason: Reason) -> None:
+        """Say that an instance has ended although something of it may still be there: its
+        address stays its own until `cleaned`."""
+        with self._state.transaction():
+            where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+            self._state.update("instances", where, launch_state=LEFT)
+            self.ended(row, reason)
+
+    def left(self) -> list[Row]:
+        """Return the ended instances whose clean-up is not done."""
+        sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
+        return self._state.query(sql, (LEFT,))
+
+    def cleaned(self, instance_id: str) -> None:
+        """Say that nothing is left of an instance that was given up."""
+        where = {"instance_id": instance_id, "launch_state": LEFT}
+        self._state.update("instances", where, launch_state="")
+
+    def learn(self, address: Address) -> bool:
+        """Give an address to the living instance of its MAC, and take it from any other.
+
+        False when there is no such instance, or it has the address already.
+        """
+        mac, ip, name = address.mac_address, address.private_ip_address, address.private_dns_name
+        living = "state <> 'terminated' and"
+        with self._state.transaction() as database:
+            database.conn.execute(
+                "update instances set private_ip_address = null, private_dns_name = null where"
+                f" {living} private_ip_address = ? and mac_address <> ?",
+                (ip, mac),
+            )
+            cursor = database.conn.execute(
+                "update instances set private_ip_address = ?, private_dns_name = ? where"
+                f" {living} mac_address = ? and private_ip_address is not ?",
+                (ip, name, mac, ip),
+            )
+            return bool(cursor.rowcount)
+
+    def rebooted(self, instance_id: str) -> None:
+        """Say that a wanted reboot was done."""
+        for wanted in ("reboot", RENEW):
+            where = {"instance_id": instance_id, "wanted": wanted}
+            self._state.update("instances", where, wanted="")
+
+    def terminated(self) -> dict[str, float]:
+        """Return the ids of instances that have ended, and how many seconds ago."""
+        sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
+        return {row["instance_id"]: age(row) for row in self._state.query(sql)}
+
+    def renewed(self, instance_id: str) -> bool:
+        """Say that a reboot needs a new domain; False when it is wanted no more."""
+        where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
+        return bool(self._state.update("instances", where, wanted=RENEW))
+
+    def restored(self, instance_id: str) -> bool:
+        """Say that a guest runs again that was saved on the host; False if it was not."""
+        where = {"instance_id": instance_id, "state": "stopped"}
+        where["state_reason_message"] = SAVED.message
+        said = {"state_reason_code": "", "state_reason_message": "", "launch_state": "booted"}
+        return self._move(where, "running", **said)
+
+    def forget(self, instance_id: str) -> None:
+        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
+        of = (instance_id,)
+        with self._state.transaction() as database:
+            database.conn.execute(
+                "delete from tags where resource_id = ?1 or resource_id = 'eni-' || substr(?1, 3)",
+                of,
+            )
+            database.conn.execute("delete from instance_groups where instance_id = ?", of)
+            database.conn.execute("delete from instances where instance_id = ?", of)
+            for reservation_id in self._empty_reservations():
+                database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
+
+    def _empty_reservations(self) -> list[str]:
+        """Return those without an instance whose client token counts no more."""
+        sql = """select reservation_id, created, created_clock from reservations
+          where reservation_id not in (select reservation_id from instances)"""
+        return [
+            row["reservation_id"]
+            for row in self._state.query(sql)
+            if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
+        ]
+
+    def setting(self, key: str, default: str) -> str:
+        """Return a setting, which is `default` from now on if there was none."""
+        with self._state.transaction() as database:
+            database.conn.execute("insert or ignore into settings values (?, ?)", (key, default))
+            row = self._state.one("select value from settings where key = ?", (key,))
+        assert row is not None
+        return str(row["value"])
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Keep a setting."""
+        with self._state.transaction() as database:
+            database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
+
+    def _begin(self, instance_id: str, states: Sequence[str], state: str, reason: Reason) -> bool:
+        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
+        with self._state.transaction():
+            return any(
+                self._move({"instance_id": instance_id, "state": each}, state, **said)
+                for each in states
+            )
+
+    def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
+        columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
+        columns |= {"state_clock": steady_clock.reading()}
+        return bool(self._state.update("instances", where, **columns))
+
+
+def age(row: Row) -> float:
+    """Return for how many seconds an instance is in its state, whatever the clock did since."""
+    return steady_clock.seconds_since(row["state_clock"], row["state_time"])
+
+
+def _kept(row: Row, reason: Reason) -> bool:
+    """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
+    if reason == SAVED:
+        return True
+    if row["state"] == "pending":
+        return row["stopped_time"] is not None
+    stops = bool(row["shutdown_behavior"] == "stop")
+    return stops or (reason != GUEST and row["stopped_time"] is not None)

@@ -1,0 +1,355 @@
+"""The domains of this cloud at libvirt, by instance id; what is not ours is never touched."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from defusedxml.ElementTree import fromstring
+
+from eucabox.domains import processes
+from eucabox.domains.bounded_calls import Bounded, Overdue
+from eucabox.domains.connection import SILENT, Connection, words
+from eucabox.domains.libvirt_binding import libvirt
+from eucabox.errors import (
+    DomainFailed,
+    DomainHung,
+    DomainNotOurs,
+    LibvirtUnreachable,
+    ScreenUnreadable,
+)
+from eucabox.hypervisor.domain import NAMESPACE
+
+log = logging.getLogger("eucabox.node")
+LEFT_SHIFT, KEY_HELD = 42, 50  # Linux' number of the key, milliseconds
+STREAM_BYTES = 2**18  # libvirt's own packets are about as large
+OWNER = re.compile(r"\+(\d{1,10}):\+(\d{1,10})")  # how libvirt writes a user and a group
+RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
+# Seconds that libvirt has for each; a guest whose process hangs keeps it waiting for ever.
+LIST, ACT, WRITE_OUT, START, DESTROY, PICTURE, PROBE = 10.0, 10.0, 60.0, 120.0, 30.0, 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A domain of ours as libvirt sees it: `state` and `reason` are libvirt's numbers."""
+
+    instance_id: str
+    uuid: str
+    state: int
+    reason: int
+
+    @property
+    def up(self) -> bool:
+        """Whether a guest is there: running, paused or on its way down."""
+        ended = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
+        return self.state not in ended and self.state != libvirt.VIR_DOMAIN_NOSTATE
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the guest put itself to sleep."""
+        return bool(self.state == libvirt.VIR_DOMAIN_PMSUSPENDED)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the guest stands still, and is not just being started or ended."""
+        begins, ends = (
+            libvirt.VIR_DOMAIN_PAUSED_STARTING_UP,
+            libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN,
+        )
+        return self.state == libvirt.VIR_DOMAIN_PAUSED and self.reason not in (begins, ends)
+
+    @property
+    def starved(self) -> bool:
+        """Whether the guest was paused because the disk is full."""
+        return (self.state, self.reason) == (
+            libvirt.VIR_DOMAIN_PAUSED,
+            libvirt.VIR_DOMAIN_PAUSED_IOERROR,
+        )
+
+
+class Guests:
+    """Acts on domains that carry this cloud's id in their metadata.
+
+    Every method may raise LibvirtUnreachable (with the fact `lost` when libvirt went away in the
+    middle of it), DomainFailed with libvirt's own words, and DomainHung where a guest's process
+    does not answer libvirt. What may wait for such a process has a connection of its own, as
+    libvirt answers but a few calls of a connection at once.
+    """
+
+    def __init__(self, connection: Connection, cloud: str) -> None:
+        self._connection = connection
+        self._cloud = cloud
+        self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
+        self._known: tuple[Any, dict[str, tuple[int, int]]] = (None, {})
+        self._lock = threading.Lock()
+        self._bounded = Bounded()
+
+    def all(self, wait: float = 0) -> dict[str, Guest]:
+        """Return every domain of ours, by instance id; wait for libvirt so many seconds."""
+        found = self._watch(self._list, wait)
+        return {guest.instance_id: guest for guest in found if guest}
+
+    def find(self, instance_id: str) -> Guest | None:
+        """Return the guest of an instance, or None; DomainNotOurs when a stranger has its name."""
+        guest: Guest | None = self._act("find", instance_id, self._guest, key=f"find {instance_id}")
+        return guest
+
+    def hung(self, instance_id: str) -> bool:
+        """Tell whether libvirt waits for the guest's process longer than it should."""
+        return self._bounded.stuck(instance_id) is not None
+
+    def probe(self, instance_id: str) -> None:
+        """Have the guest's process answer a question of no interest."""
+        asked = libvirt.VIR_DOMAIN_STATS_VCPU
+        self._act(
+            "look after",
+            instance_id,
+            lambda domain: domain.connect().domainListGetStats([domain], asked),
+        )
+
+    def warm(self, kind: str) -> None:
+        """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
+        ask = lambda virt: virt.getDomainCapabilities(None, None, None, kind)  # noqa: E731
+        self._alone("probe", kind, ask, PROBE)
+
+    def owner(self, kind: str) -> tuple[int, int] | None:
+        """Return the user and the group that guests of a kind run as (qemu, kvm), or None where
+        libvirt has no such thing."""
+        known: dict[str, tuple[int, int]] = self._watch(self._users, RECONNECT_WAIT)
+        return known.get(kind)
+
+    def _users(self, virt: Any) -> dict[str, tuple[int, int]]:
+        if self._known[0] is not virt:  # libvirt reads its configuration as it starts
+            self._known = (virt, dict(_users(virt.getCapabilities())))
+        return self._known[1]
+
+    def create(self, instance_id: str, xml: str) -> None:
+        """Start a transient domain that lives on when this process ends."""
+        start = lambda virt: virt.createXML(xml, 0)  # noqa: E731
+        self._alone("start", instance_id, start, START, key=f"start {instance_id}")
+
+    def shutdown(self, instance_id: str) -> None:
+        """Press the power button."""
+        self._act("shut down", instance_id, lambda domain: domain.shutdown())
+
+    def reboot(self, instance_id: str) -> None:
+        """Press the power button, and let libvirt start the guest again."""
+        self._act("reboot", instance_id, lambda domain: domain.reboot(0))
+
+    def reset(self, instance_id: str) -> None:
+        """Press the reset button."""
+        self._act("reset", instance_id, lambda domain: domain.reset(0))
+
+    def suspend(self, instance_id: str) -> None:
+        """Pause a guest; it writes out what its disk is owed first."""
+        self._act("pause", instance_id, lambda domain: domain.suspend(), WRITE_OUT)
+
+    def resume(self, instance_id: str) -> None:
+        """Let a paused guest go on."""
+        self._act("resume", instance_id, lambda domain: domain.resume())
+
+    def rouse(self, instance_id: str) -> None:
+        """Wake a guest that put itself to sleep."""
+        self._act("wake", instance_id, lambda domain: domain.pMWakeup(0))
+
+    def screenshot(self, instance_id: str, wake_up: bool) -> bytes:
+        """Return what the screen shows, as the hypervisor has it: PPM or PNG.
+
+        `wake_up` presses a key that types nothing first. Raises ScreenUnreadable.
+        """
+
+        def shoot(virt: Any) -> bytes:
+            return self._shoot(virt, instance_id, wake_up)
+
+        try:
+            picture: bytes | None = self._alone("photograph", instance_id, shoot, PICTURE)
+        except DomainFailed as fault:
+            raise ScreenUnreadable(id=instance_id, reason=fault.facts["reason"]) from None
+        except DomainHung:
+            reason = "its hypervisor's process does not answer"
+            raise ScreenUnreadable(id=instance_id, reason=reason) from None
+        if picture is None:
+            raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
+        return picture
+
+    def _shoot(self, virt: Any, instance_id: str, wake_up: bool) -> bytes:
+        domain = virt.lookupByName(instance_id)
+        if self._owner(domain) != instance_id:
+            raise DomainNotOurs(id=instance_id)
+        if wake_up:
+            domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, KEY_HELD, [LEFT_SHIFT], 1, 0)
+        stream = virt.newStream()
+        domain.screenshot(stream, 0, 0)
+        pieces = list(iter(lambda: stream.recv(STREAM_BYTES), b""))
+        stream.finish()
+        return b"".join(pieces)
+
+    def destroy(self, instance_id: str, uuid: str = "") -> None:
+        """Pull the plug; a domain that is gone is fine, one that is only defined is undefined.
+
+        Where libvirt can't, the process of the domain with this `uuid` is killed.
+        """
+        self._check_started(instance_id)
+        try:
+            self._act("stop", instance_id, _destroy, DESTROY, key=f"stop {instance_id}")
+        except (DomainFailed, DomainHung) as fault:
+            if not self.kill(instance_id, uuid or self._uuid(instance_id)):
+                raise
+            log.warning("role=node the process of %s was killed: %s", instance_id, fault.message)
+
+    def kill(self, instance_id: str, uuid: str) -> bool:
+        """End the guest's process without libvirt; True if it was there and is gone."""
+        there = bool(uuid) and bool(processes.pids(instance_id, uuid))
+        return there and processes.kill(instance_id, uuid)
+
+    def absent(self, instance_id: str, uuid: str) -> bool:
+        """Tell whether no process of the guest is there, where guests are processes of ours."""
+        here = self._connection.uri.startswith(("qemu:", "qemu+unix:"))
+        return here and not processes.pids(instance_id, uuid)
+
+    def _check_started(self, instance_id: str) -> None:
+        """Raise DomainHung while libvirt may yet start a guest for us that we gave up."""
+        seconds = self._bounded.stuck(f"start {instance_id}")
+        if seconds is not None:
+            raise DomainHung(id=instance_id, action="start", seconds=seconds)
+
+    def _uuid(self, instance_id: str) -> str:
+        with self._lock:
+            known = {owner: uuid for uuid, owner in self._owners.items()}
+        return known.get(instance_id, "")
+
+    def _list(self, virt: Any) -> list[Guest | None]:
+        states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        uuids = {domain.UUIDString() for domain, _ in states}
+        with self._lock:
+            self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
+        return [self._or_none(self._guest, domain, facts) for domain, facts in states]
+
+    def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> Guest | None:
+        instance_id = self._owner(domain)
+        if instance_id is None:
+            return None
+        if facts is None:
+            state, reason = domain.state()
+        else:
+            state, reason = facts["state.state"], facts["state.reason"]
+        return Guest(instance_id, domain.UUIDString(), state, reason)
+
+    def _owner(self, domain: Any) -> str | None:
+        uuid = domain.UUIDString()
+        if uuid not in self._owners:
+            owner = self._read_owner(domain)
+            with self._lock:
+                self._owners[uuid] = owner
+        return self._owners[uuid]
+
+    def _read_owner(self, domain: Any) -> str | None:
+        try:
+            text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+        except libvirt.libvirtError as problem:
+            if problem.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return None
+            raise
+        element = fromstring(text)
+        ours = element.get("cloud") == self._cloud and element.get("id") == domain.name()
+        return str(domain.name()) if ours else None
+
+    def _act(
+        self,
+        action: str,
+        instance_id: str,
+        act: Callable[[Any], Any],
+        limit: float = ACT,
+        key: str = "",
+    ) -> Any:
+        def checked(virt: Any) -> Any:
+            domain = virt.lookupByName(instance_id)
+            if self._owner(domain) != instance_id:
+                raise DomainNotOurs(id=instance_id)
+            return act(domain)
+
+        return self._alone(action, instance_id, checked, limit, key)
+
+    def _or_none(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `act` returns, or None where there is no such running domain."""
+        try:
+            return act(*arguments)
+        except libvirt.libvirtError as problem:
+            gone = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+            if problem.get_error_code() in gone:
+                return None
+            raise
+
+    def _alone(
+        self, action: str, id: str, ask: Callable[[Any], Any], limit: float, key: str = ""
+    ) -> Any:
+        """Ask on a connection that nobody else has, and give it up after `limit` seconds."""
+        self._connection.get(RECONNECT_WAIT)
+        opened = threading.Event()
+
+        def work() -> Any:
+            virt = self._connection.another()
+            opened.set()
+            try:
+                return self._ask(action, id, lambda: self._or_none(ask, virt), virt)
+            finally:
+                with suppress(libvirt.libvirtError):
+                    virt.close()
+
+        try:
+            return self._bounded.call(key or id, work, limit)
+        except Overdue as late:
+            if not opened.is_set() and late.seconds == limit:
+                uri = self._connection.uri
+                raise LibvirtUnreachable(uri=uri, reason=SILENT, lost=True) from None
+            raise DomainHung(id=id, action=action, seconds=late.seconds) from None
+
+    def _watch(self, ask: Callable[[Any], Any], wait: float) -> Any:
+        """Ask what waits for no guest, on the connection that the events come by."""
+        virt = self._connection.get(wait)
+
+        def work() -> Any:
+            return self._ask("list", "the domains", lambda: ask(virt), virt)
+
+        try:
+            return self._bounded.call("list", work, LIST)
+        except Overdue:
+            self._connection.lost(virt, SILENT)
+            raise LibvirtUnreachable(uri=self._connection.uri, reason=SILENT, lost=True) from None
+
+    def _ask(self, action: str, id: str, ask: Callable[[], Any], virt: Any) -> Any:
+        try:
+            return ask()
+        except libvirt.libvirtError as problem:
+            reason = words(problem)
+            if not _alive(virt):
+                self._connection.lost(virt, reason)
+                uri = self._connection.uri
+                raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
+            raise DomainFailed(action=action, id=id, reason=reason) from None
+
+
+def _destroy(domain: Any) -> None:
+    if domain.isActive():
+        domain.destroy()
+    elif domain.isPersistent():
+        domain.undefine()
+
+
+def _alive(virt: Any) -> bool:
+    try:
+        return bool(virt.isAlive() == 1)
+    except libvirt.libvirtError:
+        return False
+
+
+def _users(capabilities: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    for model in fromstring(capabilities).iterfind("host/secmodel"):
+        if model.findtext("model") != "dac":
+            continue
+        for label in model.iterfind("baselabel"):
+            if found := OWNER.fullmatch(label.text or ""):
+                yield label.get("type", ""), (int(found[1]), int(found[2]))

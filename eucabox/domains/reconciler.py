@@ -1,0 +1,227 @@
+"""One look at all rows and all domains, and what is due for each; never waits for anything."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from eucabox import logs
+from eucabox.config import Config
+from eucabox.domains import state_reasons
+from eucabox.domains.connection import REBOOTED, Connection
+from eucabox.domains.health import Health
+from eucabox.domains.instance_rows import RENEW, Rows, age
+from eucabox.domains.launcher import Launches
+from eucabox.domains.libvirt_binding import libvirt
+from eucabox.domains.libvirt_domains import Guest, Guests
+from eucabox.domains.rebooter import Reboots
+from eucabox.domains.state_reasons import Reason
+from eucabox.domains.stopper import Stops
+from eucabox.domains.termination import RETRY, Endings
+from eucabox.errors import Fault
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SWEEP = 60.0  # seconds between two looks when nothing happens
+EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
+
+
+class Loop:
+    """Makes domains match rows and rows match domains."""
+
+    def __init__(
+        self,
+        config: Config,
+        rows: Rows,
+        connection: Connection,
+        guests: Guests,
+        launches: Launches,
+        endings: Endings,
+        reboots: Reboots,
+        stops: Stops,
+        health: Health,
+    ) -> None:
+        self.config = config
+        self._rows = rows
+        self._connection = connection
+        self._guests = guests
+        self._launches = launches
+        self._endings = endings
+        self._reboots = reboots
+        self._stops = stops
+        self._health = health
+        self._events: dict[str, list[tuple[int, int]]] = {}
+        self._lock = threading.Lock()
+        self._missing: dict[str, float] = {}  # instance id -> since when, monotonic
+        self._watching = False
+        self._earlier: set[str] | None = None  # running before this process, not taken back yet
+
+    def event(self, name: str, event: int, detail: int) -> None:
+        """Keep libvirt's word on a domain until the next look."""
+        if event == REBOOTED:
+            self._reboots.rebooted(name)
+            return
+        begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
+        with self._lock:
+            if event in begins:  # what was said of an earlier run, or before a reboot, is void
+                self._events.pop(name, None)
+            elif name.startswith("i-"):
+                self._events.setdefault(name, []).append((event, detail))
+
+    def look(self) -> float | None:
+        """Do what is due, and return the seconds until something will be; None: nothing ever."""
+        rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        if self._earlier is None:
+            self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
+        guests = self._list()
+        waits: list[float | None] = [self._about(row, guests) for row in rows]
+        if guests is not None:
+            waits.append(self._strays(rows, guests))
+        waits.append(self._purge())
+        self._drop_events(rows)
+        self._health.keep(row["instance_id"] for row in rows)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _list(self) -> dict[str, Guest] | None:
+        if not self._connection.alive:
+            self._watching = False
+            return None
+        try:
+            return self._guests.all()
+        except Fault as fault:
+            log.warning("role=node %s", fault.message)
+            self._watching = False
+            return None
+
+    def _about(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
+        with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
+            return self._tend(row, guests)
+
+    def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
+        guest = (guests or {}).get(row["instance_id"])
+        if row["state"] == "pending":
+            return self._pending(row)
+        if row["state"] == "shutting-down":
+            return self._shutting_down(row, guest, guests is not None)
+        if row["state"] == "stopping":
+            return self._stopping(row, guest, guests is not None)
+        if row["wanted"] == "terminate":
+            return self._end(row, state_reasons.USER)
+        return self._running(row, guest) if guests is not None else SWEEP
+
+    def _pending(self, row: Row) -> float:
+        instance_id = row["instance_id"]
+        left = self.config.node.pending_timeout - age(row)
+        if row["wanted"] == "terminate":
+            return self._end(row, state_reasons.USER)
+        if left <= 0:
+            return self._end(row, self._late(row))
+        if not self._launches.busy(instance_id):
+            self._launches.begin(instance_id)
+        return min(left, SWEEP)
+
+    def _late(self, row: Row) -> Reason:
+        steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
+        step = steps.get(row["launch_state"], "the hypervisor")
+        text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
+        return state_reasons.internal(f"{text}. {self._connection.problem}".rstrip(". "))
+
+    def _shutting_down(self, row: Row, guest: Guest | None, known: bool) -> float:
+        instance_id = row["instance_id"]
+        self._reboots.forget(instance_id)
+        left = self.config.node.shutdown_timeout - age(row)
+        if self._launches.busy(instance_id) and left > 0:
+            self._launches.cancel(instance_id)
+            return left  # the end of the launch wakes us
+        return max(0.1, self._endings.tend(row, guest, known, self.config))
+
+    def _stopping(self, row: Row, guest: Guest | None, known: bool) -> float:
+        instance_id = row["instance_id"]
+        self._reboots.forget(instance_id)
+        if self._launches.busy(instance_id):
+            self._launches.cancel(instance_id)
+            return SWEEP  # the end of the launch wakes us
+        return max(0.1, self._stops.tend(row, guest, known, self.config.node.stop_timeout))
+
+    def _running(self, row: Row, guest: Guest | None) -> float:
+        instance_id = row["instance_id"]
+        if row["wanted"] == RENEW:
+            return self._reboots.renew(row)
+        if guest is None:
+            return self._gone(row)
+        self._missing.pop(instance_id, None)
+        if not guest.up:
+            return self._end(row, self._last_words(instance_id) or state_reasons.VANISHED)
+        if self._earlier and instance_id in self._earlier:
+            self._earlier.discard(instance_id)
+            self._launches.adopt(instance_id)
+        wait = self._health.tend(guest)
+        if row["wanted"] == "reboot":
+            wait = min(wait, self._reboots.tend(guest, self.config.node.reboot_timeout))
+        return min(wait, SWEEP)
+
+    def _gone(self, row: Row) -> float:
+        instance_id = row["instance_id"]
+        said = self._last_words(instance_id)
+        if said is None and self._watching:
+            now = time.monotonic()
+            waited = now - self._missing.setdefault(instance_id, now)
+            if waited < EVENT_WAIT:
+                return EVENT_WAIT - waited
+            said = state_reasons.VANISHED
+        self._missing.pop(instance_id, None)
+        return self._end(row, said or self._unwatched())
+
+    def _unwatched(self) -> Reason:
+        boot_id = BOOT_ID.read_text("ascii").strip()
+        known = self._rows.setting("boot_id", boot_id)
+        return state_reasons.UNWATCHED if known == boot_id else state_reasons.HOST
+
+    def _end(self, row: Row, reason: Reason) -> float:
+        instance_id = row["instance_id"]
+        self._launches.cancel(instance_id)
+        state = self._ends(row, reason)
+        if state:
+            log.info("role=node %s is %s: %s", instance_id, state, reason.message)
+        return 0.0
+
+    def _ends(self, row: Row, reason: Reason) -> str:
+        instance_id = row["instance_id"]
+        if row["wanted"] != "terminate":
+            return self._rows.fallen(instance_id, reason)
+        return "shutting-down" if self._rows.shutting_down(instance_id, reason) else ""
+
+    def _last_words(self, instance_id: str) -> Reason | None:
+        with self._lock:
+            return state_reasons.of_events(self._events.get(instance_id, ()))
+
+    def _drop_events(self, rows: list[Row]) -> None:
+        alive = {row["instance_id"] for row in rows}
+        with self._lock:
+            for name in set(self._events) - alive:
+                del self._events[name]
+
+    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> float | None:
+        """End what is left of instances that are not alive; return when to look at it again."""
+        strays = {row["instance_id"] for row in self._rows.left()} | set(guests)
+        strays -= {row["instance_id"] for row in rows}
+        for instance_id in strays:
+            guest = guests.get(instance_id)
+            if guest and guest.up and self._rows.restored(instance_id):
+                self._launches.take_back(instance_id)
+            else:
+                self._endings.stray(instance_id)
+        if not self._watching:
+            self._watching = True
+            self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
+        return RETRY if strays else None
+
+    def _purge(self) -> float | None:
+        kept = self.config.node.terminated_kept
+        left = {each: kept - age for each, age in self._rows.terminated().items()}
+        for instance_id in [each for each, seconds in left.items() if seconds < 0]:
+            self._endings.bury(instance_id)
+            del left[instance_id]
+        return max(1.0, min(left.values())) if left else None

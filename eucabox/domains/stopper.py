@@ -1,0 +1,76 @@
+"""Stops that keep the disk: power button first, then the plug; the row tells who wanted it."""
+
+import logging
+import time
+
+from eucabox.domains.hooks import Hooks
+from eucabox.domains.instance_rows import Rows, age
+from eucabox.domains.launcher import Plugs
+from eucabox.domains.libvirt_domains import Guest, Guests
+from eucabox.domains.termination import RETRY
+from eucabox.domains.worker_pool import Crew
+from eucabox.errors import Fault
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+FORCE = "stop-by-force"  # what `wanted` says when the guest is not asked
+PRESS_AGAIN = 10.0  # seconds; a guest that boots does not heed the first
+
+
+class Stops:
+    """Carries rows that are stopping to `stopped`; every step may be done twice."""
+
+    def __init__(
+        self, rows: Rows, guests: Guests, network: Plugs, crew: Crew, hooks: Hooks
+    ) -> None:
+        self._rows = rows
+        self._guests = guests
+        self._network = network
+        self._crew = crew
+        self._hooks = hooks
+        self._pressed: dict[str, float] = {}
+
+    def tend(self, row: Row, guest: Guest | None, known: bool, timeout: float) -> float:
+        """Do what is due for a row that is stopping; return seconds until the next look.
+
+        `known` tells whether libvirt answered: without it a missing guest means nothing.
+        """
+        instance_id = row["instance_id"]
+        if self._crew.busy(instance_id) or not known:
+            return RETRY
+        force = row["wanted"] == FORCE
+        left = 0 if force else timeout - age(row)
+        if guest is None or not guest.up or left <= 0:
+            up = guest is not None and guest.up
+            self._crew.give(instance_id, lambda: self._finish(row, up))
+            return RETRY
+        if time.monotonic() >= self._pressed.get(instance_id, 0) + PRESS_AGAIN:
+            self._crew.give(instance_id, lambda: self._press(instance_id))
+        return min(left, PRESS_AGAIN)
+
+    def _press(self, instance_id: str) -> None:
+        if instance_id not in self._pressed:
+            self._hooks.tell("pre-stop", instance_id)
+        self._pressed[instance_id] = time.monotonic()
+        try:
+            self._guests.shutdown(instance_id)
+        except Fault as fault:
+            log.info("role=node %s has no power button: %s", instance_id, fault.message)
+
+    def _finish(self, row: Row, up: bool) -> None:
+        instance_id = row["instance_id"]
+        now = self._rows.one(instance_id)
+        if now is None or now["state"] != "stopping":
+            return  # done, or terminated, since the loop last looked
+        if up and instance_id not in self._pressed:
+            self._hooks.tell("pre-stop", instance_id)
+        try:
+            self._guests.destroy(instance_id, row["domain_uuid"])
+            self._network.unplug(row)
+        except Fault as fault:
+            log.warning("role=node %s is not stopped yet: %s", instance_id, fault.message)
+            return
+        self._pressed.pop(instance_id, None)
+        self._hooks.tell("stopped", instance_id)
+        if self._rows.stopped(instance_id):
+            log.info("role=node %s is stopped", instance_id)

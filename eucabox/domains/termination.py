@@ -1,0 +1,198 @@
+"""How instances end: power button, plug, address and disk; never decides that one should."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eucabox.config import Config
+from eucabox.domains import state_reasons
+from eucabox.domains.health import STUCK, Health
+from eucabox.domains.hooks import Hooks
+from eucabox.domains.instance_rows import Rows, age
+from eucabox.domains.launcher import Disks, Plugs
+from eucabox.domains.libvirt_domains import RECONNECT_WAIT, Guest, Guests
+from eucabox.domains.worker_pool import Crew
+from eucabox.errors import Fault
+from eucabox.state import Row
+
+log = logging.getLogger("eucabox.node")
+RETRY = 5.0  # seconds until a clean-up that failed is tried again
+NEVER_BOOTED = ("", "disk", "plugged")
+
+
+class Endings:
+    """Carries rows that are shutting down to `terminated`; every step may be done twice."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Rows,
+        guests: Guests,
+        images: Disks,
+        network: Plugs,
+        crew: Crew,
+        hooks: Hooks,
+        health: Health,
+    ) -> None:
+        self._folder = folder
+        self._rows = rows
+        self._guests = guests
+        self._images = images
+        self._network = network
+        self._crew = crew
+        self._hooks = hooks
+        self._health = health
+        self._pressed: dict[str, float] = {}  # when the power button was pressed
+        self._failed: dict[str, float] = {}  # when a clean-up failed
+
+    def busy(self, instance_id: str) -> bool:
+        """Tell whether an end is being made."""
+        return self._crew.busy(instance_id)
+
+    def tend(self, row: Row, guest: Guest | None, known: bool, config: Config) -> float:
+        """Do what is due for a row that is shutting down; return seconds until the next look.
+
+        `known` tells whether libvirt answered: without it a missing guest means nothing.
+        """
+        instance_id = row["instance_id"]
+        left = config.node.shutdown_timeout - age(row)
+        if left <= 0:
+            gone = guest is None and (known or row["launch_state"] in NEVER_BOOTED)
+            self._crew.give(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
+            return RETRY
+        if self.busy(instance_id):
+            return RETRY
+        wait = self._wait(instance_id, guest, config.node.shutdown_grace)
+        if wait > 0:
+            return min(wait, left)
+        if known or row["launch_state"] in NEVER_BOOTED:
+            # Even where no domain was listed: a late launch may have made one since.
+            up = guest is not None and guest.up
+            self._crew.give(instance_id, lambda: self._finish(row, known, up))
+        return min(RETRY, left)
+
+    def stray(self, instance_id: str) -> None:
+        """End a domain of ours whose row is terminated or gone, and what else is left of it."""
+        if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
+            return
+        self._crew.give(instance_id, lambda: self._end_stray(instance_id))
+
+    def bury(self, instance_id: str) -> None:
+        """Forget a terminated instance: its console, its folder, at last its row."""
+        shutil.rmtree(self._folder / instance_id, ignore_errors=True)
+        self._rows.forget(instance_id)
+
+    def purge(self) -> None:
+        """End all instances and all domains of ours at once, in the caller's thread."""
+        strays = set(self._guests.all(RECONNECT_WAIT))
+        for row in [*self._rows.alive(), *self._rows.asleep()]:
+            instance_id = row["instance_id"]
+            self._rows.shutting_down(instance_id, state_reasons.PURGED)
+            if instance_id in strays:
+                self._hooks.tell("pre-terminate", instance_id)
+            self._clean(row, destroy=True)
+            self._hooks.tell("terminated", instance_id)
+            self._rows.ended(row, state_reasons.PURGED)
+            strays.discard(instance_id)
+        for instance_id in strays:
+            self._guests.destroy(instance_id)
+
+    def _wait(self, instance_id: str, guest: Guest | None, grace: float) -> float:
+        """Return how long there is to wait before the next step."""
+        now = time.monotonic()
+        if instance_id in self._failed:
+            return self._failed[instance_id] + RETRY - now
+        if guest is None or not guest.up or grace == 0:
+            return 0
+        if instance_id not in self._pressed:
+            self._pressed[instance_id] = now
+            self._crew.give(instance_id, lambda: self._press(instance_id))
+        return self._pressed[instance_id] + grace - now
+
+    def _press(self, instance_id: str) -> None:
+        self._hooks.tell("pre-terminate", instance_id)
+        self._pressed[instance_id] = time.monotonic()  # the guest's time begins now
+        try:
+            self._guests.shutdown(instance_id)
+        except Fault as fault:
+            log.info("role=node %s has no power button: %s", instance_id, fault.message)
+
+    def _finish(self, row: Row, destroy: bool, up: bool) -> None:
+        instance_id = row["instance_id"]
+        now = self._rows.one(instance_id)
+        if now is None or now["state"] != "shutting-down":
+            return  # done since the loop last looked
+        if up and instance_id not in self._pressed:
+            self._hooks.tell("pre-terminate", instance_id)
+        try:
+            self._clean(row, destroy)
+        except Fault as fault:
+            log.warning("role=node %s is not cleaned up yet: %s", instance_id, fault.message)
+            self._failed[instance_id] = time.monotonic()
+            return
+        self._hooks.tell("terminated", instance_id)
+        self._rows.ended(row, state_reasons.USER)
+        self._drop(instance_id)
+        log.info("role=node %s is terminated", instance_id)
+
+    def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
+        if destroy:
+            self._guests.destroy(row["instance_id"], row["domain_uuid"])
+        self._hooks.tell("pre-clean", row["instance_id"])
+        self._network.unplug(row)
+        self._images.forget(row["instance_id"])
+
+    def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
+        """Kill what is still there when the time is over: libvirt had its own."""
+        instance_id = row["instance_id"]
+        gone = self._killed(row) or gone or (known and self._destroyed(row))
+        now = self._rows.one(instance_id)
+        if now is None or now["state"] != "shutting-down":
+            return  # it ended meanwhile
+        if gone:
+            self._give_up(row)
+        else:
+            self._health.note(instance_id, STUCK)
+
+    def _killed(self, row: Row) -> bool:
+        names = (row["instance_id"], row["domain_uuid"])
+        return self._guests.kill(*names) or self._guests.absent(*names)
+
+    def _destroyed(self, row: Row) -> bool:
+        instance_id = row["instance_id"]
+        try:
+            self._guests.destroy(instance_id, row["domain_uuid"])
+            return self._guests.find(instance_id) is None
+        except Fault as fault:
+            log.warning("role=node %s is still there: %s", instance_id, fault.message)
+            return False
+
+    def _give_up(self, row: Row) -> None:
+        """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
+        text = "The clean-up on the host is not finished; eucabox goes on trying"
+        self._rows.given_up(row, state_reasons.internal(text))
+        self._drop(row["instance_id"])
+        log.error("role=node %s could not be cleaned up in time", row["instance_id"])
+
+    def _end_stray(self, instance_id: str) -> None:
+        row = self._rows.one(instance_id)
+        if row is not None and row["state"] not in ("terminated", "stopped"):
+            return
+        try:
+            self._guests.destroy(instance_id, row["domain_uuid"] if row else "")
+            if row is not None and row["state"] == "terminated":
+                self._clean(row, destroy=False)
+                self._hooks.tell("terminated", instance_id)
+                self._rows.cleaned(instance_id)
+            self._drop(instance_id)
+            log.warning("role=node ended what was left of %s, which has no living row", instance_id)
+        except Fault as fault:
+            self._failed[instance_id] = time.monotonic()
+            log.warning("role=node something of %s stays: %s", instance_id, fault.message)
+
+    def _drop(self, instance_id: str) -> None:
+        self._pressed.pop(instance_id, None)
+        self._failed.pop(instance_id, None)

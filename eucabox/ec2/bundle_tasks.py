@@ -1,0 +1,305 @@
+"""Bundles and images made of instances: a row a task, carried out behind the call; no HTTP."""
+
+import contextlib
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eucabox import ids, steady_clock
+from eucabox.config import Config
+from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
+from eucabox.image import bundle, snapshot
+from eucabox.image.workers import Workers
+from eucabox.state import Row, State
+
+if TYPE_CHECKING:
+    from eucabox.bucket import Store
+    from eucabox.iam.accounts import Accounts, Caller
+    from eucabox.images import Images
+    from eucabox.node import Node
+
+log = logging.getLogger("eucabox.bundles")
+OPEN = ("pending", "waiting-for-shutdown", "bundling", "storing", "cancelling")
+POLL = 0.5  # seconds between two looks at the row of an instance that is shutting down
+KEPT_DAYS = 7  # that a finished task stays listed
+BUNDLED_ACL = "ec2-bundle-read"
+
+
+class _StoppedError(Exception):
+    """The cloud is being stopped; the task is taken up at the next start."""
+
+
+class Bundles:
+    """Copies an instance's disk while it stands still, and makes a bundle of the copy."""
+
+    def __init__(
+        self,
+        config: Config,
+        state: State,
+        store: "Store",
+        accounts: "Accounts",
+        images: "Images",
+        node: "Node",
+    ) -> None:
+        self._folder = config.cloud.data_dir / "bundles"
+        self._state = state
+        self._store = store
+        self._accounts = accounts
+        self._images = images
+        self._node = node
+        self._stopping = threading.Event()
+        self._worker = Workers("bundles", 1)
+
+    def start(self) -> None:
+        """Take up what a killed process left undone."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        rows = self._state.query(f"select bundle_id from bundle_tasks where state in {OPEN}")
+        for path in self._folder.iterdir():
+            if path.name not in {row["bundle_id"] for row in rows}:
+                shutil.rmtree(path, ignore_errors=True)
+        for row in rows:
+            self._worker.submit(self._carry_out, row["bundle_id"])
+
+    def close(self) -> None:
+        """Stop at the next step; what is undone stays open until the next start."""
+        self._stopping.set()
+        if not self._worker.close():
+            log.warning("a bundle is still being worked on; the next start takes it up")
+
+    def begin(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
+        """Write a task, state pending, that the worker carries out; call in a transaction.
+
+        `columns` are bucket, prefix, owner (of the objects), no_reboot and, of an image that is
+        to be made, image_id.
+        Raises BundlingInProgress, and NoActiveCredential where the caller has no certificate.
+        """
+        self._accounts.user_credentials(caller)
+        instance_id = instance["instance_id"]
+        if task := holds(self._state, instance_id):
+            raise in_progress(instance_id, task)
+        now = ids.now()
+        row = {
+            "bundle_id": ids.new("bun"),
+            "instance_id": instance_id,
+            "account_id": instance["account_id"],
+            "user_id": caller.user_id,
+            "state": "pending",
+            "start_time": now,
+            "update_time": now,
+            **columns,
+        }
+        with self._state.transaction() as database:
+            database.conn.execute(
+                f"delete from bundle_tasks where state not in {OPEN}"
+                " and julianday(update_time) < julianday('now', ?)",
+                (f"-{KEPT_DAYS} days",),
+            )
+            database["bundle_tasks"].insert(row)  # type: ignore[union-attr]
+        return row
+
+    def go_on(self, bundle_id: str) -> None:
+        """Have the worker carry out a task whose row is written."""
+        self._worker.submit(self._carry_out, bundle_id)
+
+    def _carry_out(self, bundle_id: str) -> None:
+        task = self._task(bundle_id)
+        if task["state"] not in OPEN:
+            return
+        code, message = "", ""
+        try:
+            self._steps(task)
+        except _StoppedError:
+            log.info("%s goes on at the next start", bundle_id)
+            return
+        except Fault as fault:
+            code, message = fault.code, fault.message
+        except Exception as problem:  # the worker outlives every task
+            log.exception("%s failed", bundle_id)
+            code, message = "Server.InternalError", f"{type(problem).__name__}: {problem}"
+        with contextlib.suppress(_StoppedError):  # then it ends at the next start
+            self._wake(task)
+            self._end(task, code, message)
+
+    def _steps(self, task: Row) -> None:
+        folder = self._folder / task["bundle_id"]
+        self._go_on(task)
+        if not self._task(task["bundle_id"])["copied"]:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            with self._still(task):
+                boot = self._images.disk_of(task["instance_id"])
+                snapshot.take(boot, folder / "image", lambda: self._go_on(task))
+            self._update(task, copied=1)
+        self._wake(task)
+        self._go_on(task, state="bundling")
+        manifest = self._bundle(task, folder)
+        self._go_on(task, state="storing")
+        self._put(task, manifest)
+        if task["image_id"]:
+            self._images.bundled(task["image_id"], self._caller(task))
+
+    @contextlib.contextmanager
+    def _still(self, task: Row) -> Iterator[None]:
+        """Have the guest stand still: shut down, or paused for as long as the copy takes."""
+        if not task["no_reboot"]:
+            self._halt(task)
+            yield
+            return
+        self._node.suspend(task["instance_id"])
+        try:
+            yield
+        finally:
+            self._node.resume(task["instance_id"])
+
+    def _halt(self, task: Row) -> None:
+        """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
+        self._go_on(task, state="waiting-for-shutdown")
+        running = {"instance_id": task["instance_id"], "state": "running"}
+        said = "Server.InternalError: The instance is shut down to be bundled"
+        with self._state.transaction():
+            columns = {"state": "stopping", "state_code": 64, "wanted": "stop"}
+            columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
+            columns |= {"state_reason_code": "Server.InternalError"}
+            if self._state.update("instances", running, state_reason_message=said, **columns):
+                self._update(task, restart=1)
+        self._node.wake()
+        while (now := self._instance_state(task)) != "stopped":
+            if now not in ("stopping", "pending"):
+                raise InstanceGone(id=task["instance_id"], state=now)
+            self._stopping.wait(POLL)
+            self._go_on(task)
+
+    def _wake(self, task: Row) -> None:
+        """Let the instance run again that was shut down or paused for a task."""
+        if task["no_reboot"]:
+            with contextlib.suppress(Fault):
+                self._node.resume(task["instance_id"])
+        if not self._task(task["bundle_id"])["restart"]:
+            return
+        while self._instance_state(task) == "stopping":  # a cancelled task is here that early
+            if self._stopping.wait(POLL):
+                raise _StoppedError
+        stopped = {"instance_id": task["instance_id"], "state": "stopped"}
+        now = ids.now()
+        with self._state.transaction():
+            self._state.update(
+                *("instances", stopped),
+                state="pending",
+                state_code=0,
+                wanted="",
+                launch_time=now,
+                state_time=now,
+                state_clock=steady_clock.reading(),
+                state_reason_code="",
+                state_reason_message="",
+            )
+            self._update(task, restart=0)
+        self._node.wake()
+
+    def _bundle(self, task: Row, folder: Path) -> Path:
+        caller = self._caller(task)
+        credentials = self._accounts.user_credentials(caller)
+        parts = folder / "parts"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
+
+        looked = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal looked
+            if self._stopping.is_set():
+                raise _StoppedError
+            if time.monotonic() - looked < POLL:
+                return
+            looked = time.monotonic()
+            share = 100 * done // max(total, 1)
+            grown = share >= self._task(task["bundle_id"])["progress"] + 5
+            self._go_on(task, **({"progress": share} if grown else {}))
+
+        sql = "select * from instances where instance_id = ?"
+        instance = self._state.one(sql, (task["instance_id"],)) or {}
+        return bundle.bundle(
+            folder / "image",
+            parts,
+            user=caller.account_id,
+            cloud_certificate=self._accounts.cloud_certificate,
+            user_certificate=credentials.certificate,
+            user_private_key=credentials.private_key,
+            prefix=task["prefix"].rpartition("/")[2],
+            architecture=instance.get("architecture", "x86_64"),
+            kernel_id=instance.get("kernel_id"),
+            ramdisk_id=instance.get("ramdisk_id"),
+            progress=progress,
+        )
+
+    def _put(self, task: Row, manifest: Path) -> None:
+        """Put the parts into the bucket, and the manifest last: with it the bundle is whole."""
+        above = task["prefix"].rpartition("/")
+        files = sorted(set(manifest.parent.iterdir()) - {manifest})
+        for file in (*files, manifest):
+            self._go_on(task)
+            with file.open("rb") as stream:
+                key = above[0] + above[1] + file.name
+                # Asked for each: by now the bucket may be another account's.
+                uploader = self._accounts.user_of(task["owner"])
+                self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
+
+    def _end(self, task: Row, code: str, message: str) -> None:
+        shutil.rmtree(self._folder / task["bundle_id"], ignore_errors=True)
+        if code:
+            log.warning("%s of %s failed: %s", task["bundle_id"], task["instance_id"], message)
+        with self._state.transaction():
+            if code and task["image_id"]:
+                self._images.refuse(task["image_id"], message)
+            state = "failed" if code else "complete"
+            said = {"error_code": code, "error_message": message}
+            self._update(task, state=state, **said, **({} if code else {"progress": 100}))
+
+    def _go_on(self, task: Row, **columns: Any) -> None:
+        """Note how far a task is; raises where it is cancelled or the cloud is being stopped."""
+        if self._stopping.is_set():
+            raise _StoppedError
+        with self._state.transaction():
+            if self._task(task["bundle_id"])["state"] == "cancelling":
+                raise BundleCancelled(id=task["bundle_id"])
+            if columns:
+                self._update(task, **columns)
+
+    def _update(self, task: Row, **columns: Any) -> None:
+        where = {"bundle_id": task["bundle_id"]}
+        self._state.update("bundle_tasks", where, update_time=ids.now(), **columns)
+
+    def _task(self, bundle_id: str) -> Row:
+        row = self._state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
+        assert row is not None
+        return row
+
+    def _instance_state(self, task: Row) -> str:
+        sql = "select state from instances where instance_id = ?"
+        row = self._state.one(sql, (task["instance_id"],))
+        return str(row["state"]) if row else "gone"
+
+    def _caller(self, task: Row) -> "Caller":
+        found = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
+        if not found:
+            raise InstanceGone(id=task["instance_id"], state="without the user that asked")
+        return found[0]
+
+
+def holds(state: State, instance_id: str) -> Row | None:
+    """Return the task that is not finished and needs an instance as it is, or None."""
+    sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
+    return state.one(sql, (instance_id,))
+
+
+def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
+    """Return the fault that says which task holds an instance; that of an image has no verbs."""
+    if task["image_id"]:
+        made = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=made, cancel="")
+    made = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")

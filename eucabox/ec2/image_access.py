@@ -1,0 +1,105 @@
+"""Which images a caller may see and launch: rows found by id, owner and permission."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from eucabox.errors import (
+    ImageIdMalformed,
+    ImageNotFound,
+    ImageNotYours,
+    ImageUnavailable,
+    InvalidParameterValue,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.state import Row, State
+
+ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
+USABLE = ("available", "pending")  # a pending one is fetched while its instance is pending
+
+
+def visible(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
+    """Return the registered images that are the caller's, shared with it or public, by id.
+
+    `every_account` adds those of all accounts, if the administrator asks.
+    """
+    sql = """select * from images where state <> 'deregistered'
+      and (account_id = :account or is_public or :all or image_id in
+        (select image_id from launch_permissions where account_id = :account)) order by image_id"""
+    facts = {"account": caller.account_id, "all": every_account and caller.admin}
+    return state.query(sql, facts)
+
+
+def find(state: State, caller: Caller, image_id: str) -> Row:
+    """Return an image that the caller may see; the administrator may name any.
+
+    Raises ImageIdMalformed or ImageNotFound.
+    """
+    if not ID.fullmatch(image_id):
+        raise ImageIdMalformed(id=image_id[:60])
+    row = state.one("select * from images where image_id = ?", (image_id,))
+    if row is None or row["state"] == "deregistered" or not _may_see(state, caller, row):
+        raise ImageNotFound(id=image_id)
+    return row
+
+
+def owned(state: State, caller: Caller, image_id: str) -> Row:
+    """Return an image that the caller may change: its own, or any for the administrator.
+
+    Raises as `find`, and ImageNotYours for another's that the caller may see.
+    """
+    row = find(state, caller, image_id)
+    if not caller.admin and row["account_id"] != caller.account_id:
+        raise ImageNotYours(id=image_id)
+    return row
+
+
+def launchable(state: State, caller: Caller, image_id: str, image_type: str) -> Row:
+    """Return an image of this type that the caller may start an instance with.
+
+    Raises ImageIdMalformed, ImageNotFound, ImageUnavailable with the cause, or
+    InvalidParameterValue for an image of another type.
+    """
+    row = find(state, caller, image_id)
+    if row["image_type"] != image_type:
+        reason = f"It is a {row['image_type']} image; give a {image_type} image."
+        parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
+        raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
+    if row["state"] not in USABLE or _unmade(row):
+        reason = f"it is {row['state']}. {row['state_reason']}".strip()
+        raise ImageUnavailable(id=image_id, reason=reason)
+    return row
+
+
+def _unmade(row: Row) -> bool:
+    """Tell whether an image's bundle is still being written by this cloud itself."""
+    settings = json.loads(row["settings"])
+    return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
+
+
+def named(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
+    """Return these images, each once, in the order asked."""
+    return [find(state, caller, each) for each in dict.fromkeys(image_ids)]
+
+
+def product_codes(row: Row) -> list[dict[str, str]]:
+    """Return the product codes of a row that has the column, as the API shows them."""
+    codes = json.loads(row["product_codes"] or "[]")
+    return [{"product_code_id": each, "product_code_type": "devpay"} for each in codes]
+
+
+def permitted(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the accounts that may launch each of these images beside its owner, by image id."""
+    sql = """select image_id, account_id from launch_permissions
+      where image_id in (select value from json_each(?)) order by account_id"""
+    found: dict[str, list[str]] = {}
+    for row in state.query(sql, (json.dumps(list(image_ids)),)):
+        found.setdefault(row["image_id"], []).append(row["account_id"])
+    return found
+
+
+def _may_see(state: State, caller: Caller, row: Row) -> bool:
+    if row["is_public"] or caller.admin or row["account_id"] == caller.account_id:
+        return True
+    shared = permitted(state, [row["image_id"]]).get(row["image_id"], ())
+    return caller.account_id in shared

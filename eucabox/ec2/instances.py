@@ -1,0 +1,261 @@
+"""Instance rows as the API shows them: finds, counts and describes them; changes none."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from eucabox import ids
+from eucabox.config import NodeSection
+from eucabox.ec2 import default_vpc, image_access, network_interfaces, tags
+from eucabox.errors import (
+    InstanceIdMalformed,
+    InstanceNotFound,
+    InvalidParameterValue,
+    UnsupportedOperation,
+)
+from eucabox.iam.accounts import Caller
+from eucabox.image import settings
+from eucabox.state import Row, State
+
+ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
+VERBOSE = "verbose"  # Eucalyptus' word for: of every account, if the administrator asks
+# Everything but the user data, which no list shows.
+_COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
+  i.kernel_id, i.ramdisk_id, i.instance_type, i.key_name, i.state, i.state_code,
+  i.state_reason_code, i.state_reason_message, i.launch_time, i.state_time, i.state_clock,
+  i.availability_zone, i.architecture, i.virtualization_type, i.mac_address, i.private_ip_address,
+  i.private_dns_name, i.wanted, i.metadata_options, i.monitoring, i.root_device_name,
+  i.shutdown_behavior, i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus,
+  i.memory_mb, i.public_address, m.platform, m.product_codes, m.settings as image_settings"""
+_ROWS = f"""select {_COLUMNS}, r.client_token from instances i
+  join reservations r using (reservation_id) left join images m using (image_id)"""
+_GROUPS = """select instance_id, group_id, group_name from instance_groups
+  join security_groups using (group_id)
+  where instance_id in (select value from json_each(?)) order by group_name"""
+
+
+def named(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+    """Return the rows of these instances, each once, in the order asked.
+
+    A caller may name the instances of its account; the administrator, those of every account.
+    Raises InstanceIdMalformed or InstanceNotFound.
+    """
+    for instance_id in instance_ids:
+        if not ID.fullmatch(instance_id):
+            raise InstanceIdMalformed(id=instance_id[:60])
+    sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
+    rows = state.query(sql, (json.dumps(list(instance_ids)),))
+    mine = {row["instance_id"]: row for row in rows if _may_name(caller, row)}
+    for instance_id in instance_ids:
+        if instance_id not in mine:
+            raise InstanceNotFound(id=instance_id)
+    return [mine[each] for each in dict.fromkeys(instance_ids)]
+
+
+def listed(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+    """Return what a Describe verb lists: the named instances, or all of the caller's account.
+
+    The word `verbose` among the ids lists every account's for the administrator.
+    """
+    wanted = [each for each in instance_ids if each != VERBOSE]
+    if wanted:
+        return named(state, caller, wanted)
+    if caller.admin and VERBOSE in instance_ids:
+        return state.query(_ROWS)
+    return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
+
+
+def of_reservation(state: State, reservation_id: str) -> list[Row]:
+    """Return the rows of one reservation, in the order of their launch."""
+    sql = f"{_ROWS} where i.reservation_id = ? order by i.ami_launch_index"
+    return state.query(sql, (reservation_id,))
+
+
+def addresses(state: State) -> set[str]:
+    """Return the MAC and IP addresses that instances have; an ended one keeps its own as long as
+    the node may not be rid of its guest."""
+    sql = """select mac_address, private_ip_address from instances
+      where state <> 'terminated' or launch_state = 'left'"""
+    return {value for row in state.query(sql) for value in row.values() if value}
+
+
+def complete(state: State, rows: list[Row]) -> list[Row]:
+    """Give each row its `groups`, its `tags` and its interface's, as the API shows them; two
+    queries for all."""
+    instance_ids = [row["instance_id"] for row in rows]
+    interface_ids = [default_vpc.network_interface_id(each) for each in instance_ids]
+    tagged = tags.of(state, [*instance_ids, *interface_ids])
+    grouped = groups_of(state, instance_ids)
+    for row, interface_id in zip(rows, interface_ids, strict=True):
+        row["tags"] = tagged.get(row["instance_id"], [])
+        row["interface_tags"] = tagged.get(interface_id, [])
+        row["groups"] = grouped.get(row["instance_id"], [])
+    return rows
+
+
+def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Return each instance's security groups as the API shows them, by instance id."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),)):
+        group = {"group_id": row["group_id"], "group_name": row["group_name"]}
+        found.setdefault(row["instance_id"], []).append(group)
+    return found
+
+
+def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
+    """Give each completed row what the API `shows` of it."""
+    for row in rows:
+        row["shows"] = view(row, hypervisor, region)
+
+
+def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return rows that have what is shown of them as the API's reservations, in their order."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        reservation = found.get(row["reservation_id"])
+        if reservation is None:
+            reservation = found[row["reservation_id"]] = _reservation(row)
+        reservation["instances"].append(row["shows"])
+    return list(found.values())
+
+
+def view(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
+    """Return one completed row as the API's Instance."""
+    address, name = _address(row)
+    public = network_interfaces.public_address(row)
+    alive = row["state"] != "terminated"
+    return {
+        "instance_id": row["instance_id"],
+        "image_id": row["image_id"],
+        "kernel_id": row["kernel_id"],
+        "ramdisk_id": row["ramdisk_id"],
+        "platform": row["platform"] or None,
+        "instance_type": row["instance_type"],
+        "key_name": row["key_name"],
+        "ami_launch_index": row["ami_launch_index"],
+        "state": {"code": row["state_code"], "name": row["state"]},
+        "state_reason": _reason(row),
+        "state_transition_reason": _transition(row),
+        "launch_time": ids.parse_time(row["launch_time"]),
+        "placement": {
+            "availability_zone": row["availability_zone"],
+            "availability_zone_id": default_vpc.zone_id(region),
+            "group_name": "",
+            "tenancy": "default",
+        },
+        "monitoring": {"state": "enabled" if row["monitoring"] else "disabled"},
+        "private_ip_address": address,
+        "public_ip_address": public,
+        "private_dns_name": name,
+        "public_dns_name": public or "",  # the host can't resolve the name,
+        "vpc_id": default_vpc.vpc_id(row["account_id"]) if alive else None,
+        "subnet_id": default_vpc.subnet_id(row["account_id"]) if alive else None,
+        "architecture": row["architecture"],
+        "virtualization_type": row["virtualization_type"],
+        "hypervisor": hypervisor,
+        "root_device_type": "instance-store",
+        "root_device_name": row["root_device_name"],
+        "block_device_mappings": [],
+        "product_codes": image_access.product_codes(row),
+        "network_interfaces": [network_interfaces.view(row)]
+        if network_interfaces.has_one(row)
+        else [],
+        "security_groups": row["groups"],
+        "tags": row["tags"],
+        "client_token": row["client_token"] or "",
+        "ebs_optimized": False,
+        "source_dest_check": True,
+        "metadata_options": dict(_metadata_options(row["metadata_options"])),
+        **_describe_fixed(row),
+    }
+
+
+def _describe_fixed(row: Row) -> dict[str, Any]:
+    """Return what follows from the image and the type, or is alike for every instance here."""
+    boot = settings.read(row["image_settings"] or "{}")
+    return {
+        "boot_mode": boot.boot_mode or None,
+        "current_instance_boot_mode": "uefi" if boot.uefi else "legacy-bios",
+        "platform_details": "Windows" if row["platform"] else "Linux/UNIX",
+        "usage_operation": "RunInstances",
+        "usage_operation_update_time": ids.parse_time(row["launch_time"]),
+        "cpu_options": {"core_count": row["vcpus"], "threads_per_core": 1},
+        "ena_support": False,
+        "enclave_options": {"enabled": False},
+        "hibernation_options": {"configured": False},
+        "maintenance_options": {"auto_recovery": "disabled"},
+        "operator": {"managed": False},
+        "network_performance_options": {"bandwidth_weighting": "default"},
+        "capacity_reservation_specification": {"capacity_reservation_preference": "open"},
+        "private_dns_name_options": {
+            "hostname_type": "ip-name",
+            "enable_resource_name_dns_a_record": False,
+            "enable_resource_name_dns_aaaa_record": False,
+        },
+    }
+
+
+def previous_and_current(row: Row, state: str, code: int) -> dict[str, Any]:
+    """Return the API's InstanceStateChange of a row that goes to another state."""
+    return {
+        "instance_id": row["instance_id"],
+        "previous_state": {"code": row["state_code"], "name": row["state"]},
+        "current_state": {"code": code, "name": state},
+    }
+
+
+def check_behavior(behavior: str, node: NodeSection) -> str:
+    """Return the shutdown behaviour, if an instance may have it here."""
+    if behavior not in ("stop", "terminate"):
+        raise InvalidParameterValue(
+            parameter="InstanceInitiatedShutdownBehavior",
+            value=behavior[:60],
+            reason="Choose one of stop, terminate.",
+        )
+    if behavior == "stop" and not node.stop_keeps_disk:
+        raise UnsupportedOperation(
+            what="InstanceInitiatedShutdownBehavior stop: an instance-store instance can't be"
+            " stopped. Choose terminate, or let the administrator set stop_keeps_disk = yes."
+        )
+    return behavior
+
+
+def _may_name(caller: Caller, row: Row) -> bool:
+    return bool(caller.admin or row["account_id"] == caller.account_id)
+
+
+def _reservation(row: Row) -> dict[str, Any]:
+    return {
+        "reservation_id": row["reservation_id"],
+        "owner_id": row["account_id"],
+        "requester_id": row["account_id"],
+        "groups": row["groups"],
+        "instances": [],
+    }
+
+
+def _address(row: Row) -> tuple[str | None, str]:
+    """Return the address and private name; a terminated instance's may be another's by now."""
+    if not row["private_ip_address"] or row["state"] == "terminated":
+        return None, ""
+    return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
+
+
+def _reason(row: Row) -> dict[str, str] | None:
+    if not row["state_reason_code"]:
+        return None
+    return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
+
+
+def _transition(row: Row) -> str:
+    if not row["state_reason_message"]:
+        return ""
+    moment = row["state_time"][:19].replace("T", " ")
+    return f"{row['state_reason_message']} ({moment} GMT)"
+
+
+@lru_cache(maxsize=256)
+def _metadata_options(text: str) -> dict[str, Any]:
+    return {"state": "applied", **json.loads(text)}

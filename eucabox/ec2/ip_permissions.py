@@ -1,0 +1,288 @@
+"""Rules of security groups as callers write them, read into columns; asks no one's permission."""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypedDict
+
+from eucabox import ascii_text
+from eucabox.ec2 import default_vpc, security_groups
+from eucabox.errors import (
+    GroupIdMalformed,
+    GroupNotFound,
+    GroupRuleNotFound,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    MissingParameter,
+    PermissionExists,
+    PermissionMalformed,
+    PermissionNotFound,
+)
+from eucabox.iam.accounts import Accounts
+from eucabox.state import Row, State
+from eucabox.validation import check_ascii
+
+PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+NAMED = ("tcp", "udp", "icmp", "icmpv6", "-1")
+# The first client speaks this version and sends every rule that has a source group with a range
+# of everywhere as well, which nobody asked for. A request like that means the group alone.
+EVERYWHERE_BESIDE_GROUPS = "2015-10-01"
+
+
+class Pair(TypedDict, total=False):
+    """A source group: its id, or its name in the caller's account."""
+
+    user_id: str
+    group_name: str
+    group_id: str
+    description: str
+    vpc_id: str
+
+
+class IpRange(TypedDict, total=False):
+    """An IPv4 network."""
+
+    cidr_ip: str
+    description: str
+
+
+class Ipv6Range(TypedDict, total=False):
+    """An IPv6 network."""
+
+    cidr_ipv6: str
+    description: str
+
+
+class Permission(TypedDict, total=False):
+    """A protocol with ports and the peers it is for."""
+
+    ip_protocol: str
+    from_port: int
+    to_port: int
+    user_id_group_pairs: Sequence[Pair]
+    ip_ranges: Sequence[IpRange]
+    ipv6_ranges: Sequence[Ipv6Range]
+    prefix_list_ids: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule as its columns; two rules are the same whatever their descriptions."""
+
+    ip_protocol: str
+    from_port: int | None
+    to_port: int | None
+    cidr_ipv4: str | None = None
+    cidr_ipv6: str | None = None
+    referenced_group_id: str | None = None
+    referenced_user_id: str | None = None
+    referenced_name: str | None = None  # of another account's group, which need not be there
+
+    def __str__(self) -> str:
+        peer = self.cidr_ipv4 or self.cidr_ipv6 or self.referenced_group_id
+        peer = peer or f"{self.referenced_user_id}/{self.referenced_name}"
+        ports = (
+            ""
+            if self.from_port is None
+            else f", from port: {self.from_port}, to port: {self.to_port}"
+        )
+        return f"peer: {peer}, protocol: {self.ip_protocol}{ports}"
+
+
+Described = dict[Rule, str]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Whose words are read: the account, in which version of the API, and where groups are."""
+
+    state: State
+    accounts: Accounts
+    account_id: str
+    api_version: str
+
+
+def group_of(asker: Asker, group: tuple[str, str]) -> Row:
+    """Return the asker's group of an id or, where that is empty, of a name."""
+    group_id, name = group
+    if not group_id and not name:
+        raise MissingParameter(parameter="GroupId")
+    named = ([], [group_id]) if group_id else ([name], [])
+    return security_groups.find(asker.state, asker.account_id, *named)[0]
+
+
+def read(
+    asker: Asker,
+    permissions: Sequence[Permission],
+    single: Sequence[Permission],
+    described: bool = True,
+) -> Described:
+    """Return every rule of a request with its description; raises for a rule named twice.
+
+    Descriptions that are to be kept are checked: a rule may have an odd one from before.
+    """
+    if permissions and single:
+        reason = "Give IpPermissions, or IpProtocol with its ports and source, not both."
+        raise InvalidParameterCombination(reason=reason)
+    if not permissions and not single:
+        raise MissingParameter(parameter="IpPermissions")
+    found: Described = {}
+    for permission in permissions or single:
+        for rule, description in _of_permission(asker, permission):
+            if rule in found:
+                raise PermissionExists(rule=rule, group="this request")
+            found[rule] = check_description(description) if described else description
+    return found
+
+
+def _of_permission(asker: Asker, permission: Permission) -> Iterable[tuple[Rule, str]]:
+    protocol = _protocol(permission.get("ip_protocol", ""))
+    ports = _ports(protocol, permission.get("from_port"), permission.get("to_port"))
+    if permission.get("prefix_list_ids"):
+        raise PermissionMalformed(reason="Prefix lists do not exist here; name the networks.")
+    peers = _peers(asker, permission)
+    if not peers:
+        raise MissingParameter(parameter="IpPermissions.IpRanges")
+    for peer, description in peers:
+        yield replace(Rule(protocol, *ports), **peer), description
+
+
+def check_description(text: str) -> str:
+    """Return the description of a rule; raises InvalidParameterValue."""
+    return check_ascii("Description", text, 255, least=0)
+
+
+def _peers(asker: Asker, permission: Permission) -> list[tuple[dict[str, Any], str]]:
+    pairs = permission.get("user_id_group_pairs", ())
+    ranges = permission.get("ip_ranges", ())
+    if pairs and asker.api_version == EVERYWHERE_BESIDE_GROUPS:
+        only = [each.get("cidr_ip") for each in ranges]
+        ranges = () if only == [security_groups.ANYWHERE] else ranges
+    found = [(_pair(asker, each), each.get("description", "")) for each in pairs]
+    for each in ranges:
+        network = _network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
+        found.append(({"cidr_ipv4": network}, each.get("description", "")))
+    for wide in permission.get("ipv6_ranges", ()):
+        network = _network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
+        found.append(({"cidr_ipv6": network}, wide.get("description", "")))
+    return found
+
+
+def _pair(asker: Asker, pair: Pair) -> dict[str, Any]:
+    group_id, name = pair.get("group_id", ""), pair.get("group_name", "")
+    owner = pair.get("user_id") or asker.account_id
+    if not group_id and not name:
+        raise MissingParameter(parameter="IpPermissions.Groups.GroupId")
+    if pair.get("vpc_id") and pair["vpc_id"] != default_vpc.vpc_id(owner):
+        raise GroupNotFound(group=group_id or name)
+    if owner != asker.account_id:
+        return _refer_to_stranger(asker, owner, group_id, name)
+    named = ([], [group_id]) if group_id else ([name], [])
+    row = security_groups.find(asker.state, owner, *named)[0]
+    return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
+
+
+def _refer_to_stranger(asker: Asker, owner: str, group_id: str, name: str) -> dict[str, Any]:
+    """Return a reference to another account's group, by id or name as it was given.
+
+    Whether there is such a group is its owner's to know: nothing is looked up.
+    """
+    if asker.accounts.by_account_id(owner) is None:
+        raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
+    if group_id or security_groups.ID.fullmatch(name):
+        if not security_groups.ID.fullmatch(group_id or name):
+            raise GroupIdMalformed(id=group_id[:60])
+        return {"referenced_group_id": group_id or name, "referenced_user_id": owner}
+    check_ascii("GroupName", name, 255)
+    return {"referenced_name": name, "referenced_user_id": owner}
+
+
+def _protocol(text: str) -> str:
+    word = text.lower()
+    word = PROTOCOLS.get(word, word)
+    if word in NAMED:
+        return word
+    if word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= 255:
+        return PROTOCOLS.get(str(int(word)), str(int(word)))
+    if not word:
+        raise MissingParameter(parameter="IpProtocol")
+    reason = "Give tcp, udp, icmp, icmpv6, a protocol number up to 255, or -1 for all."
+    raise InvalidParameterValue(parameter="IpProtocol", value=text[:60], reason=reason)
+
+
+def _ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+    """Return the ports of tcp and udp, the type and code of icmp, or none."""
+    if protocol in ("tcp", "udp"):
+        if low is None or high is None:
+            raise PermissionMalformed(reason="tcp and udp need both FromPort and ToPort.")
+        if not 0 <= low <= high <= 65535:
+            raise PermissionMalformed(reason=f"{low} to {high} is not a range of ports 0 to 65535.")
+        return low, high
+    if protocol in ("icmp", "icmpv6"):
+        kind, code = (-1 if low is None else low), (-1 if high is None else high)
+        if not (-1 <= kind <= 255 and -1 <= code <= 255):
+            raise PermissionMalformed(reason="An ICMP type and code are from -1 (any) to 255.")
+        if kind == -1 and code != -1:
+            reason = "If you specify all ICMP types (-1), you must specify all ICMP codes (-1)."
+            raise PermissionMalformed(reason=reason)
+        return kind, code
+    return None, None
+
+
+OTHERS = {
+    "CidrIp": (ipaddress.IPv6Network, "It is an IPv6 network: give it as Ipv6Ranges.CidrIpv6."),
+    "CidrIpv6": (ipaddress.IPv4Network, "It is an IPv4 network: give it as IpRanges.CidrIp."),
+}
+
+
+def _network(parameter: str, kind: Callable[..., Any], text: str) -> str:
+    found = _parse(kind, text)
+    if found is None:
+        other, reason = OTHERS[parameter]
+        if _parse(other, text) is None:
+            reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
+        raise InvalidParameterValue(parameter=parameter, value=text[:60], reason=reason)
+    return found
+
+
+def _parse(kind: Callable[..., Any], text: str) -> str | None:
+    try:
+        return str(kind(ascii_text.strip(text), strict=False)) if "/" in text else None
+    except ValueError:
+        return None
+
+
+def of_direction(rows: list[Row], is_egress: bool) -> list[Row]:
+    """Return the rules for what comes in, or for what goes out."""
+    return [row for row in rows if bool(row["is_egress"]) is is_egress]
+
+
+def refuse_known(group: Row, asked: Described, rows: list[Row]) -> None:
+    """Raise PermissionExists for a rule that a group has already."""
+    known = {rule_of(row) for row in rows}
+    for rule in asked:
+        if rule in known:
+            raise PermissionExists(rule=rule, group=group["group_id"])
+
+
+def matching(group: Row, rows: list[Row], asked: Described) -> list[Row]:
+    """Return the rows of these rules; raises PermissionNotFound for one that is not there."""
+    known = {rule_of(row): row for row in rows}
+    for rule in asked:
+        if rule not in known:
+            raise PermissionNotFound(rule=rule, group=group["group_id"])
+    return [known[rule] for rule in asked]
+
+
+def rule_of(row: Row) -> Rule:
+    """Return a row as a rule."""
+    return Rule(**{each.name: row[each.name] for each in fields(Rule)})
+
+
+def by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
+    """Return the rows of these ids; raises GroupRuleNotFound."""
+    known = {row["security_group_rule_id"]: row for row in rows}
+    for rule_id in rule_ids:
+        if rule_id not in known:
+            raise GroupRuleNotFound(id=rule_id[:60])
+    return [known[rule_id] for rule_id in dict.fromkeys(rule_ids)]

@@ -1,0 +1,50 @@
+"""How an instance's metadata may be read: the options, their defaults and choices; serves none."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from eucabox.errors import InvalidParameterValue, TagKeyNotForMetadata
+from eucabox.validation import pascal
+
+CHOICES = {
+    "http_tokens": ("optional", "required"),
+    "http_endpoint": ("enabled", "disabled"),
+    "http_protocol_ipv6": ("disabled",),
+    "instance_metadata_tags": ("disabled", "enabled"),
+}
+TAGS = "instance_metadata_tags"
+TAG_KEY = re.compile(r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")  # what a path can hold
+HOPS = "http_put_response_hop_limit"
+# EC2's: the first choice of each.
+DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
+
+
+def checked(
+    asked: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
+) -> dict[str, Any]:
+    """Return the options in full: what is asked for, over `base`, over EC2's defaults.
+
+    Raises InvalidParameterValue, which names an option with `prefix` in front.
+    """
+    given = {name: value for name, value in asked.items() if value not in ("", None)}
+    found = {**DEFAULTS, **(base or {}), **given}
+    for name, choices in CHOICES.items():
+        if found[name] not in choices:
+            _refuse(prefix + pascal(name), found[name], f"Choose one of {', '.join(choices)}.")
+    if not 1 <= found[HOPS] <= 64:
+        _refuse(prefix + pascal(HOPS), found[HOPS], "Give a number from 1 to 64.")
+    return found
+
+
+def check_tag_keys(options: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raise TagKeyNotForMetadata where an instance's metadata has its tags and can't show one."""
+    if options.get(TAGS) != "enabled":
+        return
+    for key in keys:
+        if not TAG_KEY.fullmatch(key):
+            raise TagKeyNotForMetadata(key=key)
+
+
+def _refuse(name: str, value: Any, reason: str) -> None:
+    raise InvalidParameterValue(parameter=name, value=str(value)[:60], reason=reason)

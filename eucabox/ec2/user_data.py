@@ -1,0 +1,36 @@
+"""User data as clients send it; never what a guest does with it."""
+
+import base64
+import binascii
+import re
+
+from eucabox import ascii_text
+from eucabox.errors import InvalidParameterValue, UserDataMalformed
+
+MOST = 16384
+BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}\s*", re.ASCII)
+
+
+def decoded(text: str) -> bytes | None:
+    """Return the bytes of base64, or None; raises UserDataMalformed, InvalidParameterValue."""
+    if not text:
+        return None
+    try:
+        data = base64.b64decode(ascii_text.remove_blanks(text), validate=True)
+    except (binascii.Error, ValueError):
+        raise UserDataMalformed() from None
+    return _fitting(data)
+
+
+def either(text: str) -> bytes | None:
+    """Return the bytes of base64, or of text that is none: euca2ools sends both forms."""
+    if not BASE64.fullmatch(text) or len(ascii_text.remove_blanks(text)) % 4:
+        return _fitting(text.encode())
+    return decoded(text)
+
+
+def _fitting(data: bytes) -> bytes:
+    if len(data) > MOST:
+        reason = f"User data has at most {MOST} bytes before base64."
+        raise InvalidParameterValue(parameter="UserData", value=f"{len(data)} bytes", reason=reason)
+    return data

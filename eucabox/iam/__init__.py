@@ -1,0 +1,1 @@
+"""Who may do what: accounts, keys, certificates, policies; never what is done then."""

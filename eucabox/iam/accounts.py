@@ -1,0 +1,327 @@
+"""Who may do what: accounts, users, access keys, certificates; never how a request is signed."""
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from eucabox import ascii_text, ids, steady_clock
+from eucabox.config import Config
+from eucabox.errors import (
+    EmailTaken,
+    InvalidParameterValue,
+    NoActiveCredential,
+    NoSuchUser,
+    UserExists,
+)
+from eucabox.iam.certificate_authority import Authority
+from eucabox.seal import Seal
+from eucabox.state import Row, State
+
+ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
+SET_BACK = timedelta(hours=1)  # by which a clock may be set back without an old one counting anew
+SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
+NEVER = "never"
+TWIN_SECONDS = 5
+MOST_KNOWN = 1000
+_CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
+  from users join accounts using (account_id)"""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a user of an account, by one access key."""
+
+    account_id: str
+    account_name: str
+    canonical_id: str
+    user_id: str
+    user_name: str
+    admin: bool
+    access_key_id: str = ""
+    email: str = ""  # of the account
+
+    @property
+    def arn(self) -> str:
+        """The user's Amazon resource name."""
+        return f"arn:aws:iam::{self.account_id}:user/{self.user_name}"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """An access key with its secret and its owner."""
+
+    caller: Caller
+    secret: str
+    active: bool
+
+
+@dataclass(frozen=True)
+class UserCredentials:
+    """All that a user's clients need: an access key, and a certificate with its private key."""
+
+    caller: Caller
+    secret: str
+    certificate: str
+    private_key: str
+
+
+class Accounts:
+    """Accounts and users in the database, with the cloud's certificate authority beside it."""
+
+    def __init__(self, config: Config, state: State) -> None:
+        self._state = state
+        self._local = threading.local()  # each thread's access keys, as of the file's last change
+        self._seal = Seal(config.cloud.data_dir / "key")
+        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, config.api.certified)
+
+    def ensure_administrator(self) -> Caller:
+        """Return the administrator, made with an access key and a certificate if missing."""
+        account, user = ADMINISTRATOR
+        with self._state.transaction():
+            found = self._find(account, user)
+            return found or self._create(account, user, admin=True)
+
+    def create_user(self, name: str, email: str = "") -> Caller:
+        """Make a user with an account of the same name, an access key and a certificate.
+
+        Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
+        letters, digits or one of `-_.@+=,` and for what is no e-mail address.
+        """
+        plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
+        if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
+            reason = "Use 1 to 63 letters, digits or -_.@+=, and begin with a letter or digit."
+            raise InvalidParameterValue(parameter="UserName", value=name, reason=reason)
+        with self._state.transaction():
+            if self._state.one("select 1 from accounts where account_name = ?", (name,)):
+                raise UserExists(name=name)
+            made = self._create(name, name, admin=False)
+            if email:
+                self.set_email(made, email)
+            return made
+
+    def set_email(self, user: Caller, email: str) -> None:
+        """Give the user's account an e-mail address, "" for none; raises EmailTaken and
+        InvalidParameterValue."""
+        address = ascii_text.lower(ascii_text.strip(email))
+        name, _, host = address.rpartition("@")
+        plain = address.isascii() and address.isprintable() and not set(address) & set(' ,;"<>')
+        if address and not (plain and name and host and len(address) <= 254):
+            reason = "Give an address such as ann@example.com."
+            raise InvalidParameterValue(parameter="Email", value=email[:60], reason=reason)
+        with self._state.transaction():
+            owner = self.by_email(address)
+            if owner and owner["account_id"] != user.account_id:
+                raise EmailTaken(email=address, account=owner["account_name"])
+            self._state.update("accounts", {"account_id": user.account_id}, email=address)
+
+    def users(self) -> list[Caller]:
+        """Return every user, the administrator first."""
+        rows = self._state.query(f"{_CALLER} order by admin desc, account_name, user_name")
+        return [_caller(row) for row in rows]
+
+    def user(self, name: str) -> Caller:
+        """Return the user of that name, or ACCOUNT/NAME; raises NoSuchUser."""
+        account, _, user = name.rpartition("/")
+        found = [each for each in self.users() if each.user_name == user]
+        found = [each for each in found if account in ("", each.account_name)]
+        if not found:
+            known = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
+            raise NoSuchUser(name=name, known=f"There are: {known}.")
+        return found[0]
+
+    def user_of(self, account_id: str, user_id: str = "") -> Caller:
+        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
+        rows = self._state.query(f"{_CALLER} where account_id = ?", (account_id,))
+        found = [_caller(row) for row in rows if user_id in ("", row["user_id"])]
+        if not found:
+            raise NoSuchUser(name=user_id or account_id, known="It is gone.")
+        return found[0]
+
+    def credential(self, access_key_id: str) -> Credential | None:
+        """Return the access key of that id with its secret, or None."""
+        mark, local = self._state.mark(), self._local
+        if mark is None:
+            return self._credential(access_key_id)
+        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
+            local.mark, local.known = mark, {}
+        if access_key_id not in local.known:
+            found = self._credential(access_key_id)
+            if found is None:
+                return None
+            local.known[access_key_id] = found
+        credential: Credential = local.known[access_key_id]
+        return credential
+
+    def _credential(self, access_key_id: str) -> Credential | None:
+        sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
+          using (user_id) where access_key_id = ?"""
+        row = self._state.one(sql, (access_key_id,))
+        if row is None:
+            return None
+        secret = self._seal.open(row["secret"], _secret_purpose(access_key_id)).decode()
+        return Credential(_caller(row, access_key_id), secret, row["status"] == "Active")
+
+    def secrets(self) -> list[str]:
+        """Return every access secret, to be taken out of what leaves this host."""
+        rows = self._state.query("select access_key_id, secret from access_keys")
+        return [
+            self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
+            for row in rows
+        ]
+
+    def user_credentials(self, caller: Caller) -> UserCredentials:
+        """Return a user's newest active access key and certificate, with their secrets."""
+        key = self._newest("access_keys", "secret", caller)
+        pair = self._newest("certificates", "private_key", caller)
+        credential = self.credential(key["access_key_id"])
+        assert credential is not None
+        private_key = self._seal.open(pair["private_key"], "user key").decode()
+        return UserCredentials(
+            credential.caller, credential.secret, pair["certificate"], private_key
+        )
+
+    def certificates(self, account_id: str | None = None) -> list[str]:
+        """Return the active users' certificates as PEM, of one account or of all."""
+        sql = """select certificate from certificates join users using (user_id)
+          where status = 'Active' and coalesce(?, account_id) = account_id"""
+        return [row["certificate"] for row in self._state.query(sql, (account_id,))]
+
+    def by_account_id(self, account_id: str) -> Row | None:
+        """Return the account's row (account_id, account_name, canonical_id, created) or None."""
+        return self._state.one("select * from accounts where account_id = ?", (account_id,))
+
+    def by_canonical_id(self, canonical_id: str) -> Row | None:
+        """Return the row of the account that access lists name so, or None."""
+        return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
+
+    def by_email(self, email: str) -> Row | None:
+        """Return the row of the account with an e-mail address, or None."""
+        address = ascii_text.lower(ascii_text.strip(email))
+        found = self._state.one("select * from accounts where email = ?", (address,))
+        return found if address else None
+
+    def knows_principal(self, account: str, user: str = "") -> bool:
+        """True for an account, by its id or its name, and for a user of it if one is named."""
+        sql = """select user_name from accounts join users using (account_id)
+          where account_id = ? or (account_name = ? and not account_name glob ?)"""
+        found = self._state.query(sql, (account, account, "[0-9]" * 12))
+        return any(user in ("", row["user_name"]) for row in found)
+
+    @cached_property
+    def cloud_certificate(self) -> str:
+        """The certificate that bundles are encrypted for, as PEM."""
+        pem = self.authority.cloud_certificate.public_bytes(serialization.Encoding.PEM)
+        return pem.decode()
+
+    @property
+    def cloud_private_key(self) -> rsa.RSAPrivateKey:
+        """The key that opens bundles and signs instance identity documents."""
+        return self.authority.cloud_private_key
+
+    def server_certificate(self) -> tuple[Path, Path]:
+        """Return the files of the TLS certificate (with its chain) and of its key."""
+        return self.authority.server_files()
+
+    def first_use(self, signature: str, expires: datetime | None = None) -> bool:
+        """Remember a request's signature for as long as it is valid; False if it was replayed.
+
+        Signatures tell seconds apart at best, so a client that asks the same twice at once signs
+        the same twice: a signature counts as replayed once TWIN_SECONDS have passed. `expires`
+        is the end of a signature that says so itself, up to seven days ahead.
+        """
+        now = datetime.now(UTC)
+        forgotten = ids.time_text(now - SET_BACK)
+        end = max(now, expires or now) + SIGNATURE_LIFE
+        times = {"expires": ids.time_text(end), "first_used": steady_clock.reading()}
+        with self._state.transaction() as database:
+            database.execute("delete from used_signatures where expires < ?", (forgotten,))
+            sql = "select first_used from used_signatures where signature = ?"
+            seen = self._state.one(sql, (signature,))
+            if seen is None:
+                database.table("used_signatures").insert({"signature": signature, **times})
+                return True
+        return steady_clock.seconds_since(seen["first_used"] or NEVER, "") < TWIN_SECONDS
+
+    def _newest(self, table: str, sealed: str, caller: Caller) -> Row:
+        sql = f"""select * from {table} where user_id = ? and status = 'Active'
+          and {sealed} is not null order by created desc limit 1"""
+        found = self._state.one(sql, (caller.user_id,))
+        if found is None:
+            raise NoActiveCredential(name=caller.user_name, what=table)
+        return found
+
+    def _find(self, account: str, user: str) -> Caller | None:
+        sql = f"{_CALLER} where account_name = ? and user_name = ?"
+        row = self._state.one(sql, (account, user))
+        return _caller(row) if row else None
+
+    def _create(self, account: str, user: str, admin: bool) -> Caller:
+        now = ids.now()
+        account_row = {
+            "account_id": ids.account_id(),
+            "account_name": account,
+            "canonical_id": ids.canonical_id(),
+            "created": now,
+        }
+        user_row = {
+            "user_id": ids.user_id(),
+            "account_id": account_row["account_id"],
+            "user_name": user,
+            "admin": int(admin),
+            "created": now,
+        }
+        with self._state.transaction() as database:
+            database.table("accounts").insert(account_row)
+            database.table("users").insert(user_row)
+            self._add_access_key(user_row["user_id"])
+            self._add_certificate(user_row["user_id"], f"{account}/{user}")
+        return _caller({**account_row, **user_row})
+
+    def _add_access_key(self, user_id: Any) -> None:
+        access_key_id = ids.access_key_id()
+        secret = ids.secret_key().encode()
+        row = {
+            "access_key_id": access_key_id,
+            "user_id": user_id,
+            "secret": self._seal.close(secret, _secret_purpose(access_key_id)),
+            "status": "Active",
+            "created": ids.now(),
+        }
+        with self._state.transaction() as database:
+            database.table("access_keys").insert(row)
+
+    def _add_certificate(self, user_id: Any, common_name: str) -> None:
+        certificate, private_key = self.authority.issue(common_name)
+        row = {
+            "certificate_id": ids.certificate_id(),
+            "user_id": user_id,
+            "certificate": certificate,
+            "private_key": self._seal.close(private_key.encode(), "user key"),
+            "status": "Active",
+            "created": ids.now(),
+        }
+        with self._state.transaction() as database:
+            database.table("certificates").insert(row)
+
+
+def _secret_purpose(access_key_id: str) -> str:
+    return f"secret of {access_key_id}"
+
+
+def _caller(row: Row, access_key_id: str = "") -> Caller:
+    return Caller(
+        account_id=row["account_id"],
+        account_name=row["account_name"],
+        canonical_id=row["canonical_id"],
+        user_id=row["user_id"],
+        user_name=row["user_name"],
+        admin=bool(row["admin"]),
+        access_key_id=access_key_id,
+        email=row.get("email", ""),
+    )

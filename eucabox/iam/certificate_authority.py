@@ -1,0 +1,167 @@
+"""The cloud's own certificate authority: issues X.509 certificates, trusts no other."""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from eucabox.atomic_files import write_whole
+from eucabox.seal import Seal
+
+KEY_BITS = 2048
+YEARS_OF_AUTHORITY = 20
+YEARS_OF_USER = 5
+DAYS_OF_SERVER = 397
+RENEW_DAYS = 30
+ALWAYS_NAMED = ("localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """The CA, the cloud's certificate for bundles, and the server's for TLS, in one folder."""
+
+    def __init__(self, folder: Path, seal: Seal, names: Iterable[str] = ()) -> None:
+        self.folder = folder
+        self._seal = seal
+        folder.mkdir(mode=0o755, exist_ok=True)
+        self._key, self.certificate = self._own("ca", "eucabox certificate authority", None)
+        self.cloud_private_key, self.cloud_certificate = self._own(
+            "cloud", "eucabox cloud", (self._key, self.certificate)
+        )
+        self._names = sorted({*ALWAYS_NAMED, socket.gethostname(), *names} - {""})
+
+    @property
+    def ca_file(self) -> Path:
+        """The PEM file that a TLS client is told to trust."""
+        return self.folder / "ca.crt"
+
+    def issue(self, common_name: str) -> tuple[str, str]:
+        """Return a new user's certificate and private key, both PEM."""
+        key = _new_key()
+        certificate = _sign(
+            common_name, key, (self._key, self.certificate), YEARS_OF_USER * 365, [_CLIENT]
+        )
+        return _pem(certificate), private_pem(key)
+
+    def server_files(self) -> tuple[Path, Path]:
+        """Return the TLS certificate's and key's files, made anew when names or time ran out."""
+        certificate, key = self.folder / "server.crt", self.folder / "server.key"
+        if not (certificate.exists() and key.exists() and self._serves(certificate)):
+            self._issue_server(certificate, key)
+        return certificate, key
+
+    def _own(
+        self, name: str, common_name: str, issuer: "Issuer | None"
+    ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+        sealed, public = self.folder / f"{name}.key", self.folder / f"{name}.crt"
+        if not public.exists():
+            key = _new_key()
+            extensions: list[x509.ExtensionType] = [_CA if issuer is None else _CLIENT]
+            days = YEARS_OF_AUTHORITY * 365
+            certificate = _sign(common_name, key, issuer, days, extensions)
+            secret = self._seal.close(private_pem(key).encode(), f"{name} key")
+            write_whole(sealed, secret, 0o600)
+            write_whole(public, _pem(certificate).encode(), 0o644)
+        text = self._seal.open(sealed.read_bytes(), f"{name} key")
+        return read_private_key(text), x509.load_pem_x509_certificate(public.read_bytes())
+
+    def _serves(self, file: Path) -> bool:
+        found = x509.load_pem_x509_certificate(file.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        fresh = _ends(found) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
+        ours = found.issuer == self.certificate.subject
+        return fresh and ours and sorted(str(each.value) for each in names) == self._names
+
+    def _issue_server(self, certificate: Path, key_file: Path) -> None:
+        key = _new_key()
+        names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
+        issuer = (self._key, self.certificate)
+        made = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
+        write_whole(key_file, private_pem(key).encode(), 0o600)
+        write_whole(certificate, (_pem(made) + _pem(self.certificate)).encode(), 0o644)
+
+
+Issuer = tuple[rsa.RSAPrivateKey, x509.Certificate]
+_CA = x509.BasicConstraints(ca=True, path_length=0)
+_CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+_SERVER = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+
+
+def private_pem(key: rsa.RSAPrivateKey) -> str:
+    """Write a private key as euca2ools and boto read it: PEM, "RSA PRIVATE KEY", no password."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def read_private_key(pem: bytes) -> rsa.RSAPrivateKey:
+    """Read an RSA private key from PEM."""
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def fingerprint(certificate_pem: str) -> str:
+    """Return the SHA-1 fingerprint of a PEM certificate in lower-case hex."""
+    certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+    return certificate.fingerprint(hashes.SHA1()).hex()
+
+
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, KEY_BITS)
+
+
+def _sign(
+    common_name: str,
+    key: rsa.RSAPrivateKey,
+    issuer: Issuer | None,
+    days: int,
+    extensions: list[x509.ExtensionType],
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    signing_key, issuer_name = (key, subject) if issuer is None else (issuer[0], issuer[1].subject)
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+    )
+    for each in [*extensions, *_key_identifiers(key, signing_key)]:
+        builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints))
+    return builder.sign(signing_key, hashes.SHA256())
+
+
+def _key_identifiers(
+    key: rsa.RSAPrivateKey, signing_key: rsa.RSAPrivateKey
+) -> list[x509.ExtensionType]:
+    return [
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
+    ]
+
+
+def _ends(certificate: x509.Certificate) -> datetime:
+    ends = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
+    return ends or certificate.not_valid_after.replace(tzinfo=UTC)
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

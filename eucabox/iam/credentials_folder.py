@@ -1,0 +1,154 @@
+"""A folder with all that a user's clients need, in the words each client reads; makes no keys."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucabox.atomic_files import write_whole
+from eucabox.config import Config
+from eucabox.iam.accounts import Accounts, UserCredentials
+from eucabox.iam.certificate_authority import fingerprint
+
+EUCARC = """\
+# The clients' settings for {account}/{user} of this eucabox: source it in any shell.
+# bash and zsh know where this file is; others go to the folder that it was written to.
+EUCA_KEY_DIR=
+if [ -n "${{BASH_VERSION:-}}" ]; then
+  EUCA_KEY_DIR=${{BASH_SOURCE:-}}
+elif [ -n "${{ZSH_VERSION:-}}" ]; then
+  eval 'EUCA_KEY_DIR=${{(%):-%x}}'
+fi
+if [ -n "$EUCA_KEY_DIR" ]; then
+  EUCA_KEY_DIR=$(dirname -- "$(readlink -f -- "$EUCA_KEY_DIR")")
+fi
+[ -f "$EUCA_KEY_DIR/{private_key}" ] || EUCA_KEY_DIR={quoted_folder}
+[ -f "$EUCA_KEY_DIR/{private_key}" ] ||
+  echo "eucarc: $EUCA_KEY_DIR was moved; source its eucarc in bash or zsh" >&2
+export EUCA_KEY_DIR
+export EC2_URL={endpoint}/services/compute
+export S3_URL={endpoint}/services/objectstorage
+export AWS_IAM_URL={endpoint}/services/Euare
+export EUARE_URL={endpoint}/services/Euare
+export TOKEN_URL={endpoint}/services/Tokens
+export EUCA_BOOTSTRAP_URL={endpoint}/services/Empyrean
+export AWS_ENDPOINT_URL={endpoint}
+export EC2_ACCESS_KEY={access_key}
+export EC2_SECRET_KEY={secret_key}
+export AWS_ACCESS_KEY={access_key}
+export AWS_SECRET_KEY={secret_key}
+export AWS_ACCESS_KEY_ID={access_key}
+export AWS_SECRET_ACCESS_KEY={secret_key}
+export AWS_DEFAULT_REGION={region}
+export EUCA_DEFAULT_REGION={region}
+export AWS_AUTH_REGION={region}
+export EUCA_CONFIG_PATH="${{EUCA_KEY_DIR}}/euca2ools.ini"
+export EC2_USER_ID={account_id}
+export EC2_ACCOUNT_NUMBER={account_id}
+export EC2_CERT="${{EUCA_KEY_DIR}}/{certificate}"
+export EC2_PRIVATE_KEY="${{EUCA_KEY_DIR}}/{private_key}"
+export EUCALYPTUS_CERT="${{EUCA_KEY_DIR}}/cloud-cert.pem"
+"""
+
+EUCA2OOLS = """\
+[global]
+default-region = {region}
+
+[region {region}]
+user = {user}
+ec2-url = {endpoint}/services/compute/
+s3-url = {endpoint}/services/objectstorage/
+iam-url = {endpoint}/services/Euare/
+sts-url = {endpoint}/services/Tokens/
+bootstrap-url = {endpoint}/services/Empyrean/
+certificate = {folder}/cloud-cert.pem
+
+[user {user}]
+key-id = {access_key}
+secret-key = {secret_key}
+account-id = {account_id}
+certificate = {folder}/{certificate}
+private-key = {folder}/{private_key}
+"""
+
+AWS_CONFIG = """\
+[profile {profile}]
+region = {region}
+endpoint_url = {endpoint}
+output = json
+s3 =
+    addressing_style = path
+"""
+
+AWS_CREDENTIALS = """\
+[{profile}]
+aws_access_key_id = {access_key}
+aws_secret_access_key = {secret_key}
+"""
+
+AWS_PROFILE = "eucabox"
+SECRET, PUBLIC = 0o600, 0o644
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a folder of credentials is, and what the user may want to print of it."""
+
+    folder: Path
+    account_id: str
+    access_key_id: str
+    endpoint: str
+
+    @property
+    def eucarc(self) -> Path:
+        """The file to source."""
+        return self.folder / "eucarc"
+
+
+def endpoint(config: Config, host: str = "") -> str:
+    """Return the base URL at which clients of this machine reach the API."""
+    listen = config.api.listen
+    named = host or {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)  # noqa: S104
+    bracketed = f"[{named}]" if ":" in named and not named.startswith("[") else named
+    return f"http://{bracketed}:{config.api.port}"
+
+
+def write(config: Config, accounts: Accounts, user: str, folder: Path, host: str = "") -> Written:
+    """Write a user's folder: eucarc, certificates, a euca2ools ini, an AWS profile.
+
+    The same user always gets the same keys. `host` is the name by which other machines reach
+    this one. Raises NoSuchUser.
+    """
+    found = accounts.user_credentials(accounts.user(user))
+    facts = _facts(config, found, folder.resolve(), host)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "aws").mkdir(mode=0o700, exist_ok=True)
+    for name, content, mode in (
+        ("eucarc", EUCARC.format(**facts), SECRET),
+        ("euca2ools.ini", EUCA2OOLS.format(**facts), SECRET),
+        ("aws/config", AWS_CONFIG.format(**facts), PUBLIC),
+        ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
+        ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
+        ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
+        (facts["certificate"], found.certificate, PUBLIC),
+        (facts["private_key"], found.private_key, SECRET),
+    ):
+        write_whole(folder / name, content.encode(), mode)
+    return Written(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
+
+
+def _facts(config: Config, found: UserCredentials, folder: Path, host: str) -> dict[str, str]:
+    stem = f"euca2-{found.caller.user_name}-{fingerprint(found.certificate)[:8]}"
+    return {
+        "endpoint": endpoint(config, host),
+        "region": config.cloud.region,
+        "account": found.caller.account_name,
+        "account_id": found.caller.account_id,
+        "user": found.caller.user_name,
+        "access_key": found.caller.access_key_id,
+        "secret_key": found.secret,
+        "certificate": f"{stem}-cert.pem",
+        "private_key": f"{stem}-pk.pem",
+        "folder": str(folder),
+        "quoted_folder": shlex.quote(str(folder)),
+        "profile": AWS_PROFILE,
+    }

@@ -1,0 +1,252 @@
+"""The Condition element: operators and what holds; never where a key's value comes from."""
+
+import base64
+import binascii
+import ipaddress
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eucabox.errors import MalformedPolicy
+from eucabox.iam.policy.request import Question, key_name
+from eucabox.iam.policy.wildcards import Pattern, filled, glob, split_glob
+
+IF_EXISTS = "IfExists"
+SETS = ("ForAllValues", "ForAnyValue")
+ARN_PARTS = 6
+# one value of the request against one of the policy
+Test = Callable[[str, Question], bool]
+Maker = Callable[[str], Test]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One operator on one key; `values` are as the policy has them, any of which will do."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+    tests: tuple[Test, ...]
+    negated: bool = False
+    if_exists: bool = False
+    set_of: str = ""
+
+    def holds(self, question: Question) -> bool:
+        """True if the question's value of the key is as the condition wants it."""
+        told = question.value(self.key)
+        if self.operator == "Null":
+            return any((each.lower() == "true") == (not told) for each in self.values)
+        if not told:
+            return self._absent()
+        if self.set_of == "ForAllValues":
+            return all(self._one(each, question) for each in told)
+        if self.negated and not self.set_of:
+            return all(self._one(each, question) for each in told)
+        return any(self._one(each, question) for each in told)
+
+    def _absent(self) -> bool:
+        if self.set_of == "ForAllValues" or self.if_exists:
+            return True
+        return self.negated and not self.set_of
+
+    def _one(self, value: str, question: Question) -> bool:
+        return any(test(value, question) for test in self.tests) != self.negated
+
+
+def _equal(text: str) -> Test:
+    return lambda value, question: value == filled(text, question, len(value))
+
+
+def _equal_folded(text: str) -> Test:
+    def test(value: str, question: Question) -> bool:
+        lowered = value.lower()
+        wanted = filled(text, question, len(lowered))
+        return wanted is not None and lowered == wanted.lower()
+
+    return test
+
+
+def _like(text: str) -> Test:
+    return Pattern(text).matches
+
+
+def _number(compare: Callable[[float, float], bool]) -> Maker:
+    def make(text: str) -> Test:
+        wanted = number(text)
+        return lambda value, question: _holds(compare, number, value, wanted)
+
+    return make
+
+
+def _date(compare: Callable[[float, float], bool]) -> Maker:
+    def make(text: str) -> Test:
+        wanted = date(text)
+        return lambda value, question: _holds(compare, date, value, wanted)
+
+    return make
+
+
+def _holds(
+    compare: Callable[[float, float], bool],
+    read: Callable[[str], float],
+    value: str,
+    wanted: float,
+) -> bool:
+    try:
+        return compare(read(value), wanted)
+    except ValueError:
+        return False
+
+
+def _bool(text: str) -> Test:
+    wanted = text.lower()
+    if wanted not in ("true", "false"):
+        raise ValueError("use true or false")
+    return lambda value, question: value.lower() == wanted
+
+
+def _binary(text: str) -> Test:
+    try:
+        wanted = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("use base64") from None
+    return lambda value, question: _bytes(value) == wanted or value == text
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
+
+
+def _network(text: str) -> Test:
+    try:
+        wanted = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("use an address or a network such as 192.0.2.0/24") from None
+
+    def test(value: str, question: Question) -> bool:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return (mapped or address) in wanted
+
+    return test
+
+
+def _arn(text: str) -> Test:
+    if text != "*" and len(text.split(":", ARN_PARTS - 1)) != ARN_PARTS:
+        raise ValueError("use an ARN, which has six parts")
+    parted = text.split(":", ARN_PARTS - 1)
+    fixed = [] if "${" in text else [glob(each) for each in parted]
+
+    def test(value: str, question: Question) -> bool:
+        if text == "*":
+            return True
+        parts = value.split(":", ARN_PARTS - 1)
+        wanted = fixed or split_glob(text, question, len(value), ":", ARN_PARTS)
+        return len(parts) == len(wanted) and all(
+            like(part) for like, part in zip(wanted, parts, strict=True)
+        )
+
+    return test
+
+
+def number(text: str) -> float:
+    """Read a number; ValueError."""
+    found = float(text)
+    if math.isnan(found):
+        raise ValueError("use a number")
+    return found
+
+
+def date(text: str) -> float:
+    """Read an ISO 8601 date or seconds since 1970 into the latter; ValueError."""
+    try:
+        return number(text)
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("use a date such as 2026-01-31T00:00:00Z") from None
+
+
+def _null(text: str) -> Test:
+    return _bool(text)
+
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "LessThan": lambda one, other: one < other,
+    "LessThanEquals": lambda one, other: one <= other,
+    "GreaterThan": lambda one, other: one > other,
+    "GreaterThanEquals": lambda one, other: one >= other,
+    "Equals": lambda one, other: one == other,
+}
+# operator: how a value of the policy becomes a test, and whether the outcome is turned round
+OPERATORS: dict[str, tuple[Maker, bool]] = {
+    "StringEquals": (_equal, False),
+    "StringNotEquals": (_equal, True),
+    "StringEqualsIgnoreCase": (_equal_folded, False),
+    "StringNotEqualsIgnoreCase": (_equal_folded, True),
+    "StringLike": (_like, False),
+    "StringNotLike": (_like, True),
+    **{f"Numeric{name}": (_number(compare), False) for name, compare in COMPARISONS.items()},
+    "NumericNotEquals": (_number(COMPARISONS["Equals"]), True),
+    **{f"Date{name}": (_date(compare), False) for name, compare in COMPARISONS.items()},
+    "DateNotEquals": (_date(COMPARISONS["Equals"]), True),
+    "Bool": (_bool, False),
+    "BinaryEquals": (_binary, False),
+    "IpAddress": (_network, False),
+    "NotIpAddress": (_network, True),
+    "ArnEquals": (_arn, False),
+    "ArnLike": (_arn, False),
+    "ArnNotEquals": (_arn, True),
+    "ArnNotLike": (_arn, True),
+    "Null": (_null, False),
+}
+
+
+def read(said: Any, known: Callable[[str], bool]) -> tuple[Condition, ...]:
+    """Read a Condition element; `known` tells which keys there are."""
+    if not isinstance(said, dict):
+        raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
+    found = []
+    for operator, keys in said.items():
+        if not isinstance(keys, dict) or not keys:
+            reason = f"The condition operator {operator[:60]} needs a key with values."
+            raise MalformedPolicy(reason=reason)
+        for key, values in keys.items():
+            if not known(key_name(key)):
+                raise MalformedPolicy(reason=f"Policy has an invalid condition key: {key[:100]}.")
+            found.append(_condition(operator, key, values))
+    return tuple(found)
+
+
+def _condition(told: str, key: str, said: Any) -> Condition:
+    set_of, _, operator = told.rpartition(":")
+    name = operator.removesuffix(IF_EXISTS)
+    odd = set_of and (set_of not in SETS or name == "Null")
+    if odd or name not in OPERATORS or (name == "Null" and operator != name):
+        raise MalformedPolicy(reason=f"Invalid condition operator in policy: {told[:60]}.")
+    maker, negated = OPERATORS[name]
+    values = tuple(_text(each, key) for each in (said if isinstance(said, list) else [said]))
+    if not values:
+        raise MalformedPolicy(reason=f"The condition on {key[:100]} has no value.")
+    try:
+        tests = tuple(maker(each) for each in values)
+    except (ValueError, OverflowError) as problem:
+        reason = f"The condition {told} on {key[:100]} has a value of the wrong kind: {problem}."
+        raise MalformedPolicy(reason=reason) from None
+    return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
+
+
+def _text(value: Any, key: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise MalformedPolicy(reason=f"The condition on {key[:100]} has a value that is no text.")

@@ -1,0 +1,292 @@
+"""Documents of the policy language: read with a precise complaint, compiled, judged."""
+
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal, Protocol
+
+from eucabox.errors import MalformedPolicy
+from eucabox.iam.policy import conditions, principals
+from eucabox.iam.policy.conditions import Condition
+from eucabox.iam.policy.principals import Directory, Principals
+from eucabox.iam.policy.request import Question
+from eucabox.iam.policy.wildcards import Pattern
+
+Verdict = Literal["Allow", "Deny", ""]
+VERSIONS = ("2008-10-17", "2012-10-17")
+FIELDS = ("Version", "Id", "Statement")
+MEMBERS = (
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource",
+    "NotResource", "Condition",
+)  # fmt: skip
+LARGEST = 20 * 1024  # bytes
+MOST_KEPT = 256 * 1024  # characters of the documents that are kept compiled
+
+
+class Words(Protocol):
+    """What a service has words for; a policy that uses others is refused."""
+
+    def action(self, pattern: str) -> bool:
+        """True if an action is like the pattern."""
+
+    def resource(self, pattern: str) -> bool:
+        """True if the policy may speak of such resources."""
+
+    def key(self, name: str) -> bool:
+        """True for a condition key, as `key_name` writes it."""
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Actions or resources: those that are like one of the patterns, or with `others` the rest."""
+
+    patterns: tuple[Pattern, ...]
+    others: bool = False
+
+    def means(self, text: str, question: Question) -> bool:
+        """True if the text is meant."""
+        return any(each.matches(text, question) for each in self.patterns) != self.others
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement: whether it allows or denies, whom, what, to which resources, and when."""
+
+    allows: bool
+    principals: Principals
+    actions: Patterns
+    resources: Patterns
+    conditions: tuple[Condition, ...] = ()
+
+    def fits(self, question: Question) -> bool:
+        """True if the statement speaks of the question."""
+        return (
+            self.actions.means(question.action, question)
+            and self.resources.means(question.resource, question)
+            and self.principals.means(question)
+            and all(each.holds(question) for each in self.conditions)
+        )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A compiled document."""
+
+    statements: tuple[Statement, ...]
+
+    def judge(self, question: Question) -> Verdict:
+        """Return "Deny" if one statement denies it, else "Allow" if one allows it, else ""."""
+        verdict: Verdict = ""
+        for statement in self.statements:
+            if (verdict != "Allow" or not statement.allows) and statement.fits(question):
+                if not statement.allows:
+                    return "Deny"
+                verdict = "Allow"
+        return verdict
+
+    def may_allow(self, question: Question) -> bool:
+        """True if a statement allows the action to the asker, to some resource and at some time;
+        what the request says beside that need not be known yet."""
+        return any(
+            each.allows
+            and each.actions.means(question.action, question)
+            and each.principals.means(question)
+            for each in self.statements
+        )
+
+
+class _Anything:
+    """The words of whoever reads a document that was checked when it came."""
+
+    def action(self, pattern: str) -> bool:
+        return True
+
+    resource = key = action
+
+
+NOTHING = Policy(
+    (
+        Statement(
+            False,
+            Principals(everyone=True),
+            Patterns((Pattern("*"),)),
+            Patterns((Pattern("*"),)),
+        ),
+    )
+)
+
+
+class _Cache:
+    """The policies that were asked last, compiled; by their texts, of so many characters in all:
+    compiled, a policy can be two hundred times as long as its text."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._found: OrderedDict[str, Policy] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> Policy:
+        with self._lock:
+            if text in self._found:
+                self._found.move_to_end(text)
+                return self._found[text]
+        made = _compile(text)
+        with self._lock:
+            if text not in self._found:
+                self._size += len(text)
+            self._found[text] = made
+            while self._size > self._most:
+                self._size -= len(self._found.popitem(last=False)[0])
+        return made
+
+
+def _compile(text: str) -> Policy:
+    try:
+        return parse(text, _Anything())
+    except MalformedPolicy:
+        return NOTHING
+
+
+_cache = _Cache(MOST_KEPT)
+
+
+def compiled(text: str) -> Policy:
+    """Return the policy of a document that was checked before, compiled once. One that can't be
+    read any more denies everything."""
+    return _cache(text)
+
+
+def parse(text: str, words: Words, directory: Directory | None = None) -> Policy:
+    """Read a document; raises MalformedPolicy, with a directory also for unknown principals."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > LARGEST:
+        reason = f"Policy exceeds the maximum allowed document size: {size} of {LARGEST} bytes."
+        raise MalformedPolicy(reason=reason)
+    said = _json(text)
+    _check_names(said, FIELDS, "the policy")
+    version = said.get("Version", VERSIONS[0])
+    if version not in VERSIONS:
+        reason = f"The policy must contain a valid version string: {' or '.join(VERSIONS)}."
+        raise MalformedPolicy(reason=reason)
+    if not isinstance(said.get("Id", ""), str):
+        raise MalformedPolicy(reason="The Id of the policy is no text.")
+    if "Statement" not in said:
+        raise MalformedPolicy(reason="Missing required field Statement.")
+    statements = said["Statement"]
+    statements = statements if isinstance(statements, list) else [statements]
+    if not statements:
+        raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
+    reader = _Reader(words, directory, version == VERSIONS[1])
+    return Policy(tuple(reader.statement(each) for each in statements))
+
+
+def _json(text: str) -> dict[str, Any]:
+    if not text.startswith("{"):
+        reason = "Policies must be valid JSON and the first byte must be '{'."
+        raise MalformedPolicy(reason=reason)
+    try:
+        said = json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
+    except ValueError as problem:
+        raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
+    return said  # type: ignore[no-any-return]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise MalformedPolicy(reason=f"The policy has {twice[:60]} twice in one place.")
+    return found
+
+
+def _check_names(said: dict[str, Any], known: Iterable[str], where: str) -> None:
+    for name in said:
+        if name not in known:
+            reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(known)}."
+            raise MalformedPolicy(reason=reason)
+
+
+class _Reader:
+    """Reads the statements of one document."""
+
+    def __init__(self, words: Words, directory: Directory | None, variables: bool) -> None:
+        self._words = words
+        self._directory = directory
+        self._variables = variables  # the older version takes ${...} for plain text
+
+    def statement(self, said: Any) -> Statement:
+        if not isinstance(said, dict):
+            raise MalformedPolicy(reason="A statement of the policy is no JSON object.")
+        _check_names(said, MEMBERS, "a statement")
+        if not isinstance(said.get("Sid", ""), str):
+            raise MalformedPolicy(reason="The Sid of a statement is no text.")
+        effect = said.get("Effect")
+        if effect is None:
+            raise MalformedPolicy(reason="Missing required field Effect.")
+        if effect not in ("Allow", "Deny"):
+            raise MalformedPolicy(reason=f"Invalid effect: {str(effect)[:60]}. Use Allow or Deny.")
+        return Statement(
+            effect == "Allow",
+            self._principals(said, effect),
+            self._patterns(said, "Action", self._words.action),
+            self._patterns(said, "Resource", self._words.resource),
+            self._conditions(said.get("Condition", {})),
+        )
+
+    def _principals(self, said: dict[str, Any], effect: str) -> Principals:
+        name = _one_of(said, "Principal")
+        if name == "NotPrincipal" and effect == "Allow":
+            reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
+            raise MalformedPolicy(reason=reason)
+        return principals.read(said[name], self._directory, name == "NotPrincipal")
+
+    def _patterns(self, said: dict[str, Any], what: str, known: Callable[[str], bool]) -> Patterns:
+        name = _one_of(said, what)
+        texts = said[name] if isinstance(said[name], list) else [said[name]]
+        if not texts or not all(isinstance(each, str) and each for each in texts):
+            raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
+        for each in texts:
+            if not known(each):
+                raise MalformedPolicy(reason=f"Policy has invalid {what.lower()}: {each[:200]}.")
+        if what == "Action":
+            return Patterns(
+                tuple(Pattern(each, variables=False, fold=True) for each in texts),
+                name.startswith("Not"),
+            )
+        made = tuple(Pattern(each, self._variables) for each in texts)
+        return Patterns(made, name.startswith("Not"))
+
+    def _conditions(self, said: Any) -> tuple[Condition, ...]:
+        read = conditions.read(said, self._words.key)
+        if self._variables or not any("${" in value for each in read for value in each.values):
+            return read
+        return conditions.read(_without_variables(said), self._words.key)
+
+
+def _without_variables(said: dict[str, Any]) -> dict[str, Any]:
+    """Write every dollar so that it stands for itself."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(each) for each in value]
+        return value.replace("${", "${$}{") if isinstance(value, str) else value
+
+    return {
+        operator: {key: plain(values) for key, values in keys.items()}
+        for operator, keys in said.items()
+    }
+
+
+def _one_of(said: dict[str, Any], name: str) -> str:
+    given = [each for each in (name, f"Not{name}") if each in said]
+    if not given:
+        raise MalformedPolicy(reason=f"Missing required field {name}.")
+    if len(given) > 1:
+        raise MalformedPolicy(reason=f"A statement has either {name} or Not{name}, not both.")
+    return given[0]

@@ -1,0 +1,123 @@
+"""Whom a statement means: everybody, accounts, users, services; never asks who they are."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from eucabox.errors import MalformedPolicy
+from eucabox.iam.policy.request import Question
+
+ARN = re.compile(r"arn:aws:iam::([^:/]+):(root|user/(?:[^:*?]*/)?([^:/*?]+))")
+ACCOUNT = re.compile(r"\d{12}")
+SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com")
+KINDS = ("AWS", "CanonicalUser", "Service")
+User = tuple[str, str]
+
+
+class Directory(Protocol):
+    """Where it is looked up whether somebody is there."""
+
+    def knows_principal(self, account: str, user: str = "") -> bool:
+        """True for an account, by id or name, and for a user of it if one is named."""
+
+    def by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
+        """Return the account of a canonical id, None if there is none."""
+
+
+@dataclass(frozen=True)
+class Principals:
+    """Those whom a statement names, or with `others` all but them."""
+
+    everyone: bool = False
+    accounts: frozenset[str] = frozenset()
+    users: frozenset[User] = frozenset()
+    canonical: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    others: bool = field(default=False)
+
+    def means(self, question: Question) -> bool:
+        """True if the asker of the question is meant."""
+        return self._named(question) != self.others
+
+    def _named(self, question: Question) -> bool:
+        if question.service:
+            return question.service in self.services
+        if self.everyone:
+            return True
+        asker = question.asker
+        if asker is None:
+            return False
+        return (
+            asker.account_id in self.accounts
+            or _by_name(asker.account_name) in self.accounts
+            or (asker.account_id, asker.user_name) in self.users
+            or (_by_name(asker.account_name), asker.user_name) in self.users
+            or asker.canonical_id in self.canonical
+        )
+
+    @property
+    def anyone(self) -> bool:
+        """True if somebody unknown can be meant."""
+        return self.everyone or self.others
+
+
+def _by_name(account: str) -> str:
+    """An account's name as a policy may give it; twelve digits are always an id."""
+    return "" if ACCOUNT.fullmatch(account) else account
+
+
+def read(said: Any, directory: Directory | None, others: bool = False) -> Principals:
+    """Read a Principal element; with a directory, only principals that exist are taken."""
+    if said == "*":
+        return Principals(everyone=True, others=others)
+    if not isinstance(said, dict) or not said:
+        raise _invalid(said, 'Use "*" or {"AWS": ...}.')
+    found: dict[str, set[Any]] = {
+        "accounts": set(), "users": set(), "canonical": set(), "services": set(),
+    }  # fmt: skip
+    everyone = False
+    for kind, names in said.items():
+        if kind not in KINDS:
+            raise _invalid(kind, f"Use one of {', '.join(KINDS)}.")
+        for name in names if isinstance(names, list) else [names]:
+            if kind == "AWS" and name == "*":
+                everyone = True
+            else:
+                where, what = _one(kind, name, directory)
+                found[where].add(what)
+    frozen = {name: frozenset(each) for name, each in found.items()}
+    if not everyone and not any(frozen.values()):
+        raise _invalid(said, "Name at least one.")
+    return Principals(everyone, **frozen, others=others)
+
+
+def _one(kind: str, name: Any, directory: Directory | None) -> tuple[str, Any]:
+    if not isinstance(name, str):
+        raise _invalid(name, "Give text.")
+    if kind == "Service":
+        if not SERVICE.fullmatch(name):
+            raise _invalid(name, "A service is named as logging.s3.amazonaws.com.")
+        return "services", name
+    if kind == "CanonicalUser":
+        if directory and directory.by_canonical_id(name) is None:
+            raise _invalid(name, "No account here has that canonical id.")
+        return "canonical", name
+    if ACCOUNT.fullmatch(name):
+        _check(name, "", name, directory)
+        return "accounts", name
+    arn = ARN.fullmatch(name)
+    if not arn:
+        reason = "Use an account id, arn:aws:iam::ACCOUNT:root or arn:aws:iam::ACCOUNT:user/NAME."
+        raise _invalid(name, reason)
+    _check(arn[1], arn[3] or "", name, directory)
+    return ("users", (arn[1], arn[3])) if arn[3] else ("accounts", arn[1])
+
+
+def _check(account: str, user: str, name: str, directory: Directory | None) -> None:
+    if directory and not directory.knows_principal(account, user):
+        raise _invalid(name, "There is no such account or user here.")
+
+
+def _invalid(said: Any, reason: str) -> MalformedPolicy:
+    return MalformedPolicy(reason=f"Invalid principal in policy: {str(said)[:200]}. {reason}")

@@ -1,0 +1,57 @@
+"""Whether a policy lets in somebody unknown, by S3's definition; never whether it should."""
+
+import ipaddress
+
+from eucabox.iam.policy.conditions import Condition
+from eucabox.iam.policy.document import Policy, Statement
+
+# keys that pin a request down to somebody who is known, if their values are fixed
+PINS = frozenset(
+    {
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceip",
+        "aws:sourceorgid",
+        "aws:sourceowner",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "aws:username",
+        "s3:dataaccesspointaccount",
+        "s3:dataaccesspointarn",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    }
+)
+POSITIVE = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
+BROADEST = {4: 8, 6: 32}  # the shortest prefixes of networks that are not the public
+
+
+def is_public(policy: Policy) -> bool:
+    """True if a statement allows something to everybody without pinning down who that is."""
+    return any(_public(each) for each in policy.statements)
+
+
+def _public(statement: Statement) -> bool:
+    if not statement.allows or not statement.principals.anyone:
+        return False
+    return not any(_pins(each) for each in statement.conditions)
+
+
+def _pins(condition: Condition) -> bool:
+    if condition.key not in PINS or condition.if_exists or condition.set_of == "ForAllValues":
+        return False
+    if condition.operator == "IpAddress":
+        return all(_narrow(each) for each in condition.values)
+    return condition.operator in POSITIVE and not any(_open(each) for each in condition.values)
+
+
+def _open(value: str) -> bool:
+    return "*" in value or "?" in value or "${" in value
+
+
+def _narrow(network: str) -> bool:
+    read = ipaddress.ip_network(network, strict=False)
+    return read.prefixlen >= BROADEST[read.version]

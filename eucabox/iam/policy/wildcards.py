@@ -1,0 +1,159 @@
+"""Wildcards and policy variables; never what the texts stand for.
+
+Whoever sends a request chooses texts, and whoever writes a policy chooses patterns, so a match
+takes time by the length of the two, whatever they are: each star takes what comes first and never
+gives it back, and what is between two stars is looked for without trying every place in turn.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+from eucabox.iam.policy.request import Question, key_name
+
+Match = Callable[[str], bool]
+VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+LITERALS = frozenset("*?$")  # what ${*}, ${?} and ${$} stand for
+# What the wildcards are while a pattern is made: in no text that is UTF-8.
+STAR, ANY = "\ud800", "\ud801"
+_STRANGE = {ord(STAR): "\ufffd", ord(ANY): "\ufffd"}
+_WILD = {**_STRANGE, ord("*"): STAR, ord("?"): ANY}
+
+
+class Pattern:
+    """A text with the wildcards * and ?, and with policy variables where the version has them."""
+
+    def __init__(self, text: str, variables: bool = True, fold: bool = False) -> None:
+        self.text = text
+        self._fold = fold
+        # without variables it is compiled once; with them, once for each set of values
+        self._filled = variables and "${" in text
+        self._fixed = None if self._filled else glob(text, fold)
+
+    def matches(self, text: str, question: Question) -> bool:
+        """True if the whole text is like this; never, if one of the variables has no value."""
+        if self._fixed is not None:
+            return self._fixed(text)
+        made = _fill(self.text, question, len(text), wild=True)
+        return made is not None and _compile(made)(text)
+
+    @property
+    def wild(self) -> bool:
+        """True if more than one text can be like this."""
+        return any(each in self.text for each in ("*", "?", "${"))
+
+
+def filled(text: str, question: Question, most: int) -> str | None:
+    """Return a text with its variables replaced; None if one has no value, or if it would have
+    more than `most` characters, so that it can't be equal to what has no more."""
+    return text if "${" not in text else _fill(text, question, most, wild=False)
+
+
+def split_glob(text: str, question: Question, most: int, mark: str, count: int) -> list[Match]:
+    """Return what tells if a text is like each of the fields that a mark parts a pattern into,
+    `count` at most. In the values of variables a wildcard stands for itself. There are none if a
+    variable has no value, or if no text of `most` characters can be like the whole."""
+    made = _fill(text, question, most, wild=True)
+    return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
+
+
+def _fill(text: str, question: Question, most: int, wild: bool) -> str | None:
+    made: list[str] = []
+    left = most  # characters, of which a star may stand for none
+    for number, part in enumerate(VARIABLE.split(text)):
+        value = _value(part, question) if number % 2 else part
+        if value is None:
+            return None
+        if wild:
+            value = value.translate(_STRANGE if number % 2 else _WILD)
+        left -= len(value) - value.count(STAR)
+        if left < 0:
+            return None
+        made.append(value)
+    return "".join(made)
+
+
+def _value(name: str, question: Question) -> str | None:
+    if name in LITERALS:
+        return name
+    told, _, rest = name.partition(",")
+    rest = rest.strip()
+    default = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == "'" else None
+    values = question.value(key_name(told.strip() if default is not None else name.strip()))
+    if values and len(values) == 1:
+        return values[0]
+    return default
+
+
+def glob(pattern: str, fold: bool = False) -> Match:
+    """Return what tells if a whole text is like a pattern of * and ?; with `fold` in any case."""
+    made = _compile((pattern.lower() if fold else pattern).translate(_WILD))
+    return (lambda text: made(text.lower())) if fold else made
+
+
+def _compile(pattern: str) -> Match:
+    """Compile a pattern whose wildcards are STAR and ANY."""
+    pieces = pattern.split(STAR)
+    if len(pieces) == 1 and ANY not in pattern:
+        return pattern.__eq__
+    if len(pieces) == 1:
+        return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+    if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
+        return lambda text: text.startswith(pieces[0])  # most patterns are such
+    first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
+    least = sum(map(len, pieces))
+
+    def matches(text: str) -> bool:
+        at, end = len(first), len(text) - len(last)
+        if len(text) < least or not _fits(first, text, 0) or not _fits(last, text, end):
+            return False
+        for piece in middle:
+            at = _find(piece, text, at, end)
+            if at < 0:
+                return False
+            at += len(piece)
+        return True
+
+    return matches
+
+
+def _fits(piece: str, text: str, at: int) -> bool:
+    if ANY not in piece:
+        return text.startswith(piece, at)
+    return all(each in (ANY, text[number]) for number, each in enumerate(piece, at))
+
+
+def _find(piece: str, text: str, at: int, end: int) -> int:
+    """Return where a piece first is between two places of a text; -1 if it is nowhere there."""
+    core = piece.lstrip(ANY)
+    before = len(piece) - len(core)
+    core = core.rstrip(ANY)
+    until = end - (len(piece) - before - len(core))
+    if not core:
+        return at if at + before <= until else -1
+    find = text.find if ANY not in core else partial(_find_apart, text)
+    found = find(core, at + before, until)
+    return found - before if found >= 0 else -1
+
+
+def _find_apart(text: str, core: str, at: int, end: int) -> int:
+    """Find what has an ANY within: all places at once, a bit for each, for every character of it
+    in turn."""
+    count = end - at - len(core) + 1
+    if count <= 0:
+        return -1
+    places = (1 << count) - 1
+    for number, each in enumerate(core, at):
+        if each != ANY:
+            places &= _find_all(text, each) >> number
+            if not places:
+                return -1
+    return at + (places & -places).bit_length() - 1
+
+
+@lru_cache(256)  # one text is compared with many patterns; none is long
+def _find_all(text: str, character: str) -> int:
+    """Where a character is in a text, as bits."""
+    if character not in text:
+        return 0
+    return int("".join(["1" if each == character else "0" for each in reversed(text)]), 2)

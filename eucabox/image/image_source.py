@@ -1,0 +1,396 @@
+"""Where images come from: manifests, parts and disks in buckets, checked; never a row of state."""
+
+import contextlib
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eucabox.errors import (
+    AccessDenied,
+    Fault,
+    ImageLocationInvalid,
+    InvalidManifest,
+    StorageNotPermitted,
+    UnauthorizedOperation,
+)
+from eucabox.image import formats, import_file, manifest, unbundle
+from eucabox.image.cache import Cache, Entry
+from eucabox.image.disk_space import Room
+from eucabox.image.manifest import Manifest
+from eucabox.image.sparse import SparseWriter
+from eucabox.s3 import access, encryption, object_request
+
+if TYPE_CHECKING:
+    from eucabox.bucket import Bucket, Object, OpenObject, Store
+    from eucabox.iam.accounts import Accounts, Caller
+    from eucabox.store.temp_file import Stream
+
+HEAD = 2048
+URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
+WHITE = b"\xef\xbb\xbf \t\r\n"
+CHANGED = "it was changed after the image was registered. Register it again."
+Context = Mapping[str, str]  # how a request came, as `access.Asking` has it
+MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
+
+
+class StoppedError(Exception):
+    """The cloud is being stopped; nothing is wrong with the image."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies at an image location; size in bytes, `digest` of a manifest's text or '', `e_tag`
+    of a disk or ''."""
+
+    location: str
+    name: str
+    image_type: str
+    architecture: str
+    virtualization_type: str
+    size: int
+    digest: str = ""
+    e_tag: str = ""
+    kernel_id: str = ""
+    ramdisk_id: str = ""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A stored part, as unbundle.Source wants it."""
+
+    opened: "OpenObject"
+
+    @property
+    def size(self) -> int:
+        return self.opened.object.size
+
+    def chunks(self, start: int, length: int) -> Iterator[bytes]:
+        return self.opened.chunks(start, length)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """An open object whose reader may be told to give up."""
+
+    opened: "OpenObject"
+    look: Callable[[], None]
+
+    def read(self, size: int) -> bytes:
+        self.look()
+        return self.opened.read(size)
+
+
+class Origin:
+    """Reads images out of the bucket store into the cache."""
+
+    def __init__(
+        self, store: "Store", accounts: "Accounts", cache: Cache, stopping: threading.Event
+    ) -> None:
+        self.store, self.accounts, self.cache, self.stopping = store, accounts, cache, stopping
+
+    def look(self, location: str, caller: "Caller", context: Context | None = None) -> Found:
+        """Tell what lies at BUCKET/KEY and check what can be checked at once.
+
+        The caller must be allowed to get each object of it, in the `context` of the request.
+        """
+        bucket, key = _split(location)
+        holder = self._owned(bucket, location, caller)
+        with self._opened(bucket, key) as opened:
+            _check_read(caller, holder, opened.object, context)
+            head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
+            size, e_tag = opened.object.size, opened.object.e_tag
+        if head.lstrip(WHITE).startswith(b"<"):
+            return _bundled(self.manifest(bucket, key, caller, context), bucket, key)
+        name = key.rpartition("/")[2]
+        formats.refuse_others(head, name)
+        kind = formats.kind_of(head)
+        if kind not in ("qcow2", "disk"):
+            raise InvalidManifest(
+                name=f"{bucket}/{key}",
+                reason="it is neither a manifest nor a disk (qcow2, or raw with a partition"
+                " table). A root file system, kernel or ramdisk has to be bundled.",
+            )
+        size = formats.qcow2_size(head) if kind == "qcow2" else size
+        formats.refuse_size(size, name)
+        return Found(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag)
+
+    def manifest(
+        self, bucket: str, key: str, caller: "Caller", context: Context | None = None
+    ) -> Manifest:
+        """Read and check a manifest, and that its parts are there and the caller's to get; raises
+        InvalidManifest and UnauthorizedOperation."""
+        holder = self._owned(bucket, f"{bucket}/{key}", caller)
+        found = self._read(bucket, key, lambda it: _check_read(caller, holder, it, context))
+        manifest.verify(found, self.accounts.certificates())
+        manifest.open_key(found, self.accounts.cloud_private_key)
+        formats.refuse_size(found.size, found.name[:60])
+        parts = self._part_objects(found, bucket, key)
+        for part in parts:
+            _check_read(caller, holder, part, context)
+        unbundle.check_sizes(found, [part.size for part in parts])
+        return found
+
+    def check_copy(self, location: str, caller: "Caller", context: Context | None) -> None:
+        """Raise StorageNotPermitted unless the caller may get each object of an image; what is
+        missing or changed is found when it is copied."""
+        bucket, key = _split(location)
+        try:
+            holder = self.store.bucket(bucket)
+            for name in (key, *self._part_keys(bucket, key)):
+                with self._opened(bucket, name) as opened:
+                    access.check_read(caller, holder, opened.object, context=context)
+        except AccessDenied as denied:
+            raise StorageNotPermitted(reason=denied.message) from None
+        except Fault as fault:
+            if fault.code not in (*MISSING, InvalidManifest.code):
+                raise
+
+    def fetch(
+        self,
+        location: str,
+        image_type: str,
+        manifest_digest: str,
+        e_tag: str,
+        go_on: Callable[[], None],
+    ) -> Entry:
+        """Bring an image into the cache and return its entry.
+
+        A disk must still have the ETag of the object that was registered, unless that is "".
+        `go_on` is called now and then and may raise to give up. Raises InvalidManifest,
+        DiskImageRefused and DiskTooSmall with the cause, StoppedError when the cloud is being
+        stopped.
+        """
+
+        bucket, key = _split(location)
+        name = key.rpartition("/")[2]
+
+        def look() -> None:
+            go_on()  # first: a launch that is cancelled is not one that fails
+            if self.stopping.is_set():
+                raise StoppedError
+
+        room = Room(self.cache, name, look)
+        with self.cache.partial() as file:
+            writer = SparseWriter(file)
+            if manifest_digest:
+                digest = self._unbundle(bucket, key, manifest_digest, writer, room)
+            else:
+                digest = self._copy(bucket, key, e_tag, writer, room)
+            return import_file.settle(self.cache, Path(file.name), digest, name, image_type, room)
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        caller: "Caller",
+        context: Context | None,
+        digest: str,
+        go_on: Callable[[], None],
+    ) -> None:
+        """Copy what an image is made of to another location, the manifest last, for a caller.
+
+        That the caller may get and put is asked again for each object: a bucket's name may be
+        somebody else's by now. `digest` is the SHA-256 of what was registered at the source, a
+        manifest or a disk. Raises InvalidManifest, StorageNotPermitted and AccessDenied.
+        """
+        bucket, key = _split(source)
+        to_bucket, to_key = _split(target)
+        same = self._same(bucket, key, digest)
+        names = [*self._part_keys(bucket, key), key]
+        for name in names:
+            with self._opened(bucket, name) as opened:
+                try:
+                    holder = self.store.bucket(bucket)
+                    access.check_read(caller, holder, opened.object, context=context)
+                except AccessDenied as denied:
+                    raise StorageNotPermitted(reason=denied.message) from None
+                if name == key:
+                    same(opened.object)
+                there = _beside(to_key, name.rpartition("/")[2]) if name != key else to_key
+                self.write(to_bucket, there, self._watched(opened, go_on), caller, context)
+
+    def write(
+        self,
+        bucket: str,
+        key: str,
+        stream: "Stream",
+        caller: "Caller",
+        context: Context | None = None,
+        acl: str = "",
+    ) -> None:
+        """Put an object for a caller who may do that at this moment; raises AccessDenied.
+
+        A bucket that has no access lists is written without one.
+        """
+        holder = self.store.bucket(bucket)
+        written = {"bucket": bucket, "key": key}
+        if acl and not access.enforced(holder):
+            written["acl"] = acl
+        asking = access.Somebody(caller, "PutObject", written, context or {})
+        access.check(asking, holder, key)
+        facts = object_request.facts(written, asking, holder, self.accounts)
+        sealing = encryption.by_default(self.store.bucket(bucket), self.store)
+        self.store.put(bucket, key, stream, facts, sealing=sealing)
+
+    def _watched(self, opened: "OpenObject", go_on: Callable[[], None]) -> "Stream":
+        def look() -> None:
+            go_on()
+            if self.stopping.is_set():
+                raise StoppedError
+
+        return _Watched(opened, look)
+
+    def _same(self, bucket: str, key: str, digest: str) -> "Callable[[Object], None]":
+        """Check that an object is what was registered; return the check that it still is."""
+        changed = InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
+        summed = hashlib.sha256()
+        with self._opened(bucket, key) as opened:
+            for chunk in opened.chunks(0, opened.object.size):
+                summed.update(chunk)
+                if self.stopping.is_set():
+                    raise StoppedError
+        if summed.hexdigest() != digest:
+            raise changed
+
+        def check(now: "Object") -> None:
+            if now.e_tag != opened.object.e_tag:
+                raise changed
+
+        return check
+
+    def _part_keys(self, bucket: str, key: str) -> list[str]:
+        with self._opened(bucket, key) as opened:
+            head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
+        if not head.lstrip(WHITE).startswith(b"<"):
+            return []
+        return [_beside(key, part.name) for part in self._read(bucket, key).parts]
+
+    def _unbundle(
+        self, bucket: str, key: str, digest: str, writer: SparseWriter, room: Room
+    ) -> str:
+        found = self._read(bucket, key)
+        if found.digest != digest:
+            raise InvalidManifest(name=found.location, reason=CHANGED)
+        room.check(found.size)
+        secret, iv = manifest.open_key(found, self.accounts.cloud_private_key)
+
+        @contextlib.contextmanager
+        def opener(name: str) -> Iterator[_Part]:
+            with self._opened(bucket, _beside(key, name)) as opened:
+                yield _Part(opened)
+
+        return unbundle.unbundle(found, secret, iv, opener, writer, lambda *_: room.watch())
+
+    def _copy(self, bucket: str, key: str, e_tag: str, writer: SparseWriter, room: Room) -> str:
+        with self._opened(bucket, key) as opened:
+            if e_tag not in ("", opened.object.e_tag):
+                raise InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
+            formats.refuse_size(opened.object.size, room.name)
+            room.check(opened.object.size)
+            for chunk in opened.chunks(0, opened.object.size):
+                writer.write(chunk)
+                room.watch()
+        return writer.finish()
+
+    def _read(
+        self, bucket: str, key: str, check: "Callable[[Object], None]" = lambda found: None
+    ) -> Manifest:
+        location = f"{bucket}/{key}"
+        with self._opened(bucket, key) as opened:
+            check(opened.object)
+            size = opened.object.size
+            if size > manifest.MAXIMUM:
+                raise InvalidManifest(
+                    name=location,
+                    reason=f"it has {size} bytes; a manifest has {manifest.MAXIMUM} at most.",
+                )
+            return manifest.parse(b"".join(opened.chunks(0, size)), location)
+
+    def _part_objects(self, found: Manifest, bucket: str, key: str) -> "list[Object]":
+        objects = []
+        for number, part in enumerate(found.parts):
+            try:
+                objects.append(self.store.head(bucket, _beside(key, part.name)))
+            except Fault as fault:
+                if fault.code not in MISSING:
+                    raise
+                raise InvalidManifest(
+                    name=found.location,
+                    reason=f"its part {number} ({part.name}) is not in the bucket {bucket};"
+                    " upload it.",
+                ) from None
+        return objects
+
+    @contextlib.contextmanager
+    def _opened(self, bucket: str, key: str) -> "Iterator[OpenObject]":
+        try:
+            opened = self.store.open(bucket, key)
+        except Fault as fault:
+            if fault.code not in MISSING:
+                raise
+            raise InvalidManifest(
+                name=f"{bucket}/{key}", reason="there is no such object in the bucket."
+            ) from None
+        with opened:
+            yield opened
+
+    def _owned(self, bucket: str, location: str, caller: "Caller") -> "Bucket":
+        try:
+            holder = self.store.bucket(bucket)
+        except Fault as fault:
+            if fault.code not in MISSING:
+                raise
+            raise ImageLocationInvalid(
+                location=location, reason=f"There is no bucket {bucket}."
+            ) from None
+        if holder.owner != caller.account_id and not caller.admin:
+            raise UnauthorizedOperation(
+                reason=f"the bucket {bucket} of the image is not yours. Copy the image into a"
+                " bucket of your own."
+            )
+        return holder
+
+
+def _check_read(
+    caller: "Caller", holder: "Bucket", found: "Object", context: Context | None
+) -> None:
+    try:
+        access.check_read(caller, holder, found, context=context)
+    except AccessDenied as denied:
+        reason = f"the object {found.key} of the image is not yours to get. {denied.message}"
+        raise UnauthorizedOperation(reason=reason) from None
+
+
+def _bundled(found: Manifest, bucket: str, key: str) -> Found:
+    is_machine = found.image_type == "machine"
+    return Found(
+        location=f"{bucket}/{key}",
+        name=found.name or key.rpartition("/")[2].removesuffix(".manifest.xml"),
+        image_type=found.image_type,
+        architecture=found.architecture,
+        virtualization_type="paravirtual",
+        size=found.size,
+        digest=found.digest,
+        kernel_id=found.kernel_id if is_machine else "",
+        ramdisk_id=found.ramdisk_id if is_machine else "",
+        mapping=found.block_device_mapping,
+    )
+
+
+def _split(location: str) -> tuple[str, str]:
+    if URL.match(location):
+        reason = "It is a URL, and an image is read from a bucket of this cloud alone."
+        raise ImageLocationInvalid(location=location[:200], reason=reason)
+    bucket, slash, key = location.lstrip("/").partition("/")
+    if not (bucket and slash and key):
+        raise ImageLocationInvalid(location=location, reason="It names no bucket or no key.")
+    return bucket, key
+
+
+def _beside(key: str, name: str) -> str:
+    return key[: key.rfind("/") + 1] + name

@@ -1,0 +1,61 @@
+"""Received bytes become entries of the cache, disks checked and made whole; never fetches them."""
+
+import os
+from pathlib import Path
+
+from eucabox.errors import DiskImageRefused, ProgramFailed
+from eucabox.image import disk, formats
+from eucabox.image.cache import Cache, Entry
+from eucabox.image.disk_space import Room
+
+
+def settle(
+    cache: Cache,
+    received: Path,
+    digest: str,
+    name: str,
+    image_type: str,
+    room: Room | None = None,
+) -> Entry:
+    """Make a received file the entry of its digest.
+
+    The entry's facts are `kind` (see probe.kind) and `size`, the bytes that a guest sees. They and
+    the entry's file follow from the bytes alone, since images of other types may share it. `name`
+    is what messages call it. A stranger's qcow2 is written anew, so that nothing of its header
+    reaches a hypervisor, within the `room` that there is. Raises DiskImageRefused and
+    DiskTooSmall.
+    """
+    kind = formats.kind(received)
+    size = received.stat().st_size
+    if not size:
+        raise DiskImageRefused(name=name, reason="it has 0 bytes.")
+    if image_type == "kernel":
+        formats.kernel(received, name)
+    if kind == "qcow2":
+        if image_type != "machine":
+            raise DiskImageRefused(name=name, reason=f"it is a qcow2 disk and no {image_type}.")
+        return _whole(cache, received, digest, name, room or Room(cache, name))
+    if image_type == "machine":
+        formats.disk(received, name)
+    return cache.adopt(received, digest, "raw", kind=kind, size=size)
+
+
+def _whole(cache: Cache, received: Path, digest: str, name: str, room: Room) -> Entry:
+    facts = formats.disk(received, name)
+    most = formats.unfolded(received, name, room.watch)
+    room.check(most)
+    with cache.partial() as file:
+        target = Path(file.name)
+        _convert(received, facts.format, target, most, room)
+        with target.open("rb") as written:
+            os.fsync(written.fileno())
+        return cache.adopt(target, digest, "qcow2", kind="disk", size=facts.size)
+
+
+def _convert(received: Path, form: str, target: Path, most: int, room: Room) -> None:
+    try:
+        disk.convert(received, form, target, most, room.watch)
+    except ProgramFailed as problem:
+        room.watch()  # perhaps the disk is full, which is the host's fault and not the image's
+        reason = f"it can't be read to its end ({problem.facts['reason']})."
+        raise DiskImageRefused(name=room.name, reason=reason) from None

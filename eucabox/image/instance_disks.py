@@ -1,0 +1,257 @@
+"""An instance's own disk over the cache's files, and its key in it; never fetches an image."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eucabox.atomic_files import write_whole
+from eucabox.errors import ProgramFailed
+from eucabox.image import disk, key_injection, seed, sparse
+from eucabox.image.cache import Cache, Entry
+from eucabox.image.settings import Settings
+
+CMDLINE = "console=ttyS0 root=/dev/{disk}1"
+MIB = 2**20
+NOTE = "boot.json"
+DISKS = {"scsi": "sda", "ide": "sda", "virtio": "vda"}  # as a guest's kernel names them
+DISK, SEED, NVRAM = "disk.qcow2", "seed.iso", "nvram.fd"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a domain boots from.
+
+    A kernel and a ramdisk of its own for images of a root partition, which see their disk as sda
+    (`bus` is scsi); none for whole disks, which boot themselves (`bus` is virtio). An image's
+    settings may want it otherwise. `uefi` has its `nvram` in a file of the instance's, `seed` is
+    a CD-ROM on `seed_bus`. `notes` is what the user should know and nothing fails for.
+    """
+
+    kernel: Path | None
+    ramdisk: Path | None
+    disk: Path
+    cmdline: str
+    format: str = "qcow2"
+    bus: str = "scsi"
+    notes: tuple[str, ...] = ()
+    nic_model: str = "virtio"
+    uefi: bool = False
+    nvram: Path | None = None
+    seed: Path | None = None
+    seed_bus: str = "scsi"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
+
+    `seeded` is the instance's row, for the seed that its image's settings may want.
+    """
+
+    image: Entry
+    kernel: Entry | None
+    ramdisk: Entry | None
+    disk_mb: int
+    swap_mb: int
+    public_key: str
+    injection: bool
+    settings: Settings = Settings()
+    seeded: Mapping[str, Any] | None = None
+
+
+class Launches:
+    """The folders of instances: which cache entries they rest on, and their disks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+
+    def in_use(self) -> set[str]:
+        """Return the names of all cache entries that an instance's disk or kernel rests on."""
+        return {
+            name
+            for note in self.folder.glob(f"*/{NOTE}")
+            for name in (_read(note) or {}).get("uses", ())
+        }
+
+    def find(self, instance_id: str) -> Boot | None:
+        """Return what `prepare` made earlier for an instance, or None."""
+        facts = _read(self.folder / instance_id / NOTE)
+        boot = facts and _boot(facts["boot"])
+        return boot if boot and boot.disk.exists() else None
+
+    def boot_with(self, instance_id: str, kernel: Entry, ramdisk: Entry | None) -> Boot:
+        """Have a disk that is there boot with this kernel and ramdisk from now on."""
+        note = self.folder / instance_id / NOTE
+        facts = _read(note) or {}
+        before = _boot(facts["boot"])
+        boot = replace(before, kernel=kernel.path, ramdisk=ramdisk.path if ramdisk else None)
+        if boot != before:
+            gone = {path.stem for path in (before.kernel, before.ramdisk) if path}
+            now = {entry.name for entry in (kernel, ramdisk) if entry}
+            facts = {"uses": sorted(set(facts["uses"]) - gone | now), "boot": _words(boot)}
+            write_whole(note, json.dumps(facts).encode(), 0o600)
+        return boot
+
+    def prepare(self, cache: Cache, instance_id: str, wish: Wish, progress: Progress) -> Boot:
+        """Make an instance's disk and return how it boots; costs the same for every size."""
+        folder = self.folder / instance_id
+        folder.mkdir(mode=0o711, exist_ok=True)
+        target = folder / DISK
+        target.unlink(missing_ok=True)
+        with contextlib.ExitStack() as pins:
+            for entry in (wish.image, wish.kernel, wish.ramdisk):
+                if entry:
+                    pins.enter_context(cache.pinned(entry.name))
+            if wish.image.facts["kind"] == "disk":
+                base, boot = wish.image, _whole(wish, target)
+            else:
+                name = _composed_name(wish)
+                pins.enter_context(cache.pinned(name))
+                base = _composed(cache, name, wish, progress)
+                boot = _partitioned(base, wish, target)
+            boot = _set(boot, wish, folder)
+            uses = {entry.name for entry in (base, wish.kernel, wish.ramdisk) if entry}
+            facts = {"uses": sorted(uses), "boot": _words(boot)}
+            target.chmod(0o600)  # the hypervisor's user is given it before it boots
+            write_whole(folder / NOTE, json.dumps(facts).encode(), 0o600)
+        return boot
+
+    def forget(self, instance_id: str) -> None:
+        """Remove an instance's disk; what others keep in its folder stays."""
+        folder = self.folder / instance_id
+        for name in (DISK, SEED, NVRAM, NOTE):
+            (folder / name).unlink(missing_ok=True)
+            (folder / f".{name}.new").unlink(missing_ok=True)  # of a killed process
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    def all(self) -> Iterator[str]:
+        """Yield the instance ids that have a folder."""
+        return iter([path.name for path in self.folder.iterdir() if path.is_dir()])
+
+
+def _set(boot: Boot, wish: Wish, folder: Path) -> Boot:
+    """Return the same as the image's settings want it, with what they need in the folder."""
+    wanted = wish.settings
+    bus = wanted.disk_bus or boot.bus
+    cmdline = boot.kernel and (wanted.kernel_command_line or CMDLINE.format(disk=DISKS[bus]))
+    seed_file = folder / SEED
+    if wish.seeded and wanted.has_cdrom:
+        seed.write(seed_file, wish.seeded)
+    return replace(
+        boot,
+        bus=bus,
+        cmdline=cmdline or "",
+        nic_model=wanted.nic_model,
+        uefi=wanted.uefi,
+        nvram=folder / NVRAM if wanted.uefi else None,
+        seed=seed_file if wish.seeded and wanted.has_cdrom else None,
+        seed_bus=wanted.seed_bus,
+    )
+
+
+def _whole(wish: Wish, target: Path) -> Boot:
+    size = max(wish.image.facts["size"], wish.disk_mb * MIB)
+    disk.overlay(wish.image.path, wish.image.format, target, size)
+    notes: tuple[str, ...] = ()
+    if wish.public_key:
+        notes = ("The image is a whole disk: it takes the key from the metadata service.",)
+    return Boot(None, None, target, "", bus="virtio", notes=notes)
+
+
+def _partitioned(base: Entry, wish: Wish, target: Path) -> Boot:
+    disk.overlay(base.path, base.format, target, base.path.stat().st_size)
+    return Boot(
+        wish.kernel.path if wish.kernel else None,
+        wish.ramdisk.path if wish.ramdisk else None,
+        target,
+        "",
+        notes=_give_key(base, wish, target),
+    )
+
+
+def _give_key(base: Entry, wish: Wish, target: Path) -> tuple[str, ...]:
+    if not wish.public_key or not wish.injection:
+        return ()
+    try:
+        if not base.facts["slot"]:
+            raise key_injection.NoRoomError(base.facts["no_slot"])
+        disk.write(target, key_injection.read_slot(base.facts["slot"]).fill(wish.public_key))
+    except key_injection.NoRoomError as problem:
+        return (f"The key was not put into the image ({problem}): the metadata service has it.",)
+    return ()
+
+
+def _composed_name(wish: Wish) -> str:
+    keyed = "key" if wish.injection else "plain"
+    return f"{wish.image.name}-{wish.disk_mb}-{wish.swap_mb}-{keyed}"
+
+
+def _composed(cache: Cache, name: str, wish: Wish, progress: Progress) -> Entry:
+    with cache.only_one(name):
+        found = cache.find(name)
+        if found:
+            return found
+        progress("composing the disk")
+        plan = disk.layout(wish.image.facts["size"], wish.disk_mb, wish.swap_mb)
+        with _clean_root(cache, wish) as root, cache.partial() as file:
+            disk.compose(root, file, plan)
+            facts = _slot(root, file, plan) if wish.injection else {"slot": None, "no_slot": ""}
+            return cache.adopt(Path(file.name), name, "raw", kind="disk", size=plan.size, **facts)
+
+
+@contextlib.contextmanager
+def _clean_root(cache: Cache, wish: Wish) -> Iterator[Path]:
+    """Yield the root to compose from: a copy with its journal replayed, if a key is to go in."""
+    root = wish.image.path
+    if not (wish.injection and key_injection.needs_replay(root)):
+        yield root
+        return
+    with cache.partial() as file, root.open("rb") as source:
+        file.truncate(root.stat().st_size)
+        sparse.copy(source, file, 0)
+        with contextlib.suppress(ProgramFailed):  # then no key goes in, and the user is told
+            key_injection.replay_journal(Path(file.name))
+            root = Path(file.name)
+        yield root
+
+
+def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> dict[str, Any]:
+    """Make room for a key; where that fails, nothing of the attempt stays on the disk."""
+    try:
+        slot = key_injection.make_slot(Path(file.name), plan.root[0])
+    except (key_injection.NoRoomError, ProgramFailed) as problem:
+        file.truncate(0)
+        disk.compose(root, file, plan)
+        return {"slot": None, "no_slot": str(problem)}
+    return {"slot": asdict(slot), "no_slot": ""}
+
+
+def _words(boot: Boot) -> dict[str, Any]:
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(boot).items()
+    }
+
+
+def _boot(words: dict[str, Any]) -> Boot:
+    def path(name: str) -> Path | None:
+        return Path(words[name]) if words[name] else None
+
+    own: dict[str, Any] = {"disk": Path(words["disk"])}
+    own |= {name: path(name) for name in ("kernel", "ramdisk", "nvram", "seed") if name in words}
+    return Boot(**{**words, **own, "notes": tuple(words["notes"])})
+
+
+def _read(note: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads(note.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts

@@ -1,0 +1,287 @@
+"""The tiny guest: a kernel, a ramdisk and a root made from Debian packages; installs nothing."""
+
+import gzip
+import hashlib
+import json
+import lzma
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from eucabox.atomic_files import write_whole
+from eucabox.errors import GuestNotBuilt, ProgramFailed, ProgramMissing
+from eucabox.run import run
+
+VERSION = 2  # raise it when this file makes another guest from the same scripts
+KERNEL_PACKAGE = "linux-image-cloud-amd64"
+ROOT_MIB = 16
+FILES = ("vmlinuz-tiny", "initrd-tiny", "root-tiny.img")
+# Modules by their own names; what they depend on comes before them.
+MODULES = (
+    "virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ext4", "virtio_net",
+    "virtio_rng", "xen_blkfront", "xen_netfront", "button", "evdev", "virtio_balloon",
+    "pvpanic_mmio",
+)  # fmt: skip
+FOLDERS = (
+    "bin", "sbin", "dev", "proc", "sys", "run", "tmp", "mnt", "root", "etc/init.d",
+    "etc/dropbear", "lib64", "lib/x86_64-linux-gnu", "var/lib", "var/log",
+)  # fmt: skip
+SCRIPTS = {
+    "inittab": "etc/inittab",
+    "rcS": "etc/init.d/rcS",
+    "rcK": "etc/init.d/rcK",
+    "metadata": "etc/init.d/metadata",
+    "user-data": "etc/init.d/user-data",
+    "udhcpc.script": "etc/udhcpc.script",
+}
+TEXTS = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+    "etc/group": "root:x:0:\n",
+    "etc/shadow": "root:*:19000:0:99999:7:::\n",
+    "etc/shells": "/bin/sh\n",
+    "etc/hostname": "tiny\n",
+    "etc/hosts": "127.0.0.1 localhost\n",
+    "etc/fstab": "",
+    "etc/issue": "eucabox tiny guest\n",
+}
+DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TinyGuest:
+    """The three files of a guest that boots in seconds."""
+
+    kernel: Path
+    ramdisk: Path
+    root: Path
+
+
+def build_tiny(destination: Path, progress: Progress | None = None) -> TinyGuest:
+    """Build the tiny guest into a folder, or return the one that is there already.
+
+    Needs apt-get's package lists and a reachable mirror, mke2fs and debugfs, no privileges.
+    `progress` is told in words what goes on. Raises GuestNotBuilt.
+    """
+    tell = progress or (lambda text: None)
+    made = TinyGuest(*(destination / name for name in FILES))
+    stamp = destination / ".tiny.json"
+    if _is_current(stamp, made):
+        return made
+    destination.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tiny-", dir=destination) as folder:
+        work = Path(folder)
+        work.chmod(0o755)
+        packages = _packages(work, tell)
+        tell("making the ramdisk")
+        kernel = _only(packages, "boot/vmlinuz-*")
+        write_whole(made.kernel, kernel.read_bytes())
+        write_whole(made.ramdisk, _ramdisk(packages))
+        tell("making the root file system")
+        _root(packages, work).replace(made.root)
+    write_whole(stamp, json.dumps(_stamp(made)).encode())
+    return made
+
+
+def _is_current(stamp: Path, made: TinyGuest) -> bool:
+    try:
+        return bool(json.loads(stamp.read_text("utf-8")) == _stamp(made))
+    except (OSError, ValueError):
+        return False
+
+
+def _stamp(made: TinyGuest) -> list[object]:
+    scripts = "".join(_script(name) for name in ("init", *SCRIPTS))
+    digest = hashlib.sha256(scripts.encode()).hexdigest()
+    sizes = [path.stat().st_size for path in (made.kernel, made.ramdisk, made.root)]
+    return [VERSION, digest, *sizes]
+
+
+def _script(name: str) -> str:
+    return resources.files("eucabox.image").joinpath("tiny", name).read_text("utf-8")
+
+
+def _packages(work: Path, tell: Progress) -> Path:
+    """Download and unpack the packages and return the folder with their files."""
+    downloads, tree = work / "packages", work / "tree"
+    downloads.mkdir()
+    tell("downloading Debian packages")
+    wanted, known = [KERNEL_PACKAGE, "busybox-static", "dropbear-bin"], set[str]()
+    while wanted:
+        _download(downloads, wanted)
+        known.update(wanted)
+        named = {
+            name
+            for path in downloads.glob("*.deb")
+            for name in _depends(path)
+            if name.startswith(("lib", "zlib1g", "linux-image-"))
+        }
+        wanted = sorted(named - known)
+    tell("unpacking")
+    for path in sorted(downloads.glob("*.deb")):
+        run("dpkg-deb", "-x", str(path), str(tree), timeout=300)
+    return tree
+
+
+def _download(folder: Path, names: list[str]) -> None:
+    try:
+        run("apt-get", "-q", "download", *names, cwd=folder, timeout=600)
+    except ProgramMissing:
+        raise GuestNotBuilt(
+            reason="this host has no apt-get. Build it on Debian and copy the three files here."
+        ) from None
+    except ProgramFailed as problem:
+        raise GuestNotBuilt(
+            reason=f"apt-get download {' '.join(names)}: {problem.facts['reason']}. It needs"
+            " Debian's packages for amd64: run apt-get update, and see whether the mirror answers."
+        ) from None
+
+
+def _depends(package: Path) -> Iterator[str]:
+    """Yield the first choice of each package that a package file depends on."""
+    kernel = package.name.startswith("linux-image-") and not package.name.startswith(KERNEL_PACKAGE)
+    if kernel:  # what a kernel wants at its installation is of no use to us
+        return
+    said = run("dpkg-deb", "-f", str(package), "Depends").decode()
+    for choice in said.split(","):
+        name = re.match(r"\s*([a-z0-9.+-]+)", choice)
+        if name:
+            yield name[1]
+
+
+def _only(tree: Path, pattern: str) -> Path:
+    """Return the file that a pattern finds, in either of Debian's layouts (/ and /usr)."""
+    found = sorted([*tree.glob(pattern), *tree.glob(f"usr/{pattern}")])
+    if not found:
+        raise GuestNotBuilt(reason=f"the packages hold no {pattern}; this is no Debian we know.")
+    return found[-1]
+
+
+def _ramdisk(tree: Path) -> bytes:
+    files: dict[str, tuple[int, bytes]] = {
+        "bin": (0o040755, b""),
+        "modules": (0o040755, b""),
+        "bin/busybox": (0o100755, _only(tree, "bin/busybox").read_bytes()),
+        "init": (0o100755, _script("init").encode()),
+    }
+    for number, (name, content) in enumerate(_modules(tree)):
+        files[f"modules/{number:02}-{name}.ko"] = (0o100644, content)
+    return gzip.compress(_cpio(files), 9, mtime=0)
+
+
+def _modules(tree: Path) -> Iterable[tuple[str, bytes]]:
+    """Return the modules in loading order; what the kernel has within is no file."""
+    folder = _only(tree, "lib/modules/*")
+    files = {path.name.split(".ko")[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
+    ordered: dict[str, bytes] = {}
+
+    def add(name: str) -> None:
+        if name in ordered or name not in files:
+            return
+        content = _plain(files[name])
+        depends = DEPENDS.search(content)
+        for other in depends[1].decode().split(",") if depends else ():
+            add(other.replace("-", "_"))
+        ordered[name] = content
+
+    for name in MODULES:
+        add(name)
+    if "virtio_blk" not in ordered:
+        raise GuestNotBuilt(reason="the kernel package holds no virtio modules.")
+    return ordered.items()
+
+
+def _plain(module: Path) -> bytes:
+    content = module.read_bytes()
+    return lzma.decompress(content) if module.suffix == ".xz" else content
+
+
+def _cpio(files: dict[str, tuple[int, bytes]]) -> bytes:
+    """Write an archive as the kernel reads it (newc); names are relative to its root."""
+    out = bytearray()
+    entries = [*files.items(), ("TRAILER!!!", (0, b""))]
+    for number, (name, (mode, content)) in enumerate(entries, 1):
+        links = 2 if mode & 0o040000 else 1
+        fields = (number, mode, 0, 0, links, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        out += b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        out += bytes(-len(out) % 4)
+        out += content
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def _root(tree: Path, work: Path) -> Path:
+    root, image = work / "root", work / "root.ext4"
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    _place(_only(tree, "bin/busybox"), root / "bin/busybox", 0o755)
+    _applets(root)
+    for name in ("dropbear", "dropbearkey"):
+        program = _only(tree, f"*bin/{name}")
+        _place(program, root / "sbin" / name, 0o755)
+        _libraries(tree, program, root)
+    for name, place in SCRIPTS.items():
+        (root / place).write_text(_script(name), "utf-8")
+        (root / place).chmod(0o644 if name == "inittab" else 0o755)
+    for place, text in TEXTS.items():
+        (root / place).write_text(text, "utf-8")
+    _modes(root)
+    # A journal, or a guest that was cut off leaves a root that doubles inodes when used again.
+    options = ("-t", "ext4", "-L", "root", "-m", "0", "-J", "size=1", "-d", str(root))
+    run("mke2fs", "-q", "-F", *options, str(image), f"{ROOT_MIB}M")
+    if os.geteuid():
+        _own(root, image)
+    return image
+
+
+def _place(source: Path, target: Path, mode: int) -> None:
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def _applets(root: Path) -> None:
+    listed = run(str(root / "bin/busybox"), "--list-full").decode().split()
+    for applet in listed:
+        folder = "sbin" if "sbin/" in applet else "bin"
+        link = root / folder / Path(applet).name
+        if not link.exists() and not link.is_symlink():
+            link.symlink_to("/bin/busybox")
+
+
+def _libraries(tree: Path, program: Path, root: Path) -> None:
+    """Copy what a program is linked with; its own loader says what that is."""
+    loader = _only(tree, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+    folders = {path.parent for path in tree.rglob("*.so.*")}
+    path = ":".join(map(str, sorted(folders)))
+    said = run(str(loader), "--library-path", path, "--list", str(program)).decode()
+    _place(loader, root / "lib64/ld-linux-x86-64.so.2", 0o755)
+    for name, found in re.findall(r"([^\s/]+) => (\S+)", said):
+        if not Path(found).is_relative_to(tree):
+            raise GuestNotBuilt(reason=f"the packages hold no {name}, which dropbear needs.")
+        _place(Path(found).resolve(), root / "lib/x86_64-linux-gnu" / name, 0o644)
+
+
+def _modes(root: Path) -> None:
+    for path in [root, *root.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    (root / "root").chmod(0o700)
+    (root / "tmp").chmod(0o1777)
+    (root / "etc/shadow").chmod(0o600)
+    (root / "etc/dropbear").chmod(0o700)
+
+
+def _own(root: Path, image: Path) -> None:
+    """mke2fs copies the builder's user id into the image; make all of it root's."""
+    names = ["/", *(f"/{path.relative_to(root)}" for path in root.rglob("*"))]
+    orders = "".join(f"sif {name} uid 0\nsif {name} gid 0\n" for name in names)
+    with tempfile.NamedTemporaryFile("w", dir=root.parent) as file:
+        file.write(orders)
+        file.flush()
+        run("debugfs", "-w", "-f", file.name, str(image), timeout=120)

@@ -1,0 +1,30 @@
+"""What every instance may do whatever its groups say: DHCP, names, metadata; holds no rules."""
+
+from eucabox.config import Config
+from eucabox.network import Rule
+from eucabox.network.bridge import metadata_address
+from eucabox.network.dnsmasq import Service
+from eucabox.network.host_services import METADATA_PORT
+from eucabox.network.nft_rules import Ground
+
+
+def ground(config: Config, service: Service | None) -> Ground:
+    """Return what needs no rule where `service` is our DHCP server, or None for the site's.
+
+    Of the site's nothing is known: any machine that is no instance may answer DHCP, and its name
+    servers are reached as the groups' rules for egress say.
+    """
+    rules = _names(service) if service else []
+    servers = [str(service.address)] if service else []
+    metadata = metadata_address(config)
+    if metadata:
+        for port in sorted({METADATA_PORT, config.metadata.port}):
+            rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
+    if metadata and service:
+        servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
+    return Ground(tuple(rules), tuple(servers))
+
+
+def _names(service: Service) -> list[Rule]:
+    names = (str(service.address),) if service.dns else service.servers
+    return [Rule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")]

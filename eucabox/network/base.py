@@ -1,0 +1,137 @@
+"""What the network modes have alike: bridge, packet filters, our DHCP server; gives no address."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
+
+from eucabox import ids
+from eucabox.config import Config
+from eucabox.errors import Fault
+from eucabox.network import Guest, Rule, host
+from eucabox.network.always_allowed import ground
+from eucabox.network.bridge import TABLE, OwnBridge, metadata_address
+from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
+from eucabox.network.existing_bridge import NamedBridge
+from eucabox.network.firewall import Groups
+from eucabox.network.nft_events import Events
+from eucabox.network.tap_guard import Guard
+from eucabox.network.taps import Taps
+
+
+class Mode(ABC):
+    """A bridge, of eucabox's own or of the administrator's, and what passes on it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
+        self._groups = Groups(self.bridge)
+        self._ground = ground(config, None)
+        self._filtered = False  # whether guests and rules are known
+        self._guests: Sequence[Guest] = ()
+        self._group_rules: Mapping[str, Sequence[Rule]] = {}
+        prefix = ids.tap_prefix(self.bridge)
+        self._guard = Guard(self.bridge, prefix)
+        self._taps = Taps(self.bridge)
+        ours = TABLE.rstrip("-")
+        self._events = Events(
+            lambda name: name.startswith(prefix) or (name.startswith(ours) and self.bridge in name),
+            self._mend,
+        )
+        self._lock = threading.Lock()
+        self._chosen: IPv4Network | None = None
+        self._started = False
+        self._in_use = True
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that a guest's interface joins."""
+        return self._site.name
+
+    @property
+    def metadata_device(self) -> str | None:
+        """The bridge: each of several bridges of this host may have the metadata address, and
+        the host may have no address in the guests' network."""
+        return self.bridge if metadata_address(self.config) else None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was brought up."""
+        return self._started
+
+    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Let pass what the rules of the guests' groups allow, and nothing under a false name.
+
+        A guest whose address is not known yet may ask for one, and no more.
+        """
+        with self._lock:
+            if guests:
+                self._start_if_not()
+            self._guests, self._group_rules, self._filtered = guests, rules, True
+            if self._started:
+                self._site.admit(
+                    each.private_ip_address for each in guests if each.private_ip_address
+                )
+                self._keep()
+
+    def hears(self, instance_id: str) -> bool:
+        """Tell by the tap whether the guest has sent a packet."""
+        return host.has_heard(ids.tap(instance_id, self.bridge))
+
+    def warnings(self) -> list[str]:
+        """Return what on this host may keep packets from guests."""
+        try:
+            return self._site.warnings()
+        except Fault as fault:
+            return [f"This host's packet rules can't be read: {fault.message}"]
+
+    def _mend(self) -> None:
+        """Bring back at once what somebody deleted or took off the bridge."""
+        with self._lock:
+            if self._started and host.is_bridge(self.bridge):
+                self._keep()
+
+    def _keep(self) -> None:
+        """Have all be as it was made. The groups come last: until then the guard shuts taps."""
+        self._site.follow()
+        if self._filtered:
+            self._groups.apply(self._guests, self._group_rules, self._ground)
+            self._guard.open()
+        self._taps.put_back(each.tap for each in self._guests)
+
+    def _attend(self) -> None:
+        """Hear of what others change, for as long as this process lives."""
+        self._events.open()
+
+    def _let_go(self) -> None:
+        self._events.close()
+        self._guard.close()
+
+    def hindrance(self) -> str:
+        """Return why guests could get no address or no metadata, and what to type; or ""."""
+        try:
+            blocks = self._site.blocks()
+        except Fault:
+            return ""
+        found = [each for each in blocks if each.purpose != "other networks"]
+        return f"{found[0].command}  # {found[0].table} drops guests' packets" if found else ""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Make or adopt all that guests need; raises NetworkUnusable."""
+
+    def _start_if_not(self) -> None:
+        """What stood in the way at the start may be gone by now; if not, the cause is raised."""
+        if not self._started:
+            self._start()
+
+    def _serve(self, dhcp: Dnsmasq, network: IPv4Network, dynamic: bool = False) -> bool:
+        """Have our DHCP server on the bridge; True if it answers for names as well."""
+        self._site.start(network)
+        own = not self.config.network.bridge
+        dns = own and dns_possible(self._site.address(network), dhcp)
+        what = service(self.config, self._site, network, dns, dynamic)
+        self._ground = ground(self.config, what)
+        dhcp.start(what, anew=self._site.made)
+        self._site.made = False
+        return dns

@@ -1,0 +1,5 @@
+"""What buckets' lifecycle rules say, and the thread that carries them out; never HTTP."""
+
+from eucabox.s3.lifecycle.worker import Lifecycle
+
+__all__ = ["Lifecycle"]

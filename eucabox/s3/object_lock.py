@@ -1,0 +1,251 @@
+"""Object lock: what keeps a version from deletion, as S3 checks and shows it; deletes nothing.
+
+A bucket's setting is {"rule": the default retention or None}; what a version is held by is its
+`extra["lock"]`: mode, until (ISO) and hold, as far as it has them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from eucabox.errors import (
+    InvalidArgument,
+    InvalidRequest,
+    InvalidRetentionPeriod,
+    MalformedXML,
+    ObjectLocked,
+)
+from eucabox.store.types import Bucket, ObjectFacts, in_utc
+
+SETTING, LOCK = "object_lock", "lock"
+GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
+# what CreateBucket sets for a bucket with object lock: there is none without versions
+OF_NEW_BUCKET = {SETTING: {"rule": None}, "versioning": {"status": "Enabled"}}
+MODES = (GOVERNANCE, COMPLIANCE)
+HOLDS = ("ON", "OFF")
+LONGEST = {"days": 36_500, "years": 100}
+YEAR = 365  # days, as S3 counts them
+
+
+class DefaultRetention(TypedDict, total=False):
+    """How long new objects are kept; days or years."""
+
+    mode: str
+    days: int
+    years: int
+
+
+class LockRule(TypedDict, total=False):
+    """What new objects get."""
+
+    default_retention: DefaultRetention
+
+
+class Configuration(TypedDict, total=False):
+    """A bucket's object lock as PutObjectLockConfiguration has it."""
+
+    object_lock_enabled: str
+    rule: LockRule
+
+
+class Retention(TypedDict, total=False):
+    """A version's retention; an empty one takes it away."""
+
+    mode: str
+    retain_until_date: datetime
+
+
+class LegalHold(TypedDict, total=False):
+    """A version's legal hold."""
+
+    status: str
+
+
+class Locked(TypedDict, total=False):
+    """The members of PutObject, CopyObject and CreateMultipartUpload about the object's lock."""
+
+    object_lock_mode: str
+    object_lock_retain_until_date: datetime
+    object_lock_legal_hold_status: str
+
+
+RETENTION = ("object_lock_mode", "object_lock_retain_until_date")
+HOLD = "object_lock_legal_hold_status"
+
+
+def is_on(bucket: Bucket) -> bool:
+    """Tell whether versions in a bucket can be locked."""
+    return SETTING in bucket.settings
+
+
+def check_on(bucket: Bucket) -> None:
+    """Raise InvalidRequest unless versions in a bucket can be locked."""
+    if not is_on(bucket):
+        reason = f"The bucket {bucket.name} is missing an Object Lock Configuration."
+        raise InvalidRequest(reason=reason)
+
+
+# --- the bucket's configuration ----------------------------------------------------------------
+
+
+def configured(configuration: Configuration) -> dict[str, Any]:
+    """Return the setting of a configuration; MalformedXML, InvalidRetentionPeriod."""
+    if configuration.get("object_lock_enabled") != "Enabled":
+        _malformed("ObjectLockEnabled must be Enabled")
+    if "rule" not in configuration:
+        return {"rule": None}
+    kept = configuration["rule"].get("default_retention", {})
+    spans = [each for each in ("days", "years") if each in kept]
+    if kept.get("mode") not in MODES or len(spans) != 1:
+        _malformed(f"a DefaultRetention needs a Mode, {' or '.join(MODES)}, and Days or Years")
+    span = int(kept["days"] if "days" in kept else kept["years"])
+    if not 1 <= span <= LONGEST[spans[0]]:
+        raise InvalidRetentionPeriod(unit=spans[0], limit=LONGEST[spans[0]], value=span)
+    return {"rule": {"default_retention": dict(kept)}}
+
+
+def shown_configuration(bucket: Bucket) -> dict[str, Any]:
+    """Return a bucket's configuration as GetObjectLockConfiguration shows it."""
+    rule = bucket.settings[SETTING].get("rule")
+    return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
+
+
+# --- what a version is held by -----------------------------------------------------------------
+
+
+def of_new(said: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
+    """Return the `extra` of a new object: the lock that the request or the bucket gives it.
+
+    Raises InvalidRequest, InvalidArgument.
+    """
+    told = {name: said[name] for name in (*RETENTION, HOLD) if said.get(name)}
+    if told:
+        check_on(bucket)
+    elif not is_on(bucket):
+        return {}
+    lock = _from_headers(told, now) or _by_default(bucket, now)
+    hold = told.get(HOLD, "")
+    if hold and hold not in HOLDS:
+        reason = "Legal Hold must be either of 'ON' or 'OFF'."
+        raise InvalidArgument(argument="x-amz-object-lock-legal-hold", value=hold, reason=reason)
+    if hold:
+        lock["hold"] = hold
+    return {LOCK: lock} if lock else {}
+
+
+def _from_headers(told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    mode, until = told.get("object_lock_mode"), told.get("object_lock_retain_until_date")
+    if mode and mode not in MODES:
+        reason = f"Use {' or '.join(MODES)}."
+        raise InvalidArgument(argument="x-amz-object-lock-mode", value=mode, reason=reason)
+    if (mode is None) != (until is None):
+        reason = (
+            "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied."
+        )
+        raise InvalidArgument(argument="x-amz-object-lock-mode", value=mode or "", reason=reason)
+    return _lock(mode, until, now) if mode and until else {}
+
+
+def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
+    until = in_utc(until)
+    if until <= now:
+        reason = "The retain until date must be in the future!"
+        raise InvalidArgument(argument="RetainUntilDate", value=until.isoformat(), reason=reason)
+    return {"mode": mode, "until": until.isoformat()}
+
+
+def _by_default(bucket: Bucket, now: datetime) -> dict[str, Any]:
+    kept = ((bucket.settings[SETTING].get("rule")) or {}).get("default_retention")
+    if not kept:
+        return {}
+    days = kept["days"] if "days" in kept else kept["years"] * YEAR
+    return {"mode": kept["mode"], "until": (now + timedelta(days=days)).isoformat()}
+
+
+def kept(facts: ObjectFacts) -> dict[str, Any]:
+    """Return what a version is held by, {} if by nothing."""
+    return dict(facts.extra.get(LOCK) or {})
+
+
+def changed(facts: ObjectFacts, lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `extra` of a version with another lock, or with none."""
+    others = {name: each for name, each in facts.extra.items() if name != LOCK}
+    return {**others, LOCK: dict(lock)} if lock else others
+
+
+def retained(
+    facts: ObjectFacts, wanted: Retention, now: datetime, *, bypass: bool
+) -> dict[str, Any]:
+    """Return the `extra` of a version that gets another retention, or with an empty one none.
+
+    Raises MalformedXML, InvalidArgument, and AccessDenied for a retention that holds and would
+    be weaker: in COMPLIANCE always, in GOVERNANCE without `bypass`.
+    """
+    mode, until = wanted.get("mode"), wanted.get("retain_until_date")
+    if (mode is None) != (until is None) or mode not in (None, *MODES):
+        _malformed(f"a Retention has a Mode, {' or '.join(MODES)}, and a RetainUntilDate")
+    lock = kept(facts)
+    new = _lock(mode, until, now) if mode and until else {}
+    if _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE):
+        weaker = not new or _until(new) < _until(lock) or new["mode"] != lock["mode"]
+        if weaker:
+            _deny(lock)
+    hold = {"hold": lock["hold"]} if "hold" in lock else {}
+    return changed(facts, {**new, **hold})
+
+
+def held(facts: ObjectFacts, wanted: LegalHold) -> dict[str, Any]:
+    """Return the `extra` of a version with a legal hold ON or OFF; MalformedXML."""
+    if wanted.get("status") not in HOLDS:
+        _malformed("a LegalHold has a Status, ON or OFF")
+    return changed(facts, {**kept(facts), "hold": wanted["status"]})
+
+
+def is_locked(facts: ObjectFacts, now: datetime, *, bypass: bool = False) -> bool:
+    """Tell whether a version may not be deleted."""
+    lock = kept(facts)
+    if lock.get("hold") == "ON":
+        return True
+    return _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE)
+
+
+def check_deletion(facts: ObjectFacts, now: datetime, *, bypass: bool = False) -> None:
+    """Raise AccessDenied if a version may not be deleted."""
+    if is_locked(facts, now, bypass=bypass):
+        _deny(kept(facts))
+
+
+def shown_retention(lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a lock's retention as GetObjectRetention shows it."""
+    return {"mode": lock["mode"], "retain_until_date": _until(lock)}
+
+
+def headers(lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what GetObject and HeadObject say of a lock."""
+    shown: dict[str, Any] = {}
+    if "mode" in lock:
+        until = _until(lock).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        shown = {"object_lock_mode": lock["mode"], "object_lock_retain_until_date": until}
+    if "hold" in lock:
+        shown["object_lock_legal_hold_status"] = lock["hold"]
+    return shown
+
+
+def _holds(lock: Mapping[str, Any], now: datetime) -> bool:
+    return "until" in lock and _until(lock) > now
+
+
+def _until(lock: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(lock["until"])
+
+
+def _deny(lock: Mapping[str, Any]) -> None:
+    if lock.get("hold") == "ON":
+        held_by = "a legal hold"
+    else:
+        held_by = f"its retention in {lock['mode']} mode until {lock['until']}"
+    raise ObjectLocked(reason=f"It is held by {held_by}.")
+
+
+def _malformed(reason: str) -> None:
+    raise MalformedXML(shape="ObjectLock", reason=f"{reason}.")

@@ -1,0 +1,83 @@
+"""Tags of objects and buckets as S3 wants them: checked, parsed, shown; never stored here."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from eucabox.errors import InvalidTag, MalformedXML, TooManyTags
+from eucabox.store.types import Bucket
+
+SETTING = "tagging"  # of a bucket: {key: value}
+MOST_OF_OBJECT, MOST_OF_BUCKET = 10, 50
+LONGEST_KEY, LONGEST_VALUE = 128, 256
+SYSTEM = "aws:"
+SIGNS = frozenset("_.:/=+-@")
+
+
+class Tag(TypedDict, total=False):
+    """One tag as a client sends it."""
+
+    key: str
+    value: str
+
+
+class Tagging(TypedDict, total=False):
+    """A tag set as PutObjectTagging and PutBucketTagging send it, and what x-amz-tagging says."""
+
+    tag_set: list[Tag]
+
+
+def of_object(tagging: Tagging | None) -> dict[str, str]:
+    """Return {key: value} of an object's tag set; InvalidTag, MalformedXML."""
+    return checked((tagging or {}).get("tag_set") or [], MOST_OF_OBJECT, "An object")
+
+
+def of_bucket(tag_set: Sequence[Tag]) -> dict[str, str]:
+    """Return {key: value} of a bucket's tags; InvalidTag, MalformedXML."""
+    return checked(tag_set, MOST_OF_BUCKET, "A bucket")
+
+
+def checked(tag_set: Sequence[Tag], most: int, whose: str) -> dict[str, str]:
+    """Return {key: value} of tags that are all as they may be."""
+    found: dict[str, str] = {}
+    for tag in tag_set:
+        if "key" not in tag or "value" not in tag:
+            raise MalformedXML(shape="Tag", reason="it needs a Key and a Value.")
+        key, value = tag["key"], tag["value"]
+        _check(key, value)
+        if key in found:
+            raise InvalidTag(reason=f"Cannot provide multiple Tags with the same key: {key}.")
+        found[key] = value
+    if len(found) > most:
+        raise TooManyTags(whose=whose, limit=most, count=len(found))
+    return found
+
+
+def _check(key: str, value: str) -> None:
+    if not 1 <= len(key) <= LONGEST_KEY or not _plain(key):
+        reason = f"The TagKey you have provided is invalid: {key[:LONGEST_KEY]}."
+        raise InvalidTag(
+            reason=f"{reason} Use 1 to {LONGEST_KEY} letters, digits, blanks, +-=._:/@"
+        )
+    if len(value) > LONGEST_VALUE or not _plain(value):
+        reason = f"The TagValue you have provided is invalid: {value[:LONGEST_VALUE]}."
+        raise InvalidTag(
+            reason=f"{reason} Use at most {LONGEST_VALUE} letters, digits, blanks, +-=._:/@"
+        )
+    if key.lower().startswith(SYSTEM):
+        reason = f"System tags cannot be added or updated by a requester: {key}."
+        raise InvalidTag(reason=reason)
+
+
+def _plain(text: str) -> bool:
+    return all(each in SIGNS or unicodedata.category(each)[0] in "LNZ" for each in text)
+
+
+def shown(tags: Mapping[str, str]) -> list[Tag]:
+    """Return tags as the API lists them, by key."""
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
+def of(bucket: Bucket) -> dict[str, str]:
+    """Return the tags of a bucket."""
+    return dict(bucket.settings.get(SETTING) or {})

@@ -1,0 +1,234 @@
+"""Who serves which connection: those that speak often are served by one thread, which leads.
+
+Threads that all run for the interpreter spend more on changing places than a small request takes.
+The leader waits for every busy connection at once and serves what comes itself; whoever has to
+wait for a disk or a client gives the lead to another thread first (`turns.leave`), and from one
+that takes too long it is taken. No connection is ever with two threads.
+"""
+
+import contextlib
+import select
+import threading
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from eucabox import gil_turns
+
+if TYPE_CHECKING:
+    from eucabox.server.connection import Connection
+    from eucabox.server.listener import Listener
+
+PAUSE = 0.02  # seconds without a request that end the lead
+SILENT = 1.0  # seconds after which a connection is none of the busy ones
+
+
+class Busy:
+    """The busy connections of one listener, and who leads."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._epoll: select.epoll | None = None  # made with the first use: not all that listen may
+        self._members: dict[int, Connection] = {}
+        self._leader: object | None = None
+        self._at_hand: Connection | None = None  # the leader serves it
+        self._served = 0
+        self._swept = 0.0
+        self._led = threading.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def lead(self) -> None:
+        """Serve the busy connections while they speak, unless another thread does."""
+        while (me := self._begin()) is not None:
+            gil_turns.on_leaving(lambda me=me: self._lose(me))  # type: ignore[misc]
+            try:
+                while self._next(me):
+                    pass
+            finally:
+                gil_turns.on_leaving(None)
+                self._lose(me)
+
+    def add(self, connection: "Connection") -> None:
+        """Take a connection that was served and is with nobody."""
+        connection.last_used = time.time()
+        with self._lock:
+            if self._closed:
+                connection.end()
+                return
+            descriptor = connection.socket.fileno()
+            self._members[descriptor] = connection
+            self._poll.register(descriptor, select.EPOLLIN)
+
+    def watch(self) -> None:
+        """Take the lead from who is long with one request; runs as long as the listener."""
+        while self._led.wait() and self._listener.ready:
+            before = self._leader, self._served, self._at_hand
+            time.sleep(gil_turns.PATIENCE)
+            if before != (self._leader, self._served, self._at_hand):
+                continue
+            if before[2] is not None:
+                self._lose(before[0])
+            elif before[0] is None:
+                self._hand_all_back()
+
+    def close(self) -> None:
+        """Let the watch end; the listener is ready no more, so nobody leads again."""
+        self._led.set()
+        with self._lock:
+            self._closed = True
+            left, self._members = list(self._members.values()), {}
+            if self._epoll is not None:
+                self._epoll.close()
+        for each in left:
+            each.end()
+
+    @property
+    def _poll(self) -> select.epoll:
+        if self._epoll is None:
+            self._epoll = select.epoll()
+        return self._epoll
+
+    def _begin(self) -> object | None:
+        with self._lock:
+            if self._leader is not None or not self._members:
+                return None
+            self._leader = object()
+            self._led.set()
+            return self._leader
+
+    def _next(self, me: object) -> bool:
+        """Serve one request of whoever speaks first; whether to go on."""
+        found = self._poll.poll(PAUSE, 1) if self._listener.ready else []
+        if not found:
+            self._end(me)
+            return False
+        connection = self._take(me, found[0][0])
+        if connection is None:
+            return False
+        if self._listener.threads.crowded(connection.remote_addr):
+            return self._let_go(me, connection)
+        keep = False
+        try:
+            keep = connection.serve_what_came()
+        finally:
+            leads = self._put_back(me, connection, keep)
+        return leads
+
+    def _take(self, me: object, descriptor: int) -> "Connection | None":
+        with self._lock:
+            if self._leader is not me:
+                return None
+            self._at_hand = self._members[descriptor]
+            return self._at_hand
+
+    def _put_back(self, me: object, connection: "Connection", keep: bool) -> bool:
+        now = time.time()
+        connection.last_used = now
+        half = keep and connection.rfile.has_data()  # of a request; the reception hears the rest
+        with self._lock:
+            leads = self._leader is me
+            if leads:
+                self._at_hand = None
+                self._served += 1
+                if half or not keep:
+                    self._leave(connection)
+        if not leads:
+            self._listener.threads.end(connection)
+        if not keep:
+            connection.close()
+        elif half or not leads:
+            self._listener.put_conn(connection, busy=True)
+        if leads and now > self._swept + SILENT:
+            self._sweep(now)
+        return leads
+
+    def _let_go(self, me: object, connection: "Connection") -> bool:
+        """A connection whose source has threads enough waits in its line; whether to go on."""
+        with self._lock:
+            leads = self._leader is me
+            if leads:
+                self._at_hand = None
+                self._leave(connection)
+        self._listener.threads.end(connection)
+        self._listener.put_conn(connection)
+        return leads
+
+    def _lose(self, me: object) -> None:
+        """Take the lead from a thread that has it; what it serves stays its own."""
+        with self._lock:
+            if me is None or self._leader is not me:
+                return
+            self._leader = None
+            if self._at_hand is not None:
+                self._leave(self._at_hand)
+                self._listener.threads.take(self._at_hand)
+                self._at_hand = None
+            others = bool(self._members)
+        if others:
+            self._listener.requests.put(Shift(self))
+
+    def _end(self, me: object) -> None:
+        """Nobody speaks: let the reception have them all."""
+        with self._lock:
+            if self._leader is not me:
+                return
+            self._leader = None
+        self._hand_all_back()
+
+    def _hand_all_back(self) -> None:
+        """Nobody leads, and no thread has the time to: the reception hears who speaks."""
+        with self._lock:
+            if self._leader is not None:
+                return
+            self._led.clear()
+            silent = list(self._members.values())
+            for each in silent:
+                self._leave(each)
+        self._hand_back(silent)
+
+    def _sweep(self, now: float) -> None:
+        self._swept = now
+        with self._lock:
+            every = list(self._members.values())
+            silent = [each for each in every if now - (each.last_used or 0) > SILENT]
+            for each in silent:
+                self._leave(each)
+        self._hand_back(silent)
+
+    def _hand_back(self, silent: list["Connection"]) -> None:
+        for each in silent:
+            self._listener.put_conn(each)
+
+    def _leave(self, connection: "Connection") -> None:
+        descriptor = connection.socket.fileno()
+        del self._members[descriptor]
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile, one or the other
+            self._poll.unregister(descriptor)
+
+
+class Shift:
+    """What a thread of the pool does between two waits: a connection that has something to say,
+    if one is given, and then the lead, if nobody has it. To cheroot it is a connection that
+    ends with it."""
+
+    rfile = SimpleNamespace(closed=True)  # nothing that cheroot should cut off: the listener does
+    remote_addr = remote_port = None
+
+    def __init__(self, busy: Busy, connection: "Connection | None" = None) -> None:
+        self._busy = busy
+        self._connection = connection
+
+    def communicate(self) -> bool:
+        """Serve; never to be kept."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.own_shift()
+        self._busy.lead()
+        return False
+
+    def close(self) -> Any:
+        """Do nothing: every connection is with somebody, or closed."""

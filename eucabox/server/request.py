@@ -1,0 +1,292 @@
+"""One HTTP request on its way in and its answer on its way out; never what its path means."""
+
+import os
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from functools import lru_cache
+
+from cheroot import server as cheroot
+
+from eucabox import api, ascii_text, gil_turns
+from eucabox.api import HEALTHY, Door, FileStream
+from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
+from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
+
+LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+WRONG = re.compile(r"[\r\n\0]")
+BLANKS = " \t"  # as HTTP has them
+LONG = 100  # characters of a header's name that is not worth remembering
+LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+MOST_HEADERS = 16 * 1024  # bytes of all headers; the request line has a bound of its own
+# Repeated, these could be read differently by whoever stands before or behind us.
+SINGLE = {"host", "authorization", "content-length", "transfer-encoding", "content-type"}
+TOO_LONG = {
+    True: ("414 Request-URI Too Long", "The request's first line is too long."),
+    False: (
+        "400 Bad Request",
+        "RequestHeaderSectionTooLarge: Your request header section exceeds the maximum allowed"
+        f" request header section size: {MOST_HEADERS} bytes, and half of it for metadata.",
+    ),
+}
+
+
+class Incoming(cheroot.HTTPRequest):
+    """Cheroot's request with its own reading of the head and the body, and its own answer."""
+
+    uri: bytes
+    method: bytes
+    fields: dict[str, str]  # the headers as they came, by lower-case name
+    _expects = False
+
+    def parse_request(self) -> None:
+        """Read the head, which has come."""
+        gil_turns.take()
+        self._read_head()
+        if self.ready:
+            self.conn.head_is_read(self)
+
+    def _read_head(self) -> None:
+        try:
+            head, whole = self.conn.rfile.head(self.server.max_request_header_size)
+        except HeadTooLong as problem:
+            self.simple_response(*TOO_LONG[problem.line])
+            return
+        self.started_request = True
+        if not head:
+            return
+        first, _, rest = head.partition(CRLF)
+        if len(rest) > MOST_HEADERS:
+            self.simple_response(*TOO_LONG[False])
+            return
+        try:
+            self._read_line(first)
+            if not whole:
+                raise ValueError("The headers do not end with an empty line.")
+            self._read_fields(rest)
+        except ValueError as problem:
+            self.simple_response(self.status or "400 Bad Request", str(problem))
+            return
+        self.ready = True
+
+    def answer_health(self) -> bool:
+        """Answer the health check in the thread that received it; whether the connection stays."""
+        self._read_head()
+        if not self.ready:
+            return False
+        self.rfile = self._body()
+        head_only = self.method == b"HEAD"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(HEALTHY)))]
+        self._send("200 OK", headers, [] if head_only else [HEALTHY])
+        return not self.close_connection
+
+    def _read_line(self, line: bytes) -> None:
+        """Take the target as it is: cheroot would refuse or change some that S3 clients sign."""
+        found = LINE.fullmatch(line)
+        if not found:
+            raise ValueError("The request line is malformed.")
+        self.method, self.uri, major, minor = found.groups()
+        if major != b"1":
+            self.status = "505 HTTP Version Not Supported"
+            raise ValueError("Speak HTTP/1.1.")
+        self.request_protocol = b"HTTP/1." + minor
+        self.response_protocol = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
+
+    def _read_fields(self, lines: bytes) -> None:
+        fields: dict[str, str] = {}
+        told = lines.decode("latin-1").split("\r\n") if lines else []
+        if WRONG.search("".join(told)):
+            raise ValueError("A header line is malformed.")
+        for line in told:
+            name, colon, value = line.partition(":")
+            known, text = _known(name) if colon else "", value.strip(BLANKS)
+            if not known:
+                raise ValueError("A header line is malformed.")
+            if known in fields:
+                if known in SINGLE:
+                    raise ValueError(f"The header {known.title()} comes twice.")
+                text = f"{fields[known]},{text}"
+            fields[known] = text
+        self._check(fields)
+        self.fields = fields
+
+    def _check(self, fields: dict[str, str]) -> None:
+        old = self.response_protocol == "HTTP/1.0"
+        length, coding = fields.get("content-length"), fields.get("transfer-encoding")
+        if length is not None and not LENGTH.fullmatch(length):
+            raise ValueError("Content-Length is not a number.")
+        if coding is not None and length is not None:
+            raise ValueError("Content-Length and Transfer-Encoding exclude each other.")
+        if coding is not None and coding.lower() != "chunked":
+            raise ValueError("Transfer-Encoding can only be chunked.")
+        if old and coding is not None:
+            raise ValueError("HTTP/1.0 has no Transfer-Encoding.")
+        if not old and "host" not in fields:
+            raise ValueError("The header Host is missing.")
+        self.chunked_read = coding is not None
+        # Cheroot would send 100 Continue at once; we wait until the body is wanted.
+        self._expects = fields.get("expect", "").lower() == "100-continue" and not old
+        wishes = set(ascii_text.split_list(fields.get("connection", "").lower()))
+        self.close_connection = "close" in wishes or (old and "keep-alive" not in wishes)
+
+    def respond(self) -> None:
+        """Run the application over the streaming body."""
+        self.rfile = self._body()
+        self.conn.body_begins(self.rfile)
+        door = self.server.door
+        target, host = self.uri.decode("latin-1"), self.fields.get("host", "")
+        if door is not None and door.speaks(target, host):
+            self._answer(door)
+            return
+        gil_turns.leave()
+        self.server.gateway(self).respond()
+        if self.ready:
+            self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
+
+    def send_headers(self) -> None:
+        """Send the answer's head. A large body that nobody read ends the connection."""
+        self._settle()
+        super().send_headers()
+
+    def _settle(self) -> None:
+        if not self.rfile.settle():  # without a wait for the rest
+            self.close_connection = True
+            self.conn.lingers = True
+
+    def simple_response(self, status: str, msg: str = "") -> None:
+        """Answer what never became a request, and let the client read it before the end."""
+        self.close_connection = self.conn.lingers = True
+        lines = (
+            *(f"HTTP/1.1 {status}", f"Content-Length: {len(msg)}", "Content-Type: text/plain"),
+            *("Connection: close", "", msg),
+        )
+        self.conn.wfile.write("\r\n".join(lines).encode("latin-1"))
+
+    def _body(self) -> LengthBody | ChunkedBody:
+        invite = self._invite if self._expects else None
+        if self.chunked_read:
+            return ChunkedBody(self.conn.rfile, invite)
+        length = int(self.fields.get("content-length", 0))
+        if invite and not length:
+            # botocore takes a final answer without it for the connection's last, and then hangs
+            invite()
+            invite = None
+        return LengthBody(self.conn.rfile, length, invite)
+
+    def _invite(self) -> None:
+        self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # --- without WSGI between us and the protocols ------------------------------------------
+
+    def _answer(self, door: Door) -> None:
+        if not self._is_small():
+            gil_turns.leave()
+        status, headers, body = self._ask(door)
+        if not isinstance(body, list | FileStream) or (
+            isinstance(body, FileStream) and body.part.count > TOGETHER
+        ):
+            gil_turns.leave()
+        try:
+            self._send(status, headers, body)
+        finally:
+            if isinstance(body, FileStream):
+                body.close()
+
+    def _is_small(self) -> bool:
+        """Whether it is a request of the buckets that need not wait for its client."""
+        if self.method not in (b"GET", b"HEAD", b"PUT", b"DELETE") or self.chunked_read:
+            return False
+        return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)
+
+    def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        request = door.hear(
+            self.method.decode("ascii"),
+            self.uri.decode("latin-1"),
+            self.fields,
+            self.rfile,
+            self.conn.tls(),
+            self.conn.remote_addr or "",
+        )
+        answer = door.serve(request)
+        if answer.hops:
+            self.conn.limit_hops(answer.hops)
+        return api.leaving(request, answer)
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
+        self._settle()
+        names = {name.lower() for name, _ in headers}
+        bodiless = self.method == b"HEAD" or status[:3] in ("204", "304")
+        if "content-length" not in names and not bodiless:
+            self._without_length(headers)
+        head = self._head(status, headers, names)
+        self.sent_headers = True
+        if isinstance(body, FileStream):
+            self._send_file(head, body)
+        elif isinstance(body, list):
+            self.conn.wfile.write(b"".join((head, *body)))
+        else:
+            self.conn.wfile.write(head)
+            for piece in filter(None, body):
+                self.write(piece)
+            if self.chunked_write:
+                self.conn.wfile.write(b"0\r\n\r\n")
+
+    def _without_length(self, headers: list[tuple[str, str]]) -> None:
+        self.chunked_write = self.response_protocol == "HTTP/1.1"
+        if self.chunked_write:
+            headers.append(("Transfer-Encoding", "chunked"))
+        else:
+            self.close_connection = True
+
+    def _head(self, status: str, headers: list[tuple[str, str]], names: set[str]) -> bytes:
+        if not self.close_connection:
+            self.close_connection = not self.server.can_add_keepalive_connection
+        if self.close_connection:
+            headers.append(("Connection", "close"))
+        elif self.response_protocol == "HTTP/1.0":
+            headers.append(("Connection", "Keep-Alive"))
+        if "date" not in names:
+            headers.append(("Date", _date(int(time.time()))))
+        if "server" not in names:
+            headers.append(("Server", self.server.server_name))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode("latin-1")
+
+    def _send_file(self, head: bytes, stream: FileStream) -> None:
+        part, sock = stream.part, self.conn.socket
+        if part.fileno is None or isinstance(sock, ssl.SSLSocket):
+            self.conn.wfile.write(head)
+            for piece in stream:
+                self.conn.wfile.write(piece)
+        elif part.count <= TOGETHER:
+            data = os.pread(part.fileno, part.count, part.offset)
+            if len(data) < part.count:
+                raise OSError("the file ended before its recorded end")
+            self.conn.wfile.write(head + data)
+        else:
+            with self.conn.lend():
+                sock.sendall(head, socket.MSG_MORE)
+                send_file(sock, part.fileno, part.offset, part.count)
+
+
+def _known(name: str) -> str:
+    """Return a header's name in lower case, "" if it can be none."""
+    return _remembered(name) if len(name) < LONG else _lower(name)
+
+
+def _lower(name: str) -> str:
+    return name.lower() if NAME.fullmatch(name) else ""
+
+
+_remembered = lru_cache(1024)(_lower)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,215 @@
+"""One bucket's folder: its descriptors, its configuration, its reserved folder; no object."""
+
+import contextlib
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eucabox.errors import BucketUnusable, NoSuchBucket
+from eucabox.store import dirfd
+from eucabox.store.fsync import Flush
+from eucabox.store.open_folders import EVERY, OpenFolder
+from eucabox.store.paths import RESERVED, components
+from eucabox.store.types import Bucket, to_datetime, to_nanoseconds
+
+CONFIGURATION = "bucket.json"
+OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES = "objects", "temporary", "uploads", "attributes"
+VERSIONS = "versions"  # made with the first version that a bucket keeps
+INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
+
+
+class Room:
+    """A bucket's folder, opened when it is needed. `gone` once the bucket is deleted.
+
+    Raises BucketUnusable where a folder of ours is none, such as a link; none is followed.
+    """
+
+    MARK = "mark"
+
+    def __init__(self, path: Path, flush: Flush) -> None:
+        self.path = path
+        self.flush = flush
+        self.name = path.name
+        self.gone = False
+        self.used = True
+        self._opened: tuple[OpenFolder, OpenFolder, OpenFolder] | None
+        try:
+            self._opened = opened = self._open()
+            for name in INSIDE:
+                os.close(_make(name, opened[1]))
+        except OSError as error:
+            raise BucketUnusable(name=path.name, reason=error.strerror) from error
+        self._identity = _identity(os.fstat(opened[0]))
+        EVERY.add(self)
+        self.bucket = _read_configuration(path.name, self.fd, self.reserved)
+        self.mark = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode("ascii", "replace")
+        self.touched = False  # since the start; see marks.py
+        self.marking = threading.Lock()
+
+    def _open(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        """Open the bucket's folder, the reserved one in it and that for temporary files."""
+        folder = OpenFolder(os.open(self.path, dirfd.FOLDER))
+        reserved = OpenFolder(_make(RESERVED, folder))
+        return folder, reserved, OpenFolder(_make(TEMPORARY, reserved))
+
+    def _folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        """Return the three, opened again if they are open no longer."""
+        opened = self._opened
+        if opened is None:
+            opened = self._open_again()
+        self.used = True
+        return opened
+
+    def _open_again(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        self.look()
+        try:
+            opened = self._open()
+        except OSError as error:
+            if error.errno in dirfd.ABSENT:
+                raise NoSuchBucket(name=self.name) from error
+            raise
+        if _identity(os.fstat(opened[0])) != self._identity:
+            raise NoSuchBucket(name=self.name)
+        self._opened = opened
+        EVERY.add(self)
+        return opened
+
+    def let_go(self) -> None:
+        """Have the folders open no longer; who uses one now keeps it until it is done."""
+        self._opened = None
+
+    @property
+    def fd(self) -> OpenFolder:
+        """The bucket's folder."""
+        return self._folders()[0]
+
+    @property
+    def reserved(self) -> OpenFolder:
+        """The folder in it that no key reaches."""
+        return self._folders()[1]
+
+    @property
+    def temporary(self) -> OpenFolder:
+        """The folder of what is being written."""
+        return self._folders()[2]
+
+    @property
+    def versioned(self) -> bool:
+        """True if the bucket has, or had, versioning."""
+        return bool(self.bucket.settings.get("versioning"))
+
+    @property
+    def keeps_versions(self) -> bool:
+        """True if what is overwritten and deleted is kept as a version."""
+        found: dict[str, Any] = self.bucket.settings.get("versioning") or {}
+        return found.get("status") == "Enabled"
+
+    def check(self) -> None:
+        """Raise NoSuchBucket if the bucket was deleted since the caller got it."""
+        if self.gone:
+            raise NoSuchBucket(name=self.name)
+
+    def look(self) -> None:
+        """Raise NoSuchBucket also if somebody took its folder away: something was missing."""
+        if self.gone or not self.is_there():
+            raise NoSuchBucket(name=self.name)
+
+    def is_there(self) -> bool:
+        """True unless somebody took the bucket's folder away from the others."""
+        try:
+            return _identity(self.path.lstat()) == self._identity
+        except FileNotFoundError:
+            return False
+
+    def components(self, key: bytes) -> list[bytes] | None:
+        """Return the names of folders and a file for a key, None if no path can hold it."""
+        return components(key, len(os.fsencode(self.path)) + 1)
+
+    def configure(self, **changed: Any) -> Bucket:
+        """Change fields of the bucket and keep them."""
+        bucket = replace(self.bucket, **changed)
+        _write_configuration(self.reserved, self.temporary, bucket)
+        self.bucket = bucket
+        return bucket
+
+    def clear_temporary(self) -> None:
+        """Remove what a killed process was writing."""
+        dirfd.clear(self.temporary)
+
+
+def _make(name: str, folder: int) -> int:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=folder)
+    return os.open(name, dirfd.FOLDER, dir_fd=folder)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:
+    """Keep what a bucket is in its reserved folder."""
+    said = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
+    content = json.dumps(said, indent=1).encode()
+    dirfd.write_whole(content, CONFIGURATION, reserved, temporary)
+
+
+def make(root: Path, bucket: Bucket) -> Path:
+    """Make the folder of a new bucket beside the others and return it; on the disk when done."""
+    name = secrets.token_hex(8)
+    with workshop(root, "new") as (beside, buckets):
+        with dirfd.closing(dirfd.descend_making(beside, [name, RESERVED])) as reserved:
+            for each in INSIDE:
+                os.mkdir(each, 0o755, dir_fd=reserved)
+            with dirfd.closing(os.open(TEMPORARY, dirfd.FOLDER, dir_fd=reserved)) as temporary:
+                _write_configuration(reserved, temporary, bucket)
+        with dirfd.closing(dirfd.open_folder(beside, [name])) as made:
+            os.fsync(made)
+        os.rename(name, bucket.name, src_dir_fd=beside, dst_dir_fd=buckets)
+        os.fsync(buckets)
+    return root / bucket.name
+
+
+def put_away(root: Path, bucket: str) -> str:
+    """Take a bucket's folder out of the others at once; return its name in `gone`."""
+    name = secrets.token_hex(8)
+    with workshop(root, "gone") as (beside, buckets):
+        os.rename(bucket, name, src_dir_fd=buckets, dst_dir_fd=beside)
+        os.fsync(buckets)
+    return name
+
+
+def clear_away(root: Path, name: str) -> None:
+    """Remove a folder that was put away."""
+    with workshop(root, "gone") as (beside, _), contextlib.suppress(OSError):
+        with dirfd.closing(dirfd.open_folder(beside, [name])) as gone:
+            dirfd.clear(gone)
+        os.rmdir(name, dir_fd=beside)  # a put that came too late may be in it: the next start
+
+
+@contextlib.contextmanager
+def workshop(root: Path, name: str) -> Iterator[tuple[int, int]]:
+    """Open a folder beside the buckets, `new` or `gone`, and that of the buckets."""
+    with contextlib.ExitStack() as stack:
+        buckets = stack.enter_context(dirfd.closing(os.open(root, dirfd.FOLDER)))
+        beside = dirfd.descend_making(buckets, [RESERVED, name])
+        yield stack.enter_context(dirfd.closing(beside)), buckets
+
+
+def _read_configuration(name: str, folder: int, reserved: int) -> Bucket:
+    """Return what a bucket is; of a folder without configuration only name and age are known."""
+    try:
+        said = json.loads(dirfd.read_small(reserved, [CONFIGURATION]) or b"")
+        created = to_datetime(said["created"])
+        return Bucket(**{**said, "name": name, "created": created})
+    except (OSError, ValueError, KeyError, TypeError):
+        settings = {}
+        if dirfd.is_folder(VERSIONS, reserved):
+            settings["versioning"] = {"status": "Enabled"}  # rather than lose what was kept
+        created = to_datetime(os.fstat(folder).st_mtime_ns)
+        return Bucket(name, "", created, settings=settings)

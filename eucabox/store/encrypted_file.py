@@ -1,0 +1,307 @@
+"""Encrypts a draft while it is written and decrypts an object while it is read; finds no key.
+
+Memory is a batch of frames, whatever the size of the object, and a range costs its own frames.
+"""
+
+import hashlib
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import accumulate
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from eucabox.errors import ObjectDamaged
+from eucabox.store import checksums, encrypted_format
+from eucabox.store.bucket_folder import Room
+from eucabox.store.encrypted_format import (
+    FRAME,
+    JOINED,
+    KEY_BYTES,
+    MAGIC,
+    TAG,
+    WHOLE,
+    Header,
+    Wrapping,
+)
+from eucabox.store.keyring import Sealing
+from eucabox.store.temp_file import Draft
+from eucabox.store.types import AES256, Object, Sealed
+
+BATCH = 8  # frames that are read, decrypted and passed on at a time
+Unlock = Callable[[Header], bytes]
+
+
+class SealedDraft(Draft):
+    """A draft that takes plain bytes and holds their container, whole after `finish`.
+
+    `part` names the part of an upload that it is, so that no other can stand in its place.
+    """
+
+    def __init__(self, room: Room, sealing: Sealing, key: str, part: str = "") -> None:
+        super().__init__(room)
+        self._sealing = sealing
+        self._wrapping = Wrapping(sealing.secret, encrypted_format.place_of(room.name, key))
+        self._said = {**sealing.said(), **({"part": part} if part else {})}
+        self._data_key = os.urandom(KEY_BYTES)
+        self._cipher = AESGCM(self._data_key)
+        self._rest = b""
+        self._frames = 0
+        self._size = 0
+        self._header = len(self._built(encrypted_format.NO_TAG))
+        try:
+            super().write(bytes(self._header))
+        except BaseException:  # of a full disk: nobody has it in a `with` yet
+            self.__exit__()
+            raise
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append plain bytes."""
+        self._size += len(data)
+        whole = memoryview(self._rest + bytes(data) if self._rest else data)
+        end = len(whole) - len(whole) % FRAME
+        if end:
+            super().write(b"".join(map(self._frame, _pieces(whole[:end]))))
+        self._rest = bytes(whole[end:])
+
+    def finish(self, md5: str) -> tuple[str, Sealed]:
+        """Write what is left and the header; return the ETag and what is to be kept."""
+        if self._rest:
+            super().write(self._frame(self._rest))
+            self._rest = b""
+        # elsewhere the MD5 would tell of the content; sent again it is to be the same
+        e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hidden(md5)
+        os.pwrite(self.fd, self._built(bytes.fromhex(e_tag)), 0)
+        stored = self._header + encrypted_format.framed(self._size)
+        return e_tag, self._sealing.sealed(stored, self._header)
+
+    def summed(self, algorithm: str) -> tuple[str, str]:
+        """Return the hex MD5 and a base64 checksum of the plain bytes written so far."""
+        md5, value = hashlib.md5(usedforsecurity=False), checksums.new(algorithm)
+        pieces = _decrypted(self.fd, self._header, self._cipher, 0, self._frames, self._size)
+        for piece in (*pieces, self._rest):
+            md5.update(piece)
+            value.update(piece)
+        return md5.hexdigest(), checksums.text(value.digest())
+
+    def _frame(self, piece: bytes) -> bytes:
+        made = self._cipher.encrypt(encrypted_format.nonce(self._frames), piece, None)
+        self._frames += 1
+        return made
+
+    def _built(self, e_tag: bytes) -> bytes:
+        wrapping, key = self._wrapping, self._data_key
+        return encrypted_format.build(WHOLE, self._size, e_tag, self._said, wrapping, key)
+
+
+def _pieces(whole: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(whole), FRAME):
+        yield bytes(whole[start : start + FRAME])
+
+
+def begin(room: Room, sealing: Sealing | None, key: str, part: str = "") -> Draft:
+    """Return a draft, encrypted if there is a sealing."""
+    return SealedDraft(room, sealing, key, part) if sealing else Draft(room)
+
+
+class Reader:
+    """The plain bytes of an encrypted object; made, it has proved the header and the lengths.
+
+    Raises ObjectDamaged before a byte that is not the one that was written, and what `unlock`
+    raises.
+    """
+
+    def __init__(self, found: Object, sealed: Sealed, descriptor: int, unlock: Unlock) -> None:
+        self._name = f"{found.bucket}/{found.key}"
+        self._sealed, self._descriptor, self._unlock = sealed, descriptor, unlock
+        self._numbers: list[int] | None = None
+        self._upload = ""
+        head = self._read(0)
+        self._sizes = found.parts if head.form == JOINED else (found.size,)
+        if head.form == JOINED:
+            self._check_joined(head, found)
+        self._starts = [0, *accumulate(self._sizes)]
+        self._check_length(head, found)
+        self._bases = _bases(sealed, self._sizes)
+        self._open = 0, self._opened(0, head if head.form == WHOLE else None)
+
+    def chunks(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield `length` plain bytes from `start`, each piece proved first."""
+        end = min(start + length, self._starts[-1])
+        while start < end:
+            number = bisect_right(self._starts, start) - 1
+            part_end = min(end, self._starts[number + 1])
+            begun = self._starts[number]
+            yield from self._part(number, start - begun, part_end - begun)
+            start = part_end
+
+    def _part(self, number: int, start: int, end: int) -> Iterator[bytes]:
+        cipher, base = self._cipher(number), self._bases[number]
+        first, size = start // FRAME, self._sizes[number]
+        position = first * FRAME
+        for piece in self._proved(base, cipher, first, -(-end // FRAME), size):
+            yield piece[max(start - position, 0) : end - position]
+            position += len(piece)
+
+    def _proved(
+        self, base: int, cipher: AESGCM, first: int, last: int, size: int
+    ) -> Iterator[bytes]:
+        try:
+            yield from _decrypted(self._descriptor, base, cipher, first, last, size)
+        except InvalidTag:
+            raise self._damaged("its content was changed") from None
+        except EOFError:
+            raise self._damaged("it was cut short") from None
+
+    def _cipher(self, number: int) -> AESGCM:
+        if self._open[0] != number:
+            self._open = number, self._opened(number)
+        return self._open[1]
+
+    def _opened(self, number: int, header: Header | None = None) -> AESGCM:
+        header = header or self._read(self._bases[number] - self._header_length())
+        self._check_part(header, number)
+        return AESGCM(self._unlock(header))
+
+    def _header_length(self) -> int:
+        return self._sealed.part_header or self._sealed.header
+
+    def _read(self, offset: int) -> Header:
+        header = encrypted_format.read(self._descriptor, offset)
+        if header is None:
+            raise self._damaged("a header is not there")
+        return header
+
+    def _check_part(self, header: Header, number: int) -> None:
+        expected = (WHOLE, self._sizes[number], self._header_length())
+        if (header.form, header.size, header.length) != expected:
+            raise self._damaged("a header is of another file")
+        if self._sealed.part_header:
+            told = self._numbers[number] if self._numbers else number + 1
+            if header.said.get("part") != part_name(self._upload, told):
+                raise self._damaged("its parts are not in their places")
+        elif "part" in header.said:
+            raise self._damaged("it is a part alone")
+
+    def _check_joined(self, head: Header, found: Object) -> None:
+        self._unlock(head)
+        said = head.said
+        if said.get("sizes") != encrypted_format.sizes_digest(found.parts):
+            raise self._damaged("its parts are not those that it was made of")
+        self._upload, self._numbers = str(said.get("upload")), said.get("numbers")
+
+    def _check_length(self, head: Header, found: Object) -> None:
+        joined = head.form == JOINED
+        expected = head.length + sum(
+            encrypted_format.framed(size) + (self._sealed.part_header if joined else 0)
+            for size in self._sizes
+        )
+        stored = os.fstat(self._descriptor).st_size
+        if head.size != found.size or self._starts[-1] != found.size:
+            raise self._damaged("its header is of another file")
+        if stored != expected or bool(self._sealed.part_header) != joined:
+            reason = f"its file has {stored} bytes where {expected} are needed"
+            raise self._damaged(reason)
+
+    def _damaged(self, reason: str) -> ObjectDamaged:
+        return ObjectDamaged(what=self._name, reason=reason)
+
+
+def _bases(sealed: Sealed, sizes: tuple[int, ...]) -> list[int]:
+    """Return where the frames of each part begin."""
+    steps = (encrypted_format.framed(size) + sealed.part_header for size in sizes)
+    return list(accumulate(steps, initial=sealed.header + sealed.part_header))[: len(sizes)]
+
+
+def _decrypted(
+    descriptor: int, base: int, cipher: AESGCM, first: int, last: int, size: int
+) -> Iterator[bytes]:
+    """Yield frames `first` to before `last` of a content of `size` bytes, in batches.
+
+    Raises InvalidTag for one that is not as it was written, EOFError for one that is not there.
+    """
+    for batch in range(first, last, BATCH):
+        end = min(batch + BATCH, last)
+        count = min(end * (FRAME + TAG), encrypted_format.framed(size)) - batch * (FRAME + TAG)
+        raw = os.pread(descriptor, count, base + batch * (FRAME + TAG))
+        if len(raw) < count:
+            raise EOFError
+        yield b"".join(
+            cipher.decrypt(encrypted_format.nonce(number), raw[at : at + FRAME + TAG], None)
+            for number, at in zip(range(batch, end), range(0, count, FRAME + TAG), strict=True)
+        )
+
+
+# --- objects made of parts ---------------------------------------------------------------------
+
+
+def part_name(upload_id: str, number: int) -> str:
+    """Return what a part's header says it is; always as long."""
+    return f"{upload_id}/{number:05}"
+
+
+def joined_header(
+    seal: tuple[Wrapping, str],
+    sealing: dict[str, object],
+    upload_id: str,
+    e_tag: str,
+    numbers: list[int],
+    sizes: tuple[int, ...],
+) -> bytes:
+    """Return what comes before the parts of an object that is made of them."""
+    wrapping, mark = seal
+    told = {key: sealing[key] for key in ("kind", "name", "bucket_key") if sealing[key]}
+    plain = numbers == list(range(1, len(numbers) + 1))
+    said = {
+        **told,
+        "mark": mark,
+        "salt": encrypted_format.new_salt(),
+        "upload": upload_id,
+        "e_tag": e_tag,
+        "parts": len(sizes),
+        "sizes": encrypted_format.sizes_digest(sizes),
+        **({} if plain else {"numbers": numbers}),
+    }
+    nothing = bytes(KEY_BYTES)
+    return encrypted_format.build(
+        JOINED, sum(sizes), encrypted_format.NO_TAG, said, wrapping, nothing
+    )
+
+
+def recover(descriptor: int, found: Object) -> Object | None:
+    """Return an object whose attributes were lost as its file tells of it; None if it is plain.
+
+    What the file says is proved when it is read; one cut short in its header can't be.
+    """
+    stored, begins = os.fstat(descriptor).st_size, os.pread(descriptor, len(MAGIC), 0)
+    cut = found.sealed is not None and MAGIC.startswith(begins)
+    if begins != MAGIC and not cut:
+        return None
+    head = encrypted_format.read(descriptor)
+    if head is None:
+        lost = found.sealed or Sealed(AES256, stored, 0)
+        e_tag = hashlib.md5(begins, usedforsecurity=False).hexdigest()
+        return replace(found, e_tag=e_tag, sealed=replace(lost, stored=stored))
+    said = head.said
+    kind, name = str(said.get("kind")), str(said.get("name", ""))
+    sizes, part_header = _walk(descriptor, head) if head.form == JOINED else ((), 0)
+    e_tag = str(said.get("e_tag")) if head.form == JOINED else head.e_tag.hex()
+    sealed = Sealed(kind, stored, head.length, part_header, name, bool(said.get("bucket_key")))
+    return replace(
+        found,
+        size=head.size,
+        e_tag=e_tag,
+        parts=sizes,
+        upload_id=str(said.get("upload", "")),
+        sealed=sealed,
+    )
+
+
+def _walk(descriptor: int, head: Header) -> tuple[tuple[int, ...], int]:
+    sizes, offset, length = [], head.length, 0
+    while (part := encrypted_format.read(descriptor, offset)) is not None and part.form == WHOLE:
+        sizes.append(part.size)
+        offset, length = offset + part.stored, part.length
+    return tuple(sizes), length

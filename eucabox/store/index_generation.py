@@ -1,0 +1,44 @@
+"""Tells an index of another time from the index of this folder; reads no object.
+
+A bucket's folder and its row in the index have the same mark, a new one with the first change
+that a process makes to the bucket and with its end. An index, or a folder, that comes back from a
+backup has an old one, and the bucket is read again.
+"""
+
+import contextlib
+import secrets
+
+from eucabox.errors import DiskFull, NoSuchBucket
+from eucabox.store.bucket_folder import Room
+from eucabox.store.index import Index, IndexBroken
+from eucabox.store.temp_file import write_small
+
+# Without a new mark the bucket is read once more than needed, if it is still there.
+HARMLESS = (OSError, DiskFull, IndexBroken, NoSuchBucket)
+
+
+def renew(room: Room, index: Index) -> None:
+    """Give a bucket and its row a new mark. A kill in between leaves one that both know."""
+    new = secrets.token_hex(8)
+    index.mark_bucket(room.name, room.mark, new)
+    write_small(room, new.encode(), room.MARK, room.reserved)
+    room.mark = new
+    index.mark_bucket(room.name, new)
+
+
+def touch(room: Room, index: Index) -> None:
+    """Renew the mark before the first change of this process; without room for it, go on."""
+    if room.touched:
+        return
+    with room.marking:
+        if not room.touched:
+            with contextlib.suppress(*HARMLESS):
+                renew(room, index)
+                room.touched = True
+
+
+def close(room: Room, index: Index) -> None:
+    """Renew the mark of a bucket that changed: a copy of a running cloud's index is old, too."""
+    if room.touched and not room.gone:
+        with contextlib.suppress(*HARMLESS):
+            renew(room, index)

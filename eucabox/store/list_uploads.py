@@ -1,0 +1,84 @@
+"""Pages of uploads in progress, by key and then by time; reads no upload but those of the page."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from weakref import WeakKeyDictionary
+
+from eucabox.store.bucket_folder import Room
+from eucabox.store.paths import common_prefix
+from eucabox.store.types import Upload, Uploads
+
+Named = tuple[str, str]  # key and upload id
+
+
+class Keys:
+    """Remembers the keys of uploads, which never change, so that a page reads only its own."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Room, dict[str, str]] = WeakKeyDictionary()
+
+    def sorted(
+        self, room: Room, ids: Iterable[str], read: Callable[[str], Upload | None]
+    ) -> list[Named]:
+        """Return (key, id) of the uploads with these ids in their order; `read` tells a key."""
+        old, new = self._known.get(room, {}), {}
+        for upload_id in ids:
+            key = old.get(upload_id)
+            if key is None:
+                found = read(upload_id)
+                if found is None:
+                    continue
+                key = found.key
+            new[upload_id] = key
+        self._known[room] = new
+        return sorted((key, upload_id) for upload_id, key in new.items())
+
+
+class Page:
+    """At most `limit` uploads and common prefixes, after a key and an upload id of that key."""
+
+    def __init__(self, prefix: str, delimiter: str, after: Named, limit: int) -> None:
+        self._prefix, self._delimiter, self._limit = prefix, delimiter, limit
+        self._after = after
+        self._uploads: list[Upload] = []
+        self._prefixes: list[str] = []
+        self._last: Named | None = None
+
+    def read(self, every: list[Named], read: Callable[[str], Upload | None]) -> Uploads:
+        """Fill the page from all (key, id) in their order."""
+        for named in every[bisect_left(every, (max(self._prefix, self._after[0]), "")) :]:
+            key, upload_id = named
+            if not key.startswith(self._prefix):
+                break
+            if self._is_before(named):
+                continue
+            common = self._common(key)
+            if common is not None and common in self._prefixes[-1:]:
+                continue
+            if len(self._uploads) + len(self._prefixes) >= self._limit:
+                return self._answer(truncated=self._limit > 0)  # of nothing nothing is missing
+            self._add(named, common, None if common else read(upload_id))
+        return self._answer(truncated=False)
+
+    def _add(self, named: Named, common: str | None, found: Upload | None) -> None:
+        if common is not None:
+            self._prefixes.append(common)
+            self._last = common, ""
+        elif found is not None:
+            self._uploads.append(found)
+            self._last = named
+
+    def _is_before(self, named: Named) -> bool:
+        key, upload_id = self._after
+        if key and self._common(named[0]) == key:
+            return True
+        if upload_id:
+            return named <= self._after
+        return bool(key) and named[0] <= key
+
+    def _common(self, key: str) -> str | None:
+        return common_prefix(key, self._prefix, self._delimiter)
+
+    def _answer(self, *, truncated: bool) -> Uploads:
+        key, upload_id = self._last if truncated and self._last else (None, None)
+        return Uploads(self._uploads, self._prefixes, key, upload_id, truncated=truncated)

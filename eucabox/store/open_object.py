@@ -1,0 +1,90 @@
+"""One object's content held open, plain or encrypted; knows no key and changes nothing."""
+
+import os
+from collections.abc import Iterator
+from types import TracebackType
+
+from eucabox.store import version_files
+from eucabox.store.encrypted_file import Reader
+from eucabox.store.keyring import Keyring, needed
+from eucabox.store.temp_file import CHUNK
+from eucabox.store.types import Object
+
+
+class OpenObject:
+    """An object open for reading; it stays whole whatever happens to its key. Close it.
+
+    `entry` is where it lies if it is not the current object of its key.
+    """
+
+    def __init__(
+        self,
+        found: Object,
+        descriptor: int,
+        entry: version_files.Entry | None = None,
+        keys: Keyring | None = None,
+    ) -> None:
+        self.object = found
+        self.entry = entry
+        self._descriptor = descriptor
+        self._offset = 0
+        self._keys = keys
+        self._reader: Reader | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor, for sendfile; what it reads of an encrypted object is sealed."""
+        return self._descriptor
+
+    def unlock(self, customer: bytes | None = None) -> Reader | None:
+        """Open an encrypted object, of SSE-C with the caller's key; a Fault says why it can't be.
+
+        Who reads without it gets the fault with the first bytes. None stands for a plain object.
+        """
+        sealed = self.object.sealed
+        if sealed is None or self._reader is not None:
+            return self._reader
+        keys = needed(self._keys)
+        self._reader = Reader(
+            self.object,
+            sealed,
+            self._descriptor,
+            lambda header: keys.data_key(header, self.object, customer),
+        )
+        return self._reader
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Return the next bytes, b"" at the end; so that an object can be put again."""
+        if self.object.sealed:
+            data = b"".join(self.chunks(self._offset, min(size, self.object.size - self._offset)))
+        else:
+            data = os.pread(self._descriptor, size, self._offset)
+        self._offset += len(data)
+        return data
+
+    def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield `length` bytes from `start`, some at a time; all the rest if None."""
+        left = self.object.size - start if length is None else length
+        if reader := self.unlock():
+            yield from reader.chunks(start, left)
+            return
+        while left > 0 and (data := os.pread(self._descriptor, min(CHUNK, left), start)):
+            start += len(data)
+            left -= len(data)
+            yield data
+
+    def close(self) -> None:
+        """Close the file; closing again does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> "OpenObject":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,229 @@
+"""Takes a stream into a temporary file, counted and summed; never gives it its final name."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Protocol
+
+from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
+from eucabox.store import checksums, disk_errors
+from eucabox.store.bucket_folder import Room
+from eucabox.store.types import Sealed, moment, to_datetime
+
+CHUNK = 1 << 19
+AHEAD = 4  # pieces that may be written before they are summed
+FLUSHED = 8 << 20  # bytes after which the disk is given work, so that little is left for the end
+LARGEST = 5 << 30  # bytes in one put or part
+NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+Trailers = Callable[[], dict[str, str]]
+Name = bytes | str
+
+
+class Stream(Protocol):
+    """A body."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to size bytes, b"" at the end; a Fault if the body is not as signed."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the caller says of a body before it is read; `trailers` is asked after its end.
+
+    Checksums are {"CRC32": base64}, of the trailers too; `algorithms` are to be computed
+    whether stated or not.
+    """
+
+    size: int | None = None
+    content_md5: bytes | None = None
+    checksums: dict[str, str] = field(default_factory=dict)
+    algorithms: tuple[str, ...] = ()
+    trailers: Trailers | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a body was."""
+
+    size: int
+    md5: str
+    checksums: dict[str, str]
+
+
+class Draft:
+    """A temporary file in a bucket, removed at the end of the `with` unless it was moved."""
+
+    def __init__(self, room: Room) -> None:
+        self._name: str | None = secrets.token_hex(8)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._folder = room.temporary  # kept, to be the same one at the end
+            self.fd = os.open(self._name, flags, 0o644, dir_fd=self._folder)
+        except FileNotFoundError:
+            room.look()
+            raise
+        self.status: os.stat_result | None = None
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+        if self._name is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._name, dir_fd=self._folder)
+
+    def move(self, name: Name, folder: int) -> None:
+        """Give the file its name, in place of any other file that has it."""
+        if self._name is not None:
+            os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=folder)
+            self._name = None
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of the bytes."""
+        written = os.write(self.fd, data)
+        while written < len(data):
+            data = memoryview(data)[written:]
+            written = os.write(self.fd, data)
+
+    def finish(self, md5: str) -> tuple[str, Sealed | None]:
+        """Say that all is written; return the ETag and, if the file is encrypted, how."""
+        return md5, None
+
+    def summed(self, algorithm: str) -> tuple[str, str]:
+        """Return the hex MD5 and a base64 checksum of what was written."""
+        return summed(self.fd, algorithm)
+
+    def date(self) -> datetime:
+        """Give the file a time that no other has and return it; `status` is final from here."""
+        now = moment()
+        os.utime(self.fd, ns=(now, now))
+        self.status = os.fstat(self.fd)
+        return to_datetime(self.status.st_mtime_ns)
+
+
+def write_small(room: Room, content: bytes, name: Name, folder: int) -> None:
+    """Write a small file into a folder, whole or not at all; on the disk when done."""
+    with Draft(room) as draft:
+        draft.write(content)
+        room.flush.file(draft.fd)
+        draft.move(name, folder)
+    room.flush.folder(folder)
+
+
+def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:
+    """Read a body to its end into a draft; a Fault if it is not what was promised."""
+    if promise.content_md5 is not None and len(promise.content_md5) != 16:
+        raise InvalidDigest
+    for algorithm, stated in promise.checksums.items():
+        checksums.decode(algorithm, stated)
+    if promise.size is not None and promise.size > LARGEST:
+        raise EntityTooLarge(size=promise.size, limit=LARGEST)
+    md5 = hashlib.md5(usedforsecurity=False)
+    sums = {name: checksums.new(name) for name in (*promise.algorithms, *promise.checksums)}
+    size = _pump(draft, stream, [md5, *sums.values()])
+    found = {name: checksums.text(value.digest()) for name, value in sums.items()}
+    received = Received(size, md5.hexdigest(), found)
+    _verify(draft, received, promise)
+    return received
+
+
+def _pump(draft: Draft, stream: Stream, sums: Sequence[checksums.Hash]) -> int:
+    first = stream.read(CHUNK)
+    second = stream.read(CHUNK) if first else b""
+    if second:
+        with ThreadPoolExecutor(1) as summing:
+            return _pump_large(draft, chain((first, second), _rest(stream)), sums, summing)
+    if len(first) > LARGEST:
+        raise EntityTooLarge(limit=LARGEST)
+    _update(sums, first)
+    if first:
+        draft.write(first)
+    return len(first)
+
+
+def _rest(stream: Stream) -> Iterator[bytes]:
+    while data := stream.read(CHUNK):
+        yield data
+
+
+def _pump_large(
+    draft: Draft, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
+) -> int:
+    """Write while another core sums; MD5 alone is slower than the disk."""
+    size = flushed = 0
+    behind: deque[Future[None]] = deque()
+    for data in pieces:
+        size += len(data)
+        if size > LARGEST:
+            raise EntityTooLarge(limit=LARGEST)
+        behind.append(summing.submit(_update, sums, data))
+        draft.write(data)
+        if size - flushed >= FLUSHED:
+            disk_errors.start_writing(draft.fd, flushed, size - flushed)
+            flushed = size
+        if len(behind) > AHEAD:
+            behind.popleft().result()
+    while behind:
+        behind.popleft().result()
+    return size
+
+
+def _update(sums: Sequence[checksums.Hash], data: bytes) -> None:
+    for each in sums:
+        each.update(data)
+
+
+def _verify(draft: Draft, received: Received, promise: Promise) -> None:
+    if promise.size is not None and promise.size != received.size:
+        raise IncompleteBody(found=received.size, stated=promise.size)
+    if promise.content_md5 is not None and promise.content_md5.hex() != received.md5:
+        raise ContentMd5Mismatch(found=received.md5, stated=promise.content_md5.hex())
+    stated = {**promise.checksums, **(promise.trailers() if promise.trailers else {})}
+    for algorithm, value in stated.items():
+        if algorithm not in received.checksums:
+            checksums.decode(algorithm, value)
+            received.checksums[algorithm] = draft.summed(algorithm)[1]
+        checksums.compare(algorithm, received.checksums[algorithm], value)
+
+
+def summed(descriptor: int, algorithm: str = "") -> tuple[str, str]:
+    """Read a file and return its hex MD5 and, if asked for, its base64 checksum."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    sums = [md5, checksums.new(algorithm)] if algorithm else [md5]
+    offset = 0
+    while data := os.pread(descriptor, CHUNK, offset):
+        offset += len(data)
+        for each in sums:
+            each.update(data)
+    return md5.hexdigest(), checksums.text(sums[1].digest()) if algorithm else ""
+
+
+def copy_file(source: int, draft: Draft, size: int) -> None:
+    """Append `size` bytes of a file to a draft, in the kernel where it can."""
+    offset = 0
+    while offset < size:
+        copied = _copy_some(source, draft, offset, size - offset)
+        if copied == 0:
+            raise IncompleteBody(found=offset, stated=size)
+        offset += copied
+
+
+def _copy_some(source: int, draft: Draft, offset: int, count: int) -> int:
+    try:
+        return os.copy_file_range(source, draft.fd, min(count, LARGEST), offset_src=offset)
+    except OSError as error:
+        if error.errno not in NO_COPY:
+            raise
+    data = os.pread(source, min(count, CHUNK), offset)
+    draft.write(data)
+    return len(data)

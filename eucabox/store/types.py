@@ -1,0 +1,203 @@
+"""What the store says about buckets and objects; plain values that do nothing."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from eucabox.store import version_ids
+
+FULL_OBJECT = "FULL_OBJECT"
+COMPOSITE = "COMPOSITE"
+DEFAULT_TYPE = "binary/octet-stream"
+AES256, KMS, SSE_C = "AES256", "aws:kms", "SSE-C"  # how an object can be encrypted
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket: `owner` is an account id ("" if its configuration was lost), `created` is aware.
+
+    `settings` holds what else the bucket remembers (policy, versioning ...), as plain JSON.
+    """
+
+    name: str
+    owner: str
+    created: datetime
+    acl: dict[str, Any] | None = None
+    location: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What a caller says of an object, and the checksums: {"CRC32": base64}.
+
+    `headers` are cache_control, content_disposition, content_encoding, content_language,
+    expires ...; `extra` is plain JSON: who wrote it, what locks it. In a listing only owner,
+    storage_class, checksum_type and the names (not the values) of checksums are filled.
+    """
+
+    content_type: str = DEFAULT_TYPE
+    metadata: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    owner: str = ""
+    acl: dict[str, Any] | None = None
+    checksums: dict[str, str] = field(default_factory=dict)
+    checksum_type: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    storage_class: str = "STANDARD"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """That an object's file is encrypted: how, bytes on the disk, and bytes of its headers.
+
+    `name` is the KMS key's.
+    """
+
+    kind: str
+    stored: int
+    header: int
+    part_header: int = 0
+    name: str = ""
+    bucket_key: bool = False
+
+
+@dataclass(frozen=True)
+class Object:
+    """A whole object. `e_tag` is hex MD5, or hex-N after N parts, without quotes.
+
+    `parts` are the sizes of the parts, `part_checksums` their base64 checksums (or nothing).
+    `stamp` is "" unless the bucket has, or had, versioning when the object was made.
+    `sealed` is None where the file is the object byte for byte.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    e_tag: str
+    last_modified: datetime
+    facts: ObjectFacts
+    parts: tuple[int, ...] = ()
+    part_checksums: tuple[str, ...] = ()
+    upload_id: str = ""
+    stamp: str = ""
+    sealed: Sealed | None = None
+
+    @property
+    def version_id(self) -> str:
+        """The version as clients name it, `null` for the only one without versioning."""
+        return version_ids.version_id(self.stamp)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What a deletion did: whether something is gone for good; `version_id` is that of what was
+    removed or of the delete marker made, "" in a bucket without versioning; `delete_marker` says
+    that a marker was made or removed."""
+
+    removed: bool = False
+    version_id: str = ""
+    delete_marker: bool = False
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version in a listing; a delete marker has neither content nor ETag."""
+
+    object: Object
+    is_latest: bool
+    is_marker: bool
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A page of versions and common prefixes; `next_*` are what the following page starts after."""
+
+    versions: list[Version]
+    prefixes: list[str]
+    next_key: str | None
+    next_version_id: str | None
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of objects and common prefixes; `next` is where the following page starts after."""
+
+    objects: list[Object]
+    prefixes: list[str]
+    next: str | None
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an upload in progress; `number` is 1 to 10,000."""
+
+    number: int
+    size: int
+    e_tag: str
+    last_modified: datetime
+    checksums: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in progress."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    initiated: datetime
+    facts: ObjectFacts
+    checksum_algorithm: str = ""
+    checksum_type: str = ""
+    sealing: dict[str, Any] | None = None  # what the keyring makes the encryption of a part from
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """A page of uploads in progress, by key and then by time."""
+
+    uploads: list[Upload]
+    prefixes: list[str]
+    next_key: str | None
+    next_upload_id: str | None
+    truncated: bool
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        with self._lock:
+            self._last = max(self._last + 1000, time.time_ns() // 1000 * 1000)
+            return self._last
+
+
+moment = _Clock().next  # ns since 1970, whole microseconds, never the same twice in this process
+
+
+def to_datetime(nanoseconds: int) -> datetime:
+    """Turn a file's time into an aware datetime; times beyond the calendar become its ends."""
+    try:
+        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return LAST if nanoseconds > 0 else EPOCH
+
+
+def in_utc(when: datetime) -> datetime:
+    """Return a datetime as an aware one in UTC; one without a zone is taken to be in it."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def to_nanoseconds(when: datetime) -> int:
+    """Turn an aware datetime into a file's time."""
+    return (when - EPOCH) // timedelta(microseconds=1) * 1000

@@ -1,0 +1,84 @@
+"""How a request was made, in the words that policies ask for it; never judges a signature."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from eucabox.wire.request import Request
+from eucabox.wire.sign import dates
+from eucabox.wire.sign.canonical import values
+
+V4, V1 = "AWS4-HMAC-SHA256", "AWS"
+HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
+
+
+def form_of(understood: Any) -> Mapping[str, str] | None:
+    """Return the fields of the form that a request is, None for any other."""
+    upload = getattr(understood, "upload", None)
+    return upload.fields if upload else None
+
+
+def manner(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a policy's conditions may ask of a request, "" for what it does not say.
+
+    `form` has the fields, by names in lower case, of an upload by a form.
+    """
+    headers = request.headers
+    auth_type, version, signed_at = _signed(request, form)
+    return {
+        "source_ip": request.source or "",
+        "secure": "true" if request.scheme == "https" else "false",
+        "referer": headers.get("referer", ""),
+        "user_agent": headers.get("user-agent", ""),
+        "content_sha256": headers.get("x-amz-content-sha256", ""),
+        "tls_version": request.tls[0].removeprefix("TLSv"),
+        "auth_type": auth_type,
+        "signature_version": version,
+        "signed_at": signed_at if version == V4 else "",
+    }
+
+
+class Manner(Mapping[str, str]):
+    """What `manner` returns, with more that is known; found out once it is asked for."""
+
+    def __init__(
+        self, request: Request, form: Mapping[str, str] | None = None, **known: str
+    ) -> None:
+        self._request = request
+        self._form = form
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        return {**manner(self._request, self._form), **self._known}
+
+
+def _signed(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:
+    """How, by which version, and when, as 20260131T235959Z; read as those who verify it do."""
+    if form is not None and "policy" in form:
+        return POST, V4 if "x-amz-signature" in form else V1, form.get("x-amz-date", "")
+    if told := request.headers.get("authorization", ""):
+        return HEADER, V4 if told.startswith("AWS4-") else V1, _header_time(request.headers)
+    said = values(request.query) if request.query else {}
+    if "X-Amz-Signature" in said:
+        return QUERY, V4, said.get("X-Amz-Date", "")
+    if "Signature" in said:
+        return QUERY, V1, ""
+    return POST if form is not None else "", "", ""
+
+
+def _header_time(headers: Mapping[str, str]) -> str:
+    said = headers.get("x-amz-date", headers.get("date", ""))
+    if dates.basic(said):
+        return said
+    time = dates.any_form(said)
+    return dates.basic_text(time) if time else ""

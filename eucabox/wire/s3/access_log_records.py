@@ -1,0 +1,261 @@
+"""Requests and answers as records of S3's access logs; keeps none of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from eucabox.s3.access_log import AccessLog
+from eucabox.s3.values import Owners
+from eucabox.store.types import Bucket
+from eucabox.wire.request import Answer, Request
+from eucabox.wire.request_context import form_of, manner
+from eucabox.wire.s3.addressing import bucket_in
+from eucabox.wire.s3.requests import Understood
+
+# Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
+SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
+# What each operation is called in a log, where it is not the method and the last word here.
+KINDS = {
+    "AbortMultipartUpload": "REST.DELETE.UPLOAD",
+    "CompleteMultipartUpload": "REST.POST.UPLOAD",
+    "CopyObject": "REST.COPY.OBJECT",
+    "CreateMultipartUpload": "REST.POST.UPLOADS",
+    "DeleteObjects": "REST.POST.MULTI_OBJECT_DELETE",
+    "ListMultipartUploads": "REST.GET.UPLOADS",
+    "ListObjectVersions": "REST.GET.BUCKETVERSIONS",
+    "ListObjects": "REST.GET.BUCKET",
+    "ListObjectsV2": "REST.GET.BUCKET",
+    "ListParts": "REST.GET.UPLOAD",
+    "RestoreObject": "REST.POST.RESTORE",
+    "UploadPart": "REST.PUT.PART",
+    "UploadPartCopy": "REST.COPY.PART",
+}
+RESOURCES = {
+    "Bucket": "BUCKET",
+    "BucketAccelerateConfiguration": "ACCELERATE",
+    "BucketAcl": "ACL",
+    "BucketCors": "CORS",
+    "BucketEncryption": "ENCRYPTION",
+    "BucketLifecycle": "LIFECYCLE",
+    "BucketLifecycleConfiguration": "LIFECYCLE",
+    "BucketLocation": "LOCATION",
+    "BucketLogging": "LOGGING_STATUS",
+    "BucketNotificationConfiguration": "NOTIFICATION",
+    "BucketPolicy": "BUCKETPOLICY",
+    "BucketPolicyStatus": "BUCKETPOLICY_STATUS",
+    "BucketReplication": "REPLICATION",
+    "BucketRequestPayment": "REQUEST_PAYMENT",
+    "BucketTagging": "TAGGING",
+    "BucketVersioning": "VERSIONING",
+    "BucketWebsite": "WEBSITE",
+    "Object": "OBJECT",
+    "ObjectAcl": "ACL",
+    "ObjectAttributes": "OBJECT_ATTRIBUTES",
+    "ObjectLegalHold": "LEGAL_HOLD",
+    "ObjectLockConfiguration": "OBJECT_LOCK_CONFIGURATION",
+    "ObjectRetention": "RETENTION",
+    "ObjectTagging": "OBJECT_TAGGING",
+}
+VERBS = ("Get", "Put", "Delete", "Head", "Create", "List")
+SIZED = ("GetObject", "HeadObject", "PutObject")
+BATCH = "BATCH.DELETE.OBJECT"
+SIGNATURES = {"AWS4-HMAC-SHA256": "SigV4", "AWS": "SigV2"}
+AUTH_TYPES = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString", "POST": "POST"}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and what became of it: `code` is the fault's, "" for none."""
+
+    request: Request
+    answer: Answer
+    understood: Understood | None
+    result: Mapping[str, Any] | None
+    code: str
+    milliseconds: float
+
+    @property
+    def name(self) -> str:
+        """The operation, as PutObject."""
+        return self.understood.name if self.understood else ""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The members of the request."""
+        return self.understood.params if self.understood else {}
+
+
+class Accounts(Protocol):
+    """Where the owners of buckets are looked up."""
+
+    def by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+        """Return an account's canonical_id and account_name."""
+
+
+class Cloud(Protocol):
+    """What has the logs."""
+
+    access_log: AccessLog
+    accounts: Accounts
+
+
+def note(cloud: Cloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
+    """Have the access logs keep a request, where its bucket or that of a copy's source is logged.
+
+    `seen` has `code` and `milliseconds` and, as far as it came, `understood` and `result`.
+    """
+    understood: Understood | None = seen.get("understood")
+    name = understood.params.get("bucket") if understood else _bucket(request)
+    bucket = cloud.access_log.bucket(name)
+    named = understood.params.get("copy_source") if understood else None
+    source = cloud.access_log.bucket(named["bucket"]) if named else None
+    if bucket is None and source is None:
+        return
+    exchange = Exchange(
+        request, answer, understood, seen.get("result"), seen["code"], seen["milliseconds"]
+    )
+    owners = Owners(cloud.accounts)
+    if bucket:
+        for each in lines(exchange, bucket, owners(bucket.owner)["id"]):
+            cloud.access_log.record(bucket, each)
+    if source and named:
+        line = source_line(exchange, source, owners(source.owner)["id"], named.get("key", ""))
+        cloud.access_log.record(source, line)
+
+
+def _bucket(request: Request) -> str:
+    return bucket_in(request.path, request.host, request.hosts)
+
+
+def lines(seen: Exchange, bucket: Bucket, owner: str) -> Iterator[str]:
+    """Yield the records of a request to a bucket, whose owner has that canonical id."""
+    key = str(seen.params.get("key") or seen.params.get("path") or "")
+    yield _line(seen, bucket, owner, _kind(seen), key)
+    if seen.name == "DeleteObjects" and seen.result is not None:
+        failed = {each.get("key") for each in seen.result.get("errors", ())}
+        for each in (seen.params.get("delete") or {}).get("objects") or ():
+            if each.get("key") not in failed:
+                yield _line(seen, bucket, owner, BATCH, each.get("key", ""))
+
+
+def source_line(seen: Exchange, bucket: Bucket, owner: str, key: str) -> str:
+    """Return the record of a copy for the bucket of its source."""
+    what = "PART" if seen.name == "UploadPartCopy" else "OBJECT"
+    return _line(seen, bucket, owner, f"REST.COPY.{what}_GET", key)
+
+
+def _kind(seen: Exchange) -> str:
+    name = seen.name
+    if seen.request.method == "OPTIONS":
+        return "REST.OPTIONS.PREFLIGHT"
+    if name == "GetPage":
+        return f"WEBSITE.{seen.request.method}.OBJECT"
+    if name in KINDS:
+        return KINDS[name]
+    resource = next((name[len(each) :] for each in VERBS if name.startswith(each)), "")
+    told = RESOURCES.get(resource) or _upper(resource) or "OBJECT"
+    return f"REST.{seen.request.method}.{told}"
+
+
+def _upper(words: str) -> str:
+    return "".join(f"_{each}" if each.isupper() else each for each in words).strip("_").upper()
+
+
+def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> str:
+    request, answer = seen.request, seen.answer
+    batch = kind == BATCH
+    signed = seen.understood is not None and seen.understood.caller is not None
+    made = manner(request, form_of(seen.understood)) if signed else {}
+    headers = {name.lower(): value for name, value in answer.headers}
+    fields = [
+        owner,
+        bucket.name,
+        f"[{datetime.now(UTC):%d/%b/%Y:%H:%M:%S %z}]",
+        request.source or "-",
+        seen.understood.caller.canonical_id if seen.understood and seen.understood.caller else "-",
+        request.request_id,
+        kind,
+        _encoded(key, "/-_.~!*'()") or "-",
+        "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
+        "204" if batch else str(answer.status),
+        seen.code or "-",
+        "-" if batch else str(_sent(request, answer) or "-"),
+        "-" if batch else _size(seen),
+        str(round(seen.milliseconds)),
+        "-" if batch else str(round(seen.milliseconds)),
+        _quoted(_without_secrets(request.headers.get("referer", ""))),
+        _quoted(request.headers.get("user-agent", "")),
+        headers.get("x-amz-version-id") or _plain(seen.params.get("version_id") or "-"),
+        "eucabox",
+        SIGNATURES.get(made.get("signature_version", ""), "-"),
+        request.tls[1] or "-",
+        AUTH_TYPES.get(made.get("auth_type", ""), "-"),
+        _plain(request.host) or "-",
+        request.tls[0] or "-",
+        "-",
+        "Yes" if _by_list(seen, bucket) else "-",
+    ]
+    return " ".join(fields)
+
+
+def _target(request: Request) -> str:
+    """What was asked for, without what would let a reader of the log ask for it too."""
+    return _plain(_without_secrets(request.target))
+
+
+def _without_secrets(address: str) -> str:
+    """An address without the values of its secrets, which S3's logs do not show either."""
+    path, mark, query = address.partition("?")
+    return path + mark + "&".join(map(_without_secret, query.split("&")))
+
+
+def _without_secret(part: str) -> str:
+    name, mark, _ = part.partition("=")
+    is_secret = unquote(name).lower().endswith(SECRETS)
+    return f"{name}=-" if mark and is_secret else part
+
+
+def _plain(text: str) -> str:
+    """Text that ends neither its field nor its line."""
+    return _encoded(text, "!#$%&'()*+,-./:;=?@[]_~|")
+
+
+def _encoded(text: str, safe: str) -> str:
+    """Text as a URL has it; what a client sent and is no UTF-8 is the bytes that came."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe)
+
+
+def _quoted(text: str) -> str:
+    shown = "".join(each if " " <= each <= "~" and each not in '"\\' else "_" for each in text)
+    return f'"{shown or "-"}"'
+
+
+def _sent(request: Request, answer: Answer) -> int:
+    if request.method == "HEAD" or answer.status in (204, 304):
+        return 0
+    if answer.file is not None:
+        return answer.file.count
+    if isinstance(answer.body, bytes) and answer.length is None:
+        return len(answer.body)
+    return answer.length or 0
+
+
+def _size(seen: Exchange) -> str:
+    if seen.name not in SIZED or seen.code:
+        return "-"
+    if seen.name == "PutObject":
+        length = getattr(seen.params.get("body"), "length", None)
+    else:
+        said = seen.result or {}
+        whole = str(said.get("content_range", "")).rpartition("/")[2]
+        length = int(whole) if whole.isdigit() else said.get("content_length")
+    return "-" if length is None else str(length)
+
+
+def _by_list(seen: Exchange, bucket: Bucket) -> bool:
+    """Whether an access list let the requester in, where no policy can have."""
+    caller = seen.understood.caller if seen.understood else None
+    home = caller is not None and (caller.account_id == bucket.owner or caller.admin)
+    return not (seen.code or home or "policy" in bucket.settings)

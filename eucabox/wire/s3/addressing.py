@@ -1,0 +1,126 @@
+"""Which bucket and which key a request is about, by host and path; knows no operation."""
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from eucabox.errors import InvalidKey
+from eucabox.wire.sign.canonical import LONGEST_HOST, octets, split_prefix
+
+MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
+SERVICES = ("s3", "walrus", "objectstorage")
+LOCAL = "localhost"
+HOSTS_KEPT = 256
+SITES = "/_eucabox/website/"  # websites where no host can be theirs; no bucket is named so
+WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
+
+
+class Address(NamedTuple):
+    """A bucket and a key, None where there is none; `hosted` is a bucket named by the host."""
+
+    bucket: str | None
+    key: str | None
+    hosted: str = ""
+
+    @property
+    def depth(self) -> int:
+        """0 for the service, 1 for a bucket, 2 for an object."""
+        return (self.bucket is not None) + (self.key is not None)
+
+
+def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> Address:
+    """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
+    a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
+    rest = split_prefix(path)[1].removeprefix("/")
+    hosted = bucket_of(host, hosts)
+    if hosted:
+        return Address(hosted, _decoded(rest) if rest else None, hosted)
+    if not rest:
+        return Address(None, None)
+    bucket, _, key = rest.partition("/")
+    return Address(_decoded(bucket), _decoded(key) if key else None)
+
+
+def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
+    """The bucket that a host names (bucket.localhost, bucket.s3.example.com), or "".
+
+    `hosts` are the names under which this cloud is known, in lower case. An address, one of these
+    names alone and a host that begins with the service's own word name no bucket.
+    """
+    return _bucket_of(host, hosts) if len(host) <= LONGEST_HOST else ""
+
+
+@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
+def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    name = name.lower().rstrip(".")
+    if not name or _is_address(name) or name.partition(".")[0] in SERVICES:
+        return ""
+    for mark in MARKS:
+        if mark in name:
+            return name.partition(mark)[0]
+    every = sorted((*hosts, LOCAL), key=len, reverse=True)
+    for known in () if name in every else every:
+        if name.endswith("." + known):
+            return name[: -len(known) - 1]
+    return ""
+
+
+class Site(NamedTuple):
+    """A bucket that is shown as a website, the key in it, and the path that stands before keys."""
+
+    bucket: str
+    key: str
+    base: str = ""
+
+
+def site_of(path: str, host: str) -> Site:
+    """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
+    if bucket := website_of(host):
+        return Site(bucket, _decoded(path.removeprefix("/")))
+    bucket, _, key = path.removeprefix(SITES).partition("/")
+    return Site(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+
+
+def is_site(path: str, host: str) -> bool:
+    """Whether a request is for a website's page rather than for S3."""
+    return path.startswith(SITES) or bool(website_of(host))
+
+
+def website_of(host: str) -> str:
+    """The bucket whose website a host names (BUCKET.s3-website.localhost, or with a region as
+    BUCKET.s3-website-eucabox.example.com), or ""."""
+    return _website_of(host) if len(host) <= LONGEST_HOST else ""
+
+
+@lru_cache(HOSTS_KEPT)
+def _website_of(host: str) -> str:
+    found = WEBSITE.match(host.lower())
+    return found[1] if found else ""
+
+
+def bucket_in(path: str, host: str, hosts: tuple[str, ...] = ()) -> str:
+    """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
+    try:
+        if is_site(path, host):
+            return site_of(path, host).bucket
+        return locate(path, host, hosts).bucket or ""
+    except InvalidKey:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _decoded(raw: str) -> str:
+    try:
+        return unquote_to_bytes(octets(raw)).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidKey(reason="or bucket name is not UTF-8 in its percent-encoding") from None

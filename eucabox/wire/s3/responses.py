@@ -1,0 +1,212 @@
+"""Results of S3 verbs become HTTP answers: headers, XML, streams; never decides what they say."""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from itertools import groupby
+from typing import Any, cast
+from urllib.parse import quote
+
+from botocore import xform_name
+from botocore.model import MapShape, Shape, StructureShape
+
+from eucabox.s3.body_streams import Outgoing
+from eucabox.wire import serializers
+from eucabox.wire.model import Operation
+from eucabox.wire.request import Answer, Closable, FileBody
+from eucabox.wire.s3 import post_response
+from eucabox.wire.s3.requests import Understood
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+XML = "application/xml"
+JSON = "application/json"
+# Root elements that the model does not tell; clients in C and Go look for them.
+ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketLocation": "LocationConstraint",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListParts": "ListPartsResult",
+}
+STATUSES = {"PutBucketPolicy": 204}  # that the model does not tell
+KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_marker")
+KEYED = {
+    "contents": "key",
+    "versions": "key",
+    "delete_markers": "key",
+    "uploads": "key",
+    "common_prefixes": "prefix",
+}
+WORDS: dict[str, Callable[[Any], str]] = {
+    "boolean": lambda value: "true" if value else "false",
+    "timestamp": lambda value: value if isinstance(value, str) else http_date(value),
+}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The compiled writer of an operation's answer."""
+
+    headers: Mapping[str, tuple[str, Callable[[Any], str]]]
+    prefixed: tuple[tuple[str, str], ...]
+    root: str
+    body: serializers.Writer | None
+    payload: str
+    streaming: bool
+    status: int
+    document: bool = False  # the payload is a text of its own, the policy of a bucket
+
+
+def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+    """The HTTP answer of a verb's result."""
+    said = result or {}
+    writer = _compiled(understood.operation)
+    made = Answer(status=writer.status, headers=_headers(writer, said))
+    made.headers.append(("x-amz-request-id", understood.request_id))
+    if understood.upload:
+        return post_response.answer(understood, said["e_tag"], made.headers)
+    if "content_range" in said:
+        made.status = 206
+    if writer.streaming:
+        _stream(made, said[writer.payload])
+    elif understood.operation.http["method"] == "HEAD":
+        made.length = said.get("content_length")
+    elif writer.document:
+        made.headers.append(("Content-Type", JSON))
+        made.body = said[writer.payload].encode()
+    elif writer.body:
+        made.headers.append(("Content-Type", XML))
+        made.body = _document(understood, writer, said)
+    return made
+
+
+def http_date(moment: datetime) -> str:
+    """An RFC 822 date, as in Last-Modified."""
+    return serializers.TIMES["rfc822"](moment)
+
+
+def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = []
+    for name, value in said.items():
+        if value is not None and name in writer.headers:
+            header, convert = writer.headers[name]
+            headers.append((header, convert(value)))
+    for name, prefix in writer.prefixed:
+        headers += [(prefix + each, text) for each, text in said.get(name, {}).items()]
+    return headers
+
+
+def _stream(made: Answer, body: Outgoing) -> None:
+    made.length = body.count
+    if not body.direct:
+        made.body = body
+        return
+    made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
+
+
+def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -> bytes:
+    assert writer.body is not None
+    if writer.payload:
+        said = said.get(writer.payload, {})
+    if understood.name == "ListObjectVersions":
+        body = partial(_versions, writer.body)
+        return serializers.rest_document(writer.root, NAMESPACE, body, said)
+    if said.get("encoding_type") == "url":
+        said = _url_encoded(said, understood.name)
+    if understood.name == "GetBucketLocation":
+        return serializers.rest_document(writer.root, NAMESPACE, _location, said)
+    return serializers.rest_document(writer.root, NAMESPACE, writer.body, said)
+
+
+def _location(said: Mapping[str, Any]) -> str:
+    return serializers.text(said.get("location_constraint") or "")
+
+
+def _versions(body: serializers.Writer, said: Mapping[str, Any]) -> str:
+    """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
+    lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
+    encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
+    frame = body(encode({name: value for name, value in said.items() if name not in lists}))
+    ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
+    merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
+    runs = groupby(merged, key=lambda entry: entry[-2])
+    texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
+    return frame + "".join(texts)
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
+    return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
+
+
+def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
+    encoded = dict(said)
+    # boto takes the prefix of the first form for plain; only what XML can't hold is encoded there
+    plain = operation == "ListObjects" and serializers.fits(said["prefix"])
+    for name in (*KEYS, "next_key_marker"):
+        if encoded.get(name) and not (plain and name == "prefix"):
+            encoded[name] = _encoded(encoded[name])
+    for name, inner in KEYED.items():
+        if encoded.get(name):
+            encoded[name] = [{**each, inner: _encoded(each[inner])} for each in encoded[name]]
+    return encoded
+
+
+def _encoded(key: str) -> str:
+    return quote(key.encode("utf-8", "surrogateescape"), safe="/-_.*")
+
+
+@cache
+def _compiled(operation: Operation) -> Writer:
+    shape = operation.output
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    headers, prefixed, inside = {}, [], []
+    for name, member in members.items():
+        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        if isinstance(member, MapShape) and place == "headers":
+            prefixed.append((xform_name(name), told))
+        elif place == "header":
+            headers[xform_name(name)] = told, WORDS.get(member.type_name, str)
+        elif not place:
+            inside.append(name)
+    payload = shape.serialization.get("payload", "") if shape else ""
+    streaming = bool(payload) and members[payload].type_name == "blob"
+    content = members[payload] if payload else shape
+    return Writer(
+        headers=headers,
+        prefixed=tuple(prefixed),
+        root=_root(operation, content if payload else None),
+        body=serializers.xml_writer(content) if content and inside and not streaming else None,
+        payload=xform_name(payload) if payload else "",
+        streaming=streaming,
+        status=STATUSES.get(operation.name) or operation.http.get("responseCode", 200),
+        document=bool(payload) and members[payload].type_name == "string",
+    )
+
+
+def _root(operation: Operation, payload: Shape | None) -> str:
+    if payload is not None:
+        return str(payload.serialization.get("name", payload.name))
+    return ROOTS.get(operation.name, f"{operation.name}Result")

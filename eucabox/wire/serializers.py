@@ -1,0 +1,261 @@
+"""Shapes become writers: snake_case results in, XML out; never reads anything."""
+
+import base64
+import logging
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from eucabox.wire.parsers import xml_name
+
+log = logging.getLogger("eucabox.wire")
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+MOST_PLANS = 64  # for one structure
+
+Writer = Callable[[Any], str]
+
+_plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
+_tag = re.compile(r'"[0-9a-f-]*"\Z').match  # an entity tag, of which listings are full
+_unfit = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_warned: set[tuple[str, str]] = set()
+
+
+def text(value: str) -> str:
+    """Escape text for an element or an attribute.
+
+    Characters that XML 1.0 can't hold become U+FFFD.
+    """
+    if _plain(value):
+        return value
+    if _tag(value):
+        return f"&quot;{value[1:-1]}&quot;"
+    value = _unfit.sub("\ufffd", value)
+    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return value.replace('"', "&quot;").replace("\r", "&#13;").replace("\x7f", "&#127;")
+
+
+def fits(value: str) -> bool:
+    """Tell whether XML 1.0 can hold every character of a text."""
+    return _unfit.search(value) is None
+
+
+def element(tag: str, value: str) -> str:
+    """One element with escaped text."""
+    return f"<{tag}>{text(value)}</{tag}>"
+
+
+def iso8601(moment: datetime) -> str:
+    """UTC with milliseconds, such as 2026-01-31T12:00:00.000Z."""
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def xml_writer(shape: Shape, item: str = "member") -> Writer:
+    """Compile the writer of a shape's content, without its own element.
+
+    `item` names list entries that the model leaves unnamed ("item" in EC2). Members that travel
+    in headers are left out. A key that the shape does not know is dropped, and logged once.
+    """
+    if isinstance(shape, StructureShape):
+        return _structure(shape, item)
+    if isinstance(shape, ListShape):
+        return _list(shape.member.serialization.get("name", item), xml_writer(shape.member, item))
+    if isinstance(shape, MapShape):
+        return _map(shape, item)
+    return _scalar(shape)
+
+
+# A structure is written by a plan for just the members that it has: a format, and of each member
+# its name and writer. Lists have thousands of entries with the same members.
+Plan = tuple[str, list[tuple[str, Writer]]]
+
+
+def _structure(shape: StructureShape, item: str) -> Writer:
+    members = {
+        xform_name(name): _member(xml_name(member, name), member, item)
+        for name, member in shape.members.items()
+        if not {"location", "xmlAttribute"} & member.serialization.keys()
+    }
+    known = frozenset(xform_name(name) for name in shape.members)
+    plans: dict[tuple[str, ...], Plan] = {}
+
+    def plan(names: tuple[str, ...]) -> Plan:
+        _warn(shape.name, set(names) - known)
+        told = [(name, *each) for name, each in members.items() if name in names]
+        form = "".join(f"{before}%s{after}" for _, before, _, after in told)
+        made = form, [(name, writer) for name, _, writer, _ in told]
+        if len(plans) < MOST_PLANS:
+            plans[names] = made
+        return made
+
+    def write(value: Any) -> str:
+        if None in value.values():
+            value = {name: inner for name, inner in value.items() if inner is not None}
+        names = tuple(value)
+        form, picks = plans.get(names) or plan(names)
+        return form % tuple([writer(value[name]) for name, writer in picks])
+
+    return write
+
+
+def _member(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]:
+    """What comes before a member's content, as part of a format, its writer, what comes after."""
+    if isinstance(shape, ListShape) and shape.serialization.get("flattened"):
+        return "", _list(tag, xml_writer(shape.member, item)), ""
+    if isinstance(shape, MapShape) and shape.serialization.get("flattened"):
+        return "", _map(shape, item, tag), ""
+    opened, closed = _tags(tag, shape)
+    if isinstance(shape, StructureShape):
+        attributes = _attributes(shape)
+        if attributes:
+            writer = _with_attributes(opened, attributes, xml_writer(shape, item), closed)
+            return "", writer, ""
+    return opened.replace("%", "%%"), xml_writer(shape, item), closed
+
+
+def _tags(tag: str, shape: Shape) -> tuple[str, str]:
+    space = shape.serialization.get("xmlNamespace")
+    if isinstance(space, dict):
+        prefix = f":{space['prefix']}" if space.get("prefix") else ""
+        return f'<{tag} xmlns{prefix}="{space["uri"]}">', f"</{tag}>"
+    return f"<{tag}>", f"</{tag}>"
+
+
+def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
+    return [
+        (xform_name(name), xml_name(member, name))
+        for name, member in shape.members.items()
+        if member.serialization.get("xmlAttribute")
+    ]
+
+
+def _with_attributes(
+    opened: str, attributes: list[tuple[str, str]], content: Writer, closed: str
+) -> Writer:
+    def write(value: Any) -> str:
+        given = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
+        told = "".join(f' {tag}="{text(str(each))}"' for tag, each in given)
+        return f"{opened[:-1]}{told}>{content(value)}{closed}"
+
+    return write
+
+
+def _list(tag: str, content: Writer) -> Writer:
+    opened, between, closed = f"<{tag}>", f"</{tag}><{tag}>", f"</{tag}>"
+
+    def write(value: Any) -> str:
+        return opened + between.join(map(content, value)) + closed if value else ""
+
+    return write
+
+
+def _map(shape: MapShape, item: str, tag: str = "entry") -> Writer:
+    keys = shape.key.serialization.get("name", "key")
+    before, write_value, after = _member(
+        shape.value.serialization.get("name", "value"), shape.value, item
+    )
+    before = before.replace("%%", "%")
+
+    def write(value: Any) -> str:
+        return "".join(
+            f"<{tag}>{element(keys, str(name))}{before}{write_value(inner)}{after}</{tag}>"
+            for name, inner in value.items()
+        )
+
+    return write
+
+
+def _scalar(shape: Shape) -> Callable[[Any], str]:
+    if shape.type_name == "timestamp":
+        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
+    return SCALARS[shape.type_name]
+
+
+def _string(value: Any) -> str:
+    return text(value if isinstance(value, str) else str(value))
+
+
+def _boolean(value: Any) -> str:
+    return "true" if value else "false"
+
+
+def _blob(value: Any) -> str:
+    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
+
+
+def _rfc822(moment: datetime) -> str:
+    return _second(moment.astimezone(UTC).replace(microsecond=0))
+
+
+@lru_cache(1024)  # what is read often is of few moments
+def _second(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
+def _epoch(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+SCALARS: dict[str, Callable[[Any], str]] = {
+    "string": _string,
+    "character": _string,
+    "boolean": _boolean,
+    "integer": str,
+    "long": str,
+    "float": repr,
+    "double": repr,
+    "blob": _blob,
+}
+TIMES: dict[str, Callable[[Any], str]] = {
+    "iso8601": iso8601,
+    "rfc822": _rfc822,
+    "unixTimestamp": _epoch,
+}
+
+
+def _warn(shape: str, unknown: set[str]) -> None:
+    for name in sorted(unknown):
+        if (shape, name) not in _warned:
+            _warned.add((shape, name))
+            log.warning("shape=%s has no member for the result %s: left out", shape, name)
+
+
+# --- whole documents ---------------------------------------------------------------------------
+
+
+def rest_document(root: str, namespace: str, writer: Writer, value: Any) -> bytes:
+    """A rest-xml body, in UTF-8: the writer's content in one root element of the namespace."""
+    content = writer(value)
+    return f'{DECLARATION}<{root} xmlns="{namespace}">{content}</{root}>'.encode()
+
+
+def ascii_document(text: str) -> bytes:
+    """A document with references for all that is not ASCII: euca2ools prints nothing else."""
+    return text.encode("ascii", "xmlcharrefreplace")
+
+
+def ec2_document(
+    action: str, namespace: str, request_id: str, writer: Writer | None, value: Any
+) -> bytes:
+    """An EC2 answer; a verb without an answer of its own says <return>true</return>."""
+    content = "<return>true</return>" if writer is None else writer(value)
+    said = element("requestId", request_id) + content
+    opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
+    return ascii_document(f"{opened}{said}</{action}Response>")
+
+
+def query_document(
+    action: str, namespace: str, request_id: str, wrapper: str, writer: Writer | None, value: Any
+) -> bytes:
+    """A query answer (IAM, STS): Response, Result, ResponseMetadata."""
+    content = "" if writer is None else f"<{wrapper}>{writer(value)}</{wrapper}>"
+    metadata = element("RequestId", request_id)
+    said = f"{content}<ResponseMetadata>{metadata}</ResponseMetadata>"
+    opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
+    return ascii_document(f"{opened}{said}</{action}Response>")

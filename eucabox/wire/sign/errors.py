@@ -1,0 +1,134 @@
+"""The two vocabularies of a refused signature, EC2's and S3's; never checks one itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from eucabox import errors
+from eucabox.errors import Fault
+from eucabox.iam.accounts import Credential
+from eucabox.wire.sign import dates
+from eucabox.wire.sign.canonical import octets
+
+Lookup = Callable[[str], Credential | None]
+_SHOWN = 4000  # characters of a string to sign that an answer repeats
+_UNPRINTABLE = re.compile(r"[^\n -~]")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Which fault says what. `loud` puts the string to sign into the message, for protocols whose
+    errors have no elements of their own."""
+
+    refused_key: type[Fault]
+    malformed: type[Fault]
+    malformed_query: type[Fault]
+    undated: type[Fault]
+    skewed: type[Fault]
+    expired: type[Fault]
+    loud: bool
+
+
+QUERY = Words(
+    refused_key=errors.AccessKeyRefused,
+    malformed=errors.IncompleteSignature,
+    malformed_query=errors.IncompleteSignature,
+    undated=errors.IncompleteSignature,
+    skewed=errors.RequestExpired,
+    expired=errors.RequestExpired,
+    loud=True,
+)
+REST = Words(
+    refused_key=errors.InvalidAccessKeyId,
+    malformed=errors.AuthorizationHeaderMalformed,
+    malformed_query=errors.AuthorizationQueryParametersError,
+    undated=errors.SignatureRefused,
+    skewed=errors.RequestTimeTooSkewed,
+    expired=errors.PresignedExpired,
+    loud=False,
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a check needs beside the request: the keys, the time, the words to refuse with."""
+
+    lookup: Lookup = field(repr=False)
+    now: datetime
+    words: Words
+
+    def credential(self, access_key_id: str, service: str = "") -> Credential:
+        """Find an active key, or raise the fault that says which key is unknown or inactive."""
+        found = self.lookup(access_key_id) if access_key_id.isascii() else None
+        if found and found.active:
+            return found
+        refused = self.words.refused_key
+        if refused is errors.AccessKeyRefused and service in ("sts", "iam"):
+            refused = errors.ClientTokenRefused
+        reason = "is inactive." if found else "is not known to this cloud."
+        raise refused(AWSAccessKeyId=shown(access_key_id), reason=reason)
+
+    def check_window(self, time: datetime) -> None:
+        """Refuse a request signed more than 15 minutes ago, or dated as far ahead."""
+        if abs(self.now - time) <= dates.WINDOW:
+            return
+        said = dates.text(time)
+        raise self.words.skewed(
+            reason=f"It is dated {said}, this cloud's time is {dates.text(self.now)},"
+            " 15 minutes are allowed. Set the client's clock.",
+            RequestTime=said,
+            ServerTime=dates.text(self.now),
+            MaxAllowedSkewMilliseconds=int(dates.WINDOW.total_seconds() * 1000),
+        )
+
+    def check_expiry(self, until: datetime) -> None:
+        """Refuse a presigned request past its own time."""
+        if self.now <= until:
+            return
+        raise self.words.expired(
+            reason=f"It was valid until {dates.text(until)}, this cloud's time is"
+            f" {dates.text(self.now)}.",
+            Expires=dates.text(until),
+            ServerTime=dates.text(self.now),
+        )
+
+    def mismatch(
+        self, access_key_id: str, provided: str, to_sign: bytes, canonical: bytes = b""
+    ) -> Fault:
+        """The fault of a wrong signature, with the strings that should have been signed."""
+        facts = {"StringToSign": _shown(to_sign), "StringToSignBytes": to_sign[:_SHOWN].hex(" ")}
+        if canonical:
+            facts["CanonicalRequest"] = _shown(canonical)
+            facts["CanonicalRequestBytes"] = canonical[:_SHOWN].hex(" ")
+        return errors.SignatureDoesNotMatch(
+            detail=_detail(facts) if self.words.loud else "",
+            AWSAccessKeyId=shown(access_key_id),
+            SignatureProvided=shown(provided),
+            **facts,
+        )
+
+
+def refuse_token(token: str) -> None:
+    """Refuse a session token: this cloud's access keys are permanent and have none."""
+    if token:
+        raise errors.InvalidToken()
+
+
+def _detail(facts: dict[str, str]) -> str:
+    names = {"CanonicalRequest": "canonical request", "StringToSign": "string to sign"}
+    said = [f"\n\nThe {names[n]} should have been\n'{facts[n]}'" for n in names if n in facts]
+    return "".join(said)
+
+
+def shown(said: str) -> str:
+    """What a client said, fit for any answer: printable ASCII, not too long."""
+    return _shown(octets(said[:_SHOWN]))
+
+
+def _shown(signed: bytes) -> str:
+    said = signed[:_SHOWN].decode("latin-1")
+    said = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", said)
+    return said if len(signed) <= _SHOWN else said + "..."

@@ -1,0 +1,65 @@
+"""Who signed the policy of an upload by a form, in versions 2 and 4; never what it allows."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from eucabox.errors import AuthorizationQueryParametersError, FormFieldInvalid, FormFieldMissing
+from eucabox.iam.accounts import Caller
+from eucabox.s3 import post_policy
+from eucabox.wire.sign import dates
+from eucabox.wire.sign.errors import Desk, refuse_token, shown
+from eucabox.wire.sign.signing_keys import ALGORITHM
+from eucabox.wire.sign.v4 import day_keys, scope_of
+
+V2 = ("awsaccesskeyid", "signature")
+V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+SPELT = {"awsaccesskeyid": "AWSAccessKeyId", "x-amz-algorithm": "X-Amz-Algorithm"}
+SPELT |= {"x-amz-credential": "X-Amz-Credential", "x-amz-date": "X-Amz-Date"}
+SPELT |= {"x-amz-signature": "X-Amz-Signature"}
+
+
+def authenticate_form(fields: Mapping[str, str], desk: Desk) -> Caller | None:
+    """Check the signature in a form's fields (names in lower case); None for a form without one.
+
+    Raises FormFieldMissing, FormFieldInvalid, InvalidAccessKeyId, SignatureDoesNotMatch,
+    InvalidToken, AuthorizationQueryParametersError.
+    """
+    signing = [name for name in (*V2, *V4) if name in fields]
+    if "policy" not in fields:
+        if signing:
+            raise FormFieldMissing(ArgumentName="policy")
+        return None
+    needed = V4 if any(name in fields for name in V4) else V2
+    for name in needed:
+        if not fields.get(name):
+            raise FormFieldMissing(ArgumentName=SPELT.get(name, name))
+    refuse_token(fields.get("x-amz-security-token", ""))
+    encoded = fields["policy"].encode("utf-8", "surrogateescape")
+    return (_by_v4 if needed is V4 else _by_v2)(fields, encoded, desk)
+
+
+def _by_v2(fields: Mapping[str, str], policy: bytes, desk: Desk) -> Caller:
+    key_id, provided = fields["awsaccesskeyid"], fields["signature"]
+    credential = desk.credential(key_id)
+    if not post_policy.signed(policy, provided, credential.secret):
+        raise desk.mismatch(key_id, provided, policy)
+    return credential.caller
+
+
+def _by_v4(fields: Mapping[str, str], policy: bytes, desk: Desk) -> Caller:
+    algorithm, date = fields["x-amz-algorithm"], fields["x-amz-date"]
+    if algorithm != ALGORITHM:
+        reason = f"it must be {ALGORITHM}, not {shown(algorithm)}."
+        raise FormFieldInvalid(ArgumentName="X-Amz-Algorithm", reason=reason)
+    if dates.basic(date) is None:
+        reason = "it must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'"
+        raise FormFieldInvalid(ArgumentName="X-Amz-Date", reason=reason)
+    scope = scope_of(fields["x-amz-credential"], date, AuthorizationQueryParametersError)
+    credential = desk.credential(scope.access_key_id, scope.service)
+    right = hmac.digest(day_keys.key(scope, credential.secret), policy, "sha256").hex()
+    provided = fields["x-amz-signature"]
+    if not hmac.compare_digest(right.encode(), provided.encode("utf-8", "replace")):
+        raise desk.mismatch(scope.access_key_id, provided, policy)
+    return credential.caller

@@ -1,0 +1,72 @@
+"""The crew: one thing at a time for a key, several keys at a time, and no end by a fault."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from eucabox.domains.worker_pool import Crew
+
+
+def waiting(go: threading.Event) -> Callable[[], None]:
+    def work() -> None:
+        assert go.wait(5)
+
+    return work
+
+
+def test_a_key_is_worked_on_once_at_a_time() -> None:
+    go, done = threading.Event(), threading.Event()
+    crew = Crew("test", 2, done.set)
+    assert crew.give("a", waiting(go))
+    assert not crew.give("a", lambda: None)
+    assert crew.busy("a")
+    assert crew.give("b", done.set)
+    assert done.wait(5)
+    go.set()
+    crew.stop(5)
+    assert not crew.busy("a")
+
+
+def test_no_more_threads_than_its_size() -> None:
+    go = threading.Event()
+    crew = Crew("sized", 2, lambda: None)
+    before = threading.active_count()
+    for key in "abcde":
+        crew.give(key, waiting(go))
+    assert threading.active_count() - before == 2
+    go.set()
+    crew.stop(5)
+
+
+def test_a_fault_ends_neither_the_worker_nor_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    finished = threading.Semaphore(0)
+    crew = Crew("test", 1, finished.release)
+
+    def fail() -> None:
+        raise RuntimeError("by intent")
+
+    with caplog.at_level(logging.ERROR):
+        crew.give("a", fail)
+        assert finished.acquire(timeout=5)
+    assert "by intent" in caplog.text
+    assert crew.give("a", lambda: None)
+    assert finished.acquire(timeout=5)
+    crew.stop(5)
+
+
+def test_what_waits_knows_how_much_comes_before_it() -> None:
+    go = threading.Event()
+    crew = Crew("queue", 2, lambda: None)
+    for key in "abcd":
+        crew.give(key, waiting(go))
+    for _ in range(500):
+        if crew.ahead("b") is None:
+            break
+        threading.Event().wait(0.01)
+    assert [crew.ahead(key) for key in "abcd"] == [None, None, 2, 3]
+    assert crew.ahead("nobody") is None
+    go.set()
+    crew.stop(5)
+    assert crew.ahead("d") is None

@@ -1,0 +1,122 @@
+"""Filters match as EC2's do, at a bounded price, and pages hold together."""
+
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from eucabox.ec2.filters import Columns, Filter, page, select
+from eucabox.errors import InvalidNextToken, InvalidParameterValue, MissingParameter
+
+COLUMNS: Columns = {"name": "name", "size": "size", "on": lambda row: row["on"], "never": None}
+ROWS: list[dict[str, Any]] = [
+    {"name": "web-1", "size": 1, "on": True, "tags": [{"key": "a", "value": "x"}]},
+    {"name": "web-2", "size": 2, "on": False, "tags": []},
+    {"name": "a*b", "size": None, "on": [], "tags": [{"key": "b", "value": "x"}]},
+]
+
+
+def found(name: str, *values: str) -> list[str]:
+    rows = select(ROWS, [{"name": name, "values": list(values)}], COLUMNS)
+    return [row["name"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("name", ["web-1"], ["web-1"]),
+        ("name", ["WEB-1"], []),
+        ("name", ["web-?", "none"], ["web-1", "web-2"]),
+        ("name", ["*"], ["web-1", "web-2", "a*b"]),
+        ("name", ["a\\*b"], ["a*b"]),
+        ("name", ["w\\*"], []),
+        ("name", ["*eb*2"], ["web-2"]),
+        ("name", ["web"], []),
+        ("name", ["web-1\\"], []),
+        ("size", ["1", "2"], ["web-1", "web-2"]),
+        ("on", ["true"], ["web-1"]),
+        ("on", ["false"], ["web-2"]),
+        ("never", ["*"], []),
+        ("tag:a", ["x"], ["web-1"]),
+        ("tag:b", ["?"], ["a*b"]),
+        ("tag-key", ["a", "b"], ["web-1", "a*b"]),
+        ("tag-value", ["x"], ["web-1", "a*b"]),
+    ],
+)
+def test_a_filter_matches_by_any_of_its_values(
+    name: str, values: list[str], expected: list[str]
+) -> None:
+    assert found(name, *values) == expected
+
+
+def test_all_filters_have_to_match() -> None:
+    both: list[Filter] = [
+        {"name": "name", "values": ["web*"]},
+        {"name": "size", "values": ["2"]},
+    ]
+    assert [row["name"] for row in select(ROWS, both, COLUMNS)] == ["web-2"]
+
+
+def test_what_is_no_filter_is_named() -> None:
+    with pytest.raises(InvalidParameterValue, match="colour"):
+        found("colour", "red")
+    with pytest.raises(MissingParameter):
+        found("name")
+    with pytest.raises(MissingParameter):
+        select(ROWS, [{"values": ["x"]}], COLUMNS)
+    with pytest.raises(InvalidParameterValue, match="200"):
+        found("name", *["x"] * 201)
+
+
+@given(some.text("ab*?", max_size=12), some.text("ab", max_size=12))
+def test_wildcards_are_those_of_the_shell(pattern: str, text: str) -> None:
+    expression = "".join({"*": ".*", "?": "."}.get(each, each) for each in pattern)
+    row = {"name": text, "tags": []}
+    matched = select([row], [{"name": "name", "values": [pattern]}], COLUMNS)
+    assert bool(matched) == bool(re.fullmatch(expression, text))
+
+
+def test_no_pattern_is_slow() -> None:
+    rows = [{"name": "a" * 1000}]
+    began = time.perf_counter()
+    assert not select(rows, [{"name": "name", "values": ["*a" * 500 + "b"]}], COLUMNS)
+    assert time.perf_counter() - began < 2
+
+
+def pages(names: list[str], size: int) -> list[list[str]]:
+    token, read = None, []
+    while True:
+        shown, token = page(names, str, size, token, least=1)
+        read.append(shown)
+        if token is None:
+            return read
+
+
+def test_pages_are_sorted_and_whole() -> None:
+    assert pages(["c", "a", "b", "e", "d"], 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert pages(["b", "a"], 2) == [["a", "b"]]
+    assert pages([], 5) == [[]]
+
+
+def test_without_a_size_there_is_one_page() -> None:
+    assert page([str(number) for number in range(3000)], str, None, None)[1] is None
+
+
+def test_a_page_goes_on_where_the_last_one_ended() -> None:
+    _, token = page(["a", "b", "c"], str, 2, None, least=1)
+    assert page(["a", "bb", "c"], str, 2, token, least=1)[0] == ["bb", "c"]
+
+
+@pytest.mark.parametrize("token", ["x", "AAAA", "\u00e9", "YWZ0ZXI", "'", "a" * 5000])
+def test_a_foreign_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidNextToken):
+        page(["a"], str, 5, token)
+
+
+def test_sizes_are_bounded() -> None:
+    with pytest.raises(InvalidParameterValue, match="5 to 1000"):
+        page(["a"], str, 4, None)
+    assert len(page([str(number) for number in range(2000)], str, 5000, None)[0]) == 1000

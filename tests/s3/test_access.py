@@ -1,0 +1,171 @@
+"""The one place that judges: services, uploads in progress, what the administrator may."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from eucabox.errors import AccessDenied
+from eucabox.iam.accounts import Caller
+from eucabox.s3 import access
+from eucabox.s3.access import Somebody
+from eucabox.store.types import Bucket, Object, ObjectFacts, Upload
+
+NOW = datetime.now(UTC)
+ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
+BOB = Caller("222222222222", "bob", "b" * 64, "AIDB", "bob", False)
+ROOT = Caller("999999999999", "eucalyptus", "c" * 64, "AIDC", "admin", True)
+
+
+def bucket(*statements: dict[str, Any], **settings: Any) -> Bucket:
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    kept = {**settings, "policy": json.dumps(document)} if statements else settings
+    return Bucket("b", ANN.account_id, NOW, settings=kept)
+
+
+def statement(action: str, **said: Any) -> dict[str, Any]:
+    given = {"Effect": "Allow", "Principal": "*", "Resource": ["arn:aws:s3:::b/*"], **said}
+    return {"Action": action, **given}
+
+
+def may(who: Caller | None, where: Bucket, action: str, key: str = "k") -> bool:
+    try:
+        access.check(Somebody(who), where, key, action=action)
+    except AccessDenied:
+        return False
+    return True
+
+
+def test_an_owner_may_all_and_a_stranger_nothing() -> None:
+    for action in ("s3:GetObject", "s3:BypassGovernanceRetention", "s3:PutLifecycleConfiguration"):
+        assert may(ANN, bucket(), action)
+        assert not may(BOB, bucket(), action)
+        assert not may(None, bucket(), action)
+    assert may(ROOT, bucket(), "s3:GetObject")
+    assert not may(ROOT, bucket(), "s3:PutObject")
+    lost = Bucket("b", "", NOW)
+    assert may(ROOT, lost, "s3:PutObject")
+    assert not may(ANN, lost, "s3:PutObject")
+
+
+def test_a_policy_gives_and_takes_single_actions() -> None:
+    given = bucket(statement("s3:BypassGovernanceRetention"))
+    assert may(BOB, given, "s3:BypassGovernanceRetention")
+    assert not may(BOB, given, "s3:DeleteObject")
+    taken = bucket(statement("s3:BypassGovernanceRetention", Effect="Deny"))
+    assert not may(ANN, taken, "s3:BypassGovernanceRetention")
+
+
+def test_the_administrator_is_an_owner_like_others_at_home() -> None:
+    denial = statement("s3:GetObject", Effect="Deny")
+    assert may(ROOT, bucket(denial), "s3:GetObject"), "of another account: as on the disk"
+    home = replace(bucket(denial), owner=ROOT.account_id)
+    assert not may(ROOT, home, "s3:GetObject")
+    assert may(ROOT, home, "s3:PutObject")
+    assert may(ROOT, home, "s3:DeleteBucketPolicy", "")
+    home = replace(bucket(), owner=ROOT.account_id)
+    theirs = ObjectFacts(owner=BOB.account_id)
+    access.check(Somebody(ROOT), home, "k", theirs, action="s3:GetObject")
+
+
+def reason(who: Caller | None, where: Bucket, action: str) -> str:
+    with pytest.raises(AccessDenied) as refused:
+        access.check(Somebody(who), where, "k", ObjectFacts(), action=action)
+    return refused.value.message
+
+
+def test_a_refusal_names_what_refuses() -> None:
+    denial = bucket(statement("s3:GetObject", Effect="Deny"))
+    assert "The policy of the bucket b denies s3:GetObject." in reason(ANN, denial, "s3:GetObject")
+    shut = bucket(statement("s3:GetObject"), public_access_block={"restrict_public_buckets": True})
+    assert "(RestrictPublicBuckets)" in reason(None, shut, "s3:GetObject")
+    assert "object k does not grant you READ" in reason(BOB, bucket(), "s3:GetObject")
+    assert "does not grant you READ" in reason(BOB, shut, "s3:GetObjectAcl")
+
+
+def test_services_are_let_in_by_name_and_source() -> None:
+    service = "logging.s3.amazonaws.com"
+    source = {"StringEquals": {"aws:SourceAccount": BOB.account_id}}
+    logs = bucket(statement("s3:PutObject", Principal={"Service": service}, Condition=source))
+    ours, theirs = {"aws:sourceaccount": BOB.account_id}, {"aws:sourceaccount": ANN.account_id}
+    judge = access.judge_service
+    assert judge(logs, "k", "s3:PutObject", service, ours) == "Allow"
+    assert judge(logs, "k", "s3:PutObject", service, theirs) == ""
+    assert judge(logs, "k", "s3:GetObject", service, ours) == ""
+    assert judge(logs, "k", "s3:PutObject", "s3.amazonaws.com", ours) == ""
+    assert judge(bucket(), "k", "s3:PutObject", service, ours) == ""
+    assert not may(BOB, logs, "s3:PutObject")
+
+
+@pytest.mark.parametrize(
+    ("who", "begun_by", "action", "allowed"),
+    [
+        (BOB, BOB, "UploadPart", True),
+        (BOB, ANN, "UploadPart", False),  # the policy lets him begin others
+        (BOB, ANN, "UploadPartCopy", False),
+        (BOB, ANN, "CompleteMultipartUpload", False),
+        (None, ANN, "UploadPart", False),
+        (None, ANN, "CompleteMultipartUpload", False),
+        (BOB, ANN, "AbortMultipartUpload", False),
+        (BOB, BOB, "AbortMultipartUpload", True),
+        (ANN, BOB, "AbortMultipartUpload", True),
+        (None, ANN, "AbortMultipartUpload", False),
+        (BOB, BOB, "ListParts", False),  # denied
+    ],
+)
+def test_uploads(who: Caller | None, begun_by: Caller, action: str, allowed: bool) -> None:
+    deny = statement("s3:ListMultipartUploadParts", Effect="Deny")
+    where = bucket(statement("s3:PutObject"), deny)
+    upload = Upload("b", "k", "u", NOW, ObjectFacts(owner=begun_by.account_id))
+    if allowed:
+        access.check_upload(Somebody(who, action), upload, where)
+    else:
+        with pytest.raises(AccessDenied):
+            access.check_upload(Somebody(who, action), upload, where)
+
+
+def test_versions_are_actions_of_their_own() -> None:
+    where = bucket(statement("s3:GetObject"))
+    kept = ObjectFacts(owner=ANN.account_id)
+    access.check(Somebody(BOB, "GetObject"), where, "k", kept)
+    named = Somebody(BOB, "GetObject", {"version_id": "v"})
+    with pytest.raises(AccessDenied, match="s3:GetObjectVersion"):
+        access.check(named, where, "k", kept)
+    access.check(named, bucket(statement("s3:GetObjectVersion")), "k", kept)
+
+
+def test_locks_need_more_than_a_grant_to_write() -> None:
+    acl = {"canned": "public-read-write"}
+    where = Bucket("b", ANN.account_id, NOW, acl)
+    access.check(Somebody(BOB, "PutObject"), where, "k")
+    access.check(Somebody(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")
+    for said in ({"object_lock_mode": "GOVERNANCE"}, {"object_lock_legal_hold_status": "ON"}):
+        with pytest.raises(AccessDenied):
+            access.check(Somebody(BOB, "PutObject", said), where, "k")
+        access.check(Somebody(ANN, "PutObject", said), where, "k")
+
+
+def may_read(who: Caller | None, where: Bucket, kept: ObjectFacts, version: str = "") -> bool:
+    found = Object("b", "k", 1, "e", NOW, kept)
+    try:
+        access.check_read(who, where, found, version_id=version)
+    except AccessDenied:
+        return False
+    return True
+
+
+def test_who_makes_something_of_an_object_must_be_able_to_get_it() -> None:
+    hers, his = ObjectFacts(owner=ANN.account_id), ObjectFacts(owner=BOB.account_id)
+    shared = ObjectFacts(owner=BOB.account_id, acl={"canned": "bucket-owner-read"})
+    assert may_read(ANN, bucket(), hers)
+    assert not may_read(ANN, bucket(), his), "the owner of the bucket is not that of the object"
+    assert may_read(ANN, bucket(), shared)
+    assert may_read(BOB, bucket(), his)
+    assert not may_read(BOB, bucket(), hers)
+    assert not may_read(ANN, bucket(statement("s3:GetObject", Effect="Deny")), hers)
+    assert may_read(ROOT, bucket(), his)
+    allowed = bucket(statement("s3:GetObject"))
+    assert may_read(BOB, allowed, hers)
+    assert not may_read(BOB, allowed, hers, version="v")

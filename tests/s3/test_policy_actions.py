@@ -1,0 +1,24 @@
+"""The table of verbs beside the verbs that there are and the words of policies."""
+
+from eucabox import actions
+from eucabox.iam.policy.s3_vocabulary import ACTIONS
+from eucabox.s3 import policy_actions
+
+VERBS = {name for service, name in actions.load() if service in ("s3", "s3control")}
+
+
+def test_every_verb_of_a_bucket_is_an_action_of_policies() -> None:
+    told = {policy_actions.action_of(name).removeprefix("s3:") for name in VERBS - {"ListBuckets"}}
+    assert told <= ACTIONS
+
+
+def test_the_table_has_nothing_but_verbs_and_actions() -> None:
+    assert policy_actions.ACTIONS_OF.keys() <= VERBS
+    assert policy_actions.WRITES <= VERBS
+    named = {
+        *policy_actions.PERMISSIONS_OF,
+        *policy_actions.VERSIONED.values(),
+        *policy_actions.CONTENT,
+        *policy_actions.MENDING,
+    }
+    assert {each.removeprefix("s3:") for each in named} <= ACTIONS

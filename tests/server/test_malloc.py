@@ -1,0 +1,22 @@
+import ctypes
+from typing import Any
+
+import pytest
+
+from eucabox.server import malloc
+
+
+def test_a_c_library_without_the_knobs_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Glibc:
+        @staticmethod
+        def mallopt(name: int, value: int) -> int:
+            asked.append((name, value))
+            return 1
+
+    libraries: list[Any] = [Glibc(), object()]
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: libraries.pop(0))
+    malloc.keep_little()
+    malloc.keep_little()
+    assert dict(asked) == {-8: 2, -3: 262_144, -1: 1_048_576}

@@ -1,0 +1,97 @@
+"""The short form of attributes says the same as the long one, or is not used."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eucabox.store import attributes, compact_attributes
+from eucabox.store.types import Object, ObjectFacts, to_datetime
+
+PLAIN = {"e": "0123456789abcdef" * 2, "s": 4096, "m": 1_764_000_000_000_001_000}
+
+
+def crc(size: int) -> str:
+    return base64.b64encode(bytes(range(size))).decode()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"o": "000122223333"},
+        {"t": "application/octet-stream"},
+        {"t": "text/x-c"},
+        {"t": "x"},
+        {"o": "999999999999", "t": "text/plain", "c": {"CRC64NVME": crc(8)}, "k": "FULL_OBJECT"},
+        {"c": {"CRC32": crc(4)}, "k": "FULL_OBJECT"},
+        {"s": 0, "m": 0},
+        {"t": "\n"},
+    ],
+)
+def test_there_and_back(more: dict[str, Any]) -> None:
+    packed = compact_attributes.pack({**PLAIN, **more})
+    if more != {"t": "\n"}:
+        assert packed is not None
+        assert compact_attributes.unpack(packed) == {**PLAIN, **more}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"u": {"a": "b"}},
+        {"e": "0" * 32 + "-2"},
+        {"e": ""},
+        {"e": "A" * 32},
+        {"o": "1"},
+        {"o": "12345678901x"},
+        {"t": "t" * 60},
+        {"t": "\u00e4"},
+        {"s": 1 << 50},
+        {"m": -1},
+        {"c": {"SHA256": crc(32)}, "k": "FULL_OBJECT"},
+        {"c": {"CRC32": crc(4)}},
+        {"c": {"CRC32": crc(4), "CRC32C": crc(4)}, "k": "FULL_OBJECT"},
+        {"t": "\x01"},
+        {"t": ""},
+    ],
+)
+def test_what_it_cannot_say(more: dict[str, Any]) -> None:
+    assert compact_attributes.pack({**PLAIN, **more}) is None
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(
+    content_type=st.text(max_size=30),
+    owner=st.sampled_from(["", "111122223333", "1", "ä" * 12]),
+    metadata=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=1),
+)
+def test_attributes_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    content_type: str,
+    owner: str,
+    metadata: dict[str, str],
+) -> None:
+    file = Path(tmp_path_factory.getbasetemp()) / "dated"
+    file.write_bytes(b"content")
+    os.utime(file, ns=(1_764_000_000_000_001_000,) * 2)
+    status = file.stat()
+    facts = ObjectFacts(content_type, metadata, owner=owner)
+    made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), facts)
+    assert attributes.decode(attributes.encode(made), "b", "k", status) == (made, True)
+    os.utime(file, ns=(1_764_000_000_000_000_000,) * 2)  # as tar keeps it
+    assert attributes.decode(attributes.encode(made), "b", "k", file.stat())[1]
+    os.utime(file, ns=(1_764_000_001_000_001_000,) * 2)
+    assert attributes.decode(attributes.encode(made), "b", "k", file.stat())[0].e_tag == ""
+
+
+@pytest.mark.parametrize("raw", [b"\x01", b"\x01" * 36, b"\x01\x09" + bytes(60), b"\x01\0\xff"])
+def test_damaged(raw: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="packed"):
+        compact_attributes.unpack(raw)
+    with pytest.raises(ValueError, match="packed"):
+        attributes.decode(raw, "b", "k", tmp_path.stat())

@@ -1,0 +1,115 @@
+"""Folders that come and go under a key while others are put and deleted, on either file system."""
+
+import io
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eucabox.bucket import Store
+from eucabox.errors import NoSuchBucket
+from eucabox.store import dirfd, key_files
+from eucabox.store.temp_file import Draft
+from tests.store.conftest import FACTS, Put, content, keys, leftovers, names
+
+
+def test_puts_beside_deletes_that_prune(store: Store, root: Path) -> None:
+    failures: list[BaseException] = []
+
+    def work(key: str) -> None:
+        try:
+            for _ in range(40):
+                store.put("box", key, io.BytesIO(key.encode()), FACTS)
+                assert content(store, key) == key.encode()
+                assert store.delete("box", key).removed
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(f"a/b/c/{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert names(root / "box") == [".eucabox"]
+    assert leftovers(root) == []
+
+
+def test_readers_beside_overwrites(store: Store, put: Put) -> None:
+    """A reader always finds the object, with the metadata of the very content it reads."""
+    put("key", b"0")
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                with store.open("box", "key") as found:
+                    body = b"".join(found.chunks())
+                    assert len(body) == found.object.size
+                    assert replace(found.object.facts, checksums={}, checksum_type="") == FACTS
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        put("key", b"1" * (number % 3))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_an_empty_folder_makes_room_for_a_file(put: Put, root: Path) -> None:
+    (root / "box/a/b").mkdir(parents=True)
+    put("a/b")
+    assert (root / "box/a/b").is_file()
+
+
+def test_what_a_kill_leaves_of_a_hashed_key(store: Store, put: Put, root: Path) -> None:
+    put("x//y")
+    room = store._room("box")
+    path = root / "box/.eucabox" / "/".join(key_files.hashed(b"x//y"))
+    path.unlink()
+    store._shelf.sweep(room, b"x//y")
+    assert not path.with_name(path.name + ".key").exists()
+    assert store.rescan("box") == 0
+    assert keys(store) == []
+
+
+def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> None:
+    put("deep/er/still")
+    put("deep/kept")
+    (root / "box/deep/er/still").unlink()
+    store._shelf.sweep(store._room("box"), b"deep/er/still")
+    assert names(root / "box/deep") == ["kept"]
+    (root / "box/other").mkdir()  # its inner folders went before the kill
+    store._shelf.sweep(store._room("box"), b"other/inner/most/file")
+    assert not (root / "box/other").exists()
+
+
+def test_clearing_never_follows_a_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/kept").touch()
+    (tmp_path / "inside/folder").mkdir(parents=True)
+    (tmp_path / "inside/link").symlink_to(tmp_path / "outside")
+    with dirfd.closing(os.open(tmp_path / "inside", dirfd.FOLDER)) as inside:
+        dirfd.clear(inside)
+    assert names(tmp_path / "inside") == []
+    assert names(tmp_path / "outside") == ["kept"]
+
+
+def test_a_bucket_deleted_meanwhile(store: Store) -> None:
+    store.create_bucket("brief", "1")
+    room = store._room("brief")
+    store.delete_bucket("brief")
+    assert room.gone
+    with pytest.raises(NoSuchBucket):
+        store._shelf.find(room, "key")
+    with pytest.raises(NoSuchBucket):
+        Draft(room)
