@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 
 OWNER = "111122223333"
-FACTS = ObjectFacts(content_type="application/octet-stream", owner=OWNER)
+FACTS = ObjectProperties(content_type="application/octet-stream", owner=OWNER)
 SMALL = os.urandom(4096)
 LARGE = os.urandom(64 << 20)
 COUNT = 800

@@ -30,7 +30,7 @@ from eucabox.wire.request import (
     from_environ,
     origin_form,
 )
-from eucabox.wire.request_context import Manner, form_of
+from eucabox.wire.request_context import PolicyContext, form_fields
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -57,7 +57,7 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class Speaker(Protocol):
+class ApiProtocol(Protocol):
     """A protocol's three functions, as wire/query.py, wire/s3.py and wire/metadata.py have them."""
 
     def understand(self, request: Request, lookup: Any, now: datetime) -> Any:
@@ -78,26 +78,26 @@ def create_app(cloud: "Cloud") -> Flask:
     def health() -> Response:
         return Response(HEALTHY, mimetype="application/json")
 
-    app.wsgi_app = Door(cloud, _clients, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ApiDispatcher(cloud, _clients, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
 def create_metadata_app(cloud: "Cloud") -> Wsgi:
     """The application of 169.254.169.254; it serves the instances of this cloud and nobody else."""
-    return Door(cloud, lambda request: ("metadata", "metadata"))
+    return ApiDispatcher(cloud, lambda request: ("metadata", "metadata"))
 
 
-def warm() -> None:
+def preload() -> None:
     """Load what the first request of each protocol would otherwise wait for."""
     actions.load()
     for name in ("query", "s3", "metadata"):
-        _speaker(name)
+        _protocol(name)
     model = importlib.import_module("eucabox.wire.model")
     for service in ("ec2", "sts", "s3"):
         model.service(service)
 
 
-class Door:
+class ApiDispatcher:
     """A WSGI application that hands each request to the protocol it speaks."""
 
     def __init__(
@@ -112,17 +112,17 @@ class Door:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, whatever happens in it."""
-        if not self.speaks(environ["PATH_INFO"], environ.get("HTTP_HOST", "")):
+        if not self.is_api_request(environ["PATH_INFO"], environ.get("HTTP_HOST", "")):
             assert self._pages
             return self._pages(environ, start_response)
         request = from_environ(environ, ids.request_id())
         request.hosts = self._cloud.config.api.known_hosts
-        answer = self.serve(request)
+        answer = self.handle(request)
         if answer.hops and LIMIT_HOPS in environ:
             environ[LIMIT_HOPS](answer.hops)
-        return send(request, answer, start_response)
+        return wsgi_response(request, answer, start_response)
 
-    def speaks(self, target: str, host: str) -> bool:
+    def is_api_request(self, target: str, host: str) -> bool:
         """Whether a request is for the protocols, and not for our own pages."""
         path = origin_form(target).partition("?")[0]
         if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
@@ -130,7 +130,7 @@ class Door:
         hosts = self._cloud.config.api.known_hosts
         return bool(_address().bucket_of(host, hosts))  # then the path is a key
 
-    def hear(
+    def build_request(
         self,
         method: str,
         target: str,
@@ -154,30 +154,30 @@ class Door:
             request_id=ids.request_id(),
         )
 
-    def serve(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
         seen: dict[str, Any] = {}
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
-            answer = self._answer(request, line, seen)
+            answer = self._dispatch(request, line, seen)
             if line["service"] in BUCKETS:
                 code = line["outcome"] if answer.status >= 400 else ""
                 seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
-                self._follow(request, answer, seen)
+                self._after_response(request, answer, seen)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _answer(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
+    def _dispatch(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         name, service = self._choose(request)
-        speaker = _speaker(name)
+        speaker = _protocol(name)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
             if request.method == "OPTIONS" and service in BUCKETS:
                 return self._preflight(request)
-            understood = speaker.understand(request, self._lookup, datetime.now(UTC))
+            understood = speaker.understand(request, self._find_credential, datetime.now(UTC))
             seen["understood"] = understood
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
@@ -198,16 +198,16 @@ class Door:
         answer: Answer = wire.preflight(request, _bucket(request), self._rules)
         return answer
 
-    def _follow(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
+    def _after_response(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
         """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
         here is logged and costs nobody an answer."""
         try:
-            self._share(request, answer, seen.get("understood"))
+            self._add_cors_headers(request, answer, seen.get("understood"))
             _records().note(self._cloud, request, answer, seen)
         except Exception:
             log.exception("what follows an answer failed")
 
-    def _share(self, request: Request, answer: Answer, understood: Any) -> None:
+    def _add_cors_headers(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
         with contextlib.suppress(Fault):
             known = understood.params.get("bucket") if understood else None
@@ -215,9 +215,9 @@ class Door:
                 importlib.import_module("eucabox.wire.s3.cors").share(request, answer, rules)
 
     def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
-        return cors.rules_of(self._cloud.bucket.bucket(bucket).settings)
+        return cors.rules_of(self._cloud.store.bucket(bucket).settings)
 
-    def _lookup(self, access_key_id: str) -> Any:
+    def _find_credential(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
 
     def _call(self, request: Request, understood: Any) -> Call:
@@ -235,9 +235,9 @@ class Door:
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
             document=getattr(understood, "document", None),
-            context=Manner(
+            context=PolicyContext(
                 request,
-                form_of(understood),
+                form_fields(understood),
                 region=self._cloud.config.cloud.region,
                 https="https" if api.https_port else "",  # a door that keeps secrets
             ),
@@ -260,7 +260,7 @@ def _clients(request: Request) -> tuple[str, str]:
             return "s3", "s3"
     elif not _query().speaks_query(request):
         return "s3", "s3"
-    return "query", _query().addressed(request) or "ec2"
+    return "query", _query().service_addressed(request) or "ec2"
 
 
 def _service_path(request: Request) -> str:
@@ -295,9 +295,9 @@ def _not_served() -> Any:
 
 
 @cache
-def _speaker(name: str) -> Speaker:
+def _protocol(name: str) -> ApiProtocol:
     # Imported with first use: the listeners are ready before the protocols are loaded.
-    return cast(Speaker, importlib.import_module(f"eucabox.wire.{name}"))
+    return cast(ApiProtocol, importlib.import_module(f"eucabox.wire.{name}"))
 
 
 def near(target: str) -> str:
@@ -308,14 +308,18 @@ def near(target: str) -> str:
 # --- the answer on its way out -----------------------------------------------------------------
 
 
-def send(request: Request, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+def wsgi_response(
+    request: Request, answer: Answer, start_response: StartResponse
+) -> Iterable[bytes]:
     """Give an Answer to a WSGI server."""
-    status, headers, body = leaving(request, answer)
+    status, headers, body = http_response(request, answer)
     start_response(status, headers)
     return body
 
 
-def leaving(request: Request, answer: Answer) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+def http_response(
+    request: Request, answer: Answer
+) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
     """Return an Answer's status line, headers and body: with request id and length, and no body
     where HTTP has none."""
     headers = [(name, _header(value)) for name, value in answer.headers]
@@ -366,11 +370,11 @@ def _length(answer: Answer) -> int | None:
 def _body(answer: Answer) -> Iterable[bytes]:
     if answer.file is not None:
         return FileStream(answer.file)
-    return [answer.body] if isinstance(answer.body, bytes) else Pieces(answer.body)
+    return [answer.body] if isinstance(answer.body, bytes) else StreamedBody(answer.body)
 
 
 @dataclass
-class Pieces:
+class StreamedBody:
     """A body that is made while it is sent; what fails then cuts the connection."""
 
     body: Iterable[bytes]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:
+def write_atomic(file: Path, content: bytes, mode: int = 0o644) -> None:
     """Put content at a path so that readers, and a crash, see the old file or the new one."""
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)

@@ -11,25 +11,25 @@ from datetime import datetime
 
 from eucabox.errors import Fault
 from eucabox.store import copying, encrypted_file, list_keys, list_versions
-from eucabox.store.bucket_folder import Room
+from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.buckets import Buckets
 from eucabox.store.checksums import DEFAULT
-from eucabox.store.disk_errors import told
-from eucabox.store.keyring import Sealing
-from eucabox.store.multipart import Ending, Wanted
-from eucabox.store.objects import Conditions, Deletion
+from eucabox.store.disk_errors import translate_disk_errors
+from eucabox.store.keyring import EncryptionKeySpec
+from eucabox.store.multipart import CompletionSpec, Wanted
+from eucabox.store.objects import DeleteSpec, WritePreconditions
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.temp_file import Promise, Stream, Trailers, receive
+from eucabox.store.temp_file import BodyStream, ExpectedBody, Trailers, receive
 from eucabox.store.types import (
     FULL_OBJECT,
     Bucket,
     Deleted,
     Listing,
     Object,
-    ObjectFacts,
-    Part,
+    ObjectProperties,
     Upload,
+    UploadPart,
     Uploads,
     Version,
     Versions,
@@ -40,11 +40,11 @@ __all__ = [
     "Deleted",
     "Listing",
     "Object",
-    "ObjectFacts",
+    "ObjectProperties",
     "OpenObject",
-    "Part",
     "Store",
     "Upload",
+    "UploadPart",
     "Uploads",
     "Version",
     "Versions",
@@ -59,13 +59,13 @@ class Store(Buckets):
     in the operating system's hands, whence a killed process loses nothing.
     """
 
-    @told
+    @translate_disk_errors
     def put(
         self,
         bucket: str,
         key: str,
-        stream: Stream,
-        facts: ObjectFacts,
+        stream: BodyStream,
+        facts: ObjectProperties,
         *,
         size: int | None = None,
         content_md5: bytes | None = None,
@@ -74,7 +74,7 @@ class Store(Buckets):
         if_none_match: str = "",
         if_match: str = "",
         trailers: Trailers | None = None,
-        sealing: Sealing | None = None,
+        sealing: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all; a checksum
@@ -91,30 +91,30 @@ class Store(Buckets):
             check(room.bucket)
         encode_key(key)
         summed = tuple(algorithms) or (() if checksums else (DEFAULT,))
-        promise = Promise(size, content_md5, checksums or {}, summed, trailers)
+        promise = ExpectedBody(size, content_md5, checksums or {}, summed, trailers)
         stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
         with encrypted_file.begin(room, sealing, key) as draft:
             received = receive(draft, stream, promise)
             said = _with_sums(facts, received.checksums)
             e_tag, sealed = draft.finish(received.md5)
             new = Object(bucket, key, received.size, e_tag, draft.date(), said, sealed=sealed)
-            return self._shelf.commit(room, draft, new, Conditions(if_none_match, if_match))
+            return self._shelf.commit(room, draft, new, WritePreconditions(if_none_match, if_match))
 
-    @told
+    @translate_disk_errors
     def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:
         """Open an object, or a version of it ("null" for the null version), for reading.
 
         Raises NoSuchKey, whose facts name the delete marker if one hides the object; and
         NoSuchVersion, InvalidVersionId, and IsDeleteMarker of a version that is one.
         """
-        return self._shelf.find(self._room(bucket), key, version_id)
+        return self._shelf.open(self._room(bucket), key, version_id)
 
     def head(self, bucket: str, key: str, version_id: str = "") -> Object:
         """Return an object without its content; Faults as of `open`."""
         with self.open(bucket, key, version_id) as found:
             return found.object
 
-    @told
+    @translate_disk_errors
     def delete(
         self,
         bucket: str,
@@ -135,26 +135,26 @@ class Store(Buckets):
         `still`, which is shown the key's present object.
         Raises PreconditionFailed, and NoSuchKey where there is nothing to match.
         """
-        self.quota.may_count_less()
-        conditions = Conditions("", if_match, if_modified, if_size)
-        wish = Deletion(version_id, owner, conditions, check, still)
+        self.quota.mark_stale()
+        conditions = WritePreconditions("", if_match, if_modified, if_size)
+        wish = DeleteSpec(version_id, owner, conditions, check, still)
         return self._shelf.delete(self._room(bucket), key, wish)
 
-    @told
+    @translate_disk_errors
     def copy(
         self,
         source_bucket: str,
         source_key: str,
         bucket: str,
         key: str,
-        facts: ObjectFacts | None = None,
+        facts: ObjectProperties | None = None,
         *,
         algorithm: str = "",
         if_none_match: str = "",
         if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
-        sealing: Sealing | None = None,
+        sealing: EncryptionKeySpec | None = None,
         customer: bytes | None = None,
     ) -> Object:
         """Copy an object, or the version named, with the given facts, or all of its own;
@@ -170,18 +170,18 @@ class Store(Buckets):
                 check(source.object)
             source.unlock(customer)
             size = source.object.size
-            self.quota.admit(room.bucket, size, lambda: self._overwritten(room, key))
-            conditions = Conditions(if_none_match, if_match)
+            self.quota.reserve(room.bucket, size, lambda: self._overwritten(room, key))
+            conditions = WritePreconditions(if_none_match, if_match)
             return copying.copy(
                 self._shelf, source, room, key, facts, algorithm, conditions, sealing
             )
 
-    @told
+    @translate_disk_errors
     def change_object(
         self,
         bucket: str,
         key: str,
-        how: Callable[[ObjectFacts], ObjectFacts],
+        how: Callable[[ObjectProperties], ObjectProperties],
         version_id: str = "",
         check: Callable[[Object], object] | None = None,
     ) -> Object:
@@ -189,7 +189,7 @@ class Store(Buckets):
         and time stay. Faults as of `open`."""
         return self._shelf.change(self._room(bucket), key, how, version_id, check)
 
-    @told
+    @translate_disk_errors
     def list(
         self,
         bucket: str,
@@ -200,11 +200,11 @@ class Store(Buckets):
     ) -> Listing:
         """Return a page of keys by their bytes; with a delimiter, common prefixes among them."""
         room = self._room(bucket)
-        return self._index_again(
+        return self._with_index(
             lambda: list_keys.page(self._index, room.name, prefix, delimiter, start_after, limit)
         )
 
-    @told
+    @translate_disk_errors
     def versions(
         self,
         bucket: str,
@@ -217,21 +217,21 @@ class Store(Buckets):
         """Return a page of versions and delete markers, by key and of a key the newest first,
         after the markers; with a delimiter, common prefixes among them."""
         room, after = self._room(bucket), (key_marker, version_id_marker)
-        return self._index_again(
+        return self._with_index(
             lambda: list_versions.page(self._index, room.name, prefix, delimiter, after, limit)
         )
 
     # --- uploads in parts --------------------------------------------------------------------
 
-    @told
+    @translate_disk_errors
     def create_upload(
         self,
         bucket: str,
         key: str,
-        facts: ObjectFacts,
+        facts: ObjectProperties,
         checksum_algorithm: str = "",
         checksum_type: str = "",
-        sealing: Sealing | None = None,
+        sealing: EncryptionKeySpec | None = None,
     ) -> str:
         """Begin an upload in parts and return its id."""
         room = self._room(bucket)
@@ -241,14 +241,14 @@ class Store(Buckets):
         """Return an upload in progress; NoSuchUpload."""
         return self._multipart.upload(self._room(bucket), key, upload_id)
 
-    @told
+    @translate_disk_errors
     def put_part(
         self,
         bucket: str,
         key: str,
         upload_id: str,
         number: int,
-        stream: Stream,
+        stream: BodyStream,
         *,
         size: int | None = None,
         content_md5: bytes | None = None,
@@ -256,24 +256,24 @@ class Store(Buckets):
         algorithms: Iterable[str] = (),
         trailers: Trailers | None = None,
         customer: bytes | None = None,
-    ) -> Part:
+    ) -> UploadPart:
         """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
 
         `customer` is the key that the upload was begun with, of SSE-C.
         """
-        promise = Promise(size, content_md5, checksums or {}, tuple(algorithms), trailers)
+        promise = ExpectedBody(size, content_md5, checksums or {}, tuple(algorithms), trailers)
         room = self._room(bucket)
         stream = self._admitted(room, stream, size)
         return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
 
-    @told
+    @translate_disk_errors
     def parts(
         self, bucket: str, key: str, upload_id: str, after: int = 0, limit: int | None = None
-    ) -> "builtins.list[Part]":
+    ) -> "builtins.list[UploadPart]":
         """Return the parts put so far, by number: at most `limit` with numbers above `after`."""
         return self._multipart.parts(self._room(bucket), key, upload_id, after, limit)
 
-    @told
+    @translate_disk_errors
     def uploads(
         self,
         bucket: str,
@@ -287,7 +287,7 @@ class Store(Buckets):
         after = key_marker, upload_id_marker
         return self._multipart.uploads(self._room(bucket), prefix, delimiter, after, limit)
 
-    @told
+    @translate_disk_errors
     def complete_upload(
         self,
         bucket: str,
@@ -305,25 +305,29 @@ class Store(Buckets):
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
-        conditions = Conditions(if_none_match, if_match)
-        ending = Ending(checksums or {}, size, conditions, self.quota.check_object)
+        conditions = WritePreconditions(if_none_match, if_match)
+        ending = CompletionSpec(checksums or {}, size, conditions, self.quota.check_object)
         return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
 
-    @told
+    @translate_disk_errors
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget an upload and its parts; NoSuchUpload."""
-        self.quota.may_count_less()
+        self.quota.mark_stale()
         self._multipart.abort(self._room(bucket), key, upload_id)
 
     def _admitted(
-        self, room: Room, stream: Stream, size: int | None, freed: Callable[[], int] = lambda: 0
-    ) -> Stream:
+        self,
+        room: BucketFolder,
+        stream: BodyStream,
+        size: int | None,
+        freed: Callable[[], int] = lambda: 0,
+    ) -> BodyStream:
         if size is None:
-            return self.quota.metered(room.bucket, stream)
-        self.quota.admit(room.bucket, size, freed)
+            return self.quota.limit_stream(room.bucket, stream)
+        self.quota.reserve(room.bucket, size, freed)
         return stream
 
-    def _overwritten(self, room: Room, key: str) -> int:
+    def _overwritten(self, room: BucketFolder, key: str) -> int:
         """The bytes that a put will free; those of a bucket with versioning stay."""
         if room.versioned:
             return 0
@@ -333,7 +337,7 @@ class Store(Buckets):
             return 0
 
 
-def _with_sums(facts: ObjectFacts, sums: dict[str, str]) -> ObjectFacts:
+def _with_sums(facts: ObjectProperties, sums: dict[str, str]) -> ObjectProperties:
     if not sums and not facts.checksums:
         return facts
     return replace(facts, checksums=sums, checksum_type=FULL_OBJECT if sums else "")

@@ -9,17 +9,17 @@ from typing import Any
 
 from eucabox import __version__, ids, network
 from eucabox import config as configuration
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import instances
-from eucabox.ec2.bundle_tasks import Bundles
+from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
 from eucabox.iam import credentials_folder
 from eucabox.iam.accounts import Accounts
 from eucabox.images import Images
 from eucabox.node import Node
-from eucabox.process_lock import Lock
+from eucabox.process_lock import ProcessLock
 from eucabox.s3.access_log import AccessLog
 from eucabox.s3.lifecycle import Lifecycle
 from eucabox.state import State
@@ -43,8 +43,8 @@ class Cloud:
         self._writing = threading.Lock()
         _make_folders(config)
         data = config.cloud.data_dir
-        self._lock = Lock(data / "run" / "lock")
-        if not self._lock.take():
+        self._lock = ProcessLock(data / "run" / "lock")
+        if not self._lock.acquire():
             raise DataFolderInUse(folder=data, pid=self._lock.holder())
         if not (data / "eucabox.db").exists():
             configuration.keep_names(config)
@@ -52,26 +52,26 @@ class Cloud:
         self.state = State(data / "eucabox.db")
         self.accounts = Accounts(config, self.state)
         administrator = self.accounts.ensure_administrator().account_id
-        self.bucket = Store(
+        self.store = Store(
             config.bucket_root,
-            keyring.configured(lambda: self.config, administrator),
+            keyring.open_keyring(lambda: self.config, administrator),
             config.buckets.durability,
         )
         self.access_log = AccessLog(
-            self.bucket,
+            self.store,
             config.bucket_root / RESERVED / "access",
             config.cloud.region,
             lambda: self.config.buckets.access_log_seconds,
         )
-        self.bucket.quota.limits = config.limits
-        self.lifecycle = Lifecycle(config, self.bucket)
-        self.images = Images(config, self.state, self.bucket, self.accounts)
+        self.store.quota.limits = config.limits
+        self.lifecycle = Lifecycle(config, self.store)
+        self.images = Images(config, self.state, self.store, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
         self.node.watch(self._write_status)
         self.capacity = self.node.capacity
-        self.bundles = Bundles(
-            config, self.state, self.bucket, self.accounts, self.images, self.node
+        self.bundles = BundleTasks(
+            config, self.state, self.store, self.accounts, self.images, self.node
         )
 
     def start(self) -> None:
@@ -130,7 +130,7 @@ class Cloud:
         self.config = new
         for room in (self.images, self.network, self.node):
             room.config = new
-        self.bucket.quota.limits = new.limits
+        self.store.quota.limits = new.limits
         self.node.wake()
         return waiting
 
@@ -139,7 +139,7 @@ class Cloud:
         try:
             with self._writing:  # or an older view could come last
                 text = json.dumps(self.facts(), indent=1)
-                write_whole(self._status, text.encode())
+                write_atomic(self._status, text.encode())
         except (Fault, OSError) as problem:
             log.warning("role=cloud no status is written: %s", problem)
 
@@ -152,7 +152,7 @@ class Cloud:
         self.images.close()
         self.network.stop()
         self.access_log.close()
-        self.bucket.close()
+        self.store.close()
         self.state.close()
         self._lock.release()
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import ConfigError, ConfigUnreadable
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
@@ -260,7 +260,7 @@ def load(path: Path | None = None) -> Config:
 def keep_names(config: Config) -> None:
     """Note what a cloud is called that starts for the first time, for all later ones."""
     names = {"region": config.cloud.region, "zone": config.cloud.zone}
-    write_whole(config.cloud.data_dir / NAMES, json.dumps(names).encode(), 0o644)
+    write_atomic(config.cloud.data_dir / NAMES, json.dumps(names).encode(), 0o644)
 
 
 def _name_cloud(config: Config, given: Collection[str]) -> Config:

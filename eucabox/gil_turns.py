@@ -22,48 +22,48 @@ _mine = _Mine()
 
 
 @contextlib.contextmanager
-def taken() -> Iterator[None]:
+def holding() -> Iterator[None]:
     """Have the turn for the block, or go on without it after a while."""
-    take()
+    acquire()
     try:
         yield
     finally:
-        give()
+        release()
 
 
 @contextlib.contextmanager
-def lent() -> Iterator[None]:
+def yielding() -> Iterator[None]:
     """Let others have the turn, if this thread has it, while the block waits for the disk."""
     had = _mine.has_turn
-    leave()
+    yield_leadership()
     try:
         yield
     finally:
         if had:
-            take()
+            acquire()
 
 
-def take() -> None:
+def acquire() -> None:
     """Have the turn until `give`, or go on without it after a while."""
     if not _mine.has_turn:
         _mine.has_turn = _turn.acquire(timeout=PATIENCE)
 
 
-def give() -> None:
+def release() -> None:
     """Let others have the turn, if this thread has it."""
     if _mine.has_turn:
         _mine.has_turn = False
         _turn.release()
 
 
-def leave() -> None:
+def yield_leadership() -> None:
     """Let others have the turn, and whatever else waits for this thread: what it does now
     takes its time."""
-    give()
+    release()
     if _mine.left is not None:
         _mine.left()
 
 
-def on_leaving(left: Callable[[], None] | None) -> None:
+def on_yield(left: Callable[[], None] | None) -> None:
     """Have `leave` tell that this thread is not to be waited for."""
     _mine.left = left

@@ -24,9 +24,9 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Accounts, Caller
 from eucabox.image import devices, disk, image_rows, names, settings
-from eucabox.image.cache import Cache, Entry
-from eucabox.image.image_source import Context, Found, Origin, StoppedError
-from eucabox.image.instance_disks import Boot, Launches, Progress, Wish
+from eucabox.image.cache import Cache, CacheEntry
+from eucabox.image.image_source import Context, ImageInfo, ImageSource, StoppedError
+from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks, Progress
 from eucabox.image.manifest import Manifest
 from eucabox.image.workers import Workers
 from eucabox.instance_types import InstanceType
@@ -45,11 +45,11 @@ class Images:
     def __init__(self, config: Config, state: State, store: Store, accounts: Accounts) -> None:
         self.config, self.state = config, state
         data = config.cloud.data_dir
-        self._launches = Launches(data / "instances")
+        self._launches = InstanceDisks(data / "instances")
         self._cache = Cache(data / "cache", self._limit, self._in_use)
         self._stopping = threading.Event()
         self._store, self._accounts = store, accounts
-        self._origin = Origin(store, accounts, self._cache, self._stopping)
+        self._origin = ImageSource(store, accounts, self._cache, self._stopping)
         self._workers = Workers("images", WORKERS)
 
     def start(self) -> None:
@@ -107,7 +107,7 @@ class Images:
         the row is available, or failed with the cause as its state_reason. Raises
         InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
         """
-        found = self._origin.look(image_location, caller, context)
+        found = self._origin.inspect(image_location, caller, context)
         given = {
             "description": description,
             "architecture": architecture or found.architecture,
@@ -146,7 +146,7 @@ class Images:
         """Put an object into a bucket for a caller who may, with a canned ACL; AccessDenied."""
         self._origin.write(bucket, key, stream, caller, acl=acl)
 
-    def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
+    def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
         with self.state.transaction() as database:
             names.check_free(self.state, caller.account_id, name)
@@ -154,15 +154,15 @@ class Images:
             database["images"].insert(row)  # type: ignore[union-attr]
         return row
 
-    def bundled(self, image_id: str, caller: Caller) -> None:
+    def bundle_ready(self, image_id: str, caller: Caller) -> None:
         """Go on with an expected image, now that its bundle is in its bucket."""
         row = self._row(image_id)
-        found = self._origin.look(row["image_location"], caller)
+        found = self._origin.inspect(row["image_location"], caller)
         where = {"image_id": image_id, "state": "pending"}
         if self.state.update("images", where, size=found.size, manifest_digest=found.digest):
             self._workers.submit(self._finish, self._row(image_id))
 
-    def refuse(self, image_id: str, reason: str) -> None:
+    def mark_failed(self, image_id: str, reason: str) -> None:
         """Say that an expected image will not come."""
         where = {"image_id": image_id, "state": "pending"}
         self.state.update("images", where, state="failed", state_reason=reason)
@@ -209,7 +209,7 @@ class Images:
             row["image_id"], row["size"] or 0, hvm, instance_type.disk_gb, instance_type.name
         )
 
-    def ensure_cached(self, row: Row, go_on: Callable[[], None] = lambda: None) -> Entry:
+    def ensure_cached(self, row: Row, go_on: Callable[[], None] = lambda: None) -> CacheEntry:
         """Return an image's file in the cache, fetched and verified if it is not there.
 
         `go_on` is called while it is fetched and may raise to give up. Raises InvalidManifest
@@ -243,11 +243,11 @@ class Images:
         progress = progress or log.debug
         ready = self._launches.find(instance["instance_id"])
         if ready:
-            return self._again(instance, ready, progress)
+            return self._reuse_disk(instance, ready, progress)
         if instance["stopped_time"]:
             raise DiskGone(id=instance["instance_id"])
         with contextlib.ExitStack() as pins:
-            image = self._held(pins, instance["image_id"], progress)
+            image = self._pin(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
             self._check_size(
                 instance["image_id"],
@@ -257,10 +257,10 @@ class Images:
                 instance["instance_type"],
             )
             kernel_id, ramdisk_id = (None, None) if hvm else self._boots_with(instance)
-            wish = Wish(
+            wish = DiskSpec(
                 image=image,
-                kernel=self._held(pins, kernel_id, progress) if kernel_id else None,
-                ramdisk=self._held(pins, ramdisk_id, progress) if ramdisk_id else None,
+                kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
+                ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
                 disk_mb=instance["disk_gb"] * 1024,
                 swap_mb=self.config.images.swap_mb,
                 public_key=instance["public_key"] or "",
@@ -291,7 +291,7 @@ class Images:
             " union select kernel_id from instances where state = 'pending'"
             " union select ramdisk_id from instances where state = 'pending')"
         )
-        return self._launches.in_use() | {row["digest"] for row in launching}
+        return self._launches.names_in_use() | {row["digest"] for row in launching}
 
     def _limit(self) -> int:
         return self.config.images.cache_gb * GIB
@@ -319,7 +319,7 @@ class Images:
                 return name
         raise AssertionError("there is no end to numbers")
 
-    def _bring(self, row: Row, go_on: Callable[[], None]) -> None:
+    def _copy_objects(self, row: Row, go_on: Callable[[], None]) -> None:
         """Copy the objects of an image that is a copy, unless that is done."""
         known = json.loads(row["settings"])
         source = known.get("copied_from")
@@ -357,7 +357,7 @@ class Images:
         )
         return str(found["digest"]) if found else ""
 
-    def _fetch(self, row: Row, go_on: Callable[[], None]) -> Entry:
+    def _fetch(self, row: Row, go_on: Callable[[], None]) -> CacheEntry:
         known = json.loads(row["settings"])
         entry = self._origin.fetch(
             row["image_location"],
@@ -375,7 +375,7 @@ class Images:
         return entry
 
     def _referenced(
-        self, image_id: str, image_type: str, found: Found, caller: Caller
+        self, image_id: str, image_type: str, found: ImageInfo, caller: Caller
     ) -> str | None:
         if not image_id or found.image_type != "machine":
             return None
@@ -401,7 +401,7 @@ class Images:
         where = {"image_id": row["image_id"], "state": "pending"}
         try:
             go_on = self._go_on(row)
-            self._bring(row, go_on)
+            self._copy_objects(row, go_on)
             entry = self.ensure_cached(row, go_on)
             self.state.update("images", where, state="available", **image_rows.learnt(row, entry))
         except StoppedError:
@@ -418,7 +418,7 @@ class Images:
             reason = "Something in this cloud went wrong; its log says what. Register it again."
             self.state.update("images", where, state="failed", state_reason=reason)
 
-    def _held(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> Entry:
+    def _pin(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> CacheEntry:
         """Return an image's entry, pinned: it could be dropped between finding and pinning."""
         while True:
             row = self._row(image_id)
@@ -428,18 +428,18 @@ class Images:
                 entry = self.ensure_cached(row, lambda: progress(f"fetching {image_id}"))
             except StoppedError:  # the launch is taken up at the next start
                 raise LaunchCancelled(id=image_id) from None
-            pins.enter_context(self._cache.pinned(entry.name))
+            pins.enter_context(self._cache.pin(entry.name))
             if self._cache.find(entry.name):
                 return entry
 
-    def _again(self, instance: Row, ready: Boot, progress: Progress) -> Boot:
+    def _reuse_disk(self, instance: Row, ready: Boot, progress: Progress) -> Boot:
         """Return how a disk that is there boots: its kernel may be another since it stopped."""
         if not instance["stopped_time"] or ready.kernel is None:
             return ready
         with contextlib.ExitStack() as pins:
             kernel_id, ramdisk_id = self._boots_with(instance)
-            kernel = self._held(pins, kernel_id, progress)
-            ramdisk = self._held(pins, ramdisk_id, progress) if ramdisk_id else None
+            kernel = self._pin(pins, kernel_id, progress)
+            ramdisk = self._pin(pins, ramdisk_id, progress) if ramdisk_id else None
             return self._launches.boot_with(instance["instance_id"], kernel, ramdisk)
 
     def _boots_with(self, instance: Row) -> tuple[str, str | None]:
@@ -454,7 +454,7 @@ class Images:
         return kernel_id, instance["ramdisk_id"] or image["ramdisk_id"]
 
     def _check_size(self, image_id: str, size: int, hvm: bool, disk_gb: int, type_: str) -> None:
-        needed = size if hvm else disk.needed(size, self.config.images.swap_mb)
+        needed = size if hvm else disk.bytes_needed(size, self.config.images.swap_mb)
         if needed > disk_gb * GIB:
             raise ImageTooLarge(
                 id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024

@@ -17,7 +17,7 @@ class InstanceType:
 
 
 DEFAULT = "m1.small"
-TYPES = {
+DEFAULT_SIZES = {
     each.name: each
     for each in (
         InstanceType("m1.tiny", 1, 128, 1),
@@ -33,18 +33,19 @@ TYPES = {
 LIMITS = {"vcpus": (1, 255), "memory_mb": (32, 2**22), "disk_gb": (1, 1000)}
 
 
-def known(state: State) -> dict[str, InstanceType]:
+def current_types(state: State) -> dict[str, InstanceType]:
     """Return every type by its name, in the order of TYPES, with the sizes of now."""
     rows = {row["name"]: row for row in state.query("select * from instance_types")}
     return {
-        name: InstanceType(**rows[name]) if name in rows else kind for name, kind in TYPES.items()
+        name: InstanceType(**rows[name]) if name in rows else kind
+        for name, kind in DEFAULT_SIZES.items()
     }
 
 
 def change(state: State, name: str, **sizes: Any) -> None:
     """Give a known type other sizes; instances that are there keep theirs."""
     with state.transaction() as database:
-        kind = replace(known(state)[name], **sizes)
+        kind = replace(current_types(state)[name], **sizes)
         database.conn.execute(
             "insert or replace into instance_types (name, vcpus, memory_mb, disk_gb)"
             " values (?, ?, ?, ?)",
@@ -52,7 +53,7 @@ def change(state: State, name: str, **sizes: Any) -> None:
         )
 
 
-def forget(state: State, name: str) -> None:
+def restore_default(state: State, name: str) -> None:
     """Give a type the sizes that it came with."""
     with state.transaction() as database:
         database.conn.execute("delete from instance_types where name = ?", (name,))

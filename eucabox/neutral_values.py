@@ -23,19 +23,19 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def asks_for_nothing(member: str, value: Any) -> bool:
+def is_neutral(member: str, value: Any) -> bool:
     """Tell whether a member's value changes nothing: false, empty, 0, or what is so anyway.
 
     A structure or a list does if all that is in it does.
     """
     if isinstance(value, Mapping):
-        return all(asks_for_nothing(name, inner) for name, inner in value.items())
+        return all(is_neutral(name, inner) for name, inner in value.items())
     if isinstance(value, (list, tuple)):
-        return all(asks_for_nothing(member, each) for each in value)
+        return all(is_neutral(member, each) for each in value)
     return not value or value in DEFAULTS.get(member, ())
 
 
-def drop_nothing(value: Any, hint: Any) -> Any:
+def drop_neutral(value: Any, hint: Any) -> Any:
     """Return a value without those members that its TypedDict does not have and that ask for
     nothing, at every depth."""
     origin = get_origin(hint)
@@ -45,10 +45,10 @@ def drop_nothing(value: Any, hint: Any) -> Any:
     if is_typeddict(hint) and isinstance(value, Mapping):
         known = get_type_hints(hint)
         return {
-            name: drop_nothing(inner, known.get(name))
+            name: drop_neutral(inner, known.get(name))
             for name, inner in value.items()
-            if name in known or not asks_for_nothing(name, inner)
+            if name in known or not is_neutral(name, inner)
         }
     if origin in (list, Sequence) and isinstance(value, (list, tuple)):
-        return [drop_nothing(each, get_args(hint)[0]) for each in value]
+        return [drop_neutral(each, get_args(hint)[0]) for each in value]
     return value

@@ -13,23 +13,23 @@ from eucabox import hypervisor, ids
 from eucabox.config import Config
 from eucabox.domains import screen, serial
 from eucabox.domains.capacity import Capacity, Host, processors
-from eucabox.domains.connection import Connection
+from eucabox.domains.connection import LibvirtConnection
 from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.health import Health, Trouble
 from eucabox.domains.hook_facts import Facts
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import Rows
-from eucabox.domains.launcher import Disks, Launches, Plugs
-from eucabox.domains.libvirt_domains import Guests
-from eucabox.domains.rebooter import Reboots
-from eucabox.domains.reconciler import SWEEP, Loop
-from eucabox.domains.security_groups import Filters
-from eucabox.domains.stopper import Stops
-from eucabox.domains.termination import Endings
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.instance_rows import InstanceRows
+from eucabox.domains.launcher import DiskProvider, GuestNetwork, Launcher
+from eucabox.domains.libvirt_domains import Domains
+from eucabox.domains.rebooter import Rebooter
+from eucabox.domains.reconciler import SWEEP, Reconciler
+from eucabox.domains.security_groups import SecurityGroupFilters
+from eucabox.domains.stopper import Stopper
+from eucabox.domains.termination import Terminator
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
 from eucabox.hypervisor import Choice, Hypervisor
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.node")
@@ -47,7 +47,9 @@ DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 class Node:
     """Runs instances: what rows want becomes domains, what libvirt says becomes rows."""
 
-    def __init__(self, config: Config, state: State, images: Disks, network: Plugs) -> None:
+    def __init__(
+        self, config: Config, state: State, images: DiskProvider, network: GuestNetwork
+    ) -> None:
         self._config = config
         self._state = state
         self._network = network
@@ -59,23 +61,23 @@ class Node:
         self._called = True
         self._network_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
-        self._rows = Rows(state)
-        network.watch(self._learnt)
+        self._rows = InstanceRows(state)
+        network.on_address_learned(self._on_address)
         cloud = self._rows.setting("cloud_id", str(uuid.uuid4()))
-        self._connection = Connection(self.uri, self._event, self.wake)
+        self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
-        guests = Guests(self._connection, cloud)
-        self._launching = Crew("launch", LAUNCHERS, self.wake)
-        self._ending = Crew("end", ENDERS, self.wake)
-        self._looking_after = Crew("probe", PROBERS, lambda: None)
+        guests = Domains(self._connection, cloud)
+        self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
+        self._ending = WorkerPool("end", ENDERS, self.wake)
+        self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
         self._told: Callable[[], None] = lambda: None
         self._health = Health(folder, guests, self._looking_after, self._changed)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
-        self._filters = Filters(state, network)
-        self._launches = Launches(
+        self._filters = SecurityGroupFilters(state, network)
+        self._launches = Launcher(
             cloud,
             folder,
             self._rows,
@@ -89,18 +91,18 @@ class Node:
             self._hooks,
         )
         self._guests = guests
-        self._endings = Endings(
+        self._endings = Terminator(
             folder, self._rows, guests, images, network, self._ending, self._hooks, self._health
         )
-        self._loop = Loop(
+        self._loop = Reconciler(
             config,
             self._rows,
             self._connection,
             guests,
             self._launches,
             self._endings,
-            Reboots(self._rows, guests, self._launches, self._ending, self._hooks),
-            Stops(self._rows, guests, network, self._ending, self._hooks),
+            Rebooter(self._rows, guests, self._launches, self._ending, self._hooks),
+            Stopper(self._rows, guests, network, self._ending, self._hooks),
             self._health,
         )
 
@@ -262,19 +264,19 @@ class Node:
 
     def _run(self) -> None:
         self._choose()
-        self._adopt()
-        self._launching.give("libvirt", self._warm)
+        self._sync_network()
+        self._launching.submit("libvirt", self._probe_emulator)
         wait: float | None = 0.0
         while not self._stopping:
             with self._awake:
                 self._awake.wait_for(lambda: self._called or self._stopping, wait)
                 self._called = False
             if not self._stopping:
-                wait = self._look()
+                wait = self._run_once()
 
-    def _look(self) -> float | None:
+    def _run_once(self) -> float | None:
         try:
-            wait = self._loop.look()
+            wait = self._loop.run_once()
             self._tend_network(wait)
         except Exception:  # the loop outlives every fault of a look
             log.exception("role=node the loop failed")
@@ -291,23 +293,23 @@ class Node:
         except Fault as fault:
             log.warning("role=node the network: %s", fault.message)
 
-    def _warm(self) -> None:
+    def _probe_emulator(self) -> None:
         try:
             self._guests.warm(self._driver().NAME)
         except Fault as fault:
             log.debug("role=node %s", fault.message)
 
-    def _adopt(self) -> None:
+    def _sync_network(self) -> None:
         """Have the network know exactly the instances that are alive."""
         try:
-            self._network.sync(self._rows.alive())
+            self._network.sync(self._rows.list_alive())
         except Fault as fault:
             log.error("role=node the network of running instances: %s", fault.message)
 
     def _changed(self) -> None:
         self._told()
 
-    def _learnt(self, address: Address) -> None:
+    def _on_address(self, address: GuestAddress) -> None:
         if self._rows.learn(address):
             self.wake()
 

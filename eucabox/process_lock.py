@@ -11,14 +11,14 @@ PATIENCE = 1.0  # seconds: who looks who holds the lock has it for a moment
 MODE = 0o600  # whoever may read the file may lock it, and keep its owner from starting
 
 
-class Lock:
+class ProcessLock:
     """An advisory lock on a file that also says who holds it; the file is its owner's alone."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._descriptor: int | None = None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Take the lock and write our process id into it; False if another process has it."""
         descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         os.fchmod(descriptor, MODE)

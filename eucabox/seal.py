@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import KeyFileUnusable
 
 KEY_BYTES = 32
@@ -37,7 +37,7 @@ class Seal:
 
 def _read_or_make(file: Path) -> bytes:
     if not file.exists():
-        write_whole(file, os.urandom(KEY_BYTES), 0o600)
+        write_atomic(file, os.urandom(KEY_BYTES), 0o600)
     if file.stat().st_mode & 0o077:
         raise KeyFileUnusable(file=file, reason="others can read it; chmod 600 it")
     key = file.read_bytes()

@@ -20,15 +20,15 @@ INTEGERS = range(-(2**63), 2**63)  # what a column can hold
 
 
 @cache
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
     try:
-        return {**get_type_hints(function), **unpacked_members(function)}
+        return {**get_type_hints(function), **list_unpacked_members(function)}
     except NameError:
         return {}
 
 
-def unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
+def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the members, with their types, of a `**members: Unpack[SomeTypedDict]`."""
     unpack: Any = Unpack
     for hint in function.__annotations__.values():
@@ -37,7 +37,7 @@ def unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
     return {}
 
 
-def conform(action: str, name: str, value: Any, hint: Any) -> None:
+def validate(action: str, name: str, value: Any, hint: Any) -> None:
     """Raise a Fault unless the value has the shape of the hint, at every depth.
 
     A TypedDict names the members of a structure that are honoured; any other member is refused
@@ -69,24 +69,24 @@ def _structure(action: str, name: str, value: Any, hint: Any) -> None:
         _refuse(name, value, "a structure")
     known = get_type_hints(hint)
     for member, inner in value.items():
-        path = f"{name}.{pascal(str(member))}"
+        path = f"{name}.{to_api_name(str(member))}"
         if member not in known:
             raise UnsupportedParameter(parameter=path, action=action)
-        conform(action, path, inner, known[member])
+        validate(action, path, inner, known[member])
 
 
 def _list(action: str, name: str, value: Any, hint: Any) -> None:
     if not isinstance(value, (list, tuple)):
         _refuse(name, value, "a list")
     for number, inner in enumerate(value, 1):
-        conform(action, f"{name}.{number}", inner, hint)
+        validate(action, f"{name}.{number}", inner, hint)
 
 
 def _one_of(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
     if value is None and types.NoneType in hints:
         return
     first, *_ = [each for each in hints if each is not types.NoneType]
-    conform(action, name, value, first)
+    validate(action, name, value, first)
 
 
 def _refuse(name: str, value: Any, noun: str) -> None:
@@ -111,7 +111,7 @@ CAPITALS = {
 
 
 @lru_cache(4096)
-def pascal(snake: str) -> str:
+def to_api_name(snake: str) -> str:
     """Return a member's name as the API writes it."""
     return CAPITALS.get(snake) or "".join(word.capitalize() for word in snake.split("_"))
 

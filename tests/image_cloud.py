@@ -15,7 +15,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle
 from eucabox.images import Images
 from eucabox.state import Row, State
-from eucabox.store.types import ObjectFacts
+from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
@@ -37,7 +37,7 @@ class Cloud:
         self.store.close()
 
     def put(self, path: Path, key: str = "", owner: str = "", acl: str = "private") -> str:
-        facts = ObjectFacts(owner=owner or self.user.account_id, acl={"canned": acl})
+        facts = ObjectProperties(owner=owner or self.user.account_id, acl={"canned": acl})
         with path.open("rb") as stream:
             self.store.put(BUCKET, key or path.name, stream, facts)
         return f"{BUCKET}/{key or path.name}"

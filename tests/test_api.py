@@ -35,7 +35,7 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
     yield SimpleNamespace(
-        config=config, state=state, accounts=accounts, bucket=store, access_log=logs
+        config=config, state=state, accounts=accounts, store=store, access_log=logs
     )
     store.close()
     state.close()
@@ -334,7 +334,7 @@ def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> Non
 def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
     request = Request(method, "/", "/", "", {}, request_id="id-1")
     started: list[Any] = []
-    body = api.send(request, answer, lambda *given: started.append(given))
+    body = api.wsgi_response(request, answer, lambda *given: started.append(given))
     return started[0][0], dict(started[0][1]), body
 
 
@@ -395,7 +395,7 @@ def test_a_stream_without_a_length_is_sent_as_it_comes() -> None:
 
 
 def test_warming_up_loads_every_protocol() -> None:
-    api.warm()
+    api.preload()
     assert actions.ACTIONS
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import Object, ObjectFacts, Store
+from eucabox.bucket import Object, ObjectProperties, Store
 from eucabox.errors import (
     BadDigest,
     BucketAlreadyExists,
@@ -35,7 +35,7 @@ from eucabox.store import copying, temp_file
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
-FACTS = ObjectFacts(
+FACTS = ObjectProperties(
     "text/x-test",
     {"color": "grün"},
     {"cache_control": "no-cache"},
@@ -311,7 +311,7 @@ def test_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = put(store, body=b"x" * 3_000_000, checksums={"CRC32": crc(b"x" * 3_000_000)})
     same = store.copy("box", "key", "other", "a//copy")
     assert (same.facts, same.e_tag, same.size) == (made.facts, made.e_tag, made.size)
-    new = store.copy("box", "key", "box", "key", ObjectFacts("a/b"), algorithm="SHA256")
+    new = store.copy("box", "key", "box", "key", ObjectProperties("a/b"), algorithm="SHA256")
     assert (new.facts.content_type, list(new.facts.checksums)) == ("a/b", ["SHA256"])
     assert new.last_modified > made.last_modified
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids, run
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import Fault, KeyFileUnusable, ProgramFailed, ProgramMissing
-from eucabox.process_lock import Lock
+from eucabox.process_lock import ProcessLock
 from eucabox.seal import Seal
 
 
@@ -62,21 +62,21 @@ def test_a_message_is_pure_ascii() -> None:
 
 def test_a_file_is_written_whole(tmp_path: Path) -> None:
     file = tmp_path / "f"
-    write_whole(file, b"1", 0o600)
-    write_whole(file, b"2", 0o600)
+    write_atomic(file, b"1", 0o600)
+    write_atomic(file, b"2", 0o600)
     assert file.read_bytes() == b"2"
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [file]
 
 
 def _hold(path: Path) -> None:
-    lock = Lock(path)
-    lock.take()
+    lock = ProcessLock(path)
+    lock.acquire()
     time.sleep(30)
 
 
 def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
-    lock = Lock(tmp_path / "lock")
+    lock = ProcessLock(tmp_path / "lock")
     assert lock.holder() is None
     process = multiprocessing.get_context("spawn").Process(target=_hold, args=(lock.file,))
     process.start()
@@ -84,11 +84,11 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
     while lock.holder() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert lock.holder() == process.pid
-    assert not lock.take()
+    assert not lock.acquire()
     process.kill()
     process.join()
     assert lock.holder() is None
-    assert lock.take()
+    assert lock.acquire()
     lock.release()
 
 
@@ -97,8 +97,8 @@ def test_a_local_user_cannot_lock_out_the_owner() -> None:
         Path(folder).chmod(0o755)
         file = Path(folder) / "lock"
         file.touch(0o644)  # as an earlier eucabox made it
-        lock = Lock(file)
-        assert lock.take()
+        lock = ProcessLock(file)
+        assert lock.acquire()
         lock.release()
         held = subprocess.run(
             ["flock", "-s", str(file), "true"], user=65534, group=65534, check=False,
@@ -113,8 +113,8 @@ def test_who_looks_at_a_lock_does_not_keep_its_owner_from_starting(tmp_path: Pat
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     threading.Timer(0.1, os.close, (descriptor,)).start()
-    lock = Lock(file)
-    assert lock.take()
+    lock = ProcessLock(file)
+    assert lock.acquire()
     lock.release()
 
 

@@ -261,7 +261,7 @@ def test_a_name_is_of_one_image_of_an_account(cloud: Cloud) -> None:
     with pytest.raises(ImageNameExists, match=taken):
         cloud.images.copy(cloud.user, row, "mine", "", "")
     with pytest.raises(ImageNameExists, match=taken):
-        cloud.images.expect(cloud.user, row, "mine", "")
+        cloud.images.create_pending(cloud.user, row, "mine", "")
     assert cloud.images.register(cloud.accounts.ensure_administrator(), location, name="mine")
     cloud.images.deregister(row)
     assert cloud.register(location, name="mine")["state"] == "available"

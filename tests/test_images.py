@@ -30,9 +30,9 @@ from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle, key_injection, unbundle
 from eucabox.image.workers import Workers
 from eucabox.images import Images
-from eucabox.instance_types import TYPES
+from eucabox.instance_types import DEFAULT_SIZES
 from eucabox.state import State
-from eucabox.store.types import ObjectFacts
+from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB, ext, look, qcow2, raw
 from tests.image_cloud import BUCKET, KEY, Cloud, partitioned
 
@@ -127,15 +127,15 @@ def test_a_stopped_instance_boots_with_the_kernel_of_its_row(
     assert again.disk == first.disk
     assert again.kernel is not None
     assert again.kernel.read_bytes() == other.read_bytes()
-    assert again.kernel.stem in cloud.images._launches.in_use()
+    assert again.kernel.stem in cloud.images._launches.names_in_use()
     assert first.kernel is not None
-    assert first.kernel.stem not in cloud.images._launches.in_use()
+    assert first.kernel.stem not in cloud.images._launches.names_in_use()
 
 
 def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:
     location = cloud.upload(root, part_size=1000)
     damaged = bytes(1000)
-    cloud.store.put(BUCKET, "root.img.part.02", io.BytesIO(damaged), ObjectFacts())
+    cloud.store.put(BUCKET, "root.img.part.02", io.BytesIO(damaged), ObjectProperties())
     row = cloud.register(location)
     assert row["state"] == "failed"
     assert "part 2 (root.img.part.02) has SHA-1 " in row["state_reason"]
@@ -147,7 +147,7 @@ def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path)
 
 def test_missing_and_cut_parts_are_refused_at_once(cloud: Cloud, root: Path) -> None:
     location = cloud.upload(root, part_size=1000)
-    cloud.store.put(BUCKET, "root.img.part.01", io.BytesIO(b"short"), ObjectFacts())
+    cloud.store.put(BUCKET, "root.img.part.01", io.BytesIO(b"short"), ObjectProperties())
     with pytest.raises(InvalidManifest, match=r"part 1 \(root.img.part.01\) has 5 bytes"):
         cloud.images.register(cloud.user, location)
     cloud.store.delete(BUCKET, "root.img.part.01")
@@ -299,10 +299,10 @@ def test_hostile_and_foreign_disks_are_refused(cloud: Cloud, root: Path) -> None
 
 def test_an_image_has_to_fit_the_type(cloud: Cloud) -> None:
     row = {"image_id": "emi-1", "virtualization_type": "hvm", "size": 1024 * MIB}
-    cloud.images.check_fits(row, TYPES["m1.tiny"])
+    cloud.images.check_fits(row, DEFAULT_SIZES["m1.tiny"])
     with pytest.raises(ImageTooLarge, match="needs 1025 MiB of disk"):
-        cloud.images.check_fits({**row, "size": 1024 * MIB + 1}, TYPES["m1.tiny"])
-    cloud.images.check_fits({**row, "size": 2048 * MIB}, TYPES["m1.small"])
+        cloud.images.check_fits({**row, "size": 1024 * MIB + 1}, DEFAULT_SIZES["m1.tiny"])
+    cloud.images.check_fits({**row, "size": 2048 * MIB}, DEFAULT_SIZES["m1.small"])
 
 
 def test_a_launch_looks_at_the_real_size(cloud: Cloud) -> None:

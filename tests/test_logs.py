@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from eucabox import ids, logs
 from eucabox.cli import main
 from eucabox.config import CloudSection, Config
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import LogFileUnusable
 from eucabox.state import State
 from tests.domains.house import House
@@ -83,9 +83,9 @@ def test_an_argument_does_not_say_the_role(lines: list[str]) -> None:
 
 def test_what_a_block_is_about_goes_with_its_lines_and_its_work(lines: list[str]) -> None:
     done = threading.Event()
-    crew = Crew("test", 1, done.set)
+    crew = WorkerPool("test", 1, done.set)
     with logs.about(instance=INSTANCE, request_id="r-1", role=""):
-        crew.give(INSTANCE, lambda: node.info("working"))
+        crew.submit(INSTANCE, lambda: node.info("working"))
         node.info("here")
     assert done.wait(5)
     crew.stop(1)

@@ -20,7 +20,7 @@ from eucabox.errors import (
     ProgramFailed,
     ScreenUnreadable,
 )
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, PretendedHypervisor, open_house
@@ -50,7 +50,7 @@ def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
         mac = row_of(house.state, instance_id)["mac_address"]
-        house.network.learnt(Address(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
+        house.network.learnt(GuestAddress(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 
 
@@ -404,7 +404,7 @@ def test_a_hypervisor_that_is_installed_later_is_found(
 def test_a_lost_connection_is_opened_again(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
-        node._connection.lost(node._connection.get(), "by intent")
+        node._connection.was_lost(node._connection.get(), "by intent")
         other = running(house, node)
         assert row_of(house.state, instance_id)["state"] == "running"
         house.virt.lookupByName(other).shutdown()  # events come again too
@@ -432,9 +432,9 @@ def test_purge_without_libvirt_says_so(house: House, monkeypatch: pytest.MonkeyP
 def test_the_loop_sleeps_when_nothing_is_due(house: House) -> None:
     with house.node() as node:
         house.wait(lambda: node._connection.alive)
-        assert node._loop.look() is None
+        assert node._loop.run_once() is None
         running(house, node)
-        wait = node._loop.look()
+        wait = node._loop.run_once()
         assert wait is not None
         assert 1 <= wait <= health.PROBE_EVERY, "until the guest is looked after"
 

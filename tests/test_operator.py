@@ -14,7 +14,7 @@ from eucabox import config as configuration
 from eucabox.cli import doctor, main
 from eucabox.cloud import Cloud
 from eucabox.domains import connection, health
-from eucabox.domains.connection import SILENT, Connection
+from eucabox.domains.connection import SILENT, LibvirtConnection
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_libvirt_that_does_not_answer_is_said_to_and_stops_nothing(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "ANSWER_WAIT", 0.2)
-    made = Connection(silent, lambda *_: None, lambda: None)
+    made = LibvirtConnection(silent, lambda *_: None, lambda: None)
     made.start()
     deadline = time.monotonic() + 10
     while made.problem != SILENT:

@@ -96,7 +96,7 @@ def test_a_clock_set_forward_ends_no_launch(
 
 def looked(node: Node) -> None:
     """Have the loop look once more, in this thread."""
-    node._loop.look()
+    node._loop.run_once()
 
 
 @pytest.mark.slow
@@ -142,11 +142,11 @@ def test_a_signature_is_not_new_again_when_the_clock_is_set_back(
     config: Config, state: State, step: Callable[[float], None]
 ) -> None:
     known = Accounts(config, state)
-    assert known.first_use("signature")
+    assert known.record_signature("signature")
     step(3000)
-    assert known.first_use("another"), "which forgets what is over"
+    assert known.record_signature("another"), "which forgets what is over"
     step(-3000 - 1800)
     later = steady_clock.uptime() + accounts.TWIN_SECONDS + 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(steady_clock, "uptime", lambda: later)
-        assert not known.first_use("signature")
+        assert not known.record_signature("signature")

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import pytest
 
 from eucabox.errors import InvalidParameterValue, UnsupportedParameter
-from eucabox.validation import check_text, conform, hints_of
+from eucabox.validation import check_text, type_hints, validate
 
 
 class Inner(TypedDict, total=False):
@@ -53,26 +53,26 @@ BAD: list[tuple[Any, Any, str]] = [
 
 @pytest.mark.parametrize(("value", "hint"), GOOD)
 def test_a_fitting_value_passes(value: Any, hint: Any) -> None:
-    conform("DoIt", "M", value, hint)
+    validate("DoIt", "M", value, hint)
 
 
 @pytest.mark.parametrize(("value", "hint", "word"), BAD)
 def test_a_value_of_another_shape_is_named(value: Any, hint: Any, word: str) -> None:
     with pytest.raises(InvalidParameterValue) as caught:
-        conform("DoIt", "M", value, hint)
+        validate("DoIt", "M", value, hint)
     assert word in caught.value.message.replace("parameter M is", "parameter M  is")
 
 
 def test_a_member_that_is_not_honoured_is_refused_by_its_path() -> None:
     with pytest.raises(UnsupportedParameter, match=r"M\.1\.CpuCount of DoIt"):
-        conform("DoIt", "M", [{"cpu_count": 1}], Sequence[Inner])
+        validate("DoIt", "M", [{"cpu_count": 1}], Sequence[Inner])
 
 
 def test_hints_that_cannot_be_resolved_check_nothing() -> None:
     def function(call: "NoSuchType", *, name: str) -> None:  # type: ignore[name-defined]  # noqa: F821
         """Do nothing."""
 
-    assert hints_of(function) == {}
+    assert type_hints(function) == {}
 
 
 @pytest.mark.parametrize("text", ["", "x" * 11, "a\nb", "a\0", "\x85", "\ufffe"])

@@ -25,9 +25,9 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.iam.accounts import Caller
-from eucabox.neutral_values import asks_for_nothing, drop_nothing
+from eucabox.neutral_values import drop_neutral, is_neutral
 from eucabox.s3 import access
-from eucabox.validation import conform, hints_of, pascal, unpacked_members
+from eucabox.validation import list_unpacked_members, to_api_name, type_hints, validate
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -120,7 +120,7 @@ def action(
     """
 
     def register(function: Function) -> Function:
-        made = _describe(service, name or pascal(function.__name__), function)
+        made = _describe(service, name or to_api_name(function.__name__), function)
         key = (service, made.name)
         assert key not in ACTIONS, f"{key} is registered twice"
         ACTIONS[key] = Action(**{**made.__dict__, **flags})
@@ -151,8 +151,8 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
     outcome = "InternalError"
     with logs.about(request_id=call.request_id):
         try:
-            found = _find(service, name)
-            _admit(found, call)
+            found = _look_up(service, name)
+            _check_caller(found, call)
             call.action, call.params = name, params
             if call.document is not None:
                 _check_chance(call)
@@ -171,16 +171,16 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
             _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
-def _find(service: str, name: str) -> Action:
+def _look_up(service: str, name: str) -> Action:
     found = load().get((service, name))
     if found is not None:
         return found
-    if service == "ec2" and (why := unsupported.why(name)):
+    if service == "ec2" and (why := unsupported.ec2_reason(name)):
         raise UnsupportedOperation(what=why)
     raise InvalidAction(action=name)
 
 
-def _admit(found: Action, call: Call) -> None:
+def _check_caller(found: Action, call: Call) -> None:
     if call.caller is None and not found.anonymous:
         raise MissingAuthenticationToken(action=found.name)
     if found.admin and not (call.caller and call.caller.admin):
@@ -190,7 +190,7 @@ def _admit(found: Action, call: Call) -> None:
 def _check_chance(call: Call) -> None:
     """Whether there is a bucket, and who may do something to it, comes before a document."""
     if call.action != "CreateBucket":
-        holder = call.cloud.bucket.bucket(call.params["bucket"])
+        holder = call.cloud.store.bucket(call.params["bucket"])
         access.check_chance(call, holder, call.params.get("expected_bucket_owner", ""))
 
 
@@ -205,36 +205,36 @@ def _rehearse(found: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
 def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
     if call.signature and not found.reads and "client_token" not in params:
-        if not call.cloud.accounts.first_use(call.signature, call.expires):
+        if not call.cloud.accounts.record_signature(call.signature, call.expires):
             raise ReplayedRequest(action=found.name)
 
 
 def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments, hints = {}, hints_of(found.function)
+    arguments, hints = {}, type_hints(found.function)
     for member, value in params.items():
         if member in found.parameters or found.takes_all:
             hint = hints.get(member)
-            taken = drop_nothing(value, hint) if found.service == "ec2" else value
-            conform(found.name, pascal(member), taken, hint)
+            taken = drop_neutral(value, hint) if found.service == "ec2" else value
+            validate(found.name, to_api_name(member), taken, hint)
             arguments[member] = taken
         elif member not in found.ignored and not _is_spare(found, member, value):
-            raise UnsupportedParameter(parameter=pascal(member), action=found.name)
+            raise UnsupportedParameter(parameter=to_api_name(member), action=found.name)
     for member in found.required:
         if member not in arguments:
-            raise MissingParameter(parameter=pascal(member))
+            raise MissingParameter(parameter=to_api_name(member))
     return arguments
 
 
 def _is_spare(found: Action, member: str, value: Any) -> bool:
     """Tell whether a member that is not served may stand there all the same."""
-    return member == DRY_RUN or (found.service == "ec2" and asks_for_nothing(member, value))
+    return member == DRY_RUN or (found.service == "ec2" and is_neutral(member, value))
 
 
 def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
     signature = list(inspect.signature(function).parameters.values())[1:]
     kinds = inspect.Parameter
     named = [each for each in signature if each.kind is not kinds.VAR_KEYWORD]
-    unpacked = unpacked_members(function)
+    unpacked = list_unpacked_members(function)
     return Action(
         service=service,
         name=name,

@@ -84,7 +84,7 @@ def _instance(call: Call) -> Row:
       left join images m using (image_id)
       where private_ip_address = ? and i.state in {ALIVE}"""
     row = call.cloud.state.one(sql, (call.source,))
-    if row is None or not call.cloud.network.holds(call.source, row["mac_address"]):
+    if row is None or not call.cloud.network.owns_address(call.source, row["mac_address"]):
         raise MetadataNotFound(path="this address: no instance of this cloud has it")
     return row
 
@@ -228,7 +228,7 @@ def _public_keys(row: Row) -> Tree:
 def _tags(call: Call, row: Row) -> Tree:
     if _options(row).get("instance_metadata_tags") != "enabled":
         return {}
-    found = tags.of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
+    found = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
     shown = {tag["key"]: tag["value"] for tag in found if TAG_KEY.fullmatch(tag["key"])}
     return {"instance": shown} if shown else {}
 

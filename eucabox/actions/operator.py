@@ -8,8 +8,8 @@ from eucabox.actions import Call, Result, action
 @action(service="bootstrap", admin=True)
 def describe_buckets(call: Call) -> Result:
     """Every bucket of every account with its objects and their bytes."""
-    counted = call.cloud.bucket.usage()["buckets"]
-    owners = {each.name: each.owner for each in call.cloud.bucket.buckets()}
+    counted = call.cloud.store.usage()["buckets"]
+    owners = {each.name: each.owner for each in call.cloud.store.buckets()}
     return {
         "buckets": [
             {"bucket": name, "owner_id": owners.get(name, ""), **counted[name]}
@@ -21,12 +21,12 @@ def describe_buckets(call: Call) -> Result:
 @action(service="bootstrap", admin=True)
 def rescan_buckets(call: Call, *, buckets: Sequence[str] = ()) -> Result:
     """Begin to read the folders of buckets, or of all, into the index again."""
-    store = call.cloud.bucket
-    store.rescans.begin(store.adopt(buckets))
+    store = call.cloud.store
+    store.rescans.begin(store.scan_folders(buckets))
     return describe_rescans(call)
 
 
 @action(service="bootstrap", admin=True)
 def describe_rescans(call: Call) -> Result:
     """How far the rescans since the start have come."""
-    return {"rescans": [vars(each) for each in call.cloud.bucket.rescans.all()]}
+    return {"rescans": [vars(each) for each in call.cloud.store.rescans.all()]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Absence:
+class UnsupportedFamily:
     """A kind of thing that is not here: every operation whose name holds `words` says why."""
 
     words: str
@@ -16,7 +16,7 @@ class Absence:
 ONE_NETWORK = "Every account has one VPC, whose subnet is the network of all instances of this host"
 # The first line that fits an operation's name answers for it: the narrower words come first.
 ABSENCES = tuple(
-    Absence(*line)
+    UnsupportedFamily(*line)
     for line in (
         ("ClientVpn|VpnC|VpnG|VpnT|CustomerGateway|Vgw", "VPN gateways and connections are",
          "Instances reach other networks through this host."),
@@ -87,7 +87,7 @@ ABSENCES = tuple(
 )  # fmt: skip
 
 
-def why(operation: str) -> str:
+def ec2_reason(operation: str) -> str:
     """Return what an operation of EC2 is about that is not here, or "" if no absence is."""
     for each in ABSENCES:
         if re.search(each.words, operation):
@@ -112,7 +112,7 @@ OF_S3 = (
 )  # fmt: skip
 
 
-def hint_of_s3(name: str) -> str:
+def s3_hint(name: str) -> str:
     """Say what to do instead of an operation that S3 has and this cloud has not."""
     fitting = (hint for words, hint in OF_S3 if re.search(words, name))
     return next(fitting, "Leave this feature out.")

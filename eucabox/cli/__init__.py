@@ -86,10 +86,10 @@ def main(context: click.Context, config_file: Path | None) -> None:
     """eucabox: a private EC2 and S3 cloud in one process on one machine."""
     # A command's own words are enough; `serve` opens the log.
     logging.getLogger("eucabox").addHandler(logging.NullHandler())
-    context.obj = Settings(config_file)
+    context.obj = CommandContext(config_file)
 
 
-class Settings:
+class CommandContext:
     """The configuration of this run, read when a command first needs it."""
 
     def __init__(self, file: Path | None) -> None:

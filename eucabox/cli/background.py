@@ -11,7 +11,7 @@ import click
 
 from eucabox import config as configuration
 from eucabox.config import Config
-from eucabox.process_lock import Lock
+from eucabox.process_lock import ProcessLock
 
 START_SECONDS = 30
 
@@ -46,7 +46,7 @@ def start(config_file: Path, errors: Path) -> None:
 
 def holder(config: Config) -> int | None:
     """Return the process id of the eucabox that serves this configuration, or None."""
-    return Lock(config.cloud.data_dir / "run" / "lock").holder()
+    return ProcessLock(config.cloud.data_dir / "run" / "lock").holder()
 
 
 def stop(config_file: Path, purge: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from eucabox.bucket import Store
-from eucabox.cli import Settings, background, operator
+from eucabox.cli import CommandContext, background, operator
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
@@ -30,7 +30,7 @@ def bucket() -> None:
 @bucket.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_buckets(settings: Settings, as_json: bool) -> None:
+def list_buckets(settings: CommandContext, as_json: bool) -> None:
     """List every bucket with its owner's account, its objects and their bytes."""
     rows = _buckets(settings.config)
     if as_json:
@@ -45,7 +45,7 @@ def list_buckets(settings: Settings, as_json: bool) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def rescan(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
+def rescan(settings: CommandContext, names: tuple[str, ...], as_json: bool) -> None:
     """Make the listings of buckets, or of all, say what their folders have.
 
     For files that were copied in, changed or removed by hand; the tree is always right.
@@ -65,14 +65,14 @@ def rescan(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
 @bucket.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def keys(settings: Settings, as_json: bool) -> None:
+def keys(settings: CommandContext, as_json: bool) -> None:
     """List the keys for SSE-KMS by name and ARN; no key itself is shown."""
     config = settings.config
     administrator = open_accounts(config).users()[0].account_id
-    found = keyring.configured(lambda: config, administrator)
+    found = keyring.open_keyring(lambda: config, administrator)
     rows = [
         {"name": name, "arn": found.arn(name), "enabled": enabled}
-        for name, enabled in found.listed().items()
+        for name, enabled in found.list_keys().items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -108,7 +108,7 @@ def _rescans(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
         yield from _asked(config, names)
         return
     with closing(_store(config)) as store:
-        for name in store.adopt(names):
+        for name in store.scan_folders(names):
             count = store.rescan(name, partial(_progress, name))
             yield _row(name, count, COMPLETE)
 

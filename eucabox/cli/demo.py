@@ -53,7 +53,7 @@ uname -sr
 
 
 @dataclass(frozen=True)
-class Guest:
+class DemoGuest:
     """The instance that the demo ran, and how to reach it."""
 
     instance_id: str
@@ -142,7 +142,7 @@ def _config_file(folder: Path) -> Path:
     return file
 
 
-def _credentials(config: Config, folder: Path) -> folders.Written:
+def _credentials(config: Config, folder: Path) -> folders.CredentialsFolder:
     accounts = open_accounts(config)
     with suppress(UserExists):  # an earlier run made it
         accounts.create_user(NAME)
@@ -218,7 +218,7 @@ def _end_earlier(ec2: Any) -> None:
         ec2.terminate_instances(InstanceIds=earlier)
 
 
-def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> Guest:
+def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGuest:
     with steps.step(f"running {image_id}"):
         row = ec2.run_instances(
             ImageId=image_id, InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, KeyName=NAME,
@@ -227,7 +227,7 @@ def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> Guest:
         instance = _wait_until_running(ec2, row["InstanceId"])
     known_hosts = key_file.with_name("known_hosts")
     known_hosts.unlink(missing_ok=True)
-    found = Guest(row["InstanceId"], instance["PrivateIpAddress"], key_file, known_hosts)
+    found = DemoGuest(row["InstanceId"], instance["PrivateIpAddress"], key_file, known_hosts)
     with steps.step(f"waiting for SSH on {found.address}"):
         _wait_for_ssh(ec2, found)
     return found
@@ -250,7 +250,7 @@ def _wait_until_running(ec2: Any, instance_id: str) -> Any:
         time.sleep(0.2)
 
 
-def _wait_for_ssh(ec2: Any, found: Guest) -> None:
+def _wait_for_ssh(ec2: Any, found: DemoGuest) -> None:
     deadline = time.monotonic() + SSH_SECONDS
     while True:
         try:
@@ -267,7 +267,7 @@ def _wait_for_ssh(ec2: Any, found: Guest) -> None:
             return
 
 
-def _prove(found: Guest, config: Config) -> str:
+def _prove(found: DemoGuest, config: Config) -> str:
     said = run(*found.ssh(PROOF), timeout=30).decode("utf-8", "replace")
     expected = (found.instance_id, found.address, USER_DATA.strip(), f"ran: {HELLO}")
     if not all(each in said for each in expected):
@@ -276,13 +276,18 @@ def _prove(found: Guest, config: Config) -> str:
     return said
 
 
-def _console(ec2: Any, found: Guest) -> str:
+def _console(ec2: Any, found: DemoGuest) -> str:
     output: str = ec2.get_console_output(InstanceId=found.instance_id).get("Output", "")
     return output
 
 
 def _tell(
-    config: Config, written: folders.Written, found: Guest, said: str, ec2: Any, steps: Steps
+    config: Config,
+    written: folders.CredentialsFolder,
+    found: DemoGuest,
+    said: str,
+    ec2: Any,
+    steps: Steps,
 ) -> None:
     click.echo("\nThe console, its last lines:")
     for line in _console(ec2, found).splitlines()[-12:]:

@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from eucabox import hypervisor, network
-from eucabox.cli import Settings, background
+from eucabox.cli import CommandContext, background
 from eucabox.config import Config
-from eucabox.domains.admin_programs import why_not
+from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.errors import Fault
 from eucabox.network import host
@@ -52,7 +52,7 @@ Check = Callable[[Config], Iterator[Finding]]
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def doctor(settings: Settings, as_json: bool) -> None:
+def doctor(settings: CommandContext, as_json: bool) -> None:
     """Check this host; status 1 when something keeps instances from running."""
     findings = [found for check in CHECKS for found in check(settings.config)]
     if as_json:
@@ -285,14 +285,14 @@ def _own_programs(config: Config) -> Iterator[Finding]:
     for name in hypervisor.DRIVERS:
         key = f"domain_xml_{name}"
         program = getattr(config.node, key)
-        reason = why_not(Path(program)) if program else ""
+        reason = reason_not_trusted(Path(program)) if program else ""
         if reason:
             said = f"{program} can't be run: {reason}"
             yield Finding("domain xml", FAIL, said, f"mend it, or set [node] {key} to nothing")
     folder = config.node.hooks
     found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
     for each in found:
-        reason = why_not(each) if each.is_dir() or os.access(each, os.X_OK) else ""
+        reason = reason_not_trusted(each) if each.is_dir() or os.access(each, os.X_OK) else ""
         if reason and (each == folder or each.is_file()):
             yield Finding("hooks", WARN, f"{each} is not run: {reason}", "see docs/hooks.md")
 

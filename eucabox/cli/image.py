@@ -34,7 +34,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-class Images(click.Group):
+class ImageCommands(click.Group):
     """Says what the cloud answered in one line."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -49,7 +49,7 @@ class Images(click.Group):
             raise click.ClickException(str(problem)) from None
 
 
-@click.group(cls=Images)
+@click.group(cls=ImageCommands)
 @click.option("--credentials", "folder", type=FOLDER, help="What `eucabox credentials` wrote.")
 @click.pass_context
 def image(context: click.Context, folder: Path | None) -> None:

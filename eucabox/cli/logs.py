@@ -13,7 +13,7 @@ import click
 
 from eucabox import ids
 from eucabox import logs as log
-from eucabox.cli import Settings
+from eucabox.cli import CommandContext
 
 Facts = dict[str, str]
 Choice = Callable[[Facts], bool]
@@ -34,7 +34,7 @@ NUMBERS = ("status", "ms")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 @click.pass_obj
 def logs(
-    settings: Settings,
+    settings: CommandContext,
     instance: str | None,
     request: str | None,
     user: str | None,

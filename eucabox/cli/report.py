@@ -17,8 +17,8 @@ from typing import Any
 import click
 
 from eucabox import __version__, logs, network
-from eucabox.atomic_files import write_whole
-from eucabox.cli import Settings
+from eucabox.atomic_files import write_atomic
+from eucabox.cli import CommandContext
 from eucabox.cli.doctor import CHECKS
 from eucabox.cli.progress import Steps
 from eucabox.cli.scrub import Scrub
@@ -51,7 +51,7 @@ LEFT_OUT = (Fault, OSError, ValueError, KeyError, sqlite3.Error)
 
 
 @dataclass
-class Room:
+class ReportContext:
     """What the collectors work with: `state` is None where there is none, or none to read."""
 
     config: Config
@@ -70,7 +70,7 @@ class Room:
     help="The file to write.  [default: eucabox-report-TIME.tar.gz]",
 )
 @click.pass_obj
-def report(settings: Settings, out: Path | None) -> None:
+def report(settings: CommandContext, out: Path | None) -> None:
     """Pack what a bug report needs into one file, with secrets and user data taken out."""
     name = time.strftime("eucabox-report-%Y%m%d-%H%M%S", time.gmtime())
     file = out or Path(f"{name}.tar.gz")
@@ -87,7 +87,7 @@ def report(settings: Settings, out: Path | None) -> None:
     click.echo("Consoles may hold what guests printed: look before you send it.")
 
 
-def _collect(room: Room, what: str, collect: Callable[[Room], None]) -> None:
+def _collect(room: ReportContext, what: str, collect: Callable[[ReportContext], None]) -> None:
     """What can't be had is a file that says why."""
     try:
         collect(room)
@@ -96,8 +96,8 @@ def _collect(room: Room, what: str, collect: Callable[[Room], None]) -> None:
 
 
 @contextmanager
-def _room(config: Config) -> Iterator[Room]:
-    room = Room(config, None)
+def _room(config: Config) -> Iterator[ReportContext]:
+    room = ReportContext(config, None)
     _collect(room, "state", _open_state)
     try:
         yield room
@@ -106,7 +106,7 @@ def _room(config: Config) -> Iterator[Room]:
             room.state.close()
 
 
-def _open_state(room: Room) -> None:
+def _open_state(room: ReportContext) -> None:
     file = room.config.cloud.data_dir / "eucabox.db"
     room.state = State(file) if file.exists() else None
 
@@ -114,7 +114,7 @@ def _open_state(room: Room) -> None:
 # --- what is collected ---------------------------------------------------------------------------
 
 
-def _versions(room: Room) -> None:
+def _versions(room: ReportContext) -> None:
     lines = [f"eucabox {__version__}", f"Python {sys.version}", platform.platform()]
     lines += [_text(Path("/etc/os-release")), "Python packages:"]
     for name in PYTHON_PACKAGES:
@@ -125,14 +125,14 @@ def _versions(room: Room) -> None:
     room.files["versions.txt"] = "\n".join(lines).encode()
 
 
-def _packages(room: Room) -> None:
+def _packages(room: ReportContext) -> None:
     names = sorted({*PACKAGES.values(), *LIBRARIES})
     known = run("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Abbrev}\n")
     lines = [line for line in known.decode().splitlines() if line.split()[0] in names]
     room.files["packages.txt"] = "\n".join(lines).encode()
 
 
-def _config(room: Room) -> None:
+def _config(room: ReportContext) -> None:
     sections = asdict(room.config)
     for section in sections.values():
         for key in section if isinstance(section, dict) else ():
@@ -141,26 +141,26 @@ def _config(room: Room) -> None:
     room.files["config.json"] = _json(sections)
 
 
-def _doctor(room: Room) -> None:
+def _doctor(room: ReportContext) -> None:
     found = [asdict(each) for check in CHECKS for each in check(room.config)]
     room.files["doctor.json"] = _json(found)
 
 
-def _status(room: Room) -> None:
+def _status(room: ReportContext) -> None:
     room.files["status.json"] = _json(look(room.config))
 
 
-def _log(room: Room) -> None:
+def _log(room: ReportContext) -> None:
     text = b"".join(each.read_bytes() for each in logs.files(room.config.log_path)[-2:])
     room.files["eucabox.log"] = text[-LOG_BYTES:]
 
 
-def _rows(room: Room) -> None:
+def _rows(room: ReportContext) -> None:
     room.files["instances.json"] = _json(room.rows(f"select {TOLD} from instances"))
     room.files["images.json"] = _json(room.rows(f"select {IMAGE} from images"))
 
 
-def _domains(room: Room) -> None:
+def _domains(room: ReportContext) -> None:
     """libvirt leaves passwords out of XML that is not asked for as VIR_DOMAIN_XML_SECURE."""
     if libvirt is None:
         raise ValueError("Python does not find libvirt's binding")
@@ -182,7 +182,7 @@ def _xml_of(uri: str, own: set[str]) -> dict[str, bytes]:
     }
 
 
-def _network(room: Room) -> None:
+def _network(room: ReportContext) -> None:
     driver = network.load(room.config)
     shown = [run("ip", "-details", "address", "show", "dev", driver.bridge)]
     shown.append(run("ip", "neighbour", "show", "dev", driver.bridge))
@@ -192,7 +192,7 @@ def _network(room: Room) -> None:
     room.files["network.txt"] = b"\n".join(shown)
 
 
-def _dhcp(room: Room) -> None:
+def _dhcp(room: ReportContext) -> None:
     mark = f"--interface={network.load(room.config).bridge}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -203,7 +203,7 @@ def _dhcp(room: Room) -> None:
     room.files["dnsmasq.txt"] = b"\n".join(found or [b"none runs"])
 
 
-def _consoles(room: Room) -> None:
+def _consoles(room: ReportContext) -> None:
     if room.state is None:
         raise ValueError("left out: user data is not known that may be in them")
     for folder in sorted((room.config.cloud.data_dir / "instances").glob("i-*")):
@@ -212,7 +212,7 @@ def _consoles(room: Room) -> None:
             room.files[f"consoles/{folder.name}.txt"] = output
 
 
-COLLECTORS: dict[str, Callable[[Room], None]] = {
+COLLECTORS: dict[str, Callable[[ReportContext], None]] = {
     "versions": _versions,
     "packages": _packages,
     "configuration": _config,
@@ -230,10 +230,10 @@ COLLECTORS: dict[str, Callable[[Room], None]] = {
 # --- on its way out ------------------------------------------------------------------------------
 
 
-def _scrub(room: Room) -> Scrub:
+def _scrub(room: ReportContext) -> Scrub:
     secrets: list[str] = []
 
-    def read(room: Room) -> None:
+    def read(room: ReportContext) -> None:
         if room.state:
             secrets.extend(Accounts(room.config, room.state).secrets())
 
@@ -251,7 +251,7 @@ def _pack(file: Path, name: str, files: dict[str, bytes]) -> None:
             entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
             archive.addfile(entry, io.BytesIO(content))
     try:
-        write_whole(file, packed.getvalue(), 0o600)
+        write_atomic(file, packed.getvalue(), 0o600)
     except OSError as problem:
         raise click.ClickException(f"{file}: {problem.strerror or problem}") from None
 

@@ -7,16 +7,16 @@ import time
 
 import click
 
-from eucabox.cli import Settings
+from eucabox.cli import CommandContext
 from eucabox.config import Config
-from eucabox.process_lock import Lock
+from eucabox.process_lock import ProcessLock
 
 STOP_SECONDS = 20
 
 
 @click.command()
 @click.pass_obj
-def serve(settings: Settings) -> None:
+def serve(settings: CommandContext) -> None:
     """Run the cloud in this terminal until SIGTERM or Ctrl-C.
 
     SIGHUP reads the configuration file again.
@@ -29,7 +29,7 @@ def serve(settings: Settings) -> None:
 @click.command()
 @click.option("--purge", is_flag=True, help="Also end all instances and remove the network.")
 @click.pass_obj
-def stop(settings: Settings, purge: bool) -> None:
+def stop(settings: CommandContext, purge: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
     stopped = _stop_process(config)
@@ -40,7 +40,7 @@ def stop(settings: Settings, purge: bool) -> None:
 
 
 def _stop_process(config: Config) -> bool:
-    lock = Lock(config.cloud.data_dir / "run" / "lock")
+    lock = ProcessLock(config.cloud.data_dir / "run" / "lock")
     pid = lock.holder()
     if not pid:
         return False

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eucabox.cli import Settings, background
+from eucabox.cli import CommandContext, background
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.state import State
@@ -18,7 +18,7 @@ COUNTED = ("users", "images", "key_pairs", "security_groups")
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def status(settings: Settings, as_json: bool) -> None:
+def status(settings: CommandContext, as_json: bool) -> None:
     """Say whether eucabox runs, where, on what hypervisor, and what it holds; 3 when it is down."""
     found = look(settings.config)
     if as_json:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from eucabox.cli import Settings
+from eucabox.cli import CommandContext
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.iam import credentials_folder as folders
@@ -31,7 +31,9 @@ def open_accounts(config: Config) -> Accounts:
 @click.option("--host", default="", help="The name by which other machines reach this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.pass_obj
-def credentials(settings: Settings, user: str, out: Path | None, host: str, as_json: bool) -> None:
+def credentials(
+    settings: CommandContext, user: str, out: Path | None, host: str, as_json: bool
+) -> None:
     """Write a folder with eucarc, certificates, a euca2ools ini and an AWS profile."""
     accounts = open_accounts(settings.config)
     folder = out or Path(f"eucabox-{user.replace('/', '-')}")
@@ -57,7 +59,7 @@ def user() -> None:
 @click.argument("name")
 @click.option("--email", default="", help="The address that access lists may name it by.")
 @click.pass_obj
-def create_user(settings: Settings, name: str, email: str) -> None:
+def create_user(settings: CommandContext, name: str, email: str) -> None:
     """Make a user with an account, an access key and a certificate of its own."""
     made = open_accounts(settings.config).create_user(name, email)
     click.echo(f"{made.user_name}: account {made.account_id}")
@@ -68,7 +70,7 @@ def create_user(settings: Settings, name: str, email: str) -> None:
 @click.argument("name")
 @click.argument("address")
 @click.pass_obj
-def set_email(settings: Settings, name: str, address: str) -> None:
+def set_email(settings: CommandContext, name: str, address: str) -> None:
     """Give the account of a user another e-mail address; '' takes it away."""
     accounts = open_accounts(settings.config)
     accounts.set_email(accounts.user(name), address)
@@ -77,7 +79,7 @@ def set_email(settings: Settings, name: str, address: str) -> None:
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_users(settings: Settings, as_json: bool) -> None:
+def list_users(settings: CommandContext, as_json: bool) -> None:
     """List every user with its account."""
     users = open_accounts(settings.config).users()
     if as_json:

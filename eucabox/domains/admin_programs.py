@@ -15,13 +15,13 @@ def run_program(
     program: Path, *arguments: str, input: bytes, env: Mapping[str, str] | None = None
 ) -> bytes:
     """Run a program and return its standard output; raises ProgramUntrusted, ProgramFailed."""
-    distrust = why_not(program)
+    distrust = reason_not_trusted(program)
     if distrust:
         raise ProgramUntrusted(file=program, reason=distrust)
     return run_guarded(str(program), *arguments, input=input, timeout=SECONDS, env=env)
 
 
-def why_not(program: Path) -> str:
+def reason_not_trusted(program: Path) -> str:
     """Return why a program or a folder of programs is not trusted, or an empty string."""
     try:
         found = program.stat()

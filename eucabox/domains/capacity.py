@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.config import Config
-from eucabox.instance_types import InstanceType, known
+from eucabox.instance_types import InstanceType, current_types
 from eucabox.state import State
 
 # Idle guests cost next to no processor time, so a laptop's two cores hold more than two of them;
@@ -34,7 +34,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Room:
+class TypeCapacity:
     """A type and how many more of it fit, how many would fit on an empty host, and its sizes."""
 
     type: str
@@ -69,31 +69,31 @@ class Capacity:
 
     def free(self, type: str) -> int:
         """Return how many more instances of a type fit."""
-        return self._room(known(self._state)[type], self.host(), self._used()).free
+        return self._room(current_types(self._state)[type], self.host(), self._used()).free
 
     def wakes(self, vcpus: int, memory_mb: int) -> bool:
         """Tell whether a stopped instance of these sizes has room; its disk is counted already."""
         host, used = self.host(), self._used()
         return used.cores + vcpus <= host.cores and used.memory_mb + memory_mb <= host.memory_mb
 
-    def table(self) -> list[Room]:
+    def table(self) -> list[TypeCapacity]:
         """Return a row for each instance type, smallest first."""
         host, used = self.host(), self._used()
-        return [self._room(kind, host, used) for kind in known(self._state).values()]
+        return [self._room(kind, host, used) for kind in current_types(self._state).values()]
 
     def _used(self) -> Host:
         row = self._state.one(_USED)
         assert row is not None
         return Host(**row)
 
-    def _room(self, kind: InstanceType, host: Host, used: Host) -> Room:
+    def _room(self, kind: InstanceType, host: Host, used: Host) -> TypeCapacity:
         left = Host(
             host.cores - used.cores,
             host.memory_mb - used.memory_mb,
             host.disk_gb - used.disk_gb,
         )
         sizes = (kind.vcpus, kind.memory_mb, kind.disk_gb)
-        return Room(kind.name, _times(kind, left), _times(kind, host), *sizes)
+        return TypeCapacity(kind.name, _times(kind, left), _times(kind, host), *sizes)
 
     def _disk_gb(self) -> int:
         """Return free space and what instances' disks take already: those are counted by type."""

@@ -24,7 +24,7 @@ _events = threading.Lock()
 _events_run = False
 
 
-class Connection:
+class LibvirtConnection:
     """Holds libvirt open in the background.
 
     `on_event(name, event, detail)` is called for each lifecycle event of any domain, and with
@@ -83,7 +83,7 @@ class Connection:
         except libvirt.libvirtError as problem:
             raise LibvirtUnreachable(uri=self.uri, reason=words(problem), lost=True) from None
 
-    def lost(self, virt: Any, reason: str) -> None:
+    def was_lost(self, virt: Any, reason: str) -> None:
         """Say that this virConnect does not answer any more: another is opened in its place."""
         with self._state:
             if self._virt is not virt:
@@ -150,7 +150,7 @@ class Connection:
             log.debug("role=node closing libvirt: %s", words(problem))
 
     def _closed(self, virt: Any, reason: int, opaque: Any) -> None:
-        self.lost(virt, "libvirt closed the connection")
+        self.was_lost(virt, "libvirt closed the connection")
 
     def _event(self, virt: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
         self._on_event(domain.name(), event, detail)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox import ids
-from eucabox.domains.libvirt_domains import Guest, Guests
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.libvirt_domains import Domains, DomainState
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import DomainHung, Fault
 
 log = logging.getLogger("eucabox.node")
@@ -51,7 +51,7 @@ class Health:
     """Troubles by instance id; `changed` is called after each that begins or ends."""
 
     def __init__(
-        self, folder: Path, guests: Guests, crew: Crew, changed: Callable[[], None]
+        self, folder: Path, guests: Domains, crew: WorkerPool, changed: Callable[[], None]
     ) -> None:
         self._folder = folder
         self._guests = guests
@@ -72,7 +72,7 @@ class Health:
         """Return what is wrong with a guest, or None."""
         return self._troubles.get(instance_id)
 
-    def tend(self, guest: Guest) -> float:
+    def tend(self, guest: DomainState) -> float:
         """Look at a running instance's guest; return seconds until the next look."""
         instance_id = guest.instance_id
         self.note(instance_id, self._trouble(guest))
@@ -112,7 +112,7 @@ class Health:
         if gone:
             self._changed()
 
-    def _trouble(self, guest: Guest) -> str:
+    def _trouble(self, guest: DomainState) -> str:
         if self._guests.hung(guest.instance_id):
             return HUNG
         hunger = self._hungry.get(guest.instance_id)
@@ -128,7 +128,7 @@ class Health:
         due = self._probe_due.setdefault(instance_id, following)
         if now >= due:
             self._probe_due[instance_id] = following
-            self._crew.give(instance_id, lambda: self._ask(instance_id))
+            self._crew.submit(instance_id, lambda: self._ask(instance_id))
         return max(1.0, self._probe_due[instance_id] - now)
 
     def _ask(self, instance_id: str) -> None:
@@ -139,7 +139,7 @@ class Health:
         except Fault as fault:
             log.debug("role=node %s was not looked after: %s", instance_id, fault.message)
 
-    def _feed(self, guest: Guest) -> float:
+    def _feed(self, guest: DomainState) -> float:
         """Let a guest go on once there is space, ever more rarely where that does not help."""
         now, instance_id = time.monotonic(), guest.instance_id
         hunger = self._hungry.get(instance_id)
@@ -158,7 +158,7 @@ class Health:
         if _free(self._folder / instance_id) < ENOUGH:
             return LOOK_AT_DISK
         hunger.attempts, hunger.fed = hunger.attempts + 1, time.monotonic()
-        self._crew.give(instance_id, lambda: self._resume(instance_id))
+        self._crew.submit(instance_id, lambda: self._resume(instance_id))
         return float(min(2.0 ** min(hunger.attempts, 10), LONGEST_PAUSE))
 
     def _resume(self, instance_id: str) -> None:

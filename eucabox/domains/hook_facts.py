@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.state import Row, State
 
 TOLD = """instance_id, reservation_id, account_id, ami_launch_index, image_id, kernel_id,
@@ -31,7 +31,7 @@ class Facts:
         self._folder = folder
         self._network = network
 
-    def of(self, instance_id: str) -> Row:
+    def describe(self, instance_id: str) -> Row:
         """Return the facts of an instance; of one whose row is gone its id and folder alone."""
         row = self._state.one(f"select {TOLD} from instances where instance_id = ?", (instance_id,))
         tags = "select key, value from tags where resource_id = ? order by key"
@@ -47,13 +47,13 @@ class Facts:
     def write(self, instance_id: str) -> Path:
         """Write the facts into the instance's folder and return the file."""
         file = self._folder / instance_id / "instance.json"
-        write_whole(file, encoded(self.of(instance_id)), 0o600)
+        write_atomic(file, encode(self.describe(instance_id)), 0o600)
         return file
 
     def _ask(self, sql: str, instance_id: str) -> list[Row]:
         return self._state.query(sql, (instance_id,))
 
 
-def encoded(facts: dict[str, Any]) -> bytes:
+def encode(facts: dict[str, Any]) -> bytes:
     """Return facts as one line of JSON in ASCII."""
     return json.dumps(facts).encode("ascii") + b"\n"

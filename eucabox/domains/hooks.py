@@ -7,8 +7,8 @@ from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.domains.admin_programs import run_program, why_not
-from eucabox.domains.hook_facts import Facts, encoded
+from eucabox.domains.admin_programs import reason_not_trusted, run_program
+from eucabox.domains.hook_facts import Facts, encode
 from eucabox.errors import Fault, HookRefused, ProgramFailed
 
 log = logging.getLogger("eucabox.node")
@@ -48,22 +48,22 @@ class Hooks:
         folder = self.config.node.hooks
         if not folder.is_dir():
             return []
-        if reason := why_not(folder):
+        if reason := reason_not_trusted(folder):
             log.warning("role=node no hook of %s is run: %s", folder, reason)
             return []
         return [each for each in sorted(folder.iterdir()) if _trusted(each)]
 
     def _run(self, hook: Path, event: str, instance_id: str, more: dict[str, Any]) -> None:
-        facts = self._facts.of(instance_id)
+        facts = self._facts.describe(instance_id)
         told = {"event": event, "time": ids.now(), **facts, **more}
         places = (str(self.config.cloud.data_dir), facts["instance_folder"])
-        run_program(hook, event, *places, input=encoded(told))
+        run_program(hook, event, *places, input=encode(told))
 
 
 def _trusted(hook: Path) -> bool:
     if not hook.is_file() or not os.access(hook, os.X_OK):
         return False
-    if reason := why_not(hook):
+    if reason := reason_not_trusted(hook):
         log.warning("role=node the hook %s is not run: %s", hook, reason)
         return False
     return True

@@ -5,7 +5,7 @@ from typing import Any
 
 from eucabox import ids, steady_clock
 from eucabox.domains.state_reasons import GUEST, SAVED, Reason
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 
 CODES = {
@@ -29,17 +29,17 @@ _ALIVE = f"""select {_SEEN} from instances
   where state in ('pending', 'running', 'stopping', 'shutting-down')"""
 
 
-class Rows:
+class InstanceRows:
     """Instances as rows. A change whose row is not in the expected state is not made."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def alive(self) -> list[Row]:
+    def list_alive(self) -> list[Row]:
         """Return the rows that have a guest, or will, or may still, oldest first."""
         return self._state.query(f"{_ALIVE} order by launch_time")
 
-    def asleep(self) -> list[Row]:
+    def list_stopped(self) -> list[Row]:
         """Return the rows that are stopped."""
         return self._state.query(f"select {_SEEN} from instances where state = 'stopped'")
 
@@ -65,7 +65,7 @@ class Rows:
         """Begin the end of an instance that has not ended."""
         return self._begin(instance_id, LIVING, "shutting-down", reason)
 
-    def fallen(self, instance_id: str, reason: Reason) -> str:
+    def fail(self, instance_id: str, reason: Reason) -> str:
         """Say that a guest failed or went by itself; return the state that follows, or "".
 
         It is `stopping` where the disk is kept, else `shutting-down`.
@@ -77,12 +77,12 @@ class Rows:
             state = "stopping" if _kept(row, reason) else "shutting-down"
             return state if self._begin(instance_id, (row["state"],), state, reason) else ""
 
-    def stopped(self, instance_id: str) -> bool:
+    def mark_stopped(self, instance_id: str) -> bool:
         """Say that a stopping guest is gone and its disk is kept."""
         where = {"instance_id": instance_id, "state": "stopping"}
         return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
 
-    def ended(self, row: Mapping[str, Any], reason: Reason) -> None:
+    def mark_terminated(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that nothing of the guest is left; `reason` counts if the row has none yet.
 
         The tags of its interface go with it, as that is shown no more.
@@ -98,25 +98,25 @@ class Rows:
                     "delete from tags where resource_id = 'eni-' || substr(?, 3)", of
                 )
 
-    def given_up(self, row: Mapping[str, Any], reason: Reason) -> None:
+    def give_up(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that an instance has ended although something of it may still be there: its
         address stays its own until `cleaned`."""
         with self._state.transaction():
             where = {"instance_id": row["instance_id"], "state": "shutting-down"}
             self._state.update("instances", where, launch_state=LEFT)
-            self.ended(row, reason)
+            self.mark_terminated(row, reason)
 
-    def left(self) -> list[Row]:
+    def list_uncleaned(self) -> list[Row]:
         """Return the ended instances whose clean-up is not done."""
         sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
         return self._state.query(sql, (LEFT,))
 
-    def cleaned(self, instance_id: str) -> None:
+    def mark_cleaned(self, instance_id: str) -> None:
         """Say that nothing is left of an instance that was given up."""
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
 
-    def learn(self, address: Address) -> bool:
+    def learn(self, address: GuestAddress) -> bool:
         """Give an address to the living instance of its MAC, and take it from any other.
 
         False when there is no such instance, or it has the address already.
@@ -136,7 +136,7 @@ class Rows:
             )
             return bool(cursor.rowcount)
 
-    def rebooted(self, instance_id: str) -> None:
+    def mark_rebooted(self, instance_id: str) -> None:
         """Say that a wanted reboot was done."""
         for wanted in ("reboot", RENEW):
             where = {"instance_id": instance_id, "wanted": wanted}

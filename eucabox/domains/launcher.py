@@ -11,21 +11,21 @@ from eucabox import ids
 from eucabox.domains import serial, state_reasons
 from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import Rows
-from eucabox.domains.libvirt_domains import Guests
-from eucabox.domains.security_groups import Filters
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.instance_rows import InstanceRows
+from eucabox.domains.libvirt_domains import Domains
+from eucabox.domains.security_groups import SecurityGroupFilters
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import DomainFailed, Fault, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import Guest, Learnt, Rule
+from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 ATTEMPTS = 3  # a libvirtd that is restarted in the middle of a launch does not fail it
 
 
-class Boot(Protocol):
+class BootSpec(Protocol):
     """What a guest boots from: a disk, and a kernel unless the disk has its own."""
 
     @property
@@ -73,24 +73,24 @@ class Boot(Protocol):
         """How the CD-ROM is attached: ide, sata or scsi."""
 
 
-class Disks(Protocol):
+class DiskProvider(Protocol):
     """What a launch needs of the images' room."""
 
-    def prepare(self, instance: Row, progress: Callable[[str], None]) -> Boot:
+    def prepare(self, instance: Row, progress: Callable[[str], None]) -> BootSpec:
         """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
 
     def forget(self, instance_id: str) -> None:
         """Remove the instance's disk."""
 
 
-class Plugs(Protocol):
+class GuestNetwork(Protocol):
     """What a launch needs of the network."""
 
     @property
     def bridge(self) -> str:
         """The bridge that guests are on."""
 
-    def watch(self, learnt: Learnt) -> None:
+    def on_address_learned(self, learnt: Learnt) -> None:
         """Call `learnt` whenever an instance has a new address."""
 
     def plug(self, row: Mapping[str, Any]) -> None:
@@ -102,27 +102,29 @@ class Plugs(Protocol):
     def check(self) -> None:
         """Bring back what died of the network."""
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         """Let pass what the guests' groups allow."""
 
     def unplug(self, row: Mapping[str, Any]) -> None:
         """Take the address back."""
 
 
-class Launches:
+class Launcher:
     """Launches in the background; the row says how far each is, so a killed one is taken up."""
 
     def __init__(
         self,
         cloud: str,
         folder: Path,
-        rows: Rows,
-        guests: Guests,
-        images: Disks,
-        network: Plugs,
-        filters: Filters,
+        rows: InstanceRows,
+        guests: Domains,
+        images: DiskProvider,
+        network: GuestNetwork,
+        filters: SecurityGroupFilters,
         driver: Callable[[], Hypervisor],
-        crew: Crew,
+        crew: WorkerPool,
         domain_xml: DomainXml,
         hooks: Hooks,
     ) -> None:
@@ -143,7 +145,7 @@ class Launches:
     def begin(self, instance_id: str) -> None:
         """Launch an instance unless that is being done."""
         cancelled = self._cancelled.setdefault(instance_id, threading.Event())
-        self._crew.give(instance_id, lambda: self._launch(instance_id, cancelled))
+        self._crew.submit(instance_id, lambda: self._launch(instance_id, cancelled))
 
     def again(self, instance_id: str) -> bool:
         """Start a running instance's domain anew, with its disk; False when it is wanted no more.
@@ -159,9 +161,9 @@ class Launches:
             self._filters.apply()
             self._create(row, boot, self._driver(), log.debug)
         except Exception as problem:
-            reason = state_reasons.of_fault(problem)
+            reason = state_reasons.reason_of_fault(problem)
             log.error("role=node %s did not start again: %s", instance_id, reason.message)
-            self._rows.fallen(instance_id, reason)
+            self._rows.fail(instance_id, reason)
             return False
         log.info("role=node %s runs again, in a new domain", instance_id)
         return True
@@ -183,7 +185,7 @@ class Launches:
 
     def adopt(self, instance_id: str) -> None:
         """Take note of a running guest that an earlier eucabox started."""
-        self._crew.give(instance_id, lambda: self._hooks.tell("adopted", instance_id))
+        self._crew.submit(instance_id, lambda: self._hooks.tell("adopted", instance_id))
         log.info("role=node %s is taken back, running", instance_id)
 
     def cancel(self, instance_id: str) -> None:
@@ -206,11 +208,11 @@ class Launches:
         except LaunchCancelled:
             log.info("role=node the launch of %s was cancelled", instance_id)
         except Exception as problem:
-            reason = state_reasons.of_fault(problem)
+            reason = state_reasons.reason_of_fault(problem)
             log.error("role=node %s did not start: %s", instance_id, reason.message)
             if reason.code == "Server.InternalError":
                 log.debug("role=node where %s failed", instance_id, exc_info=problem)
-            self._rows.fallen(instance_id, reason)
+            self._rows.fail(instance_id, reason)
         finally:
             self._cancelled.pop(instance_id, None)
 
@@ -258,7 +260,7 @@ class Launches:
             self._hooks.tell("running", instance_id)
 
     def _create(
-        self, row: Row, boot: Boot, driver: Hypervisor, step: Callable[[str], None]
+        self, row: Row, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
         owner = self._guests.owner(driver.NAME)
         domain = self._domain(row, boot, owned=owner is not None and _own(boot, owner))
@@ -268,7 +270,7 @@ class Launches:
         step("booting")
         self._guests.create(domain.name, xml)
 
-    def _domain(self, row: Row, boot: Boot, owned: bool) -> Domain:
+    def _domain(self, row: Row, boot: BootSpec, owned: bool) -> Domain:
         return Domain(
             name=row["instance_id"],
             uuid=row["domain_uuid"],
@@ -295,7 +297,7 @@ class Launches:
         )
 
 
-def _own(boot: Boot, owner: tuple[int, int]) -> bool:
+def _own(boot: BootSpec, owner: tuple[int, int]) -> bool:
     """Give a guest's user what is the guest's alone; False where this process may not do that."""
     try:
         for file in (boot.disk, boot.seed, boot.nvram):

@@ -12,7 +12,7 @@ from defusedxml.ElementTree import fromstring
 
 from eucabox.domains import processes
 from eucabox.domains.bounded_calls import Bounded, Overdue
-from eucabox.domains.connection import SILENT, Connection, words
+from eucabox.domains.connection import SILENT, LibvirtConnection, words
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import (
     DomainFailed,
@@ -33,7 +33,7 @@ LIST, ACT, WRITE_OUT, START, DESTROY, PICTURE, PROBE = 10.0, 10.0, 60.0, 120.0, 
 
 
 @dataclass(frozen=True)
-class Guest:
+class DomainState:
     """A domain of ours as libvirt sees it: `state` and `reason` are libvirt's numbers."""
 
     instance_id: str
@@ -70,7 +70,7 @@ class Guest:
         )
 
 
-class Guests:
+class Domains:
     """Acts on domains that carry this cloud's id in their metadata.
 
     Every method may raise LibvirtUnreachable (with the fact `lost` when libvirt went away in the
@@ -79,7 +79,7 @@ class Guests:
     libvirt answers but a few calls of a connection at once.
     """
 
-    def __init__(self, connection: Connection, cloud: str) -> None:
+    def __init__(self, connection: LibvirtConnection, cloud: str) -> None:
         self._connection = connection
         self._cloud = cloud
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
@@ -87,14 +87,16 @@ class Guests:
         self._lock = threading.Lock()
         self._bounded = Bounded()
 
-    def all(self, wait: float = 0) -> dict[str, Guest]:
+    def all(self, wait: float = 0) -> dict[str, DomainState]:
         """Return every domain of ours, by instance id; wait for libvirt so many seconds."""
         found = self._watch(self._list, wait)
         return {guest.instance_id: guest for guest in found if guest}
 
-    def find(self, instance_id: str) -> Guest | None:
+    def find(self, instance_id: str) -> DomainState | None:
         """Return the guest of an instance, or None; DomainNotOurs when a stranger has its name."""
-        guest: Guest | None = self._act("find", instance_id, self._guest, key=f"find {instance_id}")
+        guest: DomainState | None = self._act(
+            "find", instance_id, self._guest, key=f"find {instance_id}"
+        )
         return guest
 
     def hung(self, instance_id: str) -> bool:
@@ -162,7 +164,7 @@ class Guests:
         """
 
         def shoot(virt: Any) -> bytes:
-            return self._shoot(virt, instance_id, wake_up)
+            return self._take_screenshot(virt, instance_id, wake_up)
 
         try:
             picture: bytes | None = self._alone("photograph", instance_id, shoot, PICTURE)
@@ -175,7 +177,7 @@ class Guests:
             raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
         return picture
 
-    def _shoot(self, virt: Any, instance_id: str, wake_up: bool) -> bytes:
+    def _take_screenshot(self, virt: Any, instance_id: str, wake_up: bool) -> bytes:
         domain = virt.lookupByName(instance_id)
         if self._owner(domain) != instance_id:
             raise DomainNotOurs(id=instance_id)
@@ -221,14 +223,14 @@ class Guests:
             known = {owner: uuid for uuid, owner in self._owners.items()}
         return known.get(instance_id, "")
 
-    def _list(self, virt: Any) -> list[Guest | None]:
+    def _list(self, virt: Any) -> list[DomainState | None]:
         states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
         return [self._or_none(self._guest, domain, facts) for domain, facts in states]
 
-    def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> Guest | None:
+    def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> DomainState | None:
         instance_id = self._owner(domain)
         if instance_id is None:
             return None
@@ -236,7 +238,7 @@ class Guests:
             state, reason = domain.state()
         else:
             state, reason = facts["state.state"], facts["state.reason"]
-        return Guest(instance_id, domain.UUIDString(), state, reason)
+        return DomainState(instance_id, domain.UUIDString(), state, reason)
 
     def _owner(self, domain: Any) -> str | None:
         uuid = domain.UUIDString()
@@ -317,7 +319,7 @@ class Guests:
         try:
             return self._bounded.call("list", work, LIST)
         except Overdue:
-            self._connection.lost(virt, SILENT)
+            self._connection.was_lost(virt, SILENT)
             raise LibvirtUnreachable(uri=self._connection.uri, reason=SILENT, lost=True) from None
 
     def _ask(self, action: str, id: str, ask: Callable[[], Any], virt: Any) -> Any:
@@ -326,7 +328,7 @@ class Guests:
         except libvirt.libvirtError as problem:
             reason = words(problem)
             if not _alive(virt):
-                self._connection.lost(virt, reason)
+                self._connection.was_lost(virt, reason)
                 uri = self._connection.uri
                 raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
             raise DomainFailed(action=action, id=id, reason=reason) from None

@@ -5,10 +5,10 @@ import threading
 import time
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import RENEW, Rows
-from eucabox.domains.launcher import Launches
-from eucabox.domains.libvirt_domains import Guest, Guests
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.instance_rows import RENEW, InstanceRows
+from eucabox.domains.launcher import Launcher
+from eucabox.domains.libvirt_domains import Domains, DomainState
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, LibvirtUnreachable
 from eucabox.state import Row
 
@@ -16,11 +16,16 @@ log = logging.getLogger("eucabox.node")
 RENEW_AGAIN = 5.0  # seconds until a domain that could not be made anew is tried again
 
 
-class Reboots:
+class Rebooter:
     """Carries out what `wanted = reboot` asks; the instance is running all along."""
 
     def __init__(
-        self, rows: Rows, guests: Guests, launches: Launches, crew: Crew, hooks: Hooks
+        self,
+        rows: InstanceRows,
+        guests: Domains,
+        launches: Launcher,
+        crew: WorkerPool,
+        hooks: Hooks,
     ) -> None:
         self._rows = rows
         self._launches = launches
@@ -31,13 +36,13 @@ class Reboots:
         self._done: set[str] = set()
         self._lock = threading.Lock()
 
-    def rebooted(self, instance_id: str) -> None:
+    def on_reboot(self, instance_id: str) -> None:
         """Take note of libvirt's REBOOT event, which comes several times for one reboot."""
         with self._lock:
             if instance_id in self._asked:
                 self._done.add(instance_id)
 
-    def tend(self, guest: Guest, timeout: float) -> float:
+    def advance(self, guest: DomainState, timeout: float) -> float:
         """Do what is due for a row that wants a reboot; return seconds until the next look."""
         now, instance_id = time.monotonic(), guest.instance_id
         with self._lock:
@@ -48,16 +53,16 @@ class Reboots:
             return timeout
         if asked == now:
             deaf = guest.paused or guest.asleep or self._guests.hung(instance_id)
-            begin = self._revive if deaf else self._press
-            self._crew.give(instance_id, lambda: begin(guest))
+            begin = self._revive if deaf else self._shut_down
+            self._crew.submit(instance_id, lambda: begin(guest))
         elif now >= asked + timeout:
-            self._crew.give(instance_id, lambda: self._reset(instance_id))
+            self._crew.submit(instance_id, lambda: self._reset(instance_id))
         return max(1.0, asked + timeout - now)
 
     def renew(self, row: Row) -> float:
         """Make the domain of a row anew whose guest can't be reset; return as `tend` does."""
         instance_id = row["instance_id"]
-        self._crew.give(instance_id, lambda: self._make_anew(row))
+        self._crew.submit(instance_id, lambda: self._make_anew(row))
         return RENEW_AGAIN
 
     def forget(self, instance_id: str) -> None:
@@ -66,7 +71,7 @@ class Reboots:
             self._asked.pop(instance_id, None)
             self._done.discard(instance_id)
 
-    def _press(self, guest: Guest) -> None:
+    def _shut_down(self, guest: DomainState) -> None:
         instance_id = guest.instance_id
         self._hooks.tell("pre-reboot", instance_id)
         with self._lock:
@@ -78,7 +83,7 @@ class Reboots:
             log.info("role=node %s is reset, for: %s", instance_id, fault.message)
             self._reset(instance_id)
 
-    def _revive(self, guest: Guest) -> None:
+    def _revive(self, guest: DomainState) -> None:
         """Reset a guest that hears no power button; what stands still goes on first."""
         instance_id = guest.instance_id
         self._hooks.tell("pre-reboot", instance_id)
@@ -114,8 +119,8 @@ class Reboots:
             log.warning("role=node %s is not rebooted yet: %s", instance_id, fault.message)
             return
         if self._launches.again(instance_id):
-            self._rows.rebooted(instance_id)
+            self._rows.mark_rebooted(instance_id)
 
     def _end(self, instance_id: str) -> None:
         self.forget(instance_id)
-        self._rows.rebooted(instance_id)
+        self._rows.mark_rebooted(instance_id)

@@ -8,16 +8,16 @@ from pathlib import Path
 from eucabox import logs
 from eucabox.config import Config
 from eucabox.domains import state_reasons
-from eucabox.domains.connection import REBOOTED, Connection
+from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.health import Health
-from eucabox.domains.instance_rows import RENEW, Rows, age
-from eucabox.domains.launcher import Launches
+from eucabox.domains.instance_rows import RENEW, InstanceRows, age
+from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
-from eucabox.domains.libvirt_domains import Guest, Guests
-from eucabox.domains.rebooter import Reboots
+from eucabox.domains.libvirt_domains import Domains, DomainState
+from eucabox.domains.rebooter import Rebooter
 from eucabox.domains.state_reasons import Reason
-from eucabox.domains.stopper import Stops
-from eucabox.domains.termination import RETRY, Endings
+from eucabox.domains.stopper import Stopper
+from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -27,19 +27,19 @@ SWEEP = 60.0  # seconds between two looks when nothing happens
 EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
 
 
-class Loop:
+class Reconciler:
     """Makes domains match rows and rows match domains."""
 
     def __init__(
         self,
         config: Config,
-        rows: Rows,
-        connection: Connection,
-        guests: Guests,
-        launches: Launches,
-        endings: Endings,
-        reboots: Reboots,
-        stops: Stops,
+        rows: InstanceRows,
+        connection: LibvirtConnection,
+        guests: Domains,
+        launches: Launcher,
+        endings: Terminator,
+        reboots: Rebooter,
+        stops: Stopper,
         health: Health,
     ) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class Loop:
     def event(self, name: str, event: int, detail: int) -> None:
         """Keep libvirt's word on a domain until the next look."""
         if event == REBOOTED:
-            self._reboots.rebooted(name)
+            self._reboots.on_reboot(name)
             return
         begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
         with self._lock:
@@ -69,21 +69,21 @@ class Loop:
             elif name.startswith("i-"):
                 self._events.setdefault(name, []).append((event, detail))
 
-    def look(self) -> float | None:
+    def run_once(self) -> float | None:
         """Do what is due, and return the seconds until something will be; None: nothing ever."""
-        rows = self._rows.alive()  # before the domains: what a row says is there, was there
+        rows = self._rows.list_alive()  # before the domains: what a row says is there, was there
         if self._earlier is None:
             self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list()
         waits: list[float | None] = [self._about(row, guests) for row in rows]
         if guests is not None:
-            waits.append(self._strays(rows, guests))
+            waits.append(self._remove_orphans(rows, guests))
         waits.append(self._purge())
         self._drop_events(rows)
         self._health.keep(row["instance_id"] for row in rows)
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def _list(self) -> dict[str, Guest] | None:
+    def _list(self) -> dict[str, DomainState] | None:
         if not self._connection.alive:
             self._watching = False
             return None
@@ -94,12 +94,12 @@ class Loop:
             self._watching = False
             return None
 
-    def _about(self, row: Row, guests: dict[str, Guest] | None) -> float:
+    def _about(self, row: Row, guests: dict[str, DomainState] | None) -> float:
         caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
         with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
-            return self._tend(row, guests)
+            return self._reconcile(row, guests)
 
-    def _tend(self, row: Row, guests: dict[str, Guest] | None) -> float:
+    def _reconcile(self, row: Row, guests: dict[str, DomainState] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
         if row["state"] == "pending":
             return self._pending(row)
@@ -126,45 +126,45 @@ class Loop:
         steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
         step = steps.get(row["launch_state"], "the hypervisor")
         text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
-        return state_reasons.internal(f"{text}. {self._connection.problem}".rstrip(". "))
+        return state_reasons.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
 
-    def _shutting_down(self, row: Row, guest: Guest | None, known: bool) -> float:
+    def _shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
         self._reboots.forget(instance_id)
         left = self.config.node.shutdown_timeout - age(row)
         if self._launches.busy(instance_id) and left > 0:
             self._launches.cancel(instance_id)
             return left  # the end of the launch wakes us
-        return max(0.1, self._endings.tend(row, guest, known, self.config))
+        return max(0.1, self._endings.advance(row, guest, known, self.config))
 
-    def _stopping(self, row: Row, guest: Guest | None, known: bool) -> float:
+    def _stopping(self, row: Row, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
         self._reboots.forget(instance_id)
         if self._launches.busy(instance_id):
             self._launches.cancel(instance_id)
             return SWEEP  # the end of the launch wakes us
-        return max(0.1, self._stops.tend(row, guest, known, self.config.node.stop_timeout))
+        return max(0.1, self._stops.advance(row, guest, known, self.config.node.stop_timeout))
 
-    def _running(self, row: Row, guest: Guest | None) -> float:
+    def _running(self, row: Row, guest: DomainState | None) -> float:
         instance_id = row["instance_id"]
         if row["wanted"] == RENEW:
             return self._reboots.renew(row)
         if guest is None:
-            return self._gone(row)
+            return self._handle_missing(row)
         self._missing.pop(instance_id, None)
         if not guest.up:
-            return self._end(row, self._last_words(instance_id) or state_reasons.VANISHED)
+            return self._end(row, self._end_reason(instance_id) or state_reasons.VANISHED)
         if self._earlier and instance_id in self._earlier:
             self._earlier.discard(instance_id)
             self._launches.adopt(instance_id)
         wait = self._health.tend(guest)
         if row["wanted"] == "reboot":
-            wait = min(wait, self._reboots.tend(guest, self.config.node.reboot_timeout))
+            wait = min(wait, self._reboots.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
-    def _gone(self, row: Row) -> float:
+    def _handle_missing(self, row: Row) -> float:
         instance_id = row["instance_id"]
-        said = self._last_words(instance_id)
+        said = self._end_reason(instance_id)
         if said is None and self._watching:
             now = time.monotonic()
             waited = now - self._missing.setdefault(instance_id, now)
@@ -190,12 +190,12 @@ class Loop:
     def _ends(self, row: Row, reason: Reason) -> str:
         instance_id = row["instance_id"]
         if row["wanted"] != "terminate":
-            return self._rows.fallen(instance_id, reason)
+            return self._rows.fail(instance_id, reason)
         return "shutting-down" if self._rows.shutting_down(instance_id, reason) else ""
 
-    def _last_words(self, instance_id: str) -> Reason | None:
+    def _end_reason(self, instance_id: str) -> Reason | None:
         with self._lock:
-            return state_reasons.of_events(self._events.get(instance_id, ()))
+            return state_reasons.reason_of_events(self._events.get(instance_id, ()))
 
     def _drop_events(self, rows: list[Row]) -> None:
         alive = {row["instance_id"] for row in rows}
@@ -203,16 +203,16 @@ class Loop:
             for name in set(self._events) - alive:
                 del self._events[name]
 
-    def _strays(self, rows: list[Row], guests: dict[str, Guest]) -> float | None:
+    def _remove_orphans(self, rows: list[Row], guests: dict[str, DomainState]) -> float | None:
         """End what is left of instances that are not alive; return when to look at it again."""
-        strays = {row["instance_id"] for row in self._rows.left()} | set(guests)
+        strays = {row["instance_id"] for row in self._rows.list_uncleaned()} | set(guests)
         strays -= {row["instance_id"] for row in rows}
         for instance_id in strays:
             guest = guests.get(instance_id)
             if guest and guest.up and self._rows.restored(instance_id):
                 self._launches.take_back(instance_id)
             else:
-                self._endings.stray(instance_id)
+                self._endings.remove_orphan(instance_id)
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
@@ -222,6 +222,6 @@ class Loop:
         kept = self.config.node.terminated_kept
         left = {each: kept - age for each, age in self._rows.terminated().items()}
         for instance_id in [each for each, seconds in left.items() if seconds < 0]:
-            self._endings.bury(instance_id)
+            self._endings.delete_row(instance_id)
             del left[instance_id]
         return max(1.0, min(left.values())) if left else None

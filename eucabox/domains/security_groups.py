@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from eucabox import ids
 from eucabox.errors import Fault
-from eucabox.network import Guest, Rule
+from eucabox.network import FilteredGuest, FirewallRule
 from eucabox.state import Row, State
 
 log = logging.getLogger("eucabox.node")
@@ -29,22 +29,24 @@ _RULES = """select r.*, coalesce(
   order by r.rowid"""
 
 
-class Filtering(Protocol):
+class FilteringNetwork(Protocol):
     """What is needed of the network."""
 
     @property
     def bridge(self) -> str:
         """The bridge that guests are on."""
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         """Let pass what the guests' groups allow."""
 
 
-class Filters:
+class SecurityGroupFilters:
     """Keeps packet filters as the rows say, in a thread of its own: libvirt, which the node's
     loop waits for now and then, must not keep a revoked rule in force."""
 
-    def __init__(self, state: State, network: Filtering) -> None:
+    def __init__(self, state: State, network: FilteringNetwork) -> None:
         self._state = state
         self._network = network
         self._lock = threading.Lock()
@@ -100,16 +102,18 @@ class Filters:
         self._problem = ""
         return CHECK if guests else None
 
-    def _facts(self) -> tuple[list[Guest], dict[str, list[Rule]]]:
+    def _facts(self) -> tuple[list[FilteredGuest], dict[str, list[FirewallRule]]]:
         guests = [self._guest(row) for row in self._state.query(_GUESTS)]
-        found: dict[str, list[Rule]] = {each: [] for guest in guests for each in guest.groups}
+        found: dict[str, list[FirewallRule]] = {
+            each: [] for guest in guests for each in guest.groups
+        }
         for rule in self._state.query(_RULES):
             if rule["group_id"] in found:
                 found[rule["group_id"]].append(_rule(rule))
         return guests, found
 
-    def _guest(self, row: Row) -> Guest:
-        return Guest(
+    def _guest(self, row: Row) -> FilteredGuest:
+        return FilteredGuest(
             tap=ids.tap(row["instance_id"], self._network.bridge),
             mac_address=row["mac_address"].lower(),
             private_ip_address=row["private_ip_address"],
@@ -117,8 +121,8 @@ class Filters:
         )
 
 
-def _rule(row: Mapping[str, Any]) -> Rule:
-    return Rule(
+def _rule(row: Mapping[str, Any]) -> FirewallRule:
+    return FirewallRule(
         is_egress=bool(row["is_egress"]),
         protocol=row["ip_protocol"],
         from_port=row["from_port"],

@@ -23,24 +23,24 @@ class Reason:
         return f"{self.code}: {self.text}"
 
 
-def internal(text: str) -> Reason:
+def internal_error(text: str) -> Reason:
     """Return a reason that is this host's and not the user's."""
     return Reason("Server.InternalError", text)
 
 
 USER = Reason("Client.UserInitiatedShutdown", "User initiated shutdown")
 GUEST = Reason("Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
-PANIC = internal("The guest's kernel panicked; the console output has its last words")
-CRASHED = internal("The guest crashed")
-KILLED = internal("The hypervisor's process ended unexpectedly (killed, or out of memory)")
-OUTSIDE = internal("The instance was stopped on the host, not through this cloud")
-UNWATCHED = internal("The instance ended while eucabox or libvirt was not running")
-SAVED = internal(
+PANIC = internal_error("The guest's kernel panicked; the console output has its last words")
+CRASHED = internal_error("The guest crashed")
+KILLED = internal_error("The hypervisor's process ended unexpectedly (killed, or out of memory)")
+OUTSIDE = internal_error("The instance was stopped on the host, not through this cloud")
+UNWATCHED = internal_error("The instance ended while eucabox or libvirt was not running")
+SAVED = internal_error(
     "The instance was saved or moved away on the host, not through this cloud; its disk is kept"
 )
-VANISHED = internal("The instance's domain disappeared from libvirt")
-HOST = internal("The host was restarted, which ends its instances")
-PURGED = internal("The instances of this host were ended by its administrator")
+VANISHED = internal_error("The instance's domain disappeared from libvirt")
+HOST = internal_error("The host was restarted, which ends its instances")
+PURGED = internal_error("The instances of this host were ended by its administrator")
 
 
 def no_metadata(problem: str) -> Reason:
@@ -48,17 +48,17 @@ def no_metadata(problem: str) -> Reason:
     return Reason("Server.MetadataUnavailable", problem)
 
 
-def of_fault(fault: Exception) -> Reason:
+def reason_of_fault(fault: Exception) -> Reason:
     """Return the reason for a launch that failed with this fault."""
     if not isinstance(fault, Fault):
-        return internal(f"{type(fault).__name__}: {words(fault)}")
+        return internal_error(f"{type(fault).__name__}: {words(fault)}")
     if fault.code.startswith("Insufficient") or any(word in fault.message for word in NO_ROOM):
         return Reason("Server.InsufficientInstanceCapacity", words(fault))
     side = "Client" if fault.code.startswith("Invalid") else "Server"
     return Reason(f"{side}.{fault.code}", words(fault))
 
 
-def of_events(events: Iterable[tuple[int, int]]) -> Reason | None:
+def reason_of_events(events: Iterable[tuple[int, int]]) -> Reason | None:
     """Return why a domain ended, from libvirt's (event, detail) pairs; None if none of them says.
 
     The first that fits counts: a guest's own power-off is followed by events of its clean-up.

@@ -4,11 +4,11 @@ import logging
 import time
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import Rows, age
-from eucabox.domains.launcher import Plugs
-from eucabox.domains.libvirt_domains import Guest, Guests
+from eucabox.domains.instance_rows import InstanceRows, age
+from eucabox.domains.launcher import GuestNetwork
+from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.termination import RETRY
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -17,11 +17,16 @@ FORCE = "stop-by-force"  # what `wanted` says when the guest is not asked
 PRESS_AGAIN = 10.0  # seconds; a guest that boots does not heed the first
 
 
-class Stops:
+class Stopper:
     """Carries rows that are stopping to `stopped`; every step may be done twice."""
 
     def __init__(
-        self, rows: Rows, guests: Guests, network: Plugs, crew: Crew, hooks: Hooks
+        self,
+        rows: InstanceRows,
+        guests: Domains,
+        network: GuestNetwork,
+        crew: WorkerPool,
+        hooks: Hooks,
     ) -> None:
         self._rows = rows
         self._guests = guests
@@ -30,7 +35,7 @@ class Stops:
         self._hooks = hooks
         self._pressed: dict[str, float] = {}
 
-    def tend(self, row: Row, guest: Guest | None, known: bool, timeout: float) -> float:
+    def advance(self, row: Row, guest: DomainState | None, known: bool, timeout: float) -> float:
         """Do what is due for a row that is stopping; return seconds until the next look.
 
         `known` tells whether libvirt answered: without it a missing guest means nothing.
@@ -42,13 +47,13 @@ class Stops:
         left = 0 if force else timeout - age(row)
         if guest is None or not guest.up or left <= 0:
             up = guest is not None and guest.up
-            self._crew.give(instance_id, lambda: self._finish(row, up))
+            self._crew.submit(instance_id, lambda: self._finish(row, up))
             return RETRY
         if time.monotonic() >= self._pressed.get(instance_id, 0) + PRESS_AGAIN:
-            self._crew.give(instance_id, lambda: self._press(instance_id))
+            self._crew.submit(instance_id, lambda: self._shut_down(instance_id))
         return min(left, PRESS_AGAIN)
 
-    def _press(self, instance_id: str) -> None:
+    def _shut_down(self, instance_id: str) -> None:
         if instance_id not in self._pressed:
             self._hooks.tell("pre-stop", instance_id)
         self._pressed[instance_id] = time.monotonic()
@@ -72,5 +77,5 @@ class Stops:
             return
         self._pressed.pop(instance_id, None)
         self._hooks.tell("stopped", instance_id)
-        if self._rows.stopped(instance_id):
+        if self._rows.mark_stopped(instance_id):
             log.info("role=node %s is stopped", instance_id)

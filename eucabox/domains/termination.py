@@ -11,10 +11,10 @@ from eucabox.config import Config
 from eucabox.domains import state_reasons
 from eucabox.domains.health import STUCK, Health
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import Rows, age
-from eucabox.domains.launcher import Disks, Plugs
-from eucabox.domains.libvirt_domains import RECONNECT_WAIT, Guest, Guests
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.instance_rows import InstanceRows, age
+from eucabox.domains.launcher import DiskProvider, GuestNetwork
+from eucabox.domains.libvirt_domains import RECONNECT_WAIT, Domains, DomainState
+from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault
 from eucabox.state import Row
 
@@ -23,17 +23,17 @@ RETRY = 5.0  # seconds until a clean-up that failed is tried again
 NEVER_BOOTED = ("", "disk", "plugged")
 
 
-class Endings:
+class Terminator:
     """Carries rows that are shutting down to `terminated`; every step may be done twice."""
 
     def __init__(
         self,
         folder: Path,
-        rows: Rows,
-        guests: Guests,
-        images: Disks,
-        network: Plugs,
-        crew: Crew,
+        rows: InstanceRows,
+        guests: Domains,
+        images: DiskProvider,
+        network: GuestNetwork,
+        crew: WorkerPool,
         hooks: Hooks,
         health: Health,
     ) -> None:
@@ -52,7 +52,7 @@ class Endings:
         """Tell whether an end is being made."""
         return self._crew.busy(instance_id)
 
-    def tend(self, row: Row, guest: Guest | None, known: bool, config: Config) -> float:
+    def advance(self, row: Row, guest: DomainState | None, known: bool, config: Config) -> float:
         """Do what is due for a row that is shutting down; return seconds until the next look.
 
         `known` tells whether libvirt answered: without it a missing guest means nothing.
@@ -61,7 +61,7 @@ class Endings:
         left = config.node.shutdown_timeout - age(row)
         if left <= 0:
             gone = guest is None and (known or row["launch_state"] in NEVER_BOOTED)
-            self._crew.give(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
+            self._crew.submit(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
             return RETRY
         if self.busy(instance_id):
             return RETRY
@@ -71,16 +71,16 @@ class Endings:
         if known or row["launch_state"] in NEVER_BOOTED:
             # Even where no domain was listed: a late launch may have made one since.
             up = guest is not None and guest.up
-            self._crew.give(instance_id, lambda: self._finish(row, known, up))
+            self._crew.submit(instance_id, lambda: self._finish(row, known, up))
         return min(RETRY, left)
 
-    def stray(self, instance_id: str) -> None:
+    def remove_orphan(self, instance_id: str) -> None:
         """End a domain of ours whose row is terminated or gone, and what else is left of it."""
         if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
             return
-        self._crew.give(instance_id, lambda: self._end_stray(instance_id))
+        self._crew.submit(instance_id, lambda: self._end_stray(instance_id))
 
-    def bury(self, instance_id: str) -> None:
+    def delete_row(self, instance_id: str) -> None:
         """Forget a terminated instance: its console, its folder, at last its row."""
         shutil.rmtree(self._folder / instance_id, ignore_errors=True)
         self._rows.forget(instance_id)
@@ -88,19 +88,19 @@ class Endings:
     def purge(self) -> None:
         """End all instances and all domains of ours at once, in the caller's thread."""
         strays = set(self._guests.all(RECONNECT_WAIT))
-        for row in [*self._rows.alive(), *self._rows.asleep()]:
+        for row in [*self._rows.list_alive(), *self._rows.list_stopped()]:
             instance_id = row["instance_id"]
             self._rows.shutting_down(instance_id, state_reasons.PURGED)
             if instance_id in strays:
                 self._hooks.tell("pre-terminate", instance_id)
             self._clean(row, destroy=True)
             self._hooks.tell("terminated", instance_id)
-            self._rows.ended(row, state_reasons.PURGED)
+            self._rows.mark_terminated(row, state_reasons.PURGED)
             strays.discard(instance_id)
         for instance_id in strays:
             self._guests.destroy(instance_id)
 
-    def _wait(self, instance_id: str, guest: Guest | None, grace: float) -> float:
+    def _wait(self, instance_id: str, guest: DomainState | None, grace: float) -> float:
         """Return how long there is to wait before the next step."""
         now = time.monotonic()
         if instance_id in self._failed:
@@ -109,10 +109,10 @@ class Endings:
             return 0
         if instance_id not in self._pressed:
             self._pressed[instance_id] = now
-            self._crew.give(instance_id, lambda: self._press(instance_id))
+            self._crew.submit(instance_id, lambda: self._shut_down(instance_id))
         return self._pressed[instance_id] + grace - now
 
-    def _press(self, instance_id: str) -> None:
+    def _shut_down(self, instance_id: str) -> None:
         self._hooks.tell("pre-terminate", instance_id)
         self._pressed[instance_id] = time.monotonic()  # the guest's time begins now
         try:
@@ -134,7 +134,7 @@ class Endings:
             self._failed[instance_id] = time.monotonic()
             return
         self._hooks.tell("terminated", instance_id)
-        self._rows.ended(row, state_reasons.USER)
+        self._rows.mark_terminated(row, state_reasons.USER)
         self._drop(instance_id)
         log.info("role=node %s is terminated", instance_id)
 
@@ -173,7 +173,7 @@ class Endings:
     def _give_up(self, row: Row) -> None:
         """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.given_up(row, state_reasons.internal(text))
+        self._rows.give_up(row, state_reasons.internal_error(text))
         self._drop(row["instance_id"])
         log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
@@ -186,7 +186,7 @@ class Endings:
             if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
                 self._hooks.tell("terminated", instance_id)
-                self._rows.cleaned(instance_id)
+                self._rows.mark_cleaned(instance_id)
             self._drop(instance_id)
             log.warning("role=node ended what was left of %s, which has no living row", instance_id)
         except Fault as fault:

@@ -11,7 +11,7 @@ log = logging.getLogger("eucabox.node")
 Work = Callable[[], None]
 
 
-class Crew:
+class WorkerPool:
     """Daemon threads, begun with the first work. `on_done` is called after each piece of work."""
 
     def __init__(self, name: str, size: int, on_done: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class Crew:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def give(self, key: str, work: Work) -> bool:
+    def submit(self, key: str, work: Work) -> bool:
         """Queue work for a key; False, and nothing queued, while earlier work for it is undone."""
         with self._lock:
             if key in self._busy:

@@ -33,7 +33,7 @@ class _StoppedError(Exception):
     """The cloud is being stopped; the task is taken up at the next start."""
 
 
-class Bundles:
+class BundleTasks:
     """Copies an instance's disk while it stands still, and makes a bundle of the copy."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Bundles:
         if not self._worker.close():
             log.warning("a bundle is still being worked on; the next start takes it up")
 
-    def begin(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
+    def create_task(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
         """Write a task, state pending, that the worker carries out; call in a transaction.
 
         `columns` are bucket, prefix, owner (of the objects), no_reboot and, of an image that is
@@ -79,7 +79,7 @@ class Bundles:
         """
         self._accounts.user_credentials(caller)
         instance_id = instance["instance_id"]
-        if task := holds(self._state, instance_id):
+        if task := has_open_task(self._state, instance_id):
             raise in_progress(instance_id, task)
         now = ids.now()
         row = {
@@ -101,7 +101,7 @@ class Bundles:
             database["bundle_tasks"].insert(row)  # type: ignore[union-attr]
         return row
 
-    def go_on(self, bundle_id: str) -> None:
+    def submit(self, bundle_id: str) -> None:
         """Have the worker carry out a task whose row is written."""
         self._worker.submit(self._carry_out, bundle_id)
 
@@ -121,7 +121,7 @@ class Bundles:
             log.exception("%s failed", bundle_id)
             code, message = "Server.InternalError", f"{type(problem).__name__}: {problem}"
         with contextlib.suppress(_StoppedError):  # then it ends at the next start
-            self._wake(task)
+            self._resume(task)
             self._end(task, code, message)
 
     def _steps(self, task: Row) -> None:
@@ -130,23 +130,23 @@ class Bundles:
         if not self._task(task["bundle_id"])["copied"]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-            with self._still(task):
+            with self._quiesce(task):
                 boot = self._images.disk_of(task["instance_id"])
                 snapshot.take(boot, folder / "image", lambda: self._go_on(task))
             self._update(task, copied=1)
-        self._wake(task)
+        self._resume(task)
         self._go_on(task, state="bundling")
         manifest = self._bundle(task, folder)
         self._go_on(task, state="storing")
         self._put(task, manifest)
         if task["image_id"]:
-            self._images.bundled(task["image_id"], self._caller(task))
+            self._images.bundle_ready(task["image_id"], self._caller(task))
 
     @contextlib.contextmanager
-    def _still(self, task: Row) -> Iterator[None]:
+    def _quiesce(self, task: Row) -> Iterator[None]:
         """Have the guest stand still: shut down, or paused for as long as the copy takes."""
         if not task["no_reboot"]:
-            self._halt(task)
+            self._shut_down(task)
             yield
             return
         self._node.suspend(task["instance_id"])
@@ -155,7 +155,7 @@ class Bundles:
         finally:
             self._node.resume(task["instance_id"])
 
-    def _halt(self, task: Row) -> None:
+    def _shut_down(self, task: Row) -> None:
         """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
         self._go_on(task, state="waiting-for-shutdown")
         running = {"instance_id": task["instance_id"], "state": "running"}
@@ -173,7 +173,7 @@ class Bundles:
             self._stopping.wait(POLL)
             self._go_on(task)
 
-    def _wake(self, task: Row) -> None:
+    def _resume(self, task: Row) -> None:
         """Let the instance run again that was shut down or paused for a task."""
         if task["no_reboot"]:
             with contextlib.suppress(Fault):
@@ -254,7 +254,7 @@ class Bundles:
             log.warning("%s of %s failed: %s", task["bundle_id"], task["instance_id"], message)
         with self._state.transaction():
             if code and task["image_id"]:
-                self._images.refuse(task["image_id"], message)
+                self._images.mark_failed(task["image_id"], message)
             state = "failed" if code else "complete"
             said = {"error_code": code, "error_message": message}
             self._update(task, state=state, **said, **({} if code else {"progress": 100}))
@@ -290,7 +290,7 @@ class Bundles:
         return found[0]
 
 
-def holds(state: State, instance_id: str) -> Row | None:
+def has_open_task(state: State, instance_id: str) -> Row | None:
     """Return the task that is not finished and needs an instance as it is, or None."""
     sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
     return state.one(sql, (instance_id,))

@@ -67,7 +67,7 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
         return lambda row: ()
     if isinstance(found, str):
         path = found
-        return lambda row: within(row, path)
+        return lambda row: get_dotted(row, path)
     return found
 
 
@@ -84,26 +84,26 @@ def read_at(path: str) -> Callable[[Row], Any]:
     """Return the column of a dotted path where an empty text means that there is none."""
 
     def value(row: Row) -> Any:
-        found = within(row, path)
+        found = get_dotted(row, path)
         return None if found == "" else found
 
     return value
 
 
-def within(value: Any, path: str) -> Any:
+def get_dotted(value: Any, path: str) -> Any:
     """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
     key, _, rest = path.partition(".")
     if isinstance(value, list):
-        return [leaf for each in value for leaf in _leaves(within(each, path))]
+        return [leaf for each in value for leaf in _leaves(get_dotted(each, path))]
     found = value.get(key) if isinstance(value, dict) else None
-    return within(found, rest) if rest else found
+    return get_dotted(found, rest) if rest else found
 
 
 def _leaves(found: Any) -> Sequence[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def named(
+def select_ids(
     rows: Sequence[Row], key: str, asked: Sequence[str], missing: Callable[..., Fault]
 ) -> list[Row]:
     """Return the rows whose `key` is asked for, or all; raises `missing` for one not there."""

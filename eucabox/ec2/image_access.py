@@ -18,7 +18,7 @@ ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
 USABLE = ("available", "pending")  # a pending one is fetched while its instance is pending
 
 
-def visible(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
+def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
     """Return the registered images that are the caller's, shared with it or public, by id.
 
     `every_account` adds those of all accounts, if the administrator asks.
@@ -30,7 +30,7 @@ def visible(state: State, caller: Caller, *, every_account: bool = False) -> lis
     return state.query(sql, facts)
 
 
-def find(state: State, caller: Caller, image_id: str) -> Row:
+def get_visible(state: State, caller: Caller, image_id: str) -> Row:
     """Return an image that the caller may see; the administrator may name any.
 
     Raises ImageIdMalformed or ImageNotFound.
@@ -43,24 +43,24 @@ def find(state: State, caller: Caller, image_id: str) -> Row:
     return row
 
 
-def owned(state: State, caller: Caller, image_id: str) -> Row:
+def get_owned(state: State, caller: Caller, image_id: str) -> Row:
     """Return an image that the caller may change: its own, or any for the administrator.
 
     Raises as `find`, and ImageNotYours for another's that the caller may see.
     """
-    row = find(state, caller, image_id)
+    row = get_visible(state, caller, image_id)
     if not caller.admin and row["account_id"] != caller.account_id:
         raise ImageNotYours(id=image_id)
     return row
 
 
-def launchable(state: State, caller: Caller, image_id: str, image_type: str) -> Row:
+def get_launchable(state: State, caller: Caller, image_id: str, image_type: str) -> Row:
     """Return an image of this type that the caller may start an instance with.
 
     Raises ImageIdMalformed, ImageNotFound, ImageUnavailable with the cause, or
     InvalidParameterValue for an image of another type.
     """
-    row = find(state, caller, image_id)
+    row = get_visible(state, caller, image_id)
     if row["image_type"] != image_type:
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
@@ -77,9 +77,9 @@ def _unmade(row: Row) -> bool:
     return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
 
 
-def named(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
+def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
     """Return these images, each once, in the order asked."""
-    return [find(state, caller, each) for each in dict.fromkeys(image_ids)]
+    return [get_visible(state, caller, each) for each in dict.fromkeys(image_ids)]
 
 
 def product_codes(row: Row) -> list[dict[str, str]]:
@@ -88,7 +88,7 @@ def product_codes(row: Row) -> list[dict[str, str]]:
     return [{"product_code_id": each, "product_code_type": "devpay"} for each in codes]
 
 
-def permitted(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
+def launch_permissions(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the accounts that may launch each of these images beside its owner, by image id."""
     sql = """select image_id, account_id from launch_permissions
       where image_id in (select value from json_each(?)) order by account_id"""
@@ -101,5 +101,5 @@ def permitted(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
 def _may_see(state: State, caller: Caller, row: Row) -> bool:
     if row["is_public"] or caller.admin or row["account_id"] == caller.account_id:
         return True
-    shared = permitted(state, [row["image_id"]]).get(row["image_id"], ())
+    shared = launch_permissions(state, [row["image_id"]]).get(row["image_id"], ())
     return caller.account_id in shared

@@ -36,7 +36,7 @@ _GROUPS = """select instance_id, group_id, group_name from instance_groups
   where instance_id in (select value from json_each(?)) order by group_name"""
 
 
-def named(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
     """Return the rows of these instances, each once, in the order asked.
 
     A caller may name the instances of its account; the administrator, those of every account.
@@ -54,20 +54,20 @@ def named(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row
     return [mine[each] for each in dict.fromkeys(instance_ids)]
 
 
-def listed(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
     """Return what a Describe verb lists: the named instances, or all of the caller's account.
 
     The word `verbose` among the ids lists every account's for the administrator.
     """
     wanted = [each for each in instance_ids if each != VERBOSE]
     if wanted:
-        return named(state, caller, wanted)
+        return get_many(state, caller, wanted)
     if caller.admin and VERBOSE in instance_ids:
         return state.query(_ROWS)
     return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
 
 
-def of_reservation(state: State, reservation_id: str) -> list[Row]:
+def list_of_reservation(state: State, reservation_id: str) -> list[Row]:
     """Return the rows of one reservation, in the order of their launch."""
     sql = f"{_ROWS} where i.reservation_id = ? order by i.ami_launch_index"
     return state.query(sql, (reservation_id,))
@@ -81,12 +81,12 @@ def addresses(state: State) -> set[str]:
     return {value for row in state.query(sql) for value in row.values() if value}
 
 
-def complete(state: State, rows: list[Row]) -> list[Row]:
+def attach_tags_and_groups(state: State, rows: list[Row]) -> list[Row]:
     """Give each row its `groups`, its `tags` and its interface's, as the API shows them; two
     queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
     interface_ids = [default_vpc.network_interface_id(each) for each in instance_ids]
-    tagged = tags.of(state, [*instance_ids, *interface_ids])
+    tagged = tags.tags_of(state, [*instance_ids, *interface_ids])
     grouped = groups_of(state, instance_ids)
     for row, interface_id in zip(rows, interface_ids, strict=True):
         row["tags"] = tagged.get(row["instance_id"], [])
@@ -107,7 +107,7 @@ def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[
 def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
     """Give each completed row what the API `shows` of it."""
     for row in rows:
-        row["shows"] = view(row, hypervisor, region)
+        row["shows"] = to_api(row, hypervisor, region)
 
 
 def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def view(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
+def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
     """Return one completed row as the API's Instance."""
     address, name = _address(row)
     public = network_interfaces.public_address(row)
@@ -159,7 +159,7 @@ def view(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
         "product_codes": image_access.product_codes(row),
-        "network_interfaces": [network_interfaces.view(row)]
+        "network_interfaces": [network_interfaces.to_api(row)]
         if network_interfaces.has_one(row)
         else [],
         "security_groups": row["groups"],
@@ -197,7 +197,7 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
     }
 
 
-def previous_and_current(row: Row, state: str, code: int) -> dict[str, Any]:
+def state_change(row: Row, state: str, code: int) -> dict[str, Any]:
     """Return the API's InstanceStateChange of a row that goes to another state."""
     return {
         "instance_id": row["instance_id"],

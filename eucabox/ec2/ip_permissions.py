@@ -66,7 +66,7 @@ class Permission(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Rule:
+class PermissionRule:
     """One rule as its columns; two rules are the same whatever their descriptions."""
 
     ip_protocol: str
@@ -89,11 +89,11 @@ class Rule:
         return f"peer: {peer}, protocol: {self.ip_protocol}{ports}"
 
 
-Described = dict[Rule, str]
+Described = dict[PermissionRule, str]
 
 
 @dataclass(frozen=True)
-class Asker:
+class PermissionContext:
     """Whose words are read: the account, in which version of the API, and where groups are."""
 
     state: State
@@ -102,7 +102,7 @@ class Asker:
     api_version: str
 
 
-def group_of(asker: Asker, group: tuple[str, str]) -> Row:
+def group_of(asker: PermissionContext, group: tuple[str, str]) -> Row:
     """Return the asker's group of an id or, where that is empty, of a name."""
     group_id, name = group
     if not group_id and not name:
@@ -111,8 +111,8 @@ def group_of(asker: Asker, group: tuple[str, str]) -> Row:
     return security_groups.find(asker.state, asker.account_id, *named)[0]
 
 
-def read(
-    asker: Asker,
+def parse(
+    asker: PermissionContext,
     permissions: Sequence[Permission],
     single: Sequence[Permission],
     described: bool = True,
@@ -135,7 +135,9 @@ def read(
     return found
 
 
-def _of_permission(asker: Asker, permission: Permission) -> Iterable[tuple[Rule, str]]:
+def _of_permission(
+    asker: PermissionContext, permission: Permission
+) -> Iterable[tuple[PermissionRule, str]]:
     protocol = _protocol(permission.get("ip_protocol", ""))
     ports = _ports(protocol, permission.get("from_port"), permission.get("to_port"))
     if permission.get("prefix_list_ids"):
@@ -144,7 +146,7 @@ def _of_permission(asker: Asker, permission: Permission) -> Iterable[tuple[Rule,
     if not peers:
         raise MissingParameter(parameter="IpPermissions.IpRanges")
     for peer, description in peers:
-        yield replace(Rule(protocol, *ports), **peer), description
+        yield replace(PermissionRule(protocol, *ports), **peer), description
 
 
 def check_description(text: str) -> str:
@@ -152,7 +154,7 @@ def check_description(text: str) -> str:
     return check_ascii("Description", text, 255, least=0)
 
 
-def _peers(asker: Asker, permission: Permission) -> list[tuple[dict[str, Any], str]]:
+def _peers(asker: PermissionContext, permission: Permission) -> list[tuple[dict[str, Any], str]]:
     pairs = permission.get("user_id_group_pairs", ())
     ranges = permission.get("ip_ranges", ())
     if pairs and asker.api_version == EVERYWHERE_BESIDE_GROUPS:
@@ -168,7 +170,7 @@ def _peers(asker: Asker, permission: Permission) -> list[tuple[dict[str, Any], s
     return found
 
 
-def _pair(asker: Asker, pair: Pair) -> dict[str, Any]:
+def _pair(asker: PermissionContext, pair: Pair) -> dict[str, Any]:
     group_id, name = pair.get("group_id", ""), pair.get("group_name", "")
     owner = pair.get("user_id") or asker.account_id
     if not group_id and not name:
@@ -182,12 +184,14 @@ def _pair(asker: Asker, pair: Pair) -> dict[str, Any]:
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _refer_to_stranger(asker: Asker, owner: str, group_id: str, name: str) -> dict[str, Any]:
+def _refer_to_stranger(
+    asker: PermissionContext, owner: str, group_id: str, name: str
+) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
 
     Whether there is such a group is its owner's to know: nothing is looked up.
     """
-    if asker.accounts.by_account_id(owner) is None:
+    if asker.accounts.get_by_account_id(owner) is None:
         raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
     if group_id or security_groups.ID.fullmatch(name):
         if not security_groups.ID.fullmatch(group_id or name):
@@ -252,12 +256,12 @@ def _parse(kind: Callable[..., Any], text: str) -> str | None:
         return None
 
 
-def of_direction(rows: list[Row], is_egress: bool) -> list[Row]:
+def rules_in_direction(rows: list[Row], is_egress: bool) -> list[Row]:
     """Return the rules for what comes in, or for what goes out."""
     return [row for row in rows if bool(row["is_egress"]) is is_egress]
 
 
-def refuse_known(group: Row, asked: Described, rows: list[Row]) -> None:
+def raise_if_exists(group: Row, asked: Described, rows: list[Row]) -> None:
     """Raise PermissionExists for a rule that a group has already."""
     known = {rule_of(row) for row in rows}
     for rule in asked:
@@ -265,7 +269,7 @@ def refuse_known(group: Row, asked: Described, rows: list[Row]) -> None:
             raise PermissionExists(rule=rule, group=group["group_id"])
 
 
-def matching(group: Row, rows: list[Row], asked: Described) -> list[Row]:
+def find_matching(group: Row, rows: list[Row], asked: Described) -> list[Row]:
     """Return the rows of these rules; raises PermissionNotFound for one that is not there."""
     known = {rule_of(row): row for row in rows}
     for rule in asked:
@@ -274,12 +278,12 @@ def matching(group: Row, rows: list[Row], asked: Described) -> list[Row]:
     return [known[rule] for rule in asked]
 
 
-def rule_of(row: Row) -> Rule:
+def rule_of(row: Row) -> PermissionRule:
     """Return a row as a rule."""
-    return Rule(**{each.name: row[each.name] for each in fields(Rule)})
+    return PermissionRule(**{each.name: row[each.name] for each in fields(PermissionRule)})
 
 
-def by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
+def get_by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
     """Return the rows of these ids; raises GroupRuleNotFound."""
     known = {row["security_group_rule_id"]: row for row in rows}
     for rule_id in rule_ids:

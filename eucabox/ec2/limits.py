@@ -14,7 +14,7 @@ UNLIMITED = 2**31
 ALIVE = "('pending', 'running', 'stopping')"
 
 
-def launchable(
+def count_allowed(
     state: State, limits: LimitsSection, account_id: str, vcpus: int, least: int, most: int
 ) -> int:
     """Return how many of `most` instances of so many vCPUs the account may start now.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eucabox.errors import InvalidParameterValue, TagKeyNotForMetadata
-from eucabox.validation import pascal
+from eucabox.validation import to_api_name
 
 CHOICES = {
     "http_tokens": ("optional", "required"),
@@ -20,7 +20,7 @@ HOPS = "http_put_response_hop_limit"
 DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
 
 
-def checked(
+def validate(
     asked: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
 ) -> dict[str, Any]:
     """Return the options in full: what is asked for, over `base`, over EC2's defaults.
@@ -31,9 +31,9 @@ def checked(
     found = {**DEFAULTS, **(base or {}), **given}
     for name, choices in CHOICES.items():
         if found[name] not in choices:
-            _refuse(prefix + pascal(name), found[name], f"Choose one of {', '.join(choices)}.")
+            _refuse(prefix + to_api_name(name), found[name], f"Choose one of {', '.join(choices)}.")
     if not 1 <= found[HOPS] <= 64:
-        _refuse(prefix + pascal(HOPS), found[HOPS], "Give a number from 1 to 64.")
+        _refuse(prefix + to_api_name(HOPS), found[HOPS], "Give a number from 1 to 64.")
     return found
 
 

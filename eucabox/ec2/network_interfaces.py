@@ -23,7 +23,7 @@ def public_address(row: Row) -> str | None:
     return str(row["private_ip_address"]) if row["private_ip_address"] else None
 
 
-def view(row: Row) -> dict[str, Any]:
+def to_api(row: Row) -> dict[str, Any]:
     """Return what DescribeInstances and DescribeNetworkInterfaces both show of an interface.
 
     `row` is an instance's, with its `groups`.

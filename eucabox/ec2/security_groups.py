@@ -13,7 +13,7 @@ ID = re.compile(r"sg-([0-9a-f]{8}|[0-9a-f]{17})")
 ANYWHERE = "0.0.0.0/0"
 
 
-def of_account(state: State, account_id: str) -> list[Row]:
+def ensure_and_list(state: State, account_id: str) -> list[Row]:
     """Return the account's groups by name; the `default` group is made when it is missing."""
     sql = "select * from security_groups where account_id = ? order by group_name"
     rows = state.query(sql, (account_id,))
@@ -37,7 +37,7 @@ def find(
 
     A name that looks like a group id is taken for one, as the first client sends it so.
     """
-    known = of_account(state, account_id)
+    known = ensure_and_list(state, account_id)
     by_id = {row["group_id"]: row for row in known}
     by_name = {row["group_name"]: row for row in known}
     found = {}

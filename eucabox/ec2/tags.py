@@ -45,7 +45,7 @@ class TagSpecification(TypedDict, total=False):
     tags: Sequence[Tag]
 
 
-def checked(tags: Iterable[Tag]) -> dict[str, str]:
+def validate(tags: Iterable[Tag]) -> dict[str, str]:
     """Return the tags as a dict; raises InvalidParameterValue for a bad, reserved or double key."""
     found: dict[str, str] = {}
     for tag in tags:
@@ -58,7 +58,7 @@ def checked(tags: Iterable[Tag]) -> dict[str, str]:
     return found
 
 
-def specified(
+def from_specifications(
     specifications: Sequence[TagSpecification], resource_type: str, others: Collection[str] = ()
 ) -> dict[str, str]:
     """Return the tags for new resources of this type.
@@ -75,7 +75,7 @@ def specified(
             raise InvalidParameterValue(
                 parameter="TagSpecification.ResourceType", value=asked[:60], reason=reason
             )
-    found = checked(tags)
+    found = validate(tags)
     if len(found) > MOST:
         raise TagLimitExceeded(id=resource_type, most=MOST)
     return found
@@ -105,7 +105,7 @@ def forget(state: State, *resource_ids: str) -> None:
         database.conn.execute(sql, (json.dumps(resource_ids),))
 
 
-def of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+def tags_of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Return each resource's tags as the API shows them, by resource id; one query for all."""
     sql = """select resource_id, key, value from tags
       where resource_id in (select value from json_each(?)) order by resource_id, key"""
@@ -116,7 +116,7 @@ def of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[str, st
     return found
 
 
-def shown(tags: dict[str, str]) -> list[dict[str, str]]:
+def to_api(tags: dict[str, str]) -> list[dict[str, str]]:
     """Return checked tags as the API shows them."""
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 

@@ -11,7 +11,7 @@ MOST = 16384
 BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}\s*", re.ASCII)
 
 
-def decoded(text: str) -> bytes | None:
+def decode(text: str) -> bytes | None:
     """Return the bytes of base64, or None; raises UserDataMalformed, InvalidParameterValue."""
     if not text:
         return None
@@ -19,17 +19,17 @@ def decoded(text: str) -> bytes | None:
         data = base64.b64decode(ascii_text.remove_blanks(text), validate=True)
     except (binascii.Error, ValueError):
         raise UserDataMalformed() from None
-    return _fitting(data)
+    return _check_size(data)
 
 
-def either(text: str) -> bytes | None:
+def from_either(text: str) -> bytes | None:
     """Return the bytes of base64, or of text that is none: euca2ools sends both forms."""
     if not BASE64.fullmatch(text) or len(ascii_text.remove_blanks(text)) % 4:
-        return _fitting(text.encode())
-    return decoded(text)
+        return _check_size(text.encode())
+    return decode(text)
 
 
-def _fitting(data: bytes) -> bytes:
+def _check_size(data: bytes) -> bytes:
     if len(data) > MOST:
         reason = f"User data has at most {MOST} bytes before base64."
         raise InvalidParameterValue(parameter="UserData", value=f"{len(data)} bytes", reason=reason)

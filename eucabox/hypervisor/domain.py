@@ -54,7 +54,7 @@ def root(domain: Domain, kind: str) -> ET.Element:
     return xml
 
 
-def endings(xml: ET.Element) -> None:
+def lifecycle_actions(xml: ET.Element) -> None:
     """Say what the hypervisor does when the guest powers off, reboots or crashes."""
     add(xml, "clock", offset="utc")
     add(xml, "on_poweroff", text="destroy")

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import ProgramFailed, ProgramMissing
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
@@ -39,7 +39,7 @@ def probe(folder: Path) -> str:
     if verdict is None:
         verdict, final = _boot_a_sector()
         if final:
-            write_whole(kept, f"{boot_id}\n{verdict}\n".encode("ascii", "replace"))
+            write_atomic(kept, f"{boot_id}\n{verdict}\n".encode("ascii", "replace"))
     return verdict
 
 

@@ -46,7 +46,7 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
     add(features, "acpi")
     add(features, "apic")
     add(xml, "cpu", mode=cpu)
-    common.endings(xml)
+    common.lifecycle_actions(xml)
     if domain.owned:
         # The guest runs as libvirt's user all the same. By itself libvirt gives that user the
         # kernel and the base that other guests boot from too, for good.

@@ -42,7 +42,7 @@ def domain_xml(domain: Domain) -> str:
         features = add(xml, "features")
         add(features, "acpi")
         add(features, "apic")
-    common.endings(xml)
+    common.lifecycle_actions(xml)
     devices = add(xml, "devices")
     _disk(devices, domain)
     common.interface(devices, domain)

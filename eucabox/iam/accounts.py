@@ -19,7 +19,7 @@ from eucabox.errors import (
     NoSuchUser,
     UserExists,
 )
-from eucabox.iam.certificate_authority import Authority
+from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
 from eucabox.state import Row, State
 
@@ -78,7 +78,9 @@ class Accounts:
         self._state = state
         self._local = threading.local()  # each thread's access keys, as of the file's last change
         self._seal = Seal(config.cloud.data_dir / "key")
-        self.authority = Authority(config.cloud.data_dir / "ca", self._seal, config.api.certified)
+        self.authority = CertificateAuthority(
+            config.cloud.data_dir / "ca", self._seal, config.api.certified
+        )
 
     def ensure_administrator(self) -> Caller:
         """Return the administrator, made with an access key and a certificate if missing."""
@@ -115,7 +117,7 @@ class Accounts:
             reason = "Give an address such as ann@example.com."
             raise InvalidParameterValue(parameter="Email", value=email[:60], reason=reason)
         with self._state.transaction():
-            owner = self.by_email(address)
+            owner = self.get_by_email(address)
             if owner and owner["account_id"] != user.account_id:
                 raise EmailTaken(email=address, account=owner["account_name"])
             self._state.update("accounts", {"account_id": user.account_id}, email=address)
@@ -192,15 +194,15 @@ class Accounts:
           where status = 'Active' and coalesce(?, account_id) = account_id"""
         return [row["certificate"] for row in self._state.query(sql, (account_id,))]
 
-    def by_account_id(self, account_id: str) -> Row | None:
+    def get_by_account_id(self, account_id: str) -> Row | None:
         """Return the account's row (account_id, account_name, canonical_id, created) or None."""
         return self._state.one("select * from accounts where account_id = ?", (account_id,))
 
-    def by_canonical_id(self, canonical_id: str) -> Row | None:
+    def get_by_canonical_id(self, canonical_id: str) -> Row | None:
         """Return the row of the account that access lists name so, or None."""
         return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
 
-    def by_email(self, email: str) -> Row | None:
+    def get_by_email(self, email: str) -> Row | None:
         """Return the row of the account with an e-mail address, or None."""
         address = ascii_text.lower(ascii_text.strip(email))
         found = self._state.one("select * from accounts where email = ?", (address,))
@@ -228,7 +230,7 @@ class Accounts:
         """Return the files of the TLS certificate (with its chain) and of its key."""
         return self.authority.server_files()
 
-    def first_use(self, signature: str, expires: datetime | None = None) -> bool:
+    def record_signature(self, signature: str, expires: datetime | None = None) -> bool:
         """Remember a request's signature for as long as it is valid; False if it was replayed.
 
         Signatures tell seconds apart at best, so a client that asks the same twice at once signs

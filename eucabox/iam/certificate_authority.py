@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.seal import Seal
 
 KEY_BITS = 2048
@@ -22,7 +22,7 @@ RENEW_DAYS = 30
 ALWAYS_NAMED = ("localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1", "::1")
 
 
-class Authority:
+class CertificateAuthority:
     """The CA, the cloud's certificate for bundles, and the server's for TLS, in one folder."""
 
     def __init__(self, folder: Path, seal: Seal, names: Iterable[str] = ()) -> None:
@@ -65,8 +65,8 @@ class Authority:
             days = YEARS_OF_AUTHORITY * 365
             certificate = _sign(common_name, key, issuer, days, extensions)
             secret = self._seal.close(private_pem(key).encode(), f"{name} key")
-            write_whole(sealed, secret, 0o600)
-            write_whole(public, _pem(certificate).encode(), 0o644)
+            write_atomic(sealed, secret, 0o600)
+            write_atomic(public, _pem(certificate).encode(), 0o644)
         text = self._seal.open(sealed.read_bytes(), f"{name} key")
         return read_private_key(text), x509.load_pem_x509_certificate(public.read_bytes())
 
@@ -82,8 +82,8 @@ class Authority:
         names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
         issuer = (self._key, self.certificate)
         made = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
-        write_whole(key_file, private_pem(key).encode(), 0o600)
-        write_whole(certificate, (_pem(made) + _pem(self.certificate)).encode(), 0o644)
+        write_atomic(key_file, private_pem(key).encode(), 0o600)
+        write_atomic(certificate, (_pem(made) + _pem(self.certificate)).encode(), 0o644)
 
 
 Issuer = tuple[rsa.RSAPrivateKey, x509.Certificate]

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config
 from eucabox.iam.accounts import Accounts, UserCredentials
 from eucabox.iam.certificate_authority import fingerprint
@@ -90,7 +90,7 @@ SECRET, PUBLIC = 0o600, 0o644
 
 
 @dataclass(frozen=True)
-class Written:
+class CredentialsFolder:
     """Where a folder of credentials is, and what the user may want to print of it."""
 
     folder: Path
@@ -112,7 +112,9 @@ def endpoint(config: Config, host: str = "") -> str:
     return f"http://{bracketed}:{config.api.port}"
 
 
-def write(config: Config, accounts: Accounts, user: str, folder: Path, host: str = "") -> Written:
+def write(
+    config: Config, accounts: Accounts, user: str, folder: Path, host: str = ""
+) -> CredentialsFolder:
     """Write a user's folder: eucarc, certificates, a euca2ools ini, an AWS profile.
 
     The same user always gets the same keys. `host` is the name by which other machines reach
@@ -132,8 +134,8 @@ def write(config: Config, accounts: Accounts, user: str, folder: Path, host: str
         (facts["certificate"], found.certificate, PUBLIC),
         (facts["private_key"], found.private_key, SECRET),
     ):
-        write_whole(folder / name, content.encode(), mode)
-    return Written(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
+        write_atomic(folder / name, content.encode(), mode)
+    return CredentialsFolder(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
 
 
 def _facts(config: Config, found: UserCredentials, folder: Path, host: str) -> dict[str, str]:

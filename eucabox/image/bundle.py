@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from eucabox.errors import BundleFailed
 from eucabox.image import bundle_crypto, manifest_writer
-from eucabox.image.manifest import TYPES, Part
+from eucabox.image.manifest import TYPES, ManifestPart
 from eucabox.image.sparse import CHUNK, ZEROS, data_runs
 
 PART_SIZE = 10 * 2**20
@@ -53,12 +53,12 @@ def bundle(
     _check(prefix, image_type, part_size)
     seals = _keys(cloud_certificate, user_certificate, user_private_key)
     key, iv = token_bytes(AES_BLOCK), token_bytes(AES_BLOCK)
-    writer = _Parts(folder, prefix, part_size)
+    writer = _PartWriter(folder, prefix, part_size)
     try:
         tar = _Tar(image, prefix, progress)
         for piece in _encrypted(_gzipped(tar), key, iv):
             writer.write(piece)
-        text = manifest_writer.Draft(
+        text = manifest_writer.ManifestDraft(
             parts=writer.finish(),
             name=prefix,
             user=user,
@@ -182,13 +182,13 @@ def _encrypted(pieces: Iterator[bytes], key: bytes, iv: bytes) -> Iterator[bytes
     yield cipher.update(bytes([padding]) * padding) + cipher.finalize()
 
 
-class _Parts:
+class _PartWriter:
     """Cuts a stream into part files; a part of 0 bytes ends a stream that fills its parts."""
 
     def __init__(self, folder: Path, prefix: str, part_size: int) -> None:
         self.folder, self.prefix, self.part_size = folder, prefix, part_size
         self.total = 0
-        self.parts: list[Part] = []
+        self.parts: list[ManifestPart] = []
         self.paths: list[Path] = []
         self._open()
 
@@ -205,7 +205,7 @@ class _Parts:
                 self._close()
                 self._open()
 
-    def finish(self) -> list[Part]:
+    def finish(self) -> list[ManifestPart]:
         self._close()
         return self.parts
 
@@ -223,4 +223,4 @@ class _Parts:
 
     def _close(self) -> None:
         self._file.close()
-        self.parts.append(Part(self.paths[-1].name, self._digest.hexdigest()))
+        self.parts.append(ManifestPart(self.paths[-1].name, self._digest.hexdigest()))

@@ -70,7 +70,7 @@ def sign(content: bytes, key: rsa.RSAPrivateKey) -> str:
         ) from None
 
 
-def signed_by(content: bytes, signature: str, key: rsa.RSAPublicKey) -> bool:
+def is_signed_by(content: bytes, signature: str, key: rsa.RSAPublicKey) -> bool:
     """Tell whether a hex RSA-SHA1 signature of content is by the owner of key.
 
     We compare with the one encoding that is right, so a host whose OpenSSL policy forbids SHA-1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.image import sparse
 
 PARTIAL = "partial-"
@@ -20,7 +20,7 @@ WAIT = 0.25  # seconds between two looks at whether to wait on
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A file of the cache: its name there, its path, its format raw or qcow2, its facts."""
 
     name: str
@@ -45,7 +45,7 @@ class Cache:
         self._guard = threading.Lock()
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
 
-    def find(self, name: str) -> Entry | None:
+    def find(self, name: str) -> CacheEntry | None:
         """Return an entry and note its use, or None."""
         note = self._note(name)
         try:
@@ -53,7 +53,7 @@ class Cache:
             os.utime(note)
         except FileNotFoundError:
             return None
-        return Entry(name, self.folder / f"{name}.{facts['format']}", facts["format"], facts)
+        return CacheEntry(name, self.folder / f"{name}.{facts['format']}", facts["format"], facts)
 
     @contextlib.contextmanager
     def only_one(self, key: str, go_on: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -69,7 +69,7 @@ class Cache:
             lock.release()
 
     @contextlib.contextmanager
-    def pinned(self, name: str) -> Iterator[None]:
+    def pin(self, name: str) -> Iterator[None]:
         """Keep an entry, there already or not, from being dropped meanwhile."""
         with self._guard:
             self._pins[name] += 1
@@ -89,12 +89,12 @@ class Cache:
             finally:
                 path.unlink(missing_ok=True)
 
-    def adopt(self, partial: Path, name: str, form: str, **facts: Any) -> Entry:
+    def adopt(self, partial: Path, name: str, form: str, **facts: Any) -> CacheEntry:
         """Make a finished partial file the entry of that name, then drop what is too much.
 
         An entry that is there already stays: overlays may rely on its very bytes.
         """
-        with self.pinned(name):
+        with self.pin(name):
             entry = self.find(name)
             if entry is None:
                 entry = self._add(partial, name, form, facts)
@@ -146,12 +146,12 @@ class Cache:
         """Return the bytes that all entries take on the disk."""
         return sum(size for _, size in self._by_use())
 
-    def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> Entry:
+    def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> CacheEntry:
         known = {"format": form, "bytes": partial.stat().st_size, **facts}
-        entry = Entry(name, self.folder / f"{name}.{form}", form, known)
+        entry = CacheEntry(name, self.folder / f"{name}.{form}", form, known)
         partial.chmod(0o444)  # the hypervisor's user reads it; nobody writes it
         partial.rename(entry.path)
-        write_whole(self._note(name), json.dumps(known).encode())
+        write_atomic(self._note(name), json.dumps(known).encode())
         return entry
 
     def _free(self) -> int:
@@ -171,7 +171,9 @@ class Cache:
         for name in self._names():
             with contextlib.suppress(FileNotFoundError):
                 time = self._note(name).stat().st_mtime_ns
-                found.append((time, name, sum(map(sparse.used, self.folder.glob(f"{name}.*")))))
+                found.append(
+                    (time, name, sum(map(sparse.disk_bytes, self.folder.glob(f"{name}.*"))))
+                )
         return [(name, size) for _, name, size in sorted(found)]
 
     def _whole(self, name: str) -> bool:

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import GuestNotBuilt, ProgramFailed
 from eucabox.image import disk
 from eucabox.image.tiny_guest import Progress
@@ -92,12 +92,12 @@ def build_debian(destination: Path, progress: Progress | None = None) -> DebianG
         _settle(tree)
         tell("making the disks")
         for name, target in (("vmlinuz", made.kernel), ("initrd.img", made.ramdisk)):
-            write_whole(target, _only(tree, f"boot/{name}-*").read_bytes())
+            write_atomic(target, _only(tree, f"boot/{name}-*").read_bytes())
         root = _root(tree, work / "root.img")
         whole = _disk(tree, root, work)
         root.replace(made.root)
         whole.replace(made.disk)
-    write_whole(stamp, json.dumps(_stamp(made)).encode())
+    write_atomic(stamp, json.dumps(_stamp(made)).encode())
     return made
 
 

@@ -31,7 +31,7 @@ class Layout:
     size: int
 
 
-def needed(root: int, swap_mb: int) -> int:
+def bytes_needed(root: int, swap_mb: int) -> int:
     """Return the bytes that an instance type's disk must have for a root of that many bytes."""
     return _up(root) + swap_mb * MIB
 
@@ -41,7 +41,7 @@ def layout(root: int, disk_mb: int, swap_mb: int) -> Layout:
 
     The partition table's own MiB is given on top, so a root as large as the disk still fits.
     """
-    size = max(disk_mb * MIB, needed(root, swap_mb)) + ROOT_OFFSET
+    size = max(disk_mb * MIB, bytes_needed(root, swap_mb)) + ROOT_OFFSET
     swap = swap_mb * MIB
     begin = ROOT_OFFSET + _up(root)
     ephemeral = size - swap - begin

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from eucabox import ids
 from eucabox.errors import InvalidManifest
-from eucabox.image.cache import Entry
-from eucabox.image.image_source import Found
+from eucabox.image.cache import CacheEntry
+from eucabox.image.image_source import ImageInfo
 from eucabox.state import Row
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ COPIED = (
 )
 
 
-def registered(found: Found, caller: "Caller") -> Row:
+def registered(found: ImageInfo, caller: "Caller") -> Row:
     """Return the row of what was found at an image location."""
     return {
         "image_id": ids.new(PREFIXES[found.image_type]),
@@ -40,7 +40,7 @@ def registered(found: Found, caller: "Caller") -> Row:
     }
 
 
-def learnt(row: Row, entry: Entry) -> dict[str, Any]:
+def learnt(row: Row, entry: CacheEntry) -> dict[str, Any]:
     """Return what the bytes say that the manifest does not: whether a machine image is a whole
     disk."""
     if row["image_type"] != "machine":

@@ -18,7 +18,7 @@ from eucabox.errors import (
     UnauthorizedOperation,
 )
 from eucabox.image import formats, import_file, manifest, unbundle
-from eucabox.image.cache import Cache, Entry
+from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.disk_space import Room
 from eucabox.image.manifest import Manifest
 from eucabox.image.sparse import SparseWriter
@@ -27,7 +27,7 @@ from eucabox.s3 import access, encryption, object_request
 if TYPE_CHECKING:
     from eucabox.bucket import Bucket, Object, OpenObject, Store
     from eucabox.iam.accounts import Accounts, Caller
-    from eucabox.store.temp_file import Stream
+    from eucabox.store.temp_file import BodyStream
 
 HEAD = 2048
 URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
@@ -42,7 +42,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class ImageInfo:
     """What lies at an image location; size in bytes, `digest` of a manifest's text or '', `e_tag`
     of a disk or ''."""
 
@@ -85,7 +85,7 @@ class _Watched:
         return self.opened.read(size)
 
 
-class Origin:
+class ImageSource:
     """Reads images out of the bucket store into the cache."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Origin:
     ) -> None:
         self.store, self.accounts, self.cache, self.stopping = store, accounts, cache, stopping
 
-    def look(self, location: str, caller: "Caller", context: Context | None = None) -> Found:
+    def inspect(self, location: str, caller: "Caller", context: Context | None = None) -> ImageInfo:
         """Tell what lies at BUCKET/KEY and check what can be checked at once.
 
         The caller must be allowed to get each object of it, in the `context` of the request.
@@ -117,7 +117,7 @@ class Origin:
             )
         size = formats.qcow2_size(head) if kind == "qcow2" else size
         formats.refuse_size(size, name)
-        return Found(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag)
+        return ImageInfo(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag)
 
     def manifest(
         self, bucket: str, key: str, caller: "Caller", context: Context | None = None
@@ -157,7 +157,7 @@ class Origin:
         manifest_digest: str,
         e_tag: str,
         go_on: Callable[[], None],
-    ) -> Entry:
+    ) -> CacheEntry:
         """Bring an image into the cache and return its entry.
 
         A disk must still have the ETag of the object that was registered, unless that is "".
@@ -181,7 +181,9 @@ class Origin:
                 digest = self._unbundle(bucket, key, manifest_digest, writer, room)
             else:
                 digest = self._copy(bucket, key, e_tag, writer, room)
-            return import_file.settle(self.cache, Path(file.name), digest, name, image_type, room)
+            return import_file.add_to_cache(
+                self.cache, Path(file.name), digest, name, image_type, room
+            )
 
     def copy(
         self,
@@ -218,7 +220,7 @@ class Origin:
         self,
         bucket: str,
         key: str,
-        stream: "Stream",
+        stream: "BodyStream",
         caller: "Caller",
         context: Context | None = None,
         acl: str = "",
@@ -229,15 +231,15 @@ class Origin:
         """
         holder = self.store.bucket(bucket)
         written = {"bucket": bucket, "key": key}
-        if acl and not access.enforced(holder):
+        if acl and not access.acls_disabled(holder):
             written["acl"] = acl
-        asking = access.Somebody(caller, "PutObject", written, context or {})
+        asking = access.DetachedRequest(caller, "PutObject", written, context or {})
         access.check(asking, holder, key)
-        facts = object_request.facts(written, asking, holder, self.accounts)
-        sealing = encryption.by_default(self.store.bucket(bucket), self.store)
+        facts = object_request.object_properties(written, asking, holder, self.accounts)
+        sealing = encryption.bucket_default(self.store.bucket(bucket), self.store)
         self.store.put(bucket, key, stream, facts, sealing=sealing)
 
-    def _watched(self, opened: "OpenObject", go_on: Callable[[], None]) -> "Stream":
+    def _watched(self, opened: "OpenObject", go_on: Callable[[], None]) -> "BodyStream":
         def look() -> None:
             go_on()
             if self.stopping.is_set():
@@ -366,9 +368,9 @@ def _check_read(
         raise UnauthorizedOperation(reason=reason) from None
 
 
-def _bundled(found: Manifest, bucket: str, key: str) -> Found:
+def _bundled(found: Manifest, bucket: str, key: str) -> ImageInfo:
     is_machine = found.image_type == "machine"
-    return Found(
+    return ImageInfo(
         location=f"{bucket}/{key}",
         name=found.name or key.rpartition("/")[2].removesuffix(".manifest.xml"),
         image_type=found.image_type,

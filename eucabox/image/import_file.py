@@ -5,18 +5,18 @@ from pathlib import Path
 
 from eucabox.errors import DiskImageRefused, ProgramFailed
 from eucabox.image import disk, formats
-from eucabox.image.cache import Cache, Entry
+from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.disk_space import Room
 
 
-def settle(
+def add_to_cache(
     cache: Cache,
     received: Path,
     digest: str,
     name: str,
     image_type: str,
     room: Room | None = None,
-) -> Entry:
+) -> CacheEntry:
     """Make a received file the entry of its digest.
 
     The entry's facts are `kind` (see probe.kind) and `size`, the bytes that a guest sees. They and
@@ -40,7 +40,7 @@ def settle(
     return cache.adopt(received, digest, "raw", kind=kind, size=size)
 
 
-def _whole(cache: Cache, received: Path, digest: str, name: str, room: Room) -> Entry:
+def _whole(cache: Cache, received: Path, digest: str, name: str, room: Room) -> CacheEntry:
     facts = formats.disk(received, name)
     most = formats.unfolded(received, name, room.watch)
     room.check(most)

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import ProgramFailed
 from eucabox.image import disk, key_injection, seed, sparse
-from eucabox.image.cache import Cache, Entry
-from eucabox.image.settings import Settings
+from eucabox.image.cache import Cache, CacheEntry
+from eucabox.image.settings import ImageSettings
 
 CMDLINE = "console=ttyS0 root=/dev/{disk}1"
 MIB = 2**20
@@ -47,31 +47,31 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DiskSpec:
     """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
 
     `seeded` is the instance's row, for the seed that its image's settings may want.
     """
 
-    image: Entry
-    kernel: Entry | None
-    ramdisk: Entry | None
+    image: CacheEntry
+    kernel: CacheEntry | None
+    ramdisk: CacheEntry | None
     disk_mb: int
     swap_mb: int
     public_key: str
     injection: bool
-    settings: Settings = Settings()
+    settings: ImageSettings = ImageSettings()
     seeded: Mapping[str, Any] | None = None
 
 
-class Launches:
+class InstanceDisks:
     """The folders of instances: which cache entries they rest on, and their disks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
 
-    def in_use(self) -> set[str]:
+    def names_in_use(self) -> set[str]:
         """Return the names of all cache entries that an instance's disk or kernel rests on."""
         return {
             name
@@ -85,7 +85,7 @@ class Launches:
         boot = facts and _boot(facts["boot"])
         return boot if boot and boot.disk.exists() else None
 
-    def boot_with(self, instance_id: str, kernel: Entry, ramdisk: Entry | None) -> Boot:
+    def boot_with(self, instance_id: str, kernel: CacheEntry, ramdisk: CacheEntry | None) -> Boot:
         """Have a disk that is there boot with this kernel and ramdisk from now on."""
         note = self.folder / instance_id / NOTE
         facts = _read(note) or {}
@@ -95,10 +95,10 @@ class Launches:
             gone = {path.stem for path in (before.kernel, before.ramdisk) if path}
             now = {entry.name for entry in (kernel, ramdisk) if entry}
             facts = {"uses": sorted(set(facts["uses"]) - gone | now), "boot": _words(boot)}
-            write_whole(note, json.dumps(facts).encode(), 0o600)
+            write_atomic(note, json.dumps(facts).encode(), 0o600)
         return boot
 
-    def prepare(self, cache: Cache, instance_id: str, wish: Wish, progress: Progress) -> Boot:
+    def prepare(self, cache: Cache, instance_id: str, wish: DiskSpec, progress: Progress) -> Boot:
         """Make an instance's disk and return how it boots; costs the same for every size."""
         folder = self.folder / instance_id
         folder.mkdir(mode=0o711, exist_ok=True)
@@ -107,19 +107,19 @@ class Launches:
         with contextlib.ExitStack() as pins:
             for entry in (wish.image, wish.kernel, wish.ramdisk):
                 if entry:
-                    pins.enter_context(cache.pinned(entry.name))
+                    pins.enter_context(cache.pin(entry.name))
             if wish.image.facts["kind"] == "disk":
                 base, boot = wish.image, _whole(wish, target)
             else:
                 name = _composed_name(wish)
-                pins.enter_context(cache.pinned(name))
+                pins.enter_context(cache.pin(name))
                 base = _composed(cache, name, wish, progress)
                 boot = _partitioned(base, wish, target)
             boot = _set(boot, wish, folder)
             uses = {entry.name for entry in (base, wish.kernel, wish.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _words(boot)}
             target.chmod(0o600)  # the hypervisor's user is given it before it boots
-            write_whole(folder / NOTE, json.dumps(facts).encode(), 0o600)
+            write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 
     def forget(self, instance_id: str) -> None:
@@ -136,7 +136,7 @@ class Launches:
         return iter([path.name for path in self.folder.iterdir() if path.is_dir()])
 
 
-def _set(boot: Boot, wish: Wish, folder: Path) -> Boot:
+def _set(boot: Boot, wish: DiskSpec, folder: Path) -> Boot:
     """Return the same as the image's settings want it, with what they need in the folder."""
     wanted = wish.settings
     bus = wanted.disk_bus or boot.bus
@@ -156,7 +156,7 @@ def _set(boot: Boot, wish: Wish, folder: Path) -> Boot:
     )
 
 
-def _whole(wish: Wish, target: Path) -> Boot:
+def _whole(wish: DiskSpec, target: Path) -> Boot:
     size = max(wish.image.facts["size"], wish.disk_mb * MIB)
     disk.overlay(wish.image.path, wish.image.format, target, size)
     notes: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ def _whole(wish: Wish, target: Path) -> Boot:
     return Boot(None, None, target, "", bus="virtio", notes=notes)
 
 
-def _partitioned(base: Entry, wish: Wish, target: Path) -> Boot:
+def _partitioned(base: CacheEntry, wish: DiskSpec, target: Path) -> Boot:
     disk.overlay(base.path, base.format, target, base.path.stat().st_size)
     return Boot(
         wish.kernel.path if wish.kernel else None,
@@ -176,7 +176,7 @@ def _partitioned(base: Entry, wish: Wish, target: Path) -> Boot:
     )
 
 
-def _give_key(base: Entry, wish: Wish, target: Path) -> tuple[str, ...]:
+def _give_key(base: CacheEntry, wish: DiskSpec, target: Path) -> tuple[str, ...]:
     if not wish.public_key or not wish.injection:
         return ()
     try:
@@ -188,12 +188,12 @@ def _give_key(base: Entry, wish: Wish, target: Path) -> tuple[str, ...]:
     return ()
 
 
-def _composed_name(wish: Wish) -> str:
+def _composed_name(wish: DiskSpec) -> str:
     keyed = "key" if wish.injection else "plain"
     return f"{wish.image.name}-{wish.disk_mb}-{wish.swap_mb}-{keyed}"
 
 
-def _composed(cache: Cache, name: str, wish: Wish, progress: Progress) -> Entry:
+def _composed(cache: Cache, name: str, wish: DiskSpec, progress: Progress) -> CacheEntry:
     with cache.only_one(name):
         found = cache.find(name)
         if found:
@@ -207,7 +207,7 @@ def _composed(cache: Cache, name: str, wish: Wish, progress: Progress) -> Entry:
 
 
 @contextlib.contextmanager
-def _clean_root(cache: Cache, wish: Wish) -> Iterator[Path]:
+def _clean_root(cache: Cache, wish: DiskSpec) -> Iterator[Path]:
     """Yield the root to compose from: a copy with its journal replayed, if a key is to go in."""
     root = wish.image.path
     if not (wish.injection and key_injection.needs_replay(root)):

@@ -19,7 +19,7 @@ MOST_MAPPINGS = 64
 
 
 @dataclass(frozen=True)
-class Part:
+class ManifestPart:
     """A part's file name, which is also the end of its key, and the SHA-1 of its bytes in hex."""
 
     name: str
@@ -45,7 +45,7 @@ class Manifest:
     bundled_size: int
     cloud_key: str
     cloud_iv: str
-    parts: tuple[Part, ...]
+    parts: tuple[ManifestPart, ...]
 
     @property
     def digest(self) -> str:
@@ -58,7 +58,7 @@ def parse(raw: bytes, location: str = "manifest") -> Manifest:
     if len(raw) > MAXIMUM:
         raise InvalidManifest(name=location, reason=f"it is larger than {MAXIMUM} bytes.")
     try:
-        return _Reader(location, raw, strict_xml.parse(raw)).manifest()
+        return _ManifestReader(location, raw, strict_xml.parse(raw)).manifest()
     except strict_xml.XmlError as problem:
         raise InvalidManifest(name=location, reason=f"{problem}.") from None
 
@@ -71,7 +71,7 @@ def verify(manifest: Manifest, certificates: Iterable[str]) -> str:
             reason="it is not signed. Bundle again with your private key (--privatekey).",
         )
     for certificate in certificates:
-        if bundle_crypto.signed_by(
+        if bundle_crypto.is_signed_by(
             manifest.signed, manifest.signature, bundle_crypto.public_key(certificate)
         ):
             return certificate
@@ -96,7 +96,7 @@ def open_key(manifest: Manifest, key: rsa.RSAPrivateKey) -> tuple[bytes, bytes]:
         ) from None
 
 
-class _Reader:
+class _ManifestReader:
     """Takes a manifest's tree apart, strictly."""
 
     def __init__(self, location: str, raw: bytes, root: strict_xml.Element) -> None:
@@ -182,7 +182,7 @@ class _Reader:
             raise strict_xml.XmlError(f"its key is for {algorithm[:40]!r} and not for AES-128-CBC")
         return element.text.strip()
 
-    def _parts(self) -> tuple[Part, ...]:
+    def _parts(self) -> tuple[ManifestPart, ...]:
         parts = self._need("image", "parts")
         found = parts.all("part")
         count = parts.attributes.get("count", str(len(found)))
@@ -206,13 +206,13 @@ def _checked_word(name: str, text: str) -> str:
     return text
 
 
-def _part(number: int, element: strict_xml.Element) -> Part:
+def _part(number: int, element: strict_xml.Element) -> ManifestPart:
     name, digest = element.find("filename"), element.find("digest")
     if name is None or digest is None:
         raise strict_xml.XmlError(f"its part {number} lacks a filename or a digest")
     if digest.attributes.get("algorithm", "SHA1") != "SHA1":
         raise strict_xml.XmlError(f"the digest of its part {number} is not SHA1")
-    part = Part(name.text.strip(), digest.text.strip().lower())
+    part = ManifestPart(name.text.strip(), digest.text.strip().lower())
     if not DIGEST.fullmatch(part.digest):
         raise strict_xml.XmlError(f"the digest of its part {number} is not 40 hex digits")
     if part.name in ("", ".", "..") or "/" in part.name or not part.name.isprintable():

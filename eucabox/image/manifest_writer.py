@@ -7,13 +7,13 @@ from xml.sax.saxutils import escape
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from eucabox.image import bundle_crypto
-from eucabox.image.manifest import Part
+from eucabox.image.manifest import ManifestPart
 
 VERSION = "2007-10-10"
 
 
 @dataclass(frozen=True)
-class Draft:
+class ManifestDraft:
     """What a manifest is to say, before anything is sealed or signed."""
 
     name: str
@@ -28,11 +28,11 @@ class Draft:
     tar_digest: str
     key: bytes
     iv: bytes
-    parts: Sequence[Part]
+    parts: Sequence[ManifestPart]
 
 
 def write(
-    draft: Draft, cloud: rsa.RSAPublicKey, user: rsa.RSAPublicKey, signer: rsa.RSAPrivateKey
+    draft: ManifestDraft, cloud: rsa.RSAPublicKey, user: rsa.RSAPublicKey, signer: rsa.RSAPrivateKey
 ) -> bytes:
     """Return a signed manifest, element for element as euca2ools 3.4 writes it."""
     signed = _machine(draft) + _image(draft, cloud, user)
@@ -43,7 +43,7 @@ def write(
     return f"<?xml version='1.0' encoding='ASCII'?>\n{document}".encode("ascii")
 
 
-def _machine(draft: Draft) -> str:
+def _machine(draft: ManifestDraft) -> str:
     inside = _tag("architecture", draft.architecture)
     mappings = sorted(draft.block_device_mapping.items())
     if mappings and draft.image_type == "machine":
@@ -59,7 +59,7 @@ def _machine(draft: Draft) -> str:
     return f"<machine_configuration>{inside}</machine_configuration>"
 
 
-def _image(draft: Draft, cloud: rsa.RSAPublicKey, user: rsa.RSAPublicKey) -> str:
+def _image(draft: ManifestDraft, cloud: rsa.RSAPublicKey, user: rsa.RSAPublicKey) -> str:
     aes = ' algorithm="AES-128-CBC"'
     sha1 = ' algorithm="SHA1"'
     parts = "".join(

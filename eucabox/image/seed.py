@@ -8,7 +8,7 @@ from typing import Any
 
 import pycdlib
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 
 LABEL = "cidata"
 NAMES = {"user-data": "/USERDATA.;1", "meta-data": "/METADATA.;1"}
@@ -26,7 +26,7 @@ def write(target: Path, instance: Mapping[str, Any]) -> None:
     whole = io.BytesIO()
     iso.write_fp(whole)
     iso.close()
-    write_whole(target, whole.getvalue(), 0o600)
+    write_atomic(target, whole.getvalue(), 0o600)
 
 
 def _meta_data(instance: Mapping[str, Any]) -> bytes:

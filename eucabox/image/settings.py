@@ -27,7 +27,7 @@ COMMAND_LINE = re.compile(r"[ -~]{1,1024}")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ImageSettings:
     """An image's settings; an empty `disk_bus` is the usual one of its kind.
 
     `seed` says where cloud-init finds its data: imds, the metadata service; nocloud, a CD-ROM
@@ -52,11 +52,11 @@ class Settings:
         return self.seed != "imds"
 
 
-def read(text: str) -> Settings:
+def read(text: str) -> ImageSettings:
     """Return the settings that a row of images keeps among its others, as JSON."""
     found = json.loads(text)
-    return Settings(
-        **{each.name: found[each.name] for each in fields(Settings) if each.name in found}
+    return ImageSettings(
+        **{each.name: found[each.name] for each in fields(ImageSettings) if each.name in found}
     )
 
 
@@ -83,7 +83,7 @@ def check(attribute: str, value: str) -> str:
     raise InvalidParameterValue(parameter=attribute, value=shown, reason=reason)
 
 
-def shown(text: str) -> dict[str, str]:
+def to_api(text: str) -> dict[str, str]:
     """Return a row's settings by the attributes' names."""
     values = asdict(read(text))
     return {attribute: values[column(attribute)] for attribute in WORDS}

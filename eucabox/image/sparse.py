@@ -78,7 +78,7 @@ def copy(source: BinaryIO, target: BinaryIO, offset: int) -> None:
             position += done
 
 
-def used(path: Path) -> int:
+def disk_bytes(path: Path) -> int:
     """Return the bytes that a file takes on the disk."""
     return path.stat().st_blocks * 512
 

@@ -50,7 +50,7 @@ def parse(raw: bytes) -> Element:
     for mark, most in ((b"<", MOST_TAGS), (b"=", MOST_ATTRIBUTES)):
         if raw.count(mark) > most:
             raise XmlError(f"it has more than {most} times the character {mark.decode()}")
-    reader = _Reader(raw)
+    reader = _TreeBuilder(raw)
     parser = reader.parser
     try:
         parser.Parse(raw, True)
@@ -59,7 +59,7 @@ def parse(raw: bytes) -> Element:
     return reader.root.children[0]
 
 
-class _Reader:
+class _TreeBuilder:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.root = Element("", {}, 0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.errors import GuestNotBuilt, ProgramFailed, ProgramMissing
 from eucabox.run import run
 
@@ -81,11 +81,11 @@ def build_tiny(destination: Path, progress: Progress | None = None) -> TinyGuest
         packages = _packages(work, tell)
         tell("making the ramdisk")
         kernel = _only(packages, "boot/vmlinuz-*")
-        write_whole(made.kernel, kernel.read_bytes())
-        write_whole(made.ramdisk, _ramdisk(packages))
+        write_atomic(made.kernel, kernel.read_bytes())
+        write_atomic(made.ramdisk, _ramdisk(packages))
         tell("making the root file system")
         _root(packages, work).replace(made.root)
-    write_whole(stamp, json.dumps(_stamp(made)).encode())
+    write_atomic(stamp, json.dumps(_stamp(made)).encode())
     return made
 
 

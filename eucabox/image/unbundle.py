@@ -11,7 +11,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from eucabox.errors import InvalidManifest
-from eucabox.image.manifest import Manifest, Part
+from eucabox.image.manifest import Manifest, ManifestPart
 from eucabox.image.sparse import CHUNK, SparseWriter
 
 AES_BLOCK = 16
@@ -57,7 +57,7 @@ def unbundle(
     Raises InvalidManifest that names the part and the cause; `progress` gets bytes of the
     bundle read and bytes in all, again and again while something is done, and may raise to give up.
     """
-    reading = _Parts(manifest, opener, progress)
+    reading = _PartReader(manifest, opener, progress)
     stream = _Stream(manifest, _gunzipped(manifest, _decrypted(manifest, reading, key, iv)))
     _skip_to_image(manifest, stream)
     stream.limit = stream.count + manifest.size + PADDING + CHUNK
@@ -99,7 +99,7 @@ def _bad(manifest: Manifest, reason: str) -> InvalidManifest:
     return InvalidManifest(name=manifest.location, reason=reason)
 
 
-class _Parts:
+class _PartReader:
     """Iterates the bytes of all parts in order, each part checked first."""
 
     def __init__(self, manifest: Manifest, opener: Opener, progress: Progress | None) -> None:
@@ -115,7 +115,7 @@ class _Parts:
                     self.done += len(chunk)
                     self.tell()
 
-    def _check(self, number: int, part: Part, source: Source) -> None:
+    def _check(self, number: int, part: ManifestPart, source: Source) -> None:
         digest = hashlib.sha1(usedforsecurity=False)
         for chunk in source.chunks(0, source.size):
             digest.update(chunk)
@@ -133,7 +133,7 @@ class _Parts:
             self.progress(self.done, self.manifest.bundled_size)
 
 
-def _decrypted(manifest: Manifest, pieces: _Parts, key: bytes, iv: bytes) -> Iterator[bytes]:
+def _decrypted(manifest: Manifest, pieces: _PartReader, key: bytes, iv: bytes) -> Iterator[bytes]:
     cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
     held = b""
     count = 0

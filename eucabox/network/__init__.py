@@ -11,7 +11,7 @@ MODES = ("STATIC", "SYSTEM")
 
 
 @dataclass(frozen=True)
-class Address:
+class GuestAddress:
     """An instance's one network interface: how it is known on the wire and by name.
 
     Address and name are empty while nobody gave one.
@@ -23,7 +23,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Rule:
+class FirewallRule:
     """A rule of a security group: `cidr` or `group_id` says with whom.
 
     `protocol` is tcp, udp, icmp, icmpv6, a number, or -1 for all. Of icmp the ports are type and
@@ -39,7 +39,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Guest:
+class FilteredGuest:
     """An instance as its packets show it. `tap` is its device on this host, there or to come."""
 
     tap: str
@@ -48,7 +48,7 @@ class Guest:
     groups: tuple[str, ...]
 
 
-Learnt = Callable[[Address], None]
+Learnt = Callable[[GuestAddress], None]
 
 
 class Network(Protocol):
@@ -74,7 +74,7 @@ class Network(Protocol):
     def is_up(self) -> bool:
         """Whether it was brought up since this process began, be it at the start or later."""
 
-    def watch(self, learnt: Learnt) -> None:
+    def on_address_learned(self, learnt: Learnt) -> None:
         """Call `learnt`, in a thread of the network's, whenever an instance has a new address.
 
         Only a mode that does not give the addresses itself ever does. Before `start`.
@@ -96,7 +96,7 @@ class Network(Protocol):
     def remove(self) -> None:
         """Take away all that is ours; for a host without instances."""
 
-    def assign(self, taken: set[str], instance_id: str) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return an address for an instance, of which neither MAC nor IP is taken.
 
         Raises InsufficientFreeAddresses.
@@ -108,7 +108,9 @@ class Network(Protocol):
     def unplug(self, row: Mapping[str, Any]) -> None:
         """Take an instance's address back; after its domain ended."""
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         """Let pass from now on, to and from exactly these guests, what their groups' rules allow.
 
         Called at each change and every few seconds, to mend what somebody took away. `rules` has
@@ -116,10 +118,10 @@ class Network(Protocol):
         DNS and metadata need no rule.
         """
 
-    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+    def owns_address(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether packets from this address come from, and go to, this MAC."""
 
-    def hears(self, instance_id: str) -> bool:
+    def has_seen_traffic(self, instance_id: str) -> bool:
         """Tell whether the guest has sent a packet, be it DHCP or ARP, since it was started."""
 
     def warnings(self) -> list[str]:

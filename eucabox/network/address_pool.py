@@ -6,14 +6,14 @@ from ipaddress import IPv4Address, IPv4Network
 
 from eucabox.config import Config, words
 from eucabox.errors import ConfigError
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 
 MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 RESERVED_FIRST = 4  # the network, its gateway and, as on EC2, two more
 RESERVED_LAST = 1  # broadcast
 
 
-def pool(config: Config, subnet: IPv4Network, gateway: IPv4Address) -> Iterator[Address]:
+def pool(config: Config, subnet: IPv4Network, gateway: IPv4Address) -> Iterator[GuestAddress]:
     """Yield every address that an instance may have, in the order they are given out.
 
     [network] addresses holds MAC=IP pairs, or a range IP-IP, or nothing: then all of the subnet.
@@ -22,7 +22,7 @@ def pool(config: Config, subnet: IPv4Network, gateway: IPv4Address) -> Iterator[
     domain = domain_name(config)
     for mac, ip in _pairs(config, subnet):
         if ip != gateway:
-            yield Address(mac, str(ip), f"{host_name(ip)}.{domain}")
+            yield GuestAddress(mac, str(ip), f"{host_name(ip)}.{domain}")
 
 
 def domain_name(config: Config) -> str:

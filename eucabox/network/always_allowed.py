@@ -1,14 +1,14 @@
 """What every instance may do whatever its groups say: DHCP, names, metadata; holds no rules."""
 
 from eucabox.config import Config
-from eucabox.network import Rule
+from eucabox.network import FirewallRule
 from eucabox.network.bridge import metadata_address
-from eucabox.network.dnsmasq import Service
+from eucabox.network.dnsmasq import DhcpService
 from eucabox.network.host_services import METADATA_PORT
-from eucabox.network.nft_rules import Ground
+from eucabox.network.nft_rules import AlwaysAllowed
 
 
-def ground(config: Config, service: Service | None) -> Ground:
+def ground(config: Config, service: DhcpService | None) -> AlwaysAllowed:
     """Return what needs no rule where `service` is our DHCP server, or None for the site's.
 
     Of the site's nothing is known: any machine that is no instance may answer DHCP, and its name
@@ -19,12 +19,14 @@ def ground(config: Config, service: Service | None) -> Ground:
     metadata = metadata_address(config)
     if metadata:
         for port in sorted({METADATA_PORT, config.metadata.port}):
-            rules.append(Rule(True, "tcp", port, port, f"{metadata}/32"))
+            rules.append(FirewallRule(True, "tcp", port, port, f"{metadata}/32"))
     if metadata and service:
         servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
-    return Ground(tuple(rules), tuple(servers))
+    return AlwaysAllowed(tuple(rules), tuple(servers))
 
 
-def _names(service: Service) -> list[Rule]:
+def _names(service: DhcpService) -> list[FirewallRule]:
     names = (str(service.address),) if service.dns else service.servers
-    return [Rule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")]
+    return [
+        FirewallRule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")
+    ]

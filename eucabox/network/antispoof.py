@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from eucabox.network import host
-from eucabox.network.bindings import Known
+from eucabox.network.bindings import KnownAddress
 from eucabox.network.bridge import TABLE
 from eucabox.network.nft_table import Table
 
 SUFFIX = "-taps"
 
 
-class Fence:
+class AntiSpoofTable:
     """The table of one bridge; made anew, in one step, whenever something in it changes."""
 
     def __init__(self, bridge: str, metadata: IPv4Address | None) -> None:
@@ -23,7 +23,7 @@ class Fence:
         self._metadata = metadata
         self._table = Table("bridge", TABLE + bridge + SUFFIX)
 
-    def make(self, guests: Mapping[str, Known]) -> None:
+    def make(self, guests: Mapping[str, KnownAddress]) -> None:
         """Keep these guests, by MAC, to their addresses."""
         self._table.make(_rules(guests, self._metadata, host.mac_of(self._bridge)))
 
@@ -32,7 +32,9 @@ class Fence:
         self._table.remove()
 
 
-def _rules(guests: Mapping[str, Known], metadata: IPv4Address | None, bridge_mac: str) -> str:
+def _rules(
+    guests: Mapping[str, KnownAddress], metadata: IPv4Address | None, bridge_mac: str
+) -> str:
     jumps = ", ".join(f'"{each.tap}" : jump {each.tap}' for each in guests.values())
     held = ", ".join(sorted(each.ip for each in guests.values() if each.ip))
     taps = ", ".join(f'"{each.tap}"' for each in guests.values())
@@ -57,7 +59,7 @@ def _rules(guests: Mapping[str, Known], metadata: IPv4Address | None, bridge_mac
 """
 
 
-def _chain(mac: str, known: Known) -> str:
+def _chain(mac: str, known: KnownAddress) -> str:
     """Refuse another's MAC, a DHCP server's answers, DHCP for another, another's address."""
     own_ip = f"ip saddr != {known.ip} " if known.ip else ""
     own_arp = f"arp saddr ip != {known.ip} " if known.ip else ""

@@ -8,28 +8,28 @@ from ipaddress import IPv4Network
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import Fault
-from eucabox.network import Guest, Rule, host
+from eucabox.network import FilteredGuest, FirewallRule, host
 from eucabox.network.always_allowed import ground
 from eucabox.network.bridge import TABLE, OwnBridge, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
-from eucabox.network.existing_bridge import NamedBridge
-from eucabox.network.firewall import Groups
+from eucabox.network.existing_bridge import ExistingBridge
+from eucabox.network.firewall import Firewall
 from eucabox.network.nft_events import Events
 from eucabox.network.tap_guard import Guard
 from eucabox.network.taps import Taps
 
 
-class Mode(ABC):
+class BridgedNetwork(ABC):
     """A bridge, of eucabox's own or of the administrator's, and what passes on it."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._site = NamedBridge(config) if config.network.bridge else OwnBridge(config)
-        self._groups = Groups(self.bridge)
+        self._site = ExistingBridge(config) if config.network.bridge else OwnBridge(config)
+        self._groups = Firewall(self.bridge)
         self._ground = ground(config, None)
         self._filtered = False  # whether guests and rules are known
-        self._guests: Sequence[Guest] = ()
-        self._group_rules: Mapping[str, Sequence[Rule]] = {}
+        self._guests: Sequence[FilteredGuest] = ()
+        self._group_rules: Mapping[str, Sequence[FirewallRule]] = {}
         prefix = ids.tap_prefix(self.bridge)
         self._guard = Guard(self.bridge, prefix)
         self._taps = Taps(self.bridge)
@@ -59,7 +59,9 @@ class Mode(ABC):
         """Whether it was brought up."""
         return self._started
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         """Let pass what the rules of the guests' groups allow, and nothing under a false name.
 
         A guest whose address is not known yet may ask for one, and no more.
@@ -74,7 +76,7 @@ class Mode(ABC):
                 )
                 self._keep()
 
-    def hears(self, instance_id: str) -> bool:
+    def has_seen_traffic(self, instance_id: str) -> bool:
         """Tell by the tap whether the guest has sent a packet."""
         return host.has_heard(ids.tap(instance_id, self.bridge))
 

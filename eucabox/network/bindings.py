@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from eucabox.network.packets import Claim, Lease
+from eucabox.network.packets import AddressClaim, Lease
 
 OBJECTION = 1.0  # seconds that others have to say that a claimed address is theirs
 FOR_EVER = 0xFFFFFFFF  # DHCP's number for a lease without an end
@@ -19,7 +19,7 @@ SEEN = 600.0  # seconds that an address counts after the guest used it
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownAddress:
     """A guest by its device on this host and its address, which is empty while not known."""
 
     tap: str
@@ -27,7 +27,7 @@ class Known:
 
 
 @dataclass
-class Entry:
+class Binding:
     """What was heard of one guest. Moments are monotonic."""
 
     tap: str
@@ -38,19 +38,19 @@ class Entry:
     due: float = 0.0
 
 
-class Book:
+class BindingTable:
     """Entries by MAC. An address is never in two of them."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Binding] = {}
         self._lock = threading.Lock()
 
-    def keep(self, guests: Mapping[str, Known]) -> None:
+    def keep(self, guests: Mapping[str, KnownAddress]) -> None:
         """Know exactly these guests, by MAC; what was heard of them counts on."""
         with self._lock:
             self._entries = {mac: self._entry(mac, known) for mac, known in guests.items()}
 
-    def add(self, mac_address: str, known: Known) -> None:
+    def add(self, mac_address: str, known: KnownAddress) -> None:
         """Know this guest too."""
         with self._lock:
             self._entries[mac_address] = self._entry(mac_address, known)
@@ -60,23 +60,23 @@ class Book:
         with self._lock:
             self._entries.pop(mac_address, None)
 
-    def guests(self) -> dict[str, Known]:
+    def guests(self) -> dict[str, KnownAddress]:
         """Return every guest by its MAC."""
         with self._lock:
-            return {mac: Known(entry.tap, entry.ip) for mac, entry in self._entries.items()}
+            return {mac: KnownAddress(entry.tap, entry.ip) for mac, entry in self._entries.items()}
 
-    def known(self, mac_address: str) -> Known | None:
+    def get_address(self, mac_address: str) -> KnownAddress | None:
         """Return a guest, or None if the MAC is nobody's."""
         with self._lock:
             entry = self._entries.get(mac_address)
-            return Known(entry.tap, entry.ip) if entry is not None else None
+            return KnownAddress(entry.tap, entry.ip) if entry is not None else None
 
-    def claimed(self, ip: IPv4Address) -> bool:
+    def is_claimed(self, ip: IPv4Address) -> bool:
         """Tell whether a guest's claim to an address waits for objections."""
         with self._lock:
             return any(entry.claimed == str(ip) for entry in self._entries.values())
 
-    def lease(self, lease: Lease) -> bool:
+    def record_lease(self, lease: Lease) -> bool:
         """Take in a DHCP server's word; True if the guest has a new address by it."""
         with self._lock:
             entry = self._entries.get(lease.mac_address)
@@ -87,7 +87,7 @@ class Book:
             entry.leased_until = time.monotonic() + seconds
             return changed
 
-    def claim(self, claim: Claim) -> list[str]:
+    def record_claim(self, claim: AddressClaim) -> list[str]:
         """Take in a guest's own word; return the addresses to ask for, if it is to be judged."""
         with self._lock:
             entry, ip = self._entries.get(claim.mac_address), str(claim.ip)
@@ -103,14 +103,14 @@ class Book:
             entry.claimed, entry.due = ip, now + OBJECTION
             return [each for each in (ip, entry.ip) if each]
 
-    def object(self, claim: Claim) -> None:
+    def reject_claim(self, claim: AddressClaim) -> None:
         """Take in that another machine has an address: no guest's claim to it counts."""
         with self._lock:
             for entry in self._entries.values():
                 if entry.claimed == str(claim.ip):
                     entry.claimed = ""
 
-    def due(self) -> tuple[list[str], float | None]:
+    def settle_claims(self) -> tuple[list[str], float | None]:
         """Return the guests that have an address by a claim just now, and the seconds to the next.
 
         None: nobody's claim waits.
@@ -122,26 +122,26 @@ class Book:
             times = [entry.due - now for _, entry in waiting if entry.claimed]
             return ready, min(times, default=None)
 
-    def doubt(self, mac_address: str) -> None:
+    def forget_address(self, mac_address: str) -> None:
         """Take an address back that could not be made known; the guest's next word counts."""
         with self._lock:
             entry = self._entries.get(mac_address)
             if entry is not None:
-                self._entries[mac_address] = Entry(entry.tap)
+                self._entries[mac_address] = Binding(entry.tap)
 
-    def _grant(self, entry: Entry, now: float) -> bool:
+    def _grant(self, entry: Binding, now: float) -> bool:
         ip, entry.claimed = entry.claimed, ""
         if self._held(ip):
             return False
         entry.seen_until = now + SEEN
         return self._give(entry, ip)
 
-    def _entry(self, mac_address: str, known: Known) -> Entry:
+    def _entry(self, mac_address: str, known: KnownAddress) -> Binding:
         """Return what was heard of a guest, or what its row says while nothing was."""
         entry = self._entries.get(mac_address)
-        return entry if entry is not None and entry.ip else Entry(known.tap, known.ip)
+        return entry if entry is not None and entry.ip else Binding(known.tap, known.ip)
 
-    def _give(self, entry: Entry, ip: str) -> bool:
+    def _give(self, entry: Binding, ip: str) -> bool:
         changed = entry.ip != ip
         for other in self._entries.values():
             if other is not entry and other.ip == ip:
@@ -149,7 +149,7 @@ class Book:
         entry.ip, entry.claimed = ip, ""
         return changed
 
-    def _leased(self, asker: Entry, ip: str) -> bool:
+    def _leased(self, asker: Binding, ip: str) -> bool:
         """Tell whether another's lease of an address still runs: a server gives it to a second
         who calls itself by the first's client identifier."""
         now = time.monotonic()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
 from eucabox.network import host
@@ -154,7 +154,7 @@ def refuse_if_used(metadata: IPv4Address | None) -> None:
 
 
 @contextmanager
-def permitted() -> Iterator[None]:
+def explain_refusals() -> Iterator[None]:
     """Turn what the host refuses into NetworkUnusable with what to do."""
     try:
         yield
@@ -171,7 +171,7 @@ def forward() -> None:
     if FORWARDING.read_text().strip() == "1":
         return
     RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_whole(RUN / "ip_forward", b"0\n")
+    write_atomic(RUN / "ip_forward", b"0\n")
     FORWARDING.write_text("1")
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from eucabox.network import Guest, Rule
+from eucabox.network import FilteredGuest, FirewallRule
 from eucabox.network.nft_rules import FROM, TO, members
 
 NUMBERS = {"tcp": "6", "udp": "17"}
@@ -35,7 +35,9 @@ class Permit:
 
 
 def permits(
-    guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]], services: Iterable[Rule]
+    guests: Sequence[FilteredGuest],
+    rules: Mapping[str, Sequence[FirewallRule]],
+    services: Iterable[FirewallRule],
 ) -> dict[str, frozenset[Permit]]:
     """Return what each guest's rules permit, by tap."""
     always = [_permit(rule, guests) for rule in services]
@@ -48,7 +50,7 @@ def permits(
     }
 
 
-def ended(
+def select_ended(
     tap: str, permits: Iterable[Permit], listed: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield way (in or out) and element, as nft writes it, of what nothing permits any more.
@@ -65,7 +67,7 @@ def ended(
                 yield way.begun, f"{peer} . {protocol} . {far} . {near}"
 
 
-def _permit(rule: Rule, guests: Sequence[Guest]) -> Permit:
+def _permit(rule: FirewallRule, guests: Sequence[FilteredGuest]) -> Permit:
     ports = None
     if rule.protocol in NUMBERS and rule.from_port is not None and rule.to_port is not None:
         ports = rule.from_port, rule.to_port

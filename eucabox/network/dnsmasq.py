@@ -18,10 +18,10 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config, words
 from eucabox.errors import NetworkUnusable, ProgramFailed
-from eucabox.network import Address, host
+from eucabox.network import GuestAddress, host
 from eucabox.network.address_pool import RESERVED_FIRST, RESERVED_LAST, domain_name
 from eucabox.run import run
 
@@ -33,7 +33,7 @@ SECONDS_TO_FREE = 1.0  # a dying server loses its arguments first, then its sock
 
 
 @dataclass(frozen=True)
-class Service:
+class DhcpService:
     """What the server tells guests: `servers` are the name servers it asks or, without `dns`,
     that it names; none and `dns` means those of this host. `dynamic` lets it choose addresses
     for whoever asks."""
@@ -49,7 +49,7 @@ class Service:
     dynamic: bool = False
 
 
-class Site(Protocol):
+class DhcpSite(Protocol):
     """What a service needs to know of a bridge."""
 
     @property
@@ -72,9 +72,9 @@ class Dnsmasq:
         self._bridge = bridge
         self._hosts = folder / "hosts"
         self._names = folder / "names"
-        self._service: Service | None = None
+        self._service: DhcpService | None = None
 
-    def start(self, service: Service, anew: bool = False) -> None:
+    def start(self, service: DhcpService, anew: bool = False) -> None:
         """Start the server, or adopt the running one if it does what this one would.
 
         `anew` ends a running one first: its sockets belong to a bridge that is gone. Raises
@@ -107,15 +107,15 @@ class Dnsmasq:
                     found[int(entry.name)] = arguments
         return found
 
-    def hosts(self) -> dict[str, Address]:
+    def hosts(self) -> dict[str, GuestAddress]:
         """Return who is answered, by IP address."""
         found = {}
         for line in self._read():
             mac, ip, name = line.split(",")[:3]
-            found[ip] = Address(mac, ip, name)
+            found[ip] = GuestAddress(mac, ip, name)
         return found
 
-    def serve(self, addresses: Iterable[Address]) -> None:
+    def serve(self, addresses: Iterable[GuestAddress]) -> None:
         """Answer exactly these from now on."""
         self._prepare()
         known = sorted(addresses, key=lambda each: IPv4Address(each.private_ip_address))
@@ -123,8 +123,8 @@ class Dnsmasq:
         names = [each.private_dns_name for each in known]
         hosts = [f"{line},{name},{self._lease}\n" for line, name in zip(lines, names, strict=True)]
         addn = [f"{each.private_ip_address} {_names_of(each)}\n" for each in known]
-        write_whole(self._names, "".join(addn).encode())
-        write_whole(self._hosts, "".join(hosts).encode())
+        write_atomic(self._names, "".join(addn).encode())
+        write_atomic(self._hosts, "".join(hosts).encode())
         for pid in self.running():
             _signal(pid, signal.SIGHUP)
 
@@ -135,7 +135,7 @@ class Dnsmasq:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._service = None
 
-    def arguments(self, service: Service) -> list[str]:
+    def arguments(self, service: DhcpService) -> list[str]:
         """Return dnsmasq's arguments, one option each."""
         return [
             "--conf-file=/dev/null",
@@ -157,7 +157,7 @@ class Dnsmasq:
             *self._dns_options(service),
         ]
 
-    def _range(self, service: Service) -> list[str]:
+    def _range(self, service: DhcpService) -> list[str]:
         subnet, mask = service.subnet, service.subnet.netmask
         if not service.dynamic:
             known = f"--dhcp-range={subnet[0]},static,{mask},{self._lease}"
@@ -166,7 +166,7 @@ class Dnsmasq:
         # A guest may call itself anything: names are ours to give.
         return [f"--dhcp-range={ends},{mask},{self._lease}", "--dhcp-ignore-names"]
 
-    def _dns_options(self, service: Service) -> list[str]:
+    def _dns_options(self, service: DhcpService) -> list[str]:
         if not service.dns:
             servers = ",".join(service.servers)
             return ["--port=0", f"--domain={service.domain}"] + (
@@ -202,7 +202,7 @@ class Dnsmasq:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for file in (self._hosts, self._names):
             if not file.exists():
-                write_whole(file, b"")
+                write_atomic(file, b"")
         if os.geteuid() == 0:
             os.chown(leases, pwd.getpwnam(_user()).pw_uid, -1)
 
@@ -214,13 +214,13 @@ class Dnsmasq:
 
 
 def service(
-    config: Config, site: Site, subnet: IPv4Network, dns: bool, dynamic: bool = False
-) -> Service:
+    config: Config, site: DhcpSite, subnet: IPv4Network, dns: bool, dynamic: bool = False
+) -> DhcpService:
     """Return what the configuration has guests of a bridge be told."""
     servers = words(config.network.dns)
     if not servers and not dns:
         servers = tuple(str(each) for each in host.resolvers())
-    return Service(
+    return DhcpService(
         bridge=site.name,
         subnet=subnet,
         address=site.address(subnet),
@@ -239,11 +239,11 @@ def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     return has_it or not host.port_taken(address, 53)
 
 
-def _mtu_options(service: Service) -> list[str]:
+def _mtu_options(service: DhcpService) -> list[str]:
     return [f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []
 
 
-def _names_of(address: Address) -> str:
+def _names_of(address: GuestAddress) -> str:
     return f"{address.private_dns_name} {address.private_dns_name.partition('.')[0]}"
 
 

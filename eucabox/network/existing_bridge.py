@@ -14,7 +14,7 @@ from eucabox.network.nft_table import Table
 from eucabox.run import run
 
 
-class NamedBridge:
+class ExistingBridge:
     """The site's bridge. DHCP answers our MACs beside the site's own server, which has to
     ignore them; the gateway is the site's, or this host where there is none behind the bridge.
     """

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from eucabox import ids
 from eucabox.errors import ProgramFailed
-from eucabox.network import Guest, Rule, conntrack, host
-from eucabox.network.nft_rules import Ground, Ruleset, render
+from eucabox.network import FilteredGuest, FirewallRule, conntrack, host
+from eucabox.network.nft_rules import AlwaysAllowed, Ruleset, render
 from eucabox.run import run
 
 log = logging.getLogger("eucabox.network")
@@ -21,7 +21,7 @@ NOTHING = Ruleset({}, {}, {})
 NEWLINE = "\n"
 
 
-class Groups:
+class Firewall:
     """The table of security groups of one bridge."""
 
     def __init__(self, bridge: str) -> None:
@@ -33,7 +33,10 @@ class Groups:
         self._permits: dict[str, frozenset[conntrack.Permit]] = {}
 
     def apply(
-        self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]], ground: Ground
+        self,
+        guests: Sequence[FilteredGuest],
+        rules: Mapping[str, Sequence[FirewallRule]],
+        ground: AlwaysAllowed,
     ) -> None:
         """Put these rules in force, unless they are; conversations they allow go on.
 
@@ -90,7 +93,7 @@ class Groups:
         for tap in narrowed:
             lines = [
                 f"{verb} element bridge {self._table} {way}{name}-{tap} {{ {flow} }}\n"
-                for way, flow in conntrack.ended(tap, permits[tap], listed)
+                for way, flow in conntrack.select_ended(tap, permits[tap], listed)
                 # One that timed out just now can't be deleted, so each is there first.
                 for verb, name in (("add", "-barred"), ("add", ""), ("delete", ""))
             ]

@@ -19,7 +19,7 @@ MTU = 1500
 SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set them
 
 
-def occupied(except_for: str) -> dict[IPv4Network, str]:
+def list_occupied(except_for: str) -> dict[IPv4Network, str]:
     """Return the networks and addresses in use, and by what; a device's own are left out."""
     found = {}
     for route in _ip("-4", "route", "show", "table", "all"):

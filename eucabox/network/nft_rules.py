@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from eucabox.network import Guest, Rule
+from eucabox.network import FilteredGuest, FirewallRule
 
 NEW = 60  # seconds that a connection may take to be made, and is remembered after its end
 TCP = 24 * 60 * 60  # seconds that a connection may be silent
@@ -39,13 +39,13 @@ ANSWERS = "{ echo-reply, timestamp-reply }"
 
 
 @dataclass(frozen=True)
-class Ground:
+class AlwaysAllowed:
     """What holds for every instance: its own services, and who may answer its DHCP.
 
     Without `dhcp_servers` any machine may answer that is no instance.
     """
 
-    services: tuple[Rule, ...] = ()
+    services: tuple[FirewallRule, ...] = ()
     dhcp_servers: tuple[str, ...] = ()
 
 
@@ -88,7 +88,10 @@ TO = _Way("to", False, "ip saddr", "th sport", "th dport", "in", "out", 160)
 
 
 def render(
-    prefix: str, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]], ground: Ground
+    prefix: str,
+    guests: Sequence[FilteredGuest],
+    rules: Mapping[str, Sequence[FirewallRule]],
+    ground: AlwaysAllowed,
 ) -> Ruleset:
     """Return what lets pass exactly what the rules of each guest's groups allow.
 
@@ -139,7 +142,7 @@ def guard(table: str, prefix: str) -> str:
 """
 
 
-def members(guests: Iterable[Guest], group_id: str) -> list[str]:
+def members(guests: Iterable[FilteredGuest], group_id: str) -> list[str]:
     """Return the addresses of a group's instances."""
     found = (guest.private_ip_address for guest in guests if group_id in guest.groups)
     return sorted(address for address in found if address)
@@ -155,7 +158,7 @@ def _hook(at: str, device: str, way: _Way, prefix: str, taps: list[str]) -> list
     ]
 
 
-def _from(guest: Guest, rules: Sequence[Rule], ground: Ground) -> list[str]:
+def _from(guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed) -> list[str]:
     own = guest.private_ip_address
     senders = f"{{ {NOBODY}, {own} }}" if own else NOBODY
     chaddr = guest.mac_address.replace(":", "")
@@ -173,7 +176,7 @@ def _from(guest: Guest, rules: Sequence[Rule], ground: Ground) -> list[str]:
     ]
 
 
-def _to(guest: Guest, rules: Sequence[Rule], ground: Ground) -> list[str]:
+def _to(guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed) -> list[str]:
     own = guest.private_ip_address
     return [
         "ether type arp accept",
@@ -184,14 +187,14 @@ def _to(guest: Guest, rules: Sequence[Rule], ground: Ground) -> list[str]:
     ]
 
 
-def _servers(where: str, beside: str, ground: Ground) -> str:
+def _servers(where: str, beside: str, ground: AlwaysAllowed) -> str:
     """Return what to match for packets from or to the DHCP servers, if they are known."""
     if not ground.dhcp_servers:
         return ""
     return f"ip {where} {{ {', '.join(filter(None, [beside, *ground.dhcp_servers]))} }} "
 
 
-def _judged(guest: Guest, way: _Way, rules: Sequence[Rule]) -> list[str]:
+def _judged(guest: FilteredGuest, way: _Way, rules: Sequence[FirewallRule]) -> list[str]:
     tap, passed = guest.tap, f"goto passed-{way.name}"
     began, pairs = f"@{way.other}-{tap}", f"@{way.other}-pairs-{tap}"
     barred = f"@{way.begun}-barred-{tap}"
@@ -235,7 +238,7 @@ def _passed(name: str) -> list[str]:
     return [f"ip frag-off & 0x3fff == 0x2000 update @parts-{name} {{ {PART} }}", "accept"]
 
 
-def _match(rule: Rule, way: _Way) -> str | None:
+def _match(rule: FirewallRule, way: _Way) -> str | None:
     """Return the rule as what to match; None for one that no IPv4 packet matches."""
     kind = _kind(rule)
     if kind is None:
@@ -247,7 +250,7 @@ def _match(rule: Rule, way: _Way) -> str | None:
     return f"{kind}" if rule.cidr.endswith("/0") else f"{way.far} {rule.cidr} {kind}"
 
 
-def _kind(rule: Rule) -> str | None:
+def _kind(rule: FirewallRule) -> str | None:
     low, high = rule.from_port, rule.to_port
     if rule.protocol == "-1":
         return ""
@@ -260,7 +263,9 @@ def _kind(rule: Rule) -> str | None:
     return f"meta l4proto {rule.protocol}"
 
 
-def _members(guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> dict[str, str]:
+def _members(
+    guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+) -> dict[str, str]:
     used = {rule.group_id for each in rules.values() for rule in each if rule.group_id}
     found = {}
     for group_id in sorted(used):

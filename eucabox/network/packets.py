@@ -30,14 +30,14 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Claim:
+class AddressClaim:
     """A host's own word, by ARP, that it has an address."""
 
     mac_address: str
     ip: IPv4Address
 
 
-def read(frame: bytes) -> Lease | Claim | None:
+def read(frame: bytes) -> Lease | AddressClaim | None:
     """Return what an Ethernet frame says of an address; None for any other frame."""
     if len(frame) < ETHERNET:
         return None
@@ -54,13 +54,13 @@ def probe(sender: str, ip: IPv4Address) -> bytes:
     return b"\xff" * 6 + mac + struct.pack("!H", ARP) + body
 
 
-def _claim(frame: bytes) -> Claim | None:
+def _claim(frame: bytes) -> AddressClaim | None:
     if len(frame) < ETHERNET + ARP_BODY.size:
         return None
     *head, operation, mac, ip, _, _ = ARP_BODY.unpack_from(frame, ETHERNET)
     if tuple(head) != ARP_HEAD or operation not in (1, 2) or frame[6:12] != mac:
         return None
-    return Claim(mac.hex(":"), IPv4Address(ip))
+    return AddressClaim(mac.hex(":"), IPv4Address(ip))
 
 
 def _lease(packet: bytes) -> Lease | None:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from eucabox.network.packets import Claim, Lease, read
+from eucabox.network.packets import AddressClaim, Lease, read
 
 log = logging.getLogger("eucabox.network")
 EVERY_PROTOCOL = 3  # ETH_P_ALL
@@ -41,7 +41,7 @@ FILTER = (
     (0x06, 0, 0, LONGEST),
     (0x06, 0, 0, 0),
 )
-Heard = Callable[[str, bool, Lease | Claim], None]
+Heard = Callable[[str, bool, Lease | AddressClaim], None]
 
 
 class Snoop:

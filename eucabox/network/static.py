@@ -10,10 +10,10 @@ from typing import Any
 
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
-from eucabox.network import Address, Learnt, host
+from eucabox.network import GuestAddress, Learnt, host
 from eucabox.network.address_pool import pool
-from eucabox.network.base import Mode
-from eucabox.network.bridge import RUN, permitted
+from eucabox.network.base import BridgedNetwork
+from eucabox.network.bridge import RUN, explain_refusals
 from eucabox.network.dnsmasq import Dnsmasq
 from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
@@ -27,7 +27,7 @@ def driver(config: Config) -> "Static":
     return Static(config)
 
 
-class Static(Mode):
+class Static(BridgedNetwork):
     """Addresses by DHCP on eucabox's own bridge, or on one that the administrator names."""
 
     def __init__(self, config: Config) -> None:
@@ -43,7 +43,7 @@ class Static(Mode):
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
-    def watch(self, learnt: Learnt) -> None:
+    def on_address_learned(self, learnt: Learnt) -> None:
         """Nothing: eucabox gives the addresses itself, so there is none to learn."""
 
     def start(self, in_use: bool = True) -> None:
@@ -85,7 +85,7 @@ class Static(Mode):
             self._site.remove()
             self._started = False
 
-    def assign(self, taken: set[str], instance_id: str) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return the first address that is not taken, by its MAC or its IP."""
         self._in_use = True
         count = 0
@@ -118,7 +118,7 @@ class Static(Mode):
                 self._dhcp.serve(hosts.values())
                 self._bind([], [address.private_ip_address])
 
-    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+    def owns_address(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether this host sends packets for the address to this MAC and no other.
 
         `plug` fixed that, so who takes another's address never gets an answer.
@@ -136,12 +136,12 @@ class Static(Mode):
         return said
 
     def _start(self) -> None:
-        with permitted():
+        with explain_refusals():
             self._serves_dns = self._serve(self._dhcp, self.subnet)
             self._attend()
         self._started = True
 
-    def _bind(self, addresses: Iterable[Address], gone: Iterable[str]) -> None:
+    def _bind(self, addresses: Iterable[GuestAddress], gone: Iterable[str]) -> None:
         """Fix who is sent packets for an address, so that no guest can take another's."""
         lines = [f"neigh del {ip} dev {self.bridge}" for ip in gone if self._neighbour(ip)]
         for each in addresses:
@@ -154,6 +154,6 @@ class Static(Mode):
         return host.neighbour(ip, self.bridge) is not None
 
 
-def _address(row: Row) -> Address | None:
+def _address(row: Row) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))
-    return Address(mac, ip, name) if mac and ip else None
+    return GuestAddress(mac, ip, name) if mac and ip else None

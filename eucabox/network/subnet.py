@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config
 from eucabox.errors import NetworkUnusable
 from eucabox.network import host
@@ -25,7 +25,7 @@ def subnet(config: Config, bridge: str, in_use: bool = True) -> IPv4Network:
     Where something else on this host has taken part of the one chosen before, another is chosen
     unless it is `in_use` by instances. Raises NetworkUnusable.
     """
-    taken = host.occupied(except_for=bridge)
+    taken = host.list_occupied(except_for=bridge)
     if config.network.subnet != "auto":
         return _unless_taken(_large_enough(IPv4Network(config.network.subnet)), taken, None)
     memory = config.cloud.data_dir / "network" / "subnet"
@@ -37,7 +37,7 @@ def subnet(config: Config, bridge: str, in_use: bool = True) -> IPv4Network:
         log.warning("role=cluster %s has %s by now; choosing anew", overlapping[1], overlapping[0])
     chosen = choose(CANDIDATES, taken)
     memory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_whole(memory, f"{chosen}\n".encode())
+    write_atomic(memory, f"{chosen}\n".encode())
     return chosen
 
 

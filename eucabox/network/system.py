@@ -12,15 +12,15 @@ from typing import Any
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
-from eucabox.network import Address, Learnt, host
+from eucabox.network import GuestAddress, Learnt, host
 from eucabox.network.address_pool import domain_name, host_name
-from eucabox.network.antispoof import Fence
-from eucabox.network.base import Mode
-from eucabox.network.bindings import Book, Known
-from eucabox.network.bridge import RUN, metadata_address, permitted
+from eucabox.network.antispoof import AntiSpoofTable
+from eucabox.network.base import BridgedNetwork
+from eucabox.network.bindings import BindingTable, KnownAddress
+from eucabox.network.bridge import RUN, explain_refusals, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq
-from eucabox.network.existing_bridge import NamedBridge
-from eucabox.network.packets import Claim, Lease, probe
+from eucabox.network.existing_bridge import ExistingBridge
+from eucabox.network.packets import AddressClaim, Lease, probe
 from eucabox.network.snoop import Snoop
 from eucabox.network.subnet import subnet
 
@@ -34,7 +34,7 @@ def driver(config: Config) -> "System":
     return System(config)
 
 
-class System(Mode):
+class System(BridgedNetwork):
     """Addresses that somebody else gives, on the administrator's bridge or on our own."""
 
     def __init__(self, config: Config) -> None:
@@ -43,8 +43,8 @@ class System(Mode):
         self._own = (
             None if config.network.bridge else Dnsmasq(RUN / self.bridge, self.bridge, LEASE)
         )
-        self._book = Book()
-        self._fence = Fence(self.bridge, metadata_address(config))
+        self._book = BindingTable()
+        self._fence = AntiSpoofTable(self.bridge, metadata_address(config))
         self._snoop = Snoop(self._heard, self._tend)
         self._learnt: Learnt = _nobody
 
@@ -57,7 +57,7 @@ class System(Mode):
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
-    def watch(self, learnt: Learnt) -> None:
+    def on_address_learned(self, learnt: Learnt) -> None:
         """Tell whoever asks which address a guest was given."""
         self._learnt = learnt
 
@@ -103,12 +103,12 @@ class System(Mode):
             self._site.remove()
             self._started = False
 
-    def assign(self, taken: set[str], instance_id: str) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return a MAC made of the instance's id, as Eucalyptus did, and no address yet."""
         number = int(instance_id.partition("-")[2][:8] or "0", 16)
         while (mac := _mac(number)) in taken:
             number = (number + 1) % 2**32
-        return Address(mac, "", "")
+        return GuestAddress(mac, "", "")
 
     def plug(self, row: Row) -> None:
         """Let a guest be on the bridge under its own MAC alone, and listen for its address."""
@@ -128,22 +128,22 @@ class System(Mode):
             if self._started and host.is_bridge(self.bridge):
                 self._apply()
 
-    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+    def owns_address(self, private_ip_address: str, mac_address: str) -> bool:
         """Tell whether an address was learnt for this MAC, and this host sends there alone.
 
         No other guest's packet from that address passes the fence.
         """
         mac = mac_address.lower()
-        known = self._book.known(mac)
+        known = self._book.get_address(mac)
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
 
     # --- what is heard, in the thread that listens -----------------------------------------------
 
-    def _heard(self, device: str, outgoing: bool, what: Lease | Claim) -> None:
+    def _heard(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
         if isinstance(what, Lease):
-            ours = self._book.known(what.mac_address) is not None
-            if ours and self._from_server(device, outgoing, what) and self._book.lease(what):
+            ours = self._book.get_address(what.mac_address) is not None
+            if ours and self._from_server(device, outgoing, what) and self._book.record_lease(what):
                 self._tell(what.mac_address)
         elif not outgoing:
             self._claimed(device, what)
@@ -158,13 +158,13 @@ class System(Mode):
             return device == self.bridge and host.is_own(lease.server)
         return self._is_port(device) and not self._is_tap(device)
 
-    def _claimed(self, device: str, claim: Claim) -> None:
-        known = self._book.known(claim.mac_address)
+    def _claimed(self, device: str, claim: AddressClaim) -> None:
+        known = self._book.get_address(claim.mac_address)
         if not self._is_tap(device):
-            if self._book.claimed(claim.ip) and self._is_port(device):
-                self._book.object(claim)
+            if self._book.is_claimed(claim.ip) and self._is_port(device):
+                self._book.reject_claim(claim)
         elif known is not None and device == known.tap and not host.is_own(claim.ip):
-            for ip in self._book.claim(claim):
+            for ip in self._book.record_claim(claim):
                 frame = probe(host.mac_of(self.bridge), IPv4Address(ip))
                 self._snoop.send(self.bridge, frame)
 
@@ -175,14 +175,14 @@ class System(Mode):
         return device.startswith(ids.tap_prefix(self.bridge))
 
     def _tend(self) -> float | None:
-        ready, wait = self._book.due()
+        ready, wait = self._book.settle_claims()
         for mac in ready:
             self._tell(mac)
         return wait
 
     def _tell(self, mac: str) -> None:
         """Make a new address known: to the rules first, so that nobody can use it before."""
-        known = self._book.known(mac)
+        known = self._book.get_address(mac)
         if known is None or not known.ip:
             return
         log.info("role=cluster %s has the address %s", mac, known.ip)
@@ -191,7 +191,7 @@ class System(Mode):
                 self._apply()
             self._learnt(self._address(mac, known.ip))
         except Exception:
-            self._book.doubt(mac)
+            self._book.forget_address(mac)
             raise
 
     # --- the rest --------------------------------------------------------------------------------
@@ -202,8 +202,8 @@ class System(Mode):
             self._start()
 
     def _start(self) -> None:
-        with permitted():
-            if isinstance(self._site, NamedBridge):
+        with explain_refusals():
+            if isinstance(self._site, ExistingBridge):
                 self._site.join()
             elif self._own is not None:
                 self._chosen = None
@@ -235,11 +235,13 @@ class System(Mode):
             raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
         return IPv4Network(self.config.network.subnet)
 
-    def _known(self, row: Row) -> Known:
-        return Known(ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or "")
+    def _known(self, row: Row) -> KnownAddress:
+        return KnownAddress(
+            ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or ""
+        )
 
-    def _address(self, mac: str, ip: str) -> Address:
-        return Address(mac, ip, f"{host_name(IPv4Address(ip))}.{domain_name(self.config)}")
+    def _address(self, mac: str, ip: str) -> GuestAddress:
+        return GuestAddress(mac, ip, f"{host_name(IPv4Address(ip))}.{domain_name(self.config)}")
 
 
 def _refuse_unused(config: Config) -> None:
@@ -255,5 +257,5 @@ def _mac(number: int) -> str:
     return "d0:0d:" + number.to_bytes(4).hex(":")
 
 
-def _nobody(address: Address) -> None:
+def _nobody(address: GuestAddress) -> None:
     """Take a word that nobody waits for."""

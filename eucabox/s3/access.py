@@ -8,20 +8,20 @@ from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKe
 from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
 from eucabox.s3 import acl as grants
-from eucabox.s3.acl import Acl, Directory
-from eucabox.s3.condition_keys import Circumstances
+from eucabox.s3.acl import AccountDirectory, Acl
+from eucabox.s3.condition_keys import ConditionValues
 from eucabox.s3.policy_actions import (
     CONTENT,
-    MENDING,
     OF_OBJECTS,
+    OWNER_KEEPS,
     PERMISSIONS_OF,
-    action_of,
     action_of_version,
-    more_of,
-    version_of,
+    extra_actions,
+    policy_action,
+    versioned_action,
 )
 from eucabox.store.paths import LONGEST_KEY, encode_key
-from eucabox.store.types import Bucket, Object, ObjectFacts, Upload
+from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
 
 Found = TypeVar("Found")
 
@@ -33,7 +33,7 @@ ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "Ob
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 
 
-class Asker(Protocol):
+class Principal(Protocol):
     """Who asks; None stands for somebody without a signature."""
 
     @property
@@ -49,11 +49,11 @@ class Asker(Protocol):
         """True for the administrator of the cloud."""
 
 
-class Asking(Protocol):
+class RequestContext(Protocol):
     """A request as permissions see it: who asks for which verb, with what, and how."""
 
     @property
-    def caller(self) -> Asker | None:
+    def caller(self) -> Principal | None:
         """Who signed it, None for nobody."""
 
     @property
@@ -70,32 +70,32 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True)
-class Somebody:
+class DetachedRequest:
     """An asker outside of any request."""
 
-    caller: Asker | None
+    caller: Principal | None
     action: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_members(asking: Asking, **members: Any) -> Somebody:
+def with_members(asking: RequestContext, **members: Any) -> DetachedRequest:
     """Return a request as if it named these members, None for one that it does not name: an entry
     of a batch, or the source of a copy, is judged as a request of its own would be."""
     params = {**asking.params, **members}
-    return Somebody(asking.caller, asking.action, params, asking.context)
+    return DetachedRequest(asking.caller, asking.action, params, asking.context)
 
 
-def owns(asking: Asking, bucket: Bucket) -> bool:
+def owns(asking: RequestContext, bucket: Bucket) -> bool:
     """True if the asker belongs to the account that owns a bucket."""
     return asking.caller is not None and _owns(asking.caller, {bucket.owner})
 
 
 def check(
-    asking: Asking,
+    asking: RequestContext,
     bucket: Bucket,
     key: str = "",
-    kept: ObjectFacts | None = None,
+    kept: ObjectProperties | None = None,
     *,
     action: str = "",
     permission: str = "",
@@ -109,12 +109,12 @@ def check(
     access list grants it by `permission`, or by what such lists have for the action.
     """
     check_expected(bucket, expected)
-    case = Case(asking, bucket, key, kept)
-    named = version_of(action or action_of(asking.action), asking.params)
+    case = AccessCheck(asking, bucket, key, kept)
+    named = versioned_action(action or policy_action(asking.action), asking.params)
     case.check(named, permission or PERMISSIONS_OF.get(named, ""))
     if not action:
-        for more, granted in more_of(asking.action, asking.params):
-            case.check(version_of(more, asking.params), granted)
+        for more, granted in extra_actions(asking.action, asking.params):
+            case.check(versioned_action(more, asking.params), granted)
 
 
 def check_expected(bucket: Bucket, expected: str) -> None:
@@ -125,7 +125,7 @@ def check_expected(bucket: Bucket, expected: str) -> None:
 
 
 def check_read(
-    caller: Asker | None,
+    caller: Principal | None,
     bucket: Bucket,
     found: Object,
     *,
@@ -139,25 +139,25 @@ def check_read(
     how the request came, as `Asking` has it.
     """
     params = {"bucket": bucket.name, "key": found.key, "version_id": version_id}
-    asking = Somebody(caller, "GetObject", params, context or {})
+    asking = DetachedRequest(caller, "GetObject", params, context or {})
     check(asking, bucket, found.key, found.facts)
 
 
-def check_chance(asking: Asking, bucket: Bucket, expected: str = "") -> None:
+def check_chance(asking: RequestContext, bucket: Bucket, expected: str = "") -> None:
     """Raise AccessDenied where nothing that the document of a request may say can let the asker
     in, so that it is not read at all. What it lets through is to be judged by `check`."""
     check_expected(bucket, expected)
-    action = action_of(asking.action)
-    if not Case(asking, bucket).may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
+    action = policy_action(asking.action)
+    if not AccessCheck(asking, bucket).may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
         raise AccessDenied(reason=f"The bucket {bucket.name} does not let you do {action}.")
 
 
-def check_upload(asking: Asking, upload: Upload, bucket: Bucket) -> None:
+def check_upload(asking: RequestContext, upload: Upload, bucket: Bucket) -> None:
     """Raise AccessDenied unless the asker began the upload or owns the bucket. A policy may let
     others list its parts or abort it, but only who began it fills and completes it, as at S3;
     and who did not sign a request began none."""
-    case = Case(asking, bucket, upload.key)
-    if not case.may_go_on(action_of(asking.action), initiator(upload, bucket)):
+    case = AccessCheck(asking, bucket, upload.key)
+    if not case.may_continue_upload(policy_action(asking.action), initiator(upload, bucket)):
         raise AccessDenied(reason="The upload was begun by another account.")
 
 
@@ -166,24 +166,26 @@ def initiator(upload: Upload, bucket: Bucket) -> str:
     return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner
 
 
-def look_up(asking: Asking, look: Callable[[str, str], Found], bucket: Bucket, key: str) -> Found:
+def open_or_hide(
+    asking: RequestContext, look: Callable[[str, str], Found], bucket: Bucket, key: str
+) -> Found:
     """Look for an object; who may not list the bucket is told AccessDenied, not what is missing."""
     try:
         return look(bucket.name, key)
     except NoSuchKey:
-        Case(asking, bucket, listed=key).check("s3:ListBucket", "READ")
+        AccessCheck(asking, bucket, listed=key).check("s3:ListBucket", "READ")
         raise
 
 
-class Case:
+class AccessCheck:
     """One request for a bucket, or for an object in it, which is judged action by action."""
 
     def __init__(
         self,
-        asking: Asking,
+        asking: RequestContext,
         bucket: Bucket,
         key: str = "",
-        kept: ObjectFacts | None = None,
+        kept: ObjectProperties | None = None,
         listed: str = "",
     ) -> None:
         self._asking = asking
@@ -203,7 +205,11 @@ class Case:
         verdict = self._verdict(text, action) if text else ""
         if verdict == "Deny":
             return f"The policy of the bucket {bucket} denies {action}."
-        if verdict == "Allow" and not self._at_home and self._is_shut_in(text):
+        if (
+            verdict == "Allow"
+            and not self._is_bucket_owner
+            and self._public_policy_restricted(text)
+        ):
             return f"The bucket {bucket} keeps its public policy to itself (RestrictPublicBuckets)."
         what = f"The object {self._key}" if self._key and self._kept else f"The bucket {bucket}"
         return f"{what} does not grant you {permission or 'it'} ({action})."
@@ -211,20 +217,22 @@ class Case:
     def may(self, action: str, permission: str) -> bool:
         """True if the action may be done."""
         asker, bucket = self._asking.caller, self._bucket
-        at_home = self._at_home
+        at_home = self._is_bucket_owner
         operates = asker is not None and asker.admin and permission in grants.READS
         if operates and not at_home:
             return True  # whoever runs the cloud can read its disk
         text = bucket.settings.get(POLICY)
         verdict = self._verdict(text, action) if text else ""
-        if verdict == "Deny" and not (at_home and action in MENDING):
+        if verdict == "Deny" and not (at_home and action in OWNER_KEEPS):
             return False
-        alien = self._kept is not None and not self._bucket_owns(self._kept) and action in CONTENT
-        if at_home and (operates or not alien):
+        owned_by_other = (
+            self._kept is not None and not self._bucket_owns(self._kept) and action in CONTENT
+        )
+        if at_home and (operates or not owned_by_other):
             return True
-        if not at_home and text and self._is_shut_in(text):
+        if not at_home and text and self._public_policy_restricted(text):
             return False
-        if verdict == "Allow" and not alien:
+        if verdict == "Allow" and not owned_by_other:
             return True
         return self._granted(asker, permission)
 
@@ -232,7 +240,7 @@ class Case:
         """True unless the action is refused whatever more the request says. An object's own
         access list and owner are not known here."""
         asker = self._asking.caller
-        if self._at_home or (asker is not None and asker.admin) or action in OF_OBJECTS:
+        if self._is_bucket_owner or (asker is not None and asker.admin) or action in OF_OBJECTS:
             return True
         text = self._bucket.settings.get(POLICY)
         if text and any(
@@ -242,18 +250,18 @@ class Case:
         return self._granted(asker, permission)
 
     def _may_allow(self, text: str, action: str) -> bool:
-        question = policy.Question(action, "", self._asking.caller, lambda _: None)
-        return policy.compiled(text).may_allow(question)
+        question = policy.AuthorizationRequest(action, "", self._asking.caller, lambda _: None)
+        return policy.compile_policy(text).may_allow(question)
 
     @property
-    def _at_home(self) -> bool:
+    def _is_bucket_owner(self) -> bool:
         return owns(self._asking, self._bucket)
 
-    def _is_shut_in(self, text: str) -> bool:
+    def _public_policy_restricted(self, text: str) -> bool:
         """True if the policy would let in somebody unknown, and the bucket keeps others out."""
         return bool(_block(self._bucket).get("restrict_public_buckets")) and is_public_policy(text)
 
-    def may_go_on(self, action: str, begun_by: str) -> bool:
+    def may_continue_upload(self, action: str, begun_by: str) -> bool:
         """True if the asker may do an action to an upload that an account has begun."""
         asker, text = self._asking.caller, self._bucket.settings.get(POLICY)
         verdict = self._verdict(text, action) if text else ""
@@ -266,21 +274,21 @@ class Case:
     def _verdict(self, text: str, action: str) -> str:
         if len(self._key) > LONGEST_KEY:
             encode_key(self._key)  # what no object can have is compared with no pattern
-        question = policy.Question(
+        question = policy.AuthorizationRequest(
             action,
             s3_vocabulary.resource(self._bucket.name, self._key or None),
             self._asking.caller,
-            Circumstances(self._asking, self._bucket, self._kept, self._listed),
+            ConditionValues(self._asking, self._bucket, self._kept, self._listed),
         )
-        return policy.compiled(text).judge(question)
+        return policy.compile_policy(text).evaluate(question)
 
-    def _bucket_owns(self, kept: ObjectFacts) -> bool:
-        return enforced(self._bucket) or kept.owner in ("", self._bucket.owner)
+    def _bucket_owns(self, kept: ObjectProperties) -> bool:
+        return acls_disabled(self._bucket) or kept.owner in ("", self._bucket.owner)
 
-    def _granted(self, asker: Asker | None, permission: str) -> bool:
+    def _granted(self, asker: Principal | None, permission: str) -> bool:
         """By ownership of an object, or by an access list, while the bucket has such things."""
         bucket, kept = self._bucket, self._kept
-        if enforced(bucket):
+        if acls_disabled(bucket):
             return False
         if kept is not None and asker is not None and asker.account_id == kept.owner:
             return True
@@ -290,12 +298,16 @@ class Case:
 
 
 def allows(
-    acl: Acl | None, asker: Asker | None, permission: str, in_bucket_of: str, public: bool = True
+    acl: Acl | None,
+    asker: Principal | None,
+    permission: str,
+    in_bucket_of: str,
+    public: bool = True,
 ) -> bool:
     """True if an access list grants somebody a permission, in a bucket of an account."""
     return permission != "" and any(
         each["permission"] in (permission, "FULL_CONTROL")
-        and grants.means(each["grantee"], asker, in_bucket_of, public)
+        and grants.matches(each["grantee"], asker, in_bucket_of, public)
         for each in grants.each_grant(acl)
     )
 
@@ -314,23 +326,23 @@ def judge_service(
         return (context[name],) if name in context else None
 
     where = s3_vocabulary.resource(bucket.name, key or None)
-    question = policy.Question(action, where, None, value, service)
-    return policy.compiled(text).judge(question)
+    question = policy.AuthorizationRequest(action, where, None, value, service)
+    return policy.compile_policy(text).evaluate(question)
 
 
 def is_public_policy(text: str) -> bool:
     """True if the document of a bucket's policy lets in somebody unknown."""
-    return public.is_public(policy.compiled(text))
+    return public.is_public(policy.compile_policy(text))
 
 
-def enforced(bucket: Bucket) -> bool:
+def acls_disabled(bucket: Bucket) -> bool:
     """True if all in the bucket is its owner's, and no access list counts."""
     return bucket.settings.get(OWNERSHIP) == ENFORCED
 
 
-def lists_count(bucket: Bucket) -> bool:
+def acls_in_effect(bucket: Bucket) -> bool:
     """True if what an access list grants to everybody counts in the bucket."""
-    return not enforced(bucket) and not _block(bucket).get("ignore_public_acls")
+    return not acls_disabled(bucket) and not _block(bucket).get("ignore_public_acls")
 
 
 def _block(bucket: Bucket) -> Mapping[str, bool]:
@@ -338,14 +350,14 @@ def _block(bucket: Bucket) -> Mapping[str, bool]:
     return found
 
 
-def _owns(asker: Asker, owners: Collection[str]) -> bool:
+def _owns(asker: Principal, owners: Collection[str]) -> bool:
     # "" is what is left of an owner when a bucket's configuration was lost
     return asker.account_id in owners or (asker.admin and "" in owners)
 
 
-def check_acl(bucket: Bucket, acl: Acl | None, directory: Directory) -> None:
+def check_acl(bucket: Bucket, acl: Acl | None, directory: AccountDirectory) -> None:
     """Raise a Fault if the bucket does not take such an access list, for itself or an object."""
-    if acl and enforced(bucket) and not _gives_all(bucket, acl, directory):
+    if acl and acls_disabled(bucket) and not _gives_all(bucket, acl, directory):
         raise AccessControlListNotSupported(bucket=bucket.name)
     if _block(bucket).get("block_public_acls") and grants.is_public(acl):
         reason = f"The bucket {bucket.name} blocks public access lists (BlockPublicAcls)."
@@ -357,7 +369,9 @@ def grants_others(acl: Acl | None, canonical_id: str = "") -> bool:
     return not grants.only_for(acl, canonical_id)
 
 
-def owner_of_new(asking: Asking, bucket: Bucket, acl: Acl | None, directory: Directory) -> str:
+def authorize_owner_of_new(
+    asking: RequestContext, bucket: Bucket, acl: Acl | None, directory: AccountDirectory
+) -> str:
     """Return the account that an object will belong to which the asker writes with an access
     list, whose grantees are known.
 
@@ -366,7 +380,7 @@ def owner_of_new(asking: Asking, bucket: Bucket, acl: Acl | None, directory: Dir
     check_acl(bucket, acl, directory)
     if acl and not grants.only_for(acl, _canonical(bucket, acl, directory)):
         key = str(asking.params.get("key", ""))
-        Case(asking, bucket, key).check("s3:PutObjectAcl", "WRITE")
+        AccessCheck(asking, bucket, key).check("s3:PutObjectAcl", "WRITE")
     ownership = bucket.settings.get(OWNERSHIP, WRITER)
     theirs = ownership == PREFERRED and acl and _gives_all(bucket, acl, directory)
     if asking.caller is None or ownership == ENFORCED or theirs:
@@ -374,12 +388,12 @@ def owner_of_new(asking: Asking, bucket: Bucket, acl: Acl | None, directory: Dir
     return asking.caller.account_id
 
 
-def _gives_all(bucket: Bucket, acl: Acl, directory: Directory) -> bool:
-    return grants.gives_all(acl, _canonical(bucket, acl, directory))
+def _gives_all(bucket: Bucket, acl: Acl, directory: AccountDirectory) -> bool:
+    return grants.grants_owner_full_control(acl, _canonical(bucket, acl, directory))
 
 
-def _canonical(bucket: Bucket, acl: Acl, directory: Directory) -> str:
+def _canonical(bucket: Bucket, acl: Acl, directory: AccountDirectory) -> str:
     if "grants" not in acl:
         return ""  # a canned list names the owner by a word
-    row = directory.by_account_id(bucket.owner)
+    row = directory.get_by_account_id(bucket.owner)
     return row["canonical_id"] if row else ""

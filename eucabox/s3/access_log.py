@@ -20,7 +20,7 @@ from typing import Any
 
 from eucabox.errors import DiskFull, Fault, NoSuchBucket, StorageFailed
 from eucabox.s3 import log_delivery
-from eucabox.s3.log_delivery import Keeper
+from eucabox.s3.log_delivery import LogStore
 from eucabox.store.types import Bucket
 
 log = logging.getLogger("eucabox.store")
@@ -43,7 +43,7 @@ class Buffer:
 class AccessLog:
     """The access logs of all buckets; safe for many threads. Close it before the store."""
 
-    def __init__(self, keeper: Keeper, folder: Path, region: str, seconds: Callable[[], int]):
+    def __init__(self, keeper: LogStore, folder: Path, region: str, seconds: Callable[[], int]):
         self._keeper = keeper
         self._folder = folder
         self._region = region

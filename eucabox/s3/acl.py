@@ -42,7 +42,7 @@ CANNED: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-class Granted(TypedDict, total=False):
+class ObjectAclMembers(TypedDict, total=False):
     """The members of every verb that writes an object, by which it gets an access list."""
 
     acl: str
@@ -52,26 +52,26 @@ class Granted(TypedDict, total=False):
     grant_write_acp: str
 
 
-class Granting(Granted, total=False):
+class BucketAclMembers(ObjectAclMembers, total=False):
     """Those of the verbs that make a bucket or replace an access list."""
 
     grant_write: str
 
 
-class Directory(Protocol):
+class AccountDirectory(Protocol):
     """Where accounts are looked up: rows with account_id, canonical_id and account_name."""
 
-    def by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
         """Return the account of an id, None if there is none."""
 
-    def by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
+    def get_by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
         """Return the account of a canonical id, None if there is none."""
 
-    def by_email(self, email: str) -> Mapping[str, Any] | None:
+    def get_by_email(self, email: str) -> Mapping[str, Any] | None:
         """Return the account of an e-mail address, None if there is none."""
 
 
-def canned(word: str) -> dict[str, Any]:
+def from_canned(word: str) -> dict[str, Any]:
     """Return the access list of a canned name; raises InvalidArgument for an unknown one."""
     if word not in CANNED:
         known = ", ".join(CANNED)
@@ -79,7 +79,7 @@ def canned(word: str) -> dict[str, Any]:
     return {"canned": word}
 
 
-def asked(said: Mapping[str, Any]) -> dict[str, Any] | None:
+def from_headers(said: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the access list that a request's headers ask for, None if they ask for none.
 
     Who is granted something is known once `resolved` has looked.
@@ -90,8 +90,8 @@ def asked(said: Mapping[str, Any]) -> dict[str, Any] | None:
         reason = "Specifying both Canned ACLs and Header Grants is not allowed. Choose one."
         raise InvalidRequest(reason=reason)
     if told:
-        return listed(_granted(told))
-    return canned(word) if word else None
+        return from_grants(_granted(told))
+    return from_canned(word) if word else None
 
 
 def _granted(headers: Mapping[str, str]) -> list[Grant]:
@@ -103,7 +103,7 @@ def _granted(headers: Mapping[str, str]) -> list[Grant]:
     ]
 
 
-def listed(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+def from_grants(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the access list of the grants that a client spelt out, each of them checked."""
     if len(grants) > MOST_GRANTS:
         reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
@@ -111,7 +111,9 @@ def listed(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     return {"grants": [_checked(each) for each in grants]}
 
 
-def resolved(acl: dict[str, Any] | None, directory: Directory) -> dict[str, Any] | None:
+def resolve_grantees(
+    acl: dict[str, Any] | None, directory: AccountDirectory
+) -> dict[str, Any] | None:
     """Return an access list whose grantees are accounts that exist, under their names.
 
     Raises InvalidArgument for an unknown canonical id and UnresolvableGrantee
@@ -122,12 +124,12 @@ def resolved(acl: dict[str, Any] | None, directory: Directory) -> dict[str, Any]
     return {"grants": [_resolved(each, directory) for each in acl["grants"]]}
 
 
-def _resolved(grant: Grant, directory: Directory) -> Grant:
+def _resolved(grant: Grant, directory: AccountDirectory) -> Grant:
     grantee = grant["grantee"]
     if "uri" in grantee or grantee.get("id") == CLOUD:
         return grant
     email = grantee.get("email_address")
-    row = directory.by_email(email) if email else directory.by_canonical_id(grantee["id"])
+    row = directory.get_by_email(email) if email else directory.get_by_canonical_id(grantee["id"])
     if row is None and email:
         raise UnresolvableGrantee(grantee=email[:LONGEST_NAME])
     if row is None:
@@ -137,7 +139,7 @@ def _resolved(grant: Grant, directory: Directory) -> Grant:
     return {"grantee": {"type": "CanonicalUser", **who}, "permission": grant["permission"]}
 
 
-def shown(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> Sequence[Grant]:
+def to_api(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> Sequence[Grant]:
     """Return every grant of an access list in the words of the API: groups, accounts, the owner.
 
     `owner` and `bucket_owner` are {"id": canonical id, "display_name": account name}.
@@ -180,7 +182,7 @@ def only_for(acl: Acl | None, canonical_id: str) -> bool:
     )
 
 
-def gives_all(acl: Acl | None, canonical_id: str) -> bool:
+def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
     """True if the owner of the bucket, and nobody else, is granted full control in so many
     words."""
     grants = list(each_grant(acl))
@@ -188,7 +190,7 @@ def gives_all(acl: Acl | None, canonical_id: str) -> bool:
     return bool(grants) and full and only_for(acl, canonical_id)
 
 
-def means(grantee: Mapping[str, str], asker: Any, in_bucket_of: str, public: bool = True) -> bool:
+def matches(grantee: Mapping[str, str], asker: Any, in_bucket_of: str, public: bool = True) -> bool:
     """True if somebody, None for nobody with a name, is the grantee, in a bucket of an account.
     Without `public`, the groups that anybody belongs to do not count."""
     group = grantee.get("uri")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Readable(Protocol):
+class ByteStream(Protocol):
     """A body."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, b"" at the end."""
 
 
-class Opened(Protocol):
+class OpenedObject(Protocol):
     """An object's content held open."""
 
     def chunks(self, start: int, length: int) -> Iterator[bytes]:
@@ -28,19 +28,19 @@ class Opened(Protocol):
 
 
 @dataclass
-class Incoming:
+class RequestBody:
     """A body on its way in: `length` bytes if that is known; after its end `trailers()` has
     the checksums that followed it, {"CRC32": base64}, for the `algorithms` announced."""
 
-    stream: Readable
+    stream: ByteStream
     length: int | None = None
     algorithms: tuple[str, ...] = ()
     trailers: Callable[[], dict[str, str]] = dict
 
     @classmethod
-    def of(cls, body: Readable | bytes | None) -> Incoming:
+    def wrap(cls, body: ByteStream | bytes | None) -> RequestBody:
         """Take any readable, or plain bytes, for a body."""
-        if isinstance(body, Incoming):
+        if isinstance(body, RequestBody):
             return body
         if body is None or isinstance(body, bytes):
             return cls(_Bytes(body or b""), len(body or b""))
@@ -52,13 +52,13 @@ class Incoming:
 
 
 @dataclass
-class Outgoing:
+class ResponseBody:
     """`count` bytes of an open object from `start`; iterate it once, then close it.
 
     `direct` tells that the bytes are those of the file.
     """
 
-    opened: Opened
+    opened: OpenedObject
     start: int
     count: int
     direct: bool = True
@@ -84,7 +84,7 @@ class _Bytes:
         return bytes(part)
 
 
-class Pulled:
+class ChunkReader:
     """Pieces that something else yields, as a readable."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eucabox.errors import AccessDenied
-from eucabox.store.types import Bucket, ObjectFacts, in_utc
+from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
 # members of a request whose key is named as their header
 HEADERS = {
@@ -52,14 +52,14 @@ EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
 
-class Circumstances:
+class ConditionValues:
     """The values of a request's condition keys, looked up when a policy asks for them.
 
     `listed` is the key that is looked for, where listing is what is judged of another verb.
     """
 
     def __init__(
-        self, asking: Any, bucket: Bucket, kept: ObjectFacts | None, listed: str = ""
+        self, asking: Any, bucket: Bucket, kept: ObjectProperties | None, listed: str = ""
     ) -> None:
         self._asking = asking
         self._bucket = bucket
@@ -90,7 +90,7 @@ class Circumstances:
         return _texts(said)
 
     def _requested(self) -> Iterator[tuple[str, str]]:
-        return requested_tags(self._asking.params.get("tagging"))
+        return list_requested_tags(self._asking.params.get("tagging"))
 
     def _caller(self, what: str) -> str:
         return str(getattr(self._asking.caller, what, "") or "")
@@ -125,14 +125,14 @@ class Circumstances:
         until = until or self._inside("retention", "retain_until_date")
         if not isinstance(until, datetime):
             return ""
-        left = in_utc(until) - _now()
+        left = to_utc(until) - _now()
         return str(-(-left.total_seconds() // 86400)).removesuffix(".0")
 
     def _inside(self, member: str, what: str) -> Any:
         return (self._asking.params.get(member) or {}).get(what)
 
 
-OTHERS: dict[str, Callable[[Circumstances], Any]] = {
+OTHERS: dict[str, Callable[[ConditionValues], Any]] = {
     "aws:currenttime": lambda said: _now(),
     "aws:epochtime": lambda said: str(int(_now().timestamp())),
     "aws:principalaccount": lambda said: said._caller("account_id"),
@@ -156,7 +156,7 @@ OTHERS: dict[str, Callable[[Circumstances], Any]] = {
 }
 
 
-def requested_tags(said: Any) -> Iterator[tuple[str, str]]:
+def list_requested_tags(said: Any) -> Iterator[tuple[str, str]]:
     """Yield the tags (name, value) that a request names, in a header or in a document."""
     for each in (said or {}).get("tag_set") or []:
         yield str(each.get("key", "")), str(each.get("value", ""))

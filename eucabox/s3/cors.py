@@ -9,7 +9,7 @@ MOST_HEADERS = 100  # that a page may ask for at once: each is compared with all
 
 
 @dataclass(frozen=True)
-class Rule:
+class CorsRule:
     """A rule that a page meets; `origin` is the page's, or * where the rule is for all."""
 
     origin: str
@@ -26,7 +26,7 @@ def rules_of(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def find(
     rules: Sequence[Mapping[str, Any]], origin: str, method: str, headers: Collection[str]
-) -> Rule | None:
+) -> CorsRule | None:
     """Return the first rule that allows a page of `origin` a method with these headers."""
     if len(headers) > MOST_HEADERS:
         return None
@@ -36,7 +36,7 @@ def find(
         fitting = [each for each in rule["allowed_origins"] if fits(each, origin)]
         allowed = [each.lower() for each in rule.get("allowed_headers") or ()]
         if fitting and all(any(fits(each, name) for each in allowed) for name in headers):
-            return Rule(
+            return CorsRule(
                 origin="*" if fitting[0] == "*" else origin,
                 methods=tuple(rule["allowed_methods"]),
                 exposed=tuple(rule.get("expose_headers") or ()),

@@ -15,9 +15,9 @@ from eucabox.errors import (
     EncryptionUnfit,
     S3NotImplemented,
 )
-from eucabox.s3.access import Asking
-from eucabox.store.keyring import ENCRYPTED, Keyring, Sealing
-from eucabox.store.types import AES256, KMS, SSE_C, Bucket, Sealed, Upload
+from eucabox.s3.access import RequestContext
+from eucabox.store.keyring import ENCRYPTED, EncryptionKeySpec, Keyring
+from eucabox.store.types import AES256, KMS, SSE_C, Bucket, EncryptionInfo, Upload
 
 SETTING = "encryption"
 DSSE = "aws:kms:dsse"
@@ -53,7 +53,7 @@ class Encryption(CustomerKey, total=False):
     bucket_key_enabled: bool
 
 
-class Keys(Protocol):
+class EncryptionKeys(Protocol):
     """A store that has keys, or says in a fault that it has none."""
 
     @property
@@ -61,41 +61,43 @@ class Keys(Protocol):
         """Its keys."""
 
 
-def asked(
-    asking: Asking, members: Mapping[str, Any], bucket: Bucket, store: Keys
-) -> Sealing | None:
+def for_new_object(
+    asking: RequestContext, members: Mapping[str, Any], bucket: Bucket, store: EncryptionKeys
+) -> EncryptionKeySpec | None:
     """Return how a new object is to be encrypted: as the request says, or the bucket's setting;
     None if neither says anything."""
     if SETTING not in bucket.settings and not members.keys() & Encryption.__annotations__.keys():
         return None
-    secret, method = customer(asking, members), members.get("server_side_encryption", "")
+    secret, method = customer_key(asking, members), members.get("server_side_encryption", "")
     _check_method(method, members, secret)
     if secret is not None:
         _check_blocked(SSE_C, bucket)
-        return Sealing(SSE_C, secret)
+        return EncryptionKeySpec(SSE_C, secret)
     default = _default(bucket)
     if not (method or default.get("sse_algorithm")):
         return None
     if (method or default["sse_algorithm"]) == AES256:
-        return store.keys.server()
+        return store.keys.sse_s3()
     _check_signed(asking)
     key_id = members.get("ssekms_key_id", "") if method else default.get("kms_master_key_id", "")
     context = _context(members.get("ssekms_encryption_context", ""))
     bucket_key = members.get("bucket_key_enabled", default.get("bucket_key_enabled", False))
-    return store.keys.kms(key_id, context, bool(bucket_key))
+    return store.keys.sse_kms(key_id, context, bool(bucket_key))
 
 
-def by_default(bucket: Bucket, store: Keys) -> Sealing | None:
+def bucket_default(bucket: Bucket, store: EncryptionKeys) -> EncryptionKeySpec | None:
     """Return how an object is encrypted that eucabox itself writes into a bucket."""
     default = _default(bucket)
     if default.get("sse_algorithm") == KMS:
-        return store.keys.kms(
+        return store.keys.sse_kms(
             default.get("kms_master_key_id", ""), "", default["bucket_key_enabled"]
         )
-    return store.keys.server() if default.get("sse_algorithm") else None
+    return store.keys.sse_s3() if default.get("sse_algorithm") else None
 
 
-def customer(asking: Asking, members: Mapping[str, Any], prefix: str = "") -> bytes | None:
+def customer_key(
+    asking: RequestContext, members: Mapping[str, Any], prefix: str = ""
+) -> bytes | None:
     """Return the caller's own key, 32 bytes; None if the request has none of its headers."""
     algorithm, key, md5 = (
         str(members.get(f"{prefix}sse_customer_{name}", ""))
@@ -124,17 +126,20 @@ def customer(asking: Asking, members: Mapping[str, Any], prefix: str = "") -> by
     return secret
 
 
-def source_customer(asking: Asking, members: Mapping[str, Any]) -> bytes | None:
+def source_customer_key(asking: RequestContext, members: Mapping[str, Any]) -> bytes | None:
     """Return the caller's key of the source of a copy."""
-    return customer(asking, members, SOURCE)
+    return customer_key(asking, members, SOURCE)
 
 
 def check_reading(
-    asking: Asking, sealed: Sealed | None, members: Mapping[str, Any], prefix: str = ""
+    asking: RequestContext,
+    sealed: EncryptionInfo | None,
+    members: Mapping[str, Any],
+    prefix: str = "",
 ) -> bytes | None:
     """Return the key to unlock an object with, None if it needs none of the caller's; a Fault
     unless the request has what this object needs and nothing that it does not."""
-    secret = customer(asking, members, prefix)
+    secret = customer_key(asking, members, prefix)
     if sealed is None or sealed.kind != SSE_C:
         if secret is not None:
             raise EncryptionUnfit(reason=INAPPLICABLE)
@@ -146,20 +151,25 @@ def check_reading(
 
 
 def check_part(
-    asking: Asking, upload: Upload, members: Mapping[str, Any], store: Keys, *, needed: bool = True
+    asking: RequestContext,
+    upload: Upload,
+    members: Mapping[str, Any],
+    store: EncryptionKeys,
+    *,
+    needed: bool = True,
 ) -> bytes | None:
     """Return the caller's key for a part of an upload; a Fault if it is not the upload's."""
-    secret = customer(asking, members)
+    secret = customer_key(asking, members)
     sealing = upload.sealing
     if sealing is None or sealing["kind"] != SSE_C:
         if secret is not None:
             raise EncryptionUnfit(reason=INAPPLICABLE)
     elif secret is not None or needed:
-        store.keys.again(sealing, secret)
+        store.keys.from_record(sealing, secret)
     return secret
 
 
-def refuse_asking(method: str) -> None:
+def reject_on_read(method: str) -> None:
     """Raise InvalidArgument where a request that reads asks for an encryption."""
     if method:
         reason = (
@@ -169,7 +179,7 @@ def refuse_asking(method: str) -> None:
         raise EncryptionArgument(reason=reason)
 
 
-def differs(old: Sealed | None, new: Sealing | None) -> bool:
+def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:
     """Whether an object would be encrypted otherwise than it is; a caller's key may be another."""
     if old is None or new is None:
         return (old is None) != (new is None)
@@ -178,8 +188,10 @@ def differs(old: Sealed | None, new: Sealing | None) -> bool:
     return (old.kind, old.name, old.bucket_key) != (new.kind, new.name, new.bucket_key)
 
 
-def shown(
-    found: Sealed | Sealing | None, members: Mapping[str, Any], store: Keys
+def to_api(
+    found: EncryptionInfo | EncryptionKeySpec | None,
+    members: Mapping[str, Any],
+    store: EncryptionKeys,
 ) -> dict[str, Any]:
     """Return how an object is encrypted in the members of an answer."""
     if found is None:
@@ -187,7 +199,9 @@ def shown(
     return _shown(found.kind, found.name, found.bucket_key, members, store)
 
 
-def shown_upload(upload: Upload, members: Mapping[str, Any], store: Keys) -> dict[str, Any]:
+def upload_to_api(
+    upload: Upload, members: Mapping[str, Any], store: EncryptionKeys
+) -> dict[str, Any]:
     """The same of an upload in progress."""
     if upload.sealing is None:
         return {}
@@ -196,7 +210,7 @@ def shown_upload(upload: Upload, members: Mapping[str, Any], store: Keys) -> dic
 
 
 def _shown(
-    kind: str, name: str, bucket_key: bool, members: Mapping[str, Any], store: Keys
+    kind: str, name: str, bucket_key: bool, members: Mapping[str, Any], store: EncryptionKeys
 ) -> dict[str, Any]:
     if kind == SSE_C:
         md5 = members.get("sse_customer_key_md5")
@@ -230,7 +244,7 @@ def _check_method(method: str, members: Mapping[str, Any], secret: bytes | None)
         raise EncryptionArgument(reason=reason)
 
 
-def _check_signed(asking: Asking) -> None:
+def _check_signed(asking: RequestContext) -> None:
     if asking.caller is None:
         reason = (
             "Requests specifying Server Side Encryption with AWS KMS managed keys have to be"
@@ -239,7 +253,7 @@ def _check_signed(asking: Asking) -> None:
         raise EncryptionArgument(reason=reason)
 
 
-def _check_secure(asking: Asking) -> None:
+def _check_secure(asking: RequestContext) -> None:
     """A key that crosses a network in the clear is no secret; this machine is no network."""
     source = asking.context.get("source_ip", "")
     if asking.context.get("https", "") and asking.context.get("secure") != "true":

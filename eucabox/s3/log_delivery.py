@@ -7,14 +7,14 @@ from typing import Any, Protocol
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.s3 import access, acl, encryption
 from eucabox.store.keyring import Keyring
-from eucabox.store.types import Bucket, Object, ObjectFacts
+from eucabox.store.types import Bucket, Object, ObjectProperties
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
 SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # the end of a key, for policies that end in *
 
 
-class Keeper(Protocol):
+class LogStore(Protocol):
     """The store, as far as logs need it."""
 
     def bucket(self, name: str) -> Bucket:
@@ -25,7 +25,7 @@ class Keeper(Protocol):
         bucket: str,
         key: str,
         stream: Any,
-        facts: ObjectFacts,
+        facts: ObjectProperties,
         *,
         sealing: Any = None,
         check: Callable[[Bucket], object] | None = None,
@@ -76,7 +76,7 @@ def _context(arn: str, account: str) -> dict[str, str]:
 
 
 def _by_list(target: Bucket) -> bool:
-    if access.enforced(target):
+    if access.acls_disabled(target):
         return False
     given = {
         each["permission"]
@@ -86,14 +86,14 @@ def _by_list(target: Bucket) -> bool:
     return "FULL_CONTROL" in given or given >= {"WRITE", "READ_ACP"}
 
 
-def deliver(keeper: Keeper, said: Mapping[str, Any], stamp: str, lines: Sequence[str]) -> None:
+def deliver(keeper: LogStore, said: Mapping[str, Any], stamp: str, lines: Sequence[str]) -> None:
     """Put the lines of a file into the bucket that its head names; Faults if that can't be."""
     target = keeper.bucket(said["target_bucket"])
     source = Bucket(said["source"], said["account"], target.created, location=target.location)
     canonical_id = said.get("canonical_id", "")
-    facts = ObjectFacts(content_type=TYPE, owner=source.owner, acl=_list(said))
+    facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_list(said))
     # the one kind that logs can have on AWS
-    sealing = keeper.keys.server() if encryption.SETTING in target.settings else None
+    sealing = keeper.keys.sse_s3() if encryption.SETTING in target.settings else None
     for day, records in _days(said, lines):
         content = "".join(f"{each}\n" for each in records).encode()
         key = key_of(said, stamp, day)

@@ -15,7 +15,7 @@ from eucabox.errors import (
     MalformedXML,
     ObjectLocked,
 )
-from eucabox.store.types import Bucket, ObjectFacts, in_utc
+from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
 SETTING, LOCK = "object_lock", "lock"
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
@@ -41,7 +41,7 @@ class LockRule(TypedDict, total=False):
     default_retention: DefaultRetention
 
 
-class Configuration(TypedDict, total=False):
+class LockConfiguration(TypedDict, total=False):
     """A bucket's object lock as PutObjectLockConfiguration has it."""
 
     object_lock_enabled: str
@@ -88,7 +88,7 @@ def check_on(bucket: Bucket) -> None:
 # --- the bucket's configuration ----------------------------------------------------------------
 
 
-def configured(configuration: Configuration) -> dict[str, Any]:
+def validate(configuration: LockConfiguration) -> dict[str, Any]:
     """Return the setting of a configuration; MalformedXML, InvalidRetentionPeriod."""
     if configuration.get("object_lock_enabled") != "Enabled":
         _malformed("ObjectLockEnabled must be Enabled")
@@ -104,7 +104,7 @@ def configured(configuration: Configuration) -> dict[str, Any]:
     return {"rule": {"default_retention": dict(kept)}}
 
 
-def shown_configuration(bucket: Bucket) -> dict[str, Any]:
+def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
     """Return a bucket's configuration as GetObjectLockConfiguration shows it."""
     rule = bucket.settings[SETTING].get("rule")
     return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
@@ -113,7 +113,7 @@ def shown_configuration(bucket: Bucket) -> dict[str, Any]:
 # --- what a version is held by -----------------------------------------------------------------
 
 
-def of_new(said: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
+def for_new_object(said: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
     """Return the `extra` of a new object: the lock that the request or the bucket gives it.
 
     Raises InvalidRequest, InvalidArgument.
@@ -147,7 +147,7 @@ def _from_headers(told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
-    until = in_utc(until)
+    until = to_utc(until)
     if until <= now:
         reason = "The retain until date must be in the future!"
         raise InvalidArgument(argument="RetainUntilDate", value=until.isoformat(), reason=reason)
@@ -162,19 +162,19 @@ def _by_default(bucket: Bucket, now: datetime) -> dict[str, Any]:
     return {"mode": kept["mode"], "until": (now + timedelta(days=days)).isoformat()}
 
 
-def kept(facts: ObjectFacts) -> dict[str, Any]:
+def get_stored_lock(facts: ObjectProperties) -> dict[str, Any]:
     """Return what a version is held by, {} if by nothing."""
     return dict(facts.extra.get(LOCK) or {})
 
 
-def changed(facts: ObjectFacts, lock: Mapping[str, Any]) -> dict[str, Any]:
+def apply(facts: ObjectProperties, lock: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `extra` of a version with another lock, or with none."""
     others = {name: each for name, each in facts.extra.items() if name != LOCK}
     return {**others, LOCK: dict(lock)} if lock else others
 
 
-def retained(
-    facts: ObjectFacts, wanted: Retention, now: datetime, *, bypass: bool
+def with_retention(
+    facts: ObjectProperties, wanted: Retention, now: datetime, *, bypass: bool
 ) -> dict[str, Any]:
     """Return the `extra` of a version that gets another retention, or with an empty one none.
 
@@ -184,38 +184,38 @@ def retained(
     mode, until = wanted.get("mode"), wanted.get("retain_until_date")
     if (mode is None) != (until is None) or mode not in (None, *MODES):
         _malformed(f"a Retention has a Mode, {' or '.join(MODES)}, and a RetainUntilDate")
-    lock = kept(facts)
+    lock = get_stored_lock(facts)
     new = _lock(mode, until, now) if mode and until else {}
     if _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE):
         weaker = not new or _until(new) < _until(lock) or new["mode"] != lock["mode"]
         if weaker:
             _deny(lock)
     hold = {"hold": lock["hold"]} if "hold" in lock else {}
-    return changed(facts, {**new, **hold})
+    return apply(facts, {**new, **hold})
 
 
-def held(facts: ObjectFacts, wanted: LegalHold) -> dict[str, Any]:
+def with_legal_hold(facts: ObjectProperties, wanted: LegalHold) -> dict[str, Any]:
     """Return the `extra` of a version with a legal hold ON or OFF; MalformedXML."""
     if wanted.get("status") not in HOLDS:
         _malformed("a LegalHold has a Status, ON or OFF")
-    return changed(facts, {**kept(facts), "hold": wanted["status"]})
+    return apply(facts, {**get_stored_lock(facts), "hold": wanted["status"]})
 
 
-def is_locked(facts: ObjectFacts, now: datetime, *, bypass: bool = False) -> bool:
+def is_locked(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> bool:
     """Tell whether a version may not be deleted."""
-    lock = kept(facts)
+    lock = get_stored_lock(facts)
     if lock.get("hold") == "ON":
         return True
     return _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE)
 
 
-def check_deletion(facts: ObjectFacts, now: datetime, *, bypass: bool = False) -> None:
+def check_deletion(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> None:
     """Raise AccessDenied if a version may not be deleted."""
     if is_locked(facts, now, bypass=bypass):
-        _deny(kept(facts))
+        _deny(get_stored_lock(facts))
 
 
-def shown_retention(lock: Mapping[str, Any]) -> dict[str, Any]:
+def retention_to_api(lock: Mapping[str, Any]) -> dict[str, Any]:
     """Return a lock's retention as GetObjectRetention shows it."""
     return {"mode": lock["mode"], "retain_until_date": _until(lock)}
 

@@ -6,13 +6,13 @@ from typing import Any, TypedDict
 
 from eucabox.errors import ChecksumHeaderInvalid, InvalidRedirectLocation
 from eucabox.s3 import access, acl, object_lock, tagging, values
-from eucabox.s3.acl import Granted
-from eucabox.s3.body_streams import Incoming
+from eucabox.s3.acl import ObjectAclMembers
+from eucabox.s3.body_streams import RequestBody
 from eucabox.s3.encryption import Encryption
 from eucabox.s3.object_lock import Locked
 from eucabox.s3.tagging import Tagging
 from eucabox.store import checksums
-from eucabox.store.types import Bucket, ObjectFacts
+from eucabox.store.types import Bucket, ObjectProperties
 
 LONGEST_LOCATION = 2048
 HEADERS = (
@@ -25,7 +25,7 @@ HEADERS = (
 )
 
 
-class Said(Granted, Encryption, Locked, total=False):
+class ObjectMembers(ObjectAclMembers, Encryption, Locked, total=False):
     """The members of PutObject, CopyObject and CreateMultipartUpload that describe the object."""
 
     content_type: str
@@ -55,35 +55,38 @@ class Checksums(TypedDict, total=False):
     checksum_xxhash128: str
 
 
-class Sums(Checksums, total=False):
+class BodyMembers(Checksums, total=False):
     """Those of PutObject and UploadPart, which bring the bytes."""
 
     content_md5: str
     checksum_algorithm: str
 
 
-class Written(Said, Sums, total=False):
+class PutObjectMembers(ObjectMembers, BodyMembers, total=False):
     """Both, for PutObject."""
 
 
-def facts(
-    said: Mapping[str, Any], asking: access.Asking, bucket: Bucket, directory: acl.Directory
-) -> ObjectFacts:
+def object_properties(
+    said: Mapping[str, Any],
+    asking: access.RequestContext,
+    bucket: Bucket,
+    directory: acl.AccountDirectory,
+) -> ObjectProperties:
     """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
     and InvalidArgument for an access list that can't be, InvalidRequest for a lock."""
-    wanted = acl.resolved(acl.asked(said), directory)
-    owner = access.owner_of_new(asking, bucket, wanted, directory)
+    wanted = acl.resolve_grantees(acl.from_headers(said), directory)
+    owner = access.authorize_owner_of_new(asking, bucket, wanted, directory)
     writer = asking.caller.account_id if asking.caller else bucket.owner
     by = {access.WRITTEN_BY: writer} if writer != owner else {}
-    return ObjectFacts(
+    return ObjectProperties(
         content_type=said.get("content_type") or values.TYPE,
         metadata=values.metadata(said.get("metadata")),
         headers=headers(said),
         owner=owner,
         acl=wanted,
-        tags=tagging.of_object(said.get("tagging")),
+        tags=tagging.object_tags(said.get("tagging")),
         storage_class=values.storage_class(said.get("storage_class", "")),
-        extra={**by, **object_lock.of_new(said, bucket, datetime.now(UTC))},
+        extra={**by, **object_lock.for_new_object(said, bucket, datetime.now(UTC))},
     )
 
 
@@ -95,21 +98,21 @@ def headers(said: Mapping[str, Any]) -> dict[str, str]:
     return values.headers(**{name: said[name] for name in HEADERS if name in said})
 
 
-def sums(said: Mapping[str, Any], incoming: Incoming) -> dict[str, Any]:
+def body_expectations(said: Mapping[str, Any], incoming: RequestBody) -> dict[str, Any]:
     """Return what the store's `put` and `put_part` are told of a body's length and sums."""
     return {
         "size": incoming.length,
         "content_md5": values.md5(said.get("content_md5", "")),
         "checksums": values.checksums(said),
-        "algorithms": announced(said, incoming),
+        "algorithms": checksum_algorithms(said, incoming),
         "trailers": incoming.trailers,
     }
 
 
-def announced(said: Mapping[str, Any], incoming: Incoming) -> tuple[str, ...]:
+def checksum_algorithms(said: Mapping[str, Any], incoming: RequestBody) -> tuple[str, ...]:
     """Return the algorithms whose sums a request brings, or leaves to us."""
     told = (*values.checksums(said), *incoming.algorithms)
-    named = values.names(said.get("checksum_algorithm", ""))
+    named = values.algorithm_names(said.get("checksum_algorithm", ""))
     for algorithm in named:
         checksums.check_name(algorithm)
     if told and not set(named) <= set(told):

@@ -102,7 +102,7 @@ CONTENT = frozenset(
     )
 )
 # the owner of a bucket can't be locked out of what mends a policy
-MENDING = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
+OWNER_KEEPS = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
 # what an object's owner, or its access list, may allow though its bucket does not
 OF_OBJECTS = frozenset(
     f"s3:{each}"
@@ -117,7 +117,7 @@ OF_OBJECTS = frozenset(
 WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
-def action_of(verb: str) -> str:
+def policy_action(verb: str) -> str:
     """Return the action of policies that a verb is, where one is."""
     return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
@@ -127,12 +127,12 @@ def action_of_version(action: str) -> str:
     return VERSIONED.get(action, action)
 
 
-def version_of(action: str, params: Mapping[str, Any]) -> str:
+def versioned_action(action: str, params: Mapping[str, Any]) -> str:
     """Return the action's name for the version that a request names, if it names one."""
     return action_of_version(action) if params.get("version_id") else action
 
 
-def more_of(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def extra_actions(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what else a request does by its headers, as (action, permission): who may write by
     an access list may tag what they write, but not lock it."""
     if verb == "GetObjectAttributes":

@@ -31,7 +31,7 @@ BLANKS = ascii_text.BLANKS.encode()
 
 
 @dataclass(frozen=True)
-class Condition:
+class PostCondition:
     """`kind` is eq or starts-with, `field` in lower case, `said` how the policy wrote it."""
 
     kind: str
@@ -39,7 +39,7 @@ class Condition:
     value: str
     said: str
 
-    def met(self, fields: Mapping[str, str]) -> bool:
+    def is_met(self, fields: Mapping[str, str]) -> bool:
         """Whether the fields, by their names in lower case, are as the condition wants them."""
         found = fields.get(self.field)
         if found is None:
@@ -52,11 +52,11 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Policy:
+class PostPolicy:
     """What may be uploaded: until when, under which conditions, how many bytes (least, most)."""
 
     expires: datetime
-    conditions: tuple[Condition, ...]
+    conditions: tuple[PostCondition, ...]
     sizes: tuple[int, int] | None
 
     def check(self, fields: Mapping[str, str], now: datetime) -> None:
@@ -64,7 +64,7 @@ class Policy:
         if self.expires <= now:
             raise PolicyFailed(reason="Policy expired.")
         for condition in self.conditions:
-            if not condition.met(fields):
+            if not condition.is_met(fields):
                 raise PolicyFailed(reason=f"Policy Condition failed: {condition.said}")
 
     def check_covered(self, names: Iterable[str]) -> None:
@@ -75,7 +75,7 @@ class Policy:
             raise PolicyFailed(reason=f"Extra input fields: {', '.join(extra)[:LONGEST_SHOWN]}")
 
 
-def read(encoded: bytes) -> Policy:
+def parse(encoded: bytes) -> PostPolicy:
     """Read a policy from the base64 of its JSON. Raises InvalidPolicyDocument."""
     if len(encoded) > LONGEST:
         raise InvalidPolicyDocument(reason=f"It has more than {LONGEST} bytes.")
@@ -98,9 +98,9 @@ def read(encoded: bytes) -> Policy:
         raise InvalidPolicyDocument(reason="Invalid 'conditions' value: must be a List.")
     read_conditions = [_condition(each) for each in said["conditions"]]
     sizes = [each for each in read_conditions if isinstance(each, tuple)]
-    return Policy(
+    return PostPolicy(
         expires=_moment(said["expiration"]),
-        conditions=tuple(each for each in read_conditions if isinstance(each, Condition)),
+        conditions=tuple(each for each in read_conditions if isinstance(each, PostCondition)),
         sizes=(max(low for low, _ in sizes), min(high for _, high in sizes)) if sizes else None,
     )
 
@@ -113,11 +113,11 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
     """
     text = policy if not policy.lstrip(BLANKS).startswith(b"{") else base64.b64encode(policy)
     text = text.translate(None, BLANKS)
-    if not signed(text, signature, secret):
+    if not is_signed(text, signature, secret):
         raise PolicyNotSigned()
     now = datetime.now(UTC)
     try:
-        found = read(text)
+        found = parse(text)
         if found.expires > now:
             return found.check(fields, now)
     except Fault as fault:
@@ -129,7 +129,7 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
     raise InvalidParameterValue(parameter="UploadPolicy", value=value, reason=reason)
 
 
-def signed(encoded: bytes, signature: str, secret: str) -> bool:
+def is_signed(encoded: bytes, signature: str, secret: str) -> bool:
     """Whether a signature is the base64 of the HMAC-SHA1 of a policy's base64."""
     right = base64.b64encode(hmac.digest(secret.encode(), encoded, hashlib.sha1))
     return hmac.compare_digest(right, ascii_text.strip(signature).encode("utf-8", "replace"))
@@ -147,7 +147,7 @@ def _moment(said: Any) -> datetime:
         raise InvalidPolicyDocument(reason=reason) from None
 
 
-def _condition(said: Any) -> Condition | tuple[int, int]:
+def _condition(said: Any) -> PostCondition | tuple[int, int]:
     """Read a condition in either of its two forms, or a range of sizes."""
     shown = json.dumps(said)[:LONGEST_SHOWN]
     if isinstance(said, dict):
@@ -157,7 +157,7 @@ def _condition(said: Any) -> Condition | tuple[int, int]:
         ((name, value),) = said.items()
         text = _value(value, shown)
         shown = json.dumps(["eq", f"${name}", text])[:LONGEST_SHOWN]
-        return Condition("eq", ascii_text.lower(name), text, shown)
+        return PostCondition("eq", ascii_text.lower(name), text, shown)
     if not isinstance(said, list) or not said or not isinstance(said[0], str):
         raise InvalidPolicyDocument(reason=f"Invalid Condition: {shown}")
     kind = ascii_text.lower(said[0])
@@ -168,7 +168,7 @@ def _condition(said: Any) -> Condition | tuple[int, int]:
     if len(said) != 3 or not isinstance(said[1], str) or not said[1].startswith("$"):
         reason = f'Invalid Condition: write ["{kind}", "$FIELD", "VALUE"], not {shown}'
         raise InvalidPolicyDocument(reason=reason)
-    return Condition(kind, ascii_text.lower(said[1][1:]), _value(said[2], shown), shown)
+    return PostCondition(kind, ascii_text.lower(said[1][1:]), _value(said[2], shown), shown)
 
 
 def _value(said: Any, shown: str) -> str:

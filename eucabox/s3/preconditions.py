@@ -21,7 +21,7 @@ MOST_DIGITS = 18  # int() refuses thousands, which a header has room for
 BEYOND = 10**MOST_DIGITS
 
 
-class OfSource(TypedDict, total=False):
+class SourcePreconditions(TypedDict, total=False):
     """The members of CopyObject and UploadPartCopy that are conditions on the source."""
 
     copy_source_if_match: str
@@ -53,18 +53,20 @@ def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
 
 
-def of_source(said: Mapping[str, Any]) -> dict[str, Any]:
+def source_preconditions(said: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a request wants of the source of a copy, as `check_source` takes it."""
-    named = ((name, name.removeprefix("copy_source_")) for name in OfSource.__annotations__)
+    named = (
+        (name, name.removeprefix("copy_source_")) for name in SourcePreconditions.__annotations__
+    )
     return {bare: said[name] for name, bare in named if name in said}
 
 
-def of_write(if_match: str, if_none_match: str) -> dict[str, Any]:
+def write_preconditions(if_match: str, if_none_match: str) -> dict[str, Any]:
     """Return what the store's writing methods are told of the conditions of a write."""
     if if_match and if_none_match:
         what = "If-Match together with If-None-Match on a write"
         raise S3NotImplemented(what=what, hint="Use one of them.")
-    return {"if_match": bare(if_match), "if_none_match": bare(if_none_match)}
+    return {"if_match": unquote_etag(if_match), "if_none_match": unquote_etag(if_none_match)}
 
 
 def range_of(found: Object, wanted: str, if_range: str) -> str:
@@ -75,7 +77,7 @@ def range_of(found: Object, wanted: str, if_range: str) -> str:
         return wanted
     same = told == format_datetime(found.last_modified.replace(microsecond=0), usegmt=True)
     if not told.startswith("W/"):
-        same = same or bare(told) == found.e_tag
+        same = same or unquote_etag(told) == found.e_tag
     return wanted if same else ""
 
 
@@ -120,7 +122,7 @@ def _offset(digits: str) -> int:
     return int(digits or "0") if len(digits) <= MOST_DIGITS else BEYOND
 
 
-def bare(e_tag: str) -> str:
+def unquote_etag(e_tag: str) -> str:
     """An entity tag without quotes and without the mark of a weak one."""
     return ascii_text.strip(e_tag).removeprefix("W/").strip('"')
 
@@ -134,7 +136,7 @@ def _check_before(found: Object, tags: str | None, since: datetime | None) -> No
 
 
 def _matches(tags: str, e_tag: str) -> bool:
-    return any(each in ("*", e_tag) for each in map(bare, tags.split(",")))
+    return any(each in ("*", e_tag) for each in map(unquote_etag, tags.split(",")))
 
 
 def _newer(found: Object, since: datetime) -> bool:

@@ -14,7 +14,7 @@ SYSTEM = "aws:"
 SIGNS = frozenset("_.:/=+-@")
 
 
-class Tag(TypedDict, total=False):
+class ObjectTag(TypedDict, total=False):
     """One tag as a client sends it."""
 
     key: str
@@ -24,20 +24,20 @@ class Tag(TypedDict, total=False):
 class Tagging(TypedDict, total=False):
     """A tag set as PutObjectTagging and PutBucketTagging send it, and what x-amz-tagging says."""
 
-    tag_set: list[Tag]
+    tag_set: list[ObjectTag]
 
 
-def of_object(tagging: Tagging | None) -> dict[str, str]:
+def object_tags(tagging: Tagging | None) -> dict[str, str]:
     """Return {key: value} of an object's tag set; InvalidTag, MalformedXML."""
-    return checked((tagging or {}).get("tag_set") or [], MOST_OF_OBJECT, "An object")
+    return validate((tagging or {}).get("tag_set") or [], MOST_OF_OBJECT, "An object")
 
 
-def of_bucket(tag_set: Sequence[Tag]) -> dict[str, str]:
+def bucket_tags(tag_set: Sequence[ObjectTag]) -> dict[str, str]:
     """Return {key: value} of a bucket's tags; InvalidTag, MalformedXML."""
-    return checked(tag_set, MOST_OF_BUCKET, "A bucket")
+    return validate(tag_set, MOST_OF_BUCKET, "A bucket")
 
 
-def checked(tag_set: Sequence[Tag], most: int, whose: str) -> dict[str, str]:
+def validate(tag_set: Sequence[ObjectTag], most: int, whose: str) -> dict[str, str]:
     """Return {key: value} of tags that are all as they may be."""
     found: dict[str, str] = {}
     for tag in tag_set:
@@ -73,11 +73,11 @@ def _plain(text: str) -> bool:
     return all(each in SIGNS or unicodedata.category(each)[0] in "LNZ" for each in text)
 
 
-def shown(tags: Mapping[str, str]) -> list[Tag]:
+def to_api(tags: Mapping[str, str]) -> list[ObjectTag]:
     """Return tags as the API lists them, by key."""
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
-def of(bucket: Bucket) -> dict[str, str]:
+def tags_of(bucket: Bucket) -> dict[str, str]:
     """Return the tags of a bucket."""
     return dict(bucket.settings.get(SETTING) or {})

@@ -16,7 +16,7 @@ from eucabox.errors import (
 )
 from eucabox.store import version_ids
 from eucabox.store.checksums import DEFAULT
-from eucabox.store.types import Bucket, Object, Part, Upload
+from eucabox.store.types import Bucket, Object, Upload, UploadPart
 
 CHECKSUMS = {
     "CRC32": "checksum_crc32",
@@ -48,24 +48,24 @@ TYPE = "binary/octet-stream"  # what S3 says of an object whose type nobody told
 METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 
 
-class Directory(Protocol):
+class OwnerDirectory(Protocol):
     """Where accounts are looked up."""
 
-    def by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
         """Return canonical_id and account_name of an account, None if there is none."""
 
 
 class Owners:
     """Accounts as S3 shows an owner; asks the directory once for each."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: OwnerDirectory) -> None:
         self._directory = directory
         self._known: dict[str, dict[str, str]] = {}
 
     def __call__(self, account_id: str) -> dict[str, str]:
         """Return {"id": canonical id, "display_name": account name}."""
         if account_id not in self._known:
-            row = self._directory.by_account_id(account_id)
+            row = self._directory.get_by_account_id(account_id)
             # an account that was removed still owns what it left behind
             row = row or {"canonical_id": account_id.zfill(64), "account_name": account_id}
             shown = {"id": row["canonical_id"], "display_name": row["account_name"]}
@@ -73,7 +73,7 @@ class Owners:
         return self._known[account_id]
 
 
-def quoted(e_tag: str) -> str:
+def quote_etag(e_tag: str) -> str:
     """An entity tag as the API shows it."""
     return f'"{e_tag}"'
 
@@ -87,7 +87,7 @@ def checksums(members: Mapping[str, Any]) -> dict[str, str]:
     return told
 
 
-def names(algorithm: str) -> tuple[str, ...]:
+def algorithm_names(algorithm: str) -> tuple[str, ...]:
     """The algorithm a request names for a checksum that it leaves to the server, if any."""
     return (ascii_text.upper(algorithm),) if algorithm else ()
 
@@ -98,7 +98,7 @@ def checksum_members(kept: Mapping[str, str], kind: str = "") -> dict[str, str]:
     return {**shown, "checksum_type": kind} if shown and kind else shown
 
 
-def part_checksum(upload: Upload, part: Part) -> dict[str, str]:
+def part_checksum(upload: Upload, part: UploadPart) -> dict[str, str]:
     """Show the checksum of a part: by what the upload named, or else its client; or the default."""
     own = [name for name in part.checksums if name != DEFAULT]
     for name in (upload.checksum_algorithm, *own, DEFAULT):
@@ -143,14 +143,14 @@ def storage_class(word: str) -> str:
     return word or "STANDARD"
 
 
-def version_read(bucket: Bucket, found: Object) -> dict[str, str]:
+def version_members_read(bucket: Bucket, found: Object) -> dict[str, str]:
     """Show the version of an object to its reader, if its bucket has, or had, versioning."""
     return {"version_id": found.version_id} if bucket.settings.get("versioning") else {}
 
 
-def version_made(made: Object) -> dict[str, str]:
+def version_members_written(made: Object) -> dict[str, str]:
     """Show the version of an object to its writer, if it is one that stays."""
-    return {} if version_ids.is_null(made.stamp) else {"version_id": made.version_id}
+    return {} if version_ids.is_null(made.version_key) else {"version_id": made.version_id}
 
 
 def headers(**told: str) -> dict[str, str]:

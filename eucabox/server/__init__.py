@@ -56,9 +56,9 @@ class Server:
         if not self._cloud.config.metadata.enabled:
             return
         self._listen_for_guests()
-        threading.Thread(target=self._tend_metadata, name="metadata", daemon=True).start()
+        threading.Thread(target=self._watch_metadata, name="metadata", daemon=True).start()
 
-    def _tend_metadata(self) -> None:
+    def _watch_metadata(self) -> None:
         while not self._closing.wait(TEND_SECONDS):
             if self._metadata and self._metadata.is_cut_off():
                 self._listeners.remove(self._metadata)
@@ -75,9 +75,9 @@ class Server:
         place = ("metadata", "port")
         listener = Listener(
             *(address, app, METADATA_THREADS, place),
-            free=True,
+            freebind=True,
             device=device,
-            most=METADATA_MOST,
+            max_per_source=METADATA_MOST,
             head=METADATA_HEAD,
         )
         try:
@@ -128,7 +128,7 @@ def serve(config: Config) -> int:
 
     What keeps it from starting is one line on standard error, and status 1.
     """
-    malloc.keep_little()
+    malloc.limit_arenas()
     logs.set_level(config)
     logs.open_stderr()
     signals = _catch_signals()
@@ -141,10 +141,10 @@ def serve(config: Config) -> int:
     try:
         logs.open_file(config)
         server.open()
-        threading.Thread(target=api.warm, name="warm", daemon=True).start()
+        threading.Thread(target=api.preload, name="warm", daemon=True).start()
         cloud.start()
         server.open_metadata()
-        _say_ready(config)
+        _announce_ready(config)
         _wait(signals, cloud, server)
     except Fault as fault:
         return _fail(fault)
@@ -196,7 +196,7 @@ def _ready_file(config: Config) -> Path:
     return config.cloud.data_dir / "run" / "ready"
 
 
-def _say_ready(config: Config) -> None:
+def _announce_ready(config: Config) -> None:
     here = endpoint(config)
     _ready_file(config).write_text(f"{os.getpid()}\n{here}\n")
     _notify("READY=1")

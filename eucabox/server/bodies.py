@@ -46,7 +46,7 @@ class LengthBody:
         self._left -= len(piece)
         return piece
 
-    def settle(self) -> bool:
+    def drain(self) -> bool:
         """Read a small rest away if it has come; False where the connection can't be used for
         more. Nobody waits for a body that is not wanted."""
         if self._left == 0:
@@ -91,7 +91,7 @@ class ChunkedBody:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def settle(self) -> bool:
+    def drain(self) -> bool:
         """Read a small rest away if it has come; False where the connection can't be used for
         more."""
         if not self.ended and not self._invite:

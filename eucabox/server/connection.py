@@ -16,8 +16,8 @@ from cheroot import server as cheroot
 from eucabox import gil_turns
 from eucabox.api import HEALTH
 from eucabox.server import waiting_connections
-from eucabox.server.request import Incoming
-from eucabox.server.sockets import PIECE, let_kernel_wait, make_file, traffic
+from eucabox.server.request import HttpRequest
+from eucabox.server.sockets import PIECE, make_stream, set_socket_timeouts, traffic
 from eucabox.server.worker_threads import Pace
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 FORM = "application/x-www-form-urlencoded"
 
 
-class Connection(Pace, cheroot.HTTPConnection):
+class ClientConnection(Pace, cheroot.HTTPConnection):
     """A client's connection: its handshake, its deadlines, its end."""
 
-    RequestHandlerClass = Incoming
+    RequestHandlerClass = HttpRequest
     lingers = False  # the client is to read our answer before the end
     counted = False  # among the threads of its source
     shaken = False
@@ -47,14 +47,14 @@ class Connection(Pace, cheroot.HTTPConnection):
     _seen_off = _ended = False
 
     def __init__(self, server: "Listener", sock: socket.socket, source: str) -> None:
-        super().__init__(server, sock, make_file)
+        super().__init__(server, sock, make_stream)
         self.remote_addr = source
         self._secret = isinstance(sock, ssl.SSLSocket)
         if self._secret:
             self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
         self.rfile.lend = lambda: server.threads.lent(self, socket.SHUT_RD)
         self.wfile.lend = self.lend
-        let_kernel_wait(sock, server.timeout)
+        set_socket_timeouts(sock, server.timeout)
 
     def lend(self) -> contextlib.AbstractContextManager[None]:
         """Have other threads do what this one might while it waits for the client to take what
@@ -76,7 +76,7 @@ class Connection(Pace, cheroot.HTTPConnection):
         if self._seen_off:
             self._drain()
             return bool(self.rfile.ended)
-        if not self._shakes_hands():
+        if not self._handshake():
             return False
         self.wants = select.EPOLLIN
         if self.rfile.gather(self.server.max_request_header_size):
@@ -101,24 +101,24 @@ class Connection(Pace, cheroot.HTTPConnection):
             return False
         host = HOST.search(found.group(0))
         name = host.group(1).decode("latin-1") if host else ""
-        return not self.server.door.speaks(HEALTH, name)
+        return not self.server.door.is_api_request(HEALTH, name)
 
     def answer_health(self) -> bool:
         """Answer it; whether to keep the connection. Waits for nobody: TimeoutError."""
         self.rfile.hurry = self.wfile.hurry = True
         try:
-            return Incoming(self.server, self).answer_health()
+            return HttpRequest(self.server, self).answer_health()
         finally:
             self.rfile.hurry = self.wfile.hurry = False
 
     # --- with a thread --------------------------------------------------------------------------
 
-    def own_shift(self) -> None:
+    def run_in_own_thread(self) -> None:
         """Serve what came, in a thread of its own, and have others see to the rest."""
         if self._secret:
             self.socket.settimeout(self.server.timeout)
         try:
-            keep = self.serve_what_came()
+            keep = self.serve_pending()
         except BaseException:
             self.close()
             raise
@@ -129,7 +129,7 @@ class Connection(Pace, cheroot.HTTPConnection):
         else:
             self.close()
 
-    def serve_what_came(self) -> bool:
+    def serve_pending(self) -> bool:
         """Serve a request, and those that followed at its heels; True to keep the connection."""
         if self._secret:  # which has no way to ask for what came without waiting for more
             return self._serve()
@@ -149,10 +149,10 @@ class Connection(Pace, cheroot.HTTPConnection):
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
             return False
         finally:
-            gil_turns.give()
+            gil_turns.release()
             self.server.active.discard(self)
 
-    def head_is_read(self, request: Incoming) -> None:
+    def head_is_read(self, request: HttpRequest) -> None:
         """A form has to come in time, whoever sends it."""
         if request.fields.get("content-type", "").startswith(FORM):
             self.deadline = time.monotonic() + FORM_SECONDS
@@ -161,7 +161,7 @@ class Connection(Pace, cheroot.HTTPConnection):
         """From here on the deadline is the body's."""
         self.body = body
 
-    def late(self, now: float) -> bool:
+    def is_overdue(self, now: float) -> bool:
         """Whether the client is past its deadline with something it owes."""
         overdue = self.deadline is not None and now > self.deadline
         return overdue and not (self.body is not None and self.body.ended)
@@ -172,7 +172,7 @@ class Connection(Pace, cheroot.HTTPConnection):
             return self.sample(traffic(self.socket), seconds)
         return False
 
-    def hang_up(self, how: int = socket.SHUT_RD) -> None:
+    def shut_down(self, how: int = socket.SHUT_RD) -> None:
         """End the connection from another thread: reads see the end of the stream."""
         with contextlib.suppress(OSError, ValueError):
             socket.socket.shutdown(self.socket, how)  # TLS or not: the TCP connection itself
@@ -213,7 +213,7 @@ class Connection(Pace, cheroot.HTTPConnection):
             super().close()
         self.socket.close()
 
-    def _shakes_hands(self) -> bool:
+    def _handshake(self) -> bool:
         if self.shaken or not isinstance(self.socket, ssl.SSLSocket):
             return True
         self._owe("head")

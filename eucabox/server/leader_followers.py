@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 from eucabox import gil_turns
 
 if TYPE_CHECKING:
-    from eucabox.server.connection import Connection
+    from eucabox.server.connection import ClientConnection
     from eucabox.server.listener import Listener
 
 PAUSE = 0.02  # seconds without a request that end the lead
 SILENT = 1.0  # seconds after which a connection is none of the busy ones
 
 
-class Busy:
+class LeaderFollowers:
     """The busy connections of one listener, and who leads."""
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self._lock = threading.Lock()
         self._epoll: select.epoll | None = None  # made with the first use: not all that listen may
-        self._members: dict[int, Connection] = {}
+        self._members: dict[int, ClientConnection] = {}
         self._leader: object | None = None
-        self._at_hand: Connection | None = None  # the leader serves it
+        self._at_hand: ClientConnection | None = None  # the leader serves it
         self._served = 0
         self._swept = 0.0
         self._led = threading.Event()
@@ -41,18 +41,18 @@ class Busy:
     def __len__(self) -> int:
         return len(self._members)
 
-    def lead(self) -> None:
+    def run_as_leader(self) -> None:
         """Serve the busy connections while they speak, unless another thread does."""
-        while (me := self._begin()) is not None:
-            gil_turns.on_leaving(lambda me=me: self._lose(me))  # type: ignore[misc]
+        while (me := self._become_leader()) is not None:
+            gil_turns.on_yield(lambda me=me: self._lose_leadership(me))  # type: ignore[misc]
             try:
                 while self._next(me):
                     pass
             finally:
-                gil_turns.on_leaving(None)
-                self._lose(me)
+                gil_turns.on_yield(None)
+                self._lose_leadership(me)
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: "ClientConnection") -> None:
         """Take a connection that was served and is with nobody."""
         connection.last_used = time.time()
         with self._lock:
@@ -71,7 +71,7 @@ class Busy:
             if before != (self._leader, self._served, self._at_hand):
                 continue
             if before[2] is not None:
-                self._lose(before[0])
+                self._lose_leadership(before[0])
             elif before[0] is None:
                 self._hand_all_back()
 
@@ -92,7 +92,7 @@ class Busy:
             self._epoll = select.epoll()
         return self._epoll
 
-    def _begin(self) -> object | None:
+    def _become_leader(self) -> object | None:
         with self._lock:
             if self._leader is not None or not self._members:
                 return None
@@ -104,7 +104,7 @@ class Busy:
         """Serve one request of whoever speaks first; whether to go on."""
         found = self._poll.poll(PAUSE, 1) if self._listener.ready else []
         if not found:
-            self._end(me)
+            self._go_idle(me)
             return False
         connection = self._take(me, found[0][0])
         if connection is None:
@@ -113,19 +113,19 @@ class Busy:
             return self._let_go(me, connection)
         keep = False
         try:
-            keep = connection.serve_what_came()
+            keep = connection.serve_pending()
         finally:
             leads = self._put_back(me, connection, keep)
         return leads
 
-    def _take(self, me: object, descriptor: int) -> "Connection | None":
+    def _take(self, me: object, descriptor: int) -> "ClientConnection | None":
         with self._lock:
             if self._leader is not me:
                 return None
             self._at_hand = self._members[descriptor]
             return self._at_hand
 
-    def _put_back(self, me: object, connection: "Connection", keep: bool) -> bool:
+    def _put_back(self, me: object, connection: "ClientConnection", keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
         half = keep and connection.rfile.has_data()  # of a request; the reception hears the rest
@@ -146,7 +146,7 @@ class Busy:
             self._sweep(now)
         return leads
 
-    def _let_go(self, me: object, connection: "Connection") -> bool:
+    def _let_go(self, me: object, connection: "ClientConnection") -> bool:
         """A connection whose source has threads enough waits in its line; whether to go on."""
         with self._lock:
             leads = self._leader is me
@@ -157,7 +157,7 @@ class Busy:
         self._listener.put_conn(connection)
         return leads
 
-    def _lose(self, me: object) -> None:
+    def _lose_leadership(self, me: object) -> None:
         """Take the lead from a thread that has it; what it serves stays its own."""
         with self._lock:
             if me is None or self._leader is not me:
@@ -169,9 +169,9 @@ class Busy:
                 self._at_hand = None
             others = bool(self._members)
         if others:
-            self._listener.requests.put(Shift(self))
+            self._listener.requests.put(WorkItem(self))
 
-    def _end(self, me: object) -> None:
+    def _go_idle(self, me: object) -> None:
         """Nobody speaks: let the reception have them all."""
         with self._lock:
             if self._leader is not me:
@@ -188,7 +188,7 @@ class Busy:
             silent = list(self._members.values())
             for each in silent:
                 self._leave(each)
-        self._hand_back(silent)
+        self._return_to_selector(silent)
 
     def _sweep(self, now: float) -> None:
         self._swept = now
@@ -197,20 +197,20 @@ class Busy:
             silent = [each for each in every if now - (each.last_used or 0) > SILENT]
             for each in silent:
                 self._leave(each)
-        self._hand_back(silent)
+        self._return_to_selector(silent)
 
-    def _hand_back(self, silent: list["Connection"]) -> None:
+    def _return_to_selector(self, silent: list["ClientConnection"]) -> None:
         for each in silent:
             self._listener.put_conn(each)
 
-    def _leave(self, connection: "Connection") -> None:
+    def _leave(self, connection: "ClientConnection") -> None:
         descriptor = connection.socket.fileno()
         del self._members[descriptor]
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile, one or the other
             self._poll.unregister(descriptor)
 
 
-class Shift:
+class WorkItem:
     """What a thread of the pool does between two waits: a connection that has something to say,
     if one is given, and then the lead, if nobody has it. To cheroot it is a connection that
     ends with it."""
@@ -218,7 +218,7 @@ class Shift:
     rfile = SimpleNamespace(closed=True)  # nothing that cheroot should cut off: the listener does
     remote_addr = remote_port = None
 
-    def __init__(self, busy: Busy, connection: "Connection | None" = None) -> None:
+    def __init__(self, busy: LeaderFollowers, connection: "ClientConnection | None" = None) -> None:
         self._busy = busy
         self._connection = connection
 
@@ -226,8 +226,8 @@ class Shift:
         """Serve; never to be kept."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.own_shift()
-        self._busy.lead()
+            connection.run_in_own_thread()
+        self._busy.run_as_leader()
         return False
 
     def close(self) -> Any:

@@ -15,14 +15,14 @@ from eucabox.api import (
     ENVIRON_HEADERS,
     ENVIRON_LIMIT_HOPS,
     ENVIRON_TLS,
-    Door,
+    ApiDispatcher,
     FileStream,
     Wsgi,
     near,
 )
 from eucabox.errors import ListenFailed
-from eucabox.server.connection import Connection
-from eucabox.server.leader_followers import Busy, Shift
+from eucabox.server.connection import ClientConnection
+from eucabox.server.leader_followers import LeaderFollowers, WorkItem
 from eucabox.server.sockets import send_file
 from eucabox.server.waiting_connections import Reception
 from eucabox.server.worker_threads import Threads
@@ -121,9 +121,9 @@ class Listener(wsgi.Server):
         threads: int,
         place: tuple[str, str],
         tls: Tls | None = None,
-        free: bool = False,
+        freebind: bool = False,
         device: str | None = None,
-        most: int = 0,
+        max_per_source: int = 0,
         head: int = MOST_HEAD,
     ) -> None:
         super().__init__(
@@ -139,14 +139,14 @@ class Listener(wsgi.Server):
         self.max_request_header_size = head
         self._tls = tls
         self.place = place
-        self._free = free
+        self._free = freebind
         self._device = device
         self._index = 0
-        self.threads = Threads(self, threads, most or max(1, threads * 3 // 4))
-        self.active: set[Connection] = set()
-        self._busy = Busy(self)
+        self.threads = Threads(self, threads, max_per_source or max(1, threads * 3 // 4))
+        self.active: set[ClientConnection] = set()
+        self._busy = LeaderFollowers(self)
         found = getattr(app, "wsgi_app", app)
-        self.door = found if isinstance(found, Door) else None
+        self.door = found if isinstance(found, ApiDispatcher) else None
         self._asked = address
         self._bound = threading.Event()
         self._problem = ""  # why it can't be bound
@@ -186,15 +186,15 @@ class Listener(wsgi.Server):
         EXPIRE_SECONDS."""
         now = time.monotonic()
         for connection in list(self.active):
-            if connection.late(now):
-                connection.hang_up()
+            if connection.is_overdue(now):
+                connection.shut_down()
         self.threads.hurry(EXPIRE_SECONDS)
 
-    def make_connection(self, sock: socket.socket, source: str) -> Connection:
+    def make_connection(self, sock: socket.socket, source: str) -> ClientConnection:
         """Return the connection of a socket that was accepted."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(STALL_SECONDS)
-        return Connection(self, self._tls.wrap(sock) if self._tls else sock, source)
+        return ClientConnection(self, self._tls.wrap(sock) if self._tls else sock, source)
 
     def bind(self, family: int, type: int, proto: int = 0) -> Any:
         """Keep the reason why an address could not be bound: cheroot drops its number."""
@@ -221,12 +221,12 @@ class Listener(wsgi.Server):
             raise
         return socket_
 
-    def process_conn(self, conn: Connection) -> None:
+    def process_conn(self, conn: ClientConnection) -> None:
         """Give a connection whose request is there to a thread, if its source may have one more."""
         if self.threads.begin(conn):
-            self.requests.put(Shift(self._busy, conn))
+            self.requests.put(WorkItem(self._busy, conn))
 
-    def put_conn(self, conn: Connection, busy: bool = False) -> None:
+    def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
         """Take a connection back, one that was `busy` just now to those that are waited for
         together."""
         if not self.ready:
@@ -258,7 +258,7 @@ class Listener(wsgi.Server):
 
     def _cut_off(self) -> None:
         for connection in list(self.active):
-            connection.hang_up(socket.SHUT_RDWR)
+            connection.shut_down(socket.SHUT_RDWR)
 
 
 def _reason(problem: OSError) -> str:

@@ -9,7 +9,7 @@ LARGE = 256 * 1024  # bytes that are mapped, and so given back as soon as they a
 SPARE = 1 << 20
 
 
-def keep_little() -> None:
+def limit_arenas() -> None:
     """Have freed memory given back to the system, so that a busy hour leaves no mark."""
     library = ctypes.CDLL(None)
     tune = getattr(library, "mallopt", None)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from cheroot import server as cheroot
 
 from eucabox import api, ascii_text, gil_turns
-from eucabox.api import HEALTHY, Door, FileStream
+from eucabox.api import HEALTHY, ApiDispatcher, FileStream
 from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
 
@@ -35,7 +35,7 @@ TOO_LONG = {
 }
 
 
-class Incoming(cheroot.HTTPRequest):
+class HttpRequest(cheroot.HTTPRequest):
     """Cheroot's request with its own reading of the head and the body, and its own answer."""
 
     uri: bytes
@@ -45,7 +45,7 @@ class Incoming(cheroot.HTTPRequest):
 
     def parse_request(self) -> None:
         """Read the head, which has come."""
-        gil_turns.take()
+        gil_turns.acquire()
         self._read_head()
         if self.ready:
             self.conn.head_is_read(self)
@@ -103,7 +103,7 @@ class Incoming(cheroot.HTTPRequest):
             raise ValueError("A header line is malformed.")
         for line in told:
             name, colon, value = line.partition(":")
-            known, text = _known(name) if colon else "", value.strip(BLANKS)
+            known, text = _header_name(name) if colon else "", value.strip(BLANKS)
             if not known:
                 raise ValueError("A header line is malformed.")
             if known in fields:
@@ -139,10 +139,10 @@ class Incoming(cheroot.HTTPRequest):
         self.conn.body_begins(self.rfile)
         door = self.server.door
         target, host = self.uri.decode("latin-1"), self.fields.get("host", "")
-        if door is not None and door.speaks(target, host):
+        if door is not None and door.is_api_request(target, host):
             self._answer(door)
             return
-        gil_turns.leave()
+        gil_turns.yield_leadership()
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -151,11 +151,11 @@ class Incoming(cheroot.HTTPRequest):
 
     def send_headers(self) -> None:
         """Send the answer's head. A large body that nobody read ends the connection."""
-        self._settle()
+        self._finish_body()
         super().send_headers()
 
-    def _settle(self) -> None:
-        if not self.rfile.settle():  # without a wait for the rest
+    def _finish_body(self) -> None:
+        if not self.rfile.drain():  # without a wait for the rest
             self.close_connection = True
             self.conn.lingers = True
 
@@ -169,7 +169,7 @@ class Incoming(cheroot.HTTPRequest):
         self.conn.wfile.write("\r\n".join(lines).encode("latin-1"))
 
     def _body(self) -> LengthBody | ChunkedBody:
-        invite = self._invite if self._expects else None
+        invite = self._send_continue if self._expects else None
         if self.chunked_read:
             return ChunkedBody(self.conn.rfile, invite)
         length = int(self.fields.get("content-length", 0))
@@ -179,19 +179,19 @@ class Incoming(cheroot.HTTPRequest):
             invite = None
         return LengthBody(self.conn.rfile, length, invite)
 
-    def _invite(self) -> None:
+    def _send_continue(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # --- without WSGI between us and the protocols ------------------------------------------
 
-    def _answer(self, door: Door) -> None:
+    def _answer(self, door: ApiDispatcher) -> None:
         if not self._is_small():
-            gil_turns.leave()
-        status, headers, body = self._ask(door)
+            gil_turns.yield_leadership()
+        status, headers, body = self._handle(door)
         if not isinstance(body, list | FileStream) or (
             isinstance(body, FileStream) and body.part.count > TOGETHER
         ):
-            gil_turns.leave()
+            gil_turns.yield_leadership()
         try:
             self._send(status, headers, body)
         finally:
@@ -204,8 +204,8 @@ class Incoming(cheroot.HTTPRequest):
             return False
         return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)
 
-    def _ask(self, door: Door) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
-        request = door.hear(
+    def _handle(self, door: ApiDispatcher) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        request = door.build_request(
             self.method.decode("ascii"),
             self.uri.decode("latin-1"),
             self.fields,
@@ -213,13 +213,13 @@ class Incoming(cheroot.HTTPRequest):
             self.conn.tls(),
             self.conn.remote_addr or "",
         )
-        answer = door.serve(request)
+        answer = door.handle(request)
         if answer.hops:
             self.conn.limit_hops(answer.hops)
-        return api.leaving(request, answer)
+        return api.http_response(request, answer)
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
-        self._settle()
+        self._finish_body()
         names = {name.lower() for name, _ in headers}
         bodiless = self.method == b"HEAD" or status[:3] in ("204", "304")
         if "content-length" not in names and not bodiless:
@@ -275,7 +275,7 @@ class Incoming(cheroot.HTTPRequest):
                 send_file(sock, part.fileno, part.offset, part.count)
 
 
-def _known(name: str) -> str:
+def _header_name(name: str) -> str:
     """Return a header's name in lower case, "" if it can be none."""
     return _remembered(name) if len(name) < LONG else _lower(name)
 

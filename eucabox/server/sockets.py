@@ -25,7 +25,7 @@ class HeadTooLong(Exception):  # noqa: N818  # a condition that the request answ
         self.line = line
 
 
-class Inbox:
+class SocketReader:
     """What a client sends. Bytes that came too early wait here."""
 
     bytes_read = 0
@@ -181,7 +181,7 @@ def _small_body(lines: bytes) -> int:
     return length if length <= SMALL else 0
 
 
-class Outbox:
+class SocketWriter:
     """What a client is sent, at once."""
 
     bytes_written = 0
@@ -218,12 +218,12 @@ class Outbox:
             self._socket.sendall(data)
 
 
-def make_file(sock: Any, mode: str = "r", _size: int = 0) -> Any:
+def make_stream(sock: Any, mode: str = "r", _size: int = 0) -> Any:
     """Return a socket's stream: cheroot's hook."""
-    return Inbox(sock) if "r" in mode else Outbox(sock)
+    return SocketReader(sock) if "r" in mode else SocketWriter(sock)
 
 
-def let_kernel_wait(sock: socket.socket, seconds: float) -> None:
+def set_socket_timeouts(sock: socket.socket, seconds: float) -> None:
     """Have the kernel end what takes too long. Python would ask before every call whether it
     may, which is a system call more each time."""
     if isinstance(sock, ssl.SSLSocket):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-    from eucabox.server.connection import Connection
+    from eucabox.server.connection import ClientConnection
     from eucabox.server.listener import Listener
 
 IDLE_SECONDS = 30  # between two requests
@@ -46,10 +46,10 @@ class Reception:
         self._most = most
         self._lock = threading.Lock()
         self._epoll = select.epoll()
-        self._waiting: dict[int, Connection] = {}
+        self._waiting: dict[int, ClientConnection] = {}
         self._sources: Counter[str] = Counter()
         self.connections = 0  # of the listener, here and with its threads
-        self._again: deque[Connection] = deque()  # those that asked for more than one thing
+        self._again: deque[ClientConnection] = deque()  # those that asked for more than one thing
         self._stopping = False
         self._running = False
         self._door = listener.socket.fileno()
@@ -84,7 +84,7 @@ class Reception:
         while self._running:
             time.sleep(0.01)
 
-    def put(self, connection: "Connection") -> None:
+    def put(self, connection: "ClientConnection") -> None:
         """Take a connection that is with nobody else; from any thread."""
         connection.rests()
         self._advance(connection)
@@ -103,7 +103,7 @@ class Reception:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: "ClientConnection") -> None:
         """A connection is closed."""
         with self._lock:
             source = connection.remote_addr
@@ -126,7 +126,7 @@ class Reception:
             self._epoll.unregister(descriptor)
         self._advance(connection)
 
-    def _advance(self, connection: "Connection") -> None:
+    def _advance(self, connection: "ClientConnection") -> None:
         """Have a connection say what it can, and see who is to have it then."""
         try:
             whole = connection.hears()
@@ -144,7 +144,7 @@ class Reception:
         else:
             self._listener.process_conn(connection)
 
-    def _answer_health(self, connection: "Connection") -> None:
+    def _answer_health(self, connection: "ClientConnection") -> None:
         """One at a time: many that came at once let others have their turn between them."""
         if connection.answer_health():
             connection.rests()
@@ -152,7 +152,7 @@ class Reception:
         else:
             connection.close()
 
-    def _wait(self, connection: "Connection") -> None:
+    def _wait(self, connection: "ClientConnection") -> None:
         descriptor = connection.socket.fileno()
         with self._lock:
             if not self._stopping and descriptor >= 0:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from eucabox import gil_turns
 
 if TYPE_CHECKING:
-    from eucabox.server.connection import Connection
+    from eucabox.server.connection import ClientConnection
     from eucabox.server.listener import Listener
 
 MOST_LENT = 128  # threads that wait for clients
@@ -37,15 +37,15 @@ class Threads:
         self._most = most
         self._lock = threading.Lock()
         self._working: Counter[str] = Counter()
-        self._lines: dict[str, deque[Connection]] = {}
-        self._lent: set[Connection] = set()
+        self._lines: dict[str, deque[ClientConnection]] = {}
+        self._lent: set[ClientConnection] = set()
         self._short = threading.Event()
 
     def crowded(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
         return self._working[source] >= self._most
 
-    def begin(self, connection: "Connection") -> bool:
+    def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
         source = connection.remote_addr
         with self._lock:
@@ -56,13 +56,13 @@ class Threads:
             connection.counted = True
             return True
 
-    def take(self, connection: "Connection") -> None:
+    def take(self, connection: "ClientConnection") -> None:
         """Count a thread that has begun already."""
         with self._lock:
             self._working[connection.remote_addr] += 1
             connection.counted = True
 
-    def end(self, connection: "Connection") -> None:
+    def end(self, connection: "ClientConnection") -> None:
         """A connection's thread does something else."""
         if not connection.counted:
             return
@@ -93,10 +93,10 @@ class Threads:
     # --- threads that wait for a client -------------------------------------------------------
 
     @contextlib.contextmanager
-    def lent(self, connection: "Connection", how: int) -> Iterator[None]:
+    def lent(self, connection: "ClientConnection", how: int) -> Iterator[None]:
         """Have others served while the block waits for a client; `how` a shutdown ends the wait,
         SHUT_RD or SHUT_RDWR."""
-        gil_turns.leave()
+        gil_turns.yield_leadership()
         counted, connection.counted = connection.counted, False
         connection.waits = how
         with self._lock:
@@ -137,10 +137,10 @@ class Threads:
         for each in lent:
             if each.is_slow(seconds):
                 log.info("source=%s is too slow: hanging up", each.remote_addr)
-                each.hang_up(each.waits or socket.SHUT_RD)
+                each.shut_down(each.waits or socket.SHUT_RD)
         self._make_room(lent)
 
-    def _make_room(self, lent: list["Connection"]) -> None:
+    def _make_room(self, lent: list["ClientConnection"]) -> None:
         """Where one source, or all, have many threads lent, the slowest go."""
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
@@ -148,11 +148,11 @@ class Threads:
             self._send_away(own, count - MOST_LENT * 3 // 4)
         self._send_away(lent, len(lent) - MOST_LENT)
 
-    def _send_away(self, some: list["Connection"], count: int) -> None:
+    def _send_away(self, some: list["ClientConnection"], count: int) -> None:
         old = [each for each in some if each.waited >= YOUNG]
         for each in sorted(old, key=lambda each: each.rate)[: max(count, 0)]:
             log.info("source=%s is the slowest of many: hanging up", each.remote_addr)
-            each.hang_up(each.waits or socket.SHUT_RD)
+            each.shut_down(each.waits or socket.SHUT_RD)
 
 
 class Pace:

@@ -8,7 +8,13 @@ from typing import Any
 
 from eucabox.store import compact_attributes
 from eucabox.store.paths import digest
-from eucabox.store.types import Object, ObjectFacts, Sealed, to_datetime, to_nanoseconds
+from eucabox.store.types import (
+    EncryptionInfo,
+    Object,
+    ObjectProperties,
+    to_datetime,
+    to_nanoseconds,
+)
 
 NAME = "user.eucabox"
 SECOND = 1_000_000_000
@@ -41,7 +47,7 @@ LETTERS = {
     "l": "storage_class",
     "x": "extra",
 }
-DEFAULTS = vars(ObjectFacts())
+DEFAULTS = vars(ObjectProperties())
 
 
 def encode(what: Object) -> bytes:
@@ -63,8 +69,8 @@ def encode(what: Object) -> bytes:
         said["i"] = what.upload_id
     if what.sealed:
         said["y"] = list(vars(what.sealed).values())
-    if what.stamp:
-        said["v"] = what.stamp
+    if what.version_key:
+        said["v"] = what.version_key
     return compact_attributes.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
 
 
@@ -79,10 +85,12 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
         compact_attributes.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
     )
     try:
-        sealed = Sealed(*said["y"]) if "y" in said else None
+        sealed = EncryptionInfo(*said["y"]) if "y" in said else None
         stored = sealed.stored if sealed else said["s"]
         fresh = stored == status.st_size and _same_time(said["m"], status.st_mtime_ns)
-        facts = ObjectFacts(**{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS})
+        facts = ObjectProperties(
+            **{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS}
+        )
         stamp = said.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
@@ -92,8 +100,8 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
                 status.st_size,
                 "",
                 modified,
-                without_sums(facts),
-                stamp=stamp,
+                drop_checksums(facts),
+                version_key=stamp,
                 sealed=sealed,
             )
             return edited, False
@@ -106,9 +114,9 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     return found, True
 
 
-def without_sums(facts: ObjectFacts) -> ObjectFacts:
+def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
     """Return facts without what belongs to one content."""
-    return ObjectFacts(**{**vars(facts), "checksums": {}, "checksum_type": ""})
+    return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
 
 
 def _same_time(stated: int, found: int) -> bool:
@@ -142,7 +150,7 @@ def read(descriptor: int) -> bytes | None:
         raise
 
 
-def erase(descriptor: int) -> None:
+def remove(descriptor: int) -> None:
     """Take the attributes off a file."""
     with contextlib.suppress(OSError):
         os.removexattr(descriptor, NAME)

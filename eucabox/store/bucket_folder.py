@@ -23,7 +23,7 @@ VERSIONS = "versions"  # made with the first version that a bucket keeps
 INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
 
 
-class Room:
+class BucketFolder:
     """A bucket's folder, opened when it is needed. `gone` once the bucket is deleted.
 
     Raises BucketUnusable where a folder of ours is none, such as a link; none is followed.
@@ -35,7 +35,7 @@ class Room:
         self.path = path
         self.flush = flush
         self.name = path.name
-        self.gone = False
+        self.deleted = False
         self.used = True
         self._opened: tuple[OpenFolder, OpenFolder, OpenFolder] | None
         try:
@@ -47,7 +47,9 @@ class Room:
         self._identity = _identity(os.fstat(opened[0]))
         EVERY.add(self)
         self.bucket = _read_configuration(path.name, self.fd, self.reserved)
-        self.mark = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode("ascii", "replace")
+        self.generation = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode(
+            "ascii", "replace"
+        )
         self.touched = False  # since the start; see marks.py
         self.marking = threading.Lock()
 
@@ -66,7 +68,7 @@ class Room:
         return opened
 
     def _open_again(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
-        self.look()
+        self.ensure_exists()
         try:
             opened = self._open()
         except OSError as error:
@@ -109,17 +111,17 @@ class Room:
         found: dict[str, Any] = self.bucket.settings.get("versioning") or {}
         return found.get("status") == "Enabled"
 
-    def check(self) -> None:
+    def ensure_not_deleted(self) -> None:
         """Raise NoSuchBucket if the bucket was deleted since the caller got it."""
-        if self.gone:
+        if self.deleted:
             raise NoSuchBucket(name=self.name)
 
-    def look(self) -> None:
+    def ensure_exists(self) -> None:
         """Raise NoSuchBucket also if somebody took its folder away: something was missing."""
-        if self.gone or not self.is_there():
+        if self.deleted or not self.exists():
             raise NoSuchBucket(name=self.name)
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """True unless somebody took the bucket's folder away from the others."""
         try:
             return _identity(self.path.lstat()) == self._identity
@@ -159,10 +161,10 @@ def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:
     dirfd.write_whole(content, CONFIGURATION, reserved, temporary)
 
 
-def make(root: Path, bucket: Bucket) -> Path:
+def create(root: Path, bucket: Bucket) -> Path:
     """Make the folder of a new bucket beside the others and return it; on the disk when done."""
     name = secrets.token_hex(8)
-    with workshop(root, "new") as (beside, buckets):
+    with open_beside(root, "new") as (beside, buckets):
         with dirfd.closing(dirfd.descend_making(beside, [name, RESERVED])) as reserved:
             for each in INSIDE:
                 os.mkdir(each, 0o755, dir_fd=reserved)
@@ -175,25 +177,25 @@ def make(root: Path, bucket: Bucket) -> Path:
     return root / bucket.name
 
 
-def put_away(root: Path, bucket: str) -> str:
+def move_to_trash(root: Path, bucket: str) -> str:
     """Take a bucket's folder out of the others at once; return its name in `gone`."""
     name = secrets.token_hex(8)
-    with workshop(root, "gone") as (beside, buckets):
+    with open_beside(root, "gone") as (beside, buckets):
         os.rename(bucket, name, src_dir_fd=buckets, dst_dir_fd=beside)
         os.fsync(buckets)
     return name
 
 
-def clear_away(root: Path, name: str) -> None:
+def delete_trash(root: Path, name: str) -> None:
     """Remove a folder that was put away."""
-    with workshop(root, "gone") as (beside, _), contextlib.suppress(OSError):
+    with open_beside(root, "gone") as (beside, _), contextlib.suppress(OSError):
         with dirfd.closing(dirfd.open_folder(beside, [name])) as gone:
             dirfd.clear(gone)
         os.rmdir(name, dir_fd=beside)  # a put that came too late may be in it: the next start
 
 
 @contextlib.contextmanager
-def workshop(root: Path, name: str) -> Iterator[tuple[int, int]]:
+def open_beside(root: Path, name: str) -> Iterator[tuple[int, int]]:
     """Open a folder beside the buckets, `new` or `gone`, and that of the buckets."""
     with contextlib.ExitStack() as stack:
         buckets = stack.enter_context(dirfd.closing(os.open(root, dirfd.FOLDER)))

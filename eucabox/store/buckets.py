@@ -21,19 +21,25 @@ from eucabox.errors import (
     NoSuchBucket,
     StoreInUse,
 )
-from eucabox.process_lock import Lock
+from eucabox.process_lock import ProcessLock
 from eucabox.store import dirfd, index_generation, version_files
-from eucabox.store.bucket_folder import Room, clear_away, make, put_away, workshop
-from eucabox.store.disk_errors import told
+from eucabox.store.bucket_folder import (
+    BucketFolder,
+    create,
+    delete_trash,
+    move_to_trash,
+    open_beside,
+)
+from eucabox.store.disk_errors import translate_disk_errors
 from eucabox.store.fsync import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
-from eucabox.store.keyring import Keyring, Sealing, needed
+from eucabox.store.keyring import Keyring, require
 from eucabox.store.multipart import Multipart
-from eucabox.store.objects import Shelf
+from eucabox.store.objects import Objects
 from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
-from eucabox.store.rescan_jobs import Rescans, aloud
+from eucabox.store.rescan_jobs import Rescans, log_progress
 from eucabox.store.types import Bucket, moment, to_datetime
 
 FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
@@ -45,7 +51,7 @@ log = logging.getLogger("eucabox.bucket")
 class Buckets:
     """The folder of a store and the buckets in it; `bucket.Store` adds what is in them."""
 
-    @told
+    @translate_disk_errors
     def __init__(self, root: Path, keys: Keyring | None = None, durability: str = COMMIT) -> None:
         root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         reserved = root / RESERVED
@@ -53,35 +59,35 @@ class Buckets:
         self._root = root.resolve()
         self._keys = keys
         self._lock = threading.RLock()
-        self._process = Lock(reserved / "lock")
-        if not self._process.take():
+        self._process = ProcessLock(reserved / "lock")
+        if not self._process.acquire():
             raise StoreInUse(folder=root, pid=self._process.holder())
         _allow_many_files()
         self._flush = Flush(durability)
         self._index = Index(reserved)
-        self._shelf = Shelf(self._index, keys)
+        self._shelf = Objects(self._index, keys)
         self._multipart = Multipart(self._shelf, keys)
-        self._rooms: dict[str, Room] = {}
-        self.quota = Quota(self._weights, self.buckets)
+        self._rooms: dict[str, BucketFolder] = {}
+        self.quota = Quota(self._bytes_per_bucket, self.buckets)
         self.rescans = Rescans(self.rescan)
         self._recover()
 
     def _recover(self) -> None:
         """Sweep what a killed process left and make the index say what the tree has."""
         for name in ("new", "gone"):
-            with workshop(self._root, name) as (beside, _):
+            with open_beside(self._root, name) as (beside, _):
                 dirfd.clear(beside)
         usable = self._index.open()
         for name in self._names():
             try:
-                self._rooms[name] = Room(self._root / name, self._flush)
+                self._rooms[name] = BucketFolder(self._root / name, self._flush)
             except BucketUnusable as fault:
                 log.error("%s", fault.message)
                 continue
             self._rooms[name].clear_temporary()
         if usable:
-            self._index_again(self._replay)
-        self._index_again(self._rescan_unknown)
+            self._with_index(self._replay)
+        self._with_index(self._rescan_unknown)
         self._index.journal.start()
         for room in self._rooms.values():
             self._multipart.finish(room)
@@ -94,11 +100,11 @@ class Buckets:
                     yield path.name
 
     def _replay(self) -> None:
-        for bucket, key in self._index.journal.changed():
+        for bucket, key in self._index.journal.list_changed():
             room = self._rooms.get(bucket)
             if room is not None:
-                self._shelf.sweep(room, encode_key(key))
-                self._shelf.recheck(room, key)
+                self._shelf.clean_leftovers(room, encode_key(key))
+                self._shelf.reindex(room, key)
         self._index.flush()
 
     def _rescan_unknown(self) -> None:
@@ -106,9 +112,9 @@ class Buckets:
         for name in known.keys() - self._rooms.keys():
             self._index.drop_bucket(name)
         for name, room in self._rooms.items():
-            if room.mark not in known.get(name, ()):
+            if room.generation not in known.get(name, ()):
                 log.info("the index is not that of the bucket %s: reading it", name)
-                count = rescan(room, self._shelf, self._index, aloud(name))
+                count = rescan(room, self._shelf, self._index, log_progress(name))
                 log.info("read the bucket %s: %d objects", name, count)
 
     def close(self) -> None:
@@ -123,9 +129,9 @@ class Buckets:
     @property
     def keys(self) -> Keyring:
         """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
-        return needed(self._keys)
+        return require(self._keys)
 
-    def _room(self, name: str) -> Room:
+    def _room(self, name: str) -> BucketFolder:
         room = self._rooms.get(name)
         if room is None:
             raise NoSuchBucket(name=name)
@@ -133,7 +139,7 @@ class Buckets:
 
     # --- buckets -----------------------------------------------------------------------------
 
-    @told
+    @translate_disk_errors
     def create_bucket(
         self,
         name: str,
@@ -158,33 +164,33 @@ class Buckets:
                 raise BucketNameInTheWay(name=name)
             self.quota.check_buckets(owner)
             bucket = Bucket(name, owner, to_datetime(moment()), acl, location, settings or {})
-            room = Room(make(self._root, bucket), self._flush)
-            self._index_again(lambda: self._index.add_bucket(name, room.mark))
+            room = BucketFolder(create(self._root, bucket), self._flush)
+            self._with_index(lambda: self._index.add_bucket(name, room.generation))
             self._rooms[name] = room
             return bucket
 
-    @told
+    @translate_disk_errors
     def delete_bucket(self, name: str) -> None:
         """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
-        self.quota.may_count_less()
+        self.quota.mark_stale()
         with self._lock, self._shelf.all_locked():
             self._forget_removed([name])
             room = self._room(name)
             self._check_empty(room)
-            gone = put_away(self._root, name)
-            room.gone = True
+            gone = move_to_trash(self._root, name)
+            room.deleted = True
             del self._rooms[name]
-            self._index_again(lambda: self._index.drop_bucket(name))
-        clear_away(self._root, gone)
+            self._with_index(lambda: self._index.drop_bucket(name))
+        delete_trash(self._root, gone)
 
-    def _check_empty(self, room: Room) -> None:
+    def _check_empty(self, room: BucketFolder) -> None:
         def first() -> str | None:
             self._index.flush()
             rows = self._index.rows(room.name, "", None, 1)
             return rows[0][0] if rows else None
 
-        while (key := self._index_again(first)) is not None:
-            if self._shelf.recheck(room, key) is not None:
+        while (key := self._with_index(first)) is not None:
+            if self._shelf.reindex(room, key) is not None:
                 raise BucketNotEmpty(name=room.name, what=key)
         for names in dirfd.files(room.fd, RESERVED.encode()):
             file = b"/".join(names).decode(errors="backslashreplace")
@@ -201,13 +207,13 @@ class Buckets:
         every = sorted(self._rooms.copy().items())
         return [room.bucket for _, room in every if owner in {None, room.bucket.owner}]
 
-    @told
+    @translate_disk_errors
     def set_bucket_acl(self, name: str, acl: dict[str, Any] | None) -> Bucket:
         """Keep a bucket's ACL."""
         with self._lock:
             return self._room(name).configure(acl=acl)
 
-    @told
+    @translate_disk_errors
     def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:
         """Keep one of a bucket's settings, plain JSON; None forgets it."""
         with self._lock:
@@ -215,7 +221,7 @@ class Buckets:
             kept = {key: each for key, each in room.bucket.settings.items() if key != setting}
             return room.configure(settings=kept if value is None else {**kept, setting: value})
 
-    @told
+    @translate_disk_errors
     def change_bucket_setting(self, name: str, setting: str, how: Callable[[Any], Any]) -> Bucket:
         """Keep what `how` makes of one of a bucket's settings, None where it has none."""
         with self._lock:
@@ -224,45 +230,45 @@ class Buckets:
 
     # --- the whole ---------------------------------------------------------------------------
 
-    @told
-    def adopt(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
+    @translate_disk_errors
+    def scan_folders(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
         """Make buckets of folders that were copied in, and let go of those whose folder was taken
         away; return the buckets named, or all."""
         with self._lock:
             self._forget_removed(list(self._rooms))
             for name in set(self._names()) - self._rooms.keys():
-                self._rooms[name] = Room(self._root / name, self._flush)
+                self._rooms[name] = BucketFolder(self._root / name, self._flush)
             return [self._room(name).name for name in buckets] or sorted(self._rooms)
 
     def _forget_removed(self, names: Iterable[str]) -> None:
         for name in names:
             room = self._rooms.get(name)
-            if room is not None and not room.is_there():
+            if room is not None and not room.exists():
                 log.warning("the folder of the bucket %s is gone, and so is the bucket", name)
-                room.gone = True
+                room.deleted = True
                 del self._rooms[name]
-                self._index_again(partial(self._index.drop_bucket, name))
+                self._with_index(partial(self._index.drop_bucket, name))
 
-    @told
+    @translate_disk_errors
     def rescan(self, bucket: str, progress: Progress | None = None) -> int:
         """Make the index say what the folder has, also one that was copied in; return the count.
 
         `progress` is called with the number of files read so far.
         """
-        self.adopt([bucket])
+        self.scan_folders([bucket])
         room = self._room(bucket)
-        return self._index_again(lambda: rescan(room, self._shelf, self._index, progress))
+        return self._with_index(lambda: rescan(room, self._shelf, self._index, progress))
 
-    def _weights(self) -> dict[str, int]:
-        weights = self._index_again(self._index.weights)
+    def _bytes_per_bucket(self) -> dict[str, int]:
+        weights = self._with_index(self._index.weights)
         for name, room in self._rooms.copy().items():
             weights[name] = weights.get(name, 0) + self._multipart.weight(room)
         return weights
 
-    @told
+    @translate_disk_errors
     def usage(self) -> dict[str, Any]:
         """Return objects, bytes, free_bytes and, for each bucket, its objects and bytes."""
-        counted = self._index_again(self._index.usage)
+        counted = self._with_index(self._index.usage)
         buckets = {
             name: dict(zip(("objects", "bytes"), counted.get(name, (0, 0)), strict=True))
             for name in sorted(self._rooms.copy())
@@ -277,7 +283,7 @@ class Buckets:
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
 
-    def _index_again(self, question: Callable[[], T]) -> T:
+    def _with_index(self, question: Callable[[], T]) -> T:
         """Ask the index; if it turns out broken, make it anew and ask once more."""
         try:
             return question()
@@ -286,7 +292,7 @@ class Buckets:
                 self._index.reset()
                 log.error("the index is damaged: reading all buckets again")
                 for room in self._rooms.copy().values():
-                    rescan(room, self._shelf, self._index, aloud(room.name))
+                    rescan(room, self._shelf, self._index, log_progress(room.name))
             return question()
 
 

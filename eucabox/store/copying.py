@@ -4,23 +4,23 @@ from dataclasses import replace
 
 from eucabox.errors import EntityTooLarge
 from eucabox.store import checksums, encrypted_file
-from eucabox.store.bucket_folder import Room
-from eucabox.store.keyring import Sealing
-from eucabox.store.objects import Conditions, Shelf
+from eucabox.store.bucket_folder import BucketFolder
+from eucabox.store.keyring import EncryptionKeySpec
+from eucabox.store.objects import Objects, WritePreconditions
 from eucabox.store.open_object import OpenObject
-from eucabox.store.temp_file import LARGEST, Draft, Promise, copy_file, receive, summed
-from eucabox.store.types import COMPOSITE, FULL_OBJECT, Object, ObjectFacts
+from eucabox.store.temp_file import LARGEST, ExpectedBody, TempFile, copy_file, digest_file, receive
+from eucabox.store.types import COMPOSITE, FULL_OBJECT, Object, ObjectProperties
 
 
 def copy(
-    shelf: Shelf,
+    shelf: Objects,
     source: OpenObject,
-    room: Room,
+    room: BucketFolder,
     key: str,
-    facts: ObjectFacts | None,
+    facts: ObjectProperties | None,
     algorithm: str,
-    conditions: Conditions,
-    sealing: Sealing | None = None,
+    conditions: WritePreconditions,
+    sealing: EncryptionKeySpec | None = None,
 ) -> Object:
     """Commit a copy under a key, with new facts or the source's; checksums follow the bytes."""
     old = source.object
@@ -40,19 +40,19 @@ def copy(
         return shelf.commit(room, draft, new, conditions)
 
 
-def _streamed(source: OpenObject, draft: Draft, algorithm: str) -> tuple[str, dict[str, str]]:
+def _streamed(source: OpenObject, draft: TempFile, algorithm: str) -> tuple[str, dict[str, str]]:
     """Copy what is or becomes encrypted; return its MD5 and checksums."""
     wanted = algorithm or next(iter(source.object.facts.checksums), checksums.DEFAULT)
-    promise = Promise(source.object.size, algorithms=(wanted,))
+    promise = ExpectedBody(source.object.size, algorithms=(wanted,))
     received = receive(draft, source, promise)
     return received.md5, received.checksums
 
 
-def _sums(draft: Draft, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:
+def _sums(draft: TempFile, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:
     """Return ETag and checksums of a copy; an object made of parts becomes one of one piece."""
     known = old.facts.checksums if old.facts.checksum_type != COMPOSITE else {}
     wanted = algorithm or next(iter(old.facts.checksums), checksums.DEFAULT)
     if "-" not in old.e_tag and wanted in known:
         return old.e_tag, known if not algorithm else {wanted: known[wanted]}
-    e_tag, value = summed(draft.fd, wanted)
+    e_tag, value = digest_file(draft.fd, wanted)
     return e_tag, {wanted: value}

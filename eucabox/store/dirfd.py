@@ -123,7 +123,7 @@ def read_small(root: int, names: Sequence[Name]) -> bytes | None:
         return file.read()
 
 
-def names(folder: int) -> list[str]:
+def list_names(folder: int) -> list[str]:
     """Return the names in an open folder."""
     return os.listdir(folder)
 

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def told(method: Callable[P, R]) -> Callable[P, R]:
+def translate_disk_errors(method: Callable[P, R]) -> Callable[P, R]:
     """Wrap a function so that a full or failing disk is DiskFull or StorageFailed."""
 
     @functools.wraps(method)

@@ -18,7 +18,7 @@ class Reserve:
         self._tried = float("-inf")
         self._kept = False
 
-    def keep(self) -> None:
+    def allocate(self) -> None:
         """Take up the room, unless that is done, has just failed, or little is free."""
         if self._kept or time.monotonic() - self._tried < SECONDS:
             return
@@ -41,7 +41,7 @@ class Reserve:
             os.close(descriptor)
         return True
 
-    def give(self) -> bool:
+    def release(self) -> bool:
         """Let go of the room; False if there was none."""
         given, self._kept = self._kept, False
         self._tried = time.monotonic()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eucabox.errors import ObjectDamaged
 from eucabox.store import checksums, encrypted_format
-from eucabox.store.bucket_folder import Room
+from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.encrypted_format import (
     FRAME,
     JOINED,
@@ -26,25 +26,27 @@ from eucabox.store.encrypted_format import (
     Header,
     Wrapping,
 )
-from eucabox.store.keyring import Sealing
-from eucabox.store.temp_file import Draft
-from eucabox.store.types import AES256, Object, Sealed
+from eucabox.store.keyring import EncryptionKeySpec
+from eucabox.store.temp_file import TempFile
+from eucabox.store.types import AES256, EncryptionInfo, Object
 
 BATCH = 8  # frames that are read, decrypted and passed on at a time
 Unlock = Callable[[Header], bytes]
 
 
-class SealedDraft(Draft):
+class EncryptedTempFile(TempFile):
     """A draft that takes plain bytes and holds their container, whole after `finish`.
 
     `part` names the part of an upload that it is, so that no other can stand in its place.
     """
 
-    def __init__(self, room: Room, sealing: Sealing, key: str, part: str = "") -> None:
+    def __init__(
+        self, room: BucketFolder, sealing: EncryptionKeySpec, key: str, part: str = ""
+    ) -> None:
         super().__init__(room)
         self._sealing = sealing
         self._wrapping = Wrapping(sealing.secret, encrypted_format.place_of(room.name, key))
-        self._said = {**sealing.said(), **({"part": part} if part else {})}
+        self._said = {**sealing.header_text(), **({"part": part} if part else {})}
         self._data_key = os.urandom(KEY_BYTES)
         self._cipher = AESGCM(self._data_key)
         self._rest = b""
@@ -66,18 +68,18 @@ class SealedDraft(Draft):
             super().write(b"".join(map(self._frame, _pieces(whole[:end]))))
         self._rest = bytes(whole[end:])
 
-    def finish(self, md5: str) -> tuple[str, Sealed]:
+    def finish(self, md5: str) -> tuple[str, EncryptionInfo]:
         """Write what is left and the header; return the ETag and what is to be kept."""
         if self._rest:
             super().write(self._frame(self._rest))
             self._rest = b""
         # elsewhere the MD5 would tell of the content; sent again it is to be the same
-        e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hidden(md5)
+        e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hide_etag(md5)
         os.pwrite(self.fd, self._built(bytes.fromhex(e_tag)), 0)
-        stored = self._header + encrypted_format.framed(self._size)
-        return e_tag, self._sealing.sealed(stored, self._header)
+        stored = self._header + encrypted_format.framed_size(self._size)
+        return e_tag, self._sealing.encryption_info(stored, self._header)
 
-    def summed(self, algorithm: str) -> tuple[str, str]:
+    def digest(self, algorithm: str) -> tuple[str, str]:
         """Return the hex MD5 and a base64 checksum of the plain bytes written so far."""
         md5, value = hashlib.md5(usedforsecurity=False), checksums.new(algorithm)
         pieces = _decrypted(self.fd, self._header, self._cipher, 0, self._frames, self._size)
@@ -101,19 +103,23 @@ def _pieces(whole: memoryview) -> Iterator[bytes]:
         yield bytes(whole[start : start + FRAME])
 
 
-def begin(room: Room, sealing: Sealing | None, key: str, part: str = "") -> Draft:
+def begin(
+    room: BucketFolder, sealing: EncryptionKeySpec | None, key: str, part: str = ""
+) -> TempFile:
     """Return a draft, encrypted if there is a sealing."""
-    return SealedDraft(room, sealing, key, part) if sealing else Draft(room)
+    return EncryptedTempFile(room, sealing, key, part) if sealing else TempFile(room)
 
 
-class Reader:
+class EncryptedReader:
     """The plain bytes of an encrypted object; made, it has proved the header and the lengths.
 
     Raises ObjectDamaged before a byte that is not the one that was written, and what `unlock`
     raises.
     """
 
-    def __init__(self, found: Object, sealed: Sealed, descriptor: int, unlock: Unlock) -> None:
+    def __init__(
+        self, found: Object, sealed: EncryptionInfo, descriptor: int, unlock: Unlock
+    ) -> None:
         self._name = f"{found.bucket}/{found.key}"
         self._sealed, self._descriptor, self._unlock = sealed, descriptor, unlock
         self._numbers: list[int] | None = None
@@ -195,7 +201,7 @@ class Reader:
     def _check_length(self, head: Header, found: Object) -> None:
         joined = head.form == JOINED
         expected = head.length + sum(
-            encrypted_format.framed(size) + (self._sealed.part_header if joined else 0)
+            encrypted_format.framed_size(size) + (self._sealed.part_header if joined else 0)
             for size in self._sizes
         )
         stored = os.fstat(self._descriptor).st_size
@@ -209,9 +215,9 @@ class Reader:
         return ObjectDamaged(what=self._name, reason=reason)
 
 
-def _bases(sealed: Sealed, sizes: tuple[int, ...]) -> list[int]:
+def _bases(sealed: EncryptionInfo, sizes: tuple[int, ...]) -> list[int]:
     """Return where the frames of each part begin."""
-    steps = (encrypted_format.framed(size) + sealed.part_header for size in sizes)
+    steps = (encrypted_format.framed_size(size) + sealed.part_header for size in sizes)
     return list(accumulate(steps, initial=sealed.header + sealed.part_header))[: len(sizes)]
 
 
@@ -224,7 +230,7 @@ def _decrypted(
     """
     for batch in range(first, last, BATCH):
         end = min(batch + BATCH, last)
-        count = min(end * (FRAME + TAG), encrypted_format.framed(size)) - batch * (FRAME + TAG)
+        count = min(end * (FRAME + TAG), encrypted_format.framed_size(size)) - batch * (FRAME + TAG)
         raw = os.pread(descriptor, count, base + batch * (FRAME + TAG))
         if len(raw) < count:
             raise EOFError
@@ -242,7 +248,7 @@ def part_name(upload_id: str, number: int) -> str:
     return f"{upload_id}/{number:05}"
 
 
-def joined_header(
+def build_joined_header(
     seal: tuple[Wrapping, str],
     sealing: dict[str, object],
     upload_id: str,
@@ -281,14 +287,16 @@ def recover(descriptor: int, found: Object) -> Object | None:
         return None
     head = encrypted_format.read(descriptor)
     if head is None:
-        lost = found.sealed or Sealed(AES256, stored, 0)
+        lost = found.sealed or EncryptionInfo(AES256, stored, 0)
         e_tag = hashlib.md5(begins, usedforsecurity=False).hexdigest()
         return replace(found, e_tag=e_tag, sealed=replace(lost, stored=stored))
     said = head.said
     kind, name = str(said.get("kind")), str(said.get("name", ""))
     sizes, part_header = _walk(descriptor, head) if head.form == JOINED else ((), 0)
     e_tag = str(said.get("e_tag")) if head.form == JOINED else head.e_tag.hex()
-    sealed = Sealed(kind, stored, head.length, part_header, name, bool(said.get("bucket_key")))
+    sealed = EncryptionInfo(
+        kind, stored, head.length, part_header, name, bool(said.get("bucket_key"))
+    )
     return replace(
         found,
         size=head.size,

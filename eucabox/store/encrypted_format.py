@@ -64,10 +64,10 @@ class Header:
     @property
     def stored(self) -> int:
         """Bytes on the disk of a header of the form WHOLE with its frames."""
-        return self.length + framed(self.size)
+        return self.length + framed_size(self.size)
 
 
-def framed(size: int) -> int:
+def framed_size(size: int) -> int:
     """Return how many bytes the frames of a content have."""
     return size + TAG * -(-size // FRAME)
 
@@ -136,7 +136,7 @@ class Wrapping:
             reason = "its header was changed, or it belongs to another key"
             raise ObjectDamaged(what=_name(self.place), reason=reason) from None
 
-    def hidden(self, md5: str) -> str:
+    def hide_etag(self, md5: str) -> str:
         """Return an ETag that tells nothing of the content to who has not the secret."""
         text = b"eucabox etag" + bytes.fromhex(md5) + self.place
         return hmac.new(self.secret, text, hashlib.sha256).hexdigest()[:32]

@@ -34,7 +34,7 @@ class Flush:
     def file(self, descriptor: int) -> None:
         """Return when a file's content and attributes are safe."""
         if not self.relaxed:
-            with gil_turns.lent():
+            with gil_turns.yielding():
                 os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
@@ -43,7 +43,7 @@ class Flush:
             return
         status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
-        with gil_turns.lent(), self._news:
+        with gil_turns.yielding(), self._news:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
             wanted = queue.begun + 1  # the one under way may have missed our change

@@ -16,7 +16,7 @@ from pathlib import Path
 from eucabox.errors import DiskFull
 from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
-from eucabox.store.types import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
+from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, to_nanoseconds
 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
@@ -62,12 +62,12 @@ class Index:
         try:
             self._writer = self._connect()
             (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-            usable = version == VERSION and self.journal.trusted()
+            usable = version == VERSION and self.journal.is_trusted()
         except sqlite3.DatabaseError:
             usable = False
         if not usable:
             self.reset()
-        self._reserve.keep()
+        self._reserve.allocate()
         return usable
 
     def reset(self) -> None:
@@ -90,7 +90,7 @@ class Index:
 
     def _borrow(self) -> None:
         """Keep the index among the host's temporary files until the end of this process."""
-        self.journal.distrust()
+        self.journal.invalidate()
         self._disconnect()
         self._borrowed = tempfile.TemporaryDirectory(prefix="eucabox-index-")
         self._file = Path(self._borrowed.name) / self._home.name
@@ -152,15 +152,15 @@ class Index:
         with self._lock:
             try:
                 self._write()
-                self._reserve.keep()
+                self._reserve.allocate()
             except DiskFull:
-                if not self._reserve.give():
+                if not self._reserve.release():
                     raise
                 self._write()
 
     def _write(self) -> None:
         with self._lock:
-            settled = self.journal.settled()
+            settled = self.journal.list_completed()
             if self._pending or self._steps:
                 added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
                 dropped = [where for where, row in self._pending.items() if row is None]
@@ -313,20 +313,20 @@ def _sync(file: Path) -> None:
 
 def _row(found: Object, size: int) -> Row:
     modified = to_nanoseconds(found.last_modified)
-    return found.key, size, found.e_tag, modified, _traits(found.facts), found.stamp
+    return found.key, size, found.e_tag, modified, _traits(found.facts), found.version_key
 
 
-def _traits(facts: ObjectFacts) -> str:
+def _traits(facts: ObjectProperties) -> str:
     sums = ",".join(facts.checksums)
     return "\t".join((facts.owner, facts.storage_class, facts.checksum_type, sums))
 
 
-class Reader:
+class IndexReader:
     """Turns rows of one bucket into objects; not for several threads."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._facts: dict[str, ObjectFacts] = {}
+        self._facts: dict[str, ObjectProperties] = {}
 
     def object(self, row: Row) -> Object:
         """Return the object of a row."""
@@ -343,7 +343,7 @@ class Reader:
             e_tag=e_tag,
             last_modified=to_datetime(modified),
             facts=facts,
-            stamp=stamp,
+            version_key=stamp,
         )
         return found
 
@@ -354,9 +354,9 @@ class Reader:
         return Version(self.object(row), is_latest=is_latest, is_marker=marker)
 
 
-def _facts(traits: str) -> ObjectFacts:
+def _facts(traits: str) -> ObjectProperties:
     owner, storage_class, kind, sums = traits.split("\t")
     names = {name: "" for name in sums.split(",") if name}
-    return ObjectFacts(
+    return ObjectProperties(
         owner=owner, storage_class=storage_class, checksum_type=kind, checksums=names
     )

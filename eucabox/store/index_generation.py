@@ -9,7 +9,7 @@ import contextlib
 import secrets
 
 from eucabox.errors import DiskFull, NoSuchBucket
-from eucabox.store.bucket_folder import Room
+from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.temp_file import write_small
 
@@ -17,28 +17,28 @@ from eucabox.store.temp_file import write_small
 HARMLESS = (OSError, DiskFull, IndexBroken, NoSuchBucket)
 
 
-def renew(room: Room, index: Index) -> None:
+def new_generation(room: BucketFolder, index: Index) -> None:
     """Give a bucket and its row a new mark. A kill in between leaves one that both know."""
     new = secrets.token_hex(8)
-    index.mark_bucket(room.name, room.mark, new)
+    index.mark_bucket(room.name, room.generation, new)
     write_small(room, new.encode(), room.MARK, room.reserved)
-    room.mark = new
+    room.generation = new
     index.mark_bucket(room.name, new)
 
 
-def touch(room: Room, index: Index) -> None:
+def ensure_new_generation(room: BucketFolder, index: Index) -> None:
     """Renew the mark before the first change of this process; without room for it, go on."""
     if room.touched:
         return
     with room.marking:
         if not room.touched:
             with contextlib.suppress(*HARMLESS):
-                renew(room, index)
+                new_generation(room, index)
                 room.touched = True
 
 
-def close(room: Room, index: Index) -> None:
+def close(room: BucketFolder, index: Index) -> None:
     """Renew the mark of a bucket that changed: a copy of a running cloud's index is old, too."""
-    if room.touched and not room.gone:
+    if room.touched and not room.deleted:
         with contextlib.suppress(*HARMLESS):
-            renew(room, index)
+            new_generation(room, index)

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 
 LIMIT = 1 << 20  # bytes in one file of the journal before the next is begun
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass
-class Volume:
+class JournalFile:
     """One file of the journal, and how many changes are under way that it names."""
 
     file: Path
@@ -36,11 +36,11 @@ class Journal:
         self._folder = folder
         self._mark = folder / "state"
         self._lock = threading.Lock()
-        self._full: list[Volume] = []
+        self._full: list[JournalFile] = []
         self._number = 0
-        self._volume: Volume | None = None
+        self._volume: JournalFile | None = None
 
-    def trusted(self) -> bool:
+    def is_trusted(self) -> bool:
         """Tell whether the index plus the journal's keys is what the last process knew."""
         try:
             mark = json.loads(self._mark.read_text())
@@ -48,12 +48,12 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         """Have the next start read the tree, whatever happens until then."""
         with contextlib.suppress(OSError):
             self._mark.unlink(missing_ok=True)
 
-    def changed(self) -> set[tuple[str, str]]:
+    def list_changed(self) -> set[tuple[str, str]]:
         """Return (bucket, key) of every change that the index may lack."""
         return {key for file in self._files() for key in _read(file)}
 
@@ -64,7 +64,7 @@ class Journal:
             file.unlink()
         self._volume = self._new()
 
-    def begin(self, bucket: str, key: str) -> Volume:
+    def begin(self, bucket: str, key: str) -> JournalFile:
         """Record that a key is about to change; OSError of the disk if that is not possible."""
         record = json.dumps([bucket, key]).encode() + b"\n"
         with self._lock:
@@ -80,7 +80,7 @@ class Journal:
         self._append(volume, record)
         return volume
 
-    def _append(self, volume: Volume, record: bytes) -> None:
+    def _append(self, volume: JournalFile, record: bytes) -> None:
         try:
             complete = os.write(volume.descriptor, record) == len(record)
         except OSError:
@@ -88,17 +88,17 @@ class Journal:
         if not complete:  # A full disk must not forbid deleting: read the tree instead, if killed.
             self._mark.unlink(missing_ok=True)
 
-    def end(self, volume: Volume) -> None:
+    def end(self, volume: JournalFile) -> None:
         """Say that the index has been told of a change."""
         with self._lock:
             volume.active -= 1
 
-    def settled(self) -> list[Volume]:
+    def list_completed(self) -> list[JournalFile]:
         """Return the full files all of whose changes the index has been told."""
         with self._lock:
             return [volume for volume in self._full if volume.active == 0]
 
-    def drop(self, settled: list[Volume]) -> None:
+    def drop(self, settled: list[JournalFile]) -> None:
         """Remove files; for after the index has kept what it was told."""
         with self._lock:
             self._full = [volume for volume in self._full if volume not in settled]
@@ -118,17 +118,17 @@ class Journal:
             for volume in volumes:
                 volume.file.unlink()
 
-    def _new(self) -> Volume:
+    def _new(self) -> JournalFile:
         self._number += 1
         file = self._folder / f"journal.{self._number}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC
-        return Volume(file, os.open(file, flags, 0o644))
+        return JournalFile(file, os.open(file, flags, 0o644))
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("journal.*"))
 
     def _write_mark(self, *, clean: bool) -> None:
-        write_whole(self._mark, json.dumps({"clean": clean, "boot": _boot()}).encode())
+        write_atomic(self._mark, json.dumps({"clean": clean, "boot": _boot()}).encode())
 
 
 def _boot() -> str:

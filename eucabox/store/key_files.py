@@ -11,9 +11,9 @@ from typing import Protocol
 
 from eucabox.errors import NoSuchBucket
 from eucabox.store import attributes, dirfd
-from eucabox.store.bucket_folder import OBJECTS, Room
+from eucabox.store.bucket_folder import OBJECTS, BucketFolder
 from eucabox.store.paths import digest
-from eucabox.store.temp_file import Draft, write_small
+from eucabox.store.temp_file import TempFile, write_small
 
 KEY = ".key"
 WALKS = 1000  # a delete may prune the folder that a put has just made; each walk is a new race
@@ -26,14 +26,14 @@ class Movable(Protocol):
         """Give the file its name, in place of any other file that has it."""
 
 
-def open_key(room: Room, key: bytes) -> int | None:
+def open_key(room: BucketFolder, key: bytes) -> int | None:
     """Open the file of a key for reading; None if there is none."""
     names = room.components(key)
     found = dirfd.open_file(room.fd, names) if names else None
-    return found if found is not None else dirfd.open_file(room.reserved, hashed(key))
+    return found if found is not None else dirfd.open_file(room.reserved, path_by_hash(key))
 
 
-def exists(room: Room, key: bytes) -> bool:
+def exists(room: BucketFolder, key: bytes) -> bool:
     """Tell whether a key has a file."""
     found = open_key(room, key)
     if found is None:
@@ -42,18 +42,18 @@ def exists(room: Room, key: bytes) -> bool:
     return True
 
 
-def is_hashed(room: Room, key: bytes) -> bool:
+def is_hashed(room: BucketFolder, key: bytes) -> bool:
     """Tell whether a key has a file under its hash."""
-    return dirfd.is_file("/".join(hashed(key)), room.reserved)
+    return dirfd.is_file("/".join(path_by_hash(key)), room.reserved)
 
 
-def hashed(key: bytes) -> list[str]:
+def path_by_hash(key: bytes) -> list[str]:
     """Return the names that lead to a key's file below the reserved folder."""
     name = digest(key)
     return [OBJECTS, name[:2], name]
 
 
-def put(room: Room, key: bytes, draft: Movable) -> int:
+def install(room: BucketFolder, key: bytes, draft: Movable) -> int:
     """Put a written file in the place of its key; return its folder, to be flushed and closed."""
     names = room.components(key)
     folder = _put_home(room, names, draft) if names else None
@@ -63,21 +63,26 @@ def put(room: Room, key: bytes, draft: Movable) -> int:
     return folder
 
 
-def replace(
-    room: Room, key: bytes, draft: Draft, sidecar: bytes | None, *, keep_old: bool = False
+def install_with_sidecar(
+    room: BucketFolder,
+    key: bytes,
+    draft: TempFile,
+    sidecar: bytes | None,
+    *,
+    keep_old: bool = False,
 ) -> int:
     """Put a written file in the place of its key with its sidecar, if it needs one, and without
     that of the file before unless it is needed; return the folder, to be flushed and closed."""
     old = None if keep_old else status_with_sidecar(room, key)
     if sidecar is not None and draft.status is not None:
         write_sidecar(room, key, draft.status, sidecar)
-    folder = put(room, key, draft)
+    folder = install(room, key, draft)
     if old:
         remove_sidecar(room, key, old)
     return folder
 
 
-def _put_home(room: Room, names: list[bytes], draft: Movable) -> int | None:
+def _put_home(room: BucketFolder, names: list[bytes], draft: Movable) -> int | None:
     for _ in range(WALKS):
         try:
             folder = dirfd.descend_making(room.fd, names[:-1])
@@ -107,7 +112,7 @@ def _rename(draft: Movable, name: bytes, folder: int) -> bool:
     return True
 
 
-def _is_folder(room: Room, names: list[bytes]) -> bool:
+def _is_folder(room: BucketFolder, names: list[bytes]) -> bool:
     """Tell whether a folder that can't be removed has the place of a file."""
     dirfd.prune(room.fd, names)
     try:
@@ -117,8 +122,8 @@ def _is_folder(room: Room, names: list[bytes]) -> bool:
     return True
 
 
-def _put_hashed(room: Room, key: bytes, draft: Movable) -> int:
-    names = hashed(key)
+def _put_hashed(room: BucketFolder, key: bytes, draft: Movable) -> int:
+    names = path_by_hash(key)
     folder = dirfd.descend_making(room.reserved, names[:-1])
     try:
         if not dirfd.is_file(names[-1] + KEY, folder):
@@ -130,7 +135,7 @@ def _put_hashed(room: Room, key: bytes, draft: Movable) -> int:
     return folder
 
 
-def take_away(room: Room, key: bytes) -> bool:
+def remove(room: BucketFolder, key: bytes) -> bool:
     """Remove the file of a key and the folders it leaves empty; False if there was none."""
     found = _remove_hashed(room, key)  # first: it must not come back when the other is gone
     names = room.components(key)
@@ -153,8 +158,8 @@ def take_away(room: Room, key: bytes) -> bool:
     return True
 
 
-def _remove_hashed(room: Room, key: bytes) -> bool:
-    names = hashed(key)
+def _remove_hashed(room: BucketFolder, key: bytes) -> bool:
+    names = path_by_hash(key)
     path = "/".join(names)
     try:
         os.unlink(path, dir_fd=room.reserved)
@@ -173,14 +178,14 @@ def _remove_hashed(room: Room, key: bytes) -> bool:
 # --- sidecars: a line with the length of the attributes, then they, then the key --------------
 
 
-def read_sidecar(room: Room, key: bytes, status: os.stat_result) -> bytes | None:
+def read_sidecar(room: BucketFolder, key: bytes, status: os.stat_result) -> bytes | None:
     """Return the attributes that a sidecar has for this content, None if there is none."""
     folder, name = attributes.sidecar(key, status)
     found = _split(dirfd.read_small(room.reserved, [*folder.split("/"), name]))
     return found[0] if found else None
 
 
-def sidecar_key(room: Room, names: list[bytes]) -> bytes | None:
+def sidecar_key(room: BucketFolder, names: list[bytes]) -> bytes | None:
     """Return the key of a sidecar, given the names that lead to it; None if it is gone."""
     found = _split(dirfd.read_small(room.reserved, names))
     return found[1] if found else None
@@ -193,7 +198,7 @@ def _split(content: bytes | None) -> tuple[bytes, bytes] | None:
     return rest[: int(length)], rest[int(length) :]
 
 
-def write_sidecar(room: Room, key: bytes, status: os.stat_result, raw: bytes) -> None:
+def write_sidecar(room: BucketFolder, key: bytes, status: os.stat_result, raw: bytes) -> None:
     """Keep attributes beside a file; on the disk when done."""
     where, name = attributes.sidecar(key, status)
     folder = dirfd.descend_making(room.reserved, where.split("/"))
@@ -203,13 +208,13 @@ def write_sidecar(room: Room, key: bytes, status: os.stat_result, raw: bytes) ->
         os.close(folder)
 
 
-def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
+def remove_sidecar(room: BucketFolder, key: bytes, status: os.stat_result) -> None:
     """Remove the sidecar of one content, if it has one."""
     with contextlib.suppress(OSError):
         os.unlink("/".join(attributes.sidecar(key, status)), dir_fd=room.reserved)
 
 
-def status_with_sidecar(room: Room, key: bytes) -> os.stat_result | None:
+def status_with_sidecar(room: BucketFolder, key: bytes) -> os.stat_result | None:
     """Return the status of a key's present file if it may have a sidecar."""
     try:
         os.stat(attributes.folder(key), dir_fd=room.reserved, follow_symlinks=False)
@@ -224,7 +229,7 @@ def status_with_sidecar(room: Room, key: bytes) -> os.stat_result | None:
         os.close(descriptor)
 
 
-def current_sidecar(room: Room, key: bytes) -> str:
+def current_sidecar(room: BucketFolder, key: bytes) -> str:
     """Return the name of the sidecar that counts for a key, "" if none does."""
     descriptor = open_key(room, key)
     if descriptor is None:
@@ -237,12 +242,12 @@ def current_sidecar(room: Room, key: bytes) -> str:
         os.close(descriptor)
 
 
-def remove_leftovers(room: Room, key: bytes, needed: Collection[str] = ()) -> None:
+def remove_leftovers(room: BucketFolder, key: bytes, needed: Collection[str] = ()) -> None:
     """Remove what does not count of a key: a killed process, or a file copied in, left it.
 
     `needed` names sidecars that count though they are not those of the file.
     """
-    names = hashed(key)
+    names = path_by_hash(key)
     home = room.components(key)
     found = dirfd.open_file(room.fd, home) if home else None
     if found is not None:
@@ -256,13 +261,13 @@ def remove_leftovers(room: Room, key: bytes, needed: Collection[str] = ()) -> No
     _remove_other_sidecars(room, key, {current_sidecar(room, key), *needed})
 
 
-def _remove_other_sidecars(room: Room, key: bytes, needed: Collection[str]) -> None:
+def _remove_other_sidecars(room: BucketFolder, key: bytes, needed: Collection[str]) -> None:
     try:
         folder = dirfd.open_folder(room.reserved, attributes.folder(key).split("/"))
     except OSError:
         return
     try:
-        for other in dirfd.names(folder):
+        for other in dirfd.list_names(folder):
             if other.startswith(digest(key)) and other not in needed:
                 dirfd.remove(other, folder)
     finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config, words
 from eucabox.errors import (
     EncryptionUnfit,
@@ -25,7 +25,7 @@ from eucabox.seal import Seal
 from eucabox.store import encrypted_format
 from eucabox.store.encrypted_format import KEY_BYTES, Header, Wrapping
 from eucabox.store.paths import RESERVED
-from eucabox.store.types import AES256, KMS, SSE_C, Object, Sealed
+from eucabox.store.types import AES256, KMS, SSE_C, EncryptionInfo, Object
 
 DEFAULT_KMS_KEY = "aws-s3"
 DEFAULT_ALIAS = "aws/s3"
@@ -45,7 +45,7 @@ UPLOAD_ENCRYPTED = (
 
 
 @dataclass(frozen=True)
-class Site:
+class SealedPlace:
     """What the configuration says: the names of the KMS keys, and what their ARNs are made of."""
 
     kms_keys: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Sealing:
+class EncryptionKeySpec:
     """How a new object is encrypted: `name` is the KMS key's, `mark` tells our key from others."""
 
     kind: str
@@ -70,7 +70,7 @@ class Sealing:
         found: dict[str, Any] = {**said, "bucket_key": self.bucket_key}
         return found if self.kind != SSE_C else {**found, **self._checked()}
 
-    def said(self) -> dict[str, Any]:
+    def header_text(self) -> dict[str, Any]:
         """Return the JSON of the header of a new file, with a salt of its own."""
         told = {"name": self.name, "context": self.context, "bucket_key": self.bucket_key}
         found = {"kind": self.kind, **{key: value for key, value in told.items() if value}}
@@ -78,9 +78,9 @@ class Sealing:
             return {**found, **self._checked()}
         return {**found, "mark": self.mark, "salt": encrypted_format.new_salt()}
 
-    def sealed(self, stored: int, header: int, part_header: int = 0) -> Sealed:
+    def encryption_info(self, stored: int, header: int, part_header: int = 0) -> EncryptionInfo:
         """Return what is kept of it with an object."""
-        return Sealed(self.kind, stored, header, part_header, self.name, self.bucket_key)
+        return EncryptionInfo(self.kind, stored, header, part_header, self.name, self.bucket_key)
 
     def _checked(self) -> dict[str, str]:
         salt = encrypted_format.new_salt()
@@ -95,7 +95,9 @@ class Keyring:
     that no new key is made while the old one is only missing.
     """
 
-    def __init__(self, file: Path, seal: Seal, witness: Path, site: Callable[[], Site]) -> None:
+    def __init__(
+        self, file: Path, seal: Seal, witness: Path, site: Callable[[], SealedPlace]
+    ) -> None:
         self._file, self._seal, self._witness = file, seal, witness
         self.site = site
         self._lock = threading.RLock()
@@ -103,28 +105,30 @@ class Keyring:
 
     # --- what new objects get -----------------------------------------------------------------
 
-    def server(self) -> Sealing:
+    def sse_s3(self) -> EncryptionKeySpec:
         """Return SSE-S3: the key is ours and has no name."""
         secret = self._secret(MASTER)
-        return Sealing(AES256, secret, mark_of(secret))
+        return EncryptionKeySpec(AES256, secret, mark_of(secret))
 
-    def kms(self, key_id: str = "", context: str = "", bucket_key: bool = False) -> Sealing:
+    def sse_kms(
+        self, key_id: str = "", context: str = "", bucket_key: bool = False
+    ) -> EncryptionKeySpec:
         """Return SSE-KMS under a key of the configuration, by its name, alias or ARN."""
         name = name_of(key_id)
         self._check_enabled(name)
         secret = self._secret(name)
-        return Sealing(KMS, secret, mark_of(secret), name, context, bucket_key)
+        return EncryptionKeySpec(KMS, secret, mark_of(secret), name, context, bucket_key)
 
-    def again(self, record: Mapping[str, Any], customer: bytes | None) -> Sealing:
+    def from_record(self, record: Mapping[str, Any], customer: bytes | None) -> EncryptionKeySpec:
         """Return the sealing of a record; of SSE-C only with the key that it was made with."""
         if record["kind"] == AES256:
-            return self.server()
+            return self.sse_s3()
         if record["kind"] == KMS:
-            return self.kms(record["name"], record["context"], record["bucket_key"])
+            return self.sse_kms(record["name"], record["context"], record["bucket_key"])
         if customer is None:
             raise EncryptionUnfit(reason=UPLOAD_ENCRYPTED)
         _check(record, customer)
-        return Sealing(SSE_C, customer)
+        return EncryptionKeySpec(SSE_C, customer)
 
     # --- what objects that are there need -----------------------------------------------------
 
@@ -133,7 +137,7 @@ class Keyring:
         place = encrypted_format.place_of(found.bucket, found.key)
         return Wrapping(self._opening(header, customer), place).unwrap(header)
 
-    def joining(self, bucket: str, key: str) -> tuple[Wrapping, str]:
+    def for_multipart(self, bucket: str, key: str) -> tuple[Wrapping, str]:
         """Return what proves the joined header of an object, and the mark of that key."""
         secret = self._secret(MASTER)
         return Wrapping(secret, encrypted_format.place_of(bucket, key)), mark_of(secret)
@@ -162,7 +166,7 @@ class Keyring:
         site = self.site()
         return f"arn:aws:kms:{site.region}:{site.account}:key/{name}"
 
-    def listed(self) -> dict[str, bool]:
+    def list_keys(self) -> dict[str, bool]:
         """Return the KMS keys that there are or will be, and whether each can be used."""
         enabled = {DEFAULT_KMS_KEY, *self.site().kms_keys}
         names = enabled | self._kept().keys() - {MASTER}
@@ -212,7 +216,7 @@ class Keyring:
             reason = "its keys are not those that the buckets were written with"
             raise KeysUnusable(file=self._file, reason=reason)
         if not witness:
-            write_whole(self._witness, mark_of(master).encode(), 0o600)
+            write_atomic(self._witness, mark_of(master).encode(), 0o600)
         return found
 
     def _write(self, keys: dict[str, bytes]) -> None:
@@ -220,8 +224,8 @@ class Keyring:
             name: base64.b64encode(self._seal.close(secret, _purpose(name))).decode()
             for name, secret in keys.items()
         }
-        write_whole(self._file, json.dumps({"version": 1, "keys": closed}).encode(), 0o600)
-        write_whole(self._witness, mark_of(keys[MASTER]).encode(), 0o600)
+        write_atomic(self._file, json.dumps({"version": 1, "keys": closed}).encode(), 0o600)
+        write_atomic(self._witness, mark_of(keys[MASTER]).encode(), 0o600)
         self._known = keys
 
     def _opened(self, name: str, text: str) -> bytes:
@@ -233,19 +237,19 @@ class Keyring:
         return ""
 
 
-def needed(keys: Keyring | None) -> Keyring:
+def require(keys: Keyring | None) -> Keyring:
     """Return the keys of a store; KeysUnusable if it was opened without any."""
     if keys is None:
         raise KeysUnusable(file="the keys", reason="this store was opened without any")
     return keys
 
 
-def configured(config: Callable[[], Config], account: str) -> Keyring:
+def open_keyring(config: Callable[[], Config], account: str) -> Keyring:
     """Return the keys of a cloud whose administrator has that account; the names in its
     configuration may change any time."""
 
-    def site() -> Site:
-        return Site(words(config().buckets.kms_keys), config().cloud.region, account)
+    def site() -> SealedPlace:
+        return SealedPlace(words(config().buckets.kms_keys), config().cloud.region, account)
 
     data, root = config().cloud.data_dir, config().bucket_root
     return Keyring(data / "bucket-keys", Seal(data / "key"), root / RESERVED / "master-key", site)

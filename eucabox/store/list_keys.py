@@ -1,7 +1,7 @@
 """Pages of keys and common prefixes, from the index; knows no file."""
 
-from eucabox.store.index import Index, Reader, Row
-from eucabox.store.paths import after_prefix, common_prefix
+from eucabox.store.index import Index, IndexReader, Row
+from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Listing, Object
 
 MOST = 1001  # rows fetched at once: a page, and one that tells whether there are more
@@ -18,15 +18,15 @@ def page(
     if limit <= 0:
         return Listing([], [], None, truncated=False)
     index.flush()
-    return _Page(index, bucket, prefix, delimiter, limit).read(start_after)
+    return _KeyPage(index, bucket, prefix, delimiter, limit).read(start_after)
 
 
-class _Page:
+class _KeyPage:
     def __init__(self, index: Index, bucket: str, prefix: str, delimiter: str, limit: int) -> None:
         self._index, self._bucket = index, bucket
         self._prefix, self._delimiter, self._limit = prefix, delimiter, limit
-        self._end = after_prefix(prefix)
-        self._reader = Reader(bucket)
+        self._end = end_of_prefix(prefix)
+        self._reader = IndexReader(bucket)
         self._objects: list[Object] = []
         self._prefixes: list[str] = []
         self._last: str | None = None
@@ -51,7 +51,7 @@ class _Page:
             return self._prefix
         common = self._common(start_after)
         if common == start_after:  # the last page ended with this prefix
-            return after_prefix(common)
+            return end_of_prefix(common)
         return start_after + "\0"
 
     def _take(self, rows: list[Row], *, more: bool) -> str | None:
@@ -65,7 +65,7 @@ class _Page:
             if common is not None:
                 self._prefixes.append(common)
                 self._last, self._stride = common, FEW
-                return after_prefix(common)
+                return end_of_prefix(common)
             self._objects.append(self._reader.object(row))
             self._last = row[0]
         return rows[-1][0] + "\0" if rows and more else None

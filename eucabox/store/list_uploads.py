@@ -4,21 +4,21 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from weakref import WeakKeyDictionary
 
-from eucabox.store.bucket_folder import Room
+from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.paths import common_prefix
 from eucabox.store.types import Upload, Uploads
 
 Named = tuple[str, str]  # key and upload id
 
 
-class Keys:
+class UploadKeys:
     """Remembers the keys of uploads, which never change, so that a page reads only its own."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Room, dict[str, str]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[BucketFolder, dict[str, str]] = WeakKeyDictionary()
 
-    def sorted(
-        self, room: Room, ids: Iterable[str], read: Callable[[str], Upload | None]
+    def sort(
+        self, room: BucketFolder, ids: Iterable[str], read: Callable[[str], Upload | None]
     ) -> list[Named]:
         """Return (key, id) of the uploads with these ids in their order; `read` tells a key."""
         old, new = self._known.get(room, {}), {}
@@ -34,7 +34,7 @@ class Keys:
         return sorted((key, upload_id) for upload_id, key in new.items())
 
 
-class Page:
+class UploadPage:
     """At most `limit` uploads and common prefixes, after a key and an upload id of that key."""
 
     def __init__(self, prefix: str, delimiter: str, after: Named, limit: int) -> None:

@@ -3,9 +3,9 @@
 import heapq
 
 from eucabox.store import version_ids
-from eucabox.store.index import Index, Reader, Row
+from eucabox.store.index import Index, IndexReader, Row
 from eucabox.store.list_keys import FEW, MOST
-from eucabox.store.paths import after_prefix, common_prefix
+from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Version, Versions
 
 Place = tuple[str, str]  # a key and a stamp, or the least text behind one
@@ -21,15 +21,15 @@ def page(
     if after[1]:
         version_ids.check(after[1])
     index.flush()
-    return _Page(index, bucket, prefix, delimiter, limit).read(*after)
+    return _VersionPage(index, bucket, prefix, delimiter, limit).read(*after)
 
 
-class _Page:
+class _VersionPage:
     def __init__(self, index: Index, bucket: str, prefix: str, delimiter: str, limit: int) -> None:
         self._index, self._bucket = index, bucket
         self._prefix, self._delimiter, self._limit = prefix, delimiter, limit
-        self._end = after_prefix(prefix)
-        self._reader = Reader(bucket)
+        self._end = end_of_prefix(prefix)
+        self._reader = IndexReader(bucket)
         self._versions: list[Version] = []
         self._prefixes: list[str] = []
         self._last: Place | None = None
@@ -55,7 +55,7 @@ class _Page:
             return self._prefix, ""
         common = self._common(key)
         if common == key:  # the last page ended with this prefix
-            after = after_prefix(common)
+            after = end_of_prefix(common)
             return None if after is None else (after, "")
         if not version_id:
             return key + "\0", ""
@@ -100,7 +100,7 @@ class _Page:
             if common is not None:
                 self._prefixes.append(common)
                 self._last, self._stride = (common, ""), FEW
-                after = after_prefix(common)
+                after = end_of_prefix(common)
                 return None if after is None else (after, "")
             self._versions.append(self._reader.version(row, is_latest=self._is_latest(row)))
             self._last = row[0], version_ids.version_id(row[5])

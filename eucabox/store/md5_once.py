@@ -4,10 +4,10 @@ import os
 import threading
 from concurrent.futures import Future
 
-from eucabox.store.temp_file import summed
+from eucabox.store.temp_file import digest_file
 
 
-class Summing:
+class Md5Once:
     """The readings under way. A client that gave up on a large file and asks again waits for the
     first reading and does not begin another."""
 
@@ -26,7 +26,7 @@ class Summing:
         if running is not None:
             return running.result()
         try:
-            mine.set_result(summed(descriptor)[0])
+            mine.set_result(digest_file(descriptor)[0])
         except BaseException as error:
             mine.set_exception(error)
         finally:

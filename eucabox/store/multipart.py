@@ -33,18 +33,25 @@ from eucabox.store import (
     encrypted_format,
     list_uploads,
 )
-from eucabox.store.bucket_folder import UPLOADS, Room
-from eucabox.store.keyring import Keyring, Sealing, needed
-from eucabox.store.objects import Conditions, Shelf
+from eucabox.store.bucket_folder import UPLOADS, BucketFolder
+from eucabox.store.keyring import EncryptionKeySpec, Keyring, require
+from eucabox.store.objects import Objects, WritePreconditions
 from eucabox.store.paths import RESERVED, encode_key
-from eucabox.store.temp_file import Draft, Promise, Stream, copy_file, receive, write_small
+from eucabox.store.temp_file import (
+    BodyStream,
+    ExpectedBody,
+    TempFile,
+    copy_file,
+    receive,
+    write_small,
+)
 from eucabox.store.types import (
     FULL_OBJECT,
+    EncryptionInfo,
     Object,
-    ObjectFacts,
-    Part,
-    Sealed,
+    ObjectProperties,
     Upload,
+    UploadPart,
     Uploads,
     moment,
     to_datetime,
@@ -62,12 +69,12 @@ Wanted = Sequence[tuple[int, str, dict[str, str]]]  # number, ETag, checksums
 
 
 @dataclass(frozen=True)
-class Ending:
+class CompletionSpec:
     """What the caller says of the whole object at the end; `admit` raises if it is too large."""
 
     checksums: dict[str, str]
     size: int | None
-    conditions: Conditions
+    conditions: WritePreconditions
     admit: Callable[[int], object]
 
 
@@ -81,13 +88,13 @@ def _size(file: Path) -> int:
 class Multipart:
     """The uploads in progress of all buckets."""
 
-    def __init__(self, shelf: Shelf, keys: Keyring | None = None) -> None:
+    def __init__(self, shelf: Objects, keys: Keyring | None = None) -> None:
         self._shelf = shelf
-        self._named = list_uploads.Keys()
+        self._named = list_uploads.UploadKeys()
         self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
-    def weight(self, room: Room) -> int:
+    def weight(self, room: BucketFolder) -> int:
         """Return the bytes of all parts of a bucket's uploads."""
         folders = os.walk(room.path / RESERVED / UPLOADS)
         parts = (Path(at, name) for at, _, names in folders for name in names if name.isdigit())
@@ -95,12 +102,12 @@ class Multipart:
 
     def create(
         self,
-        room: Room,
+        room: BucketFolder,
         key: str,
-        facts: ObjectFacts,
+        facts: ObjectProperties,
         algorithm: str,
         kind: str,
-        sealing: Sealing | None = None,
+        sealing: EncryptionKeySpec | None = None,
     ) -> str:
         """Begin an upload and return its id."""
         encode_key(key)
@@ -121,7 +128,7 @@ class Multipart:
                 write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
         return upload_id
 
-    def upload(self, room: Room, key: str, upload_id: str) -> Upload:
+    def upload(self, room: BucketFolder, key: str, upload_id: str) -> Upload:
         """Return an upload; NoSuchUpload if it is not in progress for this key."""
         with self._folder(room, upload_id) as folder:
             found = _read_upload(room, upload_id, folder)
@@ -131,29 +138,33 @@ class Multipart:
 
     def put_part(
         self,
-        room: Room,
+        room: BucketFolder,
         key: str,
         upload_id: str,
         number: int,
-        stream: Stream,
-        promise: Promise,
+        stream: BodyStream,
+        promise: ExpectedBody,
         customer: bytes | None = None,
-    ) -> Part:
+    ) -> UploadPart:
         """Take one part, in place of an earlier one of that number; on the disk when done."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         upload = self.upload(room, key, upload_id)
         promise = replace(promise, algorithms=_summed_by(upload, promise))
-        sealing = needed(self._keys).again(upload.sealing, customer) if upload.sealing else None
+        sealing = (
+            require(self._keys).from_record(upload.sealing, customer) if upload.sealing else None
+        )
         with encrypted_file.begin(
             room, sealing, key, encrypted_file.part_name(upload_id, number)
         ) as draft:
             received = receive(draft, stream, promise)
             e_tag, _ = draft.finish(received.md5)
-            part = Part(number, received.size, e_tag, draft.date(), received.checksums)
+            part = UploadPart(number, received.size, e_tag, draft.date(), received.checksums)
             return self._keep_part(room, upload_id, draft, part)
 
-    def _keep_part(self, room: Room, upload_id: str, draft: Draft, part: Part) -> Part:
+    def _keep_part(
+        self, room: BucketFolder, upload_id: str, draft: TempFile, part: UploadPart
+    ) -> UploadPart:
         said = {"e": part.e_tag, "c": part.checksums, "s": part.size}
         raw = json.dumps(said).encode()
         beside = not attributes.write(draft.fd, raw)
@@ -167,36 +178,36 @@ class Multipart:
         return part
 
     def parts(
-        self, room: Room, key: str, upload_id: str, after: int, limit: int | None
-    ) -> list[Part]:
+        self, room: BucketFolder, key: str, upload_id: str, after: int, limit: int | None
+    ) -> list[UploadPart]:
         """Return at most `limit` of the parts that were put, by number, `after` one of them."""
         self.upload(room, key, upload_id)
         with self._folder(room, upload_id) as folder:
-            numbers = sorted(int(name) for name in dirfd.names(folder) if name.isdigit())
+            numbers = sorted(int(name) for name in dirfd.list_names(folder) if name.isdigit())
             page = numbers[bisect_right(numbers, after) :][:limit]
             return [found for number in page if (found := _read_part(folder, number))]
 
     def uploads(
-        self, room: Room, prefix: str, delimiter: str, after: tuple[str, str], limit: int
+        self, room: BucketFolder, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
-        page = list_uploads.Page(prefix, delimiter, after, limit)
+        page = list_uploads.UploadPage(prefix, delimiter, after, limit)
         read = partial(self._find, room)
-        return page.read(self._named.sorted(room, _ids(room), read), read)
+        return page.read(self._named.sort(room, _ids(room), read), read)
 
-    def _find(self, room: Room, upload_id: str) -> Upload | None:
+    def _find(self, room: BucketFolder, upload_id: str) -> Upload | None:
         with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
             return _read_upload(room, upload_id, folder)
         return None
 
-    def abort(self, room: Room, key: str, upload_id: str) -> None:
+    def abort(self, room: BucketFolder, key: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
         with self._locked(upload_id), _unless_gone(room):
             self.upload(room, key, upload_id)
             self._remove(room, upload_id)
 
     def complete(
-        self, room: Room, key: str, upload_id: str, wanted: Wanted, ending: Ending
+        self, room: BucketFolder, key: str, upload_id: str, wanted: Wanted, ending: CompletionSpec
     ) -> Object:
         """Make the parts one object. Asking again after an answer was lost answers the same."""
         wanted = _last_named(wanted)
@@ -211,15 +222,20 @@ class Multipart:
             self._clear(room, upload_id)
             return done
 
-    def _completed(self, room: Room, key: str, upload_id: str, wanted: Wanted) -> Object:
-        found = self._shelf.made_by(room, key, upload_id)
+    def _completed(self, room: BucketFolder, key: str, upload_id: str, wanted: Wanted) -> Object:
+        found = self._shelf.find_upload_result(room, key, upload_id)
         tags = [e_tag.strip('"') for _, e_tag, _ in wanted]
         if found is None or found.e_tag != _joined_tag(tags):
             raise NoSuchUpload(upload_id=upload_id)
         return found
 
     def _assemble(
-        self, room: Room, upload: Upload, folder: int, parts: list[Part], ending: Ending
+        self,
+        room: BucketFolder,
+        upload: Upload,
+        folder: int,
+        parts: list[UploadPart],
+        ending: CompletionSpec,
     ) -> Object:
         sizes, total = tuple(part.size for part in parts), sum(part.size for part in parts)
         if ending.size is not None and ending.size != total:
@@ -229,7 +245,7 @@ class Multipart:
         ending.admit(total)
         facts, sums = _joined_facts(upload, parts, ending)
         e_tag = _joined_tag([part.e_tag for part in parts])
-        with Draft(room) as draft:
+        with TempFile(room) as draft:
             head = self._begin_joined(draft, room, upload, parts, e_tag)
             for part in parts:
                 _append(folder, part, draft)
@@ -246,18 +262,18 @@ class Multipart:
                 sealed=_joined_sealed(draft, upload, head),
             )
             # Nobody writes the key in between: after a kill the object tells that this is done.
-            with self._shelf.held(room, upload.key):
+            with self._shelf.lock_key(room, upload.key):
                 done = self._shelf.commit(room, draft, new, ending.conditions)
                 self._put_aside(room, upload.upload_id)
                 return done
 
-    def finish(self, room: Room) -> None:
+    def finish(self, room: BucketFolder) -> None:
         """At the start: end what a killed process had all but completed, or only begun."""
         for upload_id in _ids(room):
             if self._is_over(room, upload_id):
                 self._remove(room, upload_id)
 
-    def _is_over(self, room: Room, upload_id: str) -> bool:
+    def _is_over(self, room: BucketFolder, upload_id: str) -> bool:
         try:
             with self._folder(room, upload_id) as folder:
                 if not dirfd.is_file(UPLOAD_FILE, folder):
@@ -265,36 +281,41 @@ class Multipart:
                 key = _read_upload(room, upload_id, folder).key
         except NoSuchUpload:
             return False  # damaged, or no folder of ours: whoever made it so may mend it
-        return self._shelf.made_by(room, key, upload_id) is not None
+        return self._shelf.find_upload_result(room, key, upload_id) is not None
 
     def _begin_joined(
-        self, draft: Draft, room: Room, upload: Upload, parts: list[Part], e_tag: str
+        self,
+        draft: TempFile,
+        room: BucketFolder,
+        upload: Upload,
+        parts: list[UploadPart],
+        e_tag: str,
     ) -> int:
         """Write what comes before encrypted parts, which stay as they are; return its length."""
         if not upload.sealing:
             return 0
-        seal = needed(self._keys).joining(room.name, upload.key)
+        seal = require(self._keys).for_multipart(room.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
-        head = encrypted_file.joined_header(
+        head = encrypted_file.build_joined_header(
             seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes
         )
         draft.write(head)
         return len(head)
 
-    def _remove(self, room: Room, upload_id: str) -> None:
+    def _remove(self, room: BucketFolder, upload_id: str) -> None:
         self._put_aside(room, upload_id)
         self._clear(room, upload_id)
 
-    def _put_aside(self, room: Room, upload_id: str) -> None:
+    def _put_aside(self, room: BucketFolder, upload_id: str) -> None:
         """Take the whole folder out of the way at once."""
         with dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
             room.flush.folder(uploads)
 
-    def _clear(self, room: Room, upload_id: str) -> None:
+    def _clear(self, room: BucketFolder, upload_id: str) -> None:
         """Remove what was put aside; many files later: no caller waits, and a start clears too."""
         folder = dirfd.open_folder(room.temporary, [upload_id])
-        names = dirfd.names(folder)
+        names = dirfd.list_names(folder)
 
         def clear() -> None:
             try:
@@ -314,8 +335,8 @@ class Multipart:
         return self._locks[hash(upload_id) % STRIPES]
 
     @contextlib.contextmanager
-    def _folder(self, room: Room, upload_id: str) -> Iterator[int]:
-        room.check()
+    def _folder(self, room: BucketFolder, upload_id: str) -> Iterator[int]:
+        room.ensure_not_deleted()
         if not UPLOAD_ID.fullmatch(upload_id):
             raise NoSuchUpload(upload_id=upload_id)
         try:
@@ -329,22 +350,22 @@ class Multipart:
 
 
 @contextlib.contextmanager
-def _unless_gone(room: Room) -> Iterator[None]:
+def _unless_gone(room: BucketFolder) -> Iterator[None]:
     """Have it be NoSuchBucket that a folder is missing which went with its bucket."""
-    room.check()
+    room.ensure_not_deleted()
     try:
         yield
     except FileNotFoundError:
-        room.look()
+        room.ensure_exists()
         raise
 
 
-def _ids(room: Room) -> list[str]:
+def _ids(room: BucketFolder) -> list[str]:
     with _unless_gone(room), dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
-        return [name for name in dirfd.names(uploads) if UPLOAD_ID.fullmatch(name)]
+        return [name for name in dirfd.list_names(uploads) if UPLOAD_ID.fullmatch(name)]
 
 
-def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
+def _read_upload(room: BucketFolder, upload_id: str, folder: int) -> Upload:
     try:
         said = json.loads(dirfd.read_small(folder, [UPLOAD_FILE]) or b"")
         return Upload(
@@ -352,7 +373,7 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
             said["key"],
             upload_id,
             to_datetime(said["initiated"]),
-            ObjectFacts(**said["facts"]),
+            ObjectProperties(**said["facts"]),
             said["checksum_algorithm"],
             said["checksum_type"],
             said.get("sealing"),
@@ -361,7 +382,7 @@ def _read_upload(room: Room, upload_id: str, folder: int) -> Upload:
         raise NoSuchUpload(upload_id=upload_id) from None
 
 
-def _read_part(folder: int, number: int) -> Part | None:
+def _read_part(folder: int, number: int) -> UploadPart | None:
     name = f"{number:05}"
     descriptor = dirfd.open_file(folder, [name])
     if descriptor is None:
@@ -373,7 +394,7 @@ def _read_part(folder: int, number: int) -> Part | None:
     modified = to_datetime(status.st_mtime_ns)
     try:
         said = json.loads(raw or dirfd.read_small(folder, [_sidecar(name, status)]) or b"")
-        return Part(number, said.get("s", status.st_size), said["e"], modified, said["c"])
+        return UploadPart(number, said.get("s", status.st_size), said["e"], modified, said["c"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -388,7 +409,7 @@ def _last_named(wanted: Wanted) -> Wanted:
     return [each for each, after in following if after is None or after[0] != each[0]]
 
 
-def _choose(folder: int, wanted: Wanted) -> list[Part]:
+def _choose(folder: int, wanted: Wanted) -> list[UploadPart]:
     """Return the parts that the caller names; a Fault unless each is there as named."""
     if not wanted:
         raise MalformedPartList
@@ -407,7 +428,7 @@ def _choose(folder: int, wanted: Wanted) -> list[Part]:
     return parts
 
 
-def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> Part:
+def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> UploadPart:
     part = _read_part(folder, number) if number <= MOST_PARTS else None
     if part is None or part.e_tag != e_tag.strip('"'):
         raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
@@ -427,8 +448,8 @@ def _is_md5(tag: str) -> bool:
 
 
 def _joined_facts(
-    upload: Upload, parts: list[Part], ending: Ending
-) -> tuple[ObjectFacts, tuple[str, ...]]:
+    upload: Upload, parts: list[UploadPart], ending: CompletionSpec
+) -> tuple[ObjectProperties, tuple[str, ...]]:
     """Return the facts of the whole with its checksum, and the checksums of the parts."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
@@ -449,7 +470,7 @@ def _joined_facts(
     return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
 
 
-def _common_algorithm(parts: list[Part], stated: Iterable[str]) -> str:
+def _common_algorithm(parts: list[UploadPart], stated: Iterable[str]) -> str:
     """Return what the parts of an upload that named nothing can be joined by, "" if nothing; what
     is stated of the whole comes first."""
     for algorithm in sorted(checksums.POLYNOMIALS, key=lambda name: name not in stated):
@@ -458,7 +479,7 @@ def _common_algorithm(parts: list[Part], stated: Iterable[str]) -> str:
     return ""
 
 
-def _summed_by(upload: Upload, promise: Promise) -> tuple[str, ...]:
+def _summed_by(upload: Upload, promise: ExpectedBody) -> tuple[str, ...]:
     """Return the algorithms of a part: the upload's; or the client's, and what S3 joins an upload
     by that named none."""
     if upload.checksum_algorithm:
@@ -466,7 +487,7 @@ def _summed_by(upload: Upload, promise: Promise) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*promise.algorithms, *promise.checksums, checksums.DEFAULT)))
 
 
-def _append(folder: int, part: Part, draft: Draft) -> None:
+def _append(folder: int, part: UploadPart, draft: TempFile) -> None:
     descriptor = dirfd.open_file(folder, [f"{part.number:05}"])
     if descriptor is None:
         raise InvalidPart(number=part.number)
@@ -476,11 +497,13 @@ def _append(folder: int, part: Part, draft: Draft) -> None:
         os.close(descriptor)
 
 
-def _joined_sealed(draft: Draft, upload: Upload, head: int) -> Sealed | None:
+def _joined_sealed(draft: TempFile, upload: Upload, head: int) -> EncryptionInfo | None:
     """Return how an object of encrypted parts is encrypted, None if they are plain."""
     said = upload.sealing
     first = encrypted_format.read(draft.fd, head) if said else None
     if said is None or first is None:
         return None
     stored = os.fstat(draft.fd).st_size
-    return Sealed(said["kind"], stored, head, first.length, said["name"], said["bucket_key"])
+    return EncryptionInfo(
+        said["kind"], stored, head, first.length, said["name"], said["bucket_key"]
+    )

@@ -21,30 +21,30 @@ from eucabox.store import (
     version_files,
     version_ids,
 )
-from eucabox.store.bucket_folder import Room
+from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring
-from eucabox.store.md5_once import Summing
+from eucabox.store.md5_once import Md5Once
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.temp_file import Draft
+from eucabox.store.temp_file import TempFile
 from eucabox.store.types import (
     DEFAULT_TYPE,
     Deleted,
     Object,
-    ObjectFacts,
+    ObjectProperties,
     Version,
     moment,
     to_datetime,
 )
-from eucabox.store.version_changes import History
+from eucabox.store.version_changes import VersionChanges
 
 STRIPES = 64
 RECENT = 100  # versions among which an upload that was just completed is looked for
 
 
 @dataclass(frozen=True)
-class Conditions:
+class WritePreconditions:
     """What must hold of the present object: that it has this ETag, or not this one, that it is
     of this second, or of this size. A tag of "*" stands for any object.
 
@@ -77,37 +77,37 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Deletion:
+class DeleteSpec:
     """What a caller wants deleted: the object or, for good, a version of it, if it is as the
     conditions say and `check`, which is shown an object that would be lost for good, does not
     raise, nor `still`, which is shown the present object. A delete marker belongs to `owner`."""
 
     version_id: str = ""
     owner: str = ""
-    conditions: Conditions = Conditions()
+    conditions: WritePreconditions = WritePreconditions()
     check: Callable[[Object], object] | None = None
     still: Callable[[Object | None], object] | None = None
 
     @property
     def asks(self) -> bool:
         """True if the present object must be known."""
-        return bool(self.check or self.still) or self.conditions != Conditions()
+        return bool(self.check or self.still) or self.conditions != WritePreconditions()
 
 
-class Shelf:
+class Objects:
     """The objects of all buckets, one key at a time."""
 
     def __init__(self, index: Index, keys: Keyring | None = None) -> None:
         self._index = index
         self._keys = keys
-        self._history = History(index, self.open_version)
-        self._summing = Summing()
+        self._history = VersionChanges(index, self.open_version)
+        self._summing = Md5Once()
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
-    def _lock(self, room: Room, key: str) -> threading.RLock:
+    def _lock(self, room: BucketFolder, key: str) -> threading.RLock:
         return self._locks[hash((room.name, key)) % STRIPES]
 
-    def held(self, room: Room, key: str) -> contextlib.AbstractContextManager[object]:
+    def lock_key(self, room: BucketFolder, key: str) -> contextlib.AbstractContextManager[object]:
         """Keep one key as others have left it, for several steps of the holder."""
         return self._lock(room, key)
 
@@ -119,7 +119,7 @@ class Shelf:
                 stack.enter_context(lock)
             yield
 
-    def find(self, room: Room, key: str, version_id: str = "") -> OpenObject:
+    def open(self, room: BucketFolder, key: str, version_id: str = "") -> OpenObject:
         """Open the object of a key, or one version of it; NoSuchKey, NoSuchVersion,
         IsDeleteMarker."""
         encoded = encode_key(key)
@@ -132,11 +132,11 @@ class Shelf:
             with self._lock(room, key):  # a put may have been moving it, or its sidecar
                 found, fresh = self._open(room, key, encoded)
         if found is None:
-            room.look()
+            room.ensure_exists()
             raise self._missing(room, key, encoded)
         return found if fresh else self._refresh(room, found, encoded)
 
-    def _missing(self, room: Room, key: str, encoded: bytes) -> NoSuchKey:
+    def _missing(self, room: BucketFolder, key: str, encoded: bytes) -> NoSuchKey:
         """Return the fault of a key that has no object; it says if a delete marker hides some."""
         newest = self._history.newest(room, encoded) if room.versioned else None
         if newest is None:
@@ -150,30 +150,34 @@ class Shelf:
             return NoSuchKey(bucket=room.name, key=key)
         return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
 
-    def _forget(self, room: Room, key: str) -> None:
+    def _forget(self, room: BucketFolder, key: str) -> None:
         """Take a file that somebody removed by hand out of the listings."""
         with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
             if self._index.knows(room.name, key):
-                self.recheck(room, key)
+                self.reindex(room, key)
 
-    def _find_version(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject:
+    def _find_version(
+        self, room: BucketFolder, key: str, encoded: bytes, version_id: str
+    ) -> OpenObject:
         version_ids.check(version_id)
         found = self._look(room, key, encoded, version_id)
         if found is None:
             with self._lock(room, key):  # it may just be on its way from one place to another
                 found = self._look(room, key, encoded, version_id)
         if found is None:
-            room.look()
+            room.ensure_exists()
             raise NoSuchVersion(bucket=room.name, key=key, version=version_id)
         return found
 
-    def _look(self, room: Room, key: str, encoded: bytes, version_id: str) -> OpenObject | None:
+    def _look(
+        self, room: BucketFolder, key: str, encoded: bytes, version_id: str
+    ) -> OpenObject | None:
         with contextlib.suppress(NoSuchKey):
-            found = self.find(room, key)
+            found = self.open(room, key)
             if found.object.version_id == version_id:
                 return found
             found.close()
-        entry = version_files.named(version_files.entries(room, encoded), version_id)
+        entry = version_files.get_version(version_files.entries(room, encoded), version_id)
         if entry is None:
             return None
         if entry.is_marker:
@@ -190,16 +194,16 @@ class Shelf:
         return self.open_version(room, key, encoded, entry)
 
     def open_version(
-        self, room: Room, key: str, encoded: bytes, entry: version_files.Entry
+        self, room: BucketFolder, key: str, encoded: bytes, entry: version_files.VersionFile
     ) -> OpenObject | None:
         """Open a version that is not current; None if it is gone."""
         found, fresh = self._open(room, key, encoded, entry)
         return found if fresh or found is None else self._refresh(room, found, encoded)
 
-    def made_by(self, room: Room, key: str, upload_id: str) -> Object | None:
+    def find_upload_result(self, room: BucketFolder, key: str, upload_id: str) -> Object | None:
         """Return what an upload became, if that is the key's object or one of its last versions."""
         encoded = encode_key(key)
-        with contextlib.suppress(NoSuchKey), self.find(room, key) as current:
+        with contextlib.suppress(NoSuchKey), self.open(room, key) as current:
             if current.object.upload_id == upload_id:
                 return current.object
         for entry in version_files.entries(room, encoded)[:RECENT] if room.versioned else ():
@@ -211,7 +215,11 @@ class Shelf:
         return None
 
     def _open(
-        self, room: Room, key: str, encoded: bytes, entry: version_files.Entry | None = None
+        self,
+        room: BucketFolder,
+        key: str,
+        encoded: bytes,
+        entry: version_files.VersionFile | None = None,
     ) -> tuple[OpenObject | None, bool]:
         descriptor = _descriptor(room, encoded, entry)
         if descriptor is None:
@@ -222,10 +230,10 @@ class Shelf:
             os.close(descriptor)
             raise
         if entry is not None:
-            found = replace(found, stamp=entry.stamp)
+            found = replace(found, version_key=entry.stamp)
         return OpenObject(found, descriptor, entry, self._keys), fresh
 
-    def _refresh(self, room: Room, found: OpenObject, encoded: bytes) -> OpenObject:
+    def _refresh(self, room: BucketFolder, found: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that came or was changed by hand the attributes it lacks."""
         entry = found.entry
         before = os.fstat(found.fileno())
@@ -239,7 +247,7 @@ class Shelf:
                 os.close(current)
                 if same and attributes.identity(before) == attributes.identity(after):
                     if entry is None and room.versioned:
-                        found.object = self._history.admit(room, encoded, found.object)
+                        found.object = self._history.assign_version_id(room, encoded, found.object)
                     with contextlib.suppress(OSError):  # a folder that is only read still serves
                         self._keep(room, found, encoded, durable=False)  # or found once more
                     self._tell(found.object, entry)
@@ -250,13 +258,15 @@ class Shelf:
         size, e_tag = os.fstat(found.fileno()).st_size, self._summing.md5(found.fileno())
         return replace(found.object, size=size, e_tag=e_tag, sealed=None)
 
-    def _tell(self, found: Object, entry: version_files.Entry | None) -> None:
+    def _tell(self, found: Object, entry: version_files.VersionFile | None) -> None:
         if entry is None:
             self._index.add(found)
         else:
             self._index.add_version(Version(found, is_latest=False, is_marker=False))
 
-    def _keep(self, room: Room, found: OpenObject, encoded: bytes, *, durable: bool = True) -> None:
+    def _keep(
+        self, room: BucketFolder, found: OpenObject, encoded: bytes, *, durable: bool = True
+    ) -> None:
         raw, status = attributes.encode(found.object), os.fstat(found.fileno())
         if attributes.write(found.fileno(), raw):
             if durable:
@@ -264,27 +274,31 @@ class Shelf:
             key_files.remove_sidecar(room, encoded, status)
         else:
             key_files.write_sidecar(room, encoded, status, raw)
-            attributes.erase(found.fileno())
+            attributes.remove(found.fileno())
 
     def commit(
-        self, room: Room, draft: Draft, new: Object, conditions: Conditions | None = None
+        self,
+        room: BucketFolder,
+        draft: TempFile,
+        new: Object,
+        conditions: WritePreconditions | None = None,
     ) -> Object:
         """Make a dated draft the object `new`, on the disk when done."""
         encoded = encode_key(new.key)
         if room.versioned:
-            new = replace(new, stamp=version_ids.make(moment(), null=not room.keeps_versions))
+            new = replace(new, version_key=version_ids.make(moment(), null=not room.keeps_versions))
         raw = attributes.encode(new)
         sidecar = None if attributes.write(draft.fd, raw) else raw
         room.flush.file(draft.fd)
         with self._lock(room, new.key):
-            room.check()
+            room.ensure_not_deleted()
             self._check(room, new.key, conditions)
             with self._change(room, new.key):
                 if room.versioned:
                     with self._current(room, new.key) as current:
                         new, folder = self._history.commit(room, current, draft, new, sidecar)
                 else:
-                    folder = key_files.replace(room, encoded, draft, sidecar)
+                    folder = key_files.install_with_sidecar(room, encoded, draft, sidecar)
                     self._index.add(new)
         try:
             room.flush.folder(folder)
@@ -292,17 +306,17 @@ class Shelf:
             os.close(folder)
         return new
 
-    def _check(self, room: Room, key: str, conditions: Conditions | None) -> None:
-        if conditions is None or conditions == Conditions():
+    def _check(self, room: BucketFolder, key: str, conditions: WritePreconditions | None) -> None:
+        if conditions is None or conditions == WritePreconditions():
             return
         with self._current(room, key) as found:
             conditions.check(room.name, key, found.object if found else None)
 
     @contextlib.contextmanager
-    def _current(self, room: Room, key: str) -> Iterator[OpenObject | None]:
+    def _current(self, room: BucketFolder, key: str) -> Iterator[OpenObject | None]:
         """Open the object of a key, if there is one."""
         try:
-            found = self.find(room, key)
+            found = self.open(room, key)
         except NoSuchKey:
             yield None
             return
@@ -310,35 +324,37 @@ class Shelf:
             yield found
 
     @contextlib.contextmanager
-    def _change(self, room: Room, key: str) -> Iterator[None]:
+    def _change(self, room: BucketFolder, key: str) -> Iterator[None]:
         journal = self._index.journal
-        index_generation.touch(room, self._index)
+        index_generation.ensure_new_generation(room, self._index)
         volume = journal.begin(room.name, key)
         try:
             yield
         except BaseException:
-            self.recheck(room, key)
+            self.reindex(room, key)
             journal.end(volume)
             raise
         journal.end(volume)
 
-    def delete(self, room: Room, key: str, wish: Deletion) -> Deleted:
+    def delete(self, room: BucketFolder, key: str, wish: DeleteSpec) -> Deleted:
         """Remove the object of a key, or a version of it, or hide it behind a delete marker; on
         the disk when done. That there was nothing to remove is no fault."""
         encode_key(key)
         if wish.version_id:
             version_ids.check(wish.version_id)
         with self._lock(room, key):
-            room.check()
+            room.ensure_not_deleted()
             if not room.versioned and wish.version_id not in ("", version_ids.NULL):
                 return Deleted(version_id=wish.version_id)
             if room.versioned or wish.asks:
                 with self._current(room, key) as current:
                     return self._delete(room, key, current, wish)
             with self._change(room, key):
-                return Deleted(self._history.take_away(room, key), wish.version_id)
+                return Deleted(self._history.remove_current(room, key), wish.version_id)
 
-    def _delete(self, room: Room, key: str, current: OpenObject | None, wish: Deletion) -> Deleted:
+    def _delete(
+        self, room: BucketFolder, key: str, current: OpenObject | None, wish: DeleteSpec
+    ) -> Deleted:
         lost = self._lost(room, key, current, wish.version_id)
         if not wish.version_id:
             present = current.object if current else None
@@ -352,18 +368,18 @@ class Shelf:
             wish.still(current.object if current else None)
         with self._change(room, key):
             if not room.versioned:
-                return Deleted(self._history.take_away(room, key), wish.version_id)
+                return Deleted(self._history.remove_current(room, key), wish.version_id)
             if wish.version_id:
                 marker = self._history.delete_version(room, key, current, wish.version_id)
                 return Deleted(marker or lost is not None, wish.version_id, marker)
-            made = self._history.hide(room, key, current, wish.owner)
+            made = self._history.add_delete_marker(room, key, current, wish.owner)
             return Deleted(lost is not None, made.version_id, delete_marker=True)
 
-    def _is_hidden(self, room: Room, key: str) -> bool:
+    def _is_hidden(self, room: BucketFolder, key: str) -> bool:
         return room.versioned and self._history.newest(room, encode_key(key)) is not None
 
     def _lost(
-        self, room: Room, key: str, current: OpenObject | None, version_id: str
+        self, room: BucketFolder, key: str, current: OpenObject | None, version_id: str
     ) -> Object | None:
         """Return the object that a deletion removes for good, None if it removes none."""
         if not version_id and room.keeps_versions:
@@ -372,7 +388,7 @@ class Shelf:
         if current and current.object.version_id == wanted:
             return current.object
         encoded = encode_key(key)
-        entry = version_files.named(version_files.entries(room, encoded), wanted)
+        entry = version_files.get_version(version_files.entries(room, encoded), wanted)
         if entry is None or entry.is_marker:
             return None
         found = self.open_version(room, key, encoded, entry)
@@ -383,16 +399,16 @@ class Shelf:
 
     def change(
         self,
-        room: Room,
+        room: BucketFolder,
         key: str,
-        how: Callable[[ObjectFacts], ObjectFacts],
+        how: Callable[[ObjectProperties], ObjectProperties],
         version_id: str = "",
         check: Callable[[Object], object] | None = None,
     ) -> Object:
         """Change the facts of an object and not its content, on the disk when done; `check` is
         shown the object before and may raise."""
-        with self._lock(room, key), self.find(room, key, version_id) as found:
-            room.check()
+        with self._lock(room, key), self.open(room, key, version_id) as found:
+            room.ensure_not_deleted()
             if check:
                 check(found.object)
             found.object = replace(found.object, facts=how(found.object.facts))
@@ -401,7 +417,7 @@ class Shelf:
                 self._tell(found.object, found.entry)
             return found.object
 
-    def recheck(self, room: Room, key: str) -> Object | None:
+    def reindex(self, room: BucketFolder, key: str) -> Object | None:
         """Tell the index what the disk has of a key and return its object."""
         with self._lock(room, key):
             if room.versioned:
@@ -418,7 +434,7 @@ class Shelf:
         with self._refresh(room, found, encoded):
             return found.object
 
-    def _recheck_versions(self, room: Room, key: str) -> None:
+    def _recheck_versions(self, room: BucketFolder, key: str) -> None:
         """Settle what the disk has of a key's versions and tell the index."""
         encoded = encode_key(key)
         self._settle(room, key)
@@ -430,46 +446,48 @@ class Shelf:
                 with found:
                     self._tell(found.object, entry)
 
-    def _settle(self, room: Room, key: str) -> None:
+    def _settle(self, room: BucketFolder, key: str) -> None:
         encoded = encode_key(key)
         if not version_files.entries(room, encoded):
             return
         found, fresh = self._open(room, key, encoded)
         if found is None:
-            self._history.settle(room, key, None)
+            self._history.repair(room, key, None)
             return
         with found if fresh else self._refresh(room, found, encoded) as current:
             if self._history.is_put_back(room, current.object):
                 self._keep_as_new(room, current)
-            self._history.settle(room, key, current.object)
+            self._history.repair(room, key, current.object)
 
-    def _keep_as_new(self, room: Room, current: OpenObject) -> None:
+    def _keep_as_new(self, room: BucketFolder, current: OpenObject) -> None:
         encoded = encode_key(current.object.key)
-        plain = replace(current.object, stamp="")
-        current.object = self._history.admit(room, encoded, plain)
+        plain = replace(current.object, version_key="")
+        current.object = self._history.assign_version_id(room, encoded, plain)
         self._keep(room, current, encoded)
         self._index.add(current.object)
 
-    def sweep(self, room: Room, encoded: bytes) -> None:
+    def clean_leftovers(self, room: BucketFolder, encoded: bytes) -> None:
         """Remove what a killed change has left of a key beside its file."""
         with self._lock(room, encoded.decode()):
             needed = version_files.sidecars(room, encoded) if room.versioned else ()
             key_files.remove_leftovers(room, encoded, needed)
 
 
-def _descriptor(room: Room, encoded: bytes, entry: version_files.Entry | None) -> int | None:
+def _descriptor(
+    room: BucketFolder, encoded: bytes, entry: version_files.VersionFile | None
+) -> int | None:
     if entry is None:
         return key_files.open_key(room, encoded)
     return version_files.open_entry(room, encoded, entry)
 
 
-def _load(room: Room, key: str, encoded: bytes, descriptor: int) -> tuple[Object, bool]:
+def _load(room: BucketFolder, key: str, encoded: bytes, descriptor: int) -> tuple[Object, bool]:
     status = os.fstat(descriptor)
     raw = attributes.read(descriptor) or key_files.read_sidecar(room, encoded, status)
     if raw is not None:
         with contextlib.suppress(ValueError):
             return attributes.decode(raw, room.name, key, status)
-    facts = ObjectFacts(content_type=_guess_type(key), owner=room.bucket.owner)
+    facts = ObjectProperties(content_type=_guess_type(key), owner=room.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
     plain = Object(room.name, key, status.st_size, "", modified, facts)
     return encrypted_file.recover(descriptor, plain) or plain, False

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from eucabox.store import version_files
-from eucabox.store.encrypted_file import Reader
-from eucabox.store.keyring import Keyring, needed
+from eucabox.store.encrypted_file import EncryptedReader
+from eucabox.store.keyring import Keyring, require
 from eucabox.store.temp_file import CHUNK
 from eucabox.store.types import Object
 
@@ -21,7 +21,7 @@ class OpenObject:
         self,
         found: Object,
         descriptor: int,
-        entry: version_files.Entry | None = None,
+        entry: version_files.VersionFile | None = None,
         keys: Keyring | None = None,
     ) -> None:
         self.object = found
@@ -29,13 +29,13 @@ class OpenObject:
         self._descriptor = descriptor
         self._offset = 0
         self._keys = keys
-        self._reader: Reader | None = None
+        self._reader: EncryptedReader | None = None
 
     def fileno(self) -> int:
         """Return the descriptor, for sendfile; what it reads of an encrypted object is sealed."""
         return self._descriptor
 
-    def unlock(self, customer: bytes | None = None) -> Reader | None:
+    def unlock(self, customer: bytes | None = None) -> EncryptedReader | None:
         """Open an encrypted object, of SSE-C with the caller's key; a Fault says why it can't be.
 
         Who reads without it gets the fault with the first bytes. None stands for a plain object.
@@ -43,8 +43,8 @@ class OpenObject:
         sealed = self.object.sealed
         if sealed is None or self._reader is not None:
             return self._reader
-        keys = needed(self._keys)
-        self._reader = Reader(
+        keys = require(self._keys)
+        self._reader = EncryptedReader(
             self.object,
             sealed,
             self._descriptor,

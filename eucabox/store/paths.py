@@ -87,7 +87,7 @@ def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
     return None if at < 0 else key[: at + len(delimiter)]
 
 
-def after_prefix(prefix: str) -> str | None:
+def end_of_prefix(prefix: str) -> str | None:
     """Return the least text that is beyond every text with this prefix, or None if none is."""
     while prefix:
         point = ord(prefix[-1]) + 1

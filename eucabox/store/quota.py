@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
-from eucabox.store.temp_file import Stream
+from eucabox.store.temp_file import BodyStream
 from eucabox.store.types import Bucket
 
 MIB = 1 << 20
@@ -55,7 +55,7 @@ class Quota:
         self._stale = False
 
     @property
-    def _weighs(self) -> bool:
+    def _has_byte_limits(self) -> bool:
         limits = self.limits
         return limits is not None and bool(limits.bucket_mb or limits.account_mb)
 
@@ -76,11 +76,11 @@ class Quota:
         if most and size > most * MIB:
             raise ObjectTooLarge(most=most, setting="[limits] object_mb")
 
-    def admit(self, bucket: Bucket, size: int, freed: Callable[[], int] = lambda: 0) -> None:
+    def reserve(self, bucket: Bucket, size: int, freed: Callable[[], int] = lambda: 0) -> None:
         """Let so many bytes into a bucket, or raise QuotaExceeded or ObjectTooLarge; `freed` tells
         how many will make room for them."""
         self.check_object(size)
-        if not self._weighs:
+        if not self._has_byte_limits:
             return
         with self._lock:
             if self._full(bucket, size):
@@ -91,13 +91,13 @@ class Quota:
             self._bytes[bucket.name] = self._bytes.get(bucket.name, 0) + size
             self._stale = self._stale or size > 0
 
-    def may_count_less(self) -> None:
+    def mark_stale(self) -> None:
         """Say that something is deleted."""
         self._stale = True
 
-    def metered(self, bucket: Bucket, stream: Stream) -> Stream:
+    def limit_stream(self, bucket: Bucket, stream: BodyStream) -> BodyStream:
         """Let a body of unknown length in piece by piece."""
-        bound = self._weighs or self.bounds_objects
+        bound = self._has_byte_limits or self.bounds_objects
         return _Metered(self, bucket, stream) if bound else stream
 
     def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
@@ -125,7 +125,7 @@ class Quota:
 
 
 class _Metered:
-    def __init__(self, quota: Quota, bucket: Bucket, stream: Stream) -> None:
+    def __init__(self, quota: Quota, bucket: Bucket, stream: BodyStream) -> None:
         self._quota = quota
         self._bucket = bucket
         self._stream = stream
@@ -135,5 +135,5 @@ class _Metered:
         piece = self._stream.read(size)
         self._read += len(piece)
         self._quota.check_object(self._read)
-        self._quota.admit(self._bucket, len(piece))
+        self._quota.reserve(self._bucket, len(piece))
         return piece

@@ -16,7 +16,7 @@ Work = Callable[[str, Callable[[int], None]], int]  # bucket and progress to obj
 SECONDS = 5  # between two lines of the log
 
 
-def aloud(bucket: str) -> Callable[[int], None]:
+def log_progress(bucket: str) -> Callable[[int], None]:
     """Return a progress that tells the log how far the reading of a bucket is, now and then."""
     told = time.monotonic()
 

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
 from eucabox.store import checksums, disk_errors
-from eucabox.store.bucket_folder import Room
-from eucabox.store.types import Sealed, moment, to_datetime
+from eucabox.store.bucket_folder import BucketFolder
+from eucabox.store.types import EncryptionInfo, moment, to_datetime
 
 CHUNK = 1 << 19
 AHEAD = 4  # pieces that may be written before they are summed
@@ -28,7 +28,7 @@ Trailers = Callable[[], dict[str, str]]
 Name = bytes | str
 
 
-class Stream(Protocol):
+class BodyStream(Protocol):
     """A body."""
 
     def read(self, size: int, /) -> bytes:
@@ -36,7 +36,7 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True)
-class Promise:
+class ExpectedBody:
     """What the caller says of a body before it is read; `trailers` is asked after its end.
 
     Checksums are {"CRC32": base64}, of the trailers too; `algorithms` are to be computed
@@ -51,7 +51,7 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedBody:
     """What a body was."""
 
     size: int
@@ -59,21 +59,21 @@ class Received:
     checksums: dict[str, str]
 
 
-class Draft:
+class TempFile:
     """A temporary file in a bucket, removed at the end of the `with` unless it was moved."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: BucketFolder) -> None:
         self._name: str | None = secrets.token_hex(8)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._folder = room.temporary  # kept, to be the same one at the end
             self.fd = os.open(self._name, flags, 0o644, dir_fd=self._folder)
         except FileNotFoundError:
-            room.look()
+            room.ensure_exists()
             raise
         self.status: os.stat_result | None = None
 
-    def __enter__(self) -> "Draft":
+    def __enter__(self) -> "TempFile":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,13 +95,13 @@ class Draft:
             data = memoryview(data)[written:]
             written = os.write(self.fd, data)
 
-    def finish(self, md5: str) -> tuple[str, Sealed | None]:
+    def finish(self, md5: str) -> tuple[str, EncryptionInfo | None]:
         """Say that all is written; return the ETag and, if the file is encrypted, how."""
         return md5, None
 
-    def summed(self, algorithm: str) -> tuple[str, str]:
+    def digest(self, algorithm: str) -> tuple[str, str]:
         """Return the hex MD5 and a base64 checksum of what was written."""
-        return summed(self.fd, algorithm)
+        return digest_file(self.fd, algorithm)
 
     def date(self) -> datetime:
         """Give the file a time that no other has and return it; `status` is final from here."""
@@ -111,16 +111,16 @@ class Draft:
         return to_datetime(self.status.st_mtime_ns)
 
 
-def write_small(room: Room, content: bytes, name: Name, folder: int) -> None:
+def write_small(room: BucketFolder, content: bytes, name: Name, folder: int) -> None:
     """Write a small file into a folder, whole or not at all; on the disk when done."""
-    with Draft(room) as draft:
+    with TempFile(room) as draft:
         draft.write(content)
         room.flush.file(draft.fd)
         draft.move(name, folder)
     room.flush.folder(folder)
 
 
-def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:
+def receive(draft: TempFile, stream: BodyStream, promise: ExpectedBody) -> ReceivedBody:
     """Read a body to its end into a draft; a Fault if it is not what was promised."""
     if promise.content_md5 is not None and len(promise.content_md5) != 16:
         raise InvalidDigest
@@ -132,12 +132,12 @@ def receive(draft: Draft, stream: Stream, promise: Promise) -> Received:
     sums = {name: checksums.new(name) for name in (*promise.algorithms, *promise.checksums)}
     size = _pump(draft, stream, [md5, *sums.values()])
     found = {name: checksums.text(value.digest()) for name, value in sums.items()}
-    received = Received(size, md5.hexdigest(), found)
+    received = ReceivedBody(size, md5.hexdigest(), found)
     _verify(draft, received, promise)
     return received
 
 
-def _pump(draft: Draft, stream: Stream, sums: Sequence[checksums.Hash]) -> int:
+def _pump(draft: TempFile, stream: BodyStream, sums: Sequence[checksums.Hash]) -> int:
     first = stream.read(CHUNK)
     second = stream.read(CHUNK) if first else b""
     if second:
@@ -151,13 +151,13 @@ def _pump(draft: Draft, stream: Stream, sums: Sequence[checksums.Hash]) -> int:
     return len(first)
 
 
-def _rest(stream: Stream) -> Iterator[bytes]:
+def _rest(stream: BodyStream) -> Iterator[bytes]:
     while data := stream.read(CHUNK):
         yield data
 
 
 def _pump_large(
-    draft: Draft, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
+    draft: TempFile, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
 ) -> int:
     """Write while another core sums; MD5 alone is slower than the disk."""
     size = flushed = 0
@@ -183,7 +183,7 @@ def _update(sums: Sequence[checksums.Hash], data: bytes) -> None:
         each.update(data)
 
 
-def _verify(draft: Draft, received: Received, promise: Promise) -> None:
+def _verify(draft: TempFile, received: ReceivedBody, promise: ExpectedBody) -> None:
     if promise.size is not None and promise.size != received.size:
         raise IncompleteBody(found=received.size, stated=promise.size)
     if promise.content_md5 is not None and promise.content_md5.hex() != received.md5:
@@ -192,11 +192,11 @@ def _verify(draft: Draft, received: Received, promise: Promise) -> None:
     for algorithm, value in stated.items():
         if algorithm not in received.checksums:
             checksums.decode(algorithm, value)
-            received.checksums[algorithm] = draft.summed(algorithm)[1]
+            received.checksums[algorithm] = draft.digest(algorithm)[1]
         checksums.compare(algorithm, received.checksums[algorithm], value)
 
 
-def summed(descriptor: int, algorithm: str = "") -> tuple[str, str]:
+def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
     """Read a file and return its hex MD5 and, if asked for, its base64 checksum."""
     md5 = hashlib.md5(usedforsecurity=False)
     sums = [md5, checksums.new(algorithm)] if algorithm else [md5]
@@ -208,7 +208,7 @@ def summed(descriptor: int, algorithm: str = "") -> tuple[str, str]:
     return md5.hexdigest(), checksums.text(sums[1].digest()) if algorithm else ""
 
 
-def copy_file(source: int, draft: Draft, size: int) -> None:
+def copy_file(source: int, draft: TempFile, size: int) -> None:
     """Append `size` bytes of a file to a draft, in the kernel where it can."""
     offset = 0
     while offset < size:
@@ -218,7 +218,7 @@ def copy_file(source: int, draft: Draft, size: int) -> None:
         offset += copied
 
 
-def _copy_some(source: int, draft: Draft, offset: int, count: int) -> int:
+def _copy_some(source: int, draft: TempFile, offset: int, count: int) -> int:
     try:
         return os.copy_file_range(source, draft.fd, min(count, LARGEST), offset_src=offset)
     except OSError as error:

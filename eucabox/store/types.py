@@ -32,7 +32,7 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class ObjectFacts:
+class ObjectProperties:
     """What a caller says of an object, and the checksums: {"CRC32": base64}.
 
     `headers` are cache_control, content_disposition, content_encoding, content_language,
@@ -53,7 +53,7 @@ class ObjectFacts:
 
 
 @dataclass(frozen=True)
-class Sealed:
+class EncryptionInfo:
     """That an object's file is encrypted: how, bytes on the disk, and bytes of its headers.
 
     `name` is the KMS key's.
@@ -81,17 +81,17 @@ class Object:
     size: int
     e_tag: str
     last_modified: datetime
-    facts: ObjectFacts
+    facts: ObjectProperties
     parts: tuple[int, ...] = ()
     part_checksums: tuple[str, ...] = ()
     upload_id: str = ""
-    stamp: str = ""
-    sealed: Sealed | None = None
+    version_key: str = ""
+    sealed: EncryptionInfo | None = None
 
     @property
     def version_id(self) -> str:
         """The version as clients name it, `null` for the only one without versioning."""
-        return version_ids.version_id(self.stamp)
+        return version_ids.version_id(self.version_key)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Part:
+class UploadPart:
     """A part of an upload in progress; `number` is 1 to 10,000."""
 
     number: int
@@ -154,7 +154,7 @@ class Upload:
     key: str
     upload_id: str
     initiated: datetime
-    facts: ObjectFacts
+    facts: ObjectProperties
     checksum_algorithm: str = ""
     checksum_type: str = ""
     sealing: dict[str, Any] | None = None  # what the keyring makes the encryption of a part from
@@ -193,7 +193,7 @@ def to_datetime(nanoseconds: int) -> datetime:
         return LAST if nanoseconds > 0 else EPOCH
 
 
-def in_utc(when: datetime) -> datetime:
+def to_utc(when: datetime) -> datetime:
     """Return a datetime as an aware one in UTC; one without a zone is taken to be in it."""
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eucabox.store import attributes, dirfd, disk_errors, key_files, version_ids
-from eucabox.store.bucket_folder import VERSIONS, Room
+from eucabox.store.bucket_folder import VERSIONS, BucketFolder
 from eucabox.store.paths import digest
-from eucabox.store.temp_file import Draft, copy_file, write_small
-from eucabox.store.types import Object, ObjectFacts, Version, to_datetime, to_nanoseconds
+from eucabox.store.temp_file import TempFile, copy_file, write_small
+from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, to_nanoseconds
 
 KEY = "key"
 MARKER = ".marker"
 
 
 @dataclass(frozen=True)
-class Entry:
+class VersionFile:
     """A file among the versions of a key."""
 
     stamp: str
@@ -40,50 +40,50 @@ class Entry:
         return version_ids.version_id(self.stamp)
 
 
-def home(key: bytes) -> list[str]:
+def version_folder(key: bytes) -> list[str]:
     """Return the names that lead to the folder of a key's versions below the reserved one."""
     name = digest(key)
     return [VERSIONS, name[:2], name]
 
 
-def entries(room: Room, key: bytes) -> list[Entry]:
+def entries(room: BucketFolder, key: bytes) -> list[VersionFile]:
     """Return what is kept of a key beside its current object, the newest first."""
     try:
-        folder = dirfd.open_folder(room.reserved, home(key))
+        folder = dirfd.open_folder(room.reserved, version_folder(key))
     except OSError as error:
         if error.errno in dirfd.ABSENT:
             return []
         raise
     try:
-        found = map(_entry, dirfd.names(folder))
+        found = map(_entry, dirfd.list_names(folder))
         return sorted((each for each in found if each), key=lambda each: each.stamp)
     finally:
         os.close(folder)
 
 
-def _entry(name: str) -> Entry | None:
+def _entry(name: str) -> VersionFile | None:
     stamp = name.removesuffix(MARKER)
-    return Entry(stamp, stamp != name) if version_ids.STAMP.fullmatch(stamp) else None
+    return VersionFile(stamp, stamp != name) if version_ids.STAMP.fullmatch(stamp) else None
 
 
-def named(found: list[Entry], version_id: str) -> Entry | None:
+def get_version(found: list[VersionFile], version_id: str) -> VersionFile | None:
     """Return the entry of a version id, None if there is none."""
     return next((each for each in found if each.version_id == version_id), None)
 
 
-def open_entry(room: Room, key: bytes, entry: Entry) -> int | None:
+def open_entry(room: BucketFolder, key: bytes, entry: VersionFile) -> int | None:
     """Open the file of an entry for reading; None if it is gone."""
-    return dirfd.open_file(room.reserved, [*home(key), entry.name])
+    return dirfd.open_file(room.reserved, [*version_folder(key), entry.name])
 
 
-def keep(room: Room, key: bytes, current: Object, descriptor: int) -> Object:
+def archive_current(room: BucketFolder, key: bytes, current: Object, descriptor: int) -> Object:
     """Give the current file of a key a second name among its versions, on the disk when done;
     return it as the version that it will be."""
-    old = stamped(current)
+    old = with_version_id(current)
     folder = _making(room, key)
     try:
         try:
-            _link(descriptor, old.stamp, folder)
+            _link(descriptor, old.version_key, folder)
         except OSError as error:
             if error.errno in disk_errors.FULL:
                 raise
@@ -104,18 +104,22 @@ def _link(descriptor: int, name: str, folder: int) -> None:
         os.link(source, name, dst_dir_fd=folder)
 
 
-def stamped(current: Object) -> Object:
+def with_version_id(current: Object) -> Object:
     """Return an object with a stamp, one made of its time if it is older than versioning."""
-    return current if current.stamp else replace(current, stamp=of_time(current))
+    return (
+        current
+        if current.version_key
+        else replace(current, version_key=version_key_of_object(current))
+    )
 
 
-def of_time(current: Object) -> str:
+def version_key_of_object(current: Object) -> str:
     """Return the stamp of an object that is older than its bucket's versioning."""
-    return version_ids.of_time(to_nanoseconds(current.last_modified))
+    return version_ids.version_key_of_time(to_nanoseconds(current.last_modified))
 
 
-def _making(room: Room, key: bytes) -> int:
-    folder = dirfd.descend_making(room.reserved, home(key))
+def _making(room: BucketFolder, key: bytes) -> int:
+    folder = dirfd.descend_making(room.reserved, version_folder(key))
     try:
         if not dirfd.is_file(KEY, folder):
             write_small(room, key, KEY, folder)
@@ -125,32 +129,32 @@ def _making(room: Room, key: bytes) -> int:
     return folder
 
 
-def _copy(room: Room, descriptor: int, old: Object, folder: int) -> None:
+def _copy(room: BucketFolder, descriptor: int, old: Object, folder: int) -> None:
     status = os.fstat(descriptor)
-    with Draft(room) as draft:
+    with TempFile(room) as draft:
         copy_file(descriptor, draft, status.st_size)
         raw = attributes.read(descriptor)
         if raw is not None:
             attributes.write(draft.fd, raw)
         os.utime(draft.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
         room.flush.file(draft.fd)
-        draft.move(old.stamp, folder)
+        draft.move(old.version_key, folder)
 
 
-class Kept:
+class ArchivedVersion:
     """A version on its way back to be current, as a draft is on its way there."""
 
-    def __init__(self, room: Room, key: bytes, entry: Entry) -> None:
-        self._room, self._path = room, "/".join((*home(key), entry.name))
+    def __init__(self, room: BucketFolder, key: bytes, entry: VersionFile) -> None:
+        self._room, self._path = room, "/".join((*version_folder(key), entry.name))
 
     def move(self, name: bytes | str, folder: int) -> None:
         """Give the file its name, in place of any other file that has it."""
         os.rename(self._path, name, src_dir_fd=self._room.reserved, dst_dir_fd=folder)
 
 
-def promote(room: Room, key: bytes, entry: Entry) -> None:
+def restore_current(room: BucketFolder, key: bytes, entry: VersionFile) -> None:
     """Make a version the current object again, in place of another; on the disk when done."""
-    folder = key_files.put(room, key, Kept(room, key, entry))
+    folder = key_files.install(room, key, ArchivedVersion(room, key, entry))
     try:
         room.flush.folder(folder)
     finally:
@@ -158,7 +162,7 @@ def promote(room: Room, key: bytes, entry: Entry) -> None:
     _flush(room, key)
 
 
-def remove(room: Room, key: bytes, entry: Entry) -> None:
+def remove(room: BucketFolder, key: bytes, entry: VersionFile) -> None:
     """Remove a version or a marker for good, from the disk when done."""
     descriptor = open_entry(room, key, entry)
     if descriptor is None:
@@ -168,31 +172,31 @@ def remove(room: Room, key: bytes, entry: Entry) -> None:
     finally:
         os.close(descriptor)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink("/".join((*home(key), entry.name)), dir_fd=room.reserved)
+        os.unlink("/".join((*version_folder(key), entry.name)), dir_fd=room.reserved)
     if not entry.is_marker:
         remove_sidecar(room, key, status)
     _flush(room, key)
 
 
-def _flush(room: Room, key: bytes) -> None:
-    folder = dirfd.open_folder(room.reserved, home(key))
+def _flush(room: BucketFolder, key: bytes) -> None:
+    folder = dirfd.open_folder(room.reserved, version_folder(key))
     try:
         room.flush.folder(folder)
     finally:
         os.close(folder)
 
 
-def prune(room: Room, key: bytes) -> None:
+def prune(room: BucketFolder, key: bytes) -> None:
     """Remove the folder of a key that has no more versions."""
     if entries(room, key):
         return
-    path = "/".join(home(key))
+    path = "/".join(version_folder(key))
     with contextlib.suppress(OSError):
         os.unlink(f"{path}/{KEY}", dir_fd=room.reserved)
         os.rmdir(path, dir_fd=room.reserved)
 
 
-def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
+def remove_sidecar(room: BucketFolder, key: bytes, status: os.stat_result) -> None:
     """Remove the sidecar of a file that is gone, unless the key has the same content elsewhere."""
     folder, name = attributes.sidecar(key, status)
     if not dirfd.is_file(f"{folder}/{name}", room.reserved):
@@ -201,7 +205,7 @@ def remove_sidecar(room: Room, key: bytes, status: os.stat_result) -> None:
         key_files.remove_sidecar(room, key, status)
 
 
-def sidecars(room: Room, key: bytes) -> set[str]:
+def sidecars(room: BucketFolder, key: bytes) -> set[str]:
     """Return the names of the sidecars that the versions of a key need."""
     found = set()
     for entry in entries(room, key):
@@ -218,9 +222,9 @@ def sidecars(room: Room, key: bytes) -> set[str]:
 # --- delete markers ---------------------------------------------------------------------------
 
 
-def mark(room: Room, key: bytes, marker: Version) -> Entry:
+def mark(room: BucketFolder, key: bytes, marker: Version) -> VersionFile:
     """Keep a delete marker, on the disk when done."""
-    entry = Entry(marker.object.stamp, is_marker=True)
+    entry = VersionFile(marker.object.version_key, is_marker=True)
     said = {
         "owner": marker.object.facts.owner,
         "modified": to_nanoseconds(marker.object.last_modified),
@@ -233,17 +237,19 @@ def mark(room: Room, key: bytes, marker: Version) -> Entry:
     return entry
 
 
-def marker(room: Room, key: str, stamp: str, owner: str, modified: datetime) -> Version:
+def marker(room: BucketFolder, key: str, stamp: str, owner: str, modified: datetime) -> Version:
     """Return a delete marker."""
-    facts = ObjectFacts(owner=owner)
-    made = Object(room.name, key, 0, "", modified, facts, stamp=stamp)
+    facts = ObjectProperties(owner=owner)
+    made = Object(room.name, key, 0, "", modified, facts, version_key=stamp)
     return Version(made, is_latest=False, is_marker=True)
 
 
-def read_marker(room: Room, key: bytes, entry: Entry) -> Version:
+def read_marker(room: BucketFolder, key: bytes, entry: VersionFile) -> Version:
     """Return what is kept of a delete marker; one that can't be read is as old as its stamp."""
     try:
-        said = json.loads(dirfd.read_small(room.reserved, [*home(key), entry.name]) or b"")
+        said = json.loads(
+            dirfd.read_small(room.reserved, [*version_folder(key), entry.name]) or b""
+        )
         owner, modified = str(said["owner"]), int(said["modified"])
     except (ValueError, KeyError, TypeError):
         owner, modified = room.bucket.owner, version_ids.time_of(entry.stamp)
@@ -253,10 +259,10 @@ def read_marker(room: Room, key: bytes, entry: Entry) -> Version:
 # --- of a whole bucket ------------------------------------------------------------------------
 
 
-def keys(room: Room) -> Iterator[bytes]:
+def keys(room: BucketFolder) -> Iterator[bytes]:
     """Yield every key that has a folder of versions."""
     for names in _files(room):
-        if names[-1] == KEY.encode() and len(names) == len(home(b"")) + 1:
+        if names[-1] == KEY.encode() and len(names) == len(version_folder(b"")) + 1:
             key = dirfd.read_small(room.reserved, names) or b""
             if digest(key).encode() == names[-2]:
                 with contextlib.suppress(UnicodeDecodeError):
@@ -264,7 +270,7 @@ def keys(room: Room) -> Iterator[bytes]:
                     yield key
 
 
-def any_key(room: Room) -> str | None:
+def any_key(room: BucketFolder) -> str | None:
     """Return the key of some version or marker that is left, None if none is."""
     for names in _files(room):
         if names[-1] != KEY.encode():
@@ -273,5 +279,5 @@ def any_key(room: Room) -> str | None:
     return None
 
 
-def _files(room: Room) -> Iterator[list[bytes]]:
+def _files(room: BucketFolder) -> Iterator[list[bytes]]:
     return dirfd.files(room.reserved, b"", [VERSIONS.encode()])

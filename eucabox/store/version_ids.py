@@ -30,7 +30,7 @@ def _chance() -> str:
     return chance if chance != NO_CHANCE else _chance()
 
 
-def of_time(modified: int) -> str:
+def version_key_of_time(modified: int) -> str:
     """Return the stamp of an object that is older than its bucket's versioning, by its time."""
     return f"{END - min(max(modified, 0), END):016x}{NO_CHANCE}"
 

@@ -36,7 +36,7 @@ STATUS = {
 
 
 @dataclass(frozen=True)
-class Understood:
+class MetadataRequest:
     """A verb with its arguments, and the words of the path that `answer` looks up."""
 
     name: str
@@ -49,23 +49,25 @@ class Understood:
     signature: str = ""
 
 
-def understand(request: Request, lookup: object = None, now: datetime | None = None) -> Understood:
+def understand(
+    request: Request, lookup: object = None, now: datetime | None = None
+) -> MetadataRequest:
     """Read a request of a guest. Who asks is the source address's affair, so nothing is looked up.
 
     Raises a Metadata fault for what is no question to the metadata service.
     """
     path = tuple(unquote(word) for word in request.path.split("/") if word)
     if request.method == "PUT" and path == TOKEN_PATH:
-        return Understood("CreateToken", {"seconds": _seconds(request.headers)}, path)
+        return MetadataRequest("CreateToken", {"seconds": _seconds(request.headers)}, path)
     if request.method not in ("GET", "HEAD") or path == TOKEN_PATH:
         raise MetadataMethodNotAllowed(method=request.method, path=request.path)
     if path and not VERSION.fullmatch(path[0]):
         raise MetadataNotFound(path=request.path)
     token = request.headers.get(TOKEN)
-    return Understood("GetMetadata", {} if token is None else {"token": token}, path)
+    return MetadataRequest("GetMetadata", {} if token is None else {"token": token}, path)
 
 
-def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: MetadataRequest, result: Mapping[str, Any] | None) -> Answer:
     """Return the text at the path, or a listing, or a new token; raises MetadataNotFound."""
     found = result or {}
     if understood.name == "CreateToken":

@@ -15,10 +15,10 @@ EXTRAS = Path(__file__).parent / "extras"
 ANY = "*"
 
 _loading = threading.Lock()
-_services: dict[tuple[str, str], "Service"] = {}
+_services: dict[tuple[str, str], "WireModel"] = {}
 
 
-class Service:
+class WireModel:
     """One service in one version: its operations by name, loaded once and shared by threads.
 
     Beside what is merged into the model, our extras list by operation: `ignored`, the harmless
@@ -62,7 +62,7 @@ class Service:
             found = self._operations.setdefault(name, Operation(self, model, self._extras))
         return found
 
-    def known(self, name: str) -> "Operation":
+    def get_known(self, name: str) -> "Operation":
         """Return an operation that the model is known to have."""
         found = self.operation(name)
         assert found is not None, name
@@ -72,7 +72,7 @@ class Service:
 class Operation:
     """One operation: its input and output shapes (None where there is none) and its HTTP trait."""
 
-    def __init__(self, service: Service, model: OperationModel, extras: dict[str, Any]) -> None:
+    def __init__(self, service: WireModel, model: OperationModel, extras: dict[str, Any]) -> None:
         self.service = service
         self.model = model
         self.name = str(model.name)
@@ -96,7 +96,7 @@ class Operation:
         return dict(self.model.http)
 
 
-def service(name: str, version: str = "") -> Service:
+def service(name: str, version: str = "") -> WireModel:
     """Return a service of the installed botocore; without a version the newest, with our extras.
 
     Raises FileNotFoundError for a service or a version that botocore does not have.
@@ -109,16 +109,16 @@ def service(name: str, version: str = "") -> Service:
     return found
 
 
-def _load(name: str, version: str) -> Service:
+def _load(name: str, version: str) -> WireModel:
     if version:
-        return Service(name, _read(_file(MODELS / name, version)), {})
+        return WireModel(name, _read(_file(MODELS / name, version)), {})
     extras = _extras(name)
     description = extras.get("model") or _read(_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     for shape, members in extras.get("reshaped", {}).items():
         for member, other in members.items():  # what clients send is more than the model says
             description["shapes"][shape]["members"][member]["shape"] = other
-    return Service(name, description, extras)
+    return WireModel(name, description, extras)
 
 
 def _file(folder: Path, version: str) -> Path:

@@ -34,7 +34,7 @@ TRUE, FALSE = ("true", "1"), ("false", "0")
 LIMITS = {"integer": 2**31, "long": 2**63}
 
 
-class Leaf(NamedTuple):
+class Param(NamedTuple):
     """A parameter's value with its name as the client sent it, for messages."""
 
     name: str
@@ -77,7 +77,7 @@ def _unquote(text: str) -> str:
         raise MalformedQueryString(reason=f"{shown} is not UTF-8.") from None
 
 
-def plant(fields: Mapping[str, str]) -> Tree:
+def build_tree(fields: Mapping[str, str]) -> Tree:
     """Split dotted names into a tree; a huge list index costs one entry, not a list that long."""
     tree: Tree = {}
     for name, value in fields.items():
@@ -85,11 +85,11 @@ def plant(fields: Mapping[str, str]) -> Tree:
         node = tree
         for part in branches:
             node = node.setdefault(part, {})
-            if isinstance(node, Leaf):
+            if isinstance(node, Param):
                 _refuse_both(node.name, name)
         if last in node:
             _refuse_both(_first(node[last]).name, name)
-        node[last] = Leaf(name, value)
+        node[last] = Param(name, value)
     return tree
 
 
@@ -140,7 +140,7 @@ def _query_name(member: Shape, name: str) -> str:
 def _form_structure(members: dict[str, tuple[str, FormReader]]) -> FormReader:
     def read(node: Any) -> dict[str, Any]:
         found = {}
-        for part, child in _branches(node):
+        for part, child in _children(node):
             if part not in members:
                 raise unknown(child)
             name, reader = members[part]
@@ -161,8 +161,8 @@ def _form_map(reader: FormReader, keys: str, values: str, step: str) -> FormRead
     def read(node: Any) -> dict[str, Any]:
         found = {}
         for entry in _items(node, step):
-            parts = dict(_branches(entry))
-            if parts.keys() != {keys, values} or not isinstance(parts[keys], Leaf):
+            parts = dict(_children(entry))
+            if parts.keys() != {keys, values} or not isinstance(parts[keys], Param):
                 raise MalformedQueryString(
                     reason=f"{_first(entry).name} needs a {keys} and a {values} beside it."
                 )
@@ -174,7 +174,7 @@ def _form_map(reader: FormReader, keys: str, values: str, step: str) -> FormRead
 
 def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
     def read(node: Any) -> Any:
-        if not isinstance(node, Leaf):
+        if not isinstance(node, Param):
             raise unknown(node)
         try:
             return convert(node.value)
@@ -186,8 +186,8 @@ def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
     return read
 
 
-def _branches(node: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(node, Leaf):
+def _children(node: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(node, Param):
         if node.value:
             raise MalformedQueryString(reason=f"{node.name} is a structure: send {node.name}.NAME")
         return ()  # an empty list or structure is sent as an empty value
@@ -196,11 +196,11 @@ def _branches(node: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _items(node: Any, step: str) -> list[Any]:
-    if isinstance(node, Leaf) and node.value:
+    if isinstance(node, Param) and node.value:
         return [node]  # old clients send the only element without a number
-    entries = dict(_branches(node))
+    entries = dict(_children(node))
     if step and entries.keys() == {step}:
-        entries = dict(_branches(entries[step]))
+        entries = dict(_children(entries[step]))
     for part, child in entries.items():
         if not INDEX.match(part):
             raise unknown(child)
@@ -212,8 +212,8 @@ def unknown(node: Any) -> UnknownParameter:
     return UnknownParameter(parameter=_first(node).name[:200])
 
 
-def _first(node: Any) -> Leaf:
-    while not isinstance(node, Leaf):
+def _first(node: Any) -> Param:
+    while not isinstance(node, Param):
         node = next(iter(node.values()))
     return node
 

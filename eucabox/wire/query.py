@@ -58,7 +58,7 @@ ENVELOPE = frozenset(
 
 
 @dataclass(frozen=True)
-class Understood:
+class QueryRequest:
     """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
 
     service: str
@@ -73,7 +73,7 @@ class Understood:
     expires: datetime | None = None
 
 
-def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
@@ -86,10 +86,10 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
         for name, value in fields.items()
         if name not in ENVELOPE and name not in operation.ignored
     }
-    return Understood(
+    return QueryRequest(
         service=service,
         name=operation.name,
-        params=_reader(service, operation.name)(parsers.plant(plain)),
+        params=_reader(service, operation.name)(parsers.build_tree(plain)),
         caller=signed.caller,
         api_version=fields["Version"],
         region=signed.region,
@@ -100,9 +100,9 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     )
 
 
-def answer(understood: Understood, result: dict[str, Any] | None) -> Answer:
+def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
     """The XML of a result, in the version of the API that the client asked in."""
-    operation = model.service(understood.service).known(understood.name)
+    operation = model.service(understood.service).get_known(understood.name)
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
     value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
     if understood.service == "bootstrap":
@@ -162,7 +162,7 @@ def scope_service(request: Request) -> str:
     return found.group(2) if found else ""
 
 
-def addressed(request: Request) -> str:
+def service_addressed(request: Request) -> str:
     """The query service that path, scope or host name tell, or "" where only the form can."""
     by_path = PATHS.get(service_path(request))
     if by_path:
@@ -176,7 +176,7 @@ def addressed(request: Request) -> str:
 
 def service_of(request: Request, fields: dict[str, str]) -> str:
     """The service of a request: addressed, else the one that knows its Action in its Version."""
-    found = addressed(request)
+    found = service_addressed(request)
     if found:
         return found
     name, version = fields.get("Action", ""), fields.get("Version", "")
@@ -189,7 +189,7 @@ def service_of(request: Request, fields: dict[str, str]) -> str:
 
 def speaks_query(request: Request) -> bool:
     """Whether a request is EC2, STS or IAM rather than S3, as far as its head tells."""
-    if addressed(request):
+    if service_addressed(request):
         return True
     if request.path != "/" or scope_service(request) == "s3":
         return False
@@ -232,7 +232,7 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
     if found is None:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
-        why = unsupported.why(action) if service == "ec2" else ""
+        why = unsupported.ec2_reason(action) if service == "ec2" else ""
         what = why or f"This cloud does not serve {service.upper()}'s {action}."
         raise UnsupportedOperation(what=what)
     return found
@@ -240,7 +240,7 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
 
 @cache
 def _reader(service: str, name: str) -> parsers.FormReader:
-    shape = model.service(service).known(name).input
+    shape = model.service(service).get_known(name).input
     if shape is None:
         return _reads_nothing
     return parsers.form_reader(shape, model.service(service).protocol)
@@ -254,7 +254,7 @@ def _reads_nothing(tree: parsers.Tree) -> dict[str, Any]:
 
 @cache
 def _writer(service: str, name: str) -> serializers.Writer | None:
-    shape = model.service(service).known(name).output
+    shape = model.service(service).get_known(name).output
     item = "item" if service in ("ec2", "bootstrap") else "member"
     return None if shape is None else serializers.xml_writer(shape, item)
 

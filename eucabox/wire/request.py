@@ -14,14 +14,14 @@ TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
 HEADERS = "eucabox.headers"  # our server's own environ key: names as sent, '_' told from '-'
 
 
-class Readable(Protocol):
+class BodyReader(Protocol):
     """What a body needs to offer."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most that many bytes; b"" at the end."""
 
 
-class Closable(Readable, Protocol):
+class Closable(BodyReader, Protocol):
     """A readable that holds something open."""
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class Request:
     path: str
     query: str
     headers: dict[str, str]
-    body: Readable = field(default_factory=io.BytesIO)
+    body: BodyReader = field(default_factory=io.BytesIO)
     content_length: int | None = None
     chunked: bool = False
     scheme: str = "http"

@@ -12,13 +12,13 @@ V4, V1 = "AWS4-HMAC-SHA256", "AWS"
 HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
 
 
-def form_of(understood: Any) -> Mapping[str, str] | None:
+def form_fields(understood: Any) -> Mapping[str, str] | None:
     """Return the fields of the form that a request is, None for any other."""
     upload = getattr(understood, "upload", None)
     return upload.fields if upload else None
 
 
-def manner(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
+def policy_context(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what a policy's conditions may ask of a request, "" for what it does not say.
 
     `form` has the fields, by names in lower case, of an upload by a form.
@@ -38,7 +38,7 @@ def manner(request: Request, form: Mapping[str, str] | None = None) -> dict[str,
     }
 
 
-class Manner(Mapping[str, str]):
+class PolicyContext(Mapping[str, str]):
     """What `manner` returns, with more that is known; found out once it is asked for."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Manner(Mapping[str, str]):
 
     @cached_property
     def _found(self) -> dict[str, str]:
-        return {**manner(self._request, self._form), **self._known}
+        return {**policy_context(self._request, self._form), **self._known}
 
 
 def _signed(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:
@@ -78,7 +78,7 @@ def _signed(request: Request, form: Mapping[str, str] | None) -> tuple[str, str,
 
 def _header_time(headers: Mapping[str, str]) -> str:
     said = headers.get("x-amz-date", headers.get("date", ""))
-    if dates.basic(said):
+    if dates.parse_basic(said):
         return said
-    time = dates.any_form(said)
+    time = dates.parse(said)
     return dates.basic_text(time) if time else ""

@@ -17,7 +17,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.sign import Lookup, Signed
+from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.sign.canonical import octets, pairs
 from eucabox.wire.status import status_of
 
@@ -30,7 +30,7 @@ XML = "application/xml"
 
 
 @dataclass(frozen=True)
-class Understood:
+class S3ControlRequest:
     """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
 
     service: str
@@ -43,7 +43,7 @@ class Understood:
     request_id: str
 
 
-def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequest:
     """Read a request that speaks S3 Control. Raises Fault and nothing else for bad input."""
     signed = sign.authenticate_rest(request, lookup, now)
     if not request.path.startswith(TAGS):
@@ -51,7 +51,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     name = OPERATIONS.get(request.method)
     if name is None:
         raise MethodNotAllowed(method=request.method)
-    return Understood(
+    return S3ControlRequest(
         service=SERVICE,
         name=name,
         params={**_named(request), **_said(request, signed, name)},
@@ -68,7 +68,7 @@ def _named(request: Request) -> dict[str, str]:
     return {"account_id": request.headers[ACCOUNT], "resource_arn": arn}
 
 
-def _said(request: Request, signed: Signed, name: str) -> dict[str, Any]:
+def _said(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
     body = signed.document(MOST_XML)
     if name == "UntagResource":
         keys = [_text(value) for key, value in pairs(signed.query) if key == b"tagKeys"]
@@ -90,14 +90,14 @@ def _text(raw: bytes) -> str:
 
 @cache
 def _reader(name: str) -> parsers.XmlReader:
-    shape = model.service(SERVICE).known(name).input
+    shape = model.service(SERVICE).get_known(name).input
     assert shape is not None
     return parsers.xml_reader(shape)
 
 
-def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: S3ControlRequest, result: Mapping[str, Any] | None) -> Answer:
     """The XML of a result, or nothing but a status."""
-    operation = model.service(SERVICE).known(understood.name)
+    operation = model.service(SERVICE).get_known(understood.name)
     assert operation.output is not None
     headers = [("x-amz-request-id", understood.request_id)]
     if result is None:

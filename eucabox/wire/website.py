@@ -10,7 +10,7 @@ from eucabox.errors import Fault, MethodNotAllowed
 from eucabox.iam.accounts import Caller
 from eucabox.wire import model, s3
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.s3.addressing import Address, Site, site_of
+from eucabox.wire.s3.addressing import BucketAddress, WebsiteHost, site_of
 from eucabox.wire.s3.errors import said
 from eucabox.wire.s3.parameters import reader
 from eucabox.wire.sign import Lookup
@@ -26,13 +26,13 @@ TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 
 
 @dataclass(frozen=True)
-class Understood:
+class WebsiteRequest:
     """The page that is asked for, and what `answer` needs to reply."""
 
     params: dict[str, Any]
     request_id: str
     endpoint: str
-    site: Site
+    site: WebsiteHost
     service: str = "website"
     name: str = "GetPage"
     caller: Caller | None = None
@@ -40,18 +40,18 @@ class Understood:
     signature: str = ""
 
 
-def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteRequest:
     """Read a request for a page; whoever signs it is nobody here. Raises MethodNotAllowed."""
     site = site_of(request.path, request.host)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(method=request.method)
     said = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
-    conditions = reader(model.service("s3").known(PAGE))({}, said)
+    conditions = reader(model.service("s3").get_known(PAGE))({}, said)
     params = {"bucket": site.bucket, "path": site.key, "conditions": conditions}
-    return Understood(params, request.request_id, request.endpoint, site)
+    return WebsiteRequest(params, request.request_id, request.endpoint, site)
 
 
-def answer(understood: Understood, result: dict[str, Any]) -> Answer:
+def answer(understood: WebsiteRequest, result: dict[str, Any]) -> Answer:
     """The page, or where it is."""
     if "redirect" in result:
         place = _place(understood, result["redirect"])
@@ -85,7 +85,7 @@ def _escaped(text: str) -> str:
     return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _place(understood: Understood, place: dict[str, Any]) -> str:
+def _place(understood: WebsiteRequest, place: dict[str, Any]) -> str:
     """The URL of a redirect: of an object's own, of a key here, or of a key on another host."""
     location: str = place.get("location", "")
     if location:
@@ -97,8 +97,8 @@ def _place(understood: Understood, place: dict[str, Any]) -> str:
     return f"{scheme}://{host}{base}/{key}"
 
 
-def _as_object(understood: Understood) -> s3.Understood:
-    return s3.Understood(
+def _as_object(understood: WebsiteRequest) -> s3.S3Request:
+    return s3.S3Request(
         service="s3",
         name=PAGE,
         params={},
@@ -107,7 +107,7 @@ def _as_object(understood: Understood) -> s3.Understood:
         region="",
         signature="",
         request_id=understood.request_id,
-        operation=model.service("s3").known(PAGE),
-        address=Address(understood.site.bucket, understood.site.key),
+        operation=model.service("s3").get_known(PAGE),
+        address=BucketAddress(understood.site.bucket, understood.site.key),
         endpoint=understood.endpoint,
     )

@@ -27,7 +27,7 @@ def world(config: Config, state: State) -> World:
 
 @pytest.fixture
 def shop(config: Config) -> Iterator[Shop]:
-    store = Store(config.bucket_root, keyring.configured(lambda: keyed(config), ACCOUNT))
+    store = Store(config.bucket_root, keyring.open_keyring(lambda: keyed(config), ACCOUNT))
     made = Shop(store)
     made.ask("CreateBucket", bucket="shop")
     yield made

@@ -27,7 +27,7 @@ class Shop:
         self.cloud: Any = SimpleNamespace(
             access_log=AccessLog(store, Path("/nowhere"), "eucabox", lambda: 300),
             accounts=Directory(list(known.values())),
-            bucket=store,
+            store=store,
             config=Config(),
         )
 
@@ -64,13 +64,13 @@ class Directory:
     def __init__(self, people: list[Caller]) -> None:
         self._rows = [vars(each) for each in people]
 
-    def by_account_id(self, account_id: str) -> dict[str, Any] | None:
+    def get_by_account_id(self, account_id: str) -> dict[str, Any] | None:
         return self._find("account_id", account_id)
 
-    def by_canonical_id(self, canonical_id: str) -> dict[str, Any] | None:
+    def get_by_canonical_id(self, canonical_id: str) -> dict[str, Any] | None:
         return self._find("canonical_id", canonical_id)
 
-    def by_email(self, email: str) -> dict[str, Any] | None:
+    def get_by_email(self, email: str) -> dict[str, Any] | None:
         return self._find("email", email.lower())
 
     def knows_principal(self, account: str, user: str = "") -> bool:

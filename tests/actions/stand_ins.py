@@ -16,11 +16,11 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
 from eucabox.domains.instance_rows import CODES
-from eucabox.ec2.bundle_tasks import Bundles
+from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.instance_types import InstanceType
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
 from eucabox.store.types import Bucket
@@ -66,13 +66,13 @@ class StandInNetwork:
 
     heard: set[str] = field(default_factory=set)
 
-    def hears(self, instance_id: str) -> bool:
+    def has_seen_traffic(self, instance_id: str) -> bool:
         return instance_id in self.heard
 
-    def assign(self, taken: set[str], instance_id: str) -> Address:
+    def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         for ip in list(self.subnet)[4:-1]:
             if str(ip) not in taken:
-                return Address(f"d0:0d:{ip.packed.hex(':')}", str(ip), f"ip-{ip}.internal")
+                return GuestAddress(f"d0:0d:{ip.packed.hex(':')}", str(ip), f"ip-{ip}.internal")
         raise InsufficientFreeAddresses(count=11)
 
 
@@ -105,7 +105,7 @@ class StandInImages:
     def deregister(self, row: Row) -> None:
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
 
-    def expect(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
+    def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         place = "made/emi-1/image.manifest.xml"
         facts = {"name": name, "description": description, "settings": '{"made_of": "i-1"}'}
         return add_image(self.state, caller, state="pending", image_location=place, **facts)
@@ -161,7 +161,7 @@ class StandInAccounts:
     def __init__(self, state: State) -> None:
         self.state = state
 
-    def by_account_id(self, account_id: str) -> Row | None:
+    def get_by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))
 
     def credential(self, access_key_id: str) -> Credential | None:
@@ -182,7 +182,7 @@ class StandInStore:
     def usage(self) -> dict[str, Any]:
         return {"buckets": {name: {"objects": 1, "bytes": 2} for name in self.owners}}
 
-    def adopt(self, buckets: Sequence[str]) -> list[str]:
+    def scan_folders(self, buckets: Sequence[str]) -> list[str]:
         return list(buckets)
 
     def bucket(self, name: str) -> Bucket:
@@ -195,10 +195,10 @@ class StandInStore:
         self.owners[name] = owner
 
 
-class StandInBundles(Bundles):
+class StandInBundles(BundleTasks):
     """Writes tasks and leaves them at that."""
 
-    def go_on(self, bundle_id: str) -> None:
+    def submit(self, bundle_id: str) -> None:
         pass
 
 
@@ -221,9 +221,9 @@ class World:
             node=self.node,
             network=self.network,
             capacity=Capacity(config, state),
-            bucket=StandInStore(),
+            store=StandInStore(),
         )
-        rooms: Any = (self.cloud.bucket, self.cloud.accounts, self.cloud.images, self.node)
+        rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
         self.cloud.bundles = StandInBundles(config, state, *rooms)
 
     def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:

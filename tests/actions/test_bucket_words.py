@@ -75,7 +75,7 @@ def test_there_are_no_torrents(shop: Shop) -> None:
 )
 def test_what_is_not_there_is_refused_with_what_to_do(name: str, hint: str) -> None:
     assert ("s3", name) not in actions.load()
-    assert hint in unsupported.hint_of_s3(name)
+    assert hint in unsupported.s3_hint(name)
 
 
 # What Terraform's aws_s3_bucket reads of every bucket: an answer, or the one code it expects.

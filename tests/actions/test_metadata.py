@@ -39,7 +39,7 @@ class FakeNetwork:
     def __init__(self) -> None:
         self.thieves: set[str] = set()
 
-    def holds(self, private_ip_address: str, mac_address: str) -> bool:
+    def owns_address(self, private_ip_address: str, mac_address: str) -> bool:
         return private_ip_address not in self.thieves
 
 

@@ -71,11 +71,13 @@ def test_every_operation_of_the_model_is_answered_considerately() -> None:
     general = [
         name
         for name in MODEL.operation_names
-        if ("ec2", name) not in actions.load() and not unsupported.why(name)
+        if ("ec2", name) not in actions.load() and not unsupported.ec2_reason(name)
     ]
     assert len(general) < 40, general
     assert not [name for name in general if name.startswith("Create") and "Vpc" in name]
-    families = {unsupported.why(name).partition(": ")[2] for name in MODEL.operation_names} - {""}
+    families = {
+        unsupported.ec2_reason(name).partition(": ")[2] for name in MODEL.operation_names
+    } - {""}
     assert len(families) == len(unsupported.ABSENCES), "an absence that no operation is about"
 
 
@@ -83,7 +85,7 @@ def test_no_absence_speaks_for_what_is_served() -> None:
     """A verb that is served must be found first, whatever words its name holds."""
     for service, name in actions.load():
         if service == "ec2":
-            assert actions._find(service, name).name == name
+            assert actions._look_up(service, name).name == name
 
 
 def test_the_docs_name_every_absence() -> None:

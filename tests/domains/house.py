@@ -16,7 +16,7 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains import reconciler as loops
 from eucabox.hypervisor import qemu
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import Guest, Learnt, Rule
+from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.rows import row_of
@@ -76,7 +76,7 @@ class Network:
     bridge: str = "eucabr0"
     notes: list[tuple[str, str]] = field(default_factory=list)
     unplugged: Callable[[], None] = lambda: None
-    filtered: dict[str, list[Sequence[Rule]]] = field(default_factory=dict)
+    filtered: dict[str, list[Sequence[FirewallRule]]] = field(default_factory=dict)
     learnt: Learnt = lambda address: None
 
     def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -85,10 +85,12 @@ class Network:
     def check(self) -> None:
         pass
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         self.filtered = {guest.tap: [rules[each] for each in guest.groups] for guest in guests}
 
-    def watch(self, learnt: Learnt) -> None:
+    def on_address_learned(self, learnt: Learnt) -> None:
         self.learnt = learnt
 
     def plug(self, row: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from eucabox.config import Config, NodeSection
 from eucabox.domains import capacity
 from eucabox.domains.capacity import Capacity, Host
-from eucabox.instance_types import TYPES
+from eucabox.instance_types import DEFAULT_SIZES
 from eucabox.state import State
 from tests.domains.rows import add_instance
 
@@ -51,7 +51,7 @@ def test_a_host_that_shrank_has_no_negative_room(limited: Capacity, state: State
 def test_the_table_has_every_type_in_order(limited: Capacity, state: State) -> None:
     add_instance(state)
     table = limited.table()
-    assert [row.type for row in table] == list(TYPES)
+    assert [row.type for row in table] == list(DEFAULT_SIZES)
     tiny = table[0]
     assert (tiny.free, tiny.max, tiny.vcpus, tiny.memory_mb, tiny.disk_gb) == (7, 8, 1, 128, 1)
 

@@ -11,7 +11,7 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains import health
 from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import RENEW
-from eucabox.domains.libvirt_domains import Guest, Guests
+from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.errors import DomainFailed
 from eucabox.node import Node
 from eucabox.state import State
@@ -19,8 +19,8 @@ from tests.domains.house import URI, House, open_house
 from tests.domains.rows import add_instance, row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, reboot_timeout=5)
-STARVED = Guest("i-1", "", libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
-RUNS = Guest("i-1", "", libvirt.VIR_DOMAIN_RUNNING, 0)
+STARVED = DomainState("i-1", "", libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+RUNS = DomainState("i-1", "", libvirt.VIR_DOMAIN_RUNNING, 0)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_pause_of_our_own_is_no_trouble(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
         node.suspend(instance_id)
-        assert node._loop.look() is not None
+        assert node._loop.run_once() is not None
         assert node.trouble(instance_id) is None
         node.resume(instance_id)
 
@@ -102,7 +102,7 @@ class Fed:
     def probe(self, instance_id: str) -> None:
         pass
 
-    def give(self, key: str, work: object) -> None:
+    def submit(self, key: str, work: object) -> None:
         work()  # type: ignore[operator]
 
 
@@ -152,21 +152,21 @@ def test_a_guest_that_cannot_be_ended_is_not_terminated_before_it_is(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eucabox.domains.termination.RETRY", 0.1)
-    destroy = Guests.destroy
+    destroy = Domains.destroy
 
-    def fail(self: Guests, instance_id: str, uuid: str = "") -> None:
+    def fail(self: Domains, instance_id: str, uuid: str = "") -> None:
         raise DomainFailed(action="stop", id=instance_id, reason="Device or resource busy")
 
     short = dataclasses.replace(house.config.node, shutdown_timeout=5)
     house.config = dataclasses.replace(house.config, node=short)
     with house.node() as node:
         instance_id = running(house, node)
-        monkeypatch.setattr(Guests, "destroy", fail)
+        monkeypatch.setattr(Domains, "destroy", fail)
         house.want(instance_id, "terminate")
         node.wake()
         house.wait(lambda: node.status()["guests"] == {instance_id: health.STUCK})
         assert row_of(house.state, instance_id)["state"] == "shutting-down"
-        monkeypatch.setattr(Guests, "destroy", destroy)
+        monkeypatch.setattr(Domains, "destroy", destroy)
         house.becomes(instance_id, "terminated")
         assert instance_id not in house.names()
 
@@ -186,11 +186,11 @@ def test_a_domain_that_was_to_be_made_anew_is_after_a_kill(house: House) -> None
 def test_a_guest_that_cannot_be_reset_gets_a_new_domain(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Guests, instance_id: str) -> None:
+    def fail(self: Domains, instance_id: str) -> None:
         raise DomainFailed(action="reset", id=instance_id, reason="by intent")
 
-    monkeypatch.setattr(Guests, "reboot", fail)
-    monkeypatch.setattr(Guests, "reset", fail)
+    monkeypatch.setattr(Domains, "reboot", fail)
+    monkeypatch.setattr(Domains, "reset", fail)
     with house.node() as node:
         instance_id = running(house, node)
         before = house.virt.lookupByName(instance_id).ID()

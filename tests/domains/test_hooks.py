@@ -15,7 +15,7 @@ from eucabox.domains import admin_programs
 from eucabox.domains import reconciler as loops
 from eucabox.domains.hook_facts import Facts
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.libvirt_domains import Guests
+from eucabox.domains.libvirt_domains import Domains
 from eucabox.errors import HookRefused
 from eucabox.state import State
 from tests.domains.house import URI, House, Network, PretendedHypervisor
@@ -182,14 +182,14 @@ def test_the_time_of_a_hook_is_not_taken_from_the_guest(
     house.config = dataclasses.replace(house.config, node=settings)
     shell(folder / "slow", "[ $1 = pre-terminate ] && sleep 1.2; true")
     moments: list[float] = []
-    destroy = Guests.destroy
+    destroy = Domains.destroy
 
-    def end(self: Guests, instance_id: str, uuid: str = "") -> None:
+    def end(self: Domains, instance_id: str, uuid: str = "") -> None:
         moments.append(time.monotonic())
         destroy(self, instance_id, uuid)
 
-    monkeypatch.setattr(Guests, "shutdown", lambda *_: moments.append(time.monotonic()))
-    monkeypatch.setattr(Guests, "destroy", end)
+    monkeypatch.setattr(Domains, "shutdown", lambda *_: moments.append(time.monotonic()))
+    monkeypatch.setattr(Domains, "destroy", end)
     with house.node() as node:
         instance_id = add_instance(house.state)
         node.wake()

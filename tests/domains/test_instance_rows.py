@@ -2,21 +2,21 @@
 
 import pytest
 
-from eucabox.domains.instance_rows import Rows
+from eucabox.domains.instance_rows import InstanceRows
 from eucabox.domains.state_reasons import GUEST
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.state import State
 from tests.domains.rows import add_instance, row_of
 
-FIVE = Address("d0:0d:00:00:00:0a", "192.168.1.5", "ip-192-168-1-5.eucabox.internal")
+FIVE = GuestAddress("d0:0d:00:00:00:0a", "192.168.1.5", "ip-192-168-1-5.eucabox.internal")
 
 
 @pytest.fixture
-def rows(state: State) -> Rows:
-    return Rows(state)
+def rows(state: State) -> InstanceRows:
+    return InstanceRows(state)
 
 
-def test_an_address_is_learnt_once(state: State, rows: Rows) -> None:
+def test_an_address_is_learnt_once(state: State, rows: InstanceRows) -> None:
     mac = FIVE.mac_address
     mine = add_instance(state, mac_address=mac, private_ip_address=None, state="running")
     old = add_instance(state, mac_address=mac, private_ip_address=None, state="terminated")
@@ -28,7 +28,7 @@ def test_an_address_is_learnt_once(state: State, rows: Rows) -> None:
     assert row_of(state, old)["private_ip_address"] is None
 
 
-def test_an_address_is_taken_from_who_had_it(state: State, rows: Rows) -> None:
+def test_an_address_is_taken_from_who_had_it(state: State, rows: InstanceRows) -> None:
     ip = FIVE.private_ip_address
     before = add_instance(state, private_ip_address=ip, state="running")
     ended = add_instance(state, private_ip_address=ip, state="terminated")
@@ -40,20 +40,20 @@ def test_an_address_is_taken_from_who_had_it(state: State, rows: Rows) -> None:
     assert row_of(state, mine)["private_ip_address"] == ip
 
 
-def test_a_stranger_has_no_row(state: State, rows: Rows) -> None:
+def test_a_stranger_has_no_row(state: State, rows: InstanceRows) -> None:
     other = add_instance(state)
     assert not rows.learn(FIVE)
     assert row_of(state, other)["private_ip_address"] == "172.30.64.9"
 
 
-def test_the_tags_of_an_interface_end_with_its_instance(state: State, rows: Rows) -> None:
+def test_the_tags_of_an_interface_end_with_its_instance(state: State, rows: InstanceRows) -> None:
     ended, runs = add_instance(state, state="shutting-down"), add_instance(state, state="running")
     tagged = [each.replace("i-", prefix) for each in (ended, runs) for prefix in ("i-", "eni-")]
     with state.transaction() as database:
         for resource_id in tagged:
             tag = {"resource_id": resource_id, "account_id": "1", "resource_type": "instance"}
             database["tags"].insert({**tag, "key": "a", "value": "b"})  # type: ignore[union-attr]
-    rows.ended(row_of(state, ended), GUEST)
+    rows.mark_terminated(row_of(state, ended), GUEST)
     assert row_of(state, ended)["state"] == "terminated"
     left = [row["resource_id"] for row in state.query("select resource_id from tags")]
     assert sorted(left) == sorted(each for each in tagged if each != ended.replace("i-", "eni-"))

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from eucabox.domains import state_reasons
-from eucabox.domains.instance_rows import Rows
+from eucabox.domains.instance_rows import InstanceRows
 from eucabox.state import State
 from tests.rows import add_instance
 
@@ -9,7 +9,7 @@ from tests.rows import add_instance
 def test_an_instance_that_starts_without_metadata_says_why(tmp_path: Path) -> None:
     state = State(tmp_path / "eucabox.db")
     lacking, whole = (add_instance(state, state="pending") for _ in range(2))
-    rows = Rows(state)
+    rows = InstanceRows(state)
     assert rows.running(lacking, state_reasons.no_metadata("nginx (process 7) has the port."))
     assert rows.running(whole)
     text = "Server.MetadataUnavailable: nginx (process 7) has the port."

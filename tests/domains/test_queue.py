@@ -43,4 +43,4 @@ def test_as_many_launches_at_once_as_the_host_has_processors_and_the_rest_is_que
         go.set()
         for each in made:
             house.becomes(each, "running")
-            house.wait(lambda each=each: node.queue(each) == "")
+        house.wait(lambda: [node.queue(each) for each in made] == [""] * len(made))

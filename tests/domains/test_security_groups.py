@@ -7,10 +7,10 @@ import pytest
 
 from eucabox import ids
 from eucabox.domains import security_groups as rooms
-from eucabox.domains.security_groups import Filters
+from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.ec2 import security_groups
 from eucabox.errors import NetworkUnusable
-from eucabox.network import Guest, Rule
+from eucabox.network import FilteredGuest, FirewallRule
 from eucabox.state import State
 from tests.domains.rows import ACCOUNT, add_instance
 
@@ -23,12 +23,14 @@ class Network:
     bridge = BRIDGE
 
     def __init__(self) -> None:
-        self.guests: dict[str, Guest] = {}
-        self.rules: Mapping[str, Sequence[Rule]] = {}
+        self.guests: dict[str, FilteredGuest] = {}
+        self.rules: Mapping[str, Sequence[FirewallRule]] = {}
         self.times = 0
         self.failures: list[Exception] = []
 
-    def filter(self, guests: Sequence[Guest], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def filter(
+        self, guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
+    ) -> None:
         self.times += 1
         if self.failures:
             raise self.failures.pop()
@@ -41,8 +43,8 @@ def network() -> Network:
 
 
 @pytest.fixture
-def filters(state: State, network: Network) -> Iterator[Filters]:
-    made = Filters(state, network)
+def filters(state: State, network: Network) -> Iterator[SecurityGroupFilters]:
+    made = SecurityGroupFilters(state, network)
     yield made
     made.stop(5)
 
@@ -55,7 +57,7 @@ def member(state: State, group_id: str, /, **columns: str) -> str:
 
 
 def test_the_living_are_handed_over_with_their_rules(
-    state: State, network: Network, filters: Filters
+    state: State, network: Network, filters: SecurityGroupFilters
 ) -> None:
     web = security_groups.create(state, ACCOUNT, "web", "d")["group_id"]
     other = security_groups.create(state, ACCOUNT, "other", "d")["group_id"]
@@ -75,10 +77,10 @@ def test_the_living_are_handed_over_with_their_rules(
     assert network.guests[taps[0]].groups == (web,)
     assert network.rules == {
         web: [
-            Rule(True, "-1", cidr="0.0.0.0/0"),
-            Rule(False, "-1", group_id=other),
-            Rule(False, "tcp", 1, 2, cidr="10.0.0.0/8"),
-            Rule(False, "tcp", 1, 2),
+            FirewallRule(True, "-1", cidr="0.0.0.0/0"),
+            FirewallRule(False, "-1", group_id=other),
+            FirewallRule(False, "tcp", 1, 2, cidr="10.0.0.0/8"),
+            FirewallRule(False, "tcp", 1, 2),
         ]
     }
 
@@ -91,7 +93,7 @@ def soon(look: Callable[[], bool]) -> None:
 
 
 def test_a_failure_is_tried_again(
-    state: State, network: Network, filters: Filters, monkeypatch: pytest.MonkeyPatch
+    state: State, network: Network, filters: SecurityGroupFilters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rooms, "RETRY", 0.01)
     unusable = NetworkUnusable(reason="no")
@@ -104,7 +106,7 @@ def test_a_failure_is_tried_again(
 
 
 def test_rules_are_looked_after_while_there_are_guests(
-    state: State, network: Network, filters: Filters, monkeypatch: pytest.MonkeyPatch
+    state: State, network: Network, filters: SecurityGroupFilters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rooms, "CHECK", 0.01)
     add_instance(state)
@@ -123,7 +125,7 @@ STRANGER = "999999999999"
 
 
 def test_a_strangers_group_is_found_by_owner_and_name_or_id_and_by_nothing_else(
-    state: State, network: Network, filters: Filters
+    state: State, network: Network, filters: SecurityGroupFilters
 ) -> None:
     web = security_groups.create(state, ACCOUNT, "web", "d")["group_id"]
     member(state, web)
@@ -138,8 +140,8 @@ def test_a_strangers_group_is_found_by_owner_and_name_or_id_and_by_nothing_else(
     ):
         security_groups.add_rule(state, web, is_egress=False, referenced_user_id=owner, **columns)
     filters.apply()
-    nothing = Rule(False, "-1")  # no network and no group: no packet is meant
-    named = [Rule(False, "-1", group_id=app)] * 2
+    nothing = FirewallRule(False, "-1")  # no network and no group: no packet is meant
+    named = [FirewallRule(False, "-1", group_id=app)] * 2
     assert network.rules[web][1:] == [*named, *[nothing] * 4]
     with state.transaction() as database:
         database.conn.execute("delete from security_groups where group_id = ?", (app,))

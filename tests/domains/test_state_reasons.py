@@ -37,7 +37,7 @@ STOPPED = libvirt.VIR_DOMAIN_EVENT_STOPPED
     ],
 )
 def test_a_fault_becomes_a_reason(fault: Exception, code: str, words: str) -> None:
-    reason = state_reasons.of_fault(fault)
+    reason = state_reasons.reason_of_fault(fault)
     assert reason.code == code
     assert words in reason.text
     assert reason.message == f"{code}: {reason.text}"
@@ -59,7 +59,7 @@ def test_a_long_cause_keeps_its_end() -> None:
 
 def test_the_guests_own_end_counts_before_its_clean_up() -> None:
     stopped = (STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
-    assert state_reasons.of_events([SHUTDOWN_BY_GUEST, stopped]) is state_reasons.GUEST
+    assert state_reasons.reason_of_events([SHUTDOWN_BY_GUEST, stopped]) is state_reasons.GUEST
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_the_guests_own_end_counts_before_its_clean_up() -> None:
     ],
 )
 def test_each_end_has_its_reason(event: tuple[int, int], reason: state_reasons.Reason) -> None:
-    assert state_reasons.of_events([event]) is reason
+    assert state_reasons.reason_of_events([event]) is reason
 
 
 def test_events_that_say_nothing_give_no_reason() -> None:
-    assert state_reasons.of_events([(libvirt.VIR_DOMAIN_EVENT_SUSPENDED, 0)]) is None
+    assert state_reasons.reason_of_events([(libvirt.VIR_DOMAIN_EVENT_SUSPENDED, 0)]) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from eucabox.domains.worker_pool import Crew
+from eucabox.domains.worker_pool import WorkerPool
 
 
 def waiting(go: threading.Event) -> Callable[[], None]:
@@ -18,11 +18,11 @@ def waiting(go: threading.Event) -> Callable[[], None]:
 
 def test_a_key_is_worked_on_once_at_a_time() -> None:
     go, done = threading.Event(), threading.Event()
-    crew = Crew("test", 2, done.set)
-    assert crew.give("a", waiting(go))
-    assert not crew.give("a", lambda: None)
+    crew = WorkerPool("test", 2, done.set)
+    assert crew.submit("a", waiting(go))
+    assert not crew.submit("a", lambda: None)
     assert crew.busy("a")
-    assert crew.give("b", done.set)
+    assert crew.submit("b", done.set)
     assert done.wait(5)
     go.set()
     crew.stop(5)
@@ -31,10 +31,10 @@ def test_a_key_is_worked_on_once_at_a_time() -> None:
 
 def test_no_more_threads_than_its_size() -> None:
     go = threading.Event()
-    crew = Crew("sized", 2, lambda: None)
+    crew = WorkerPool("sized", 2, lambda: None)
     before = threading.active_count()
     for key in "abcde":
-        crew.give(key, waiting(go))
+        crew.submit(key, waiting(go))
     assert threading.active_count() - before == 2
     go.set()
     crew.stop(5)
@@ -42,25 +42,25 @@ def test_no_more_threads_than_its_size() -> None:
 
 def test_a_fault_ends_neither_the_worker_nor_the_rest(caplog: pytest.LogCaptureFixture) -> None:
     finished = threading.Semaphore(0)
-    crew = Crew("test", 1, finished.release)
+    crew = WorkerPool("test", 1, finished.release)
 
     def fail() -> None:
         raise RuntimeError("by intent")
 
     with caplog.at_level(logging.ERROR):
-        crew.give("a", fail)
+        crew.submit("a", fail)
         assert finished.acquire(timeout=5)
     assert "by intent" in caplog.text
-    assert crew.give("a", lambda: None)
+    assert crew.submit("a", lambda: None)
     assert finished.acquire(timeout=5)
     crew.stop(5)
 
 
 def test_what_waits_knows_how_much_comes_before_it() -> None:
     go = threading.Event()
-    crew = Crew("queue", 2, lambda: None)
+    crew = WorkerPool("queue", 2, lambda: None)
     for key in "abcd":
-        crew.give(key, waiting(go))
+        crew.submit(key, waiting(go))
     for _ in range(500):
         if crew.ahead("b") is None:
             break

@@ -13,12 +13,12 @@ from eucabox import errors
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import bundle_tasks as room
-from eucabox.ec2.bundle_tasks import Bundles
+from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle, snapshot
 from eucabox.images import Images
 from eucabox.state import Row, State
-from eucabox.store.types import ObjectFacts
+from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB, ext, qcow2
 from tests.rows import add_instance
 
@@ -57,13 +57,13 @@ class House:
         self.store.create_bucket("mine", self.user.account_id)
         self.bundles = self.opened()
 
-    def opened(self) -> Bundles:
-        made: Any = Bundles(
+    def opened(self) -> BundleTasks:
+        made: Any = BundleTasks(
             self.config, self.state, self.store, self.accounts, self.images,
             self.node,  # type: ignore[arg-type]
         )  # fmt: skip
         made.start()
-        found: Bundles = made
+        found: BundleTasks = made
         return found
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class House:
         self.store.close()
 
     def image(self, path: Path) -> Row:
-        facts = ObjectFacts(owner=self.user.account_id)
+        facts = ObjectProperties(owner=self.user.account_id)
         with path.open("rb") as stream:
             self.store.put("mine", path.name, stream, facts)
         row = self.images.register(self.user, f"mine/{path.name}")
@@ -89,7 +89,7 @@ class House:
         )  # fmt: skip
         for part in out.glob(f"{path.name}.part.*"):
             with part.open("rb") as stream:
-                self.store.put("mine", part.name, stream, ObjectFacts())
+                self.store.put("mine", part.name, stream, ObjectProperties())
         return self.image(manifest)
 
     def instance(self, image: Row, state: str = "running") -> Row:
@@ -107,8 +107,8 @@ class House:
 
     def begin(self, instance: Row, **columns: Any) -> str:
         place = {"bucket": "mine", "prefix": "p/disk", "owner": self.user.account_id}
-        task = self.bundles.begin(self.user, instance, **{**place, **columns})
-        self.bundles.go_on(task["bundle_id"])
+        task = self.bundles.create_task(self.user, instance, **{**place, **columns})
+        self.bundles.submit(task["bundle_id"])
         return str(task["bundle_id"])
 
     def task(self, bundle_id: str) -> Row:
@@ -180,7 +180,7 @@ def test_a_bundle_holds_the_root_and_the_instance_runs_again(house: House, guest
 
 
 def test_an_image_is_made_of_a_paused_instance(house: House, guest: Row) -> None:
-    image = house.images.expect(house.user, guest, "new", "of it")
+    image = house.images.create_pending(house.user, guest, "new", "of it")
     bucket, _, key = image["image_location"].partition("/")
     prefix = key.removesuffix(".manifest.xml")
     made = {"bucket": bucket, "prefix": prefix, "image_id": image["image_id"], "no_reboot": 1}
@@ -194,7 +194,7 @@ def test_an_image_is_made_of_a_paused_instance(house: House, guest: Row) -> None
 def test_a_whole_disk_is_bundled_whole(house: House, tmp_path: Path) -> None:
     image = house.image(qcow2(tmp_path / "disk.qcow2", 8 * MIB))
     instance = house.instance(image, "stopped")
-    made = house.images.expect(house.user, instance, "whole", "")
+    made = house.images.create_pending(house.user, instance, "whole", "")
     bucket, _, key = made["image_location"].partition("/")
     prefix = key.removesuffix(".manifest.xml")
     ended = house.begin(instance, bucket=bucket, prefix=prefix, image_id=made["image_id"])
@@ -215,12 +215,12 @@ def test_one_task_at_a_time_holds_an_instance(house: House, guest: Row) -> None:
     house.node.wake()
     task = house.ends(bundle_id)
     assert (task["state"], task["error_code"]) == ("failed", "Client.Cancelled")
-    assert not room.holds(house.state, guest["instance_id"])
+    assert not room.has_open_task(house.state, guest["instance_id"])
     assert house.state_of(guest) == "running", "it is not left to lie"
 
 
 def test_a_terminated_instance_fails_its_task_and_its_image(house: House, guest: Row) -> None:
-    image = house.images.expect(house.user, guest, "new", "")
+    image = house.images.create_pending(house.user, guest, "new", "")
     where = {"instance_id": guest["instance_id"]}
     house.state.update("instances", where, state="shutting-down")
     task = house.ends(house.begin(guest, image_id=image["image_id"]))
@@ -286,7 +286,7 @@ def test_a_bucket_that_is_somebody_elses_by_now_is_not_written(
 def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
     house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = house.images.expect(house.user, guest, "new", "")
+    image = house.images.create_pending(house.user, guest, "new", "")
     bucket, _, key = image["image_location"].partition("/")
     right = snapshot.take
 

@@ -158,7 +158,7 @@ class Shop:
         if self._until_fresh > 0:
             return
         self._until_fresh = FRESH
-        store, owner = self.cloud.bucket, self._account
+        store, owner = self.cloud.store, self._account
         for bucket in store.buckets():
             self._empty(bucket.name)
         for name in (BUCKET, "other"):
@@ -180,15 +180,15 @@ class Shop:
 
     def _empty(self, name: str) -> None:
         """Take a bucket away whatever settings it has: its folder, and then its name."""
-        folder = self.cloud.bucket._root / name
+        folder = self.cloud.store._root / name
         for each in folder.iterdir():
             if each.name != ".eucabox":
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
         for inside in ("objects", "versions", "attributes"):
             for each in (folder / ".eucabox" / inside).glob("*"):
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
-        self.cloud.bucket.rescan(name)
-        self.cloud.bucket.delete_bucket(name)
+        self.cloud.store.rescan(name)
+        self.cloud.store.delete_bucket(name)
 
     # --- the whole -------------------------------------------------------------------------------
 
@@ -201,8 +201,8 @@ class Shop:
 
     def inside(self) -> list[str]:
         """What is in the folder of the buckets and is no bucket."""
-        root = self.cloud.bucket._root
-        known = {each.name for each in self.cloud.bucket.buckets()} | {".eucabox"}
+        root = self.cloud.store._root
+        known = {each.name for each in self.cloud.store.buckets()} | {".eucabox"}
         return sorted({each.name for each in root.iterdir()} - known)
 
 

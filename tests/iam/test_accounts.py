@@ -128,18 +128,18 @@ def test_the_server_certificate_is_for_every_name_of_the_cloud(
 
 
 def test_a_signature_counts_once(accounts: Accounts, state: State) -> None:
-    assert accounts.first_use("one")
-    assert accounts.first_use("one"), "a twin in the same moment is the same client's"
+    assert accounts.record_signature("one")
+    assert accounts.record_signature("one"), "a twin in the same moment is the same client's"
     earlier = ids.time_text(datetime.now(UTC) - timedelta(seconds=10))
     state.update("used_signatures", {"signature": "one"}, first_used=earlier)
-    assert not accounts.first_use("one")
-    assert accounts.first_use("two")
+    assert not accounts.record_signature("one")
+    assert accounts.record_signature("two")
 
 
 def test_a_signature_is_remembered_as_long_as_it_is_valid(accounts: Accounts, state: State) -> None:
     until = datetime.now(UTC) + timedelta(days=7)
-    assert accounts.first_use("presigned", until)
-    assert accounts.first_use("soon over")
+    assert accounts.record_signature("presigned", until)
+    assert accounts.record_signature("soon over")
     rows = state.query(
         "select signature from used_signatures where expires > ?", [ids.time_text(until)]
     )

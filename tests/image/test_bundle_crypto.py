@@ -39,16 +39,16 @@ def test_noise_is_a_wrong_key(sealed: str) -> None:
 
 def test_signatures_are_told_apart() -> None:
     signature = bundle_crypto.sign(b"text", PRIVATE)
-    assert bundle_crypto.signed_by(b"text", signature, PUBLIC)
-    assert not bundle_crypto.signed_by(b"other", signature, PUBLIC)
-    assert not bundle_crypto.signed_by(
+    assert bundle_crypto.is_signed_by(b"text", signature, PUBLIC)
+    assert not bundle_crypto.is_signed_by(b"other", signature, PUBLIC)
+    assert not bundle_crypto.is_signed_by(
         b"text", signature, bundle_crypto.private_key(CLOUD_KEY).public_key()
     )
 
 
 @pytest.mark.parametrize("signature", ["", "0", "00" * 256, "ff" * 256, "-1" * 256, "zz" * 256])
 def test_noise_is_no_signature(signature: str) -> None:
-    assert not bundle_crypto.signed_by(b"text", signature, PUBLIC)
+    assert not bundle_crypto.is_signed_by(b"text", signature, PUBLIC)
 
 
 def test_pkcs1_keys_are_read() -> None:

@@ -57,7 +57,7 @@ def test_what_is_in_use_stays(room: Room) -> None:
     for name in "abc":
         room.add(name)
     room.users, room.limit = {"a"}, 0
-    with room.cache.pinned("b"):
+    with room.cache.pin("b"):
         assert room.cache.evict() == ["c"]
     assert room.cache.evict() == ["b"]
     assert room.names() == {"a"}

@@ -40,7 +40,7 @@ def test_root_ephemeral_and_swap_are_three_partitions(tmp_path: Path) -> None:
         assert os.pread(file.fileno(), 10, 85 * MIB + 4086) == b"SWAPSPACE2"
     check(path, 9 * MIB)
     assert "ephemeral0" in look(path, 9 * MIB, "stats -h")
-    assert sparse.used(path) < 16 * MIB
+    assert sparse.disk_bytes(path) < 16 * MIB
 
 
 def test_without_room_swap_stays_the_third(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_root_of_any_size_has_its_place(tmp_path: Path, size: int) -> None:
 
 
 def test_a_root_as_large_as_the_disk_fits() -> None:
-    assert disk.needed(1024 * MIB, 0) == 1024 * MIB
+    assert disk.bytes_needed(1024 * MIB, 0) == 1024 * MIB
     plan = disk.layout(1024 * MIB, 1024, 0)
     assert plan.ephemeral[1] == 0
     assert plan.root == (MIB, 1024 * MIB)

@@ -4,7 +4,7 @@ import pytest
 
 from eucabox.errors import DiskImageRefused
 from eucabox.image import import_file
-from eucabox.image.cache import Cache, Entry
+from eucabox.image.cache import Cache, CacheEntry
 from eucabox.run import run
 from tests.image.disks import MIB, ext, qcow2
 
@@ -14,11 +14,11 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache", lambda: 2**30, set)
 
 
-def settle(cache: Cache, path: Path, image_type: str = "machine") -> Entry:
+def settle(cache: Cache, path: Path, image_type: str = "machine") -> CacheEntry:
     with cache.partial() as file:
         file.write(path.read_bytes())
         file.flush()
-        return import_file.settle(cache, Path(file.name), "digest", path.name, image_type)
+        return import_file.add_to_cache(cache, Path(file.name), "digest", path.name, image_type)
 
 
 def test_a_root_is_kept_as_it_is(cache: Cache, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from eucabox.image import import_file, instance_disks, key_injection
-from eucabox.image.cache import Cache, Entry
-from eucabox.image.instance_disks import Boot, Launches, Wish
-from eucabox.image.settings import Settings
+from eucabox.image.cache import Cache, CacheEntry
+from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks
+from eucabox.image.settings import ImageSettings
 from tests.image.disks import MIB, check, ext, look, qcow2, raw
 from tests.image.test_seed import ROW
 
@@ -17,22 +17,24 @@ class Room:
     """A cache and the launches over it."""
 
     def __init__(self, folder: Path) -> None:
-        self.launches = Launches(folder / "instances")
-        self.cache = Cache(folder / "cache", lambda: 0, self.launches.in_use)
+        self.launches = InstanceDisks(folder / "instances")
+        self.cache = Cache(folder / "cache", lambda: 0, self.launches.names_in_use)
         self.told: list[str] = []
 
-    def entry(self, path: Path, digest: str, image_type: str = "machine") -> Entry:
+    def entry(self, path: Path, digest: str, image_type: str = "machine") -> CacheEntry:
         with self.cache.partial() as file:
             file.write(path.read_bytes())
             file.flush()
-            return import_file.settle(self.cache, Path(file.name), digest, path.name, image_type)
+            return import_file.add_to_cache(
+                self.cache, Path(file.name), digest, path.name, image_type
+            )
 
-    def prepare(self, instance_id: str, image: Entry, **wishes: Any) -> Boot:
+    def prepare(self, instance_id: str, image: CacheEntry, **wishes: Any) -> Boot:
         facts: dict[str, Any] = {
             "kernel": None, "ramdisk": None, "disk_mb": 64, "swap_mb": 4, "public_key": KEY,
             "injection": True, **wishes,
         }  # fmt: skip
-        wish = Wish(image=image, **facts)
+        wish = DiskSpec(image=image, **facts)
         return self.launches.prepare(self.cache, instance_id, wish, self.told.append)
 
 
@@ -48,7 +50,7 @@ def names(room: Room) -> set[str]:
 def test_a_root_boots_by_its_kernel_from_a_disk_with_the_key(room: Room, tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
     kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
-    with room.cache.pinned("kernel"):
+    with room.cache.pin("kernel"):
         image = room.entry(ext(tmp_path / "root"), "digest")
     boot = room.prepare("i-1", image, kernel=kernel)
     assert (boot.kernel, boot.ramdisk, boot.notes) == (kernel.path, None, ())
@@ -63,7 +65,7 @@ def test_a_root_boots_by_its_kernel_from_a_disk_with_the_key(room: Room, tmp_pat
 
 
 def test_the_disk_is_composed_once_and_no_key_reaches_another(room: Room, tmp_path: Path) -> None:
-    with room.cache.pinned("digest"):
+    with room.cache.pin("digest"):
         image = room.entry(ext(tmp_path / "root"), "digest")
         room.prepare("i-1", image)
         boot = room.prepare("i-2", image, public_key="")
@@ -77,7 +79,7 @@ def test_what_an_instance_rests_on_is_in_use_until_it_is_forgotten(
 ) -> None:
     boot = room.prepare("i-1", room.entry(ext(tmp_path / "root"), "digest"))
     base = "digest-64-4-key"
-    assert room.launches.in_use() == {base}
+    assert room.launches.names_in_use() == {base}
     room.cache.evict()
     assert names(room) == {f"{base}.raw"}
     assert room.launches.find("i-1") == boot
@@ -104,7 +106,7 @@ def test_a_whole_disk_boots_itself_and_grows(room: Room, tmp_path: Path) -> None
     assert (boot.kernel, boot.bus, boot.cmdline) == (None, "virtio", "")
     assert "metadata service" in boot.notes[0]
     assert raw(boot.disk, tmp_path / "out").stat().st_size == 64 * MIB
-    assert room.launches.in_use() == {"digest"}
+    assert room.launches.names_in_use() == {"digest"}
 
 
 def test_a_root_that_takes_no_key_is_launched_as_it_was(room: Room, tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_launch_that_was_cut_off_begins_anew(room: Room, tmp_path: Path) -> No
     (folder / "disk.qcow2").write_bytes(b"half")
     (folder / instance_disks.NOTE).write_text("{")
     assert room.launches.find("i-1") is None
-    assert room.launches.in_use() == set()
+    assert room.launches.names_in_use() == set()
     boot = room.prepare("i-1", room.entry(ext(tmp_path / "root"), "digest"))
     assert boot.disk.read_bytes().startswith(b"QFI\xfb")
 
@@ -159,7 +161,7 @@ def test_an_images_settings_reach_the_boot_and_outlive_a_restart(
     room: Room, tmp_path: Path
 ) -> None:
     image = room.entry(qcow2(tmp_path / "disk.qcow2", 3 * MIB), "digest")
-    wanted = Settings(
+    wanted = ImageSettings(
         boot_mode="uefi", seed="both", seed_bus="sata", nic_model="e1000", disk_bus="ide",
         kernel_command_line="quiet",
     )  # fmt: skip
@@ -180,17 +182,17 @@ def test_an_images_settings_reach_the_boot_and_outlive_a_restart(
 @pytest.mark.parametrize(
     ("wanted", "cmdline"),
     [
-        (Settings(disk_bus="virtio"), "console=ttyS0 root=/dev/vda1"),
-        (Settings(disk_bus="ide"), "console=ttyS0 root=/dev/sda1"),
-        (Settings(kernel_command_line="root=LABEL=x quiet"), "root=LABEL=x quiet"),
+        (ImageSettings(disk_bus="virtio"), "console=ttyS0 root=/dev/vda1"),
+        (ImageSettings(disk_bus="ide"), "console=ttyS0 root=/dev/sda1"),
+        (ImageSettings(kernel_command_line="root=LABEL=x quiet"), "root=LABEL=x quiet"),
     ],
 )
 def test_a_roots_kernel_is_told_what_fits(
-    room: Room, tmp_path: Path, wanted: Settings, cmdline: str
+    room: Room, tmp_path: Path, wanted: ImageSettings, cmdline: str
 ) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
     kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
-    with room.cache.pinned("kernel"):
+    with room.cache.pin("kernel"):
         image = room.entry(ext(tmp_path / "root"), "digest")
     boot = room.prepare("i-1", image, kernel=kernel, settings=wanted, seeded=ROW)
     assert (boot.cmdline, boot.seed) == (cmdline, None)

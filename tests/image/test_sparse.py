@@ -19,7 +19,7 @@ def test_zeros_become_holes(tmp_path: Path, piece: int) -> None:
         digest = writer.finish()
     assert digest == hashlib.sha256(CONTENT).hexdigest()
     assert (tmp_path / "out").read_bytes() == CONTENT
-    assert sparse.used(tmp_path / "out") <= 64 * 1024
+    assert sparse.disk_bytes(tmp_path / "out") <= 64 * 1024
     assert writer.written == len(CONTENT)
 
 
@@ -42,7 +42,7 @@ def test_a_copy_keeps_the_holes(tmp_path: Path) -> None:
         writing.truncate(10 * MIB)
         sparse.copy(reading, writing, MIB)
     assert target.read_bytes()[MIB : MIB + len(CONTENT)] == CONTENT
-    assert sparse.used(target) <= 64 * 1024
+    assert sparse.disk_bytes(target) <= 64 * 1024
 
 
 def test_data_runs_of_a_file_of_holes(tmp_path: Path) -> None:

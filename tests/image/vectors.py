@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from eucabox.image import bundle, bundle_crypto, manifest, manifest_writer, unbundle
-from eucabox.image.manifest import Manifest, Part
+from eucabox.image.manifest import Manifest, ManifestPart
 from eucabox.image.sparse import SparseWriter
 
 DATA = Path(__file__).parent / "data"
@@ -101,7 +101,7 @@ def forge(
     sealed = cipher.update(packed + bytes([padding]) * padding) + cipher.finalize()
     part = folder / "forged.part.00"
     part.write_bytes(sealed)
-    parts = [Part(part.name, hashlib.sha1(sealed).hexdigest())]
+    parts = [ManifestPart(part.name, hashlib.sha1(sealed).hexdigest())]
     facts: dict[str, Any] = {
         "name": "forged",
         "user": USER,
@@ -121,7 +121,7 @@ def forge(
     path = folder / "forged.manifest.xml"
     path.write_bytes(
         manifest_writer.write(
-            manifest_writer.Draft(**facts),
+            manifest_writer.ManifestDraft(**facts),
             bundle_crypto.public_key(cloud),
             bundle_crypto.public_key(user[0]),
             bundle_crypto.private_key(user[1]),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids
-from eucabox.domains.security_groups import Filters
+from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.ec2 import security_groups
-from eucabox.network import Guest, Rule, host
+from eucabox.network import FilteredGuest, FirewallRule, host
 from eucabox.network.static import Static
 from eucabox.state import State
 from tests.live import packets
@@ -33,17 +33,23 @@ from tests.rows import ACCOUNT, add_instance
 
 A, B = "sg-aaaaaaaaaaaaaaaaa", "sg-bbbbbbbbbbbbbbbbb"
 NOBODY = "255.255.255.255"
-ALL_OUT = Rule(True, "-1", cidr="0.0.0.0/0")
+ALL_OUT = FirewallRule(True, "-1", cidr="0.0.0.0/0")
 FORWARDING = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
-def ingress(protocol: str, low: int | None = None, high: int | None = None, **peer: str) -> Rule:
+def ingress(
+    protocol: str, low: int | None = None, high: int | None = None, **peer: str
+) -> FirewallRule:
     high = low if high is None else high
-    return Rule(False, protocol, low, high, **peer or {"cidr": "0.0.0.0/0"})
+    return FirewallRule(False, protocol, low, high, **peer or {"cidr": "0.0.0.0/0"})
 
 
-def egress(protocol: str, low: int | None = None, high: int | None = None, **peer: str) -> Rule:
-    return Rule(True, protocol, low, low if high is None else high, **peer or {"cidr": "0.0.0.0/0"})
+def egress(
+    protocol: str, low: int | None = None, high: int | None = None, **peer: str
+) -> FirewallRule:
+    return FirewallRule(
+        True, protocol, low, low if high is None else high, **peer or {"cidr": "0.0.0.0/0"}
+    )
 
 
 @dataclass
@@ -54,8 +60,8 @@ class Site:
     a: Space
     b: Space
     outside: Space
-    guests: dict[str, Guest]
-    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    guests: dict[str, FilteredGuest]
+    rules: dict[str, list[FirewallRule]] = field(default_factory=dict)
 
     @property
     def a_ip(self) -> str:
@@ -69,7 +75,9 @@ class Site:
     def gateway(self) -> str:
         return str(self.net.subnet[1])
 
-    def allow(self, *b_rules: Rule, a: tuple[Rule, ...] = (), out: bool = True) -> None:
+    def allow(
+        self, *b_rules: FirewallRule, a: tuple[FirewallRule, ...] = (), out: bool = True
+    ) -> None:
         """Put rules in force for B, and for A; both may send anything unless `out` is false."""
         always = [ALL_OUT] if out else []
         self.rules = {A: [ALL_OUT, *a], B: [*always, *b_rules]}
@@ -86,7 +94,7 @@ def built(folder: Path) -> Iterator[Site]:
         for name in ("a", "b"):
             rows[name] = give(net)
         guests = {
-            name: Guest(
+            name: FilteredGuest(
                 ids.tap(ids.new("i"), net.bridge), row["mac_address"],
                 row["private_ip_address"], ({"a": A, "b": B}[name],),
             )
@@ -357,7 +365,7 @@ def test_a_closed_connection_is_soon_forgotten(site: Site) -> None:
 def test_a_row_is_all_it_takes(site: Site, tmp_path: Path) -> None:
     state = State(tmp_path / "eucabox.db")
     mine = security_groups.create(state, ACCOUNT, "web", "d")["group_id"]
-    filters = Filters(state, site.net)
+    filters = SecurityGroupFilters(state, site.net)
     row = give(site.net)
     instance_id = add_instance(state, **row)
     with state.transaction() as database:
@@ -513,7 +521,7 @@ def test_a_tap_of_ours_without_an_instance_is_shut(site: Site, tmp_path: Path) -
 
 def test_an_instance_without_an_address_yet_may_ask_for_one(site: Site) -> None:
     site.allow(ingress("-1"))
-    bare = Guest(site.guests["b"].tap, site.guests["b"].mac_address, None, (B,))
+    bare = FilteredGuest(site.guests["b"].tap, site.guests["b"].mac_address, None, (B,))
     site.net.filter([site.guests["a"], bare], site.rules)
     assert site.b.ask_dhcp()
     assert not connects(site.a, site.b, site.b_ip, 22)

@@ -123,7 +123,7 @@ def test_an_unplugged_mac_gets_no_answer_and_its_address_goes_to_the_next(
         assert guest.ask_dhcp()
         net.unplug(row)
         assert not guest.ask_dhcp()
-        assert not net.holds(row["private_ip_address"], row["mac_address"])
+        assert not net.owns_address(row["private_ip_address"], row["mac_address"])
     net.plug(row)
     with space(tmp_path, net.bridge, row["mac_address"]) as heir:
         assert heir.ask_dhcp()
@@ -259,7 +259,7 @@ def test_a_listener_knows_that_its_bridge_is_gone() -> None:
     for _ in range(2):  # a bridge of the same name is another
         command("ip", "link", "add", device, "type", "bridge")
         listener = Listener(
-            ("169.254.169.254", 0), lambda *_: [], 1, place, free=True, device=device
+            ("169.254.169.254", 0), lambda *_: [], 1, place, freebind=True, device=device
         )
         listener.open()
         assert not listener.is_cut_off()

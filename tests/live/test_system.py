@@ -13,9 +13,9 @@ import pytest
 
 from eucabox import ids
 from eucabox.config import CloudSection, Config, NetworkSection
-from eucabox.domains.instance_rows import Rows
+from eucabox.domains.instance_rows import InstanceRows
 from eucabox.errors import NetworkUnusable
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.network.packets import probe
 from eucabox.network.system import System
 from tests.live.test_network import METADATA, metadata
@@ -54,21 +54,21 @@ class Cloud:
     """A network in SYSTEM mode with rows and metadata, and what it learnt."""
 
     config: Config
-    learnt: list[Address] = field(default_factory=list)
+    learnt: list[GuestAddress] = field(default_factory=list)
     process: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         """Begin as a process does, from what is in the rows."""
         self.net = System(self.config)
-        self.net.watch(self.learn)
+        self.net.on_address_learned(self.learn)
         self.net.start()
         self.process.callback(self.net.stop)
         self.state = self.process.enter_context(metadata(self.net, self.config.cloud.data_dir))
         self.net.sync(self.state.query("select * from instances where state <> 'terminated'"))
 
-    def learn(self, address: Address) -> None:
+    def learn(self, address: GuestAddress) -> None:
         self.learnt.append(address)
-        Rows(self.state).learn(address)
+        InstanceRows(self.state).learn(address)
 
     def run(self, mac: str, ip: str | None = None) -> str:
         """Plug an instance, and return its id."""
@@ -215,12 +215,12 @@ def test_a_row_that_could_not_be_written_is_written_at_the_next_word(cloud: Clou
     instance_id = cloud.run(FIRST)
     failures = ["the disk is full"]
 
-    def learn(address: Address) -> None:
+    def learn(address: GuestAddress) -> None:
         if failures:
             raise OSError(failures.pop())
         cloud.learn(address)
 
-    cloud.net.watch(learn)
+    cloud.net.on_address_learned(learn)
     with cloud.guest(instance_id) as guest:
         assert guest.ask_dhcp()
         assert guest.ask_dhcp()

@@ -5,7 +5,7 @@ import pytest
 
 from eucabox.config import Config
 from eucabox.errors import ConfigError
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from eucabox.network.address_pool import mac_for, pool
 
 Configured = Callable[..., Config]
@@ -13,13 +13,13 @@ SUBNET = IPv4Network("172.30.64.0/24")
 GATEWAY = SUBNET[1]
 
 
-def addresses(config: Config) -> list[Address]:
+def addresses(config: Config) -> list[GuestAddress]:
     return list(pool(config, SUBNET, GATEWAY))
 
 
 def test_all_of_the_subnet_but_its_ends(configured: Configured) -> None:
     found = addresses(configured())
-    assert found[0] == Address(
+    assert found[0] == GuestAddress(
         "d0:0d:ac:1e:40:04", "172.30.64.4", "ip-172-30-64-4.eucabox-1.internal"
     )
     assert found[-1].private_ip_address == "172.30.64.254"

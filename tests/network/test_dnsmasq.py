@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from eucabox.errors import NetworkUnusable, ProgramFailed
-from eucabox.network import Address, dnsmasq, host
-from eucabox.network.dnsmasq import Dnsmasq, Service, dns_possible
+from eucabox.network import GuestAddress, dnsmasq, host
+from eucabox.network.dnsmasq import DhcpService, Dnsmasq, dns_possible
 from tests.network.conftest import FakeHost
 
-SERVICE = Service(
+SERVICE = DhcpService(
     bridge="br0",
     subnet=IPv4Network("172.30.64.0/24"),
     address=IPv4Address("172.30.64.1"),
@@ -23,8 +23,8 @@ SERVICE = Service(
     servers=(),
     mtu=1500,
 )
-FIRST = Address("d0:0d:ac:1e:40:04", "172.30.64.4", "ip-172-30-64-4.eucabox.internal")
-TENTH = Address("d0:0d:ac:1e:40:0a", "172.30.64.10", "ip-172-30-64-10.eucabox.internal")
+FIRST = GuestAddress("d0:0d:ac:1e:40:04", "172.30.64.4", "ip-172-30-64-4.eucabox.internal")
+TENTH = GuestAddress("d0:0d:ac:1e:40:0a", "172.30.64.10", "ip-172-30-64-10.eucabox.internal")
 
 
 @pytest.fixture

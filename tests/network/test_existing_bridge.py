@@ -7,7 +7,7 @@ import pytest
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
 from eucabox.network import host
-from eucabox.network.existing_bridge import NamedBridge, require_addresses
+from eucabox.network.existing_bridge import ExistingBridge, require_addresses
 from tests.network.conftest import FakeHost
 
 Configured = Callable[..., Config]
@@ -28,17 +28,17 @@ def test_it_must_be_a_bridge_with_an_address_in_the_subnet(
     fake: FakeHost, configured: Configured
 ) -> None:
     with pytest.raises(NetworkUnusable, match="br0 is no bridge"):
-        NamedBridge(configured(**KEYS)).start(SUBNET)
+        ExistingBridge(configured(**KEYS)).start(SUBNET)
     fake.add_bridge("br0")
     with pytest.raises(NetworkUnusable, match=r"address in 192.168.1.0/24"):
-        NamedBridge(configured(**KEYS)).start(SUBNET)
+        ExistingBridge(configured(**KEYS)).start(SUBNET)
 
 
 def test_the_gateway_is_the_sites_or_this_host(fake: FakeHost, configured: Configured) -> None:
     fake.add_bridge("br0")
     info = {"local": "192.168.1.2", "prefixlen": 24}
     fake.answers["ip -j -4 addr show dev br0"] = json.dumps([{"addr_info": [info]}])
-    site = NamedBridge(configured(**KEYS))
+    site = ExistingBridge(configured(**KEYS))
     assert site.gateway(SUBNET) == IPv4Address("192.168.1.2")
     route = {"dst": "default", "gateway": "192.168.1.1"}
     fake.answers["ip -j -4 route show default dev br0"] = json.dumps([route])
@@ -54,7 +54,7 @@ def test_only_the_metadata_address_is_added_and_taken(
     fake.add_bridge("br0", mac="02:00:00:00:00:07")
     infos = [{"local": "192.168.1.2", "prefixlen": 24}]
     fake.answers["ip -j -4 addr show dev br0"] = json.dumps([{"addr_info": infos}])
-    site = NamedBridge(configured(**KEYS))
+    site = ExistingBridge(configured(**KEYS))
     site.start(SUBNET)
     assert fake.did("ip addr") == ["ip addr add 169.254.169.254/32 dev br0 scope link"]
     services, rules = fake.inputs
@@ -70,7 +70,7 @@ def test_only_the_metadata_address_is_added_and_taken(
 
 def test_a_bridges_new_mac_is_followed(fake: FakeHost, configured: Configured) -> None:
     fake.add_bridge("br0", mac="02:00:00:00:00:07")
-    site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
+    site = ExistingBridge(configured(mode="SYSTEM", bridge="br0"))
     site.join()
     site.follow()
     assert len(fake.inputs) == 2, "nothing changed"
@@ -89,7 +89,7 @@ def test_a_bridges_new_mac_is_followed(fake: FakeHost, configured: Configured) -
 def test_what_stops_bridged_packets_is_said(
     fake: FakeHost, configured: Configured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = NamedBridge(configured(mode="SYSTEM", bridge="br0"))
+    site = ExistingBridge(configured(mode="SYSTEM", bridge="br0"))
     monkeypatch.setattr(host, "filters_bridged", lambda: False)
     monkeypatch.setattr(host, "checks_way_back", lambda device: False)
     chain = {"family": "ip", "table": "filter", "hook": "forward", "policy": "drop"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eucabox.network.packets import Claim, Lease, probe, read
+from eucabox.network.packets import AddressClaim, Lease, probe, read
 
 MAC = "d0:0d:00:00:00:01"
 CHADDR = bytes.fromhex(MAC.replace(":", ""))
@@ -96,8 +96,8 @@ def test_every_cut_is_none() -> None:
 
 @pytest.mark.parametrize("operation", [1, 2])
 def test_arp_is_a_claim_of_its_sender(operation: int) -> None:
-    assert read(bytes(claim(operation))) == Claim(MAC, GIVEN)
-    assert read(bytes(claim(operation)) + bytes(18)) == Claim(MAC, GIVEN)
+    assert read(bytes(claim(operation))) == AddressClaim(MAC, GIVEN)
+    assert read(bytes(claim(operation)) + bytes(18)) == AddressClaim(MAC, GIVEN)
 
 
 @pytest.mark.parametrize("place", [6, 14, 16, 18, 19, 21])
@@ -109,7 +109,7 @@ def test_arp_that_is_not_its_senders_or_no_arp_is_none(place: int) -> None:
 
 def test_a_probe_claims_nothing() -> None:
     said = read(probe("02:00:00:00:00:07", GIVEN))
-    assert said == Claim("02:00:00:00:00:07", IPv4Address(0))
+    assert said == AddressClaim("02:00:00:00:00:07", IPv4Address(0))
     assert len(probe(MAC, GIVEN)) == 42
 
 

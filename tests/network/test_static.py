@@ -74,9 +74,9 @@ def test_sync_knows_only_the_living(net: Static, tmp_path: Path, fake: FakeHost)
 
 def test_an_address_is_held_by_its_mac(net: Static, tmp_path: Path) -> None:
     (tmp_path / "arp").write_text("IP\n172.30.64.4 0x1 0x2 d0:0d:ac:1e:40:04 * eucabr0\n")
-    assert net.holds("172.30.64.4", "D0:0D:AC:1E:40:04")
-    assert not net.holds("172.30.64.4", "02:00:00:00:00:01")
-    assert not net.holds("172.30.64.5", "d0:0d:ac:1e:40:05")
+    assert net.owns_address("172.30.64.4", "D0:0D:AC:1E:40:04")
+    assert not net.owns_address("172.30.64.4", "02:00:00:00:00:01")
+    assert not net.owns_address("172.30.64.5", "d0:0d:ac:1e:40:05")
 
 
 def test_a_plug_starts_what_could_not_start_before(net: Static, fake: FakeHost) -> None:

@@ -8,8 +8,8 @@ import pytest
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
-from eucabox.network import Address, host
-from eucabox.network.packets import Claim, Lease
+from eucabox.network import GuestAddress, host
+from eucabox.network.packets import AddressClaim, Lease
 from eucabox.network.snoop import Snoop
 from eucabox.network.system import System
 from tests.network.conftest import FakeHost
@@ -49,24 +49,24 @@ def net(fake: FakeHost, configured: Configured, sent: Any) -> System:
 
 
 @pytest.fixture
-def learnt(net: System) -> list[Address]:
-    found: list[Address] = []
-    net.watch(found.append)
+def learnt(net: System) -> list[GuestAddress]:
+    found: list[GuestAddress] = []
+    net.on_address_learned(found.append)
     net.plug(ROW)
     return found
 
 
 def test_the_mac_is_made_of_the_instances_id(net: System) -> None:
-    assert net.assign(set(), ID) == Address(MAC, "", "")
-    assert net.assign({MAC}, ID) == Address("d0:0d:01:23:45:68", "", "")
+    assert net.assign(set(), ID) == GuestAddress(MAC, "", "")
+    assert net.assign({MAC}, ID) == GuestAddress("d0:0d:01:23:45:68", "", "")
     assert net.assign(set(), "i-ffffffff").mac_address == "d0:0d:ff:ff:ff:ff"
     assert net.assign({"d0:0d:ff:ff:ff:ff"}, "i-ffffffff").mac_address == "d0:0d:00:00:00:00"
 
 
-def test_a_reply_from_outside_is_believed(net: System, learnt: list[Address]) -> None:
+def test_a_reply_from_outside_is_believed(net: System, learnt: list[GuestAddress]) -> None:
     net._heard("eth1", False, ACK)
     net._heard("eth1", False, ACK)
-    assert learnt == [Address(MAC, "192.168.1.5", "ip-192-168-1-5.eucabox-1.internal")]
+    assert learnt == [GuestAddress(MAC, "192.168.1.5", "ip-192-168-1-5.eucabox-1.internal")]
 
 
 @pytest.mark.parametrize(
@@ -82,48 +82,50 @@ def test_a_reply_from_outside_is_believed(net: System, learnt: list[Address]) ->
     ],
 )
 def test_a_reply_from_elsewhere_is_not(
-    net: System, learnt: list[Address], device: str, outgoing: bool
+    net: System, learnt: list[GuestAddress], device: str, outgoing: bool
 ) -> None:
     net._heard(device, outgoing, ACK)
     assert learnt == []
 
 
-def test_this_hosts_own_reply_is_believed(net: System, learnt: list[Address]) -> None:
+def test_this_hosts_own_reply_is_believed(net: System, learnt: list[GuestAddress]) -> None:
     net._heard("br0", True, Lease(MAC, FIVE, IPv4Address("192.168.1.2"), 60))
     assert len(learnt) == 1
 
 
 def test_a_guests_word_is_asked_about_and_taken_when_nobody_objects(
-    net: System, learnt: list[Address], sent: list[tuple[str, bytes]]
+    net: System, learnt: list[GuestAddress], sent: list[tuple[str, bytes]]
 ) -> None:
-    net._heard(ids.tap("i-999999999", "br0"), False, Claim(MAC, FIVE))
-    net._heard(TAP, True, Claim(MAC, FIVE))
-    net._heard(TAP, False, Claim(MAC, IPv4Address("192.168.1.2")))
+    net._heard(ids.tap("i-999999999", "br0"), False, AddressClaim(MAC, FIVE))
+    net._heard(TAP, True, AddressClaim(MAC, FIVE))
+    net._heard(TAP, False, AddressClaim(MAC, IPv4Address("192.168.1.2")))
     assert (sent, net._tend()) == ([], None)
-    net._heard(TAP, False, Claim(MAC, FIVE))
+    net._heard(TAP, False, AddressClaim(MAC, FIVE))
     ((device, frame),) = sent
     assert (device, frame[6:12].hex(":"), frame[-4:]) == ("br0", "02:00:00:00:00:07", FIVE.packed)
     assert net._tend()
-    net._heard("eth1", False, Claim("02:00:00:00:00:09", FIVE))
+    net._heard("eth1", False, AddressClaim("02:00:00:00:00:09", FIVE))
     assert (net._tend(), learnt) == (None, [])
 
 
 def test_the_rules_come_before_the_row(net: System, fake: FakeHost) -> None:
     net.plug(ROW)
-    net.watch(lambda address: fake.inputs.append(f"learnt {address.private_ip_address}"))
+    net.on_address_learned(
+        lambda address: fake.inputs.append(f"learnt {address.private_ip_address}")
+    )
     net._heard("eth1", False, ACK)
     assert "arp saddr ip @held arp saddr ip != 192.168.1.5 drop" in fake.inputs[-2]
     assert fake.inputs[-1] == "learnt 192.168.1.5"
 
 
-def test_what_could_not_be_noted_is_tried_again(net: System, learnt: list[Address]) -> None:
-    def refuse(address: Address) -> None:
+def test_what_could_not_be_noted_is_tried_again(net: System, learnt: list[GuestAddress]) -> None:
+    def refuse(address: GuestAddress) -> None:
         raise ValueError("the disk is full")
 
-    net.watch(refuse)
+    net.on_address_learned(refuse)
     with pytest.raises(ValueError, match="disk"):
         net._heard("eth1", False, ACK)
-    net.watch(learnt.append)
+    net.on_address_learned(learnt.append)
     net._heard("eth1", False, ACK)
     assert len(learnt) == 1
 
@@ -154,11 +156,11 @@ def test_each_guest_is_kept_to_its_own(net: System, fake: FakeHost) -> None:
 def test_the_rows_are_believed_at_the_start(net: System, tmp_path: Path) -> None:
     net.sync([{**ROW, "private_ip_address": "192.168.1.5"}, {**ROW, "mac_address": None}])
     (tmp_path / "arp").write_text(f"IP\n192.168.1.5 0x1 0x2 {MAC} * br0\n")
-    assert net.holds("192.168.1.5", MAC.upper())
-    assert not net.holds("192.168.1.6", MAC)
-    assert not net.holds("192.168.1.5", "02:00:00:00:00:01")
+    assert net.owns_address("192.168.1.5", MAC.upper())
+    assert not net.owns_address("192.168.1.6", MAC)
+    assert not net.owns_address("192.168.1.5", "02:00:00:00:00:01")
     (tmp_path / "arp").write_text("IP\n192.168.1.5 0x1 0x2 02:00:00:00:00:01 * br0\n")
-    assert not net.holds("192.168.1.5", MAC)
+    assert not net.owns_address("192.168.1.5", MAC)
 
 
 def test_our_own_server_chooses_on_our_own_bridge(

@@ -10,8 +10,8 @@ import pytest
 from eucabox.errors import AccessDenied
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import access
-from eucabox.s3.access import Somebody
-from eucabox.store.types import Bucket, Object, ObjectFacts, Upload
+from eucabox.s3.access import DetachedRequest
+from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
 
 NOW = datetime.now(UTC)
 ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
@@ -32,7 +32,7 @@ def statement(action: str, **said: Any) -> dict[str, Any]:
 
 def may(who: Caller | None, where: Bucket, action: str, key: str = "k") -> bool:
     try:
-        access.check(Somebody(who), where, key, action=action)
+        access.check(DetachedRequest(who), where, key, action=action)
     except AccessDenied:
         return False
     return True
@@ -66,13 +66,13 @@ def test_the_administrator_is_an_owner_like_others_at_home() -> None:
     assert may(ROOT, home, "s3:PutObject")
     assert may(ROOT, home, "s3:DeleteBucketPolicy", "")
     home = replace(bucket(), owner=ROOT.account_id)
-    theirs = ObjectFacts(owner=BOB.account_id)
-    access.check(Somebody(ROOT), home, "k", theirs, action="s3:GetObject")
+    theirs = ObjectProperties(owner=BOB.account_id)
+    access.check(DetachedRequest(ROOT), home, "k", theirs, action="s3:GetObject")
 
 
 def reason(who: Caller | None, where: Bucket, action: str) -> str:
     with pytest.raises(AccessDenied) as refused:
-        access.check(Somebody(who), where, "k", ObjectFacts(), action=action)
+        access.check(DetachedRequest(who), where, "k", ObjectProperties(), action=action)
     return refused.value.message
 
 
@@ -118,19 +118,19 @@ def test_services_are_let_in_by_name_and_source() -> None:
 def test_uploads(who: Caller | None, begun_by: Caller, action: str, allowed: bool) -> None:
     deny = statement("s3:ListMultipartUploadParts", Effect="Deny")
     where = bucket(statement("s3:PutObject"), deny)
-    upload = Upload("b", "k", "u", NOW, ObjectFacts(owner=begun_by.account_id))
+    upload = Upload("b", "k", "u", NOW, ObjectProperties(owner=begun_by.account_id))
     if allowed:
-        access.check_upload(Somebody(who, action), upload, where)
+        access.check_upload(DetachedRequest(who, action), upload, where)
     else:
         with pytest.raises(AccessDenied):
-            access.check_upload(Somebody(who, action), upload, where)
+            access.check_upload(DetachedRequest(who, action), upload, where)
 
 
 def test_versions_are_actions_of_their_own() -> None:
     where = bucket(statement("s3:GetObject"))
-    kept = ObjectFacts(owner=ANN.account_id)
-    access.check(Somebody(BOB, "GetObject"), where, "k", kept)
-    named = Somebody(BOB, "GetObject", {"version_id": "v"})
+    kept = ObjectProperties(owner=ANN.account_id)
+    access.check(DetachedRequest(BOB, "GetObject"), where, "k", kept)
+    named = DetachedRequest(BOB, "GetObject", {"version_id": "v"})
     with pytest.raises(AccessDenied, match="s3:GetObjectVersion"):
         access.check(named, where, "k", kept)
     access.check(named, bucket(statement("s3:GetObjectVersion")), "k", kept)
@@ -139,15 +139,15 @@ def test_versions_are_actions_of_their_own() -> None:
 def test_locks_need_more_than_a_grant_to_write() -> None:
     acl = {"canned": "public-read-write"}
     where = Bucket("b", ANN.account_id, NOW, acl)
-    access.check(Somebody(BOB, "PutObject"), where, "k")
-    access.check(Somebody(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")
+    access.check(DetachedRequest(BOB, "PutObject"), where, "k")
+    access.check(DetachedRequest(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")
     for said in ({"object_lock_mode": "GOVERNANCE"}, {"object_lock_legal_hold_status": "ON"}):
         with pytest.raises(AccessDenied):
-            access.check(Somebody(BOB, "PutObject", said), where, "k")
-        access.check(Somebody(ANN, "PutObject", said), where, "k")
+            access.check(DetachedRequest(BOB, "PutObject", said), where, "k")
+        access.check(DetachedRequest(ANN, "PutObject", said), where, "k")
 
 
-def may_read(who: Caller | None, where: Bucket, kept: ObjectFacts, version: str = "") -> bool:
+def may_read(who: Caller | None, where: Bucket, kept: ObjectProperties, version: str = "") -> bool:
     found = Object("b", "k", 1, "e", NOW, kept)
     try:
         access.check_read(who, where, found, version_id=version)
@@ -157,8 +157,8 @@ def may_read(who: Caller | None, where: Bucket, kept: ObjectFacts, version: str 
 
 
 def test_who_makes_something_of_an_object_must_be_able_to_get_it() -> None:
-    hers, his = ObjectFacts(owner=ANN.account_id), ObjectFacts(owner=BOB.account_id)
-    shared = ObjectFacts(owner=BOB.account_id, acl={"canned": "bucket-owner-read"})
+    hers, his = ObjectProperties(owner=ANN.account_id), ObjectProperties(owner=BOB.account_id)
+    shared = ObjectProperties(owner=BOB.account_id, acl={"canned": "bucket-owner-read"})
     assert may_read(ANN, bucket(), hers)
     assert not may_read(ANN, bucket(), his), "the owner of the bucket is not that of the object"
     assert may_read(ANN, bucket(), shared)

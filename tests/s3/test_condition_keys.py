@@ -8,19 +8,19 @@ import pytest
 from eucabox.errors import AccessDenied
 from eucabox.iam.accounts import Caller
 from eucabox.iam.policy import s3_vocabulary
-from eucabox.s3.access import Somebody
-from eucabox.s3.condition_keys import CONTEXT, MEMBERS, OTHERS, Circumstances
-from eucabox.store.types import Bucket, ObjectFacts
+from eucabox.s3.access import DetachedRequest
+from eucabox.s3.condition_keys import CONTEXT, MEMBERS, OTHERS, ConditionValues
+from eucabox.store.types import Bucket, ObjectProperties
 
 NOW = datetime.now(UTC)
 ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
 HOME = Bucket("b", "222222222222", NOW)
 
 
-def said(key: str, caller: Any = ANN, kept: ObjectFacts | None = None, **params: Any) -> Any:
+def said(key: str, caller: Any = ANN, kept: ObjectProperties | None = None, **params: Any) -> Any:
     context = params.pop("context", {})
-    asking = Somebody(caller, params.pop("verb", "PutObject"), params, context)
-    return Circumstances(asking, HOME, kept)(key)
+    asking = DetachedRequest(caller, params.pop("verb", "PutObject"), params, context)
+    return ConditionValues(asking, HOME, kept)(key)
 
 
 def test_every_key_with_a_value_may_be_asked_for() -> None:
@@ -62,7 +62,7 @@ def test_tags() -> None:
     assert said("s3:requestobjecttag/c", tagging=tags) is None
     assert said("s3:requestobjecttagkeys", tagging=tags) == ["a", "b"]
     assert said("s3:requestobjecttagkeys") is None
-    kept = ObjectFacts(tags={"a": "1"})
+    kept = ObjectProperties(tags={"a": "1"})
     assert said("s3:existingobjecttag/a", kept=kept) == ("1",)
     assert said("s3:existingobjecttag/b", kept=kept) is None
     assert said("s3:existingobjecttag/a") is None

@@ -42,7 +42,7 @@ def test_the_first_rule_that_fits(
 
 def test_what_the_rule_says() -> None:
     found = cors.find(RULES, "http://any", "PUT", [])
-    assert found == cors.Rule("*", ("PUT",), ("ETag",), 60)
+    assert found == cors.CorsRule("*", ("PUT",), ("ETag",), 60)
     assert cors.rules_of({}) == ()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from eucabox.errors import Fault
 from eucabox.s3 import object_lock
-from eucabox.store.types import Bucket, ObjectFacts
+from eucabox.store.types import Bucket, ObjectProperties
 
 NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(days=1), NOW + timedelta(days=2)
@@ -15,12 +15,12 @@ SOON, LATER = NOW + timedelta(days=1), NOW + timedelta(days=2)
 
 def bucket(**retention: Any) -> Bucket:
     rule = {"rule": {"default_retention": retention}} if retention else {}
-    setting = object_lock.configured({"object_lock_enabled": "Enabled", **rule})  # type: ignore[typeddict-item]
+    setting = object_lock.validate({"object_lock_enabled": "Enabled", **rule})  # type: ignore[typeddict-item]
     return Bucket("b", "o", NOW, settings={object_lock.SETTING: setting})
 
 
-def facts(**lock: str) -> ObjectFacts:
-    return ObjectFacts(extra={"other": 1, **({"lock": lock} if lock else {})})
+def facts(**lock: str) -> ObjectProperties:
+    return ObjectProperties(extra={"other": 1, **({"lock": lock} if lock else {})})
 
 
 def code(call: Any, *given: Any, **named: Any) -> str:
@@ -59,24 +59,24 @@ COMPLIED = facts(mode="COMPLIANCE", until=SOON.isoformat())
 )
 def test_configurations_that_are_refused(wrong: Any, expected: str) -> None:
     enabled = {"object_lock_enabled": "Enabled"} if wrong else {}
-    assert code(object_lock.configured, {**enabled, **wrong}) == expected
+    assert code(object_lock.validate, {**enabled, **wrong}) == expected
 
 
 def test_a_new_object_gets_what_the_bucket_gives() -> None:
-    assert object_lock.of_new({}, Bucket("b", "o", NOW), NOW) == {}
-    assert object_lock.of_new({}, bucket(), NOW) == {}
-    lock = object_lock.of_new({}, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
+    assert object_lock.for_new_object({}, Bucket("b", "o", NOW), NOW) == {}
+    assert object_lock.for_new_object({}, bucket(), NOW) == {}
+    lock = object_lock.for_new_object({}, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
     assert lock == {"mode": "GOVERNANCE", "until": LATER.isoformat()}
-    lock = object_lock.of_new({}, bucket(mode="COMPLIANCE", years=1), NOW)["lock"]
+    lock = object_lock.for_new_object({}, bucket(mode="COMPLIANCE", years=1), NOW)["lock"]
     assert lock["until"].startswith("2027-01-15")
 
 
 def test_a_request_outweighs_the_bucket() -> None:
     said = {"object_lock_mode": "COMPLIANCE", "object_lock_retain_until_date": SOON}
-    lock = object_lock.of_new(said, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
+    lock = object_lock.for_new_object(said, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
     assert lock == {"mode": "COMPLIANCE", "until": SOON.isoformat()}
     hold = {"object_lock_legal_hold_status": "ON"}
-    lock = object_lock.of_new(hold, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
+    lock = object_lock.for_new_object(hold, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
     assert lock == {"mode": "GOVERNANCE", "until": LATER.isoformat(), "hold": "ON"}
 
 
@@ -91,13 +91,13 @@ def test_a_request_outweighs_the_bucket() -> None:
     ],
 )
 def test_headers_that_are_refused(said: Any) -> None:
-    assert code(object_lock.of_new, said, bucket(), NOW) == "InvalidArgument"
-    assert code(object_lock.of_new, said, Bucket("b", "o", NOW), NOW) == "InvalidRequest"
+    assert code(object_lock.for_new_object, said, bucket(), NOW) == "InvalidArgument"
+    assert code(object_lock.for_new_object, said, Bucket("b", "o", NOW), NOW) == "InvalidRequest"
 
 
-def retain(kept: ObjectFacts, mode: str, until: datetime, *, bypass: bool = False) -> Any:
+def retain(kept: ObjectProperties, mode: str, until: datetime, *, bypass: bool = False) -> Any:
     wanted: object_lock.Retention = {"mode": mode, "retain_until_date": until}
-    return object_lock.retained(kept, wanted, NOW, bypass=bypass)["lock"]
+    return object_lock.with_retention(kept, wanted, NOW, bypass=bypass)["lock"]
 
 
 def test_a_retention_grows() -> None:
@@ -112,10 +112,10 @@ def test_a_retention_shrinks_for_who_may_bypass_governance() -> None:
     earlier = NOW + timedelta(hours=1)
     assert code(retain, GOVERNED, "GOVERNANCE", earlier) == "AccessDenied"
     assert code(retain, GOVERNED, "COMPLIANCE", LATER) == "AccessDenied"
-    assert code(object_lock.retained, GOVERNED, {}, NOW, bypass=False) == "AccessDenied"
+    assert code(object_lock.with_retention, GOVERNED, {}, NOW, bypass=False) == "AccessDenied"
     assert retain(GOVERNED, "GOVERNANCE", earlier, bypass=True)["until"] == earlier.isoformat()
     assert retain(GOVERNED, "COMPLIANCE", SOON, bypass=True)["mode"] == "COMPLIANCE"
-    assert object_lock.retained(GOVERNED, {}, NOW, bypass=True) == {"other": 1}
+    assert object_lock.with_retention(GOVERNED, {}, NOW, bypass=True) == {"other": 1}
 
 
 def test_nobody_weakens_compliance() -> None:
@@ -123,7 +123,7 @@ def test_nobody_weakens_compliance() -> None:
         earlier = SOON - timedelta(seconds=1)
         assert code(retain, COMPLIED, "COMPLIANCE", earlier, bypass=bypass) == "AccessDenied"
         assert code(retain, COMPLIED, "GOVERNANCE", LATER, bypass=bypass) == "AccessDenied"
-        assert code(object_lock.retained, COMPLIED, {}, NOW, bypass=bypass) == "AccessDenied"
+        assert code(object_lock.with_retention, COMPLIED, {}, NOW, bypass=bypass) == "AccessDenied"
         assert code(object_lock.check_deletion, COMPLIED, NOW, bypass=bypass) == "AccessDenied"
 
 
@@ -142,26 +142,26 @@ def test_what_ran_out_may_change_and_go() -> None:
     ],
 )
 def test_retentions_that_are_refused(wanted: Any) -> None:
-    assert code(object_lock.retained, facts(), wanted, NOW, bypass=False) == "MalformedXML"
+    assert code(object_lock.with_retention, facts(), wanted, NOW, bypass=False) == "MalformedXML"
     past: Any = {"mode": "COMPLIANCE", "retain_until_date": NOW}
-    assert code(object_lock.retained, facts(), past, NOW, bypass=False) == "InvalidArgument"
+    assert code(object_lock.with_retention, facts(), past, NOW, bypass=False) == "InvalidArgument"
 
 
 def test_deletion() -> None:
     assert code(object_lock.check_deletion, GOVERNED, NOW) == "AccessDenied"
     object_lock.check_deletion(GOVERNED, NOW, bypass=True)
     object_lock.check_deletion(facts(), NOW)
-    held = ObjectFacts(extra=object_lock.held(GOVERNED, {"status": "ON"}))
+    held = ObjectProperties(extra=object_lock.with_legal_hold(GOVERNED, {"status": "ON"}))
     assert code(object_lock.check_deletion, held, NOW, bypass=True) == "AccessDenied"
-    free = ObjectFacts(extra=object_lock.held(held, {"status": "OFF"}))
+    free = ObjectProperties(extra=object_lock.with_legal_hold(held, {"status": "OFF"}))
     object_lock.check_deletion(free, NOW, bypass=True)
-    assert code(object_lock.held, held, {"status": "abc"}) == "MalformedXML"
-    assert code(object_lock.held, held, {}) == "MalformedXML"
+    assert code(object_lock.with_legal_hold, held, {"status": "abc"}) == "MalformedXML"
+    assert code(object_lock.with_legal_hold, held, {}) == "MalformedXML"
 
 
 def test_headers_for_readers() -> None:
-    held = ObjectFacts(extra=object_lock.held(GOVERNED, {"status": "ON"}))
-    assert object_lock.headers(object_lock.kept(held)) == {
+    held = ObjectProperties(extra=object_lock.with_legal_hold(GOVERNED, {"status": "ON"}))
+    assert object_lock.headers(object_lock.get_stored_lock(held)) == {
         "object_lock_mode": "GOVERNANCE",
         "object_lock_retain_until_date": "2026-01-16T10:30:00.000Z",
         "object_lock_legal_hold_status": "ON",

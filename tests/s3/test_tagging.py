@@ -4,24 +4,24 @@ import pytest
 
 from eucabox.errors import Fault
 from eucabox.s3 import tagging
-from eucabox.s3.tagging import Tag
+from eucabox.s3.tagging import ObjectTag
 
 
-def tags(**given: str) -> list[Tag]:
+def tags(**given: str) -> list[ObjectTag]:
     return [{"key": key, "value": value} for key, value in given.items()]
 
 
 def test_tags_are_kept_and_shown_by_key() -> None:
-    found = tagging.of_object({"tag_set": tags(b="2", a="")})
+    found = tagging.object_tags({"tag_set": tags(b="2", a="")})
     assert found == {"b": "2", "a": ""}
-    assert tagging.shown(found) == tags(a="", b="2")
-    assert tagging.of_object(None) == tagging.of_object({}) == {}
+    assert tagging.to_api(found) == tags(a="", b="2")
+    assert tagging.object_tags(None) == tagging.object_tags({}) == {}
 
 
 def test_the_longest_and_the_most() -> None:
-    long: list[Tag] = [{"key": f"{each:0128}", "value": "v" * 256} for each in range(10)]
-    assert len(tagging.of_object({"tag_set": long})) == 10
-    assert len(tagging.of_bucket(tags(**{f"k{each}": "" for each in range(50)}))) == 50
+    long: list[ObjectTag] = [{"key": f"{each:0128}", "value": "v" * 256} for each in range(10)]
+    assert len(tagging.object_tags({"tag_set": long})) == 10
+    assert len(tagging.bucket_tags(tags(**{f"k{each}": "" for each in range(50)}))) == 50
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_the_longest_and_the_most() -> None:
         ([{}], "MalformedXML"),
     ],
 )
-def test_what_is_refused(wrong: list[Tag], code: str) -> None:
+def test_what_is_refused(wrong: list[ObjectTag], code: str) -> None:
     with pytest.raises(Fault) as caught:
-        tagging.of_bucket(wrong)
+        tagging.bucket_tags(wrong)
     assert caught.value.code == code
     assert caught.value.message.isascii()
 
 
 def test_letters_of_any_script() -> None:
-    assert tagging.of_bucket(tags(Größe="日本 1.5_:/=+-@")) == {"Größe": "日本 1.5_:/=+-@"}
+    assert tagging.bucket_tags(tags(Größe="日本 1.5_:/=+-@")) == {"Größe": "日本 1.5_:/=+-@"}

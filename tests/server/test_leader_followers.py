@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from eucabox import gil_turns
-from eucabox.api import Door
+from eucabox.api import ApiDispatcher
 from eucabox.server import leader_followers
 from eucabox.server.listener import Listener
 from eucabox.wire.request import Answer
@@ -19,25 +19,25 @@ from eucabox.wire.request import Answer
 QUICK = b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-class Fake(Door):
+class Fake(ApiDispatcher):
     """Tells which thread served; a path says how."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
         self.threads: Counter[str] = Counter()
 
-    def speaks(self, target: str, host: str) -> bool:
+    def is_api_request(self, target: str, host: str) -> bool:
         return True
 
-    def hear(self, method: str, target: str, *rest: Any) -> Any:
+    def build_request(self, method: str, target: str, *rest: Any) -> Any:
         return _Heard(method, target)
 
-    def serve(self, request: Any) -> Answer:
+    def handle(self, request: Any) -> Answer:
         self.threads[threading.current_thread().name] += 1
         if request.target == "/stuck":
             self.go_on.wait(10)
         if request.target == "/disk":
-            with gil_turns.lent():
+            with gil_turns.yielding():
                 self.go_on.wait(10)
         return Answer(body=threading.current_thread().name.encode())
 

@@ -15,11 +15,11 @@ import pytest
 
 from eucabox.api import ENVIRON_LIMIT_HOPS, FileStream
 from eucabox.errors import ListenFailed
-from eucabox.iam.certificate_authority import Authority
+from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
 from eucabox.server import connection as rooms
 from eucabox.server import waiting_connections
-from eucabox.server.connection import Connection
+from eucabox.server.connection import ClientConnection
 from eucabox.server.listener import Listener, Tls
 from eucabox.wire.request import FileBody, from_environ
 
@@ -88,7 +88,7 @@ def _reset(application: Application) -> None:
 def _open(
     application: Any, tls: Tls | None = None, threads: int = 4, most: int = 0
 ) -> Iterator[Listener]:
-    opened = Listener(("127.0.0.1", 0), application, threads, PLACE, tls, most=most)
+    opened = Listener(("127.0.0.1", 0), application, threads, PLACE, tls, max_per_source=most)
     opened.open()
     try:
         yield opened
@@ -438,7 +438,7 @@ def test_what_can_not_be_bound_or_is_shut_leaves_nothing_open(application: Appli
 
 @pytest.fixture(name="tls")
 def _tls(tmp_path: Path) -> Tls:
-    authority = Authority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+    authority = CertificateAuthority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
     return Tls(*authority.server_files())
 
 
@@ -491,8 +491,8 @@ def test_the_certificate_is_read_again(tls: Tls) -> None:
 def test_hanging_up_twice_is_harmless() -> None:
     one, other = socket.socketpair()
     with one, other:
-        connection = Connection.__new__(Connection)
+        connection = ClientConnection.__new__(ClientConnection)
         connection.socket = one
-        connection.hang_up(socket.SHUT_RDWR)
-        connection.hang_up(socket.SHUT_RDWR)
+        connection.shut_down(socket.SHUT_RDWR)
+        connection.shut_down(socket.SHUT_RDWR)
         assert other.recv(1) == b""

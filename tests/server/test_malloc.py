@@ -17,6 +17,6 @@ def test_a_c_library_without_the_knobs_is_left_alone(monkeypatch: pytest.MonkeyP
 
     libraries: list[Any] = [Glibc(), object()]
     monkeypatch.setattr(ctypes, "CDLL", lambda _: libraries.pop(0))
-    malloc.keep_little()
-    malloc.keep_little()
+    malloc.limit_arenas()
+    malloc.limit_arenas()
     assert dict(asked) == {-8: 2, -3: 262_144, -1: 1_048_576}

@@ -236,7 +236,7 @@ def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
 
 def test_only_the_guests_address_may_be_missing() -> None:
     address, place = ("192.0.2.99", 0), ("metadata", "port")
-    guests = Listener(address, lambda *_: [], 1, place, free=True)
+    guests = Listener(address, lambda *_: [], 1, place, freebind=True)
     guests.open()
     guests.shut()
     with pytest.raises(ListenFailed, match=r"192\.0\.2\.99"):

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from eucabox import api
-from eucabox.api import Door
-from eucabox.iam.certificate_authority import Authority
+from eucabox.api import ApiDispatcher
+from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
 from eucabox.server import waiting_connections, worker_threads
 from eucabox.server.listener import Listener, Tls
@@ -29,7 +29,7 @@ LARGE = 1 << 20
 SOON = 1.0  # seconds; each of these clients stays for many more
 
 
-class Desk(Door):
+class Desk(ApiDispatcher):
     """A door of the API's kind whose verbs are named by the path."""
 
     def __init__(self, file: Path) -> None:
@@ -37,13 +37,13 @@ class Desk(Door):
         self._pages = lambda environ, start_response: []
         self.go_on = threading.Event()
 
-    def speaks(self, target: str, host: str) -> bool:
+    def is_api_request(self, target: str, host: str) -> bool:
         return not target.startswith(api.PAGES)
 
-    def hear(self, method: str, target: str, headers: Any, body: Any, *rest: Any) -> Any:
+    def build_request(self, method: str, target: str, headers: Any, body: Any, *rest: Any) -> Any:
         return Heard(method, target, body)
 
-    def serve(self, request: Any) -> Answer:
+    def handle(self, request: Any) -> Answer:
         if request.target == "/refused":
             return Answer(status=403, body=b"no")
         if request.target == "/file":
@@ -78,7 +78,7 @@ def _desk(tmp_path: Path) -> Iterator[Desk]:
 
 @contextlib.contextmanager
 def _open(desk: Desk, tls: Tls | None = None, most: int = 0) -> Iterator[Listener]:
-    opened = Listener(("127.0.0.1", 0), desk, THREADS, ("api", "port"), tls, most=most)
+    opened = Listener(("127.0.0.1", 0), desk, THREADS, ("api", "port"), tls, max_per_source=most)
     opened.open()
     try:
         yield opened
@@ -95,7 +95,7 @@ def _listener(desk: Desk) -> Iterator[Listener]:
 
 @pytest.fixture(name="tls")
 def _tls(tmp_path: Path) -> Tls:
-    authority = Authority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+    authority = CertificateAuthority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
     return Tls(*authority.server_files())
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import Object, ObjectFacts, Store
+from eucabox.bucket import Object, ObjectProperties, Store
 
 OWNER = "111122223333"
-FACTS = ObjectFacts(content_type="text/x-test", metadata={"color": "grün"}, owner=OWNER)
+FACTS = ObjectProperties(content_type="text/x-test", metadata={"color": "grün"}, owner=OWNER)
 Put = Callable[..., Object]
 
 

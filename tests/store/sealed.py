@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eucabox.bucket import Store
 from eucabox.seal import Seal
-from eucabox.store.keyring import Keyring, Sealing, Site
+from eucabox.store.keyring import EncryptionKeySpec, Keyring, SealedPlace
 
 FRAME = 1 << 16
 CUSTOMER = b"c" * 32
@@ -27,7 +27,7 @@ class Keyed:
         """The keys as a new process reads them."""
         (self.root / ".eucabox").mkdir(parents=True, exist_ok=True)
         seal, witness = Seal(self.folder / "key"), self.root / ".eucabox/master-key"
-        return Keyring(self.folder / "keys", seal, witness, lambda: Site(tuple(self.names)))
+        return Keyring(self.folder / "keys", seal, witness, lambda: SealedPlace(tuple(self.names)))
 
     def again(self) -> "Keyed":
         """What another process sees."""
@@ -38,8 +38,8 @@ class Keyed:
         return self.root / "box" / key
 
 
-KINDS: dict[str, Callable[[Keyring], Sealing]] = {
-    "AES256": lambda keys: keys.server(),
-    "aws:kms": lambda keys: keys.kms("first", '{"a":"b"}', True),
-    "SSE-C": lambda keys: Sealing("SSE-C", CUSTOMER),
+KINDS: dict[str, Callable[[Keyring], EncryptionKeySpec]] = {
+    "AES256": lambda keys: keys.sse_s3(),
+    "aws:kms": lambda keys: keys.sse_kms("first", '{"a":"b"}', True),
+    "SSE-C": lambda keys: EncryptionKeySpec("SSE-C", CUSTOMER),
 }

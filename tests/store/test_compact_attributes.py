@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eucabox.store import attributes, compact_attributes
-from eucabox.store.types import Object, ObjectFacts, to_datetime
+from eucabox.store.types import Object, ObjectProperties, to_datetime
 
 PLAIN = {"e": "0123456789abcdef" * 2, "s": 4096, "m": 1_764_000_000_000_001_000}
 
@@ -80,7 +80,7 @@ def test_attributes_come_back(
     file.write_bytes(b"content")
     os.utime(file, ns=(1_764_000_000_000_001_000,) * 2)
     status = file.stat()
-    facts = ObjectFacts(content_type, metadata, owner=owner)
+    facts = ObjectProperties(content_type, metadata, owner=owner)
     made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), facts)
     assert attributes.decode(attributes.encode(made), "b", "k", status) == (made, True)
     os.utime(file, ns=(1_764_000_000_000_000_000,) * 2)  # as tar keeps it

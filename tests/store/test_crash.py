@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.seal import Seal
 from eucabox.store import multipart
-from eucabox.store.keyring import Keyring, Site
+from eucabox.store.keyring import Keyring, SealedPlace
 from tests.store.conftest import OWNER, leftovers, refuse
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ ROUNDS = 24
 def opened(root: Path) -> Store:
     """A store with keys; one that was killed while it made them has them, or none yet."""
     seal, witness = Seal(root.with_name("key")), root / ".eucabox/master-key"
-    return Store(root, Keyring(root.with_name("keys"), seal, witness, Site))
+    return Store(root, Keyring(root.with_name("keys"), seal, witness, SealedPlace))
 
 
 def body_of(seed: int) -> bytes:
@@ -54,8 +54,8 @@ def write_forever(root: Path, seed: int) -> None:
 
 
 def do(store: Store, step: str, key: str, seed: int, source: str) -> int:
-    body, facts = body_of(seed), ObjectFacts(metadata={"seed": str(seed)})
-    sealing = store.keys.server() if seed % 2 else None
+    body, facts = body_of(seed), ObjectProperties(metadata={"seed": str(seed)})
+    sealing = store.keys.sse_s3() if seed % 2 else None
     if step == "put":
         store.put("box", key, io.BytesIO(body), facts, sealing=sealing)
     elif step == "delete":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store, Version
+from eucabox.bucket import ObjectProperties, Store, Version
 from tests.store.conftest import OWNER, leftovers
 from tests.store.test_crash import begin, body_of, killed, say, without_attributes
 
@@ -40,7 +40,7 @@ def write_forever(root: Path, seed: int) -> None:
 
 def do(store: Store, step: str, key: str, seed: int, version_id: str) -> None:
     if step == "put":
-        facts = ObjectFacts(metadata={"seed": str(seed)})
+        facts = ObjectProperties(metadata={"seed": str(seed)})
         store.put("box", key, io.BytesIO(body_of(seed)), facts)
     else:
         store.delete("box", key, version_id=version_id)
@@ -83,7 +83,7 @@ def read(store: Store, version: Version) -> tuple[int, bool]:
     with store.open("box", found.key, found.version_id) as opened:
         seed = int(opened.object.facts.metadata["seed"])
         assert b"".join(opened.chunks()) == body_of(seed)
-        assert (opened.object.e_tag, opened.object.stamp) == (found.e_tag, found.stamp)
+        assert (opened.object.e_tag, opened.object.version_key) == (found.e_tag, found.version_key)
     return seed, null
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import Object, ObjectFacts
+from eucabox.bucket import Object, ObjectProperties
 from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import encrypted_format
 from eucabox.store.attributes import NAME
@@ -21,7 +21,7 @@ from tests.changes import set_tags
 from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
 
-FACTS = ObjectFacts(content_type="text/x-test", metadata={"a": "b"})
+FACTS = ObjectProperties(content_type="text/x-test", metadata={"a": "b"})
 SIZES = [0, 1, FRAME - 1, FRAME, FRAME + 1, 8 * FRAME, 8 * FRAME + 1, (1 << 20) + 7, 3_000_000]
 
 
@@ -120,7 +120,7 @@ def test_what_arrives_in_odd_pieces(keyed: Keyed) -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             return super().read(min(size or 0, chance.randrange(1, 90_000)))
 
-    keyed.store.put("box", "key", Odd(content), FACTS, sealing=keyed.keys.server())
+    keyed.store.put("box", "key", Odd(content), FACTS, sealing=keyed.keys.sse_s3())
     assert get(keyed, "key") == content
 
 
@@ -329,7 +329,7 @@ def test_ranges_across_parts(keyed: Keyed, kind: str) -> None:
 
 def test_parts_at_rest_are_encrypted(keyed: Keyed) -> None:
     store, text_ = keyed.store, b"very plain words " * 1000
-    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.server())
+    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.sse_s3())
     store.put_part("box", "key", upload_id, 1, io.BytesIO(text_))
     assert [each.size for each in store.parts("box", "key", upload_id)] == [len(text_)]
     folder = keyed.root / "box/.eucabox/uploads" / upload_id
@@ -364,7 +364,7 @@ def test_the_last_part_cut_away(keyed: Keyed, lost: str) -> None:
 
 def test_a_part_alone_is_no_object(keyed: Keyed) -> None:
     store = keyed.store
-    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.server())
+    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.sse_s3())
     store.put_part("box", "key", upload_id, 1, io.BytesIO(b"part"))
     put(keyed, "key", b"whole")
     shutil.copyfile(keyed.root / f"box/.eucabox/uploads/{upload_id}/00001", keyed.file("key"))
@@ -408,7 +408,7 @@ def test_versions_stay_readable(keyed: Keyed) -> None:
 
 def test_a_copy_onto_itself_changes_the_encryption(keyed: Keyed) -> None:
     put(keyed, "key", b"content")
-    keyed.store.copy("box", "key", "box", "key", sealing=keyed.keys.kms("first"))
+    keyed.store.copy("box", "key", "box", "key", sealing=keyed.keys.sse_kms("first"))
     found = keyed.store.head("box", "key")
     assert found.sealed is not None and found.sealed.kind == "aws:kms"
     assert get(keyed, "key") == b"content"
@@ -418,7 +418,7 @@ def test_a_full_disk_keeps_nothing(keyed: Keyed, monkeypatch: pytest.MonkeyPatch
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    sealing = keyed.keys.server()
+    sealing = keyed.keys.sse_s3()
     before = names(Path("/proc/self/fd"))
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.store.fsync import COMMIT, RELAXED, Flush
 
 
@@ -91,12 +91,12 @@ def test_a_store_flushes_objects_as_it_is_told(
 ) -> None:
     store = Store(tmp_path, durability=durability)
     store.create_bucket("bench", "111122223333")
-    store.put("bench", "a/first", io.BytesIO(b"x"), ObjectFacts())
+    store.put("bench", "a/first", io.BytesIO(b"x"), ObjectProperties())
     disk = Disk(monkeypatch)
     disk.goes.set()
-    store.put("bench", "a/b", io.BytesIO(b"x"), ObjectFacts())
+    store.put("bench", "a/b", io.BytesIO(b"x"), ObjectProperties())
     store.delete("bench", "a/b")
-    upload = store.create_upload("bench", "a/c", ObjectFacts())
+    upload = store.create_upload("bench", "a/c", ObjectProperties())
     part = store.put_part("bench", "a/c", upload, 1, io.BytesIO(b"y"))
     store.complete_upload("bench", "a/c", upload, [(1, part.e_tag, {})])
     # made either way: the folder of the upload

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import Object, ObjectFacts
+from eucabox.bucket import Object, ObjectProperties
 from eucabox.store import journal as module
 from eucabox.store.index import Index
 from eucabox.store.journal import Journal
@@ -15,19 +15,19 @@ from eucabox.store.types import to_datetime
 
 def test_after_a_kill_every_begun_change_is_named(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    assert not journal.trusted()
+    assert not journal.is_trusted()
     journal.start()
     for key in ("a", "b\n\0", "\U0001f600", "a"):
         journal.end(journal.begin("box", key))
     with next(tmp_path.glob("journal.*")).open("ab") as file:
         file.write(b'["box", "torn')
     again = Journal(tmp_path)
-    assert again.trusted()
-    assert again.changed() == {("box", "a"), ("box", "b\n\0"), ("box", "\U0001f600")}
+    assert again.is_trusted()
+    assert again.list_changed() == {("box", "a"), ("box", "b\n\0"), ("box", "\U0001f600")}
     again.start()
-    assert again.changed() == set()
+    assert again.list_changed() == set()
     again.close(clean=True)
-    assert Journal(tmp_path).trusted()
+    assert Journal(tmp_path).is_trusted()
     journal.close(clean=False)
 
 
@@ -37,11 +37,11 @@ def test_another_boot_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monkey
     boot = tmp_path / "boot"
     boot.write_text("another")
     monkeypatch.setattr(module, "BOOT_ID", boot)
-    assert not Journal(tmp_path).trusted()
+    assert not Journal(tmp_path).is_trusted()
     monkeypatch.setattr(module, "BOOT_ID", tmp_path / "none")
-    assert not Journal(tmp_path).trusted()
+    assert not Journal(tmp_path).is_trusted()
     journal.close(clean=True)
-    assert Journal(tmp_path).trusted()
+    assert Journal(tmp_path).is_trusted()
 
 
 def test_a_disk_without_room_for_the_next_file(
@@ -57,10 +57,10 @@ def test_a_disk_without_room_for_the_next_file(
         patch.setattr(os, "open", full)
         for key in ("a", "b", "c"):
             journal.end(journal.begin("box", key))
-    assert journal.settled() == []
+    assert journal.list_completed() == []
     journal.end(journal.begin("box", "d"))
-    assert len(journal.settled()) == 1
-    assert journal.changed() == {("box", key) for key in "abcd"}
+    assert len(journal.list_completed()) == 1
+    assert journal.list_changed() == {("box", key) for key in "abcd"}
     journal.close(clean=True)
 
 
@@ -80,11 +80,11 @@ def test_full_files_go_when_the_index_has_their_changes(
     slow = index.journal.begin("box", "slow")
     for number in range(50):
         volume = index.journal.begin("box", f"key{number}")
-        index.add(Object("box", f"key{number}", 0, "", to_datetime(0), ObjectFacts()))
+        index.add(Object("box", f"key{number}", 0, "", to_datetime(0), ObjectProperties()))
         index.journal.end(volume)
     assert len(list(tmp_path.glob("journal.*"))) > 5
     index.flush()
-    assert ("box", "slow") in index.journal.changed()
+    assert ("box", "slow") in index.journal.list_changed()
     assert len(list(tmp_path.glob("journal.*"))) == 2
     index.journal.end(slow)
     index.flush()
@@ -99,6 +99,6 @@ def test_a_full_disk_makes_the_index_distrusted(
     journal.start()
     monkeypatch.setattr(os, "write", lambda *_: 1)
     journal.end(journal.begin("box", "key"))
-    assert not Journal(tmp_path).trusted()
+    assert not Journal(tmp_path).is_trusted()
     journal.close(clean=True)
-    assert not Journal(tmp_path).trusted()
+    assert not Journal(tmp_path).is_trusted()

@@ -11,7 +11,7 @@ import pytest
 from eucabox.bucket import Store
 from eucabox.errors import NoSuchBucket
 from eucabox.store import dirfd, key_files
-from eucabox.store.temp_file import Draft
+from eucabox.store.temp_file import TempFile
 from tests.store.conftest import FACTS, Put, content, keys, leftovers, names
 
 
@@ -74,9 +74,9 @@ def test_an_empty_folder_makes_room_for_a_file(put: Put, root: Path) -> None:
 def test_what_a_kill_leaves_of_a_hashed_key(store: Store, put: Put, root: Path) -> None:
     put("x//y")
     room = store._room("box")
-    path = root / "box/.eucabox" / "/".join(key_files.hashed(b"x//y"))
+    path = root / "box/.eucabox" / "/".join(key_files.path_by_hash(b"x//y"))
     path.unlink()
-    store._shelf.sweep(room, b"x//y")
+    store._shelf.clean_leftovers(room, b"x//y")
     assert not path.with_name(path.name + ".key").exists()
     assert store.rescan("box") == 0
     assert keys(store) == []
@@ -86,10 +86,10 @@ def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> N
     put("deep/er/still")
     put("deep/kept")
     (root / "box/deep/er/still").unlink()
-    store._shelf.sweep(store._room("box"), b"deep/er/still")
+    store._shelf.clean_leftovers(store._room("box"), b"deep/er/still")
     assert names(root / "box/deep") == ["kept"]
     (root / "box/other").mkdir()  # its inner folders went before the kill
-    store._shelf.sweep(store._room("box"), b"other/inner/most/file")
+    store._shelf.clean_leftovers(store._room("box"), b"other/inner/most/file")
     assert not (root / "box/other").exists()
 
 
@@ -108,8 +108,8 @@ def test_a_bucket_deleted_meanwhile(store: Store) -> None:
     store.create_bucket("brief", "1")
     room = store._room("brief")
     store.delete_bucket("brief")
-    assert room.gone
+    assert room.deleted
     with pytest.raises(NoSuchBucket):
-        store._shelf.find(room, "key")
+        store._shelf.open(room, "key")
     with pytest.raises(NoSuchBucket):
-        Draft(room)
+        TempFile(room)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import ObjectFacts
+from eucabox.bucket import ObjectProperties
 from eucabox.errors import (
     EncryptionUnfit,
     Fault,
@@ -14,7 +14,7 @@ from eucabox.errors import (
     KmsKeyDisabled,
     KmsKeyNotFound,
 )
-from eucabox.store.keyring import Sealing, name_of
+from eucabox.store.keyring import EncryptionKeySpec, name_of
 from tests.store.sealed import CUSTOMER, KINDS, Keyed
 
 
@@ -27,7 +27,7 @@ def keyed(tmp_path: Path) -> Iterator[Keyed]:
 
 def put(keyed: Keyed, kind: str = "AES256", key: str = "key") -> None:
     sealing = KINDS[kind](keyed.keys)
-    keyed.store.put("box", key, io.BytesIO(b"content"), ObjectFacts(), sealing=sealing)
+    keyed.store.put("box", key, io.BytesIO(b"content"), ObjectProperties(), sealing=sealing)
 
 
 def get(keyed: Keyed, customer: bytes | None = None) -> bytes:
@@ -45,17 +45,17 @@ def test_another_process_opens_what_was_closed(keyed: Keyed, kind: str) -> None:
 
 def test_the_file_has_no_key_in_the_clear_and_is_the_service_s_alone(keyed: Keyed) -> None:
     put(keyed)
-    secret = keyed.keys.server().secret
+    secret = keyed.keys.sse_s3().secret
     content = (keyed.folder / "keys").read_bytes()
     assert secret not in content and secret.hex().encode() not in content
     assert (keyed.folder / "keys").stat().st_mode & 0o777 == 0o600
-    assert "secret" not in repr(keyed.keys.server())
+    assert "secret" not in repr(keyed.keys.sse_s3())
 
 
 def test_the_caller_s_key_is_nowhere(keyed: Keyed) -> None:
     put(keyed, "SSE-C")
     upload = keyed.store.create_upload(
-        "box", "up", ObjectFacts(), sealing=Sealing("SSE-C", CUSTOMER)
+        "box", "up", ObjectProperties(), sealing=EncryptionKeySpec("SSE-C", CUSTOMER)
     )
     keyed.store.put_part("box", "up", upload, 1, io.BytesIO(b"x"), customer=CUSTOMER)
     for file in keyed.folder.rglob("*"):
@@ -83,13 +83,13 @@ def test_names() -> None:
 
 def test_only_keys_of_the_configuration(keyed: Keyed) -> None:
     with pytest.raises(KmsKeyNotFound):
-        keyed.keys.kms("third")
+        keyed.keys.sse_kms("third")
     put(keyed, "aws:kms")
     keyed.names = ("second",)
-    for ask in (lambda: keyed.keys.kms("first"), lambda: get(keyed)):
+    for ask in (lambda: keyed.keys.sse_kms("first"), lambda: get(keyed)):
         with pytest.raises(KmsKeyDisabled, match="key/first"):
             ask()
-    assert keyed.keys.listed() == {"aws-s3": True, "first": False, "second": True}
+    assert keyed.keys.list_keys() == {"aws-s3": True, "first": False, "second": True}
     keyed.names = ("first",)
     assert get(keyed) == b"content"
 
@@ -104,7 +104,7 @@ def test_missing_keys_are_said_and_not_made_anew(keyed: Keyed, kind: str) -> Non
             ask()
     assert not (keyed.folder / "keys").exists()
     assert after.store.head("box", "key").size == 7
-    after.store.put("box", "plain", io.BytesIO(b"x"), ObjectFacts())
+    after.store.put("box", "plain", io.BytesIO(b"x"), ObjectProperties())
     (keyed.folder / "away").rename(keyed.folder / "keys")
     assert get(after) == b"content"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.errors import InvalidKey, KeyTooLong, NoSuchKey
 from tests.store.conftest import FACTS, OWNER, Put, content, keys, leftovers, names, refuse
 
@@ -202,7 +202,7 @@ def test_like_a_dict(store: Store, steps: list[tuple[str, str]]) -> None:
     for number, (step, key) in enumerate(steps):
         if step == "put":
             model[key] = str(number).encode()
-            store.put("model", key, io.BytesIO(model[key]), ObjectFacts())
+            store.put("model", key, io.BytesIO(model[key]), ObjectProperties())
         elif step == "delete":
             assert store.delete("model", key).removed == (model.pop(key, None) is not None)
         else:

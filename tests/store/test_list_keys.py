@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eucabox.bucket import Object, ObjectFacts, Store
+from eucabox.bucket import Object, ObjectProperties, Store
 from eucabox.store.index import Index
 from eucabox.store.list_keys import page
-from eucabox.store.paths import after_prefix
+from eucabox.store.paths import end_of_prefix
 from eucabox.store.types import to_datetime
 
 TEXT = st.text(alphabet="ab/\ud7ff\ue000\U0010ffff\x7f\n", min_size=1, max_size=5)
-FACTS = ObjectFacts(owner="1", checksums={"CRC32": "x"}, checksum_type="FULL_OBJECT")
+FACTS = ObjectProperties(owner="1", checksums={"CRC32": "x"}, checksum_type="FULL_OBJECT")
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +130,14 @@ def test_memory_stays_flat(index: Index) -> None:
 
 
 def test_the_text_after_a_prefix() -> None:
-    assert after_prefix("a") == "b"
-    assert after_prefix("\ud7ff") == "\ue000"
-    assert after_prefix("a\U0010ffff") == "b"
-    assert after_prefix("\U0010ffff") is None
-    assert after_prefix("") is None
+    assert end_of_prefix("a") == "b"
+    assert end_of_prefix("\ud7ff") == "\ue000"
+    assert end_of_prefix("a\U0010ffff") == "b"
+    assert end_of_prefix("\U0010ffff") is None
+    assert end_of_prefix("") is None
 
 
 def test_what_was_put_is_listed_at_once(store: Store) -> None:
     for number in range(5):
-        store.put("box", f"k{number}", io.BytesIO(b""), ObjectFacts())
+        store.put("box", f"k{number}", io.BytesIO(b""), ObjectProperties())
         assert len(store.list("box").objects) == number + 1

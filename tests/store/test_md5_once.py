@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from eucabox.store import md5_once
-from eucabox.store.md5_once import Summing
+from eucabox.store.md5_once import Md5Once
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def test_many_wait_for_one_reading(descriptor: int, monkeypatch: pytest.MonkeyPa
         assert go.wait(10)
         return "sum", ""
 
-    monkeypatch.setattr(md5_once, "summed", slow)
-    shared = Summing()
+    monkeypatch.setattr(md5_once, "digest_file", slow)
+    shared = Md5Once()
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(shared.md5, descriptor)
         assert begun.wait(10)
@@ -48,14 +48,14 @@ def test_many_wait_for_one_reading(descriptor: int, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_is_kept_for_the_next(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = Summing()
+    shared = Md5Once()
     assert shared.md5(descriptor) == hashlib.md5(b"content").hexdigest()
 
     def broken(opened: int) -> tuple[str, str]:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(md5_once, "summed", broken)
+        patched.setattr(md5_once, "digest_file", broken)
         with pytest.raises(OSError, match="Input/output"):
             shared.md5(descriptor)
     assert shared.md5(descriptor) == hashlib.md5(b"content").hexdigest()

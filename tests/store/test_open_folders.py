@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.errors import NoSuchBucket
 from eucabox.store import bucket_folder, open_folders
 from eucabox.store.open_folders import OpenFolders
@@ -39,7 +39,7 @@ def _descriptors() -> int:
 
 
 def _put(store: Store, bucket: str, key: str, body: bytes) -> None:
-    store.put(bucket, key, io.BytesIO(body), ObjectFacts(owner=OWNER))
+    store.put(bucket, key, io.BytesIO(body), ObjectProperties(owner=OWNER))
 
 
 def _get(store: Store, bucket: str, key: str) -> bytes:

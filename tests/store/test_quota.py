@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.config import LimitsSection
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
 
 MIB = 1 << 20
-FACTS = ObjectFacts()
+FACTS = ObjectProperties()
 
 
 @pytest.fixture(name="store")
@@ -123,7 +123,7 @@ def test_a_full_bucket_is_not_counted_for_each_put(store: Store, monkeypatch: An
 
     def count() -> dict[str, int]:
         counted.append(1)
-        return store._weights()
+        return store._bytes_per_bucket()
 
     monkeypatch.setattr(store.quota, "_count", count)
     store.quota.limits = LimitsSection(bucket_mb=1)

@@ -60,8 +60,8 @@ def test_a_folder_that_was_copied_in_is_adopted(tmp_path: Path) -> None:
     (tmp_path / "hand").mkdir()
     (tmp_path / "hand" / "file").write_bytes(b"content")
     with pytest.raises(NoSuchBucket):
-        store.adopt(["nobody"])
-    store.rescans.begin(store.adopt())
+        store.scan_folders(["nobody"])
+    store.rescans.begin(store.scan_folders())
     assert [each.state for each in finished(store.rescans)] == ["complete"]
     assert [each.key for each in store.list("hand").objects] == ["file"]
     store.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from tests.store.conftest import OWNER, leftovers
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,9 @@ def status(store: Store, word: str) -> None:
 
 
 def put(store: Store, content: str) -> None:
-    store.put("box", KEY, io.BytesIO(content.encode()), ObjectFacts(metadata={"content": content}))
+    store.put(
+        "box", KEY, io.BytesIO(content.encode()), ObjectProperties(metadata={"content": content})
+    )
 
 
 def remove(store: Store, at: int) -> None:

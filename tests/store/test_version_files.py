@@ -281,10 +281,10 @@ def test_a_file_is_copied_over_by_hand(store: Store, put: Put, root: Path) -> No
     store.rescan("box")
     latest, *rest = every(store)
     assert latest.is_latest and latest.object.version_id not in ("null", old.version_id)
-    assert [each.object.stamp for each in rest] == [old.stamp]
-    assert (content(store, "key"), store.head("box", "key").stamp) == (
+    assert [each.object.version_key for each in rest] == [old.version_key]
+    assert (content(store, "key"), store.head("box", "key").version_key) == (
         b"by hand",
-        latest.object.stamp,
+        latest.object.version_key,
     )
     same_after_restart(store, root, rescan=True)
 
@@ -292,13 +292,13 @@ def test_a_file_is_copied_over_by_hand(store: Store, put: Put, root: Path) -> No
 def test_an_older_version_is_put_back_by_hand(store: Store, put: Put, root: Path) -> None:
     enable(store)
     made = [put("key", str(number).encode()) for number in range(3)]
-    shutil.copy2(folder(root) / made[0].stamp, root / "box/new")
+    shutil.copy2(folder(root) / made[0].version_key, root / "box/new")
     (root / "box/new").rename(root / "box/key")
     store.rescan("box")
     assert content(store, "key") == b"0"
     latest, *rest = every(store)
     assert latest.is_latest and latest.object.e_tag == made[0].e_tag
-    assert [each.object.stamp for each in rest] == [made[1].stamp, made[0].stamp]
+    assert [each.object.version_key for each in rest] == [made[1].version_key, made[0].version_key]
     same_after_restart(store, root, rescan=True)
 
 
@@ -335,7 +335,7 @@ def test_without_hard_links(
     old = put("key", b"old")
     put("key", b"new")
     assert store.head("box", "key", old.version_id) == old
-    assert names(folder(root)) == sorted([old.stamp, "key"])
+    assert names(folder(root)) == sorted([old.version_key, "key"])
 
 
 # --- a clock that runs backwards, and many at once ---------------------------------------------

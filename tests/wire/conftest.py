@@ -116,7 +116,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
     cloud: Any = SimpleNamespace(
-        config=config, state=state, accounts=accounts, bucket=store, access_log=logs
+        config=config, state=state, accounts=accounts, store=store, access_log=logs
     )
     admin = accounts.user_credentials(accounts.ensure_administrator())
     listener = Listener(("127.0.0.1", 0), api.create_app(cloud), 4, ("api", "port"))

@@ -78,6 +78,6 @@ def lookup(key_id: str) -> Credential | None:
     return Credential(CALLER, signer.SECRET, True) if key_id == signer.KEY else None
 
 
-def understood(request: Request) -> s3.Understood:
+def understood(request: Request) -> s3.S3Request:
     """What the wire makes of it."""
     return s3.understand(request, lookup, signer.NOW)

@@ -152,7 +152,7 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
         user_data=b"#!/bin/sh\n",
         metadata_options='{"http_tokens": "required", "instance_metadata_tags": "enabled"}',
     )
-    network = SimpleNamespace(holds=lambda ip, mac: True)
+    network = SimpleNamespace(owns_address=lambda ip, mac: True)
     cloud = SimpleNamespace(config=config, state=state, accounts=accounts, network=network)
     app = api.create_metadata_app(cast(Any, cloud))
 

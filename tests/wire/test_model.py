@@ -26,7 +26,7 @@ def test_an_operation_has_its_shapes_and_its_http_trait() -> None:
 
 
 def test_a_service_is_loaded_once_by_many_threads() -> None:
-    seen: list[model.Service] = []
+    seen: list[model.WireModel] = []
     threads = [threading.Thread(target=lambda: seen.append(model.service("sts"))) for _ in range(8)]
     for each in threads:
         each.start()

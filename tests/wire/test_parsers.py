@@ -20,7 +20,7 @@ def _read(service: str, action: str, *sources: str) -> Any:
     assert operation is not None
     assert operation.input is not None
     reader = parsers.form_reader(operation.input, model.service(service).protocol)
-    return reader(parsers.plant(parsers.parse_form(*sources)))
+    return reader(parsers.build_tree(parsers.parse_form(*sources)))
 
 
 def _refused(service: str, action: str, source: str) -> tuple[str, str]:
@@ -43,7 +43,7 @@ def test_every_request_that_botocore_writes_is_read(service: str, version: str) 
         fields = parsers.parse_form(urlencode(body))
         assert (fields.pop("Action"), fields.pop("Version")) == (name, known.version)
         reader = parsers.form_reader(operation.input, known.protocol)
-        assert reader(parsers.plant(fields)) == ours(operation.input, value), name
+        assert reader(parsers.build_tree(fields)) == ours(operation.input, value), name
 
 
 def test_every_body_that_botocore_writes_for_s3_is_read() -> None:

@@ -58,7 +58,7 @@ def _post(
     )
 
 
-def _understand(request: Request) -> query.Understood:
+def _understand(request: Request) -> query.QueryRequest:
     return query.understand(request, _lookup, datetime.now(UTC))
 
 
@@ -215,8 +215,8 @@ def test_a_body_that_is_too_large_or_cut_short_is_refused(
     assert caught.value.code == code
 
 
-def _understood(service: str, name: str, version: str) -> query.Understood:
-    return query.Understood(service, name, {}, CALLER, version, "r", "", "id-1")
+def _understood(service: str, name: str, version: str) -> query.QueryRequest:
+    return query.QueryRequest(service, name, {}, CALLER, version, "r", "", "id-1")
 
 
 def _root(answer: Answer) -> ElementTree.Element:

@@ -51,12 +51,12 @@ def noted(
     )  # fmt: skip
     operation = model.service("s3").operation(name)
     assert operation is not None
-    understood = requests.Understood(
+    understood = requests.S3Request(
         service="s3", name=name, params={"bucket": "box", **said}, caller=caller,
         api_version="", region="", signature="", request_id="R1", operation=operation,
-        address=addressing.Address("box", "k"),
+        address=addressing.BucketAddress("box", "k"),
     )  # fmt: skip
-    accounts = SimpleNamespace(by_account_id={"111111111111": vars(ANN)}.get)
+    accounts = SimpleNamespace(get_by_account_id={"111111111111": vars(ANN)}.get)
     cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
     seen = {"understood": understood, "result": result, "code": code, "milliseconds": 12.3}
     access_log_records.note(cloud, request, answer or Answer(), seen)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from eucabox.wire.request import Request
-from eucabox.wire.request_context import manner
+from eucabox.wire.request_context import policy_context
 
 
 def told(
@@ -11,7 +11,7 @@ def told(
 ) -> dict[str, str]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request("GET", "/", "/", query, named, scheme=scheme, source="10.0.0.1")
-    return {name: value for name, value in manner(request, form).items() if value}
+    return {name: value for name, value in policy_context(request, form).items() if value}
 
 
 def test_a_request_that_nobody_signed() -> None:

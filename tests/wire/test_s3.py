@@ -33,7 +33,7 @@ from eucabox.errors import (
     NotModified,
     UnsupportedParameter,
 )
-from eucabox.s3.body_streams import Incoming, Outgoing
+from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import addressing, responses, routes
@@ -95,7 +95,7 @@ def written(operation: OperationModel, params: dict[str, Any]) -> Request:
     )
 
 
-def understood(request: Request) -> s3.Understood:
+def understood(request: Request) -> s3.S3Request:
     found = s3.understand(request, lambda _: None, NOW)
     if found.document:
         found.params.update(found.document())
@@ -176,10 +176,10 @@ def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
     result.pop("content_range", None)
     result.pop("encoding_type", None)
     if name in ("GetObject", "GetObjectTorrent"):
-        result["body"] = Outgoing(Opened(b"bytes"), 0, 5)
-    about = s3.Understood(
+        result["body"] = ResponseBody(Opened(b"bytes"), 0, 5)
+    about = s3.S3Request(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
-        signature="", request_id="r", operation=known, address=addressing.Address("b", None),
+        signature="", request_id="r", operation=known, address=addressing.BucketAddress("b", None),
     )  # fmt: skip
     answer = s3.answer(about, result)
     assert answer.status in (200, 204)
@@ -386,7 +386,7 @@ def test_the_body_of_an_object_is_not_read_before_its_time() -> None:
     request = ask("PUT", "/b/k")
     request.body, request.content_length = io.BytesIO(b"12345"), 5
     body = understood(request).params["body"]
-    assert isinstance(body, Incoming)
+    assert isinstance(body, RequestBody)
     assert request.body.tell() == 0
     assert (body.length, body.read(9)) == (5, b"12345")
 
@@ -452,9 +452,10 @@ def test_an_unchanged_object_and_a_range_beyond_it() -> None:
 def answered(name: str, result: dict[str, Any]) -> Any:
     operation = model.service("s3").operation(name)
     assert operation is not None
-    about = s3.Understood(
+    address = addressing.BucketAddress("b", "k")
+    about = s3.S3Request(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
-        signature="", request_id="r", operation=operation, address=addressing.Address("b", "k"),
+        signature="", request_id="r", operation=operation, address=address,
     )  # fmt: skip
     return s3.answer(about, result)
 
@@ -470,9 +471,9 @@ def test_keys_that_xml_cannot_hold_are_percent_encoded_where_asked() -> None:
 
 
 def test_a_header_is_one_line() -> None:
-    body = Outgoing(Opened(b""), 0, 0)
+    body = ResponseBody(Opened(b""), 0, 0)
     result = {"body": body, "content_disposition": "a\r\nX-Evil: 1", "metadata": {"m": "\u20ac"}}
-    _, leaving, _ = api.leaving(ask("GET", "/b/k"), answered("GetObject", result))
+    _, leaving, _ = api.http_response(ask("GET", "/b/k"), answered("GetObject", result))
     headers = dict(leaving)
     assert headers["Content-Disposition"] == "a  X-Evil: 1"
     assert headers["x-amz-meta-m"].encode("latin-1") == "\u20ac".encode()
@@ -486,7 +487,7 @@ def test_the_location_is_the_root_itself() -> None:
 
 
 def test_a_part_of_a_file_is_offered_to_the_server() -> None:
-    body = Outgoing(Opened(b"12345"), 1, 3)
+    body = ResponseBody(Opened(b"12345"), 1, 3)
     answer = answered("GetObject", {"body": body, "content_range": "bytes 1-3/5"})
     assert answer.status == 206
     assert (answer.file.offset, answer.file.count, answer.length) == (1, 3, 3)

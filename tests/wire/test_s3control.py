@@ -48,7 +48,7 @@ def client(config: Config, state: State) -> Iterator[Client]:
     store, accounts = Store(config.bucket_root), Accounts(config, state)
     found = accounts.user_credentials(accounts.ensure_administrator())
     store.create_bucket("shop", found.caller.account_id)
-    cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, bucket=store)
+    cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, store=store)
     cloud.access_log = AccessLog(store, config.bucket_root / ".access", "eucabox", lambda: 300)
     yield Client(api.create_app(cloud), found)
     store.close()

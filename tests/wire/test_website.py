@@ -12,7 +12,9 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOST = "site.s3-website.localhost:8773"
 
 
-def asked(path: str, host: str = HOST, method: str = "GET", **headers: str) -> website.Understood:
+def asked(
+    path: str, host: str = HOST, method: str = "GET", **headers: str
+) -> website.WebsiteRequest:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request(
         method=method, target=path, path=path, query="", headers=named, host=host, request_id="r"

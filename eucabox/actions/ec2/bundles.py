@@ -23,7 +23,7 @@ from eucabox.s3 import access
 from eucabox.s3.post_policy import check
 from eucabox.state import Row
 from eucabox.store.paths import check_bucket_name
-from eucabox.validation import check_text, pascal
+from eucabox.validation import check_text, to_api_name
 
 LONGEST_KEY = 1000  # bytes, which leaves room for the names of parts
 FILTERS: dict[str, str | Callable[[Row], Any] | None] = {
@@ -62,7 +62,7 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     asked = storage.get("s3", {})
     for member in S3Storage.__annotations__:
         if not asked.get(member):
-            raise MissingParameter(parameter=f"Storage.S3.{pascal(member)}")
+            raise MissingParameter(parameter=f"Storage.S3.{to_api_name(member)}")
     instance = _instance(call, instance_id, "BundleInstance")
     bucket, prefix = asked["bucket"], asked["prefix"]
     _check_prefix(prefix)
@@ -70,8 +70,8 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        task = call.cloud.bundles.begin(_caller(call), instance, **place)
-    call.cloud.bundles.go_on(task["bundle_id"])
+        task = call.cloud.bundles.create_task(_caller(call), instance, **place)
+    call.cloud.bundles.submit(task["bundle_id"])
     return {"bundle_task": _view(_task(call, task["bundle_id"]))}
 
 
@@ -115,14 +115,14 @@ def create_image(
     """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
     names.check(name)
     check_text("Description", description, 255, least=0)
-    tagged = tags.specified(tag_specifications, "image")
+    tagged = tags.from_specifications(tag_specifications, "image")
     instance = _instance(call, instance_id, "CreateImage")
     caller = _caller(call)
     with call.cloud.state.transaction():
         limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
-        image = call.cloud.images.expect(caller, instance, name, description)
+        image = call.cloud.images.create_pending(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
-        task = call.cloud.bundles.begin(
+        task = call.cloud.bundles.create_task(
             caller,
             instance,
             bucket=bucket,
@@ -132,12 +132,12 @@ def create_image(
             no_reboot=int(no_reboot),
         )
         tags.write(call.cloud.state, call.account_id, image["image_id"], tagged)
-    call.cloud.bundles.go_on(task["bundle_id"])
+    call.cloud.bundles.submit(task["bundle_id"])
     return {"image_id": image["image_id"]}
 
 
 def _instance(call: Call, instance_id: str, name: str) -> Row:
-    (row,) = instances.named(call.cloud.state, _caller(call), [instance_id])
+    (row,) = instances.get_many(call.cloud.state, _caller(call), [instance_id])
     if row["state"] not in ("running", "stopped"):
         facts = {"id": instance_id, "state": row["state"], "action": name}
         raise IncorrectInstanceState(**facts, needed="running or stopped")
@@ -164,14 +164,14 @@ def _uploader(call: Call, asked: S3Storage) -> Caller:
 
 
 def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
-    store = call.cloud.bucket
+    store = call.cloud.store
     if bucket not in {each.name for each in store.buckets()}:
         if call.dry_run:
             check_bucket_name(bucket)
             return
         store.create_bucket(bucket, uploader.account_id)
     holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
-    access.check(access.Somebody(uploader), holder, key, action="s3:PutObject")
+    access.check(access.DetachedRequest(uploader), holder, key, action="s3:PutObject")
 
 
 def _task(call: Call, bundle_id: str) -> Row:

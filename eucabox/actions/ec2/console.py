@@ -40,5 +40,5 @@ def get_password_data(call: Call, *, instance_id: str) -> Result:
 
 def _row(call: Call, instance_id: str) -> Row:
     assert call.caller is not None
-    (row,) = instances.named(call.cloud.state, call.caller, [instance_id])
+    (row,) = instances.get_many(call.cloud.state, call.caller, [instance_id])
     return row

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import image_access
-from eucabox.ec2.instances import ID, named
+from eucabox.ec2.instances import ID, get_many
 from eucabox.errors import (
     ImageAttributeItemInvalid,
     InvalidParameterValue,
@@ -37,7 +37,7 @@ class PermissionChange(TypedDict, total=False):
     remove: Sequence[LaunchPermission]
 
 
-class Text(TypedDict, total=False):
+class TextValue(TypedDict, total=False):
     """An attribute's new value."""
 
     value: str
@@ -46,7 +46,7 @@ class Text(TypedDict, total=False):
 @action()
 def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
     """Show one attribute of an image; who may launch it is told to its owner."""
-    row = image_access.find(call.cloud.state, _caller(call), image_id)
+    row = image_access.get_visible(call.cloud.state, _caller(call), image_id)
     known: dict[str, dict[str, Any]] = {
         "description": {"description": {"value": row["description"]}},
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
@@ -56,7 +56,7 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
         "productCodes": {"product_codes": image_access.product_codes(row)},
         **{
             name: {settings.column(name): {"value": value}}
-            for name, value in settings.shown(row["settings"]).items()
+            for name, value in settings.to_api(row["settings"]).items()
         },
     }
     _check_choice("Attribute", attribute, tuple(known))
@@ -75,7 +75,7 @@ def modify_image_attribute(
     user_groups: Sequence[str] = (),
     product_codes: Sequence[str] = (),
     launch_permission: PermissionChange | None = None,
-    description: Text | None = None,
+    description: TextValue | None = None,
 ) -> Result:
     """Change who may launch an image, its description, product codes, kernel, ramdisk or a setting.
 
@@ -94,7 +94,7 @@ def modify_image_attribute(
         raise MissingParameter(parameter="LaunchPermission")
     state = call.cloud.state
     with state.transaction():
-        row = image_access.owned(state, _caller(call), image_id)
+        row = image_access.get_owned(state, _caller(call), image_id)
         columns: dict[str, Any] = {}
         if change is not None:
             columns |= _permit(call, row, change)
@@ -115,7 +115,7 @@ def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Resul
     """Make an image private again."""
     _check_choice("Attribute", attribute, ("launchPermission",))
     with call.cloud.state.transaction() as database:
-        image_access.owned(call.cloud.state, _caller(call), image_id)
+        image_access.get_owned(call.cloud.state, _caller(call), image_id)
         call.cloud.state.update("images", {"image_id": image_id}, is_public=0)
         database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
     return {"return": True}
@@ -133,7 +133,7 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
     who = (caller.account_id, caller.account_id)
     row = call.cloud.state.one(sql, (instance_id, *who)) if ID.fullmatch(instance_id) else None
     if row is None:
-        (mine,) = named(call.cloud.state, caller, [instance_id])
+        (mine,) = get_many(call.cloud.state, caller, [instance_id])
         row = mine
     if product_code not in json.loads(row["product_codes"] or "[]"):
         return {"return": False}
@@ -142,7 +142,7 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
 
 def _set(call: Call, image_id: str, attribute: str, value: str) -> Result:
     with call.cloud.state.transaction():
-        row = image_access.owned(call.cloud.state, _caller(call), image_id)
+        row = image_access.get_owned(call.cloud.state, _caller(call), image_id)
         if row["image_type"] != "machine":
             reason = f"{image_id} is a {row['image_type']} image; set it on a machine image."
             raise InvalidParameterValue(parameter="Attribute", value=attribute, reason=reason)
@@ -189,7 +189,7 @@ def _account(call: Call, permission: LaunchPermission, must_exist: bool) -> str:
         shown = permission.get("group", "")
         raise ImageAttributeItemInvalid(item=shown[:60], kind="group", known="Use the group all.")
     account_id = permission["user_id"].replace("-", "")
-    if must_exist and call.cloud.accounts.by_account_id(account_id) is None:
+    if must_exist and call.cloud.accounts.get_by_account_id(account_id) is None:
         known = "Give the 12-digit number of an account of this cloud."
         raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=known)
     return account_id
@@ -212,15 +212,15 @@ def _boot_image(call: Call, row: Row, kind: str, value: str) -> str:
             what=f"{kind.capitalize()}: {row['image_id']} is no root file system that boots with a"
             " kernel of its own."
         )
-    image_access.launchable(call.cloud.state, _caller(call), value, kind)
+    image_access.get_launchable(call.cloud.state, _caller(call), value, kind)
     return value
 
 
 def _permissions(call: Call, row: Row) -> list[dict[str, str]]:
     caller = _caller(call)
-    shared: Sequence[str] = image_access.permitted(call.cloud.state, [row["image_id"]]).get(
-        row["image_id"], ()
-    )
+    shared: Sequence[str] = image_access.launch_permissions(
+        call.cloud.state, [row["image_id"]]
+    ).get(row["image_id"], ())
     if not caller.admin and row["account_id"] != caller.account_id:
         shared = [each for each in shared if each == caller.account_id]
     everyone = [{"group": EVERYONE}] if row["is_public"] else []

@@ -16,7 +16,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.image import devices, names, settings
-from eucabox.neutral_values import asks_for_nothing
+from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 from eucabox.validation import check_text
 
@@ -82,7 +82,7 @@ FILTERS = {
 }
 
 
-class BlockDevice(TypedDict, total=False):
+class RegisteredDevice(TypedDict, total=False):
     """A device name with what the manifest's words say is on it."""
 
     device_name: str
@@ -104,7 +104,7 @@ def register_image(
     virtualization_type: str = "",
     root_device_name: str = "",
     platform: str = "",
-    block_device_mappings: Sequence[BlockDevice] = (),
+    block_device_mappings: Sequence[RegisteredDevice] = (),
     boot_mode: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
@@ -123,8 +123,8 @@ def register_image(
     _check_choice("BootMode", boot_mode, ("", *settings.WORDS["bootMode"]))
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
-            image_access.launchable(call.cloud.state, caller, image_id, kind)
-    tagged = tags.specified(tag_specifications, "image")
+            image_access.get_launchable(call.cloud.state, caller, image_id, kind)
+    tagged = tags.from_specifications(tag_specifications, "image")
     limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.register(
         caller,
@@ -161,16 +161,16 @@ def describe_images(
     state, caller = call.cloud.state, _caller(call)
     wanted = [each for each in image_ids if each != VERBOSE]
     if wanted:
-        rows = image_access.named(state, caller, wanted)
+        rows = image_access.get_many(state, caller, wanted)
     else:
-        rows = image_access.visible(state, caller, every_account=VERBOSE in image_ids)
+        rows = image_access.visible_images(state, caller, every_account=VERBOSE in image_ids)
     rows = [row for row in rows if _of_owners(caller, row, owners)]
-    shared = image_access.permitted(state, [row["image_id"] for row in rows])
+    shared = image_access.launch_permissions(state, [row["image_id"] for row in rows])
     for row in rows:
         row["shared"] = shared.get(row["image_id"], [])
     rows = [row for row in rows if _for_users(caller, row, executable_users)]
     own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
-    tagged = tags.of(state, [row["image_id"] for row in own])  # tags are told to nobody else
+    tagged = tags.tags_of(state, [row["image_id"] for row in own])  # tags are told to nobody else
     hypervisor = call.cloud.node.hypervisor_name
     for row in rows:
         row["tags"] = tagged.get(row["image_id"], [])
@@ -183,7 +183,7 @@ def describe_images(
 @action(ignored=["delete_associated_snapshots"])
 def deregister_image(call: Call, *, image_id: str) -> Result:
     """Take an image off the list; its bundle stays in the bucket, its instances run on."""
-    row = image_access.owned(call.cloud.state, _caller(call), image_id)
+    row = image_access.get_owned(call.cloud.state, _caller(call), image_id)
     call.cloud.images.deregister(row)
     with call.cloud.state.transaction() as database:
         tags.forget(call.cloud.state, image_id)
@@ -219,13 +219,13 @@ def copy_image(
     names.check(name)
     check_text("Description", description, 255, least=0)
     check_text("ClientToken", client_token, 64, least=0)
-    tagged = tags.specified(tag_specifications, "image")
-    source = image_access.find(state, caller, source_image_id)
+    tagged = tags.from_specifications(tag_specifications, "image")
+    source = image_access.get_visible(state, caller, source_image_id)
     if source["state"] != "available":
         reason = f"it is {source['state']}; only an available image can be copied."
         raise ImageUnavailable(id=source_image_id, reason=reason)
     if copy_image_tags and source["account_id"] == caller.account_id:
-        own = tags.of(state, [source_image_id]).get(source_image_id, [])
+        own = tags.tags_of(state, [source_image_id]).get(source_image_id, [])
         tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
     limits.check_images(state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.copy(
@@ -246,11 +246,11 @@ def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
 
 
-def _mapping(mappings: Sequence[BlockDevice], whole_disk: bool) -> dict[str, str] | None:
+def _mapping(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
     """Return the devices as the manifest writes them: what is there, on which device."""
     found = {}
     for each in mappings:
-        if not asks_for_nothing("ebs", each.get("ebs")):
+        if not is_neutral("ebs", each.get("ebs")):
             name = each.get("device_name", "")[:60]
             raise UnsupportedOperation(
                 what=f"BlockDeviceMapping {name}: EBS is not available on a single-node cloud."

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import instances, metadata_options, security_groups, user_data
-from eucabox.ec2.image_access import launchable, product_codes
+from eucabox.ec2.image_access import get_launchable, product_codes
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -15,8 +15,8 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
-from eucabox.instance_types import TYPES
-from eucabox.neutral_values import asks_for_nothing
+from eucabox.instance_types import DEFAULT_SIZES
+from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 
 ENDING = ("shutting-down", "terminated")
@@ -28,7 +28,7 @@ class Flag(TypedDict, total=False):
     value: bool
 
 
-class Text(TypedDict, total=False):
+class AttributeText(TypedDict, total=False):
     """An attribute's new value."""
 
     value: str
@@ -86,17 +86,17 @@ def modify_instance_attribute(
     value: str = "",
     disable_api_termination: Flag | None = None,
     disable_api_stop: Flag | None = None,
-    instance_initiated_shutdown_behavior: Text | None = None,
+    instance_initiated_shutdown_behavior: AttributeText | None = None,
     groups: Sequence[str] = (),
-    instance_type: Text | None = None,
-    kernel: Text | None = None,
-    ramdisk: Text | None = None,
-    user_data: Text | None = None,
+    instance_type: AttributeText | None = None,
+    kernel: AttributeText | None = None,
+    ramdisk: AttributeText | None = None,
+    user_data: AttributeText | None = None,
     source_dest_check: Flag | None = None,
     ebs_optimized: Flag | None = None,
     ena_support: Flag | None = None,
     enclave_options: Enclave | None = None,
-    sriov_net_support: Text | None = None,
+    sriov_net_support: AttributeText | None = None,
     block_device_mappings: Sequence[Mapping[str, Any]] = (),
 ) -> Result:
     """Change one attribute of an instance."""
@@ -173,7 +173,7 @@ def modify_instance_metadata_options(
         row = _row(call, instance_id)
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
-        options = metadata_options.checked(asked, json.loads(row["metadata_options"]))
+        options = metadata_options.validate(asked, json.loads(row["metadata_options"]))
         metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
@@ -206,12 +206,12 @@ def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
 
 def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
     """Another type has other processors and memory; the disk is there and keeps its size."""
-    if value not in TYPES:
-        reason = f"The instance types are: {', '.join(TYPES)}."
+    if value not in DEFAULT_SIZES:
+        reason = f"The instance types are: {', '.join(DEFAULT_SIZES)}."
         shown = str(value)[:60]
         raise InvalidParameterValue(parameter="InstanceType", value=shown, reason=reason)
     _need_stopped(row, "ModifyInstanceAttribute")
-    kind = TYPES[value]
+    kind = DEFAULT_SIZES[value]
     return {"instance_type": value, "vcpus": kind.vcpus, "memory_mb": kind.memory_mb}
 
 
@@ -220,7 +220,7 @@ def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
         assert call.caller is not None
         if (value or "") == (row[f"{kind}_id"] or ""):
             return {}
-        launchable(call.cloud.state, call.caller, value or "", kind)
+        get_launchable(call.cloud.state, call.caller, value or "", kind)
         if row["virtualization_type"] == "hvm":
             raise UnsupportedOperation(
                 what=f"{kind.capitalize()}: {row['instance_id']} boots from its whole disk."
@@ -232,7 +232,7 @@ def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
 
 
 def _new_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
-    data = user_data.either(value or "")
+    data = user_data.from_either(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 
@@ -250,7 +250,7 @@ def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
 
 def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
-        if asks_for_nothing("", value):
+        if is_neutral("", value):
             return {}
         raise UnsupportedOperation(what=reason)
 
@@ -314,8 +314,8 @@ def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
 
 def _row(call: Call, instance_id: str) -> Row:
     assert call.caller is not None
-    rows = instances.named(call.cloud.state, call.caller, [instance_id])
-    return instances.complete(call.cloud.state, rows)[0]
+    rows = instances.get_many(call.cloud.state, call.caller, [instance_id])
+    return instances.attach_tags_and_groups(call.cloud.state, rows)[0]
 
 
 def _user_data(row: Row) -> dict[str, str]:

@@ -4,11 +4,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eucabox.actions import Call, Result, action
-from eucabox.domains.capacity import Room
+from eucabox.domains.capacity import TypeCapacity
 from eucabox.ec2 import default_vpc
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.errors import InvalidInstanceType, InvalidParameterCombination, InvalidParameterValue
-from eucabox.instance_types import LIMITS, TYPES, InstanceType, change, forget, known
+from eucabox.instance_types import (
+    DEFAULT_SIZES,
+    LIMITS,
+    InstanceType,
+    change,
+    current_types,
+    restore_default,
+)
 
 ARCHITECTURES = ["i386", "x86_64"]
 FILTERS: Columns = {
@@ -81,7 +88,7 @@ def describe_instance_types(
     next_token: str | None = None,
 ) -> Result:
     """List the instance types, smallest first without pages; in Eucalyptus' form as well."""
-    types = known(call.cloud.state)
+    types = current_types(call.cloud.state)
     for name in instance_types:
         _refuse_unknown(name, types)
     rows = [_view(each) for each in types.values() if each.name in (instance_types or types)]
@@ -120,13 +127,13 @@ def modify_instance_type_attribute(
         reason = "Reset gives a type the sizes that it came with; leave out Cpu, Memory and Disk."
         raise InvalidParameterCombination(reason=reason)
     with state.transaction():
-        before = known(state)
+        before = current_types(state)
         _refuse_unknown(name, before)
         if reset:
-            forget(state, name)
+            restore_default(state, name)
         elif given:
             change(state, name, **{column: int(value or 0) for column, value in given.values()})
-        after = known(state)[name]
+        after = current_types(state)[name]
     return {"previous_instance_type": _sizes(before[name]), "instance_type": _sizes(after)}
 
 
@@ -152,7 +159,9 @@ def describe_instance_type_offerings(
             parameter="LocationType", value=location_type[:60], reason=reason
         )
     place = {"location_type": location_type, "location": places[location_type]}
-    rows = select([{"instance_type": name, **place} for name in TYPES], filters, OFFERING_FILTERS)
+    rows = select(
+        [{"instance_type": name, **place} for name in DEFAULT_SIZES], filters, OFFERING_FILTERS
+    )
     shown, token = page(rows, _name, max_results, next_token)
     return {"instance_type_offerings": shown, "next_token": token}
 
@@ -222,7 +231,7 @@ def _view(kind: InstanceType) -> dict[str, Any]:
     }
 
 
-def _euca_view(call: Call, room: Room) -> dict[str, Any]:
+def _euca_view(call: Call, room: TypeCapacity) -> dict[str, Any]:
     zone = call.cloud.config.cloud.zone
     sizes = InstanceType(room.type, room.vcpus, room.memory_mb, room.disk_gb)
     counts = {"available": room.free, "max": room.max, "zone_name": zone}

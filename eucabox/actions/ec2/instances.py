@@ -193,8 +193,8 @@ def describe_instances(
 ) -> Result:
     """List instances by reservation, oldest first."""
     _refuse_pages_of_named(instance_ids, max_results)
-    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
-    for row in instances.complete(call.cloud.state, rows):
+    rows = instances.list_for(call.cloud.state, _caller(call), instance_ids)
+    for row in instances.attach_tags_and_groups(call.cloud.state, rows):
         _explain(call, row)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
     found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
@@ -213,12 +213,14 @@ def describe_instance_status(
 ) -> Result:
     """List the health of running instances, or of all."""
     _refuse_pages_of_named(instance_ids, max_results)
-    rows = instances.listed(call.cloud.state, _caller(call), instance_ids)
+    rows = instances.list_for(call.cloud.state, _caller(call), instance_ids)
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
-    for row in instances.complete(call.cloud.state, rows):
+    for row in instances.attach_tags_and_groups(call.cloud.state, rows):
         row["trouble"] = _trouble(call, row)
-        row["heard"] = row["state"] == "running" and call.cloud.network.hears(row["instance_id"])
+        row["heard"] = row["state"] == "running" and call.cloud.network.has_seen_traffic(
+            row["instance_id"]
+        )
         row["shows"] = _status(row, call.cloud.config.cloud.region)
     found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
     return {"instance_statuses": [row["shows"] for row in found], "next_token": token}
@@ -263,7 +265,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
 
 def _terminate(call: Call, row: Row) -> dict[str, Any]:
     if row["state"] in GONE:
-        return instances.previous_and_current(row, row["state"], row["state_code"])
+        return instances.state_change(row, row["state"], row["state_code"])
     state, code = SHUTTING_DOWN
     call.cloud.state.update(
         "instances",
@@ -277,13 +279,13 @@ def _terminate(call: Call, row: Row) -> dict[str, Any]:
         state_reason_code="Client.UserInitiatedShutdown",
         state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
     )
-    return instances.previous_and_current(row, state, code)
+    return instances.state_change(row, state, code)
 
 
 def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
-    return instances.named(call.cloud.state, _caller(call), instance_ids)
+    return instances.get_many(call.cloud.state, _caller(call), instance_ids)
 
 
 def _caller(call: Call) -> Caller:

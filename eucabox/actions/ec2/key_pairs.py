@@ -86,7 +86,7 @@ def describe_key_pairs(
     """List the account's key pairs, by name; every account's for `verbose`."""
     rows = _list(call, key_names)
     rows = _named(rows, "key_pair_id", key_pair_ids)
-    tagged = tags.of(call.cloud.state, [row["key_pair_id"] for row in rows])
+    tagged = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
     for row in rows:
         row["tags"] = tagged.get(row["key_pair_id"], [])
     return {"key_pairs": [_view(row, include_public_key) for row in select(rows, filters, FILTERS)]}
@@ -136,7 +136,7 @@ def _store(
     tag_specifications: Sequence[TagSpecification],
 ) -> Row:
     _check_name(call, name)
-    tagged = tags.specified(tag_specifications, "key-pair")
+    tagged = tags.from_specifications(tag_specifications, "key-pair")
     row = {
         "key_pair_id": ids.new("key"),
         "account_id": call.account_id,
@@ -153,7 +153,7 @@ def _store(
             raise KeyPairExists(name=name) from None
         tags.write(call.cloud.state, call.account_id, row["key_pair_id"], tagged)
     shown = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
-    return {**shown, "tags": tags.shown(tagged)}
+    return {**shown, "tags": tags.to_api(tagged)}
 
 
 def _list(call: Call, names: Sequence[str]) -> list[Row]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
-from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
 from eucabox.network.address_pool import domain_name
 
@@ -46,7 +46,7 @@ def describe_network_acls(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one network ACL, which allows everything."""
-    rows = named([_acl(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
+    rows = select_ids([_acl(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
     rows = select(rows, filters, ACL_FILTERS)
     shown, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
     return {"network_acls": shown, "next_token": token}
@@ -62,7 +62,7 @@ def describe_dhcp_options(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one set of DHCP options, as eucabox's own DHCP server gives them."""
-    rows = named([_options(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound)
+    rows = select_ids([_options(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound)
     rows = select(rows, filters, DHCP_FILTERS)
     shown, token = page(rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token)
     return {"dhcp_options": shown, "next_token": token}
@@ -86,7 +86,7 @@ def _acl(call: Call) -> dict[str, Any]:
             for egress in (True, False)
             for number, verdict in ((100, "allow"), (LAST, "deny"))
         ],
-        "tags": tags.of(call.cloud.state, [acl_id]).get(acl_id, []),
+        "tags": tags.tags_of(call.cloud.state, [acl_id]).get(acl_id, []),
     }
 
 
@@ -112,5 +112,5 @@ def _options(call: Call) -> dict[str, Any]:
             {"key": key, "values": [{"value": value} for value in values]}
             for key, values in given.items()
         ],
-        "tags": tags.of(call.cloud.state, [options_id]).get(options_id, []),
+        "tags": tags.tags_of(call.cloud.state, [options_id]).get(options_id, []),
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, network_interfaces
-from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import InvalidParameterValue, NetworkInterfaceNotFound
 from eucabox.state import Row
 
@@ -63,7 +63,7 @@ def describe_network_interfaces(
     next_token: str | None = None,
 ) -> Result:
     """List the interfaces of the account's instances."""
-    rows = named(_interfaces(call), KEY, network_interface_ids, NetworkInterfaceNotFound)
+    rows = select_ids(_interfaces(call), KEY, network_interface_ids, NetworkInterfaceNotFound)
     rows = select(rows, filters, FILTERS)
     shown, token = page(rows, lambda each: str(each[KEY]), max_results, next_token)
     for row in shown:
@@ -76,7 +76,7 @@ def describe_network_interface_attribute(
     call: Call, *, network_interface_id: str, attribute: str
 ) -> Result:
     """Tell one attribute of an interface."""
-    (row,) = named(_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound)
+    (row,) = select_ids(_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound)
     known = {
         "description": {"description": {"value": row["description"]}},
         "groupSet": {"groups": row["groups"]},
@@ -93,13 +93,13 @@ def _interfaces(call: Call) -> list[Row]:
     assert call.caller is not None
     state = call.cloud.state
     rows = [
-        row for row in instances.listed(state, call.caller, ()) if network_interfaces.has_one(row)
+        row for row in instances.list_for(state, call.caller, ()) if network_interfaces.has_one(row)
     ]
-    return [_view(call, row) for row in instances.complete(state, rows)]
+    return [_view(call, row) for row in instances.attach_tags_and_groups(state, rows)]
 
 
 def _view(call: Call, row: Row) -> dict[str, Any]:
-    shown = network_interfaces.view(row)
+    shown = network_interfaces.to_api(row)
     holder = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
     return {
         **shown,

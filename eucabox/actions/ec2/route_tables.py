@@ -5,7 +5,7 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
-from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import InternetGatewayNotFound, RouteTableNotFound
 
 TABLE_FILTERS: Columns = {
@@ -48,7 +48,7 @@ def describe_route_tables(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one route table, which is its VPC's main one."""
-    rows = named([_table(call)], "route_table_id", route_table_ids, RouteTableNotFound)
+    rows = select_ids([_table(call)], "route_table_id", route_table_ids, RouteTableNotFound)
     rows = select(rows, filters, TABLE_FILTERS)
     shown, token = page(rows, lambda each: str(each["route_table_id"]), max_results, next_token)
     return {"route_tables": shown, "next_token": token}
@@ -65,7 +65,7 @@ def describe_internet_gateways(
 ) -> Result:
     """List the account's one internet gateway: the way out through this host."""
     key = "internet_gateway_id"
-    rows = named([_gateway(call)], key, internet_gateway_ids, InternetGatewayNotFound)
+    rows = select_ids([_gateway(call)], key, internet_gateway_ids, InternetGatewayNotFound)
     rows = select(rows, filters, GATEWAY_FILTERS)
     shown, token = page(rows, lambda each: str(each[key]), max_results, next_token)
     return {"internet_gateways": shown, "next_token": token}
@@ -91,7 +91,7 @@ def _table(call: Call) -> dict[str, Any]:
                 default_vpc.EVERYWHERE, default_vpc.part_id("igw", call.account_id), "CreateRoute"
             ),
         ],
-        "tags": tags.of(call.cloud.state, [table_id]).get(table_id, []),
+        "tags": tags.tags_of(call.cloud.state, [table_id]).get(table_id, []),
     }
 
 
@@ -110,5 +110,5 @@ def _gateway(call: Call) -> dict[str, Any]:
         "internet_gateway_id": gateway_id,
         "owner_id": call.account_id,
         "attachments": [{"state": "available", "vpc_id": default_vpc.vpc_id(call.account_id)}],
-        "tags": tags.of(call.cloud.state, [gateway_id]).get(gateway_id, []),
+        "tags": tags.tags_of(call.cloud.state, [gateway_id]).get(gateway_id, []),
     }

@@ -10,7 +10,7 @@ from eucabox import ids, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, limits, metadata_options, tags, user_data
 from eucabox.ec2 import security_groups as groups
-from eucabox.ec2.image_access import launchable
+from eucabox.ec2.image_access import get_launchable
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     IdempotentInstanceTerminated,
@@ -25,8 +25,8 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.image import devices, settings
-from eucabox.instance_types import DEFAULT, InstanceType, known
-from eucabox.neutral_values import asks_for_nothing
+from eucabox.instance_types import DEFAULT, InstanceType, current_types
+from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 from eucabox.validation import check_text
 
@@ -71,7 +71,7 @@ class Interface(TypedDict, total=False):
     associate_public_ip_address: bool
 
 
-class BlockDevice(TypedDict, total=False):
+class LaunchedDevice(TypedDict, total=False):
     """A device of the instance: only those that it has anyway."""
 
     device_name: str
@@ -81,7 +81,7 @@ class BlockDevice(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Wish:
+class LaunchSpec:
     """A checked launch: what its rows are made of."""
 
     image: Row
@@ -113,7 +113,7 @@ def run_instances(
     placement: Placement | None = None,
     monitoring: Monitoring | None = None,
     metadata_options: MetadataOptions | None = None,
-    block_device_mappings: Sequence[BlockDevice] = (),
+    block_device_mappings: Sequence[LaunchedDevice] = (),
     tag_specifications: Sequence[TagSpecification] = (),
     client_token: str = "",
     instance_initiated_shutdown_behavior: str = "terminate",
@@ -133,14 +133,14 @@ def run_instances(
     )
     state = call.cloud.state
     with state.transaction():
-        reservation_id = _repeated(call, asked)
+        reservation_id = _existing_reservation(call, asked)
         if reservation_id is None:
-            reservation_id = _launch(call, asked, _checked(call, asked))
+            reservation_id = _launch(call, asked, _validate(call, asked))
     call.cloud.node.wake()
     return _answer(call, reservation_id)
 
 
-def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
+def _launch(call: Call, asked: dict[str, Any], wish: LaunchSpec) -> str:
     """Write the reservation and as many instances as there is room for, up to the most."""
     row = {
         "reservation_id": ids.new("r"),
@@ -150,7 +150,7 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
         "created": ids.time_text(call.now()),
         "created_clock": steady_clock.reading(),
     }
-    allowed = limits.launchable(
+    allowed = limits.count_allowed(
         *(call.cloud.state, call.cloud.config.limits, call.account_id),
         *(wish.kind.vcpus, wish.least, wish.most),
     )
@@ -166,7 +166,7 @@ def _launch(call: Call, asked: dict[str, Any], wish: Wish) -> str:
     return str(row["reservation_id"])
 
 
-def _add_instance(call: Call, reservation: Row, wish: Wish, own: dict[str, Any]) -> str:
+def _add_instance(call: Call, reservation: Row, wish: LaunchSpec, own: dict[str, Any]) -> str:
     row = {
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
@@ -217,8 +217,8 @@ def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
 
 
 def _answer(call: Call, reservation_id: str) -> Result:
-    rows = instances.of_reservation(call.cloud.state, reservation_id)
-    instances.complete(call.cloud.state, rows)
+    rows = instances.list_of_reservation(call.cloud.state, reservation_id)
+    instances.attach_tags_and_groups(call.cloud.state, rows)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
     return instances.reservations(rows)[0]
 
@@ -226,7 +226,7 @@ def _answer(call: Call, reservation_id: str) -> Result:
 # --- a request that was made before ------------------------------------------------------------
 
 
-def _repeated(call: Call, asked: dict[str, Any]) -> str | None:
+def _existing_reservation(call: Call, asked: dict[str, Any]) -> str | None:
     """Return the reservation that this client token made within 24 hours, or None."""
     token = asked["client_token"]
     if not token:
@@ -235,16 +235,16 @@ def _repeated(call: Call, asked: dict[str, Any]) -> str | None:
     state = call.cloud.state
     sql = "select * from reservations where account_id = ? and client_token = ?"
     row = state.one(sql, (call.account_id, token))
-    if row is None or _forgotten(call, row):
+    if row is None or _expire_token(call, row):
         return None
     if row["request_digest"] != _digest(asked):
         raise IdempotentParameterMismatch(token=token)
-    if not instances.of_reservation(state, row["reservation_id"]):
+    if not instances.list_of_reservation(state, row["reservation_id"]):
         raise IdempotentInstanceTerminated(token=token)
     return str(row["reservation_id"])
 
 
-def _forgotten(call: Call, row: Row) -> bool:
+def _expire_token(call: Call, row: Row) -> bool:
     """Free the token of a reservation that is older than tokens live."""
     if steady_clock.seconds_since(row["created_clock"], row["created"]) < TOKEN_LIFE:
         return False
@@ -261,16 +261,18 @@ def _digest(asked: dict[str, Any]) -> str:
 # --- checks ------------------------------------------------------------------------------------
 
 
-def _checked(call: Call, asked: dict[str, Any]) -> Wish:
+def _validate(call: Call, asked: dict[str, Any]) -> LaunchSpec:
     _check_counts(asked["min_count"], asked["max_count"])
     _check_place(call, asked)
     _check_offers(call, asked)
-    kind = _kind(call, asked["instance_type"])
+    kind = _instance_type(call, asked["instance_type"])
     image = _image(call, asked["image_id"], kind)
     _check_devices(asked["block_device_mappings"], image)
     kernel_id, ramdisk_id = _boot_images(call, image, asked)
     options = _metadata_options(asked["metadata_options"] or {}, image)
-    tagged = tags.specified(asked["tag_specifications"], "instance", {"network-interface"})
+    tagged = tags.from_specifications(
+        asked["tag_specifications"], "instance", {"network-interface"}
+    )
     metadata_options.check_tag_keys(options, tagged)
     columns = {
         "image_id": image["image_id"],
@@ -283,7 +285,7 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "vcpus": kind.vcpus,
         "memory_mb": kind.memory_mb,
         "disk_gb": kind.disk_gb,
-        "user_data": user_data.decoded(asked["user_data"]),
+        "user_data": user_data.decode(asked["user_data"]),
         "metadata_options": json.dumps(options),
         "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
         "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
@@ -292,13 +294,13 @@ def _checked(call: Call, asked: dict[str, Any]) -> Wish:
         "public_address": int(_has_public_address(asked["network_interfaces"])),
         **_key(call, asked["key_name"]),
     }
-    return Wish(
+    return LaunchSpec(
         image=image,
         kind=kind,
         group_ids=_group_ids(call, asked),
         columns=columns,
         tags=tagged,
-        interface_tags=tags.specified(
+        interface_tags=tags.from_specifications(
             asked["tag_specifications"], "network-interface", {"instance"}
         ),
         least=asked["min_count"],
@@ -346,11 +348,11 @@ def _check_offers(call: Call, asked: dict[str, Any]) -> None:
     instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
 
 
-def _check_devices(mappings: Sequence[BlockDevice], image: Row) -> None:
+def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
     whole_disk = image["virtualization_type"] == "hvm"
     for each in mappings:
         name, left_out = each.get("device_name", ""), each.get("no_device") is not None
-        if not asks_for_nothing("ebs", each.get("ebs")):
+        if not is_neutral("ebs", each.get("ebs")):
             raise UnsupportedOperation(what=f"BlockDeviceMapping {name[:60]}: {EBS}")
         virtual = each.get("virtual_name", "")
         if "ebs" in each and not virtual and not left_out:
@@ -358,8 +360,8 @@ def _check_devices(mappings: Sequence[BlockDevice], image: Row) -> None:
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
-def _kind(call: Call, name: str) -> InstanceType:
-    types = known(call.cloud.state)
+def _instance_type(call: Call, name: str) -> InstanceType:
+    types = current_types(call.cloud.state)
     if name not in types:
         reason = f"The instance types are: {', '.join(types)}."
         raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
@@ -368,7 +370,7 @@ def _kind(call: Call, name: str) -> InstanceType:
 
 def _image(call: Call, image_id: str, kind: InstanceType) -> Row:
     assert call.caller is not None
-    image = launchable(call.cloud.state, call.caller, image_id, "machine")
+    image = get_launchable(call.cloud.state, call.caller, image_id, "machine")
     call.cloud.images.check_fits(image, kind)
     return image
 
@@ -380,7 +382,7 @@ def _boot_images(call: Call, image: Row, asked: dict[str, Any]) -> tuple[str | N
     for kind in ("kernel", "ramdisk"):
         wanted = asked[f"{kind}_id"]
         if wanted:
-            launchable(call.cloud.state, call.caller, wanted, kind)
+            get_launchable(call.cloud.state, call.caller, wanted, kind)
         found.append(wanted or image[f"{kind}_id"])
     kernel_id, ramdisk_id = found
     settled = image["state"] == "available" and image["virtualization_type"] != "hvm"
@@ -434,4 +436,4 @@ def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:
     """Return the options in full; closed where the seed is a CD-ROM alone."""
     closed = settings.read(image["settings"]).seed == "nocloud"
     base = {"http_endpoint": "disabled"} if closed else {}
-    return metadata_options.checked(asked, base, prefix="MetadataOptions.")
+    return metadata_options.validate(asked, base, prefix="MetadataOptions.")

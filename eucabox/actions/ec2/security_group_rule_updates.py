@@ -90,14 +90,14 @@ def _describe(
     asker = _asker(call)
     with asker.state.transaction():
         row = permissions.group_of(asker, group)
-        known = permissions.of_direction(_rules(asker, row), is_egress)
+        known = permissions.rules_in_direction(_rules(asker, row), is_egress)
         texts = {each.get("security_group_rule_id", ""): each for each in described}
-        for rule in permissions.by_ids(known, list(texts)):
+        for rule in permissions.get_by_ids(known, list(texts)):
             rule_id = rule["security_group_rule_id"]
             _write(asker, rule_id, description=_read_text(texts[rule_id]))
         if asked or not described:
-            rules = permissions.read(asker, asked, [])
-            found = permissions.matching(row, known, rules)
+            rules = permissions.parse(asker, asked, [])
+            found = permissions.find_matching(row, known, rules)
             for rule, text in zip(found, rules.values(), strict=True):
                 _write(asker, rule["security_group_rule_id"], description=text)
     return {"return": True}
@@ -106,8 +106,8 @@ def _describe(
 def _modify(call: Call, group: Row, update: RuleUpdate) -> None:
     asker = _asker(call)
     known = _rules(asker, group)
-    (old,) = permissions.by_ids(known, [update.get("security_group_rule_id", "")])
-    said = permissions.read(asker, [_permission(update.get("security_group_rule", {}))], [])
+    (old,) = permissions.get_by_ids(known, [update.get("security_group_rule_id", "")])
+    said = permissions.parse(asker, [_permission(update.get("security_group_rule", {}))], [])
     (rule,) = said
     same = [each for each in known if each["is_egress"] == old["is_egress"] and each is not old]
     if rule in (permissions.rule_of(each) for each in same):
@@ -137,12 +137,12 @@ def _permission(said: RuleRequest) -> Permission:
     return found
 
 
-def _rules(asker: permissions.Asker, group: Row) -> list[Row]:
+def _rules(asker: permissions.PermissionContext, group: Row) -> list[Row]:
     sql = "select * from security_group_rules where group_id = ? order by rowid"
     return asker.state.query(sql, (group["group_id"],))
 
 
-def _write(asker: permissions.Asker, rule_id: str, **columns: object) -> None:
+def _write(asker: permissions.PermissionContext, rule_id: str, **columns: object) -> None:
     asker.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
 
 
@@ -150,6 +150,8 @@ def _read_text(described: RuleDescription) -> str:
     return permissions.check_description(described.get("description", ""))
 
 
-def _asker(call: Call) -> permissions.Asker:
+def _asker(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
-    return permissions.Asker(cloud.state, cloud.accounts, call.account_id, call.api_version)
+    return permissions.PermissionContext(
+        cloud.state, cloud.accounts, call.account_id, call.api_version
+    )

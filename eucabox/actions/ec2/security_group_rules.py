@@ -35,7 +35,7 @@ def authorize_security_group_ingress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets in; all the rules of the request or none."""
-    tagged = tags.specified(tag_specifications, "security-group-rule")
+    tagged = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
     single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, False, (group_id, group_name), ip_permissions, single, tagged)
@@ -56,7 +56,7 @@ def authorize_security_group_egress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets out; all the rules of the request or none."""
-    tagged = tags.specified(tag_specifications, "security-group-rule")
+    tagged = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
     single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, True, (group_id, ""), ip_permissions, single, tagged)
@@ -115,11 +115,11 @@ def describe_security_group_rules(
 ) -> Result:
     """List rules one by one, by id."""
     state = call.cloud.state
-    mine = [row["group_id"] for row in security_groups.of_account(state, call.account_id)]
+    mine = [row["group_id"] for row in security_groups.ensure_and_list(state, call.account_id)]
     rows = security_groups.rules(state, mine)
     if security_group_rule_ids:
-        rows = permissions.by_ids(rows, security_group_rule_ids)
-    tagged = tags.of(state, [row["security_group_rule_id"] for row in rows])
+        rows = permissions.get_by_ids(rows, security_group_rule_ids)
+    tagged = tags.tags_of(state, [row["security_group_rule_id"] for row in rows])
     for row in rows:
         row["tags"] = tagged.get(row["security_group_rule_id"], [])
     rows = select(rows, filters, FILTERS)
@@ -164,9 +164,9 @@ def _authorize(
     state = call.cloud.state
     with state.transaction():
         row = permissions.group_of(_asker(call), group)
-        asked = permissions.read(_asker(call), asked_rules, single)
+        asked = permissions.parse(_asker(call), asked_rules, single)
         known = security_groups.rules(state, [row["group_id"]])
-        permissions.refuse_known(row, asked, permissions.of_direction(known, is_egress))
+        permissions.raise_if_exists(row, asked, permissions.rules_in_direction(known, is_egress))
         limits.check_rules(call.cloud.config.limits, len(known) + len(asked))
         made = [
             security_groups.add_rule(
@@ -177,7 +177,7 @@ def _authorize(
         for rule_row in made:
             tags.write(state, call.account_id, rule_row["security_group_rule_id"], tagged)
     call.cloud.node.wake()
-    more = {"group_owner_id": row["account_id"], "tags": tags.shown(tagged)}
+    more = {"group_owner_id": row["account_id"], "tags": tags.to_api(tagged)}
     shown = [_view({**rule, **more}) for rule in made]
     return {"return": True, "security_group_rules": shown}
 
@@ -193,12 +193,14 @@ def _revoke(
     state = call.cloud.state
     with state.transaction() as database:
         row = permissions.group_of(_asker(call), group)
-        known = permissions.of_direction(security_groups.rules(state, [row["group_id"]]), is_egress)
+        known = permissions.rules_in_direction(
+            security_groups.rules(state, [row["group_id"]]), is_egress
+        )
         if rule_ids:
-            gone = permissions.by_ids(known, rule_ids)
+            gone = permissions.get_by_ids(known, rule_ids)
         else:
-            named = permissions.read(_asker(call), asked_rules, single, described=False)
-            gone = permissions.matching(row, known, named)
+            named = permissions.parse(_asker(call), asked_rules, single, described=False)
+            gone = permissions.find_matching(row, known, named)
         gone_ids = [rule["security_group_rule_id"] for rule in gone]
         database.conn.execute(
             "delete from security_group_rules where security_group_rule_id in"
@@ -210,9 +212,11 @@ def _revoke(
     return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
 
 
-def _asker(call: Call) -> permissions.Asker:
+def _asker(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
-    return permissions.Asker(cloud.state, cloud.accounts, call.account_id, call.api_version)
+    return permissions.PermissionContext(
+        cloud.state, cloud.accounts, call.account_id, call.api_version
+    )
 
 
 def _view(row: Row) -> dict[str, Any]:

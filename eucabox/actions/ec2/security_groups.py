@@ -33,16 +33,16 @@ def create_security_group(
 ) -> Result:
     """Make a security group: nothing may come in, everything may leave."""
     _check_names(call, group_name, description, vpc_id)
-    tagged = tags.specified(tag_specifications, "security-group")
+    tagged = tags.from_specifications(tag_specifications, "security-group")
     state = call.cloud.state
     with state.transaction():
-        known = security_groups.of_account(state, call.account_id)
+        known = security_groups.ensure_and_list(state, call.account_id)
         if group_name in (row["group_name"] for row in known):
             raise GroupExists(name=group_name)
         limits.check_security_groups(call.cloud.config.limits, len(known))
         row = security_groups.create(state, call.account_id, group_name, description)
         tags.write(state, call.account_id, row["group_id"], tagged)
-    return {"return": True, "group_id": row["group_id"], "tags": tags.shown(tagged)}
+    return {"return": True, "group_id": row["group_id"], "tags": tags.to_api(tagged)}
 
 
 @action()
@@ -86,7 +86,7 @@ def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Ro
     """Return the named groups, or all of the account's; of every account for `verbose`, which
     is a name where the account has such a group."""
     state = call.cloud.state
-    own = security_groups.of_account(state, call.account_id)
+    own = security_groups.ensure_and_list(state, call.account_id)
     known = {row["group_name"] for row in own}
     wanted = [
         [each for each in asked if each != VERBOSE or each in known] for asked in (names, group_ids)
@@ -129,7 +129,7 @@ def _refuse_used(call: Call, row: Row) -> None:
 def _complete(call: Call, rows: list[Row]) -> None:
     """Give each row its `rules`, permissions and `tags`."""
     group_ids = [row["group_id"] for row in rows]
-    tagged = tags.of(call.cloud.state, group_ids)
+    tagged = tags.tags_of(call.cloud.state, group_ids)
     by_group: dict[str, list[Row]] = {}
     for rule in security_groups.rules(call.cloud.state, group_ids):
         by_group.setdefault(rule["group_id"], []).append(rule)

@@ -81,15 +81,15 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
         )
     if row["state"] == "stopping" and force:
         call.cloud.state.update("instances", {"instance_id": row["instance_id"]}, wanted=wanted)
-    return instances.previous_and_current(row, row["state"], row["state_code"])
+    return instances.state_change(row, row["state"], row["state_code"])
 
 
 def _start(call: Call, row: Row) -> dict[str, Any]:
     if row["state"] != "stopped":
-        return instances.previous_and_current(row, row["state"], row["state_code"])
-    if task := bundle_tasks.holds(call.cloud.state, row["instance_id"]):
+        return instances.state_change(row, row["state"], row["state_code"])
+    if task := bundle_tasks.has_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.in_progress(row["instance_id"], task)
-    limits.launchable(
+    limits.count_allowed(
         *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
         *(row["vcpus"], 1, 1),
     )
@@ -106,7 +106,7 @@ def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict
     columns |= {"state": state, "state_code": code, "state_time": ids.now()}
     columns |= {"state_clock": steady_clock.reading()}
     call.cloud.state.update("instances", where, **columns)
-    return instances.previous_and_current(row, state, code)
+    return instances.state_change(row, state, code)
 
 
 def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
@@ -124,7 +124,7 @@ def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
     assert call.caller is not None
-    return instances.named(call.cloud.state, call.caller, instance_ids)
+    return instances.get_many(call.cloud.state, call.caller, instance_ids)
 
 
 def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:

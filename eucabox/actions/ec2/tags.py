@@ -66,7 +66,7 @@ PARTS: dict[str, Callable[..., Fault]] = {
 @action()
 def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag]) -> Result:
     """Add tags to resources, or replace their values; all of the resources or none."""
-    checked = labels.checked(tags)
+    checked = labels.validate(tags)
     if not checked:
         raise MissingParameter(parameter="Tag")
     state = call.cloud.state

@@ -5,7 +5,7 @@ from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
-from eucabox.ec2.filters import Columns, Filter, named, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import InvalidParameterValue, SubnetNotFound, VpcNotFound
 
 NOT_FOR_INSTANCES = 5  # network, gateway, two that EC2 reserves, broadcast
@@ -80,7 +80,7 @@ def describe_vpcs(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one VPC."""
-    rows = named([_vpc(call)], "vpc_id", vpc_ids, VpcNotFound)
+    rows = select_ids([_vpc(call)], "vpc_id", vpc_ids, VpcNotFound)
     rows = select(rows, filters, VPC_FILTERS)
     shown, token = page(rows, lambda each: str(each["vpc_id"]), max_results, next_token)
     return {"vpcs": shown, "next_token": token}
@@ -96,7 +96,7 @@ def describe_subnets(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one subnet."""
-    rows = named([_subnet(call)], "subnet_id", subnet_ids, SubnetNotFound)
+    rows = select_ids([_subnet(call)], "subnet_id", subnet_ids, SubnetNotFound)
     rows = select(rows, filters, SUBNET_FILTERS)
     shown, token = page(rows, lambda each: str(each["subnet_id"]), max_results, next_token)
     return {"subnets": shown, "next_token": token}
@@ -131,7 +131,7 @@ def _vpc(call: Call) -> dict[str, Any]:
         "is_default": True,
         "cidr_block_association_set": [association],
         "ipv6_cidr_block_association_set": [],
-        "tags": tags.of(call.cloud.state, [vpc_id]).get(vpc_id, []),
+        "tags": tags.tags_of(call.cloud.state, [vpc_id]).get(vpc_id, []),
     }
 
 
@@ -160,7 +160,7 @@ def _subnet(call: Call) -> dict[str, Any]:
             "enable_resource_name_dns_aaaa_record": False,
         },
         "owner_id": call.account_id,
-        "tags": tags.of(call.cloud.state, [subnet_id]).get(subnet_id, []),
+        "tags": tags.tags_of(call.cloud.state, [subnet_id]).get(subnet_id, []),
     }
 
 

@@ -14,7 +14,7 @@ def get_bucket_accelerate_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """The word that was put, none if none was."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     status = found.settings.get("acceleration")
     return {"status": status} if status else {}
@@ -29,7 +29,7 @@ def put_bucket_accelerate_configuration(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep the word, which Terraform reads again; nothing becomes faster."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     status = accelerate_configuration.get("status", "")
     if status not in STATES:
@@ -38,4 +38,4 @@ def put_bucket_accelerate_configuration(
     if "." in bucket:
         reason = "S3 Transfer Acceleration is not supported for buckets with periods (.) in"
         raise InvalidRequest(reason=f"{reason} their names")
-    call.cloud.bucket.set_bucket_setting(bucket, "acceleration", status)
+    call.cloud.store.set_bucket_setting(bucket, "acceleration", status)

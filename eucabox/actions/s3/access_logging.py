@@ -29,14 +29,14 @@ def put_bucket_logging(
     expected_bucket_owner: str = "",
 ) -> None:
     """Log what is asked of a bucket into another one, or into none."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     if call.caller is None or call.account_id != holder.owner:
         raise AccessDenied(reason=f"Only the owner of the bucket {bucket} can set its logging.")
     wanted = (bucket_logging_status or {}).get("logging_enabled")
     setting = None if wanted is None else _checked(call, holder, wanted)
     if setting != holder.settings.get(SETTING):
-        call.cloud.bucket.set_bucket_setting(bucket, SETTING, setting)
+        call.cloud.store.set_bucket_setting(bucket, SETTING, setting)
         # after that, or what is logged in between would have all that follows go the old way
         call.cloud.access_log.deliver(bucket)
 
@@ -44,7 +44,7 @@ def put_bucket_logging(
 @action("s3", anonymous=True)
 def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Where a bucket's logs go; nothing if it is not logged."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     kept = holder.settings.get(SETTING)
     if not kept:
@@ -72,7 +72,7 @@ def _checked(call: Call, source: Bucket, wanted: dict[str, Any]) -> dict[str, An
 
 def _target(call: Call, name: str) -> Bucket:
     try:
-        return call.cloud.bucket.bucket(name)
+        return call.cloud.store.bucket(name)
     except NoSuchBucket:
         reason = "The target bucket for logging does not exist."
         raise InvalidTargetBucket(bucket=name, reason=reason) from None
@@ -93,12 +93,12 @@ def _form(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _granted(call: Call, target: Bucket, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if given and access.enforced(target):
+    if given and access.acls_disabled(target):
         raise AccessControlListNotSupported(bucket=target.name)
     for each in given:
         if each.get("permission") not in PERMISSIONS:
             reason = f"its Permission is one of {', '.join(PERMISSIONS)}."
             raise MalformedXML(shape="Grant", reason=reason)
-    found = acl.resolved(acl.listed(given), call.cloud.accounts) or {}
+    found = acl.resolve_grantees(acl.from_grants(given), call.cloud.accounts) or {}
     told: list[dict[str, Any]] = found.get("grants", [])
     return told

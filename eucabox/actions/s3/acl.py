@@ -7,9 +7,9 @@ from typing import Any, Unpack
 from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.s3 import access, acl
-from eucabox.s3.acl import Granting
+from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
-from eucabox.store.types import Bucket, ObjectFacts
+from eucabox.store.types import Bucket, ObjectProperties
 
 HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
 
@@ -17,10 +17,10 @@ HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
 @action("s3", anonymous=True)
 def get_bucket_acl(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Who is granted what on a bucket."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     owner = Owners(call.cloud.accounts)(found.owner)
-    return {"owner": owner, "grants": acl.shown(found.acl, owner)}
+    return {"owner": owner, "grants": acl.to_api(found.acl, owner)}
 
 
 @action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
@@ -30,13 +30,13 @@ def put_bucket_acl(
     bucket: str,
     access_control_policy: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
-    **granting: Unpack[Granting],
+    **granting: Unpack[BucketAclMembers],
 ) -> None:
     """Replace a bucket's access list by a canned one, by grants in headers, or by a policy."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     wanted = _wanted(call, found, granting, access_control_policy, found.owner)
-    call.cloud.bucket.set_bucket_acl(bucket, wanted)
+    call.cloud.store.set_bucket_acl(bucket, wanted)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -44,17 +44,17 @@ def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     """Who is granted what on an object, or on a version of it."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    look = partial(call.cloud.bucket.head, version_id=version_id)
-    facts = access.look_up(call, look, holder, key).facts
+    look = partial(call.cloud.store.head, version_id=version_id)
+    facts = access.open_or_hide(call, look, holder, key).facts
     access.check(call, holder, key, facts)
     owners = Owners(call.cloud.accounts)
-    if access.enforced(holder):
+    if access.acls_disabled(holder):
         owner = owners(holder.owner)
-        return {"owner": owner, "grants": acl.shown(None, owner)}
+        return {"owner": owner, "grants": acl.to_api(None, owner)}
     owner = owners(facts.owner or holder.owner)
-    return {"owner": owner, "grants": acl.shown(facts.acl, owner, owners(holder.owner))}
+    return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(holder.owner))}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -66,36 +66,36 @@ def put_object_acl(
     access_control_policy: dict[str, Any] | None = None,
     version_id: str = "",
     expected_bucket_owner: str = "",
-    **granting: Unpack[Granting],
+    **granting: Unpack[BucketAclMembers],
 ) -> None:
     """Replace an object's access list by a canned one, by grants in headers, or by a policy."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    look = partial(call.cloud.bucket.head, version_id=version_id)
-    facts = access.look_up(call, look, holder, key).facts
+    look = partial(call.cloud.store.head, version_id=version_id)
+    facts = access.open_or_hide(call, look, holder, key).facts
     access.check(call, holder, key, facts)
     owner = facts.owner or holder.owner
     wanted = _wanted(call, holder, granting, access_control_policy, owner)
 
-    def change(now: ObjectFacts) -> ObjectFacts:
+    def change(now: ObjectProperties) -> ObjectProperties:
         # it may be another object by now, put there by somebody else
         access.check(call, holder, key, now)
         return dataclasses.replace(now, acl=wanted)
 
-    call.cloud.bucket.change_object(bucket, key, change, version_id)
+    call.cloud.store.change_object(bucket, key, change, version_id)
 
 
 def _wanted(
     call: Call,
     holder: Bucket,
-    granting: Granting,
+    granting: BucketAclMembers,
     policy: dict[str, Any] | None,
     owner: str,
 ) -> dict[str, Any] | None:
     """Return the access list that a request asks for, once it is known to be possible."""
     directory = call.cloud.accounts
-    told = _told(acl.asked(granting), policy, Owners(directory)(owner))
-    wanted = acl.resolved(told, directory)
+    told = _told(acl.from_headers(granting), policy, Owners(directory)(owner))
+    wanted = acl.resolve_grantees(told, directory)
     access.check_acl(holder, wanted, directory)
     return wanted
 
@@ -112,4 +112,4 @@ def _told(
         raise MalformedACL(reason=reason)
     if policy.get("owner", owner).get("id", owner["id"]) != owner["id"]:
         raise MalformedACL(reason=f"The owner is {owner['id']} and cannot be changed.")
-    return acl.listed(policy["grants"])
+    return acl.from_grants(policy["grants"])

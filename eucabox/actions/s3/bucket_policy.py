@@ -18,13 +18,13 @@ def put_bucket_policy(
     """Replace the policy of a bucket; one that can't be right is refused with the reason."""
     found = _find_own(call, "PUT", bucket, expected_bucket_owner)
     _check(call, found, policy)
-    call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, policy)
+    call.cloud.store.set_bucket_setting(bucket, access.POLICY, policy)
 
 
 def _find_own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
     """Return a bucket of the caller's account: whatever a policy allows, nobody else reads it or
     replaces it; MethodNotAllowed, as of S3, for those whom it allows that."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected)
     if not access.owns(call, found):
         raise MethodNotAllowed(method=method)
@@ -32,7 +32,7 @@ def _find_own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
 
 
 def _check(call: Call, holder: Bucket, text: str) -> None:
-    read = policy.parse(text, s3_vocabulary.BucketWords(holder.name), call.cloud.accounts)
+    read = policy.parse(text, s3_vocabulary.S3Vocabulary(holder.name), call.cloud.accounts)
     block = holder.settings.get(access.BLOCK) or {}
     if block.get("block_public_policy") and public.is_public(read):
         reason = f"The bucket {holder.name} blocks public policies (BlockPublicPolicy)."
@@ -53,15 +53,15 @@ def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str 
     """Take the policy of a bucket away; that there was none is no error."""
     found = _find_own(call, "DELETE", bucket, expected_bucket_owner)
     if access.POLICY in found.settings:
-        call.cloud.bucket.set_bucket_setting(bucket, access.POLICY, None)
+        call.cloud.store.set_bucket_setting(bucket, access.POLICY, None)
 
 
 @action("s3", anonymous=True)
 def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Whether somebody unknown can get at the bucket, by its policy or by its access list."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     text = found.settings.get(access.POLICY)
-    open_list = acl.is_public(found.acl) and access.lists_count(found)
+    open_list = acl.is_public(found.acl) and access.acls_in_effect(found)
     open_policy = access.is_public_policy(text) if text else False
     return {"policy_status": {"is_public": open_list or open_policy}}

@@ -11,7 +11,7 @@ from eucabox.errors import (
 )
 from eucabox.s3 import access, object_lock, tagging
 from eucabox.s3 import acl as grants
-from eucabox.s3.acl import Granting
+from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
@@ -34,7 +34,7 @@ def list_buckets(
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
     fitting = [
         each
-        for each in call.cloud.bucket.buckets(owner=call.account_id)
+        for each in call.cloud.store.buckets(owner=call.account_id)
         if each.name.startswith(prefix) and each.name > continuation_token
         if bucket_region in ("", each.location or call.region)
     ]
@@ -58,18 +58,18 @@ def create_bucket(
     create_bucket_configuration: dict[str, Any] | None = None,
     object_lock_enabled_for_bucket: bool = False,
     object_ownership: str = "",
-    **granting: Unpack[Granting],
+    **granting: Unpack[BucketAclMembers],
 ) -> Result:
     """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
     other region is named, as in S3's first region."""
-    wanted = grants.resolved(grants.asked(granting), call.cloud.accounts)
+    wanted = grants.resolve_grantees(grants.from_headers(granting), call.cloud.accounts)
     _check_ownership(bucket, object_ownership, wanted)
     location, settings = _configured(create_bucket_configuration or {})
     if object_ownership:
         settings[access.OWNERSHIP] = object_ownership
     if object_lock_enabled_for_bucket:
         settings |= object_lock.OF_NEW_BUCKET
-    store = call.cloud.bucket
+    store = call.cloud.store
     _check_name(call, bucket)
     try:
         store.create_bucket(bucket, call.account_id, wanted, location, settings)
@@ -85,7 +85,7 @@ def create_bucket(
 @action("s3", anonymous=True)
 def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Say that a bucket is there and may be listed, and in which region."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return {"bucket_region": found.location or call.region}
 
@@ -93,15 +93,15 @@ def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> 
 @action("s3", anonymous=True)
 def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Remove an empty bucket."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
-    call.cloud.bucket.delete_bucket(bucket)
+    call.cloud.store.delete_bucket(bucket)
 
 
 @action("s3", anonymous=True)
 def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """The region that was named when the bucket was made; empty if none was."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return {"location_constraint": found.location}
 
@@ -118,7 +118,7 @@ def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) ->
 def _check_name(call: Call, bucket: str) -> None:
     """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
     of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
-    known = any(each.name == bucket for each in call.cloud.bucket.buckets())
+    known = any(each.name == bucket for each in call.cloud.store.buckets())
     (check_bucket_name if known or call.path else check_new_name)(bucket)
 
 
@@ -128,6 +128,6 @@ def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if any(configuration[each] for each in beyond):
         what = f"{', '.join(beyond)} in CreateBucketConfiguration"
         raise S3NotImplemented(what=what, hint="Name only a LocationConstraint and Tags.")
-    tags = tagging.of_bucket(configuration.get("tags") or [])
+    tags = tagging.bucket_tags(configuration.get("tags") or [])
     location = str(configuration.get("location_constraint") or "")
     return location, {tagging.SETTING: tags} if tags else {}

@@ -14,15 +14,15 @@ from eucabox.errors import (
     IsDeleteMarker,
 )
 from eucabox.s3 import access, encryption, object_request, preconditions, values
-from eucabox.s3.body_streams import Incoming, Pulled
+from eucabox.s3.body_streams import ChunkReader, RequestBody
 from eucabox.s3.encryption import CustomerKey, Encryption, SourceKey
 from eucabox.s3.lifecycle import rules
-from eucabox.s3.object_request import Said
-from eucabox.s3.policy_actions import version_of
-from eucabox.s3.preconditions import OfSource
+from eucabox.s3.object_request import ObjectMembers
+from eucabox.s3.policy_actions import versioned_action
+from eucabox.s3.preconditions import SourcePreconditions
 from eucabox.store import checksums
 from eucabox.store.temp_file import LARGEST
-from eucabox.store.types import Bucket, Object, ObjectFacts
+from eucabox.store.types import Bucket, Object, ObjectProperties
 
 DIRECTIVES = ("COPY", "REPLACE")
 HARMLESS = ("request_payer",)
@@ -31,11 +31,11 @@ CHANGES = frozenset(  # that make a self-copy one
 )
 
 
-class Described(Said, SourceKey, OfSource, total=False):
+class Described(ObjectMembers, SourceKey, SourcePreconditions, total=False):
     """What a copy says of the new object, and of the old one."""
 
 
-class OfPart(CustomerKey, SourceKey, OfSource, total=False):
+class OfPart(CustomerKey, SourceKey, SourcePreconditions, total=False):
     """What a copy into a part says of the keys of both, and of the object it is copied from."""
 
 
@@ -57,7 +57,7 @@ def copy_object(
 ) -> Result:
     """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     if call.caller is None:
         raise AnonymousCopy
@@ -66,9 +66,9 @@ def copy_object(
     restored = copy_source.get("version_id", "") != ""
     if checksum_algorithm:
         checksums.check_name(ascii_text.upper(checksum_algorithm))
-    facts = object_request.facts(described, call, holder, call.cloud.accounts)
-    store = call.cloud.bucket
-    sealing = encryption.asked(call, described, holder, store)
+    facts = object_request.object_properties(described, call, holder, call.cloud.accounts)
+    store = call.cloud.store
+    sealing = encryption.for_new_object(call, described, holder, store)
     changed = described.keys() & CHANGES or encryption.differs(source.sealed, sealing)
     if not (replaced or restored or checksum_algorithm or changed):
         _refuse_itself(source, bucket, key)
@@ -84,21 +84,21 @@ def copy_object(
         key,
         dataclasses.replace(new, tags=tags),
         algorithm=ascii_text.upper(checksum_algorithm),
-        **preconditions.of_write(if_match, if_none_match),
+        **preconditions.write_preconditions(if_match, if_none_match),
         check=lambda found: _check_source(call, found, copy_source, described),
         version_id=_pinned(source, copy_source),
         sealing=sealing,
-        customer=encryption.source_customer(call, described),
+        customer=encryption.source_customer_key(call, described),
     )
     return {
         **_version_copied(call, source),
-        **values.version_made(made),
+        **values.version_members_written(made),
         "copy_object_result": {
-            "e_tag": values.quoted(made.e_tag),
+            "e_tag": values.quote_etag(made.e_tag),
             "last_modified": made.last_modified,
             **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
         },
-        **encryption.shown(made.sealed, described, store),
+        **encryption.to_api(made.sealed, described, store),
         **rules.expiration(holder, made),
     }
 
@@ -119,7 +119,7 @@ def upload_part_copy(
 ) -> Result:
     """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
     from a range of it."""
-    store = call.cloud.bucket
+    store = call.cloud.store
     holder = store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
     upload = store.upload(bucket, key, upload_id)
@@ -130,24 +130,24 @@ def upload_part_copy(
         source = opened.object
         _check_readable(call, source, copy_source)
         opened.unlock(encryption.check_reading(call, source.sealed, described, encryption.SOURCE))
-        preconditions.check_source(source, preconditions.of_source(described))
+        preconditions.check_source(source, preconditions.source_preconditions(described))
         start, count = 0, source.size
         if copy_source_range:
             start, count = preconditions.source_span(copy_source_range, source.size)
         if count > LARGEST:
             raise CopiedPartTooLarge(limit=LARGEST)
-        incoming = Incoming(Pulled(opened.chunks(start, count)), count)
+        incoming = RequestBody(ChunkReader(opened.chunks(start, count)), count)
         part = store.put_part(
             bucket, key, upload_id, part_number, incoming, size=count, customer=secret
         )
     return {
         **_version_copied(call, source),
         "copy_part_result": {
-            "e_tag": values.quoted(part.e_tag),
+            "e_tag": values.quote_etag(part.e_tag),
             "last_modified": part.last_modified,
             **values.part_checksum(upload, part),
         },
-        **encryption.shown_upload(upload, described, store),
+        **encryption.upload_to_api(upload, described, store),
     }
 
 
@@ -155,11 +155,11 @@ def _source(call: Call, named: dict[str, str], expected: str) -> Object:
     if not named.get("bucket") or not named.get("key"):
         reason = "Name a bucket and a key."
         raise InvalidArgument(argument="x-amz-copy-source", value=str(named), reason=reason)
-    holder = call.cloud.bucket.bucket(named["bucket"])
+    holder = call.cloud.store.bucket(named["bucket"])
     access.check_expected(holder, expected)
-    look = partial(call.cloud.bucket.head, version_id=named.get("version_id", ""))
+    look = partial(call.cloud.store.head, version_id=named.get("version_id", ""))
     try:
-        found = access.look_up(call, look, holder, named["key"])
+        found = access.open_or_hide(call, look, holder, named["key"])
     except IsDeleteMarker:
         reason = "The source of a copy request may not specifically refer to a delete marker."
         raise InvalidRequest(reason=reason) from None
@@ -169,20 +169,22 @@ def _source(call: Call, named: dict[str, str], expected: str) -> Object:
 
 def _pinned(source: Object, named: dict[str, str]) -> str:
     """The version to copy: the one that was named, or that was there when it was looked at."""
-    return named.get("version_id", "") or values.version_made(source).get("version_id", "")
+    return named.get("version_id", "") or values.version_members_written(source).get(
+        "version_id", ""
+    )
 
 
 def _version_copied(call: Call, source: Object) -> dict[str, str]:
-    told = values.version_read(call.cloud.bucket.bucket(source.bucket), source)
+    told = values.version_members_read(call.cloud.store.bucket(source.bucket), source)
     return {f"copy_source_{name}": value for name, value in told.items()}
 
 
 def _check_readable(
     call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
 ) -> None:
-    holder = call.cloud.bucket.bucket(source.bucket)
+    holder = call.cloud.store.bucket(source.bucket)
     reading = access.with_members(call, version_id=named.get("version_id"))
-    access.check(reading, holder, source.key, source.facts, action=version_of(action, named))
+    access.check(reading, holder, source.key, source.facts, action=versioned_action(action, named))
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -202,7 +204,7 @@ def _check_source(
 ) -> None:
     _check_readable(call, source, named)  # it may be another object by now
     encryption.check_reading(call, source.sealed, described, encryption.SOURCE)
-    preconditions.check_source(source, preconditions.of_source(described))
+    preconditions.check_source(source, preconditions.source_preconditions(described))
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."
         raise InvalidRequest(reason=reason)
@@ -226,7 +228,7 @@ def _check_tags(
         access.check(call, holder, key, action="s3:PutObjectTagging", permission="WRITE")
 
 
-def _kept(source: ObjectFacts, new: ObjectFacts) -> ObjectFacts:
+def _kept(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
     """What the source has, with what a copy never takes over: owner, list, class, redirect."""
     redirect = "website_redirect_location"
     headers = {name: value for name, value in source.headers.items() if name != redirect}

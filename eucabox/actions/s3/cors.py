@@ -16,7 +16,7 @@ SHAPE = "CORSConfiguration"
 @action("s3", anonymous=True)
 def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """A bucket's CORS rules as they were put."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     rules = rules_of(found.settings)
     if not rules:
@@ -29,7 +29,7 @@ def put_bucket_cors(
     call: Call, *, bucket: str, cors_configuration: dict[str, Any], expected_bucket_owner: str = ""
 ) -> None:
     """Replace a bucket's CORS rules; they count for the next request."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     rules = cors_configuration.get("cors_rules") or []
     if not rules:
@@ -39,15 +39,15 @@ def put_bucket_cors(
         raise InvalidRequest(reason=reason)
     for rule in rules:
         _check(rule)
-    call.cloud.bucket.set_bucket_setting(bucket, "cors", {"cors_rules": rules})
+    call.cloud.store.set_bucket_setting(bucket, "cors", {"cors_rules": rules})
 
 
 @action("s3", anonymous=True)
 def delete_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's CORS rules away."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
-    call.cloud.bucket.set_bucket_setting(bucket, "cors", None)
+    call.cloud.store.set_bucket_setting(bucket, "cors", None)
 
 
 def _check(rule: Mapping[str, Any]) -> None:

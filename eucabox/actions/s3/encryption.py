@@ -26,19 +26,19 @@ def put_bucket_encryption(
     expected_bucket_owner: str = "",
 ) -> None:
     """Say how objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
     if len(rules) != 1:
         raise MalformedXML(shape=SHAPE, reason=f"it has {len(rules)} rules; give one.")
     _check(rules[0])
-    call.cloud.bucket.set_bucket_setting(bucket, SETTING, {"rules": rules})
+    call.cloud.store.set_bucket_setting(bucket, SETTING, {"rules": rules})
 
 
 @action("s3", anonymous=True)
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """How objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     if SETTING not in holder.settings:
         raise EncryptionConfigurationNotFound(bucket=bucket)
@@ -48,9 +48,9 @@ def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str
 @action("s3", anonymous=True)
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Leave it to each request again; what is encrypted stays so."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
-    call.cloud.bucket.set_bucket_setting(bucket, SETTING, None)
+    call.cloud.store.set_bucket_setting(bucket, SETTING, None)
 
 
 def _check(rule: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
 from eucabox.errors import NoSuchLifecycleConfiguration
 from eucabox.s3 import access
 from eucabox.s3.lifecycle import configuration
-from eucabox.s3.lifecycle.configuration import Configuration
+from eucabox.s3.lifecycle.configuration import LifecycleConfiguration
 
 
 @action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
@@ -12,15 +12,17 @@ def put_bucket_lifecycle_configuration(
     call: Call,
     *,
     bucket: str,
-    lifecycle_configuration: Configuration,
+    lifecycle_configuration: LifecycleConfiguration,
     transition_default_minimum_object_size: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
     """Give a bucket these rules in place of those it has."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
-    setting = configuration.checked(lifecycle_configuration, transition_default_minimum_object_size)
-    call.cloud.bucket.set_bucket_setting(bucket, configuration.SETTING, setting)
+    setting = configuration.validate(
+        lifecycle_configuration, transition_default_minimum_object_size
+    )
+    call.cloud.store.set_bucket_setting(bucket, configuration.SETTING, setting)
     return {"transition_default_minimum_object_size": setting["minimum"]}
 
 
@@ -29,13 +31,13 @@ def get_bucket_lifecycle_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """A bucket's rules."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     kept = holder.settings.get(configuration.SETTING)
     if not kept:
         raise NoSuchLifecycleConfiguration(bucket=bucket)
     return {
-        "rules": [configuration.shown(rule) for rule in kept["rules"]],
+        "rules": [configuration.to_api(rule) for rule in kept["rules"]],
         "transition_default_minimum_object_size": kept["minimum"],
     }
 
@@ -43,6 +45,6 @@ def get_bucket_lifecycle_configuration(
 @action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
 def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's rules away; who may put them may."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
-    call.cloud.bucket.set_bucket_setting(bucket, configuration.SETTING, None)
+    call.cloud.store.set_bucket_setting(bucket, configuration.SETTING, None)

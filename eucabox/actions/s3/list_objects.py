@@ -7,7 +7,7 @@ from typing import Any
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument
 from eucabox.s3 import access
-from eucabox.s3.values import Owners, quoted
+from eucabox.s3.values import Owners, quote_etag
 from eucabox.store.types import Bucket, Listing, Object, Version, Versions
 
 PAGE = 1000
@@ -30,7 +30,7 @@ def list_objects(
     """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
     _check(max_keys, encoding_type)
     found = _bucket(call, bucket, expected_bucket_owner)
-    page = call.cloud.bucket.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
+    page = call.cloud.store.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts)
     result = {
         **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
@@ -60,7 +60,7 @@ def list_objects_v2(
     _check(max_keys, encoding_type)
     after = start_after if continuation_token is None else _place(continuation_token)
     found = _bucket(call, bucket, expected_bucket_owner)
-    page = call.cloud.bucket.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
+    page = call.cloud.store.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts) if fetch_owner else None
     result = {
         **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
@@ -96,7 +96,7 @@ def list_object_versions(
         raise InvalidArgument(argument="version-id-marker", value=version_id_marker, reason=reason)
     found = _bucket(call, bucket, expected_bucket_owner)
     most = min(max_keys, PAGE)
-    store = call.cloud.bucket
+    store = call.cloud.store
     page = store.versions(bucket, prefix, delimiter, key_marker, version_id_marker, most)
     owners = Owners(call.cloud.accounts)
     shown = [(each, _version(each, found, owners)) for each in page.versions]
@@ -123,7 +123,7 @@ def _check(max_keys: int, encoding_type: str) -> None:
 
 
 def _bucket(call: Call, name: str, expected: str) -> Bucket:
-    found = call.cloud.bucket.bucket(name)
+    found = call.cloud.store.bucket(name)
     access.check(call, found, expected=expected)
     return found
 
@@ -154,7 +154,7 @@ def _entry(found: Object, bucket: Bucket, owners: Owners | None) -> dict[str, An
     entry: dict[str, Any] = {
         "key": found.key,
         "last_modified": found.last_modified,
-        "e_tag": quoted(found.e_tag),
+        "e_tag": quote_etag(found.e_tag),
         "size": found.size,
         "storage_class": found.facts.storage_class,
     }

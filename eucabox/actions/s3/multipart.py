@@ -14,10 +14,10 @@ from eucabox.errors import (
     NoSuchUpload,
 )
 from eucabox.s3 import access, encryption, object_request, preconditions, values
-from eucabox.s3.body_streams import Incoming
+from eucabox.s3.body_streams import RequestBody
 from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
-from eucabox.s3.object_request import Checksums, Said, Sums
+from eucabox.s3.object_request import BodyMembers, Checksums, ObjectMembers
 from eucabox.s3.values import Owners
 from eucabox.store.checksums import DEFAULT
 from eucabox.store.types import COMPOSITE, FULL_OBJECT, Bucket, Upload
@@ -25,7 +25,7 @@ from eucabox.store.types import COMPOSITE, FULL_OBJECT, Bucket, Upload
 PAGE = 1000
 
 
-class Part(Sums, CustomerKey, total=False):
+class Part(BodyMembers, CustomerKey, total=False):
     """The members of UploadPart that say what the bytes are."""
 
 
@@ -45,21 +45,21 @@ def create_multipart_upload(
     checksum_algorithm: str = "",
     checksum_type: str = "",
     expected_bucket_owner: str = "",
-    **described: Unpack[Said],
+    **described: Unpack[ObjectMembers],
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
-    facts = object_request.facts(described, call, holder, call.cloud.accounts)
-    store = call.cloud.bucket
-    sealing = encryption.asked(call, described, holder, store)
+    facts = object_request.object_properties(described, call, holder, call.cloud.accounts)
+    store = call.cloud.store
+    sealing = encryption.for_new_object(call, described, holder, store)
     upload_id = store.create_upload(
         bucket, key, facts, ascii_text.upper(checksum_algorithm), checksum_type, sealing
     )
     made = store.upload(bucket, key, upload_id)
-    ends = rules.abortion(holder, key, made.initiated)
-    shown = {**_checksum_plan(made), **ends, **encryption.shown(sealing, described, store)}
+    ends = rules.abort_date(holder, key, made.initiated)
+    shown = {**_checksum_plan(made), **ends, **encryption.to_api(sealing, described, store)}
     return {"bucket": bucket, "key": key, "upload_id": upload_id, **shown}
 
 
@@ -77,16 +77,16 @@ def upload_part(
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
-    store = call.cloud.bucket
+    store = call.cloud.store
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, holder)
     secret = encryption.check_part(call, upload, sums, store)
-    incoming = Incoming.of(body)
-    _check_sums(upload, object_request.announced(sums, incoming))
-    checked = object_request.sums(sums, incoming)
+    incoming = RequestBody.wrap(body)
+    _check_sums(upload, object_request.checksum_algorithms(sums, incoming))
+    checked = object_request.body_expectations(sums, incoming)
     part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
-    shown = {**values.part_checksum(upload, part), **encryption.shown_upload(upload, sums, store)}
-    return {"e_tag": values.quoted(part.e_tag), **shown}
+    shown = {**values.part_checksum(upload, part), **encryption.upload_to_api(upload, sums, store)}
+    return {"e_tag": values.quote_etag(part.e_tag), **shown}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -107,23 +107,23 @@ def complete_multipart_upload(
     """Make an object of the parts that are named, in ascending order."""
     holder = _writable(call, bucket, key, expected_bucket_owner)
     _check_begun(call, holder, (key, upload_id), checksum_type, whole)
-    made = call.cloud.bucket.complete_upload(
+    made = call.cloud.store.complete_upload(
         bucket,
         key,
         upload_id,
         [_named(each) for each in (multipart_upload or {}).get("parts") or []],
         checksums=values.checksums(whole),
         size=mpu_object_size,
-        **preconditions.of_write(if_match, if_none_match),
+        **preconditions.write_preconditions(if_match, if_none_match),
     )
     return {
         "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
         "bucket": bucket,
         "key": key,
-        "e_tag": values.quoted(made.e_tag),
-        **values.version_made(made),
+        "e_tag": values.quote_etag(made.e_tag),
+        **values.version_members_written(made),
         **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        **encryption.shown(made.sealed, whole, call.cloud.bucket),
+        **encryption.to_api(made.sealed, whole, call.cloud.store),
         **rules.expiration(holder, made),
     }
 
@@ -134,7 +134,7 @@ def abort_multipart_upload(
 ) -> None:
     """Forget an upload and its parts."""
     _begun(call, bucket, key, upload_id, expected_bucket_owner)
-    call.cloud.bucket.abort_upload(bucket, key, upload_id)
+    call.cloud.store.abort_upload(bucket, key, upload_id)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -152,7 +152,7 @@ def list_parts(
     """The parts that an upload has so far, by number."""
     holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
-    store = call.cloud.bucket
+    store = call.cloud.store
     encryption.check_part(call, upload, customer, store, needed=False)
     most = min(max_parts, PAGE)
     rest = store.parts(bucket, key, upload_id, part_number_marker, most + 1)
@@ -170,13 +170,13 @@ def list_parts(
         "owner": owners(upload.facts.owner or holder.owner),
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
-        **rules.abortion(holder, key, upload.initiated),
+        **rules.abort_date(holder, key, upload.initiated),
     }
     result["parts"] = [
         {
             "part_number": each.number,
             "last_modified": each.last_modified,
-            "e_tag": values.quoted(each.e_tag),
+            "e_tag": values.quote_etag(each.e_tag),
             "size": each.size,
             **values.part_checksum(upload, each),
         }
@@ -199,13 +199,13 @@ def list_multipart_uploads(
     expected_bucket_owner: str = "",
 ) -> Result:
     """A page of the uploads in progress, by key and then by time."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
     _check_page("max-uploads", max_uploads)
     if encoding_type not in ("", "url"):
         raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
     most = min(max_uploads, PAGE)
-    page = call.cloud.bucket.uploads(
+    page = call.cloud.store.uploads(
         bucket, prefix, delimiter, key_marker, upload_id_marker if key_marker else "", most
     )
     owners = Owners(call.cloud.accounts)
@@ -227,7 +227,7 @@ def list_multipart_uploads(
 
 
 def _writable(call: Call, bucket: str, key: str, expected: str) -> Bucket:
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, key, expected=expected)
     return holder
 
@@ -236,10 +236,10 @@ def _begun(
     call: Call, bucket: str, key: str, upload_id: str, expected: str
 ) -> tuple[Bucket, Upload]:
     """Find an upload for whom it is for: who began it needs no other permission."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected)
     try:
-        upload = call.cloud.bucket.upload(bucket, key, upload_id)
+        upload = call.cloud.store.upload(bucket, key, upload_id)
     except NoSuchUpload:
         access.check(call, holder, key)
         raise
@@ -251,7 +251,7 @@ def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     if "part_number" not in part or "e_tag" not in part:
         raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
     sums = {name: part[member] for name, member in values.CHECKSUMS.items() if part.get(member)}
-    return part["part_number"], preconditions.bare(part["e_tag"]), sums
+    return part["part_number"], preconditions.unquote_etag(part["e_tag"]), sums
 
 
 def _check_begun(
@@ -262,12 +262,12 @@ def _check_begun(
     customer: Whole,
 ) -> None:
     try:
-        upload = call.cloud.bucket.upload(holder.name, *named)
+        upload = call.cloud.store.upload(holder.name, *named)
     except NoSuchUpload:
         return  # perhaps completed, and its answer lost: the store knows
     access.check_upload(call, upload, holder)
     # as S3: needed where the client has checksums; older ones, which have none, send no key either
-    store = call.cloud.bucket
+    store = call.cloud.store
     summed = bool(upload.checksum_algorithm) or (
         upload.sealing is not None
         and any(each.checksums.keys() - {DEFAULT} for each in store.parts(holder.name, *named))

@@ -5,7 +5,7 @@ from typing import Any
 from eucabox.actions import Call, Result, action
 from eucabox.errors import S3NotImplemented
 from eucabox.s3 import access
-from eucabox.validation import pascal
+from eucabox.validation import to_api_name
 
 
 @action("s3", anonymous=True)
@@ -13,7 +13,7 @@ def get_bucket_notification_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """No notifications: nobody could be notified."""
-    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
+    access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
     return {}
 
 
@@ -26,9 +26,9 @@ def put_bucket_notification_configuration(
     expected_bucket_owner: str = "",
 ) -> None:
     """Take an empty configuration, by which clients switch notifications off."""
-    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
+    access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
     wanted = [name for name, value in notification_configuration.items() if value is not None]
     if wanted:
-        what = f"A notification by {', '.join(pascal(name) for name in wanted)}"
+        what = f"A notification by {', '.join(to_api_name(name) for name in wanted)}"
         hint = "There is no queue, topic, function or event bus here: list the bucket instead."
         raise S3NotImplemented(what=what, hint=hint)

@@ -29,10 +29,10 @@ def get_object_attributes(
     if not any(object_attributes):
         reason = "The x-amz-object-attributes header with what to tell is missing or empty."
         raise InvalidRequest(reason=reason)
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    look = partial(call.cloud.bucket.open, version_id=version_id)
-    with access.look_up(call, look, holder, key) as opened:
+    look = partial(call.cloud.store.open, version_id=version_id)
+    with access.open_or_hide(call, look, holder, key) as opened:
         found = opened.object
         access.check(call, holder, key, found.facts)
         secret = encryption.check_reading(call, found.sealed, customer)
@@ -46,7 +46,10 @@ def get_object_attributes(
         "StorageClass": {"storage_class": found.facts.storage_class},
         "ObjectSize": {"object_size": found.size},
     }
-    result: Result = {"last_modified": found.last_modified, **values.version_read(holder, found)}
+    result: Result = {
+        "last_modified": found.last_modified,
+        **values.version_members_read(holder, found),
+    }
     for name in object_attributes:
         if name not in every:
             raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")

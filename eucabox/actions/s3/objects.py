@@ -16,10 +16,10 @@ from eucabox.errors import (
 )
 from eucabox.s3 import access, object_lock, object_request, preconditions, values
 from eucabox.s3 import encryption as sse
-from eucabox.s3.body_streams import Incoming, Outgoing
+from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
-from eucabox.s3.object_request import Written
+from eucabox.s3.object_request import PutObjectMembers
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
@@ -37,29 +37,29 @@ def put_object(
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
-    **written: Unpack[Written],
+    **written: Unpack[PutObjectMembers],
 ) -> Result:
     """Store an object whole or not at all, once every length, digest and signature holds."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    facts = object_request.facts(written, call, holder, call.cloud.accounts)
-    sealing = sse.asked(call, written, holder, call.cloud.bucket)
-    incoming = Incoming.of(body)
-    made = call.cloud.bucket.put(
+    facts = object_request.object_properties(written, call, holder, call.cloud.accounts)
+    sealing = sse.for_new_object(call, written, holder, call.cloud.store)
+    incoming = RequestBody.wrap(body)
+    made = call.cloud.store.put(
         bucket,
         key,
         incoming,
         facts,
-        **preconditions.of_write(if_match, if_none_match),
+        **preconditions.write_preconditions(if_match, if_none_match),
         sealing=sealing,
-        **object_request.sums(written, incoming),
+        **object_request.body_expectations(written, incoming),
     )
     return {
-        "e_tag": values.quoted(made.e_tag),
-        **values.version_made(made),
+        "e_tag": values.quote_etag(made.e_tag),
+        **values.version_members_written(made),
         **_checksums(made),
         **rules.expiration(holder, made),
-        **sse.shown(made.sealed, written, call.cloud.bucket),
+        **sse.to_api(made.sealed, written, call.cloud.store),
     }
 
 
@@ -101,10 +101,10 @@ def get_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
-    sse.refuse_asking(server_side_encryption)
-    holder = _holder(call, bucket, expected_bucket_owner)
-    look = partial(call.cloud.bucket.open, version_id=version_id)
-    opened = access.look_up(call, look, holder, key)
+    sse.reject_on_read(server_side_encryption)
+    holder = _get_bucket(call, bucket, expected_bucket_owner)
+    look = partial(call.cloud.store.open, version_id=version_id)
+    opened = access.open_or_hide(call, look, holder, key)
     try:
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
@@ -113,14 +113,14 @@ def get_object(
         secret = sse.check_reading(call, found.sealed, customer)
         _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
         wanted = preconditions.range_of(found, range, if_range)
-        shown, start, count = _extent(found, wanted, part_number, checksum_mode)
+        shown, start, count = _select_range(found, wanted, part_number, checksum_mode)
         opened.unlock(secret)
-        noted = _noted(call, holder, found, version_id)
-        encryption = sse.shown(found.sealed, customer, call.cloud.bucket)
+        noted = _read_headers(call, holder, found, version_id)
+        encryption = sse.to_api(found.sealed, customer, call.cloud.store)
     except BaseException:
         opened.close()
         raise
-    body = Outgoing(opened, start, count, direct=found.sealed is None)
+    body = ResponseBody(opened, start, count, direct=found.sealed is None)
     return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
@@ -159,14 +159,14 @@ def head_object(
         expires=response_expires,
     )
     _check_reading(call, range, part_number, overrides)
-    sse.refuse_asking(server_side_encryption)
-    holder = _holder(call, bucket, expected_bucket_owner)
-    found = _readable(call, holder, key, version_id, customer)
+    sse.reject_on_read(server_side_encryption)
+    holder = _get_bucket(call, bucket, expected_bucket_owner)
+    found = _open_for_read(call, holder, key, version_id, customer)
     _check_conditions(found, if_match, if_none_match, if_modified_since, if_unmodified_since)
     wanted = preconditions.range_of(found, range, if_range)
-    shown, _, _ = _extent(found, wanted, part_number, checksum_mode)
-    noted = _noted(call, holder, found, version_id)
-    return {**shown, **noted, **sse.shown(found.sealed, customer, call.cloud.bucket), **overrides}
+    shown, _, _ = _select_range(found, wanted, part_number, checksum_mode)
+    noted = _read_headers(call, holder, found, version_id)
+    return {**shown, **noted, **sse.to_api(found.sealed, customer, call.cloud.store), **overrides}
 
 
 @action("s3", anonymous=True, ignored=(*HARMLESS, "mfa"))
@@ -184,9 +184,9 @@ def delete_object(
 ) -> Result:
     """Delete an object or, for good, a version of it, if it is still the one expected; that it
     was not there is no error."""
-    holder = _holder(call, bucket, expected_bucket_owner)
+    holder = _get_bucket(call, bucket, expected_bucket_owner)
     wanted = {
-        "if_match": preconditions.bare(if_match),
+        "if_match": preconditions.unquote_etag(if_match),
         "if_modified": if_match_last_modified_time,
         "if_size": if_match_size,
     }
@@ -213,7 +213,7 @@ def delete_objects(
     if not 1 <= len(wanted) <= MOST_DELETED:
         reason = f"it names {len(wanted)} objects; 1 to {MOST_DELETED} are possible."
         raise MalformedXML(shape="Delete", reason=reason)
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
     deleted, errors = [], []
     for each in wanted:
@@ -231,7 +231,7 @@ def _delete_named(
     if "key" not in named:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     wanted = {
-        "if_match": preconditions.bare(named.get("e_tag", "")),
+        "if_match": preconditions.unquote_etag(named.get("e_tag", "")),
         "if_modified": named.get("last_modified_time"),
         "if_size": named.get("size"),
     }
@@ -253,19 +253,19 @@ def _delete(
     version_id: str,
     wanted: Mapping[str, Any],
     bypass: bool,
-    asking: access.Asking | None = None,
+    asking: access.RequestContext | None = None,
 ) -> Deleted:
     asking = asking or call
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
     access.check(asking, holder, key, action=action)
-    owner = access.owner_of_new(call, holder, None, call.cloud.accounts)
-    store = call.cloud.bucket
+    owner = access.authorize_owner_of_new(call, holder, None, call.cloud.accounts)
+    store = call.cloud.store
     versioned = "versioning" in holder.settings
     check = partial(_check_lock, asking, holder, bypass) if versioned else None
     return store.delete(holder.name, key, version_id=version_id, owner=owner, check=check, **wanted)
 
 
-def _check_lock(asking: access.Asking, holder: Bucket, bypass: bool, lost: Object) -> None:
+def _check_lock(asking: access.RequestContext, holder: Bucket, bypass: bool, lost: Object) -> None:
     """Raise AccessDenied if a version that would be lost for good is locked."""
     now = datetime.now(UTC)
     if bypass and object_lock.is_locked(lost.facts, now):
@@ -273,17 +273,17 @@ def _check_lock(asking: access.Asking, holder: Bucket, bypass: bool, lost: Objec
     object_lock.check_deletion(lost.facts, now, bypass=bypass)
 
 
-def _holder(call: Call, bucket: str, expected: str) -> Bucket:
-    holder = call.cloud.bucket.bucket(bucket)
+def _get_bucket(call: Call, bucket: str, expected: str) -> Bucket:
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected)
     return holder
 
 
-def _readable(
+def _open_for_read(
     call: Call, holder: Bucket, key: str, version_id: str, customer: CustomerKey
 ) -> Object:
-    look = partial(call.cloud.bucket.open, version_id=version_id)
-    with access.look_up(call, look, holder, key) as opened:
+    look = partial(call.cloud.store.open, version_id=version_id)
+    with access.open_or_hide(call, look, holder, key) as opened:
         found = opened.object
         access.check(call, holder, key, found.facts, action="s3:GetObject")
         secret = sse.check_reading(call, found.sealed, customer)
@@ -318,11 +318,11 @@ def _check_conditions(
     )
 
 
-def _extent(
+def _select_range(
     found: Object, wanted: str, part: int | None, checksum_mode: str
 ) -> tuple[Result, int, int]:
     shown: Result = {
-        "e_tag": values.quoted(found.e_tag),
+        "e_tag": values.quote_etag(found.e_tag),
         "last_modified": found.last_modified,
         "accept_ranges": "bytes",
         "content_type": found.facts.content_type,
@@ -344,14 +344,17 @@ def _extent(
     return {**shown, "content_length": count}, start, count
 
 
-def _noted(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
+def _read_headers(call: Call, holder: Bucket, found: Object, version_id: str) -> Result:
     """What a reader is told beside what was kept: expiry, tags, lock."""
-    shown: Result = values.version_read(holder, found)
+    shown: Result = values.version_members_read(holder, found)
     if not version_id:
         shown |= rules.expiration(holder, found)
     if not found.facts.tags and not found.facts.extra:
         return shown
-    tags, lock = len(found.facts.tags), object_lock.headers(object_lock.kept(found.facts))
+    tags, lock = (
+        len(found.facts.tags),
+        object_lock.headers(object_lock.get_stored_lock(found.facts)),
+    )
     hold = {name: lock.pop(name) for name in (object_lock.HOLD,) if name in lock}
     for permission, told in (
         ("s3:GetObjectTagging", {"tag_count": tags} if tags else {}),

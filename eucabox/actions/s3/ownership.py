@@ -30,13 +30,13 @@ def put_bucket_ownership_controls(
 ) -> None:
     """Replace the ownership controls of a bucket, whose access list must not grant anybody
     anything where such lists are not to count any more."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     wanted = _ownership(ownership_controls)
     owner = Owners(call.cloud.accounts)(found.owner)
     if wanted == access.ENFORCED and access.grants_others(found.acl, owner["id"]):
         raise InvalidBucketAcl(bucket=bucket)
-    call.cloud.bucket.set_bucket_setting(bucket, access.OWNERSHIP, wanted)
+    call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, wanted)
 
 
 def _ownership(controls: Controls) -> str:
@@ -56,7 +56,7 @@ def get_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """The ownership controls of a bucket."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     if access.OWNERSHIP not in found.settings:
         raise OwnershipControlsNotFound(bucket=bucket)
@@ -69,7 +69,7 @@ def delete_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> None:
     """Take the ownership controls of a bucket away; that there were none is no error."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     if access.OWNERSHIP in found.settings:
-        call.cloud.bucket.set_bucket_setting(bucket, access.OWNERSHIP, None)
+        call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, None)

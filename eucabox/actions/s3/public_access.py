@@ -32,16 +32,16 @@ def put_public_access_block(
     expected_bucket_owner: str = "",
 ) -> None:
     """Replace the public access block of a bucket."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     kept = {name: bool(public_access_block_configuration.get(name)) for name in FLAGS}
-    call.cloud.bucket.set_bucket_setting(bucket, access.BLOCK, kept)
+    call.cloud.store.set_bucket_setting(bucket, access.BLOCK, kept)
 
 
 @action("s3", anonymous=True)
 def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """The public access block of a bucket."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     if access.BLOCK not in found.settings:
         raise NoSuchPublicAccessBlock(bucket=bucket)
@@ -51,7 +51,7 @@ def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: s
 @action("s3", anonymous=True)
 def delete_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take the public access block of a bucket away; that there was none is no error."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     if access.BLOCK in found.settings:
-        call.cloud.bucket.set_bucket_setting(bucket, access.BLOCK, None)
+        call.cloud.store.set_bucket_setting(bucket, access.BLOCK, None)

@@ -33,7 +33,7 @@ def _none(
 
 
 def _check(call: Call, bucket: str, expected: str) -> None:
-    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected)
+    access.check(call, call.cloud.store.bucket(bucket), expected=expected)
 
 
 for each in NAMED:

@@ -14,7 +14,7 @@ def get_bucket_request_payment(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """The payer that was put, the owner if none was."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return {"payer": found.settings.get("request_payment", PAYERS[0])}
 
@@ -28,10 +28,10 @@ def put_bucket_request_payment(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep the payer; requests are answered as before."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     payer = request_payment_configuration.get("payer", "")
     if payer not in PAYERS:
         reason = f"Payer must be one of {', '.join(PAYERS)}."
         raise MalformedXML(shape="RequestPaymentConfiguration", reason=reason)
-    call.cloud.bucket.set_bucket_setting(bucket, "request_payment", payer)
+    call.cloud.store.set_bucket_setting(bucket, "request_payment", payer)

@@ -22,10 +22,10 @@ def restore_object(
     expected_bucket_owner: str = "",
 ) -> None:
     """Say that an object of an archive's class is restored: its bytes never left the disk."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    look = partial(call.cloud.bucket.head, version_id=version_id)
-    found = access.look_up(call, look, holder, key)
+    look = partial(call.cloud.store.head, version_id=version_id)
+    found = access.open_or_hide(call, look, holder, key)
     if "select_parameters" in (restore_request or {}):
         hint = "Get the object, and search it where you are."
         raise S3NotImplemented(what="A restoration with a selection", hint=hint)
@@ -38,8 +38,8 @@ def get_object_torrent(
     call: Call, *, bucket: str, key: str, expected_bucket_owner: str = ""
 ) -> None:
     """Say that there is no torrent of an object."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected_bucket_owner)
-    found = access.look_up(call, call.cloud.bucket.head, holder, key)
+    found = access.open_or_hide(call, call.cloud.store.head, holder, key)
     access.check(call, holder, key, found.facts, action="s3:GetObject")
     raise NoSuchTorrent(bucket=bucket, key=key)

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidRequest
 from eucabox.s3 import access, tagging
-from eucabox.s3.tagging import Tag
+from eucabox.s3.tagging import ObjectTag
 from eucabox.store.types import Bucket
 
 ARN = "arn:aws:s3:::"
 
 
 @action("s3control")
-def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[Tag]) -> None:
+def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
     """Give a bucket these tags beside those it has."""
-    told = tagging.of_bucket(tags)
+    told = tagging.bucket_tags(tags)
     _change(call, _bucket(call, resource_arn, account_id), lambda kept: {**kept, **told})
 
 
@@ -32,7 +32,7 @@ def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: 
 @action("s3control")
 def list_tags_for_resource(call: Call, *, account_id: str, resource_arn: str) -> Result:
     """A bucket's tags; that there are none is no error here."""
-    return {"tags": tagging.shown(tagging.of(_bucket(call, resource_arn, account_id)))}
+    return {"tags": tagging.to_api(tagging.tags_of(_bucket(call, resource_arn, account_id)))}
 
 
 def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
@@ -40,7 +40,7 @@ def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
     if name == arn or not name or "/" in name:
         reason = f"The resource {arn[:200]} is not a bucket: name {ARN}BUCKET."
         raise InvalidRequest(reason=reason)
-    holder = call.cloud.bucket.bucket(name)
+    holder = call.cloud.store.bucket(name)
     access.check(call, holder, expected=account_id)
     return holder
 
@@ -48,7 +48,7 @@ def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
 def _change(call: Call, holder: Bucket, how: Callable[[dict[str, str]], dict[str, str]]) -> None:
     def changed(kept: dict[str, str] | None) -> dict[str, str] | None:
         new = how(kept or {})
-        tagging.of_bucket(tagging.shown(new))
+        tagging.bucket_tags(tagging.to_api(new))
         return new or None
 
-    call.cloud.bucket.change_bucket_setting(holder.name, tagging.SETTING, changed)
+    call.cloud.store.change_bucket_setting(holder.name, tagging.SETTING, changed)

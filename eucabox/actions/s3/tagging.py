@@ -8,7 +8,7 @@ from eucabox.errors import NoSuchTagSet
 from eucabox.s3 import access, values
 from eucabox.s3 import tagging as tags
 from eucabox.s3.tagging import Tagging
-from eucabox.store.types import Object, ObjectFacts
+from eucabox.store.types import Object, ObjectProperties
 
 HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
 
@@ -25,7 +25,7 @@ def put_object_tagging(
 ) -> Result:
     """Give an object, or a version of it, these tags in place of those it has."""
     _object(call, bucket, key, version_id, expected_bucket_owner)
-    return _change(call, bucket, key, version_id, tags.of_object(tagging))
+    return _change(call, bucket, key, version_id, tags.object_tags(tagging))
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -34,7 +34,7 @@ def get_object_tagging(
 ) -> Result:
     """An object's tags, or those of a version of it, by key."""
     found = _object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": tags.shown(found.facts.tags), **_version(call, found)}
+    return {"tag_set": tags.to_api(found.facts.tags), **_version(call, found)}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
@@ -51,48 +51,48 @@ def put_bucket_tagging(
     call: Call, *, bucket: str, tagging: Tagging, expected_bucket_owner: str = ""
 ) -> None:
     """Give a bucket these tags in place of those it has."""
-    access.check(call, call.cloud.bucket.bucket(bucket), expected=expected_bucket_owner)
-    told = tags.of_bucket(tagging.get("tag_set") or [])
-    call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, told or None)
+    access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
+    told = tags.bucket_tags(tagging.get("tag_set") or [])
+    call.cloud.store.set_bucket_setting(bucket, tags.SETTING, told or None)
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
 def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """A bucket's tags."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
-    if not tags.of(holder):
+    if not tags.tags_of(holder):
         raise NoSuchTagSet(bucket=bucket)
-    return {"tag_set": tags.shown(tags.of(holder))}
+    return {"tag_set": tags.to_api(tags.tags_of(holder))}
 
 
 @action("s3", anonymous=True, ignored=HARMLESS)
 def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's tags away; who may put them may."""
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, expected=expected_bucket_owner)
-    call.cloud.bucket.set_bucket_setting(bucket, tags.SETTING, None)
+    call.cloud.store.set_bucket_setting(bucket, tags.SETTING, None)
 
 
 def _object(call: Call, bucket: str, key: str, version: str, expected: str) -> Object:
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
     access.check_expected(holder, expected)
-    look = partial(call.cloud.bucket.head, version_id=version)
-    found = access.look_up(call, look, holder, key)
+    look = partial(call.cloud.store.head, version_id=version)
+    found = access.open_or_hide(call, look, holder, key)
     access.check(call, holder, key, found.facts)
     return found
 
 
 def _change(call: Call, bucket: str, key: str, version: str, wanted: dict[str, str]) -> Result:
-    holder = call.cloud.bucket.bucket(bucket)
+    holder = call.cloud.store.bucket(bucket)
 
-    def change(now: ObjectFacts) -> ObjectFacts:
+    def change(now: ObjectProperties) -> ObjectProperties:
         # it may be another object by now, put there by somebody else
         access.check(call, holder, key, now)
         return dataclasses.replace(now, tags=wanted)
 
-    return _version(call, call.cloud.bucket.change_object(bucket, key, change, version))
+    return _version(call, call.cloud.store.change_object(bucket, key, change, version))
 
 
 def _version(call: Call, found: Object) -> Result:
-    return dict(values.version_read(call.cloud.bucket.bucket(found.bucket), found))
+    return dict(values.version_members_read(call.cloud.store.bucket(found.bucket), found))

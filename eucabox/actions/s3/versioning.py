@@ -18,7 +18,7 @@ STATES = ("Enabled", "Suspended")
 @action("s3", anonymous=True)
 def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Whether versions are kept; nothing is said of a bucket that never kept any."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return dict(found.settings.get(SETTING) or {})
 
@@ -32,10 +32,10 @@ def put_bucket_versioning(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep versions from now on, or none but those that there are."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     status = _checked(versioning_configuration)
-    store = call.cloud.bucket
+    store = call.cloud.store
 
     def change(_: object) -> dict[str, str]:
         # looked at here, or somebody could lock versions in between

@@ -15,7 +15,7 @@ STATUSES = {"AccessDenied": 403, "NoSuchKey": 404}
 @action("s3", anonymous=True)
 def get_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """A bucket's website as it was configured."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     return dict(_settings(call, bucket))
 
@@ -29,18 +29,18 @@ def put_bucket_website(
     expected_bucket_owner: str = "",
 ) -> None:
     """Make a website of a bucket, for whom its objects may be read by."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
     website.check(website_configuration)
-    call.cloud.bucket.set_bucket_setting(bucket, "website", website_configuration)
+    call.cloud.store.set_bucket_setting(bucket, "website", website_configuration)
 
 
 @action("s3", anonymous=True)
 def delete_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Let a bucket be no website; its objects stay."""
-    found = call.cloud.bucket.bucket(bucket)
+    found = call.cloud.store.bucket(bucket)
     access.check(call, found, expected=expected_bucket_owner)
-    call.cloud.bucket.set_bucket_setting(bucket, "website", None)
+    call.cloud.store.set_bucket_setting(bucket, "website", None)
 
 
 @action("website", anonymous=True)
@@ -93,7 +93,7 @@ def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Faul
 
 
 def _settings(call: Call, bucket: str) -> Settings:
-    found: Settings | None = call.cloud.bucket.bucket(bucket).settings.get("website")
+    found: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
     if not found:
         raise NoSuchWebsiteConfiguration(bucket=bucket)
     return found

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eucabox.errors import MalformedPolicy
-from eucabox.iam.policy.request import Question, key_name
-from eucabox.iam.policy.wildcards import Pattern, filled, glob, split_glob
+from eucabox.iam.policy.request import AuthorizationRequest, key_name
+from eucabox.iam.policy.wildcards import Pattern, glob, split_glob, substitute
 
 IF_EXISTS = "IfExists"
 SETS = ("ForAllValues", "ForAnyValue")
 ARN_PARTS = 6
 # one value of the request against one of the policy
-Test = Callable[[str, Question], bool]
+Test = Callable[[str, AuthorizationRequest], bool]
 Maker = Callable[[str], Test]
 
 
@@ -33,7 +33,7 @@ class Condition:
     if_exists: bool = False
     set_of: str = ""
 
-    def holds(self, question: Question) -> bool:
+    def holds(self, question: AuthorizationRequest) -> bool:
         """True if the question's value of the key is as the condition wants it."""
         told = question.value(self.key)
         if self.operator == "Null":
@@ -51,18 +51,18 @@ class Condition:
             return True
         return self.negated and not self.set_of
 
-    def _one(self, value: str, question: Question) -> bool:
+    def _one(self, value: str, question: AuthorizationRequest) -> bool:
         return any(test(value, question) for test in self.tests) != self.negated
 
 
 def _equal(text: str) -> Test:
-    return lambda value, question: value == filled(text, question, len(value))
+    return lambda value, question: value == substitute(text, question, len(value))
 
 
 def _equal_folded(text: str) -> Test:
-    def test(value: str, question: Question) -> bool:
+    def test(value: str, question: AuthorizationRequest) -> bool:
         lowered = value.lower()
-        wanted = filled(text, question, len(lowered))
+        wanted = substitute(text, question, len(lowered))
         return wanted is not None and lowered == wanted.lower()
 
     return test
@@ -125,7 +125,7 @@ def _network(text: str) -> Test:
     except ValueError:
         raise ValueError("use an address or a network such as 192.0.2.0/24") from None
 
-    def test(value: str, question: Question) -> bool:
+    def test(value: str, question: AuthorizationRequest) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
@@ -142,7 +142,7 @@ def _arn(text: str) -> Test:
     parted = text.split(":", ARN_PARTS - 1)
     fixed = [] if "${" in text else [glob(each) for each in parted]
 
-    def test(value: str, question: Question) -> bool:
+    def test(value: str, question: AuthorizationRequest) -> bool:
         if text == "*":
             return True
         parts = value.split(":", ARN_PARTS - 1)

@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy import conditions, principals
 from eucabox.iam.policy.conditions import Condition
-from eucabox.iam.policy.principals import Directory, Principals
-from eucabox.iam.policy.request import Question
+from eucabox.iam.policy.principals import PrincipalDirectory, Principals
+from eucabox.iam.policy.request import AuthorizationRequest
 from eucabox.iam.policy.wildcards import Pattern
 
 Verdict = Literal["Allow", "Deny", ""]
@@ -25,7 +25,7 @@ LARGEST = 20 * 1024  # bytes
 MOST_KEPT = 256 * 1024  # characters of the documents that are kept compiled
 
 
-class Words(Protocol):
+class Vocabulary(Protocol):
     """What a service has words for; a policy that uses others is refused."""
 
     def action(self, pattern: str) -> bool:
@@ -45,7 +45,7 @@ class Patterns:
     patterns: tuple[Pattern, ...]
     others: bool = False
 
-    def means(self, text: str, question: Question) -> bool:
+    def matches(self, text: str, question: AuthorizationRequest) -> bool:
         """True if the text is meant."""
         return any(each.matches(text, question) for each in self.patterns) != self.others
 
@@ -60,12 +60,12 @@ class Statement:
     resources: Patterns
     conditions: tuple[Condition, ...] = ()
 
-    def fits(self, question: Question) -> bool:
+    def fits(self, question: AuthorizationRequest) -> bool:
         """True if the statement speaks of the question."""
         return (
-            self.actions.means(question.action, question)
-            and self.resources.means(question.resource, question)
-            and self.principals.means(question)
+            self.actions.matches(question.action, question)
+            and self.resources.matches(question.resource, question)
+            and self.principals.matches(question)
             and all(each.holds(question) for each in self.conditions)
         )
 
@@ -76,7 +76,7 @@ class Policy:
 
     statements: tuple[Statement, ...]
 
-    def judge(self, question: Question) -> Verdict:
+    def evaluate(self, question: AuthorizationRequest) -> Verdict:
         """Return "Deny" if one statement denies it, else "Allow" if one allows it, else ""."""
         verdict: Verdict = ""
         for statement in self.statements:
@@ -86,13 +86,13 @@ class Policy:
                 verdict = "Allow"
         return verdict
 
-    def may_allow(self, question: Question) -> bool:
+    def may_allow(self, question: AuthorizationRequest) -> bool:
         """True if a statement allows the action to the asker, to some resource and at some time;
         what the request says beside that need not be known yet."""
         return any(
             each.allows
-            and each.actions.means(question.action, question)
-            and each.principals.means(question)
+            and each.actions.matches(question.action, question)
+            and each.principals.matches(question)
             for each in self.statements
         )
 
@@ -153,13 +153,13 @@ def _compile(text: str) -> Policy:
 _cache = _Cache(MOST_KEPT)
 
 
-def compiled(text: str) -> Policy:
+def compile_policy(text: str) -> Policy:
     """Return the policy of a document that was checked before, compiled once. One that can't be
     read any more denies everything."""
     return _cache(text)
 
 
-def parse(text: str, words: Words, directory: Directory | None = None) -> Policy:
+def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
     """Read a document; raises MalformedPolicy, with a directory also for unknown principals."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > LARGEST:
@@ -179,7 +179,7 @@ def parse(text: str, words: Words, directory: Directory | None = None) -> Policy
     statements = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
-    reader = _Reader(words, directory, version == VERSIONS[1])
+    reader = _PolicyReader(words, directory, version == VERSIONS[1])
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
@@ -212,10 +212,12 @@ def _check_names(said: dict[str, Any], known: Iterable[str], where: str) -> None
             raise MalformedPolicy(reason=reason)
 
 
-class _Reader:
+class _PolicyReader:
     """Reads the statements of one document."""
 
-    def __init__(self, words: Words, directory: Directory | None, variables: bool) -> None:
+    def __init__(
+        self, words: Vocabulary, directory: PrincipalDirectory | None, variables: bool
+    ) -> None:
         self._words = words
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eucabox.errors import MalformedPolicy
-from eucabox.iam.policy.request import Question
+from eucabox.iam.policy.request import AuthorizationRequest
 
 ARN = re.compile(r"arn:aws:iam::([^:/]+):(root|user/(?:[^:*?]*/)?([^:/*?]+))")
 ACCOUNT = re.compile(r"\d{12}")
@@ -15,13 +15,13 @@ KINDS = ("AWS", "CanonicalUser", "Service")
 User = tuple[str, str]
 
 
-class Directory(Protocol):
+class PrincipalDirectory(Protocol):
     """Where it is looked up whether somebody is there."""
 
     def knows_principal(self, account: str, user: str = "") -> bool:
         """True for an account, by id or name, and for a user of it if one is named."""
 
-    def by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
+    def get_by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
         """Return the account of a canonical id, None if there is none."""
 
 
@@ -36,11 +36,11 @@ class Principals:
     services: frozenset[str] = frozenset()
     others: bool = field(default=False)
 
-    def means(self, question: Question) -> bool:
+    def matches(self, question: AuthorizationRequest) -> bool:
         """True if the asker of the question is meant."""
         return self._named(question) != self.others
 
-    def _named(self, question: Question) -> bool:
+    def _named(self, question: AuthorizationRequest) -> bool:
         if question.service:
             return question.service in self.services
         if self.everyone:
@@ -67,7 +67,7 @@ def _by_name(account: str) -> str:
     return "" if ACCOUNT.fullmatch(account) else account
 
 
-def read(said: Any, directory: Directory | None, others: bool = False) -> Principals:
+def read(said: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
     """Read a Principal element; with a directory, only principals that exist are taken."""
     if said == "*":
         return Principals(everyone=True, others=others)
@@ -92,7 +92,7 @@ def read(said: Any, directory: Directory | None, others: bool = False) -> Princi
     return Principals(everyone, **frozen, others=others)
 
 
-def _one(kind: str, name: Any, directory: Directory | None) -> tuple[str, Any]:
+def _one(kind: str, name: Any, directory: PrincipalDirectory | None) -> tuple[str, Any]:
     if not isinstance(name, str):
         raise _invalid(name, "Give text.")
     if kind == "Service":
@@ -100,7 +100,7 @@ def _one(kind: str, name: Any, directory: Directory | None) -> tuple[str, Any]:
             raise _invalid(name, "A service is named as logging.s3.amazonaws.com.")
         return "services", name
     if kind == "CanonicalUser":
-        if directory and directory.by_canonical_id(name) is None:
+        if directory and directory.get_by_canonical_id(name) is None:
             raise _invalid(name, "No account here has that canonical id.")
         return "canonical", name
     if ACCOUNT.fullmatch(name):
@@ -114,7 +114,7 @@ def _one(kind: str, name: Any, directory: Directory | None) -> tuple[str, Any]:
     return ("users", (arn[1], arn[3])) if arn[3] else ("accounts", arn[1])
 
 
-def _check(account: str, user: str, name: str, directory: Directory | None) -> None:
+def _check(account: str, user: str, name: str, directory: PrincipalDirectory | None) -> None:
     if directory and not directory.knows_principal(account, user):
         raise _invalid(name, "There is no such account or user here.")
 

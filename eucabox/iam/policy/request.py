@@ -8,7 +8,7 @@ Values = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuthorizationRequest:
     """One request: `action` as "s3:GetObject", `resource` as an ARN.
 
     `asker` has account_id, account_name, user_name and canonical_id, and is None for nobody;

@@ -72,7 +72,7 @@ TAGGED = (
 )
 
 
-class BucketWords:
+class S3Vocabulary:
     """What a policy of one bucket may speak of."""
 
     def __init__(self, bucket: str) -> None:

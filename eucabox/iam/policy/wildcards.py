@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from eucabox.iam.policy.request import Question, key_name
+from eucabox.iam.policy.request import AuthorizationRequest, key_name
 
 Match = Callable[[str], bool]
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
@@ -30,7 +30,7 @@ class Pattern:
         self._filled = variables and "${" in text
         self._fixed = None if self._filled else glob(text, fold)
 
-    def matches(self, text: str, question: Question) -> bool:
+    def matches(self, text: str, question: AuthorizationRequest) -> bool:
         """True if the whole text is like this; never, if one of the variables has no value."""
         if self._fixed is not None:
             return self._fixed(text)
@@ -43,13 +43,15 @@ class Pattern:
         return any(each in self.text for each in ("*", "?", "${"))
 
 
-def filled(text: str, question: Question, most: int) -> str | None:
+def substitute(text: str, question: AuthorizationRequest, most: int) -> str | None:
     """Return a text with its variables replaced; None if one has no value, or if it would have
     more than `most` characters, so that it can't be equal to what has no more."""
     return text if "${" not in text else _fill(text, question, most, wild=False)
 
 
-def split_glob(text: str, question: Question, most: int, mark: str, count: int) -> list[Match]:
+def split_glob(
+    text: str, question: AuthorizationRequest, most: int, mark: str, count: int
+) -> list[Match]:
     """Return what tells if a text is like each of the fields that a mark parts a pattern into,
     `count` at most. In the values of variables a wildcard stands for itself. There are none if a
     variable has no value, or if no text of `most` characters can be like the whole."""
@@ -57,7 +59,7 @@ def split_glob(text: str, question: Question, most: int, mark: str, count: int) 
     return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
 
 
-def _fill(text: str, question: Question, most: int, wild: bool) -> str | None:
+def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> str | None:
     made: list[str] = []
     left = most  # characters, of which a star may stand for none
     for number, part in enumerate(VARIABLE.split(text)):
@@ -73,7 +75,7 @@ def _fill(text: str, question: Question, most: int, wild: bool) -> str | None:
     return "".join(made)
 
 
-def _value(name: str, question: Question) -> str | None:
+def _value(name: str, question: AuthorizationRequest) -> str | None:
     if name in LITERALS:
         return name
     told, _, rest = name.partition(",")

@@ -7,8 +7,8 @@ from typing import Any, TypedDict
 
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedXML
 from eucabox.s3 import tagging, values
-from eucabox.s3.tagging import Tag
-from eucabox.store.types import in_utc
+from eucabox.s3.tagging import ObjectTag
+from eucabox.store.types import to_utc
 
 MOST_RULES, LONGEST_ID, LONGEST_PREFIX = 1000, 255, 1024
 MOST_NEWER = 100
@@ -62,7 +62,7 @@ class And(TypedDict, total=False):
     """Several conditions, all of which must hold."""
 
     prefix: str
-    tags: list[Tag]
+    tags: list[ObjectTag]
     object_size_greater_than: int
     object_size_less_than: int
 
@@ -71,7 +71,7 @@ Filter = TypedDict(
     "Filter",
     {
         "prefix": str,
-        "tag": Tag,
+        "tag": ObjectTag,
         "object_size_greater_than": int,
         "object_size_less_than": int,
         "and": And,
@@ -80,7 +80,7 @@ Filter = TypedDict(
 )
 
 
-class Rule(TypedDict, total=False):
+class RuleMembers(TypedDict, total=False):
     """One rule: which objects, and what becomes of them when."""
 
     id: str
@@ -94,10 +94,10 @@ class Rule(TypedDict, total=False):
     abort_incomplete_multipart_upload: Abort
 
 
-class Configuration(TypedDict, total=False):
+class LifecycleConfiguration(TypedDict, total=False):
     """All rules of a bucket."""
 
-    rules: list[Rule]
+    rules: list[RuleMembers]
 
 
 DOES = (
@@ -109,7 +109,7 @@ DOES = (
 )
 
 
-def checked(configuration: Configuration, minimum: str = "") -> dict[str, Any]:
+def validate(configuration: LifecycleConfiguration, minimum: str = "") -> dict[str, Any]:
     """Return the setting that a configuration makes, plain JSON, every rule with an id.
 
     Raises MalformedXML, InvalidArgument, InvalidRequest, InvalidTag.
@@ -134,10 +134,10 @@ def plain(value: Any) -> Any:
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [plain(each) for each in value]
-    return in_utc(value).isoformat() if isinstance(value, datetime) else value
+    return to_utc(value).isoformat() if isinstance(value, datetime) else value
 
 
-def shown(rule: dict[str, Any]) -> dict[str, Any]:
+def to_api(rule: dict[str, Any]) -> dict[str, Any]:
     """Turn a kept rule into the model's members again: its dates into datetimes."""
     rule = dict(rule)
     if "date" in rule.get("expiration", {}):
@@ -164,7 +164,7 @@ def _check_ids(ids: list[str]) -> None:
         raise InvalidArgument(argument="ID", value=twice[0][:60], reason=reason)
 
 
-def _check(rule: Rule) -> None:
+def _check(rule: RuleMembers) -> None:
     if rule.get("status") not in ("Enabled", "Disabled"):
         _malformed("Status must be Enabled or Disabled")
     if ("prefix" in rule) == ("filter" in rule):
@@ -183,7 +183,7 @@ def _check(rule: Rule) -> None:
         _check_days("DaysAfterInitiation", abort.get("days_after_initiation"), 1)
 
 
-def _check_filter(rule: Rule) -> set[str]:
+def _check_filter(rule: RuleMembers) -> set[str]:
     """Return the kinds of conditions that a rule has: prefix, tags, size."""
     said: Any = dict(rule.get("filter", {"prefix": rule.get("prefix", "")}))
     if len(said) > 1 and said.get("prefix") == "":
@@ -198,7 +198,7 @@ def _check_filter(rule: Rule) -> set[str]:
     if len(both.get("prefix", "")) > LONGEST_PREFIX:
         reason = f"The prefix has more than {LONGEST_PREFIX} characters."
         raise InvalidRequest(reason=reason)
-    tagging.of_object({"tag_set": tags})
+    tagging.object_tags({"tag_set": tags})
     _check_sizes(both)
     found = {"tags": tags, "size": sizes, "prefix": "prefix" in both}
     return {kind for kind, there in found.items() if there}
@@ -214,7 +214,7 @@ def _check_sizes(both: dict[str, Any]) -> None:
         raise InvalidRequest(reason=reason)
 
 
-def _check_expiration(rule: Rule, chosen: Collection[str]) -> None:
+def _check_expiration(rule: RuleMembers, chosen: Collection[str]) -> None:
     if "expiration" not in rule:
         return
     said = rule["expiration"]
@@ -229,7 +229,7 @@ def _check_expiration(rule: Rule, chosen: Collection[str]) -> None:
     _check_midnight(said.get("date"))
 
 
-def _check_transitions(rule: Rule) -> None:
+def _check_transitions(rule: RuleMembers) -> None:
     said, expires = rule.get("transitions", []), rule.get("expiration", {})
     _check_classes(each.get("storage_class", "") for each in said)
     for each in said:
@@ -247,7 +247,7 @@ def _check_transitions(rule: Rule) -> None:
         raise InvalidRequest(reason=what)
 
 
-def _check_noncurrent(rule: Rule) -> None:
+def _check_noncurrent(rule: RuleMembers) -> None:
     moves = rule.get("noncurrent_version_transitions", [])
     _check_classes(each.get("storage_class", "") for each in moves)
     for each in moves:
@@ -286,7 +286,7 @@ def _check_days(name: str, days: int | None, least: int) -> None:
 
 
 def _check_midnight(date: datetime | None) -> None:
-    if date is not None and in_utc(date).time() != time():
+    if date is not None and to_utc(date).time() != time():
         reason = "'Date' must be at midnight GMT."
         raise InvalidArgument(argument="Date", value=date.isoformat(), reason=reason)
 

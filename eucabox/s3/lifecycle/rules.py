@@ -34,7 +34,7 @@ class When:
     days: int | None = None
     date: int | None = None
 
-    def of(self, begun: datetime, day: int = DAY) -> int:
+    def due_time(self, begun: datetime, day: int = DAY) -> int:
         """Return when that is (s since 1970): the midnight that ends the last day."""
         if self.date is not None:
             return self.date
@@ -52,7 +52,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Rule:
+class LifecycleRule:
     """One enabled rule. `sizes` are exclusive bounds; `expiry`, `noncurrent` and `abort` are None
     where the rule does not say so."""
 
@@ -87,13 +87,13 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Rules:
+class LifecycleRules:
     """The enabled rules of a bucket; `minimum` is the word for what is too small to move."""
 
-    each: tuple[Rule, ...]
+    each: tuple[LifecycleRule, ...]
     minimum: str = ALL_128K
 
-    def may_move(self, rule: Rule, move: Move, found: Object) -> bool:
+    def may_move(self, rule: LifecycleRule, move: Move, found: Object) -> bool:
         """Tell whether a class is below an object's, and the object large enough for it."""
         if rank(move.storage_class) <= rank(found.facts.storage_class):
             return False
@@ -102,9 +102,9 @@ class Rules:
         return found.size >= SMALL or rule.sizes != (None, None) or varies
 
 
-NONE = Rules(())
+NONE = LifecycleRules(())
 MOST_READ = 256  # buckets
-_read: dict[int, tuple[Mapping[str, Any], Rules]] = {}
+_read: dict[int, tuple[Mapping[str, Any], LifecycleRules]] = {}
 
 
 def rank(storage_class: str) -> int:
@@ -112,7 +112,7 @@ def rank(storage_class: str) -> int:
     return CLASSES.index(storage_class) if storage_class in CLASSES else 0
 
 
-def of(bucket: Bucket) -> Rules:
+def rules_for(bucket: Bucket) -> LifecycleRules:
     """Return the enabled rules of a bucket, read once as long as its setting stays the same."""
     kept = bucket.settings.get(SETTING)
     if not kept:
@@ -120,7 +120,7 @@ def of(bucket: Bucket) -> Rules:
     found = _read.get(id(kept))
     if found is None or found[0] is not kept:
         said = [each for each in kept.get("rules", ()) if each["status"] == "Enabled"]
-        found = kept, Rules(tuple(map(_rule, said)), kept.get("minimum", ALL_128K))
+        found = kept, LifecycleRules(tuple(map(_rule, said)), kept.get("minimum", ALL_128K))
         if len(_read) >= MOST_READ:
             _read.clear()
         _read[id(kept)] = found  # which keeps the setting, so that no other has its id
@@ -130,8 +130,8 @@ def of(bucket: Bucket) -> Rules:
 def expiration(bucket: Bucket, found: Object) -> dict[str, str]:
     """Return {"expiration": text} if a rule ends a current object; the earliest is named."""
     ends = [
-        (rule.expiry.of(found.last_modified), rule.id)
-        for rule in of(bucket).each
+        (rule.expiry.due_time(found.last_modified), rule.id)
+        for rule in rules_for(bucket).each
         if rule.expiry and rule.matches(found)
     ]
     if not ends:
@@ -141,11 +141,11 @@ def expiration(bucket: Bucket, found: Object) -> dict[str, str]:
     return {"expiration": f'expiry-date="{date}", rule-id="{_encoded(name)}"'}
 
 
-def abortion(bucket: Bucket, key: str, begun: datetime) -> dict[str, Any]:
+def abort_date(bucket: Bucket, key: str, begun: datetime) -> dict[str, Any]:
     """Return {"abort_date", "abort_rule_id"} if a rule ends an upload in progress."""
     ends = [
-        (rule.abort.of(begun), rule.id)
-        for rule in of(bucket).each
+        (rule.abort.due_time(begun), rule.id)
+        for rule in rules_for(bucket).each
         if rule.abort and key.startswith(rule.prefix)
     ]
     if not ends:
@@ -154,7 +154,7 @@ def abortion(bucket: Bucket, key: str, begun: datetime) -> dict[str, Any]:
     return {"abort_date": to_datetime(when * SECOND), "abort_rule_id": _encoded(name)}
 
 
-def prefixes(rules: Iterable[Rule]) -> list[str]:
+def prefixes(rules: Iterable[LifecycleRule]) -> list[str]:
     """Return the prefixes that cover what some rules are about, none of them twice."""
     found: list[str] = []
     for prefix in sorted({rule.prefix for rule in rules}):
@@ -170,14 +170,14 @@ def _encoded(text: str) -> str:
     )
 
 
-def _rule(said: Mapping[str, Any]) -> Rule:
+def _rule(said: Mapping[str, Any]) -> LifecycleRule:
     chosen = said.get("filter", {"prefix": said.get("prefix", "")})
     both = chosen.get("and", chosen)
     tags = [*both.get("tags", ()), *([chosen["tag"]] if "tag" in chosen else ())]
     expiration = said.get("expiration", {})
     noncurrent = said.get("noncurrent_version_expiration")
     abort = said.get("abort_incomplete_multipart_upload")
-    return Rule(
+    return LifecycleRule(
         id=said["id"],
         prefix=both.get("prefix", ""),
         tags={tag["key"]: tag["value"] for tag in tags},

@@ -12,7 +12,7 @@ from eucabox.errors import Fault, NoSuchBucket, NoSuchKey, NoSuchUpload, NoSuchV
 from eucabox.s3 import object_lock
 from eucabox.s3.lifecycle import rules
 from eucabox.s3.lifecycle.configuration import SETTING
-from eucabox.s3.lifecycle.rules import Move, Rule, When
+from eucabox.s3.lifecycle.rules import LifecycleRule, Move, When
 from eucabox.store.types import Bucket, Object, Upload, Version
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Sweep:
         self, store: "Store", bucket: Bucket, now: int, day: int, stopped: Callable[[], bool]
     ) -> None:
         self._store, self._bucket, self._now, self._day = store, bucket, now, day
-        self._rules = rules.of(bucket)
+        self._rules = rules.rules_for(bucket)
         self._stopped = stopped
         self.counts: Counter[str] = Counter(expired=0, deleted=0, moved=0, aborted=0, failed=0)
 
@@ -76,7 +76,7 @@ class Sweep:
         last: Seen | None = None
         for version in self._versions(prefix):
             if last and last.version.object.key == version.object.key:
-                if version.object.stamp <= last.version.object.stamp:
+                if version.object.version_key <= last.version.object.version_key:
                     continue  # the listing began the key once more, as its null version has gone
                 yield replace(last, alone=False)
                 since = last.version.object.last_modified
@@ -117,7 +117,7 @@ class Sweep:
             log.warning("the lifecycle leaves %s alone: %s", where, fault.message)
 
     def _is_due(self, when: When | None, begun: datetime) -> bool:
-        return when is not None and when.of(begun, self._day) <= self._now
+        return when is not None and when.due_time(begun, self._day) <= self._now
 
     # --- current versions --------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Sweep:
         )
         self.counts["expired"] += 1
 
-    def _chosen(self, some: list[Rule], found: Object) -> bool:
+    def _chosen(self, some: list[LifecycleRule], found: Object) -> bool:
         """Tell whether one of some rules is about an object; tags are only in the object itself."""
         likely = [rule for rule in some if rule.may_match(found)]
         if not any(rule.tags for rule in likely):
@@ -146,7 +146,7 @@ class Sweep:
             return False
         return any(rule.matches(whole) for rule in likely)
 
-    def _check(self, listed: Object, now: Object | None, some: list[Rule]) -> None:
+    def _check(self, listed: Object, now: Object | None, some: list[LifecycleRule]) -> None:
         """Raise unless an object is the one that was listed, and one of the rules is about it."""
         self._ask_again()
         if now is None or _identity(now) != _identity(listed):
@@ -189,7 +189,7 @@ class Sweep:
         else:
             self._move(found, lambda rule: rule.noncurrent_moves, since, seen.newer)
 
-    def _noncurrent_marker(self, found: Object, ends: list[Rule]) -> None:
+    def _noncurrent_marker(self, found: Object, ends: list[LifecycleRule]) -> None:
         if any(not rule.chooses and rule.may_match(found) for rule in ends):
             version, still = found.version_id, self._ask_again
             self._store.delete(found.bucket, found.key, version_id=version, still=still)
@@ -202,7 +202,11 @@ class Sweep:
     # --- classes -----------------------------------------------------------------------------
 
     def _move(
-        self, found: Object, moves: Callable[[Rule], tuple[Move, ...]], since: datetime, newer: int
+        self,
+        found: Object,
+        moves: Callable[[LifecycleRule], tuple[Move, ...]],
+        since: datetime,
+        newer: int,
     ) -> None:
         due = [
             (rule, move.storage_class)
@@ -216,12 +220,12 @@ class Sweep:
                 self._reclass(found, rule, word)
                 return
 
-    def _reclass(self, listed: Object, rule: Rule, word: str) -> None:
+    def _reclass(self, listed: Object, rule: LifecycleRule, word: str) -> None:
         self._store.change_object(
             listed.bucket,
             listed.key,
             lambda facts: replace(facts, storage_class=word),
-            listed.version_id if listed.stamp else "",
+            listed.version_id if listed.version_key else "",
             check=lambda now: self._check(listed, now, [rule]),
         )
         self.counts["moved"] += 1

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from eucabox import logs
-from eucabox.atomic_files import write_whole
+from eucabox.atomic_files import write_atomic
 from eucabox.config import Config
 from eucabox.errors import NoSuchBucket
 from eucabox.s3.lifecycle import rules
@@ -54,7 +54,7 @@ class Lifecycle:
                     return
                 done = midnight
                 with contextlib.suppress(OSError):  # then the next start sweeps once more
-                    write_whole(self._file, str(done).encode())
+                    write_atomic(self._file, str(done).encode())
             self._stopping.wait(min(LOOK, self._day - time.time() % self._day))
 
     def _done(self) -> int:
@@ -74,7 +74,7 @@ class Lifecycle:
         for bucket in self._store.buckets():
             if self._stopping.is_set():
                 return
-            if not rules.of(bucket).each:
+            if not rules.rules_for(bucket).each:
                 continue
             work = Sweep(self._store, bucket, now, self._day, self._stopping.is_set)
             try:

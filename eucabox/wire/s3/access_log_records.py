@@ -10,9 +10,9 @@ from eucabox.s3.access_log import AccessLog
 from eucabox.s3.values import Owners
 from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.request_context import form_of, manner
+from eucabox.wire.request_context import form_fields, policy_context
 from eucabox.wire.s3.addressing import bucket_in
-from eucabox.wire.s3.requests import Understood
+from eucabox.wire.s3.requests import S3Request
 
 # Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
 SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
@@ -71,7 +71,7 @@ class Exchange:
 
     request: Request
     answer: Answer
-    understood: Understood | None
+    understood: S3Request | None
     result: Mapping[str, Any] | None
     code: str
     milliseconds: float
@@ -87,26 +87,26 @@ class Exchange:
         return self.understood.params if self.understood else {}
 
 
-class Accounts(Protocol):
+class LoggedAccounts(Protocol):
     """Where the owners of buckets are looked up."""
 
-    def by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
         """Return an account's canonical_id and account_name."""
 
 
-class Cloud(Protocol):
+class LoggingCloud(Protocol):
     """What has the logs."""
 
     access_log: AccessLog
-    accounts: Accounts
+    accounts: LoggedAccounts
 
 
-def note(cloud: Cloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
+def note(cloud: LoggingCloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
     """Have the access logs keep a request, where its bucket or that of a copy's source is logged.
 
     `seen` has `code` and `milliseconds` and, as far as it came, `understood` and `result`.
     """
-    understood: Understood | None = seen.get("understood")
+    understood: S3Request | None = seen.get("understood")
     name = understood.params.get("bucket") if understood else _bucket(request)
     bucket = cloud.access_log.bucket(name)
     named = understood.params.get("copy_source") if understood else None
@@ -167,7 +167,7 @@ def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> st
     request, answer = seen.request, seen.answer
     batch = kind == BATCH
     signed = seen.understood is not None and seen.understood.caller is not None
-    made = manner(request, form_of(seen.understood)) if signed else {}
+    made = policy_context(request, form_fields(seen.understood)) if signed else {}
     headers = {name.lower(): value for name, value in answer.headers}
     fields = [
         owner,

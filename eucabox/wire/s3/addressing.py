@@ -17,7 +17,7 @@ SITES = "/_eucabox/website/"  # websites where no host can be theirs; no bucket 
 WEBSITE = re.compile(r"(.+?)[.]s3-website[.-]", re.ASCII)
 
 
-class Address(NamedTuple):
+class BucketAddress(NamedTuple):
     """A bucket and a key, None where there is none; `hosted` is a bucket named by the host."""
 
     bucket: str | None
@@ -30,17 +30,17 @@ class Address(NamedTuple):
         return (self.bucket is not None) + (self.key is not None)
 
 
-def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> Address:
+def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
     a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
     rest = split_prefix(path)[1].removeprefix("/")
     hosted = bucket_of(host, hosts)
     if hosted:
-        return Address(hosted, _decoded(rest) if rest else None, hosted)
+        return BucketAddress(hosted, _decoded(rest) if rest else None, hosted)
     if not rest:
-        return Address(None, None)
+        return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
-    return Address(_decoded(bucket), _decoded(key) if key else None)
+    return BucketAddress(_decoded(bucket), _decoded(key) if key else None)
 
 
 def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
@@ -68,7 +68,7 @@ def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     return ""
 
 
-class Site(NamedTuple):
+class WebsiteHost(NamedTuple):
     """A bucket that is shown as a website, the key in it, and the path that stands before keys."""
 
     bucket: str
@@ -76,12 +76,12 @@ class Site(NamedTuple):
     base: str = ""
 
 
-def site_of(path: str, host: str) -> Site:
+def site_of(path: str, host: str) -> WebsiteHost:
     """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
     if bucket := website_of(host):
-        return Site(bucket, _decoded(path.removeprefix("/")))
+        return WebsiteHost(bucket, _decoded(path.removeprefix("/")))
     bucket, _, key = path.removeprefix(SITES).partition("/")
-    return Site(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+    return WebsiteHost(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
 
 
 def is_site(path: str, host: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from eucabox import ascii_text
 from eucabox.errors import CrossOriginRefused, PreflightInvalid
 from eucabox.s3 import cors
-from eucabox.s3.cors import METHODS, Rule
+from eucabox.s3.cors import METHODS, CorsRule
 from eucabox.wire.request import Answer, Request
 
 # The rules of a bucket; raises NoSuchBucket.
@@ -69,7 +69,7 @@ def share(request: Request, answer: Answer, rules: Sequence[Mapping[str, Any]]) 
     answer.headers += told
 
 
-def _found(request: Request, rules: Sequence[Mapping[str, Any]]) -> Rule | None:
+def _found(request: Request, rules: Sequence[Mapping[str, Any]]) -> CorsRule | None:
     method = request.headers.get(METHOD) or request.method
     return cors.find(rules, request.headers[ORIGIN], method, _wanted(request))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eucabox.errors import Fault
-from eucabox.s3.values import quoted
+from eucabox.s3.values import quote_etag
 from eucabox.wire import serializers
 from eucabox.wire.request import Answer
 from eucabox.wire.s3.responses import XML, http_date
@@ -89,7 +89,7 @@ def elements(code: str, facts: Mapping[str, Any]) -> dict[str, str]:
 def _headers(code: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     if code == "NotModified":
         return [
-            ("ETag", quoted(facts["e_tag"])),
+            ("ETag", quote_etag(facts["e_tag"])),
             ("Last-Modified", http_date(facts["last_modified"])),
         ]
     if "delete_marker" in facts:

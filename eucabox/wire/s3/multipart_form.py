@@ -13,7 +13,7 @@ from eucabox.errors import (
     MalformedForm,
     OneFileWanted,
 )
-from eucabox.wire.request import Readable
+from eucabox.wire.request import BodyReader
 
 MOST_FIELDS = 20 * 1024  # bytes before the file, as at S3; and as many after it
 PIECE = 1 << 16
@@ -26,7 +26,7 @@ EXTENDED = "filename*"  # and its value: charset'language'percent-encoded
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """The head of a part: its name in lower case, and the file's own name without folders."""
 
     name: str
@@ -44,7 +44,7 @@ def boundary_of(content_type: str) -> bytes:
 class Form:
     """A form that is being read. `sizes` are the least and the most bytes of the file."""
 
-    def __init__(self, stream: Readable, boundary: bytes) -> None:
+    def __init__(self, stream: BodyReader, boundary: bytes) -> None:
         self._stream = stream
         self._mark = b"\r\n--" + boundary
         self._kept = b"\r\n"  # so that the first boundary looks like the others
@@ -102,7 +102,7 @@ class Form:
             raise MalformedForm(reason="it ends without its last boundary.")
         self._kept += piece
 
-    def _head(self) -> Part | None:
+    def _head(self) -> FormPart | None:
         """Read a boundary and the head of the part behind it; None at the last boundary."""
         self._kept = self._kept[len(self._mark) :]
         while len(self._kept) < 2:
@@ -119,7 +119,7 @@ class Form:
         said = _parameters(disposition)
         if "name" not in said:
             raise MalformedForm(reason="a part has no name in its Content-Disposition.")
-        return Part(ascii_text.lower(said["name"]), _file_name(said))
+        return FormPart(ascii_text.lower(said["name"]), _file_name(said))
 
     def _line(self) -> str:
         while (end := self._kept.find(b"\r\n")) < 0:

@@ -34,7 +34,7 @@ EMPTY_IS_ABSENT = frozenset({"integer", "long", "boolean", "timestamp"})
 
 
 @dataclass(frozen=True)
-class Reader:
+class ParameterReader:
     """The compiled reader of an operation's query and header members."""
 
     query: Mapping[str, tuple[str, Convert]]
@@ -69,13 +69,13 @@ def _check_name(name: str) -> None:
         raise InvalidArgument(argument="x-amz-meta-", value=value, reason=reason)
 
 
-def reader(operation: Operation) -> Reader:
+def reader(operation: Operation) -> ParameterReader:
     """Return the reader of an operation, compiled with its first use."""
     return _compiled(operation)
 
 
 @cache
-def _compiled(operation: Operation) -> Reader:
+def _compiled(operation: Operation) -> ParameterReader:
     located: dict[str, dict[str, tuple[str, Convert]]] = {"querystring": {}, "header": {}}
     prefixed = {}
     shape = operation.input
@@ -89,7 +89,7 @@ def _compiled(operation: Operation) -> Reader:
             located[place][key] = (xform_name(name), _converter(name, member, place))
     payload = shape.serialization.get("payload", "") if shape else ""
     streaming = bool(payload) and members[payload].type_name == "blob"
-    return Reader(
+    return ParameterReader(
         query=located["querystring"],
         headers=located["header"],
         prefixed=prefixed,
@@ -170,7 +170,7 @@ def _scalar(told: str, convert: Convert) -> Convert:
 
 
 def _moment(text: str) -> datetime | None:
-    return dates.any_form(text)  # HTTP ignores a date in a condition that is none
+    return dates.parse(text)  # HTTP ignores a date in a condition that is none
 
 
 def _version(text: str) -> str:

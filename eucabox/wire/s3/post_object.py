@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 from eucabox.errors import FormFieldMissing, FormFieldTwice, FormFileTooLarge
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import post_policy
-from eucabox.s3.body_streams import Incoming
+from eucabox.s3.body_streams import RequestBody
 from eucabox.s3.post_policy import IGNORED
 from eucabox.wire import model
-from eucabox.wire.request import Readable, Request
+from eucabox.wire.request import BodyReader, Request
 from eucabox.wire.s3 import checksum_headers
 from eucabox.wire.s3.multipart_form import FILE, MOST_FIELDS, Form, boundary_of
-from eucabox.wire.s3.parameters import Reader, reader
-from eucabox.wire.sign import Desk, authenticate_form
+from eucabox.wire.s3.parameters import ParameterReader, reader
+from eucabox.wire.sign import SignatureCheck, authenticate_form
 
 FORM = "multipart/form-data"
 FILENAME = "${filename}"
@@ -39,22 +39,22 @@ Params = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Upload:
+class FormUpload:
     """A form up to its file: whose policy it is, its fields by names in lower case, the bucket
     among them, and the file as a stream."""
 
     caller: Caller | None
     fields: Mapping[str, str]
-    file: Readable
+    file: BodyReader
     place: str = ""  # the bucket's URL, as the form was sent to it
 
-    def params(self, read: Reader) -> Params:
+    def params(self, read: ParameterReader) -> Params:
         """Return the members of PutObject."""
         headers = self._headers()
         checksum_headers.check(headers, ())
         found = read({}, headers)
         bucket, key = self.fields["bucket"], self.fields["key"]
-        return {**found, "bucket": bucket, "key": key, read.payload: Incoming(self.file)}
+        return {**found, "bucket": bucket, "key": key, read.payload: RequestBody(self.file)}
 
     def _headers(self) -> dict[str, str]:
         headers = {}
@@ -73,7 +73,7 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith(FORM)
 
 
-def read(request: Request, body: Readable, bucket: str, desk: Desk) -> Upload:
+def read(request: Request, body: BodyReader, bucket: str, desk: SignatureCheck) -> FormUpload:
     """Read a form up to its file, and check that its policy allows what it says.
 
     Raises faults of forms, policies and signatures; what is wrong with the file's length is
@@ -87,7 +87,7 @@ def read(request: Request, body: Readable, bucket: str, desk: Desk) -> Upload:
         form.sizes = _check_policy(fields, desk.now)
         _check_length(request, form.sizes)
     place = request.endpoint + request.path.rstrip("/")
-    return Upload(caller, fields, form, place)
+    return FormUpload(caller, fields, form, place)
 
 
 def _fields(form: Form) -> dict[str, str]:
@@ -106,7 +106,7 @@ def _fields(form: Form) -> dict[str, str]:
 
 
 def _check_policy(fields: Mapping[str, str], now: datetime) -> tuple[int, int] | None:
-    policy = post_policy.read(fields["policy"].encode("utf-8", "surrogateescape"))
+    policy = post_policy.parse(fields["policy"].encode("utf-8", "surrogateescape"))
     policy.check(fields, now)
     said = [name for name in fields if not name.startswith(SUMS)]
     policy.check_covered(name for name in said if name not in UNCOVERED)
@@ -123,7 +123,7 @@ def _check_length(request: Request, sizes: tuple[int, int] | None) -> None:
 
 def _tags(document: str) -> str:
     """Tags in XML, as a form has them, in the words of the header."""
-    from_xml = reader(model.service("s3").known("PutObjectTagging")).body
+    from_xml = reader(model.service("s3").get_known("PutObjectTagging")).body
     assert from_xml is not None
     tags = from_xml(document.encode("utf-8", "surrogateescape")).get("tag_set", [])
     return urlencode([(each.get("key", ""), each.get("value", "")) for each in tags])

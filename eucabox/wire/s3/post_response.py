@@ -7,13 +7,13 @@ from eucabox.wire import serializers
 from eucabox.wire.request import Answer
 
 if TYPE_CHECKING:
-    from eucabox.wire.s3.requests import Understood
+    from eucabox.wire.s3.requests import S3Request
 
 STATUSES = ("200", "201", "204")
 XML = "application/xml"
 
 
-def answer(understood: "Understood", e_tag: str, headers: list[tuple[str, str]]) -> Answer:
+def answer(understood: "S3Request", e_tag: str, headers: list[tuple[str, str]]) -> Answer:
     """The answer that the fields ask for; `headers` are those of PutObject."""
     assert understood.upload is not None
     fields: Any = understood.upload.fields

@@ -17,16 +17,16 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import values as nouns
-from eucabox.s3.body_streams import Incoming
+from eucabox.s3.body_streams import RequestBody
 from eucabox.store import checksums
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import checksum_headers, post_object, routes
-from eucabox.wire.s3.addressing import Address, locate
-from eucabox.wire.s3.parameters import Reader, reader
-from eucabox.wire.s3.post_object import Upload
-from eucabox.wire.sign import Lookup, Signed
+from eucabox.wire.s3.addressing import BucketAddress, locate
+from eucabox.wire.s3.parameters import ParameterReader, reader
+from eucabox.wire.s3.post_object import FormUpload
+from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.sign.canonical import values
 
 # Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,
@@ -42,7 +42,7 @@ OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
 
 @dataclass(frozen=True)
-class Understood:
+class S3Request:
     """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
 
     service: str
@@ -54,14 +54,14 @@ class Understood:
     signature: str = field(repr=False)
     request_id: str
     operation: Operation = field(repr=False)
-    address: Address
+    address: BucketAddress
     endpoint: str = ""
-    upload: Upload | None = None  # a form's wishes for its answer
+    upload: FormUpload | None = None  # a form's wishes for its answer
     # reads the members that stand in a document, once it is known that the caller has a chance
     document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
 
 
-def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
+def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     """Read a request that speaks S3: check its signature first, then find its operation.
 
     The body of an object is not read here; `params["body"]` is an Incoming that checks it. Nor is
@@ -72,17 +72,17 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> Understood:
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.query != request.query:
         request = replace(request, query=signed.query)
-    if signed.caller is not None and (moved := sign.moved_headers(request)):
+    if signed.caller is not None and (moved := sign.headers_from_query(request)):
         request = replace(request, headers=_prefer_signed(request.headers, moved, signed.headers))
     query = values(request.query)
-    upload = _upload(request, signed, address, query, sign.Desk(lookup, now, sign.REST))
+    upload = _upload(request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST))
     name = "PutObject" if upload else _route(request, address, query)
-    operation = model.service("s3").known(name)
+    operation = model.service("s3").get_known(name)
     _check_served(operation)
     if signed.caller is None and address.depth == 0:
         raise AccessDenied(reason="Sign the request: buckets are listed for their owner.")
     read = reader(operation)
-    return Understood(
+    return S3Request(
         service="s3",
         name=operation.name,
         params=upload.params(read) if upload else _params(request, signed, address, query, name),
@@ -118,8 +118,12 @@ def _counts_in_address(name: str) -> bool:
 
 
 def _upload(
-    request: Request, signed: Signed, address: Address, query: Mapping[str, str], desk: sign.Desk
-) -> Upload | None:
+    request: Request,
+    signed: AuthenticatedRequest,
+    address: BucketAddress,
+    query: Mapping[str, str],
+    desk: sign.SignatureCheck,
+) -> FormUpload | None:
     """Read the fields of a form that uploads an object; None for any other request."""
     plain = routes.subresources(1).isdisjoint(query)
     if request.method != "POST" or address.depth != 1 or not plain:
@@ -130,21 +134,25 @@ def _upload(
     return post_object.read(request, signed.body, address.bucket or "", desk)
 
 
-def _route(request: Request, address: Address, query: Mapping[str, str]) -> str:
+def _route(request: Request, address: BucketAddress, query: Mapping[str, str]) -> str:
     return routes.find(request.method, address.depth, query, request.headers)
 
 
 def _check_served(operation: Operation) -> None:
     if ("s3", operation.name) not in actions.load():
-        raise S3NotImplemented(what=operation.name, hint=unsupported.hint_of_s3(operation.name))
+        raise S3NotImplemented(what=operation.name, hint=unsupported.s3_hint(operation.name))
 
 
 def _params(
-    request: Request, signed: Signed, address: Address, query: Mapping[str, str], name: str
+    request: Request,
+    signed: AuthenticatedRequest,
+    address: BucketAddress,
+    query: Mapping[str, str],
+    name: str,
 ) -> dict[str, Any]:
     if request.headers.get("content-md5") == "":
         raise InvalidDigest()
-    operation = model.service("s3").known(name)
+    operation = model.service("s3").get_known(name)
     read = reader(operation)
     if request.method in ("PUT", "POST"):
         of_body = bool(read.payload) and name not in OF_ANOTHER
@@ -160,7 +168,11 @@ def _params(
 
 
 def _document_reader(
-    request: Request, signed: Signed, query: Mapping[str, str], reader: Reader, name: str
+    request: Request,
+    signed: AuthenticatedRequest,
+    query: Mapping[str, str],
+    reader: ParameterReader,
+    name: str,
 ) -> Callable[[], dict[str, Any]] | None:
     """Return what reads the document of a request; None where there is nothing to read."""
     if reader.streaming:
@@ -181,7 +193,7 @@ def _document_reader(
     return read
 
 
-def _incoming(request: Request, signed: Signed) -> Incoming:
+def _incoming(request: Request, signed: AuthenticatedRequest) -> RequestBody:
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
     algorithms = tuple(checksum_headers.NAMES[each] for each in sorted(signed.declared))
@@ -189,10 +201,10 @@ def _incoming(request: Request, signed: Signed) -> Incoming:
     def trailers() -> dict[str, str]:
         return checksum_headers.of_trailers(signed.trailers)
 
-    return Incoming(signed.body, signed.decoded_length, algorithms, trailers)
+    return RequestBody(signed.body, signed.decoded_length, algorithms, trailers)
 
 
-def _small(request: Request, signed: Signed, name: str, most: int) -> bytes:
+def _small(request: Request, signed: AuthenticatedRequest, name: str, most: int) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
     body = signed.document(most)
     if request.method in ("PUT", "POST") and name not in OF_ANOTHER:

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from botocore import xform_name
 from botocore.model import MapShape, Shape, StructureShape
 
-from eucabox.s3.body_streams import Outgoing
+from eucabox.s3.body_streams import ResponseBody
 from eucabox.wire import serializers
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Closable, FileBody
 from eucabox.wire.s3 import post_response
-from eucabox.wire.s3.requests import Understood
+from eucabox.wire.s3.requests import S3Request
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = "application/xml"
@@ -80,7 +80,7 @@ class Writer:
     document: bool = False  # the payload is a text of its own, the policy of a bucket
 
 
-def answer(understood: Understood, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
     """The HTTP answer of a verb's result."""
     said = result or {}
     writer = _compiled(understood.operation)
@@ -119,7 +119,7 @@ def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
     return headers
 
 
-def _stream(made: Answer, body: Outgoing) -> None:
+def _stream(made: Answer, body: ResponseBody) -> None:
     made.length = body.count
     if not body.direct:
         made.body = body
@@ -127,7 +127,7 @@ def _stream(made: Answer, body: Outgoing) -> None:
     made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
 
 
-def _document(understood: Understood, writer: Writer, said: Mapping[str, Any]) -> bytes:
+def _document(understood: S3Request, writer: Writer, said: Mapping[str, Any]) -> bytes:
     assert writer.body is not None
     if writer.payload:
         said = said.get(writer.payload, {})

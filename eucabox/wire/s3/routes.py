@@ -100,7 +100,7 @@ def routes() -> Mapping[tuple[str, int], tuple[Route, ...]]:
     found: dict[tuple[str, int], list[Route]] = {}
     service = model.service("s3")
     for name in sorted(service.names - ELSEWHERE):
-        operation = service.known(name)
+        operation = service.get_known(name)
         path = operation.http["requestUri"].partition("?")[0]
         place = operation.http["method"], len(path.strip("/").split("/")) if path != "/" else 0
         found.setdefault(place, []).append(_route(operation))

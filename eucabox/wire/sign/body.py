@@ -7,8 +7,8 @@ import re
 from hashlib import sha256
 
 from eucabox.errors import BodyBrokenOff, ContentHashForm, ContentHashMismatch
-from eucabox.wire.request import Readable, Request
-from eucabox.wire.sign.errors import shown
+from eucabox.wire.request import BodyReader, Request
+from eucabox.wire.sign.errors import mask
 
 PIECE = 1 << 20
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -16,10 +16,10 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 EMPTY = sha256().hexdigest()
 
 
-class Source:
+class TransportBody:
     """The bytes that the server hands us, never more than Content-Length and never fewer."""
 
-    def __init__(self, stream: Readable, length: int | None) -> None:
+    def __init__(self, stream: BodyReader, length: int | None) -> None:
         self._stream = stream
         self._length = length
         self._count = 0
@@ -46,10 +46,10 @@ class Source:
             raise BodyBrokenOff(reason=f"it broke off after {self._count} bytes.") from broken
 
 
-class Whole:
+class DigestCheckedBody:
     """A plain body, checked against the digest that the signature covers ("" if none)."""
 
-    def __init__(self, source: Source, digest: str = "") -> None:
+    def __init__(self, source: TransportBody, digest: str = "") -> None:
         self._source = source
         self._wanted = digest.lower()
         self._sum = sha256() if digest else None
@@ -79,10 +79,10 @@ class Whole:
             )
 
 
-def transport(request: Request) -> Source:
+def transport(request: Request) -> TransportBody:
     """The source of a request's body: by Content-Length, by transfer coding, or empty."""
     known = None if request.chunked else request.content_length or 0
-    return Source(request.body, known)
+    return TransportBody(request.body, known)
 
 
 def payload_of(said: str) -> str:
@@ -96,5 +96,5 @@ def payload_of(said: str) -> str:
         " STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD,"
         " STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
         ArgumentName="x-amz-content-sha256",
-        ArgumentValue=shown(said),
+        ArgumentValue=mask(said),
     )

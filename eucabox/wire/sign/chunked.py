@@ -13,7 +13,7 @@ from eucabox.errors import (
     MalformedChunk,
     MalformedTrailer,
 )
-from eucabox.wire.sign.body import EMPTY, PIECE, Source
+from eucabox.wire.sign.body import EMPTY, PIECE, TransportBody
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SIGNATURE = "chunk-signature"
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
 class Lines:
     """A source that can also be read by lines, with a small buffer of its own."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TransportBody) -> None:
         self._source = source
         self._kept = b""
 
@@ -58,7 +58,7 @@ class Lines:
         return line[:-1] if line.endswith(b"\r") else line
 
 
-class Chain:
+class ChunkSignatures:
     """The chunk signatures, each over the one before; begins with the request's own."""
 
     def __init__(self, key: bytes, time_text: str, scope: str, seed: str) -> None:
@@ -91,10 +91,10 @@ class AwsChunked:
 
     def __init__(
         self,
-        source: Source,
+        source: TransportBody,
         length: int,
         *,
-        chain: Chain | None = None,
+        chain: ChunkSignatures | None = None,
         declared: frozenset[str] = frozenset(),
         trailers: dict[str, str] | None = None,
     ) -> None:

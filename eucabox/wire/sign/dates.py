@@ -12,7 +12,7 @@ _BASIC = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _EXTENDED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
-def basic(text: str) -> datetime | None:
+def parse_basic(text: str) -> datetime | None:
     """Read 20261123T010203Z, the only form that signature 4 signs."""
     return _basic(text) if len(text) == LENGTH else None
 
@@ -27,7 +27,7 @@ def _basic(text: str) -> datetime | None:
         return None
 
 
-def extended(text: str) -> datetime | None:
+def parse_extended(text: str) -> datetime | None:
     """Read 2026-11-23T01:02:03 with or without a fraction, Z or an offset; no zone means UTC."""
     if not _EXTENDED.fullmatch(text):
         return None
@@ -37,7 +37,7 @@ def extended(text: str) -> datetime | None:
         return None
 
 
-def mail(text: str) -> datetime | None:
+def parse_mail_date(text: str) -> datetime | None:
     """Read `Mon, 23 Nov 2026 01:02:03 GMT` and its kin: -0000, UTC, an offset."""
     if not text.isascii():
         return None  # the library takes more for blanks and digits than a date can have
@@ -47,9 +47,9 @@ def mail(text: str) -> datetime | None:
         return None
 
 
-def any_form(text: str) -> datetime | None:
+def parse(text: str) -> datetime | None:
     """Read a time in whichever of the three forms it comes."""
-    return basic(text) or extended(text) or mail(text)
+    return parse_basic(text) or parse_extended(text) or parse_mail_date(text)
 
 
 def basic_text(time: datetime) -> str:
@@ -57,7 +57,7 @@ def basic_text(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def text(time: datetime) -> str:
+def render(time: datetime) -> str:
     """Write a time as 2026-11-23T01:02:03Z, as messages and error elements show it."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -19,7 +19,7 @@ _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
 @dataclass(frozen=True)
-class Words:
+class SignatureErrors:
     """Which fault says what. `loud` puts the string to sign into the message, for protocols whose
     errors have no elements of their own."""
 
@@ -32,7 +32,7 @@ class Words:
     loud: bool
 
 
-QUERY = Words(
+QUERY = SignatureErrors(
     refused_key=errors.AccessKeyRefused,
     malformed=errors.IncompleteSignature,
     malformed_query=errors.IncompleteSignature,
@@ -41,7 +41,7 @@ QUERY = Words(
     expired=errors.RequestExpired,
     loud=True,
 )
-REST = Words(
+REST = SignatureErrors(
     refused_key=errors.InvalidAccessKeyId,
     malformed=errors.AuthorizationHeaderMalformed,
     malformed_query=errors.AuthorizationQueryParametersError,
@@ -53,12 +53,12 @@ REST = Words(
 
 
 @dataclass(frozen=True)
-class Desk:
+class SignatureCheck:
     """What a check needs beside the request: the keys, the time, the words to refuse with."""
 
     lookup: Lookup = field(repr=False)
     now: datetime
-    words: Words
+    words: SignatureErrors
 
     def credential(self, access_key_id: str, service: str = "") -> Credential:
         """Find an active key, or raise the fault that says which key is unknown or inactive."""
@@ -69,18 +69,18 @@ class Desk:
         if refused is errors.AccessKeyRefused and service in ("sts", "iam"):
             refused = errors.ClientTokenRefused
         reason = "is inactive." if found else "is not known to this cloud."
-        raise refused(AWSAccessKeyId=shown(access_key_id), reason=reason)
+        raise refused(AWSAccessKeyId=mask(access_key_id), reason=reason)
 
     def check_window(self, time: datetime) -> None:
         """Refuse a request signed more than 15 minutes ago, or dated as far ahead."""
         if abs(self.now - time) <= dates.WINDOW:
             return
-        said = dates.text(time)
+        said = dates.render(time)
         raise self.words.skewed(
-            reason=f"It is dated {said}, this cloud's time is {dates.text(self.now)},"
+            reason=f"It is dated {said}, this cloud's time is {dates.render(self.now)},"
             " 15 minutes are allowed. Set the client's clock.",
             RequestTime=said,
-            ServerTime=dates.text(self.now),
+            ServerTime=dates.render(self.now),
             MaxAllowedSkewMilliseconds=int(dates.WINDOW.total_seconds() * 1000),
         )
 
@@ -89,10 +89,10 @@ class Desk:
         if self.now <= until:
             return
         raise self.words.expired(
-            reason=f"It was valid until {dates.text(until)}, this cloud's time is"
-            f" {dates.text(self.now)}.",
-            Expires=dates.text(until),
-            ServerTime=dates.text(self.now),
+            reason=f"It was valid until {dates.render(until)}, this cloud's time is"
+            f" {dates.render(self.now)}.",
+            Expires=dates.render(until),
+            ServerTime=dates.render(self.now),
         )
 
     def mismatch(
@@ -105,8 +105,8 @@ class Desk:
             facts["CanonicalRequestBytes"] = canonical[:_SHOWN].hex(" ")
         return errors.SignatureDoesNotMatch(
             detail=_detail(facts) if self.words.loud else "",
-            AWSAccessKeyId=shown(access_key_id),
-            SignatureProvided=shown(provided),
+            AWSAccessKeyId=mask(access_key_id),
+            SignatureProvided=mask(provided),
             **facts,
         )
 
@@ -123,7 +123,7 @@ def _detail(facts: dict[str, str]) -> str:
     return "".join(said)
 
 
-def shown(said: str) -> str:
+def mask(said: str) -> str:
     """What a client said, fit for any answer: printable ASCII, not too long."""
     return _shown(octets(said[:_SHOWN]))
 

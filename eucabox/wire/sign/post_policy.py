@@ -9,7 +9,7 @@ from eucabox.errors import AuthorizationQueryParametersError, FormFieldInvalid, 
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import post_policy
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.errors import Desk, refuse_token, shown
+from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 from eucabox.wire.sign.signing_keys import ALGORITHM
 from eucabox.wire.sign.v4 import day_keys, scope_of
 
@@ -20,7 +20,7 @@ SPELT |= {"x-amz-credential": "X-Amz-Credential", "x-amz-date": "X-Amz-Date"}
 SPELT |= {"x-amz-signature": "X-Amz-Signature"}
 
 
-def authenticate_form(fields: Mapping[str, str], desk: Desk) -> Caller | None:
+def authenticate_form(fields: Mapping[str, str], desk: SignatureCheck) -> Caller | None:
     """Check the signature in a form's fields (names in lower case); None for a form without one.
 
     Raises FormFieldMissing, FormFieldInvalid, InvalidAccessKeyId, SignatureDoesNotMatch,
@@ -40,20 +40,20 @@ def authenticate_form(fields: Mapping[str, str], desk: Desk) -> Caller | None:
     return (_by_v4 if needed is V4 else _by_v2)(fields, encoded, desk)
 
 
-def _by_v2(fields: Mapping[str, str], policy: bytes, desk: Desk) -> Caller:
+def _by_v2(fields: Mapping[str, str], policy: bytes, desk: SignatureCheck) -> Caller:
     key_id, provided = fields["awsaccesskeyid"], fields["signature"]
     credential = desk.credential(key_id)
-    if not post_policy.signed(policy, provided, credential.secret):
+    if not post_policy.is_signed(policy, provided, credential.secret):
         raise desk.mismatch(key_id, provided, policy)
     return credential.caller
 
 
-def _by_v4(fields: Mapping[str, str], policy: bytes, desk: Desk) -> Caller:
+def _by_v4(fields: Mapping[str, str], policy: bytes, desk: SignatureCheck) -> Caller:
     algorithm, date = fields["x-amz-algorithm"], fields["x-amz-date"]
     if algorithm != ALGORITHM:
-        reason = f"it must be {ALGORITHM}, not {shown(algorithm)}."
+        reason = f"it must be {ALGORITHM}, not {mask(algorithm)}."
         raise FormFieldInvalid(ArgumentName="X-Amz-Algorithm", reason=reason)
-    if dates.basic(date) is None:
+    if dates.parse_basic(date) is None:
         reason = "it must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'"
         raise FormFieldInvalid(ArgumentName="X-Amz-Date", reason=reason)
     scope = scope_of(fields["x-amz-credential"], date, AuthorizationQueryParametersError)

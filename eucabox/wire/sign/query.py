@@ -11,13 +11,15 @@ from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticat
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
 from eucabox.wire.sign.canonical import encode_plus, values
-from eucabox.wire.sign.errors import QUERY, Desk, Lookup, refuse_token, shown
-from eucabox.wire.sign.result import Signed
+from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask, refuse_token
+from eucabox.wire.sign.result import AuthenticatedRequest
 
 MOST_PARAMETERS = 20_000  # what is signed is read and sorted several ways
 
 
-def authenticate_query(request: Request, form: bytes, lookup: Lookup, now: datetime) -> Signed:
+def authenticate_query(
+    request: Request, form: bytes, lookup: Lookup, now: datetime
+) -> AuthenticatedRequest:
     """Check the signature of a query request whose whole body is `form`.
 
     The body is always covered: version 4 by its digest, version 2 by its parameters. Raises
@@ -27,24 +29,26 @@ def authenticate_query(request: Request, form: bytes, lookup: Lookup, now: datet
     """
     if request.query.count("&") + form.count(b"&") > MOST_PARAMETERS:
         raise FormTooLarge(limit=MOST_PARAMETERS, unit="parameters")
-    desk = Desk(lookup, now, QUERY)
+    desk = SignatureCheck(lookup, now, QUERY)
     if request.headers.get("authorization"):
         return _by_v4(request, form, v4.from_header(request, QUERY), desk)
     said = values(request.query)
     if "X-Amz-Signature" in said or "X-Amz-Algorithm" in said:
         refuse_token(said.get("X-Amz-Security-Token", ""))
         return _by_v4(request, form, v4.from_query(said, QUERY), desk)
-    if v2.claimed(request, form):
+    if v2.access_key_of(request, form):
         return _by_v2(request, form, desk)
     action = said.get("Action") or values(form).get("Action") or "each"
-    raise MissingAuthenticationToken(action=f"the {shown(action)} request")
+    raise MissingAuthenticationToken(action=f"the {mask(action)} request")
 
 
-def _by_v4(request: Request, form: bytes, claim: v4.Claim, desk: Desk) -> Signed:
+def _by_v4(
+    request: Request, form: bytes, claim: v4.V4Claim, desk: SignatureCheck
+) -> AuthenticatedRequest:
     payload = sha256(form).hexdigest()
     _check_digest(request, payload)
     proof = v4.verify(request, claim, payload, desk, rest=False)
-    return Signed(
+    return AuthenticatedRequest(
         body=io.BytesIO(form),
         caller=proof.credential.caller,
         access_key_id=claim.scope.access_key_id,
@@ -58,11 +62,11 @@ def _by_v4(request: Request, form: bytes, claim: v4.Claim, desk: Desk) -> Signed
     )
 
 
-def _by_v2(request: Request, form: bytes, desk: Desk) -> Signed:
+def _by_v2(request: Request, form: bytes, desk: SignatureCheck) -> AuthenticatedRequest:
     proof = v2.verify(request, form, desk)
     if proof.plus:
         form = form.replace(b"+", b"%2B")
-    return Signed(
+    return AuthenticatedRequest(
         body=io.BytesIO(form),
         caller=proof.credential.caller,
         access_key_id=proof.access_key_id,
@@ -79,5 +83,5 @@ def _check_digest(request: Request, payload: str) -> None:
     said = request.headers.get("x-amz-content-sha256", payload)
     if not hmac.compare_digest(said.lower().encode("latin-1", "replace"), payload.encode()):
         raise ContentHashMismatch(
-            ClientComputedContentSHA256=shown(said), S3ComputedContentSHA256=payload
+            ClientComputedContentSHA256=mask(said), S3ComputedContentSHA256=payload
         )

@@ -16,11 +16,11 @@ from eucabox.errors import (
 )
 from eucabox.wire.request import Request
 from eucabox.wire.sign import rest_v1, v4
-from eucabox.wire.sign.body import UNSIGNED, Whole, payload_of, transport
+from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, payload_of, transport
 from eucabox.wire.sign.canonical import values
-from eucabox.wire.sign.chunked import AwsChunked, Chain
-from eucabox.wire.sign.errors import REST, Desk, Lookup, refuse_token
-from eucabox.wire.sign.result import Signed
+from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
+from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
+from eucabox.wire.sign.result import AuthenticatedRequest
 from eucabox.wire.sign.signing_keys import ALGORITHM
 
 _SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -35,7 +35,7 @@ _NO_CHECKSUM = ("x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checks
 
 def authenticate_rest(
     request: Request, lookup: Lookup, now: datetime, *, bucket: str = ""
-) -> Signed:
+) -> AuthenticatedRequest:
     """Check the signature of an S3 request; one without any is anonymous.
 
     `bucket` is the bucket that the host names, "" for path style: the first signature covers it.
@@ -48,7 +48,7 @@ def authenticate_rest(
     size = len(request.path) + len(request.query)
     if size > _MOST_TARGET:
         raise RequestHeaderSectionTooLarge(size=size, MaxSizeAllowed=_MOST_TARGET)
-    desk = Desk(lookup, now, REST)
+    desk = SignatureCheck(lookup, now, REST)
     said = values(request.query)
     presigned4 = "X-Amz-Signature" in said or "X-Amz-Algorithm" in said
     presigned1 = "Signature" in said or "AWSAccessKeyId" in said
@@ -66,10 +66,14 @@ def authenticate_rest(
         return _by_v4(request, v4.from_query(said, REST), payload, desk)
     if presigned1:
         return _by_v1(request, rest_v1.verify_query(request, said, desk, bucket))
-    return _with_body(Signed(body=transport(request), query=request.query), request, None)
+    return _with_body(
+        AuthenticatedRequest(body=transport(request), query=request.query), request, None
+    )
 
 
-def _by_header(request: Request, header: str, desk: Desk, bucket: str) -> Signed:
+def _by_header(
+    request: Request, header: str, desk: SignatureCheck, bucket: str
+) -> AuthenticatedRequest:
     scheme = header.partition(" ")[0]
     if scheme == ALGORITHM:
         return _by_v4(request, v4.from_header(request, REST), "", desk)
@@ -82,14 +86,16 @@ def _by_header(request: Request, header: str, desk: Desk, bucket: str) -> Signed
     )
 
 
-def _by_v4(request: Request, claim: v4.Claim, payload: str, desk: Desk) -> Signed:
+def _by_v4(
+    request: Request, claim: v4.V4Claim, payload: str, desk: SignatureCheck
+) -> AuthenticatedRequest:
     said = request.headers.get("x-amz-content-sha256", payload)
     if not said:
         raise MissingSecurityHeader(MissingHeaderName="x-amz-content-sha256")
     if not payload or "x-amz-content-sha256" in claim.signed_headers:
         payload = said  # else a presigned request, to whose sender the header means nothing
     proof = v4.verify(request, claim, payload, desk, rest=True)
-    signed = Signed(
+    signed = AuthenticatedRequest(
         body=transport(request),
         caller=proof.credential.caller,
         access_key_id=claim.scope.access_key_id,
@@ -101,12 +107,12 @@ def _by_v4(request: Request, claim: v4.Claim, payload: str, desk: Desk) -> Signe
         query=proof.query,
         headers=claim.signed_headers,
     )
-    chain = Chain(proof.key, claim.time_text, str(claim.scope), claim.signature)
+    chain = ChunkSignatures(proof.key, claim.time_text, str(claim.scope), claim.signature)
     return _with_body(signed, request, chain, said if payload == UNSIGNED else payload)
 
 
-def _by_v1(request: Request, proof: rest_v1.Proof) -> Signed:
-    signed = Signed(
+def _by_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
+    signed = AuthenticatedRequest(
         body=transport(request),
         caller=proof.credential.caller,
         access_key_id=proof.access_key_id,
@@ -118,7 +124,9 @@ def _by_v1(request: Request, proof: rest_v1.Proof) -> Signed:
     return _with_body(signed, request, None)
 
 
-def _with_body(signed: Signed, request: Request, chain: Chain | None, payload: str = "") -> Signed:
+def _with_body(
+    signed: AuthenticatedRequest, request: Request, chain: ChunkSignatures | None, payload: str = ""
+) -> AuthenticatedRequest:
     """Put the stream that `payload` asks for in front of the transport's."""
     payload = payload or request.headers.get("x-amz-content-sha256", "")
     if payload in _STREAMS or (not payload_of(payload) and _coded(request)):
@@ -126,11 +134,13 @@ def _with_body(signed: Signed, request: Request, chain: Chain | None, payload: s
         signed.body = _chunked(signed, request, chain, payload)
     else:
         signed.decoded_length = None if request.chunked else request.content_length or 0
-        signed.body = Whole(transport(request), payload_of(payload))
+        signed.body = DigestCheckedBody(transport(request), payload_of(payload))
     return signed
 
 
-def _chunked(signed: Signed, request: Request, chain: Chain | None, payload: str) -> AwsChunked:
+def _chunked(
+    signed: AuthenticatedRequest, request: Request, chain: ChunkSignatures | None, payload: str
+) -> AwsChunked:
     chunks_signed, trailing = _STREAMS.get(payload, (False, True))
     if chunks_signed and chain is None:
         raise ContentHashForm(

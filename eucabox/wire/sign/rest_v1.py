@@ -17,7 +17,7 @@ from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates as clock
 from eucabox.wire.sign.canonical import encode, encode_plus, octets, split_prefix, values
-from eucabox.wire.sign.errors import Desk, refuse_token, shown
+from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 
 # Every client signs these where they occur in the query string.
 _ALWAYS = (
@@ -44,7 +44,7 @@ _SECONDS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Proof:
+class V1Proof:
     """A verified signature and the moment after which the same one is refused."""
 
     access_key_id: str
@@ -53,7 +53,7 @@ class Proof:
     until: datetime
 
 
-def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
+def verify_header(request: Request, desk: SignatureCheck, bucket: str) -> V1Proof:
     """Verify `Authorization: AWS key:signature`; `bucket` is that of a virtual host, if any."""
     _, _, said = request.headers["authorization"].partition(" ")
     access_key_id, found, signature = ascii_text.strip(said).rpartition(":")
@@ -65,10 +65,12 @@ def verify_header(request: Request, desk: Desk, bucket: str) -> Proof:
     desk.check_window(time)
     dates = [""] if "x-amz-date" in request.headers else [request.headers.get("date", "")]
     credential = _match(request, desk, access_key_id, signature, dates, bucket)
-    return Proof(access_key_id, credential, signature, time + clock.WINDOW)
+    return V1Proof(access_key_id, credential, signature, time + clock.WINDOW)
 
 
-def verify_query(request: Request, said: dict[str, str], desk: Desk, bucket: str) -> Proof:
+def verify_query(
+    request: Request, said: dict[str, str], desk: SignatureCheck, bucket: str
+) -> V1Proof:
     """Verify a presigned request: AWSAccessKeyId, Expires (seconds since 1970) and Signature."""
     if not all(said.get(name) for name in _QUERY):
         raise SignatureRefused(
@@ -80,11 +82,16 @@ def verify_query(request: Request, said: dict[str, str], desk: Desk, bucket: str
     refuse_token(said.get("x-amz-security-token", ""))
     access_key_id, signature = said["AWSAccessKeyId"], said["Signature"]
     credential = _match(request, desk, access_key_id, signature, [said["Expires"]], bucket)
-    return Proof(access_key_id, credential, signature, until)
+    return V1Proof(access_key_id, credential, signature, until)
 
 
 def _match(
-    request: Request, desk: Desk, key_id: str, signature: str, dates: list[str], bucket: str
+    request: Request,
+    desk: SignatureCheck,
+    key_id: str,
+    signature: str,
+    dates: list[str],
+    bucket: str,
 ) -> Credential:
     refuse_token(request.headers.get("x-amz-security-token", ""))
     credential = desk.credential(key_id)
@@ -101,11 +108,11 @@ def _match(
 def _header_time(request: Request) -> datetime:
     name = "x-amz-date" if "x-amz-date" in request.headers else "date"
     said = request.headers.get(name, "")
-    time = clock.any_form(said)
+    time = clock.parse(said)
     if time is None or time.timestamp() < 0:
         raise SignatureRefused(
             reason="AWS authentication requires a valid Date or x-amz-date header;"
-            f" {name} is '{shown(said)}'."
+            f" {name} is '{mask(said)}'."
         )
     return time
 
@@ -117,12 +124,12 @@ def _epoch(said: str) -> datetime:
         return datetime.fromtimestamp(int(said), UTC)
     except (ValueError, OverflowError, OSError):
         raise SignatureRefused(
-            reason=f"Invalid date (should be seconds since epoch): {shown(said)}"
+            reason=f"Invalid date (should be seconds since epoch): {mask(said)}"
         ) from None
 
 
 def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterator[bytes]:
-    headers = {**moved_headers(request), **request.headers}
+    headers = {**headers_from_query(request), **request.headers}
     amz = dict.fromkeys(_amz_headers(headers, fold=fold) for fold in (False, True))
     md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
     resources = dict.fromkeys(_resources(request, bucket))
@@ -133,7 +140,7 @@ def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterato
         yield octets(f"{request.method}\n{md5}\n{kind}\n{date}\n{amz_lines}{resource}{part}")
 
 
-def moved_headers(request: Request) -> dict[str, str]:
+def headers_from_query(request: Request) -> dict[str, str]:
     """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from eucabox.errors import RequestBodyTooLarge
 from eucabox.iam.accounts import Caller
-from eucabox.wire.request import Readable
+from eucabox.wire.request import BodyReader
 
 PIECE = 1 << 16
 
 
 @dataclass
-class Signed:
+class AuthenticatedRequest:
     """Who asks, and the body that is checked while it is read.
 
     `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
@@ -27,7 +27,7 @@ class Signed:
     covered, None where that are all that a signature can cover.
     """
 
-    body: Readable = field(repr=False)
+    body: BodyReader = field(repr=False)
     caller: Caller | None = None
     access_key_id: str = ""
     region: str = ""

@@ -14,14 +14,14 @@ from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import encode, host_forms, octets, pairs, values
-from eucabox.wire.sign.errors import Desk, refuse_token, shown
+from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 
 _METHODS = {"": "sha1", "HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 _LONGEST = timedelta(seconds=dates.LONGEST)
 
 
 @dataclass(frozen=True)
-class Proof:
+class V2Proof:
     """A verified signature and the moment after which the same one is refused."""
 
     access_key_id: str
@@ -31,13 +31,13 @@ class Proof:
     plus: bool = False  # a plus was signed as itself, and not as a blank
 
 
-def claimed(request: Request, form: bytes) -> bool:
+def access_key_of(request: Request, form: bytes) -> bool:
     """Tell whether a request carries any part of a signature in its parameters."""
     said = {**values(form), **values(request.query)}
     return "Signature" in said or "AWSAccessKeyId" in said
 
 
-def verify(request: Request, form: bytes, desk: Desk) -> Proof:
+def verify(request: Request, form: bytes, desk: SignatureCheck) -> V2Proof:
     """Verify the signature over all parameters of the query string and the form together."""
     said = {**values(form), **values(request.query)}
     digest = _check(said)
@@ -51,7 +51,7 @@ def verify(request: Request, form: bytes, desk: Desk) -> Proof:
         if hmac.compare_digest(b64encode(ours).rstrip(b"="), provided):
             # without its padding: with and without it is the same signature, used once
             signature = said["Signature"].rstrip("=")
-            return Proof(said["AWSAccessKeyId"], credential, signature, until, plus)
+            return V2Proof(said["AWSAccessKeyId"], credential, signature, until, plus)
         first = first or to_sign
     raise desk.mismatch(said["AWSAccessKeyId"], said["Signature"], first)
 
@@ -63,26 +63,25 @@ def _check(said: dict[str, str]) -> str:
             raise IncompleteSignature(reason=f"The request must contain the parameter {name}.")
     if said["SignatureVersion"] != "2":
         raise IncompleteSignature(
-            reason=f"SignatureVersion '{shown(said['SignatureVersion'])}' is not supported;"
+            reason=f"SignatureVersion '{mask(said['SignatureVersion'])}' is not supported;"
             " sign with version 2 or 4."
         )
     method = said.get("SignatureMethod", "")
     if method not in _METHODS:
         raise IncompleteSignature(
-            reason=f"SignatureMethod '{shown(method)}' is not supported;"
-            " use HmacSHA256 or HmacSHA1."
+            reason=f"SignatureMethod '{mask(method)}' is not supported; use HmacSHA256 or HmacSHA1."
         )
     return _METHODS[method]
 
 
-def _check_time(said: dict[str, str], desk: Desk) -> datetime:
+def _check_time(said: dict[str, str], desk: SignatureCheck) -> datetime:
     """Check Timestamp, else Expires; return the end of the signature's life."""
     name = "Timestamp" if "Timestamp" in said else "Expires"
     if name not in said:
         raise IncompleteSignature(
             reason="One of the parameters Timestamp and Expires must be specified."
         )
-    time = dates.extended(said[name])
+    time = dates.parse_extended(said[name])
     if time is None:
         raise _undated(name, said[name])
     if name == "Timestamp":
@@ -97,7 +96,7 @@ def _check_time(said: dict[str, str], desk: Desk) -> datetime:
 def _undated(name: str, said: str) -> Fault:
     return IncompleteSignature(
         reason=f"{name} must be a time like 2026-11-23T01:02:03Z, at most seven days ahead,"
-        f" not '{shown(said)}'."
+        f" not '{mask(said)}'."
     )
 
 

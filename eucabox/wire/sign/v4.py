@@ -26,7 +26,7 @@ from eucabox.wire.sign.canonical import (
     split_prefix,
     uri_forms,
 )
-from eucabox.wire.sign.errors import Desk, Words, refuse_token, shown
+from eucabox.wire.sign.errors import SignatureCheck, SignatureErrors, mask, refuse_token
 from eucabox.wire.sign.signing_keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 
 SIGNATURE_PARAMETER = "X-Amz-Signature"
@@ -39,7 +39,7 @@ day_keys = SigningKeys()
 
 
 @dataclass(frozen=True)
-class Claim:
+class V4Claim:
     """What a request says about its own signature."""
 
     scope: Scope
@@ -56,10 +56,10 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Proof:
+class V4Proof:
     """A verified signature: whose it is, and the key that signs the chunks of the body."""
 
-    claim: Claim
+    claim: V4Claim
     credential: Credential = field(repr=False)
     key: bytes = field(repr=False)
     query: str = ""  # with each plus that was signed as itself written as %2B
@@ -75,7 +75,7 @@ class _Form(NamedTuple):
     plus: bool  # a plus in the query stands for itself
 
 
-def from_header(request: Request, words: Words) -> Claim:
+def from_header(request: Request, words: SignatureErrors) -> V4Claim:
     """Read the Authorization header `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., ...`."""
     algorithm, _, rest = request.headers["authorization"].partition(" ")
     if algorithm != ALGORITHM:
@@ -91,7 +91,7 @@ def from_header(request: Request, words: Words) -> Claim:
     time, time_text = _header_time(request, words)
     scope = scope_of(said["Credential"], time_text, words.malformed)
     signed = _signed_headers(said["SignedHeaders"], words.malformed)
-    return Claim(scope, signed, said["Signature"], time, time_text)
+    return V4Claim(scope, signed, said["Signature"], time, time_text)
 
 
 def _read_fields(rest: str) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _fields(known: str) -> Mapping[str, str]:
     return MappingProxyType(_read_fields(known))
 
 
-def from_query(values: dict[str, str], words: Words) -> Claim:
+def from_query(values: dict[str, str], words: SignatureErrors) -> V4Claim:
     """Read the X-Amz- parameters of a presigned request.
 
     X-Amz-Expires is 1 to 604800 seconds as at AWS; with 0 or less it has expired. euca2ools
@@ -118,16 +118,18 @@ def from_query(values: dict[str, str], words: Words) -> Claim:
         raise refused(reason=f"A presigned request needs the parameter {missing[0]} too.")
     if said["Algorithm"] != ALGORITHM:
         raise refused(reason=f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    time = dates.basic(said["Date"])
+    time = dates.parse_basic(said["Date"])
     if time is None:
         raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
     scope = scope_of(said["Credential"], said["Date"], refused)
     signed = _signed_headers(said["SignedHeaders"], refused)
     lifetime = _lifetime(said["Expires"], words)
-    return Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
+    return V4Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
 
 
-def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bool) -> Proof:
+def verify(
+    request: Request, claim: V4Claim, payload: str, desk: SignatureCheck, *, rest: bool
+) -> V4Proof:
     """Verify a claim over a request whose payload hash is `payload`.
 
     `rest` says S3's rules: every x-amz- header must be signed, and the service prefix of the path
@@ -145,13 +147,13 @@ def verify(request: Request, claim: Claim, payload: str, desk: Desk, *, rest: bo
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
             query = encode_plus(request.query) if form.plus else request.query
-            return Proof(claim, credential, key, query)
+            return V4Proof(claim, credential, key, query)
         first = first or (to_sign, canonical)
     assert first
     raise desk.mismatch(claim.scope.access_key_id, claim.signature, *first)
 
 
-def _check_time(claim: Claim, desk: Desk) -> None:
+def _check_time(claim: V4Claim, desk: SignatureCheck) -> None:
     if claim.lifetime is None:
         desk.check_window(claim.time)
         return
@@ -160,7 +162,7 @@ def _check_time(claim: Claim, desk: Desk) -> None:
     desk.check_expiry(claim.until)
 
 
-def _check_headers(request: Request, claim: Claim, words: Words, *, rest: bool) -> None:
+def _check_headers(request: Request, claim: V4Claim, words: SignatureErrors, *, rest: bool) -> None:
     refused = words.malformed if claim.lifetime is None else words.malformed_query
     if "host" not in claim.signed_headers:
         raise refused(reason="the header host must be among the SignedHeaders.")
@@ -177,11 +179,11 @@ def _check_headers(request: Request, claim: Claim, words: Words, *, rest: bool) 
         raise SignatureRefused(
             reason="There were headers present in the request which were not signed: "
             + ", ".join(missing),
-            HeadersNotSigned=shown(", ".join(missing)),
+            HeadersNotSigned=mask(", ".join(missing)),
         )
 
 
-def _forms(request: Request, claim: Claim, *, rest: bool) -> Iterator[_Form]:
+def _forms(request: Request, claim: V4Claim, *, rest: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
     blanks = any(_has_runs(request.headers.get(name, "")) for name in claim.signed_headers)
     path, twice = request.path or "/", claim.lifetime is None
@@ -211,7 +213,7 @@ def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
         yield uri, prefix  # s3cmd takes its whole --host for the host
 
 
-def _canonical(request: Request, claim: Claim, form: _Form, payload: str) -> bytes:
+def _canonical(request: Request, claim: V4Claim, form: _Form, payload: str) -> bytes:
     lines = [f"{name}:{_value(request, name, form)}\n" for name in claim.signed_headers]
     headers = "".join(lines)
     signed = ";".join(claim.signed_headers)
@@ -230,7 +232,7 @@ def _has_runs(value: str) -> bool:
     return "  " in value or "\t" in value
 
 
-def _string_to_sign(claim: Claim, canonical: bytes) -> bytes:
+def _string_to_sign(claim: V4Claim, canonical: bytes) -> bytes:
     digest = sha256(canonical).hexdigest()
     return octets(f"{ALGORITHM}\n{claim.time_text}\n{claim.scope}\n{digest}")
 
@@ -240,16 +242,16 @@ def _field(part: str) -> tuple[str, str]:
     return name, ascii_text.strip(value)
 
 
-def _header_time(request: Request, words: Words) -> tuple[datetime, str]:
+def _header_time(request: Request, words: SignatureErrors) -> tuple[datetime, str]:
     name = "x-amz-date" if "x-amz-date" in request.headers else "date"
     said = request.headers.get(name, "")
-    time = dates.any_form(said)
+    time = dates.parse(said)
     if time is None:
         raise words.undated(
             reason="AWS authentication requires a valid Date or x-amz-date header;"
-            f" {name} is '{shown(said)}'."
+            f" {name} is '{mask(said)}'."
         )
-    return time, said if dates.basic(said) else dates.basic_text(time)
+    return time, said if dates.parse_basic(said) else dates.basic_text(time)
 
 
 def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
@@ -258,11 +260,11 @@ def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
     if len(parts) != 5 or parts[4] != TERMINATOR or len(credential) > _LONGEST:
         raise refused(
             reason=f"the Credential must be KEY/YYYYMMDD/REGION/SERVICE/{TERMINATOR},"
-            f" not '{shown(credential)}'."
+            f" not '{mask(credential)}'."
         )
     if parts[1] != time_text[:8]:
         raise refused(
-            reason=f'Invalid credential date "{shown(parts[1])}". It is not the day of the'
+            reason=f'Invalid credential date "{mask(parts[1])}". It is not the day of the'
             f' request time "{time_text}".'
         )
     return Scope(*parts[:4])
@@ -284,14 +286,14 @@ def _read_names(said: str) -> tuple[str, ...]:
 _names = lru_cache(_KEPT)(_read_names)
 
 
-def _lifetime(said: str, words: Words) -> timedelta:
+def _lifetime(said: str, words: SignatureErrors) -> timedelta:
     refused = words.malformed_query
     digits = said.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         raise refused(reason="X-Amz-Expires should be a number")
     seconds = int(digits[:20])
     if said.startswith("-") or seconds == 0:
-        raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=shown(said))
+        raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=mask(said))
     if seconds > dates.LONGEST:
         raise refused(
             reason="X-Amz-Expires must be less than a week (in seconds); that is, at most"

@@ -8,7 +8,7 @@ from botocore.model import Shape
 
 from eucabox import actions, errors
 from eucabox.actions import perform
-from eucabox.validation import hints_of, pascal
+from eucabox.validation import to_api_name, type_hints
 from tests.actions.stand_ins import ADMIN, World
 from tests.actions.test_refusals import MODELS, sensible
 
@@ -53,7 +53,7 @@ def values(member: str, shape: Shape, hint: Any) -> list[Any]:
 @pytest.mark.parametrize("name", KNOWN)
 def test_no_member_is_refused_for_asking_nothing(world: World, name: str) -> None:
     found = actions.ACTIONS[("ec2", name)]
-    hints = hints_of(found.function)
+    hints = type_hints(found.function)
     for member, shape in members(name).items():
         for value in values(member, shape, hints.get(member)):
             params = {**sensible(world, found.required), member: value}
@@ -183,7 +183,7 @@ def test_parameters_have_their_names_of_the_api_in_messages(world: World) -> Non
     for name in KNOWN:
         shape = EC2.operation_model(name).input_shape
         for member in shape.members if shape else ():
-            assert pascal(xform_name(member)) == member
+            assert to_api_name(xform_name(member)) == member
     with pytest.raises(errors.InvalidParameterValue) as caught:
         world.run(metadata_options={"http_put_response_hop_limit": 65})
     assert "MetadataOptions.HttpPutResponseHopLimit" in caught.value.message

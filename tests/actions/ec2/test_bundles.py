@@ -44,7 +44,7 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     assert (task["instance_id"], task["state"], task["progress"]) == (instance_id, "pending", "0%")
     assert task["storage"] == {"s3": {"bucket": "mine", "prefix": "p/disk"}}
     assert task["bundle_id"].startswith("bun-")
-    assert world.cloud.bucket.owners == {"mine": ALICE.account_id}
+    assert world.cloud.store.owners == {"mine": ALICE.account_id}
     said = f"by the task {task['bundle_id']}. Wait until that has ended, or cancel it."
     with pytest.raises(errors.BundlingInProgress, match=said):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
@@ -82,11 +82,11 @@ def test_what_the_policy_does_not_allow_is_refused(
 ) -> None:
     with pytest.raises(fault):
         world.do("BundleInstance", instance_id=runs(world), storage=asked)
-    assert world.cloud.bucket.owners == {}
+    assert world.cloud.store.owners == {}
 
 
 def test_a_bucket_of_another_account_is_not_written(world: World) -> None:
-    world.cloud.bucket.owners["mine"] = BOB.account_id
+    world.cloud.store.owners["mine"] = BOB.account_id
     with pytest.raises(errors.Fault) as caught:
         world.do("BundleInstance", instance_id=runs(world), storage=storage())
     assert caught.value.code == "AccessDenied"

@@ -29,7 +29,7 @@ def dump(world: World) -> list[Any]:
     """Everything that a verb could have changed."""
     sql = "select name from sqlite_master where type = 'table'"
     rows = [world.state.query(f"select * from [{row['name']}]") for row in world.state.query(sql)]
-    return [*rows, world.cloud.bucket.owners.copy(), world.node.woken]
+    return [*rows, world.cloud.store.owners.copy(), world.node.woken]
 
 
 def outcome(world: World, name: str, params: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def test_a_dry_run_makes_no_bucket(world: World) -> None:
     world.set_state(instance_id, "running")
     with pytest.raises(errors.DryRunOperation):
         world.do("CreateImage", instance_id=instance_id, name="made", dry_run=True)
-    assert not world.cloud.bucket.owners
+    assert not world.cloud.store.owners
 
 
 def test_a_dry_run_presses_no_key(world: World) -> None:

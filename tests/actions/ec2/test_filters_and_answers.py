@@ -10,7 +10,7 @@ import pytest
 
 from eucabox import errors, ids
 from eucabox.ec2 import default_vpc
-from eucabox.ec2.filters import within
+from eucabox.ec2.filters import get_dotted
 from tests.actions.ec2.test_bundles import storage
 from tests.actions.stand_ins import ADMIN, ALICE, World
 
@@ -273,7 +273,7 @@ def path_of(verb: str, name: str) -> str:
 
 def texts(row: dict[str, Any], path: str) -> set[str]:
     """What a client reads at a path of an answer; nothing where it is empty."""
-    found = within(row, path)
+    found = get_dotted(row, path)
     values = found if isinstance(found, list) else [found]
     return {written(each) for each in values if each not in (None, "")}
 

@@ -11,7 +11,7 @@ import pytest
 from eucabox import errors, steady_clock
 from eucabox.actions import Call
 from eucabox.ec2 import default_vpc
-from eucabox.network import Address
+from eucabox.network import GuestAddress
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 
@@ -43,9 +43,9 @@ def test_an_address_that_somebody_else_gives_comes_later(
 ) -> None:
     asked: list[str] = []
 
-    def assign(taken: set[str], instance_id: str) -> Address:
+    def assign(taken: set[str], instance_id: str) -> GuestAddress:
         asked.append(instance_id)
-        return Address(f"d0:0d:00:00:00:{len(asked):02x}", "", "")
+        return GuestAddress(f"d0:0d:00:00:00:{len(asked):02x}", "", "")
 
     monkeypatch.setattr(world.network, "assign", assign)
     made = world.run(min_count=2, max_count=2)["instances"]

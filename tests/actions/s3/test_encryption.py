@@ -9,7 +9,7 @@ import pytest
 
 from eucabox.actions import Call, perform
 from eucabox.errors import Fault
-from eucabox.s3 import encryption
+from eucabox.s3.encryption import bucket_default
 from tests.actions.conftest import ACCOUNT
 from tests.actions.shop import Shop
 
@@ -353,10 +353,10 @@ def test_settings_that_are_refused(shop: Shop, rules: list[dict[str, Any]], code
 
 
 def test_what_the_cloud_itself_writes_is_encrypted_as_the_bucket_says(shop: Shop) -> None:
-    assert encryption.by_default(shop.store.bucket("shop"), shop.store) is None
+    assert bucket_default(shop.store.bucket("shop"), shop.store) is None
     default(shop, "AES256")
-    found = encryption.by_default(shop.store.bucket("shop"), shop.store)
+    found = bucket_default(shop.store.bucket("shop"), shop.store)
     assert found is not None and found.kind == "AES256"
     default(shop, "aws:kms", "second", bucket_key_enabled=True)
-    found = encryption.by_default(shop.store.bucket("shop"), shop.store)
+    found = bucket_default(shop.store.bucket("shop"), shop.store)
     assert found is not None and (found.name, found.bucket_key) == ("second", True)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eucabox.errors import MalformedPolicy
-from eucabox.iam.policy import Policy, Question, compiled, parse
-from eucabox.iam.policy.s3_vocabulary import BucketWords
+from eucabox.iam.policy import AuthorizationRequest, Policy, compile_policy, parse
+from eucabox.iam.policy.s3_vocabulary import S3Vocabulary
 from eucabox.iam.policy.wildcards import glob
 
 ANN = SimpleNamespace(
@@ -22,14 +22,16 @@ ANN = SimpleNamespace(
 INSIDE = "arn:aws:s3:::b/*"
 
 
-def ask(action: str = "s3:GetObject", key: str = "k", who: Any = ANN, **values: Any) -> Question:
+def ask(
+    action: str = "s3:GetObject", key: str = "k", who: Any = ANN, **values: Any
+) -> AuthorizationRequest:
     said = {name.replace("__", ":").replace("_", "-"): each for name, each in values.items()}
 
     def value(name: str) -> Any:
         found = said.get(name)
         return (found,) if isinstance(found, str) else found
 
-    return Question(action, f"arn:aws:s3:::b/{key}", who, value)
+    return AuthorizationRequest(action, f"arn:aws:s3:::b/{key}", who, value)
 
 
 def read(version: str = "2012-10-17", **said: Any) -> Policy:
@@ -37,11 +39,11 @@ def read(version: str = "2012-10-17", **said: Any) -> Policy:
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE, **said,
     }  # fmt: skip
     text = json.dumps({"Version": version, "Statement": statement})
-    return parse(text, BucketWords("b"))
+    return parse(text, S3Vocabulary("b"))
 
 
-def allows(question: Question, version: str = "2012-10-17", **said: Any) -> bool:
-    return read(version, **said).judge(question) == "Allow"
+def allows(question: AuthorizationRequest, version: str = "2012-10-17", **said: Any) -> bool:
+    return read(version, **said).evaluate(question) == "Allow"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_variables_neither_take_long_nor_are_remembered() -> None:
         question = ask(
             **{name.lower(): each for name, each in said.items()}, aws__principalarn="a" * 99
         )
-        assert not any(each.judge(question) for each in (policy, same, fold, arn))
+        assert not any(each.evaluate(question) for each in (policy, same, fold, arn))
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert time.process_time() - started < 2
@@ -124,15 +126,15 @@ def test_what_is_kept_of_compiled_policies_is_bounded() -> None:
         statement = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": INSIDE}
         return json.dumps({"Id": f"{number}" + "x" * 19_000, "Statement": statement})
 
-    first = compiled(text(0))
-    assert compiled(text(0)) is first
+    first = compile_policy(text(0))
+    assert compile_policy(text(0)) is first
     for number in range(1, 10):
-        compiled(text(number))
-    assert compiled(text(0)) is first
+        compile_policy(text(number))
+    assert compile_policy(text(0)) is first
     for number in range(1, 16):
-        compiled(text(number))
-    assert compiled(text(0)) is not first
-    assert compiled(text(15)) is compiled(text(15))
+        compile_policy(text(number))
+    assert compile_policy(text(0)) is not first
+    assert compile_policy(text(15)) is compile_policy(text(15))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_actions_and_resources(said: dict[str, Any], action: str, fits: bool) ->
     document = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE}
     statement = {name: each for name, each in {**document, **said}.items() if each is not None}
     text = json.dumps({"Statement": [statement]})
-    assert (parse(text, BucketWords("b")).judge(ask(action)) == "Allow") == fits
+    assert (parse(text, S3Vocabulary("b")).evaluate(ask(action)) == "Allow") == fits
 
 
 def test_variables() -> None:
@@ -275,16 +277,16 @@ def test_a_service_is_only_meant_by_its_name() -> None:
     service = "logging.s3.amazonaws.com"
     policy = read(Action="s3:PutObject", Principal={"Service": service})
     where = "arn:aws:s3:::b/log"
-    question = Question("s3:PutObject", where, None, lambda key: None, service)
-    assert policy.judge(question) == "Allow"
-    assert policy.judge(ask("s3:PutObject")) == ""
+    question = AuthorizationRequest("s3:PutObject", where, None, lambda key: None, service)
+    assert policy.evaluate(question) == "Allow"
+    assert policy.evaluate(ask("s3:PutObject")) == ""
     everybody = read(Action="s3:PutObject")
-    assert everybody.judge(question) == ""
+    assert everybody.evaluate(question) == ""
 
 
 def test_a_kept_policy_that_cannot_be_read_denies_all() -> None:
-    assert compiled("nonsense").judge(ask()) == "Deny"
-    assert compiled('{"Statement": 3}').judge(ask()) == "Deny"
+    assert compile_policy("nonsense").evaluate(ask()) == "Deny"
+    assert compile_policy('{"Statement": 3}').evaluate(ask()) == "Deny"
 
 
 def test_a_verdict_takes_microseconds() -> None:
@@ -293,8 +295,8 @@ def test_a_verdict_takes_microseconds() -> None:
         "Condition": {"IpAddress": {IP: "10.0.0.0/8"}},
     }]})  # fmt: skip
     asked = ask(aws__sourceip="10.0.0.1")
-    compiled(text)
+    compile_policy(text)
     started = time.process_time()
     for _ in range(1000):
-        compiled(text).judge(asked)
+        compile_policy(text).evaluate(asked)
     assert time.process_time() - started < 0.5

@@ -7,10 +7,10 @@ import pytest
 
 from eucabox.s3.lifecycle import configuration, rules
 from eucabox.s3.lifecycle.rules import When
-from eucabox.store.types import Bucket, Object, ObjectFacts
+from eucabox.store.types import Bucket, Object, ObjectProperties
 
 NOON = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
-ONE: configuration.Rule = {
+ONE: configuration.RuleMembers = {
     "id": "one",
     "prefix": "p/",
     "status": "Enabled",
@@ -19,12 +19,12 @@ ONE: configuration.Rule = {
 
 
 def bucket(*some: Any, minimum: str = "") -> Bucket:
-    setting = configuration.checked({"rules": list(some)}, minimum)
+    setting = configuration.validate({"rules": list(some)}, minimum)
     return Bucket("b", "o", NOON, settings={configuration.SETTING: setting})
 
 
 def thing(key: str, size: int = 5, **tags: str) -> Object:
-    return Object("b", key, size, "e", NOON, ObjectFacts(tags=tags))
+    return Object("b", key, size, "e", NOON, ObjectProperties(tags=tags))
 
 
 def seconds(*date: int) -> int:
@@ -42,27 +42,27 @@ def seconds(*date: int) -> int:
     ],
 )
 def test_a_day_ends_at_midnight(when: When, date: tuple[int, ...]) -> None:
-    assert when.of(NOON) == seconds(*date)
+    assert when.due_time(NOON) == seconds(*date)
 
 
 def test_what_is_made_at_midnight_ends_at_midnight() -> None:
     midnight = datetime(2026, 1, 15, tzinfo=UTC)
-    assert When(1).of(midnight) == seconds(2026, 1, 16)
+    assert When(1).due_time(midnight) == seconds(2026, 1, 16)
 
 
 def test_days_may_be_short() -> None:
-    assert When(2).of(datetime.fromtimestamp(1003, UTC), day=10) == 1030
+    assert When(2).due_time(datetime.fromtimestamp(1003, UTC), day=10) == 1030
 
 
 def test_the_farthest_day_is_one() -> None:
-    assert When(2**31 - 1).of(NOON) > 0
+    assert When(2**31 - 1).due_time(NOON) > 0
     far = bucket({**ONE, "expiration": {"days": 2**31 - 1}})
     assert "9999" in rules.expiration(far, thing("p/x"))["expiration"]
 
 
 def chosen(condition: dict[str, Any], found: Object) -> bool:
     rule = {key: value for key, value in ONE.items() if key != "prefix"}
-    (only,) = rules.of(bucket({**rule, "filter": condition})).each
+    (only,) = rules.rules_for(bucket({**rule, "filter": condition})).each
     return only.matches(found)
 
 
@@ -95,16 +95,16 @@ def test_the_earliest_of_the_rules_is_told() -> None:
 def test_an_upload_is_told_its_end() -> None:
     abort = {"id": "a", "prefix": "p/", "status": "Enabled"}
     told = {**abort, "abort_incomplete_multipart_upload": {"days_after_initiation": 1}}
-    assert rules.abortion(bucket(told), "p/x", NOON) == {
+    assert rules.abort_date(bucket(told), "p/x", NOON) == {
         "abort_date": datetime(2026, 1, 17, tzinfo=UTC),
         "abort_rule_id": "a",
     }
-    assert rules.abortion(bucket(told), "q", NOON) == {}
+    assert rules.abort_date(bucket(told), "q", NOON) == {}
 
 
 def test_prefixes_cover_each_key_once() -> None:
     some = [{**ONE, "id": each, "prefix": each} for each in ("b/c", "a", "b/", "b/d")]
-    assert rules.prefixes(rules.of(bucket(*some)).each) == ["a", "b/"]
+    assert rules.prefixes(rules.rules_for(bucket(*some)).each) == ["a", "b/"]
     assert rules.prefixes(()) == []
 
 
@@ -112,8 +112,8 @@ def test_rules_are_read_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(rules, "MOST_READ", 2)
     rule = {"id": "r", "status": "Enabled", "filter": {"prefix": "a/"}, "expiration": {"days": 1}}
     first, second = bucket(rule), bucket({**rule, "id": "other"})
-    assert rules.of(first) is rules.of(first)
+    assert rules.rules_for(first) is rules.rules_for(first)
     for each in (first, second, first, bucket(rule), first):
-        (only,) = rules.of(each).each
+        (only,) = rules.rules_for(each).each
         assert only.id == ("other" if each is second else "r")
-    assert rules.of(Bucket("b", "o", NOON)).each == ()
+    assert rules.rules_for(Bucket("b", "o", NOON)).each == ()

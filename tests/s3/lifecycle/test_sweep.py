@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.bucket import Object, ObjectFacts, Store
+from eucabox.bucket import Object, ObjectProperties, Store
 from eucabox.errors import DiskFull
 from eucabox.s3.lifecycle import configuration, sweep
 from eucabox.s3.lifecycle.sweep import Sweep
@@ -30,7 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 def put(store: Store, key: str, content: bytes = b"x", **tags: str) -> Object:
-    return store.put("box", key, io.BytesIO(content), ObjectFacts(owner=OWNER, tags=tags))
+    return store.put("box", key, io.BytesIO(content), ObjectProperties(owner=OWNER, tags=tags))
 
 
 def setup(store: Store, *rules: Any, minimum: str = "") -> None:
@@ -38,7 +38,7 @@ def setup(store: Store, *rules: Any, minimum: str = "") -> None:
     for each in made:
         if "filter" not in each:
             each.setdefault("prefix", "")
-    setting = configuration.checked({"rules": made}, minimum)  # type: ignore[typeddict-item]
+    setting = configuration.validate({"rules": made}, minimum)  # type: ignore[typeddict-item]
     store.set_bucket_setting("box", configuration.SETTING, setting)
 
 
@@ -294,7 +294,7 @@ def test_classes_change_as_words(store: Store) -> None:
 
 
 def test_classes_go_down_and_never_up(store: Store) -> None:
-    facts = ObjectFacts(owner=OWNER, storage_class="GLACIER")
+    facts = ObjectProperties(owner=OWNER, storage_class="GLACIER")
     store.put("box", "k", io.BytesIO(b"x"), facts)
     setup(
         store,
@@ -320,7 +320,7 @@ def test_noncurrent_versions_change_their_class(store: Store) -> None:
 
 def test_uploads_that_nobody_completes_are_aborted(store: Store) -> None:
     for key in ("a/1", "a/2", "a/3", "b"):
-        store.create_upload("box", key, ObjectFacts(owner=OWNER))
+        store.create_upload("box", key, ObjectProperties(owner=OWNER))
     abort = {"days_after_initiation": 1}
     setup(store, {"prefix": "a/", "abort_incomplete_multipart_upload": abort})
     assert swept(store, 0) == {}
@@ -402,7 +402,7 @@ def test_a_pass_ends_when_its_rules_are_taken_back(store: Store) -> None:
     )
     for key in ("a", "b", "c", "d"):
         put(store, key)
-    store.create_upload("box", "u", ObjectFacts(owner=OWNER))
+    store.create_upload("box", "u", ObjectProperties(owner=OWNER))
     made = during(store, 3, lambda: store.set_bucket_setting("box", configuration.SETTING, None))
     assert not any(made.counts.values())
     assert keys(store) == ["a", "b", "c", "d"]

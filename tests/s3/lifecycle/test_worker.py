@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.bucket import ObjectFacts, Store
+from eucabox.bucket import ObjectProperties, Store
 from eucabox.config import BucketsSection, Config
 from eucabox.s3.lifecycle import Lifecycle, configuration
 
@@ -20,21 +20,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store(tmp_path / "buckets")
     opened.create_bucket("box", OWNER)
     opened.create_bucket("none", OWNER)
-    rule: configuration.Rule = {
+    rule: configuration.RuleMembers = {
         "id": "r",
         "prefix": "",
         "status": "Enabled",
         "expiration": {"days": 1},
     }
     opened.set_bucket_setting(
-        "box", configuration.SETTING, configuration.checked({"rules": [rule]})
+        "box", configuration.SETTING, configuration.validate({"rules": [rule]})
     )
     yield opened
     opened.close()
 
 
 def put(store: Store) -> None:
-    store.put("box", "k", io.BytesIO(b"x"), ObjectFacts(owner=OWNER))
+    store.put("box", "k", io.BytesIO(b"x"), ObjectProperties(owner=OWNER))
 
 
 def gone(store: Store, seconds: float) -> bool:

@@ -4,14 +4,14 @@ import pytest
 
 from eucabox.errors import Fault
 from eucabox.wire.request import Request
-from eucabox.wire.sign import Signed, authenticate_rest
+from eucabox.wire.sign import AuthenticatedRequest, authenticate_rest
 from tests.wire.sign import signer
 from tests.wire.sign.recorded import lookup_of
 
 KNOWN = lookup_of((signer.KEY, signer.SECRET))
 
 
-def accepted(asked: Request) -> Signed:
+def accepted(asked: Request) -> AuthenticatedRequest:
     return authenticate_rest(asked, KNOWN, signer.NOW)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.wire.request import Request, origin_form
-from eucabox.wire.sign import Signed, authenticate_query, authenticate_rest
-from eucabox.wire.sign.dates import extended
+from eucabox.wire.sign import AuthenticatedRequest, authenticate_query, authenticate_rest
+from eucabox.wire.sign.dates import parse_extended
 
 FOLDER = Path(__file__).parent / "vectors"
 
@@ -36,7 +36,7 @@ class Vector:
     arrived: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        arrived = extended(self.time)
+        arrived = parse_extended(self.time)
         assert arrived
         self.arrived = arrived
 
@@ -83,7 +83,7 @@ def lookup_of(*known: tuple[str, str], active: bool = True) -> Callable[[str], C
     return keys.get
 
 
-def check(vector: Vector, **changed: Any) -> tuple[Signed, bytes]:
+def check(vector: Vector, **changed: Any) -> tuple[AuthenticatedRequest, bytes]:
     """Authenticate a vector and read its body to the end."""
     lookup = lookup_of((vector.access_key, changed.get("secret", vector.secret)))
     now = changed.get("now", vector.arrived)

@@ -5,8 +5,8 @@ import io
 import pytest
 
 from eucabox.errors import Fault
-from eucabox.wire.sign.body import Source
-from eucabox.wire.sign.chunked import AwsChunked, Chain
+from eucabox.wire.sign.body import TransportBody
+from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from tests.wire.sign import signer
 
 SEED = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
@@ -24,8 +24,10 @@ def decoder(
     declared: tuple[str, ...] = (),
     trailers: dict[str, str] | None = None,
 ) -> AwsChunked:
-    chain = Chain(signer.signing_key(), signer.STAMP, signer.SCOPE, seed) if seed else None
-    source = Source(io.BytesIO(coded), len(coded))
+    chain = (
+        ChunkSignatures(signer.signing_key(), signer.STAMP, signer.SCOPE, seed) if seed else None
+    )
+    source = TransportBody(io.BytesIO(coded), len(coded))
     return AwsChunked(source, length, chain=chain, declared=frozenset(declared), trailers=trailers)
 
 
@@ -90,7 +92,7 @@ def test_a_huge_chunk_is_never_held_whole() -> None:
             was, self.ended = self.ended, True
             return was
 
-    body = AwsChunked(Source(Endless(), None), 64 << 20)
+    body = AwsChunked(TransportBody(Endless(), None), 64 << 20)
     total = sum(len(piece) for piece in iter(lambda: body.read(1 << 20), b""))
     assert total == 64 << 20
     assert max(asked) <= 1 << 20

@@ -22,7 +22,7 @@ WHEN = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
     ],
 )
 def test_any_form(text: str) -> None:
-    assert dates.any_form(text) == WHEN
+    assert dates.parse(text) == WHEN
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ def test_any_form(text: str) -> None:
     ["", "20261123", "20261323T010203Z", "20261123T250203Z", "2026-11-23", "soon", "1", "\u0661"],
 )
 def test_no_time(text: str) -> None:
-    assert dates.any_form(text) is None
+    assert dates.parse(text) is None
 
 
 def test_texts() -> None:
     assert dates.basic_text(WHEN) == "20261123T010203Z"
-    assert dates.text(WHEN) == "2026-11-23T01:02:03Z"
+    assert dates.render(WHEN) == "2026-11-23T01:02:03Z"
