@@ -143,6 +143,7 @@ class Listener(wsgi.Server):
         self._device = device
         self._index = 0
         self.threads = Threads(self, threads, max_per_source or max(1, threads * 3 // 4))
+        self._grower = threading.Thread(target=self.threads.grow, name="threads", daemon=True)
         self.active: set[ClientConnection] = set()
         self._busy = LeaderFollowers(self)
         found = getattr(app, "wsgi_app", app)
@@ -179,6 +180,9 @@ class Listener(wsgi.Server):
         self.stop()
         self._busy.close()
         self.threads.close()
+        for thread in (self._thread, self._grower):  # none may be started while Python ends
+            if thread.ident is not None:
+                thread.join(GRACE_SECONDS)
         cut.cancel()
 
     def expire(self) -> None:
@@ -247,13 +251,13 @@ class Listener(wsgi.Server):
             self._connections.close()
             self._connections = self.reception = Reception(self, MOST_OF_SOURCE)
             self._problem = ""
+            threading.Thread(target=self._busy.watch, name="lead", daemon=True).start()
+            self._grower.start()
         except OSError as problem:
             self._problem = self._problem or _reason(problem)
             return
         finally:
             self._bound.set()
-        threading.Thread(target=self._busy.watch, name="lead", daemon=True).start()
-        threading.Thread(target=self.threads.grow, name="threads", daemon=True).start()
         self.serve()
 
     def _cut_off(self) -> None:
