@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.config import Config
+from eucabox.instance_states import ALIVE, InstanceState, sql_list
 from eucabox.instance_types import InstanceType, current_types
 from eucabox.state import State
 
@@ -17,11 +18,11 @@ MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
-ALIVE = ("pending", "running", "shutting-down", "stopping")
 # One that is stopped has its disk and nothing else.
-_USED = f"""select coalesce(sum(iif(state in {ALIVE}, vcpus, 0)), 0) cores,
-  coalesce(sum(iif(state in {ALIVE}, memory_mb, 0)), 0) memory_mb,
-  coalesce(sum(disk_gb), 0) disk_gb from instances where state in {(*ALIVE, "stopped")}"""
+_USED = f"""select coalesce(sum(iif(state in {sql_list(ALIVE)}, vcpus, 0)), 0) cores,
+  coalesce(sum(iif(state in {sql_list(ALIVE)}, memory_mb, 0)), 0) memory_mb,
+  coalesce(sum(disk_gb), 0) disk_gb from instances where state in
+  {sql_list((*ALIVE, InstanceState.STOPPED))}"""
 
 
 @dataclass(frozen=True)

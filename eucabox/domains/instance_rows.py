@@ -1,22 +1,21 @@
 """The node's view of the instances table: every change of state it makes; decides none of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from eucabox import ids, steady_clock
-from eucabox.domains.state_reasons import GUEST, SAVED, Reason
+from eucabox import ids, instance_states, steady_clock
+from eucabox.instance_states import (
+    ALIVE,
+    GUEST_SHUTDOWN,
+    NO_REASON,
+    SAVED_OUTSIDE,
+    InstanceState,
+    Reason,
+    sql_list,
+)
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 
-CODES = {
-    "pending": 0,
-    "running": 16,
-    "shutting-down": 32,
-    "terminated": 48,
-    "stopping": 64,
-    "stopped": 80,
-}
-LIVING = ("pending", "running", "stopping", "stopped")
 TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
 RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
@@ -25,8 +24,7 @@ _SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state
   wanted, launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
   wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
-_ALIVE = f"""select {_SEEN} from instances
-  where state in ('pending', 'running', 'stopping', 'shutting-down')"""
+_ALIVE = f"select {_SEEN} from instances where state in {sql_list(ALIVE)}"
 
 
 class InstanceRows:
@@ -54,16 +52,20 @@ class InstanceRows:
 
     def running(self, instance_id: str, lacking: Reason | None = None) -> bool:
         """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
-        where = {"instance_id": instance_id, "state": "pending"}
-        said = {
-            "state_reason_code": lacking.code if lacking else "",
-            "state_reason_message": lacking.message if lacking else "",
-        }
-        return self._move(where, "running", launch_state="booted", **said)
+        return instance_states.change(
+            self._state,
+            instance_id,
+            InstanceState.PENDING,
+            InstanceState.RUNNING,
+            lacking or NO_REASON,
+            launch_state="booted",
+        )
 
     def shutting_down(self, instance_id: str, reason: Reason) -> bool:
         """Begin the end of an instance that has not ended."""
-        return self._begin(instance_id, LIVING, "shutting-down", reason)
+        end = InstanceState.SHUTTING_DOWN
+        before = instance_states.states_before(end)
+        return instance_states.change_from_any(self._state, instance_id, before, end, reason)
 
     def fail(self, instance_id: str, reason: Reason) -> str:
         """Say that a guest failed or went by itself; return the state that follows, or "".
@@ -72,31 +74,44 @@ class InstanceRows:
         """
         with self._state.transaction():
             row = self.one(instance_id)
-            if row is None or row["state"] not in ("pending", "running"):
+            if row is None or row["state"] not in (InstanceState.PENDING, InstanceState.RUNNING):
                 return ""
-            state = "stopping" if _kept(row, reason) else "shutting-down"
-            return state if self._begin(instance_id, (row["state"],), state, reason) else ""
+            kept = _kept(row, reason)
+            new = InstanceState.STOPPING if kept else InstanceState.SHUTTING_DOWN
+            old = InstanceState(row["state"])
+            instance_states.change(self._state, instance_id, old, new, reason)
+            return new.value
 
     def mark_stopped(self, instance_id: str) -> bool:
         """Say that a stopping guest is gone and its disk is kept."""
-        where = {"instance_id": instance_id, "state": "stopping"}
-        return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
+        return instance_states.change(
+            self._state,
+            instance_id,
+            InstanceState.STOPPING,
+            InstanceState.STOPPED,
+            wanted="",
+            launch_state="",
+            stopped_time=ids.now(),
+        )
 
     def mark_terminated(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that nothing of the guest is left; `reason` counts if the row has none yet.
 
         The tags of its interface go with it, as that is shown no more.
         """
-        said = {}
-        if not row["state_reason_code"]:
-            said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
-        of = (row["instance_id"],)
-        where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+        instance_id = row["instance_id"]
         with self._state.transaction() as database:
-            if self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said):
-                database.conn.execute(
-                    "delete from tags where resource_id = 'eni-' || substr(?, 3)", of
-                )
+            if instance_states.change(
+                self._state,
+                instance_id,
+                InstanceState.SHUTTING_DOWN,
+                InstanceState.TERMINATED,
+                None if row["state_reason_code"] else reason,
+                terminated_time=ids.now(),
+                wanted="",
+            ):
+                sql = "delete from tags where resource_id = 'eni-' || substr(?, 3)"
+                database.conn.execute(sql, (instance_id,))
 
     def give_up(self, row: Mapping[str, Any], reason: Reason) -> None:
         """Say that an instance has ended although something of it may still be there: its
@@ -154,10 +169,18 @@ class InstanceRows:
 
     def restored(self, instance_id: str) -> bool:
         """Say that a guest runs again that was saved on the host; False if it was not."""
-        where = {"instance_id": instance_id, "state": "stopped"}
-        where["state_reason_message"] = SAVED.message
-        said = {"state_reason_code": "", "state_reason_message": "", "launch_state": "booted"}
-        return self._move(where, "running", **said)
+        with self._state.transaction():
+            row = self.one(instance_id)
+            if row is None or row["state_reason_message"] != SAVED_OUTSIDE.message:
+                return False
+            return instance_states.change(
+                self._state,
+                instance_id,
+                InstanceState.STOPPED,
+                InstanceState.RUNNING,
+                NO_REASON,
+                launch_state="booted",
+            )
 
     def forget(self, instance_id: str) -> None:
         """Delete an instance's row, its tags, and its reservation if it was the last of it."""
@@ -195,19 +218,6 @@ class InstanceRows:
         with self._state.transaction() as database:
             database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
 
-    def _begin(self, instance_id: str, states: Sequence[str], state: str, reason: Reason) -> bool:
-        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
-        with self._state.transaction():
-            return any(
-                self._move({"instance_id": instance_id, "state": each}, state, **said)
-                for each in states
-            )
-
-    def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
-        columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
-        columns |= {"state_clock": steady_clock.reading()}
-        return bool(self._state.update("instances", where, **columns))
-
 
 def age(row: Row) -> float:
     """Return for how many seconds an instance is in its state, whatever the clock did since."""
@@ -216,9 +226,9 @@ def age(row: Row) -> float:
 
 def _kept(row: Row, reason: Reason) -> bool:
     """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
-    if reason == SAVED:
+    if reason == SAVED_OUTSIDE:
         return True
     if row["state"] == "pending":
         return row["stopped_time"] is not None
     stops = bool(row["shutdown_behavior"] == "stop")
-    return stops or (reason != GUEST and row["stopped_time"] is not None)
+    return stops or (reason != GUEST_SHUTDOWN and row["stopped_time"] is not None)

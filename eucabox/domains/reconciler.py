@@ -5,7 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from eucabox import logs
+from eucabox import instance_states, logs
 from eucabox.config import Config
 from eucabox.domains import state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
@@ -15,10 +15,10 @@ from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.rebooter import Rebooter
-from eucabox.domains.state_reasons import Reason
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
+from eucabox.instance_states import Reason
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
@@ -108,14 +108,14 @@ class Reconciler:
         if row["state"] == "stopping":
             return self._stopping(row, guest, guests is not None)
         if row["wanted"] == "terminate":
-            return self._end(row, state_reasons.USER)
+            return self._end(row, instance_states.USER_SHUTDOWN)
         return self._running(row, guest) if guests is not None else SWEEP
 
     def _pending(self, row: Row) -> float:
         instance_id = row["instance_id"]
         left = self.config.node.pending_timeout - age(row)
         if row["wanted"] == "terminate":
-            return self._end(row, state_reasons.USER)
+            return self._end(row, instance_states.USER_SHUTDOWN)
         if left <= 0:
             return self._end(row, self._late(row))
         if not self._launches.busy(instance_id):
@@ -126,7 +126,7 @@ class Reconciler:
         steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
         step = steps.get(row["launch_state"], "the hypervisor")
         text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
-        return state_reasons.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
+        return instance_states.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
 
     def _shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
@@ -153,7 +153,7 @@ class Reconciler:
             return self._handle_missing(row)
         self._missing.pop(instance_id, None)
         if not guest.up:
-            return self._end(row, self._end_reason(instance_id) or state_reasons.VANISHED)
+            return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
         if self._earlier and instance_id in self._earlier:
             self._earlier.discard(instance_id)
             self._launches.adopt(instance_id)
@@ -170,14 +170,16 @@ class Reconciler:
             waited = now - self._missing.setdefault(instance_id, now)
             if waited < EVENT_WAIT:
                 return EVENT_WAIT - waited
-            said = state_reasons.VANISHED
+            said = instance_states.DOMAIN_VANISHED
         self._missing.pop(instance_id, None)
         return self._end(row, said or self._unwatched())
 
     def _unwatched(self) -> Reason:
         boot_id = BOOT_ID.read_text("ascii").strip()
         known = self._rows.setting("boot_id", boot_id)
-        return state_reasons.UNWATCHED if known == boot_id else state_reasons.HOST
+        return (
+            instance_states.ENDED_UNWATCHED if known == boot_id else instance_states.HOST_RESTARTED
+        )
 
     def _end(self, row: Row, reason: Reason) -> float:
         instance_id = row["instance_id"]

@@ -1,46 +1,22 @@
-"""Why an instance is in its state, in AWS's codes and plain words; decides nothing."""
+"""The reason of a state, from libvirt's events and from faults; decides nothing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from eucabox.domains.connection import words
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
+from eucabox.instance_states import (
+    GUEST_CRASHED,
+    GUEST_SHUTDOWN,
+    KERNEL_PANIC,
+    PROCESS_KILLED,
+    SAVED_OUTSIDE,
+    STOPPED_OUTSIDE,
+    Reason,
+    internal_error,
+)
 
 NO_ROOM = ("Cannot allocate memory", "No space left on device", "cannot set up guest memory")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A StateReason: AWS repeats the code in front of the message, and so do we."""
-
-    code: str
-    text: str
-
-    @property
-    def message(self) -> str:
-        """The message as EC2 shows it: one line of ASCII."""
-        return f"{self.code}: {self.text}"
-
-
-def internal_error(text: str) -> Reason:
-    """Return a reason that is this host's and not the user's."""
-    return Reason("Server.InternalError", text)
-
-
-USER = Reason("Client.UserInitiatedShutdown", "User initiated shutdown")
-GUEST = Reason("Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
-PANIC = internal_error("The guest's kernel panicked; the console output has its last words")
-CRASHED = internal_error("The guest crashed")
-KILLED = internal_error("The hypervisor's process ended unexpectedly (killed, or out of memory)")
-OUTSIDE = internal_error("The instance was stopped on the host, not through this cloud")
-UNWATCHED = internal_error("The instance ended while eucabox or libvirt was not running")
-SAVED = internal_error(
-    "The instance was saved or moved away on the host, not through this cloud; its disk is kept"
-)
-VANISHED = internal_error("The instance's domain disappeared from libvirt")
-HOST = internal_error("The host was restarted, which ends its instances")
-PURGED = internal_error("The instances of this host were ended by its administrator")
 
 
 def no_metadata(problem: str) -> Reason:
@@ -72,14 +48,14 @@ def _endings() -> tuple[tuple[tuple[int, int], Reason], ...]:
     shutdown = libvirt.VIR_DOMAIN_EVENT_SHUTDOWN
     crashed = libvirt.VIR_DOMAIN_EVENT_CRASHED
     return (
-        ((crashed, libvirt.VIR_DOMAIN_EVENT_CRASHED_PANICKED), PANIC),
-        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST), OUTSIDE),
-        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST), GUEST),
-        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED), GUEST),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), CRASHED),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), KILLED),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED), SAVED),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED), SAVED),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), OUTSIDE),
-        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN), GUEST),
+        ((crashed, libvirt.VIR_DOMAIN_EVENT_CRASHED_PANICKED), KERNEL_PANIC),
+        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST), STOPPED_OUTSIDE),
+        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST), GUEST_SHUTDOWN),
+        ((shutdown, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED), GUEST_SHUTDOWN),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), GUEST_CRASHED),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), PROCESS_KILLED),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED), SAVED_OUTSIDE),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED), SAVED_OUTSIDE),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), STOPPED_OUTSIDE),
+        ((stopped, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN), GUEST_SHUTDOWN),
     )

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eucabox import instance_states
 from eucabox.config import Config
-from eucabox.domains import state_reasons
 from eucabox.domains.health import STUCK, Health
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.instance_rows import InstanceRows, age
@@ -90,12 +90,12 @@ class Terminator:
         strays = set(self._guests.all(RECONNECT_WAIT))
         for row in [*self._rows.list_alive(), *self._rows.list_stopped()]:
             instance_id = row["instance_id"]
-            self._rows.shutting_down(instance_id, state_reasons.PURGED)
+            self._rows.shutting_down(instance_id, instance_states.PURGED)
             if instance_id in strays:
                 self._hooks.tell("pre-terminate", instance_id)
             self._clean(row, destroy=True)
             self._hooks.tell("terminated", instance_id)
-            self._rows.mark_terminated(row, state_reasons.PURGED)
+            self._rows.mark_terminated(row, instance_states.PURGED)
             strays.discard(instance_id)
         for instance_id in strays:
             self._guests.destroy(instance_id)
@@ -134,7 +134,7 @@ class Terminator:
             self._failed[instance_id] = time.monotonic()
             return
         self._hooks.tell("terminated", instance_id)
-        self._rows.mark_terminated(row, state_reasons.USER)
+        self._rows.mark_terminated(row, instance_states.USER_SHUTDOWN)
         self._drop(instance_id)
         log.info("role=node %s is terminated", instance_id)
 
@@ -173,7 +173,7 @@ class Terminator:
     def _give_up(self, row: Row) -> None:
         """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.give_up(row, state_reasons.internal_error(text))
+        self._rows.give_up(row, instance_states.internal_error(text))
         self._drop(row["instance_id"])
         log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from eucabox.domains.instance_rows import InstanceRows
-from eucabox.domains.state_reasons import GUEST
+from eucabox.instance_states import GUEST_SHUTDOWN
 from eucabox.network import GuestAddress
 from eucabox.state import State
 from tests.domains.rows import add_instance, row_of
@@ -53,7 +53,7 @@ def test_the_tags_of_an_interface_end_with_its_instance(state: State, rows: Inst
         for resource_id in tagged:
             tag = {"resource_id": resource_id, "account_id": "1", "resource_type": "instance"}
             database["tags"].insert({**tag, "key": "a", "value": "b"})  # type: ignore[union-attr]
-    rows.mark_terminated(row_of(state, ended), GUEST)
+    rows.mark_terminated(row_of(state, ended), GUEST_SHUTDOWN)
     assert row_of(state, ended)["state"] == "terminated"
     left = [row["resource_id"] for row in state.query("select resource_id from tags")]
     assert sorted(left) == sorted(each for each in tagged if each != ended.replace("i-", "eni-"))

@@ -3,6 +3,7 @@
 import libvirt
 import pytest
 
+from eucabox import instance_states
 from eucabox.domains import state_reasons
 from eucabox.domains.connection import words
 from eucabox.errors import DomainFailed, InvalidParameterValue, LibvirtUnreachable
@@ -59,20 +60,23 @@ def test_a_long_cause_keeps_its_end() -> None:
 
 def test_the_guests_own_end_counts_before_its_clean_up() -> None:
     stopped = (STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
-    assert state_reasons.reason_of_events([SHUTDOWN_BY_GUEST, stopped]) is state_reasons.GUEST
+    assert (
+        state_reasons.reason_of_events([SHUTDOWN_BY_GUEST, stopped])
+        is instance_states.GUEST_SHUTDOWN
+    )
 
 
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ((libvirt.VIR_DOMAIN_EVENT_CRASHED, 0), state_reasons.PANIC),
-        ((libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, 2), state_reasons.OUTSIDE),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), state_reasons.OUTSIDE),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), state_reasons.KILLED),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), state_reasons.CRASHED),
+        ((libvirt.VIR_DOMAIN_EVENT_CRASHED, 0), instance_states.KERNEL_PANIC),
+        ((libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, 2), instance_states.STOPPED_OUTSIDE),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), instance_states.STOPPED_OUTSIDE),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), instance_states.PROCESS_KILLED),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), instance_states.GUEST_CRASHED),
     ],
 )
-def test_each_end_has_its_reason(event: tuple[int, int], reason: state_reasons.Reason) -> None:
+def test_each_end_has_its_reason(event: tuple[int, int], reason: instance_states.Reason) -> None:
     assert state_reasons.reason_of_events([event]) is reason
 
 
