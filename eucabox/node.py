@@ -162,14 +162,13 @@ class Node:
         return self.capacity.host()
 
     def status(self) -> dict[str, Any]:
-        """Return what an operator wants to know, in words; `guests` are those that are not well."""
-        said = f"{self.virt_type or 'none'}: {self.virt_reason}"
-        sick = {each: trouble.text for each, trouble in self._health.troubles().items()}
+        """Return what an operator wants to know; `guests` has the instances with a problem."""
+        troubles = self._health.troubles().items()
         return {
             "virt_type": self.virt_type,
-            "said": said,
+            "detail": f"{self.virt_type or 'none'}: {self.virt_reason}",
             "problem": self.problem,
-            "guests": sick,
+            "guests": {instance_id: trouble.text for instance_id, trouble in troubles},
         }
 
     def watch(self, told: Callable[[], None]) -> None:

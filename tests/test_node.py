@@ -455,7 +455,7 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
         house.wait(lambda: node._connection.alive)
         assert node.status() == {
             "virt_type": "test",
-            "said": "test: virt_type = qemu is configured",
+            "detail": "test: virt_type = qemu is configured",
             "problem": "",
             "guests": {},
         }

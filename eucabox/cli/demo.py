@@ -302,7 +302,7 @@ def _tell(
         ("S3", f"{base}/services/objectstorage"),
         ("credentials", f". {written.eucarc}"),
         ("instance", f"{found.instance_id} at {found.address}"),
-        ("hypervisor", str(node.get("said", ""))),
+        ("hypervisor", str(node.get("detail", ""))),
         ("ssh", " ".join(found.ssh())),
         ("stop", f"make stop   (or: {Path(sys.argv[0]).name} demo --stop)"),
     ]
