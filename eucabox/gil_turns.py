@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 PATIENCE = 0.02  # seconds
 
 
-class _Mine(threading.local):
+class _ThreadTurn(threading.local):
     has_turn = False
-    left: Callable[[], None] | None = None
+    on_yield: Callable[[], None] | None = None
 
 
 _turn = threading.Lock()
-_mine = _Mine()
+_mine = _ThreadTurn()
 
 
 @contextlib.contextmanager
@@ -60,10 +60,10 @@ def yield_leadership() -> None:
     """Let others have the turn, and whatever else waits for this thread: what it does now
     takes its time."""
     release()
-    if _mine.left is not None:
-        _mine.left()
+    if _mine.on_yield is not None:
+        _mine.on_yield()
 
 
-def on_yield(left: Callable[[], None] | None) -> None:
+def on_yield(callback: Callable[[], None] | None) -> None:
     """Have `leave` tell that this thread is not to be waited for."""
-    _mine.left = left
+    _mine.on_yield = callback

@@ -62,8 +62,8 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
         self._facts = facts
 
     def __enter__(self) -> None:
-        said = {key: value for key, value in self._facts.items() if value}
-        self._token = _about.set({**_about.get(), **said})
+        facts = {key: value for key, value in self._facts.items() if value}
+        self._token = _about.set({**_about.get(), **facts})
 
     def __exit__(self, *exception: object) -> None:
         _about.reset(self._token)
@@ -119,12 +119,12 @@ class Format(logging.Formatter):
     def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
         own = dict(getattr(record, "facts", ()))
         message = record.getMessage() if record.msg else ""
-        named = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
-        if named:
-            message = message[named.end() :]
+        role_prefix = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
+        if role_prefix:
+            message = message[role_prefix.end() :]
         known = dict(_about.get())
         instance = known.pop("instance", "") or own.pop("instance", "") or _instance(record)
-        role = (named and named[1]) or known.pop("role", "") or _role(record.name, own)
+        role = (role_prefix and role_prefix[1]) or known.pop("role", "") or _role(record.name, own)
         return {
             **({"time": _time(record.created)} if self._dated else {}),
             "level": LEVELS.get(record.levelname) or record.levelname.lower(),
@@ -200,15 +200,15 @@ def set_level(config: Config) -> None:
 
 def parse(line: str) -> dict[str, str]:
     """Read a line that Format wrote; one that it did not write is a message."""
-    found: dict[str, str] = {}
+    facts: dict[str, str] = {}
     end = 0
     while end < len(line):
         field = FIELD.match(line, end)
         if field is None:
             return {"message": line}
-        found[field[1]] = json.loads(field[2]) if field[2].startswith('"') else field[2]
+        facts[field[1]] = json.loads(field[2]) if field[2].startswith('"') else field[2]
         end = field.end()
-    return found
+    return facts
 
 
 def files(path: Path) -> list[Path]:

@@ -63,25 +63,25 @@ class Node:
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
         network.on_address_learned(self._on_address)
-        cloud = self._rows.setting("cloud_id", str(uuid.uuid4()))
+        cloud = self._rows.get_setting("cloud_id", str(uuid.uuid4()))
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
-        guests = Domains(self._connection, cloud)
+        domains = Domains(self._connection, cloud)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
-        self._told: Callable[[], None] = lambda: None
-        self._health = Health(folder, guests, self._looking_after, self._changed)
+        self._on_change: Callable[[], None] = lambda: None
+        self._health = Health(folder, domains, self._looking_after, self._changed)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
         self._filters = SecurityGroupFilters(state, network)
-        self._launches = Launcher(
+        self._launcher = Launcher(
             cloud,
             folder,
             self._rows,
-            guests,
+            domains,
             images,
             network,
             self._filters,
@@ -90,19 +90,19 @@ class Node:
             self._domain_xml,
             self._hooks,
         )
-        self._guests = guests
-        self._endings = Terminator(
-            folder, self._rows, guests, images, network, self._ending, self._hooks, self._health
+        self._domains = domains
+        self._terminator = Terminator(
+            folder, self._rows, domains, images, network, self._ending, self._hooks, self._health
         )
         self._loop = Reconciler(
             config,
             self._rows,
             self._connection,
-            guests,
-            self._launches,
-            self._endings,
-            Rebooter(self._rows, guests, self._launches, self._ending, self._hooks),
-            Stopper(self._rows, guests, network, self._ending, self._hooks),
+            domains,
+            self._launcher,
+            self._terminator,
+            Rebooter(self._rows, domains, self._launcher, self._ending, self._hooks),
+            Stopper(self._rows, domains, network, self._ending, self._hooks),
             self._health,
         )
 
@@ -125,11 +125,11 @@ class Node:
     @property
     def metadata_problem(self) -> str:
         """Why guests get no metadata, which instances bear as their reason; or ""."""
-        return self._launches.metadata_problem
+        return self._launcher.metadata_problem
 
     @metadata_problem.setter
     def metadata_problem(self, problem: str) -> None:
-        self._launches.metadata_problem = problem
+        self._launcher.metadata_problem = problem
 
     @property
     def virt_type(self) -> str:
@@ -171,17 +171,17 @@ class Node:
             "guests": {instance_id: trouble.text for instance_id, trouble in troubles},
         }
 
-    def watch(self, told: Callable[[], None]) -> None:
+    def watch(self, on_change: Callable[[], None]) -> None:
         """Call `told` whenever a guest is not well any more, or well again."""
-        self._told = told
+        self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:
         """Return what is wrong with a running guest, or None."""
-        return self._health.of(instance_id)
+        return self._health.get_trouble(instance_id)
 
     def queue(self, instance_id: str) -> str:
         """Return what a pending instance waits for, or "" when its launch is under way."""
-        ahead = self._launches.ahead(instance_id)
+        ahead = self._launcher.count_ahead(instance_id)
         if not ahead:
             return ""
         others = "one other launch" if ahead == 1 else f"{ahead} other launches"
@@ -201,11 +201,11 @@ class Node:
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
         self._filters.stop(STOP_WAIT)
-        self._launches.stop()
-        self._told = lambda: None
+        self._launcher.stop()
+        self._on_change = lambda: None
         deadline = time.monotonic() + STOP_WAIT
-        for crew in (self._launching, self._ending, self._looking_after):
-            crew.stop(max(0.0, deadline - time.monotonic()))
+        for pool in (self._launching, self._ending, self._looking_after):
+            pool.stop(max(0.0, deadline - time.monotonic()))
         self._connection.stop()
 
     def wake(self) -> None:
@@ -220,7 +220,7 @@ class Node:
 
         Raises InstanceNotFound, ConsoleUnreadable.
         """
-        row = self._rows.one(instance_id)
+        row = self._rows.get(instance_id)
         if row is None:
             raise InstanceNotFound(id=instance_id)
         file = self._config.cloud.data_dir / "instances" / instance_id / "console.log"
@@ -231,14 +231,14 @@ class Node:
         """Have a guest stand still, its disk complete, until `resume`."""
         self._health.expect_pause(instance_id, True)
         try:
-            self._guests.suspend(instance_id)
+            self._domains.suspend(instance_id)
         except Fault:
             self._health.expect_pause(instance_id, False)
             raise
 
     def resume(self, instance_id: str) -> None:
         """Let a suspended guest go on."""
-        self._guests.resume(instance_id)
+        self._domains.resume(instance_id)
         self._health.expect_pause(instance_id, False)
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
@@ -246,7 +246,7 @@ class Node:
         if not self._pictures.acquire(timeout=PICTURE_WAIT):
             raise ScreensBusy(count=PICTURES)
         try:
-            return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
+            return screen.png(self._domains.screenshot(instance_id, wake_up), instance_id)
         finally:
             self._pictures.release()
 
@@ -257,7 +257,7 @@ class Node:
         """
         self._connection.start()
         try:
-            self._endings.purge()
+            self._terminator.purge()
         finally:
             self._connection.stop()
 
@@ -294,7 +294,7 @@ class Node:
 
     def _probe_emulator(self) -> None:
         try:
-            self._guests.warm(self._driver().NAME)
+            self._domains.probe_emulator(self._driver().NAME)
         except Fault as fault:
             log.debug("role=node %s", fault.message)
 
@@ -306,10 +306,10 @@ class Node:
             log.error("role=node the network of running instances: %s", fault.message)
 
     def _changed(self) -> None:
-        self._told()
+        self._on_change()
 
     def _on_address(self, address: GuestAddress) -> None:
-        if self._rows.learn(address):
+        if self._rows.set_address(address):
             self.wake()
 
     def _event(self, name: str, event: int, detail: int) -> None:

@@ -24,18 +24,18 @@ class _Connection(sqlite3.Connection):
     `held` set neither can end what the caller of State.transaction began.
     """
 
-    held = False
+    in_transaction_block = False
 
     def __enter__(self) -> "_Connection":
         return self
 
     def __exit__(self, *exception: object) -> Literal[False]:
-        if not self.held:
+        if not self.in_transaction_block:
             super().__exit__(*exception)  # type: ignore[arg-type]
         return False
 
     def commit(self) -> None:
-        if not self.held:
+        if not self.in_transaction_block:
             super().commit()
 
 
@@ -84,16 +84,16 @@ class State:
             yield database
             return
         connection.execute("BEGIN IMMEDIATE")
-        connection.held = True
+        connection.in_transaction_block = True
         try:
             yield database
             if self.rehearses and not for_good:
                 raise DryRunOperation()
         except BaseException:
-            connection.held = False
+            connection.in_transaction_block = False
             connection.execute("ROLLBACK")
             raise
-        connection.held = False
+        connection.in_transaction_block = False
         connection.execute("COMMIT")
 
     @contextmanager
@@ -131,10 +131,10 @@ class State:
         self._local = threading.local()
 
     def _connection(self) -> _Connection:
-        found: _Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._connect()
-        return found
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
 
     def _connect(self) -> _Connection:
         # Autocommit, so that only our own BEGIN opens a transaction, in every sqlite-utils.
@@ -154,10 +154,10 @@ class State:
 
     def _migrate(self) -> None:
         with self.transaction() as database:
-            found = database.conn.execute("PRAGMA user_version").fetchone()[0]
-            if found > len(MIGRATIONS):
-                raise StateTooNew(file=self.path, found=found, known=len(MIGRATIONS))
-            for statements in MIGRATIONS[found:]:
+            version = database.conn.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StateTooNew(file=self.path, found=version, known=len(MIGRATIONS))
+            for statements in MIGRATIONS[version:]:
                 for statement in statements.split(";"):
                     database.conn.execute(statement)
             database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -30,13 +30,13 @@ def reading() -> str:
     return f"{boot_id()} {uptime():.3f}"
 
 
-def seconds_since(kept: str, moment: str) -> float:
+def seconds_since(earlier: str, moment: str) -> float:
     """Return the seconds since a reading that was kept; never less than none.
 
     What was kept before the host's last start was that start ago at least, and that counts.
     `moment` is the time of day, for what was written by a version that kept no reading.
     """
-    boot, _, then = kept.partition(" ")
+    boot, _, then = earlier.partition(" ")
     if boot == boot_id():
         return max(0.0, uptime() - float(then))
     if boot:

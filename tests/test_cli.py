@@ -327,7 +327,7 @@ def test_a_rescan_is_followed_until_each_bucket_is_read(
         rescanned(("a", "complete"), ("b", "pending"), ("other", "failed")),
         rescanned(("a", "complete"), ("b", "complete"), ("other", "failed")),
     ]
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
     told = invoke("-c", config_file, "bucket", "rescan", "a", "b", "b", "--json")
     assert [each["bucket"] for each in json.loads(told.output)] == ["a", "b"]
@@ -338,7 +338,7 @@ def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [rescanned(("a", "complete"), ("b", "running")), rescanned()]
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
     told = invoke("-c", config_file, "bucket", "rescan")
     assert (told.exit_code, "started again" in told.output) == (1, True)
@@ -354,7 +354,7 @@ def test_a_cloud_is_asked_where_it_listens(
     config_file.write_text(
         f"[cloud]\ndata_dir = {config_file.parent}\n[api]\nlisten = {listen}\nport = 9\n"
     )
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     told = invoke("-c", config_file, "bucket", "list")
     assert f"does not answer at http://{asked}:9/" in told.output
 

@@ -44,8 +44,8 @@ class Commands(click.Group):
         module = self.FOUND_IN.get(cmd_name)
         if module is None:
             return None
-        found = __import__(f"eucabox.cli.{module}", fromlist=[cmd_name])
-        command: click.Command = getattr(found, cmd_name)
+        imported = __import__(f"eucabox.cli.{module}", fromlist=[cmd_name])
+        command: click.Command = getattr(imported, cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -53,12 +53,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            said = fault.message
+            message = fault.message
         except (OSError, sqlite3.Error) as problem:
             if isinstance(problem, BrokenPipeError):
                 raise
-            said = _words(problem)
-        click.echo(f"eucabox: {said}", err=True)
+            message = _words(problem)
+        click.echo(f"eucabox: {message}", err=True)
         sys.exit(1)
 
 

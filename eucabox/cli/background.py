@@ -22,7 +22,7 @@ def start(config_file: Path, errors: Path) -> None:
     When it ends at once, its last line on standard error, which goes to `errors`, says why.
     """
     config = configuration.load(config_file)
-    if holder(config):
+    if running_pid(config):
         return
     ready = config.cloud.data_dir / "run" / "ready"
     ready.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def start(config_file: Path, errors: Path) -> None:
         time.sleep(0.02)
 
 
-def holder(config: Config) -> int | None:
+def running_pid(config: Config) -> int | None:
     """Return the process id of the eucabox that serves this configuration, or None."""
     return ProcessLock(config.cloud.data_dir / "run" / "lock").holder()
 
@@ -61,10 +61,10 @@ def status(config: Config) -> dict[str, Any]:
     """Return what the running eucabox last wrote of itself, or an empty dict."""
     file = config.cloud.data_dir / "run" / "status.json"
     try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return facts
 
 
 def _last_line(errors: Path) -> str:

@@ -54,7 +54,7 @@ Check = Callable[[Config], Iterator[Finding]]
 @click.pass_obj
 def doctor(settings: CommandContext, as_json: bool) -> None:
     """Check this host; status 1 when something keeps instances from running."""
-    findings = [found for check in CHECKS for found in check(settings.config)]
+    findings = [finding for check in CHECKS for finding in check(settings.config)]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:
@@ -135,8 +135,8 @@ def _libvirt(config: Config) -> Iterator[Finding]:
 
 def _guests(config: Config) -> Iterator[Finding]:
     """What the running eucabox knows of instances that are not well."""
-    told = background.status(config) if background.holder(config) else {}
-    for instance_id, text in told.get("node", {}).get("guests", {}).items():
+    status = background.status(config) if background.running_pid(config) else {}
+    for instance_id, text in status.get("node", {}).get("guests", {}).items():
         fix = "see the log; `virsh list` and `ps -o stat,wchan` show what its process waits for"
         yield Finding("guests", WARN, f"{instance_id}: {text}", fix)
 
@@ -155,7 +155,7 @@ def _console(uri: str) -> Iterator[Finding]:
 
 
 def _ports(config: Config) -> Iterator[Finding]:
-    if pid := background.holder(config):
+    if pid := background.running_pid(config):
         yield Finding("ports", OK, f"eucabox runs as process {pid} and has them")
         return
     for key in ("port", "https_port"):
@@ -174,20 +174,20 @@ def _metadata(config: Config) -> Iterator[Finding]:
     if not section.enabled:
         return
     place = f"{section.address}:{section.port}"
-    if background.holder(config):
+    if background.running_pid(config):
         problems = background.status(config).get("problems", [])
-        told = [each for each in problems if each.startswith("metadata: ")]
-        for each in told:
+        failures = [each for each in problems if each.startswith("metadata: ")]
+        for each in failures:
             yield Finding(
                 "metadata", FAIL, each.removeprefix("metadata: "), _free_port(section.port)
             )
-        if not told:
+        if not failures:
             yield Finding("metadata", OK, f"served at {place}")
         return
     reason = _why_not_bound(section.address, section.port, free=True)
     if reason:
-        holder = holder_of(section.port)
-        detail = f"{place}: {reason}" + (f", {holder} has it" if holder else "")
+        process = holder_of(section.port)
+        detail = f"{place}: {reason}" + (f", {process} has it" if process else "")
         yield Finding("metadata", FAIL, detail, _free_port(section.port))
     else:
         yield Finding("metadata", OK, f"{place} is free; guests ask port 80 and are brought there")
@@ -245,7 +245,7 @@ def _memory(config: Config) -> Iterator[Finding]:
 
 def _descriptors(config: Config) -> Iterator[Finding]:
     """Each client takes one, whatever the buckets are; of a running eucabox its own are told."""
-    pid = background.holder(config)
+    pid = background.running_pid(config)
     process = Path(f"/proc/{pid or 'self'}")
     try:
         lines = (process / "limits").read_text("ascii").splitlines()
@@ -269,10 +269,10 @@ def _network(config: Config) -> Iterator[Finding]:
     except Fault as fault:
         yield Finding("network", FAIL, fault.message, "see docs/configuration.md, [network]")
         return
-    named = config.network.bridge
-    if named and not host.is_bridge(named):
-        fix = f"make it, with a network card as its port: ip link add {named} type bridge ..."
-        yield Finding("network", FAIL, f"[network] bridge = {named} is no bridge here", fix)
+    bridge = config.network.bridge
+    if bridge and not host.is_bridge(bridge):
+        fix = f"make it, with a network card as its port: ip link add {bridge} type bridge ..."
+        yield Finding("network", FAIL, f"[network] bridge = {bridge} is no bridge here", fix)
         return
     yield Finding("network", OK, f"{config.network.mode} on {driver.bridge}")
     state = FAIL if driver.hindrance() else WARN
@@ -290,8 +290,8 @@ def _own_programs(config: Config) -> Iterator[Finding]:
             detail = f"{program} can't be run: {reason}"
             yield Finding("domain xml", FAIL, detail, f"fix it, or set [node] {key} to nothing")
     folder = config.node.hooks
-    found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
-    for each in found:
+    programs = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
+    for each in programs:
         reason = reason_not_trusted(each) if each.is_dir() or os.access(each, os.X_OK) else ""
         if reason and (each == folder or each.is_file()):
             yield Finding("hooks", WARN, f"{each} is not run: {reason}", "see docs/hooks.md")

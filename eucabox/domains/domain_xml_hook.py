@@ -59,9 +59,9 @@ def _check(xml: str, domain: Domain) -> None:
     if root.tag != "domain":
         raise ValueError(f"its output is a <{root.tag}> and not a <domain>")
     for tag, own in (("name", domain.name), ("uuid", domain.uuid)):
-        found = (root.findtext(tag) or "").strip()
-        if found.lower() != own.lower():
-            raise ValueError(f"it changed <{tag}> from {own} to {found[:60]!r}; leave it")
+        value = (root.findtext(tag) or "").strip()
+        if value.lower() != own.lower():
+            raise ValueError(f"it changed <{tag}> from {own} to {value[:60]!r}; leave it")
     if _owners(root) != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
         raise ValueError(f"it changed or left out the <instance> of {NAMESPACE} in <metadata>")
 

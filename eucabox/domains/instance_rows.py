@@ -17,14 +17,14 @@ from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 
 TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
-RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
+NEW_DOMAIN = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
-_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, state_clock,
-  wanted, launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
-  wanted_request_id"""
+_COLUMNS = """instance_id, account_id, state, state_reason_code, launch_time, state_time,
+  state_clock, wanted, launch_state, mac_address, private_ip_address, private_dns_name,
+  domain_uuid, request_id, wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
-_ALIVE = f"select {_SEEN} from instances where state in {sql_list(ALIVE)}"
+_ALIVE = f"select {_COLUMNS} from instances where state in {sql_list(ALIVE)}"
 
 
 class InstanceRows:
@@ -39,18 +39,18 @@ class InstanceRows:
 
     def list_stopped(self) -> list[Row]:
         """Return the rows that are stopped."""
-        return self._state.query(f"select {_SEEN} from instances where state = 'stopped'")
+        return self._state.query(f"select {_COLUMNS} from instances where state = 'stopped'")
 
-    def one(self, instance_id: str) -> Row | None:
+    def get(self, instance_id: str) -> Row | None:
         """Return a whole row."""
         return self._state.one("select * from instances where instance_id = ?", (instance_id,))
 
-    def step(self, instance_id: str, word: str) -> bool:
+    def set_launch_step(self, instance_id: str, word: str) -> bool:
         """Note how far a launch is; False when it is wanted no more."""
         where = {"instance_id": instance_id, "state": "pending"}
         return bool(self._state.update("instances", where, launch_state=word))
 
-    def running(self, instance_id: str, lacking: Reason | None = None) -> bool:
+    def mark_running(self, instance_id: str, lacking: Reason | None = None) -> bool:
         """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
         return instance_states.change(
             self._state,
@@ -61,7 +61,7 @@ class InstanceRows:
             launch_state="booted",
         )
 
-    def shutting_down(self, instance_id: str, reason: Reason) -> bool:
+    def mark_shutting_down(self, instance_id: str, reason: Reason) -> bool:
         """Begin the end of an instance that has not ended."""
         end = InstanceState.SHUTTING_DOWN
         before = instance_states.states_before(end)
@@ -73,11 +73,11 @@ class InstanceRows:
         It is `stopping` where the disk is kept, else `shutting-down`.
         """
         with self._state.transaction():
-            row = self.one(instance_id)
+            row = self.get(instance_id)
             if row is None or row["state"] not in (InstanceState.PENDING, InstanceState.RUNNING):
                 return ""
-            kept = _kept(row, reason)
-            new = InstanceState.STOPPING if kept else InstanceState.SHUTTING_DOWN
+            keeps_disk = _keeps_disk(row, reason)
+            new = InstanceState.STOPPING if keeps_disk else InstanceState.SHUTTING_DOWN
             old = InstanceState(row["state"])
             instance_states.change(self._state, instance_id, old, new, reason)
             return new.value
@@ -123,7 +123,7 @@ class InstanceRows:
 
     def list_uncleaned(self) -> list[Row]:
         """Return the ended instances whose clean-up is not done."""
-        sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
+        sql = f"select {_COLUMNS} from instances where state = 'terminated' and launch_state = ?"
         return self._state.query(sql, (LEFT,))
 
     def mark_cleaned(self, instance_id: str) -> None:
@@ -131,7 +131,7 @@ class InstanceRows:
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
 
-    def learn(self, address: GuestAddress) -> bool:
+    def set_address(self, address: GuestAddress) -> bool:
         """Give an address to the living instance of its MAC, and take it from any other.
 
         False when there is no such instance, or it has the address already.
@@ -153,24 +153,24 @@ class InstanceRows:
 
     def mark_rebooted(self, instance_id: str) -> None:
         """Say that a wanted reboot was done."""
-        for wanted in ("reboot", RENEW):
+        for wanted in ("reboot", NEW_DOMAIN):
             where = {"instance_id": instance_id, "wanted": wanted}
             self._state.update("instances", where, wanted="")
 
-    def terminated(self) -> dict[str, float]:
+    def list_terminated(self) -> dict[str, float]:
         """Return the ids of instances that have ended, and how many seconds ago."""
         sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
-        return {row["instance_id"]: age(row) for row in self._state.query(sql)}
+        return {row["instance_id"]: seconds_in_state(row) for row in self._state.query(sql)}
 
-    def renewed(self, instance_id: str) -> bool:
+    def mark_for_new_domain(self, instance_id: str) -> bool:
         """Say that a reboot needs a new domain; False when it is wanted no more."""
         where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
-        return bool(self._state.update("instances", where, wanted=RENEW))
+        return bool(self._state.update("instances", where, wanted=NEW_DOMAIN))
 
-    def restored(self, instance_id: str) -> bool:
+    def mark_restored(self, instance_id: str) -> bool:
         """Say that a guest runs again that was saved on the host; False if it was not."""
         with self._state.transaction():
-            row = self.one(instance_id)
+            row = self.get(instance_id)
             if row is None or row["state_reason_message"] != SAVED_OUTSIDE.message:
                 return False
             return instance_states.change(
@@ -182,7 +182,7 @@ class InstanceRows:
                 launch_state="booted",
             )
 
-    def forget(self, instance_id: str) -> None:
+    def delete(self, instance_id: str) -> None:
         """Delete an instance's row, its tags, and its reservation if it was the last of it."""
         of = (instance_id,)
         with self._state.transaction() as database:
@@ -205,7 +205,7 @@ class InstanceRows:
             if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
         ]
 
-    def setting(self, key: str, default: str) -> str:
+    def get_setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""
         with self._state.transaction() as database:
             database.conn.execute("insert or ignore into settings values (?, ?)", (key, default))
@@ -219,12 +219,12 @@ class InstanceRows:
             database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
 
 
-def age(row: Row) -> float:
+def seconds_in_state(row: Row) -> float:
     """Return for how many seconds an instance is in its state, whatever the clock did since."""
     return steady_clock.seconds_since(row["state_clock"], row["state_time"])
 
 
-def _kept(row: Row, reason: Reason) -> bool:
+def _keeps_disk(row: Row, reason: Reason) -> bool:
     """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
     if reason == SAVED_OUTSIDE:
         return True

@@ -105,13 +105,13 @@ class SecurityGroupFilters:
 
     def _facts(self) -> tuple[list[FilteredGuest], dict[str, list[FirewallRule]]]:
         guests = [self._guest(row) for row in self._state.query(_GUESTS)]
-        found: dict[str, list[FirewallRule]] = {
+        rules: dict[str, list[FirewallRule]] = {
             each: [] for guest in guests for each in guest.groups
         }
         for rule in self._state.query(_RULES):
-            if rule["group_id"] in found:
-                found[rule["group_id"]].append(_rule(rule))
-        return guests, found
+            if rule["group_id"] in rules:
+                rules[rule["group_id"]].append(_rule(rule))
+        return guests, rules
 
     def _guest(self, row: Row) -> FilteredGuest:
         return FilteredGuest(

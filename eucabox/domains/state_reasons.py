@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from eucabox.domains.connection import words
+from eucabox.domains.connection import error_text
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
 from eucabox.instance_states import (
@@ -27,11 +27,11 @@ def no_metadata(problem: str) -> Reason:
 def reason_of_fault(fault: Exception) -> Reason:
     """Return the reason for a launch that failed with this fault."""
     if not isinstance(fault, Fault):
-        return internal_error(f"{type(fault).__name__}: {words(fault)}")
+        return internal_error(f"{type(fault).__name__}: {error_text(fault)}")
     if fault.code.startswith("Insufficient") or any(word in fault.message for word in NO_ROOM):
-        return Reason("Server.InsufficientInstanceCapacity", words(fault))
+        return Reason("Server.InsufficientInstanceCapacity", error_text(fault))
     side = "Client" if fault.code.startswith("Invalid") else "Server"
-    return Reason(f"{side}.{fault.code}", words(fault))
+    return Reason(f"{side}.{fault.code}", error_text(fault))
 
 
 def reason_of_events(events: Iterable[tuple[int, int]]) -> Reason | None:
@@ -40,10 +40,10 @@ def reason_of_events(events: Iterable[tuple[int, int]]) -> Reason | None:
     The first that fits counts: a guest's own power-off is followed by events of its clean-up.
     """
     seen = set(events)
-    return next((reason for event, reason in _endings() if event in seen), None)
+    return next((reason for event, reason in _reasons_by_event() if event in seen), None)
 
 
-def _endings() -> tuple[tuple[tuple[int, int], Reason], ...]:
+def _reasons_by_event() -> tuple[tuple[tuple[int, int], Reason], ...]:
     stopped = libvirt.VIR_DOMAIN_EVENT_STOPPED
     shutdown = libvirt.VIR_DOMAIN_EVENT_SHUTDOWN
     crashed = libvirt.VIR_DOMAIN_EVENT_CRASHED

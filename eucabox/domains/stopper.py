@@ -4,7 +4,7 @@ import logging
 import time
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import InstanceRows, age
+from eucabox.domains.instance_rows import InstanceRows, seconds_in_state
 from eucabox.domains.launcher import GuestNetwork
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.termination import RETRY
@@ -23,15 +23,15 @@ class Stopper:
     def __init__(
         self,
         rows: InstanceRows,
-        guests: Domains,
+        domains: Domains,
         network: GuestNetwork,
-        crew: WorkerPool,
+        pool: WorkerPool,
         hooks: Hooks,
     ) -> None:
         self._rows = rows
-        self._guests = guests
+        self._domains = domains
         self._network = network
-        self._crew = crew
+        self._pool = pool
         self._hooks = hooks
         self._pressed: dict[str, float] = {}
 
@@ -41,16 +41,16 @@ class Stopper:
         `known` tells whether libvirt answered: without it a missing guest means nothing.
         """
         instance_id = row["instance_id"]
-        if self._crew.busy(instance_id) or not known:
+        if self._pool.is_busy(instance_id) or not known:
             return RETRY
         force = row["wanted"] == FORCE
-        left = 0 if force else timeout - age(row)
+        left = 0 if force else timeout - seconds_in_state(row)
         if guest is None or not guest.up or left <= 0:
             up = guest is not None and guest.up
-            self._crew.submit(instance_id, lambda: self._finish(row, up))
+            self._pool.submit(instance_id, lambda: self._finish(row, up))
             return RETRY
         if time.monotonic() >= self._pressed.get(instance_id, 0) + PRESS_AGAIN:
-            self._crew.submit(instance_id, lambda: self._shut_down(instance_id))
+            self._pool.submit(instance_id, lambda: self._shut_down(instance_id))
         return min(left, PRESS_AGAIN)
 
     def _shut_down(self, instance_id: str) -> None:
@@ -58,19 +58,19 @@ class Stopper:
             self._hooks.tell("pre-stop", instance_id)
         self._pressed[instance_id] = time.monotonic()
         try:
-            self._guests.shutdown(instance_id)
+            self._domains.shutdown(instance_id)
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
     def _finish(self, row: Row, up: bool) -> None:
         instance_id = row["instance_id"]
-        now = self._rows.one(instance_id)
+        now = self._rows.get(instance_id)
         if now is None or now["state"] != "stopping":
             return  # done, or terminated, since the loop last looked
         if up and instance_id not in self._pressed:
             self._hooks.tell("pre-stop", instance_id)
         try:
-            self._guests.destroy(instance_id, row["domain_uuid"])
+            self._domains.destroy(instance_id, row["domain_uuid"])
             self._network.unplug(row)
         except Fault as fault:
             log.warning("role=node %s is not stopped yet: %s", instance_id, fault.message)

@@ -192,7 +192,7 @@ def _efi(tree: Path) -> bytes:
 
 
 def _only(tree: Path, pattern: str) -> Path:
-    found = sorted(tree.glob(pattern))
-    if not found:
+    files = sorted(tree.glob(pattern))
+    if not files:
         raise GuestNotBuilt(reason=f"the packages hold no {pattern}.")
-    return found[-1]
+    return files[-1]

@@ -24,7 +24,7 @@ def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bo
     )
 
 
-def shown(row: Row) -> list[dict[str, str]]:
+def to_api(row: Row) -> list[dict[str, str]]:
     """Return the devices of an image's row as the API shows them: those that its instances have."""
     known: Mapping[str, Any] = json.loads(row["settings"]).get("block_device_mapping") or {}
     if row["virtualization_type"] == "hvm":

@@ -45,7 +45,7 @@ class BindingTable:
         self._entries: dict[str, Binding] = {}
         self._lock = threading.Lock()
 
-    def keep(self, guests: Mapping[str, KnownAddress]) -> None:
+    def keep_only(self, guests: Mapping[str, KnownAddress]) -> None:
         """Know exactly these guests, by MAC; what was heard of them counts on."""
         with self._lock:
             self._entries = {mac: self._entry(mac, known) for mac, known in guests.items()}
@@ -80,7 +80,11 @@ class BindingTable:
         """Take in a DHCP server's word; True if the guest has a new address by it."""
         with self._lock:
             entry = self._entries.get(lease.mac_address)
-            if entry is None or not possible(lease.ip) or self._leased(entry, str(lease.ip)):
+            if (
+                entry is None
+                or not is_possible(lease.ip)
+                or self._is_leased_to_other(entry, str(lease.ip))
+            ):
                 return False
             seconds = LONGEST if lease.seconds == FOR_EVER else lease.seconds
             changed = self._give(entry, str(lease.ip))
@@ -98,7 +102,7 @@ class BindingTable:
                 entry.seen_until, entry.claimed = now + SEEN, ""
                 return []
             sure = now < max(entry.leased_until, entry.seen_until)
-            if sure or entry.claimed or not possible(claim.ip) or self._held(ip):
+            if sure or entry.claimed or not is_possible(claim.ip) or self._is_used(ip):
                 return []
             entry.claimed, entry.due = ip, now + OBJECTION
             return [each for each in (ip, entry.ip) if each]
@@ -131,7 +135,7 @@ class BindingTable:
 
     def _grant(self, entry: Binding, now: float) -> bool:
         ip, entry.claimed = entry.claimed, ""
-        if self._held(ip):
+        if self._is_used(ip):
             return False
         entry.seen_until = now + SEEN
         return self._give(entry, ip)
@@ -149,18 +153,18 @@ class BindingTable:
         entry.ip, entry.claimed = ip, ""
         return changed
 
-    def _leased(self, asker: Binding, ip: str) -> bool:
+    def _is_leased_to_other(self, binding: Binding, ip: str) -> bool:
         """Tell whether another's lease of an address still runs: a server gives it to a second
         who calls itself by the first's client identifier."""
         now = time.monotonic()
-        others = (entry for entry in self._entries.values() if entry is not asker)
+        others = (entry for entry in self._entries.values() if entry is not binding)
         return any(entry.ip == ip and entry.leased_until > now for entry in others)
 
-    def _held(self, ip: str) -> bool:
+    def _is_used(self, ip: str) -> bool:
         return any(entry.ip == ip for entry in self._entries.values())
 
 
-def possible(ip: IPv4Address) -> bool:
+def is_possible(ip: IPv4Address) -> bool:
     """Tell whether a machine can have this address."""
     nobodys = ip.is_multicast or ip.is_loopback or ip.is_link_local or ip.is_reserved
     return not nobodys and int(ip) >= 1 << 24

@@ -25,7 +25,7 @@ class Permit:
     ports: tuple[int, int] | None
     networks: tuple[str, ...]
 
-    def lets(self, protocol: str, peer: IPv4Address, port: int) -> bool:
+    def allows(self, protocol: str, peer: IPv4Address, port: int) -> bool:
         """Tell whether a conversation of this kind may begin."""
         if self.protocol not in ("-1", protocol, NUMBERS[protocol]):
             return False
@@ -63,7 +63,7 @@ def select_ended(
         for element in listed.get(name, ()):
             peer, protocol, far, near = element["elem"]["val"]["concat"]
             port = far if way.egress else near
-            if not any(each.lets(str(protocol), IPv4Address(peer), port) for each in fit):
+            if not any(each.allows(str(protocol), IPv4Address(peer), port) for each in fit):
                 yield way.begun, f"{peer} . {protocol} . {far} . {near}"
 
 

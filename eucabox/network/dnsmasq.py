@@ -83,9 +83,11 @@ class Dnsmasq:
         self._service = service
         self._prepare()
         wanted = self.arguments(service)
-        found = self.running()
-        adopted = [pid for pid, arguments in found.items() if arguments[1:] == wanted and not anew]
-        for pid in set(found) - set(adopted[:1]):
+        processes = self.running()
+        adopted = [
+            pid for pid, arguments in processes.items() if arguments[1:] == wanted and not anew
+        ]
+        for pid in set(processes) - set(adopted[:1]):
             _end(pid)
         if not adopted:
             self._launch(wanted)
@@ -99,21 +101,21 @@ class Dnsmasq:
     def running(self) -> dict[int, list[str]]:
         """Return our processes' ids with their arguments; one, unless two starts raced."""
         mark = f"--dhcp-hostsfile={self._hosts}"
-        found = {}
+        processes = {}
         for entry in PROC.iterdir():
             if entry.name.isdigit():
                 arguments = _arguments(entry)
                 if mark in arguments:
-                    found[int(entry.name)] = arguments
-        return found
+                    processes[int(entry.name)] = arguments
+        return processes
 
     def hosts(self) -> dict[str, GuestAddress]:
         """Return who is answered, by IP address."""
-        found = {}
+        hosts = {}
         for line in self._read():
             mac, ip, name = line.split(",")[:3]
-            found[ip] = GuestAddress(mac, ip, name)
-        return found
+            hosts[ip] = GuestAddress(mac, ip, name)
+        return hosts
 
     def serve(self, addresses: Iterable[GuestAddress]) -> None:
         """Answer exactly these from now on."""
@@ -122,7 +124,7 @@ class Dnsmasq:
         lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]
         names = [each.private_dns_name for each in known]
         hosts = [f"{line},{name},{self._lease}\n" for line, name in zip(lines, names, strict=True)]
-        addn = [f"{each.private_ip_address} {_names_of(each)}\n" for each in known]
+        addn = [f"{each.private_ip_address} {_host_names(each)}\n" for each in known]
         write_atomic(self._names, "".join(addn).encode())
         write_atomic(self._hosts, "".join(hosts).encode())
         for pid in self.running():
@@ -172,7 +174,7 @@ class Dnsmasq:
             return ["--port=0", f"--domain={service.domain}"] + (
                 [f"--dhcp-option=option:dns-server,{servers}"] if servers else []
             )
-        asked = [f"--server={each}" for each in service.servers]
+        upstream = [f"--server={each}" for each in service.servers]
         return [
             "--no-hosts",
             f"--addn-hosts={self._names}",
@@ -181,12 +183,12 @@ class Dnsmasq:
             "--domain-needed",
             "--bogus-priv",
             f"--dhcp-option=option:dns-server,{service.address}",
-            *(["--no-resolv", *asked] if asked else []),
+            *(["--no-resolv", *upstream] if upstream else []),
         ]
 
     def _launch(self, arguments: list[str]) -> None:
         deadline = time.monotonic() + SECONDS_TO_FREE
-        while reason := _listens(arguments):
+        while reason := _find_listener(arguments):
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
@@ -236,14 +238,14 @@ def service(
 def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     """Tell whether our server may have the DNS port at an address, or has it."""
     has_it = any("--port=0" not in arguments for arguments in server.running().values())
-    return has_it or not host.port_taken(address, 53)
+    return has_it or not host.is_port_taken(address, 53)
 
 
 def _mtu_options(service: DhcpService) -> list[str]:
     return [f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []
 
 
-def _names_of(address: GuestAddress) -> str:
+def _host_names(address: GuestAddress) -> str:
     return f"{address.private_dns_name} {address.private_dns_name.partition('.')[0]}"
 
 
@@ -256,7 +258,7 @@ def _user() -> str:
     return "root"
 
 
-def _listens(arguments: list[str]) -> str:
+def _find_listener(arguments: list[str]) -> str:
     """Start a server, which returns once it listens; or why another has its port."""
     try:
         run("dnsmasq", *arguments)
@@ -279,14 +281,14 @@ def _arguments(process: Path) -> list[str]:
 def _end(pid: int) -> None:
     _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_END
-    while _lives(pid):
+    while _has_sockets(pid):
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
             deadline += SECONDS_TO_END
         time.sleep(0.02)
 
 
-def _lives(pid: int) -> bool:
+def _has_sockets(pid: int) -> bool:
     """Tell whether a process has its sockets still, which it loses later than its arguments."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()

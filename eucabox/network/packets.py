@@ -93,7 +93,7 @@ def _datagram(packet: bytes) -> bytes | None:
 
 def _options(content: bytes) -> dict[int, bytes]:
     """Return DHCP's options by number, as far as their lengths are true; the first of each."""
-    found: dict[int, bytes] = {}
+    options: dict[int, bytes] = {}
     place = 0
     while place + 1 < len(content) and content[place] != END:
         number, length = content[place], content[place + 1]
@@ -103,9 +103,9 @@ def _options(content: bytes) -> dict[int, bytes]:
         value = content[place + 2 : place + 2 + length]
         if len(value) < length:
             break
-        found.setdefault(number, value)
+        options.setdefault(number, value)
         place += 2 + length
-    return found
+    return options
 
 
 def _seconds(value: bytes) -> int:

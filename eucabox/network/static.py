@@ -127,13 +127,13 @@ class Static(BridgedNetwork):
 
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests."""
-        said = super().warnings()
+        warnings = super().warnings()
         if not self.config.network.bridge and not self._serves_dns:
-            said.append(
+            warnings.append(
                 f"Another program has port 53 on all devices, so instances on {self.bridge} can't"
                 " resolve each other's names."
             )
-        return said
+        return warnings
 
     def _start(self) -> None:
         with explain_refusals():

@@ -45,14 +45,14 @@ class System(BridgedNetwork):
         )
         self._book = BindingTable()
         self._fence = AntiSpoofTable(self.bridge, metadata_address(config))
-        self._snoop = Snoop(self._heard, self._tend)
-        self._learnt: Learnt = _nobody
+        self._snoop = Snoop(self._on_packet, self._settle_claims)
+        self._learnt: Learnt = _ignore
 
     @property
     def subnet(self) -> IPv4Network:
         """The network that instances live in; raises NetworkUnusable where only the site knows."""
         if self._own is None:
-            return self._sites_subnet()
+            return self._configured_subnet()
         if self._chosen is None:
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
@@ -69,9 +69,11 @@ class System(BridgedNetwork):
 
     def sync(self, rows: Iterable[Row]) -> None:
         """Plug exactly these instances."""
-        guests = {row["mac_address"]: self._known(row) for row in rows if row["mac_address"]}
+        guests = {
+            row["mac_address"]: self._known_address(row) for row in rows if row["mac_address"]
+        }
         with self._lock:
-            self._book.keep(guests)  # even where what follows has to be left to `check`
+            self._book.keep_only(guests)  # even where what follows has to be left to `check`
             self._start_if_not()
             self._apply()
 
@@ -118,7 +120,7 @@ class System(BridgedNetwork):
             self._start_if_not()
             self._site.follow()
             self._in_use = True
-            self._book.add(row["mac_address"], self._known(row))
+            self._book.add(row["mac_address"], self._known_address(row))
             self._apply()
 
     def unplug(self, row: Row) -> None:
@@ -140,15 +142,19 @@ class System(BridgedNetwork):
 
     # --- what is heard, in the thread that listens -----------------------------------------------
 
-    def _heard(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
+    def _on_packet(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
         if isinstance(what, Lease):
             ours = self._book.get_address(what.mac_address) is not None
-            if ours and self._from_server(device, outgoing, what) and self._book.record_lease(what):
-                self._tell(what.mac_address)
+            if (
+                ours
+                and self._is_from_server(device, outgoing, what)
+                and self._book.record_lease(what)
+            ):
+                self._announce(what.mac_address)
         elif not outgoing:
-            self._claimed(device, what)
+            self._on_claim(device, what)
 
-    def _from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
+    def _is_from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
         """Tell whether a reply came in from outside, or from this host itself.
 
         What the host only passes on, from a guest maybe, has not one of the host's addresses:
@@ -158,7 +164,7 @@ class System(BridgedNetwork):
             return device == self.bridge and host.is_own(lease.server)
         return self._is_port(device) and not self._is_tap(device)
 
-    def _claimed(self, device: str, claim: AddressClaim) -> None:
+    def _on_claim(self, device: str, claim: AddressClaim) -> None:
         known = self._book.get_address(claim.mac_address)
         if not self._is_tap(device):
             if self._book.is_claimed(claim.ip) and self._is_port(device):
@@ -174,13 +180,13 @@ class System(BridgedNetwork):
     def _is_tap(self, device: str) -> bool:
         return device.startswith(ids.tap_prefix(self.bridge))
 
-    def _tend(self) -> float | None:
+    def _settle_claims(self) -> float | None:
         ready, wait = self._book.settle_claims()
         for mac in ready:
-            self._tell(mac)
+            self._announce(mac)
         return wait
 
-    def _tell(self, mac: str) -> None:
+    def _announce(self, mac: str) -> None:
         """Make a new address known: to the rules first, so that nobody can use it before."""
         known = self._book.get_address(mac)
         if known is None or not known.ip:
@@ -227,15 +233,15 @@ class System(BridgedNetwork):
         guests = self._book.guests()
         self._fence.make(guests)
         if self._own is not None:
-            found = ((mac, known.ip) for mac, known in guests.items())
-            self._own.serve(self._address(mac, ip) for mac, ip in found if ip)
+            addresses = ((mac, known.ip) for mac, known in guests.items())
+            self._own.serve(self._address(mac, ip) for mac, ip in addresses if ip)
 
-    def _sites_subnet(self) -> IPv4Network:
+    def _configured_subnet(self) -> IPv4Network:
         if self.config.network.subnet == "auto":
             raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
         return IPv4Network(self.config.network.subnet)
 
-    def _known(self, row: Row) -> KnownAddress:
+    def _known_address(self, row: Row) -> KnownAddress:
         return KnownAddress(
             ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or ""
         )
@@ -246,8 +252,8 @@ class System(BridgedNetwork):
 
 def _refuse_unused(config: Config) -> None:
     """Refuse settings that would have no effect, rather than let an administrator rely on them."""
-    named = ("dns",) if config.network.bridge else ()
-    for key in ("addresses", *named):
+    allowed = ("dns",) if config.network.bridge else ()
+    for key in ("addresses", *allowed):
         if getattr(config.network, key):
             file, reason = config.file or "eucabox.conf", "must be empty: SYSTEM leaves it to DHCP"
             raise ConfigError(file=file, section="network", key=key, reason=reason)
@@ -257,5 +263,5 @@ def _mac(number: int) -> str:
     return "d0:0d:" + number.to_bytes(4).hex(":")
 
 
-def _nobody(address: GuestAddress) -> None:
+def _ignore(address: GuestAddress) -> None:
     """Take a word that nobody waits for."""

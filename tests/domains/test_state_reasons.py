@@ -5,7 +5,7 @@ import pytest
 
 from eucabox import instance_states
 from eucabox.domains import state_reasons
-from eucabox.domains.connection import words
+from eucabox.domains.connection import error_text
 from eucabox.errors import DomainFailed, InvalidParameterValue, LibvirtUnreachable
 
 SHUTDOWN_BY_GUEST = (
@@ -48,11 +48,11 @@ def test_a_fault_becomes_a_reason(fault: Exception, code: str, words: str) -> No
 def test_the_cause_is_not_lost_behind_qemus_options() -> None:
     said = """internal error: process exited while connecting to monitor: 2026-11-23T01:23:51.2Z
     qemu-system-x86_64: -blockdev {"file":"x","cache":{"direct":false}}: Could not open 'x': No"""
-    assert words(OSError(said)).endswith("monitor: qemu-system-x86_64: Could not open 'x': No")
+    assert error_text(OSError(said)).endswith("monitor: qemu-system-x86_64: Could not open 'x': No")
 
 
 def test_a_long_cause_keeps_its_end() -> None:
-    said = words(OSError("begins " + "x" * 1000 + " ends"))
+    said = error_text(OSError("begins " + "x" * 1000 + " ends"))
     assert len(said) == 400
     assert said.startswith("begins x")
     assert said.endswith("x ends")

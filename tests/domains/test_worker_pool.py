@@ -21,12 +21,12 @@ def test_a_key_is_worked_on_once_at_a_time() -> None:
     crew = WorkerPool("test", 2, done.set)
     assert crew.submit("a", waiting(go))
     assert not crew.submit("a", lambda: None)
-    assert crew.busy("a")
+    assert crew.is_busy("a")
     assert crew.submit("b", done.set)
     assert done.wait(5)
     go.set()
     crew.stop(5)
-    assert not crew.busy("a")
+    assert not crew.is_busy("a")
 
 
 def test_no_more_threads_than_its_size() -> None:
@@ -62,11 +62,11 @@ def test_what_waits_knows_how_much_comes_before_it() -> None:
     for key in "abcd":
         crew.submit(key, waiting(go))
     for _ in range(500):
-        if crew.ahead("b") is None:
+        if crew.count_ahead("b") is None:
             break
         threading.Event().wait(0.01)
-    assert [crew.ahead(key) for key in "abcd"] == [None, None, 2, 3]
-    assert crew.ahead("nobody") is None
+    assert [crew.count_ahead(key) for key in "abcd"] == [None, None, 2, 3]
+    assert crew.count_ahead("nobody") is None
     go.set()
     crew.stop(5)
-    assert crew.ahead("d") is None
+    assert crew.count_ahead("d") is None

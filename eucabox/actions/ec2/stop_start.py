@@ -87,7 +87,7 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
         *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
         *(row["vcpus"], 1, 1),
     )
-    if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
+    if not call.cloud.capacity.fits_again(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
     # A launch like the first one, which finds its disk and its address there.
     facts = {"wanted": "", "launch_time": ids.now(), "request_id": call.request_id}
