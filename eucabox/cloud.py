@@ -1,4 +1,4 @@
-"""Opens every room once, in order, and hands them to every call; does no room's work."""
+"""Opens every component once, in order, and hands them to every call."""
 
 import dataclasses
 import json
@@ -93,7 +93,7 @@ class Cloud:
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
     def note(self, component: str, problem: str) -> None:
-        """Keep for the operator what a room lacks; "" once it lacks it no more."""
+        """Record a component's problem for `eucabox status`; "" clears it."""
         if component == "metadata":
             self.node.metadata_problem = problem
         if problem == self._problems.get(component, ""):
@@ -106,8 +106,8 @@ class Cloud:
 
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
-        problems = self._problems.copy()  # others note theirs meanwhile
-        if self.network.is_up:  # what stood in its way at the start is gone by now
+        problems = self._problems.copy()  # other threads change it meanwhile
+        if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
         lines = [f"{room}: {text}" for room, text in problems.items()]
         node = self.node.status()
@@ -135,7 +135,7 @@ class Cloud:
         return waiting
 
     def _write_status(self) -> None:
-        """Beside the start, because judging a hypervisor takes a second."""
+        """In a thread at the start, because probing a hypervisor takes a second."""
         try:
             with self._writing:  # or an older view could come last
                 text = json.dumps(self.facts(), indent=1)

@@ -103,7 +103,7 @@ class Images:
     ) -> Row:
         """Register a manifest or a disk in a bucket and return its row, state pending.
 
-        What can be told at once is checked here; the parts' bytes in the background, after which
+        What is quick is checked here; the parts' bytes in the background, after which
         the row is available, or failed with the cause as its state_reason. Raises
         InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
         """
@@ -165,7 +165,7 @@ class Images:
             self._workers.submit(self._finish, self._get_row(image_id))
 
     def mark_failed(self, image_id: str, reason: str) -> None:
-        """Say that an expected image will not come."""
+        """Mark a pending image failed."""
         where = {"image_id": image_id, "state": "pending"}
         self.state.update("images", where, state="failed", state_reason=reason)
 
@@ -279,7 +279,7 @@ class Images:
         return boot
 
     def forget(self, instance_id: str) -> None:
-        """Remove a terminated instance's disk, and what of the cache nobody needs any more."""
+        """Remove a terminated instance's disk, and cache entries that are no longer needed."""
         self._disks.forget(instance_id)
         self._cache.evict()
 
@@ -288,7 +288,7 @@ class Images:
         return self._cache.usage()
 
     def _names_in_use(self) -> set[str]:
-        """What instances rest on, and what those that are being launched are about to."""
+        """Return the cache entries that instances use, or will use once they are launched."""
         launching = self.state.query(
             "select distinct digest from images where digest is not null and image_id in ("
             " select image_id from instances where state = 'pending'"
@@ -336,7 +336,7 @@ class Images:
         self._source.copy(*place, caller, known.get("context"), digest, go_on)
 
     def _check_still_wanted(self, row: Row) -> Callable[[], None]:
-        """Return what raises once an image is wanted no more; it looks once in a second."""
+        """Return a check that raises once an image is deregistered; it looks once a second."""
         looked = time.monotonic()
 
         def look() -> None:
@@ -419,7 +419,7 @@ class Images:
             log.error("%s failed: %s", row["image_id"], problem)
             reason = f"This host could not store the image: {problem.strerror or 'it failed'}."
             self.state.update("images", where, state="failed", state_reason=reason)
-        except Exception:  # nobody waits for a worker, and pending would be for good
+        except Exception:  # otherwise the image would stay pending for ever
             log.exception("%s failed", row["image_id"])
             reason = "Something in this cloud went wrong; its log says what. Register it again."
             self.state.update("images", where, state="failed", state_reason=reason)

@@ -38,14 +38,14 @@ ENDERS = 16  # ends and reboots at a time: a guest that hangs keeps one for seco
 PROBERS = 4  # guests that are looked after at a time
 PICTURES = 4  # screenshots at a time, so that guests that hang do not hold the API's threads
 PICTURE_WAIT = 1.0  # seconds until another is refused
-AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
+AFTER_FAULT = 5.0  # seconds until the loop runs again after an unexpected error
 SOONEST = 0.05  # seconds between two looks, at least
 STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
 DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
 class Node:
-    """Runs instances: what rows want becomes domains, what libvirt says becomes rows."""
+    """Runs instances: makes domains for rows, and writes libvirt's events into rows."""
 
     def __init__(
         self, config: Config, state: State, images: DiskProvider, network: GuestNetwork
@@ -172,7 +172,7 @@ class Node:
         }
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `told` whenever a guest is not well any more, or well again."""
+        """Call `on_change` whenever a guest has a problem, or has it no more."""
         self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:
@@ -277,7 +277,7 @@ class Node:
         try:
             wait = self._loop.run_once()
             self._tend_network(wait)
-        except Exception:  # the loop outlives every fault of a look
+        except Exception:  # an unexpected error must not end the loop
             log.exception("role=node the loop failed")
             return AFTER_FAULT
         return wait if wait is None else max(SOONEST, min(wait, SWEEP))
@@ -323,7 +323,7 @@ class Node:
         return choice.driver
 
     def _choose(self) -> Choice | Fault:
-        """Return the choice, once made for good; what was missing may have been installed."""
+        """Return the hypervisor, chosen once; a failure is tried again, as packages may come."""
         with self._choosing:
             if not isinstance(self._choice, Choice):
                 folder = self._config.cloud.data_dir / "run"

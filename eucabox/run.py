@@ -167,4 +167,4 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it wrote nothing"

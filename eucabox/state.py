@@ -21,7 +21,7 @@ class _Connection(sqlite3.Connection):
     """A connection that leaves committing to State.transaction.
 
     sqlite-utils 3.x commits after each of its writes, 4.x does not inside a transaction: with
-    `held` set neither can end what the caller of State.transaction began.
+    `in_transaction_block` set neither can end what the caller of State.transaction began.
     """
 
     in_transaction_block = False
@@ -75,8 +75,8 @@ class State:
     def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
 
-        An inner block of the same thread joins the outer one. `for_good` is for rows that are made
-        when they are first looked for: a rehearsal keeps them.
+        An inner block of the same thread joins the outer one. `for_good` is for rows that are
+        created when they are first read: a rehearsal keeps them.
         """
         connection = self._connection()
         database = sqlite_utils.Database(connection)

@@ -1,4 +1,4 @@
-"""The operator's door: the command line; each command calls the rooms or the APIs, nothing else."""
+"""The operator's command line; each command calls the components or the APIs, nothing else."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from eucabox.errors import Fault
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are asked for, so that --help is quick.
+    """A group whose commands are imported when they are used, so that --help is quick.
 
     A Fault, and a file that can't be read or written, ends the command with one line on standard
     error and status 1.
@@ -49,7 +49,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; say a fault in one line."""
+        """Run a command; print a fault in one line."""
         try:
             return super().invoke(ctx)
         except Fault as fault:

@@ -1,4 +1,4 @@
-"""A eucabox of a configuration file in the background: started, asked, stopped."""
+"""Starts, queries and stops a eucabox of a configuration file in the background."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ def stop(config_file: Path, purge: bool) -> None:
 
 
 def status(config: Config) -> dict[str, Any]:
-    """Return what the running eucabox last wrote of itself, or an empty dict."""
+    """Return the last status file of the running eucabox, or an empty dict."""
     file = config.cloud.data_dir / "run" / "status.json"
     try:
         facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -69,5 +69,5 @@ def status(config: Config) -> dict[str, Any]:
 
 def _last_line(errors: Path) -> str:
     lines = errors.read_text("utf-8", "replace").strip().splitlines()
-    last = lines[-1] if lines else "eucabox ended at once and said nothing"
+    last = lines[-1] if lines else "eucabox ended at once and wrote nothing"
     return last.removeprefix("eucabox: ")

@@ -114,7 +114,7 @@ def _rescan(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _rescan_in_cloud(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
-    """Have a running cloud do it, and look how far it is until it is done."""
+    """Let a running cloud rescan, and yield its progress until it is done."""
     fields = {f"Bucket.{number}": name for number, name in enumerate(names, 1)}
     rows = operator.ask(config, "RescanBuckets", **fields)
     left = set(names) or {row["bucket"] for row in rows}
@@ -143,7 +143,7 @@ def _row(name: str, count: int, state: str) -> Row:
 
 
 def _to_row(row: dict[str, str]) -> Row:
-    """The row of an answer in the words and kinds of this command."""
+    """Return a row of the API's response with this command's names and types."""
     renamed: Row = {"owner_id" if name == "ownerId" else name: text for name, text in row.items()}
     return {
         **renamed,

@@ -123,7 +123,7 @@ def _journey(folder: Path, config_file: Path) -> None:
 
 
 def _refuse_without_metadata(config: Config) -> None:
-    """Say at once what the guest would lack in the end: its key and its user data."""
+    """Stop at once where the guest would get no key and no user data."""
     problems = _list_problems(config)
     if problems:
         raise click.ClickException(problems[0])

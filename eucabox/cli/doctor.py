@@ -134,7 +134,7 @@ def _libvirt(config: Config) -> Iterator[Finding]:
 
 
 def _guests(config: Config) -> Iterator[Finding]:
-    """What the running eucabox knows of instances that are not well."""
+    """Problems of instances that the running eucabox has found."""
     status = background.status(config) if background.running_pid(config) else {}
     for instance_id, text in status.get("node", {}).get("guests", {}).items():
         fix = "see the log; `virsh list` and `ps -o stat,wchan` show what its process waits for"
@@ -244,7 +244,7 @@ def _memory(config: Config) -> Iterator[Finding]:
 
 
 def _descriptors(config: Config) -> Iterator[Finding]:
-    """Each client takes one, whatever the buckets are; of a running eucabox its own are told."""
+    """Each client needs a file descriptor. For a running eucabox its own limit is reported."""
     pid = background.running_pid(config)
     process = Path(f"/proc/{pid or 'self'}")
     try:

@@ -35,7 +35,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class ImageCommands(click.Group):
-    """Says what the cloud answered in one line."""
+    """Commands that print an error of the cloud in one line."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; a refusal of the cloud is a message, not a traceback."""

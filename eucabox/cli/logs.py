@@ -43,7 +43,7 @@ def logs(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Print the log, or the lines of it that you ask for."""
+    """Print the log, or the lines that the options choose."""
     path = settings.config.log_path
     choices: list[Choice] = []
     if instance:

@@ -88,7 +88,7 @@ def report(settings: CommandContext, out: Path | None) -> None:
 
 
 def _collect(context: ReportContext, what: str, collect: Callable[[ReportContext], None]) -> None:
-    """What can't be had is a file that says why."""
+    """Run one collector; if it fails, the report has a file with the reason."""
     try:
         collect(context)
     except LEFT_OUT as problem:

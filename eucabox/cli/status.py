@@ -30,7 +30,7 @@ def status(settings: CommandContext, as_json: bool) -> None:
 
 
 def collect(config: Config) -> dict[str, Any]:
-    """Return what there is to say; raises NotSetUp where no cloud was ever started."""
+    """Return the facts to print; raises NotSetUp where no cloud was ever started."""
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
         raise NotSetUp(folder=config.cloud.data_dir)

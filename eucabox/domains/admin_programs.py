@@ -1,4 +1,4 @@
-"""The administrator's own programs: which of them are run, and how; knows not what they are for."""
+"""Runs the administrator's own programs, if they can be trusted; knows nothing of their work."""
 
 import os
 import stat

@@ -18,7 +18,7 @@ MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
-# One that is stopped has its disk and nothing else.
+# A stopped instance uses only its disk.
 _USED = f"""select coalesce(sum(iif(state in {sql_list(ALIVE)}, vcpus, 0)), 0) cores,
   coalesce(sum(iif(state in {sql_list(ALIVE)}, memory_mb, 0)), 0) memory_mb,
   coalesce(sum(disk_gb), 0) disk_gb from instances where state in
@@ -75,7 +75,7 @@ class Capacity:
         ).free
 
     def fits_again(self, vcpus: int, memory_mb: int) -> bool:
-        """Tell whether a stopped instance of these sizes has room; its disk is counted already."""
+        """Tell whether a stopped instance of these sizes can start; its disk is counted already."""
         host, used = self.host(), self._sum_used()
         return used.cores + vcpus <= host.cores and used.memory_mb + memory_mb <= host.memory_mb
 

@@ -77,14 +77,14 @@ class LibvirtConnection:
             return self._virt
 
     def open_another(self) -> Any:
-        """Open one more virConnect, for who waits on it alone; raises LibvirtUnreachable."""
+        """Open one more virConnect, for a caller that may wait on it; raises LibvirtUnreachable."""
         try:
             return libvirt.open(self.uri)
         except libvirt.libvirtError as problem:
             raise LibvirtUnreachable(uri=self.uri, reason=error_text(problem), lost=True) from None
 
     def report_lost(self, virt: Any, reason: str) -> None:
-        """Say that this virConnect does not answer any more: another is opened in its place."""
+        """Report that this virConnect no longer answers: another is opened in its place."""
         with self._state:
             if self._virt is not virt:
                 return  # that was seen to already
@@ -165,7 +165,7 @@ def _disconnect(virt: Any) -> None:
 
 
 def error_text(problem: Exception) -> str:
-    """Return what libvirt or QEMU said as one line of ASCII, 400 characters at most.
+    """Return the message of libvirt or QEMU as one line of ASCII, 400 characters at most.
 
     QEMU repeats the option that it fails on, in JSON, before it says why: that is left out.
     """

@@ -1,4 +1,4 @@
-"""The administrator's hand in an instance's domain XML; never starts a domain."""
+"""Lets the administrator's program change an instance's domain XML; never starts a domain."""
 
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -51,7 +51,7 @@ class DomainXml:
 
 
 def _check(xml: str, domain: Domain) -> None:
-    """Raise ValueError, with what to mend, for XML that is not of this domain."""
+    """Raise ValueError, with what to correct, for XML that is not of this domain."""
     try:
         root = fromstring(xml)
     except (ParseError, DefusedXmlException) as problem:

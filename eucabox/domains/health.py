@@ -1,4 +1,4 @@
-"""What is wrong with running guests, in words for whoever asks; lets go on what may go on.
+"""Finds problems of running guests, and resumes guests that were paused for lack of space.
 
 Kept in memory alone: libvirt tells it anew after a start.
 """
@@ -20,7 +20,7 @@ log = logging.getLogger("eucabox.node")
 PROBE_EVERY = 30.0  # seconds between two questions to a guest's process
 LOOK_AT_DISK = 5.0  # seconds between two looks at whether a full disk has space again
 LONGEST_PAUSE = 30.0  # seconds between two attempts to let a guest go on that stops again
-SURE = 5.0  # seconds that a guest must run until it is said to be well again
+SURE = 5.0  # seconds that a guest must run until its problem is reported as over
 CALM = 60.0  # seconds that a guest must run until its attempts count from the first again
 ENOUGH = 2**20  # bytes of free space with which a guest may try to go on
 HUNG = "The hypervisor's process of the instance does not answer; reboot or terminate the instance"

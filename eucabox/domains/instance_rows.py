@@ -1,4 +1,4 @@
-"""The node's view of the instances table: every change of state it makes; decides none of them."""
+"""The node's queries on the instances table, and the changes of state that it writes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,13 +28,13 @@ _ALIVE = f"select {_COLUMNS} from instances where state in {sql_list(ALIVE)}"
 
 
 class InstanceRows:
-    """Instances as rows. A change whose row is not in the expected state is not made."""
+    """Instances as rows. A row that is not in the expected state is left unchanged."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def list_alive(self) -> list[Row]:
-        """Return the rows that have a guest, or will, or may still, oldest first."""
+        """Return the rows that have, will have, or may still have a guest; oldest first."""
         return self._state.query(f"{_ALIVE} order by launch_time")
 
     def list_stopped(self) -> list[Row]:
@@ -46,12 +46,12 @@ class InstanceRows:
         return self._state.one("select * from instances where instance_id = ?", (instance_id,))
 
     def set_launch_step(self, instance_id: str, word: str) -> bool:
-        """Note how far a launch is; False when it is wanted no more."""
+        """Store the step that a launch has reached; False if the launch was cancelled."""
         where = {"instance_id": instance_id, "state": "pending"}
         return bool(self._state.update("instances", where, launch_state=word))
 
     def mark_running(self, instance_id: str, lacking: Reason | None = None) -> bool:
-        """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
+        """Mark an instance running, with what it lacks; False if the launch was cancelled."""
         return instance_states.change(
             self._state,
             instance_id,
@@ -68,7 +68,7 @@ class InstanceRows:
         return instance_states.change_from_any(self._state, instance_id, before, end, reason)
 
     def fail(self, instance_id: str, reason: Reason) -> str:
-        """Say that a guest failed or went by itself; return the state that follows, or "".
+        """Write that a guest failed or shut itself down; return the next state, or "".
 
         It is `stopping` where the disk is kept, else `shutting-down`.
         """
@@ -83,7 +83,7 @@ class InstanceRows:
             return new.value
 
     def mark_stopped(self, instance_id: str) -> bool:
-        """Say that a stopping guest is gone and its disk is kept."""
+        """Mark a stopping instance stopped: its guest is gone, its disk stays."""
         return instance_states.change(
             self._state,
             instance_id,
@@ -95,9 +95,9 @@ class InstanceRows:
         )
 
     def mark_terminated(self, row: Mapping[str, Any], reason: Reason) -> None:
-        """Say that nothing of the guest is left; `reason` counts if the row has none yet.
+        """Mark an instance terminated; `reason` is used if the row has none yet.
 
-        The tags of its interface go with it, as that is shown no more.
+        The tags of its network interface are deleted, since it is no longer listed.
         """
         instance_id = row["instance_id"]
         with self._state.transaction() as database:
@@ -114,8 +114,9 @@ class InstanceRows:
                 database.conn.execute(sql, (instance_id,))
 
     def give_up(self, row: Mapping[str, Any], reason: Reason) -> None:
-        """Say that an instance has ended although something of it may still be there: its
-        address stays its own until `cleaned`."""
+        """Mark an instance terminated although something of it may still be on the host.
+
+        Its address stays reserved until `mark_cleaned`."""
         with self._state.transaction():
             where = {"instance_id": row["instance_id"], "state": "shutting-down"}
             self._state.update("instances", where, launch_state=LEFT)
@@ -127,7 +128,7 @@ class InstanceRows:
         return self._state.query(sql, (LEFT,))
 
     def mark_cleaned(self, instance_id: str) -> None:
-        """Say that nothing is left of an instance that was given up."""
+        """Note that nothing is left of an instance that was given up."""
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
 
@@ -152,23 +153,23 @@ class InstanceRows:
             return bool(cursor.rowcount)
 
     def mark_rebooted(self, instance_id: str) -> None:
-        """Say that a wanted reboot was done."""
+        """Note that a requested reboot is done."""
         for wanted in ("reboot", NEW_DOMAIN):
             where = {"instance_id": instance_id, "wanted": wanted}
             self._state.update("instances", where, wanted="")
 
     def list_terminated(self) -> dict[str, float]:
-        """Return the ids of instances that have ended, and how many seconds ago."""
+        """Return the ids of terminated instances, and how many seconds ago they ended."""
         sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
         return {row["instance_id"]: seconds_in_state(row) for row in self._state.query(sql)}
 
     def mark_for_new_domain(self, instance_id: str) -> bool:
-        """Say that a reboot needs a new domain; False when it is wanted no more."""
+        """Note that a reboot needs a new domain; False if the reboot is no longer wanted."""
         where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
         return bool(self._state.update("instances", where, wanted=NEW_DOMAIN))
 
     def mark_restored(self, instance_id: str) -> bool:
-        """Say that a guest runs again that was saved on the host; False if it was not."""
+        """Mark an instance running whose domain was saved on the host and restored; else False."""
         with self._state.transaction():
             row = self.get(instance_id)
             if row is None or row["state_reason_message"] != SAVED_OUTSIDE.message:
@@ -196,7 +197,7 @@ class InstanceRows:
                 database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
 
     def _empty_reservations(self) -> list[str]:
-        """Return those without an instance whose client token counts no more."""
+        """Return reservations without an instance whose client token has expired."""
         sql = """select reservation_id, created, created_clock from reservations
           where reservation_id not in (select reservation_id from instances)"""
         return [
@@ -220,12 +221,15 @@ class InstanceRows:
 
 
 def seconds_in_state(row: Row) -> float:
-    """Return for how many seconds an instance is in its state, whatever the clock did since."""
+    """Return how long an instance has been in its state, independent of clock changes."""
     return steady_clock.seconds_since(row["state_clock"], row["state_time"])
 
 
 def _keeps_disk(row: Row, reason: Reason) -> bool:
-    """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
+    """True if the instance becomes stopped (disk kept) rather than terminated.
+
+    A first launch that failed has no disk worth keeping.
+    """
     if reason == SAVED_OUTSIDE:
         return True
     if row["state"] == "pending":

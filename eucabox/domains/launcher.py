@@ -74,7 +74,7 @@ class BootSpec(Protocol):
 
 
 class DiskProvider(Protocol):
-    """What a launch needs of the images' room."""
+    """What a launch needs of the images."""
 
     def prepare(self, instance: Row, progress: Callable[[str], None]) -> BootSpec:
         """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
@@ -148,9 +148,10 @@ class Launcher:
         self._pool.submit(instance_id, lambda: self._launch(instance_id, cancelled))
 
     def start_again(self, instance_id: str) -> bool:
-        """Start a running instance's domain anew, with its disk; False when it is wanted no more.
+        """Start a running instance's domain again, with its disk; False if it should not run.
 
-        One that does not start ends the instance, as a first launch would.
+        A failure ends the instance, as it would at the first launch.
+
         """
         row = self._rows.get(instance_id)
         if row is None or row["state"] != "running":
@@ -184,12 +185,12 @@ class Launcher:
         return self._pool.count_ahead(instance_id)
 
     def adopt(self, instance_id: str) -> None:
-        """Take note of a running guest that an earlier eucabox started."""
+        """Run the hooks for a running guest that an earlier eucabox started."""
         self._pool.submit(instance_id, lambda: self._hooks.tell("adopted", instance_id))
         log.info("role=node %s is taken back, running", instance_id)
 
     def cancel(self, instance_id: str) -> None:
-        """Stop a launch at its next step."""
+        """Cancel a launch at its next step."""
         if instance_id in self._cancelled:
             self._cancelled[instance_id].set()
 
@@ -302,7 +303,7 @@ class Launcher:
 
 
 def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
-    """Give a guest's user what is the guest's alone; False where this process may not do that."""
+    """Give the guest's files to the guest's user; False if this process may not do that."""
     try:
         for file in (boot.disk, boot.seed, boot.nvram):
             if file is not None and file.exists():

@@ -1,4 +1,4 @@
-"""Reboots that users asked for: power button first, reset when the guest does not heed it."""
+"""Reboots of users: power button first, reset if the guest does not react."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ from eucabox.errors import Fault, LibvirtUnreachable
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
-REPLACE_AGAIN = 5.0  # seconds until a domain that could not be made anew is tried again
+REPLACE_AGAIN = 5.0  # seconds until replacing a domain is tried again
 
 
 class Rebooter:
@@ -60,7 +60,7 @@ class Rebooter:
         return max(1.0, since + timeout - now)
 
     def replace_domain(self, row: Row) -> float:
-        """Make the domain of a row anew whose guest can't be reset; return as `tend` does."""
+        """Replace the domain of a guest that can't be reset; return seconds as `advance` does."""
         instance_id = row["instance_id"]
         self._pool.submit(instance_id, lambda: self._replace_domain(row))
         return REPLACE_AGAIN
@@ -84,7 +84,7 @@ class Rebooter:
             self._reset(instance_id)
 
     def _wake_and_reset(self, guest: DomainState) -> None:
-        """Reset a guest that hears no power button; what stands still goes on first."""
+        """Reset a guest that can't react to a power button; a paused one is resumed first."""
         instance_id = guest.instance_id
         self._hooks.tell("pre-reboot", instance_id)
         try:

@@ -1,4 +1,4 @@
-"""One look at all rows and all domains, and what is due for each; never waits for anything."""
+"""Compares all rows with all domains and starts what is due for each; never waits."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ from eucabox.state import Row
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
-EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
+EVENT_WAIT = 2.0  # seconds that a domain's stop event may lag behind its disappearance
 
 
 class Reconciler:
@@ -58,20 +58,22 @@ class Reconciler:
         self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
     def event(self, name: str, event: int, detail: int) -> None:
-        """Keep libvirt's word on a domain until the next look."""
+        """Keep an event of a domain until the next run."""
         if event == REBOOTED:
             self._rebooter.on_reboot(name)
             return
         begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
         with self._lock:
-            if event in begins:  # what was said of an earlier run, or before a reboot, is void
+            if event in begins:  # then earlier events no longer count
                 self._events.pop(name, None)
             elif name.startswith("i-"):
                 self._events.setdefault(name, []).append((event, detail))
 
     def run_once(self) -> float | None:
-        """Do what is due, and return the seconds until something will be; None: nothing ever."""
-        rows = self._rows.list_alive()  # before the domains: what a row says is there, was there
+        """Do what is due; return the seconds until the next thing is due, None if nothing is."""
+        # Rows before domains: a row marked running had its domain by then, so one that is missing
+        # is really gone.
+        rows = self._rows.list_alive()
         if self._earlier is None:
             self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
         guests = self._list_domains()
@@ -206,7 +208,7 @@ class Reconciler:
                 del self._events[name]
 
     def _remove_orphans(self, rows: list[Row], guests: dict[str, DomainState]) -> float | None:
-        """End what is left of instances that are not alive; return when to look at it again."""
+        """End what is left of instances that are not alive; return the seconds to the next try."""
         strays = {row["instance_id"] for row in self._rows.list_uncleaned()} | set(guests)
         strays -= {row["instance_id"] for row in rows}
         for instance_id in strays:

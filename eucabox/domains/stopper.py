@@ -1,4 +1,4 @@
-"""Stops that keep the disk: power button first, then the plug; the row tells who wanted it."""
+"""Stops that keep the disk: shutdown first, then destroy; the row has the reason."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from eucabox.errors import Fault
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
-FORCE = "stop-by-force"  # what `wanted` says when the guest is not asked
+FORCE = "stop-by-force"  # the value of `wanted` when the guest gets no shutdown request
 PRESS_AGAIN = 10.0  # seconds; a guest that boots does not heed the first
 
 

@@ -75,13 +75,13 @@ class Terminator:
         return min(RETRY, left)
 
     def remove_orphan(self, instance_id: str) -> None:
-        """End a domain of ours whose row is terminated or gone, and what else is left of it."""
+        """End a domain whose row is terminated or gone, and remove what else is left of it."""
         if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
             return
         self._pool.submit(instance_id, lambda: self._end_orphan(instance_id))
 
     def delete_row(self, instance_id: str) -> None:
-        """Forget a terminated instance: its console, its folder, at last its row."""
+        """Delete a terminated instance: its console, its folder, at last its row."""
         shutil.rmtree(self._folder / instance_id, ignore_errors=True)
         self._rows.delete(instance_id)
 
@@ -171,7 +171,7 @@ class Terminator:
             return False
 
     def _give_up(self, row: Row) -> None:
-        """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
+        """Mark the instance terminated; what is left of it is cleaned up later."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
         self._rows.give_up(row, instance_states.internal_error(text))
         self._forget(row["instance_id"])

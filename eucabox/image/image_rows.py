@@ -21,7 +21,7 @@ COPIED = (
 
 
 def make_registered_row(info: ImageInfo, caller: "Caller") -> Row:
-    """Return the row of what was found at an image location."""
+    """Return the row of an image that was inspected."""
     return {
         "image_id": ids.new(PREFIXES[info.image_type]),
         "account_id": caller.account_id,
@@ -41,8 +41,7 @@ def make_registered_row(info: ImageInfo, caller: "Caller") -> Row:
 
 
 def columns_from_entry(row: Row, entry: CacheEntry) -> dict[str, Any]:
-    """Return what the bytes say that the manifest does not: whether a machine image is a whole
-    disk."""
+    """Return the columns that only the image's bytes tell: whether it is a whole disk."""
     if row["image_type"] != "machine":
         return {}
     whole = entry.facts["kind"] == "disk"

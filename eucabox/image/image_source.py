@@ -33,7 +33,7 @@ HEAD = 2048
 URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
 WHITE = b"\xef\xbb\xbf \t\r\n"
 CHANGED = "it was changed after the image was registered. Register it again."
-Context = Mapping[str, str]  # how a request came, as `access.Asking` has it
+Context = Mapping[str, str]  # how a request came, as in `access.RequestContext`
 MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
 
 
@@ -75,7 +75,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _StoppableObject:
-    """An open object whose reader may be told to give up."""
+    """An open object whose reader can be stopped."""
 
     opened: "OpenObject"
     look: Callable[[], None]
@@ -94,7 +94,7 @@ class ImageSource:
         self.store, self.accounts, self.cache, self.stopping = store, accounts, cache, stopping
 
     def inspect(self, location: str, caller: "Caller", context: Context | None = None) -> ImageInfo:
-        """Tell what lies at BUCKET/KEY and check what can be checked at once.
+        """Return what is stored at BUCKET/KEY, after the checks that are quick.
 
         The caller must be allowed to get each object of it, in the `context` of the request.
         """
@@ -200,8 +200,8 @@ class ImageSource:
     ) -> None:
         """Copy what an image is made of to another location, the manifest last, for a caller.
 
-        That the caller may get and put is asked again for each object: a bucket's name may be
-        somebody else's by now. `digest` is the SHA-256 of what was registered at the source, a
+        Permissions are checked again for each object: the bucket may belong to another account by
+        now. `digest` is the SHA-256 of what was registered at the source, a
         manifest or a disk. Raises InvalidManifest, StorageNotPermitted and AccessDenied.
         """
         bucket_name, key = _split(source)

@@ -19,11 +19,10 @@ def add_to_cache(
 ) -> CacheEntry:
     """Make a received file the entry of its digest.
 
-    The entry's facts are `kind` (see probe.kind) and `size`, the bytes that a guest sees. They and
-    the entry's file follow from the bytes alone, since images of other types may share it. `name`
-    is what messages call it. A stranger's qcow2 is written anew, so that nothing of its header
-    reaches a hypervisor, within the `room` that there is. Raises DiskImageRefused and
-    DiskTooSmall.
+    The entry's facts are `kind` (see formats.kind) and `size`, the bytes that a guest sees. They
+    and the entry's file depend on the bytes alone, since images of other types may share it.
+    `name` is for messages. A qcow2 is converted, so that nothing of its header reaches a
+    hypervisor, within the free `space`. Raises DiskImageRefused and DiskTooSmall.
     """
     kind = formats.kind(received)
     size = received.stat().st_size

@@ -46,7 +46,7 @@ class Inode:
 
 
 def find(disk: Path, start: int, message: str) -> Inode | None:
-    """Return the inode that debugfs' `imap` told of, in the file system at `start` of a disk."""
+    """Return the inode of debugfs' `imap` message, in the file system at `start` of a disk."""
     match = PLACE.search(message)
     if match is None:
         return None

@@ -50,7 +50,8 @@ class Boot:
 class DiskSpec:
     """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
 
-    `seeded` is the instance's row, for the seed that its image's settings may want.
+    `seeded` is the instance row, from which the cloud-init CD-ROM is written if the image's
+    settings ask for one.
     """
 
     image: CacheEntry
@@ -223,7 +224,7 @@ def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
 
 
 def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> dict[str, Any]:
-    """Make room for a key; where that fails, nothing of the attempt stays on the disk."""
+    """Reserve blocks for a key; if that fails, the disk is composed again without them."""
     try:
         slot = key_injection.make_slot(Path(file.name), plan.root[0])
     except (key_injection.NoSpaceForKeyError, ProgramFailed) as problem:

@@ -1,6 +1,6 @@
-"""Room for an SSH key in a root file system, made once by debugfs; never mounts anything.
+"""Reserves blocks for an SSH key in a root file system, once, with debugfs; never mounts anything.
 
-A composed disk gets an authorized_keys file with room for a key, and we note where its blocks and
+A composed disk gets an authorized_keys file with space for a key, and we note where its blocks and
 its inode lie. A launch then writes its key over them, and the size that the file has with it, in
 the overlay: no file system code runs, and it costs the same for every size of image.
 
@@ -42,7 +42,7 @@ class Slot:
     """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first.
 
     `inode` is the file's, `least` the size that it has at least; a slot from before there were
-    such facts fills its whole room.
+    such facts fills its whole space.
     """
 
     runs: tuple[tuple[int, int], ...]

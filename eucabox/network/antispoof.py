@@ -24,7 +24,7 @@ class AntiSpoofTable:
         self._table = Table("bridge", TABLE + bridge + SUFFIX)
 
     def make(self, guests: Mapping[str, KnownAddress]) -> None:
-        """Keep these guests, by MAC, to their addresses."""
+        """Allow each of these guests, by MAC, only its own address."""
         self._table.make(_rules(guests, self._metadata, host.mac_of(self._bridge)))
 
     def remove(self) -> None:

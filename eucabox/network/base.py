@@ -88,13 +88,13 @@ class BridgedNetwork(ABC):
             return [f"This host's packet rules can't be read: {fault.message}"]
 
     def _restore(self) -> None:
-        """Bring back at once what somebody deleted or took off the bridge."""
+        """Restore at once what another program deleted or took off the bridge."""
         with self._lock:
             if self._started and host.is_bridge(self.bridge):
                 self._keep()
 
     def _keep(self) -> None:
-        """Have all be as it was made. The groups come last: until then the guard shuts taps."""
+        """Restore everything. The groups come last: until then the guard blocks the taps."""
         self._site.follow()
         if self._filtered:
             self._groups.apply(self._guests, self._group_rules, self._ground)
@@ -102,7 +102,7 @@ class BridgedNetwork(ABC):
         self._taps.put_back(each.tap for each in self._guests)
 
     def _attend(self) -> None:
-        """Hear of what others change, for as long as this process lives."""
+        """Listen for changes by other programs, for as long as this process lives."""
         self._events.open()
 
     def _let_go(self) -> None:

@@ -1,6 +1,6 @@
 """eucabox's own bridge: its address, translation and forwarding; touches no other device or table.
 
-What is ours is told apart by the bridge's alias, which names the data directory, and by the
+What is ours is recognised by the bridge's alias, which names the data directory, and by the
 table of packet rules named after the bridge.
 """
 
@@ -72,7 +72,7 @@ class OwnBridge:
         forward()
 
     def follow(self) -> None:
-        """Bring back the rules that somebody flushed."""
+        """Restore the rules if another program flushed them."""
         if self._subnet:
             self._rules.make(render(self._config, Guests(self.name), self._subnet))
 

@@ -1,6 +1,7 @@
-"""Conversations that a table of ours has noted: which of them no rule lets begin any more; pure.
+"""Tracked connections of our table: finds those that no rule allows any more; pure.
 
-A note lets replies pass for as long as a day. Who loses a rule loses the replies with it.
+A tracked connection lets replies pass for as long as a day. When a rule is removed, the replies
+must stop too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The DHCP and DNS server of one bridge: dnsmasq, told whom to answer; decides no address for us.
+"""The DHCP and DNS server of one bridge: dnsmasq, with a list of the hosts that it serves.
 
 It outlives eucabox, is found again by its arguments, and reads its hosts anew on SIGHUP. Its
 files are in /run, as it gives up root's rights and could not reach into a data directory; they
@@ -110,7 +110,7 @@ class Dnsmasq:
         return processes
 
     def hosts(self) -> dict[str, GuestAddress]:
-        """Return who is answered, by IP address."""
+        """Return the hosts that are served, by IP address."""
         hosts = {}
         for line in self._read():
             mac, ip, name = line.split(",")[:3]
@@ -118,7 +118,7 @@ class Dnsmasq:
         return hosts
 
     def serve(self, addresses: Iterable[GuestAddress]) -> None:
-        """Answer exactly these from now on."""
+        """Serve exactly these hosts from now on."""
         self._prepare()
         known = sorted(addresses, key=lambda each: IPv4Address(each.private_ip_address))
         lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]

@@ -71,8 +71,7 @@ class ExistingBridge:
         self.follow()
 
     def follow(self) -> None:
-        """Keep up with the bridge's MAC, which may change as ports come and go, and bring back
-        what somebody flushed."""
+        """Follow the bridge's MAC, which changes with its ports, and restore flushed rules."""
         if not self._joined or not host.is_bridge(self.name):
             return
         self._rules.make(render(self._config, Guests(self.name, self._addresses)))
@@ -84,7 +83,7 @@ class ExistingBridge:
         self._capture.make(_capture(self.name, self._metadata, host.mac_of(self.name)))
 
     def admit(self, addresses: Iterable[str]) -> None:
-        """Keep who has one of these addresses off this host's own services from now on."""
+        """Keep guests with these addresses off this host's own services from now on."""
         self._addresses = sorted(addresses)
         self.follow()
 

@@ -2,7 +2,7 @@
 
 The table outlives eucabox and is brought in line by one transaction: no packet ever meets half
 of it, and a killed eucabox leaves the old rules or the new ones. What is in it and why this
-family of nft is told in ruleset.py.
+family of nft is explained in nft_rules.py.
 """
 
 import logging
@@ -47,7 +47,7 @@ class Firewall:
         with self._lock:
             listed = host.listing("bridge", self._table)
             if self._now is not None and listed != self._listed:
-                log.warning("role=cluster somebody changed %s; making it again", self._table)
+                log.warning("role=cluster another program changed %s; making it again", self._table)
                 self._now = None
             if wanted != self._now:
                 self._write(wanted, bool(listed))
@@ -83,7 +83,7 @@ class Firewall:
         return Ruleset(chains, {each["set"]["name"]: "" for each in listed if "set" in each}, {})
 
     def _end_conversations(self, permits: Mapping[str, frozenset[conntrack.Permit]]) -> None:
-        """Forget conversations that a guest's rules allowed and do not any more."""
+        """End tracked connections that a guest's rules no longer allow."""
         narrowed = [
             tap
             for tap, now in permits.items()

@@ -19,8 +19,8 @@ METADATA_PORT = 80  # where guests ask
 
 @dataclass(frozen=True)
 class Guests:
-    """How guests' packets are told from others': by the bridge that is theirs alone, or by their
-    addresses on a bridge that others are on too."""
+    """How guests' packets are recognised: by a bridge of their own, or by their addresses on a
+    shared bridge."""
 
     bridge: str
     addresses: Sequence[str] | None = None

@@ -1,4 +1,4 @@
-"""SYSTEM: the site's DHCP server gives the addresses; they are learnt from what it says.
+"""SYSTEM: the site's DHCP server gives the addresses; they are learnt from its replies.
 
 On eucabox's own bridge, where no site is, its own DHCP server is the site's. Needs root, or the
 capabilities NET_ADMIN and NET_RAW, and the programs ip and nft; dnsmasq on the own bridge.
@@ -35,7 +35,7 @@ def driver(config: Config) -> "System":
 
 
 class System(BridgedNetwork):
-    """Addresses that somebody else gives, on the administrator's bridge or on our own."""
+    """Addresses from another DHCP server, on the administrator's bridge or on our own."""
 
     def __init__(self, config: Config) -> None:
         _refuse_unused(config)
@@ -58,7 +58,7 @@ class System(BridgedNetwork):
         return self._chosen
 
     def on_address_learned(self, learnt: Learnt) -> None:
-        """Tell whoever asks which address a guest was given."""
+        """Set the function that is called when a guest has a new address."""
         self._learnt = learnt
 
     def start(self, in_use: bool = True) -> None:
@@ -187,7 +187,7 @@ class System(BridgedNetwork):
         return wait
 
     def _announce(self, mac: str) -> None:
-        """Make a new address known: to the rules first, so that nobody can use it before."""
+        """Announce a new address: to the packet rules first, so that nobody can use it before."""
         known = self._book.get_address(mac)
         if known is None or not known.ip:
             return
@@ -264,4 +264,4 @@ def _mac(number: int) -> str:
 
 
 def _ignore(address: GuestAddress) -> None:
-    """Take a word that nobody waits for."""
+    """Do nothing with an address."""
