@@ -129,12 +129,12 @@ class Images:
         row["root_device_name"] = root_device_name or row["root_device_name"]
         for virtual, device in (block_device_mapping or {}).items():
             devices.check(device, virtual, left_out=False, whole_disk=not info.digest)
-        with self.state.transaction() as database:
+        with self.state.transaction():
             account_id, image_id = row["account_id"], row["image_id"]
             if name:
                 names.check_free(self.state, account_id, name)
             row["name"] = name or names.make_free_name(self.state, account_id, info.name, image_id)
-            database["images"].insert(row)  # type: ignore[union-attr]
+            self.state.insert("images", row)
         self._workers.submit(self._finish, row)
         return row
 
@@ -148,12 +148,12 @@ class Images:
 
     def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
-        with self.state.transaction() as database:
+        with self.state.transaction():
             names.check_free(self.state, caller.account_id, name)
             row = image_rows.make_bundle_row(
                 caller, instance, self._ensure_own_bucket(caller), name, description
             )
-            database["images"].insert(row)  # type: ignore[union-attr]
+            self.state.insert("images", row)
         return row
 
     def bundle_ready(self, image_id: str, caller: Caller) -> None:
@@ -184,7 +184,7 @@ class Images:
         """
         if not self._find_by_client_token(caller, token):
             self._source.check_copy(source["image_location"], caller, context)
-        with self.state.transaction() as database:
+        with self.state.transaction():
             made = self._find_by_client_token(caller, token)
             if made:
                 return made
@@ -194,7 +194,7 @@ class Images:
             )
             known = {"client_token": token, "context": dict(context or {})}
             row["settings"] = json.dumps(json.loads(row["settings"]) | known)
-            database["images"].insert(row)  # type: ignore[union-attr]
+            self.state.insert("images", row)
         self._workers.submit(self._finish, row)
         return row
 

@@ -113,6 +113,18 @@ class State:
         """Whether this thread is in a rehearsal: what is not a row must not be made either."""
         return getattr(self._local, "rehearses", False)
 
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Add a row; a column that it leaves out gets its default."""
+        with self.transaction() as database:
+            database.table(table).insert(dict(row))
+
+    def delete(self, table: str, where: Mapping[str, Any]) -> int:
+        """Delete the rows that equal `where`; return how many there were."""
+        conditions = " and ".join(f"[{name}] = ?" for name in where)
+        with self.transaction() as database:
+            sql = f"delete from [{table}] where {conditions}"
+            return int(database.conn.execute(sql, list(where.values())).rowcount)
+
     def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)

@@ -185,16 +185,13 @@ class InstanceRows:
 
     def delete(self, instance_id: str) -> None:
         """Delete an instance's row, its tags, and its reservation if it was the last of it."""
-        of = (instance_id,)
-        with self._state.transaction() as database:
-            database.conn.execute(
-                "delete from tags where resource_id = ?1 or resource_id = 'eni-' || substr(?1, 3)",
-                of,
-            )
-            database.conn.execute("delete from instance_groups where instance_id = ?", of)
-            database.conn.execute("delete from instances where instance_id = ?", of)
+        with self._state.transaction():
+            self._state.delete("tags", {"resource_id": instance_id})
+            self._state.delete("tags", {"resource_id": f"eni-{instance_id.removeprefix('i-')}"})
+            self._state.delete("instance_groups", {"instance_id": instance_id})
+            self._state.delete("instances", {"instance_id": instance_id})
             for reservation_id in self._empty_reservations():
-                database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
+                self._state.delete("reservations", {"reservation_id": reservation_id})
 
     def _empty_reservations(self) -> list[str]:
         """Return reservations without an instance whose client token has expired."""
