@@ -72,7 +72,7 @@ class Node:
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
         self._on_change: Callable[[], None] = lambda: None
-        self._health = Health(folder, domains, self._looking_after, self._changed)
+        self._health = Health(folder, domains, self._looking_after, self._report_change)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
@@ -305,7 +305,7 @@ class Node:
         except Fault as fault:
             log.error("role=node the network of running instances: %s", fault.message)
 
-    def _changed(self) -> None:
+    def _report_change(self) -> None:
         self._on_change()
 
     def _on_address(self, address: GuestAddress) -> None:

@@ -110,7 +110,7 @@ def _rescan(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
     with closing(_store(config)) as store:
         for name in store.scan_folders(names):
             count = store.rescan(name, partial(_progress, name))
-            yield _row(name, count, COMPLETE)
+            yield {"bucket": name, "state": COMPLETE, "objects": count, "message": ""}
 
 
 def _rescan_in_cloud(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
@@ -136,10 +136,6 @@ def _store(config: Config) -> Store:
     if not config.bucket_root.is_dir():
         raise NotSetUp(folder=config.cloud.data_dir)
     return Store(config.bucket_root, durability=config.buckets.durability)
-
-
-def _row(name: str, count: int, state: str) -> Row:
-    return {"bucket": name, "state": state, "objects": count, "message": ""}
 
 
 def _to_row(row: dict[str, str]) -> Row:

@@ -1,7 +1,7 @@
 """Lets the administrator's program change an instance's domain XML; never starts a domain."""
 
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -62,9 +62,6 @@ def _check(xml: str, domain: Domain) -> None:
         value = (root.findtext(tag) or "").strip()
         if value.lower() != own.lower():
             raise ValueError(f"it changed <{tag}> from {own} to {value[:60]!r}; leave it")
-    if _owners(root) != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
+    owners = [dict(each.attrib) for each in root.findall(OWNER)]
+    if owners != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
         raise ValueError(f"it changed or left out the <instance> of {NAMESPACE} in <metadata>")
-
-
-def _owners(root: Element) -> list[dict[str, str]]:
-    return [dict(each.attrib) for each in root.findall(OWNER)]

@@ -148,7 +148,9 @@ class Terminator:
     def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
         """Kill what is still there when the time is over: libvirt had its own."""
         instance_id = row["instance_id"]
-        gone = self._kill(row) or gone or (known and self._try_destroy(row))
+        names = (instance_id, row["domain_uuid"])
+        killed = self._domains.kill(*names) or self._domains.is_gone(*names)
+        gone = killed or gone or (known and self._try_destroy(row))
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # it ended meanwhile
@@ -156,10 +158,6 @@ class Terminator:
             self._give_up(row)
         else:
             self._health.note(instance_id, STUCK)
-
-    def _kill(self, row: Row) -> bool:
-        names = (row["instance_id"], row["domain_uuid"])
-        return self._domains.kill(*names) or self._domains.is_gone(*names)
 
     def _try_destroy(self, row: Row) -> bool:
         instance_id = row["instance_id"]

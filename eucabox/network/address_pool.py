@@ -49,7 +49,9 @@ def _pairs(config: Config, subnet: IPv4Network) -> Iterator[tuple[str, IPv4Addre
     if "=" in text:
         yield from _parse_pairs(config, words(text.lower()), subnet)
         return
-    first, last = _range(config, text, subnet) if text else _whole_subnet(subnet)
+    first, last = subnet[RESERVED_FIRST], subnet[-1 - RESERVED_LAST]
+    if text:
+        first, last = _range(config, text, subnet)
     for number in range(int(first), int(last) + 1):
         ip = IPv4Address(number)
         yield mac_for(ip), ip
@@ -80,10 +82,6 @@ def _range(config: Config, text: str, subnet: IPv4Network) -> tuple[IPv4Address,
     if end < begin:
         raise _config_error(config, text, "ends before it begins")
     return begin, end
-
-
-def _whole_subnet(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
-    return subnet[RESERVED_FIRST], subnet[-1 - RESERVED_LAST]
 
 
 def _ip(config: Config, text: str, subnet: IPv4Network) -> IPv4Address:

@@ -25,8 +25,8 @@ class BridgedNetwork(ABC):
     def __init__(self, config: Config) -> None:
         self.config = config
         self._site = ExistingBridge(config) if config.network.bridge else OwnBridge(config)
-        self._groups = Firewall(self.bridge)
-        self._ground = always_allowed(config, None)
+        self._firewall = Firewall(self.bridge)
+        self._always_allowed = always_allowed(config, None)
         self._filtered = False  # whether guests and rules are known
         self._guests: Sequence[FilteredGuest] = ()
         self._group_rules: Mapping[str, Sequence[FirewallRule]] = {}
@@ -97,7 +97,7 @@ class BridgedNetwork(ABC):
         """Restore everything. The groups come last: until then the guard blocks the taps."""
         self._site.follow()
         if self._filtered:
-            self._groups.apply(self._guests, self._group_rules, self._ground)
+            self._firewall.apply(self._guests, self._group_rules, self._always_allowed)
             self._guard.open()
         self._taps.put_back(each.tap for each in self._guests)
 
@@ -137,7 +137,7 @@ class BridgedNetwork(ABC):
         own = not self.config.network.bridge
         dns = own and dns_possible(self._site.address(network), dhcp)
         what = service(self.config, self._site, network, dns, dynamic)
-        self._ground = always_allowed(self.config, what)
+        self._always_allowed = always_allowed(self.config, what)
         dhcp.start(what, anew=self._site.made)
         self._site.made = False
         return dns

@@ -155,7 +155,7 @@ class Dnsmasq:
             "--no-ping",
             "--quiet-dhcp",
             f"--dhcp-option=option:router,{service.gateway}",
-            *_mtu_options(service),
+            *([f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []),
             *self._dns_options(service),
         ]
 
@@ -239,10 +239,6 @@ def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     """Tell whether our server may have the DNS port at an address, or has it."""
     has_it = any("--port=0" not in arguments for arguments in server.running().values())
     return has_it or not host.is_port_taken(address, 53)
-
-
-def _mtu_options(service: DhcpService) -> list[str]:
-    return [f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []
 
 
 def _host_names(address: GuestAddress) -> str:

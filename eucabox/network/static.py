@@ -80,7 +80,7 @@ class Static(BridgedNetwork):
             if not self._site.is_ours():
                 return
             self._bind([], sorted(self._dhcp.hosts()))
-            self._groups.remove()
+            self._firewall.remove()
             self._dhcp.remove()
             self._site.remove()
             self._started = False
@@ -143,15 +143,13 @@ class Static(BridgedNetwork):
 
     def _bind(self, addresses: Iterable[GuestAddress], gone: Iterable[str]) -> None:
         """Fix who is sent packets for an address, so that no guest can take another's."""
-        lines = [f"neigh del {ip} dev {self.bridge}" for ip in gone if self._neighbour(ip)]
+        known = (ip for ip in gone if host.neighbour(ip, self.bridge) is not None)
+        lines = [f"neigh del {ip} dev {self.bridge}" for ip in known]
         for each in addresses:
             entry = f"{each.private_ip_address} lladdr {each.mac_address}"
             lines.append(f"neigh replace {entry} dev {self.bridge} nud permanent")
         if lines:
             run("ip", "-batch", "-", input="\n".join([*lines, ""]).encode())
-
-    def _neighbour(self, ip: str) -> bool:
-        return host.neighbour(ip, self.bridge) is not None
 
 
 def _address(row: Row) -> GuestAddress | None:

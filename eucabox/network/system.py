@@ -43,8 +43,8 @@ class System(BridgedNetwork):
         self._own = (
             None if config.network.bridge else Dnsmasq(RUN / self.bridge, self.bridge, LEASE)
         )
-        self._book = BindingTable()
-        self._fence = AntiSpoofTable(self.bridge, metadata_address(config))
+        self._bindings = BindingTable()
+        self._antispoof = AntiSpoofTable(self.bridge, metadata_address(config))
         self._snoop = Snoop(self._on_packet, self._settle_claims)
         self._learnt: Learnt = _ignore
 
@@ -73,14 +73,14 @@ class System(BridgedNetwork):
             row["mac_address"]: self._known_address(row) for row in rows if row["mac_address"]
         }
         with self._lock:
-            self._book.keep_only(guests)  # even where what follows has to be left to `check`
+            self._bindings.keep_only(guests)  # even where what follows has to be left to `check`
             self._start_if_not()
             self._apply()
 
     def check(self) -> None:
         """Bring back what died, or was flushed, or could not start before."""
         with self._lock:
-            if not self._started and not self._book.guests():
+            if not self._started and not self._bindings.guests():
                 return
             self._start_if_not()
             if self._own is not None:
@@ -98,8 +98,8 @@ class System(BridgedNetwork):
         with self._lock:
             if not self._site.is_ours():
                 return
-            self._groups.remove()
-            self._fence.remove()
+            self._firewall.remove()
+            self._antispoof.remove()
             if self._own is not None:
                 self._own.remove()
             self._site.remove()
@@ -108,7 +108,7 @@ class System(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return a MAC made of the instance's id, as Eucalyptus did, and no address yet."""
         number = int(instance_id.partition("-")[2][:8] or "0", 16)
-        while (mac := _mac(number)) in taken:
+        while (mac := "d0:0d:" + number.to_bytes(4).hex(":")) in taken:
             number = (number + 1) % 2**32
         return GuestAddress(mac, "", "")
 
@@ -120,13 +120,13 @@ class System(BridgedNetwork):
             self._start_if_not()
             self._site.follow()
             self._in_use = True
-            self._book.add(row["mac_address"], self._known_address(row))
+            self._bindings.add(row["mac_address"], self._known_address(row))
             self._apply()
 
     def unplug(self, row: Row) -> None:
         """Forget a guest and its address."""
         with self._lock:
-            self._book.drop(row["mac_address"])
+            self._bindings.drop(row["mac_address"])
             if self._started and host.is_bridge(self.bridge):
                 self._apply()
 
@@ -136,7 +136,7 @@ class System(BridgedNetwork):
         No other guest's packet from that address passes the fence.
         """
         mac = mac_address.lower()
-        known = self._book.get_address(mac)
+        known = self._bindings.get_address(mac)
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
 
@@ -144,11 +144,11 @@ class System(BridgedNetwork):
 
     def _on_packet(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
         if isinstance(what, Lease):
-            ours = self._book.get_address(what.mac_address) is not None
+            ours = self._bindings.get_address(what.mac_address) is not None
             if (
                 ours
                 and self._is_from_server(device, outgoing, what)
-                and self._book.record_lease(what)
+                and self._bindings.record_lease(what)
             ):
                 self._announce(what.mac_address)
         elif not outgoing:
@@ -165,12 +165,12 @@ class System(BridgedNetwork):
         return self._is_port(device) and not self._is_tap(device)
 
     def _on_claim(self, device: str, claim: AddressClaim) -> None:
-        known = self._book.get_address(claim.mac_address)
+        known = self._bindings.get_address(claim.mac_address)
         if not self._is_tap(device):
-            if self._book.is_claimed(claim.ip) and self._is_port(device):
-                self._book.reject_claim(claim)
+            if self._bindings.is_claimed(claim.ip) and self._is_port(device):
+                self._bindings.reject_claim(claim)
         elif known is not None and device == known.tap and not host.is_own(claim.ip):
-            for ip in self._book.record_claim(claim):
+            for ip in self._bindings.record_claim(claim):
                 frame = probe(host.mac_of(self.bridge), IPv4Address(ip))
                 self._snoop.send(self.bridge, frame)
 
@@ -181,14 +181,14 @@ class System(BridgedNetwork):
         return device.startswith(ids.tap_prefix(self.bridge))
 
     def _settle_claims(self) -> float | None:
-        ready, wait = self._book.settle_claims()
+        ready, wait = self._bindings.settle_claims()
         for mac in ready:
             self._announce(mac)
         return wait
 
     def _announce(self, mac: str) -> None:
         """Announce a new address: to the packet rules first, so that nobody can use it before."""
-        known = self._book.get_address(mac)
+        known = self._bindings.get_address(mac)
         if known is None or not known.ip:
             return
         log.info("role=cluster %s has the address %s", mac, known.ip)
@@ -197,7 +197,7 @@ class System(BridgedNetwork):
                 self._apply()
             self._learnt(self._address(mac, known.ip))
         except Exception:
-            self._book.forget_address(mac)
+            self._bindings.forget_address(mac)
             raise
 
     # --- the rest --------------------------------------------------------------------------------
@@ -226,12 +226,12 @@ class System(BridgedNetwork):
         super()._let_go()
 
     def _keep(self) -> None:
-        self._fence.make(self._book.guests())
+        self._antispoof.make(self._bindings.guests())
         super()._keep()
 
     def _apply(self) -> None:
-        guests = self._book.guests()
-        self._fence.make(guests)
+        guests = self._bindings.guests()
+        self._antispoof.make(guests)
         if self._own is not None:
             addresses = ((mac, known.ip) for mac, known in guests.items())
             self._own.serve(self._address(mac, ip) for mac, ip in addresses if ip)
@@ -257,10 +257,6 @@ def _refuse_unused(config: Config) -> None:
         if getattr(config.network, key):
             file, reason = config.file or "eucabox.conf", "must be empty: SYSTEM leaves it to DHCP"
             raise ConfigError(file=file, section="network", key=key, reason=reason)
-
-
-def _mac(number: int) -> str:
-    return "d0:0d:" + number.to_bytes(4).hex(":")
 
 
 def _ignore(address: GuestAddress) -> None:

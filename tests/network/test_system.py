@@ -201,7 +201,7 @@ def test_a_bridge_that_went_away_is_named(net: System, fake: FakeHost) -> None:
     for act in (net.check, lambda: net.plug(ROW), lambda: net.sync([ROW])):
         with pytest.raises(NetworkUnusable, match="br0 is no bridge of this host"):
             act()
-    assert net._book.guests()
+    assert net._bindings.guests()
     (fake.links / "br1").rename(fake.links / "br0")
     net.check()
     assert TAP in fake.inputs[-1], "who was alive all along is known"
