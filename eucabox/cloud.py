@@ -109,7 +109,7 @@ class Cloud:
         problems = self._problems.copy()  # other threads change it meanwhile
         if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
-        lines = [f"{room}: {text}" for room, text in problems.items()]
+        lines = [f"{component}: {text}" for component, text in problems.items()]
         node = self.node.status()
         lines += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
         return {

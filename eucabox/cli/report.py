@@ -161,7 +161,7 @@ def _rows(context: ReportContext) -> None:
 
 
 def _domains(context: ReportContext) -> None:
-    """libvirt leaves passwords out of XML that is not asked for as VIR_DOMAIN_XML_SECURE."""
+    """Without VIR_DOMAIN_XML_SECURE libvirt leaves passwords out of the XML."""
     if libvirt is None:
         raise ValueError("Python does not find libvirt's binding")
     own = {row["domain_uuid"] for row in context.rows("select domain_uuid from instances")}

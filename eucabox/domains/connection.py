@@ -61,7 +61,7 @@ class LibvirtConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether libvirt answered the last time something was asked of it."""
+        """Whether libvirt answered the last call."""
         return self._virt is not None
 
     def get(self, timeout: float = 0) -> Any:

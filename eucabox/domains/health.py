@@ -172,5 +172,5 @@ def _free(folder: Path) -> int:
     try:
         space = os.statvfs(folder)
     except OSError:
-        return ENOUGH  # who can't be asked is tried
+        return ENOUGH  # if the space is unknown, try it
     return space.f_bavail * space.f_frsize

@@ -104,7 +104,7 @@ class Domains:
         return self._bounded.stuck(instance_id) is not None
 
     def probe(self, instance_id: str) -> None:
-        """Have the guest's process answer a question of no interest."""
+        """Test that the guest's process still answers libvirt."""
         statistics = libvirt.VIR_DOMAIN_STATS_VCPU
         self._act(
             "look after",
@@ -136,19 +136,19 @@ class Domains:
         self._run_on_own_connection("start", instance_id, start, START, key=f"start {instance_id}")
 
     def shutdown(self, instance_id: str) -> None:
-        """Press the power button."""
+        """Send the guest a shutdown request."""
         self._act("shut down", instance_id, lambda domain: domain.shutdown())
 
     def reboot(self, instance_id: str) -> None:
-        """Press the power button, and let libvirt start the guest again."""
+        """Send the guest a shutdown request, after which libvirt starts it again."""
         self._act("reboot", instance_id, lambda domain: domain.reboot(0))
 
     def reset(self, instance_id: str) -> None:
-        """Press the reset button."""
+        """Reset the guest."""
         self._act("reset", instance_id, lambda domain: domain.reset(0))
 
     def suspend(self, instance_id: str) -> None:
-        """Pause a guest; it writes out what its disk is owed first."""
+        """Pause a guest, after it has written its pending data to its disk."""
         self._act("pause", instance_id, lambda domain: domain.suspend(), WRITE_OUT)
 
     def resume(self, instance_id: str) -> None:
@@ -194,7 +194,7 @@ class Domains:
         return b"".join(pieces)
 
     def destroy(self, instance_id: str, uuid: str = "") -> None:
-        """Pull the plug; a domain that is gone is fine, one that is only defined is undefined.
+        """Destroy a domain if it is there; one that is only defined is undefined.
 
         Where libvirt can't, the process of the domain with this `uuid` is killed.
         """
@@ -217,7 +217,7 @@ class Domains:
         return here and not processes.pids(instance_id, uuid)
 
     def _check_started(self, instance_id: str) -> None:
-        """Raise DomainHung while libvirt may yet start a guest for us that we gave up."""
+        """Raise DomainHung while libvirt may still start a guest that we have given up."""
         seconds = self._bounded.stuck(f"start {instance_id}")
         if seconds is not None:
             raise DomainHung(id=instance_id, action="start", seconds=seconds)
@@ -292,7 +292,7 @@ class Domains:
     def _run_on_own_connection(
         self, action: str, id: str, ask: Callable[[Any], Any], limit: float, key: str = ""
     ) -> Any:
-        """Ask on a connection that nobody else has, and give it up after `limit` seconds."""
+        """Call `ask` on a connection of its own, and give it up after `limit` seconds."""
         self._connection.get(RECONNECT_WAIT)
         opened = threading.Event()
 
@@ -314,7 +314,7 @@ class Domains:
             raise DomainHung(id=id, action=action, seconds=late.seconds) from None
 
     def _run_on_event_connection(self, ask: Callable[[Any], Any], wait: float) -> Any:
-        """Ask what waits for no guest, on the connection that the events come by."""
+        """Call `ask`, which waits for no guest, on the connection of the events."""
         virt = self._connection.get(wait)
 
         def work() -> Any:

@@ -33,7 +33,7 @@ class Stopper:
         self._network = network
         self._pool = pool
         self._hooks = hooks
-        self._pressed: dict[str, float] = {}
+        self._shutdown_sent: dict[str, float] = {}
 
     def advance(self, row: Row, guest: DomainState | None, known: bool, timeout: float) -> float:
         """Do what is due for a row that is stopping; return seconds until the next look.
@@ -49,14 +49,14 @@ class Stopper:
             up = guest is not None and guest.up
             self._pool.submit(instance_id, lambda: self._finish(row, up))
             return RETRY
-        if time.monotonic() >= self._pressed.get(instance_id, 0) + PRESS_AGAIN:
+        if time.monotonic() >= self._shutdown_sent.get(instance_id, 0) + PRESS_AGAIN:
             self._pool.submit(instance_id, lambda: self._shut_down(instance_id))
         return min(left, PRESS_AGAIN)
 
     def _shut_down(self, instance_id: str) -> None:
-        if instance_id not in self._pressed:
+        if instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-stop", instance_id)
-        self._pressed[instance_id] = time.monotonic()
+        self._shutdown_sent[instance_id] = time.monotonic()
         try:
             self._domains.shutdown(instance_id)
         except Fault as fault:
@@ -67,7 +67,7 @@ class Stopper:
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "stopping":
             return  # done, or terminated, since the loop last looked
-        if up and instance_id not in self._pressed:
+        if up and instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-stop", instance_id)
         try:
             self._domains.destroy(instance_id, row["domain_uuid"])
@@ -75,7 +75,7 @@ class Stopper:
         except Fault as fault:
             log.warning("role=node %s is not stopped yet: %s", instance_id, fault.message)
             return
-        self._pressed.pop(instance_id, None)
+        self._shutdown_sent.pop(instance_id, None)
         self._hooks.tell("stopped", instance_id)
         if self._rows.mark_stopped(instance_id):
             log.info("role=node %s is stopped", instance_id)

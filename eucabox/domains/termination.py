@@ -1,4 +1,4 @@
-"""How instances end: power button, plug, address and disk; never decides that one should."""
+"""How instances end: shutdown, destroy, address and disk; never decides that one should."""
 
 import logging
 import shutil
@@ -45,7 +45,7 @@ class Terminator:
         self._pool = pool
         self._hooks = hooks
         self._health = health
-        self._pressed: dict[str, float] = {}  # when the power button was pressed
+        self._shutdown_sent: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
 
     def busy(self, instance_id: str) -> bool:
@@ -107,14 +107,14 @@ class Terminator:
             return self._failed[instance_id] + RETRY - now
         if guest is None or not guest.up or grace == 0:
             return 0
-        if instance_id not in self._pressed:
-            self._pressed[instance_id] = now
+        if instance_id not in self._shutdown_sent:
+            self._shutdown_sent[instance_id] = now
             self._pool.submit(instance_id, lambda: self._shut_down(instance_id))
-        return self._pressed[instance_id] + grace - now
+        return self._shutdown_sent[instance_id] + grace - now
 
     def _shut_down(self, instance_id: str) -> None:
         self._hooks.tell("pre-terminate", instance_id)
-        self._pressed[instance_id] = time.monotonic()  # the guest's time begins now
+        self._shutdown_sent[instance_id] = time.monotonic()  # the guest's time begins now
         try:
             self._domains.shutdown(instance_id)
         except Fault as fault:
@@ -125,7 +125,7 @@ class Terminator:
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # done since the loop last looked
-        if up and instance_id not in self._pressed:
+        if up and instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-terminate", instance_id)
         try:
             self._clean(row, destroy)
@@ -146,7 +146,7 @@ class Terminator:
         self._images.forget(row["instance_id"])
 
     def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
-        """Kill what is still there when the time is over: libvirt had its own."""
+        """Kill the guest's process when the time limit is over."""
         instance_id = row["instance_id"]
         names = (instance_id, row["domain_uuid"])
         killed = self._domains.kill(*names) or self._domains.is_gone(*names)
@@ -192,5 +192,5 @@ class Terminator:
             log.warning("role=node something of %s stays: %s", instance_id, fault.message)
 
     def _forget(self, instance_id: str) -> None:
-        self._pressed.pop(instance_id, None)
+        self._shutdown_sent.pop(instance_id, None)
         self._failed.pop(instance_id, None)

@@ -1,4 +1,4 @@
-"""The devices of an instance's disk, which are fixed: one rule wherever they are named."""
+"""The devices of an instance's disk, which are the same for every instance."""
 
 import json
 from collections.abc import Mapping

@@ -310,7 +310,7 @@ class ImageSource:
         return writer.finish()
 
     def _read(
-        self, bucket_name: str, key: str, check: "Callable[[Object], None]" = lambda found: None
+        self, bucket_name: str, key: str, check: "Callable[[Object], None]" = lambda obj: None
     ) -> Manifest:
         location = f"{bucket_name}/{key}"
         with self._open(bucket_name, key) as opened:

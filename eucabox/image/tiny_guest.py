@@ -67,7 +67,7 @@ def build_tiny(destination: Path, progress: Progress | None = None) -> TinyGuest
     """Build the tiny guest into a folder, or return the one that is there already.
 
     Needs apt-get's package lists and a reachable mirror, mke2fs and debugfs, no privileges.
-    `progress` is told in words what goes on. Raises GuestNotBuilt.
+    `progress` is called with the name of each step. Raises GuestNotBuilt.
     """
     tell = progress or (lambda text: None)
     made = TinyGuest(*(destination / name for name in FILES))

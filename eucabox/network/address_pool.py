@@ -38,8 +38,8 @@ def host_name(ip: IPv4Address) -> str:
 def mac_for(ip: IPv4Address) -> str:
     """Return the MAC of the instance at this address, in Eucalyptus' own range d0:0d.
 
-    One address has one MAC for ever, so a lease of the address's last holder stands in nobody's
-    way and neighbours' caches stay right.
+    An address always has the same MAC, so an earlier lease of it blocks nobody, and neighbours'
+    caches stay right.
     """
     return "d0:0d:" + ip.packed.hex(":")
 

@@ -22,7 +22,7 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 IPV6_OFF = "/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
 RUN = Path("/run/eucabox")
 TABLE = "eucabox-"  # and the bridge's name
-LABEL = ":md"  # dnsmasq, told the bridge's name, leaves an address with another label alone
+LABEL = ":md"  # dnsmasq ignores an address with another label than the bridge's name
 LONGEST = 15 - len(LABEL)
 NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 

@@ -27,7 +27,7 @@ class Permit:
     networks: tuple[str, ...]
 
     def allows(self, protocol: str, peer: IPv4Address, port: int) -> bool:
-        """Tell whether a conversation of this kind may begin."""
+        """Tell whether a connection of this kind may begin."""
         if self.protocol not in ("-1", protocol, NUMBERS[protocol]):
             return False
         if self.ports and not self.ports[0] <= port <= self.ports[1]:

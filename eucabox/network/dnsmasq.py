@@ -218,7 +218,7 @@ class Dnsmasq:
 def service(
     config: Config, site: DhcpSite, subnet: IPv4Network, dns: bool, dynamic: bool = False
 ) -> DhcpService:
-    """Return what the configuration has guests of a bridge be told."""
+    """Return the DHCP options of a bridge's guests, from the configuration."""
     servers = words(config.network.dns)
     if not servers and not dns:
         servers = tuple(str(each) for each in host.resolvers())

@@ -142,7 +142,7 @@ class Static(BridgedNetwork):
         self._started = True
 
     def _bind(self, addresses: Iterable[GuestAddress], gone: Iterable[str]) -> None:
-        """Fix who is sent packets for an address, so that no guest can take another's."""
+        """Fix each address's MAC in the neighbour table, so that no guest can take another's."""
         known = (ip for ip in gone if host.neighbour(ip, self.bridge) is not None)
         lines = [f"neigh del {ip} dev {self.bridge}" for ip in known]
         for each in addresses:
