@@ -242,7 +242,7 @@ class Images:
 
         An instance that was stopped has its disk, or none any more: it never gets a new one.
 
-        `progress` is called with the name of each step. Raises a Fault with the cause for StateReason.
+        `progress` is called with the name of each step. Raises a Fault, the cause for StateReason.
         """
         progress = progress or log.debug
         ready = self._disks.find(instance["instance_id"])
