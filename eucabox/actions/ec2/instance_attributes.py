@@ -15,11 +15,10 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
+from eucabox.instance_states import ENDED
 from eucabox.instance_types import DEFAULT_SIZES
 from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
-
-ENDING = ("shutting-down", "terminated")
 
 
 class Flag(TypedDict, total=False):
@@ -125,7 +124,7 @@ def modify_instance_attribute(
     ((name, new),) = given.items()
     with call.cloud.state.transaction():
         row = _row(call, instance_id)
-        if row["state"] in ENDING:
+        if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceAttribute", "not ended")
         columns = CHANGES[name](call, row, new)
         if columns:
@@ -171,7 +170,7 @@ def modify_instance_metadata_options(
     }
     with call.cloud.state.transaction():
         row = _row(call, instance_id)
-        if row["state"] in ENDING:
+        if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
         options = metadata_options.validate(asked, json.loads(row["metadata_options"]))
         metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, steady_clock
+from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains.health import Trouble
 from eucabox.ec2 import default_vpc, instances, network_interfaces
@@ -15,11 +15,8 @@ from eucabox.errors import (
     TerminationProtected,
 )
 from eucabox.iam.accounts import Caller
+from eucabox.instance_states import ENDED, USER_SHUTDOWN, InstanceState
 from eucabox.state import Row
-
-SHUTTING_DOWN = "shutting-down", 32
-GONE = ("shutting-down", "terminated")
-
 
 OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
@@ -256,7 +253,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     with call.cloud.state.transaction():
         rows = _named(call, instance_ids)
         for row in rows:
-            if row["disable_api_termination"] and row["state"] not in GONE:
+            if row["disable_api_termination"] and row["state"] not in ENDED:
                 raise TerminationProtected(id=row["instance_id"])
         changes = [_terminate(call, row) for row in rows]
     call.cloud.node.wake()
@@ -264,22 +261,19 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
 
 
 def _terminate(call: Call, row: Row) -> dict[str, Any]:
-    if row["state"] in GONE:
-        return instances.state_change(row, row["state"], row["state_code"])
-    state, code = SHUTTING_DOWN
-    call.cloud.state.update(
-        "instances",
-        {"instance_id": row["instance_id"]},
-        state=state,
-        state_code=code,
-        state_time=ids.now(),
-        state_clock=steady_clock.reading(),
+    old = InstanceState(row["state"])
+    if old in ENDED:
+        return instances.state_change(row, old)
+    instance_states.change(
+        call.cloud.state,
+        row["instance_id"],
+        old,
+        InstanceState.SHUTTING_DOWN,
+        USER_SHUTDOWN,
         wanted="terminate",
         wanted_request_id=call.request_id,
-        state_reason_code="Client.UserInitiatedShutdown",
-        state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
     )
-    return instances.state_change(row, state, code)
+    return instances.state_change(row, InstanceState.SHUTTING_DOWN)
 
 
 def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
