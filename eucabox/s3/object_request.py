@@ -90,32 +90,32 @@ def object_properties(
     )
 
 
-def headers(said: Mapping[str, Any]) -> dict[str, str]:
+def headers(members: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers that a reader will be sent again; raises InvalidRedirectLocation."""
-    location = said.get("website_redirect_location", "/")
+    location = members.get("website_redirect_location", "/")
     if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
         raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
-    return values.headers(**{name: said[name] for name in HEADERS if name in said})
+    return values.headers(**{name: members[name] for name in HEADERS if name in members})
 
 
-def body_expectations(said: Mapping[str, Any], incoming: RequestBody) -> dict[str, Any]:
+def body_expectations(members: Mapping[str, Any], body: RequestBody) -> dict[str, Any]:
     """Return what the store's `put` and `put_part` are told of a body's length and sums."""
     return {
-        "size": incoming.length,
-        "content_md5": values.md5(said.get("content_md5", "")),
-        "checksums": values.checksums(said),
-        "algorithms": checksum_algorithms(said, incoming),
-        "trailers": incoming.trailers,
+        "size": body.length,
+        "content_md5": values.md5(members.get("content_md5", "")),
+        "checksums": values.checksums(members),
+        "algorithms": checksum_algorithms(members, body),
+        "trailers": body.trailers,
     }
 
 
-def checksum_algorithms(said: Mapping[str, Any], incoming: RequestBody) -> tuple[str, ...]:
+def checksum_algorithms(members: Mapping[str, Any], body: RequestBody) -> tuple[str, ...]:
     """Return the algorithms whose sums a request brings, or leaves to us."""
-    told = (*values.checksums(said), *incoming.algorithms)
-    named = values.algorithm_names(said.get("checksum_algorithm", ""))
+    sent = (*values.checksums(members), *body.algorithms)
+    named = values.algorithm_names(members.get("checksum_algorithm", ""))
     for algorithm in named:
         checksums.check_name(algorithm)
-    if told and not set(named) <= set(told):
-        reason = f"The checksum sent is {', '.join(told)}."
+    if sent and not set(named) <= set(sent):
+        reason = f"The checksum sent is {', '.join(sent)}."
         raise ChecksumHeaderInvalid(name="x-amz-sdk-checksum-algorithm", reason=reason)
-    return told or named
+    return sent or named

@@ -1,4 +1,5 @@
-"""What S3's verbs are called in policies, and what access lists grant of them; judges nothing."""
+"""The policy action of each S3 operation, and the ACL permission that allows it; decides
+nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -118,23 +119,23 @@ WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
 def policy_action(verb: str) -> str:
-    """Return the action of policies that a verb is, where one is."""
+    """Return the policy action of an operation, s3:PutObject for CopyObject."""
     return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
 
 def action_of_version(action: str) -> str:
-    """Return the action's name for a version of an object, where it has another."""
+    """Return the name of an action on a version of an object, where it has another one."""
     return VERSIONED.get(action, action)
 
 
 def versioned_action(action: str, params: Mapping[str, Any]) -> str:
-    """Return the action's name for the version that a request names, if it names one."""
+    """Return the name of an action, of its version form if the request names a version."""
     return action_of_version(action) if params.get("version_id") else action
 
 
 def extra_actions(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what else a request does by its headers, as (action, permission): who may write by
-    an access list may tag what they write, but not lock it."""
+    """Yield the further (action, permission) that a request needs for its headers. A grant to write
+    in an ACL includes tags, but no lock."""
     if verb == "GetObjectAttributes":
         yield "s3:GetObject", "READ"
     if verb not in WRITES:

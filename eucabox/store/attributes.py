@@ -50,28 +50,28 @@ LETTERS = {
 DEFAULTS = vars(ObjectProperties())
 
 
-def encode(what: Object) -> bytes:
+def encode(obj: Object) -> bytes:
     """Write an object's attributes, packed or as JSON; size and time say to which content."""
-    said: dict[str, Any] = {
-        "e": what.e_tag,
-        "s": what.size,
-        "m": to_nanoseconds(what.last_modified),
+    record: dict[str, Any] = {
+        "e": obj.e_tag,
+        "s": obj.size,
+        "m": to_nanoseconds(obj.last_modified),
     }
-    facts = vars(what.facts)
+    facts = vars(obj.facts)
     for letter, name in LETTERS.items():
         if facts[name] != DEFAULTS[name]:
-            said[letter] = facts[name]
-    if what.parts:
-        said["p"] = what.parts
-    if what.part_checksums:
-        said["q"] = what.part_checksums
-    if what.upload_id:
-        said["i"] = what.upload_id
-    if what.sealed:
-        said["y"] = list(vars(what.sealed).values())
-    if what.version_key:
-        said["v"] = what.version_key
-    return compact_attributes.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
+            record[letter] = facts[name]
+    if obj.parts:
+        record["p"] = obj.parts
+    if obj.part_checksums:
+        record["q"] = obj.part_checksums
+    if obj.upload_id:
+        record["i"] = obj.upload_id
+    if obj.sealed:
+        record["y"] = list(vars(obj.sealed).values())
+    if obj.version_key:
+        record["v"] = obj.version_key
+    return compact_attributes.pack(record) or _dump(record).encode("utf-8", "surrogateescape")
 
 
 def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
@@ -81,17 +81,17 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     and parts are no longer true and left empty.
     """
     packed = raw.startswith(compact_attributes.MARK)
-    said = (
+    record = (
         compact_attributes.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
     )
     try:
-        sealed = EncryptionInfo(*said["y"]) if "y" in said else None
-        stored = sealed.stored if sealed else said["s"]
-        fresh = stored == status.st_size and _same_time(said["m"], status.st_mtime_ns)
+        sealed = EncryptionInfo(*record["y"]) if "y" in record else None
+        stored = sealed.stored if sealed else record["s"]
+        fresh = stored == status.st_size and _same_time(record["m"], status.st_mtime_ns)
         facts = ObjectProperties(
-            **{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS}
+            **{LETTERS[letter]: record[letter] for letter in record.keys() & LETTERS}
         )
-        stamp = said.get("v", "")
+        version_key = record.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
             edited = Object(
@@ -101,17 +101,19 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
                 "",
                 modified,
                 drop_checksums(facts),
-                version_key=stamp,
+                version_key=version_key,
                 sealed=sealed,
             )
             return edited, False
-        parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
-        e_tag, upload_id = said["e"], said.get("i", "")
+        parts, sums = tuple(record.get("p", ())), tuple(record.get("q", ()))
+        e_tag, upload_id = record["e"], record.get("i", "")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("not attributes of an object") from error
-    size = said["s"]
-    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp, sealed)
-    return found, True
+    size = record["s"]
+    obj = Object(
+        bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, version_key, sealed
+    )
+    return obj, True
 
 
 def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
@@ -119,9 +121,9 @@ def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
     return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
 
 
-def _same_time(stated: int, found: int) -> bool:
+def _same_time(stated: int, actual: int) -> bool:
     # tar and some file systems keep whole seconds only
-    return stated == found or (found % SECOND == 0 and stated // SECOND == found // SECOND)
+    return stated == actual or (actual % SECOND == 0 and stated // SECOND == actual // SECOND)
 
 
 def identity(status: os.stat_result) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from eucabox.errors import BucketUnusable, NoSuchBucket
 from eucabox.store import dirfd
 from eucabox.store.fsync import Flush
-from eucabox.store.open_folders import EVERY, OpenFolder
+from eucabox.store.open_folders import OPEN_FOLDERS, OpenFolder
 from eucabox.store.paths import RESERVED, components
 from eucabox.store.types import Bucket, to_datetime, to_nanoseconds
 
@@ -41,25 +41,25 @@ class BucketFolder:
         try:
             self._opened = opened = self._open()
             for name in INSIDE:
-                os.close(_make(name, opened[1]))
+                os.close(_ensure_folder(name, opened[1]))
         except OSError as error:
             raise BucketUnusable(name=path.name, reason=error.strerror) from error
         self._identity = _identity(os.fstat(opened[0]))
-        EVERY.add(self)
+        OPEN_FOLDERS.add(self)
         self.bucket = _read_configuration(path.name, self.fd, self.reserved)
         self.generation = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode(
             "ascii", "replace"
         )
-        self.touched = False  # since the start; see marks.py
-        self.marking = threading.Lock()
+        self.touched = False  # since the start; see index_generation.py
+        self.generation_lock = threading.Lock()
 
     def _open(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
         """Open the bucket's folder, the reserved one in it and that for temporary files."""
-        folder = OpenFolder(os.open(self.path, dirfd.FOLDER))
-        reserved = OpenFolder(_make(RESERVED, folder))
-        return folder, reserved, OpenFolder(_make(TEMPORARY, reserved))
+        dir_fd = OpenFolder(os.open(self.path, dirfd.FOLDER))
+        reserved = OpenFolder(_ensure_folder(RESERVED, dir_fd))
+        return dir_fd, reserved, OpenFolder(_ensure_folder(TEMPORARY, reserved))
 
-    def _folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+    def _open_folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
         """Return the three, opened again if they are open no longer."""
         opened = self._opened
         if opened is None:
@@ -78,27 +78,27 @@ class BucketFolder:
         if _identity(os.fstat(opened[0])) != self._identity:
             raise NoSuchBucket(name=self.name)
         self._opened = opened
-        EVERY.add(self)
+        OPEN_FOLDERS.add(self)
         return opened
 
-    def let_go(self) -> None:
+    def close_folders(self) -> None:
         """Have the folders open no longer; who uses one now keeps it until it is done."""
         self._opened = None
 
     @property
     def fd(self) -> OpenFolder:
         """The bucket's folder."""
-        return self._folders()[0]
+        return self._open_folders()[0]
 
     @property
     def reserved(self) -> OpenFolder:
         """The folder in it that no key reaches."""
-        return self._folders()[1]
+        return self._open_folders()[1]
 
     @property
     def temporary(self) -> OpenFolder:
         """The folder of what is being written."""
-        return self._folders()[2]
+        return self._open_folders()[2]
 
     @property
     def versioned(self) -> bool:
@@ -108,8 +108,8 @@ class BucketFolder:
     @property
     def keeps_versions(self) -> bool:
         """True if what is overwritten and deleted is kept as a version."""
-        found: dict[str, Any] = self.bucket.settings.get("versioning") or {}
-        return found.get("status") == "Enabled"
+        versioning: dict[str, Any] = self.bucket.settings.get("versioning") or {}
+        return versioning.get("status") == "Enabled"
 
     def ensure_not_deleted(self) -> None:
         """Raise NoSuchBucket if the bucket was deleted since the caller got it."""
@@ -144,10 +144,10 @@ class BucketFolder:
         dirfd.clear(self.temporary)
 
 
-def _make(name: str, folder: int) -> int:
+def _ensure_folder(name: str, dir_fd: int) -> int:
     with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=folder)
-    return os.open(name, dirfd.FOLDER, dir_fd=folder)
+        os.mkdir(name, 0o755, dir_fd=dir_fd)
+    return os.open(name, dirfd.FOLDER, dir_fd=dir_fd)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -156,8 +156,8 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:
     """Keep what a bucket is in its reserved folder."""
-    said = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
-    content = json.dumps(said, indent=1).encode()
+    record = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
+    content = json.dumps(record, indent=1).encode()
     dirfd.write_whole(content, CONFIGURATION, reserved, temporary)
 
 
@@ -203,15 +203,15 @@ def open_beside(root: Path, name: str) -> Iterator[tuple[int, int]]:
         yield stack.enter_context(dirfd.closing(beside)), buckets
 
 
-def _read_configuration(name: str, folder: int, reserved: int) -> Bucket:
+def _read_configuration(name: str, dir_fd: int, reserved: int) -> Bucket:
     """Return what a bucket is; of a folder without configuration only name and age are known."""
     try:
-        said = json.loads(dirfd.read_small(reserved, [CONFIGURATION]) or b"")
-        created = to_datetime(said["created"])
-        return Bucket(**{**said, "name": name, "created": created})
+        record = json.loads(dirfd.read_small(reserved, [CONFIGURATION]) or b"")
+        created = to_datetime(record["created"])
+        return Bucket(**{**record, "name": name, "created": created})
     except (OSError, ValueError, KeyError, TypeError):
         settings = {}
         if dirfd.is_folder(VERSIONS, reserved):
             settings["versioning"] = {"status": "Enabled"}  # rather than lose what was kept
-        created = to_datetime(os.fstat(folder).st_mtime_ns)
+        created = to_datetime(os.fstat(dir_fd).st_mtime_ns)
         return Bucket(name, "", created, settings=settings)

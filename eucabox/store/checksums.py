@@ -102,10 +102,10 @@ def _updater(algorithm: str) -> Update:
         return zlib.crc32
     for module, function in BACKENDS[algorithm]:
         try:
-            found: Update = getattr(importlib.import_module(module), function)
+            update: Update = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError):
             continue
-        return found
+        return update
     return _crcmod_updater(algorithm)
 
 
@@ -117,7 +117,7 @@ def _crcmod_updater(algorithm: str) -> Update:
     return update
 
 
-def text(digest: bytes) -> str:
+def encode(digest: bytes) -> str:
     """Write a checksum as S3 does."""
     return base64.b64encode(digest).decode()
 
@@ -135,16 +135,16 @@ def decode(algorithm: str, stated: str) -> bytes:
     return value
 
 
-def compare(algorithm: str, found: str, stated: str) -> None:
+def compare(algorithm: str, computed: str, stated: str) -> None:
     """Raise BadDigest unless both are the same base64 checksum."""
-    if decode(algorithm, stated) != base64.b64decode(found):
-        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+    if decode(algorithm, stated) != base64.b64decode(computed):
+        raise BadDigest(algorithm=algorithm, found=computed, stated=stated)
 
 
-def compare_composite(algorithm: str, found: str, stated: str) -> None:
+def compare_composite(algorithm: str, computed: str, stated: str) -> None:
     """Raise BadDigest unless both are the same checksum of checksums, with or without -N."""
-    if stated not in {found, found.rpartition("-")[0]}:
-        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+    if stated not in {computed, computed.rpartition("-")[0]}:
+        raise BadDigest(algorithm=algorithm, found=computed, stated=stated)
 
 
 def check_type(algorithm: str, kind: str) -> str:
@@ -167,10 +167,10 @@ def join(algorithm: str, kind: str, parts: Sequence[tuple[int, str]]) -> str:
     """Return the checksum of an object from (size, base64 checksum) of each of its parts."""
     digests = [(size, base64.b64decode(value)) for size, value in parts]
     if kind == COMPOSITE:
-        whole = new(algorithm)
-        whole.update(b"".join(value for _, value in digests))
-        return f"{text(whole.digest())}-{len(parts)}"
-    return text(_join_crcs(algorithm, digests))
+        checksum = new(algorithm)
+        checksum.update(b"".join(value for _, value in digests))
+        return f"{encode(checksum.digest())}-{len(parts)}"
+    return encode(_join_crcs(algorithm, digests))
 
 
 def _join_crcs(algorithm: str, digests: Iterable[tuple[int, bytes]]) -> bytes:

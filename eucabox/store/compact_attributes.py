@@ -38,21 +38,21 @@ TYPES = (  # by position: append only
 )
 
 
-def pack(said: dict[str, Any]) -> bytes | None:
+def pack(record: dict[str, Any]) -> bytes | None:
     """Return the short form, None if there is more to say than it can."""
-    if not said.keys() <= PLAIN:
+    if not record.keys() <= PLAIN:
         return None
-    owner, sums = said.get("o", ""), said.get("c", {})
+    owner, sums = record.get("o", ""), record.get("c", {})
     try:
         kind = SUMS.index(next(iter(sums), ""))
-        md5, stamp = bytes.fromhex(said["e"]), bytes.fromhex(said.get("v", ""))
-        kind |= STAMPED if stamp else 0
-        head = MARK + bytes([kind]) + md5 + said["s"].to_bytes(6, "big")
-        packed = head + said["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
+        md5, version_key = bytes.fromhex(record["e"]), bytes.fromhex(record.get("v", ""))
+        kind |= STAMPED if version_key else 0
+        head = MARK + bytes([kind]) + md5 + record["s"].to_bytes(6, "big")
+        packed = head + record["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
         packed += b"".join(map(base64.b64decode, sums.values()))
-        packed += stamp + _pack_type(said.get("t", ""))
+        packed += version_key + _pack_type(record.get("t", ""))
         # Whatever the form can't express comes back different.
-        return packed if len(packed) <= LONGEST and unpack(packed) == said else None
+        return packed if len(packed) <= LONGEST and unpack(packed) == record else None
     except (ValueError, OverflowError):
         return None
 
@@ -76,24 +76,24 @@ def unpack(packed: bytes) -> dict[str, Any]:
     kind = packed[1] & ~STAMPED if len(packed) >= FIXED else len(SUMS)
     if kind >= len(SUMS):
         raise ValueError("not packed attributes")
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "e": packed[2:18].hex(),
         "s": int.from_bytes(packed[18:24], "big"),
         "m": int.from_bytes(packed[24:32], "big"),
     }
     owner = int.from_bytes(packed[32:FIXED], "big")
     if owner != NO_OWNER:
-        said["o"] = f"{owner:012}"
+        record["o"] = f"{owner:012}"
     end = FIXED + SUM_SIZES[kind]
     if kind:
-        said["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
-        said["k"] = "FULL_OBJECT"
+        record["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
+        record["k"] = "FULL_OBJECT"
     if packed[1] & STAMPED:
-        said["v"] = packed[end : end + STAMP].hex()
+        record["v"] = packed[end : end + STAMP].hex()
         end += STAMP
     if packed[end:]:
-        said["t"] = _unpack_type(packed[end:])
-    return said
+        record["t"] = _unpack_type(packed[end:])
+    return record
 
 
 def _unpack_type(packed: bytes) -> str:

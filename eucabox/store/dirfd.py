@@ -99,11 +99,11 @@ def open_file(root: int, names: Sequence[Name]) -> int | None:
         if len(names) == 1:
             descriptor = os.open(names[0], FILE, dir_fd=root)
         else:
-            folder = descend(root, names[:-1])
+            dir_fd = descend(root, names[:-1])
             try:
-                descriptor = os.open(names[-1], FILE, dir_fd=folder)
+                descriptor = os.open(names[-1], FILE, dir_fd=dir_fd)
             finally:
-                os.close(folder)
+                os.close(dir_fd)
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -123,33 +123,33 @@ def read_small(root: int, names: Sequence[Name]) -> bytes | None:
         return file.read()
 
 
-def list_names(folder: int) -> list[str]:
+def list_names(dir_fd: int) -> list[str]:
     """Return the names in an open folder."""
-    return os.listdir(folder)
+    return os.listdir(dir_fd)
 
 
-def is_file(name: Name, folder: int) -> bool:
+def is_file(name: Name, dir_fd: int) -> bool:
     """Tell whether a folder has a regular file of that name."""
     try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return stat.S_ISREG(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except OSError as error:
         if error.errno in ABSENT:
             return False
         raise
 
 
-def is_folder(name: Name, folder: int) -> bool:
+def is_folder(name: Name, dir_fd: int) -> bool:
     """Tell whether a folder has a folder of that name."""
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return stat.S_ISDIR(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return False
 
 
-def remove(name: Name, folder: int) -> bool:
+def remove(name: Name, dir_fd: int) -> bool:
     """Remove a file from a folder; False if it is not there."""
     try:
-        os.unlink(name, dir_fd=folder)
+        os.unlink(name, dir_fd=dir_fd)
     except FileNotFoundError:
         return False
     return True
@@ -186,21 +186,21 @@ def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[
 
 def _entries(root: int, names: list[bytes]) -> list[tuple[bytes, bool]]:
     try:
-        folder = open_folder(root, names)
+        dir_fd = open_folder(root, names)
     except OSError:
         return []
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(dir_fd) as entries:
             return [
                 (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
             ]
     finally:
-        os.close(folder)
+        os.close(dir_fd)
 
 
-def write_whole(content: bytes, name: Name, folder: int, temporary: int) -> None:
+def write_whole(content: bytes, name: Name, dir_fd: int, temporary: int) -> None:
     """Put a small file into a folder by way of another, whole or not at all; on the disk then."""
     made = secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -210,16 +210,16 @@ def write_whole(content: bytes, name: Name, folder: int, temporary: int) -> None
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.rename(made, name, src_dir_fd=temporary, dst_dir_fd=folder)
+        os.rename(made, name, src_dir_fd=temporary, dst_dir_fd=dir_fd)
     except BaseException:
         remove(made, temporary)
         raise
-    os.fsync(folder)
+    os.fsync(dir_fd)
 
 
-def clear(folder: int) -> None:
+def clear(dir_fd: int) -> None:
     """Remove everything in a folder and leave the folder; links are removed, not followed."""
-    walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=folder)
+    walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=dir_fd)
     for base, folders, names, descriptor in walk:
         del base
         for name in names:

@@ -16,18 +16,18 @@ class Reserve:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._tried = float("-inf")
-        self._kept = False
+        self._allocated = False
 
     def allocate(self) -> None:
         """Take up the room, unless that is done, has just failed, or little is free."""
-        if self._kept or time.monotonic() - self._tried < SECONDS:
+        if self._allocated or time.monotonic() - self._tried < SECONDS:
             return
         self._tried = time.monotonic()
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
             status = os.statvfs(self._file.parent)
             size = min(SIZE, status.f_bavail * status.f_frsize // SHARE)
-            self._kept = size > 0 and self._take(size)
+            self._allocated = size > 0 and self._take(size)
 
     def _take(self, size: int) -> bool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -43,8 +43,8 @@ class Reserve:
 
     def release(self) -> bool:
         """Let go of the room; False if there was none."""
-        given, self._kept = self._kept, False
+        had_space, self._allocated = self._allocated, False
         self._tried = time.monotonic()
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
-        return given
+        return had_space

@@ -42,24 +42,24 @@ NONCE = bytes(12)  # of a wrapped data key: a salt is never used twice, so the k
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the frames; `said` is its JSON, `wrapped` the data key."""
+    """What stands before the frames; `fields` is its JSON, `wrapped` the data key."""
 
     form: int
     size: int
     e_tag: bytes
-    said: dict[str, Any]
-    proven: bytes
+    fields: dict[str, Any]
+    authenticated: bytes
     wrapped: bytes
 
     @property
     def length(self) -> int:
         """Bytes of the header on the disk."""
-        return len(self.proven) + len(self.wrapped)
+        return len(self.authenticated) + len(self.wrapped)
 
     @property
     def salt(self) -> bytes:
         """What makes the key that wraps this data key another one than all others."""
-        return base64.b64decode(self.said["salt"])
+        return base64.b64decode(self.fields["salt"])
 
     @property
     def stored(self) -> int:
@@ -88,13 +88,18 @@ def check_value(secret: bytes, salt: bytes) -> str:
 
 
 def build(
-    form: int, size: int, e_tag: bytes, said: dict[str, Any], seal: "Wrapping", data_key: bytes
+    form: int,
+    size: int,
+    e_tag: bytes,
+    fields: dict[str, Any],
+    wrapping: "Wrapping",
+    data_key: bytes,
 ) -> bytes:
     """Return a header; its length does not depend on size and ETag."""
-    text = json.dumps(said, separators=(",", ":"), sort_keys=True).encode()
+    text = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
     length = PREFIX.size + len(text) + KEY_BYTES + TAG
-    proven = PREFIX.pack(MAGIC, form, length, size, e_tag) + text
-    return proven + seal.wrap(proven, base64.b64decode(said["salt"]), data_key)
+    authenticated = PREFIX.pack(MAGIC, form, length, size, e_tag) + text
+    return authenticated + wrapping.wrap(authenticated, base64.b64decode(fields["salt"]), data_key)
 
 
 def read(descriptor: int, offset: int = 0) -> Header | None:
@@ -108,12 +113,12 @@ def read(descriptor: int, offset: int = 0) -> Header | None:
         return None
     raw = raw[:length] if length <= USUAL_HEADER else os.pread(descriptor, length, offset)
     try:
-        said = json.loads(raw[PREFIX.size : length - tail])
-        if len(raw) != length or len(base64.b64decode(said["salt"])) != SALT_BYTES:
+        fields = json.loads(raw[PREFIX.size : length - tail])
+        if len(raw) != length or len(base64.b64decode(fields["salt"])) != SALT_BYTES:
             return None
     except (ValueError, KeyError, TypeError):
         return None
-    return Header(form, size, e_tag, said, raw[: length - tail], raw[length - tail :])
+    return Header(form, size, e_tag, fields, raw[: length - tail], raw[length - tail :])
 
 
 @dataclass(frozen=True)
@@ -123,15 +128,15 @@ class Wrapping:
     secret: bytes
     place: bytes
 
-    def wrap(self, proven: bytes, salt: bytes, data_key: bytes) -> bytes:
+    def wrap(self, authenticated: bytes, salt: bytes, data_key: bytes) -> bytes:
         """Return a data key wrapped, which proves the header before it too."""
-        return self._cipher(salt).encrypt(NONCE, data_key, proven + self.place)
+        return self._cipher(salt).encrypt(NONCE, data_key, authenticated + self.place)
 
     def unwrap(self, header: Header) -> bytes:
         """Return the data key of a header; ObjectDamaged unless all of it is as it was."""
         try:
             cipher = self._cipher(header.salt)
-            return cipher.decrypt(NONCE, header.wrapped, header.proven + self.place)
+            return cipher.decrypt(NONCE, header.wrapped, header.authenticated + self.place)
         except InvalidTag:
             reason = "its header was changed, or it belongs to another key"
             raise ObjectDamaged(what=_name(self.place), reason=reason) from None

@@ -28,7 +28,7 @@ class Flush:
 
     def __init__(self, durability: str = COMMIT) -> None:
         self.relaxed = durability == RELAXED
-        self._news = threading.Condition()
+        self._finished = threading.Condition()
         self._queues: dict[tuple[int, int], _Queue] = {}
 
     def file(self, descriptor: int) -> None:
@@ -43,33 +43,33 @@ class Flush:
             return
         status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
-        with gil_turns.yielding(), self._news:
+        with gil_turns.yielding(), self._finished:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
             wanted = queue.begun + 1  # the one under way may have missed our change
             try:
                 while queue.ended < wanted:
                     if queue.working:
-                        self._news.wait()
+                        self._finished.wait()
                     else:
-                        self._work(queue, descriptor)
+                        self._fsync(queue, descriptor)
             finally:
                 queue.users -= 1
                 if not queue.users:
                     del self._queues[where]
 
-    def _work(self, queue: _Queue, descriptor: int) -> None:
+    def _fsync(self, queue: _Queue, descriptor: int) -> None:
         queue.working = True
         queue.begun += 1
-        self._news.release()
+        self._finished.release()
         try:
             os.fsync(descriptor)
         except BaseException:
-            self._news.acquire()
+            self._finished.acquire()
             queue.working = False
-            self._news.notify_all()  # the others try for themselves, and are told the same
+            self._finished.notify_all()  # the others try for themselves, and are told the same
             raise
-        self._news.acquire()
+        self._finished.acquire()
         queue.working = False
         queue.ended = queue.begun
-        self._news.notify_all()
+        self._finished.notify_all()

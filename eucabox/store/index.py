@@ -50,7 +50,7 @@ class Index:
         self.journal = Journal(folder)
         self._home = self._file = folder / "index.db"
         self._reserve = Reserve(folder / "reserve")
-        self._borrowed: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
         self._steps: list[tuple[str, tuple[object, ...]]] = []  # what waits for versions, in order
@@ -79,7 +79,7 @@ class Index:
             try:
                 self._make()
             except (OSError, sqlite3.Error) as error:
-                self._borrow()
+                self._move_to_temporary_folder()
                 log.error("the index is in %s: %s fails: %s", self._file, self._home, error)
 
     def _make(self) -> None:
@@ -88,12 +88,12 @@ class Index:
         self._writer = self._connect()
         self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
 
-    def _borrow(self) -> None:
+    def _move_to_temporary_folder(self) -> None:
         """Keep the index among the host's temporary files until the end of this process."""
         self.journal.invalidate()
         self._disconnect()
-        self._borrowed = tempfile.TemporaryDirectory(prefix="eucabox-index-")
-        self._file = Path(self._borrowed.name) / self._home.name
+        self._temporary_folder = tempfile.TemporaryDirectory(prefix="eucabox-index-")
+        self._file = Path(self._temporary_folder.name) / self._home.name
         self._make()
 
     def close(self) -> None:
@@ -103,46 +103,46 @@ class Index:
             self.flush()
             if self._writer:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            clean = self._borrowed is None
+            clean = self._temporary_folder is None
         self._disconnect()
         if clean:
             _sync(self._file)
-        if self._borrowed:
-            self._borrowed.cleanup()
+        if self._temporary_folder:
+            self._temporary_folder.cleanup()
         self.journal.close(clean=clean)
 
-    def add(self, found: Object) -> None:
+    def add(self, obj: Object) -> None:
         """Tell the index of an object."""
-        self._tell(found.bucket, found.key, _row(found, found.size))
+        self._queue(obj.bucket, obj.key, _row(obj, obj.size))
 
     def drop(self, bucket: str, key: str) -> None:
         """Tell the index that an object is gone."""
-        self._tell(bucket, key, None)
+        self._queue(bucket, key, None)
 
-    def add_version(self, found: Version) -> None:
+    def add_version(self, version: Version) -> None:
         """Tell the index of a version that is not current, or of a delete marker."""
-        row = _row(found.object, MARKER if found.is_marker else found.object.size)
-        self._tell_of_version(ADD_VERSION, found.object.bucket, *row)
+        row = _row(version.object, MARKER if version.is_marker else version.object.size)
+        self._queue_version_step(ADD_VERSION, version.object.bucket, *row)
 
-    def drop_version(self, bucket: str, key: str, stamp: str) -> None:
+    def drop_version(self, bucket: str, key: str, version_key: str) -> None:
         """Tell the index that a version that was not current is gone."""
-        self._tell_of_version(DROP_VERSION, bucket, key, stamp)
+        self._queue_version_step(DROP_VERSION, bucket, key, version_key)
 
     def drop_versions(self, bucket: str, key: str) -> None:
         """Tell the index that a key has no version but its current object."""
-        self._tell_of_version(DROP_VERSIONS, bucket, key)
+        self._queue_version_step(DROP_VERSIONS, bucket, key)
 
-    def _tell_of_version(self, step: str, *values: object) -> None:
+    def _queue_version_step(self, step: str, *values: object) -> None:
         with self._lock:
             self._steps.append((step, values))
-            self._flush_many()
+            self._flush_if_many()
 
-    def _tell(self, bucket: str, key: str, row: Row | None) -> None:
+    def _queue(self, bucket: str, key: str, row: Row | None) -> None:
         with self._lock:
             self._pending[bucket, key] = row
-            self._flush_many()
+            self._flush_if_many()
 
-    def _flush_many(self) -> None:
+    def _flush_if_many(self) -> None:
         if len(self._pending) + len(self._steps) >= WAITING:
             with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
                 self.flush()
@@ -160,7 +160,7 @@ class Index:
 
     def _write(self) -> None:
         with self._lock:
-            settled = self.journal.list_completed()
+            completed = self.journal.list_completed()
             if self._pending or self._steps:
                 added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
                 dropped = [where for where, row in self._pending.items() if row is None]
@@ -171,7 +171,7 @@ class Index:
                         writer.execute(step, values)
                 self._pending.clear()
                 self._steps.clear()
-            self.journal.drop(settled)
+            self.journal.drop(completed)
 
     def knows(self, bucket: str, key: str) -> bool:
         """True if the index has an object of a key, or has not yet written that it has none."""
@@ -207,7 +207,7 @@ class Index:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
-    def weights(self) -> dict[str, int]:
+    def count_bytes(self) -> dict[str, int]:
         """Return for each bucket that has any the bytes of its objects and older versions."""
         self.flush()
         both = "SELECT bucket, size FROM objects UNION ALL SELECT bucket, size FROM versions"
@@ -218,8 +218,8 @@ class Index:
     def buckets(self) -> dict[str, list[str]]:
         """Return the marks of the buckets whose objects have been read into the index."""
         with self._reading() as reader:
-            found = reader.execute("SELECT name, marks FROM buckets")
-            return {name: marks.split(" ") for name, marks in found}
+            rows = reader.execute("SELECT name, marks FROM buckets")
+            return {name: marks.split(" ") for name, marks in rows}
 
     def add_bucket(self, name: str, mark: str) -> None:
         """Say that the index knows a bucket completely."""
@@ -262,7 +262,7 @@ class Index:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _named():
+        with _translate_errors():
             if self._writer is None:
                 raise IndexBroken
             self._writer.execute("BEGIN IMMEDIATE")
@@ -276,7 +276,7 @@ class Index:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with _named():
+        with _translate_errors():
             readers = self._readers  # of this file: who makes it anew begins another list
             try:
                 reader = readers.pop()
@@ -291,7 +291,7 @@ class Index:
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -311,9 +311,9 @@ def _sync(file: Path) -> None:
 # What a listing shows of the facts has few different values: one text, one shared instance.
 
 
-def _row(found: Object, size: int) -> Row:
-    modified = to_nanoseconds(found.last_modified)
-    return found.key, size, found.e_tag, modified, _traits(found.facts), found.version_key
+def _row(obj: Object, size: int) -> Row:
+    modified = to_nanoseconds(obj.last_modified)
+    return obj.key, size, obj.e_tag, modified, _traits(obj.facts), obj.version_key
 
 
 def _traits(facts: ObjectProperties) -> str:
@@ -330,22 +330,22 @@ class IndexReader:
 
     def object(self, row: Row) -> Object:
         """Return the object of a row."""
-        key, size, e_tag, modified, traits, stamp = row
+        key, size, e_tag, modified, traits, version_key = row
         facts = self._facts.get(traits)
         if facts is None:
             facts = self._facts[traits] = _facts(traits)
-        found = Object.__new__(Object)
+        obj = Object.__new__(Object)
         # a third of the time that its __init__ takes, which sets each field of a frozen object
-        vars(found).update(
+        vars(obj).update(
             bucket=self._bucket,
             key=key,
             size=size,
             e_tag=e_tag,
             last_modified=to_datetime(modified),
             facts=facts,
-            version_key=stamp,
+            version_key=version_key,
         )
-        return found
+        return obj
 
     def version(self, row: Row, *, is_latest: bool) -> Version:
         """Return the version of a row."""

@@ -17,28 +17,28 @@ from eucabox.store.temp_file import write_small
 HARMLESS = (OSError, DiskFull, IndexBroken, NoSuchBucket)
 
 
-def new_generation(room: BucketFolder, index: Index) -> None:
+def new_generation(folder: BucketFolder, index: Index) -> None:
     """Give a bucket and its row a new mark. A kill in between leaves one that both know."""
     new = secrets.token_hex(8)
-    index.mark_bucket(room.name, room.generation, new)
-    write_small(room, new.encode(), room.MARK, room.reserved)
-    room.generation = new
-    index.mark_bucket(room.name, new)
+    index.mark_bucket(folder.name, folder.generation, new)
+    write_small(folder, new.encode(), folder.MARK, folder.reserved)
+    folder.generation = new
+    index.mark_bucket(folder.name, new)
 
 
-def ensure_new_generation(room: BucketFolder, index: Index) -> None:
+def ensure_new_generation(folder: BucketFolder, index: Index) -> None:
     """Renew the mark before the first change of this process; without room for it, go on."""
-    if room.touched:
+    if folder.touched:
         return
-    with room.marking:
-        if not room.touched:
+    with folder.generation_lock:
+        if not folder.touched:
             with contextlib.suppress(*HARMLESS):
-                new_generation(room, index)
-                room.touched = True
+                new_generation(folder, index)
+                folder.touched = True
 
 
-def close(room: BucketFolder, index: Index) -> None:
+def close(folder: BucketFolder, index: Index) -> None:
     """Renew the mark of a bucket that changed: a copy of a running cloud's index is old, too."""
-    if room.touched and not room.deleted:
+    if folder.touched and not folder.deleted:
         with contextlib.suppress(*HARMLESS):
-            new_generation(room, index)
+            new_generation(folder, index)

@@ -38,7 +38,7 @@ class Journal:
         self._lock = threading.Lock()
         self._full: list[JournalFile] = []
         self._number = 0
-        self._volume: JournalFile | None = None
+        self._current: JournalFile | None = None
 
     def is_trusted(self) -> bool:
         """Tell whether the index plus the journal's keys is what the last process knew."""
@@ -62,61 +62,61 @@ class Journal:
         self._write_mark(clean=False)
         for file in self._files():
             file.unlink()
-        self._volume = self._new()
+        self._current = self._new()
 
     def begin(self, bucket: str, key: str) -> JournalFile:
         """Record that a key is about to change; OSError of the disk if that is not possible."""
         record = json.dumps([bucket, key]).encode() + b"\n"
         with self._lock:
-            if self._volume is None:
+            if self._current is None:
                 raise OSError("the bucket store is closed")
-            if self._volume.size > LIMIT:
+            if self._current.size > LIMIT:
                 with contextlib.suppress(OSError):  # a full disk: this file goes on
-                    full, self._volume = self._volume, self._new()
+                    full, self._current = self._current, self._new()
                     self._full.append(full)
-            volume = self._volume
-            volume.active += 1
-            volume.size += len(record)
-        self._append(volume, record)
-        return volume
+            file = self._current
+            file.active += 1
+            file.size += len(record)
+        self._append(file, record)
+        return file
 
-    def _append(self, volume: JournalFile, record: bytes) -> None:
+    def _append(self, file: JournalFile, record: bytes) -> None:
         try:
-            complete = os.write(volume.descriptor, record) == len(record)
+            complete = os.write(file.descriptor, record) == len(record)
         except OSError:
             complete = False
         if not complete:  # A full disk must not forbid deleting: read the tree instead, if killed.
             self._mark.unlink(missing_ok=True)
 
-    def end(self, volume: JournalFile) -> None:
+    def end(self, file: JournalFile) -> None:
         """Say that the index has been told of a change."""
         with self._lock:
-            volume.active -= 1
+            file.active -= 1
 
     def list_completed(self) -> list[JournalFile]:
         """Return the full files all of whose changes the index has been told."""
         with self._lock:
-            return [volume for volume in self._full if volume.active == 0]
+            return [file for file in self._full if file.active == 0]
 
-    def drop(self, settled: list[JournalFile]) -> None:
+    def drop(self, completed: list[JournalFile]) -> None:
         """Remove files; for after the index has kept what it was told."""
         with self._lock:
-            self._full = [volume for volume in self._full if volume not in settled]
-        for volume in settled:
-            os.close(volume.descriptor)
-            volume.file.unlink(missing_ok=True)
+            self._full = [file for file in self._full if file not in completed]
+        for file in completed:
+            os.close(file.descriptor)
+            file.file.unlink(missing_ok=True)
 
     def close(self, *, clean: bool) -> None:
         """Stop recording; `clean` says that the index is complete and on the disk."""
         with self._lock:
-            volumes = [*self._full, *([self._volume] if self._volume else [])]
-            self._full, self._volume = [], None
-        for volume in volumes:
-            os.close(volume.descriptor)
-        if clean and volumes and self._mark.exists():
+            files = [*self._full, *([self._current] if self._current else [])]
+            self._full, self._current = [], None
+        for file in files:
+            os.close(file.descriptor)
+        if clean and files and self._mark.exists():
             self._write_mark(clean=True)
-            for volume in volumes:
-                volume.file.unlink()
+            for file in files:
+                file.file.unlink()
 
     def _new(self) -> JournalFile:
         self._number += 1

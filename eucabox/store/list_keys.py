@@ -71,12 +71,12 @@ class _KeyPage:
         return rows[-1][0] + "\0" if rows and more else None
 
     def _take_all(self, rows: list[Row], *, more: bool) -> str | None:
-        room = self._limit - len(self._objects)
-        self._objects += map(self._reader.object, rows[:room])
+        space = self._limit - len(self._objects)
+        self._objects += map(self._reader.object, rows[:space])
         if rows:
-            self._last = rows[:room][-1][0]
-        if len(rows) > room:
-            return rows[room][0]
+            self._last = rows[:space][-1][0]
+        if len(rows) > space:
+            return rows[space][0]
         return rows[-1][0] + "\0" if rows and more else None
 
     def _common(self, key: str) -> str | None:

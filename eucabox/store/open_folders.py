@@ -20,12 +20,12 @@ class OpenFolder(int):
         os.close(self)
 
 
-class Closable(Protocol):
+class FolderOwner(Protocol):
     """Who has folders open, and marks when they are used."""
 
     used: bool
 
-    def let_go(self) -> None:
+    def close_folders(self) -> None:
         """Have the folders open no longer."""
 
 
@@ -35,28 +35,28 @@ class OpenFolders:
     def __init__(self, most: int = MOST_OPEN) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._open: deque[weakref.ref[Closable]] = deque()
+        self._open: deque[weakref.ref[FolderOwner]] = deque()
 
-    def add(self, opened: Closable) -> None:
+    def add(self, opened: FolderOwner) -> None:
         """Count one more, and have another let go where there are too many."""
         with self._lock:
             self._open.append(weakref.ref(opened))
-            leaving = self._leaving() if len(self._open) > self._most else None
-        if leaving is not None:
-            leaving.let_go()
+            idle = self._take_idle() if len(self._open) > self._most else None
+        if idle is not None:
+            idle.close_folders()
 
-    def _leaving(self) -> Closable | None:
+    def _take_idle(self) -> FolderOwner | None:
         """Return the first that was not used since it was looked at last."""
         for _ in range(len(self._open)):
             reference = self._open.popleft()
-            found = reference()
-            if found is None:
+            owner = reference()
+            if owner is None:
                 return None
-            if not found.used:
-                return found
-            found.used = False
+            if not owner.used:
+                return owner
+            owner.used = False
             self._open.append(reference)
         return self._open.popleft()()
 
 
-EVERY = OpenFolders()
+OPEN_FOLDERS = OpenFolders()

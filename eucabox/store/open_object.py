@@ -19,12 +19,12 @@ class OpenObject:
 
     def __init__(
         self,
-        found: Object,
+        obj: Object,
         descriptor: int,
         entry: version_files.VersionFile | None = None,
         keys: Keyring | None = None,
     ) -> None:
-        self.object = found
+        self.object = obj
         self.entry = entry
         self._descriptor = descriptor
         self._offset = 0

@@ -37,7 +37,7 @@ class Quota:
     """Lets bytes into buckets while there is room, by a count that is made when it is needed.
 
     What was let in since the last count is added to it, what was deleted is not taken off: so
-    before something is refused all is counted again, unless nothing has changed for a moment.
+    before something is refused all is counted again, unless nothing has changed for a unique_time.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Quota:
     def limit_stream(self, bucket: Bucket, stream: BodyStream) -> BodyStream:
         """Let a body of unknown length in piece by piece."""
         bound = self._has_byte_limits or self.bounds_objects
-        return _Metered(self, bucket, stream) if bound else stream
+        return _LimitedStream(self, bucket, stream) if bound else stream
 
     def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
         limits = self.limits
@@ -109,12 +109,12 @@ class Quota:
             what = f"The bucket {bucket.name}"
             return QuotaExceeded(what=what, most=most, setting="[limits] bucket_mb")
         most = limits.account_mb
-        if most and self._of_account(bucket.owner) + more > most * MIB:
+        if most and self._account_bytes(bucket.owner) + more > most * MIB:
             what = f"The account {bucket.owner}"
             return QuotaExceeded(what=what, most=most, setting="[limits] account_mb")
         return None
 
-    def _of_account(self, owner: str) -> int:
+    def _account_bytes(self, owner: str) -> int:
         return sum(self._bytes.get(each.name, 0) for each in self._buckets(owner))
 
     def _count_again(self) -> None:
@@ -124,7 +124,7 @@ class Quota:
             self._counted = time.monotonic()
 
 
-class _Metered:
+class _LimitedStream:
     def __init__(self, quota: Quota, bucket: Bucket, stream: BodyStream) -> None:
         self._quota = quota
         self._bucket = bucket

@@ -18,12 +18,12 @@ SECONDS = 5  # between two lines of the log
 
 def log_progress(bucket: str) -> Callable[[int], None]:
     """Return a progress that tells the log how far the reading of a bucket is, now and then."""
-    told = time.monotonic()
+    last_logged = time.monotonic()
 
     def progress(count: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= SECONDS:
-            told = time.monotonic()
+        nonlocal last_logged
+        if time.monotonic() - last_logged >= SECONDS:
+            last_logged = time.monotonic()
             log.info("reading the bucket %s: %d objects so far", bucket, count)
 
     return progress

@@ -182,7 +182,9 @@ class _Clock:
             return self._last
 
 
-moment = _Clock().next  # ns since 1970, whole microseconds, never the same twice in this process
+unique_time = (
+    _Clock().next
+)  # ns since 1970, whole microseconds, never the same twice in this process
 
 
 def to_datetime(nanoseconds: int) -> datetime:

@@ -14,15 +14,15 @@ NULL = "null"
 END = (1 << 64) - 1
 DIGITS = 16
 NO_CHANCE = "0" * DIGITS
-STAMP = re.compile(r"[0-9a-f]{32}", re.ASCII)
+VERSION_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def make(now: int, *, null: bool, after: str = "") -> str:
     """Return the stamp of a version made at `now` (ns), newer than the stamp `after`, if any."""
-    left = END - now
+    time_left = END - now
     if after:
-        left = min(left, int(after[:DIGITS], 16) - 1)
-    return f"{max(left, 0):016x}{NO_CHANCE if null else _chance()}"
+        time_left = min(time_left, int(after[:DIGITS], 16) - 1)
+    return f"{max(time_left, 0):016x}{NO_CHANCE if null else _chance()}"
 
 
 def _chance() -> str:
@@ -35,22 +35,22 @@ def version_key_of_time(modified: int) -> str:
     return f"{END - min(max(modified, 0), END):016x}{NO_CHANCE}"
 
 
-def time_of(stamp: str) -> int:
+def time_of(version_key: str) -> int:
     """Return the time (ns) in a stamp."""
-    return END - int(stamp[:DIGITS], 16)
+    return END - int(version_key[:DIGITS], 16)
 
 
-def is_null(stamp: str) -> bool:
+def is_null(version_key: str) -> bool:
     """Tell whether a stamp is that of the null version, as the lack of any is."""
-    return not stamp or stamp.endswith(NO_CHANCE)
+    return not version_key or version_key.endswith(NO_CHANCE)
 
 
-def version_id(stamp: str) -> str:
+def version_id(version_key: str) -> str:
     """Return a stamp as clients see it."""
-    return NULL if is_null(stamp) else stamp
+    return NULL if is_null(version_key) else version_key
 
 
 def check(version_id: str) -> None:
     """Raise InvalidVersionId unless a version could have this id."""
-    if version_id != NULL and (not STAMP.fullmatch(version_id) or is_null(version_id)):
+    if version_id != NULL and (not VERSION_KEY.fullmatch(version_id) or is_null(version_id)):
         raise InvalidVersionId(value=version_id[:100])

@@ -16,7 +16,7 @@ from eucabox.bucket import Object, ObjectProperties
 from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import encrypted_format
 from eucabox.store.attributes import NAME
-from eucabox.store.checksums import new, text
+from eucabox.store.checksums import encode, new
 from tests.changes import set_tags
 from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
@@ -128,7 +128,7 @@ def test_a_checksum_that_nobody_announced_is_of_the_plain_bytes(keyed: Keyed) ->
     content = body(200_000)
     whole = new("SHA256")
     whole.update(content)
-    stated = {"SHA256": text(whole.digest())}
+    stated = {"SHA256": encode(whole.digest())}
     made = put(keyed, "key", content, trailers=lambda: stated)
     assert made.facts.checksums.items() >= stated.items()
     with pytest.raises(BadDigest):

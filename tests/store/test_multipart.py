@@ -28,14 +28,14 @@ from eucabox.errors import (
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import dirfd, multipart
+from eucabox.store import dirfd, multipart, upload_parts
 from eucabox.store.attributes import NAME
 from tests.store.conftest import FACTS, content, leftovers, names
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart, "SMALLEST", 100)
+    monkeypatch.setattr(upload_parts, "SMALLEST", 100)
 
 
 PIECES = [b"a" * 100, b"b" * 150, b"c"]
@@ -226,7 +226,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
 ) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
-    locked, done = store._multipart._locked, list[str]()
+    locked, done = store._multipart._lock, list[str]()
 
     def late(named: str) -> Any:
         if not done:
@@ -234,7 +234,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
             store.complete_upload("box", "dir/key", upload_id, parts)
         return locked(named)
 
-    monkeypatch.setattr(store._multipart, "_locked", late)
+    monkeypatch.setattr(store._multipart, "_lock", late)
     with pytest.raises(NoSuchUpload):
         store.abort_upload("box", "dir/key", upload_id)
     assert store.head("box", "dir/key").size == 251

@@ -21,9 +21,9 @@ LOOK = 60  # seconds between two looks at the clock: it may be set, and a laptop
 
 
 class Lifecycle:
-    """Sweeps all buckets after each midnight UTC, and at the start if the last one was missed.
+    """Sweeps all buckets after each midnight UTC, and at the start if the last midnight was missed.
 
-    A sweep does what is due and nothing else, so that one that was cut off is simply begun again.
+    A sweep does only what is due, so one that was interrupted is simply done again.
     """
 
     def __init__(self, config: Config, store: "Store") -> None:
@@ -34,11 +34,11 @@ class Lifecycle:
         self._thread = threading.Thread(target=self._loop, name="lifecycle", daemon=True)
 
     def start(self) -> None:
-        """Begin to look at the clock."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop after the object at hand."""
+        """Stop the thread after the object it works on."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -74,7 +74,7 @@ class Lifecycle:
         for bucket in self._store.buckets():
             if self._stopping.is_set():
                 return
-            if not rules.rules_for(bucket).each:
+            if not rules.rules_for(bucket).rules:
                 continue
             work = Sweep(self._store, bucket, now, self._day, self._stopping.is_set)
             try:
