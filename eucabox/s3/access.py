@@ -26,10 +26,10 @@ from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
 
 Opened = TypeVar("Opened")
 
-POLICY = "policy"  # settings of a bucket that are judged here
+POLICY = "policy"  # settings of a bucket that authorization reads
 BLOCK = "public_access_block"
 OWNERSHIP = "object_ownership"
-WRITTEN_BY = "writer"  # a fact of an object that does not belong to who wrote it
+WRITTEN_BY = "writer"  # in `extra`: the account that wrote an object of another owner
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 
@@ -80,7 +80,7 @@ class DetachedRequest:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_members(request: RequestContext, **members: Any) -> DetachedRequest:
+def with_members(request: RequestContext, **members: object) -> DetachedRequest:
     """Return a request with other members, to authorize an entry of a batch or the source of a copy
     like a request of its own. A member that is None is not named."""
     params = {**request.params, **members}
@@ -229,7 +229,7 @@ class AccessCheck:
         is_bucket_owner = self._is_bucket_owner
         is_operator = caller is not None and caller.admin and permission in acls.READS
         if is_operator and not is_bucket_owner:
-            return True  # whoever runs the cloud can read its disk
+            return True  # the operator can read the disk anyway
         text = bucket.settings.get(POLICY)
         verdict = self._verdict(text, action) if text else ""
         if verdict == "Deny" and not (is_bucket_owner and action in OWNER_KEEPS):
@@ -287,7 +287,7 @@ class AccessCheck:
 
     def _verdict(self, text: str, action: str) -> str:
         if len(self._key) > LONGEST_KEY:
-            encode_key(self._key)  # what no object can have is compared with no pattern
+            encode_key(self._key)  # refuses a key that no object can have
         request = policy.AuthorizationRequest(
             action,
             s3_vocabulary.resource(self._bucket.name, self._key or None),
@@ -366,7 +366,7 @@ def _public_access_block(bucket: Bucket) -> Mapping[str, bool]:
 
 
 def _owns(caller: Principal, owners: Collection[str]) -> bool:
-    # "" is what is left of an owner when a bucket's configuration was lost
+    # the owner is "" if a bucket's configuration was lost
     return caller.account_id in owners or (caller.admin and "" in owners)
 
 
@@ -411,6 +411,6 @@ def _grants_bucket_owner_all(bucket: Bucket, acl: Acl, directory: AccountDirecto
 
 def _owner_canonical_id(bucket: Bucket, acl: Acl, directory: AccountDirectory) -> str:
     if "grants" not in acl:
-        return ""  # a canned list names the owner by a word
+        return ""  # a canned ACL names no canonical id
     row = directory.get_by_account_id(bucket.owner)
     return row["canonical_id"] if row else ""

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from eucabox.errors import DiskFull, Fault, NoSuchBucket, StorageFailed
 from eucabox.s3 import log_delivery
@@ -27,8 +26,8 @@ from eucabox.store.types import Bucket
 log = logging.getLogger("eucabox.store")
 SETTING = "logging"
 OPEN, READY = ".log", ".ready"
-LARGEST = 32 << 20  # bytes of a file that is delivered before its time
-AGAIN = 60.0  # seconds until what could not be delivered is tried again
+LARGEST = 32 << 20  # bytes after which a file is delivered early
+AGAIN = 60.0  # seconds until a failed delivery is tried again
 
 
 @dataclass
@@ -117,7 +116,7 @@ class AccessLog:
             raise
         return descriptor
 
-    def _header(self, bucket: Bucket) -> dict[str, Any]:
+    def _header(self, bucket: Bucket) -> dict[str, object]:
         region = bucket.location or self._region
         named = {"source": bucket.name, "account": bucket.owner, "region": region}
         return {**bucket.settings[SETTING], **named}
@@ -135,7 +134,7 @@ class AccessLog:
             return
         try:
             self._mark_ready(name, buffer.file)
-        except OSError as problem:  # it goes on: to begin it anew would lose what it has
+        except OSError as problem:  # keep the file: a new one would overwrite its records
             log.warning("the access log of the bucket %s waits: %s", name, problem.strerror)
             buffer.due = time.monotonic() + AGAIN
             return
@@ -176,7 +175,7 @@ class AccessLog:
     def _deliver_one(self, file: Path) -> None:
         moment = file.name.removesuffix(READY).rpartition(".")[2]
         try:
-            # a kill, or a full disk, may have left a file without its first line
+            # after a kill or a full disk the first line may be missing
             first, *lines = file.read_text("utf-8", "replace").rstrip("\n").split("\n")
             log_delivery.deliver(self._store, json.loads(first), moment, lines)
         except (DiskFull, StorageFailed):

@@ -1,10 +1,13 @@
 """ACLs: read from requests, validated, turned into API members, and matched; never a policy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from eucabox import ascii_text
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
+
+if TYPE_CHECKING:
+    from eucabox.s3.access import Principal
 
 Acl = Mapping[str, Any]
 Grant = dict[str, Any]
@@ -14,7 +17,7 @@ AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 GROUPS = frozenset({EVERYONE, AUTHENTICATED, LOG_DELIVERY})
 PUBLIC = (EVERYONE, AUTHENTICATED)
-# the canonical id under which S3 shows EC2 in a list made by aws-exec-read
+# the canonical id of EC2 in an ACL made by aws-exec-read
 CLOUD = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 BUCKET_OWNER = "bucket-owner"
 MOST_GRANTS = 100
@@ -167,7 +170,8 @@ def each_grant(acl: Acl | None) -> Iterable[Grant]:
     if not acl:
         return ()
     if "grants" in acl:
-        return acl["grants"]  # type: ignore[no-any-return]
+        grants: Sequence[Grant] = acl["grants"]
+        return grants
     canned_grants = CANNED[acl["canned"]]
     return [
         {"grantee": _to_grantee(grantee), "permission": permission}
@@ -195,7 +199,7 @@ def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
 
 
 def matches(
-    grantee: Mapping[str, str], caller: Any, bucket_owner: str, public: bool = True
+    grantee: Mapping[str, str], caller: "Principal | None", bucket_owner: str, public: bool = True
 ) -> bool:
     """True if a caller, None for an anonymous one, is a grantee, in a bucket of the account
     `bucket_owner`. Without `public`, groups that anyone belongs to do not count."""
@@ -205,8 +209,8 @@ def matches(
     if caller is None:
         return False
     if grantee.get("id") == BUCKET_OWNER:
-        return bool(caller.account_id == bucket_owner)
-    return bool(grantee.get("id") == caller.canonical_id)
+        return caller.account_id == bucket_owner
+    return grantee.get("id") == caller.canonical_id
 
 
 def _to_grantee(grantee: str) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eucabox.errors import AccessDenied
 from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
-# members of a request whose key is named as their header
+if TYPE_CHECKING:
+    from eucabox.s3.access import RequestContext
+
+# members whose condition key is named like their header
 HEADERS = {
     "acl": "s3:x-amz-acl",
     "copy_source_if_match": "s3:x-amz-copy-source-if-match",
@@ -46,7 +49,7 @@ CONTEXT = {
     "s3:tlsversion": "tls_version",
     "s3:x-amz-content-sha256": "content_sha256",
 }
-# What a policy compares of a request: browsers send no longer Referer, and no key has more.
+# Limits of what a policy compares: no browser sends a longer Referer, no key has more values.
 LONGEST_VALUE, MOST_VALUES = 4096, 64
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
@@ -61,7 +64,7 @@ class ConditionValues:
 
     def __init__(
         self,
-        request: Any,
+        request: "RequestContext",
         bucket: Bucket,
         properties: ObjectProperties | None,
         missing_key: str = "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
-MOST_HEADERS = 100  # that a page may ask for at once: each is compared with all that are allowed
+MOST_HEADERS = 100  # in one preflight: each is compared with every allowed one
 
 
 @dataclass(frozen=True)

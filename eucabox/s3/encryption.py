@@ -62,7 +62,7 @@ class EncryptionKeys(Protocol):
 
 
 def for_new_object(
-    request: RequestContext, members: Mapping[str, Any], bucket: Bucket, store: EncryptionKeys
+    request: RequestContext, members: Encryption, bucket: Bucket, store: EncryptionKeys
 ) -> EncryptionKeySpec | None:
     """Return how a new object is encrypted: as the request says, else by the bucket's default; None
     if neither asks for encryption."""
@@ -96,7 +96,7 @@ def bucket_default(bucket: Bucket, store: EncryptionKeys) -> EncryptionKeySpec |
 
 
 def customer_key(
-    request: RequestContext, members: Mapping[str, Any], prefix: str = ""
+    request: RequestContext, members: Mapping[str, object], prefix: str = ""
 ) -> bytes | None:
     """Return the caller's SSE-C key, 32 bytes; None if the request has none of its headers."""
     algorithm, key, md5 = (
@@ -126,7 +126,7 @@ def customer_key(
     return secret
 
 
-def source_customer_key(request: RequestContext, members: Mapping[str, Any]) -> bytes | None:
+def source_customer_key(request: RequestContext, members: Mapping[str, object]) -> bytes | None:
     """Return the caller's SSE-C key for the source of a copy."""
     return customer_key(request, members, SOURCE)
 
@@ -134,7 +134,7 @@ def source_customer_key(request: RequestContext, members: Mapping[str, Any]) -> 
 def check_reading(
     request: RequestContext,
     encryption: EncryptionInfo | None,
-    members: Mapping[str, Any],
+    members: Mapping[str, object],
     prefix: str = "",
 ) -> bytes | None:
     """Return the SSE-C key to read an object with, None if it needs none.
@@ -156,7 +156,7 @@ def check_reading(
 def check_part(
     request: RequestContext,
     upload: Upload,
-    members: Mapping[str, Any],
+    members: Mapping[str, object],
     store: EncryptionKeys,
     *,
     needed: bool = True,
@@ -195,9 +195,9 @@ def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:
 
 def to_api(
     encryption: EncryptionInfo | EncryptionKeySpec | None,
-    members: Mapping[str, Any],
+    members: Mapping[str, object],
     store: EncryptionKeys,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the encryption of an object as members of a response."""
     if encryption is None:
         return {}
@@ -205,8 +205,8 @@ def to_api(
 
 
 def upload_to_api(
-    upload: Upload, members: Mapping[str, Any], store: EncryptionKeys
-) -> dict[str, Any]:
+    upload: Upload, members: Mapping[str, object], store: EncryptionKeys
+) -> dict[str, object]:
     """Return the encryption of an upload in progress as members of a response."""
     if upload.sealing is None:
         return {}
@@ -215,12 +215,12 @@ def upload_to_api(
 
 
 def _members(
-    kind: str, name: str, bucket_key: bool, members: Mapping[str, Any], store: EncryptionKeys
-) -> dict[str, Any]:
+    kind: str, name: str, bucket_key: bool, members: Mapping[str, object], store: EncryptionKeys
+) -> dict[str, object]:
     if kind == SSE_C:
         md5 = members.get("sse_customer_key_md5")
         return {"sse_customer_algorithm": AES256, "sse_customer_key_md5": md5} if md5 else {}
-    result: dict[str, Any] = {"server_side_encryption": kind}
+    result: dict[str, object] = {"server_side_encryption": kind}
     if kind == KMS:
         result["ssekms_key_id"] = store.keys.arn(name)
         context = members.get("ssekms_encryption_context")
@@ -229,7 +229,7 @@ def _members(
     return result
 
 
-def _check_method(method: str, members: Mapping[str, Any], secret: bytes | None) -> None:
+def _check_method(method: str, members: Encryption, secret: bytes | None) -> None:
     if method == DSSE:
         raise S3NotImplemented(what=f"The encryption {DSSE}", hint=f"Use {KMS}.")
     if method not in ("", AES256, KMS):

@@ -3,16 +3,31 @@ objects."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.s3 import access, acl, encryption
-from eucabox.store.keyring import Keyring
+from eucabox.s3.acl import Grant
+from eucabox.store.keyring import EncryptionKeySpec, Keyring
+from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
-SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # the end of a key, for policies that end in *
+SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # end of a key, for policies with a *
+
+
+class LogHead(TypedDict, total=False):
+    """The first line of a log file: the bucket that is logged, and where its records go."""
+
+    source: str
+    account: str
+    region: str
+    canonical_id: str
+    target_bucket: str
+    target_prefix: str
+    target_grants: list[Grant]
+    target_object_key_format: dict[str, dict[str, str]]
 
 
 class LogStore(Protocol):
@@ -25,10 +40,11 @@ class LogStore(Protocol):
         self,
         bucket: str,
         key: str,
-        stream: Any,
+        stream: BodyStream,
         facts: ObjectProperties,
+        expected: ExpectedBody = ANY_BODY,
         *,
-        sealing: Any = None,
+        sealing: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
         """Put an object, encrypted by `sealing` if given, after `check` has seen its bucket."""
@@ -87,14 +103,14 @@ def _acl_allows(target: Bucket) -> bool:
     return "FULL_CONTROL" in permissions or permissions >= {"WRITE", "READ_ACP"}
 
 
-def deliver(store: LogStore, head: Mapping[str, Any], moment: str, lines: Sequence[str]) -> None:
+def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -> None:
     """Put the lines of a log file into the bucket that its first line `head` names; raises
     Faults."""
     target = store.bucket(head["target_bucket"])
     source = Bucket(head["source"], head["account"], target.created, location=target.location)
     canonical_id = head.get("canonical_id", "")
     facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
-    # the one kind that logs can have on AWS
+    # the only encryption of access logs at AWS
     sealing = store.keys.sse_s3() if encryption.SETTING in target.settings else None
     for day, records in _group_by_day(head, lines):
         content = "".join(f"{each}\n" for each in records).encode()
@@ -107,7 +123,7 @@ def deliver(store: LogStore, head: Mapping[str, Any], moment: str, lines: Sequen
         store.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=check_again)
 
 
-def _acl(head: Mapping[str, Any]) -> dict[str, Any] | None:
+def _acl(head: LogHead) -> dict[str, Any] | None:
     grants = head.get("target_grants")
     if not grants:
         return None
@@ -115,7 +131,7 @@ def _acl(head: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"grants": [*grants, {"grantee": owner, "permission": "FULL_CONTROL"}]}
 
 
-def _group_by_day(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def _group_by_day(head: LogHead, lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield (day, records): one pair a day if keys are made by event time, else all with day ""."""
     by_day: dict[str, list[str]] = {}
     by_event_time = _partitioned_prefix(head).get("partition_date_source") == "EventTime"
@@ -125,13 +141,13 @@ def _group_by_day(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tup
     yield from by_day.items()
 
 
-def _partitioned_prefix(head: Mapping[str, Any]) -> Mapping[str, str]:
+def _partitioned_prefix(head: LogHead) -> Mapping[str, str]:
     key_format = head.get("target_object_key_format") or {}
     prefix: Mapping[str, str] = key_format.get("partitioned_prefix") or {}
     return prefix
 
 
-def key_of(head: Mapping[str, Any], moment: str, day: str = "") -> str:
+def key_of(head: LogHead, moment: str, day: str = "") -> str:
     """Return the key of a log object; `moment` is YYYY-MM-DD-hh-mm-ss-UNIQUE, `day` that of the
     events."""
     prefix: str = head["target_prefix"]

@@ -19,7 +19,7 @@ from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
 SETTING, LOCK = "object_lock", "lock"
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
-# what CreateBucket sets for a bucket with object lock: there is none without versions
+# the settings of a new bucket with Object Lock, which needs versioning
 OF_NEW_BUCKET = {SETTING: {"rule": None}, "versioning": {"status": "Enabled"}}
 MODES = (GOVERNANCE, COMPLIANCE)
 HOLDS = ("ON", "OFF")
@@ -59,6 +59,14 @@ class LegalHold(TypedDict, total=False):
     """A version's legal hold."""
 
     status: str
+
+
+class VersionLock(TypedDict, total=False):
+    """A version's lock as it is stored; `until` is ISO text."""
+
+    mode: str
+    until: str
+    hold: str
 
 
 class Locked(TypedDict, total=False):
@@ -113,7 +121,7 @@ def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
     return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
 
 
-# --- what a version is held by -----------------------------------------------------------------
+# --- the lock of a version ---------------------------------------------------------------------
 
 
 def for_new_object(members: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
@@ -136,7 +144,7 @@ def for_new_object(members: Mapping[str, Any], bucket: Bucket, now: datetime) ->
     return {LOCK: lock} if lock else {}
 
 
-def _from_headers(members: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _from_headers(members: Mapping[str, Any], now: datetime) -> VersionLock:
     mode, until = members.get("object_lock_mode"), members.get("object_lock_retain_until_date")
     if mode and mode not in MODES:
         reason = f"Use {' or '.join(MODES)}."
@@ -149,7 +157,7 @@ def _from_headers(members: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return _lock(mode, until, now) if mode and until else {}
 
 
-def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
+def _lock(mode: str, until: datetime, now: datetime) -> VersionLock:
     until = to_utc(until)
     if until <= now:
         reason = "The retain until date must be in the future!"
@@ -157,7 +165,7 @@ def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
     return {"mode": mode, "until": until.isoformat()}
 
 
-def _default_lock(bucket: Bucket, now: datetime) -> dict[str, Any]:
+def _default_lock(bucket: Bucket, now: datetime) -> VersionLock:
     default = ((bucket.settings[SETTING].get("rule")) or {}).get("default_retention")
     if not default:
         return {}
@@ -165,12 +173,13 @@ def _default_lock(bucket: Bucket, now: datetime) -> dict[str, Any]:
     return {"mode": default["mode"], "until": (now + timedelta(days=days)).isoformat()}
 
 
-def get_stored_lock(facts: ObjectProperties) -> dict[str, Any]:
+def get_stored_lock(facts: ObjectProperties) -> VersionLock:
     """Return a version's lock, {} if it has none."""
-    return dict(facts.extra.get(LOCK) or {})
+    lock: VersionLock | None = facts.extra.get(LOCK)
+    return lock.copy() if lock else {}
 
 
-def apply(facts: ObjectProperties, lock: Mapping[str, Any]) -> dict[str, Any]:
+def apply(facts: ObjectProperties, lock: VersionLock) -> dict[str, Any]:
     """Return the `extra` of a version with another lock, or without one."""
     others = {name: each for name, each in facts.extra.items() if name != LOCK}
     return {**others, LOCK: dict(lock)} if lock else others
@@ -193,8 +202,9 @@ def with_retention(
         weaker = not new or _until(new) < _until(lock) or new["mode"] != lock["mode"]
         if weaker:
             _deny(lock)
-    hold = {"hold": lock["hold"]} if "hold" in lock else {}
-    return apply(facts, {**new, **hold})
+    if "hold" in lock:
+        new["hold"] = lock["hold"]
+    return apply(facts, new)
 
 
 def with_legal_hold(facts: ObjectProperties, wanted: LegalHold) -> dict[str, Any]:
@@ -218,12 +228,12 @@ def check_deletion(facts: ObjectProperties, now: datetime, *, bypass: bool = Fal
         _deny(get_stored_lock(facts))
 
 
-def retention_to_api(lock: Mapping[str, Any]) -> dict[str, Any]:
+def retention_to_api(lock: VersionLock) -> dict[str, Any]:
     """Return a lock's retention as GetObjectRetention does."""
     return {"mode": lock["mode"], "retain_until_date": _until(lock)}
 
 
-def headers(lock: Mapping[str, Any]) -> dict[str, Any]:
+def headers(lock: VersionLock) -> dict[str, Any]:
     """Return the members about a lock for GetObject and HeadObject."""
     members: dict[str, Any] = {}
     if "mode" in lock:
@@ -234,15 +244,15 @@ def headers(lock: Mapping[str, Any]) -> dict[str, Any]:
     return members
 
 
-def _holds(lock: Mapping[str, Any], now: datetime) -> bool:
+def _holds(lock: VersionLock, now: datetime) -> bool:
     return "until" in lock and _until(lock) > now
 
 
-def _until(lock: Mapping[str, Any]) -> datetime:
+def _until(lock: VersionLock) -> datetime:
     return datetime.fromisoformat(lock["until"])
 
 
-def _deny(lock: Mapping[str, Any]) -> None:
+def _deny(lock: VersionLock) -> None:
     if lock.get("hold") == "ON":
         cause = "a legal hold"
     else:

@@ -4,7 +4,7 @@ nothing."""
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# verbs whose action in policies has another name
+# operations whose policy action has another name
 ACTIONS_OF = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
@@ -54,7 +54,7 @@ ACTIONS_OF = {
     "UploadPart": "PutObject",
     "UploadPartCopy": "PutObject",
 }
-# what an access list must grant for an action; the others are their owner's alone
+# the permission that an ACL must grant for an action; an ACL can't grant other actions
 PERMISSIONS_OF = {
     "s3:AbortMultipartUpload": "WRITE",
     "s3:DeleteObject": "WRITE",
@@ -77,7 +77,7 @@ PERMISSIONS_OF = {
     "s3:PutObjectAcl": "WRITE_ACP",
     "s3:PutObjectVersionAcl": "WRITE_ACP",
 }
-# actions that have another name where the request names a version
+# actions that have another name if the request names a version
 VERSIONED = {
     f"s3:{verb}{noun}": f"s3:{verb}{noun.replace('Object', 'ObjectVersion')}"
     for verb, nouns in {
@@ -87,7 +87,7 @@ VERSIONED = {
     }.items()
     for noun in nouns
 }
-# what needs a grant of the object's owner, even of who owns the bucket
+# actions that the object's owner must grant, even to the bucket's owner
 CONTENT = frozenset(
     f"s3:{each}"
     for each in (
@@ -102,9 +102,9 @@ CONTENT = frozenset(
         "PutObjectVersionAcl",
     )
 )
-# the owner of a bucket can't be locked out of what mends a policy
+# a policy can't deny these to the bucket's owner, who must be able to repair it
 OWNER_KEEPS = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
-# what an object's owner, or its access list, may allow though its bucket does not
+# actions that an object's owner or ACL may allow though its bucket does not
 OF_OBJECTS = frozenset(
     f"s3:{each}"
     for each in (

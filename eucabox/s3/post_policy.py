@@ -20,7 +20,7 @@ from eucabox.errors import (
     PolicyNotSigned,
 )
 
-LONGEST = 65536  # bytes of base64; a form has less
+LONGEST = 65536  # bytes of base64; more than any real form has
 MOST_BRACKETS = 500
 RANGE = "content-length-range"
 LONGEST_SHOWN = 200  # characters of a condition in a message
@@ -47,7 +47,7 @@ class PostCondition:
             return False
         if self.kind == "eq":
             return value == self.value
-        if self.field == "content-type" and "," in value:  # S3 takes it for a list
+        if self.field == "content-type" and "," in value:  # S3 reads it as a list
             return all(ascii_text.strip(each).startswith(self.value) for each in value.split(","))
         return value.startswith(self.value)
 
@@ -136,9 +136,9 @@ def is_signed(encoded: bytes, signature: str, secret: str) -> bool:
     return hmac.compare_digest(right, ascii_text.strip(signature).encode("utf-8", "replace"))
 
 
-def _parse_time(value: Any) -> datetime:
+def _parse_time(value: object) -> datetime:
     try:
-        if not MOMENT.fullmatch(value):
+        if not isinstance(value, str) or not MOMENT.fullmatch(value):
             raise ValueError(value)
         time = datetime.fromisoformat(value)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -148,7 +148,7 @@ def _parse_time(value: Any) -> datetime:
         raise InvalidPolicyDocument(reason=reason) from None
 
 
-def _parse_condition(condition: Any) -> PostCondition | tuple[int, int]:
+def _parse_condition(condition: object) -> PostCondition | tuple[int, int]:
     """Parse a condition in either of its two forms, or a range of sizes."""
     message = json.dumps(condition)[:LONGEST_SHOWN]
     if isinstance(condition, dict):
@@ -174,7 +174,7 @@ def _parse_condition(condition: Any) -> PostCondition | tuple[int, int]:
     )
 
 
-def _parse_value(value: Any, message: str) -> str:
+def _parse_value(value: object, message: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

@@ -17,8 +17,15 @@ from eucabox.errors import (
 from eucabox.store.types import Object
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-MOST_DIGITS = 18  # int() refuses thousands, which a header has room for
+MOST_DIGITS = 18  # int() refuses thousands of digits, and a header can have them
 BEYOND = 10**MOST_DIGITS
+
+
+class WriteConditions(TypedDict):
+    """The preconditions of a write, as the store's methods take them: ETags without quotes."""
+
+    if_match: str
+    if_none_match: str
 
 
 class SourcePreconditions(TypedDict, total=False):
@@ -62,7 +69,7 @@ def source_preconditions(members: Mapping[str, Any]) -> dict[str, Any]:
     return {bare: members[name] for name, bare in pairs if name in members}
 
 
-def write_preconditions(if_match: str, if_none_match: str) -> dict[str, Any]:
+def write_preconditions(if_match: str, if_none_match: str) -> WriteConditions:
     """Return the preconditions of a write as keyword arguments of the store's methods."""
     if if_match and if_none_match:
         what = "If-Match together with If-None-Match on a write"

@@ -43,8 +43,11 @@ STORAGE_CLASSES = frozenset(
         "EXPRESS_ONEZONE",
     }
 )
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # from which S3 restores; here the bytes are at hand
-TYPE = "binary/octet-stream"  # what S3 says of an object whose type nobody told
+ARCHIVES = (
+    "GLACIER",
+    "DEEP_ARCHIVE",
+)  # S3 restores objects from these; here they can be read at once
+TYPE = "binary/octet-stream"  # S3's default
 METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 
 
@@ -66,7 +69,7 @@ class Owners:
         """Return {"id": canonical id, "display_name": account name}."""
         if account_id not in self._known:
             row = self._directory.get_by_account_id(account_id)
-            # an account that was removed still owns what it left behind
+            # a deleted account still owns its objects
             row = row or {"canonical_id": account_id.zfill(64), "account_name": account_id}
             owner = {"id": row["canonical_id"], "display_name": row["account_name"]}
             self._known[account_id] = owner

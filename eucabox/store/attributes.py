@@ -1,4 +1,4 @@
-"""What travels with a file: one extended attribute, or a sidecar; never the content itself."""
+"""The attributes of an object's file: one extended attribute, or a sidecar; never the content."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from eucabox.store.types import (
 
 NAME = "user.eucabox"
 SECOND = 1_000_000_000
-# E2BIG, ERANGE, ENOSPC: the value is too large for this file system; the rest: it has none.
+# E2BIG, ERANGE, ENOSPC: too large for this file system; the others: it has no attributes.
 NO_PLACE = {
     errno.ENOTSUP,
     errno.EOPNOTSUPP,
@@ -34,7 +34,7 @@ NOT_THERE = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _load = json.JSONDecoder().decode
 
-# letter in the JSON -> field of ObjectFacts; only what differs from the default is written
+# letter in the JSON -> field of ObjectProperties; only what differs from the default is written
 LETTERS = {
     "t": "content_type",
     "u": "metadata",
@@ -51,7 +51,8 @@ DEFAULTS = vars(ObjectProperties())
 
 
 def encode(obj: Object) -> bytes:
-    """Write an object's attributes, packed or as JSON; size and time say to which content."""
+    """Return an object's attributes, in the compact form or as JSON. Size and time tell which
+    content they belong to."""
     record: dict[str, Any] = {
         "e": obj.e_tag,
         "s": obj.size,
@@ -75,10 +76,10 @@ def encode(obj: Object) -> bytes:
 
 
 def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
-    """Read attributes: the object, and whether they belong to the content of that status.
+    """Return the object of some attributes, and whether they belong to the content of that status.
 
-    Raises ValueError if they are not ours. When a file was edited in place its ETag, checksums
-    and parts are no longer true and left empty.
+    Raises ValueError if they are not ours. If the file was edited in place, its ETag, checksums and
+    parts are no longer true and left empty.
     """
     packed = raw.startswith(compact_attributes.MARK)
     record = (
@@ -117,7 +118,7 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
 
 
 def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
-    """Return facts without what belongs to one content."""
+    """Return properties without those that belong to one content."""
     return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
 
 
@@ -153,7 +154,7 @@ def read(descriptor: int) -> bytes | None:
 
 
 def remove(descriptor: int) -> None:
-    """Take the attributes off a file."""
+    """Remove the attributes from a file."""
     with contextlib.suppress(OSError):
         os.removexattr(descriptor, NAME)
 

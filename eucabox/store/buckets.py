@@ -1,4 +1,5 @@
-"""The buckets of a folder: opened, recovered, made, set, counted, removed; never an object."""
+"""The buckets of a store: opens, recovers, makes, configures, counts and deletes them; no
+object."""
 
 import builtins
 import contextlib
@@ -42,14 +43,14 @@ from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescan_jobs import Rescans, log_progress
 from eucabox.store.types import Bucket, to_datetime, unique_time
 
-FOLDER_MODE = 0o750  # objects are for who may read them by the API, not for all users of the host
-MOST_FILES = 65_536  # open at once: connections, above all
+FOLDER_MODE = 0o750  # only the API decides who reads objects, not the users of the host
+MOST_FILES = 65_536  # open at once, most of them connections
 T = TypeVar("T")
 log = logging.getLogger("eucabox.bucket")
 
 
 class Buckets:
-    """The folder of a store and the buckets in it; `bucket.Store` adds what is in them."""
+    """The root folder of a store and its buckets; `bucket.Store` adds their objects."""
 
     @translate_disk_errors
     def __init__(self, root: Path, keys: Keyring | None = None, durability: str = COMMIT) -> None:
@@ -73,7 +74,7 @@ class Buckets:
         self._recover()
 
     def _recover(self) -> None:
-        """Sweep what a killed process left and make the index say what the tree has."""
+        """Remove what a killed process left and bring the index up to date with the folders."""
         for name in ("new", "gone"):
             with open_beside(self._root, name) as (beside, _):
                 dirfd.clear(beside)
@@ -118,7 +119,7 @@ class Buckets:
                 log.info("read the bucket %s: %d objects", name, count)
 
     def close(self) -> None:
-        """Leave the index complete on the disk and let another process have the folder."""
+        """Write the index completely to the disk and release the folder to other processes."""
         self.rescans.close()
         for folder in self._folders.values():
             index_generation.close(folder, self._index)
@@ -128,7 +129,7 @@ class Buckets:
 
     @property
     def keys(self) -> Keyring:
-        """The keys that encrypt objects; KeysUnusable where the store was opened without any."""
+        """The encryption keys; KeysUnusable if the store was opened without any."""
         return require(self._keys)
 
     def _get_folder(self, name: str) -> BucketFolder:
@@ -148,8 +149,10 @@ class Buckets:
         location: str = "",
         settings: dict[str, Any] | None = None,
     ) -> Bucket:
-        """Make a bucket, with settings as `set_bucket_setting` keeps them;
-        BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName."""
+        """Make a bucket, with settings as `set_bucket_setting` stores them.
+
+        Raises BucketAlreadyOwnedByYou, BucketAlreadyExists, InvalidBucketName.
+        """
         check_bucket_name(name)
         with self._lock:
             self._forget_removed([name])
@@ -171,7 +174,7 @@ class Buckets:
 
     @translate_disk_errors
     def delete_bucket(self, name: str) -> None:
-        """Remove a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
+        """Delete a bucket and its uploads in progress; BucketNotEmpty if it has an object."""
         self.quota.mark_stale()
         with self._lock, self._objects.all_locked():
             self._forget_removed([name])
@@ -209,13 +212,13 @@ class Buckets:
 
     @translate_disk_errors
     def set_bucket_acl(self, name: str, acl: dict[str, Any] | None) -> Bucket:
-        """Keep a bucket's ACL."""
+        """Store a bucket's ACL."""
         with self._lock:
             return self._get_folder(name).configure(acl=acl)
 
     @translate_disk_errors
     def set_bucket_setting(self, name: str, setting: str, value: Any) -> Bucket:
-        """Keep one of a bucket's settings, plain JSON; None forgets it."""
+        """Store one of a bucket's settings, plain JSON; None removes it."""
         with self._lock:
             folder = self._get_folder(name)
             others = {key: each for key, each in folder.bucket.settings.items() if key != setting}
@@ -227,17 +230,18 @@ class Buckets:
     def change_bucket_setting(
         self, name: str, setting: str, change: Callable[[Any], Any]
     ) -> Bucket:
-        """Keep what `change` makes of one of a bucket's settings, None where it has none."""
+        """Store what `change` returns for one of a bucket's settings; it gets None if there is
+        none."""
         with self._lock:
             value = self._get_folder(name).bucket.settings.get(setting)
             return self.set_bucket_setting(name, setting, change(value))
 
-    # --- the whole ---------------------------------------------------------------------------
+    # --- the whole store ---------------------------------------------------------------------
 
     @translate_disk_errors
     def scan_folders(self, buckets: Iterable[str] = ()) -> "builtins.list[str]":
-        """Make buckets of folders that were copied in, and let go of those whose folder was taken
-        away; return the buckets named, or all."""
+        """Add folders that were copied in as buckets and drop buckets whose folder was removed;
+        return the buckets named, or all."""
         with self._lock:
             self._forget_removed(list(self._folders))
             for name in set(self._names()) - self._folders.keys():
@@ -255,7 +259,8 @@ class Buckets:
 
     @translate_disk_errors
     def rescan(self, bucket: str, progress: Progress | None = None) -> int:
-        """Make the index say what the folder has, also one that was copied in; return the count.
+        """Bring the index up to date with a bucket's folder, also of one that was copied in; return
+        the number of objects.
 
         `progress` is called with the number of files read so far.
         """
@@ -283,12 +288,12 @@ class Buckets:
         return {**total, "free_bytes": self.free_bytes(), "buckets": buckets}
 
     def free_bytes(self) -> int:
-        """Return how many bytes more the folder can take."""
+        """Return how many more bytes fit into the folder."""
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
 
     def _with_index(self, query: Callable[[], T]) -> T:
-        """Ask the index; if it turns out broken, make it anew and ask once more."""
+        """Run a query of the index; if the index is broken, rebuild it and run the query again."""
         try:
             return query()
         except IndexBroken:
@@ -305,7 +310,7 @@ def _allow_many_files() -> None:
     if soft == resource.RLIM_INFINITY or soft >= MOST_FILES:
         return
     enough = hard == resource.RLIM_INFINITY or hard >= MOST_FILES
-    if not enough:  # root may have more than it was given
+    if not enough:  # root may raise the hard limit
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
             return

@@ -1,4 +1,4 @@
-"""Makes an object from another without moving its bytes through this process where it can."""
+"""Copies an object; where it can, without moving its bytes through this process."""
 
 from dataclasses import replace
 
@@ -23,7 +23,8 @@ def copy(
     conditions: WritePreconditions,
     sealing: EncryptionKeySpec | None = None,
 ) -> Object:
-    """Commit a copy under a key, with new facts or the source's; checksums follow the bytes."""
+    """Commit a copy under a key, with the given properties or the source's; checksums are the
+    copy's."""
     old = source.object
     if old.size > LARGEST:
         raise EntityTooLarge(size=old.size, limit=LARGEST)
@@ -46,7 +47,7 @@ def copy(
 def _copy_stream(
     source: OpenObject, temp_file: TempFile, algorithm: str
 ) -> tuple[str, dict[str, str]]:
-    """Copy what is or becomes encrypted; return its MD5 and checksums."""
+    """Copy an object that is or becomes encrypted; return its MD5 and checksums."""
     chosen = algorithm or next(iter(source.object.facts.checksums), checksums.DEFAULT)
     expected = ExpectedBody(source.object.size, algorithms=(chosen,))
     received = receive(temp_file, source, expected)

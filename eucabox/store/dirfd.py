@@ -1,4 +1,5 @@
-"""Walks folders by descriptor and never follows a symbolic link; knows no key and no bucket."""
+"""Paths below an open directory (openat): never follows a symbolic link; knows no key and no
+bucket."""
 
 import contextlib
 import errno
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Not blocking, or somebody's FIFO would hold the thread; regular files ignore it.
+# O_NONBLOCK: a FIFO in the folder would block the thread; regular files ignore it
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ABSENT = {
     errno.ENOENT,
@@ -33,7 +34,7 @@ Name = bytes | str
 
 
 def descend(root: int, folders: Sequence[Name]) -> int:
-    """Return a descriptor (only for paths) of root/folders...; the caller closes it."""
+    """Return an O_PATH descriptor of root/folders...; the caller closes it."""
     here = root
     try:
         for name in folders:
@@ -69,7 +70,7 @@ def open_folder(root: int, folders: Sequence[Name]) -> int:
 def descend_making(root: int, folders: Sequence[Name]) -> int:
     """Return a descriptor of root/folders..., made and flushed as needed; the caller closes it.
 
-    A folder that a delete prunes while we walk raises FileNotFoundError: walk again.
+    Raises FileNotFoundError if a delete removes one of the folders meanwhile: call it again.
     """
     here = os.dup(root)
     try:
@@ -129,7 +130,7 @@ def list_names(dir_fd: int) -> list[str]:
 
 
 def is_file(name: Name, dir_fd: int) -> bool:
-    """Tell whether a folder has a regular file of that name."""
+    """Return whether a folder has a regular file of that name."""
     try:
         return stat.S_ISREG(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except OSError as error:
@@ -139,7 +140,7 @@ def is_file(name: Name, dir_fd: int) -> bool:
 
 
 def is_folder(name: Name, dir_fd: int) -> bool:
-    """Tell whether a folder has a folder of that name."""
+    """Return whether a folder has a folder of that name."""
     try:
         return stat.S_ISDIR(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except FileNotFoundError:
@@ -156,13 +157,13 @@ def remove(name: Name, dir_fd: int) -> bool:
 
 
 def prune(root: int, folders: Sequence[Name]) -> None:
-    """Remove the empty ones among nested folders, innermost first."""
+    """Remove nested folders that are empty, innermost first."""
     for depth in range(len(folders), 0, -1):
         try:
             with closing(descend(root, folders[: depth - 1])) as above:
                 os.rmdir(folders[depth - 1], dir_fd=above)
         except FileNotFoundError:
-            continue  # a kill, or another, has come between two of them
+            continue  # a kill, or another thread, has removed some of them
         except OSError:
             return
 
@@ -170,7 +171,7 @@ def prune(root: int, folders: Sequence[Name]) -> None:
 def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[bytes]]:
     """Yield the names that lead to each regular file, one open folder at a time.
 
-    `skip` is a name at the top that is not entered, `below` a folder to stay in. A folder that
+    `skip` is a name at the top that is not entered, `below` the folder to list. A folder that
     vanishes meanwhile is empty.
     """
     waiting: list[list[bytes]] = [[*below]]
@@ -201,7 +202,8 @@ def _entries(root: int, names: list[bytes]) -> list[tuple[bytes, bool]]:
 
 
 def write_whole(content: bytes, name: Name, dir_fd: int, temporary: int) -> None:
-    """Put a small file into a folder by way of another, whole or not at all; on the disk then."""
+    """Write a small file into a folder, whole or not at all, by way of `temporary`; on the disk
+    when done."""
     made = secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(made, flags, 0o644, dir_fd=temporary)
@@ -218,7 +220,7 @@ def write_whole(content: bytes, name: Name, dir_fd: int, temporary: int) -> None
 
 
 def clear(dir_fd: int) -> None:
-    """Remove everything in a folder and leave the folder; links are removed, not followed."""
+    """Remove everything in a folder but not the folder; links are removed, not followed."""
     walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=dir_fd)
     for base, folders, names, descriptor in walk:
         del base
@@ -229,7 +231,7 @@ def clear(dir_fd: int) -> None:
 
 
 def _remove_folder(name: str, descriptor: int) -> None:
-    # Somebody inside may still remove, or have just made, a temporary file of his own.
+    # another thread may still remove, or have just made, a temporary file in it
     try:
         os.rmdir(name, dir_fd=descriptor)
     except NotADirectoryError:

@@ -1,6 +1,7 @@
-"""Encrypts a draft while it is written and decrypts an object while it is read; finds no key.
+"""Encrypts a file while it is written and decrypts an object while it is read; finds no key.
 
-Memory is a batch of frames, whatever the size of the object, and a range costs its own frames.
+It needs memory for a batch of frames, whatever the size of the object; a range reads its own frames
+only.
 """
 
 import hashlib
@@ -28,16 +29,16 @@ from eucabox.store.encrypted_format import (
 )
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.temp_file import TempFile
-from eucabox.store.types import AES256, EncryptionInfo, Object
+from eucabox.store.types import AES256, EncryptionInfo, EncryptionRecord, Object
 
 BATCH = 8  # frames that are read, decrypted and passed on at a time
 Unlock = Callable[[Header], bytes]
 
 
 class EncryptedTempFile(TempFile):
-    """A draft that takes plain bytes and holds their container, whole after `finish`.
+    """A temporary file that takes plain bytes and holds them encrypted; complete after `finish`.
 
-    `part` names the part of an upload that it is, so that no other can stand in its place.
+    `part` names the part of an upload that it is, so that no other part can replace it.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class EncryptedTempFile(TempFile):
         self._header = len(self._build_header(encrypted_format.NO_TAG))
         try:
             super().write(bytes(self._header))
-        except BaseException:  # of a full disk: nobody has it in a `with` yet
+        except BaseException:  # a full disk: no `with` closes this file yet
             self.__exit__()
             raise
 
@@ -69,11 +70,12 @@ class EncryptedTempFile(TempFile):
         self._unwritten = bytes(waiting[end:])
 
     def finish(self, md5: str) -> tuple[str, EncryptionInfo]:
-        """Write what is left and the header; return the ETag and what is to be kept."""
+        """Write the last frame and the header; return the ETag and what is stored with the
+        object."""
         if self._unwritten:
             super().write(self._frame(self._unwritten))
             self._unwritten = b""
-        # elsewhere the MD5 would tell of the content; sent again it is to be the same
+        # with the other kinds the MD5 would reveal the content; equal bytes get equal ETags
         e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hide_etag(md5)
         os.pwrite(self.fd, self._build_header(bytes.fromhex(e_tag)), 0)
         stored = self._header + encrypted_format.framed_size(self._size)
@@ -106,15 +108,15 @@ def _split_frames(data: memoryview) -> Iterator[bytes]:
 def begin(
     folder: BucketFolder, sealing: EncryptionKeySpec | None, key: str, part: str = ""
 ) -> TempFile:
-    """Return a draft, encrypted if there is a sealing."""
+    """Return a temporary file, encrypted if there is a key spec."""
     return EncryptedTempFile(folder, sealing, key, part) if sealing else TempFile(folder)
 
 
 class EncryptedReader:
-    """The plain bytes of an encrypted object; made, it has proved the header and the lengths.
+    """The plain bytes of an encrypted object. Making it verifies the header and the lengths.
 
-    Raises ObjectDamaged before a byte that is not the one that was written, and what `unlock`
-    raises.
+    Raises ObjectDamaged before it would return a byte that differs from what was written, and what
+    `unlock` raises.
     """
 
     def __init__(self, obj: Object, info: EncryptionInfo, descriptor: int, unlock: Unlock) -> None:
@@ -132,7 +134,7 @@ class EncryptedReader:
         self._open = 0, self._make_cipher(0, head if head.form == WHOLE else None)
 
     def chunks(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield `length` plain bytes from `start`, each piece proved first."""
+        """Yield `length` plain bytes from `start`, each chunk verified before."""
         end = min(start + length, self._starts[-1])
         while start < end:
             number = bisect_right(self._starts, start) - 1
@@ -224,7 +226,7 @@ def _decrypt_frames(
 ) -> Iterator[bytes]:
     """Yield frames `first` to before `last` of a content of `size` bytes, in batches.
 
-    Raises InvalidTag for one that is not as it was written, EOFError for one that is not there.
+    Raises InvalidTag for a frame that was changed, EOFError for one that is missing.
     """
     for batch in range(first, last, BATCH):
         end = min(batch + BATCH, last)
@@ -242,24 +244,25 @@ def _decrypt_frames(
 
 
 def part_name(upload_id: str, number: int) -> str:
-    """Return what a part's header says it is; always as long."""
+    """Return the name of a part in its header; all names are equally long."""
     return f"{upload_id}/{number:05}"
 
 
 def build_joined_header(
     seal: tuple[Wrapping, str],
-    sealing: dict[str, object],
+    sealing: EncryptionRecord,
     upload_id: str,
     e_tag: str,
     numbers: list[int],
     sizes: tuple[int, ...],
 ) -> bytes:
-    """Return what comes before the parts of an object that is made of them."""
+    """Return the header of an object made of parts, which comes before them."""
     wrapping, mark = seal
-    encryption = {key: sealing[key] for key in ("kind", "name", "bucket_key") if sealing[key]}
+    kind, name, bucket_key = sealing["kind"], sealing["name"], sealing["bucket_key"]
+    encryption = {"kind": kind, "name": name, "bucket_key": bucket_key}
     plain = numbers == list(range(1, len(numbers) + 1))
     fields = {
-        **encryption,
+        **{key: value for key, value in encryption.items() if value},
         "mark": mark,
         "salt": encrypted_format.new_salt(),
         "upload": upload_id,
@@ -275,9 +278,10 @@ def build_joined_header(
 
 
 def recover(descriptor: int, obj: Object) -> Object | None:
-    """Return an object whose attributes were lost as its file tells of it; None if it is plain.
+    """Return an object whose attributes were lost, from the header of its file; None if it is
+    plain.
 
-    What the file says is proved when it is read; one cut short in its header can't be.
+    The header is verified when the object is read; one that was cut short can't be.
     """
     stored, start = os.fstat(descriptor).st_size, os.pread(descriptor, len(MAGIC), 0)
     cut = obj.sealed is not None and MAGIC.startswith(start)

@@ -37,12 +37,14 @@ KEY_BYTES, SALT_BYTES = 32, 32
 PREFIX = struct.Struct(">8sBIQ16s")
 USUAL_HEADER, LONGEST_HEADER = 1 << 10, 1 << 20
 NO_TAG = bytes(16)
-NONCE = bytes(12)  # of a wrapped data key: a salt is never used twice, so the key is new
+NONCE = bytes(
+    12
+)  # of a wrapped data key: the salt, and with it the wrapping key, is never used twice
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the frames; `fields` is its JSON, `wrapped` the data key."""
+    """The header before the frames; `fields` is its JSON, `wrapped` the data key."""
 
     form: int
     size: int
@@ -58,7 +60,7 @@ class Header:
 
     @property
     def salt(self) -> bytes:
-        """What makes the key that wraps this data key another one than all others."""
+        """The salt that makes the key that wraps this data key unique."""
         return base64.b64decode(self.fields["salt"])
 
     @property
@@ -83,7 +85,7 @@ def new_salt() -> str:
 
 
 def check_value(secret: bytes, salt: bytes) -> str:
-    """Return what tells, beside a salt, whether a caller's key is the one."""
+    """Return a value by which a customer key is recognized, given the salt."""
     return hmac.new(secret, b"eucabox sse-c check" + salt, hashlib.sha256).hexdigest()[:32]
 
 
@@ -129,11 +131,11 @@ class Wrapping:
     place: bytes
 
     def wrap(self, authenticated: bytes, salt: bytes, data_key: bytes) -> bytes:
-        """Return a data key wrapped, which proves the header before it too."""
+        """Return a data key wrapped; it also authenticates the header before it."""
         return self._cipher(salt).encrypt(NONCE, data_key, authenticated + self.place)
 
     def unwrap(self, header: Header) -> bytes:
-        """Return the data key of a header; ObjectDamaged unless all of it is as it was."""
+        """Return the data key of a header; ObjectDamaged if anything of it was changed."""
         try:
             cipher = self._cipher(header.salt)
             return cipher.decrypt(NONCE, header.wrapped, header.authenticated + self.place)
@@ -142,7 +144,7 @@ class Wrapping:
             raise ObjectDamaged(what=_name(self.place), reason=reason) from None
 
     def hide_etag(self, md5: str) -> str:
-        """Return an ETag that tells nothing of the content to who has not the secret."""
+        """Return an ETag that reveals nothing of the content without the secret."""
         text = b"eucabox etag" + bytes.fromhex(md5) + self.place
         return hmac.new(self.secret, text, hashlib.sha256).hexdigest()[:32]
 
@@ -152,7 +154,7 @@ class Wrapping:
 
 
 def place_of(bucket: str, key: str) -> bytes:
-    """Return what a wrapped key is bound to."""
+    """Return what a wrapped key is bound to: bucket and key."""
     return b"\0" + bucket.encode() + b"/" + key.encode()
 
 
@@ -161,5 +163,5 @@ def _name(place: bytes) -> str:
 
 
 def sizes_digest(sizes: tuple[int, ...]) -> str:
-    """Return what a joined header says of the sizes of its parts."""
+    """Return the digest of the parts' sizes that a joined header has."""
     return hashlib.sha256(b"".join(size.to_bytes(8, "big") for size in sizes)).hexdigest()

@@ -1,6 +1,6 @@
-"""When what was written must be on the disk: before the answer, or when the system likes.
+"""Flushes files and folders to the disk: before the answer, or when the operating system likes.
 
-Where many wait for the same folder, one flush serves all who asked before it began.
+If several threads wait for the same folder, one fsync serves all who asked before it began.
 """
 
 import os
@@ -14,7 +14,7 @@ COMMIT, RELAXED = "commit", "relaxed"
 
 @dataclass
 class _Queue:
-    """The flushes of one folder: how many began and ended, and how many wait or work."""
+    """The flushes of one folder: how many began and ended, and how many threads wait or flush."""
 
     begun: int = 0
     ended: int = 0
@@ -23,8 +23,8 @@ class _Queue:
 
 
 class Flush:
-    """Brings files and folders to the disk; `relaxed` leaves it to the operating system, which
-    keeps all through a kill of the process and not through a loss of power."""
+    """Flushes files and folders. With `relaxed` that is left to the operating system: a killed
+    process loses nothing, a power loss may."""
 
     def __init__(self, durability: str = COMMIT) -> None:
         self.relaxed = durability == RELAXED
@@ -32,13 +32,13 @@ class Flush:
         self._queues: dict[tuple[int, int], _Queue] = {}
 
     def file(self, descriptor: int) -> None:
-        """Return when a file's content and attributes are safe."""
+        """Flush a file's content and attributes."""
         if not self.relaxed:
             with gil_turns.yielding():
                 os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
-        """Return when a folder's entries, as they are now, are safe."""
+        """Flush a folder's entries as they are now."""
         if self.relaxed:
             return
         status = os.fstat(descriptor)
@@ -46,7 +46,7 @@ class Flush:
         with gil_turns.yielding(), self._finished:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
-            wanted = queue.begun + 1  # the one under way may have missed our change
+            wanted = queue.begun + 1  # the flush under way may have missed our change
             try:
                 while queue.ended < wanted:
                     if queue.working:
@@ -67,7 +67,7 @@ class Flush:
         except BaseException:
             self._finished.acquire()
             queue.working = False
-            self._finished.notify_all()  # the others try for themselves, and are told the same
+            self._finished.notify_all()  # the others try it themselves and get the same error
             raise
         self._finished.acquire()
         queue.working = False

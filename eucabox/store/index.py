@@ -1,7 +1,7 @@
-"""The listing index: a SQLite file that can always be made again; reads no object.
+"""The listing index: a SQLite file that can always be rebuilt; reads no object.
 
-Changes wait in memory and are written by the next listing, or when they are many. The journal
-names what a killed process had not written.
+Changes are collected in memory and written by the next listing, or when there are many. The journal
+names those that a killed process did not write.
 """
 
 import contextlib
@@ -34,17 +34,17 @@ ADD_VERSION = "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP_VERSION = "DELETE FROM versions WHERE bucket = ? AND key = ? AND stamp = ?"
 DROP_VERSIONS = "DELETE FROM versions WHERE bucket = ? AND key = ?"
 COLUMNS = "SELECT key, size, e_tag, modified, traits, stamp FROM"
-MARKER = -1  # in place of a size
+MARKER = -1  # in place of the size, for a delete marker
 
 Row = tuple[str, int, str, int, str, str]
 
 
-class IndexBroken(Exception):  # noqa: N818  # a condition of ours that no caller meets
-    """The file is no usable index: rebuild it."""
+class IndexBroken(Exception):  # noqa: N818  # internal: no caller of the store sees it
+    """The index file can't be used: rebuild it."""
 
 
 class Index:
-    """The index in a folder; `journal` belongs to it."""
+    """The index in a folder, with its journal."""
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
@@ -53,12 +53,14 @@ class Index:
         self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
-        self._steps: list[tuple[str, tuple[object, ...]]] = []  # what waits for versions, in order
+        self._steps: list[
+            tuple[str, tuple[object, ...]]
+        ] = []  # pending changes of versions, in order
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
 
     def open(self) -> bool:
-        """Open the file; False if it had to be made new and has nothing in it."""
+        """Open the file; False if it had to be made anew and is empty."""
         try:
             self._writer = self._connect()
             (version,) = self._writer.execute("PRAGMA user_version").fetchone()
@@ -71,7 +73,7 @@ class Index:
         return usable
 
     def reset(self) -> None:
-        """Throw the index away and make an empty one; on another disk if this one fails."""
+        """Replace the index by an empty one; on another disk if this one fails."""
         with self._lock:
             self._disconnect()
             self._pending.clear()
@@ -89,7 +91,7 @@ class Index:
         self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
 
     def _move_to_temporary_folder(self) -> None:
-        """Keep the index among the host's temporary files until the end of this process."""
+        """Put the index among the host's temporary files until the end of this process."""
         self.journal.invalidate()
         self._disconnect()
         self._temporary_folder = tempfile.TemporaryDirectory(prefix="eucabox-index-")
@@ -97,7 +99,8 @@ class Index:
         self._make()
 
     def close(self) -> None:
-        """Write what waits, flush the file, and say that all was in order."""
+        """Write the pending changes, flush the file, and note in the journal that it is
+        complete."""
         clean = False
         with contextlib.suppress(IndexBroken, DiskFull, sqlite3.Error), self._lock:
             self.flush()
@@ -112,24 +115,24 @@ class Index:
         self.journal.close(clean=clean)
 
     def add(self, obj: Object) -> None:
-        """Tell the index of an object."""
+        """Add or replace an object."""
         self._queue(obj.bucket, obj.key, _row(obj, obj.size))
 
     def drop(self, bucket: str, key: str) -> None:
-        """Tell the index that an object is gone."""
+        """Remove an object."""
         self._queue(bucket, key, None)
 
     def add_version(self, version: Version) -> None:
-        """Tell the index of a version that is not current, or of a delete marker."""
+        """Add or replace a noncurrent version or a delete marker."""
         row = _row(version.object, MARKER if version.is_marker else version.object.size)
         self._queue_version_step(ADD_VERSION, version.object.bucket, *row)
 
     def drop_version(self, bucket: str, key: str, version_key: str) -> None:
-        """Tell the index that a version that was not current is gone."""
+        """Remove a noncurrent version."""
         self._queue_version_step(DROP_VERSION, bucket, key, version_key)
 
     def drop_versions(self, bucket: str, key: str) -> None:
-        """Tell the index that a key has no version but its current object."""
+        """Remove every noncurrent version of a key."""
         self._queue_version_step(DROP_VERSIONS, bucket, key)
 
     def _queue_version_step(self, step: str, *values: object) -> None:
@@ -144,11 +147,11 @@ class Index:
 
     def _flush_if_many(self) -> None:
         if len(self._pending) + len(self._steps) >= WAITING:
-            with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+            with contextlib.suppress(IndexBroken, DiskFull):  # the next listing reports it
                 self.flush()
 
     def flush(self) -> None:
-        """Write what waits in memory; IndexBroken, or DiskFull and it waits on."""
+        """Write the pending changes; raises IndexBroken, or DiskFull and they stay pending."""
         with self._lock:
             try:
                 self._write()
@@ -174,7 +177,7 @@ class Index:
             self.journal.drop(completed)
 
     def knows(self, bucket: str, key: str) -> bool:
-        """True if the index has an object of a key, or has not yet written that it has none."""
+        """True if the index has an object of this key, also one whose removal is still pending."""
         if (bucket, key) in self._pending:
             return self._pending.get((bucket, key)) is not None
         with self._reading() as reader:
@@ -182,7 +185,7 @@ class Index:
             return reader.execute(query, (bucket, key)).fetchone() is not None
 
     def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
-        """Return at most `limit` rows with low <= key < high, in the order of their bytes."""
+        """Return at most `limit` rows with low <= key < high, ordered by the bytes of the key."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND key >= ?{end} ORDER BY key LIMIT ?"
         with self._reading() as reader:
@@ -192,8 +195,8 @@ class Index:
     def version_rows(
         self, bucket: str, low: tuple[str, str], high: str | None, limit: int
     ) -> list[Row]:
-        """Return at most `limit` rows of what is not current with low <= (key, stamp) and
-        key < high, in the order of keys' bytes and then from the newest."""
+        """Return at most `limit` rows of noncurrent versions with low <= (key, version key) and key
+        < high, ordered by the bytes of the key and then from the newest."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND (key, stamp) >= (?, ?){end} ORDER BY key, stamp LIMIT ?"
         with self._reading() as reader:
@@ -201,14 +204,15 @@ class Index:
             return reader.execute(query, (bucket, *low, *values, limit)).fetchall()
 
     def usage(self) -> dict[str, tuple[int, int]]:
-        """Return for each bucket that has any how many objects and bytes."""
+        """Return {bucket: (objects, bytes)} of the buckets that have any."""
         self.flush()
         with self._reading() as reader:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
     def count_bytes(self) -> dict[str, int]:
-        """Return for each bucket that has any the bytes of its objects and older versions."""
+        """Return {bucket: bytes} of objects and noncurrent versions, of the buckets that have
+        any."""
         self.flush()
         both = "SELECT bucket, size FROM objects UNION ALL SELECT bucket, size FROM versions"
         query = f"SELECT bucket, sum(max(size, 0)) FROM ({both}) GROUP BY bucket"
@@ -216,24 +220,24 @@ class Index:
             return dict(reader.execute(query))
 
     def buckets(self) -> dict[str, list[str]]:
-        """Return the marks of the buckets whose objects have been read into the index."""
+        """Return {bucket: possible generations} of the buckets that the index has completely."""
         with self._reading() as reader:
             rows = reader.execute("SELECT name, marks FROM buckets")
             return {name: marks.split(" ") for name, marks in rows}
 
     def add_bucket(self, name: str, mark: str) -> None:
-        """Say that the index knows a bucket completely."""
+        """Note that the index has a bucket completely."""
         with self._lock, self._transaction() as writer:
             writer.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?)", (name, mark))
 
     def mark_bucket(self, name: str, *marks: str) -> None:
-        """Say which marks the folder of a bucket may have, if the index knows the bucket."""
+        """Note which generations a bucket's folder may have, if the index has the bucket."""
         with self._lock, self._transaction() as writer:
             values = " ".join(marks), name
             writer.execute("UPDATE buckets SET marks = ? WHERE name = ?", values)
 
     def drop_bucket(self, name: str) -> None:
-        """Forget a bucket and its objects."""
+        """Remove a bucket and its objects."""
         with self._lock:
             self.flush()
             with self._transaction() as writer:
@@ -246,7 +250,7 @@ class Index:
             self._file, timeout=60, isolation_level=None, check_same_thread=False
         )
         try:
-            # No flush: after a crash of the machine the index is made anew.
+            # no fsync: after a power loss the index is rebuilt
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.DatabaseError:
@@ -277,7 +281,7 @@ class Index:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with _translate_errors():
-            readers = self._readers  # of this file: who makes it anew begins another list
+            readers = self._readers  # of this file: a rebuilt index has another list
             try:
                 reader = readers.pop()
             except IndexError:
@@ -308,7 +312,7 @@ def _sync(file: Path) -> None:
         os.close(descriptor)
 
 
-# What a listing shows of the facts has few different values: one text, one shared instance.
+# The properties in a listing have few different values: one text, one shared instance.
 
 
 def _row(obj: Object, size: int) -> Row:
@@ -322,7 +326,7 @@ def _traits(facts: ObjectProperties) -> str:
 
 
 class IndexReader:
-    """Turns rows of one bucket into objects; not for several threads."""
+    """Turns rows of one bucket into objects; for one thread only."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -335,7 +339,7 @@ class IndexReader:
         if facts is None:
             facts = self._facts[traits] = _facts(traits)
         obj = Object.__new__(Object)
-        # a third of the time that its __init__ takes, which sets each field of a frozen object
+        # takes a third of the time of __init__, which sets each field of a frozen object
         vars(obj).update(
             bucket=self._bucket,
             key=key,

@@ -1,7 +1,7 @@
-"""Where the file of a key is in a bucket's folder: put there, opened, taken away; never locked.
+"""The file of a key in a bucket's folder: finds, opens, installs and removes it; takes no lock.
 
-At home, at its path; or, if no path can hold the key or another object is in the way, under
-the reserved folder by a hash, with the key beside it. A file at home comes first.
+It lies at its path; or, if no path can hold the key or another object is in the way, under the
+reserved folder by a hash, with the key beside it. If there are two, the file at the path counts.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from eucabox.store.paths import digest
 from eucabox.store.temp_file import TempFile, write_small
 
 KEY = ".key"
-WALKS = 1000  # a delete may prune the folder that a put has just made; each walk is a new race
+WALKS = 1000  # a delete may prune a folder that a put has just made; then the put walks again
 
 
 class Movable(Protocol):
-    """A file that waits for its place."""
+    """A file that can be moved to its final place."""
 
     def move(self, name: bytes | str, dir_fd: int) -> None:
-        """Give the file its name, in place of any other file that has it."""
+        """Rename the file, replacing any file of that name."""
 
 
 def open_key(folder: BucketFolder, key: bytes) -> int | None:
@@ -38,7 +38,7 @@ def open_key(folder: BucketFolder, key: bytes) -> int | None:
 
 
 def exists(folder: BucketFolder, key: bytes) -> bool:
-    """Tell whether a key has a file."""
+    """Return whether a key has a file."""
     descriptor = open_key(folder, key)
     if descriptor is None:
         return False
@@ -47,7 +47,7 @@ def exists(folder: BucketFolder, key: bytes) -> bool:
 
 
 def is_hashed(folder: BucketFolder, key: bytes) -> bool:
-    """Tell whether a key has a file under its hash."""
+    """Return whether a key has a file under its hash."""
     return dirfd.is_file("/".join(path_by_hash(key)), folder.reserved)
 
 
@@ -58,7 +58,8 @@ def path_by_hash(key: bytes) -> list[str]:
 
 
 def install(folder: BucketFolder, key: bytes, temp_file: Movable) -> int:
-    """Put a written file in the place of its key; return its folder, to be flushed and closed."""
+    """Move a written file to the place of its key; return its folder, which the caller flushes and
+    closes."""
     names = folder.components(key)
     dir_fd = _install_at_path(folder, names, temp_file) if names else None
     if dir_fd is None:
@@ -75,8 +76,9 @@ def install_with_sidecar(
     *,
     keep_old: bool = False,
 ) -> int:
-    """Put a written file in the place of its key with its sidecar, if it needs one, and without
-    that of the file before unless it is needed; return the folder, to be flushed and closed."""
+    """Move a written file to the place of its key, with its sidecar if it needs one; return the
+    folder, which the caller flushes and closes. The sidecar of the file before is removed unless
+    `keep_old`."""
     old = None if keep_old else status_with_sidecar(folder, key)
     if sidecar is not None and temp_file.status is not None:
         write_sidecar(folder, key, temp_file.status, sidecar)
@@ -105,7 +107,7 @@ def _install_at_path(folder: BucketFolder, names: list[bytes], temp_file: Movabl
 
 
 def _rename(temp_file: Movable, name: bytes, dir_fd: int) -> bool:
-    """Tell whether a draft has its name now; False if a folder has it."""
+    """Return whether the temporary file has its name now; False if a folder has that name."""
     try:
         temp_file.move(name, dir_fd)
     except OSError as error:
@@ -117,7 +119,7 @@ def _rename(temp_file: Movable, name: bytes, dir_fd: int) -> bool:
 
 
 def _is_folder(folder: BucketFolder, names: list[bytes]) -> bool:
-    """Tell whether a folder that can't be removed has the place of a file."""
+    """Return whether a folder that is not empty is in the place of a file."""
     dirfd.prune(folder.fd, names)
     try:
         os.close(dirfd.descend(folder.fd, names))
@@ -140,8 +142,8 @@ def _install_by_hash(folder: BucketFolder, key: bytes, temp_file: Movable) -> in
 
 
 def remove(folder: BucketFolder, key: bytes) -> bool:
-    """Remove the file of a key and the folders it leaves empty; False if there was none."""
-    removed = _remove_by_hash(folder, key)  # first: it must not come back when the other is gone
+    """Remove the file of a key and the folders that become empty; False if there was none."""
+    removed = _remove_by_hash(folder, key)  # first: else it would come back when the other is gone
     names = folder.components(key)
     if not names:
         return removed
@@ -179,18 +181,18 @@ def _remove_by_hash(folder: BucketFolder, key: bytes) -> bool:
     return True
 
 
-# --- sidecars: a line with the length of the attributes, then they, then the key --------------
+# --- sidecars: a line with the length of the attributes, the attributes, the key ---------------
 
 
 def read_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> bytes | None:
-    """Return the attributes that a sidecar has for this content, None if there is none."""
+    """Return the attributes of this content from its sidecar, None if it has none."""
     path, name = attributes.sidecar(key, status)
     parts = _split(dirfd.read_small(folder.reserved, [*path.split("/"), name]))
     return parts[0] if parts else None
 
 
 def sidecar_key(folder: BucketFolder, names: list[bytes]) -> bytes | None:
-    """Return the key of a sidecar, given the names that lead to it; None if it is gone."""
+    """Return the key that a sidecar belongs to, given its path; None if it is gone."""
     parts = _split(dirfd.read_small(folder.reserved, names))
     return parts[1] if parts else None
 
@@ -203,7 +205,7 @@ def _split(content: bytes | None) -> tuple[bytes, bytes] | None:
 
 
 def write_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result, raw: bytes) -> None:
-    """Keep attributes beside a file; on the disk when done."""
+    """Write attributes to a sidecar; it is on the disk when done."""
     path, name = attributes.sidecar(key, status)
     dir_fd = dirfd.descend_making(folder.reserved, path.split("/"))
     try:
@@ -219,7 +221,7 @@ def remove_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> 
 
 
 def status_with_sidecar(folder: BucketFolder, key: bytes) -> os.stat_result | None:
-    """Return the status of a key's present file if it may have a sidecar."""
+    """Return the status of a key's current file if it may have a sidecar, else None."""
     try:
         os.stat(attributes.folder(key), dir_fd=folder.reserved, follow_symlinks=False)
     except FileNotFoundError:
@@ -234,7 +236,7 @@ def status_with_sidecar(folder: BucketFolder, key: bytes) -> os.stat_result | No
 
 
 def current_sidecar(folder: BucketFolder, key: bytes) -> str:
-    """Return the name of the sidecar that counts for a key, "" if none does."""
+    """Return the name of the sidecar in use for a key, "" if none is."""
     descriptor = open_key(folder, key)
     if descriptor is None:
         return ""
@@ -247,9 +249,9 @@ def current_sidecar(folder: BucketFolder, key: bytes) -> str:
 
 
 def remove_leftovers(folder: BucketFolder, key: bytes, needed: Collection[str] = ()) -> None:
-    """Remove what does not count of a key: a killed process, or a file copied in, left it.
+    """Remove files of a key that are not in use, left by a killed process or copied in.
 
-    `needed` names sidecars that count though they are not those of the file.
+    `needed` names sidecars that are in use though they are not those of the current file.
     """
     names = path_by_hash(key)
     home = folder.components(key)

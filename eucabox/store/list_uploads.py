@@ -1,4 +1,4 @@
-"""Pages of uploads in progress, by key and then by time; reads no upload but those of the page."""
+"""Pages of uploads in progress, by key and then by time; reads only the uploads of the page."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -12,7 +12,8 @@ KeyAndId = tuple[str, str]  # key and upload id
 
 
 class UploadKeys:
-    """Remembers the keys of uploads, which never change, so that a page reads only its own."""
+    """Remembers the keys of uploads, which never change, so that a page reads only its own
+    uploads."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[BucketFolder, dict[str, str]] = WeakKeyDictionary()
@@ -20,7 +21,7 @@ class UploadKeys:
     def sort(
         self, folder: BucketFolder, ids: Iterable[str], read: Callable[[str], Upload | None]
     ) -> list[KeyAndId]:
-        """Return (key, id) of the uploads with these ids in their order; `read` tells a key."""
+        """Return (key, id) of uploads, sorted; `read` returns the upload of an id."""
         old, new = self._known.get(folder, {}), {}
         for upload_id in ids:
             key = old.get(upload_id)
@@ -45,7 +46,7 @@ class UploadPage:
         self._last: KeyAndId | None = None
 
     def read(self, entries: list[KeyAndId], read: Callable[[str], Upload | None]) -> Uploads:
-        """Fill the page from all (key, id) in their order."""
+        """Fill the page from all (key, id), which are sorted."""
         for entry in entries[bisect_left(entries, (max(self._prefix, self._after[0]), "")) :]:
             key, upload_id = entry
             if not key.startswith(self._prefix):
@@ -56,7 +57,7 @@ class UploadPage:
             if common is not None and common in self._prefixes[-1:]:
                 continue
             if len(self._uploads) + len(self._prefixes) >= self._limit:
-                return self._page(truncated=self._limit > 0)  # of nothing nothing is missing
+                return self._page(truncated=self._limit > 0)  # a page of size 0 is never truncated
             self._add(entry, common, None if common else read(upload_id))
         return self._page(truncated=False)
 

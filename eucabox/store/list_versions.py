@@ -1,4 +1,4 @@
-"""Pages of versions, delete markers and common prefixes, from the index; knows no file."""
+"""Pages of versions, delete markers and common prefixes, from the index; reads no file."""
 
 import heapq
 
@@ -8,14 +8,14 @@ from eucabox.store.list_keys import FEW, MOST
 from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Version, Versions
 
-Place = tuple[str, str]  # a key and a stamp, or the least text behind one
+Place = tuple[str, str]  # a key and a version key, or the least text after one
 
 
 def page(
     index: Index, bucket: str, prefix: str, delimiter: str, after: tuple[str, str], limit: int
 ) -> Versions:
-    """Return the page of at most `limit` versions and prefixes that comes after a key and, if
-    one is named, a version id of it: by key, and of a key the newest first."""
+    """Return the page of at most `limit` versions and common prefixes after a key and, if one is
+    named, a version id of it; sorted by key and then from the newest."""
     if limit <= 0:
         return Versions([], [], None, None, truncated=False)
     if after[1]:
@@ -33,7 +33,7 @@ class _VersionPage:
         self._versions: list[Version] = []
         self._prefixes: list[str] = []
         self._last: Place | None = None
-        self._latest_listed = ""  # the key whose newest version was met
+        self._latest_listed = ""  # the key whose newest version was listed
         self._stride = FEW if delimiter else MOST
 
     def read(self, key: str, version_id: str) -> Versions:
@@ -65,7 +65,7 @@ class _VersionPage:
         version_key: str | None = version_id
         if version_id == version_ids.NULL:
             version_key = self._null_version_key(key)
-        if version_key is None:  # it was removed since the last page, and nobody knows where it was
+        if version_key is None:  # it was deleted since the last page; its position is unknown
             return key, ""
         newest = self._rows((key, ""), 1)
         if newest and newest[0][0] == key and newest[0][5] <= version_key:
@@ -92,7 +92,7 @@ class _VersionPage:
         return list(heapq.merge(current, older, key=_place))[:count]
 
     def _take(self, rows: list[Row], *, more: bool) -> Place | None:
-        """Take rows while there is room; return where to go on, None if there is nothing left."""
+        """Take rows until the page is full; return where to go on, None if nothing is left."""
         for row in rows:
             if len(self._versions) + len(self._prefixes) == self._limit:
                 return _place(row)

@@ -1,4 +1,4 @@
-"""Uploads in parts: each a folder with a file for each part, until they become one object."""
+"""Multipart uploads: each is a folder with a file for each part, until they become one object."""
 
 import contextlib
 import json
@@ -64,15 +64,15 @@ from eucabox.store.write_specs import CompletionSpec
 LARGEST = 5 << 40  # bytes of all parts together
 UPLOAD_FILE = "upload.json"
 UPLOAD_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
-FEW = 100  # parts that are removed before an answer
-STRIPES = 1024  # one is held as long as an upload's parts are joined
+FEW = 100  # parts that are deleted before the response
+STRIPES = 1024  # locks; one is held while an upload's parts are joined
 
 
 def _size(file: Path) -> int:
     try:
         return file.lstat().st_size
     except OSError:
-        return 0  # it went in the meantime
+        return 0  # it was removed meanwhile
 
 
 class Multipart:
@@ -136,7 +136,7 @@ class Multipart:
         expected: ExpectedBody,
         customer: bytes | None = None,
     ) -> UploadPart:
-        """Take one part, in place of an earlier one of that number; on the disk when done."""
+        """Receive one part, replacing an earlier one of that number; on the disk when done."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         upload = self.upload(folder, key, upload_id)
@@ -170,7 +170,7 @@ class Multipart:
     def parts(
         self, folder: BucketFolder, key: str, upload_id: str, after: int, limit: int | None
     ) -> list[UploadPart]:
-        """Return at most `limit` of the parts that were put, by number, `after` one of them."""
+        """Return at most `limit` of the parts, by number, with numbers above `after`."""
         self.upload(folder, key, upload_id)
         with self._folder(folder, upload_id) as dir_fd:
             numbers = sorted(int(name) for name in dirfd.list_names(dir_fd) if name.isdigit())
@@ -191,7 +191,7 @@ class Multipart:
         return None
 
     def abort(self, folder: BucketFolder, key: str, upload_id: str) -> None:
-        """Forget an upload and its parts."""
+        """Delete an upload and its parts."""
         with self._lock(upload_id), _translate_missing(folder):
             self.upload(folder, key, upload_id)
             self._remove(folder, upload_id)
@@ -204,7 +204,8 @@ class Multipart:
         wanted: RequestedParts,
         spec: CompletionSpec,
     ) -> Object:
-        """Make the parts one object. Asking again after an answer was lost answers the same."""
+        """Make the parts one object. A client that lost the answer may ask again and gets the
+        same."""
         wanted = drop_repeated(wanted)
         with self._lock(upload_id):
             try:
@@ -258,14 +259,14 @@ class Multipart:
                 upload_id=upload.upload_id,
                 sealed=_describe_joined(temp_file, upload, header_length),
             )
-            # Nobody writes the key in between: after a kill the object tells that this is done.
+            # The key stays locked: after a kill the object must tell that the upload is completed.
             with self._objects.lock_key(folder, upload.key):
                 done = self._objects.commit(folder, temp_file, new, spec.conditions)
                 self._move_to_temporary(folder, upload.upload_id)
                 return done
 
     def finish(self, folder: BucketFolder) -> None:
-        """At the start: end what a killed process had all but completed, or only begun."""
+        """At the start: remove uploads that a killed process had completed, or not quite begun."""
         for upload_id in _list_ids(folder):
             if self._is_over(folder, upload_id):
                 self._remove(folder, upload_id)
@@ -277,7 +278,7 @@ class Multipart:
                     return True
                 key = _read_upload(folder, upload_id, dir_fd).key
         except NoSuchUpload:
-            return False  # damaged, or no folder of ours: whoever made it so may mend it
+            return False  # damaged, or not our folder: leave it to the operator
         return self._objects.find_upload_result(folder, key, upload_id) is not None
 
     def _write_joined_header(
@@ -288,7 +289,8 @@ class Multipart:
         parts: list[UploadPart],
         e_tag: str,
     ) -> int:
-        """Write what comes before encrypted parts, which stay as they are; return its length."""
+        """Write the header that comes before encrypted parts, which are copied as they are; return
+        its length."""
         if not upload.sealing:
             return 0
         seal = require(self._keys).for_multipart(folder.name, upload.key)
@@ -304,13 +306,14 @@ class Multipart:
         self._delete_parts(folder, upload_id)
 
     def _move_to_temporary(self, folder: BucketFolder, upload_id: str) -> None:
-        """Take the whole folder out of the way at once."""
+        """Move an upload's folder away in one step."""
         with dirfd.closing(dirfd.open_folder(folder.reserved, [UPLOADS])) as uploads:
             os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=folder.temporary)
             folder.flush.folder(uploads)
 
     def _delete_parts(self, folder: BucketFolder, upload_id: str) -> None:
-        """Remove what was put aside; many files later: no caller waits, and a start clears too."""
+        """Delete a folder that was moved away. If it has many files that is done in the background;
+        a start clears what is left."""
         dir_fd = dirfd.open_folder(folder.temporary, [upload_id])
         names = dirfd.list_names(dir_fd)
 
@@ -348,7 +351,7 @@ class Multipart:
 
 @contextlib.contextmanager
 def _translate_missing(folder: BucketFolder) -> Iterator[None]:
-    """Have it be NoSuchBucket that a folder is missing which went with its bucket."""
+    """Raise NoSuchBucket for a folder that is missing because its bucket was deleted."""
     folder.ensure_not_deleted()
     try:
         yield
@@ -383,8 +386,7 @@ def _read_upload(folder: BucketFolder, upload_id: str, dir_fd: int) -> Upload:
 
 
 def _part_algorithms(upload: Upload, expected: ExpectedBody) -> tuple[str, ...]:
-    """Return the algorithms of a part: the upload's; or the client's, and what S3 joins an upload
-    by that named none."""
+    """Return the algorithms of a part: the upload's; or the client's and the default one."""
     if upload.checksum_algorithm:
         return (upload.checksum_algorithm,)
     return tuple(dict.fromkeys((*expected.algorithms, *expected.checksums, checksums.DEFAULT)))
@@ -403,7 +405,7 @@ def _append(dir_fd: int, part: UploadPart, temp_file: TempFile) -> None:
 def _describe_joined(
     temp_file: TempFile, upload: Upload, header_length: int
 ) -> EncryptionInfo | None:
-    """Return how an object of encrypted parts is encrypted, None if they are plain."""
+    """Return how an object made of encrypted parts is encrypted, None if they are plain."""
     sealing = upload.sealing
     first = encrypted_format.read(temp_file.fd, header_length) if sealing else None
     if sealing is None or first is None:

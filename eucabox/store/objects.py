@@ -1,6 +1,6 @@
-"""One key at a time: finds, commits, changes and removes an object so that no two interfere.
+"""The objects of buckets, one key at a time: opens, commits, changes and deletes under a lock.
 
-The order that a kill at any point survives: attributes and content on the disk, key into the
+The order of a commit survives a kill at any point: attributes and content on the disk, key into the
 journal, sidecar, rename, index.
 """
 
@@ -40,7 +40,7 @@ from eucabox.store.version_changes import VersionChanges
 from eucabox.store.write_specs import DeleteSpec, WritePreconditions
 
 STRIPES = 64
-RECENT = 100  # versions among which an upload that was just completed is looked for
+RECENT = 100  # versions that are searched for a completed upload
 
 
 class Objects:
@@ -57,12 +57,12 @@ class Objects:
         return self._locks[hash((folder.name, key)) % STRIPES]
 
     def lock_key(self, folder: BucketFolder, key: str) -> contextlib.AbstractContextManager[object]:
-        """Keep one key as others have left it, for several steps of the holder."""
+        """Return the lock of a key, for a caller that does several steps with it."""
         return self._lock(folder, key)
 
     @contextlib.contextmanager
     def all_locked(self) -> Iterator[None]:
-        """Keep every key as it is."""
+        """Lock every key."""
         with contextlib.ExitStack() as stack:
             for lock in self._locks:
                 stack.enter_context(lock)
@@ -78,7 +78,7 @@ class Objects:
         if opened is None or not fresh:
             if opened:
                 opened.close()
-            with self._lock(folder, key):  # a put may have been moving it, or its sidecar
+            with self._lock(folder, key):  # a put may have moved it, or its sidecar, just now
                 opened, fresh = self._open(folder, key, encoded)
         if opened is None:
             folder.ensure_exists()
@@ -86,7 +86,8 @@ class Objects:
         return opened if fresh else self._refresh(folder, opened, encoded)
 
     def _no_such_key(self, folder: BucketFolder, key: str, encoded: bytes) -> NoSuchKey:
-        """Return the fault of a key that has no object; it says if a delete marker hides some."""
+        """Return the fault of a key without a current object; it names the delete marker, if there
+        is one."""
         newest = self._versions.newest(folder, encoded) if folder.versioned else None
         if newest is None:
             self._drop_from_index(folder, key)
@@ -95,13 +96,13 @@ class Objects:
             with self._lock(folder, key):
                 self._repair_versions(folder, key)
             newest = self._versions.newest(folder, encoded)
-        if newest is None or not newest.is_marker:  # it has just come back
+        if newest is None or not newest.is_marker:  # it was restored meanwhile
             return NoSuchKey(bucket=folder.name, key=key)
         return NoSuchKey(bucket=folder.name, key=key, delete_marker=newest.version_id)
 
     def _drop_from_index(self, folder: BucketFolder, key: str) -> None:
-        """Take a file that somebody removed by hand out of the listings."""
-        with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+        """Drop a file that was removed by hand from the listings."""
+        with contextlib.suppress(IndexBroken, DiskFull):  # the next listing reports it
             if self._index.knows(folder.name, key):
                 self.reindex(folder, key)
 
@@ -111,7 +112,7 @@ class Objects:
         version_ids.check(version_id)
         opened = self._try_open_version(folder, key, encoded, version_id)
         if opened is None:
-            with self._lock(folder, key):  # it may just be on its way from one place to another
+            with self._lock(folder, key):  # another thread may have moved it just now
                 opened = self._try_open_version(folder, key, encoded, version_id)
         if opened is None:
             folder.ensure_exists()
@@ -145,12 +146,13 @@ class Objects:
     def open_version(
         self, folder: BucketFolder, key: str, encoded: bytes, entry: version_files.VersionFile
     ) -> OpenObject | None:
-        """Open a version that is not current; None if it is gone."""
+        """Open a noncurrent version; None if it is gone."""
         opened, fresh = self._open(folder, key, encoded, entry)
         return opened if fresh or opened is None else self._refresh(folder, opened, encoded)
 
     def find_upload_result(self, folder: BucketFolder, key: str, upload_id: str) -> Object | None:
-        """Return what an upload became, if that is the key's object or one of its last versions."""
+        """Return the object that an upload became, if it is the current one or one of the last
+        versions."""
         encoded = encode_key(key)
         with contextlib.suppress(NoSuchKey), self.open(folder, key) as current:
             if current.object.upload_id == upload_id:
@@ -185,7 +187,7 @@ class Objects:
         return OpenObject(obj, descriptor, entry, self._keys), fresh
 
     def _refresh(self, folder: BucketFolder, opened: OpenObject, encoded: bytes) -> OpenObject:
-        """Give a file that came or was changed by hand the attributes it lacks."""
+        """Give a file that was copied in or edited by hand the attributes that it lacks."""
         entry = opened.entry
         before = os.fstat(opened.fileno())
         encrypted = opened.object.sealed and encrypted_file.recover(opened.fileno(), opened.object)
@@ -201,15 +203,14 @@ class Objects:
                         opened.object = self._versions.assign_version_id(
                             folder, encoded, opened.object
                         )
-                    with contextlib.suppress(OSError):  # a folder that is only read still serves
-                        self._write_attributes(
-                            folder, opened, encoded, durable=False
-                        )  # or found once more
+                    # a read-only folder still serves; attributes that get lost are made again
+                    with contextlib.suppress(OSError):
+                        self._write_attributes(folder, opened, encoded, durable=False)
                     self._update_index(opened.object, entry)
         return opened
 
     def _read_by_hand(self, opened: OpenObject) -> Object:
-        """Return an object that is its file, byte for byte, with the ETag of those bytes."""
+        """Return the object of a plain file with the ETag of its bytes."""
         size, e_tag = os.fstat(opened.fileno()).st_size, self._md5_once.md5(opened.fileno())
         return replace(opened.object, size=size, e_tag=e_tag, sealed=None)
 
@@ -238,7 +239,7 @@ class Objects:
         new: Object,
         conditions: WritePreconditions | None = None,
     ) -> Object:
-        """Make a dated draft the object `new`, on the disk when done."""
+        """Make a temporary file that has its date the object `new`; on the disk when done."""
         encoded = encode_key(new.key)
         if folder.versioned:
             new = replace(
@@ -298,8 +299,8 @@ class Objects:
         journal.end(journal_file)
 
     def delete(self, folder: BucketFolder, key: str, spec: DeleteSpec) -> Deleted:
-        """Remove the object of a key, or a version of it, or hide it behind a delete marker; on
-        the disk when done. That there was nothing to remove is no fault."""
+        """Delete the object of a key or one of its versions, or write a delete marker; on the disk
+        when done. Deleting nothing is no error."""
         encode_key(key)
         if spec.version_id:
             version_ids.check(spec.version_id)
@@ -366,8 +367,8 @@ class Objects:
         version_id: str = "",
         check: Callable[[Object], object] | None = None,
     ) -> Object:
-        """Change the facts of an object and not its content, on the disk when done; `check` is
-        shown the object before and may raise."""
+        """Change the properties of an object and not its content, on the disk when done; `check`
+        gets the object before and may raise."""
         with self._lock(folder, key), self.open(folder, key, version_id) as opened:
             folder.ensure_not_deleted()
             if check:
@@ -379,7 +380,7 @@ class Objects:
             return opened.object
 
     def reindex(self, folder: BucketFolder, key: str) -> Object | None:
-        """Tell the index what the disk has of a key and return its object."""
+        """Bring the index up to date with the files of a key and return its object."""
         with self._lock(folder, key):
             if folder.versioned:
                 self._reindex_versions(folder, key)
@@ -396,7 +397,7 @@ class Objects:
             return opened.object
 
     def _reindex_versions(self, folder: BucketFolder, key: str) -> None:
-        """Settle what the disk has of a key's versions and tell the index."""
+        """Repair the versions of a key and bring the index up to date with them."""
         encoded = encode_key(key)
         self._repair_versions(folder, key)
         self._index.drop_versions(folder.name, key)
@@ -428,7 +429,7 @@ class Objects:
         self._index.add(current.object)
 
     def clean_leftovers(self, folder: BucketFolder, encoded: bytes) -> None:
-        """Remove what a killed change has left of a key beside its file."""
+        """Remove files of a key that a killed change left beside its file."""
         with self._lock(folder, encoded.decode()):
             needed = version_files.list_sidecars(folder, encoded) if folder.versioned else ()
             key_files.remove_leftovers(folder, encoded, needed)

@@ -1,6 +1,6 @@
-"""Open folders of buckets, a bounded number of them however many buckets there are; no bucket.
+"""Limits how many buckets have open folders, however many buckets there are; knows no bucket.
 
-A descriptor is closed once nobody has it any more, so one that is in use outlives its place here.
+A descriptor is closed when nobody holds it any more, so one in use survives.
 """
 
 import os
@@ -13,24 +13,25 @@ MOST_OPEN = 64  # buckets whose folders stay open
 
 
 class OpenFolder(int):
-    """A descriptor that is closed when the last who has it lets go of it: keep it, not a copy of
-    its number."""
+    """A descriptor that closes when its last holder drops it. Keep the object, not a copy of its
+    number."""
 
     def __del__(self) -> None:
         os.close(self)
 
 
 class FolderOwner(Protocol):
-    """Who has folders open, and marks when they are used."""
+    """An owner of open folders, which notes when it uses them."""
 
     used: bool
 
     def close_folders(self) -> None:
-        """Have the folders open no longer."""
+        """Drop the open folders."""
 
 
 class OpenFolders:
-    """Those who have their folders open; one that was not used lately lets go for another."""
+    """The owners with open folders; when there are too many, one that was not used lately drops its
+    own."""
 
     def __init__(self, most: int = MOST_OPEN) -> None:
         self._most = most
@@ -38,7 +39,7 @@ class OpenFolders:
         self._open: deque[weakref.ref[FolderOwner]] = deque()
 
     def add(self, opened: FolderOwner) -> None:
-        """Count one more, and have another let go where there are too many."""
+        """Add an owner, and make another drop its folders if there are too many."""
         with self._lock:
             self._open.append(weakref.ref(opened))
             idle = self._take_idle() if len(self._open) > self._most else None
@@ -46,7 +47,7 @@ class OpenFolders:
             idle.close_folders()
 
     def _take_idle(self) -> FolderOwner | None:
-        """Return the first that was not used since it was looked at last."""
+        """Return the first owner that was not used since this last looked at it."""
         for _ in range(len(self._open)):
             reference = self._open.popleft()
             owner = reference()

@@ -1,4 +1,4 @@
-"""Makes the index say what the tree of one bucket has; changes no object."""
+"""Brings the index up to date with the files of one bucket; changes no object."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,16 +8,17 @@ from eucabox.store.index import Index
 from eucabox.store.objects import Objects
 from eucabox.store.paths import LONGEST_KEY, RESERVED, digest, encode_key
 
-Progress = Callable[[int], None]  # told how many files were read so far
+Progress = Callable[[int], None]  # gets the number of files read so far
 PAGE = 1000
 
 
 def rescan(
     folder: BucketFolder, objects: Objects, index: Index, progress: Progress | None = None
 ) -> int:
-    """Read every file of a bucket into the index, drop rows without a file; return the count.
+    """Read every file of a bucket into the index and drop rows without a file; return the number of
+    objects.
 
-    Files whose names are not UTF-8, or longer than a key, can't be objects and are passed over.
+    Files whose names are not UTF-8, or too long for a key, are no objects and ignored.
     """
     count = 0
     for key in _keys(folder, objects):
@@ -81,7 +82,7 @@ def _drop_missing_versions(folder: BucketFolder, objects: Objects, index: Index)
 
 
 def _remove_stale_sidecars(folder: BucketFolder, objects: Objects) -> None:
-    """Remove sidecars of contents that are no more."""
+    """Remove sidecars whose content is gone."""
     cleaned: set[bytes] = set()
     for names in dirfd.files(folder.reserved, b"", [ATTRIBUTES.encode()]):
         key = key_files.sidecar_key(folder, names)

@@ -1,4 +1,5 @@
-"""Takes a stream into a temporary file, counted and summed; never gives it its final name."""
+"""Receives a stream into a temporary file, with its length and checksums; never gives it its
+name."""
 
 import contextlib
 import errno
@@ -19,8 +20,8 @@ from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.types import EncryptionInfo, to_datetime, unique_time
 
 CHUNK = 1 << 19
-AHEAD = 4  # pieces that may be written before they are summed
-FLUSHED = 8 << 20  # bytes after which the disk is given work, so that little is left for the end
+AHEAD = 4  # pieces that may be written before they are hashed
+FLUSHED = 8 << 20  # bytes after which the kernel starts to write, so that the last flush is short
 LARGEST = 5 << 30  # bytes in one put or part
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -32,15 +33,15 @@ class BodyStream(Protocol):
     """A body."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to size bytes, b"" at the end; a Fault if the body is not as signed."""
+        """Return up to `size` bytes, b"" at the end; a Fault if the body is not as signed."""
 
 
 @dataclass(frozen=True)
 class ExpectedBody:
-    """What the caller says of a body before it is read; `trailers` is asked after its end.
+    """What a body must be, as far as that is known before it is read.
 
-    Checksums are {"CRC32": base64}, of the trailers too; `algorithms` are to be computed
-    whether stated or not.
+    Checksums are {"CRC32": base64}; `trailers` returns those that follow the body. The
+    `algorithms` are computed whether a checksum is stated or not; CRC64NVME if there is none.
     """
 
     size: int | None = None
@@ -50,9 +51,12 @@ class ExpectedBody:
     trailers: Trailers | None = None
 
 
+ANY_BODY = ExpectedBody()
+
+
 @dataclass(frozen=True)
 class ReceivedBody:
-    """What a body was."""
+    """The size, MD5 and checksums of a received body."""
 
     size: int
     md5: str
@@ -66,7 +70,7 @@ class TempFile:
         self._name: str | None = secrets.token_hex(8)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._dir_fd = folder.temporary  # kept, to be the same one at the end
+            self._dir_fd = folder.temporary  # the folder stays open until the end
             self.fd = os.open(self._name, flags, 0o644, dir_fd=self._dir_fd)
         except FileNotFoundError:
             folder.ensure_exists()
@@ -83,7 +87,7 @@ class TempFile:
                 os.unlink(self._name, dir_fd=self._dir_fd)
 
     def move(self, name: Name, dir_fd: int) -> None:
-        """Give the file its name, in place of any other file that has it."""
+        """Rename the file, replacing any file of that name."""
         if self._name is not None:
             os.rename(self._name, name, src_dir_fd=self._dir_fd, dst_dir_fd=dir_fd)
             self._name = None
@@ -96,7 +100,7 @@ class TempFile:
             written = os.write(self.fd, data)
 
     def finish(self, md5: str) -> tuple[str, EncryptionInfo | None]:
-        """Say that all is written; return the ETag and, if the file is encrypted, how."""
+        """Complete the file; return the ETag and, if it is encrypted, how."""
         return md5, None
 
     def digest(self, algorithm: str) -> tuple[str, str]:
@@ -104,7 +108,7 @@ class TempFile:
         return digest_file(self.fd, algorithm)
 
     def date(self) -> datetime:
-        """Give the file a time that no other has and return it; `status` is final from here."""
+        """Give the file a unique time and return it; `status` is final from here."""
         now = unique_time()
         os.utime(self.fd, ns=(now, now))
         self.status = os.fstat(self.fd)
@@ -121,7 +125,7 @@ def write_small(folder: BucketFolder, content: bytes, name: Name, dir_fd: int) -
 
 
 def receive(temp_file: TempFile, stream: BodyStream, expected: ExpectedBody) -> ReceivedBody:
-    """Read a body to its end into a draft; a Fault if it is not what was promised."""
+    """Read a body to its end into a temporary file; a Fault if it is not as expected."""
     if expected.content_md5 is not None and len(expected.content_md5) != 16:
         raise InvalidDigest
     for algorithm, stated in expected.checksums.items():
@@ -129,7 +133,8 @@ def receive(temp_file: TempFile, stream: BodyStream, expected: ExpectedBody) -> 
     if expected.size is not None and expected.size > LARGEST:
         raise EntityTooLarge(size=expected.size, limit=LARGEST)
     md5 = hashlib.md5(usedforsecurity=False)
-    sums = {name: checksums.new(name) for name in (*expected.algorithms, *expected.checksums)}
+    names = (*expected.algorithms, *expected.checksums) or (checksums.DEFAULT,)
+    sums = {name: checksums.new(name) for name in names}
     size = _write_and_hash(temp_file, stream, [md5, *sums.values()])
     computed = {name: checksums.encode(value.digest()) for name, value in sums.items()}
     received = ReceivedBody(size, md5.hexdigest(), computed)
@@ -161,7 +166,7 @@ def _read_rest(stream: BodyStream) -> Iterator[bytes]:
 def _write_and_hash_large(
     temp_file: TempFile, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
 ) -> int:
-    """Write while another core sums; MD5 alone is slower than the disk."""
+    """Write while another core computes the checksums; MD5 alone is slower than the disk."""
     size = flushed = 0
     pending: deque[Future[None]] = deque()
     for data in pieces:
@@ -199,7 +204,7 @@ def _verify(temp_file: TempFile, received: ReceivedBody, expected: ExpectedBody)
 
 
 def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
-    """Read a file and return its hex MD5 and, if asked for, its base64 checksum."""
+    """Return the hex MD5 of a file and, with `algorithm`, its base64 checksum."""
     md5 = hashlib.md5(usedforsecurity=False)
     sums = [md5, checksums.new(algorithm)] if algorithm else [md5]
     offset = 0
@@ -211,7 +216,7 @@ def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
 
 
 def copy_file(source: int, temp_file: TempFile, size: int) -> None:
-    """Append `size` bytes of a file to a draft, in the kernel where it can."""
+    """Append `size` bytes of a file to a temporary file, in the kernel where possible."""
     offset = 0
     while offset < size:
         copied = _copy_some(source, temp_file, offset, size - offset)

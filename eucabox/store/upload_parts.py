@@ -54,13 +54,14 @@ def sidecar_name(name: str, status: os.stat_result) -> str:
 
 
 def drop_repeated(wanted: RequestedParts) -> RequestedParts:
-    """A client that sent a part twice may name it twice: the last one counts."""
+    """Return the parts named, of equal neighbours the last: a client that sent a part twice may
+    name it twice."""
     following = zip_longest(wanted, wanted[1:])
     return [each for each, after in following if after is None or after[0] != each[0]]
 
 
 def choose_parts(dir_fd: int, wanted: RequestedParts) -> list[UploadPart]:
-    """Return the parts that the caller names; a Fault unless each is there as named."""
+    """Return the parts that the caller names; a Fault unless each exists as named."""
     if not wanted:
         raise MalformedPartList
     for number, *_ in wanted:
@@ -97,7 +98,8 @@ def join_etags(tags: Iterable[str]) -> str:
 def join_properties(
     upload: Upload, parts: list[UploadPart], spec: CompletionSpec
 ) -> tuple[ObjectProperties, tuple[str, ...]]:
-    """Return the facts of the whole with its checksum, and the checksums of the parts."""
+    """Return the properties of the whole object with its checksum, and the checksums of the
+    parts."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
         algorithm, kind = _common_algorithm(parts, spec.checksums), FULL_OBJECT
@@ -119,8 +121,8 @@ def join_properties(
 
 
 def _common_algorithm(parts: list[UploadPart], stated: Iterable[str]) -> str:
-    """Return what the parts of an upload that named nothing can be joined by, "" if nothing; what
-    is stated of the whole comes first."""
+    """Return the CRC that all parts have, "" if none; a CRC stated for the whole object comes
+    first."""
     for algorithm in sorted(checksums.POLYNOMIALS, key=lambda name: name not in stated):
         if all(algorithm in part.checksums for part in parts):
             return algorithm

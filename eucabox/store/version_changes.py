@@ -1,8 +1,9 @@
-"""What happens to the versions of one key when it is written, hidden or thinned out; never locks.
+"""Changes to the versions of one key when it is written, deleted or restored; takes no lock.
 
-The current object is always the file at its home. It gets a second name among the versions
-before another takes its place, and a delete marker is there before it goes: a kill at any point
-leaves a version twice, or a marker newer than the object, and `settle` removes that again.
+The current object is always the file in the place of its key. It gets a second name among the
+versions before another file replaces it, and a delete marker is written before it is removed. So a
+kill at any point leaves a version twice, or a marker newer than the object, and `repair` removes
+that again.
 """
 
 import os
@@ -25,19 +26,24 @@ Opener = Callable[[BucketFolder, str, bytes, VersionFile], "OpenObject | None"]
 
 
 class VersionChanges:
-    """Changes what a key has, on the disk and in the index. The caller holds the key's lock and
-    has its name in the journal; `current` is its object as it is, None if it has none."""
+    """Changes the versions of a key, on the disk and in the index.
+
+    The caller holds the key's lock and has its name in the journal; `current` is the key's object,
+    None if it has none.
+    """
 
     def __init__(self, index: Index, open_version: Opener) -> None:
         self._index = index
         self._open_version = open_version
 
     def newest(self, folder: BucketFolder, encoded: bytes) -> VersionFile | None:
-        """Return what a key without object has newest, None if nothing is kept of it."""
+        """Return the newest version or delete marker of a key that has no current object, or
+        None."""
         return next(iter(version_files.list_entries(folder, encoded)), None)
 
     def assign_version_id(self, folder: BucketFolder, encoded: bytes, obj: Object) -> Object:
-        """Return an object that came by hand with a stamp of its own, if its key has versions."""
+        """Return an object that was copied in by hand, with a new version key if its key has
+        versions."""
         if obj.version_key:
             return obj
         older = version_files.list_entries(folder, encoded)
@@ -55,8 +61,8 @@ class VersionChanges:
         new: Object,
         sidecar: bytes | None,
     ) -> tuple[Object, int]:
-        """Make a draft the current object and keep the one before as a version, as far as the
-        bucket keeps any; return it and its folder, to be flushed and closed."""
+        """Make a written file the current object and, if the bucket keeps versions, the one before
+        a version. Return the new object and its folder, which the caller flushes and closes."""
         encoded, null = encode_key(new.key), not folder.keeps_versions
         older = [] if current and not null else version_files.list_entries(folder, encoded)
         newest = _newest(current, older)
@@ -80,8 +86,8 @@ class VersionChanges:
     def add_delete_marker(
         self, folder: BucketFolder, key: str, current: "OpenObject | None", owner: str
     ) -> Object:
-        """Put a delete marker before what a key has; return the marker. Without versioning the
-        null version is lost for it."""
+        """Write a delete marker that becomes the newest version; return it. With versioning
+        suspended it replaces the null version."""
         encoded, null = encode_key(key), not folder.keeps_versions
         older = version_files.list_entries(folder, encoded)
         marker = self._write_marker(folder, key, owner, null=null, after=_newest(current, older))
@@ -119,8 +125,8 @@ class VersionChanges:
     def delete_version(
         self, folder: BucketFolder, key: str, current: "OpenObject | None", version_id: str
     ) -> bool:
-        """Remove a version for good; the newest of the others becomes current where it was.
-        Return whether it was a delete marker."""
+        """Delete a version for good; if it was the newest, the next one becomes current. Return
+        whether it was a delete marker."""
         encoded = encode_key(key)
         older = version_files.list_entries(folder, encoded)
         if current and current.object.version_id == version_id:
@@ -166,13 +172,14 @@ class VersionChanges:
         self._index.drop_version(folder.name, key, entry.version_key)
 
     def is_put_back(self, folder: BucketFolder, current: Object) -> bool:
-        """Tell whether somebody put an older version in the place of the current one by hand."""
+        """Return whether an older version was copied by hand over the current one."""
         older = version_files.list_entries(folder, encode_key(current.key))
         version_key = version_files.with_version_id(current).version_key
         return any(each.version_key < version_key and not each.is_marker for each in older)
 
     def repair(self, folder: BucketFolder, key: str, current: Object | None) -> None:
-        """Undo what a kill has left half done, and mark as deleted what was removed by hand."""
+        """Undo what a killed process left half done; what was removed by hand gets a delete
+        marker."""
         older = version_files.list_entries(folder, encode_key(key))
         if current is None and not older[0].is_marker:
             self._write_marker(
@@ -198,7 +205,7 @@ def _newest(current: "OpenObject | None", older: list[VersionFile]) -> str:
 def _rewrite_version_key(
     folder: BucketFolder, temp_file: TempFile, new: Object, version_key: str
 ) -> tuple[Object, bytes | None]:
-    """Give a written draft another stamp; return it with its sidecar if it needs one."""
+    """Give a written file another version key; return it with its sidecar if it needs one."""
     new = replace(new, version_key=version_key)
     raw = attributes.encode(new)
     sidecar = None if attributes.write(temp_file.fd, raw) else raw

@@ -1,8 +1,8 @@
-"""The older versions and the delete markers of a key, as files; never its current object.
+"""Files of the noncurrent versions and the delete markers of a key; never its current object.
 
-Each key that has any has a folder of its own below the reserved one, with the key in it. A
-version is a file named by its stamp, a delete marker by its stamp and an ending; a version's
-sidecar, where it has one, lies where it lay while the version was current.
+Each key that has any has a folder of its own below the reserved one, with the key in it. A version
+is a file named by its version key, a delete marker by its version key and an ending. A version's
+sidecar, where it has one, stays where it was while the version was current.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ MARKER = ".marker"
 
 @dataclass(frozen=True)
 class VersionFile:
-    """A file among the versions of a key."""
+    """A file in the folder of a key's versions."""
 
     version_key: str
     is_marker: bool = False
@@ -47,7 +47,7 @@ def version_folder(key: bytes) -> list[str]:
 
 
 def list_entries(folder: BucketFolder, key: bytes) -> list[VersionFile]:
-    """Return what is kept of a key beside its current object, the newest first."""
+    """Return the noncurrent versions and delete markers of a key, the newest first."""
     try:
         dir_fd = dirfd.open_folder(folder.reserved, version_folder(key))
     except OSError as error:
@@ -82,7 +82,7 @@ def open_entry(folder: BucketFolder, key: bytes, entry: VersionFile) -> int | No
 
 def archive_current(folder: BucketFolder, key: bytes, current: Object, descriptor: int) -> Object:
     """Give the current file of a key a second name among its versions, on the disk when done;
-    return it as the version that it will be."""
+    return the version."""
     old = with_version_id(current)
     dir_fd = _open_or_make_folder(folder, key)
     try:
@@ -91,7 +91,9 @@ def archive_current(folder: BucketFolder, key: bytes, current: Object, descripto
         except OSError as error:
             if error.errno in disk_errors.FULL:
                 raise
-            _copy(folder, descriptor, old, dir_fd)  # a file system without links, or another's file
+            _copy(
+                folder, descriptor, old, dir_fd
+            )  # no hard links here, or the file of another user
         folder.flush.folder(dir_fd)
     finally:
         os.close(dir_fd)
@@ -99,17 +101,17 @@ def archive_current(folder: BucketFolder, key: bytes, current: Object, descripto
 
 
 def _link(descriptor: int, name: str, dir_fd: int) -> None:
-    # By its descriptor: whatever has its name by now, this is the file that was read.
+    # by descriptor: another file may have the name by now
     source = f"/proc/self/fd/{descriptor}"
     try:
         os.link(source, name, dst_dir_fd=dir_fd)
-    except FileExistsError:  # what a change that did not end has left
+    except FileExistsError:  # left by a change that was interrupted
         os.unlink(name, dir_fd=dir_fd)
         os.link(source, name, dst_dir_fd=dir_fd)
 
 
 def with_version_id(current: Object) -> Object:
-    """Return an object with a stamp, one made of its time if it is older than versioning."""
+    """Return an object with a version key, made of its time if it is older than versioning."""
     return (
         current
         if current.version_key
@@ -118,7 +120,7 @@ def with_version_id(current: Object) -> Object:
 
 
 def version_key_of_object(current: Object) -> str:
-    """Return the stamp of an object that is older than its bucket's versioning."""
+    """Return the version key of an object that is older than its bucket's versioning."""
     return version_ids.version_key_of_time(to_nanoseconds(current.last_modified))
 
 
@@ -146,18 +148,18 @@ def _copy(folder: BucketFolder, descriptor: int, old: Object, dir_fd: int) -> No
 
 
 class ArchivedVersion:
-    """A version on its way back to be current, as a draft is on its way there."""
+    """A noncurrent version that can be moved back to be the current object."""
 
     def __init__(self, folder: BucketFolder, key: bytes, entry: VersionFile) -> None:
         self._room, self._path = folder, "/".join((*version_folder(key), entry.name))
 
     def move(self, name: bytes | str, dir_fd: int) -> None:
-        """Give the file its name, in place of any other file that has it."""
+        """Rename the file, replacing any file of that name."""
         os.rename(self._path, name, src_dir_fd=self._room.reserved, dst_dir_fd=dir_fd)
 
 
 def restore_current(folder: BucketFolder, key: bytes, entry: VersionFile) -> None:
-    """Make a version the current object again, in place of another; on the disk when done."""
+    """Make a version the current object again, replacing another; on the disk when done."""
     dir_fd = key_files.install(folder, key, ArchivedVersion(folder, key, entry))
     try:
         folder.flush.folder(dir_fd)
@@ -167,7 +169,7 @@ def restore_current(folder: BucketFolder, key: bytes, entry: VersionFile) -> Non
 
 
 def remove(folder: BucketFolder, key: bytes, entry: VersionFile) -> None:
-    """Remove a version or a marker for good, from the disk when done."""
+    """Remove a version or a delete marker for good, from the disk when done."""
     descriptor = open_entry(folder, key, entry)
     if descriptor is None:
         return
@@ -201,7 +203,7 @@ def prune(folder: BucketFolder, key: bytes) -> None:
 
 
 def remove_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> None:
-    """Remove the sidecar of a file that is gone, unless the key has the same content elsewhere."""
+    """Remove the sidecar of a removed file, unless a version with the same content needs it."""
     path, name = attributes.sidecar(key, status)
     if not dirfd.is_file(f"{path}/{name}", folder.reserved):
         return
@@ -227,7 +229,7 @@ def list_sidecars(folder: BucketFolder, key: bytes) -> set[str]:
 
 
 def write_marker(folder: BucketFolder, key: bytes, marker: Version) -> VersionFile:
-    """Keep a delete marker, on the disk when done."""
+    """Write a delete marker, on the disk when done."""
     entry = VersionFile(marker.object.version_key, is_marker=True)
     record = {
         "owner": marker.object.facts.owner,
@@ -251,7 +253,7 @@ def make_marker(
 
 
 def read_marker(folder: BucketFolder, key: bytes, entry: VersionFile) -> Version:
-    """Return what is kept of a delete marker; one that can't be read is as old as its stamp."""
+    """Return a delete marker; if its file is damaged, its time is that of its version key."""
     try:
         record = json.loads(
             dirfd.read_small(folder.reserved, [*version_folder(key), entry.name]) or b""
@@ -262,7 +264,7 @@ def read_marker(folder: BucketFolder, key: bytes, entry: VersionFile) -> Version
     return make_marker(folder, key.decode(), entry.version_key, owner, to_datetime(modified))
 
 
-# --- of a whole bucket ------------------------------------------------------------------------
+# --- in a whole bucket ------------------------------------------------------------------------
 
 
 def list_keys(folder: BucketFolder) -> Iterator[bytes]:
@@ -277,7 +279,7 @@ def list_keys(folder: BucketFolder) -> Iterator[bytes]:
 
 
 def find_any_key(folder: BucketFolder) -> str | None:
-    """Return the key of some version or marker that is left, None if none is."""
+    """Return the key of any version or delete marker that is left, None if none is."""
     for names in _files(folder):
         if names[-1] != KEY.encode():
             key = dirfd.read_small(folder.reserved, [*names[:-1], KEY.encode()]) or names[-1]

@@ -1,8 +1,8 @@
-"""What tells the versions of a key apart and orders them, newest first; knows no key.
+"""The keys that identify the versions of an object and sort them, the newest first.
 
-A stamp is 32 hex digits: 16 of the time that is left until the end of the clock, so that a newer
-version sorts before an older one, and 16 at random. Zeros in their place stand for the null
-version, of which a key has one at most. Clients see the stamp as the version id, or `null`.
+A version key is 32 hex digits: 16 of the time that is left until the end of the clock, so that a
+newer version sorts before an older one, and 16 random digits. Zeros in their place are the null
+version, of which a key has one at most. Clients see the version key as the version id, or `null`.
 """
 
 import re
@@ -18,7 +18,8 @@ VERSION_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def make(now: int, *, null: bool, after: str = "") -> str:
-    """Return the stamp of a version made at `now` (ns), newer than the stamp `after`, if any."""
+    """Return the version key for a version made at `now` (ns), newer than that of `after`, if
+    any."""
     time_left = END - now
     if after:
         time_left = min(time_left, int(after[:DIGITS], 16) - 1)
@@ -31,22 +32,23 @@ def _chance() -> str:
 
 
 def version_key_of_time(modified: int) -> str:
-    """Return the stamp of an object that is older than its bucket's versioning, by its time."""
+    """Return the version key of an object that is older than its bucket's versioning, by its
+    time."""
     return f"{END - min(max(modified, 0), END):016x}{NO_CHANCE}"
 
 
 def time_of(version_key: str) -> int:
-    """Return the time (ns) in a stamp."""
+    """Return the time (ns) in a version key."""
     return END - int(version_key[:DIGITS], 16)
 
 
 def is_null(version_key: str) -> bool:
-    """Tell whether a stamp is that of the null version, as the lack of any is."""
+    """Return whether a version key is that of the null version, as "" is."""
     return not version_key or version_key.endswith(NO_CHANCE)
 
 
 def version_id(version_key: str) -> str:
-    """Return a stamp as clients see it."""
+    """Return the version id that clients see."""
     return NULL if is_null(version_key) else version_key
 
 

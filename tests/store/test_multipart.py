@@ -30,6 +30,7 @@ from eucabox.errors import (
 )
 from eucabox.store import dirfd, multipart, upload_parts
 from eucabox.store.attributes import NAME
+from eucabox.store.temp_file import ExpectedBody
 from tests.store.conftest import FACTS, content, leftovers, names
 
 
@@ -97,7 +98,8 @@ def test_checksum_of_the_whole(store: Store, algorithm: str) -> None:
     upload_id = begin(store, algorithm, "FULL_OBJECT")
     parts = fill(store, upload_id)
     body = io.BytesIO(b"".join(PIECES))
-    whole = store.put("box", "whole", body, FACTS, algorithms=[algorithm]).facts.checksums
+    expected = ExpectedBody(algorithms=(algorithm,))
+    whole = store.put("box", "whole", body, FACTS, expected).facts.checksums
     with pytest.raises(BadDigest):
         store.complete_upload("box", "dir/key", upload_id, parts, checksums=parts[0][2])
     made = store.complete_upload("box", "dir/key", upload_id, parts, checksums=whole)
@@ -206,7 +208,9 @@ def test_wrong_uploads_and_parts(store: Store) -> None:
     with pytest.raises(ChecksumTypeUnfit):
         begin(store, "SHA256", "FULL_OBJECT")
     with pytest.raises(BadDigest):
-        store.put_part("box", "dir/key", upload_id, 1, io.BytesIO(), content_md5=bytes(16))
+        store.put_part(
+            "box", "dir/key", upload_id, 1, io.BytesIO(), ExpectedBody(content_md5=bytes(16))
+        )
     assert store.parts("box", "dir/key", upload_id) == []
 
 

@@ -12,10 +12,10 @@ from eucabox.store.types import to_utc
 
 MOST_RULES, LONGEST_ID, LONGEST_PREFIX = 1000, 255, 1024
 MOST_NEWER = 100
-SETTING = "lifecycle"  # of a bucket: {"rules": the model's members, "minimum": a word of MINIMA}
+SETTING = "lifecycle"  # of a bucket: {"rules": the model's members, "minimum": one of MINIMA}
 ALL_128K, VARIES = "all_storage_classes_128K", "varies_by_storage_class"
 MINIMA = (ALL_128K, VARIES)
-# what it costs to move an object into these is only worth it after a month
+# S3 allows a transition into these only after a month
 AFTER_A_MONTH = ("STANDARD_IA", "ONEZONE_IA")
 MONTH = 30
 CLASSES = values.STORAGE_CLASSES - {"STANDARD", "REDUCED_REDUNDANCY", "EXPRESS_ONEZONE"}
@@ -187,7 +187,7 @@ def _check_filter(rule: RuleMembers) -> set[str]:
     """Return the kinds of conditions that a rule has: prefix, tags, size."""
     conditions: Any = dict(rule.get("filter", {"prefix": rule.get("prefix", "")}))
     if len(conditions) > 1 and conditions.get("prefix") == "":
-        conditions.pop("prefix")  # some clients always write one, and it excludes nothing
+        conditions.pop("prefix")  # some clients always send an empty one, which matches everything
     if len(conditions) > 1:
         _raise_malformed("a Filter has one condition; put several into And")
     inner = conditions.get("and", conditions)

@@ -13,8 +13,8 @@ from eucabox.store.types import Bucket, Object, to_datetime, to_nanoseconds
 
 DAY = 86_400  # seconds; only tests have shorter days
 SECOND = 10**9  # ns
-SMALL = 128 << 10  # bytes; what is smaller stays in its class unless a filter speaks of sizes
-# classes as S3 lets objects go through them: down this list and never up
+SMALL = 128 << 10  # bytes; smaller objects stay in their class unless the filter has sizes
+# transitions go down this list, never up
 CLASSES = (
     "STANDARD",
     "STANDARD_IA",
@@ -99,7 +99,7 @@ class LifecycleRules:
         it."""
         if rank(move.storage_class) <= rank(obj.facts.storage_class):
             return False
-        # where classes vary, archives take small objects too
+        # varies_by_storage_class: archives take small objects too
         varies = self.minimum != ALL_128K and move.storage_class in ARCHIVES
         return obj.size >= SMALL or rule.sizes != (None, None) or varies
 
@@ -128,7 +128,7 @@ def rules_for(bucket: Bucket) -> LifecycleRules:
         )
         if len(_cache) >= MOST_CACHED:
             _cache.clear()
-        _cache[id(setting)] = cached  # which keeps the setting, so that no other has its id
+        _cache[id(setting)] = cached  # holding a reference keeps id(setting) unique
     return cached[1]
 
 

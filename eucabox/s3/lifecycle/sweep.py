@@ -81,7 +81,7 @@ class Sweep:
         for version in self._versions(prefix):
             if last and last.version.object.key == version.object.key:
                 if version.object.version_key <= last.version.object.version_key:
-                    continue  # the listing began the key once more, as its null version has gone
+                    continue  # its null version was deleted, so the listing began the key again
                 yield replace(last, alone=False)
                 since = last.version.object.last_modified
                 newer = last.newer + (not last.version.is_latest)
@@ -115,7 +115,7 @@ class Sweep:
                     self._expire_current(entry.version.object)
         except NoSuchBucket:
             raise
-        except Fault as fault:  # a full disk: the others go on
+        except Fault as fault:  # such as a full disk: go on with the others
             self.counts["failed"] += 1
             where = f"{self._bucket.name}/{entry.version.object.key}"
             log.warning("the lifecycle leaves %s alone: %s", where, fault.message)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eucabox.bucket import Store
 
 log = logging.getLogger("eucabox.lifecycle")
-LOOK = 60  # seconds between two looks at the clock: it may be set, and a laptop may sleep
+LOOK = 60  # seconds between two looks at the clock: it may be changed, and a laptop may sleep
 
 
 class Lifecycle:
@@ -29,7 +29,7 @@ class Lifecycle:
     def __init__(self, config: Config, store: "Store") -> None:
         self._store = store
         self._day = config.buckets.lifecycle_day_seconds
-        self._file = config.cloud.data_dir / "lifecycle"  # the last midnight that was carried out
+        self._file = config.cloud.data_dir / "lifecycle"  # holds the last midnight that was done
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="lifecycle", daemon=True)
 
@@ -53,7 +53,7 @@ class Lifecycle:
                 if self._stopping.is_set():
                     return
                 done = midnight
-                with contextlib.suppress(OSError):  # then the next start sweeps once more
+                with contextlib.suppress(OSError):  # then the next start sweeps again
                     write_atomic(self._file, str(done).encode())
             self._stopping.wait(min(LOOK, self._day - time.time() % self._day))
 
@@ -66,7 +66,7 @@ class Lifecycle:
     def _sweep(self, now: int) -> None:
         try:
             self.sweep(now)
-        except Exception:  # the loop outlives every fault of a day
+        except Exception:  # the loop must survive every error of one day
             log.exception("the lifecycle of the buckets stopped")
 
     def sweep(self, now: int) -> None:
