@@ -236,8 +236,9 @@ class AccessCheck:
             return False
         owned_by_other = (
             self._properties is not None
-            and not self._bucket_owns(self._properties)
             and action in CONTENT
+            and self._properties.owner not in ("", bucket.owner)
+            and not acls_disabled(bucket)
         )
         if is_bucket_owner and (is_operator or not owned_by_other):
             return True
@@ -253,16 +254,12 @@ class AccessCheck:
         caller = self._request.caller
         if self._is_bucket_owner or (caller is not None and caller.admin) or action in OF_OBJECTS:
             return True
-        text = self._bucket.settings.get(POLICY)
-        if text and any(
-            self._may_allow(text, each) for each in (action, action_of_version(action))
-        ):
-            return True
+        text = self._bucket.settings.get(POLICY) or ""
+        for name in (action, action_of_version(action)) if text else ():
+            request = policy.AuthorizationRequest(name, "", caller, lambda _: None)
+            if policy.compile_policy(text).may_allow(request):
+                return True
         return self._is_granted(caller, permission)
-
-    def _may_allow(self, text: str, action: str) -> bool:
-        request = policy.AuthorizationRequest(action, "", self._request.caller, lambda _: None)
-        return policy.compile_policy(text).may_allow(request)
 
     @property
     def _is_bucket_owner(self) -> bool:
@@ -296,9 +293,6 @@ class AccessCheck:
         )
         return policy.compile_policy(text).evaluate(request)
 
-    def _bucket_owns(self, properties: ObjectProperties) -> bool:
-        return acls_disabled(self._bucket) or properties.owner in ("", self._bucket.owner)
-
     def _is_granted(self, caller: Principal | None, permission: str) -> bool:
         """True if the caller owns the object or an ACL grants the permission; false if ACLs are
         disabled."""
@@ -321,9 +315,9 @@ def allows(
 ) -> bool:
     """True if an ACL grants a caller a permission, in a bucket of the account `bucket_owner`."""
     return permission != "" and any(
-        each["permission"] in (permission, "FULL_CONTROL")
-        and acls.matches(each["grantee"], caller, bucket_owner, public)
-        for each in acls.each_grant(acl)
+        grant["permission"] in (permission, "FULL_CONTROL")
+        and acls.matches(grant["grantee"], caller, bucket_owner, public)
+        for grant in acls.each_grant(acl)
     )
 
 

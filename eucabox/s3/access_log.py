@@ -100,7 +100,13 @@ class AccessLog:
         buffer = self._buffers.get(bucket.name)
         if buffer is None:
             file = self._folder / f"{bucket.name}{OPEN}"
-            descriptor = self._create_file(file, json.dumps(self._header(bucket)).encode() + b"\n")
+            head = {
+                **bucket.settings[SETTING],
+                "source": bucket.name,
+                "account": bucket.owner,
+                "region": bucket.location or self._region,
+            }
+            descriptor = self._create_file(file, json.dumps(head).encode() + b"\n")
             due = time.monotonic() + self._seconds()
             buffer = self._buffers[bucket.name] = Buffer(file, descriptor, 0, due)
             self._changed.notify()
@@ -115,11 +121,6 @@ class AccessLog:
             os.close(descriptor)
             raise
         return descriptor
-
-    def _header(self, bucket: Bucket) -> dict[str, object]:
-        region = bucket.location or self._region
-        named = {"source": bucket.name, "account": bucket.owner, "region": region}
-        return {**bucket.settings[SETTING], **named}
 
     def deliver(self, bucket: str = "") -> None:
         """Deliver the pending records of a bucket, or of all, now."""

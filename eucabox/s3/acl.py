@@ -102,9 +102,9 @@ def from_headers(members: Mapping[str, Any]) -> dict[str, Any] | None:
 def _parse_headers(headers: Mapping[str, str]) -> list[Grant]:
     """Parse grant headers {permission: 'id="...", uri="..."'} into grants."""
     return [
-        {"grantee": _parse_grantee(*each.partition("=")[::2]), "permission": permission}
+        {"grantee": _parse_grantee(*grant.partition("=")[::2]), "permission": permission}
         for permission, text in headers.items()
-        for each in text.split(",")
+        for grant in text.split(",")
     ]
 
 
@@ -113,7 +113,7 @@ def from_grants(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     if len(grants) > MOST_GRANTS:
         reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
         raise InvalidRequest(reason=reason)
-    return {"grants": [_validate_grant(each) for each in grants]}
+    return {"grants": [_validate_grant(grant) for grant in grants]}
 
 
 def resolve_grantees(
@@ -126,7 +126,7 @@ def resolve_grantees(
     """
     if not acl or "grants" not in acl:
         return acl
-    return {"grants": [_resolve(each, directory) for each in acl["grants"]]}
+    return {"grants": [_resolve(grant, directory) for grant in acl["grants"]]}
 
 
 def _resolve(grant: Grant, directory: AccountDirectory) -> Grant:
@@ -150,19 +150,18 @@ def to_api(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> 
     `owner` and `bucket_owner` are {"id": canonical id, "display_name": account name}.
     """
     grants = []
-    for each in each_grant(acl):
-        grantee = each["grantee"]
+    for grant in each_grant(acl):
+        grantee = grant["grantee"]
         if grantee.get("id") == BUCKET_OWNER:
             if bucket_owner is None or bucket_owner["id"] == owner["id"]:
                 continue
             grantee = {"type": "CanonicalUser", **bucket_owner}
-        grants.append({"grantee": grantee, "permission": each["permission"]})
-    grants.sort(key=lambda each: "uri" not in each["grantee"])
-    return grants if acl and "grants" in acl else [*grants, _full_control(owner)]
-
-
-def _full_control(owner: Grant) -> Grant:
-    return {"grantee": {"type": "CanonicalUser", **owner}, "permission": "FULL_CONTROL"}
+        grants.append({"grantee": grantee, "permission": grant["permission"]})
+    grants.sort(key=lambda grant: "uri" not in grant["grantee"])
+    if acl and "grants" in acl:
+        return grants
+    grantee = {"type": "CanonicalUser", **owner}
+    return [*grants, {"grantee": grantee, "permission": "FULL_CONTROL"}]
 
 
 def each_grant(acl: Acl | None) -> Iterable[Grant]:
@@ -181,20 +180,20 @@ def each_grant(acl: Acl | None) -> Iterable[Grant]:
 
 def is_public(acl: Acl | None) -> bool:
     """True if an ACL grants something to everyone, or to everyone with an account."""
-    return any(each["grantee"].get("uri") in PUBLIC for each in each_grant(acl))
+    return any(grant["grantee"].get("uri") in PUBLIC for grant in each_grant(acl))
 
 
 def only_for(acl: Acl | None, canonical_id: str) -> bool:
     """True if an ACL grants nothing to anyone but one account."""
     return all(
-        each["grantee"].get("id") in (canonical_id, BUCKET_OWNER) for each in each_grant(acl)
+        grant["grantee"].get("id") in (canonical_id, BUCKET_OWNER) for grant in each_grant(acl)
     )
 
 
 def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
     """True if an ACL names the bucket's owner with FULL_CONTROL and grants nothing else."""
     grants = list(each_grant(acl))
-    full = all(each["permission"] == "FULL_CONTROL" for each in grants)
+    full = all(grant["permission"] == "FULL_CONTROL" for grant in grants)
     return bool(grants) and full and only_for(acl, canonical_id)
 
 

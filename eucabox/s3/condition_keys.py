@@ -108,18 +108,9 @@ class ConditionValues:
     def _caller(self, what: str) -> str:
         return str(getattr(self._request.caller, what, "") or "")
 
-    def _principal_type(self) -> str:
-        return "User" if self._request.caller else "Anonymous"
-
-    def _user_id(self) -> str:
-        return self._caller("user_id") if self._request.caller else "anonymous"
-
     def _copy_source(self) -> str:
         source: Mapping[str, str] = self._request.params.get("copy_source") or {}
         return f"{source.get('bucket', '')}/{source.get('key', '')}" if source else ""
-
-    def _creation_operation(self) -> str:
-        return "true" if self._request.action in CREATING else ""
 
     def _signature_age(self) -> str:
         """Return the age of the signature in milliseconds."""
@@ -129,9 +120,6 @@ class ConditionValues:
         except ValueError:
             return ""
         return str(max(0, int((_now() - time).total_seconds() * 1000)))
-
-    def _location(self) -> str:
-        return str(self._nested_member("create_bucket_configuration", "location_constraint") or "")
 
     def _days_left(self) -> str:
         until = self._request.params.get("object_lock_retain_until_date")
@@ -151,19 +139,25 @@ OTHERS: dict[str, Callable[[ConditionValues], Any]] = {
     "aws:principalaccount": lambda values: values._caller("account_id"),
     "aws:principalarn": lambda values: values._caller("arn"),
     "aws:principalisawsservice": lambda values: "false",
-    "aws:principaltype": lambda values: values._principal_type(),
+    "aws:principaltype": lambda values: "User" if values._request.caller else "Anonymous",
     "aws:resourceaccount": lambda values: values._bucket.owner,
-    "aws:userid": lambda values: values._user_id(),
+    "aws:userid": lambda values: (
+        values._caller("user_id") if values._request.caller else "anonymous"
+    ),
     "aws:username": lambda values: values._caller("user_name"),
     "aws:viaawsservice": lambda values: "false",
-    "s3:locationconstraint": lambda values: values._location(),
+    "s3:locationconstraint": lambda values: values._nested_member(
+        "create_bucket_configuration", "location_constraint"
+    ),
     "s3:object-lock-legal-hold": lambda values: values._nested_member("legal_hold", "status"),
     "s3:object-lock-mode": lambda values: values._nested_member("retention", "mode"),
     "s3:object-lock-retain-until-date": lambda values: values._nested_member(
         "retention", "retain_until_date"
     ),
     "s3:object-lock-remaining-retention-days": lambda values: values._days_left(),
-    "s3:objectcreationoperation": lambda values: values._creation_operation(),
+    "s3:objectcreationoperation": lambda values: (
+        "true" if values._request.action in CREATING else ""
+    ),
     "s3:requestobjecttagkeys": lambda values: [name for name, _ in values._requested_tags()],
     "s3:resourceaccount": lambda values: values._bucket.owner,
     "s3:signatureage": lambda values: values._signature_age(),
@@ -173,8 +167,8 @@ OTHERS: dict[str, Callable[[ConditionValues], Any]] = {
 
 def list_requested_tags(tagging: Any) -> Iterator[tuple[str, str]]:
     """Yield the tags (name, value) that a request names, in a header or in a document."""
-    for each in (tagging or {}).get("tag_set") or []:
-        yield str(each.get("key", "")), str(each.get("value", ""))
+    for tag in (tagging or {}).get("tag_set") or []:
+        yield str(tag.get("key", "")), str(tag.get("value", ""))
 
 
 def _now() -> datetime:

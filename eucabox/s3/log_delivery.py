@@ -2,7 +2,7 @@
 objects."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypedDict
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
@@ -77,7 +77,13 @@ def check_key(target: Bucket, keys: Sequence[str], source: Bucket, canonical_id:
     policy, or by its ACL where no policy denies it."""
     arn = f"arn:aws:s3:::{source.name}"
     verdicts = {
-        access.judge_service(target, key, "s3:PutObject", SERVICE, _context(arn, account))
+        access.judge_service(
+            target,
+            key,
+            "s3:PutObject",
+            SERVICE,
+            {"aws:sourcearn": arn, "aws:sourceaccount": account},
+        )
         for account in (source.owner, canonical_id)
         for key in keys
     }
@@ -88,17 +94,13 @@ def check_key(target: Bucket, keys: Sequence[str], source: Bucket, canonical_id:
         )
 
 
-def _context(arn: str, account: str) -> dict[str, str]:
-    return {"aws:sourcearn": arn, "aws:sourceaccount": account}
-
-
 def _acl_allows(target: Bucket) -> bool:
     if access.acls_disabled(target):
         return False
     permissions = {
-        each["permission"]
-        for each in acl.each_grant(target.acl)
-        if each["grantee"].get("uri") == acl.LOG_DELIVERY
+        grant["permission"]
+        for grant in acl.each_grant(target.acl)
+        if grant["grantee"].get("uri") == acl.LOG_DELIVERY
     }
     return "FULL_CONTROL" in permissions or permissions >= {"WRITE", "READ_ACP"}
 
@@ -113,7 +115,7 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
     # the only encryption of access logs at AWS
     sealing = store.keys.sse_s3() if encryption.SETTING in target.settings else None
     for day, records in _group_by_day(head, lines):
-        content = "".join(f"{each}\n" for each in records).encode()
+        content = "".join(f"{record}\n" for record in records).encode()
         key = key_of(head, moment, day)
 
         def check_again(now: Bucket, key: str = key) -> None:
@@ -134,17 +136,12 @@ def _acl(head: LogHead) -> dict[str, Any] | None:
 def _group_by_day(head: LogHead, lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield (day, records): one pair a day if keys are made by event time, else all with day ""."""
     by_day: dict[str, list[str]] = {}
-    by_event_time = _partitioned_prefix(head).get("partition_date_source") == "EventTime"
+    partitioned = (head.get("target_object_key_format") or {}).get("partitioned_prefix") or {}
+    by_event_time = partitioned.get("partition_date_source") == "EventTime"
     for line in lines:
         day, _, record = line.partition(" ")
         by_day.setdefault(day if by_event_time else "", []).append(record)
     yield from by_day.items()
-
-
-def _partitioned_prefix(head: LogHead) -> Mapping[str, str]:
-    key_format = head.get("target_object_key_format") or {}
-    prefix: Mapping[str, str] = key_format.get("partitioned_prefix") or {}
-    return prefix
 
 
 def key_of(head: LogHead, moment: str, day: str = "") -> str:

@@ -70,7 +70,7 @@ class PostPolicy:
 
     def check_covered(self, names: Iterable[str]) -> None:
         """Raise PolicyFailed for a form field that no condition names."""
-        known = {each.field for each in self.conditions}
+        known = {condition.field for condition in self.conditions}
         extra = [name for name in names if name not in known and not name.startswith(IGNORED)]
         if extra:
             raise PolicyFailed(reason=f"Extra input fields: {', '.join(extra)[:LONGEST_SHOWN]}")
@@ -97,11 +97,11 @@ def parse(encoded: bytes) -> PostPolicy:
             raise InvalidPolicyDocument(reason=f"Policy missing {name}.")
     if not isinstance(document["conditions"], list):
         raise InvalidPolicyDocument(reason="Invalid 'conditions' value: must be a List.")
-    parsed = [_parse_condition(each) for each in document["conditions"]]
-    sizes = [each for each in parsed if isinstance(each, tuple)]
+    parsed = [_parse_condition(condition) for condition in document["conditions"]]
+    sizes = [condition for condition in parsed if isinstance(condition, tuple)]
     return PostPolicy(
         expires=_parse_time(document["expiration"]),
-        conditions=tuple(each for each in parsed if isinstance(each, PostCondition)),
+        conditions=tuple(condition for condition in parsed if isinstance(condition, PostCondition)),
         sizes=(max(low for low, _ in sizes), min(high for _, high in sizes)) if sizes else None,
     )
 

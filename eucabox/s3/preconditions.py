@@ -144,7 +144,7 @@ def _check_required(obj: Object, tags: str | None, since: datetime | None) -> No
 
 
 def _matches(tags: str, e_tag: str) -> bool:
-    return any(each in ("*", e_tag) for each in map(unquote_etag, tags.split(",")))
+    return any(tag in ("*", e_tag) for tag in map(unquote_etag, tags.split(",")))
 
 
 def _is_newer(obj: Object, since: datetime) -> bool:

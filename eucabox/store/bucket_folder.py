@@ -169,8 +169,8 @@ def create(root: Path, bucket: Bucket) -> Path:
     name = secrets.token_hex(8)
     with open_beside(root, "new") as (beside, buckets):
         with dirfd.closing(dirfd.descend_making(beside, [name, RESERVED])) as reserved:
-            for each in INSIDE:
-                os.mkdir(each, 0o755, dir_fd=reserved)
+            for inner in INSIDE:
+                os.mkdir(inner, 0o755, dir_fd=reserved)
             with dirfd.closing(os.open(TEMPORARY, dirfd.FOLDER, dir_fd=reserved)) as temporary:
                 _write_configuration(reserved, temporary, bucket)
         with dirfd.closing(dirfd.open_folder(beside, [name])) as made:

@@ -283,7 +283,7 @@ class Buckets:
             for name in sorted(self._folders.copy())
         }
         total = {
-            what: sum(each[what] for each in buckets.values()) for what in ("objects", "bytes")
+            what: sum(bucket[what] for bucket in buckets.values()) for what in ("objects", "bytes")
         }
         return {**total, "free_bytes": self.free_bytes(), "buckets": buckets}
 

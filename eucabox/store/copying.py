@@ -30,15 +30,15 @@ def copy(
         raise EntityTooLarge(size=old.size, limit=LARGEST)
     with encrypted_file.begin(folder, sealing, key) as temp_file:
         if old.sealed or sealing:
-            md5, checksums_found = _copy_stream(source, temp_file, algorithm)
+            md5, new_checksums = _copy_stream(source, temp_file, algorithm)
         else:
             copy_file(source.fileno(), temp_file, old.size)
-            md5, checksums_found = _sums(temp_file, old, algorithm)
+            md5, new_checksums = _sums(temp_file, old, algorithm)
         e_tag, sealed = temp_file.finish(md5)
         properties = replace(
             facts or old.facts,
-            checksums=checksums_found,
-            checksum_type=FULL_OBJECT if checksums_found else "",
+            checksums=new_checksums,
+            checksum_type=FULL_OBJECT if new_checksums else "",
         )
         new = Object(folder.name, key, old.size, e_tag, temp_file.date(), properties, sealed=sealed)
         return objects.commit(folder, temp_file, new, conditions)

@@ -31,7 +31,7 @@ def translate_disk_errors(method: Callable[P, R]) -> Callable[P, R]:
     """Turn ENOSPC, EIO and the like of the wrapped function into DiskFull and StorageFailed."""
 
     @functools.wraps(method)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
         except OSError as error:
@@ -41,7 +41,7 @@ def translate_disk_errors(method: Callable[P, R]) -> Callable[P, R]:
                 raise StorageFailed(reason=error.strerror) from error
             raise
 
-    return wrapped
+    return wrapper
 
 
 def start_writing(descriptor: int, offset: int, count: int) -> None:

@@ -141,7 +141,8 @@ class Wrapping:
             return cipher.decrypt(NONCE, header.wrapped, header.authenticated + self.place)
         except InvalidTag:
             reason = "its header was changed, or it belongs to another key"
-            raise ObjectDamaged(what=_name(self.place), reason=reason) from None
+            name = self.place[1:].decode(errors="replace")
+            raise ObjectDamaged(what=name, reason=reason) from None
 
     def hide_etag(self, md5: str) -> str:
         """Return an ETag that reveals nothing of the content without the secret."""
@@ -156,10 +157,6 @@ class Wrapping:
 def place_of(bucket: str, key: str) -> bytes:
     """Return what a wrapped key is bound to: bucket and key."""
     return b"\0" + bucket.encode() + b"/" + key.encode()
-
-
-def _name(place: bytes) -> str:
-    return place[1:].decode(errors="replace")
 
 
 def sizes_digest(sizes: tuple[int, ...]) -> str:

@@ -213,10 +213,15 @@ class Keyring:
             return self._keys
 
     def _read(self) -> dict[str, bytes]:
-        witness = self._read_witness()
+        witness = ""
+        with contextlib.suppress(FileNotFoundError):
+            witness = self._witness.read_text("ascii").strip()
         try:
             lines = json.loads(self._file.read_bytes())
-            keys = {name: self._unseal(name, text) for name, text in lines["keys"].items()}
+            keys = {
+                name: self._seal.open(base64.b64decode(text), _purpose(name))
+                for name, text in lines["keys"].items()
+            }
             master = keys[MASTER]
         except FileNotFoundError:
             if witness:
@@ -241,14 +246,6 @@ class Keyring:
         write_atomic(self._file, json.dumps({"version": 1, "keys": closed}).encode(), 0o600)
         write_atomic(self._witness, mark_of(keys[MASTER]).encode(), 0o600)
         self._keys = keys
-
-    def _unseal(self, name: str, text: str) -> bytes:
-        return self._seal.open(base64.b64decode(text), _purpose(name))
-
-    def _read_witness(self) -> str:
-        with contextlib.suppress(FileNotFoundError):
-            return self._witness.read_text("ascii").strip()
-        return ""
 
 
 def require(keys: Keyring | None) -> Keyring:

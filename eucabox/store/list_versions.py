@@ -102,13 +102,10 @@ class _VersionPage:
                 self._last, self._stride = (common, ""), FEW
                 after = end_of_prefix(common)
                 return None if after is None else (after, "")
-            self._versions.append(self._reader.version(row, is_latest=self._is_latest(row)))
+            is_latest, self._latest_listed = row[0] != self._latest_listed, row[0]
+            self._versions.append(self._reader.version(row, is_latest=is_latest))
             self._last = row[0], version_ids.version_id(row[5])
         return (rows[-1][0], rows[-1][5] + "\0") if rows and more else None
-
-    def _is_latest(self, row: Row) -> bool:
-        first, self._latest_listed = row[0] != self._latest_listed, row[0]
-        return first
 
     def _common(self, key: str) -> str | None:
         return common_prefix(key, self._prefix, self._delimiter)

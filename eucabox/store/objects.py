@@ -90,7 +90,10 @@ class Objects:
         is one."""
         newest = self._versions.newest(folder, encoded) if folder.versioned else None
         if newest is None:
-            self._drop_from_index(folder, key)
+            # a file that was removed by hand must leave the listings; they report a broken index
+            with contextlib.suppress(IndexBroken, DiskFull):
+                if self._index.knows(folder.name, key):
+                    self.reindex(folder, key)
             return NoSuchKey(bucket=folder.name, key=key)
         if not newest.is_marker:
             with self._lock(folder, key):
@@ -99,12 +102,6 @@ class Objects:
         if newest is None or not newest.is_marker:  # it was restored meanwhile
             return NoSuchKey(bucket=folder.name, key=key)
         return NoSuchKey(bucket=folder.name, key=key, delete_marker=newest.version_id)
-
-    def _drop_from_index(self, folder: BucketFolder, key: str) -> None:
-        """Drop a file that was removed by hand from the listings."""
-        with contextlib.suppress(IndexBroken, DiskFull):  # the next listing reports it
-            if self._index.knows(folder.name, key):
-                self.reindex(folder, key)
 
     def _find_version(
         self, folder: BucketFolder, key: str, encoded: bytes, version_id: str
@@ -191,7 +188,11 @@ class Objects:
         entry = opened.entry
         before = os.fstat(opened.fileno())
         encrypted = opened.object.sealed and encrypted_file.recover(opened.fileno(), opened.object)
-        opened.object = encrypted or self._read_by_hand(opened)
+        if encrypted:
+            opened.object = encrypted
+        else:  # the object is its file, byte for byte
+            size, e_tag = os.fstat(opened.fileno()).st_size, self._md5_once.md5(opened.fileno())
+            opened.object = replace(opened.object, size=size, e_tag=e_tag, sealed=None)
         with self._lock(folder, opened.object.key):
             after = os.fstat(opened.fileno())
             current = _open_file(folder, encoded, entry)
@@ -208,11 +209,6 @@ class Objects:
                         self._write_attributes(folder, opened, encoded, durable=False)
                     self._update_index(opened.object, entry)
         return opened
-
-    def _read_by_hand(self, opened: OpenObject) -> Object:
-        """Return the object of a plain file with the ETag of its bytes."""
-        size, e_tag = os.fstat(opened.fileno()).st_size, self._md5_once.md5(opened.fileno())
-        return replace(opened.object, size=size, e_tag=e_tag, sealed=None)
 
     def _update_index(self, obj: Object, entry: version_files.VersionFile | None) -> None:
         if entry is None:
@@ -418,15 +414,11 @@ class Objects:
             return
         with opened if fresh else self._refresh(folder, opened, encoded) as current:
             if self._versions.is_put_back(folder, current.object):
-                self._store_as_new(folder, current)
+                plain = replace(current.object, version_key="")
+                current.object = self._versions.assign_version_id(folder, encoded, plain)
+                self._write_attributes(folder, current, encoded)
+                self._index.add(current.object)
             self._versions.repair(folder, key, current.object)
-
-    def _store_as_new(self, folder: BucketFolder, current: OpenObject) -> None:
-        encoded = encode_key(current.object.key)
-        plain = replace(current.object, version_key="")
-        current.object = self._versions.assign_version_id(folder, encoded, plain)
-        self._write_attributes(folder, current, encoded)
-        self._index.add(current.object)
 
     def clean_leftovers(self, folder: BucketFolder, encoded: bytes) -> None:
         """Remove files of a key that a killed change left beside its file."""
@@ -451,11 +443,8 @@ def _read_object(
     if raw is not None:
         with contextlib.suppress(ValueError):
             return attributes.decode(raw, folder.name, key, status)
-    facts = ObjectProperties(content_type=_guess_type(key), owner=folder.bucket.owner)
+    content_type = mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE
+    facts = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
     plain = Object(folder.name, key, status.st_size, "", modified, facts)
     return encrypted_file.recover(descriptor, plain) or plain, False
-
-
-def _guess_type(key: str) -> str:
-    return mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE

@@ -84,7 +84,10 @@ class Quota:
             return
         with self._lock:
             if self._full(bucket, size):
-                self._count_again()
+                if self._stale or time.monotonic() - self._counted > SECONDS:
+                    self._stale = False
+                    self._bytes = dict(self._count())
+                    self._counted = time.monotonic()
                 size -= freed()
                 if full := self._full(bucket, size):
                     raise full
@@ -116,12 +119,6 @@ class Quota:
 
     def _account_bytes(self, owner: str) -> int:
         return sum(self._bytes.get(each.name, 0) for each in self._buckets(owner))
-
-    def _count_again(self) -> None:
-        if self._stale or time.monotonic() - self._counted > SECONDS:
-            self._stale = False
-            self._bytes = dict(self._count())
-            self._counted = time.monotonic()
 
 
 class _LimitedStream:

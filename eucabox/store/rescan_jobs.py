@@ -56,7 +56,8 @@ class Rescans:
         """Queue rescans of buckets, except for those that are queued or running."""
         with self._lock:
             for name in buckets:
-                if self._state(name) not in (PENDING, RUNNING):
+                known = self._known.get(name)
+                if known is None or known.state not in (PENDING, RUNNING):
                     self._known[name] = Rescan(name)
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="rescans", daemon=True)
@@ -65,7 +66,7 @@ class Rescans:
     def all(self) -> list[Rescan]:
         """Return the newest rescan of every bucket that had one since the start."""
         with self._lock:
-            return sorted(self._known.values(), key=lambda each: each.bucket)
+            return sorted(self._known.values(), key=lambda rescan: rescan.bucket)
 
     def close(self) -> None:
         """Stop. A bucket whose rescan is interrupted keeps the index entries made so far."""
@@ -75,14 +76,11 @@ class Rescans:
         if thread:
             thread.join()
 
-    def _state(self, bucket: str) -> str:
-        return self._known[bucket].state if bucket in self._known else ""
-
     def _next(self) -> str | None:
         with self._lock:
-            for each in self._known.values():
-                if each.state == PENDING and not self._closed:
-                    return each.bucket
+            for rescan in self._known.values():
+                if rescan.state == PENDING and not self._closed:
+                    return rescan.bucket
             self._thread = None
             return None
 

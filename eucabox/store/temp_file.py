@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -147,20 +147,14 @@ def _write_and_hash(temp_file: TempFile, stream: BodyStream, sums: Sequence[chec
     second = stream.read(CHUNK) if first else b""
     if second:
         with ThreadPoolExecutor(1) as summing:
-            return _write_and_hash_large(
-                temp_file, chain((first, second), _read_rest(stream)), sums, summing
-            )
+            pieces = chain((first, second), iter(lambda: stream.read(CHUNK), b""))
+            return _write_and_hash_large(temp_file, pieces, sums, summing)
     if len(first) > LARGEST:
         raise EntityTooLarge(limit=LARGEST)
     _update(sums, first)
     if first:
         temp_file.write(first)
     return len(first)
-
-
-def _read_rest(stream: BodyStream) -> Iterator[bytes]:
-    while data := stream.read(CHUNK):
-        yield data
 
 
 def _write_and_hash_large(
@@ -186,8 +180,8 @@ def _write_and_hash_large(
 
 
 def _update(sums: Sequence[checksums.Hash], data: bytes) -> None:
-    for each in sums:
-        each.update(data)
+    for checksum in sums:
+        checksum.update(data)
 
 
 def _verify(temp_file: TempFile, received: ReceivedBody, expected: ExpectedBody) -> None:
@@ -210,8 +204,8 @@ def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
     offset = 0
     while data := os.pread(descriptor, CHUNK, offset):
         offset += len(data)
-        for each in sums:
-            each.update(data)
+        for checksum in sums:
+            checksum.update(data)
     return md5.hexdigest(), checksums.encode(sums[1].digest()) if algorithm else ""
 
 

@@ -57,7 +57,7 @@ def drop_repeated(wanted: RequestedParts) -> RequestedParts:
     """Return the parts named, of equal neighbours the last: a client that sent a part twice may
     name it twice."""
     following = zip_longest(wanted, wanted[1:])
-    return [each for each, after in following if after is None or after[0] != each[0]]
+    return [part for part, after in following if after is None or after[0] != part[0]]
 
 
 def choose_parts(dir_fd: int, wanted: RequestedParts) -> list[UploadPart]:
@@ -103,9 +103,9 @@ def join_properties(
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
         algorithm, kind = _common_algorithm(parts, spec.checksums), FULL_OBJECT
-    for each in spec.checksums:
-        if each != algorithm:
-            raise ChecksumMismatch(expected=algorithm or "none", found=each)
+    for name in spec.checksums:
+        if name != algorithm:
+            raise ChecksumMismatch(expected=algorithm or "none", found=name)
     if not algorithm:
         return upload.facts, ()
     part_checksums = tuple(part.checksums[algorithm] for part in parts)

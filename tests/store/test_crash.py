@@ -1,4 +1,4 @@
-"""A process that writes is killed at random; what it said is done is done, and nothing is half."""
+"""A writing process is killed at random: what it reported is done, and nothing is half done."""
 
 import hashlib
 import io

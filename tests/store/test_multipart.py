@@ -1,4 +1,4 @@
-"""Uploads in parts: put, listed, completed, aborted, and asked for wrongly."""
+"""Multipart uploads: put, listed, completed, aborted, and wrong requests."""
 
 import base64
 import hashlib
@@ -138,22 +138,22 @@ def test_pages_of_parts(store: Store) -> None:
     upload_id = begin(store)
     fill(store, upload_id)
 
-    def numbers(**said: int) -> list[int]:
-        found = store.parts("box", "dir/key", upload_id, **said)
-        return [each.number for each in found]
+    def numbers(**options: int) -> list[int]:
+        parts = store.parts("box", "dir/key", upload_id, **options)
+        return [each.number for each in parts]
 
     assert numbers() == [3, 6, 9]
     assert numbers(after=3, limit=1) == [6]
     assert numbers(after=9) == numbers(limit=0) == []
 
 
-def test_a_listing_of_uploads_knows_what_came_and_went(store: Store) -> None:
+def test_a_listing_of_uploads_follows_new_and_ended_ones(store: Store) -> None:
     ids = [store.create_upload("box", key, FACTS) for key in ("b", "a", "b")]
     assert [each.key for each in store.uploads("box").uploads] == ["a", "b", "b"]
     store.abort_upload("box", "b", ids[0])
     new = store.create_upload("box", "A", FACTS)
-    shown = [each.upload_id for each in store.uploads("box").uploads]
-    assert shown == [new, ids[1], ids[2]]
+    listed = [each.upload_id for each in store.uploads("box").uploads]
+    assert listed == [new, ids[1], ids[2]]
     page = store.uploads("box", limit=2)
     assert (page.next_key, page.next_upload_id, page.truncated) == ("a", ids[1], True)
     rest = store.uploads("box", key_marker="a", upload_id_marker=ids[1])
@@ -164,8 +164,8 @@ def test_wrong_lists_of_parts(store: Store) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
 
-    def complete(*wanted: tuple[int, str, dict[str, str]], **said: object) -> None:
-        store.complete_upload("box", "dir/key", upload_id, wanted, **said)  # type: ignore[arg-type]
+    def complete(*wanted: tuple[int, str, dict[str, str]], **options: object) -> None:
+        store.complete_upload("box", "dir/key", upload_id, wanted, **options)  # type: ignore[arg-type]
 
     with pytest.raises(MalformedPartList):
         complete()
@@ -185,7 +185,7 @@ def test_wrong_lists_of_parts(store: Store) -> None:
     complete(*parts, size=251, if_none_match="*")
 
 
-def test_conditions_at_the_end(store: Store) -> None:
+def test_conditions_of_the_completion_are_checked(store: Store) -> None:
     store.put("box", "dir/key", io.BytesIO(b"old"), FACTS)
     upload_id = begin(store)
     parts = fill(store, upload_id)
@@ -260,7 +260,7 @@ def test_an_upload_is_begun_while_its_bucket_is_deleted(
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", b"{}", b"[]", b"\xff"])
-def test_a_part_that_cannot_be_read_is_none(store: Store, root: Path, harm: bytes) -> None:
+def test_a_part_that_can_not_be_read_is_missing(store: Store, root: Path, harm: bytes) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
     folder = root / "box/.eucabox/uploads" / upload_id
@@ -316,7 +316,7 @@ def test_a_kill_between_the_object_and_the_end_of_its_upload(
     going_on = begin(store)
     store.close()
     shutil.copytree(tmp_path / "uploads", uploads, dirs_exist_ok=True)
-    (uploads / ("0" * 40)).mkdir()  # killed before it was said what it is for
+    (uploads / ("0" * 40)).mkdir()  # killed before its file was written
     again = Store(root)
     assert names(uploads) == [going_on]
     assert again.complete_upload("box", "dir/key", upload_id, parts) == made
@@ -353,7 +353,9 @@ def damage_it(at: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a link", "a file", "garbage", "not ours", "a list"])
-def test_a_damaged_upload_is_none_and_harms_nobody(store: Store, root: Path, damage: str) -> None:
+def test_a_damaged_upload_is_not_found_and_others_are(
+    store: Store, root: Path, damage: str
+) -> None:
     upload_id, other = begin(store), begin(store)
     parts = fill(store, other)
     fill(store, upload_id)
@@ -371,7 +373,7 @@ def test_a_damaged_upload_is_none_and_harms_nobody(store: Store, root: Path, dam
     store.close()
 
 
-def test_a_part_that_was_damaged_is_none(store: Store, root: Path) -> None:
+def test_a_damaged_part_is_missing(store: Store, root: Path) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
     file = folder(root, upload_id) / "00003"

@@ -77,7 +77,7 @@ def test_threads_that_use_many_buckets_at_once_lose_no_folder(store: Store) -> N
     assert problems == []
 
 
-def test_a_folder_that_is_used_stays_open_after_its_bucket_let_go(store: Store) -> None:
+def test_a_folder_in_use_stays_open_after_its_bucket_closed_it(store: Store) -> None:
     used = store._get_folder("box0").reserved
     store._get_folder("box0").close_folders()
     assert os.fstat(used)
@@ -88,7 +88,7 @@ def test_a_folder_that_is_used_stays_open_after_its_bucket_let_go(store: Store) 
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_a_bucket_whose_folder_was_taken_away_is_not_there_again(
+def test_a_bucket_whose_folder_was_removed_is_not_opened_again(
     store: Store, tmp_path: Path, back: bool
 ) -> None:
     store._get_folder("box1").close_folders()
@@ -99,7 +99,7 @@ def test_a_bucket_whose_folder_was_taken_away_is_not_there_again(
         _put(store, "box1", "key", b"")
 
 
-def test_the_one_not_used_lately_lets_go_first() -> None:
+def test_the_owner_not_used_lately_closes_its_folders_first() -> None:
     class Kept:
         used = True
         open = True

@@ -84,7 +84,7 @@ def test_a_bucket(store: Store, known: bool) -> None:
     put(store, "one", "c", MIB, known)
 
 
-def test_what_is_replaced_makes_room(store: Store) -> None:
+def test_an_overwrite_frees_the_old_bytes(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=2)
     put(store, "one", "k", 2 * MIB)
     put(store, "one", "k", 2 * MIB)
@@ -137,13 +137,13 @@ def test_a_full_bucket_is_not_counted_for_each_put(store: Store, monkeypatch: An
     assert len(counted) <= 5
 
 
-def test_what_is_written_again_and_again_is_not_refused(store: Store) -> None:
+def test_overwriting_again_and_again_is_not_refused(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=4)
     for _ in range(20):
         put(store, "one", "k", MIB)
 
 
-def test_an_upload_weighs_its_parts_alone(store: Store) -> None:
+def test_of_an_upload_only_its_parts_count(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=1)
     put(store, "one", "k", MIB)
     store.create_upload("one", "other", FACTS)

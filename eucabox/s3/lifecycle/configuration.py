@@ -143,7 +143,7 @@ def to_api(rule: dict[str, Any]) -> dict[str, Any]:
     if "date" in rule.get("expiration", {}):
         rule["expiration"] = _with_datetime(rule["expiration"])
     if "transitions" in rule:
-        rule["transitions"] = [_with_datetime(each) for each in rule["transitions"]]
+        rule["transitions"] = [_with_datetime(transition) for transition in rule["transitions"]]
     return rule
 
 
@@ -154,11 +154,11 @@ def _with_datetime(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_ids(ids: list[str]) -> None:
-    for each in ids:
-        if len(each) > LONGEST_ID:
+    for rule_id in ids:
+        if len(rule_id) > LONGEST_ID:
             reason = f"ID length should not exceed allowed limit of {LONGEST_ID}."
-            raise InvalidArgument(argument="ID", value=each[:60], reason=reason)
-    twice = sorted({each for each in ids if ids.count(each) > 1})
+            raise InvalidArgument(argument="ID", value=rule_id[:60], reason=reason)
+    twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
     if twice:
         reason = "Rule ID must be unique. Found same ID for more than one rule."
         raise InvalidArgument(argument="ID", value=twice[0][:60], reason=reason)
@@ -237,19 +237,26 @@ def _check_expiration(rule: RuleMembers, chosen: Collection[str]) -> None:
 
 def _check_transitions(rule: RuleMembers) -> None:
     transitions, expires = rule.get("transitions", []), rule.get("expiration", {})
-    _check_classes(each.get("storage_class", "") for each in transitions)
-    for each in transitions:
-        if ("date" in each) == ("days" in each):
+    _check_classes(transition.get("storage_class", "") for transition in transitions)
+    for transition in transitions:
+        if ("date" in transition) == ("days" in transition):
             _raise_malformed("a Transition has a Date or Days, and one of them")
-        _check_midnight(each.get("date"))
-        if "days" in each:
-            least = MONTH if each["storage_class"] in AFTER_A_MONTH else 0
-            _check_days("Days", each["days"], least)
-            if each["days"] >= expires.get("days", each["days"] + 1):
+        _check_midnight(transition.get("date"))
+        if "days" in transition:
+            least = MONTH if transition["storage_class"] in AFTER_A_MONTH else 0
+            _check_days("Days", transition["days"], least)
+            if transition["days"] >= expires.get("days", transition["days"] + 1):
                 reason = "'Days' in the Expiration action must be greater than in a Transition."
                 raise InvalidArgument(argument="Days", value=expires["days"], reason=reason)
     if (
-        len({kind for each in (*transitions, expires) for kind in ("date", "days") if kind in each})
+        len(
+            {
+                kind
+                for transition in (*transitions, expires)
+                for kind in ("date", "days")
+                if kind in transition
+            }
+        )
         > 1
     ):
         what = "Found mixed 'Date' and 'Days' based Expiration and Transition actions in a rule."
@@ -258,11 +265,11 @@ def _check_transitions(rule: RuleMembers) -> None:
 
 def _check_noncurrent(rule: RuleMembers) -> None:
     moves = rule.get("noncurrent_version_transitions", [])
-    _check_classes(each.get("storage_class", "") for each in moves)
-    for each in moves:
-        least = MONTH if each["storage_class"] in AFTER_A_MONTH else 0
-        _check_days("NoncurrentDays", each.get("noncurrent_days"), least)
-        _check_newer(each.get("newer_noncurrent_versions"))
+    _check_classes(transition.get("storage_class", "") for transition in moves)
+    for transition in moves:
+        least = MONTH if transition["storage_class"] in AFTER_A_MONTH else 0
+        _check_days("NoncurrentDays", transition.get("noncurrent_days"), least)
+        _check_newer(transition.get("newer_noncurrent_versions"))
     if "noncurrent_version_expiration" in rule:
         expiration = rule["noncurrent_version_expiration"]
         _check_days("NoncurrentDays", expiration.get("noncurrent_days"), 1)
@@ -277,13 +284,13 @@ def _check_newer(count: int | None) -> None:
 
 def _check_classes(classes: Iterable[str]) -> None:
     seen: set[str] = set()
-    for each in classes:
-        if each not in CLASSES:
+    for storage_class in classes:
+        if storage_class not in CLASSES:
             _raise_malformed(f"StorageClass must be one of {', '.join(sorted(CLASSES))}")
-        if each in seen:
+        if storage_class in seen:
             reason = "'StorageClass' must be different for 'Transition' actions in same 'Rule'."
             raise InvalidRequest(reason=reason)
-        seen.add(each)
+        seen.add(storage_class)
 
 
 def _check_days(name: str, days: int | None, least: int) -> None:

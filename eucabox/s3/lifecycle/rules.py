@@ -171,8 +171,8 @@ def prefixes(rules: Iterable[LifecycleRule]) -> list[str]:
 
 def _percent_encode(text: str) -> str:
     return "".join(
-        each if each in PLAIN else "".join(f"%{byte:02X}" for byte in each.encode())
-        for each in text
+        character if character in PLAIN else "".join(f"%{byte:02X}" for byte in character.encode())
+        for character in text
     )
 
 

@@ -186,10 +186,14 @@ class Sweep:
             _check_not_locked(now)
 
         ends = [
-            rule for rule in self._rules.rules if self._is_noncurrent_due(rule.noncurrent, entry)
+            rule
+            for rule in self._rules.rules
+            if rule.noncurrent and entry.newer >= rule.noncurrent.newer
+            if self._is_due(rule.noncurrent.when, since)
         ]
         if entry.version.is_marker:
-            self._expire_noncurrent_marker(listed, ends)
+            if any(not rule.has_filter and rule.may_match(listed) for rule in ends):
+                self._delete_marker(listed)
         elif self._any_matches(ends, listed):
             self._store.delete(
                 listed.bucket,
@@ -202,10 +206,6 @@ class Sweep:
         else:
             self._change_class(listed, lambda rule: rule.noncurrent_moves, since, entry.newer)
 
-    def _expire_noncurrent_marker(self, marker: Object, ends: list[LifecycleRule]) -> None:
-        if any(not rule.has_filter and rule.may_match(marker) for rule in ends):
-            self._delete_marker(marker)
-
     def _delete_marker(self, marker: Object) -> None:
         self._store.delete(
             marker.bucket,
@@ -214,10 +214,6 @@ class Sweep:
             check_current=self._check_bucket,
         )
         self.counts["deleted"] += 1
-
-    def _is_noncurrent_due(self, end: Move | None, entry: ListedVersion) -> bool:
-        assert entry.since is not None
-        return end is not None and entry.newer >= end.newer and self._is_due(end.when, entry.since)
 
     # --- classes -----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""When a rule is due, which objects it is about, and what readers are told of it."""
+"""When a rule is due, which objects it matches, and the headers that tell of it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -82,24 +82,24 @@ def test_filters() -> None:
     assert not chosen(every, thing("p", size=6, a="1"))
 
 
-def test_the_earliest_of_the_rules_is_told() -> None:
+def test_the_expiration_header_names_the_earliest_rule() -> None:
     later = {**ONE, "id": "two words", "prefix": "", "expiration": {"days": 2}}
     off = {**ONE, "id": "off", "status": "Disabled", "expiration": {"days": 1}}
-    told = rules.expiration(bucket(ONE, later, off), thing("p/x"))
+    result = rules.expiration(bucket(ONE, later, off), thing("p/x"))
     date = "Sun, 18 Jan 2026 00:00:00 GMT"
-    assert told == {"expiration": f'expiry-date="{date}", rule-id="two%20words"'}
+    assert result == {"expiration": f'expiry-date="{date}", rule-id="two%20words"'}
     assert rules.expiration(bucket(ONE), thing("q")) == {}
     assert rules.expiration(Bucket("b", "o", NOON), thing("p/x")) == {}
 
 
-def test_an_upload_is_told_its_end() -> None:
+def test_an_upload_has_the_abort_date_of_its_rule() -> None:
     abort = {"id": "a", "prefix": "p/", "status": "Enabled"}
-    told = {**abort, "abort_incomplete_multipart_upload": {"days_after_initiation": 1}}
-    assert rules.abort_date(bucket(told), "p/x", NOON) == {
+    result = {**abort, "abort_incomplete_multipart_upload": {"days_after_initiation": 1}}
+    assert rules.abort_date(bucket(result), "p/x", NOON) == {
         "abort_date": datetime(2026, 1, 17, tzinfo=UTC),
         "abort_rule_id": "a",
     }
-    assert rules.abort_date(bucket(told), "q", NOON) == {}
+    assert rules.abort_date(bucket(result), "q", NOON) == {}
 
 
 def test_prefixes_cover_each_key_once() -> None:
