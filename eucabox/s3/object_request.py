@@ -121,7 +121,7 @@ def _headers(members: Mapping[str, Any]) -> dict[str, str]:
     return {name: members[name] for name in HEADERS if members.get(name)}
 
 
-def expected_body(members: Mapping[str, Any], body: RequestBody) -> ExpectedBody:
+def expected_body(members: BodyMembers, body: RequestBody) -> ExpectedBody:
     """Return what the members of PutObject or UploadPart promise of the body.
 
     The algorithms are those whose checksums the request brings, in its headers or its trailers;

@@ -2,7 +2,6 @@
 nothing."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 # operations whose policy action has another name
 ACTIONS_OF = {
@@ -128,12 +127,12 @@ def action_of_version(action: str) -> str:
     return VERSIONED.get(action, action)
 
 
-def versioned_action(action: str, params: Mapping[str, Any]) -> str:
+def versioned_action(action: str, params: Mapping[str, object]) -> str:
     """Return the name of an action, of its version form if the request names a version."""
     return action_of_version(action) if params.get("version_id") else action
 
 
-def extra_actions(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def extra_actions(verb: str, params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the further (action, permission) that a request needs for its headers. A grant to write
     in an ACL includes tags, but no lock."""
     if verb == "GetObjectAttributes":

@@ -1,10 +1,9 @@
 """HTTP preconditions and ranges of a request for an object; never reads the object."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from eucabox import ascii_text
 from eucabox.errors import (
@@ -19,6 +18,15 @@ from eucabox.store.types import Object
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 MOST_DIGITS = 18  # int() refuses thousands of digits, and a header can have them
 BEYOND = 10**MOST_DIGITS
+
+
+class ReadConditions(TypedDict, total=False):
+    """The preconditions of a read: ETags (`*`, or a list with commas) and aware datetimes."""
+
+    if_match: str
+    if_none_match: str
+    if_modified_since: datetime | None
+    if_unmodified_since: datetime | None
 
 
 class WriteConditions(TypedDict):
@@ -37,11 +45,10 @@ class SourcePreconditions(TypedDict, total=False):
     copy_source_if_unmodified_since: datetime
 
 
-def check(obj: Object, conditions: Mapping[str, Any]) -> None:
+def check(obj: Object, conditions: ReadConditions) -> None:
     """Raise NotModified or PreconditionFailed where a reader's preconditions do not hold.
 
-    `conditions` has any of if_match, if_none_match (ETags, `*`, or a list with commas),
-    if_modified_since, if_unmodified_since (aware datetimes). An ETag outranks the date beside it.
+    An ETag outranks the date beside it.
     """
     _check_required(obj, conditions.get("if_match"), conditions.get("if_unmodified_since"))
     tags, since = conditions.get("if_none_match"), conditions.get("if_modified_since")
@@ -52,7 +59,7 @@ def check(obj: Object, conditions: Mapping[str, Any]) -> None:
         raise NotModified(condition=name, e_tag=obj.e_tag, last_modified=modified)
 
 
-def check_source(obj: Object, conditions: Mapping[str, Any]) -> None:
+def check_source(obj: Object, conditions: ReadConditions) -> None:
     """Check the preconditions on the source of a copy, where every failure is
     PreconditionFailed."""
     try:
@@ -61,12 +68,14 @@ def check_source(obj: Object, conditions: Mapping[str, Any]) -> None:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
 
 
-def source_preconditions(members: Mapping[str, Any]) -> dict[str, Any]:
+def source_preconditions(members: SourcePreconditions) -> ReadConditions:
     """Return the preconditions on the source of a copy, as `check_source` takes them."""
-    pairs = (
-        (name, name.removeprefix("copy_source_")) for name in SourcePreconditions.__annotations__
-    )
-    return {bare: members[name] for name, bare in pairs if name in members}
+    return {
+        "if_match": members.get("copy_source_if_match", ""),
+        "if_none_match": members.get("copy_source_if_none_match", ""),
+        "if_modified_since": members.get("copy_source_if_modified_since"),
+        "if_unmodified_since": members.get("copy_source_if_unmodified_since"),
+    }
 
 
 def write_preconditions(if_match: str, if_none_match: str) -> WriteConditions:

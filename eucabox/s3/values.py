@@ -81,10 +81,10 @@ def quote_etag(e_tag: str) -> str:
     return f'"{e_tag}"'
 
 
-def checksums(members: Mapping[str, Any]) -> dict[str, str]:
+def checksums(members: Mapping[str, object]) -> dict[str, str]:
     """Return the checksums among a request's members as {"CRC32": base64, ...}."""
     values = {name: members.get(member) for name, member in CHECKSUMS.items()}
-    sent = {name: value for name, value in values.items() if value}
+    sent = {name: str(value) for name, value in values.items() if value}
     if len(sent) > 1:
         raise ChecksumsSeveral
     return sent
