@@ -1,4 +1,4 @@
-"""The bucket room's door: buckets, objects, promises of a body, conditions, copies, threads."""
+"""The store: buckets, objects, expected bodies, conditions, copies, threads."""
 
 import base64
 import contextlib
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from eucabox.errors import (
     StoreInUse,
 )
 from eucabox.store import copying, temp_file
+from eucabox.store.temp_file import ExpectedBody
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
@@ -55,8 +57,24 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def put(store: Store, key: str = "key", body: bytes = b"body", **said: object) -> Object:
-    return store.put("box", key, io.BytesIO(body), FACTS, **said)  # type: ignore[arg-type]
+def put(
+    store: Store,
+    key: str = "key",
+    body: bytes = b"body",
+    *,
+    if_none_match: str = "",
+    if_match: str = "",
+    **expected: Any,
+) -> Object:
+    return store.put(
+        "box",
+        key,
+        io.BytesIO(body),
+        FACTS,
+        ExpectedBody(**expected),
+        if_none_match=if_none_match,
+        if_match=if_match,
+    )
 
 
 def md5(body: bytes) -> str:
@@ -96,7 +114,7 @@ def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
         store.create_bucket("file", OWNER)
 
 
-def test_what_a_bucket_remembers(store: Store, tmp_path: Path) -> None:
+def test_settings_of_a_bucket_are_stored(store: Store, tmp_path: Path) -> None:
     store.set_bucket_acl("box", {"grants": [1]})
     store.set_bucket_setting("box", "policy", {"a": 1})
     store.set_bucket_setting("box", "versioning", "Enabled")
@@ -182,7 +200,7 @@ def test_a_bucket_with_anything_in_it_stays(store: Store, tmp_path: Path) -> Non
 # --- objects -----------------------------------------------------------------------------------
 
 
-def test_an_object_is_kept_with_its_facts(store: Store, tmp_path: Path) -> None:
+def test_an_object_is_stored_with_its_properties(store: Store, tmp_path: Path) -> None:
     made = put(store)
     assert (made.size, made.e_tag) == (4, md5(b"body"))
     assert made.facts == replace(
@@ -219,7 +237,7 @@ def test_an_open_object_outlives_its_key(store: Store) -> None:
             assert b"".join(second.chunks()) == b"newer"
 
 
-def test_promises_that_hold(store: Store) -> None:
+def test_a_body_that_is_as_stated_is_stored_with_its_checksums(store: Store) -> None:
     sums = {"CRC32": crc(b"body")}
     digest = hashlib.md5(b"body").digest()
     made = put(store, size=4, content_md5=digest, checksums=sums, algorithms=["CRC64NVME"])
@@ -231,7 +249,7 @@ def test_promises_that_hold(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("expected", "fault"),
     [
         ({"size": 5}, IncompleteBody),
         ({"size": 3}, IncompleteBody),
@@ -246,12 +264,12 @@ def test_promises_that_hold(store: Store) -> None:
         ({"trailers": lambda: {"CRC32C": "x"}}, MalformedChecksum),
     ],
 )
-def test_promises_that_fail_leave_the_old_object(
-    store: Store, tmp_path: Path, said: dict[str, object], fault: type[Exception]
+def test_a_body_that_is_not_as_stated_leaves_the_old_object(
+    store: Store, tmp_path: Path, expected: dict[str, Any], fault: type[Exception]
 ) -> None:
     old = put(store, body=b"old")
     with pytest.raises(fault):
-        put(store, "key", b"body", **said)
+        put(store, "key", b"body", **expected)
     assert store.head("box", "key") == old
     assert not list((tmp_path / "buckets/box/.eucabox/temporary").iterdir())
 
@@ -293,7 +311,7 @@ def test_conditions(store: Store) -> None:
     assert store.delete("box", "key", if_match="*").removed
 
 
-def test_facts_change_and_content_stays(store: Store) -> None:
+def test_properties_change_and_the_content_stays(store: Store) -> None:
     made = put(store, checksums={"CRC32": crc(b"body")})
     acl = {"grants": ["x" * 30_000]}  # more than an attribute takes on some file systems
     assert set_acl(store, "box", "key", acl).facts.acl == acl
@@ -411,12 +429,12 @@ def test_a_bucket_deleted_under_writers(store: Store) -> None:
     """A put either is in the bucket, so that it can't be deleted, or says it is gone."""
     for _ in range(10):
         store.create_bucket("brief", OWNER)
-        kept: list[str] = []
+        created: list[str] = []
 
-        def work(key: str, kept: list[str] = kept) -> None:
+        def work(key: str, created: list[str] = created) -> None:
             with contextlib.suppress(NoSuchBucket):
                 store.put("brief", key, io.BytesIO(b"x"), FACTS)
-                kept.append(key)
+                created.append(key)
 
         threads = [threading.Thread(target=work, args=(f"d/{n}",)) for n in range(4)]
         for thread in threads:
@@ -425,9 +443,9 @@ def test_a_bucket_deleted_under_writers(store: Store) -> None:
             store.delete_bucket("brief")
         for thread in threads:
             thread.join()
-        if kept:
-            assert [each.key for each in store.list("brief").objects] == sorted(kept)
-            for key in kept:
+        if created:
+            assert [each.key for each in store.list("brief").objects] == sorted(created)
+            for key in created:
                 store.delete("brief", key)
             store.delete_bucket("brief")
         else:

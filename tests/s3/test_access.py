@@ -21,13 +21,18 @@ ROOT = Caller("999999999999", "eucalyptus", "c" * 64, "AIDC", "admin", True)
 
 def bucket(*statements: dict[str, Any], **settings: Any) -> Bucket:
     document = {"Version": "2012-10-17", "Statement": list(statements)}
-    kept = {**settings, "policy": json.dumps(document)} if statements else settings
-    return Bucket("b", ANN.account_id, NOW, settings=kept)
+    all_settings = {**settings, "policy": json.dumps(document)} if statements else settings
+    return Bucket("b", ANN.account_id, NOW, settings=all_settings)
 
 
-def statement(action: str, **said: Any) -> dict[str, Any]:
-    given = {"Effect": "Allow", "Principal": "*", "Resource": ["arn:aws:s3:::b/*"], **said}
-    return {"Action": action, **given}
+def statement(action: str, **members: Any) -> dict[str, Any]:
+    statement_members = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Resource": ["arn:aws:s3:::b/*"],
+        **members,
+    }
+    return {"Action": action, **statement_members}
 
 
 def may(who: Caller | None, where: Bucket, action: str, key: str = "k") -> bool:
@@ -38,7 +43,7 @@ def may(who: Caller | None, where: Bucket, action: str, key: str = "k") -> bool:
     return True
 
 
-def test_an_owner_may_all_and_a_stranger_nothing() -> None:
+def test_the_owner_may_do_everything_and_others_nothing() -> None:
     for action in ("s3:GetObject", "s3:BypassGovernanceRetention", "s3:PutLifecycleConfiguration"):
         assert may(ANN, bucket(), action)
         assert not may(BOB, bucket(), action)
@@ -50,7 +55,7 @@ def test_an_owner_may_all_and_a_stranger_nothing() -> None:
     assert not may(ANN, lost, "s3:PutObject")
 
 
-def test_a_policy_gives_and_takes_single_actions() -> None:
+def test_a_policy_allows_and_denies_single_actions() -> None:
     given = bucket(statement("s3:BypassGovernanceRetention"))
     assert may(BOB, given, "s3:BypassGovernanceRetention")
     assert not may(BOB, given, "s3:DeleteObject")
@@ -76,7 +81,7 @@ def reason(who: Caller | None, where: Bucket, action: str) -> str:
     return refused.value.message
 
 
-def test_a_refusal_names_what_refuses() -> None:
+def test_access_denied_names_what_denies() -> None:
     denial = bucket(statement("s3:GetObject", Effect="Deny"))
     assert "The policy of the bucket b denies s3:GetObject." in reason(ANN, denial, "s3:GetObject")
     shut = bucket(statement("s3:GetObject"), public_access_block={"restrict_public_buckets": True})
@@ -85,7 +90,7 @@ def test_a_refusal_names_what_refuses() -> None:
     assert "does not grant you READ" in reason(BOB, shut, "s3:GetObjectAcl")
 
 
-def test_services_are_let_in_by_name_and_source() -> None:
+def test_services_are_allowed_by_name_and_source() -> None:
     service = "logging.s3.amazonaws.com"
     source = {"StringEquals": {"aws:SourceAccount": BOB.account_id}}
     logs = bucket(statement("s3:PutObject", Principal={"Service": service}, Condition=source))
@@ -128,12 +133,12 @@ def test_uploads(who: Caller | None, begun_by: Caller, action: str, allowed: boo
 
 def test_versions_are_actions_of_their_own() -> None:
     where = bucket(statement("s3:GetObject"))
-    kept = ObjectProperties(owner=ANN.account_id)
-    access.check(DetachedRequest(BOB, "GetObject"), where, "k", kept)
+    properties = ObjectProperties(owner=ANN.account_id)
+    access.check(DetachedRequest(BOB, "GetObject"), where, "k", properties)
     named = DetachedRequest(BOB, "GetObject", {"version_id": "v"})
     with pytest.raises(AccessDenied, match="s3:GetObjectVersion"):
-        access.check(named, where, "k", kept)
-    access.check(named, bucket(statement("s3:GetObjectVersion")), "k", kept)
+        access.check(named, where, "k", properties)
+    access.check(named, bucket(statement("s3:GetObjectVersion")), "k", properties)
 
 
 def test_locks_need_more_than_a_grant_to_write() -> None:
@@ -141,22 +146,24 @@ def test_locks_need_more_than_a_grant_to_write() -> None:
     where = Bucket("b", ANN.account_id, NOW, acl)
     access.check(DetachedRequest(BOB, "PutObject"), where, "k")
     access.check(DetachedRequest(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")
-    for said in ({"object_lock_mode": "GOVERNANCE"}, {"object_lock_legal_hold_status": "ON"}):
+    for params in ({"object_lock_mode": "GOVERNANCE"}, {"object_lock_legal_hold_status": "ON"}):
         with pytest.raises(AccessDenied):
-            access.check(DetachedRequest(BOB, "PutObject", said), where, "k")
-        access.check(DetachedRequest(ANN, "PutObject", said), where, "k")
+            access.check(DetachedRequest(BOB, "PutObject", params), where, "k")
+        access.check(DetachedRequest(ANN, "PutObject", params), where, "k")
 
 
-def may_read(who: Caller | None, where: Bucket, kept: ObjectProperties, version: str = "") -> bool:
-    found = Object("b", "k", 1, "e", NOW, kept)
+def may_read(
+    caller: Caller | None, where: Bucket, properties: ObjectProperties, version: str = ""
+) -> bool:
+    found = Object("b", "k", 1, "e", NOW, properties)
     try:
-        access.check_read(who, where, found, version_id=version)
+        access.check_read(caller, where, found, version_id=version)
     except AccessDenied:
         return False
     return True
 
 
-def test_who_makes_something_of_an_object_must_be_able_to_get_it() -> None:
+def test_check_read_needs_what_get_object_needs() -> None:
     hers, his = ObjectProperties(owner=ANN.account_id), ObjectProperties(owner=BOB.account_id)
     shared = ObjectProperties(owner=BOB.account_id, acl={"canned": "bucket-owner-read"})
     assert may_read(ANN, bucket(), hers)

@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("origin", "method", "headers", "shown"),
+    ("origin", "method", "headers", "expected"),
     [
         ("http://a", "GET", [], "http://a"),
         ("https://x.y.b", "HEAD", [], "https://x.y.b"),
@@ -34,10 +34,10 @@ RULES: list[dict[str, Any]] = [
     ],
 )
 def test_the_first_rule_that_fits(
-    origin: str, method: str, headers: list[str], shown: str | None
+    origin: str, method: str, headers: list[str], expected: str | None
 ) -> None:
     found = cors.find(RULES, origin, method, headers)
-    assert (found and found.origin) == shown
+    assert (found and found.origin) == expected
 
 
 def test_what_the_rule_says() -> None:

@@ -62,7 +62,7 @@ def test_configurations_that_are_refused(wrong: Any, expected: str) -> None:
     assert code(object_lock.validate, {**enabled, **wrong}) == expected
 
 
-def test_a_new_object_gets_what_the_bucket_gives() -> None:
+def test_a_new_object_gets_the_default_retention_of_its_bucket() -> None:
     assert object_lock.for_new_object({}, Bucket("b", "o", NOW), NOW) == {}
     assert object_lock.for_new_object({}, bucket(), NOW) == {}
     lock = object_lock.for_new_object({}, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
@@ -71,9 +71,9 @@ def test_a_new_object_gets_what_the_bucket_gives() -> None:
     assert lock["until"].startswith("2027-01-15")
 
 
-def test_a_request_outweighs_the_bucket() -> None:
-    said = {"object_lock_mode": "COMPLIANCE", "object_lock_retain_until_date": SOON}
-    lock = object_lock.for_new_object(said, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
+def test_the_lock_of_a_request_outranks_the_default() -> None:
+    members = {"object_lock_mode": "COMPLIANCE", "object_lock_retain_until_date": SOON}
+    lock = object_lock.for_new_object(members, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
     assert lock == {"mode": "COMPLIANCE", "until": SOON.isoformat()}
     hold = {"object_lock_legal_hold_status": "ON"}
     lock = object_lock.for_new_object(hold, bucket(mode="GOVERNANCE", days=2), NOW)["lock"]
@@ -81,7 +81,7 @@ def test_a_request_outweighs_the_bucket() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "members",
     [
         {"object_lock_mode": "COMPLIANCE"},
         {"object_lock_retain_until_date": SOON},
@@ -90,19 +90,25 @@ def test_a_request_outweighs_the_bucket() -> None:
         {"object_lock_legal_hold_status": "on"},
     ],
 )
-def test_headers_that_are_refused(said: Any) -> None:
-    assert code(object_lock.for_new_object, said, bucket(), NOW) == "InvalidArgument"
-    assert code(object_lock.for_new_object, said, Bucket("b", "o", NOW), NOW) == "InvalidRequest"
+def test_headers_that_are_refused(members: Any) -> None:
+    assert code(object_lock.for_new_object, members, bucket(), NOW) == "InvalidArgument"
+    assert code(object_lock.for_new_object, members, Bucket("b", "o", NOW), NOW) == "InvalidRequest"
 
 
-def retain(kept: ObjectProperties, mode: str, until: datetime, *, bypass: bool = False) -> Any:
+def retain(
+    properties: ObjectProperties, mode: str, until: datetime, *, bypass: bool = False
+) -> Any:
     wanted: object_lock.Retention = {"mode": mode, "retain_until_date": until}
-    return object_lock.with_retention(kept, wanted, NOW, bypass=bypass)["lock"]
+    return object_lock.with_retention(properties, wanted, NOW, bypass=bypass)["lock"]
 
 
 def test_a_retention_grows() -> None:
-    for kept, mode in ((facts(), "COMPLIANCE"), (GOVERNED, "GOVERNANCE"), (COMPLIED, "COMPLIANCE")):
-        assert retain(kept, mode, LATER) == {"mode": mode, "until": LATER.isoformat()}
+    for properties, mode in (
+        (facts(), "COMPLIANCE"),
+        (GOVERNED, "GOVERNANCE"),
+        (COMPLIED, "COMPLIANCE"),
+    ):
+        assert retain(properties, mode, LATER) == {"mode": mode, "until": LATER.isoformat()}
     assert retain(facts(hold="ON"), "GOVERNANCE", SOON)["hold"] == "ON"
     naive = SOON.replace(tzinfo=None)
     assert retain(facts(), "GOVERNANCE", naive)["until"] == SOON.isoformat()
@@ -127,7 +133,7 @@ def test_nobody_weakens_compliance() -> None:
         assert code(object_lock.check_deletion, COMPLIED, NOW, bypass=bypass) == "AccessDenied"
 
 
-def test_what_ran_out_may_change_and_go() -> None:
+def test_an_expired_retention_may_be_changed_and_removed() -> None:
     over = facts(mode="COMPLIANCE", until=(NOW - timedelta(days=1)).isoformat())
     assert retain(over, "GOVERNANCE", SOON)["mode"] == "GOVERNANCE"
     object_lock.check_deletion(over, NOW)

@@ -7,14 +7,14 @@ from eucabox.s3 import policy_actions
 VERBS = {name for service, name in actions.load() if service in ("s3", "s3control")}
 
 
-def test_every_verb_of_a_bucket_is_an_action_of_policies() -> None:
-    told = {
+def test_every_operation_of_a_bucket_has_a_policy_action() -> None:
+    names = {
         policy_actions.policy_action(name).removeprefix("s3:") for name in VERBS - {"ListBuckets"}
     }
-    assert told <= ACTIONS
+    assert names <= ACTIONS
 
 
-def test_the_table_has_nothing_but_verbs_and_actions() -> None:
+def test_the_table_has_only_operations_and_policy_actions() -> None:
     assert policy_actions.ACTIONS_OF.keys() <= VERBS
     assert policy_actions.WRITES <= VERBS
     named = {

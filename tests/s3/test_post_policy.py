@@ -24,8 +24,8 @@ SAID: dict[str, Any] = {
 }
 
 
-def signed(said: Any) -> tuple[bytes, str]:
-    policy = base64.b64encode(json.dumps(said).encode())
+def signed(document: Any) -> tuple[bytes, str]:
+    policy = base64.b64encode(json.dumps(document).encode())
     return policy, signature(policy)
 
 
@@ -33,7 +33,7 @@ def signature(policy: bytes) -> str:
     return base64.b64encode(hmac.new(SECRET.encode(), policy, hashlib.sha1).digest()).decode()
 
 
-def test_a_signed_policy_is_taken_as_json_and_as_base64() -> None:
+def test_a_signed_policy_is_accepted_as_json_and_as_base64() -> None:
     policy, sign = signed(SAID)
     post_policy.check(policy, sign, SECRET, FIELDS)
     post_policy.check(base64.b64decode(policy), sign, SECRET, FIELDS)

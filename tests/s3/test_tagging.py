@@ -11,7 +11,7 @@ def tags(**given: str) -> list[ObjectTag]:
     return [{"key": key, "value": value} for key, value in given.items()]
 
 
-def test_tags_are_kept_and_shown_by_key() -> None:
+def test_tags_are_listed_by_key() -> None:
     found = tagging.object_tags({"tag_set": tags(b="2", a="")})
     assert found == {"b": "2", "a": ""}
     assert tagging.to_api(found) == tags(a="", b="2")

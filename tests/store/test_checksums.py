@@ -34,7 +34,7 @@ def summed(algorithm: str, data: bytes) -> str:
     running = checksums.new(algorithm)
     running.update(data[:5])
     running.update(memoryview(data)[5:])
-    return checksums.text(running.digest())
+    return checksums.encode(running.digest())
 
 
 @pytest.mark.parametrize("algorithm", CHECK)
@@ -52,14 +52,14 @@ def test_without_the_fast_libraries(algorithm: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("algorithm", checksums.POLYNOMIALS)
-def test_joined_is_the_whole(algorithm: str) -> None:
+def test_checksums_of_parts_join_to_that_of_the_whole(algorithm: str) -> None:
     pieces = [os.urandom(size) for size in (1, 0, 4096, 77, 100_000)]
     parts = [(len(piece), summed(algorithm, piece)) for piece in pieces]
     whole = summed(algorithm, b"".join(pieces))
     assert checksums.join(algorithm, "FULL_OBJECT", parts) == whole
 
 
-def test_composite_is_a_sum_of_sums() -> None:
+def test_a_composite_checksum_is_the_checksum_of_checksums() -> None:
     sums = [summed("SHA256", piece) for piece in (b"one", b"two")]
     expected = hashlib.sha256(b"".join(map(base64.b64decode, sums))).digest()
     joined = checksums.join("SHA256", "COMPOSITE", [(3, each) for each in sums])
@@ -71,7 +71,7 @@ def test_composite_is_a_sum_of_sums() -> None:
 
 
 @pytest.mark.parametrize("stated", ["", "AAAA", "####", "AAAAAAAAAAA=", "\u00e4"])
-def test_no_checksum_at_all(stated: str) -> None:
+def test_an_unknown_or_malformed_checksum_is_refused(stated: str) -> None:
     with pytest.raises(MalformedChecksum):
         checksums.decode("CRC32", stated)
 

@@ -33,7 +33,7 @@ def crc(size: int) -> str:
         {"t": "\n"},
     ],
 )
-def test_there_and_back(more: dict[str, Any]) -> None:
+def test_what_is_packed_is_unpacked_the_same(more: dict[str, Any]) -> None:
     packed = compact_attributes.pack({**PLAIN, **more})
     if more != {"t": "\n"}:
         assert packed is not None
@@ -60,7 +60,9 @@ def test_there_and_back(more: dict[str, Any]) -> None:
         {"t": ""},
     ],
 )
-def test_what_it_cannot_say(more: dict[str, Any]) -> None:
+def test_attributes_that_the_compact_form_can_not_express_are_not_packed(
+    more: dict[str, Any],
+) -> None:
     assert compact_attributes.pack({**PLAIN, **more}) is None
 
 

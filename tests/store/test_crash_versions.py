@@ -68,8 +68,8 @@ def check(root: Path, may: dict[str, list[State]]) -> None:
         assert state in may[key], (key, state, may[key])
         may[key] = [state]
         assert [each.is_latest for each in found] == [number == 0 for number in range(len(found))]
-        shown = any(each.key == key for each in store.list("box").objects)
-        assert shown == bool(state and state[0][0]), (key, state)
+        listed = any(each.key == key for each in store.list("box").objects)
+        assert listed == bool(state and state[0][0]), (key, state)
     store.rescan("box")
     assert store.versions("box").versions == seen
     store.close()
@@ -98,8 +98,8 @@ def test_killed_at_any_moment(tmp_path: Path, mode: str, monkeypatch: pytest.Mon
     may: dict[str, list[State]] = {key: [[]] for key in KEYS}
     chance = random.Random(11)
     for number in range(ROUNDS):
-        said = killed("test_crash_versions", root, number, mode, chance.random() / 10)
-        for word, step, key, seed, at, null in said:
+        output = killed("test_crash_versions", root, number, mode, chance.random() / 10)
+        for word, step, key, seed, at, null in output:
             if word == "begin":
                 before = may[key]
                 may[key] = [*before, *(after(each, step, seed, at, null) for each in before)]

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from eucabox.bucket import Object, ObjectProperties
 from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import encrypted_format
 from eucabox.store.attributes import NAME
-from eucabox.store.checksums import new, text
+from eucabox.store.checksums import encode, new
+from eucabox.store.temp_file import ExpectedBody
 from tests.changes import set_tags
 from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
@@ -48,10 +50,9 @@ def body(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def put(keyed: Keyed, key: str, content: bytes, kind: str = "AES256", **said: object) -> Object:
-    sealing = KINDS[kind](keyed.keys)
-    stream = io.BytesIO(content)
-    return keyed.store.put("box", key, stream, FACTS, sealing=sealing, **said)  # type: ignore[arg-type]
+def put(keyed: Keyed, key: str, content: bytes, kind: str = "AES256", **expected: Any) -> Object:
+    sealing, stream = KINDS[kind](keyed.keys), io.BytesIO(content)
+    return keyed.store.put("box", key, stream, FACTS, ExpectedBody(**expected), sealing=sealing)
 
 
 def get(keyed: Keyed, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -113,7 +114,7 @@ def test_a_range_reads_its_own_frames_alone(keyed: Keyed, monkeypatch: pytest.Mo
     assert sum(read) < 2 * FRAME
 
 
-def test_what_arrives_in_odd_pieces(keyed: Keyed) -> None:
+def test_a_body_in_pieces_of_any_size_comes_back(keyed: Keyed) -> None:
     content, chance = body(500_000), random.Random(3)
 
     class Odd(io.BytesIO):
@@ -124,11 +125,11 @@ def test_what_arrives_in_odd_pieces(keyed: Keyed) -> None:
     assert get(keyed, "key") == content
 
 
-def test_a_checksum_that_nobody_announced_is_of_the_plain_bytes(keyed: Keyed) -> None:
+def test_a_checksum_in_a_trailer_is_that_of_the_plain_bytes(keyed: Keyed) -> None:
     content = body(200_000)
     whole = new("SHA256")
     whole.update(content)
-    stated = {"SHA256": text(whole.digest())}
+    stated = {"SHA256": encode(whole.digest())}
     made = put(keyed, "key", content, trailers=lambda: stated)
     assert made.facts.checksums.items() >= stated.items()
     with pytest.raises(BadDigest):
@@ -189,7 +190,7 @@ def test_no_bit_can_change(keyed: Keyed, kind: str) -> None:
     assert get(keyed, "key") == content
 
 
-def test_what_comes_before_the_damage_is_right(keyed: Keyed) -> None:
+def test_bytes_before_the_damage_are_correct(keyed: Keyed) -> None:
     content = body(40 * FRAME)
     put(keyed, "key", content)
     damage(keyed, "key", lambda file: file.__setitem__(-1, file[-1] ^ 1))
@@ -202,7 +203,7 @@ def test_what_comes_before_the_damage_is_right(keyed: Keyed) -> None:
     assert get(keyed, "key", 0, 10) == content[:10]
 
 
-def test_frames_have_their_places(keyed: Keyed) -> None:
+def test_a_frame_in_another_place_is_refused(keyed: Keyed) -> None:
     put(keyed, "key", body(3 * FRAME))
     start, step = header_of(keyed, "key"), FRAME + encrypted_format.TAG
 
@@ -217,14 +218,14 @@ def test_frames_have_their_places(keyed: Keyed) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("kept", [0, 3, 10, 200, -1, -FRAME - 16, -2 * FRAME - 32])
-def test_a_file_cut_short(keyed: Keyed, kept: int, kind: str) -> None:
+def test_a_file_that_was_cut_short_is_damaged(keyed: Keyed, kept: int, kind: str) -> None:
     put(keyed, "key", body(3 * FRAME), kind)
     damage(keyed, "key", lambda file: file.__delitem__(slice(kept, None)))
     with pytest.raises(ObjectDamaged):
         get(keyed, "key")
 
 
-def test_a_longer_file(keyed: Keyed) -> None:
+def test_a_file_that_grew_is_damaged(keyed: Keyed) -> None:
     put(keyed, "key", body(10))
     damage(keyed, "key", lambda file: file.extend(b"more"))
     with pytest.raises(ObjectDamaged) as caught:
@@ -233,7 +234,7 @@ def test_a_longer_file(keyed: Keyed) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_files_that_change_places(keyed: Keyed, kind: str) -> None:
+def test_two_files_that_were_swapped_are_damaged(keyed: Keyed, kind: str) -> None:
     put(keyed, "one", body(100, 1), kind)
     put(keyed, "two", body(100, 2), kind)
     one, two = keyed.file("one"), keyed.file("two")
@@ -249,7 +250,7 @@ def test_two_files_that_change_places(keyed: Keyed, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_attributes_lost_cost_metadata_alone(keyed: Keyed, kind: str) -> None:
+def test_without_attributes_only_the_metadata_is_lost(keyed: Keyed, kind: str) -> None:
     content = body(FRAME + 9)
     made = put(keyed, "key", content, kind)
     os.removexattr(keyed.file("key"), NAME)
@@ -286,7 +287,7 @@ def test_a_lost_index(either: Keyed) -> None:
     either.store = after.store
 
 
-def test_facts_change_and_the_content_stays(either: Keyed) -> None:
+def test_properties_change_and_the_content_stays(either: Keyed) -> None:
     put(either, "key", b"content", "aws:kms")
     set_tags(either.store, "box", "key", {"a": "b"})
     found = either.store.head("box", "key")
@@ -336,7 +337,7 @@ def test_parts_at_rest_are_encrypted(keyed: Keyed) -> None:
     assert all(b"very plain" not in each.read_bytes() for each in folder.iterdir())
 
 
-def test_parts_have_their_places(keyed: Keyed) -> None:
+def test_a_part_in_another_place_is_refused(keyed: Keyed) -> None:
     upload(keyed, "key", "AES256", (1, body(5 << 20, 1)), (2, body(5 << 20, 2)))
     header = header_of(keyed, "key")
 
@@ -351,7 +352,7 @@ def test_parts_have_their_places(keyed: Keyed) -> None:
 
 
 @pytest.mark.parametrize("lost", ["attributes", "nothing"])
-def test_the_last_part_cut_away(keyed: Keyed, lost: str) -> None:
+def test_an_object_without_its_last_part_is_damaged(keyed: Keyed, lost: str) -> None:
     upload(keyed, "key", "AES256", (1, body(5 << 20, 1)), (2, body(5 << 20, 2)))
     header = header_of(keyed, "key")
     half = (keyed.file("key").stat().st_size - header) // 2
@@ -374,12 +375,13 @@ def test_a_part_alone_is_no_object(keyed: Keyed) -> None:
 
 @pytest.mark.parametrize("kind", [*KINDS, ""])
 @pytest.mark.parametrize("to", [*KINDS, ""])
-def test_copies_are_encrypted_anew(keyed: Keyed, kind: str, to: str) -> None:
+def test_a_copy_is_encrypted_with_its_own_key(keyed: Keyed, kind: str, to: str) -> None:
     content = body(FRAME + 5)
     if kind:
         put(keyed, "from", content, kind, algorithms=["CRC32"])
     else:
-        keyed.store.put("box", "from", io.BytesIO(content), FACTS, algorithms=["CRC32"])
+        crc32 = ExpectedBody(algorithms=("CRC32",))
+        keyed.store.put("box", "from", io.BytesIO(content), FACTS, crc32)
     customer = CUSTOMER if kind == "SSE-C" else None
     sealing = KINDS[to](keyed.keys) if to else None
     made = keyed.store.copy("box", "from", "box", "to", sealing=sealing, customer=customer)
@@ -402,8 +404,8 @@ def test_versions_stay_readable(keyed: Keyed) -> None:
             found.unlock(CUSTOMER)
             assert found.read() == body(100, seed)
     assert store.rescan("box") >= 0
-    shown = {each.object.version_id: each.object.size for each in store.versions("box").versions}
-    assert all(shown[each.version_id] == 100 for each in made)
+    sizes = {each.object.version_id: each.object.size for each in store.versions("box").versions}
+    assert all(sizes[each.version_id] == 100 for each in made)
 
 
 def test_a_copy_onto_itself_changes_the_encryption(keyed: Keyed) -> None:

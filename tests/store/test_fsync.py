@@ -41,7 +41,7 @@ def _threads(count: int, work: Callable[[], None]) -> list[threading.Thread]:
     return threads
 
 
-def test_all_who_ask_while_a_folder_is_flushed_share_the_next(
+def test_callers_that_come_during_a_flush_share_the_next_one(
     folder: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk, flush, done = Disk(monkeypatch), Flush(COMMIT), list[int]()
@@ -62,7 +62,7 @@ def test_all_who_ask_while_a_folder_is_flushed_share_the_next(
     assert not flush._queues
 
 
-def test_a_failed_flush_is_told_to_its_caller_and_is_no_flush_for_others(
+def test_a_failed_flush_raises_for_its_caller_and_others_flush_again(
     folder: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk, flush, ends = Disk(monkeypatch, problems=1), Flush(), list[str]()
@@ -86,7 +86,7 @@ def test_a_failed_flush_is_told_to_its_caller_and_is_no_flush_for_others(
 
 
 @pytest.mark.parametrize(("durability", "flushes"), [(COMMIT, True), (RELAXED, False)])
-def test_a_store_flushes_objects_as_it_is_told(
+def test_a_store_flushes_objects_by_its_durability(
     durability: str, flushes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path, durability=durability)

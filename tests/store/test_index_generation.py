@@ -28,7 +28,9 @@ def put(store: Store, key: str) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_an_index_from_a_backup(store: Store, root: Path, tmp_path: Path, running: bool) -> None:
+def test_an_index_from_a_backup_is_rebuilt(
+    store: Store, root: Path, tmp_path: Path, running: bool
+) -> None:
     put(store, "old")
     put(store, "kept")
     if running:
@@ -49,7 +51,9 @@ def test_an_index_from_a_backup(store: Store, root: Path, tmp_path: Path, runnin
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_folder_from_a_backup(store: Store, root: Path, tmp_path: Path, running: bool) -> None:
+def test_a_folder_from_a_backup_is_read_again(
+    store: Store, root: Path, tmp_path: Path, running: bool
+) -> None:
     put(store, "old")
     if not running:
         store.close()
@@ -66,7 +70,7 @@ def test_a_folder_from_a_backup(store: Store, root: Path, tmp_path: Path, runnin
     again.close()
 
 
-def test_what_is_as_it_was_is_not_read_again(store: Store, root: Path) -> None:
+def test_an_unchanged_bucket_is_not_read_again(store: Store, root: Path) -> None:
     put(store, "a")
     store.create_bucket("empty", "1")
     store.close()

@@ -31,7 +31,9 @@ def test_after_a_kill_every_begun_change_is_named(tmp_path: Path) -> None:
     journal.close(clean=False)
 
 
-def test_another_boot_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_of_another_boot_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = Journal(tmp_path)
     journal.start()
     boot = tmp_path / "boot"
@@ -44,7 +46,7 @@ def test_another_boot_is_not_believed(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Journal(tmp_path).is_trusted()
 
 
-def test_a_disk_without_room_for_the_next_file(
+def test_without_space_for_the_next_file_the_journal_uses_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -64,13 +66,13 @@ def test_a_disk_without_room_for_the_next_file(
     journal.close(clean=True)
 
 
-def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+def test_a_closed_journal_records_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(OSError, match="closed"):
         journal.begin("box", "key")
 
 
-def test_full_files_go_when_the_index_has_their_changes(
+def test_full_files_are_deleted_when_the_index_has_their_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIMIT", 100)
@@ -92,7 +94,7 @@ def test_full_files_go_when_the_index_has_their_changes(
     index.close()
 
 
-def test_a_full_disk_makes_the_index_distrusted(
+def test_after_a_full_disk_the_index_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path)

@@ -52,7 +52,7 @@ def test_the_file_has_no_key_in_the_clear_and_is_the_service_s_alone(keyed: Keye
     assert "secret" not in repr(keyed.keys.sse_s3())
 
 
-def test_the_caller_s_key_is_nowhere(keyed: Keyed) -> None:
+def test_a_customer_key_is_stored_nowhere(keyed: Keyed) -> None:
     put(keyed, "SSE-C")
     upload = keyed.store.create_upload(
         "box", "up", ObjectProperties(), sealing=EncryptionKeySpec("SSE-C", CUSTOMER)
@@ -64,7 +64,7 @@ def test_the_caller_s_key_is_nowhere(keyed: Keyed) -> None:
             assert CUSTOMER.hex().encode() not in file.read_bytes()
 
 
-def test_the_caller_s_key_is_needed_and_no_other_will_do(keyed: Keyed) -> None:
+def test_an_object_needs_the_customer_key_that_it_was_written_with(keyed: Keyed) -> None:
     put(keyed, "SSE-C")
     assert get(keyed, CUSTOMER) == b"content"
     with pytest.raises(EncryptionUnfit, match="stored using a form"):
@@ -75,10 +75,10 @@ def test_the_caller_s_key_is_needed_and_no_other_will_do(keyed: Keyed) -> None:
 
 def test_names() -> None:
     arn = "arn:aws:kms:eu-west-1:111122223333:"
-    for said in ("first", "alias/first", f"{arn}key/first", f"{arn}alias/first"):
-        assert name_of(said) == "first"
-    for said in ("", "alias/aws/s3", f"{arn}alias/aws/s3", "aws-s3", f"{arn}key/aws-s3"):
-        assert name_of(said) == "aws-s3"
+    for key_id in ("first", "alias/first", f"{arn}key/first", f"{arn}alias/first"):
+        assert name_of(key_id) == "first"
+    for key_id in ("", "alias/aws/s3", f"{arn}alias/aws/s3", "aws-s3", f"{arn}key/aws-s3"):
+        assert name_of(key_id) == "aws-s3"
 
 
 def test_only_keys_of_the_configuration(keyed: Keyed) -> None:
@@ -95,7 +95,7 @@ def test_only_keys_of_the_configuration(keyed: Keyed) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AES256", "aws:kms"])
-def test_missing_keys_are_said_and_not_made_anew(keyed: Keyed, kind: str) -> None:
+def test_missing_keys_are_reported_and_not_made_again(keyed: Keyed, kind: str) -> None:
     put(keyed, kind)
     (keyed.folder / "keys").rename(keyed.folder / "away")
     keyed.store = (after := keyed.again()).store
@@ -134,7 +134,7 @@ def test_a_damaged_file_of_keys(keyed: Keyed, content: bytes) -> None:
     assert caught.value.code == "KMS.KeyUnavailableException"
 
 
-def test_a_key_that_was_made_anew_is_not_the_old_one(keyed: Keyed) -> None:
+def test_a_key_made_again_does_not_open_old_objects(keyed: Keyed) -> None:
     put(keyed)
     (keyed.folder / "keys").unlink()
     (keyed.root / ".eucabox/master-key").unlink()

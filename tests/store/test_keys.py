@@ -3,6 +3,7 @@
 import io
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,8 @@ def test_all_keys_together(root: Path) -> None:
     assert keys(store) == sorted_keys(AWKWARD)
     for number, key in enumerate(reversed(order)):
         assert content(store, key) == key.encode()
-        assert store.head("box", key).facts == FACTS
+        facts = store.head("box", key).facts
+        assert replace(facts, checksums={}, checksum_type="") == FACTS
         assert store.delete("box", key).removed
         left = order[: len(order) - number - 1]
         assert keys(store) == sorted_keys(left)

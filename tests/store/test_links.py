@@ -1,4 +1,4 @@
-"""Links that somebody plants in the folders of the store lead nowhere."""
+"""Symbolic links that another user plants in the store's folders are never followed."""
 
 import io
 import shutil

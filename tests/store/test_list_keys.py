@@ -33,7 +33,7 @@ def fill(index: Index, keys: Iterable[str]) -> None:
         index.add(Object("b", key, 1, "e", to_datetime(0), FACTS))
 
 
-def test_who_reads_an_index_while_it_is_made_anew_is_not_asked_again(index: Index) -> None:
+def test_a_reader_of_an_index_that_is_being_rebuilt_is_not_used_again(index: Index) -> None:
     fill(index, ["old"])
     index.flush()
     with index._reading():
@@ -59,7 +59,7 @@ def walked(keys: set[str], prefix: str, delimiter: str) -> list[str]:
     delimiter=st.sampled_from(["", "/", "ab", "\n"]),
     limit=st.integers(1, 4),
 )
-def test_pages_are_the_walk(
+def test_all_pages_together_are_the_whole_listing(
     index: Index, keys: set[str], prefix: str, delimiter: str, limit: int
 ) -> None:
     fill(index, keys)
@@ -95,15 +95,15 @@ def test_start_after(index: Index) -> None:
     assert page(index, "b", "", "", "", 0).truncated is False
 
 
-def test_prefixes_are_jumped_over(index: Index) -> None:
+def test_keys_below_a_common_prefix_are_skipped(index: Index) -> None:
     fill(index, [f"{folder}/{name:04}" for folder in "abc" for name in range(3000)])
-    asked = 0
+    fetched = 0
     rows = index.rows
 
     def counted(*what: object) -> list[tuple[str, int, str, int, str, str]]:
-        nonlocal asked
+        nonlocal fetched
         found = rows(*what)  # type: ignore[arg-type]
-        asked += len(found)
+        fetched += len(found)
         return found
 
     index.rows = counted  # type: ignore[method-assign, assignment]
@@ -111,7 +111,7 @@ def test_prefixes_are_jumped_over(index: Index) -> None:
         assert page(index, "b", "", "/", "", 1000).prefixes == ["a/", "b/", "c/"]
     finally:
         del index.rows
-    assert asked < 100
+    assert fetched < 100
 
 
 @pytest.mark.slow

@@ -22,7 +22,9 @@ def descriptor(tmp_path: Path) -> Any:
     os.close(opened)
 
 
-def test_many_wait_for_one_reading(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_callers_wait_for_one_reading(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, go, count = threading.Event(), threading.Event(), []
 
     def slow(opened: int) -> tuple[str, str]:
@@ -47,7 +49,7 @@ def test_many_wait_for_one_reading(descriptor: int, monkeypatch: pytest.MonkeyPa
     assert count == [descriptor]
 
 
-def test_nothing_is_kept_for_the_next(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_md5_is_not_cached(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Md5Once()
     assert shared.md5(descriptor) == hashlib.md5(b"content").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Uploads in parts: put, listed, completed, aborted, and asked for wrongly."""
+"""Multipart uploads: put, listed, completed, aborted, and wrong requests."""
 
 import base64
 import hashlib
@@ -28,14 +28,15 @@ from eucabox.errors import (
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import dirfd, multipart
+from eucabox.store import dirfd, multipart, upload_parts
 from eucabox.store.attributes import NAME
+from eucabox.store.temp_file import ExpectedBody
 from tests.store.conftest import FACTS, content, leftovers, names
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart, "SMALLEST", 100)
+    monkeypatch.setattr(upload_parts, "SMALLEST", 100)
 
 
 PIECES = [b"a" * 100, b"b" * 150, b"c"]
@@ -97,7 +98,8 @@ def test_checksum_of_the_whole(store: Store, algorithm: str) -> None:
     upload_id = begin(store, algorithm, "FULL_OBJECT")
     parts = fill(store, upload_id)
     body = io.BytesIO(b"".join(PIECES))
-    whole = store.put("box", "whole", body, FACTS, algorithms=[algorithm]).facts.checksums
+    expected = ExpectedBody(algorithms=(algorithm,))
+    whole = store.put("box", "whole", body, FACTS, expected).facts.checksums
     with pytest.raises(BadDigest):
         store.complete_upload("box", "dir/key", upload_id, parts, checksums=parts[0][2])
     made = store.complete_upload("box", "dir/key", upload_id, parts, checksums=whole)
@@ -136,22 +138,22 @@ def test_pages_of_parts(store: Store) -> None:
     upload_id = begin(store)
     fill(store, upload_id)
 
-    def numbers(**said: int) -> list[int]:
-        found = store.parts("box", "dir/key", upload_id, **said)
-        return [each.number for each in found]
+    def numbers(**options: int) -> list[int]:
+        parts = store.parts("box", "dir/key", upload_id, **options)
+        return [each.number for each in parts]
 
     assert numbers() == [3, 6, 9]
     assert numbers(after=3, limit=1) == [6]
     assert numbers(after=9) == numbers(limit=0) == []
 
 
-def test_a_listing_of_uploads_knows_what_came_and_went(store: Store) -> None:
+def test_a_listing_of_uploads_follows_new_and_ended_ones(store: Store) -> None:
     ids = [store.create_upload("box", key, FACTS) for key in ("b", "a", "b")]
     assert [each.key for each in store.uploads("box").uploads] == ["a", "b", "b"]
     store.abort_upload("box", "b", ids[0])
     new = store.create_upload("box", "A", FACTS)
-    shown = [each.upload_id for each in store.uploads("box").uploads]
-    assert shown == [new, ids[1], ids[2]]
+    listed = [each.upload_id for each in store.uploads("box").uploads]
+    assert listed == [new, ids[1], ids[2]]
     page = store.uploads("box", limit=2)
     assert (page.next_key, page.next_upload_id, page.truncated) == ("a", ids[1], True)
     rest = store.uploads("box", key_marker="a", upload_id_marker=ids[1])
@@ -162,8 +164,8 @@ def test_wrong_lists_of_parts(store: Store) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
 
-    def complete(*wanted: tuple[int, str, dict[str, str]], **said: object) -> None:
-        store.complete_upload("box", "dir/key", upload_id, wanted, **said)  # type: ignore[arg-type]
+    def complete(*wanted: tuple[int, str, dict[str, str]], **options: object) -> None:
+        store.complete_upload("box", "dir/key", upload_id, wanted, **options)  # type: ignore[arg-type]
 
     with pytest.raises(MalformedPartList):
         complete()
@@ -183,7 +185,7 @@ def test_wrong_lists_of_parts(store: Store) -> None:
     complete(*parts, size=251, if_none_match="*")
 
 
-def test_conditions_at_the_end(store: Store) -> None:
+def test_conditions_of_the_completion_are_checked(store: Store) -> None:
     store.put("box", "dir/key", io.BytesIO(b"old"), FACTS)
     upload_id = begin(store)
     parts = fill(store, upload_id)
@@ -206,7 +208,9 @@ def test_wrong_uploads_and_parts(store: Store) -> None:
     with pytest.raises(ChecksumTypeUnfit):
         begin(store, "SHA256", "FULL_OBJECT")
     with pytest.raises(BadDigest):
-        store.put_part("box", "dir/key", upload_id, 1, io.BytesIO(), content_md5=bytes(16))
+        store.put_part(
+            "box", "dir/key", upload_id, 1, io.BytesIO(), ExpectedBody(content_md5=bytes(16))
+        )
     assert store.parts("box", "dir/key", upload_id) == []
 
 
@@ -226,7 +230,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
 ) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
-    locked, done = store._multipart._locked, list[str]()
+    locked, done = store._multipart._lock, list[str]()
 
     def late(named: str) -> Any:
         if not done:
@@ -234,7 +238,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
             store.complete_upload("box", "dir/key", upload_id, parts)
         return locked(named)
 
-    monkeypatch.setattr(store._multipart, "_locked", late)
+    monkeypatch.setattr(store._multipart, "_lock", late)
     with pytest.raises(NoSuchUpload):
         store.abort_upload("box", "dir/key", upload_id)
     assert store.head("box", "dir/key").size == 251
@@ -256,7 +260,7 @@ def test_an_upload_is_begun_while_its_bucket_is_deleted(
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", b"{}", b"[]", b"\xff"])
-def test_a_part_that_cannot_be_read_is_none(store: Store, root: Path, harm: bytes) -> None:
+def test_a_part_that_can_not_be_read_is_missing(store: Store, root: Path, harm: bytes) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
     folder = root / "box/.eucabox/uploads" / upload_id
@@ -312,7 +316,7 @@ def test_a_kill_between_the_object_and_the_end_of_its_upload(
     going_on = begin(store)
     store.close()
     shutil.copytree(tmp_path / "uploads", uploads, dirs_exist_ok=True)
-    (uploads / ("0" * 40)).mkdir()  # killed before it was said what it is for
+    (uploads / ("0" * 40)).mkdir()  # killed before its file was written
     again = Store(root)
     assert names(uploads) == [going_on]
     assert again.complete_upload("box", "dir/key", upload_id, parts) == made
@@ -349,7 +353,9 @@ def damage_it(at: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a link", "a file", "garbage", "not ours", "a list"])
-def test_a_damaged_upload_is_none_and_harms_nobody(store: Store, root: Path, damage: str) -> None:
+def test_a_damaged_upload_is_not_found_and_others_are(
+    store: Store, root: Path, damage: str
+) -> None:
     upload_id, other = begin(store), begin(store)
     parts = fill(store, other)
     fill(store, upload_id)
@@ -367,7 +373,7 @@ def test_a_damaged_upload_is_none_and_harms_nobody(store: Store, root: Path, dam
     store.close()
 
 
-def test_a_part_that_was_damaged_is_none(store: Store, root: Path) -> None:
+def test_a_damaged_part_is_missing(store: Store, root: Path) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
     file = folder(root, upload_id) / "00003"

@@ -10,6 +10,7 @@ import pytest
 from eucabox.bucket import ObjectProperties, Store
 from eucabox.config import LimitsSection
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
+from eucabox.store.temp_file import ExpectedBody
 
 MIB = 1 << 20
 FACTS = ObjectProperties()
@@ -25,7 +26,7 @@ def _store(tmp_path: Path) -> Iterator[Store]:
 
 
 def put(store: Store, bucket: str, key: str, size: int, known: bool = True) -> None:
-    store.put(bucket, key, io.BytesIO(bytes(size)), FACTS, size=size if known else None)
+    store.put(bucket, key, io.BytesIO(bytes(size)), FACTS, ExpectedBody(size if known else None))
 
 
 def test_without_limits_nothing_is_counted(store: Store, monkeypatch: Any) -> None:
@@ -58,7 +59,7 @@ def test_an_object_of_parts(store: Store) -> None:
     parts: list[tuple[int, str, dict[str, str]]] = []
     for number in (1, 2):
         body = io.BytesIO(bytes(5 * MIB))
-        part = store.put_part("one", "k", upload, number, body, size=5 * MIB)
+        part = store.put_part("one", "k", upload, number, body, ExpectedBody(5 * MIB))
         parts.append((number, part.e_tag, {}))
     store.quota.limits = LimitsSection(object_mb=9)
     with pytest.raises(ObjectTooLarge):
@@ -83,7 +84,7 @@ def test_a_bucket(store: Store, known: bool) -> None:
     put(store, "one", "c", MIB, known)
 
 
-def test_what_is_replaced_makes_room(store: Store) -> None:
+def test_an_overwrite_frees_the_old_bytes(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=2)
     put(store, "one", "k", 2 * MIB)
     put(store, "one", "k", 2 * MIB)
@@ -111,7 +112,7 @@ def test_parts_and_older_versions_count(store: Store) -> None:
     put(store, "one", "k", MIB)
     put(store, "one", "k", MIB)
     upload = store.create_upload("one", "p", FACTS)
-    store.put_part("one", "p", upload, 1, io.BytesIO(bytes(2 * MIB)), size=2 * MIB)
+    store.put_part("one", "p", upload, 1, io.BytesIO(bytes(2 * MIB)), ExpectedBody(2 * MIB))
     with pytest.raises(QuotaExceeded):
         put(store, "one", "l", MIB)
     store.abort_upload("one", "p", upload)
@@ -136,13 +137,13 @@ def test_a_full_bucket_is_not_counted_for_each_put(store: Store, monkeypatch: An
     assert len(counted) <= 5
 
 
-def test_what_is_written_again_and_again_is_not_refused(store: Store) -> None:
+def test_overwriting_again_and_again_is_not_refused(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=4)
     for _ in range(20):
         put(store, "one", "k", MIB)
 
 
-def test_an_upload_weighs_its_parts_alone(store: Store) -> None:
+def test_of_an_upload_only_its_parts_count(store: Store) -> None:
     store.quota.limits = LimitsSection(bucket_mb=1)
     put(store, "one", "k", MIB)
     store.create_upload("one", "other", FACTS)

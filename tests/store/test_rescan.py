@@ -74,7 +74,7 @@ def test_an_object_in_the_way_by_hand(store: Store, put: Put, root: Path) -> Non
     assert keys(store) == []
 
 
-def test_names_that_are_no_keys(store: Store, root: Path) -> None:
+def test_files_whose_names_are_no_keys_are_ignored(store: Store, root: Path) -> None:
     (Path(os.fsdecode(os.fsencode(root / "box") + b"/\xff\xfe"))).touch()
     deep = root / "box" / "/".join(["d" * 250] * 5)
     deep.mkdir(parents=True)
@@ -218,7 +218,7 @@ def test_a_file_deleted_by_hand_is_listed_until_it_is_missed(
     assert keys(store) == ["a/c"]
 
 
-def test_a_start_that_reads_again_says_so_and_how_far_it_is(
+def test_a_start_that_rescans_logs_its_progress(
     store: Store, put: Put, root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
     for number in range(3):
@@ -234,7 +234,7 @@ def test_a_start_that_reads_again_says_so_and_how_far_it_is(
     assert "read the bucket box: 3 objects" in caplog.text
 
 
-def test_a_folder_taken_away_is_no_bucket(store: Store, put: Put, root: Path) -> None:
+def test_a_removed_folder_is_no_bucket(store: Store, put: Put, root: Path) -> None:
     put("a")
     store.create_bucket("moved", OWNER)
     store.put("moved", "k", io.BytesIO(b"x"), FACTS)
@@ -260,7 +260,7 @@ def test_a_bucket_whose_folder_is_gone_can_be_made_again(store: Store, root: Pat
     assert keys(store) == ["k"]
 
 
-def test_nothing_is_found_or_put_where_a_folder_was_taken_away(
+def test_without_its_folder_a_bucket_can_not_be_read_or_written(
     store: Store, put: Put, root: Path
 ) -> None:
     put("a")

@@ -16,7 +16,7 @@ def finished(rescans: Rescans) -> list[Rescan]:
     return rescans.all()
 
 
-def test_a_rescan_says_what_it_found_and_why_it_failed() -> None:
+def test_a_rescan_reports_its_count_or_why_it_failed() -> None:
     def work(bucket: str, progress: Callable[[int], None]) -> int:
         progress(1000)
         if bucket == "lost":
@@ -30,7 +30,7 @@ def test_a_rescan_says_what_it_found_and_why_it_failed() -> None:
     assert (failed.state, failed.message) == ("failed", NoSuchBucket(name="lost").message)
 
 
-def test_a_bucket_is_not_begun_twice_and_a_stop_ends_the_work() -> None:
+def test_a_bucket_is_not_rescanned_twice_at_once_and_close_ends_it() -> None:
     reached, go = threading.Event(), threading.Event()
     begun: list[str] = []
 
@@ -55,7 +55,7 @@ def test_a_bucket_is_not_begun_twice_and_a_stop_ends_the_work() -> None:
     assert [each.state for each in rescans.all()] == ["pending", "failed"]
 
 
-def test_a_folder_that_was_copied_in_is_adopted(tmp_path: Path) -> None:
+def test_a_folder_that_was_copied_in_becomes_a_bucket(tmp_path: Path) -> None:
     store = Store(tmp_path)
     (tmp_path / "hand").mkdir()
     (tmp_path / "hand" / "file").write_bytes(b"content")

@@ -122,9 +122,9 @@ def state_of(root: Path) -> State:
             content = b"".join(opened.chunks()).decode()
             assert opened.object.facts.metadata == {"content": content}
             state.append(content)
-    shown = [each.key for each in store.list("box").objects]
-    assert shown == ([KEY] if state and state[0] != "marker" else [])
-    assert (root / "box" / KEY).exists() == bool(shown)
+    listed = [each.key for each in store.list("box").objects]
+    assert listed == ([KEY] if state and state[0] != "marker" else [])
+    assert (root / "box" / KEY).exists() == bool(listed)
     store.rescan("box")
     assert store.versions("box").versions == found
     store.close()

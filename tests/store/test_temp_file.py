@@ -44,7 +44,7 @@ def _limited(folder: Path) -> object:
     return limited
 
 
-def test_a_full_disk_keeps_what_it_had(small_disk: Path) -> None:
+def test_a_full_disk_keeps_the_old_objects(small_disk: Path) -> None:
     store = Store(small_disk / "buckets")
     store.create_bucket("box", OWNER)
     store.put("box", "old", io.BytesIO(b"old"), FACTS)
@@ -75,7 +75,7 @@ def _part(store: Store, upload_id: str) -> object:
     return store.put_part("box", "up", upload_id, 1, io.BytesIO(bytes(SIZE)))
 
 
-def test_a_disk_filled_to_the_brim_lets_go(small_disk: Path) -> None:
+def test_objects_can_be_deleted_on_a_full_disk(small_disk: Path) -> None:
     store = Store(small_disk / "buckets")
     store.create_bucket("box", OWNER)
     count = 0
@@ -95,7 +95,7 @@ def test_a_disk_filled_to_the_brim_lets_go(small_disk: Path) -> None:
 
 @pytest.mark.parametrize("call", ["fdatasync", "rename", "fsync", "utime"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_each_refusal_of_the_disk(
+def test_each_error_of_the_disk_is_a_fault(
     store: Store, put: Put, root: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     put("old", b"old")
@@ -151,7 +151,7 @@ def test_a_disk_filled_to_the_brim_is_listed_and_emptied(small_disk: Path) -> No
 
 
 def _brim(file: Path) -> None:
-    """Let somebody else take all that is free."""
+    """Fill the disk with a file of another program."""
     descriptor = os.open(file, os.O_CREAT | os.O_WRONLY)
     for size in (1 << 16, 1 << 12, 1):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Versions of a key: kept, found, hidden, brought back, thinned out; also by hand."""
+"""Versions of a key: stored, opened, hidden, restored, deleted; also changed by hand."""
 
 import contextlib
 import io
@@ -96,7 +96,9 @@ def test_every_version_stays(store: Store, put: Put, root: Path, key: str) -> No
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_marker_hides_and_its_removal_shows_again(store: Store, put: Put, key: str) -> None:
+def test_a_delete_marker_hides_an_object_until_it_is_deleted(
+    store: Store, put: Put, key: str
+) -> None:
     enable(store)
     made = put(key)
     hidden = store.delete("box", key, owner=OWNER)
@@ -122,7 +124,7 @@ def content_of(found: list[Version]) -> list[tuple[str, bool]]:
     return [("marker" if e.is_marker else e.object.e_tag, e.is_latest) for e in found]
 
 
-def test_removing_the_current_version_brings_the_one_before_back(
+def test_deleting_the_current_version_restores_the_one_before(
     store: Store, put: Put, root: Path
 ) -> None:
     enable(store)
@@ -152,7 +154,7 @@ def test_a_marker_below_the_current_version_stays_one(store: Store, put: Put) ->
     assert content_of(every(store)) == [("marker", True), (first.e_tag, False)]
 
 
-def test_what_was_there_before_is_the_null_version(store: Store, put: Put) -> None:
+def test_an_object_older_than_versioning_is_the_null_version(store: Store, put: Put) -> None:
     old = put("key", b"old")
     assert ids(store) == ["null"]
     enable(store)
@@ -191,7 +193,7 @@ def test_suspended_keeps_versions_and_replaces_the_null_one(store: Store, put: P
     assert ids(store) == ["null", kept.version_id]
 
 
-def test_versions_have_facts_of_their_own(store: Store, put: Put) -> None:
+def test_each_version_has_its_own_properties(store: Store, put: Put) -> None:
     enable(store)
     old, new = put("key", b"1"), put("key", b"2")
     set_tags(store, "box", "key", {"age": "old"}, old.version_id)
@@ -204,7 +206,7 @@ def test_versions_have_facts_of_their_own(store: Store, put: Put) -> None:
     assert store.copy("box", "key", "box", "copy", version_id=old.version_id).e_tag == old.e_tag
 
 
-def test_version_ids_that_are_none(store: Store, put: Put) -> None:
+def test_malformed_version_ids_are_refused(store: Store, put: Put) -> None:
     put("key")
     for wrong in ("x", "NULL", "0" * 32, "f" * 33, "../../../key"):
         with pytest.raises(InvalidVersionId):
@@ -232,7 +234,7 @@ def test_a_bucket_with_a_version_or_a_marker_is_not_empty(store: Store, put: Put
     store.delete_bucket("box")
 
 
-def test_who_reads_reads_on(store: Store, put: Put) -> None:
+def test_a_reader_reads_on_while_its_version_is_deleted(store: Store, put: Put) -> None:
     enable(store)
     made = put("key", b"old")
     with store.open("box", "key") as found:
@@ -421,8 +423,8 @@ def test_many_write_one_key(store: Store) -> None:
             assert read(store, "key", found.version_id)
 
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(step, number) for number in range(40) for step in (write, look)]
-        for each in asked:
+        futures = [threads.submit(step, number) for number in range(40) for step in (write, look)]
+        for each in futures:
             with contextlib.suppress(NoSuchVersion):  # removed while it was looked at
                 each.result()
     found = every(store)
@@ -433,7 +435,7 @@ def test_many_write_one_key(store: Store) -> None:
     assert every(store) == before
 
 
-def test_of_many_that_must_be_first_one_is(store: Store) -> None:
+def test_of_many_conditional_creates_one_succeeds(store: Store) -> None:
     enable(store)
     store.delete("box", "key")
 

@@ -51,15 +51,15 @@ def create_multipart_upload(
     holder = _writable(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
-    facts = object_request.object_properties(described, call, holder, call.cloud.accounts)
     store = call.cloud.store
-    sealing = encryption.for_new_object(call, described, holder, store)
+    new = object_request.read(described, call, holder, store, call.cloud.accounts)
+    algorithm = ascii_text.upper(checksum_algorithm)
     upload_id = store.create_upload(
-        bucket, key, facts, ascii_text.upper(checksum_algorithm), checksum_type, sealing
+        bucket, key, new.properties, algorithm, checksum_type, new.encryption
     )
     made = store.upload(bucket, key, upload_id)
     ends = rules.abort_date(holder, key, made.initiated)
-    shown = {**_checksum_plan(made), **ends, **encryption.to_api(sealing, described, store)}
+    shown = {**_checksum_plan(made), **ends, **encryption.to_api(new.encryption, described, store)}
     return {"bucket": bucket, "key": key, "upload_id": upload_id, **shown}
 
 
@@ -82,9 +82,9 @@ def upload_part(
     access.check_upload(call, upload, holder)
     secret = encryption.check_part(call, upload, sums, store)
     incoming = RequestBody.wrap(body)
-    _check_sums(upload, object_request.checksum_algorithms(sums, incoming))
-    checked = object_request.body_expectations(sums, incoming)
-    part = store.put_part(bucket, key, upload_id, part_number, incoming, customer=secret, **checked)
+    expected = object_request.expected_body(sums, incoming)
+    _check_sums(upload, expected.algorithms)
+    part = store.put_part(bucket, key, upload_id, part_number, incoming, expected, customer=secret)
     shown = {**values.part_checksum(upload, part), **encryption.upload_to_api(upload, sums, store)}
     return {"e_tag": values.quote_etag(part.e_tag), **shown}
 

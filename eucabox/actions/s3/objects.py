@@ -42,17 +42,16 @@ def put_object(
     """Store an object whole or not at all, once every length, digest and signature holds."""
     holder = call.cloud.store.bucket(bucket)
     access.check(call, holder, key, expected=expected_bucket_owner)
-    facts = object_request.object_properties(written, call, holder, call.cloud.accounts)
-    sealing = sse.for_new_object(call, written, holder, call.cloud.store)
+    new = object_request.read(written, call, holder, call.cloud.store, call.cloud.accounts)
     incoming = RequestBody.wrap(body)
     made = call.cloud.store.put(
         bucket,
         key,
         incoming,
-        facts,
+        new.properties,
+        object_request.expected_body(written, incoming),
         **preconditions.write_preconditions(if_match, if_none_match),
-        sealing=sealing,
-        **object_request.body_expectations(written, incoming),
+        sealing=new.encryption,
     )
     return {
         "e_tag": values.quote_etag(made.e_tag),

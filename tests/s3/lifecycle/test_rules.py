@@ -1,4 +1,4 @@
-"""When a rule is due, which objects it is about, and what readers are told of it."""
+"""When a rule is due, which objects it matches, and the headers that tell of it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -62,7 +62,7 @@ def test_the_farthest_day_is_one() -> None:
 
 def chosen(condition: dict[str, Any], found: Object) -> bool:
     rule = {key: value for key, value in ONE.items() if key != "prefix"}
-    (only,) = rules.rules_for(bucket({**rule, "filter": condition})).each
+    (only,) = rules.rules_for(bucket({**rule, "filter": condition})).rules
     return only.matches(found)
 
 
@@ -82,38 +82,38 @@ def test_filters() -> None:
     assert not chosen(every, thing("p", size=6, a="1"))
 
 
-def test_the_earliest_of_the_rules_is_told() -> None:
+def test_the_expiration_header_names_the_earliest_rule() -> None:
     later = {**ONE, "id": "two words", "prefix": "", "expiration": {"days": 2}}
     off = {**ONE, "id": "off", "status": "Disabled", "expiration": {"days": 1}}
-    told = rules.expiration(bucket(ONE, later, off), thing("p/x"))
+    result = rules.expiration(bucket(ONE, later, off), thing("p/x"))
     date = "Sun, 18 Jan 2026 00:00:00 GMT"
-    assert told == {"expiration": f'expiry-date="{date}", rule-id="two%20words"'}
+    assert result == {"expiration": f'expiry-date="{date}", rule-id="two%20words"'}
     assert rules.expiration(bucket(ONE), thing("q")) == {}
     assert rules.expiration(Bucket("b", "o", NOON), thing("p/x")) == {}
 
 
-def test_an_upload_is_told_its_end() -> None:
+def test_an_upload_has_the_abort_date_of_its_rule() -> None:
     abort = {"id": "a", "prefix": "p/", "status": "Enabled"}
-    told = {**abort, "abort_incomplete_multipart_upload": {"days_after_initiation": 1}}
-    assert rules.abort_date(bucket(told), "p/x", NOON) == {
+    result = {**abort, "abort_incomplete_multipart_upload": {"days_after_initiation": 1}}
+    assert rules.abort_date(bucket(result), "p/x", NOON) == {
         "abort_date": datetime(2026, 1, 17, tzinfo=UTC),
         "abort_rule_id": "a",
     }
-    assert rules.abort_date(bucket(told), "q", NOON) == {}
+    assert rules.abort_date(bucket(result), "q", NOON) == {}
 
 
 def test_prefixes_cover_each_key_once() -> None:
     some = [{**ONE, "id": each, "prefix": each} for each in ("b/c", "a", "b/", "b/d")]
-    assert rules.prefixes(rules.rules_for(bucket(*some)).each) == ["a", "b/"]
+    assert rules.prefixes(rules.rules_for(bucket(*some)).rules) == ["a", "b/"]
     assert rules.prefixes(()) == []
 
 
 def test_rules_are_read_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MOST_READ", 2)
+    monkeypatch.setattr(rules, "MOST_CACHED", 2)
     rule = {"id": "r", "status": "Enabled", "filter": {"prefix": "a/"}, "expiration": {"days": 1}}
     first, second = bucket(rule), bucket({**rule, "id": "other"})
     assert rules.rules_for(first) is rules.rules_for(first)
     for each in (first, second, first, bucket(rule), first):
-        (only,) = rules.rules_for(each).each
+        (only,) = rules.rules_for(each).rules
         assert only.id == ("other" if each is second else "r")
-    assert rules.rules_for(Bucket("b", "o", NOON)).each == ()
+    assert rules.rules_for(Bucket("b", "o", NOON)).rules == ()

@@ -13,7 +13,7 @@ from eucabox.bucket import Object, ObjectProperties, Store
 from eucabox.errors import DiskFull
 from eucabox.s3.lifecycle import configuration, sweep
 from eucabox.s3.lifecycle.sweep import Sweep
-from eucabox.store.types import moment, to_nanoseconds
+from eucabox.store.types import to_nanoseconds, unique_time
 from tests.changes import set_tags
 
 DAY = 86_400
@@ -43,7 +43,7 @@ def setup(store: Store, *rules: Any, minimum: str = "") -> None:
 
 
 def work(store: Store, days: float) -> Sweep:
-    now = moment() // 10**9 + int(days * DAY)
+    now = unique_time() // 10**9 + int(days * DAY)
     return Sweep(store, store.bucket("box"), now, DAY, lambda: False)
 
 
@@ -65,7 +65,7 @@ def keep_versions(store: Store) -> None:
     store.set_bucket_setting("box", "versioning", {"status": "Enabled"})
 
 
-def test_what_is_old_enough_goes(store: Store) -> None:
+def test_objects_that_are_old_enough_expire(store: Store) -> None:
     for key in ("a/1", "a/2", "a/3", "b"):
         put(store, key)
     setup(store, {"prefix": "a/", "expiration": {"days": 1}})
@@ -75,7 +75,7 @@ def test_what_is_old_enough_goes(store: Store) -> None:
     assert swept(store, 2) == {}
 
 
-def test_tags_and_sizes_choose(store: Store) -> None:
+def test_rules_match_by_tags_and_sizes(store: Store) -> None:
     put(store, "small", b"x" * 5)
     put(store, "large", b"x" * 50)
     put(store, "tagged", tom="sawyer")
@@ -114,9 +114,9 @@ def test_an_overwrite_in_between_wins(
     setup(store, {"expiration": {"days": 1}})
     real = store.delete
 
-    def late(*named: str, **wish: Any) -> Any:
+    def late(*named: str, **options: Any) -> Any:
         put(store, "k", content)
-        return real(*named, **wish)
+        return real(*named, **options)
 
     monkeypatch.setattr(store, "delete", late)
     assert swept(store, 2) == {}
@@ -130,16 +130,16 @@ def test_a_tag_that_was_taken_away_in_between_wins(
     setup(store, {"filter": {"tag": {"key": "a", "value": "1"}}, "expiration": {"days": 1}})
     real = store.delete
 
-    def late(*named: str, **wish: Any) -> Any:
+    def late(*named: str, **options: Any) -> Any:
         set_tags(store, "box", "k", {})
-        return real(*named, **wish)
+        return real(*named, **options)
 
     monkeypatch.setattr(store, "delete", late)
     assert swept(store, 2) == {}
     assert keys(store) == ["k"]
 
 
-def test_expiry_hides_what_has_versions(store: Store) -> None:
+def test_an_expired_object_in_a_versioned_bucket_gets_a_delete_marker(store: Store) -> None:
     keep_versions(store)
     put(store, "k")
     setup(store, {"expiration": {"days": 1}})
@@ -177,8 +177,8 @@ def test_a_null_version_that_goes_between_two_pages_counts_no_other_twice(
     monkeypatch.setattr(sweep, "PAGE", 3)
     listed = store.versions
 
-    def late(*said: Any, **named: Any) -> Any:
-        page = listed(*said, **named)
+    def late(*args: Any, **named: Any) -> Any:
+        page = listed(*args, **named)
         if page.next_version_id == "null":
             store.delete("box", "k", version_id="null")
         return page
@@ -198,7 +198,7 @@ def test_a_version_ages_from_when_another_took_its_place(store: Store) -> None:
     assert old.version_id not in [each.object.version_id for each in store.versions("box").versions]
 
 
-def test_a_marker_goes_when_it_hides_nothing(store: Store) -> None:
+def test_a_delete_marker_without_versions_is_removed(store: Store) -> None:
     keep_versions(store)
     put(store, "k")
     store.delete("box", "k", owner=OWNER)
@@ -244,9 +244,9 @@ def test_a_version_that_is_current_again_stays(
     setup(store, {"noncurrent_version_expiration": {"noncurrent_days": 1}})
     real = store.delete
 
-    def late(*named: str, **wish: Any) -> Any:
+    def late(*named: str, **options: Any) -> Any:
         real("box", "k", version_id=newer.version_id)
-        return real(*named, **wish)
+        return real(*named, **options)
 
     monkeypatch.setattr(store, "delete", late)
     assert swept(store, 2) == {}
@@ -266,9 +266,9 @@ def test_a_locked_version_stays_until_its_time(store: Store) -> None:
     assert swept(store, 2) == {"expired": 1}
     assert swept(store, 4) == {}
     assert versions(store) == [("k", True), ("k", False)]
-    kept = versions_of(store)[1].version_id
+    version_id = versions_of(store)[1].version_id
     free = {"mode": "COMPLIANCE", "until": (until - timedelta(hours=2)).isoformat()}
-    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": free}), kept)
+    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": free}), version_id)
     assert swept(store, 4) == {"deleted": 1}
 
 
@@ -276,7 +276,7 @@ def versions_of(store: Store) -> list[Object]:
     return [each.object for each in store.versions("box").versions]
 
 
-def test_classes_change_as_words(store: Store) -> None:
+def test_a_transition_changes_only_the_storage_class(store: Store) -> None:
     put(store, "large", b"x" * (128 << 10))
     put(store, "small")
     moves = [{"days": 1, "storage_class": "GLACIER_IR"}, {"days": 5, "storage_class": "GLACIER"}]
@@ -318,7 +318,7 @@ def test_noncurrent_versions_change_their_class(store: Store) -> None:
     assert store.head("box", "k", new.version_id).facts.storage_class == "STANDARD"
 
 
-def test_uploads_that_nobody_completes_are_aborted(store: Store) -> None:
+def test_incomplete_uploads_are_aborted(store: Store) -> None:
     for key in ("a/1", "a/2", "a/3", "b"):
         store.create_upload("box", key, ObjectProperties(owner=OWNER))
     abort = {"days_after_initiation": 1}
@@ -334,17 +334,17 @@ def test_a_fault_of_one_leaves_the_others(store: Store, monkeypatch: pytest.Monk
     setup(store, {"expiration": {"days": 1}})
     real = store.delete
 
-    def full(bucket: str, key: str, **wish: Any) -> Any:
+    def full(bucket: str, key: str, **options: Any) -> Any:
         if key == "a":
             raise DiskFull
-        return real(bucket, key, **wish)
+        return real(bucket, key, **options)
 
     monkeypatch.setattr(store, "delete", full)
     assert swept(store, 2) == {"expired": 1, "failed": 1}
     assert keys(store) == ["a"]
 
 
-def test_it_stops_when_it_is_told(store: Store) -> None:
+def test_a_sweep_stops_when_it_is_asked_to(store: Store) -> None:
     put(store, "a")
     setup(store, {"expiration": {"days": 1}})
     made = work(store, 2)
@@ -357,14 +357,14 @@ def test_it_stops_when_it_is_told(store: Store) -> None:
 def during(store: Store, days: float, act: Any) -> Sweep:
     """A pass in which something happens once it has begun, before it reads its first page."""
     made = work(store, days)
-    told: list[bool] = []
+    called: list[bool] = []
     versions_of = store.versions
 
-    def page(*given: Any, **said: Any) -> Any:
-        if not told:
-            told.append(True)
+    def page(*given: Any, **args: Any) -> Any:
+        if not called:
+            called.append(True)
             act()
-        return versions_of(*given, **said)
+        return versions_of(*given, **args)
 
     store.versions = page  # type: ignore[method-assign]
     made.run()
@@ -373,9 +373,7 @@ def during(store: Store, days: float, act: Any) -> Sweep:
 
 
 @pytest.mark.parametrize("versioned", [False, True])
-def test_a_pass_touches_no_bucket_that_took_the_name_meanwhile(
-    store: Store, versioned: bool
-) -> None:
+def test_a_pass_leaves_a_new_bucket_of_the_same_name_alone(store: Store, versioned: bool) -> None:
     setup(store, {"expiration": {"days": 1}})
     other = "999988887777"
 
@@ -394,7 +392,7 @@ def test_a_pass_touches_no_bucket_that_took_the_name_meanwhile(
     assert not any(gone.counts.values()), "the new bucket has no rules"
 
 
-def test_a_pass_ends_when_its_rules_are_taken_back(store: Store) -> None:
+def test_a_pass_ends_when_its_rules_are_removed(store: Store) -> None:
     setup(
         store,
         {"expiration": {"days": 1}},
@@ -409,7 +407,7 @@ def test_a_pass_ends_when_its_rules_are_taken_back(store: Store) -> None:
     assert store.uploads("box").uploads
 
 
-def test_a_delete_marker_and_an_old_version_are_asked_for_again_too(store: Store) -> None:
+def test_the_bucket_is_checked_again_for_markers_and_old_versions_too(store: Store) -> None:
     keep_versions(store)
     put(store, "a")
     put(store, "a")
