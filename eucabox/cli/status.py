@@ -25,7 +25,8 @@ def status(settings: CommandContext, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
     else:
         for name, value in found.items():
-            click.echo(f"{name.replace('_', ' '):<16} {_plain(value)}")
+            text = _node(value) if name == "node" else _plain(value)
+            click.echo(f"{name.replace('_', ' '):<16} {text}")
     sys.exit(0 if found["running"] else 3)
 
 
@@ -63,9 +64,18 @@ def _memory_mb(pid: int) -> int:
     return int(kib) // 1024
 
 
+def _node(node: dict[str, Any]) -> str:
+    told = (node.get("said"), node.get("problem"), *_pairs(node.get("guests", {})))
+    return "; ".join(str(each) for each in told if each) or "-"
+
+
+def _pairs(values: dict[str, Any]) -> list[str]:
+    return [f"{key} {_plain(each)}" for key, each in values.items()]
+
+
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items()) or "none"
+        return ", ".join(_pairs(value)) or "none"
     if isinstance(value, list):
         return "; ".join(str(each) for each in value) or "none"
     if value is None:
