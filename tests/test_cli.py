@@ -332,6 +332,16 @@ def test_status_tells_of_the_node_only_what_there_is(
     assert f"\nnode             {text}\n" in shown.output
 
 
+def test_status_has_each_problem_in_a_line_of_its_own(
+    accounts: Accounts, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = ["metadata: no port.", "i-1: it hangs"]
+    monkeypatch.setattr("eucabox.cli.background.holder", lambda config: os.getpid())
+    monkeypatch.setattr("eucabox.cli.background.status", lambda config: {"problems": problems})
+    shown = invoke("-c", config_file, "status")
+    assert f"problems         metadata: no port.\n{' ' * 17}i-1: it hangs\n" in shown.output
+
+
 def test_doctor_names_a_bridge_that_is_not_there(tmp_path: Path) -> None:
     file = tmp_path / "eucabox.conf"
     settings = "[node]\nvirt_type = qemu\n[network]\nmode = SYSTEM\nbridge = eutnone"

@@ -12,6 +12,7 @@ from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.state import State
 
+INDENT = "\n" + " " * 17  # a list has an item a line, below the first
 COUNTED = ("users", "images", "key_pairs", "security_groups")
 
 
@@ -77,7 +78,7 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(_pairs(value)) or "none"
     if isinstance(value, list):
-        return "; ".join(str(each) for each in value) or "none"
+        return INDENT.join(str(each) for each in value) or "none"
     if value is None:
         return "-"
     if isinstance(value, bool):
