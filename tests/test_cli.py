@@ -165,7 +165,9 @@ def test_a_folder_without_a_cloud_is_one_line(config_file: Path) -> None:
 def test_users_and_their_credentials(
     accounts: Accounts, config: Config, config_file: Path, tmp_path: Path
 ) -> None:
-    assert invoke("-c", config_file, "user", "create", "alice").exit_code == 0
+    made = invoke("-c", config_file, "user", "create", "alice")
+    assert made.exit_code == 0
+    assert f"  eucabox --config {config_file} credentials --user alice\n" in made.output
     again = invoke("-c", config_file, "user", "create", "alice")
     assert (again.exit_code, "exists already" in again.output) == (1, True)
     rows = json.loads(invoke("-c", config_file, "user", "list", "--json").output)
