@@ -116,6 +116,14 @@ def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) ->
     assert _code(_client("s3", port, wrong).list_buckets)[0] == "SignatureDoesNotMatch"
 
 
+def test_iam_says_where_users_are_made(port: int, admin: UserCredentials) -> None:
+    with pytest.raises(
+        ClientError, match=r"serve IAM's ListUsers.*`eucabox user create`"
+    ) as caught:
+        _client("iam", port, admin).list_users()
+    assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
+
+
 def test_the_health_check_is_where_no_bucket_can_be(app: Flask) -> None:
     answer = app.test_client().get(api.HEALTH)
     assert (answer.status_code, json.loads(answer.data)) == (200, {"status": "ok"})

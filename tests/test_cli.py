@@ -1,18 +1,23 @@
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner, Result
 
 from eucabox.cli import background, main, operator
 from eucabox.config import Config
 from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle
+from eucabox.run import run
 
 DOCS = Path(__file__).parent.parent / "docs" / "commands.md"
 
@@ -160,7 +165,9 @@ def test_a_folder_without_a_cloud_is_one_line(config_file: Path) -> None:
 def test_users_and_their_credentials(
     accounts: Accounts, config: Config, config_file: Path, tmp_path: Path
 ) -> None:
-    assert invoke("-c", config_file, "user", "create", "alice").exit_code == 0
+    made = invoke("-c", config_file, "user", "create", "alice")
+    assert made.exit_code == 0
+    assert f"  eucabox --config {config_file} credentials --user alice\n" in made.output
     again = invoke("-c", config_file, "user", "create", "alice")
     assert (again.exit_code, "exists already" in again.output) == (1, True)
     rows = json.loads(invoke("-c", config_file, "user", "list", "--json").output)
@@ -233,8 +240,6 @@ def test_status_of_a_stopped_cloud(accounts: Accounts, config_file: Path) -> Non
 
 
 def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
-    import socket
-
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with socket.socket() as taken:
@@ -253,6 +258,91 @@ def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
     assert str(port) in failed["ports"]["detail"]
     assert "[api] port" in failed["ports"]["fix"]
     assert "chmod o+x" in failed["path"]["fix"]
+
+
+def test_a_demo_whose_eucabox_ended_says_so_and_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:8773/")
+
+    monkeypatch.setattr("eucabox.cli.demo._journey", fail)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    shown = invoke("demo", "--folder", tmp_path)
+    assert shown.exit_code == 1
+    assert "eucabox was ended meanwhile" in shown.output
+    assert f"eucabox --config {tmp_path}/eucabox.conf logs" in shown.output
+
+
+def metadata_in_doctor(tmp_path: Path, bridge: str, port: int) -> str:
+    file = tmp_path / "eucabox.conf"
+    file.write_text(
+        f"[cloud]\ndata_dir = {tmp_path}\n[node]\nvirt_type = qemu\n"
+        f"[network]\nown_bridge = {bridge}\n[metadata]\nport = {port}\n"
+    )
+    shown = invoke("-c", file, "doctor", "--json")
+    (found,) = [each for each in json.loads(shown.output) if each["what"] == "metadata"]
+    state: str = found["state"]
+    return state
+
+
+@pytest.mark.slow
+def test_doctor_minds_no_other_clouds_metadata_on_another_bridge(tmp_path: Path) -> None:
+    device = f"eut{secrets.token_hex(4)}"
+    run("ip", "link", "add", device, "type", "bridge")
+    try:
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            other.bind(("0.0.0.0", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            assert metadata_in_doctor(tmp_path, "eutnone", port) == "ok"
+            assert metadata_in_doctor(tmp_path, device, port) == "FAIL"
+    finally:
+        run("ip", "link", "del", device)
+
+
+@pytest.mark.slow
+def test_doctor_names_a_metadata_port_that_is_taken_on_all_devices(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        assert metadata_in_doctor(tmp_path, "eutnone", other.getsockname()[1]) == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (
+            {"virt_type": "qemu", "detail": "qemu: no KVM", "problem": "", "guests": {}},
+            "qemu: no KVM",
+        ),
+        (
+            {
+                "virt_type": "kvm",
+                "detail": "kvm",
+                "problem": "libvirt is silent",
+                "guests": {"i-1": "hung"},
+            },
+            "kvm; libvirt is silent; i-1 hung",
+        ),
+    ],
+)
+def test_status_tells_of_the_node_only_what_there_is(
+    accounts: Accounts, config_file: Path, monkeypatch: pytest.MonkeyPatch, node: Any, text: str
+) -> None:
+    monkeypatch.setattr("eucabox.cli.background.running_pid", lambda config: os.getpid())
+    monkeypatch.setattr("eucabox.cli.background.status", lambda config: {"node": node})
+    shown = invoke("-c", config_file, "status")
+    assert f"\nnode             {text}\n" in shown.output
+
+
+def test_status_has_each_problem_in_a_line_of_its_own(
+    accounts: Accounts, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = ["metadata: no port.", "i-1: it hangs"]
+    monkeypatch.setattr("eucabox.cli.background.running_pid", lambda config: os.getpid())
+    monkeypatch.setattr("eucabox.cli.background.status", lambda config: {"problems": problems})
+    shown = invoke("-c", config_file, "status")
+    assert f"problems         metadata: no port.\n{' ' * 17}i-1: it hangs\n" in shown.output
 
 
 def test_doctor_names_a_bridge_that_is_not_there(tmp_path: Path) -> None:

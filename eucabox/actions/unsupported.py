@@ -49,7 +49,7 @@ ABSENCES = tuple(
         ("Route", "More routes and route tables are",
          "The main route table leads out through this host and can't be changed."),
         ("Vpc|Subnet", "More VPCs and subnets are",
-         f"{ONE_NETWORK}; both can't be changed."),
+         f"{ONE_NETWORK}; neither can be changed."),
         ("Address|PublicIp", "Elastic addresses are",
          "An instance has one address, its private one. Use that."),
         ("Spot", "Spot instances are",

@@ -95,7 +95,20 @@ def demo(folder: Path, stopping: bool) -> None:
         error = refused.response["Error"]
         raise click.ClickException(f"{error['Code']}: {error['Message']}") from None
     except BotoCoreError as problem:
-        raise click.ClickException(str(problem)) from None
+        raise click.ClickException(_why_unanswered(problem, config_file)) from None
+
+
+def _why_unanswered(problem: BotoCoreError, config_file: Path) -> str:
+    """Say so where eucabox itself is gone: the client's words name only the address."""
+    if background.running_pid(configuration.load(config_file)):
+        return str(problem)
+    command = f"{_program()} --config {config_file} logs"
+    return f"eucabox was ended meanwhile; `{command}` may say why. Run the demo again: it goes on"
+
+
+def _program() -> str:
+    """The program as the reader can type it, also where it is not in the PATH."""
+    return sys.argv[0] if sys.argv[0].endswith("/eucabox") else "eucabox"
 
 
 def _journey(folder: Path, config_file: Path) -> None:
@@ -296,6 +309,7 @@ def _print_summary(
     for line in output.strip().splitlines():
         click.echo(f"  | {line}")
     base = written.endpoint
+    folder = written.folder.parent
     node = background.status(config).get("node", {})
     rows = [
         ("EC2", f"{base}/services/compute"),
@@ -304,11 +318,9 @@ def _print_summary(
         ("instance", f"{guest.instance_id} at {guest.address}"),
         ("hypervisor", str(node.get("detail", ""))),
         ("ssh", " ".join(guest.ssh())),
-        ("stop", f"make stop   (or: {Path(sys.argv[0]).name} demo --stop)"),
+        ("stop", f"make stop DEMO={folder}   (or: {_program()} demo --folder {folder} --stop)"),
     ]
     click.echo(f"\nAll of it took {sum(seconds for _, seconds in steps.times):.1f} s.\n")
     for name, value in rows:
         click.echo(f"  {name:<12} {value}")
-    (written.folder.parent / "demo.json").write_text(
-        json.dumps({**dict(rows), "steps": steps.times}, indent=1)
-    )
+    (folder / "demo.json").write_text(json.dumps({**dict(rows), "steps": steps.times}, indent=1))

@@ -20,6 +20,7 @@ from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.errors import Fault
 from eucabox.network import host
+from eucabox.network.bridge import metadata_address
 from eucabox.network.port_holder import holder_of
 from eucabox.run import find
 
@@ -184,7 +185,8 @@ def _metadata(config: Config) -> Iterator[Finding]:
         if not failures:
             yield Finding("metadata", OK, f"served at {place}")
         return
-    reason = _why_not_bound(section.address, section.port, free=True)
+    device = _metadata_device(config)
+    reason = _why_not_bound(section.address, section.port, free=True, device=device)
     if reason:
         process = holder_of(section.port)
         detail = f"{place}: {reason}" + (f", {process} has it" if process else "")
@@ -197,14 +199,30 @@ def _free_port(port: int) -> str:
     return f"stop what has port {port}, or set [metadata] port to one that is free"
 
 
-def _why_not_bound(address: str, port: int, free: bool = False) -> str:
-    """Return why no program can listen there; `free` allows an address that comes later."""
+def _metadata_device(config: Config) -> str:
+    """Return the bridge, or where it is to come a device that no cloud's metadata is bound to.
+
+    Clouds of one host have the same address and port, each on its own bridge.
+    """
+    if not metadata_address(config):
+        return ""
+    bridge = config.network.bridge or config.network.own_bridge
+    return bridge if host.exists(bridge) else "lo"
+
+
+def _why_not_bound(address: str, port: int, free: bool = False, device: str = "") -> str:
+    """Return why no program can listen there, on a `device` alone where one is given.
+
+    `free` allows an address that comes later.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if free:
-            probe.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         try:
+            if free:
+                probe.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            if device:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
             probe.bind((address, port))
             probe.listen()
         except OSError as problem:

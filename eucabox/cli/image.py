@@ -210,7 +210,8 @@ def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> st
             raise click.ClickException(f"{part}, which {manifest.name} lists, is not there.")
     ensure_bucket(user, bucket)
     s3 = user.s3()
-    with steps.step(f"uploading {prefix}, {len(parts)} parts") as progress:
+    count = "1 part" if len(parts) == 1 else f"{len(parts)} parts"
+    with steps.step(f"uploading {prefix}, {count}") as progress:
         for number, part in enumerate([*parts, manifest], 1):
             with part.open("rb") as body:
                 s3.put_object(Bucket=bucket, Key=part.name, Body=body, ACL="aws-exec-read")

@@ -12,6 +12,7 @@ from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.state import State
 
+INDENT = "\n" + " " * 17  # a list has an item a line, below the first
 COUNTED = ("users", "images", "key_pairs", "security_groups")
 
 
@@ -25,7 +26,8 @@ def status(settings: CommandContext, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=1))
     else:
         for name, value in facts.items():
-            click.echo(f"{name.replace('_', ' '):<16} {_plain(value)}")
+            text = _describe_node(value) if name == "node" else _plain(value)
+            click.echo(f"{name.replace('_', ' '):<16} {text}")
     sys.exit(0 if facts["running"] else 3)
 
 
@@ -63,11 +65,20 @@ def _memory_mb(pid: int) -> int:
     return int(kib) // 1024
 
 
+def _describe_node(node: dict[str, Any]) -> str:
+    facts = (node.get("detail"), node.get("problem"), *_pairs(node.get("guests", {})))
+    return "; ".join(str(each) for each in facts if each) or "-"
+
+
+def _pairs(values: dict[str, Any]) -> list[str]:
+    return [f"{key} {_plain(each)}" for key, each in values.items()]
+
+
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items()) or "none"
+        return ", ".join(_pairs(value)) or "none"
     if isinstance(value, list):
-        return "; ".join(str(each) for each in value) or "none"
+        return INDENT.join(str(each) for each in value) or "none"
     if value is None:
         return "-"
     if isinstance(value, bool):

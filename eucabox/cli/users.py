@@ -63,7 +63,8 @@ def create_user(settings: CommandContext, name: str, email: str) -> None:
     """Make a user with an account, an access key and a certificate of its own."""
     made = open_accounts(settings.config).create_user(name, email)
     click.echo(f"{made.user_name}: account {made.account_id}")
-    click.echo(f"  eucabox credentials --user {made.user_name}")
+    option = f" --config {settings.file}" if settings.file else ""
+    click.echo(f"  eucabox{option} credentials --user {made.user_name}")
 
 
 @user.command("email")

@@ -155,8 +155,9 @@ class InvalidBucketName(Fault):
 
 class BucketNameInCapitals(InvalidBucketName):
     text = (
-        "The bucket name {name} is not valid: a name has no capital letters. Use {lower}; names as"
-        " they once were are made at the path /services/objectstorage alone."
+        "The bucket name {name} is not valid: a name has no capital letters. Use {lower};"
+        " names with capitals, as Eucalyptus had them, can only be made at the path"
+        " /services/objectstorage."
     )
 
 

@@ -130,8 +130,9 @@ class Static(BridgedNetwork):
         warnings = super().warnings()
         if not self.config.network.bridge and not self._serves_dns:
             warnings.append(
-                f"Another program has port 53 on all devices, so instances on {self.bridge} can't"
-                " resolve each other's names."
+                "Another program has port 53 at this host's address on"
+                f" {self.bridge}, so instances there can't resolve each other's names."
+                " `ss -lunp 'sport = :53'` names it; stop it, and start eucabox again."
             )
         return warnings
 

@@ -35,6 +35,8 @@ class Taps:
             run("ip", "link", "set", tap, "master", self._bridge)
             run("ip", "link", "set", tap, "up")
         except Fault as fault:
+            if not host.exists(tap):  # its instance has just ended
+                return
             log.error("role=cluster %s is not on %s: %s", tap, self._bridge, fault.message)
         else:
             log.warning("role=cluster %s was off %s and is put back", tap, self._bridge)

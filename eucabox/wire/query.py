@@ -41,6 +41,7 @@ PATHS = {
 MOST_FORM = 1 << 20
 XML = "text/xml;charset=UTF-8"
 DATED = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
+HINTS = {"iam": " Users and their keys are made on its host, by `eucabox user create`."}
 ACTION = re.compile(r"(?:^|&)Action=")
 CREDENTIAL = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
 SCOPE = re.compile(r"[^/,\s]/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request", re.ASCII)
@@ -233,7 +234,8 @@ def _operation(service: str, fields: dict[str, str]) -> Operation:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
         why = unsupported.ec2_reason(action) if service == "ec2" else ""
-        what = why or f"This cloud does not serve {service.upper()}'s {action}."
+        hint = HINTS.get(service, "")
+        what = why or f"This cloud does not serve {service.upper()}'s {action}.{hint}"
         raise UnsupportedOperation(what=what)
     return found
 

@@ -122,7 +122,8 @@ def test_without_port_53_guests_are_told_the_hosts_name_servers(
     (started,) = fake.did("dnsmasq")
     assert "--port=0" in started
     assert "option:dns-server,10.0.0.9" in started
-    assert "port 53" in net.warnings()[-1]
+    assert "port 53 at this host's address on eucabr0" in net.warnings()[-1]
+    assert "ss -lunp" in net.warnings()[-1]
 
 
 def test_nothing_of_another_cloud_is_removed(net: Static, fake: FakeHost, tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_every_answer_is_read_by_botocore(service: str, version: str) -> None:
         assert parsed == value, name
 
 
+def test_a_group_is_made_with_a_return_of_true_as_at_ec2(caplog: pytest.LogCaptureFixture) -> None:
+    body = _document("ec2", "CreateSecurityGroup", {"return": True, "group_id": "sg-1"})
+    assert b"<groupId>sg-1</groupId><return>true</return>" in body
+    assert not caplog.records
+
+
 def _ours(shape: Any, value: Any) -> Any:
     return ours(shape, value) if shape else {}
 

@@ -139,6 +139,9 @@ def create_image(
 def _instance(call: Call, instance_id: str, name: str) -> Row:
     (row,) = instances.get_many(call.cloud.state, _caller(call), [instance_id])
     if row["state"] not in ("running", "stopped"):
+        task = bundle_tasks.has_open_task(call.cloud.state, instance_id)
+        if task and row["state"] not in ("shutting-down", "terminated"):
+            raise bundle_tasks.in_progress(instance_id, task)  # which shuts it down meanwhile
         facts = {"id": instance_id, "state": row["state"], "action": name}
         raise IncorrectInstanceState(**facts, needed="running or stopped")
     return row

@@ -38,8 +38,9 @@ def authenticate_query(
         return _by_v4(request, form, v4.from_query(said, QUERY), desk)
     if v2.access_key_of(request, form):
         return _by_v2(request, form, desk)
-    action = said.get("Action") or values(form).get("Action") or "each"
-    raise MissingAuthenticationToken(action=f"the {mask(action)} request")
+    action = said.get("Action") or values(form).get("Action")
+    what = f"the {mask(action)} request" if action else "each request"
+    raise MissingAuthenticationToken(action=what)
 
 
 def _by_v4(

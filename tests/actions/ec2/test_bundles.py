@@ -48,6 +48,13 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     said = f"by the task {task['bundle_id']}. Wait until that has ended, or cancel it."
     with pytest.raises(errors.BundlingInProgress, match=said):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
+    world.set_state(instance_id, "stopping")  # as the task itself has it shut down
+    with pytest.raises(errors.BundlingInProgress, match=said):
+        world.do("BundleInstance", instance_id=instance_id, storage=storage())
+    world.set_state(instance_id, "shutting-down")
+    with pytest.raises(errors.IncorrectInstanceState, match="is shutting-down"):
+        world.do("BundleInstance", instance_id=instance_id, storage=storage())
+    world.set_state(instance_id, "running")
     filters = [{"name": "s3-bucket", "values": ["mi*"]}, {"name": "state", "values": ["pending"]}]
     assert world.do("DescribeBundleTasks", filters=filters)["bundle_tasks"] == [task]
     named = {"bundle_id": task["bundle_id"]}

@@ -23,7 +23,9 @@ def four(form: bytes = FORM, scope: str = SCOPE, headers: dict[str, str] | None 
 def test_unsigned() -> None:
     fault = refused(signer.request("POST", "/", body=FORM), FORM)
     assert fault.code == "MissingAuthenticationToken"
-    assert "DescribeInstances" in fault.message
+    assert "Sign the DescribeInstances request with an access key" in fault.message
+    nameless = refused(signer.request("POST", "/"), b"").message
+    assert nameless.endswith(" Sign each request with an access key of this cloud.")
 
 
 def test_version_four() -> None:
