@@ -210,9 +210,9 @@ class ApiDispatcher:
     def _add_cors_headers(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
         with contextlib.suppress(Fault):
-            known = understood.params.get("bucket") if understood else None
-            if rules := self._rules(known or _bucket(request)):
-                importlib.import_module("eucabox.wire.s3.cors").share(request, answer, rules)
+            bucket_name = understood.params.get("bucket") if understood else None
+            if rules := self._rules(bucket_name or _bucket(request)):
+                importlib.import_module("eucabox.wire.s3.cors").add_headers(request, answer, rules)
 
     def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
         return cors.rules_of(self._cloud.store.bucket(bucket).settings)
@@ -253,14 +253,14 @@ def _clients(request: Request) -> tuple[str, str]:
             return "website", "website"
     if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
         return "s3control", "s3control"
-    if absent := _not_served().service_of(request):
+    if absent := _not_served().find_service(request):
         return "not_served", absent
     if request.path.startswith("/services/"):
         if _service_path(request) in S3_PATHS:
             return "s3", "s3"
     elif not _query().speaks_query(request):
         return "s3", "s3"
-    return "query", _query().service_addressed(request) or "ec2"
+    return "query", _query().addressed_service(request) or "ec2"
 
 
 def _service_path(request: Request) -> str:
@@ -275,8 +275,8 @@ def _records() -> Any:
 
 
 def _bucket(request: Request) -> str:
-    found: str = _address().bucket_in(request.path, request.host, request.hosts)
-    return found
+    bucket_name: str = _address().bucket_in(request.path, request.host, request.hosts)
+    return bucket_name
 
 
 @cache
@@ -323,12 +323,12 @@ def http_response(
     """Return an Answer's status line, headers and body: with request id and length, and no body
     where HTTP has none."""
     headers = [(name, _header(value)) for name, value in answer.headers]
-    given = {name.lower() for name, _ in headers}
-    if "x-amz-request-id" not in given:
+    present = {name.lower() for name, _ in headers}
+    if "x-amz-request-id" not in present:
         headers.append(("x-amz-request-id", request.request_id))
     bodiless = answer.status in (204, 304)
     length = _length(answer)
-    if length is not None and not bodiless and "content-length" not in given:
+    if length is not None and not bodiless and "content-length" not in present:
         headers.append(("Content-Length", str(length)))
     status, body = f"{answer.status} {_phrase(answer.status)}", _body(answer)
     if bodiless or request.method == "HEAD":

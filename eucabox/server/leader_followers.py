@@ -32,10 +32,10 @@ class LeaderFollowers:
         self._epoll: select.epoll | None = None  # made with the first use: not all that listen may
         self._members: dict[int, ClientConnection] = {}
         self._leader: object | None = None
-        self._at_hand: ClientConnection | None = None  # the leader serves it
+        self._current: ClientConnection | None = None  # the leader serves it
         self._served = 0
-        self._swept = 0.0
-        self._led = threading.Event()
+        self._swept_at = 0.0
+        self._has_leader = threading.Event()
         self._closed = False
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class LeaderFollowers:
         while (me := self._become_leader()) is not None:
             gil_turns.on_yield(lambda me=me: self._lose_leadership(me))  # type: ignore[misc]
             try:
-                while self._next(me):
+                while self._serve_next(me):
                     pass
             finally:
                 gil_turns.on_yield(None)
@@ -65,25 +65,25 @@ class LeaderFollowers:
 
     def watch(self) -> None:
         """Take the lead from who is long with one request; runs as long as the listener."""
-        while self._led.wait() and self._listener.ready:
-            before = self._leader, self._served, self._at_hand
+        while self._has_leader.wait() and self._listener.ready:
+            before = self._leader, self._served, self._current
             time.sleep(gil_turns.PATIENCE)
-            if before != (self._leader, self._served, self._at_hand):
+            if before != (self._leader, self._served, self._current):
                 continue
             if before[2] is not None:
                 self._lose_leadership(before[0])
             elif before[0] is None:
-                self._hand_all_back()
+                self._return_all()
 
     def close(self) -> None:
         """Let the watch end; the listener is ready no more, so nobody leads again."""
-        self._led.set()
+        self._has_leader.set()
         with self._lock:
             self._closed = True
-            left, self._members = list(self._members.values()), {}
+            members, self._members = list(self._members.values()), {}
             if self._epoll is not None:
                 self._epoll.close()
-        for each in left:
+        for each in members:
             each.end()
 
     @property
@@ -97,62 +97,62 @@ class LeaderFollowers:
             if self._leader is not None or not self._members:
                 return None
             self._leader = object()
-            self._led.set()
+            self._has_leader.set()
             return self._leader
 
-    def _next(self, me: object) -> bool:
+    def _serve_next(self, me: object) -> bool:
         """Serve one request of whoever speaks first; whether to go on."""
-        found = self._poll.poll(PAUSE, 1) if self._listener.ready else []
-        if not found:
+        events = self._poll.poll(PAUSE, 1) if self._listener.ready else []
+        if not events:
             self._go_idle(me)
             return False
-        connection = self._take(me, found[0][0])
+        connection = self._claim(me, events[0][0])
         if connection is None:
             return False
-        if self._listener.threads.crowded(connection.remote_addr):
-            return self._let_go(me, connection)
+        if self._listener.threads.is_at_limit(connection.remote_addr):
+            return self._defer(me, connection)
         keep = False
         try:
             keep = connection.serve_pending()
         finally:
-            leads = self._put_back(me, connection, keep)
+            leads = self._finish(me, connection, keep)
         return leads
 
-    def _take(self, me: object, descriptor: int) -> "ClientConnection | None":
+    def _claim(self, me: object, descriptor: int) -> "ClientConnection | None":
         with self._lock:
             if self._leader is not me:
                 return None
-            self._at_hand = self._members[descriptor]
-            return self._at_hand
+            self._current = self._members[descriptor]
+            return self._current
 
-    def _put_back(self, me: object, connection: "ClientConnection", keep: bool) -> bool:
+    def _finish(self, me: object, connection: "ClientConnection", keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
         half = keep and connection.rfile.has_data()  # of a request; the reception hears the rest
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._at_hand = None
+                self._current = None
                 self._served += 1
                 if half or not keep:
-                    self._leave(connection)
+                    self._unregister(connection)
         if not leads:
             self._listener.threads.end(connection)
         if not keep:
             connection.close()
         elif half or not leads:
             self._listener.put_conn(connection, busy=True)
-        if leads and now > self._swept + SILENT:
+        if leads and now > self._swept_at + SILENT:
             self._sweep(now)
         return leads
 
-    def _let_go(self, me: object, connection: "ClientConnection") -> bool:
+    def _defer(self, me: object, connection: "ClientConnection") -> bool:
         """A connection whose source has threads enough waits in its line; whether to go on."""
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._at_hand = None
-                self._leave(connection)
+                self._current = None
+                self._unregister(connection)
         self._listener.threads.end(connection)
         self._listener.put_conn(connection)
         return leads
@@ -163,10 +163,10 @@ class LeaderFollowers:
             if me is None or self._leader is not me:
                 return
             self._leader = None
-            if self._at_hand is not None:
-                self._leave(self._at_hand)
-                self._listener.threads.take(self._at_hand)
-                self._at_hand = None
+            if self._current is not None:
+                self._unregister(self._current)
+                self._listener.threads.take(self._current)
+                self._current = None
             others = bool(self._members)
         if others:
             self._listener.requests.put(WorkItem(self))
@@ -177,33 +177,33 @@ class LeaderFollowers:
             if self._leader is not me:
                 return
             self._leader = None
-        self._hand_all_back()
+        self._return_all()
 
-    def _hand_all_back(self) -> None:
+    def _return_all(self) -> None:
         """Nobody leads, and no thread has the time to: the reception hears who speaks."""
         with self._lock:
             if self._leader is not None:
                 return
-            self._led.clear()
-            silent = list(self._members.values())
-            for each in silent:
-                self._leave(each)
-        self._return_to_selector(silent)
+            self._has_leader.clear()
+            members = list(self._members.values())
+            for each in members:
+                self._unregister(each)
+        self._return_to_selector(members)
 
     def _sweep(self, now: float) -> None:
-        self._swept = now
+        self._swept_at = now
         with self._lock:
-            every = list(self._members.values())
-            silent = [each for each in every if now - (each.last_used or 0) > SILENT]
-            for each in silent:
-                self._leave(each)
-        self._return_to_selector(silent)
+            members = list(self._members.values())
+            idle = [each for each in members if now - (each.last_used or 0) > SILENT]
+            for each in idle:
+                self._unregister(each)
+        self._return_to_selector(idle)
 
-    def _return_to_selector(self, silent: list["ClientConnection"]) -> None:
-        for each in silent:
+    def _return_to_selector(self, idle: list["ClientConnection"]) -> None:
+        for each in idle:
             self._listener.put_conn(each)
 
-    def _leave(self, connection: "ClientConnection") -> None:
+    def _unregister(self, connection: "ClientConnection") -> None:
         descriptor = connection.socket.fileno()
         del self._members[descriptor]
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile, one or the other
@@ -231,4 +231,4 @@ class WorkItem:
         return False
 
     def close(self) -> Any:
-        """Do nothing: every connection is with somebody, or closed."""
+        """Do nothing: every connection belongs to a thread or to the waiting ones, or is closed."""

@@ -21,7 +21,7 @@ class BodyReader(Protocol):
         """Return at most that many bytes; b"" at the end."""
 
 
-class Closable(BodyReader, Protocol):
+class ClosableReader(BodyReader, Protocol):
     """A readable that holds something open."""
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Request:
 class FileBody:
     """`count` bytes of an open file from `offset`; the server closes it when they are sent."""
 
-    file: Closable
+    file: ClosableReader
     offset: int
     count: int
     fileno: int | None = None
@@ -88,7 +88,7 @@ def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
     servers decode PATH_INFO in ways that lose what was signed (%2F, a leading //)."""
     target = raw_target(environ)
     path, _, query = origin_form(target).partition("?")
-    headers = dict(environ.get(HEADERS) or _headers(environ))
+    headers = dict(environ.get(HEADERS) or _read_headers(environ))
     return Request(
         method=environ["REQUEST_METHOD"],
         target=target,
@@ -96,7 +96,7 @@ def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
         query=query,
         headers=headers,
         body=environ["wsgi.input"],
-        content_length=_content_length(headers.get("content-length", "")),
+        content_length=_parse_length(headers.get("content-length", "")),
         chunked="chunked" in headers.get("transfer-encoding", "").lower(),
         scheme=environ.get("wsgi.url_scheme", "http"),
         host=headers.get("host", ""),
@@ -118,15 +118,15 @@ def raw_target(environ: Mapping[str, Any]) -> str:
 
 def origin_form(target: str) -> str:
     """A target without scheme and host: a client behind a proxy setting sends the whole URL."""
-    scheme, found, rest = target.partition("://")
-    if not found or scheme.lower() not in ("http", "https"):
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
         return target
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     tail = rest[cut:]
     return tail if tail.startswith("/") else "/" + tail
 
 
-def _headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _read_headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in environ.items():
         if name.startswith("HTTP_"):
             yield name[5:].replace("_", "-").lower(), ascii_text.strip(str(value))
@@ -134,5 +134,5 @@ def _headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.replace("_", "-").lower(), ascii_text.strip(str(value))
 
 
-def _content_length(text: str) -> int | None:
+def _parse_length(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
