@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
@@ -34,6 +33,7 @@ from eucabox.wire.request_context import PolicyContext, form_fields
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
+    from eucabox.wire.protocols import ApiProtocol
 
 log = logging.getLogger("eucabox.api")
 
@@ -42,9 +42,6 @@ PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
 HEALTHY = b'{"status":"ok"}\n'
 SITES = PAGES + "website/"
-CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
-ACCOUNT = "x-amz-account-id"
-S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
 BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
@@ -57,19 +54,6 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class ApiProtocol(Protocol):
-    """A protocol's three functions, as wire/query.py, wire/s3.py and wire/metadata.py have them."""
-
-    def understand(self, request: Request, lookup: Any, now: datetime) -> Any:
-        """Make a verb with arguments of a request."""
-
-    def answer(self, understood: Any, result: Any) -> Answer:
-        """Make the answer of a result."""
-
-    def refuse(self, fault: Fault, request_id: str, service: str) -> Answer:
-        """Make the answer of a fault."""
-
-
 def create_app(cloud: "Cloud") -> Flask:
     """The application of the API listeners: Flask for PAGES, the protocols for everything else."""
     app = Flask("eucabox", static_folder=None)
@@ -78,23 +62,21 @@ def create_app(cloud: "Cloud") -> Flask:
     def health() -> Response:
         return Response(HEALTHY, mimetype="application/json")
 
-    app.wsgi_app = ApiDispatcher(cloud, _clients, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ApiDispatcher(cloud, _choose_for_clients, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
 def create_metadata_app(cloud: "Cloud") -> Wsgi:
     """The application of 169.254.169.254; it serves the instances of this cloud and nobody else."""
-    return ApiDispatcher(cloud, lambda request: ("metadata", "metadata"))
+    return ApiDispatcher(cloud, _choose_for_guests)
 
 
 def preload() -> None:
     """Load what the first request of each protocol would otherwise wait for."""
+    from eucabox.wire import metadata, protocols  # noqa: F401  # loading it is the purpose
+
     actions.load()
-    for name in ("query", "s3", "metadata"):
-        _protocol(name)
-    model = importlib.import_module("eucabox.wire.model")
-    for service in ("ec2", "sts", "s3"):
-        model.service(service)
+    protocols.load_models()
 
 
 class ApiDispatcher:
@@ -103,7 +85,7 @@ class ApiDispatcher:
     def __init__(
         self,
         cloud: "Cloud",
-        choose: Callable[[Request], tuple[str, str]],
+        choose: Callable[[Request], "tuple[ApiProtocol, str]"],
         pages: Wsgi | None = None,
     ) -> None:
         self._cloud = cloud
@@ -127,8 +109,9 @@ class ApiDispatcher:
         path = origin_form(target).partition("?")[0]
         if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
             return True
-        hosts = self._cloud.config.api.known_hosts
-        return bool(_address().bucket_of(host, hosts))  # then the path is a key
+        from eucabox.wire.s3.addressing import bucket_of
+
+        return bool(bucket_of(host, self._cloud.config.api.known_hosts))  # then the path is a key
 
     def build_request(
         self,
@@ -171,48 +154,51 @@ class ApiDispatcher:
     def _dispatch(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
-        name, service = self._choose(request)
-        speaker = _protocol(name)
+        protocol, service = self._choose(request)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
             if request.method == "OPTIONS" and service in BUCKETS:
                 return self._preflight(request)
-            understood = speaker.understand(request, self._find_credential, datetime.now(UTC))
+            understood = protocol.understand(request, self._find_credential, datetime.now(UTC))
             seen["understood"] = understood
             call = self._call(request, understood)
             result = actions.perform(understood.service, understood.name, call, understood.params)
             seen["result"] = result
-            return speaker.answer(understood, result)
+            return protocol.answer(understood, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
             line["outcome"] = fault.code
-            return speaker.refuse(fault, request.request_id, service)
+            return protocol.refuse(fault, request.request_id, service)
         except Exception:
             log.exception("a request of the service %s failed", service)
             line["outcome"] = Fault.code
-            return speaker.refuse(Fault(), request.request_id, service)
+            return protocol.refuse(Fault(), request.request_id, service)
 
     def _preflight(self, request: Request) -> Answer:
         """A browser asks what a page may do: no verb, and nobody has signed it."""
-        wire = importlib.import_module("eucabox.wire.s3.cors")
-        answer: Answer = wire.preflight(request, _bucket(request), self._rules)
-        return answer
+        from eucabox.wire.s3 import cors as wire
+
+        return wire.preflight(request, _bucket(request), self._rules)
 
     def _after_response(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
         """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
         here is logged and costs nobody an answer."""
+        from eucabox.wire.s3 import access_log_records
+
         try:
             self._add_cors_headers(request, answer, seen.get("understood"))
-            _records().note(self._cloud, request, answer, seen)
+            access_log_records.note(self._cloud, request, answer, seen)
         except Exception:
             log.exception("what follows an answer failed")
 
     def _add_cors_headers(self, request: Request, answer: Answer, understood: Any) -> None:
         """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
+        from eucabox.wire.s3 import cors as wire
+
         with contextlib.suppress(Fault):
             bucket_name = understood.params.get("bucket") if understood else None
             if rules := self._rules(bucket_name or _bucket(request)):
-                importlib.import_module("eucabox.wire.s3.cors").add_headers(request, answer, rules)
+                wire.add_headers(request, answer, rules)
 
     def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
         return cors.rules_of(self._cloud.store.bucket(bucket).settings)
@@ -221,6 +207,8 @@ class ApiDispatcher:
         return self._cloud.accounts.credential(access_key_id)
 
     def _call(self, request: Request, understood: Any) -> Call:
+        from eucabox.wire.protocols import service_path
+
         api = self._cloud.config.api
         return Call(
             cloud=self._cloud,
@@ -230,7 +218,7 @@ class ApiDispatcher:
             endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
-            path=_service_path(request),
+            path=service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=getattr(understood, "expires", None),
@@ -244,60 +232,25 @@ class ApiDispatcher:
         )
 
 
-# --- which protocol ----------------------------------------------------------------------------
+# --- which protocol: imported with the first request, the listeners are ready before ------------
 
 
-def _clients(request: Request) -> tuple[str, str]:
-    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
-        if _address().is_site(request.path, request.host):
-            return "website", "website"
-    if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
-        return "s3control", "s3control"
-    if absent := _not_served().find_service(request):
-        return "not_served", absent
-    if request.path.startswith("/services/"):
-        if _service_path(request) in S3_PATHS:
-            return "s3", "s3"
-    elif not _query().speaks_query(request):
-        return "s3", "s3"
-    return "query", _query().addressed_service(request) or "ec2"
+def _choose_for_clients(request: Request) -> "tuple[ApiProtocol, str]":
+    from eucabox.wire import protocols
+
+    return protocols.choose(request)
 
 
-def _service_path(request: Request) -> str:
-    if not request.path.startswith("/services/"):
-        return ""
-    return "/".join(request.path.split("/")[:3]).rstrip("/")
+def _choose_for_guests(request: Request) -> "tuple[ApiProtocol, str]":
+    from eucabox.wire import metadata
 
-
-@cache
-def _records() -> Any:
-    return importlib.import_module("eucabox.wire.s3.access_log_records")
+    return metadata, "metadata"
 
 
 def _bucket(request: Request) -> str:
-    bucket_name: str = _address().bucket_in(request.path, request.host, request.hosts)
-    return bucket_name
+    from eucabox.wire.s3.addressing import bucket_in
 
-
-@cache
-def _address() -> Any:
-    return importlib.import_module("eucabox.wire.s3.addressing")
-
-
-@cache
-def _query() -> Any:
-    return importlib.import_module("eucabox.wire.query")
-
-
-@cache
-def _not_served() -> Any:
-    return importlib.import_module("eucabox.wire.not_served")
-
-
-@cache
-def _protocol(name: str) -> ApiProtocol:
-    # Imported with first use: the listeners are ready before the protocols are loaded.
-    return cast(ApiProtocol, importlib.import_module(f"eucabox.wire.{name}"))
+    return bucket_in(request.path, request.host, request.hosts)
 
 
 def near(target: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from eucabox.s3.access_log import AccessLog
-from eucabox.s3.values import Owners
+from eucabox.s3.values import OwnerDirectory, Owners
 from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.request_context import form_fields, policy_context
@@ -87,18 +87,16 @@ class Exchange:
         return self.understood.params if self.understood else {}
 
 
-class LoggedAccounts(Protocol):
-    """Where the owners of buckets are looked up."""
-
-    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
-        """Return an account's canonical_id and account_name."""
-
-
 class LoggingCloud(Protocol):
-    """What has the logs."""
+    """What has the logs, and the accounts in which the owners of buckets are looked up."""
 
-    access_log: AccessLog
-    accounts: LoggedAccounts
+    @property
+    def access_log(self) -> AccessLog:
+        """The logs of all buckets."""
+
+    @property
+    def accounts(self) -> OwnerDirectory:
+        """The accounts of this cloud."""
 
 
 def note(cloud: LoggingCloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
