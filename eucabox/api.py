@@ -25,11 +25,12 @@ from eucabox.wire.request import (
     TLS,
     Answer,
     FileBody,
+    ParsedRequest,
     Request,
     from_environ,
     origin_form,
 )
-from eucabox.wire.request_context import PolicyContext, form_fields
+from eucabox.wire.request_context import PolicyContext
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -206,7 +207,7 @@ class ApiDispatcher:
     def _find_credential(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
 
-    def _call(self, request: Request, understood: Any) -> Call:
+    def _call(self, request: Request, understood: ParsedRequest) -> Call:
         from eucabox.wire.protocols import service_path
 
         api = self._cloud.config.api
@@ -221,11 +222,11 @@ class ApiDispatcher:
             path=service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
-            expires=getattr(understood, "expires", None),
-            document=getattr(understood, "document", None),
+            expires=understood.expires,
+            document=understood.document,
             context=PolicyContext(
                 request,
-                form_fields(understood),
+                understood.form,
                 region=self._cloud.config.cloud.region,
                 https="https" if api.https_port else "",  # a door that keeps secrets
             ),

@@ -14,7 +14,7 @@ from eucabox.errors import (
     MetadataMethodNotAllowed,
     MetadataNotFound,
 )
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 
 TOKEN_PATH = ("latest", "api", "token")
 TOKEN = "x-aws-ec2-metadata-token"  # noqa: S105 (the name of a header)
@@ -35,18 +35,12 @@ STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class MetadataRequest:
-    """A verb with its arguments, and the words of the path that `answer` looks up."""
+@dataclass(frozen=True, kw_only=True)
+class MetadataRequest(ParsedRequest):
+    """A request of a guest, with the parts of the path that `answer` looks up."""
 
-    name: str
-    params: dict[str, Any]
-    path: tuple[str, ...]
     service: str = "metadata"
-    caller: None = None
-    api_version: str = ""
-    region: str = ""
-    signature: str = ""
+    path: tuple[str, ...]
 
 
 def understand(
@@ -58,15 +52,16 @@ def understand(
     """
     path = tuple(unquote(word) for word in request.path.split("/") if word)
     if request.method == "PUT" and path == TOKEN_PATH:
-        return MetadataRequest(
-            "CreateToken", {"seconds": _read_token_seconds(request.headers)}, path
-        )
+        params = {"seconds": _read_token_seconds(request.headers)}
+        return MetadataRequest(name="CreateToken", params=params, path=path)
     if request.method not in ("GET", "HEAD") or path == TOKEN_PATH:
         raise MetadataMethodNotAllowed(method=request.method, path=request.path)
     if path and not VERSION.fullmatch(path[0]):
         raise MetadataNotFound(path=request.path)
     token = request.headers.get(TOKEN)
-    return MetadataRequest("GetMetadata", {} if token is None else {"token": token}, path)
+    return MetadataRequest(
+        name="GetMetadata", params={} if token is None else {"token": token}, path=path
+    )
 
 
 def answer(understood: MetadataRequest, result: Mapping[str, Any] | None) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from eucabox.errors import Fault
 from eucabox.wire import model, not_served, query, s3, s3control, website
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.s3.addressing import SITES, is_site
 
 CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
@@ -16,7 +16,7 @@ S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
 class ApiProtocol(Protocol):
     """A protocol's three functions, as wire/query.py, wire/s3 and wire/metadata.py have them."""
 
-    def understand(self, request: Request, lookup: Any, now: datetime) -> Any:
+    def understand(self, request: Request, lookup: Any, now: datetime) -> ParsedRequest:
         """Make a verb with arguments of a request."""
 
     def answer(self, understood: Any, result: Any) -> Answer:

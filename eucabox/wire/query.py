@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -21,10 +21,10 @@ from eucabox.errors import (
     UnknownApiVersion,
     UnsupportedOperation,
 )
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.accounts import Credential
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.model import Operation
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.status import status_of
 
 Lookup = Callable[[str], Credential | None]
@@ -57,20 +57,11 @@ ENVELOPE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class QueryRequest:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class QueryRequest(ParsedRequest):
+    """A request of a form, with the service path behind the host."""
 
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str = ""
     path: str = ""
-    expires: datetime | None = None
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eucabox import ascii_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from eucabox.iam.accounts import Caller
 
 LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
 TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
@@ -56,6 +61,29 @@ class Request:
     def endpoint(self) -> str:
         """Where the client reached us, such as http://127.0.0.1:8773, without a path."""
         return f"{self.scheme}://{self.host}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedRequest:
+    """What a protocol makes of a request: a verb with its arguments and who asks for it. Each
+    protocol adds what its `answer` needs."""
+
+    service: str
+    name: str
+    params: dict[str, Any]
+    caller: Caller | None = None
+    api_version: str = ""
+    region: str = ""
+    signature: str = field(default="", repr=False)
+    expires: datetime | None = None  # after it the signature is refused for its age
+    request_id: str = ""
+    # reads the members that stand in a document, once it is known that the caller has a chance
+    document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+
+    @property
+    def form(self) -> Mapping[str, str] | None:
+        """The fields of an upload by a form, None for any other request."""
+        return None
 
 
 @dataclass

@@ -1,8 +1,7 @@
-"""How a request was made, in the words that policies ask for it; never judges a signature."""
+"""How a request was made, by the names that policies use for it; never judges a signature."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
@@ -10,12 +9,6 @@ from eucabox.wire.sign.canonical import parse_query
 
 V4, V1 = "AWS4-HMAC-SHA256", "AWS"
 HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
-
-
-def form_fields(understood: Any) -> Mapping[str, str] | None:
-    """Return the fields of the form that a request is, None for any other."""
-    upload = getattr(understood, "upload", None)
-    return upload.fields if upload else None
 
 
 def policy_context(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -39,7 +32,7 @@ def policy_context(request: Request, form: Mapping[str, str] | None = None) -> d
 
 
 class PolicyContext(Mapping[str, str]):
-    """What `manner` returns, with more that is known; found out once it is asked for."""
+    """What `policy_context` returns, and `more`; it is computed when the first value is read."""
 
     def __init__(
         self, request: Request, form: Mapping[str, str] | None = None, **more: str

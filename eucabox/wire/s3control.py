@@ -1,7 +1,6 @@
 """S3 Control as REST, for the tags of buckets: understand, answer, refuse; never runs a verb."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,9 +13,8 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.wire import model, parsers, serializers, sign
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.sign.canonical import octets, parse_pairs
 from eucabox.wire.status import status_of
@@ -29,18 +27,8 @@ MOST_XML = 1 << 16  # bytes: 50 tags in references fit
 XML = "application/xml"
 
 
-@dataclass(frozen=True)
-class S3ControlRequest:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
-
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str
+class S3ControlRequest(ParsedRequest):
+    """A request of S3 Control."""
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequest:

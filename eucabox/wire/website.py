@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from eucabox.errors import Fault, MethodNotAllowed
-from eucabox.iam.accounts import Caller
 from eucabox.wire import model, s3
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.s3.addressing import BucketAddress, WebsiteHost, site_of
 from eucabox.wire.s3.errors import document_elements
 from eucabox.wire.s3.parameters import reader
@@ -25,19 +24,14 @@ HTML = "text/html; charset=utf-8"
 TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 
 
-@dataclass(frozen=True)
-class WebsiteRequest:
-    """The page that is asked for, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class WebsiteRequest(ParsedRequest):
+    """A request for a page of a website."""
 
-    params: dict[str, Any]
-    request_id: str
-    endpoint: str
-    site: WebsiteHost
     service: str = "website"
     name: str = "GetPage"
-    caller: Caller | None = None
-    api_version: str = ""
-    signature: str = ""
+    endpoint: str
+    site: WebsiteHost
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteRequest:
@@ -48,7 +42,9 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteReques
     headers = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
     conditions = reader(model.service("s3").get_known(PAGE))({}, headers)
     params = {"bucket": site.bucket, "path": site.key, "conditions": conditions}
-    return WebsiteRequest(params, request.request_id, request.endpoint, site)
+    return WebsiteRequest(
+        params=params, request_id=request.request_id, endpoint=request.endpoint, site=site
+    )
 
 
 def answer(understood: WebsiteRequest, result: dict[str, Any]) -> Answer:
@@ -102,10 +98,6 @@ def _object_request(understood: WebsiteRequest) -> s3.S3Request:
         service="s3",
         name=PAGE,
         params={},
-        caller=None,
-        api_version="",
-        region="",
-        signature="",
         request_id=understood.request_id,
         operation=model.service("s3").get_known(PAGE),
         address=BucketAddress(understood.site.bucket, understood.site.key),

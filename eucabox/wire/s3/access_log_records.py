@@ -10,7 +10,7 @@ from eucabox.s3.access_log import AccessLog
 from eucabox.s3.values import OwnerDirectory, Owners
 from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.request_context import form_fields, policy_context
+from eucabox.wire.request_context import policy_context
 from eucabox.wire.s3.addressing import bucket_in
 from eucabox.wire.s3.requests import S3Request
 
@@ -167,7 +167,8 @@ def _write_line(exchange: Exchange, bucket: Bucket, owner: str, kind: str, key: 
     request, answer = exchange.request, exchange.answer
     batch = kind == BATCH
     signed = exchange.understood is not None and exchange.understood.caller is not None
-    context = policy_context(request, form_fields(exchange.understood)) if signed else {}
+    form = exchange.understood.form if exchange.understood else None
+    context = policy_context(request, form) if signed else {}
     headers = {name.lower(): value for name, value in answer.headers}
     fields = [
         owner,

@@ -15,13 +15,12 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.s3 import values as nouns
 from eucabox.s3.body_streams import RequestBody
 from eucabox.store import checksums
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
-from eucabox.wire.request import Request
+from eucabox.wire.request import ParsedRequest, Request
 from eucabox.wire.s3 import checksum_headers, post_object, routes
 from eucabox.wire.s3.addressing import BucketAddress, locate
 from eucabox.wire.s3.parameters import ParameterReader, reader
@@ -41,24 +40,19 @@ MOST_OTHERS = 1 << 18
 OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
 
-@dataclass(frozen=True)
-class S3Request:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class S3Request(ParsedRequest):
+    """A request of S3, with what its answer depends on."""
 
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str
     operation: Operation = field(repr=False)
     address: BucketAddress
     endpoint: str = ""
-    upload: FormUpload | None = None  # a form's wishes for its answer
-    # reads the members that stand in a document, once it is known that the caller has a chance
-    document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+    upload: FormUpload | None = None  # a form, whose fields may ask for another answer
+
+    @property
+    def form(self) -> Mapping[str, str] | None:
+        """The fields of an upload by a form, None for any other request."""
+        return self.upload.fields if self.upload else None
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
