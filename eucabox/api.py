@@ -1,11 +1,10 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
-import contextlib
 import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -18,12 +17,12 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import endpoint
-from eucabox.s3 import cors
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
     TLS,
     Answer,
+    Exchange,
     FileBody,
     ParsedRequest,
     Request,
@@ -141,31 +140,36 @@ class ApiDispatcher:
     def handle(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
-        seen: dict[str, Any] = {}
+        exchange = Exchange(request)
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
-            answer = self._dispatch(request, line, seen)
+            answer = exchange.answer = self._dispatch(exchange, line)
             if line["service"] in BUCKETS:
-                code = line["outcome"] if answer.status >= 400 else ""
-                seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
-                self._after_response(request, answer, seen)
+                from eucabox.wire.s3 import middleware
+
+                exchange.code = line["outcome"] if answer.status >= 400 else ""
+                exchange.milliseconds = (time.perf_counter() - started) * 1000
+                middleware.finish(self._cloud, exchange)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _dispatch(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
+    def _dispatch(self, exchange: Exchange, line: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
+        request = exchange.request
         protocol, service = self._choose(request)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
             if request.method == "OPTIONS" and service in BUCKETS:
-                return self._preflight(request)
-            understood = protocol.understand(request, self._find_credential, datetime.now(UTC))
-            seen["understood"] = understood
-            call = self._call(request, understood)
-            result = actions.perform(understood.service, understood.name, call, understood.params)
-            seen["result"] = result
-            return protocol.answer(understood, result)
+                from eucabox.wire.s3 import middleware
+
+                return middleware.preflight(self._cloud, request)
+            parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
+            exchange.understood = parsed
+            call = self._call(request, parsed)
+            result = actions.perform(parsed.service, parsed.name, call, parsed.params)
+            exchange.result = result
+            return protocol.answer(parsed, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
             line["outcome"] = fault.code
@@ -174,35 +178,6 @@ class ApiDispatcher:
             log.exception("a request of the service %s failed", service)
             line["outcome"] = Fault.code
             return protocol.refuse(Fault(), request.request_id, service)
-
-    def _preflight(self, request: Request) -> Answer:
-        """A browser asks what a page may do: no verb, and nobody has signed it."""
-        from eucabox.wire.s3 import cors as wire
-
-        return wire.preflight(request, _bucket(request), self._rules)
-
-    def _after_response(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
-        """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
-        here is logged and costs nobody an answer."""
-        from eucabox.wire.s3 import access_log_records
-
-        try:
-            self._add_cors_headers(request, answer, seen.get("understood"))
-            access_log_records.note(self._cloud, request, answer, seen)
-        except Exception:
-            log.exception("what follows an answer failed")
-
-    def _add_cors_headers(self, request: Request, answer: Answer, understood: Any) -> None:
-        """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
-        from eucabox.wire.s3 import cors as wire
-
-        with contextlib.suppress(Fault):
-            bucket_name = understood.params.get("bucket") if understood else None
-            if rules := self._rules(bucket_name or _bucket(request)):
-                wire.add_headers(request, answer, rules)
-
-    def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
-        return cors.rules_of(self._cloud.store.bucket(bucket).settings)
 
     def _find_credential(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
@@ -246,12 +221,6 @@ def _choose_for_guests(request: Request) -> "tuple[ApiProtocol, str]":
     from eucabox.wire import metadata
 
     return metadata, "metadata"
-
-
-def _bucket(request: Request) -> str:
-    from eucabox.wire.s3.addressing import bucket_in
-
-    return bucket_in(request.path, request.host, request.hosts)
 
 
 def near(target: str) -> str:

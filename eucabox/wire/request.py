@@ -111,6 +111,28 @@ class Answer:
     hops: int = 0
 
 
+@dataclass
+class Exchange:
+    """A request and what became of it, as far as it came: `code` is the fault's, "" for none."""
+
+    request: Request
+    understood: ParsedRequest | None = None
+    result: Mapping[str, Any] | None = None
+    answer: Answer = field(default_factory=Answer)
+    code: str = ""
+    milliseconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The operation, as PutObject."""
+        return self.understood.name if self.understood else ""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The members of the request."""
+        return self.understood.params if self.understood else {}
+
+
 def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
     """Build a request from a WSGI environ. The path is computed from the raw target, because
     servers decode PATH_INFO in ways that lose what was signed (%2F, a leading //)."""

@@ -1,18 +1,15 @@
 """Requests and answers as records of S3's access logs; keeps none of them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote, unquote
 
-from eucabox.s3.access_log import AccessLog
+from eucabox.s3.access_log import SETTING, AccessLog
 from eucabox.s3.values import OwnerDirectory, Owners
 from eucabox.store.types import Bucket
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.request_context import policy_context
-from eucabox.wire.s3.addressing import bucket_in
-from eucabox.wire.s3.requests import S3Request
 
 # Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
 SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
@@ -65,28 +62,6 @@ SIGNATURES = {"AWS4-HMAC-SHA256": "SigV4", "AWS": "SigV2"}
 AUTH_TYPES = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString", "POST": "POST"}
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """A request and what became of it: `code` is the fault's, "" for none."""
-
-    request: Request
-    answer: Answer
-    understood: S3Request | None
-    result: Mapping[str, Any] | None
-    code: str
-    milliseconds: float
-
-    @property
-    def name(self) -> str:
-        """The operation, as PutObject."""
-        return self.understood.name if self.understood else ""
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The members of the request."""
-        return self.understood.params if self.understood else {}
-
-
 class LoggingCloud(Protocol):
     """What has the logs, and the accounts in which the owners of buckets are looked up."""
 
@@ -99,34 +74,21 @@ class LoggingCloud(Protocol):
         """The accounts of this cloud."""
 
 
-def note(cloud: LoggingCloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
-    """Have the access logs keep a request, where its bucket or that of a copy's source is logged.
-
-    `seen` has `code` and `milliseconds` and, as far as it came, `understood` and `result`.
-    """
-    understood: S3Request | None = seen.get("understood")
-    name = understood.params.get("bucket") if understood else _bucket(request)
-    bucket = cloud.access_log.bucket(name)
-    copy_source = understood.params.get("copy_source") if understood else None
+def note(cloud: LoggingCloud, exchange: Exchange, bucket: Bucket | None) -> None:
+    """Record a request in the access logs of its bucket and of its copy source, if there are."""
+    copy_source = exchange.params.get("copy_source")
     source = cloud.access_log.bucket(copy_source["bucket"]) if copy_source else None
-    if bucket is None and source is None:
+    logged = bucket if bucket is not None and SETTING in bucket.settings else None
+    if logged is None and source is None:
         return
-    exchange = Exchange(
-        request, answer, understood, seen.get("result"), seen["code"], seen["milliseconds"]
-    )
     owners = Owners(cloud.accounts)
-    if bucket:
-        for each in write_lines(exchange, bucket, owners(bucket.owner)["id"]):
-            cloud.access_log.record(bucket, each)
+    if logged:
+        for line in write_lines(exchange, logged, owners(logged.owner)["id"]):
+            cloud.access_log.record(logged, line)
     if source and copy_source:
-        line = write_source_line(
-            exchange, source, owners(source.owner)["id"], copy_source.get("key", "")
-        )
+        owner = owners(source.owner)["id"]
+        line = write_source_line(exchange, source, owner, copy_source.get("key", ""))
         cloud.access_log.record(source, line)
-
-
-def _bucket(request: Request) -> str:
-    return bucket_in(request.path, request.host, request.hosts)
 
 
 def write_lines(exchange: Exchange, bucket: Bucket, owner: str) -> Iterator[str]:
