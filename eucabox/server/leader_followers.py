@@ -42,9 +42,7 @@ class LeaderFollowers:
     def __init__(self, listener: ConnectionOwner) -> None:
         self._listener = listener
         self._lock = threading.Lock()
-        self._epoll: select.epoll | None = (
-            None  # made at first use
-        )
+        self._epoll: select.epoll | None = None  # made at first use
         self._members: dict[int, ClientConnection] = {}
         self._leader: object | None = None
         self._current: ClientConnection | None = None  # the leader serves it
@@ -143,9 +141,7 @@ class LeaderFollowers:
     def _finish(self, me: object, connection: ClientConnection, keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
-        half = (
-            keep and connection.rfile.has_data()
-        )  # of a request has come
+        half = keep and connection.rfile.has_data()  # of a request has come
         with self._lock:
             leads = self._leader is me
             if leads:

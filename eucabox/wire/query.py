@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -59,8 +59,9 @@ ENVELOPE = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class QueryRequest(ParsedRequest):
-    """A request of a form, with the service path behind the host."""
+    """A request of a form, with its operation and the service path behind the host."""
 
+    operation: Operation = field(repr=False)
     path: str = ""
 
 
@@ -80,6 +81,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     return QueryRequest(
         service=service,
         name=operation.name,
+        operation=operation,
         params=_reader(service, operation.name)(parsers.build_tree(plain)),
         caller=signed.caller,
         api_version=fields["Version"],
@@ -93,7 +95,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
 
 def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
     """The XML of a result, in the version of the API that the client asked in."""
-    operation = model.service(understood.service).get_known(understood.name)
+    operation = understood.operation
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
     value = _add_return(
         operation, _drop_newer_members(operation, understood.api_version, result or {})

@@ -1,13 +1,15 @@
-"""One HTTP request and its answer as plain values; never decodes a path, a form or a signature."""
+"""One HTTP request and its answer as plain values; never reads a path, a form or a signature."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eucabox import ascii_text
+from eucabox.wire.query_string import parse_query
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +58,11 @@ class Request:
     request_id: str = ""
     tls: tuple[str, str] = ("", "")  # TLSv1.3 and the name of the cipher
     hosts: tuple[str, ...] = ()  # the names under which this cloud is known
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The decoded query string; of a name that comes twice the first value."""
+        return parse_query(self.query) if self.query else {}
 
     @property
     def endpoint(self) -> str:

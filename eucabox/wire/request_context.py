@@ -5,7 +5,6 @@ from functools import cached_property
 
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.canonical import parse_query
 
 V4, V1 = "AWS4-HMAC-SHA256", "AWS"
 HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
@@ -65,7 +64,7 @@ def _read_signature(request: Request, form: Mapping[str, str] | None) -> tuple[s
             V4 if authorization.startswith("AWS4-") else V1,
             _header_time(request.headers),
         )
-    params = parse_query(request.query) if request.query else {}
+    params = request.parameters
     if "X-Amz-Signature" in params:
         return QUERY, V4, params.get("X-Amz-Date", "")
     if "Signature" in params:

@@ -14,9 +14,9 @@ from eucabox.errors import (
     S3NotImplemented,
 )
 from eucabox.wire import model, parsers, serializers, sign
+from eucabox.wire.query_string import octets, parse_pairs
 from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
-from eucabox.wire.sign.canonical import octets, parse_pairs
 from eucabox.wire.status import status_of
 
 SERVICE = "s3control"

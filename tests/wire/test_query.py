@@ -13,7 +13,7 @@ from eucabox import actions
 from eucabox.actions import Action
 from eucabox.errors import DryRunOperation, Fault, InstanceNotFound
 from eucabox.iam.accounts import Caller, Credential
-from eucabox.wire import query
+from eucabox.wire import model, query
 from eucabox.wire.request import Answer, Request, from_environ
 
 KEY, SECRET = "AKIA0123456789ABCDEF", "s" * 40
@@ -217,7 +217,13 @@ def test_a_body_that_is_too_large_or_cut_short_is_refused(
 
 def _understood(service: str, name: str, version: str) -> query.QueryRequest:
     return query.QueryRequest(
-        service=service, name=name, params={}, caller=CALLER, api_version=version, request_id="id-1"
+        service=service,
+        name=name,
+        operation=model.service(service).get_known(name),
+        params={},
+        caller=CALLER,
+        api_version=version,
+        request_id="id-1",
     )
 
 

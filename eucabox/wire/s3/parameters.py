@@ -15,8 +15,8 @@ from eucabox import ascii_text
 from eucabox.errors import Fault, InvalidArgument, MalformedPolicy, MalformedXML
 from eucabox.wire import parsers
 from eucabox.wire.model import Operation
+from eucabox.wire.query_string import octets
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.canonical import octets
 
 Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them

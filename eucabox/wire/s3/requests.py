@@ -26,7 +26,6 @@ from eucabox.wire.s3.addressing import BucketAddress, locate
 from eucabox.wire.s3.parameters import ParameterReader, reader
 from eucabox.wire.s3.post_object import FormUpload
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
-from eucabox.wire.sign.canonical import parse_query
 
 # Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,
 # 1,000 rules; what no verb reads is only compared with its digest.
@@ -58,7 +57,7 @@ class S3Request(ParsedRequest):
 def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     """Read a request that speaks S3: check its signature first, then find its operation.
 
-    The body of an object is not read here; `params["body"]` is an Incoming that checks it. Nor is
+    The body of an object is not read here; `params["body"]` is a RequestBody that checks it. Nor is
     a document; `document` reads it, and checks it too.
     Raises Fault and nothing else for bad input.
     """
@@ -70,7 +69,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
         request = replace(
             request, headers=_prefer_signed(request.headers, query_headers, signed.headers)
         )
-    query = parse_query(request.query)
+    query = request.parameters
     upload = _read_upload(
         request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST)
     )
@@ -85,7 +84,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
         name=operation.name,
         params=upload.read_params(read)
         if upload
-        else _read_params(request, signed, address, query, name),
+        else _read_params(request, signed, address, query, read, name),
         caller=(upload and upload.caller) or signed.caller,
         api_version=operation.service.version,
         region=signed.region,
@@ -148,12 +147,11 @@ def _read_params(
     signed: AuthenticatedRequest,
     address: BucketAddress,
     query: Mapping[str, str],
+    read: ParameterReader,
     name: str,
 ) -> dict[str, Any]:
     if request.headers.get("content-md5") == "":
         raise InvalidDigest()
-    operation = model.service("s3").get_known(name)
-    read = reader(operation)
     if request.method in ("PUT", "POST"):
         of_body = bool(read.payload) and name not in OF_ANOTHER
         checksum_headers.check(request.headers, signed.declared, of_body=of_body)

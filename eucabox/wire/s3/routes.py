@@ -9,7 +9,7 @@ from botocore.model import StructureShape
 from eucabox.errors import MethodNotAllowed
 from eucabox.wire import model
 from eucabox.wire.model import Operation
-from eucabox.wire.sign.canonical import parse_query
+from eucabox.wire.query_string import parse_query
 
 # They are told from their namesakes by a host name that this cloud doesn't have.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})

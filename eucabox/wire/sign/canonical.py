@@ -5,18 +5,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
+from eucabox.wire.query_string import octets, parse_pairs
+
 # s3cmd writes the whole of its --host in lower case.
 PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.ASCII | re.IGNORECASE)
 LONGEST_HOST = 300  # characters; a name has 253, and then comes a port
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
-def octets(text: str) -> bytes:
-    """The bytes that came over the line, of header or target text (Latin-1)."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
 
 
 def split_prefix(path: str) -> tuple[str, str]:
@@ -60,23 +54,6 @@ def _host_forms(host: str, scheme: str) -> tuple[str, ...]:
     return host, f"{host}:{port}", host[: -len(colon + port)]
 
 
-def parse_pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
-    """Decode a query string or a form into pairs in their order; `plus` is what + stands for."""
-    raw = octets(query) if isinstance(query, str) else query
-    return [
-        (unquote_to_bytes(name.replace(b"+", plus)), unquote_to_bytes(value.replace(b"+", plus)))
-        for name, _, value in (part.partition(b"=") for part in raw.split(b"&") if part)
-    ]
-
-
-def parse_query(query: str | bytes) -> dict[str, str]:
-    """Decode a query string or a form; of a repeated name the first value stays."""
-    decoded: dict[str, str] = {}
-    for name, value in parse_pairs(query):
-        decoded.setdefault(_decode(name), _decode(value))
-    return decoded
-
-
 def encode_plus(query: str) -> str:
     """Write a query or a form in which each plus stands for itself so that all read it so."""
     return query.replace("+", "%2B")
@@ -97,7 +74,3 @@ def query_forms(query: str, leave_out: str = "") -> Iterator[str]:
 
 def _join_sorted(parts: list[tuple[str, str]], leave_out: str) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(parts) if name != leave_out)
-
-
-def _decode(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

@@ -10,8 +10,8 @@ from datetime import datetime
 from eucabox import errors
 from eucabox.errors import Fault
 from eucabox.iam.accounts import Credential
+from eucabox.wire.query_string import octets
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.canonical import octets
 
 Lookup = Callable[[str], Credential | None]
 _MOST_SHOWN = 4000  # characters of a string to sign that an answer repeats

@@ -8,9 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 
 from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
+from eucabox.wire.query_string import parse_query
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
-from eucabox.wire.sign.canonical import encode_plus, parse_query
+from eucabox.wire.sign.canonical import encode_plus
 from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
 
@@ -32,7 +33,7 @@ def authenticate_query(
     check = SignatureCheck(lookup, now, QUERY)
     if request.headers.get("authorization"):
         return _verify_v4(request, form, v4.parse_authorization(request, QUERY), check)
-    params = parse_query(request.query)
+    params = request.parameters
     if "X-Amz-Signature" in params or "X-Amz-Algorithm" in params:
         refuse_token(params.get("X-Amz-Security-Token", ""))
         return _verify_v4(request, form, v4.parse_presigned(params, QUERY), check)

@@ -17,7 +17,6 @@ from eucabox.errors import (
 from eucabox.wire.request import Request
 from eucabox.wire.sign import rest_v1, v4
 from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, expected_digest, transport_body
-from eucabox.wire.sign.canonical import parse_query
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
@@ -49,7 +48,7 @@ def authenticate_rest(
     if size > _MOST_TARGET:
         raise RequestHeaderSectionTooLarge(size=size, MaxSizeAllowed=_MOST_TARGET)
     check = SignatureCheck(lookup, now, REST)
-    params = parse_query(request.query)
+    params = request.parameters
     presigned4 = "X-Amz-Signature" in params or "X-Amz-Algorithm" in params
     presigned1 = "Signature" in params or "AWSAccessKeyId" in params
     header = request.headers.get("authorization")

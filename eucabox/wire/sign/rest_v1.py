@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
@@ -14,9 +14,10 @@ from urllib.parse import unquote_to_bytes
 from eucabox import ascii_text
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.iam.accounts import Credential
+from eucabox.wire.query_string import octets
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates as clock
-from eucabox.wire.sign.canonical import encode, encode_plus, octets, parse_query, split_prefix
+from eucabox.wire.sign.canonical import encode, encode_plus, split_prefix
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 
 # Every client signs these where they occur in the query string.
@@ -69,7 +70,7 @@ def verify_header(request: Request, check: SignatureCheck, bucket: str) -> V1Pro
 
 
 def verify_query(
-    request: Request, params: dict[str, str], check: SignatureCheck, bucket: str
+    request: Request, params: Mapping[str, str], check: SignatureCheck, bucket: str
 ) -> V1Proof:
     """Verify a presigned request: AWSAccessKeyId, Expires (seconds since 1970) and Signature."""
     if not all(params.get(name) for name in _QUERY):
@@ -146,7 +147,7 @@ def headers_from_query(request: Request) -> dict[str, str]:
     """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}
-    params = {ascii_text.lower(name): value for name, value in parse_query(request.query).items()}
+    params = {ascii_text.lower(name): value for name, value in request.parameters.items()}
     moved = {n: v for n, v in params.items() if n.startswith("x-amz-") or n in _MOVED}
     # as a header would have brought them: their bytes as Latin-1
     return {n: v.encode("utf-8", "surrogateescape").decode("latin-1") for n, v in moved.items()}

@@ -11,9 +11,10 @@ from itertools import product
 
 from eucabox.errors import Fault, IncompleteSignature
 from eucabox.iam.accounts import Credential
+from eucabox.wire.query_string import octets, parse_pairs, parse_query
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.canonical import encode, host_forms, octets, parse_pairs, parse_query
+from eucabox.wire.sign.canonical import encode, host_forms
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 
 _METHODS = {"": "sha1", "HmacSHA1": "sha1", "HmacSHA256": "sha256"}
@@ -33,13 +34,13 @@ class V2Proof:
 
 def carries_signature(request: Request, form: bytes) -> bool:
     """Tell whether a request carries any part of a signature in its parameters."""
-    params = {**parse_query(form), **parse_query(request.query)}
+    params = {**parse_query(form), **request.parameters}
     return "Signature" in params or "AWSAccessKeyId" in params
 
 
 def verify(request: Request, form: bytes, check: SignatureCheck) -> V2Proof:
     """Verify the signature over all parameters of the query string and the form together."""
-    params = {**parse_query(form), **parse_query(request.query)}
+    params = {**parse_query(form), **request.parameters}
     digest = _check_parameters(params)
     until = _check_time(params, check)
     refuse_token(params.get("SecurityToken", ""))

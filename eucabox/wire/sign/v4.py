@@ -16,12 +16,12 @@ from typing import NamedTuple
 from eucabox import ascii_text
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.iam.accounts import Credential
+from eucabox.wire.query_string import octets
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import (
     encode_plus,
     host_forms,
-    octets,
     query_forms,
     split_prefix,
     uri_forms,
@@ -103,7 +103,7 @@ def _cached_fields(text: str) -> Mapping[str, str]:
     return MappingProxyType(_read_fields(text))
 
 
-def parse_presigned(params: dict[str, str], errors: SignatureErrors) -> V4Claim:
+def parse_presigned(params: Mapping[str, str], errors: SignatureErrors) -> V4Claim:
     """Read the X-Amz- parameters of a presigned request.
 
     X-Amz-Expires is 1 to 604800 seconds as at AWS; with 0 or less it has expired. euca2ools

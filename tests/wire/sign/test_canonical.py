@@ -2,13 +2,8 @@
 
 import pytest
 
-from eucabox.wire.sign.canonical import (
-    host_forms,
-    parse_query,
-    query_forms,
-    split_prefix,
-    uri_forms,
-)
+from eucabox.wire.query_string import parse_query
+from eucabox.wire.sign.canonical import host_forms, query_forms, split_prefix, uri_forms
 
 
 @pytest.mark.parametrize(
