@@ -1,4 +1,4 @@
-"""The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
+"""The HTTP entry of the APIs: parse a request, perform its action, make the response."""
 
 import errno
 import logging
@@ -18,10 +18,9 @@ from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import endpoint
 from eucabox.wire.request import (
-    HEADERS,
     LIMIT_HOPS,
-    TLS,
     Answer,
+    BodyReader,
     Exchange,
     FileBody,
     ParsedRequest,
@@ -33,6 +32,7 @@ from eucabox.wire.request_context import PolicyContext
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
+    from eucabox.iam.accounts import Credential
     from eucabox.wire.protocols import ApiProtocol
 
 log = logging.getLogger("eucabox.api")
@@ -45,9 +45,6 @@ SITES = PAGES + "website/"
 BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
-ENVIRON_HEADERS = HEADERS  # where a server may put the headers as they were sent
-ENVIRON_TLS = TLS  # the TLS version and cipher of the connection
-ENVIRON_LIMIT_HOPS = LIMIT_HOPS  # and a function that sets the answer's time to live
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -67,7 +64,7 @@ def create_app(cloud: "Cloud") -> Flask:
 
 
 def create_metadata_app(cloud: "Cloud") -> Wsgi:
-    """The application of 169.254.169.254; it serves the instances of this cloud and nobody else."""
+    """The application of 169.254.169.254; it serves this cloud's instances only."""
     return ApiDispatcher(cloud, _choose_for_guests)
 
 
@@ -118,7 +115,7 @@ class ApiDispatcher:
         method: str,
         target: str,
         headers: dict[str, str],
-        body: Any,
+        body: BodyReader,
         tls: tuple[str, str] | None,
         source: str,
     ) -> Request:
@@ -154,7 +151,7 @@ class ApiDispatcher:
         return answer
 
     def _dispatch(self, exchange: Exchange, line: dict[str, Any]) -> Answer:
-        """A fault is refused in the words of the protocol; anything else that goes wrong is
+        """A fault becomes the protocol's error answer; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         request = exchange.request
         protocol, service = self._choose(request)
@@ -179,7 +176,7 @@ class ApiDispatcher:
             line["outcome"] = Fault.code
             return protocol.refuse(Fault(), request.request_id, service)
 
-    def _find_credential(self, access_key_id: str) -> Any:
+    def _find_credential(self, access_key_id: str) -> "Credential | None":
         return self._cloud.accounts.credential(access_key_id)
 
     def _call(self, request: Request, understood: ParsedRequest) -> Call:
@@ -203,7 +200,7 @@ class ApiDispatcher:
                 request,
                 understood.form,
                 region=self._cloud.config.cloud.region,
-                https="https" if api.https_port else "",  # a door that keeps secrets
+                https="https" if api.https_port else "",  # where a client may send secrets
             ),
         )
 
@@ -221,11 +218,6 @@ def _choose_for_guests(request: Request) -> "tuple[ApiProtocol, str]":
     from eucabox.wire import metadata
 
     return metadata, "metadata"
-
-
-def near(target: str) -> str:
-    """Return a request target as a path, also where a client sent a whole URL."""
-    return origin_form(target)
 
 
 # --- the answer on its way out -----------------------------------------------------------------
@@ -337,5 +329,5 @@ class FileStream:
         return os.pread(self.part.fileno, count, offset)
 
     def close(self) -> None:
-        """Close the file: the answer is sent, or nobody waits for it any more."""
+        """Close the file, once the answer is sent or the client is gone."""
         self.part.file.close()

@@ -21,13 +21,13 @@ from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
-METADATA_HEAD = 8 * 1024  # bytes: a guest asks with a path and a token
+METADATA_HEAD = 8 * 1024  # bytes: a guest sends a path and a token
 STOP_SECONDS = 3.0
 TEND_SECONDS = 5
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, and the guests' metadata on threads of its own."""
+    """The listeners of a cloud: HTTP, HTTPS, and metadata, which has its own threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -97,7 +97,7 @@ class Server:
         self._cloud.note("metadata", "")
 
     def reload(self) -> None:
-        """Take the certificate files as they are now."""
+        """Load the certificate files again."""
         if self._tls:
             self._tls.load()
 
@@ -206,7 +206,7 @@ def _announce_ready(config: Config) -> None:
 
 
 def _notify(state: str) -> None:
-    """Tell systemd, where it asked to be told."""
+    """Tell systemd, if it started us with NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

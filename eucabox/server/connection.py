@@ -1,4 +1,4 @@
-"""A client's connection, with a thread or with none: its handshake, its deadlines, its end."""
+"""A client's connection, with or without a thread: handshake, deadlines, close."""
 
 import contextlib
 import logging
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("eucabox.server")
 
-FORM_SECONDS = 60  # for a whole form, whoever sends it: it is read before anybody is asked
-DRAINS = 16  # pieces of what is not read any more, before others are heard
+FORM_SECONDS = 60  # for a whole form, which is read before its signature is checked
+DRAINS = 16  # pieces that are thrown away before other connections get a turn
 HEALTH_CHECK = re.compile(rb"(?:GET|HEAD) /_eucabox/health[ ?].*?\r\n\r\n", re.DOTALL)
 HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 FORM = "application/x-www-form-urlencoded"
@@ -58,14 +58,13 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         set_socket_timeouts(sock, server.timeout)
 
     def lend(self) -> contextlib.AbstractContextManager[None]:
-        """Have other threads do what this one might while it waits for the client to take what
-        it is sent."""
+        """Let another thread work while this one waits for the client to receive."""
         return self.server.threads.lent(self, socket.SHUT_RDWR)
 
     # --- with no thread -------------------------------------------------------------------------
 
     def begin_wait(self) -> None:
-        """No thread has it from here on."""
+        """Begin to wait without a thread."""
         self.waiting_since = time.monotonic()
         self._awaited = ""
         self._set_deadline("end" if self._lingering else "request")
@@ -73,7 +72,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
             self.socket.settimeout(0)
 
     def receive(self) -> bool:
-        """Take what has come; whether that is a whole request, or the end. Waits for nothing."""
+        """Receive what has come, without waiting; whether that is a whole request, or the end."""
         if self._lingering:
             self._drain()
             return bool(self.rfile.ended)
@@ -87,7 +86,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         return False
 
     def is_over(self) -> bool:
-        """Whether the client has left and nothing that it sent is to be answered."""
+        """Whether the client has hung up and no request of it is left."""
         return bool(self.rfile.ended and not self.rfile.has_data())
 
     def _set_deadline(self, awaited: str) -> None:
@@ -106,7 +105,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         return not dispatcher.is_api_request(HEALTH, name)
 
     def answer_health(self) -> bool:
-        """Answer it; whether to keep the connection. Waits for nobody: TimeoutError."""
+        """Answer it; whether to keep the connection. TimeoutError instead of a wait."""
         self.rfile.nonblocking = self.wfile.nonblocking = True
         try:
             return HttpRequest(self.server, self).answer_health()
@@ -116,7 +115,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
     # --- with a thread --------------------------------------------------------------------------
 
     def run_in_own_thread(self) -> None:
-        """Serve what came, in a thread of its own, and have others see to the rest."""
+        """Serve the request in this thread, then give the connection back."""
         if self._is_tls:
             self.socket.settimeout(self.server.timeout)
         try:
@@ -132,8 +131,8 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
             self.close()
 
     def serve_pending(self) -> bool:
-        """Serve a request, and those that followed at its heels; True to keep the connection."""
-        if self._is_tls:  # which has no way to ask for what came without waiting for more
+        """Serve a request and those that came right after it; True to keep the connection."""
+        if self._is_tls:  # TLS can't tell what has come without waiting for more
             return self._serve()
         while self.rfile.gather(self.server.max_request_header_size):
             if not self._serve():
@@ -155,16 +154,16 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
             self.server.active.discard(self)
 
     def head_is_read(self, request: HttpRequest) -> None:
-        """A form has to come in time, whoever sends it."""
+        """Set the deadline of a form's body."""
         if request.fields.get("content-type", "").startswith(FORM):
             self.deadline = time.monotonic() + FORM_SECONDS
 
     def body_begins(self, body: Any) -> None:
-        """From here on the deadline is the body's."""
+        """Let the deadline end with the body."""
         self.body = body
 
     def is_overdue(self, now: float) -> bool:
-        """Whether the client is past its deadline with something it owes."""
+        """Whether the deadline is past and the body has not come."""
         overdue = self.deadline is not None and now > self.deadline
         return overdue and not (self.body is not None and self.body.ended)
 
@@ -187,8 +186,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         return self.socket.version() or "", cipher[0] if cipher else ""
 
     def limit_hops(self, hops: int) -> None:
-        """Have nothing travel further than so many networks from here on: who is too far away
-        has not read its first answer."""
+        """Set the IP time to live: a client behind more routers does not get the answer."""
         self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
     # --- the end --------------------------------------------------------------------------------

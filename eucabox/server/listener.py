@@ -1,4 +1,4 @@
-"""One address that clients connect to, with its threads: cheroot, kept on a short lead."""
+"""One address that clients connect to, with its threads: cheroot with our own loops."""
 
 import logging
 import socket
@@ -12,13 +12,9 @@ from urllib.parse import unquote_to_bytes
 from cheroot import wsgi
 
 from eucabox.api import (
-    ENVIRON_HEADERS,
-    ENVIRON_LIMIT_HOPS,
-    ENVIRON_TLS,
     ApiDispatcher,
     FileStream,
     Wsgi,
-    near,
 )
 from eucabox.errors import ListenFailed
 from eucabox.server.connection import ClientConnection
@@ -26,6 +22,7 @@ from eucabox.server.leader_followers import LeaderFollowers, WorkItem
 from eucabox.server.sockets import send_file
 from eucabox.server.waiting_connections import WaitingConnections
 from eucabox.server.worker_threads import WorkerThreads
+from eucabox.wire.request import HEADERS, LIMIT_HOPS, TLS, origin_form
 
 log = logging.getLogger("eucabox.server")
 
@@ -41,7 +38,7 @@ IP_FREEBIND = 15
 
 
 class Tls:
-    """The server's side of TLS. Nobody waits for a client's part of the handshake."""
+    """The server's side of TLS. No thread waits for a client's handshake."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = certificate, key
@@ -51,11 +48,11 @@ class Tls:
         self.load()
 
     def load(self) -> None:
-        """Take the files as they are now, for connections to come."""
+        """Load the files again, for new connections."""
         self.context.load_cert_chain(*self._files)
 
     def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Return a socket that shakes hands when it is told to."""
+        """Return a socket whose handshake is still to be done."""
         return self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
@@ -65,16 +62,16 @@ class Gateway(wsgi.Gateway_10):
     def get_environ(self) -> Any:
         """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
         req = self.req
-        path, _, req.qs = near(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
+        path, _, req.qs = origin_form(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
         req.path, req.authority = unquote_to_bytes(path), b""
         req.inheaders = {
             name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()
         }
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        environ[ENVIRON_HEADERS] = list(req.fields.items())
-        environ[ENVIRON_LIMIT_HOPS] = req.conn.limit_hops
+        environ[HEADERS] = list(req.fields.items())
+        environ[LIMIT_HOPS] = req.conn.limit_hops
         if (tls := req.conn.tls()) is not None:
-            environ[ENVIRON_TLS] = tls
+            environ[TLS] = tls
         return environ
 
     def respond(self) -> None:
@@ -173,7 +170,7 @@ class Listener(wsgi.Server):
         return self._device is not None and _device_index(self._device) != self._bound_index
 
     def shut(self) -> None:
-        """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
+        """Accept no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
         cut = threading.Timer(GRACE_SECONDS, self._cut_off)
         cut.daemon = True
         cut.start()
@@ -211,7 +208,7 @@ class Listener(wsgi.Server):
     def bind_socket(  # type: ignore[override]  # cheroot's is static, and called on the instance
         self, socket_: socket.socket, bind_addr: Any
     ) -> socket.socket:
-        """Bind, to one device where that is asked."""
+        """Bind, to one device if there is one."""
         try:
             if self._freebind:
                 socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
@@ -231,8 +228,7 @@ class Listener(wsgi.Server):
             self.requests.put(WorkItem(self._leader_followers, conn))
 
     def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
-        """Take a connection back, one that was `busy` just now to those that are waited for
-        together."""
+        """Take a connection back; one that was `busy` just now goes to the leader's loop."""
         if not self.ready:
             conn.end()
         elif busy and not conn.rfile.has_data() and not isinstance(conn.socket, ssl.SSLSocket):
@@ -241,7 +237,7 @@ class Listener(wsgi.Server):
             self.waiting.put(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """Cheroot's words, in our log."""
+        """Write cheroot's messages into our log."""
         log.log(level, "listener=%s:%s %s", *self._address, msg, exc_info=traceback)
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP request on its way in and its answer on its way out; never what its path means."""
+"""Reads one HTTP request and writes its response; does not know what the path means."""
 
 import os
 import re
@@ -23,7 +23,7 @@ BLANKS = " \t"  # as HTTP has them
 LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_HEADERS = 16 * 1024  # bytes of all headers; the request line has a bound of its own
-# Repeated, these could be read differently by whoever stands before or behind us.
+# A proxy could read another of two values than we do, so these may come only once.
 SINGLE = {"host", "authorization", "content-length", "transfer-encoding", "content-type"}
 TOO_LONG = {
     True: ("414 Request-URI Too Long", "The request's first line is too long."),
@@ -85,7 +85,7 @@ class HttpRequest(cheroot.HTTPRequest):
         return not self.close_connection
 
     def _read_line(self, line: bytes) -> None:
-        """Take the target as it is: cheroot would refuse or change some that S3 clients sign."""
+        """Keep the target as it is: cheroot would refuse or change some that S3 clients sign."""
         match = LINE.fullmatch(line)
         if not match:
             raise ValueError("The request line is malformed.")
@@ -150,7 +150,7 @@ class HttpRequest(cheroot.HTTPRequest):
             self.conn.wfile.write(b"0\r\n\r\n")
 
     def send_headers(self) -> None:
-        """Send the answer's head. A large body that nobody read ends the connection."""
+        """Send the response head. A large unread body ends the connection."""
         self._finish_body()
         super().send_headers()
 
@@ -160,7 +160,7 @@ class HttpRequest(cheroot.HTTPRequest):
             self.conn.lingers = True
 
     def simple_response(self, status: str, msg: str = "") -> None:
-        """Answer what never became a request, and let the client read it before the end."""
+        """Answer a malformed request, and let the client read that before the connection ends."""
         self.close_connection = self.conn.lingers = True
         lines = (
             *(f"HTTP/1.1 {status}", f"Content-Length: {len(msg)}", "Content-Type: text/plain"),
@@ -182,7 +182,7 @@ class HttpRequest(cheroot.HTTPRequest):
     def _send_continue(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    # --- without WSGI between us and the protocols ------------------------------------------
+    # --- API requests, without WSGI -----------------------------------------------------------
 
     def _respond_directly(self, dispatcher: ApiDispatcher) -> None:
         if not self._is_small():
@@ -199,7 +199,7 @@ class HttpRequest(cheroot.HTTPRequest):
                 body.close()
 
     def _is_small(self) -> bool:
-        """Whether it is a request of the buckets that need not wait for its client."""
+        """Whether the whole request has come and is of a kind that S3's small requests have."""
         if self.method not in (b"GET", b"HEAD", b"PUT", b"DELETE") or self.chunked_read:
             return False
         return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)

@@ -26,14 +26,14 @@ class HeadTooLong(Exception):  # noqa: N818  # a condition that the request answ
 
 
 class SocketReader:
-    """What a client sends. Bytes that came too early wait here."""
+    """Reads what a client sends; buffers bytes that came early."""
 
     bytes_read = 0
     closed = False
     ended = False  # the client sends no more
     nonblocking = False  # nothing is waited for: TimeoutError where it would be
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._buffer = b""
@@ -60,8 +60,8 @@ class SocketReader:
         return self._buffer
 
     def gather(self, most: int) -> bool:
-        """Receive without waiting; whether a thread can go on now: with a whole head and a small
-        body, with what can be no head, or with the end."""
+        """Receive without waiting; whether a thread can serve now: a whole head and a small body
+        are there, or an invalid head, or the end."""
         while not self._is_whole(most):
             more = self._receive_now()
             if more is None:
@@ -88,9 +88,8 @@ class SocketReader:
         return line >= 0 and self._buffer[line - 1 : line] != b"\r"
 
     def head(self, most: int) -> tuple[bytes, bool]:
-        """Return a request's lines without the empty one at their end, and whether it was there:
-        the client may have left, or the first line be none. To be called once `gather` has it;
-        raises HeadTooLong."""
+        """Return the request head and whether its blank line arrived; it is missing if the client
+        hung up or sent no valid line. Call it after `gather`. Raises HeadTooLong."""
         data, end = self._buffer, self._end
         start = 2 if data[:2] == b"\r\n" else 0  # one empty line before a request is forgiven
         self._end, self._whole = -1, 0
@@ -134,18 +133,18 @@ class SocketReader:
                 del whole[filled:]
                 break
             filled += count
-        return whole  # type: ignore[return-value]  # nobody else has it, so none can change it
+        return whole  # type: ignore[return-value]  # it is not shared, so it never changes
 
     def close(self) -> None:
-        """Forget what waits."""
+        """Drop the buffer."""
         self._buffer = b""
 
     def _receive_now(self) -> bytes | None:
         """Receive what is there, None if that is nothing."""
         try:
             if self._is_tls:
-                return self._socket.recv(PIECE)  # type: ignore[no-any-return]  # it never waits here
-            return self._socket.recv(PIECE, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+                return self._socket.recv(PIECE)  # it never waits here
+            return self._socket.recv(PIECE, socket.MSG_DONTWAIT)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
 
@@ -158,12 +157,14 @@ class SocketReader:
         """Receive into `view`; the thread is lent to others while it waits for the client."""
         if not self._is_tls:
             with contextlib.suppress(BlockingIOError):
-                return self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
-        if self.nonblocking and not (self._is_tls and self._socket.pending()):
+                return self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)
+        if self.nonblocking and not (
+            isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
+        ):
             raise TimeoutError("timed out")
         with self.lend():
             try:
-                return self._socket.recv_into(view)  # type: ignore[no-any-return]
+                return self._socket.recv_into(view)
             except BlockingIOError:
                 raise TimeoutError("timed out") from None
 
@@ -171,7 +172,7 @@ class SocketReader:
 def _small_body_length(lines: bytes) -> int:
     """Return how many bytes follow a head that ends with `lines`, 0 where they need not be there
     before the request is served: a large body, or one that waits for 100 Continue."""
-    lines = lines.lower()  # and no pattern: this is done for every small body
+    lines = lines.lower()  # no regular expression: this is done for every small body
     start = lines.find(LENGTH)
     if start < 0 or EXPECTS in lines:
         return 0
@@ -182,13 +183,13 @@ def _small_body_length(lines: bytes) -> int:
 
 
 class SocketWriter:
-    """What a client is sent, at once."""
+    """Writes to a client, without a buffer."""
 
     bytes_written = 0
     closed = False
     nonblocking = False  # nothing is waited for: TimeoutError where it would be
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         self.lend: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
@@ -201,11 +202,11 @@ class SocketWriter:
         return len(data)
 
     def close(self) -> None:
-        """Do nothing: nothing waits here."""
+        """Do nothing: there is no buffer."""
 
     def _send_now(self, data: bytes) -> int:
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+            return self._socket.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
@@ -224,8 +225,8 @@ def make_stream(sock: Any, mode: str = "r", _size: int = 0) -> Any:
 
 
 def set_socket_timeouts(sock: socket.socket, seconds: float) -> None:
-    """Have the kernel end what takes too long. Python would ask before every call whether it
-    may, which is a system call more each time."""
+    """Let the kernel end calls that take too long. Python's own timeout costs one more system
+    call each time."""
     if isinstance(sock, ssl.SSLSocket):
         return
     limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))

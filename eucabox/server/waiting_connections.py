@@ -1,9 +1,8 @@
-"""The connections of a listener that are with no thread: accepted, shaken hands with, heard until
-a request is whole, watched while they are silent, seen off; never what a request says.
+"""The connections of a listener that have no thread: accept, TLS handshake, receive until a request
+is whole, idle timeout, lingering close.
 
-One thread, the listener's own, does all of it and waits for nobody, so no number of clients that
-are slow, silent or half there takes a thread from those that are not. It answers the health check
-itself: that is true of the process while every other thread is busy.
+The listener's own thread does all of it without blocking, so slow or silent clients take no thread
+from others. It answers the health check itself, which works while every other thread is busy.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ IDLE_SECONDS = 30  # between two requests
 HEAD_SECONDS = 15  # for a TLS handshake and a whole head
 BODY_SECONDS = 60  # for a small body, which is received before a thread is taken
 LINGER_SECONDS = 2.0
-BATCH = 64  # connections that are accepted before others are heard
+BATCH = 64  # connections that are accepted before others get a turn
 MOST_CONNECTIONS = 2048
 # The process or the system has no descriptor, or no memory, for one more connection.
 FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -49,7 +48,7 @@ class WaitingConnections:
         self._waiting: dict[int, ClientConnection] = {}
         self._sources: Counter[str] = Counter()
         self.connections = 0  # of the listener, here and with its threads
-        self._ready: deque[ClientConnection] = deque()  # those that asked for more than one thing
+        self._ready: deque[ClientConnection] = deque()  # those that sent more than one health check
         self._stopping = False
         self._running = False
         self._listening_fd = listener.socket.fileno()
@@ -85,7 +84,7 @@ class WaitingConnections:
             time.sleep(0.01)
 
     def put(self, connection: "ClientConnection") -> None:
-        """Take a connection that is with nobody else; from any thread."""
+        """Take a connection that has no thread any more; call it from any thread."""
         connection.begin_wait()
         self._advance(connection)
 
@@ -127,7 +126,7 @@ class WaitingConnections:
         self._advance(connection)
 
     def _advance(self, connection: "ClientConnection") -> None:
-        """Have a connection say what it can, and see who is to have it then."""
+        """Receive what a connection has sent, and give it to a thread once a request is whole."""
         try:
             whole = connection.receive()
             if whole and not connection.is_over() and connection.is_health_check():
@@ -145,7 +144,7 @@ class WaitingConnections:
             self._listener.process_conn(connection)
 
     def _answer_health(self, connection: "ClientConnection") -> None:
-        """One at a time: many that came at once let others have their turn between them."""
+        """Answer one health check; more of them wait until others had a turn."""
         if connection.answer_health():
             connection.begin_wait()
             self._ready.append(connection)
@@ -161,7 +160,7 @@ class WaitingConnections:
                 return
         connection.end()
 
-    # --- who comes ----------------------------------------------------------------------------
+    # --- new connections -----------------------------------------------------------------------
 
     def _accept(self) -> None:
         for _ in range(BATCH):
@@ -212,7 +211,7 @@ class WaitingConnections:
         return bool(idle)
 
     def _back_off(self, problem: OSError) -> None:
-        """Accept nobody for a moment; the reserve lets one of those that wait be told so."""
+        """Stop accepting for a moment; the spare descriptor lets one waiting client be closed."""
         now = time.monotonic()
         self._accept_after = now + BACK_OFF
         self._epoll.unregister(self._listening_fd)
@@ -230,7 +229,7 @@ class WaitingConnections:
                 problem.strerror,
             )
 
-    # --- who stays ----------------------------------------------------------------------------
+    # --- timeouts ------------------------------------------------------------------------------
 
     def _close_overdue(self, now: float) -> None:
         """Close the connections that are past their time, and accept again after a pause."""

@@ -1,8 +1,8 @@
-"""The threads of a listener: how many there are, and which source has how many of them.
+"""The threads of a listener: how many there are, and how many each source address has.
 
-A thread that waits for its client, to send a large body or to take a large answer, is lent: in
-its place another is made, up to MOST_LENT, so that slow clients leave as many threads to the rest
-as there were. One source has at most `most` threads that work; what it asks beyond waits in line.
+A thread that waits for its client, to send a large body or to receive a large answer, is lent: up
+to MOST_LENT others are started in their place, so that slow clients take no threads from the rest.
+One source has at most `most` working threads; its further requests wait in a queue.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ MOST_LENT = 128  # threads that wait for clients
 STEP = 8  # threads that are made at a time
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
 LEAST_RATE = 1024  # bytes a second of a body, or of an answer
-YOUNG = 5.0  # seconds of waiting before a client is sent away for others
+YOUNG = 5.0  # seconds of waiting before a client is cut off in favour of others
 
 log = logging.getLogger("eucabox.server")
 
@@ -57,13 +57,13 @@ class WorkerThreads:
             return True
 
     def take(self, connection: "ClientConnection") -> None:
-        """Count a thread that has begun already."""
+        """Count a thread that works already."""
         with self._lock:
             self._working[connection.remote_addr] += 1
             connection.counted = True
 
     def end(self, connection: "ClientConnection") -> None:
-        """A connection's thread does something else."""
+        """Count a connection's thread no more."""
         if not connection.counted:
             return
         connection.counted = False
@@ -94,8 +94,8 @@ class WorkerThreads:
 
     @contextlib.contextmanager
     def lent(self, connection: "ClientConnection", how: int) -> Iterator[None]:
-        """Have others served while the block waits for a client; `how` a shutdown ends the wait,
-        SHUT_RD or SHUT_RDWR."""
+        """Let others work while the block waits for a client; shutdown(`how`), SHUT_RD or
+        SHUT_RDWR, would end the wait."""
         gil_turns.yield_leadership()
         counted, connection.counted = connection.counted, False
         connection.waits = how
@@ -141,7 +141,7 @@ class WorkerThreads:
         self._drop_slowest(lent)
 
     def _drop_slowest(self, lent: list["ClientConnection"]) -> None:
-        """Where one source, or all, have many threads lent, the slowest go."""
+        """Hang up on the slowest where one source, or all, have too many lent threads."""
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
             of_source = [each for each in lent if each.remote_addr == source]
@@ -156,7 +156,7 @@ class WorkerThreads:
 
 
 class TransferRate:
-    """How fast a connection's client is, seen from samples while a thread waits for it."""
+    """How fast a client is, sampled while a thread waits for it."""
 
     waits: int | None = None  # a thread waits for the client; how a shutdown would end that
     waited = 0.0  # seconds, of this window

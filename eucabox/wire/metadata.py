@@ -1,4 +1,4 @@
-"""169.254.169.254 as EC2 speaks it: paths, tokens, listings; knows no instance."""
+"""The protocol of 169.254.169.254: paths, tokens, listings; knows no instance."""
 
 import re
 from collections.abc import Mapping
@@ -46,9 +46,9 @@ class MetadataRequest(ParsedRequest):
 def understand(
     request: Request, lookup: object = None, now: datetime | None = None
 ) -> MetadataRequest:
-    """Read a request of a guest. Who asks is the source address's affair, so nothing is looked up.
+    """Read a request of a guest. The source address tells the instance, so no key is looked up.
 
-    Raises a Metadata fault for what is no question to the metadata service.
+    Raises a Metadata fault for what is no request to the metadata service.
     """
     path = tuple(unquote(word) for word in request.path.split("/") if word)
     if request.method == "PUT" and path == TOKEN_PATH:

@@ -116,7 +116,7 @@ def _load(name: str, version: str) -> WireModel:
     description = extras.get("model") or _read(_model_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     for shape, members in extras.get("reshaped", {}).items():
-        for member, other in members.items():  # what clients send is more than the model says
+        for member, other in members.items():  # clients send more than the model has
             description["shapes"][shape]["members"][member]["shape"] = other
     return WireModel(name, description, extras)
 
@@ -147,7 +147,7 @@ def _read_extras(name: str) -> dict[str, Any]:
 
 
 def merge(base: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Add to a model what it lacks, at every depth; what it has is kept: a newer botocore knows."""
+    """Add to a model what it lacks, at every depth; what it has stays, as botocore may be newer."""
     for key, value in extra.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merge(base[key], value)

@@ -1,6 +1,5 @@
-"""AWS' other services: tells their requests by the signed scope, and says in each client's own
-protocol that they are not here; reads no body and verifies no signature, as there is nothing to
-get."""
+"""AWS's other services: recognises their requests by the signed scope and answers, in the client's
+protocol, that they are not served. Reads no body and checks no signature: nothing is given away."""
 
 import json
 from datetime import datetime
@@ -106,7 +105,7 @@ def understand(request: Request, lookup: Any, now: datetime) -> NoReturn:
 
 
 def answer(understood: Any, result: Any) -> NoReturn:
-    """Nothing of an absent service is ever answered."""
+    """Never called: `understand` always raises."""
     raise AssertionError("a service that is not served has no answer")
 
 

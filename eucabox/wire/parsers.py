@@ -208,7 +208,7 @@ def _items(node: Any, step: str) -> list[Any]:
 
 
 def unknown_parameter(node: Any) -> UnknownParameter:
-    """The fault of a parameter, or of the first one below a branch, that nobody asked for."""
+    """The fault of an unknown parameter, or of the first one below a branch."""
     return UnknownParameter(parameter=_first_param(node).name[:200])
 
 

@@ -1,5 +1,5 @@
-"""Which protocol a request speaks, as far as its head tells. It imports every protocol, and is
-itself imported with the first request: the listeners are ready before."""
+"""Chooses a request's protocol by its head. It imports every protocol, and is itself imported with
+the first request, so that the listeners are ready before that."""
 
 from datetime import datetime
 from typing import Any, Protocol

@@ -94,7 +94,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
 
 
 def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
-    """The XML of a result, in the version of the API that the client asked in."""
+    """The XML of a result, in the API version of the request."""
     operation = understood.operation
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
     value = _add_return(
@@ -262,7 +262,7 @@ def _drop_newer_members(
 
 
 def _add_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
-    """EC2's `return` is true wherever the verb does not say: it did what was asked."""
+    """Set EC2's `return` to true where the action does not: it succeeded."""
     members = getattr(operation.output, "members", {})
     if "Return" in members and value.get("return") is None:
         return {**value, xform_name("Return"): True}

@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedRequest:
-    """What a protocol makes of a request: a verb with its arguments and who asks for it. Each
+    """An action with its arguments and its caller, which a protocol makes of a request. Each
     protocol adds what its `answer` needs."""
 
     service: str

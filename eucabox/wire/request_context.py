@@ -11,7 +11,7 @@ HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
 
 
 def policy_context(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what a policy's conditions may ask of a request, "" for what it does not say.
+    """Return what a policy's conditions may test of a request, "" for what it lacks.
 
     `form` has the fields, by names in lower case, of an upload by a form.
     """

@@ -39,21 +39,18 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
     name = OPERATIONS.get(request.method)
     if name is None:
         raise MethodNotAllowed(method=request.method)
+    arn = _decode(unquote_to_bytes(octets(request.path.removeprefix(TAGS))))
+    members = _read_members(request, signed, name)
     return S3ControlRequest(
         service=SERVICE,
         name=name,
-        params={**_read_target(request), **_read_members(request, signed, name)},
+        params={"account_id": request.headers[ACCOUNT], "resource_arn": arn, **members},
         caller=signed.caller,
         api_version=model.service(SERVICE).version,
         region=signed.region,
         signature=signed.signature,
         request_id=request.request_id,
     )
-
-
-def _read_target(request: Request) -> dict[str, str]:
-    arn = _decode(unquote_to_bytes(octets(request.path.removeprefix(TAGS))))
-    return {"account_id": request.headers[ACCOUNT], "resource_arn": arn}
 
 
 def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def _write_rfc822(moment: datetime) -> str:
     return _format_second(moment.astimezone(UTC).replace(microsecond=0))
 
 
-@lru_cache(1024)  # what is read often is of few moments
+@lru_cache(1024)  # few objects are read often
 def _format_second(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
@@ -245,7 +245,7 @@ def ascii_document(text: str) -> bytes:
 def ec2_document(
     action: str, namespace: str, request_id: str, writer: Writer | None, value: Any
 ) -> bytes:
-    """An EC2 answer; a verb without an answer of its own says <return>true</return>."""
+    """An EC2 answer; an action without output answers <return>true</return>."""
     content = "<return>true</return>" if writer is None else writer(value)
     body = element("requestId", request_id) + content
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'

@@ -35,7 +35,7 @@ class WebsiteRequest(ParsedRequest):
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteRequest:
-    """Read a request for a page; whoever signs it is nobody here. Raises MethodNotAllowed."""
+    """Read a request for a page; a signature is ignored. Raises MethodNotAllowed."""
     site = site_of(request.path, request.host)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(method=request.method)

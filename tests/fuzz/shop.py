@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from eucabox import api
 from eucabox.cloud import Cloud
 from eucabox.config import CloudSection, Config
+from eucabox.wire.request import HEADERS
 from tests.fuzz.case import HOST, Case, Keys, sign
 from tests.fuzz.odd import BUCKET, KEY
 
@@ -130,7 +131,7 @@ class Shop:
             "wsgi.input": Line(case.body),
             "wsgi.url_scheme": "http",
             "wsgi.errors": io.StringIO(),
-            api.ENVIRON_HEADERS: list(headers.items()),
+            HEADERS: list(headers.items()),
         }
 
     def _check(

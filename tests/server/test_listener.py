@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.api import ENVIRON_LIMIT_HOPS, FileStream
+from eucabox.api import FileStream
 from eucabox.errors import ListenFailed
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
@@ -21,7 +21,7 @@ from eucabox.server import connection as rooms
 from eucabox.server import waiting_connections
 from eucabox.server.connection import ClientConnection
 from eucabox.server.listener import Listener, Tls
-from eucabox.wire.request import FileBody, from_environ
+from eucabox.wire.request import LIMIT_HOPS, FileBody, from_environ
 
 PLACE = ("api", "port")
 LARGE = 100_000  # bytes of a body that a thread begins with before all of it is there
@@ -375,7 +375,7 @@ def test_an_answer_can_be_kept_near() -> None:
     kept: list[int] = []
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ[ENVIRON_LIMIT_HOPS](3)
+        environ[LIMIT_HOPS](3)
         (connection,) = opened.active
         kept.append(connection.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
         start_response("200 OK", [("Content-Length", "0")])

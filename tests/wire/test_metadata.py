@@ -18,7 +18,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 from eucabox.wire import metadata
 from eucabox.wire.metadata import TTL
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import LIMIT_HOPS, Answer, Request
 from tests.rows import add_instance
 
 TREE = {
@@ -160,7 +160,7 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
 
     def ask(path: str, method: str = "GET", **headers: str) -> str:
         environ = {"REQUEST_METHOD": method, "REQUEST_URI": path, "REMOTE_ADDR": "172.30.64.4"}
-        environ[api.ENVIRON_LIMIT_HOPS] = cast(Any, hops.append)
+        environ[LIMIT_HOPS] = cast(Any, hops.append)
         named = {f"HTTP_{name}": value for name, value in headers.items()}
         started: list[str] = []
         body = b"".join(

@@ -1,4 +1,4 @@
-"""Requests and answers as records of S3's access logs; keeps none of them."""
+"""Writes the lines of S3's server access logs; stores none of them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.request_context import policy_context
 
-# Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
+# URL parameters that give access, which must not stand in a log.
 SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
 # What each operation is called in a log, where it is not the method and the last word here.
 KINDS = {
@@ -143,7 +143,7 @@ def _write_line(exchange: Exchange, bucket: Bucket, owner: str, kind: str, key: 
         request.request_id,
         kind,
         _percent_encode(key, "/-_.~!*'()") or "-",
-        "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
+        "-" if batch else f'"{request.method} {_escape(_mask_secrets(request.target))} HTTP/1.1"',
         "204" if batch else str(answer.status),
         exchange.code or "-",
         "-" if batch else str(_bytes_sent(request, answer) or "-"),
@@ -165,11 +165,6 @@ def _write_line(exchange: Exchange, bucket: Bucket, owner: str, kind: str, key: 
     return " ".join(fields)
 
 
-def _target(request: Request) -> str:
-    """What was asked for, without what would let a reader of the log ask for it too."""
-    return _escape(_mask_secrets(request.target))
-
-
 def _mask_secrets(address: str) -> str:
     """An address without the values of its secrets, which S3's logs do not show either."""
     path, mark, query = address.partition("?")
@@ -183,12 +178,12 @@ def _mask_secret(part: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that ends neither its field nor its line."""
+    """Escape what would end a field or a line."""
     return _percent_encode(text, "!#$%&'()*+,-./:;=?@[]_~|")
 
 
 def _percent_encode(text: str, safe: str) -> str:
-    """Text as a URL has it; what a client sent and is no UTF-8 is the bytes that came."""
+    """Percent-encode text; what is no UTF-8 stays the bytes that the client sent."""
     return quote(text.encode("utf-8", "surrogateescape"), safe)
 
 
@@ -220,7 +215,7 @@ def _object_size(exchange: Exchange) -> str:
 
 
 def _allowed_by_acl(exchange: Exchange, bucket: Bucket) -> bool:
-    """Whether an access list let the requester in, where no policy can have."""
+    """Whether an ACL gave the access: no policy can have, and it is not the owner's."""
     caller = exchange.understood.caller if exchange.understood else None
     home = caller is not None and (caller.account_id == bucket.owner or caller.admin)
     return not (exchange.code or home or "policy" in bucket.settings)

@@ -53,7 +53,7 @@ def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     return _bucket_of(host, hosts) if len(host) <= LONGEST_HOST else ""
 
 
-@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
+@lru_cache(HOSTS_KEPT)  # it is called for every request, and clients have few hosts
 def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.lower().rstrip(".")

@@ -1,4 +1,4 @@
-"""The checksums that a request announces in headers and trailers; sums nothing itself."""
+"""The checksums that a request announces in headers and trailers; computes none."""
 
 from collections.abc import Collection, Mapping
 
@@ -29,7 +29,7 @@ def is_checksum(name: str) -> bool:
 
 
 def check(headers: Mapping[str, str], declared: Collection[str], *, of_body: bool = True) -> None:
-    """Refuse what could not be verified, or that nobody could take for verified.
+    """Refuse checksums that can't be verified or are incomplete.
 
     `declared` are the trailers that will follow the body; `of_body` is False where the checksums
     are of something else than this request's body, or it has none.

@@ -1,4 +1,4 @@
-"""CORS as browsers speak it: preflights, and headers that let a page read an answer; no rules."""
+"""CORS in HTTP: preflights, and the headers that let a page read an answer; no rules."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 
 
 def preflight(request: Request, bucket: str, rules_of: RulesOf) -> Answer:
-    """The answer to OPTIONS, by which a browser asks what a page may do; nobody signs it.
+    """The answer to OPTIONS, by which a browser asks what a page may do; it is never signed.
 
     Raises PreflightInvalid, NoSuchBucket, CrossOriginRefused.
     """
@@ -48,7 +48,7 @@ def preflight(request: Request, bucket: str, rules_of: RulesOf) -> Answer:
 def add_headers(request: Request, answer: Answer, rules: Sequence[Mapping[str, Any]]) -> None:
     """Add to an answer, of whatever status, what lets a page read it; `rules` are its bucket's.
 
-    That it varies is told whoever asks: else a cache would give a page what was no page's.
+    Vary is sent for every request: else a cache would give a page an answer without CORS headers.
     """
     if not rules:
         return

@@ -11,7 +11,7 @@ from eucabox.wire.request import Answer
 from eucabox.wire.s3.responses import XML, http_date
 from eucabox.wire.status import status_of
 
-# What the verbs' common door says in EC2's words, in those of S3.
+# Codes that actions share with EC2, and what S3 calls them.
 S3_CODES = {
     "AuthFailure": "AccessDenied",
     "InvalidAction": "NotImplemented",
@@ -50,7 +50,7 @@ ELEMENTS_BY_CODE = {
     "KeyTooLongError": {"size": "Size", "limit": "MaxSizeAllowed"},
     "MetadataTooLarge": {"size": "Size", "limit": "MaxSizeAllowed"},
 }
-SENTENCES = {"AccessDenied": "Access Denied"}  # of codes that a fault has only in S3's words
+SENTENCES = {"AccessDenied": "Access Denied"}  # of the codes that S3_CODES gives
 OWN = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)  # facts that are elements by their own name
 
 
@@ -67,7 +67,7 @@ def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
 
 
 def document_elements(fault: Fault) -> dict[str, str]:
-    """What an error's document tells of a fault: AWS's own sentence, and what we know beyond it."""
+    """The elements of an error document: AWS's own sentence, and the details that we add."""
     code = S3_CODES.get(fault.code, fault.code)
     sentence, detail = fault.sentence, fault.detail
     if code != fault.code and code in SENTENCES:
@@ -77,7 +77,7 @@ def document_elements(fault: Fault) -> dict[str, str]:
 
 
 def fact_elements(code: str, facts: Mapping[str, Any]) -> dict[str, str]:
-    """What else an error's document tells of a fault, by its element."""
+    """The facts of a fault by the elements that hold them."""
     names, result = ELEMENTS | ELEMENTS_BY_CODE.get(code, {}), {}
     for fact, value in facts.items():
         name = fact if OWN.fullmatch(fact) else names.get(fact)

@@ -31,7 +31,7 @@ class BucketCloud(LoggingCloud, Protocol):
 
 
 def preflight(cloud: BucketCloud, request: Request) -> Answer:
-    """Answer OPTIONS: a browser asks what a page may do. It is no verb, and nobody signs it."""
+    """Answer OPTIONS: a browser asks what a page may do. It is no action and is not signed."""
     bucket_name = bucket_in(request.path, request.host, request.hosts)
     return cors.preflight(
         request, bucket_name, lambda name: rules_of(cloud.store.bucket(name).settings)
@@ -40,7 +40,7 @@ def preflight(cloud: BucketCloud, request: Request) -> Answer:
 
 def finish(cloud: BucketCloud, exchange: Exchange) -> None:
     """Add the CORS headers to an answer and record the exchange in the access logs. The verb is
-    done, so what goes wrong here is logged and costs nobody the answer."""
+    done, so what goes wrong here is logged and never costs the answer."""
     try:
         bucket = _find_bucket(cloud, exchange)
         if bucket is not None and (rules := rules_of(bucket.settings)):

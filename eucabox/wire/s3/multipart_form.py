@@ -58,7 +58,8 @@ class Form:
 
         Raises OneFileWanted if there is no file, FormFieldsTooLarge, MalformedForm.
         """
-        self._skip_preamble()
+        while piece := self._read_content(PIECE):  # the preamble
+            self._spend(len(piece))
         while (part := self._read_head()) is not None:
             if part.name == FILE:
                 yield FILE, part.file_name
@@ -78,10 +79,6 @@ class Form:
                 raise FormFileTooSmall(ProposedSize=self._count, MinSizeAllowed=least)
             self._finish()
         return piece
-
-    def _skip_preamble(self) -> None:
-        while piece := self._read_content(PIECE):
-            self._spend(len(piece))
 
     def _read_content(self, size: int) -> bytes:
         """Read at most `size` bytes of what precedes the next boundary; b"" if it comes next."""

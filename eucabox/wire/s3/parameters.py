@@ -21,7 +21,7 @@ from eucabox.wire.sign import dates
 Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-# dates that are not ignored where they are none: something would be deleted
+# an invalid date of these is not ignored: something could be deleted
 STRICT_TIMES = ("x-amz-if-match-", "x-amz-object-lock-")
 # Elements of the documents that can be long: 1,000 objects with all their elements (one
 # more is told apart), 10,000 parts with two checksums, 1,000 rules.
@@ -62,7 +62,7 @@ class ParameterReader:
 
 
 def _check_name(name: str) -> None:
-    """Forms and presigned URLs can say names that no header of an answer can have."""
+    """Forms and presigned URLs can have names that no response header can have."""
     if not TOKEN.fullmatch(name):
         reason = "A name of metadata has letters, digits and !#$%&'*+-.^_`|~ alone."
         value = name[:60].encode("ascii", "replace").decode()
@@ -177,11 +177,11 @@ def _scalar_converter(name: str, convert: Convert) -> Convert:
 
 
 def _parse_time(text: str) -> datetime | None:
-    return dates.parse(text)  # HTTP ignores a date in a condition that is none
+    return dates.parse(text)  # HTTP ignores a condition with an invalid date
 
 
 def _check_version(text: str) -> str:
-    if not text:  # to take it for none would delete, or show, another version than was meant
+    if not text:  # to ignore it would delete, or return, the current version instead
         reason = "Version id cannot be the empty string."
         raise InvalidArgument(argument="versionId", value=text, reason=reason)
     return text

@@ -81,7 +81,7 @@ def read(request: Request, body: BodyReader, bucket: str, check: SignatureCheck)
     """
     form = Form(body, parse_boundary(request.headers["content-type"]))
     fields = _read_fields(form)
-    fields["bucket"] = bucket  # whatever the form says: here is where it was sent
+    fields["bucket"] = bucket  # where the form was sent, even if it has a field of that name
     caller = authenticate_form(fields, check)
     if "policy" in fields:
         form.sizes = _check_policy(fields, check.now)
@@ -122,7 +122,7 @@ def _check_length(request: Request, sizes: tuple[int, int] | None) -> None:
 
 
 def _tags_header(document: str) -> str:
-    """Tags in XML, as a form has them, in the words of the header."""
+    """Turn a form's tags, which are XML, into the value of x-amz-tagging."""
     from_xml = reader(model.service("s3").get_known("PutObjectTagging")).body
     assert from_xml is not None
     tags = from_xml(document.encode("utf-8", "surrogateescape")).get("tag_set", [])

@@ -65,7 +65,8 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.query != request.query:
         request = replace(request, query=signed.query)
-    if signed.caller is not None and (query_headers := sign.headers_from_query(request)):
+    may_be_presigned = signed.caller is not None and "authorization" not in request.headers
+    if may_be_presigned and (query_headers := sign.headers_from_query(request)):
         request = replace(
             request, headers=_prefer_signed(request.headers, query_headers, signed.headers)
         )
@@ -73,9 +74,13 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     upload = _read_upload(
         request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST)
     )
-    name = "PutObject" if upload else _route(request, address, query)
+    if upload:
+        name = "PutObject"
+    else:
+        name = routes.find(request.method, address.depth, query, request.headers)
     operation = model.service("s3").get_known(name)
-    _check_served(operation)
+    if ("s3", name) not in actions.load():
+        raise S3NotImplemented(what=name, hint=unsupported.s3_hint(name))
     if signed.caller is None and address.depth == 0:
         raise AccessDenied(reason="Sign the request: buckets are listed for their owner.")
     read = reader(operation)
@@ -102,7 +107,7 @@ def _prefer_signed(
     headers: Mapping[str, str], query_headers: Mapping[str, str], signed: tuple[str, ...] | None
 ) -> dict[str, str]:
     """Return the headers with those that stand in a presigned URL; a header of the request goes
-    before them only if it was signed itself, or whoever has the URL could say another type."""
+    before them only if it was signed itself, or anyone with the URL could set another type."""
     presigned = {name: value for name, value in query_headers.items() if _counts_in_url(name)}
     if signed is None:
         return {**presigned, **headers}
@@ -111,8 +116,8 @@ def _prefer_signed(
 
 
 def _counts_in_url(name: str) -> bool:
-    """Checksums do not: who signs an address has no body yet, and AWS's JavaScript SDK says the
-    checksum of nothing there."""
+    """Checksums are ignored in presigned URLs, as in S3: there is no body when they are signed,
+    and AWS's JavaScript SDK puts the checksum of an empty body there."""
     return name != checksum_headers.SDK_ALGORITHM and not checksum_headers.is_checksum(name)
 
 
@@ -131,15 +136,6 @@ def _read_upload(
         wanted = "Bucket POST must be of the enclosure-type multipart/form-data"
         raise FormWanted(Condition=wanted)
     return post_object.read(request, signed.body, address.bucket or "", check)
-
-
-def _route(request: Request, address: BucketAddress, query: Mapping[str, str]) -> str:
-    return routes.find(request.method, address.depth, query, request.headers)
-
-
-def _check_served(operation: Operation) -> None:
-    if ("s3", operation.name) not in actions.load():
-        raise S3NotImplemented(what=operation.name, hint=unsupported.s3_hint(operation.name))
 
 
 def _read_params(

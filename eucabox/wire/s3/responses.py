@@ -1,4 +1,4 @@
-"""Results of S3 verbs become HTTP answers: headers, XML, streams; never decides what they say."""
+"""Turns results of S3 actions into HTTP answers: headers, XML, streams."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from eucabox.wire.s3.requests import S3Request
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = "application/xml"
 JSON = "application/json"
-# Root elements that the model does not tell; clients in C and Go look for them.
+# Root elements that the model lacks; clients in C and Go look for them.
 ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
@@ -51,7 +51,7 @@ ROOTS = {
     "ListObjectsV2": "ListBucketResult",
     "ListParts": "ListPartsResult",
 }
-STATUSES = {"PutBucketPolicy": 204}  # that the model does not tell
+STATUSES = {"PutBucketPolicy": 204}  # that the model lacks
 KEYS = ("prefix", "delimiter", "marker", "next_marker", "start_after", "key_marker")
 KEYED = {
     "contents": "key",
@@ -146,7 +146,7 @@ def _write_location(members: Mapping[str, Any]) -> str:
 
 
 def _write_versions(body: serializers.Writer, members: Mapping[str, Any]) -> str:
-    """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
+    """Write versions and delete markers, two lists in the model, by key as S3 does."""
     lists = {name: members.get(name) or [] for name in ("versions", "delete_markers")}
     encode = partial(_encode_keys, operation="") if members.get("encoding_type") == "url" else dict
     frame = body(encode({name: value for name, value in members.items() if name not in lists}))

@@ -11,7 +11,7 @@ from eucabox.wire import model
 from eucabox.wire.model import Operation
 from eucabox.wire.query_string import parse_query
 
-# They are told from their namesakes by a host name that this cloud doesn't have.
+# Only a host name that this cloud does not have would tell these from other operations.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
 READS = ("GET", "HEAD")
 
@@ -78,8 +78,8 @@ def _find_cached(
 def distinguishing_names(
     method: str, depth: int
 ) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
-    """Return the names by which operations are told apart: in a query, with the values that
-    count too, and of headers. What is remembered is made of these alone, whatever is sent."""
+    """Return the names that tell operations apart: of query parameters, with the values that
+    count, and of headers. The cache's keys are made of these alone, whatever is sent."""
     candidates = routes().get((method, depth), ())
     fixed = [entry for each in candidates for entry in each.fixed.items()]
     names = {
@@ -91,7 +91,7 @@ def distinguishing_names(
 
 @cache
 def subresources(depth: int) -> frozenset[str]:
-    """Every name in a query by which some operation at this depth is told from the plain one."""
+    """Every query parameter that tells some operation at this depth from the plain one."""
     route_lists = [each for place, each in routes().items() if place[1] == depth]
     return frozenset().union(*(route.needs for route_list in route_lists for route in route_list))
 

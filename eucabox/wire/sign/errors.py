@@ -1,4 +1,4 @@
-"""The two vocabularies of a refused signature, EC2's and S3's; never checks one itself."""
+"""The errors of a wrong signature, EC2's and S3's; checks none."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 @dataclass(frozen=True)
 class SignatureErrors:
-    """Which fault says what. `loud` puts the string to sign into the message, for protocols whose
-    errors have no elements of their own."""
+    """The fault of each problem. `verbose` puts the string to sign into the message, for protocols
+    whose errors have no elements of their own."""
 
     unknown_key: type[Fault]
     malformed: type[Fault]
@@ -54,14 +54,14 @@ REST = SignatureErrors(
 
 @dataclass(frozen=True)
 class SignatureCheck:
-    """What a check needs beside the request: the keys, the time, the words to refuse with."""
+    """What a check needs beside the request: the keys, the time, the errors to raise."""
 
     lookup: Lookup = field(repr=False)
     now: datetime
     errors: SignatureErrors
 
     def find_credential(self, access_key_id: str, service: str = "") -> Credential:
-        """Find an active key, or raise the fault that says which key is unknown or inactive."""
+        """Find an active key, or raise the fault of an unknown or inactive one."""
         credential = self.lookup(access_key_id) if access_key_id.isascii() else None
         if credential and credential.active:
             return credential

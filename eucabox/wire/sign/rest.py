@@ -106,8 +106,11 @@ def _verify_v4(
         query=proof.query,
         headers=claim.signed_headers,
     )
+    payload = digest if payload == UNSIGNED else payload
+    if payload not in _STREAMS:
+        return _wrap_body(signed, request, None, payload)
     chain = ChunkSignatures(proof.key, claim.time_text, str(claim.scope), claim.signature)
-    return _wrap_body(signed, request, chain, digest if payload == UNSIGNED else payload)
+    return _wrap_body(signed, request, chain, payload)
 
 
 def _verify_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
@@ -156,7 +159,7 @@ def _chunked_body(
 
 
 def _is_aws_chunked(request: Request) -> bool:
-    """Whether a body is aws-chunked though no payload word says so: signatures before 4."""
+    """Whether a body is aws-chunked without x-amz-content-sha256: before signature 4."""
     codings = ascii_text.lower(request.headers.get("content-encoding", ""))
     is_coded = "aws-chunked" in ascii_text.split_list(codings)
     return is_coded and "x-amz-decoded-content-length" in request.headers

@@ -14,7 +14,7 @@ PIECE = 1 << 16
 
 @dataclass
 class AuthenticatedRequest:
-    """Who asks, and the body that is checked while it is read.
+    """The caller, and the body that is checked while it is read.
 
     `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
     `region` and `service` are the client's own words, "" before version 4. `decoded_length` is

@@ -1,4 +1,4 @@
-"""The day keys of signature 4, derived once and kept; never an access key's secret itself."""
+"""Caches the day keys of signature 4; never an access key's secret itself."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MOST_KEYS = 1024
 
 
 class Scope(NamedTuple):
-    """What a signature is good for, as the request says; never compared with this cloud's region,
-    because clients make up their own."""
+    """The credential scope of a request. Its region is never compared with this cloud's, because
+    clients make up their own."""
 
     access_key_id: str
     date: str
@@ -34,7 +34,7 @@ class SigningKeys:
         self._lock = Lock()
 
     def key(self, scope: Scope, secret: str) -> bytes:
-        """Return the signing key of a scope, derived if it is not kept for this very secret."""
+        """Return the signing key of a scope, derived if it is not cached for this very secret."""
         secret_digest = sha256(secret.encode()).digest()
         with self._lock:
             cached = self._keys.get(scope)

@@ -32,7 +32,7 @@ from eucabox.wire.sign.signing_keys import ALGORITHM, TERMINATOR, Scope, Signing
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
-_LONGEST = 512  # characters of a credential; its scope is kept with the key made of it
+_LONGEST = 512  # characters of a credential, whose scope is a cache's key
 _CACHED, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
 _NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
 day_keys = SigningKeys()
@@ -40,7 +40,7 @@ day_keys = SigningKeys()
 
 @dataclass(frozen=True)
 class V4Claim:
-    """What a request says about its own signature."""
+    """The parts of a request's signature."""
 
     scope: Scope
     signed_headers: tuple[str, ...]
@@ -132,7 +132,7 @@ def verify(
 ) -> V4Proof:
     """Verify a claim over a request whose payload hash is `payload`.
 
-    `rest` says S3's rules: every x-amz- header must be signed, and the service prefix of the path
+    `rest` means S3's rules: every x-amz- header must be signed, and the service prefix of the path
     may be missing from what was signed.
     """
     _check_time(claim, check)
