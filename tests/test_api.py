@@ -123,7 +123,7 @@ def test_the_health_check_is_where_no_bucket_can_be(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("target", [api.HEALTH, "http://h" + api.HEALTH])
-def test_the_health_check_is_asked_for_in_either_form(port: int, target: str) -> None:
+def test_the_health_check_answers_a_path_and_a_whole_url(port: int, target: str) -> None:
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     client.putrequest("GET", target)
     client.endheaders()
@@ -274,7 +274,7 @@ def test_a_page_of_another_origin_reads_what_cors_lets_it(
     assert client.options("/", headers=asked).status_code == 403
 
 
-def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
+def test_an_error_after_the_answer_does_not_lose_the_answer(
     port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     def note(*_: Any) -> None:
@@ -331,7 +331,7 @@ def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> Non
     assert b"<" not in body
 
 
-def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
+def send(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
     request = Request(method, "/", "/", "", {}, request_id="id-1")
     started: list[Any] = []
     body = api.wsgi_response(request, answer, lambda *given: started.append(given))
@@ -340,7 +340,7 @@ def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Ite
 
 def test_an_answer_has_its_length_and_its_request_id() -> None:
     said = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
-    status, headers, body = _sent(Answer(201, said, b"abc"))
+    status, headers, body = send(Answer(201, said, b"abc"))
     assert status == "201 Created"
     assert headers["x-amz-request-id"] == "id-1"
     assert headers["Content-Length"] == "3"
@@ -357,7 +357,7 @@ def test_what_has_no_body_sends_none_and_closes_it(
     file.write_bytes(b"0123456789")
     opened = file.open("rb")
     answer = Answer(status, file=FileBody(opened, 2, 5, opened.fileno()))
-    _, headers, body = _sent(answer, method)
+    _, headers, body = send(answer, method)
     assert list(body) == []
     assert opened.closed
     assert headers.get("Content-Length") == ("5" if method == "HEAD" else None)
@@ -369,7 +369,7 @@ def test_a_file_is_sent_from_its_offset_and_closed(numbered: bool, tmp_path: Pat
     file.write_bytes(b"0123456789")
     opened = file.open("rb")
     opened.seek(2)
-    _, headers, body = _sent(
+    _, headers, body = send(
         Answer(file=FileBody(opened, 2, 5, opened.fileno() if numbered else None))
     )
     assert b"".join(body) == b"23456"
@@ -382,16 +382,16 @@ def test_a_file_that_shrank_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> N
     file = tmp_path / "f"
     file.write_bytes(b"0123")
     with file.open("rb") as opened:
-        _, _, body = _sent(Answer(file=FileBody(opened, 2, 5, opened.fileno())))
+        _, _, body = send(Answer(file=FileBody(opened, 2, 5, opened.fileno())))
         with pytest.raises(OSError, match="3 bytes before"):
             list(body)
 
 
 def test_a_stream_without_a_length_is_sent_as_it_comes() -> None:
-    _, headers, body = _sent(Answer(body=iter([b"a", b"b"])))
+    _, headers, body = send(Answer(body=iter([b"a", b"b"])))
     assert "Content-Length" not in headers
     assert b"".join(body) == b"ab"
-    assert _sent(Answer(body=iter([b"a"]), length=1))[1]["Content-Length"] == "1"
+    assert send(Answer(body=iter([b"a"]), length=1))[1]["Content-Length"] == "1"
 
 
 def test_warming_up_loads_every_protocol() -> None:

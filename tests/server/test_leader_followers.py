@@ -100,7 +100,7 @@ def test_one_thread_serves_all_who_speak_often(listener: Listener, door: Fake) -
 
 
 @pytest.mark.parametrize("path", ["/stuck", "/disk"])
-def test_who_takes_long_holds_nobody_up(listener: Listener, door: Fake, path: str) -> None:
+def test_a_slow_request_delays_no_other(listener: Listener, door: Fake, path: str) -> None:
     with _clients(listener, 3) as clients:
         for client in clients:
             _ask(client)
@@ -113,7 +113,7 @@ def test_who_takes_long_holds_nobody_up(listener: Listener, door: Fake, path: st
         assert _ask(clients[0])
 
 
-def test_half_a_head_holds_nobody_up(listener: Listener) -> None:
+def test_half_a_head_delays_no_other(listener: Listener) -> None:
     with _clients(listener, 2) as (slow, other):
         _ask(slow)
         _ask(other)

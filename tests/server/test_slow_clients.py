@@ -155,7 +155,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("said", SLOW.values(), ids=SLOW.keys())
-def test_a_crowd_of_slow_clients_holds_nobody_up(listener: Listener, said: bytes) -> None:
+def test_many_slow_clients_delay_no_other(listener: Listener, said: bytes) -> None:
     with _crowd(listener, said):
         assert _ask(listener) < SOON
         assert _ask(listener, "/quick", "PUT", b"x" * LARGE) < SOON
@@ -174,7 +174,7 @@ def test_a_refusal_does_not_wait_for_the_body(listener: Listener, target: str, c
         assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_half_a_handshake_holds_nobody_up(desk: Desk, tls: Tls) -> None:
+def test_half_a_handshake_delays_no_other(desk: Desk, tls: Tls) -> None:
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     hello, incoming = ssl.MemoryBIO(), ssl.MemoryBIO()

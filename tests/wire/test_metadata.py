@@ -198,7 +198,7 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
 # --- tokens ------------------------------------------------------------------------------------
 
 
-def test_a_token_is_asked_for_by_put() -> None:
+def test_a_token_is_made_by_put() -> None:
     asked = metadata.understand(request("/latest/api/token", "PUT", **{TTL: "60"}))
     assert (asked.name, asked.params) == ("CreateToken", {"seconds": 60})
     answer = metadata.answer(asked, {"token": "AAA=", "seconds": 60, "hops": 2})

@@ -107,7 +107,7 @@ def test_the_path_of_a_served_service_counts_more_than_the_scope() -> None:
     assert not_served.find_service(request("monitoring", "PUT", "/bucket/key")) == "monitoring"
 
 
-def test_a_presigned_request_of_another_service_is_told_too() -> None:
+def test_a_presigned_request_of_another_service_is_recognised() -> None:
     asked = request("")
     asked.headers.clear()
     asked.query = "X-Amz-Credential=AKIA0%2F20260131%2Fr%2Fsqs%2Faws4_request&Action=ReceiveMessage"

@@ -132,7 +132,7 @@ def _plain(method: str, target: str, **headers: str) -> Request:
         (_plain("GET", "/", authorization="AWS k:s"), False),
     ],
 )
-def test_query_requests_are_told_from_s3(request_: Request, speaks: bool) -> None:
+def test_query_requests_are_distinguished_from_s3(request_: Request, speaks: bool) -> None:
     assert query.speaks_query(request_) is speaks
 
 
@@ -232,7 +232,7 @@ def _root(answer: Answer) -> ElementTree.Element:
     return ElementTree.fromstring(answer.body)
 
 
-def test_an_ec2_answer_speaks_the_version_that_was_asked_in() -> None:
+def test_an_ec2_answer_has_the_version_of_its_request() -> None:
     understood = _understood("ec2", "DescribeInstances", "2010-08-31")
     answer = query.answer(understood, {"reservations": []})
     root = _root(answer)

@@ -54,7 +54,7 @@ def client(config: Config, state: State) -> Iterator[Client]:
     store.close()
 
 
-def listed(client: Client) -> dict[str, str]:
+def list_tags(client: Client) -> dict[str, str]:
     answer = client.send("GET")
     assert answer.status_code == 200
     root = ElementTree.fromstring(answer.data)
@@ -64,12 +64,12 @@ def listed(client: Client) -> dict[str, str]:
 
 
 def test_tags_come_and_go(client: Client) -> None:
-    assert listed(client) == {}
+    assert list_tags(client) == {}
     answer = client.send("POST", body=BODY)
     assert (answer.status_code, answer.data) == (204, b"")
-    assert listed(client) == {"a": "1", "b": "2"}
+    assert list_tags(client) == {"a": "1", "b": "2"}
     assert client.send("DELETE", f"{PATH}?tagKeys=a&tagKeys=c").status_code == 204
-    assert listed(client) == {"b": "2"}
+    assert list_tags(client) == {"b": "2"}
 
 
 @pytest.mark.parametrize(

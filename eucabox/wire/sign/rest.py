@@ -129,7 +129,7 @@ def _verify_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest
 def _wrap_body(
     signed: AuthenticatedRequest, request: Request, chain: ChunkSignatures | None, payload: str = ""
 ) -> AuthenticatedRequest:
-    """Put the stream that `payload` asks for in front of the transport's."""
+    """Give `signed` the body stream that `payload` (x-amz-content-sha256) means."""
     payload = payload or request.headers.get("x-amz-content-sha256", "")
     if payload in _STREAMS or (not expected_digest(payload) and _is_aws_chunked(request)):
         signed.decoded_length = _decoded_length(request)
