@@ -18,14 +18,12 @@ from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import endpoint
 from eucabox.wire.request import (
-    LIMIT_HOPS,
     Answer,
     BodyReader,
     Exchange,
     FileBody,
     ParsedRequest,
     Request,
-    from_environ,
     origin_form,
 )
 from eucabox.wire.request_context import PolicyContext
@@ -63,7 +61,7 @@ def create_app(cloud: "Cloud") -> Flask:
     return app
 
 
-def create_metadata_app(cloud: "Cloud") -> Wsgi:
+def create_metadata_app(cloud: "Cloud") -> "ApiDispatcher":
     """The application of 169.254.169.254; it serves this cloud's instances only."""
     return ApiDispatcher(cloud, _choose_for_guests)
 
@@ -77,7 +75,7 @@ def preload() -> None:
 
 
 class ApiDispatcher:
-    """A WSGI application that hands each request to the protocol it speaks."""
+    """Hands each request to the protocol it speaks; as a WSGI application it serves the pages."""
 
     def __init__(
         self,
@@ -90,16 +88,9 @@ class ApiDispatcher:
         self._pages = pages
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, whatever happens in it."""
-        if not self.is_api_request(environ["PATH_INFO"], environ.get("HTTP_HOST", "")):
-            assert self._pages
-            return self._pages(environ, start_response)
-        request = from_environ(environ, ids.request_id())
-        request.hosts = self._cloud.config.api.known_hosts
-        answer = self.handle(request)
-        if answer.hops and LIMIT_HOPS in environ:
-            environ[LIMIT_HOPS](answer.hops)
-        return wsgi_response(request, answer, start_response)
+        """Serve one of our own pages; the server hands API requests to `handle`."""
+        assert self._pages
+        return self._pages(environ, start_response)
 
     def is_api_request(self, target: str, host: str) -> bool:
         """Whether a request is for the protocols, and not for our own pages."""
@@ -223,15 +214,6 @@ def _choose_for_guests(request: Request) -> "tuple[ApiProtocol, str]":
 # --- the answer on its way out -----------------------------------------------------------------
 
 
-def wsgi_response(
-    request: Request, answer: Answer, start_response: StartResponse
-) -> Iterable[bytes]:
-    """Give an Answer to a WSGI server."""
-    status, headers, body = http_response(request, answer)
-    start_response(status, headers)
-    return body
-
-
 def http_response(
     request: Request, answer: Answer
 ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
@@ -310,7 +292,7 @@ class StreamedBody:
 
 @dataclass
 class FileStream:
-    """A part of an open file as a WSGI body; our own server sends `part` without copying it."""
+    """A part of an open file as a body; over plain TCP the server sends `part` by sendfile."""
 
     part: FileBody
 

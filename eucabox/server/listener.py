@@ -13,16 +13,14 @@ from cheroot import wsgi
 
 from eucabox.api import (
     ApiDispatcher,
-    FileStream,
     Wsgi,
 )
 from eucabox.errors import ListenFailed
 from eucabox.server.connection import ClientConnection
 from eucabox.server.leader_followers import LeaderFollowers, WorkItem
-from eucabox.server.sockets import send_file
 from eucabox.server.waiting_connections import WaitingConnections
 from eucabox.server.worker_threads import WorkerThreads
-from eucabox.wire.request import HEADERS, LIMIT_HOPS, TLS, origin_form
+from eucabox.wire.request import origin_form
 
 log = logging.getLogger("eucabox.server")
 
@@ -57,44 +55,17 @@ class Tls:
 
 
 class Gateway(wsgi.Gateway_10):
-    """WSGI with the headers as they were sent, and files that go out without being copied."""
+    """WSGI for our own pages."""
 
     def get_environ(self) -> Any:
-        """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
+        """The environ, from the target and the headers as we have read them."""
         req = self.req
         path, _, req.qs = origin_form(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
         req.path, req.authority = unquote_to_bytes(path), b""
         req.inheaders = {
             name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()
         }
-        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        environ[HEADERS] = list(req.fields.items())
-        environ[LIMIT_HOPS] = req.conn.limit_hops
-        if (tls := req.conn.tls()) is not None:
-            environ[TLS] = tls
-        return environ
-
-    def respond(self) -> None:
-        """Send the application's answer."""
-        response = self.req.server.wsgi_app(self.env, self.start_response)
-        try:
-            plain = not isinstance(self.req.conn.socket, ssl.SSLSocket)
-            if isinstance(response, FileStream) and response.part.fileno is not None and plain:
-                self._send_file(response)
-            else:
-                for piece in filter(None, response):
-                    self.write(piece)
-            self.req.ensure_headers_sent()
-        finally:
-            if hasattr(response, "close"):
-                response.close()
-
-    def _send_file(self, stream: FileStream) -> None:
-        self.req.ensure_headers_sent()
-        part = stream.part
-        if part.fileno is not None and part.count:
-            with self.req.conn.lend():
-                send_file(self.req.conn.socket, part.fileno, part.offset, part.count)
+        return super().get_environ()  # type: ignore[no-untyped-call]
 
 
 class Listener(wsgi.Server):

@@ -134,7 +134,7 @@ class HttpRequest(cheroot.HTTPRequest):
         self.close_connection = "close" in options or (old and "keep-alive" not in options)
 
     def respond(self) -> None:
-        """Run the application over the streaming body."""
+        """Answer an API request, or one of our own pages through WSGI, over the streaming body."""
         self.rfile = self._open_body()
         self.conn.body_begins(self.rfile)
         dispatcher = self.server.dispatcher
@@ -182,7 +182,7 @@ class HttpRequest(cheroot.HTTPRequest):
     def _send_continue(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    # --- API requests, without WSGI -----------------------------------------------------------
+    # --- API requests -------------------------------------------------------------------------
 
     def _respond_directly(self, dispatcher: ApiDispatcher) -> None:
         if not self._is_small():

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from eucabox import ascii_text
 from eucabox.wire.query_string import parse_query
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from eucabox.iam.accounts import Caller
-
-LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
-TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
-HEADERS = "eucabox.headers"  # our server's own environ key: names as sent, '_' told from '-'
 
 
 class BodyReader(Protocol):
@@ -140,39 +135,6 @@ class Exchange:
         return self.understood.params if self.understood else {}
 
 
-def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
-    """Build a request from a WSGI environ. The path is computed from the raw target, because
-    servers decode PATH_INFO in ways that lose what was signed (%2F, a leading //)."""
-    target = raw_target(environ)
-    path, _, query = origin_form(target).partition("?")
-    headers = dict(environ.get(HEADERS) or _read_headers(environ))
-    return Request(
-        method=environ["REQUEST_METHOD"],
-        target=target,
-        path=path or "/",
-        query=query,
-        headers=headers,
-        body=environ["wsgi.input"],
-        content_length=_parse_length(headers.get("content-length", "")),
-        chunked="chunked" in headers.get("transfer-encoding", "").lower(),
-        scheme=environ.get("wsgi.url_scheme", "http"),
-        host=headers.get("host", ""),
-        source=environ.get("REMOTE_ADDR", ""),
-        request_id=request_id,
-        tls=environ.get(TLS, ("", "")),
-    )
-
-
-def raw_target(environ: Mapping[str, Any]) -> str:
-    """The request target as sent: REQUEST_URI (cheroot, werkzeug) or RAW_URI (gunicorn)."""
-    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
-    if raw:
-        return str(raw)
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/")
-    query = environ.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else path
-
-
 def origin_form(target: str) -> str:
     """A target without scheme and host: a client behind a proxy setting sends the whole URL."""
     scheme, separator, rest = target.partition("://")
@@ -181,15 +143,3 @@ def origin_form(target: str) -> str:
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     tail = rest[cut:]
     return tail if tail.startswith("/") else "/" + tail
-
-
-def _read_headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            yield name[5:].replace("_", "-").lower(), ascii_text.strip(str(value))
-        elif name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield name.replace("_", "-").lower(), ascii_text.strip(str(value))
-
-
-def _parse_length(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None

@@ -9,27 +9,30 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from eucabox.api import FileStream
+from eucabox.api import ApiDispatcher
+from eucabox.config import Config
 from eucabox.errors import ListenFailed
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
 from eucabox.server import connection, waiting_connections
 from eucabox.server.connection import ClientConnection
 from eucabox.server.listener import Listener, Tls
-from eucabox.wire.request import LIMIT_HOPS, FileBody, from_environ
+from eucabox.wire.request import Answer, FileBody, Request
 
 PLACE = ("api", "port")
 LARGE = 100_000  # bytes of a body that a thread begins with before all of it is there
 
 
-class Application:
+class Application(ApiDispatcher):
     """Tells what came in; its path says how to behave."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Any, SimpleNamespace(config=Config())), cast(Any, None))
         self.reset()
 
     def reset(self) -> None:
@@ -37,20 +40,17 @@ class Application:
         self.ended = threading.Event()
         self.file = Path()
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        request = from_environ(environ)
+    def handle(self, request: Request) -> Answer:
         if request.path == "/early":
-            start_response("403 Forbidden", [("Content-Length", "2")])
-            return [b"no"]
+            return Answer(403, body=b"no")
         if request.path == "/slow":
             time.sleep(0.6)
         if request.path == "/file":
             opened = self.file.open("rb")
-            start_response("200 OK", [("Content-Length", "500000")])
-            return FileStream(FileBody(opened, 100, 500_000, opened.fileno()))
-        return self._tell(request, start_response)
+            return Answer(file=FileBody(opened, 100, 500_000, opened.fileno()))
+        return Answer(body=self._tell(request))
 
-    def _tell(self, request: Any, start_response: Any) -> list[bytes]:
+    def _tell(self, request: Request) -> bytes:
         body = b""
         problem = ""
         try:
@@ -68,9 +68,7 @@ class Application:
             "problem": problem,
             "scheme": request.scheme,
         }
-        told = json.dumps(facts).encode()
-        start_response("200 OK", [("Content-Length", str(len(told)))])
-        return [told]
+        return json.dumps(facts).encode()
 
 
 @pytest.fixture(name="application", scope="module")
@@ -373,14 +371,16 @@ def test_an_answer_can_have_a_limited_time_to_live() -> None:
     """Read where the kernel keeps it: what leaves this connection crosses three networks."""
     kept: list[int] = []
 
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ[LIMIT_HOPS](3)
-        (connection,) = opened.active
-        kept.append(connection.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
-        start_response("200 OK", [("Content-Length", "0")])
-        return [b""]
+    class Far(Application):
+        def handle(self, request: Request) -> Answer:
+            return Answer(body=self._read_limit(), hops=3)
 
-    with _open(application) as opened:
+        def _read_limit(self) -> Iterator[bytes]:
+            (active,) = opened.active
+            kept.append(active.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
+            yield b"x"
+
+    with _open(Far()) as opened:
         assert _ask(opened.bind_addr[1], _head()).startswith(b"HTTP/1.1 200")
     assert kept == [3]
 

@@ -14,7 +14,7 @@ from eucabox.actions import Action
 from eucabox.errors import DryRunOperation, Fault, InstanceNotFound
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.wire import model, query
-from eucabox.wire.request import Answer, Request, from_environ
+from eucabox.wire.request import Answer, Request
 
 KEY, SECRET = "AKIA0123456789ABCDEF", "s" * 40
 CALLER = Caller("123456789012", "a", "0" * 64, "AIDA", "admin", True, KEY)
@@ -295,28 +295,6 @@ def test_an_sts_fault_says_whose_fault_it_is() -> None:
         root = _root(answer)
         assert root.findtext(f"{space}Error/{space}Type") == blame
         assert root.findtext(f"{space}RequestId") == "id-1"
-
-
-def test_a_request_is_built_from_an_environ() -> None:
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/b/a/b",
-        "REQUEST_URI": "/b/a%2Fb?x=%20",
-        "HTTP_X_AMZ_DATE": " 20260131T000000Z ",
-        "CONTENT_LENGTH": "12",
-        "CONTENT_TYPE": "text/plain",
-        "HTTP_HOST": "h:1",
-        "REMOTE_ADDR": "192.0.2.1",
-        "wsgi.url_scheme": "https",
-        "wsgi.input": io.BytesIO(b"x"),
-    }
-    found = from_environ(environ, "id-1")
-    assert (found.target, found.path, found.query) == ("/b/a%2Fb?x=%20", "/b/a%2Fb", "x=%20")
-    assert found.headers["x-amz-date"] == "20260131T000000Z"
-    assert (found.content_length, found.chunked) == (12, False)
-    assert (found.endpoint, found.source) == ("https://h:1", "192.0.2.1")
-    bare = from_environ({**environ, "REQUEST_URI": "", "QUERY_STRING": "q"})
-    assert (bare.path, bare.query) == ("/b/a/b", "q")
 
 
 def test_the_bootstrap_service_has_a_version_of_its_own() -> None:
