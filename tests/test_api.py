@@ -26,6 +26,7 @@ from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.wire.request import Answer, FileBody, Request
 from eucabox.wire.s3 import access_log_records
+from tests.wire.http_client import Http
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -124,14 +125,14 @@ def test_iam_says_where_users_are_made(port: int, admin: UserCredentials) -> Non
     assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
 
 
-def test_the_health_check_is_where_no_bucket_can_be(app: Flask) -> None:
-    answer = app.test_client().get(api.HEALTH)
+def test_the_health_check_is_where_no_bucket_can_be(port: int) -> None:
+    answer = Http(port).get(api.HEALTH)
     assert (answer.status_code, json.loads(answer.data)) == (200, {"status": "ok"})
-    assert app.test_client().get("/_eucabox/none").status_code == 404
+    assert Http(port).get("/_eucabox/none").status_code == 404
 
 
 @pytest.mark.parametrize("target", [api.HEALTH, "http://h" + api.HEALTH])
-def test_the_health_check_is_asked_for_in_either_form(port: int, target: str) -> None:
+def test_the_health_check_answers_a_path_and_a_whole_url(port: int, target: str) -> None:
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     client.putrequest("GET", target)
     client.endheaders()
@@ -173,9 +174,9 @@ def test_the_unexpected_is_logged_with_its_request_and_answered_without_a_trace(
 
 
 def test_a_refusal_before_the_verb_is_one_line_without_what_was_signed(
-    app: Flask, lines: list[str]
+    port: int, lines: list[str]
 ) -> None:
-    answer = app.test_client().get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
+    answer = Http(port).get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
     assert answer.status_code >= 400
     assert len(lines) == 1
     said = parse(lines[0])
@@ -249,9 +250,9 @@ BAD = [
 @pytest.mark.parametrize("header", [{}, {"Authorization": "AWS4-HMAC-SHA256 Credential=x"}])
 @pytest.mark.parametrize(("method", "target"), BAD)
 def test_no_bad_request_is_our_fault(
-    app: Flask, method: str, target: str, header: dict[str, str]
+    port: int, method: str, target: str, header: dict[str, str]
 ) -> None:
-    answer = app.test_client().open(
+    answer = Http(port).send(
         target, method=method, data=b"\xff\x00=", headers={"X-Amz-Date": "never", **header}
     )
     assert 300 <= answer.status_code < 500
@@ -262,14 +263,14 @@ def test_no_bad_request_is_our_fault(
 
 
 def test_a_page_of_another_origin_reads_what_cors_lets_it(
-    app: Flask, port: int, admin: UserCredentials
+    port: int, admin: UserCredentials
 ) -> None:
     s3 = _client("s3", port, admin)
     s3.create_bucket(Bucket="shared")
     rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page"]}
     s3.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [rule]})
     asked = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
-    client = app.test_client()
+    client = Http(port)
     preflight = client.options("/shared/k?Signature=x&X-Amz-Signature=y", headers=asked)
     assert preflight.status_code == 200
     refused = client.get("/shared/k", headers={"Origin": "http://page"})
@@ -282,7 +283,7 @@ def test_a_page_of_another_origin_reads_what_cors_lets_it(
     assert client.options("/", headers=asked).status_code == 403
 
 
-def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
+def test_an_error_after_the_answer_does_not_lose_the_answer(
     port: int, admin: UserCredentials, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
     def note(*_: Any) -> None:
@@ -296,11 +297,11 @@ def test_what_goes_wrong_after_an_answer_costs_nobody_the_answer(
     assert (parse(lines[1])["outcome"], parse(lines[1])["status"]) == ("ok", "200")
 
 
-def test_a_bucket_is_a_website(app: Flask, port: int, admin: UserCredentials) -> None:
+def test_a_bucket_is_a_website(port: int, admin: UserCredentials) -> None:
     s3 = _client("s3", port, admin)
     s3.create_bucket(Bucket="www", ACL="public-read")
     site = {"IndexDocument": {"Suffix": "i.html"}, "ErrorDocument": {"Key": "e.html"}}
-    client = app.test_client()
+    client = Http(port)
     path, site_host = "/_eucabox/website/www", "http://www.s3-website-eucabox.example.com"
     assert b"NoSuchWebsiteConfiguration" in client.get(f"{path}/").data
     s3.put_bucket_website(Bucket="www", WebsiteConfiguration=site)
@@ -325,30 +326,22 @@ def test_a_bucket_is_a_website(app: Flask, port: int, admin: UserCredentials) ->
 
 
 def test_the_metadata_door_refuses_strangers_in_its_own_words(cloud: Any) -> None:
-    started: list[Any] = []
     app = api.create_metadata_app(cloud)
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/latest/meta-data/",
-        "REQUEST_URI": "/latest/meta-data/",
-        "REMOTE_ADDR": "192.0.2.1",
-        "wsgi.input": io.BytesIO(),
-    }
-    body = b"".join(app(environ, lambda *given: started.append(given)))
-    assert started[0][0].startswith("405 ")
-    assert b"<" not in body
+    request = app.build_request("POST", "/latest/meta-data/", {}, io.BytesIO(), None, "192.0.2.1")
+    status, _, body = api.http_response(request, app.handle(request))
+    assert status.startswith("405 ")
+    assert b"<" not in b"".join(body)
 
 
-def _sent(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
+def send(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iterable[bytes]]:
     request = Request(method, "/", "/", "", {}, request_id="id-1")
-    started: list[Any] = []
-    body = api.wsgi_response(request, answer, lambda *given: started.append(given))
-    return started[0][0], dict(started[0][1]), body
+    status, headers, body = api.http_response(request, answer)
+    return status, dict(headers), body
 
 
 def test_an_answer_has_its_length_and_its_request_id() -> None:
     said = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
-    status, headers, body = _sent(Answer(201, said, b"abc"))
+    status, headers, body = send(Answer(201, said, b"abc"))
     assert status == "201 Created"
     assert headers["x-amz-request-id"] == "id-1"
     assert headers["Content-Length"] == "3"
@@ -365,7 +358,7 @@ def test_what_has_no_body_sends_none_and_closes_it(
     file.write_bytes(b"0123456789")
     opened = file.open("rb")
     answer = Answer(status, file=FileBody(opened, 2, 5, opened.fileno()))
-    _, headers, body = _sent(answer, method)
+    _, headers, body = send(answer, method)
     assert list(body) == []
     assert opened.closed
     assert headers.get("Content-Length") == ("5" if method == "HEAD" else None)
@@ -377,7 +370,7 @@ def test_a_file_is_sent_from_its_offset_and_closed(numbered: bool, tmp_path: Pat
     file.write_bytes(b"0123456789")
     opened = file.open("rb")
     opened.seek(2)
-    _, headers, body = _sent(
+    _, headers, body = send(
         Answer(file=FileBody(opened, 2, 5, opened.fileno() if numbered else None))
     )
     assert b"".join(body) == b"23456"
@@ -390,16 +383,16 @@ def test_a_file_that_shrank_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> N
     file = tmp_path / "f"
     file.write_bytes(b"0123")
     with file.open("rb") as opened:
-        _, _, body = _sent(Answer(file=FileBody(opened, 2, 5, opened.fileno())))
+        _, _, body = send(Answer(file=FileBody(opened, 2, 5, opened.fileno())))
         with pytest.raises(OSError, match="3 bytes before"):
             list(body)
 
 
 def test_a_stream_without_a_length_is_sent_as_it_comes() -> None:
-    _, headers, body = _sent(Answer(body=iter([b"a", b"b"])))
+    _, headers, body = send(Answer(body=iter([b"a", b"b"])))
     assert "Content-Length" not in headers
     assert b"".join(body) == b"ab"
-    assert _sent(Answer(body=iter([b"a"]), length=1))[1]["Content-Length"] == "1"
+    assert send(Answer(body=iter([b"a"]), length=1))[1]["Content-Length"] == "1"
 
 
 def test_warming_up_loads_every_protocol() -> None:

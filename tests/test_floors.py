@@ -22,7 +22,8 @@ FLOORS = {
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 STAIRS = {
-    ("__main__", "cli"), ("cli", "server"), ("server", "api"), ("api", "wire"),
+    ("__main__", "cli"), ("cli", "server"), ("server", "api"), ("server", "wire"),
+    ("api", "wire"),
     ("ec2", "iam"), ("ec2", "image"), ("images", "bucket"), ("images", "iam"), ("images", "image"),
     ("image", "s3"), ("node", "domains"), ("bucket", "store"), ("s3", "store"),
     ("s3", "iam"),

@@ -21,13 +21,13 @@ from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
-METADATA_HEAD = 8 * 1024  # bytes: a guest asks with a path and a token
+METADATA_HEAD = 8 * 1024  # bytes: a guest sends a path and a token
 STOP_SECONDS = 3.0
 TEND_SECONDS = 5
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, and the guests' metadata on threads of its own."""
+    """The listeners of a cloud: HTTP, HTTPS, and metadata, which has its own threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -36,7 +36,9 @@ class Server:
         self._closing = threading.Event()
         self._file = cloud.config.file or "eucabox.conf"
         self._metadata: Listener | None = None
-        self._mute = False  # why there is no metadata was logged, and is tried every few seconds
+        self._problem_logged = (
+            False  # why there is no metadata was logged, and is tried every few seconds
+        )
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -83,19 +85,19 @@ class Server:
         try:
             listener.open(self._file)
         except Fault as fault:
-            holder = holder_of(settings.port)
-            problem = f"{fault.message} {holder} has the port." if holder else fault.message
+            port_owner = holder_of(settings.port)
+            problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
             self._cloud.note("metadata", problem)
-            if not self._mute:
+            if not self._problem_logged:
                 log.error("role=cluster metadata is not available: %s", problem)
-            self._mute = True
+            self._problem_logged = True
             return
-        self._metadata, self._mute = listener, False
+        self._metadata, self._problem_logged = listener, False
         self._listeners.append(listener)
         self._cloud.note("metadata", "")
 
     def reload(self) -> None:
-        """Take the certificate files as they are now."""
+        """Load the certificate files again."""
         if self._tls:
             self._tls.load()
 
@@ -204,7 +206,7 @@ def _announce_ready(config: Config) -> None:
 
 
 def _notify(state: str) -> None:
-    """Tell systemd, where it asked to be told."""
+    """Tell systemd, if it started us with NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,4 +1,4 @@
-"""One address that clients connect to, with its threads: cheroot, kept on a short lead."""
+"""One address that clients connect to, with its threads: cheroot with our own loops."""
 
 import logging
 import socket
@@ -12,20 +12,15 @@ from urllib.parse import unquote_to_bytes
 from cheroot import wsgi
 
 from eucabox.api import (
-    ENVIRON_HEADERS,
-    ENVIRON_LIMIT_HOPS,
-    ENVIRON_TLS,
     ApiDispatcher,
-    FileStream,
     Wsgi,
-    near,
 )
 from eucabox.errors import ListenFailed
 from eucabox.server.connection import ClientConnection
 from eucabox.server.leader_followers import LeaderFollowers, WorkItem
-from eucabox.server.sockets import send_file
-from eucabox.server.waiting_connections import Reception
-from eucabox.server.worker_threads import Threads
+from eucabox.server.waiting_connections import WaitingConnections
+from eucabox.server.worker_threads import WorkerThreads
+from eucabox.wire.request import origin_form
 
 log = logging.getLogger("eucabox.server")
 
@@ -33,15 +28,15 @@ STALL_SECONDS = 30  # between two bytes that a thread waits for
 GRACE_SECONDS = 2
 EXPIRE_SECONDS = 1.0
 MOST_HEAD = 80 * 1024
-MOST_OF_SOURCE = 512  # connections
-# Forward secrecy for every client: whoever gets the key some day can't read what was said before.
+MOST_PER_SOURCE = 512  # connections
+# Forward secrecy for every client: a key that is stolen later does not decrypt earlier traffic.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
 BACKLOG = 1024  # connections that wait to be accepted; one beyond them waits a second
 IP_FREEBIND = 15
 
 
 class Tls:
-    """The server's side of TLS. Nobody waits for a client's part of the handshake."""
+    """The server's side of TLS. No thread waits for a client's handshake."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = certificate, key
@@ -51,67 +46,40 @@ class Tls:
         self.load()
 
     def load(self) -> None:
-        """Take the files as they are now, for connections to come."""
+        """Load the files again, for new connections."""
         self.context.load_cert_chain(*self._files)
 
     def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Return a socket that shakes hands when it is told to."""
+        """Return a socket whose handshake is still to be done."""
         return self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
 class Gateway(wsgi.Gateway_10):
-    """WSGI with the headers as they were sent, and files that go out without being copied."""
+    """WSGI for our own pages."""
 
     def get_environ(self) -> Any:
-        """The environ, with the headers as sent: WSGI's own names can't tell '_' from '-'."""
+        """The environ, from the target and the headers as we have read them."""
         req = self.req
-        path, _, req.qs = near(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
+        path, _, req.qs = origin_form(req.uri.decode("latin-1")).encode("latin-1").partition(b"?")
         req.path, req.authority = unquote_to_bytes(path), b""
         req.inheaders = {
             name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()
         }
-        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        environ[ENVIRON_HEADERS] = list(req.fields.items())
-        environ[ENVIRON_LIMIT_HOPS] = req.conn.limit_hops
-        if (tls := req.conn.tls()) is not None:
-            environ[ENVIRON_TLS] = tls
-        return environ
-
-    def respond(self) -> None:
-        """Send the application's answer."""
-        response = self.req.server.wsgi_app(self.env, self.start_response)
-        try:
-            plain = not isinstance(self.req.conn.socket, ssl.SSLSocket)
-            if isinstance(response, FileStream) and response.part.fileno is not None and plain:
-                self._send_file(response)
-            else:
-                for piece in filter(None, response):
-                    self.write(piece)
-            self.req.ensure_headers_sent()
-        finally:
-            if hasattr(response, "close"):
-                response.close()
-
-    def _send_file(self, stream: FileStream) -> None:
-        self.req.ensure_headers_sent()
-        part = stream.part
-        if part.fileno is not None and part.count:
-            with self.req.conn.lend():
-                send_file(self.req.conn.socket, part.fileno, part.offset, part.count)
+        return super().get_environ()  # type: ignore[no-untyped-call]
 
 
 class Listener(wsgi.Server):
     """An address with its own threads. `section` and `key` are its place in eucabox.conf.
 
-    `free` allows an address that comes and goes with its bridge. With a `device` only what
+    `freebind` allows an address that comes and goes with its bridge. With a `device` only what
     arrives there is answered, so that another cloud of this host may have the same address on a
-    bridge of its own. `most` is how many threads may work for one source, so that some are left
-    for others; 0 is three in four. `head` is how many bytes a request's head may have.
+    bridge of its own. `max_per_source` is how many threads may work for one source, so that
+    some are left for others; 0 means three quarters. `head` is the most bytes of a request's head.
     """
 
     keep_alive_conn_limit = 1024
     expiration_interval = 0.2
-    reception: Reception
+    waiting: WaitingConnections
     _connections: Any
 
     def __init__(
@@ -139,16 +107,16 @@ class Listener(wsgi.Server):
         self.max_request_header_size = head
         self._tls = tls
         self.place = place
-        self._free = freebind
+        self._freebind = freebind
         self._device = device
-        self._index = 0
-        self.threads = Threads(self, threads, max_per_source or max(1, threads * 3 // 4))
+        self._bound_index = 0
+        self.threads = WorkerThreads(self, threads, max_per_source or max(1, threads * 3 // 4))
         self._grower = threading.Thread(target=self.threads.grow, name="threads", daemon=True)
         self.active: set[ClientConnection] = set()
-        self._busy = LeaderFollowers(self)
-        found = getattr(app, "wsgi_app", app)
-        self.door = found if isinstance(found, ApiDispatcher) else None
-        self._asked = address
+        self._leader_followers = LeaderFollowers(self)
+        application = getattr(app, "wsgi_app", app)
+        self.dispatcher = application if isinstance(application, ApiDispatcher) else None
+        self._address = address
         self._bound = threading.Event()
         self._problem = ""  # why it can't be bound
         self._thread = threading.Thread(target=self._run, name=f"listen {place}", daemon=True)
@@ -159,26 +127,26 @@ class Listener(wsgi.Server):
         self._bound.wait()
         if not self._problem:
             return
-        (address, port), (section, key) = self._asked, self.place
+        (address, port), (section, key) = self._address, self.place
         facts = {"address": address, "port": port, "section": section, "key": key}
         raise ListenFailed(**facts, reason=self._problem, file=file)
 
     @property
     def can_add_keepalive_connection(self) -> bool:
         """Whether one more connection may stay open."""
-        return bool(self.ready) and self.reception.connections < self.keep_alive_conn_limit
+        return bool(self.ready) and self.waiting.connections < self.keep_alive_conn_limit
 
     def is_cut_off(self) -> bool:
         """Whether the device is gone; another of its name does not bring its packets back."""
-        return self._device is not None and _index(self._device) != self._index
+        return self._device is not None and _device_index(self._device) != self._bound_index
 
     def shut(self) -> None:
-        """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
+        """Accept no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
         cut = threading.Timer(GRACE_SECONDS, self._cut_off)
         cut.daemon = True
         cut.start()
         self.stop()
-        self._busy.close()
+        self._leader_followers.close()
         self.threads.close()
         for thread in (self._thread, self._grower):  # none may be started while Python ends
             if thread.ident is not None:
@@ -192,7 +160,7 @@ class Listener(wsgi.Server):
         for connection in list(self.active):
             if connection.is_overdue(now):
                 connection.shut_down()
-        self.threads.hurry(EXPIRE_SECONDS)
+        self.threads.drop_slow_clients(EXPIRE_SECONDS)
 
     def make_connection(self, sock: socket.socket, source: str) -> ClientConnection:
         """Return the connection of a socket that was accepted."""
@@ -211,12 +179,12 @@ class Listener(wsgi.Server):
     def bind_socket(  # type: ignore[override]  # cheroot's is static, and called on the instance
         self, socket_: socket.socket, bind_addr: Any
     ) -> socket.socket:
-        """Bind, to one device where that is asked."""
+        """Bind, to one device if there is one."""
         try:
-            if self._free:
+            if self._freebind:
                 socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
             if self._device:
-                self._index = _index(self._device)
+                self._bound_index = _device_index(self._device)
                 device = self._device.encode()
                 socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
             socket_.bind(bind_addr)
@@ -228,30 +196,29 @@ class Listener(wsgi.Server):
     def process_conn(self, conn: ClientConnection) -> None:
         """Give a connection whose request is there to a thread, if its source may have one more."""
         if self.threads.begin(conn):
-            self.requests.put(WorkItem(self._busy, conn))
+            self.requests.put(WorkItem(self._leader_followers, conn))
 
     def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
-        """Take a connection back, one that was `busy` just now to those that are waited for
-        together."""
+        """Take a connection back; one that was `busy` just now goes to the leader's loop."""
         if not self.ready:
             conn.end()
         elif busy and not conn.rfile.has_data() and not isinstance(conn.socket, ssl.SSLSocket):
-            self._busy.add(conn)
+            self._leader_followers.add(conn)
         else:
-            self.reception.put(conn)
+            self.waiting.put(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """Cheroot's words, in our log."""
-        log.log(level, "listener=%s:%s %s", *self._asked, msg, exc_info=traceback)
+        """Write cheroot's messages into our log."""
+        log.log(level, "listener=%s:%s %s", *self._address, msg, exc_info=traceback)
 
     def _run(self) -> None:
         # Threads inherit being a daemon from this one: a stuck one can't keep the process alive.
         try:
             self.prepare()
             self._connections.close()
-            self._connections = self.reception = Reception(self, MOST_OF_SOURCE)
+            self._connections = self.waiting = WaitingConnections(self, MOST_PER_SOURCE)
             self._problem = ""
-            threading.Thread(target=self._busy.watch, name="lead", daemon=True).start()
+            threading.Thread(target=self._leader_followers.watch, name="lead", daemon=True).start()
             self._grower.start()
         except OSError as problem:
             self._problem = self._problem or _reason(problem)
@@ -269,7 +236,7 @@ def _reason(problem: OSError) -> str:
     return problem.strerror or str(problem)
 
 
-def _index(device: str) -> int:
+def _device_index(device: str) -> int:
     """Return the kernel's number of a device, 0 without it."""
     try:
         return socket.if_nametoindex(device)

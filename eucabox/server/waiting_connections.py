@@ -1,9 +1,8 @@
-"""The connections of a listener that are with no thread: accepted, shaken hands with, heard until
-a request is whole, watched while they are silent, seen off; never what a request says.
+"""The connections of a listener that have no thread: accept, TLS handshake, receive until a request
+is whole, idle timeout, lingering close.
 
-One thread, the listener's own, does all of it and waits for nobody, so no number of clients that
-are slow, silent or half there takes a thread from those that are not. It answers the health check
-itself: that is true of the process while every other thread is busy.
+The listener's own thread does all of it without blocking, so slow or silent clients take no thread
+from others. It answers the health check itself, which works while every other thread is busy.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ IDLE_SECONDS = 30  # between two requests
 HEAD_SECONDS = 15  # for a TLS handshake and a whole head
 BODY_SECONDS = 60  # for a small body, which is received before a thread is taken
 LINGER_SECONDS = 2.0
-BATCH = 64  # connections that are accepted before others are heard
+BATCH = 64  # connections that are accepted before others get a turn
 MOST_CONNECTIONS = 2048
 # The process or the system has no descriptor, or no memory, for one more connection.
 FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -38,7 +37,7 @@ GIVEN_UP = 16  # silent connections that are closed then, to have descriptors ag
 log = logging.getLogger("eucabox.server")
 
 
-class Reception:
+class WaitingConnections:
     """What cheroot calls a connection manager. `most` is how many connections one source has."""
 
     def __init__(self, listener: "Listener", most: int) -> None:
@@ -49,15 +48,15 @@ class Reception:
         self._waiting: dict[int, ClientConnection] = {}
         self._sources: Counter[str] = Counter()
         self.connections = 0  # of the listener, here and with its threads
-        self._again: deque[ClientConnection] = deque()  # those that asked for more than one thing
+        self._ready: deque[ClientConnection] = deque()  # those that sent more than one health check
         self._stopping = False
         self._running = False
-        self._door = listener.socket.fileno()
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._shut_until = 0.0  # no connection is accepted before
-        self._told = -QUIET
+        self._listening_fd = listener.socket.fileno()
+        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._accept_after = 0.0  # no connection is accepted before
+        self._logged_at = -QUIET
         listener.socket.setblocking(False)
-        self._epoll.register(self._door, select.EPOLLIN)
+        self._epoll.register(self._listening_fd, select.EPOLLIN)
 
     # --- what cheroot calls -------------------------------------------------------------------
 
@@ -67,14 +66,14 @@ class Reception:
         checked = 0.0
         try:
             while not self._stopping:
-                for descriptor, _ in self._epoll.poll(0 if self._again else interval):
-                    self._hear(descriptor)
-                for _ in range(len(self._again)):
-                    self._advance(self._again.popleft())
+                for descriptor, _ in self._epoll.poll(0 if self._ready else interval):
+                    self._handle_event(descriptor)
+                for _ in range(len(self._ready)):
+                    self._advance(self._ready.popleft())
                 now = time.monotonic()
                 if now > checked + interval:
                     checked = now
-                    self._look_after(now)
+                    self._close_overdue(now)
         finally:
             self._running = False
 
@@ -85,20 +84,20 @@ class Reception:
             time.sleep(0.01)
 
     def put(self, connection: "ClientConnection") -> None:
-        """Take a connection that is with nobody else; from any thread."""
-        connection.rests()
+        """Take a connection that has no thread any more; call it from any thread."""
+        connection.begin_wait()
         self._advance(connection)
 
     def close(self) -> None:
         """Close every connection that is here."""
         with self._lock:
-            every = [*self._waiting.values(), *self._again]
+            connections = [*self._waiting.values(), *self._ready]
             self._waiting.clear()
-            self._again.clear()
-        for connection in every:
+            self._ready.clear()
+        for connection in connections:
             connection.end()
         self._epoll.close()
-        os.close(self._reserve)
+        os.close(self._spare_fd)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -114,9 +113,9 @@ class Reception:
 
     # --- one connection -----------------------------------------------------------------------
 
-    def _hear(self, descriptor: int) -> None:
-        if descriptor == self._door:
-            self._accept_some()
+    def _handle_event(self, descriptor: int) -> None:
+        if descriptor == self._listening_fd:
+            self._accept()
             return
         with self._lock:
             connection = self._waiting.pop(descriptor, None)
@@ -127,10 +126,10 @@ class Reception:
         self._advance(connection)
 
     def _advance(self, connection: "ClientConnection") -> None:
-        """Have a connection say what it can, and see who is to have it then."""
+        """Receive what a connection has sent, and give it to a thread once a request is whole."""
         try:
-            whole = connection.hears()
-            if whole and not connection.is_over() and connection.asks_for_health():
+            whole = connection.receive()
+            if whole and not connection.is_over() and connection.is_health_check():
                 self._answer_health(connection)
                 return
         except OSError as problem:
@@ -145,10 +144,10 @@ class Reception:
             self._listener.process_conn(connection)
 
     def _answer_health(self, connection: "ClientConnection") -> None:
-        """One at a time: many that came at once let others have their turn between them."""
+        """Answer one health check; more of them wait until others had a turn."""
         if connection.answer_health():
-            connection.rests()
-            self._again.append(connection)
+            connection.begin_wait()
+            self._ready.append(connection)
         else:
             connection.close()
 
@@ -161,9 +160,9 @@ class Reception:
                 return
         connection.end()
 
-    # --- who comes ----------------------------------------------------------------------------
+    # --- new connections -----------------------------------------------------------------------
 
-    def _accept_some(self) -> None:
+    def _accept(self) -> None:
         for _ in range(BATCH):
             try:
                 sock, address = self._listener.socket.accept()
@@ -175,9 +174,9 @@ class Reception:
                 self._back_off(problem)
                 return
             with contextlib.suppress(OSError):  # a client that has left again
-                self._welcome(sock, address[0])
+                self._admit(sock, address[0])
 
-    def _welcome(self, sock: "socket.socket", source: str) -> None:
+    def _admit(self, sock: "socket.socket", source: str) -> None:
         try:
             connection = self._listener.make_connection(sock, source)
         except BaseException:
@@ -186,57 +185,57 @@ class Reception:
         with self._lock:
             self._sources[source] += 1
             self.connections += 1
-            own, every = self._sources[source], self.connections
-        if own > self._most and not self._give_up(1, source):
+            count, total = self._sources[source], self.connections
+        if count > self._most and not self._close_idle(1, source):
             log.info("source=%s has %d connections, as many as it may", source, self._most)
             connection.end()
             return
-        if every > MOST_CONNECTIONS and not self._give_up(1, self._busiest()):
+        if total > MOST_CONNECTIONS and not self._close_idle(1, self._busiest_source()):
             connection.end()
             return
         self.put(connection)
 
-    def _busiest(self) -> str:
+    def _busiest_source(self) -> str:
         with self._lock:
             return max(self._sources, key=lambda each: self._sources[each])
 
-    def _give_up(self, count: int, source: str | None = None) -> bool:
-        """Close the connections, of one source or any, that have said nothing for longest."""
+    def _close_idle(self, count: int, source: str | None = None) -> bool:
+        """Close the connections, of one source or any, that have been silent for longest."""
         with self._lock:
-            found = [each for each in self._waiting.values() if source in (None, each.remote_addr)]
-            found = heapq.nsmallest(count, found, key=lambda each: each.rested)
-            for each in found:
+            idle = [each for each in self._waiting.values() if source in (None, each.remote_addr)]
+            idle = heapq.nsmallest(count, idle, key=lambda each: each.waiting_since)
+            for each in idle:
                 del self._waiting[each.socket.fileno()]
-        for each in found:
+        for each in idle:
             each.end()
-        return bool(found)
+        return bool(idle)
 
     def _back_off(self, problem: OSError) -> None:
-        """Accept nobody for a moment; the reserve lets one of those that wait be told so."""
+        """Stop accepting for a moment; the spare descriptor lets one waiting client be closed."""
         now = time.monotonic()
-        self._shut_until = now + BACK_OFF
-        self._epoll.unregister(self._door)
-        self._give_up(GIVEN_UP)
-        os.close(self._reserve)
+        self._accept_after = now + BACK_OFF
+        self._epoll.unregister(self._listening_fd)
+        self._close_idle(GIVEN_UP)
+        os.close(self._spare_fd)
         with contextlib.suppress(OSError):
             self._listener.socket.accept()[0].close()
         with contextlib.suppress(OSError):
-            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if now > self._told + QUIET:
-            self._told = now
+            self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if now > self._logged_at + QUIET:
+            self._logged_at = now
             log.error(
                 "role=cloud no more connections can be taken: %s; `eucabox doctor` tells how many"
                 " files eucabox may open",
                 problem.strerror,
             )
 
-    # --- who stays ----------------------------------------------------------------------------
+    # --- timeouts ------------------------------------------------------------------------------
 
-    def _look_after(self, now: float) -> None:
+    def _close_overdue(self, now: float) -> None:
         """Close the connections that are past their time, and accept again after a pause."""
-        if self._shut_until and now > self._shut_until and not self._stopping:
-            self._shut_until = 0.0
-            self._epoll.register(self._door, select.EPOLLIN)
+        if self._accept_after and now > self._accept_after and not self._stopping:
+            self._accept_after = 0.0
+            self._epoll.register(self._listening_fd, select.EPOLLIN)
         with self._lock:
             late = [each for each in self._waiting.values() if now > each.due]
             for each in late:

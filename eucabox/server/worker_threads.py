@@ -1,8 +1,8 @@
-"""The threads of a listener: how many there are, and which source has how many of them.
+"""The threads of a listener: how many there are, and how many each source address has.
 
-A thread that waits for its client, to send a large body or to take a large answer, is lent: in
-its place another is made, up to MOST_LENT, so that slow clients leave as many threads to the rest
-as there were. One source has at most `most` threads that work; what it asks beyond waits in line.
+A thread that waits for its client, to send a large body or to receive a large answer, is lent: up
+to MOST_LENT others are started in their place, so that slow clients take no threads from the rest.
+One source has at most `most` working threads; its further requests wait in a queue.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ MOST_LENT = 128  # threads that wait for clients
 STEP = 8  # threads that are made at a time
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
 LEAST_RATE = 1024  # bytes a second of a body, or of an answer
-YOUNG = 5.0  # seconds of waiting before a client is sent away for others
+YOUNG = 5.0  # seconds of waiting before a client is cut off in favour of others
 
 log = logging.getLogger("eucabox.server")
 
 
-class Threads:
+class WorkerThreads:
     """The threads of one listener. `number` of them work; of one source, at most `most`."""
 
     def __init__(self, listener: "Listener", number: int, most: int) -> None:
@@ -37,11 +37,11 @@ class Threads:
         self._most = most
         self._lock = threading.Lock()
         self._working: Counter[str] = Counter()
-        self._lines: dict[str, deque[ClientConnection]] = {}
+        self._queues: dict[str, deque[ClientConnection]] = {}
         self._lent: set[ClientConnection] = set()
-        self._short = threading.Event()
+        self._needs_threads = threading.Event()
 
-    def crowded(self, source: str) -> bool:
+    def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
         return self._working[source] >= self._most
 
@@ -50,32 +50,32 @@ class Threads:
         source = connection.remote_addr
         with self._lock:
             if self._working[source] >= self._most:
-                self._lines.setdefault(source, deque()).append(connection)
+                self._queues.setdefault(source, deque()).append(connection)
                 return False
             self._working[source] += 1
             connection.counted = True
             return True
 
     def take(self, connection: "ClientConnection") -> None:
-        """Count a thread that has begun already."""
+        """Count a thread that works already."""
         with self._lock:
             self._working[connection.remote_addr] += 1
             connection.counted = True
 
     def end(self, connection: "ClientConnection") -> None:
-        """A connection's thread does something else."""
+        """Count a connection's thread no more."""
         if not connection.counted:
             return
         connection.counted = False
-        self._free(connection.remote_addr)
+        self._release(connection.remote_addr)
 
-    def _free(self, source: str) -> None:
+    def _release(self, source: str) -> None:
         with self._lock:
             self._working[source] -= 1
-            line = self._lines.get(source)
+            line = self._queues.get(source)
             following = line.popleft() if line and self._working[source] < self._most else None
             if not line:
-                self._lines.pop(source, None)
+                self._queues.pop(source, None)
                 if self._working[source] <= 0:
                     del self._working[source]
         if following is not None:
@@ -84,27 +84,27 @@ class Threads:
     def close(self) -> None:
         """Close what waits in line, and make no more threads."""
         with self._lock:
-            every = [each for line in self._lines.values() for each in line]
-            self._lines.clear()
-        for each in every:
+            connections = [each for queue in self._queues.values() for each in queue]
+            self._queues.clear()
+        for each in connections:
             each.end()
-        self._short.set()
+        self._needs_threads.set()
 
     # --- threads that wait for a client -------------------------------------------------------
 
     @contextlib.contextmanager
     def lent(self, connection: "ClientConnection", how: int) -> Iterator[None]:
-        """Have others served while the block waits for a client; `how` a shutdown ends the wait,
-        SHUT_RD or SHUT_RDWR."""
+        """Let others work while the block waits for a client; shutdown(`how`), SHUT_RD or
+        SHUT_RDWR, would end the wait."""
         gil_turns.yield_leadership()
         counted, connection.counted = connection.counted, False
         connection.waits = how
         with self._lock:
             self._lent.add(connection)
-            if self._lacks() > 0:
-                self._short.set()
+            if self._count_missing() > 0:
+                self._needs_threads.set()
         if counted:
-            self._free(connection.remote_addr)
+            self._release(connection.remote_addr)
         try:
             yield
         finally:
@@ -115,21 +115,21 @@ class Threads:
                     self._working[connection.remote_addr] += 1
                     connection.counted = True
 
-    def _lacks(self) -> int:
+    def _count_missing(self) -> int:
         lent = min(len(self._lent), MOST_LENT)
         return self._number + lent - len(self._listener.requests._threads)
 
     def grow(self) -> None:
         """Make threads as they are needed; runs as long as the listener."""
-        while self._short.wait() and self._listener.ready:
-            self._short.clear()
-            lacking = self._lacks()
+        while self._needs_threads.wait() and self._listener.ready:
+            self._needs_threads.clear()
+            lacking = self._count_missing()
             if lacking > 0:
                 self._listener.requests.grow(lacking + STEP)
 
     # --- clients that are too slow ------------------------------------------------------------
 
-    def hurry(self, seconds: float) -> None:
+    def drop_slow_clients(self, seconds: float) -> None:
         """Hang up on clients that are below the least rate, and on the slowest where threads run
         out; called every `seconds`."""
         with self._lock:
@@ -138,25 +138,25 @@ class Threads:
             if each.is_slow(seconds):
                 log.info("source=%s is too slow: hanging up", each.remote_addr)
                 each.shut_down(each.waits or socket.SHUT_RD)
-        self._make_room(lent)
+        self._drop_slowest(lent)
 
-    def _make_room(self, lent: list["ClientConnection"]) -> None:
-        """Where one source, or all, have many threads lent, the slowest go."""
+    def _drop_slowest(self, lent: list["ClientConnection"]) -> None:
+        """Hang up on the slowest where one source, or all, have too many lent threads."""
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
-            own = [each for each in lent if each.remote_addr == source]
-            self._send_away(own, count - MOST_LENT * 3 // 4)
-        self._send_away(lent, len(lent) - MOST_LENT)
+            of_source = [each for each in lent if each.remote_addr == source]
+            self._hang_up_slowest(of_source, count - MOST_LENT * 3 // 4)
+        self._hang_up_slowest(lent, len(lent) - MOST_LENT)
 
-    def _send_away(self, some: list["ClientConnection"], count: int) -> None:
-        old = [each for each in some if each.waited >= YOUNG]
+    def _hang_up_slowest(self, connections: list["ClientConnection"], count: int) -> None:
+        old = [each for each in connections if each.waited >= YOUNG]
         for each in sorted(old, key=lambda each: each.rate)[: max(count, 0)]:
             log.info("source=%s is the slowest of many: hanging up", each.remote_addr)
             each.shut_down(each.waits or socket.SHUT_RD)
 
 
-class Pace:
-    """How fast a connection's client is, seen from samples while a thread waits for it."""
+class TransferRate:
+    """How fast a client is, sampled while a thread waits for it."""
 
     waits: int | None = None  # a thread waits for the client; how a shutdown would end that
     waited = 0.0  # seconds, of this window

@@ -1,1 +1,1 @@
-"""How clients speak: requests become verbs with arguments, results XML; never does work."""
+"""The protocols of clients: requests become actions with arguments, results become XML."""

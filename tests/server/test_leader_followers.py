@@ -100,7 +100,7 @@ def test_one_thread_serves_all_who_speak_often(listener: Listener, door: Fake) -
 
 
 @pytest.mark.parametrize("path", ["/stuck", "/disk"])
-def test_who_takes_long_holds_nobody_up(listener: Listener, door: Fake, path: str) -> None:
+def test_a_slow_request_delays_no_other(listener: Listener, door: Fake, path: str) -> None:
     with _clients(listener, 3) as clients:
         for client in clients:
             _ask(client)
@@ -113,7 +113,7 @@ def test_who_takes_long_holds_nobody_up(listener: Listener, door: Fake, path: st
         assert _ask(clients[0])
 
 
-def test_half_a_head_holds_nobody_up(listener: Listener) -> None:
+def test_half_a_head_delays_no_other(listener: Listener) -> None:
     with _clients(listener, 2) as (slow, other):
         _ask(slow)
         _ask(other)
@@ -138,8 +138,8 @@ def test_the_silent_go_back_to_the_selector_and_come_again(listener: Listener) -
         for _ in range(3):
             assert _ask(client)
             assert _ask(other)
-            _until(lambda: len(listener._busy) == 0)
-    _until(lambda: listener.reception.connections == 0)
+            _until(lambda: len(listener._leader_followers) == 0)
+    _until(lambda: listener.waiting.connections == 0)
 
 
 def test_the_silent_leave_those_who_speak_on(
@@ -150,7 +150,7 @@ def test_the_silent_leave_those_who_speak_on(
         _ask(client)
         _ask(silent)
         ending = time.monotonic() + 5
-        while len(listener._busy) != 1:
+        while len(listener._leader_followers) != 1:
             assert _ask(client)
             assert time.monotonic() < ending
         assert _ask(silent)
@@ -166,7 +166,7 @@ def test_many_at_once_are_each_answered_in_order(listener: Listener) -> None:
         except Exception as problem:
             problems.append(problem)
 
-    listener.door.go_on.set()  # type: ignore[union-attr]
+    listener.dispatcher.go_on.set()  # type: ignore[union-attr]
     with _clients(listener, 6) as clients:
         threads = [
             threading.Thread(target=ask, args=(client, number))

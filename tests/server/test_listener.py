@@ -9,28 +9,30 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from eucabox.api import ENVIRON_LIMIT_HOPS, FileStream
+from eucabox.api import ApiDispatcher
+from eucabox.config import Config
 from eucabox.errors import ListenFailed
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
-from eucabox.server import connection as rooms
-from eucabox.server import waiting_connections
+from eucabox.server import connection, waiting_connections
 from eucabox.server.connection import ClientConnection
 from eucabox.server.listener import Listener, Tls
-from eucabox.wire.request import FileBody, from_environ
+from eucabox.wire.request import Answer, FileBody, Request
 
 PLACE = ("api", "port")
 LARGE = 100_000  # bytes of a body that a thread begins with before all of it is there
 
 
-class Application:
+class Application(ApiDispatcher):
     """Tells what came in; its path says how to behave."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Any, SimpleNamespace(config=Config())), cast(Any, None))
         self.reset()
 
     def reset(self) -> None:
@@ -38,20 +40,17 @@ class Application:
         self.ended = threading.Event()
         self.file = Path()
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        request = from_environ(environ)
+    def handle(self, request: Request) -> Answer:
         if request.path == "/early":
-            start_response("403 Forbidden", [("Content-Length", "2")])
-            return [b"no"]
+            return Answer(403, body=b"no")
         if request.path == "/slow":
             time.sleep(0.6)
         if request.path == "/file":
             opened = self.file.open("rb")
-            start_response("200 OK", [("Content-Length", "500000")])
-            return FileStream(FileBody(opened, 100, 500_000, opened.fileno()))
-        return self._tell(request, start_response)
+            return Answer(file=FileBody(opened, 100, 500_000, opened.fileno()))
+        return Answer(body=self._tell(request))
 
-    def _tell(self, request: Any, start_response: Any) -> list[bytes]:
+    def _tell(self, request: Request) -> bytes:
         body = b""
         problem = ""
         try:
@@ -69,9 +68,7 @@ class Application:
             "problem": problem,
             "scheme": request.scheme,
         }
-        told = json.dumps(facts).encode()
-        start_response("200 OK", [("Content-Length", str(len(told)))])
-        return [told]
+        return json.dumps(facts).encode()
 
 
 @pytest.fixture(name="application", scope="module")
@@ -123,7 +120,7 @@ def _ask(port: int, raw: bytes) -> bytes:
         return _receive(connected)
 
 
-def _told(answer: bytes) -> Any:
+def read_facts(answer: bytes) -> Any:
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
@@ -146,13 +143,13 @@ def _head(target: str = "/", *headers: str, method: str = "GET") -> bytes:
     ],
 )
 def test_the_target_arrives_as_it_was_sent(port: int, target: str, path: str, query: str) -> None:
-    told = _told(_ask(port, _head(target)))
+    told = read_facts(_ask(port, _head(target)))
     assert (told["path"], told["query"]) == (path, query)
 
 
 def test_header_names_keep_their_underscores_and_repeated_ones_are_joined(port: int) -> None:
     answer = _ask(port, _head("/", "X-Amz-Meta-a_b: 1", "X-Amz-Meta-a-b: 2", "x-amz-meta-A-B:3"))
-    told = _told(answer)
+    told = read_facts(answer)
     assert told["headers"]["x-amz-meta-a_b"] == "1"
     assert told["headers"]["x-amz-meta-a-b"] == "2,3"
 
@@ -223,7 +220,7 @@ def test_a_chunked_body_is_streamed_with_its_trailers_read_away(
     port: int, application: Application
 ) -> None:
     body = b"5;ext=1\r\nhello\r\n10000\r\n" + b"x" * 65536 + b"\r\n0\r\nx-amz-t: 1\r\n\r\n"
-    told = _told(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    told = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
     assert told["body"] == 65541
     assert application.bodies[0][:6] == b"hellox"
 
@@ -232,7 +229,7 @@ def test_a_chunked_body_is_streamed_with_its_trailers_read_away(
     "body", [b"zz\r\n", b"5\r\nhelloXX0\r\n\r\n", b"-5\r\n", b"5\r\nhel", b"0\r\nbad", b"\r\n"]
 )
 def test_a_malformed_or_broken_off_chunk_is_an_error_to_the_reader(port: int, body: bytes) -> None:
-    told = _told(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    told = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
     assert told["problem"]
 
 
@@ -243,7 +240,7 @@ def test_a_vanished_client_is_a_short_read(port: int, application: Application) 
     assert application.bodies == [b"abc"]
 
 
-def test_connections_are_kept_and_requests_may_be_pipelined(port: int) -> None:
+def test_connections_stay_open_and_requests_may_be_pipelined(port: int) -> None:
     one = b"PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
     last = _head("/z")
     assert _ask(port, one * 3 + last).count(b"HTTP/1.1 200 OK") == 4
@@ -289,7 +286,7 @@ def test_100_continue_is_sent_when_the_body_is_wanted_and_not_before(port: int) 
         connected.sendall(_head("/", "Expect: 100-Continue", "Content-Length: 3", method="PUT"))
         assert connected.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connected.sendall(b"abc")
-        assert _told(_receive(connected))["body"] == 3
+        assert read_facts(_receive(connected))["body"] == 3
 
 
 def test_a_header_that_asks_for_the_100_is_there_for_who_signed_it(port: int) -> None:
@@ -297,7 +294,7 @@ def test_a_header_that_asks_for_the_100_is_there_for_who_signed_it(port: int) ->
         connected.sendall(_head("/", "Expect: 100-continue", "Content-Length: 3", method="PUT"))
         assert connected.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connected.sendall(b"abc")
-        assert _told(_receive(connected))["headers"]["expect"] == "100-continue"
+        assert read_facts(_receive(connected))["headers"]["expect"] == "100-continue"
 
 
 def test_silent_clients_cost_no_thread(port: int) -> None:
@@ -339,7 +336,7 @@ def test_a_head_that_drips_in_is_cut_off(
 def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "FORM_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "FORM_SECONDS", 0.1)
     kind = "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
     form = (kind, f"Content-Length: {LARGE}")
     with _open(application) as opened, _connect(opened.bind_addr[1]) as connected:
@@ -351,7 +348,7 @@ def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
             assert application.ended.wait(5)
             assert application.bodies == [b"abc"]
             other.sendall(b"d" * (LARGE - 3))
-            assert _told(_receive(other))["body"] == LARGE
+            assert read_facts(_receive(other))["body"] == LARGE
 
 
 def test_an_idle_connection_is_closed_in_the_end(
@@ -370,18 +367,20 @@ def test_a_file_leaves_from_its_offset(application: Application, port: int, tmp_
     assert answer.partition(b"\r\n\r\n")[2] == content[100:500_100]
 
 
-def test_an_answer_can_be_kept_near() -> None:
+def test_an_answer_can_have_a_limited_time_to_live() -> None:
     """Read where the kernel keeps it: what leaves this connection crosses three networks."""
     kept: list[int] = []
 
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ[ENVIRON_LIMIT_HOPS](3)
-        (connection,) = opened.active
-        kept.append(connection.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
-        start_response("200 OK", [("Content-Length", "0")])
-        return [b""]
+    class Far(Application):
+        def handle(self, request: Request) -> Answer:
+            return Answer(body=self._read_limit(), hops=3)
 
-    with _open(application) as opened:
+        def _read_limit(self) -> Iterator[bytes]:
+            (active,) = opened.active
+            kept.append(active.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL))
+            yield b"x"
+
+    with _open(Far()) as opened:
         assert _ask(opened.bind_addr[1], _head()).startswith(b"HTTP/1.1 200")
     assert kept == [3]
 
@@ -454,7 +453,7 @@ def _https(port: int, target: str = "/") -> bytes:
         return client.getresponse().read()
 
 
-def test_https_is_not_held_up_by_clients_that_never_shake_hands(
+def test_https_is_not_delayed_by_clients_without_a_handshake(
     application: Application, tls: Tls
 ) -> None:
     with _open(application, tls) as opened, contextlib.ExitStack() as stack:
@@ -469,7 +468,9 @@ def test_https_is_not_held_up_by_clients_that_never_shake_hands(
         assert (told["body"], told["scheme"]) == (100_000, "https")
 
 
-def test_plain_http_on_the_https_port_is_told_so(application: Application, tls: Tls) -> None:
+def test_plain_http_on_the_https_port_gets_an_explanation(
+    application: Application, tls: Tls
+) -> None:
     with _open(application, tls) as opened:
         answer = _ask(opened.bind_addr[1], _head("/"))
     assert answer.startswith(b"HTTP/1.1 400")

@@ -47,7 +47,7 @@ def create_app(cloud):
         return [b"ok"]
     return application
 
-server.Cloud, api.create_app, api.warm = Cloud, create_app, lambda: None
+server.Cloud, api.create_app, api.preload = Cloud, create_app, lambda: None
 sys.exit(server.serve(config.load(Path(sys.argv[1]))))
 """
 
@@ -243,7 +243,7 @@ def test_only_the_guests_address_may_be_missing() -> None:
         Listener(address, lambda *_: [], 1, place).open()
 
 
-def test_a_device_that_is_missing_is_told() -> None:
+def test_a_missing_device_is_reported() -> None:
     listener = Listener(("127.0.0.1", 0), lambda *_: [], 1, ("metadata", "port"), device="none9")
     with pytest.raises(ListenFailed):
         listener.open()

@@ -155,7 +155,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("said", SLOW.values(), ids=SLOW.keys())
-def test_a_crowd_of_slow_clients_holds_nobody_up(listener: Listener, said: bytes) -> None:
+def test_many_slow_clients_delay_no_other(listener: Listener, said: bytes) -> None:
     with _crowd(listener, said):
         assert _ask(listener) < SOON
         assert _ask(listener, "/quick", "PUT", b"x" * LARGE) < SOON
@@ -174,7 +174,7 @@ def test_a_refusal_does_not_wait_for_the_body(listener: Listener, target: str, c
         assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_half_a_handshake_holds_nobody_up(desk: Desk, tls: Tls) -> None:
+def test_half_a_handshake_delays_no_other(desk: Desk, tls: Tls) -> None:
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     hello, incoming = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -229,7 +229,7 @@ def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
             with contextlib.suppress(ConnectionError):  # cut off already
                 drips.sendall(b"a")
             flows.sendall(b"a" * 2 * worker_threads.LEAST_RATE)
-            listener.threads.hurry(1.0)  # what the server does every second
+            listener.threads.drop_slow_clients(1.0)  # what the server does every second
             time.sleep(0.02)
         until = time.monotonic() + 5
         while len(listener.active) > 1:  # the one that is quick enough is left
@@ -256,7 +256,7 @@ def test_one_source_that_works_leaves_threads_to_others_and_waits_in_line(
 def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eucabox.server.listener.MOST_OF_SOURCE", 5)
+    monkeypatch.setattr("eucabox.server.listener.MOST_PER_SOURCE", 5)
     with _open(desk) as opened, _crowd(opened, b"GET", 5) as (oldest, *others):
         assert _ask(opened) < SOON
         assert oldest.recv(1) == b""

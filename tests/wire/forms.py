@@ -51,7 +51,7 @@ def post(sent: bytes, path: str = "/b", host: str = "localhost", **headers: str)
     )
 
 
-def signed(policy: Any, version: int = 2) -> dict[str, str]:
+def sign(policy: Any, version: int = 2) -> dict[str, str]:
     """The fields of a policy and its signature."""
     text = policy if isinstance(policy, bytes) else json.dumps(policy).encode()
     encoded = base64.b64encode(text)

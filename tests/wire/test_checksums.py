@@ -50,7 +50,7 @@ def _digest(algorithm: str, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("algorithm", checksums.SIZES)
-def test_every_algorithm_of_s3_is_verified_and_told(box: Box, algorithm: str) -> None:
+def test_every_algorithm_of_s3_is_verified_and_returned(box: Box, algorithm: str) -> None:
     name = f"x-amz-checksum-{algorithm.lower()}"
     made = box.ask("PUT", "/box/k", BODY, {name: sum_of(algorithm, BODY)})
     assert (made.status, made.headers[name]) == (200, sum_of(algorithm, BODY))
@@ -177,7 +177,7 @@ def test_a_form_s_checksums_are_verified_too(box: Box) -> None:
         assert box.send("POST", "/box", sent, kind).code == code
 
 
-def test_the_checksum_of_an_address_is_still_nobody_s(box: Box) -> None:
+def test_the_checksum_in_a_presigned_url_is_ignored(box: Box) -> None:
     url = box.client().generate_presigned_url("put_object", Params={"Bucket": "box", "Key": "u"})
     target = url.removeprefix(f"http://127.0.0.1:{box.port}")
     assert box.send("PUT", target, BODY, {}).status == 200

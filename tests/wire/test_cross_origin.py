@@ -22,9 +22,7 @@ RULES: list[Mapping[str, Any]] = [
 ]
 
 
-def asked(
-    method: str = "OPTIONS", origin: str = "", wanted: str = "", headers: str = ""
-) -> Request:
+def ask(method: str = "OPTIONS", origin: str = "", wanted: str = "", headers: str = "") -> Request:
     said = {
         "origin": origin,
         "access-control-request-method": wanted,
@@ -40,24 +38,28 @@ def rules_of(bucket: str) -> list[Mapping[str, Any]]:
     return RULES if bucket == "b" else []
 
 
-def shared(request: Request) -> dict[str, str]:
+def read_cors_headers(request: Request) -> dict[str, str]:
     answer = Answer()
-    cors.share(request, answer, RULES)
+    cors.add_headers(request, answer, RULES)
     return dict(answer.headers)
 
 
 @pytest.mark.parametrize(
     ("request_", "bucket", "code"),
     [
-        (asked(), "b", "BadRequest"),
-        (asked(), "none", "BadRequest"),
-        (asked(origin="http://page"), "b", "BadRequest"),
-        (asked(origin="http://page", wanted="PATCH"), "b", "BadRequest"),
-        (asked(origin="http://page", wanted="GET"), "none", "NoSuchBucket"),
-        (asked(origin="http://page", wanted="GET"), "plain", "AccessForbidden"),
-        (asked(origin="http://page", wanted="DELETE"), "b", "AccessForbidden"),
-        (asked(origin="http://other", wanted="PUT"), "b", "AccessForbidden"),
-        (asked(origin="http://other", wanted="GET", headers="range"), "b", "AccessForbidden"),
+        (ask(), "b", "BadRequest"),
+        (ask(), "none", "BadRequest"),
+        (ask(origin="http://page"), "b", "BadRequest"),
+        (ask(origin="http://page", wanted="PATCH"), "b", "BadRequest"),
+        (ask(origin="http://page", wanted="GET"), "none", "NoSuchBucket"),
+        (ask(origin="http://page", wanted="GET"), "plain", "AccessForbidden"),
+        (ask(origin="http://page", wanted="DELETE"), "b", "AccessForbidden"),
+        (ask(origin="http://other", wanted="PUT"), "b", "AccessForbidden"),
+        (
+            ask(origin="http://other", wanted="GET", headers="range"),
+            "b",
+            "AccessForbidden",
+        ),
     ],
 )
 def test_preflights_that_are_refused(request_: Request, bucket: str, code: str) -> None:
@@ -67,9 +69,9 @@ def test_preflights_that_are_refused(request_: Request, bucket: str, code: str) 
 
 
 def test_a_preflight() -> None:
-    request = asked(origin="http://page", wanted="PUT", headers="Content-Type, X-Amz-Date")
+    request = ask(origin="http://page", wanted="PUT", headers="Content-Type, X-Amz-Date")
     assert cors.preflight(request, "b", rules_of).status == 200
-    assert shared(request) == {
+    assert read_cors_headers(request) == {
         "Vary": cors.VARY,
         "Access-Control-Allow-Origin": "http://page",
         "Access-Control-Allow-Methods": "PUT, GET",
@@ -81,17 +83,17 @@ def test_a_preflight() -> None:
 
 
 def test_an_answer_for_everyone_is_no_place_for_credentials() -> None:
-    assert shared(asked("GET", "http://other")) == {
+    assert read_cors_headers(ask("GET", "http://other")) == {
         "Vary": cors.VARY,
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET",
     }
 
 
-def test_that_it_varies_is_told_whoever_asks() -> None:
-    assert shared(asked("GET")) == {"Vary": cors.VARY}
+def test_vary_is_sent_for_every_origin() -> None:
+    assert read_cors_headers(ask("GET")) == {"Vary": cors.VARY}
     answer = Answer()
-    cors.share(asked("GET", "http://page"), answer, [])
+    cors.add_headers(ask("GET", "http://page"), answer, [])
     assert answer.headers == []
 
 

@@ -103,7 +103,7 @@ def test_user_data_is_read_as_it_is_sent() -> None:
     assert value.type_name == "string", "euca2ools sends plain text where the model says base64"
 
 
-def test_what_is_said_for_people_is_not_kept() -> None:
+def test_the_documentation_of_a_model_is_dropped() -> None:
     shape = model.service("s3").operation("PutObject")
     assert shape is not None
     assert shape.input is not None

@@ -10,11 +10,11 @@ import pytest
 from eucabox.iam.accounts import Caller
 from eucabox.store.types import Bucket
 from eucabox.wire import model
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.s3 import access_log_records, addressing, requests
 
 ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
-BUCKET = Bucket("box", "111111111111", datetime.now(UTC))
+BUCKET = Bucket("box", "111111111111", datetime.now(UTC), settings={"logging": {}})
 FIELDS = (
     "owner", "bucket", "time", "ip", "requester", "id", "operation", "key", "uri", "status",
     "error", "sent", "size", "total", "turn", "referer", "agent", "version", "host", "signature",
@@ -37,7 +37,7 @@ class Logs:
         self.kept.append(dict(zip(FIELDS, found, strict=True)))
 
 
-def noted(
+def read_log(
     name: str, method: str = "GET", target: str = "/box/k", result: Any = None,
     answer: Answer | None = None, code: str = "", caller: Caller | None = ANN, referer: str = "",
     **said: Any,
@@ -58,8 +58,8 @@ def noted(
     )  # fmt: skip
     accounts = SimpleNamespace(get_by_account_id={"111111111111": vars(ANN)}.get)
     cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
-    seen = {"understood": understood, "result": result, "code": code, "milliseconds": 12.3}
-    access_log_records.note(cloud, request, answer or Answer(), seen)
+    exchange = Exchange(request, understood, result, answer or Answer(), code, 12.3)
+    access_log_records.note(cloud, exchange, logs.bucket(understood.params["bucket"]))
     return logs.kept
 
 
@@ -67,7 +67,7 @@ def test_every_field_of_a_read() -> None:
     answer = Answer(status=206, length=3, headers=[("x-amz-version-id", "v1")])
     result = {"content_length": 3, "content_range": "bytes 0-2/10"}
     target = "/box/a%20b?response-expires=x y"
-    (found,) = noted("GetObject", target=target, result=result, answer=answer, key="a b\u00e4")
+    (found,) = read_log("GetObject", target=target, result=result, answer=answer, key="a b\u00e4")
     datetime.strptime(found.pop("time"), "%d/%b/%Y:%H:%M:%S %z")
     assert found == {
         "owner": "c" * 64, "bucket": "box", "ip": "1.2.3.4", "requester": "c" * 64, "id": "R1",
@@ -98,21 +98,21 @@ def test_every_field_of_a_read() -> None:
     ],
 )
 def test_operations_by_the_names_that_logs_have(name: str, method: str, kind: str) -> None:
-    assert noted(name, method)[0]["operation"] == kind
+    assert read_log(name, method)[0]["operation"] == kind
 
 
-def test_nobody_and_a_fault() -> None:
+def test_an_anonymous_request_that_fails() -> None:
     answer = Answer(status=403, body=b"<Error/>")
-    (found,) = noted("GetObject", answer=answer, code="AccessDenied", caller=None, key="k")
+    (found,) = read_log("GetObject", answer=answer, code="AccessDenied", caller=None, key="k")
     told = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
     assert told == ["-", "403", "AccessDenied", "8", "-", "-"]
-    assert noted("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
+    assert read_log("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
 
 
 def test_a_key_of_the_callers_is_not_written() -> None:
     header = "X-Amz-Server-Side-Encryption-Customer-Key"
     target = f"/box/k?{header}=c2VjcmV0&{header}-MD5=bWQ1"
-    (found,) = noted("GetObject", target=target, key="k")
+    (found,) = read_log("GetObject", target=target, key="k")
     assert found["uri"] == f"GET /box/k?{header}=-&{header}-MD5=bWQ1 HTTP/1.1"
 
 
@@ -124,21 +124,21 @@ def test_a_key_of_the_callers_is_not_written() -> None:
     ],
 )
 def test_a_signature_that_is_still_good_is_not_written(name: str) -> None:
-    (found,) = noted("GetObject", target=f"/box/k?a=b&{name}=c2VjcmV0&X-Amz-Expires=60", key="k")
+    (found,) = read_log("GetObject", target=f"/box/k?a=b&{name}=c2VjcmV0&X-Amz-Expires=60", key="k")
     assert found["uri"] == f"GET /box/k?a=b&{name}=-&X-Amz-Expires=60 HTTP/1.1"
     page = f"http://box.test/page?{name}=c2VjcmV0"
-    assert "c2VjcmV0" not in noted("GetObject", referer=page, key="k")[0]["referer"]
+    assert "c2VjcmV0" not in read_log("GetObject", referer=page, key="k")[0]["referer"]
 
 
-def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
-    copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "from"}, key="to")
+def test_a_copy_is_logged_at_both_buckets_and_a_batch_deletion_by_key() -> None:
+    copied = read_log("CopyObject", "PUT", copy_source={"bucket": "box", "key": "from"}, key="to")
     assert [(each["operation"], each["key"]) for each in copied] == [
         ("REST.COPY.OBJECT", "to"),
         ("REST.COPY.OBJECT_GET", "from"),
     ]
     objects = [{"key": "a"}, {"key": "b"}]
     result = {"errors": [{"key": "b"}]}
-    gone = noted("DeleteObjects", "POST", result=result, delete={"objects": objects})
+    gone = read_log("DeleteObjects", "POST", result=result, delete={"objects": objects})
     assert [(each["operation"], each["key"]) for each in gone] == [
         ("REST.POST.MULTI_OBJECT_DELETE", "-"),
         ("BATCH.DELETE.OBJECT", "a"),
@@ -146,7 +146,7 @@ def test_a_copy_is_told_at_both_ends_and_a_deletion_of_many_by_each() -> None:
 
 
 def test_no_request_breaks_a_line_or_fails_for_its_bytes() -> None:
-    (found,) = noted("GetObject", key="up/\udcff", version_id='a "b\nc\udcff')
+    (found,) = read_log("GetObject", key="up/\udcff", version_id='a "b\nc\udcff')
     assert (found["key"], found["version"]) == ("up/%FF", "a%20%22b%0Ac%FF")
-    copied = noted("CopyObject", "PUT", copy_source={"bucket": "box", "key": "a\n b"}, key="to")
+    copied = read_log("CopyObject", "PUT", copy_source={"bucket": "box", "key": "a\n b"}, key="to")
     assert copied[1]["key"] == "a%0A%20b"

@@ -37,7 +37,7 @@ from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import addressing, responses, routes
-from eucabox.wire.s3.parameters import copy_source
+from eucabox.wire.s3.parameters import parse_copy_source
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN
 
@@ -259,13 +259,13 @@ def test_a_key_that_is_not_utf8_is_refused() -> None:
     ],
 )
 def test_copy_sources(text: str, found: dict[str, str]) -> None:
-    assert copy_source(text) == found
+    assert parse_copy_source(text) == found
 
 
 @pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF", "b/k?versionId="])
 def test_bad_copy_sources(text: str) -> None:
     with pytest.raises(Fault) as caught:
-        copy_source(text)
+        parse_copy_source(text)
     assert caught.value.code == "InvalidArgument"
 
 
@@ -304,7 +304,7 @@ def test_versions_and_delete_markers_are_shown_as_they_follow() -> None:
         "versions": [entry("a z", "3", 3), entry("a z", "1", 1), entry("a+z", "5", 5, latest=True)],
         "delete_markers": [entry("a z", "4", 4, latest=True), entry("a z", "2", 2)],
     }
-    body = answered("ListObjectVersions", said).body
+    body = write_answer("ListObjectVersions", said).body
     assert isinstance(body, bytes)
     shown = re.findall(rb"<(Version|DeleteMarker)>.*?<VersionId>(\d)", body)
     marker, version = b"DeleteMarker", b"Version"
@@ -313,7 +313,7 @@ def test_versions_and_delete_markers_are_shown_as_they_follow() -> None:
     assert body.count(b"<Key>a%20z</Key>") == 4
 
 
-def test_a_delete_marker_is_told_by_headers() -> None:
+def test_a_delete_marker_is_shown_in_headers() -> None:
     hidden = s3.refuse(NoSuchKey(bucket="b", key="k", delete_marker="4"), "r")
     assert hidden.status == 404
     assert {("x-amz-delete-marker", "true"), ("x-amz-version-id", "4")} <= set(hidden.headers)
@@ -449,7 +449,7 @@ def test_an_unchanged_object_and_a_range_beyond_it() -> None:
     assert ("Content-Range", "bytes */3") in beyond.headers
 
 
-def answered(name: str, result: dict[str, Any]) -> Any:
+def write_answer(name: str, result: dict[str, Any]) -> Any:
     operation = model.service("s3").operation(name)
     assert operation is not None
     address = addressing.BucketAddress("b", "k")
@@ -460,27 +460,27 @@ def answered(name: str, result: dict[str, Any]) -> Any:
     return s3.answer(about, result)
 
 
-def test_keys_that_xml_cannot_hold_are_percent_encoded_where_asked() -> None:
+def test_keys_that_xml_cannot_hold_are_percent_encoded_on_request() -> None:
     result = {"encoding_type": "url", "contents": [{"key": "a\x01 +ä/%"}], "prefix": "a\x01"}
-    body = answered("ListObjects", result).body
+    body = write_answer("ListObjects", result).body
     assert b"<Key>a%01%20%2B%C3%A4/%25</Key>" in body
     assert b"<Prefix>a%01</Prefix>" in body
     plain = {"encoding_type": "url", "contents": [], "prefix": "a b"}
-    assert b"<Prefix>a b</Prefix>" in answered("ListObjects", plain).body
-    assert b"<Prefix>a%20b</Prefix>" in answered("ListObjectsV2", plain).body
+    assert b"<Prefix>a b</Prefix>" in write_answer("ListObjects", plain).body
+    assert b"<Prefix>a%20b</Prefix>" in write_answer("ListObjectsV2", plain).body
 
 
 def test_a_header_is_one_line() -> None:
     body = ResponseBody(Opened(b""), 0, 0)
     result = {"body": body, "content_disposition": "a\r\nX-Evil: 1", "metadata": {"m": "\u20ac"}}
-    _, leaving, _ = api.http_response(ask("GET", "/b/k"), answered("GetObject", result))
+    _, leaving, _ = api.http_response(ask("GET", "/b/k"), write_answer("GetObject", result))
     headers = dict(leaving)
     assert headers["Content-Disposition"] == "a  X-Evil: 1"
     assert headers["x-amz-meta-m"].encode("latin-1") == "\u20ac".encode()
 
 
 def test_the_location_is_the_root_itself() -> None:
-    body = answered("GetBucketLocation", {"location_constraint": "eu<"}).body
+    body = write_answer("GetBucketLocation", {"location_constraint": "eu<"}).body
     assert body.endswith(
         b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu&lt;</LocationConstraint>'
     )
@@ -488,7 +488,7 @@ def test_the_location_is_the_root_itself() -> None:
 
 def test_a_part_of_a_file_is_offered_to_the_server() -> None:
     body = ResponseBody(Opened(b"12345"), 1, 3)
-    answer = answered("GetObject", {"body": body, "content_range": "bytes 1-3/5"})
+    answer = write_answer("GetObject", {"body": body, "content_range": "bytes 1-3/5"})
     assert answer.status == 206
     assert (answer.file.offset, answer.file.count, answer.length) == (1, 3, 3)
 
@@ -523,7 +523,7 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
     ours = model.service("s3").operation(name)
     assert ours is not None
     if isinstance(member, StructureShape):  # a policy is text
-        assert responses._compiled(ours).root == member.serialization.get("name", member.name)
+        assert responses._compile_writer(ours).root == member.serialization.get("name", member.name)
 
 
 @pytest.mark.parametrize(
@@ -548,7 +548,7 @@ def test_elements_that_clients_read_of_an_error(fault: Fault, elements: dict[str
     assert {each.tag: each.text for each in body}.items() >= elements.items()
 
 
-def test_attributes_are_asked_for_by_the_query_whatever_headers_there_are() -> None:
+def test_the_query_alone_chooses_get_object_attributes() -> None:
     assert routes.find("GET", 2, {"attributes": ""}, {}) == "GetObjectAttributes"
     assert routes.find("PUT", 2, {}, {}) == "PutObject"
     assert routes.find("PUT", 2, {}, {"x-amz-copy-source": "b/k"}) == "CopyObject"

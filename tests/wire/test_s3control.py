@@ -9,14 +9,15 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from flask import Flask
 
 from eucabox import api
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.iam.accounts import Accounts
 from eucabox.s3.access_log import AccessLog
+from eucabox.server.listener import Listener
 from eucabox.state import State
+from tests.wire.http_client import Http
 
 SPACE = "{http://awss3control.amazonaws.com/doc/2018-08-20/}"
 PATH = "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Ashop"
@@ -30,8 +31,8 @@ BODY = (
 class Client:
     """Signs and sends."""
 
-    def __init__(self, app: Flask, found: Any) -> None:
-        self._http = app.test_client()
+    def __init__(self, port: int, found: Any) -> None:
+        self._http = Http(port)
         self._credentials = Credentials(found.caller.access_key_id, found.secret)
         self.account = found.caller.account_id
 
@@ -40,7 +41,7 @@ class Client:
         request = AWSRequest(method, url, {"x-amz-account-id": self.account}, body)
         S3SigV4Auth(self._credentials, "s3", "eucabox").add_auth(request)
         headers = {**dict(request.headers), "Host": f"{self.account}.localhost"}
-        return self._http.open(path, method=method, data=body, headers=headers)
+        return self._http.send(path, method=method, data=body, headers=headers)
 
 
 @pytest.fixture
@@ -50,11 +51,14 @@ def client(config: Config, state: State) -> Iterator[Client]:
     store.create_bucket("shop", found.caller.account_id)
     cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, store=store)
     cloud.access_log = AccessLog(store, config.bucket_root / ".access", "eucabox", lambda: 300)
-    yield Client(api.create_app(cloud), found)
+    listener = Listener(("127.0.0.1", 0), api.create_app(cloud), 4, ("api", "port"))
+    listener.open()
+    yield Client(listener.bind_addr[1], found)
+    listener.shut()
     store.close()
 
 
-def listed(client: Client) -> dict[str, str]:
+def list_tags(client: Client) -> dict[str, str]:
     answer = client.send("GET")
     assert answer.status_code == 200
     root = ElementTree.fromstring(answer.data)
@@ -64,12 +68,12 @@ def listed(client: Client) -> dict[str, str]:
 
 
 def test_tags_come_and_go(client: Client) -> None:
-    assert listed(client) == {}
+    assert list_tags(client) == {}
     answer = client.send("POST", body=BODY)
     assert (answer.status_code, answer.data) == (204, b"")
-    assert listed(client) == {"a": "1", "b": "2"}
+    assert list_tags(client) == {"a": "1", "b": "2"}
     assert client.send("DELETE", f"{PATH}?tagKeys=a&tagKeys=c").status_code == 204
-    assert listed(client) == {"b": "2"}
+    assert list_tags(client) == {"b": "2"}
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,14 @@ def test_a_refused_reading_has_the_sentence_of_aws(
     assert (reply.code, reply.element("Message")) == (code, sentence)
 
 
-def test_who_has_no_permission_is_told_in_the_sentence_of_aws(full: Box) -> None:
+def test_a_refused_permission_has_the_sentence_of_aws(full: Box) -> None:
     for target in ("/box/k", "/"):
         reply = full.send("GET", target, b"", {})
         assert (reply.code, reply.element("Message")) == ("AccessDenied", "Access Denied")
         assert reply.element("Detail")
 
 
-def test_a_wrong_digest_is_told_in_the_sentence_of_aws(full: Box) -> None:
+def test_a_wrong_digest_has_the_sentence_of_aws(full: Box) -> None:
     reply = full.ask("PUT", "/box/k", b"x", {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="})
     sentence = "The Content-MD5 you specified did not match what we received."
     assert (reply.code, reply.element("Message")) == ("BadDigest", sentence)

@@ -91,7 +91,7 @@ def test_the_list_of_parts_is_checked_before_the_parts(box: Box) -> None:
     s3.abort_multipart_upload(**where)
 
 
-def test_nobody_begins_an_upload_in_parts_or_copies(box: Box) -> None:
+def test_an_anonymous_caller_begins_no_multipart_upload_or_copy(box: Box) -> None:
     assert box.ask("PUT", "/box?policy", OPEN).status == 204
     assert box.send("PUT", "/box/open", b"x", {}).status == 200
     reply = box.send("POST", "/box/open?uploads", b"", {})

@@ -12,9 +12,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOST = "site.s3-website.localhost:8773"
 
 
-def asked(
-    path: str, host: str = HOST, method: str = "GET", **headers: str
-) -> website.WebsiteRequest:
+def ask(path: str, host: str = HOST, method: str = "GET", **headers: str) -> website.WebsiteRequest:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request(
         method=method, target=path, path=path, query="", headers=named, host=host, request_id="r"
@@ -34,17 +32,17 @@ def asked(
     ],
 )
 def test_where_a_page_is(path: str, host: str, bucket: str, key: str) -> None:
-    found = asked(path, host)
+    found = ask(path, host)
     assert (found.params["bucket"], found.params["path"]) == (bucket, key)
     assert found.caller is None
 
 
 def test_only_reading_is_allowed_and_conditions_count() -> None:
-    found = asked("/", method="HEAD", if_none_match="x", range="bytes=0-", authorization="AWS a:b")
+    found = ask("/", method="HEAD", if_none_match="x", range="bytes=0-", authorization="AWS a:b")
     assert found.params["conditions"] == {"if_none_match": "x", "range": "bytes=0-"}
     for method in ("PUT", "POST", "DELETE"):
         with pytest.raises(Fault, match=method):
-            asked("/", method=method)
+            ask("/", method=method)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +59,7 @@ def test_only_reading_is_allowed_and_conditions_count() -> None:
     ],
 )
 def test_redirects(host: str, place: dict[str, str], location: str) -> None:
-    found = asked("/", host) if host else asked("/_eucabox/website/site/x", "box")
+    found = ask("/", host) if host else ask("/_eucabox/website/site/x", "box")
     answer = website.answer(found, {"redirect": place, "status": 302})
     assert (answer.status, dict(answer.headers)["Location"]) == (302, location)
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import InvalidKey
-from eucabox.wire.sign.canonical import LONGEST_HOST, octets, split_prefix
+from eucabox.wire.query_string import octets
+from eucabox.wire.sign.canonical import LONGEST_HOST, split_prefix
 
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
 SERVICES = ("s3", "walrus", "objectstorage")
@@ -36,11 +37,11 @@ def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     rest = split_prefix(path)[1].removeprefix("/")
     hosted = bucket_of(host, hosts)
     if hosted:
-        return BucketAddress(hosted, _decoded(rest) if rest else None, hosted)
+        return BucketAddress(hosted, _decode(rest) if rest else None, hosted)
     if not rest:
         return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
-    return BucketAddress(_decoded(bucket), _decoded(key) if key else None)
+    return BucketAddress(_decode(bucket), _decode(key) if key else None)
 
 
 def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
@@ -52,7 +53,7 @@ def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
     return _bucket_of(host, hosts) if len(host) <= LONGEST_HOST else ""
 
 
-@lru_cache(HOSTS_KEPT)  # every request asks, and clients have few hosts
+@lru_cache(HOSTS_KEPT)  # it is called for every request, and clients have few hosts
 def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.lower().rstrip(".")
@@ -61,10 +62,10 @@ def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     for mark in MARKS:
         if mark in name:
             return name.partition(mark)[0]
-    every = sorted((*hosts, LOCAL), key=len, reverse=True)
-    for known in () if name in every else every:
-        if name.endswith("." + known):
-            return name[: -len(known) - 1]
+    known_hosts = sorted((*hosts, LOCAL), key=len, reverse=True)
+    for known_host in () if name in known_hosts else known_hosts:
+        if name.endswith("." + known_host):
+            return name[: -len(known_host) - 1]
     return ""
 
 
@@ -79,9 +80,9 @@ class WebsiteHost(NamedTuple):
 def site_of(path: str, host: str) -> WebsiteHost:
     """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
     if bucket := website_of(host):
-        return WebsiteHost(bucket, _decoded(path.removeprefix("/")))
+        return WebsiteHost(bucket, _decode(path.removeprefix("/")))
     bucket, _, key = path.removeprefix(SITES).partition("/")
-    return WebsiteHost(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+    return WebsiteHost(_decode(bucket), _decode(key), f"{SITES}{bucket}")
 
 
 def is_site(path: str, host: str) -> bool:
@@ -97,8 +98,8 @@ def website_of(host: str) -> str:
 
 @lru_cache(HOSTS_KEPT)
 def _website_of(host: str) -> str:
-    found = WEBSITE.match(host.lower())
-    return found[1] if found else ""
+    match = WEBSITE.match(host.lower())
+    return match[1] if match else ""
 
 
 def bucket_in(path: str, host: str, hosts: tuple[str, ...] = ()) -> str:
@@ -119,7 +120,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _decoded(raw: str) -> str:
+def _decode(raw: str) -> str:
     try:
         return unquote_to_bytes(octets(raw)).decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The times that signatures carry; never decides which fault a late request deserves."""
+"""Reads the times in signatures; never decides which fault a late request gets."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ def parse_basic(text: str) -> datetime | None:
     return _basic(text) if len(text) == LENGTH else None
 
 
-@lru_cache(64)  # the requests of one second say the same
+@lru_cache(64)  # requests of one second have the same text
 def _basic(text: str) -> datetime | None:
     if not _BASIC.fullmatch(text):
         return None

@@ -14,7 +14,7 @@ PIECE = 1 << 16
 
 @dataclass
 class AuthenticatedRequest:
-    """Who asks, and the body that is checked while it is read.
+    """The caller, and the body that is checked while it is read.
 
     `caller` is None for an anonymous request, whose `version` is 0; else `version` is 1, 2 or 4.
     `region` and `service` are the client's own words, "" before version 4. `decoded_length` is
@@ -41,12 +41,12 @@ class AuthenticatedRequest:
     query: str = ""
     headers: tuple[str, ...] | None = None
 
-    def document(self, most: int) -> bytes:
+    def read_document(self, most: int) -> bytes:
         """Read a body that is a document, or none, to its end; raises RequestBodyTooLarge."""
-        found, size = bytearray(), self.decoded_length or 0
+        content, size = bytearray(), self.decoded_length or 0
         while size <= most and (piece := self.body.read(PIECE)):
-            found += piece
-            size = len(found)
+            content += piece
+            size = len(content)
         if size > most:
             raise RequestBodyTooLarge(limit=most)
-        return bytes(found)
+        return bytes(content)

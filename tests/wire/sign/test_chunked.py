@@ -71,7 +71,7 @@ def test_a_read_gathers_small_chunks() -> None:
     assert len(body.read(1 << 20)) == 5000
 
 
-def test_a_huge_chunk_is_never_held_whole() -> None:
+def test_a_huge_chunk_is_never_in_memory_as_a_whole() -> None:
     asked: list[int] = []
 
     class Endless:

@@ -52,7 +52,7 @@ def test_only_faults(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(1000):
         vector = damaged(chance.choice(EVERY), chance)
-        answered(vector)
+        check_vector(vector)
 
 
 @pytest.mark.parametrize("name", ["Credential", "Date", "Expires", "SignedHeaders", "Signature"])
@@ -64,10 +64,10 @@ def test_only_faults_in_presigned_parameters(name: str) -> None:
         value, mark, rest = after.partition("&")
         odd = quote(turned(value, chance), safe="%")
         changed = vector.copy(target=f"{before}X-Amz-{name}={odd}{mark}{rest}")
-        answered(changed)
+        check_vector(changed)
 
 
-def answered(vector: Vector) -> None:
+def check_vector(vector: Vector) -> None:
     """A fault, if there is one, can stand in any XML."""
     try:
         check(vector)
