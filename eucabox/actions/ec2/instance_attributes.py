@@ -15,7 +15,7 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
-from eucabox.instance_types import DEFAULT_SIZES
+from eucabox.instance_types import current_types
 from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 
@@ -206,13 +206,14 @@ def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
 
 def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
     """Another type has other processors and memory; the disk is there and keeps its size."""
-    if value not in DEFAULT_SIZES:
-        reason = f"The instance types are: {', '.join(DEFAULT_SIZES)}."
+    types = current_types(call.cloud.state)
+    if value not in types:
+        reason = f"The instance types are: {', '.join(types)}."
         shown = str(value)[:60]
         raise InvalidParameterValue(parameter="InstanceType", value=shown, reason=reason)
     _need_stopped(row, "ModifyInstanceAttribute")
-    kind = DEFAULT_SIZES[value]
-    return {"instance_type": value, "vcpus": kind.vcpus, "memory_mb": kind.memory_mb}
+    sizes = types[value]
+    return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
 
 
 def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:

@@ -9,7 +9,6 @@ from eucabox.ec2 import default_vpc
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.errors import InvalidInstanceType, InvalidParameterCombination, InvalidParameterValue
 from eucabox.instance_types import (
-    DEFAULT_SIZES,
     LIMITS,
     InstanceType,
     change,
@@ -159,9 +158,8 @@ def describe_instance_type_offerings(
             parameter="LocationType", value=location_type[:60], reason=reason
         )
     place = {"location_type": location_type, "location": places[location_type]}
-    rows = select(
-        [{"instance_type": name, **place} for name in DEFAULT_SIZES], filters, OFFERING_FILTERS
-    )
+    names = current_types(call.cloud.state)
+    rows = select([{"instance_type": name, **place} for name in names], filters, OFFERING_FILTERS)
     shown, token = page(rows, _name, max_results, next_token)
     return {"instance_type_offerings": shown, "next_token": token}
 
