@@ -67,12 +67,12 @@ def _scalar(name: str, value: Any, kind: type) -> None:
 def _structure(action: str, name: str, value: Any, hint: Any) -> None:
     if not isinstance(value, Mapping):
         _refuse(name, value, "a structure")
-    known = get_type_hints(hint)
+    members = get_type_hints(hint)
     for member, inner in value.items():
         path = f"{name}.{to_api_name(str(member))}"
-        if member not in known:
+        if member not in members:
             raise UnsupportedParameter(parameter=path, action=action)
-        validate(action, path, inner, known[member])
+        validate(action, path, inner, members[member])
 
 
 def _list(action: str, name: str, value: Any, hint: Any) -> None:
@@ -90,8 +90,8 @@ def _one_of(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
 
 
 def _refuse(name: str, value: Any, noun: str) -> None:
-    shown = repr(value)[:60]
-    raise InvalidParameterValue(parameter=name, value=shown, reason=f"Give {noun}.")
+    text = repr(value)[:60]
+    raise InvalidParameterValue(parameter=name, value=text, reason=f"Give {noun}.")
 
 
 def _encodes(text: str) -> bool:

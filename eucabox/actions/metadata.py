@@ -132,8 +132,8 @@ def _token_key(private_key: rsa.RSAPrivateKey) -> bytes:
 
 
 def _options(row: Row) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(row["metadata_options"])
-    return found
+    options: dict[str, Any] = json.loads(row["metadata_options"])
+    return options
 
 
 # --- meta-data ---------------------------------------------------------------------------------
@@ -207,15 +207,15 @@ def _devices(call: Call, row: Row) -> Tree:
     """Name the disk's parts as images.prepare composes them, without the /dev/ but for root."""
     root = row["root_device_name"]
     plain = root.removeprefix("/dev/")
-    found = {"ami": plain, "emi": plain, "root": root}
+    device_names = {"ami": plain, "emi": plain, "root": root}
     if row["virtualization_type"] == "paravirtual":
         swap = call.cloud.config.images.swap_mb
         plan = disk.layout(row["image_size"] or 0, row["disk_gb"] * 1024, swap)
         if plan.ephemeral[1]:
-            found["ephemeral"] = found["ephemeral0"] = "sda2"
+            device_names["ephemeral"] = device_names["ephemeral0"] = "sda2"
         if plan.swap[1]:
-            found["swap"] = "sda3"
-    return found
+            device_names["swap"] = "sda3"
+    return device_names
 
 
 def _public_keys(row: Row) -> Tree:
@@ -228,9 +228,9 @@ def _public_keys(row: Row) -> Tree:
 def _tags(call: Call, row: Row) -> Tree:
     if _options(row).get("instance_metadata_tags") != "enabled":
         return {}
-    found = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
-    shown = {tag["key"]: tag["value"] for tag in found if TAG_KEY.fullmatch(tag["key"])}
-    return {"instance": shown} if shown else {}
+    instance_tags = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
+    readable = {tag["key"]: tag["value"] for tag in instance_tags if TAG_KEY.fullmatch(tag["key"])}
+    return {"instance": readable} if readable else {}
 
 
 def _lines_of(groups: list[dict[str, str]]) -> tuple[str, str]:

@@ -159,12 +159,12 @@ class BundleTasks:
         """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
         self._go_on(task, state="waiting-for-shutdown")
         running = {"instance_id": task["instance_id"], "state": "running"}
-        said = "Server.InternalError: The instance is shut down to be bundled"
+        message = "Server.InternalError: The instance is shut down to be bundled"
         with self._state.transaction():
             columns = {"state": "stopping", "state_code": 64, "wanted": "stop"}
             columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
             columns |= {"state_reason_code": "Server.InternalError"}
-            if self._state.update("instances", running, state_reason_message=said, **columns):
+            if self._state.update("instances", running, state_reason_message=message, **columns):
                 self._update(task, restart=1)
         self._node.wake()
         while (now := self._instance_state(task)) != "stopped":
@@ -256,8 +256,8 @@ class BundleTasks:
             if code and task["image_id"]:
                 self._images.mark_failed(task["image_id"], message)
             state = "failed" if code else "complete"
-            said = {"error_code": code, "error_message": message}
-            self._update(task, state=state, **said, **({} if code else {"progress": 100}))
+            outcome = {"error_code": code, "error_message": message}
+            self._update(task, state=state, **outcome, **({} if code else {"progress": 100}))
 
     def _go_on(self, task: Row, **columns: Any) -> None:
         """Note how far a task is; raises where it is cancelled or the cloud is being stopped."""
@@ -284,10 +284,10 @@ class BundleTasks:
         return str(row["state"]) if row else "gone"
 
     def _caller(self, task: Row) -> "Caller":
-        found = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
-        if not found:
+        users = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
+        if not users:
             raise InstanceGone(id=task["instance_id"], state="without the user that asked")
-        return found[0]
+        return users[0]
 
 
 def has_open_task(state: State, instance_id: str) -> Row | None:
@@ -299,7 +299,7 @@ def has_open_task(state: State, instance_id: str) -> Row | None:
 def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
     """Return the fault that says which task holds an instance; that of an image has no verbs."""
     if task["image_id"]:
-        made = f" for the image {task['image_id']}"
-        return BundlingInProgress(id=instance_id, task=made, cancel="")
-    made = f" by the task {task['bundle_id']}"
-    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")
+        text = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=text, cancel="")
+    text = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=text, cancel=", or cancel it")

@@ -92,10 +92,10 @@ def launch_permissions(state: State, image_ids: Sequence[str]) -> dict[str, list
     """Return the accounts that may launch each of these images beside its owner, by image id."""
     sql = """select image_id, account_id from launch_permissions
       where image_id in (select value from json_each(?)) order by account_id"""
-    found: dict[str, list[str]] = {}
+    account_ids: dict[str, list[str]] = {}
     for row in state.query(sql, (json.dumps(list(image_ids)),)):
-        found.setdefault(row["image_id"], []).append(row["account_id"])
-    return found
+        account_ids.setdefault(row["image_id"], []).append(row["account_id"])
+    return account_ids
 
 
 def _may_see(state: State, caller: Caller, row: Row) -> bool:

@@ -71,19 +71,21 @@ class CertificateAuthority:
         return read_private_key(text), x509.load_pem_x509_certificate(public.read_bytes())
 
     def _serves(self, file: Path) -> bool:
-        found = x509.load_pem_x509_certificate(file.read_bytes())
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        fresh = _ends(found) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
-        ours = found.issuer == self.certificate.subject
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        fresh = _ends(certificate) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
+        ours = certificate.issuer == self.certificate.subject
         return fresh and ours and sorted(str(each.value) for each in names) == self._names
 
     def _issue_server(self, certificate: Path, key_file: Path) -> None:
         key = _new_key()
         names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
         issuer = (self._key, self.certificate)
-        made = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
+        server_certificate = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
         write_atomic(key_file, private_pem(key).encode(), 0o600)
-        write_atomic(certificate, (_pem(made) + _pem(self.certificate)).encode(), 0o644)
+        write_atomic(
+            certificate, (_pem(server_certificate) + _pem(self.certificate)).encode(), 0o644
+        )
 
 
 Issuer = tuple[rsa.RSAPrivateKey, x509.Certificate]

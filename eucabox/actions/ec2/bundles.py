@@ -59,14 +59,14 @@ class Storage(TypedDict, total=False):
 @action()
 def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result:
     """Begin to make a bundle of an instance's disk in a bucket, as a signed policy allows."""
-    asked = storage.get("s3", {})
+    s3 = storage.get("s3", {})
     for member in S3Storage.__annotations__:
-        if not asked.get(member):
+        if not s3.get(member):
             raise MissingParameter(parameter=f"Storage.S3.{to_api_name(member)}")
     instance = _instance(call, instance_id, "BundleInstance")
-    bucket, prefix = asked["bucket"], asked["prefix"]
+    bucket, prefix = s3["bucket"], s3["prefix"]
     _check_prefix(prefix)
-    uploader = _uploader(call, asked)
+    uploader = _uploader(call, s3)
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
@@ -115,7 +115,7 @@ def create_image(
     """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
     names.check(name)
     check_text("Description", description, 255, least=0)
-    tagged = tags.from_specifications(tag_specifications, "image")
+    new_tags = tags.from_specifications(tag_specifications, "image")
     instance = _instance(call, instance_id, "CreateImage")
     caller = _caller(call)
     with call.cloud.state.transaction():
@@ -131,7 +131,7 @@ def create_image(
             image_id=image["image_id"],
             no_reboot=int(no_reboot),
         )
-        tags.write(call.cloud.state, call.account_id, image["image_id"], tagged)
+        tags.write(call.cloud.state, call.account_id, image["image_id"], new_tags)
     call.cloud.bundles.submit(task["bundle_id"])
     return {"image_id": image["image_id"]}
 
@@ -152,26 +152,26 @@ def _check_prefix(prefix: str) -> None:
         raise InvalidParameterValue(parameter="Storage.S3.Prefix", value=prefix[:60], reason=reason)
 
 
-def _uploader(call: Call, asked: S3Storage) -> Caller:
+def _uploader(call: Call, s3: S3Storage) -> Caller:
     """Return in whose name the parts are uploaded, once the policy is found to allow it."""
-    credential = call.cloud.accounts.credential(asked["aws_access_key_id"])
+    credential = call.cloud.accounts.credential(s3["aws_access_key_id"])
     if credential is None or not credential.active:
         raise PolicyNotSigned()
-    fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": asked["bucket"], "key": asked["prefix"]}
-    signature = asked["upload_policy_signature"]
-    check(asked["upload_policy"], signature, credential.secret, fields)
+    fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": s3["bucket"], "key": s3["prefix"]}
+    signature = s3["upload_policy_signature"]
+    check(s3["upload_policy"], signature, credential.secret, fields)
     return credential.caller
 
 
-def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
+def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.store
-    if bucket not in {each.name for each in store.buckets()}:
+    if bucket_name not in {each.name for each in store.buckets()}:
         if call.dry_run:
-            check_bucket_name(bucket)
+            check_bucket_name(bucket_name)
             return
-        store.create_bucket(bucket, uploader.account_id)
-    holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
-    access.check(access.DetachedRequest(uploader), holder, key, action="s3:PutObject")
+        store.create_bucket(bucket_name, uploader.account_id)
+    bucket, key = store.bucket(bucket_name), f"{prefix}.manifest.xml"
+    access.check(access.DetachedRequest(uploader), bucket, key, action="s3:PutObject")
 
 
 def _task(call: Call, bundle_id: str) -> Row:

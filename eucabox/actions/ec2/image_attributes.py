@@ -47,7 +47,7 @@ class TextValue(TypedDict, total=False):
 def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
     """Show one attribute of an image; who may launch it is told to its owner."""
     row = image_access.get_visible(call.cloud.state, _caller(call), image_id)
-    known: dict[str, dict[str, Any]] = {
+    attributes: dict[str, dict[str, Any]] = {
         "description": {"description": {"value": row["description"]}},
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
         "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
@@ -59,8 +59,8 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
             for name, value in settings.to_api(row["settings"]).items()
         },
     }
-    _check_choice("Attribute", attribute, tuple(known))
-    return {"image_id": image_id, **known[attribute]}
+    _check_choice("Attribute", attribute, tuple(attributes))
+    return {"image_id": image_id, **attributes[attribute]}
 
 
 @action()
@@ -130,8 +130,12 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
     caller = _caller(call)
     sql = """select i.account_id, m.product_codes from instances i join images m using (image_id)
       where instance_id = ? and (m.account_id = ? or i.account_id = ?)"""
-    who = (caller.account_id, caller.account_id)
-    row = call.cloud.state.one(sql, (instance_id, *who)) if ID.fullmatch(instance_id) else None
+    account_ids = (caller.account_id, caller.account_id)
+    row = (
+        call.cloud.state.one(sql, (instance_id, *account_ids))
+        if ID.fullmatch(instance_id)
+        else None
+    )
     if row is None:
         (mine,) = get_many(call.cloud.state, caller, [instance_id])
         row = mine
@@ -171,14 +175,14 @@ def _permit(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
     """Write the permissions of single accounts; return the column for the group `all`."""
     columns: dict[str, int] = {}
     with call.cloud.state.transaction() as database:
-        for given, items in ((1, change.get("add", ())), (0, change.get("remove", ()))):
+        for allowed, items in ((1, change.get("add", ())), (0, change.get("remove", ()))):
             for each in items:
                 if each == {"group": EVERYONE}:
-                    columns["is_public"] = given
+                    columns["is_public"] = allowed
                     continue
-                pair = (row["image_id"], _account(call, each, bool(given)))
+                pair = (row["image_id"], _account(call, each, bool(allowed)))
                 sql = "insert or ignore into launch_permissions values (?, ?)"
-                if not given:
+                if not allowed:
                     sql = "delete from launch_permissions where image_id = ? and account_id = ?"
                 database.conn.execute(sql, pair)
     return columns
@@ -186,24 +190,24 @@ def _permit(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
 
 def _account(call: Call, permission: LaunchPermission, must_exist: bool) -> str:
     if len(permission) != 1 or "group" in permission:
-        shown = permission.get("group", "")
-        raise ImageAttributeItemInvalid(item=shown[:60], kind="group", known="Use the group all.")
+        group = permission.get("group", "")
+        raise ImageAttributeItemInvalid(item=group[:60], kind="group", known="Use the group all.")
     account_id = permission["user_id"].replace("-", "")
     if must_exist and call.cloud.accounts.get_by_account_id(account_id) is None:
-        known = "Give the 12-digit number of an account of this cloud."
-        raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=known)
+        hint = "Give the 12-digit number of an account of this cloud."
+        raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=hint)
     return account_id
 
 
 def _with_codes(row: Row, codes: Sequence[str]) -> list[str]:
-    known = json.loads(row["product_codes"])
+    stored_codes = json.loads(row["product_codes"])
     for each in codes:
         check_text("ProductCode", each, 60)
-    found = list(dict.fromkeys([*known, *codes]))
-    if len(found) > MOST_CODES:
+    all_codes = list(dict.fromkeys([*stored_codes, *codes]))
+    if len(all_codes) > MOST_CODES:
         reason = f"An image has at most {MOST_CODES} product codes."
         raise InvalidParameterValue(parameter="ProductCode", value=codes[-1], reason=reason)
-    return found
+    return all_codes
 
 
 def _boot_image(call: Call, row: Row, kind: str, value: str) -> str:

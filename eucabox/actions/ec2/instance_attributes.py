@@ -114,15 +114,15 @@ def modify_instance_attribute(
         "enclaveOptions": None if enclave_options is None else {"value": enclave_options},
         "sriovNetSupport": sriov_net_support,
     }
-    given: dict[str, Any] = {
+    changes: dict[str, Any] = {
         name: each.get("value") for name, each in members.items() if each is not None
     }
-    given |= {"groupSet": groups} if groups else {}
-    given |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
-    given |= _old_form(attribute, value)
-    if len(given) != 1:
-        _refuse_count(given)
-    ((name, new),) = given.items()
+    changes |= {"groupSet": groups} if groups else {}
+    changes |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
+    changes |= _old_form(attribute, value)
+    if len(changes) != 1:
+        _refuse_count(changes)
+    ((name, new),) = changes.items()
     with call.cloud.state.transaction():
         row = _row(call, instance_id)
         if row["state"] in ENDING:
@@ -162,7 +162,7 @@ def modify_instance_metadata_options(
     instance_metadata_tags: str | None = None,
 ) -> Result:
     """Change how an instance's metadata may be read, at once."""
-    asked = {
+    members = {
         "http_tokens": http_tokens,
         "http_put_response_hop_limit": http_put_response_hop_limit,
         "http_endpoint": http_endpoint,
@@ -173,12 +173,12 @@ def modify_instance_metadata_options(
         row = _row(call, instance_id)
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
-        options = metadata_options.validate(asked, json.loads(row["metadata_options"]))
+        options = metadata_options.validate(members, json.loads(row["metadata_options"]))
         metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
-    shown = {"state": "applied", **options}
-    return {"instance_id": instance_id, "instance_metadata_options": shown}
+    api_options = {"state": "applied", **options}
+    return {"instance_id": instance_id, "instance_metadata_options": api_options}
 
 
 # --- what a change of each attribute sets --------------------------------------------------------
@@ -190,8 +190,8 @@ def _flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
 
 def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def check(call: Call, row: Row, value: Any) -> dict[str, Any]:
-        asked = value.get("enabled", False) if isinstance(value, Mapping) else value
-        if bool(asked) is not only:
+        flag = value.get("enabled", False) if isinstance(value, Mapping) else value
+        if bool(flag) is not only:
             raise UnsupportedOperation(what=f"{name}: {reason}")
         return {}
 
@@ -209,8 +209,8 @@ def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
     types = current_types(call.cloud.state)
     if value not in types:
         reason = f"The instance types are: {', '.join(types)}."
-        shown = str(value)[:60]
-        raise InvalidParameterValue(parameter="InstanceType", value=shown, reason=reason)
+        text = str(value)[:60]
+        raise InvalidParameterValue(parameter="InstanceType", value=text, reason=reason)
     _need_stopped(row, "ModifyInstanceAttribute")
     sizes = types[value]
     return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
@@ -239,11 +239,11 @@ def _new_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
 
 
 def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
-    found = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
+    groups = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
     with call.cloud.state.transaction() as database:
         of = (row["instance_id"],)
         database.conn.execute("delete from instance_groups where instance_id = ?", of)
-        for group in found:
+        for group in groups:
             pair = {"instance_id": row["instance_id"], "group_id": group["group_id"]}
             database["instance_groups"].insert(pair)  # type: ignore[union-attr]
     return {}
@@ -296,10 +296,10 @@ def _old_form(attribute: str, value: str) -> dict[str, Any]:
     return {attribute: value.lower() == "true"}
 
 
-def _refuse_count(given: dict[str, Any]) -> None:
-    if not given:
+def _refuse_count(changes: dict[str, Any]) -> None:
+    if not changes:
         raise MissingParameter(parameter="Attribute")
-    reason = f"Change one attribute at a time; given are {', '.join(given)}."
+    reason = f"Change one attribute at a time; given are {', '.join(changes)}."
     raise InvalidParameterCombination(reason=reason)
 
 

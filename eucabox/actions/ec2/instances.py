@@ -155,8 +155,8 @@ def _events(row: Row) -> list[dict[str, Any]]:
         return []
     event_id = f"instance-event-{row['instance_id'].removeprefix('i-')}"
     since = ids.parse_time(trouble.since)
-    told = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
-    return [{**told, "not_before": since}]
+    event = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
+    return [{**event, "not_before": since}]
 
 
 STATUS_FILTERS: Columns = {
@@ -197,8 +197,8 @@ def describe_instances(
     for row in instances.attach_tags_and_groups(call.cloud.state, rows):
         _explain(call, row)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
-    found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
-    return {"reservations": instances.reservations(found), "next_token": token}
+    page_rows, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
+    return {"reservations": instances.reservations(page_rows), "next_token": token}
 
 
 @action(ignored=["include_managed_resources"])
@@ -222,8 +222,8 @@ def describe_instance_status(
             row["instance_id"]
         )
         row["shows"] = _status(row, call.cloud.config.cloud.region)
-    found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
-    return {"instance_statuses": [row["shows"] for row in found], "next_token": token}
+    page_rows, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
+    return {"instance_statuses": [row["shows"] for row in page_rows], "next_token": token}
 
 
 @action()
@@ -327,8 +327,8 @@ def _check(reachability: str, row: Row) -> dict[str, Any]:
     details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
     if reachability == "failed" and row["trouble"]:
         details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
-    known = [] if reachability == "not-applicable" else details
-    return {"status": HEALTH[reachability], "details": known}
+    reported = [] if reachability == "not-applicable" else details
+    return {"status": HEALTH[reachability], "details": reported}
 
 
 def _status(row: Row, region: str) -> dict[str, Any]:

@@ -86,9 +86,9 @@ def describe_key_pairs(
     """List the account's key pairs, by name; every account's for `verbose`."""
     rows = _list(call, key_names)
     rows = _named(rows, "key_pair_id", key_pair_ids)
-    tagged = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
+    tags_by_id = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
     for row in rows:
-        row["tags"] = tagged.get(row["key_pair_id"], [])
+        row["tags"] = tags_by_id.get(row["key_pair_id"], [])
     return {"key_pairs": [_view(row, include_public_key) for row in select(rows, filters, FILTERS)]}
 
 
@@ -136,7 +136,7 @@ def _store(
     tag_specifications: Sequence[TagSpecification],
 ) -> Row:
     _check_name(call, name)
-    tagged = tags.from_specifications(tag_specifications, "key-pair")
+    new_tags = tags.from_specifications(tag_specifications, "key-pair")
     row = {
         "key_pair_id": ids.new("key"),
         "account_id": call.account_id,
@@ -151,9 +151,9 @@ def _store(
             database["key_pairs"].insert(row)  # type: ignore[union-attr]
         except sqlite3.IntegrityError:
             raise KeyPairExists(name=name) from None
-        tags.write(call.cloud.state, call.account_id, row["key_pair_id"], tagged)
-    shown = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
-    return {**shown, "tags": tags.to_api(tagged)}
+        tags.write(call.cloud.state, call.account_id, row["key_pair_id"], new_tags)
+    answer = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
+    return {**answer, "tags": tags.to_api(new_tags)}
 
 
 def _list(call: Call, names: Sequence[str]) -> list[Row]:
@@ -162,28 +162,28 @@ def _list(call: Call, names: Sequence[str]) -> list[Row]:
     state = call.cloud.state
     sql = "select * from key_pairs where account_id = ? order by key_name"
     own = state.query(sql, (call.account_id,))
-    known = {row["key_name"] for row in own}
-    wanted = [each for each in names if each != VERBOSE or each in known]
-    if VERBOSE in names and not wanted and call.caller and call.caller.admin:
+    own_names = {row["key_name"] for row in own}
+    wanted_names = [each for each in names if each != VERBOSE or each in own_names]
+    if VERBOSE in names and not wanted_names and call.caller and call.caller.admin:
         return state.query("select * from key_pairs order by key_name, account_id")
-    return _named(own, "key_name", wanted)
+    return _named(own, "key_name", wanted_names)
 
 
 def _named(rows: list[Row], column: str, names: Sequence[str]) -> list[Row]:
-    known = {row[column] for row in rows}
+    present = {row[column] for row in rows}
     for name in names:
-        if name not in known:
+        if name not in present:
             raise KeyPairNotFound(name=name[:255])
     return [row for row in rows if row[column] in names] if names else rows
 
 
 def _view(row: Row, include_public_key: bool) -> dict[str, Any]:
-    shown = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
-    found = {each: row[each] for each in shown}
-    found["create_time"] = ids.parse_time(row["created"])
+    members = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
+    key_pair = {each: row[each] for each in members}
+    key_pair["create_time"] = ids.parse_time(row["created"])
     if include_public_key:
-        found["public_key"] = row["public_key"]
-    return found
+        key_pair["public_key"] = row["public_key"]
+    return key_pair
 
 
 def _read_public(material: bytes) -> PublicKey:

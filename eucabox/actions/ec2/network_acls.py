@@ -48,8 +48,8 @@ def describe_network_acls(
     """List the account's one network ACL, which allows everything."""
     rows = select_ids([_acl(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
     rows = select(rows, filters, ACL_FILTERS)
-    shown, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
-    return {"network_acls": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
+    return {"network_acls": page_rows, "next_token": token}
 
 
 @action()
@@ -64,8 +64,10 @@ def describe_dhcp_options(
     """List the account's one set of DHCP options, as eucabox's own DHCP server gives them."""
     rows = select_ids([_options(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound)
     rows = select(rows, filters, DHCP_FILTERS)
-    shown, token = page(rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token)
-    return {"dhcp_options": shown, "next_token": token}
+    page_rows, token = page(
+        rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token
+    )
+    return {"dhcp_options": page_rows, "next_token": token}
 
 
 def _acl(call: Call) -> dict[str, Any]:
@@ -104,13 +106,13 @@ def _options(call: Call) -> dict[str, Any]:
     options_id = default_vpc.part_id("dopt", call.account_id)
     config = call.cloud.config
     servers = config.network.dns.replace(",", " ").split() or ["AmazonProvidedDNS"]
-    given = {"domain-name": [domain_name(config)], "domain-name-servers": servers}
+    options = {"domain-name": [domain_name(config)], "domain-name-servers": servers}
     return {
         "dhcp_options_id": options_id,
         "owner_id": call.account_id,
         "dhcp_configurations": [
             {"key": key, "values": [{"value": value} for value in values]}
-            for key, values in given.items()
+            for key, values in options.items()
         ],
         "tags": tags.tags_of(call.cloud.state, [options_id]).get(options_id, []),
     }

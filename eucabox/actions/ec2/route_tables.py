@@ -50,8 +50,8 @@ def describe_route_tables(
     """List the account's one route table, which is its VPC's main one."""
     rows = select_ids([_table(call)], "route_table_id", route_table_ids, RouteTableNotFound)
     rows = select(rows, filters, TABLE_FILTERS)
-    shown, token = page(rows, lambda each: str(each["route_table_id"]), max_results, next_token)
-    return {"route_tables": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["route_table_id"]), max_results, next_token)
+    return {"route_tables": page_rows, "next_token": token}
 
 
 @action()
@@ -67,8 +67,8 @@ def describe_internet_gateways(
     key = "internet_gateway_id"
     rows = select_ids([_gateway(call)], key, internet_gateway_ids, InternetGatewayNotFound)
     rows = select(rows, filters, GATEWAY_FILTERS)
-    shown, token = page(rows, lambda each: str(each[key]), max_results, next_token)
-    return {"internet_gateways": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each[key]), max_results, next_token)
+    return {"internet_gateways": page_rows, "next_token": token}
 
 
 def _table(call: Call) -> dict[str, Any]:

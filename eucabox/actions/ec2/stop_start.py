@@ -95,10 +95,10 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
     )
     if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
-    said = {"state_reason_code": "", "state_reason_message": ""}
+    no_reason = {"state_reason_code": "", "state_reason_message": ""}
     # A launch like the first one, which finds its disk and its address there.
-    begun = {"launch_time": ids.now(), "request_id": call.request_id}
-    return _change(call, row, "pending", 0, wanted="", **begun, **said)
+    launch = {"launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, "pending", 0, wanted="", **launch, **no_reason)
 
 
 def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:
@@ -116,8 +116,10 @@ def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
         for row in rows:
             where = {"instance_id": row["instance_id"]}
             call.cloud.state.update("instances", where, monitoring=int(enabled))
-    shown = [{"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows]
-    return {"instance_monitorings": shown}
+    monitorings = [
+        {"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows
+    ]
+    return {"instance_monitorings": monitorings}
 
 
 def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:

@@ -82,8 +82,8 @@ def describe_vpcs(
     """List the account's one VPC."""
     rows = select_ids([_vpc(call)], "vpc_id", vpc_ids, VpcNotFound)
     rows = select(rows, filters, VPC_FILTERS)
-    shown, token = page(rows, lambda each: str(each["vpc_id"]), max_results, next_token)
-    return {"vpcs": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["vpc_id"]), max_results, next_token)
+    return {"vpcs": page_rows, "next_token": token}
 
 
 @action()
@@ -98,8 +98,8 @@ def describe_subnets(
     """List the account's one subnet."""
     rows = select_ids([_subnet(call)], "subnet_id", subnet_ids, SubnetNotFound)
     rows = select(rows, filters, SUBNET_FILTERS)
-    shown, token = page(rows, lambda each: str(each["subnet_id"]), max_results, next_token)
-    return {"subnets": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["subnet_id"]), max_results, next_token)
+    return {"subnets": page_rows, "next_token": token}
 
 
 @action()

@@ -58,10 +58,10 @@ def _zone(call: Call) -> dict[str, Any]:
     }
 
 
-def _refuse_unknown(parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
+def _refuse_unknown(parameter: str, names: Sequence[str], choices: Sequence[str]) -> None:
     for name in names:
-        if name not in known:
-            reason = f"The availability zone here is {known[0]}."
+        if name not in choices:
+            reason = f"The availability zone here is {choices[0]}."
             raise InvalidParameterValue(parameter=parameter, value=name[:60], reason=reason)
 
 

@@ -16,9 +16,9 @@ SHAPE = "CORSConfiguration"
 @action("s3", anonymous=True)
 def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """A bucket's CORS rules as they were put."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    rules = rules_of(found.settings)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    rules = rules_of(stored_bucket.settings)
     if not rules:
         raise NoSuchCORSConfiguration(bucket=bucket)
     return {"cors_rules": rules}
@@ -29,8 +29,8 @@ def put_bucket_cors(
     call: Call, *, bucket: str, cors_configuration: dict[str, Any], expected_bucket_owner: str = ""
 ) -> None:
     """Replace a bucket's CORS rules; they count for the next request."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = cors_configuration.get("cors_rules") or []
     if not rules:
         raise MalformedXML(shape=SHAPE, reason="it has no CORSRule.")
@@ -45,8 +45,8 @@ def put_bucket_cors(
 @action("s3", anonymous=True)
 def delete_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's CORS rules away."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "cors", None)
 
 

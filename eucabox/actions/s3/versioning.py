@@ -18,9 +18,9 @@ STATES = ("Enabled", "Suspended")
 @action("s3", anonymous=True)
 def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Whether versions are kept; nothing is said of a bucket that never kept any."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return dict(found.settings.get(SETTING) or {})
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return dict(stored_bucket.settings.get(SETTING) or {})
 
 
 @action("s3", anonymous=True, ignored=(*CHECKED_AT_THE_DOOR, "mfa"))
@@ -32,8 +32,8 @@ def put_bucket_versioning(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep versions from now on, or none but those that there are."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     status = _checked(versioning_configuration)
     store = call.cloud.store
 

@@ -15,8 +15,8 @@ STATUSES = {"AccessDenied": 403, "NoSuchKey": 404}
 @action("s3", anonymous=True)
 def get_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """A bucket's website as it was configured."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     return dict(_settings(call, bucket))
 
 
@@ -29,8 +29,8 @@ def put_bucket_website(
     expected_bucket_owner: str = "",
 ) -> None:
     """Make a website of a bucket, for whom its objects may be read by."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     website.check(website_configuration)
     call.cloud.store.set_bucket_setting(bucket, "website", website_configuration)
 
@@ -38,8 +38,8 @@ def put_bucket_website(
 @action("s3", anonymous=True)
 def delete_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Let a bucket be no website; its objects stay."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "website", None)
 
 
@@ -62,14 +62,14 @@ def get_page(
     if rule:
         return _redirect(rule, path)
     try:
-        got = _get(call, bucket, website.index_of(settings, path), conditions or {})
+        result = _get(call, bucket, website.index_of(settings, path), conditions or {})
     except Fault as fault:
         return _instead(call, bucket, path, settings, fault)
-    location = got.get("website_redirect_location")
+    location = result.get("website_redirect_location")
     if location:
-        got["body"].close()
+        result["body"].close()
         return {"redirect": {"location": location}, "status": MOVED}
-    return {"got": got}
+    return {"got": result}
 
 
 def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
@@ -93,10 +93,10 @@ def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Faul
 
 
 def _settings(call: Call, bucket: str) -> Settings:
-    found: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
-    if not found:
+    settings: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
+    if not settings:
         raise NoSuchWebsiteConfiguration(bucket=bucket)
-    return found
+    return settings
 
 
 def _redirect(rule: Settings, path: str) -> Result:
@@ -107,8 +107,8 @@ def _redirect(rule: Settings, path: str) -> Result:
 
 def _get(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
     """Ask for an object as anybody would, so that whatever guards objects guards pages."""
-    asked = {**conditions, "bucket": bucket, "key": key}
-    return perform("s3", "GetObject", _as_anybody(call), asked) or {}
+    members = {**conditions, "bucket": bucket, "key": key}
+    return perform("s3", "GetObject", _as_anybody(call), members) or {}
 
 
 def _is_there(call: Call, bucket: str, key: str) -> bool:

@@ -35,16 +35,16 @@ class Condition:
 
     def holds(self, question: AuthorizationRequest) -> bool:
         """True if the question's value of the key is as the condition wants it."""
-        told = question.value(self.key)
+        present_values = question.value(self.key)
         if self.operator == "Null":
-            return any((each.lower() == "true") == (not told) for each in self.values)
-        if not told:
+            return any((each.lower() == "true") == (not present_values) for each in self.values)
+        if not present_values:
             return self._absent()
         if self.set_of == "ForAllValues":
-            return all(self._one(each, question) for each in told)
+            return all(self._one(each, question) for each in present_values)
         if self.negated and not self.set_of:
-            return all(self._one(each, question) for each in told)
-        return any(self._one(each, question) for each in told)
+            return all(self._one(each, question) for each in present_values)
+        return any(self._one(each, question) for each in present_values)
 
     def _absent(self) -> bool:
         if self.set_of == "ForAllValues" or self.if_exists:
@@ -62,8 +62,8 @@ def _equal(text: str) -> Test:
 def _equal_folded(text: str) -> Test:
     def test(value: str, question: AuthorizationRequest) -> bool:
         lowered = value.lower()
-        wanted = substitute(text, question, len(lowered))
-        return wanted is not None and lowered == wanted.lower()
+        filled = substitute(text, question, len(lowered))
+        return filled is not None and lowered == filled.lower()
 
     return test
 
@@ -156,10 +156,10 @@ def _arn(text: str) -> Test:
 
 def number(text: str) -> float:
     """Read a number; ValueError."""
-    found = float(text)
-    if math.isnan(found):
+    value = float(text)
+    if math.isnan(value):
         raise ValueError("use a number")
-    return found
+    return value
 
 
 def date(text: str) -> float:
@@ -169,8 +169,8 @@ def date(text: str) -> float:
     except ValueError:
         pass
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         raise ValueError("use a date such as 2026-01-31T00:00:00Z") from None
 
@@ -210,36 +210,37 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
 }
 
 
-def read(said: Any, known: Callable[[str], bool]) -> tuple[Condition, ...]:
+def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
     """Read a Condition element; `known` tells which keys there are."""
-    if not isinstance(said, dict):
+    if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
-    found = []
-    for operator, keys in said.items():
+    read_conditions = []
+    for operator, keys in element.items():
         if not isinstance(keys, dict) or not keys:
             reason = f"The condition operator {operator[:60]} needs a key with values."
             raise MalformedPolicy(reason=reason)
         for key, values in keys.items():
-            if not known(key_name(key)):
+            if not is_known(key_name(key)):
                 raise MalformedPolicy(reason=f"Policy has an invalid condition key: {key[:100]}.")
-            found.append(_condition(operator, key, values))
-    return tuple(found)
+            read_conditions.append(_condition(operator, key, values))
+    return tuple(read_conditions)
 
 
-def _condition(told: str, key: str, said: Any) -> Condition:
-    set_of, _, operator = told.rpartition(":")
+def _condition(operator_text: str, key: str, raw: Any) -> Condition:
+    set_of, _, operator = operator_text.rpartition(":")
     name = operator.removesuffix(IF_EXISTS)
     odd = set_of and (set_of not in SETS or name == "Null")
     if odd or name not in OPERATORS or (name == "Null" and operator != name):
-        raise MalformedPolicy(reason=f"Invalid condition operator in policy: {told[:60]}.")
+        raise MalformedPolicy(reason=f"Invalid condition operator in policy: {operator_text[:60]}.")
     maker, negated = OPERATORS[name]
-    values = tuple(_text(each, key) for each in (said if isinstance(said, list) else [said]))
+    values = tuple(_text(each, key) for each in (raw if isinstance(raw, list) else [raw]))
     if not values:
         raise MalformedPolicy(reason=f"The condition on {key[:100]} has no value.")
     try:
         tests = tuple(maker(each) for each in values)
     except (ValueError, OverflowError) as problem:
-        reason = f"The condition {told} on {key[:100]} has a value of the wrong kind: {problem}."
+        where = f"The condition {operator_text} on {key[:100]}"
+        reason = f"{where} has a value of the wrong kind: {problem}."
         raise MalformedPolicy(reason=reason) from None
     return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
 

@@ -45,15 +45,15 @@ class Principals:
             return question.service in self.services
         if self.everyone:
             return True
-        asker = question.asker
-        if asker is None:
+        caller = question.asker
+        if caller is None:
             return False
         return (
-            asker.account_id in self.accounts
-            or _by_name(asker.account_name) in self.accounts
-            or (asker.account_id, asker.user_name) in self.users
-            or (_by_name(asker.account_name), asker.user_name) in self.users
-            or asker.canonical_id in self.canonical
+            caller.account_id in self.accounts
+            or _by_name(caller.account_name) in self.accounts
+            or (caller.account_id, caller.user_name) in self.users
+            or (_by_name(caller.account_name), caller.user_name) in self.users
+            or caller.canonical_id in self.canonical
         )
 
     @property
@@ -67,17 +67,17 @@ def _by_name(account: str) -> str:
     return "" if ACCOUNT.fullmatch(account) else account
 
 
-def read(said: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
+def read(element: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
     """Read a Principal element; with a directory, only principals that exist are taken."""
-    if said == "*":
+    if element == "*":
         return Principals(everyone=True, others=others)
-    if not isinstance(said, dict) or not said:
-        raise _invalid(said, 'Use "*" or {"AWS": ...}.')
-    found: dict[str, set[Any]] = {
+    if not isinstance(element, dict) or not element:
+        raise _invalid(element, 'Use "*" or {"AWS": ...}.')
+    members: dict[str, set[Any]] = {
         "accounts": set(), "users": set(), "canonical": set(), "services": set(),
     }  # fmt: skip
     everyone = False
-    for kind, names in said.items():
+    for kind, names in element.items():
         if kind not in KINDS:
             raise _invalid(kind, f"Use one of {', '.join(KINDS)}.")
         for name in names if isinstance(names, list) else [names]:
@@ -85,10 +85,10 @@ def read(said: Any, directory: PrincipalDirectory | None, others: bool = False) 
                 everyone = True
             else:
                 where, what = _one(kind, name, directory)
-                found[where].add(what)
-    frozen = {name: frozenset(each) for name, each in found.items()}
+                members[where].add(what)
+    frozen = {name: frozenset(each) for name, each in members.items()}
     if not everyone and not any(frozen.values()):
-        raise _invalid(said, "Name at least one.")
+        raise _invalid(element, "Name at least one.")
     return Principals(everyone, **frozen, others=others)
 
 
@@ -119,5 +119,5 @@ def _check(account: str, user: str, name: str, directory: PrincipalDirectory | N
         raise _invalid(name, "There is no such account or user here.")
 
 
-def _invalid(said: Any, reason: str) -> MalformedPolicy:
-    return MalformedPolicy(reason=f"Invalid principal in policy: {str(said)[:200]}. {reason}")
+def _invalid(value: Any, reason: str) -> MalformedPolicy:
+    return MalformedPolicy(reason=f"Invalid principal in policy: {str(value)[:200]}. {reason}")
