@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
 # members of S3's verbs with a document: what reads it off the wire has checked it by them
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
+VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
 DRY_RUN = "dry_run"  # a member of every verb of EC2
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,10 +68,16 @@ class Call:
     document: Callable[[], dict[str, Any]] | None = None
 
     @property
+    def user(self) -> Caller:
+        """The user who signed the request; raises MissingAuthenticationToken if nobody did."""
+        if self.caller is None:
+            raise MissingAuthenticationToken(action=self.action)
+        return self.caller
+
+    @property
     def account_id(self) -> str:
-        """The caller's account; only for actions that are not anonymous."""
-        assert self.caller is not None
-        return self.caller.account_id
+        """The account of the user who signed; as `user` for an anonymous request."""
+        return self.user.account_id
 
     def now(self) -> datetime:
         """This moment, aware, in UTC."""
@@ -120,7 +126,7 @@ def action(
     """
 
     def register(function: Function) -> Function:
-        definition = _describe(service, name or to_api_name(function.__name__), function)
+        definition = _define(service, name or to_api_name(function.__name__), function)
         key = (service, definition.name)
         assert key not in ACTIONS, f"{key} is registered twice"
         ACTIONS[key] = Action(**{**definition.__dict__, **flags})
@@ -157,7 +163,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
             if call.document is not None:
                 _check_chance(call)
                 params.update(call.document())
-            arguments = _arguments(definition, params)
+            arguments = _read_arguments(definition, params)
             if params.get(DRY_RUN):
                 _rehearse(definition, call, arguments)
             _refuse_replay(definition, call, params)
@@ -211,7 +217,7 @@ def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> No
             raise ReplayedRequest(action=definition.name)
 
 
-def _arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
+def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
     arguments, hints = {}, type_hints(definition.function)
     for member, value in params.items():
         if member in definition.parameters or definition.takes_all:
@@ -219,7 +225,7 @@ def _arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
             kept_value = drop_neutral(value, hint) if definition.service == "ec2" else value
             validate(definition.name, to_api_name(member), kept_value, hint)
             arguments[member] = kept_value
-        elif member not in definition.ignored and not _is_spare(definition, member, value):
+        elif member not in definition.ignored and not _may_be_dropped(definition, member, value):
             raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
     for member in definition.required:
         if member not in arguments:
@@ -227,12 +233,12 @@ def _arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _is_spare(definition: Action, member: str, value: Any) -> bool:
+def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
     """Tell whether a member that is not served may stand there all the same."""
     return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
 
 
-def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
+def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
     parameters = list(inspect.signature(function).parameters.values())[1:]
     kinds = inspect.Parameter
     named_parameters = [each for each in parameters if each.kind is not kinds.VAR_KEYWORD]

@@ -36,23 +36,23 @@ def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> 
     Values hold the wildcards * and ?, with \\ before a literal one. Raises InvalidParameterValue
     for an unknown filter name.
     """
-    tests = [_test(each, columns) for each in filters]
+    tests = [_make_test(each, columns) for each in filters]
     return [row for row in rows if all(test(row) for test in tests)]
 
 
-def _test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool]:
-    values = _column(_name(request_filter), columns)
-    accepts = _accepts(request_filter)
-    return lambda row: any(accepts(text) for text in _texts(values(row)))
+def _make_test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool]:
+    values = _read_column(_read_name(request_filter), columns)
+    accepts = _make_matcher(request_filter)
+    return lambda row: any(accepts(text) for text in _to_texts(values(row)))
 
 
-def _name(request_filter: Filter) -> str:
+def _read_name(request_filter: Filter) -> str:
     if not request_filter.get("name"):
         raise MissingParameter(parameter="Filter.Name")
     return request_filter["name"]
 
 
-def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
+def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:
     if name.startswith(TAG):
         key = name[len(TAG) :]
         return lambda row: [tag["value"] for tag in row.get("tags", ()) if tag["key"] == key]
@@ -60,7 +60,9 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
         part = name[len(TAG) :]
         return lambda row: [tag[part] for tag in row.get("tags", ())]
     if name not in columns:
-        reason = f"The filters that find something here are: {_useful(name, columns)}; tag:KEY."
+        reason = (
+            f"The filters that find something here are: {_suggest_names(name, columns)}; tag:KEY."
+        )
         raise InvalidParameterValue(parameter="Filter.Name", value=name[:100], reason=reason)
     column = columns[name]
     if column is None:
@@ -71,7 +73,7 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
     return column
 
 
-def _useful(name: str, columns: Columns) -> str:
+def _suggest_names(name: str, columns: Columns) -> str:
     """Return the known filters in a text, or the nearest to a name where they are many."""
     names = sorted(each for each, column in columns.items() if column)
     if len(names) <= MOST_NAMES:
@@ -94,12 +96,12 @@ def get_dotted(value: Any, path: str) -> Any:
     """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
     key, _, rest = path.partition(".")
     if isinstance(value, list):
-        return [leaf for each in value for leaf in _leaves(get_dotted(each, path))]
+        return [leaf for each in value for leaf in _as_list(get_dotted(each, path))]
     inner = value.get(key) if isinstance(value, dict) else None
     return get_dotted(inner, rest) if rest else inner
 
 
-def _leaves(value: Any) -> Sequence[Any]:
+def _as_list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -114,7 +116,7 @@ def select_ids(
     return [row for row in rows if not wanted_ids or row[key] in wanted_ids]
 
 
-def _accepts(request_filter: Filter) -> Callable[[str], bool]:
+def _make_matcher(request_filter: Filter) -> Callable[[str], bool]:
     values = request_filter.get("values") or ()
     if not values:
         raise MissingParameter(parameter=f"Filter.Value of {request_filter['name'][:100]}")
@@ -122,17 +124,17 @@ def _accepts(request_filter: Filter) -> Callable[[str], bool]:
         reason = f"A filter takes at most {MOST_VALUES} values."
         raise InvalidParameterValue(parameter="Filter.Value", value=len(values), reason=reason)
     plain = {each for each in values if not set(each) & set("*?\\")}
-    patterns = [_pattern(each) for each in values if each not in plain]
-    return lambda text: text in plain or any(_like(each, text) for each in patterns)
+    patterns = [_split_pattern(each) for each in values if each not in plain]
+    return lambda text: text in plain or any(_matches(each, text) for each in patterns)
 
 
-def _texts(value: Any) -> Iterable[str]:
+def _to_texts(value: Any) -> Iterable[str]:
     if isinstance(value, (list, tuple, set)):
-        return [_text(each) for each in value if each is not None]
-    return () if value is None else (_text(value),)
+        return [_to_text(each) for each in value if each is not None]
+    return () if value is None else (_to_text(value),)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ids.time_text(value) if isinstance(value, datetime) else str(value)
@@ -141,7 +143,7 @@ def _text(value: Any) -> str:
 ANY, ONE = object(), object()
 
 
-def _pattern(text: str) -> list[Any]:
+def _split_pattern(text: str) -> list[Any]:
     """Split a pattern into literal characters and the marks ANY (*) and ONE (?)."""
     tokens: list[Any] = []
     letters = iter(text)
@@ -155,7 +157,7 @@ def _pattern(text: str) -> list[Any]:
     return tokens
 
 
-def _like(pattern: list[Any], text: str) -> bool:
+def _matches(pattern: list[Any], text: str) -> bool:
     """Match without backtracking further than the last *, so no pattern is slow."""
     at = place = 0
     star = retry = -1
@@ -191,18 +193,18 @@ def page(
     if max_results is not None and max_results < least:
         reason = f"Give a number from {least} to {most}."
         raise InvalidParameterValue(parameter="MaxResults", value=max_results, reason=reason)
-    after = _opened(next_token)
+    after = _read_token(next_token)
     rest = sorted((each for each in things if key(each) > after), key=key)
     size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
     page_things = rest[:size]
-    return page_things, _token(key(page_things[-1])) if len(rest) > size else None
+    return page_things, _make_token(key(page_things[-1])) if len(rest) > size else None
 
 
-def _token(last: str) -> str:
+def _make_token(last: str) -> str:
     return base64.urlsafe_b64encode(f"after {last}".encode()).decode()
 
 
-def _opened(token: str | None) -> str:
+def _read_token(token: str | None) -> str:
     if not token:
         return ""
     try:

@@ -65,13 +65,13 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _unmade(row):
+    if row["state"] not in USABLE or _is_being_written(row):
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
 
 
-def _unmade(row: Row) -> bool:
+def _is_being_written(row: Row) -> bool:
     """Tell whether an image's bundle is still being written by this cloud itself."""
     settings = json.loads(row["settings"])
     return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))

@@ -116,7 +116,7 @@ def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
     for row in rows:
         reservation = by_id.get(row["reservation_id"])
         if reservation is None:
-            reservation = by_id[row["reservation_id"]] = _reservation(row)
+            reservation = by_id[row["reservation_id"]] = _reservation_to_api(row)
         reservation["instances"].append(row["shows"])
     return list(by_id.values())
 
@@ -136,8 +136,8 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "key_name": row["key_name"],
         "ami_launch_index": row["ami_launch_index"],
         "state": {"code": row["state_code"], "name": row["state"]},
-        "state_reason": _reason(row),
-        "state_transition_reason": _transition(row),
+        "state_reason": _state_reason(row),
+        "state_transition_reason": _transition_reason(row),
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
             "availability_zone": row["availability_zone"],
@@ -226,7 +226,7 @@ def _may_name(caller: Caller, row: Row) -> bool:
     return bool(caller.admin or row["account_id"] == caller.account_id)
 
 
-def _reservation(row: Row) -> dict[str, Any]:
+def _reservation_to_api(row: Row) -> dict[str, Any]:
     return {
         "reservation_id": row["reservation_id"],
         "owner_id": row["account_id"],
@@ -243,13 +243,13 @@ def _address(row: Row) -> tuple[str | None, str]:
     return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
 
 
-def _reason(row: Row) -> dict[str, str] | None:
+def _state_reason(row: Row) -> dict[str, str] | None:
     if not row["state_reason_code"]:
         return None
     return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
 
 
-def _transition(row: Row) -> str:
+def _transition_reason(row: Row) -> str:
     if not row["state_reason_message"]:
         return ""
     moment = row["state_time"][:19].replace("T", " ")

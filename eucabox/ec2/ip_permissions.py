@@ -128,21 +128,21 @@ def parse(
         raise MissingParameter(parameter="IpPermissions")
     rules: Described = {}
     for permission in permissions or single:
-        for rule, description in _of_permission(context, permission):
+        for rule, description in _read_permission(context, permission):
             if rule in rules:
                 raise PermissionExists(rule=rule, group="this request")
             rules[rule] = check_description(description) if check_texts else description
     return rules
 
 
-def _of_permission(
+def _read_permission(
     context: PermissionContext, permission: Permission
 ) -> Iterable[tuple[PermissionRule, str]]:
-    protocol = _protocol(permission.get("ip_protocol", ""))
-    ports = _ports(protocol, permission.get("from_port"), permission.get("to_port"))
+    protocol = _read_protocol(permission.get("ip_protocol", ""))
+    ports = _read_ports(protocol, permission.get("from_port"), permission.get("to_port"))
     if permission.get("prefix_list_ids"):
         raise PermissionMalformed(reason="Prefix lists do not exist here; name the networks.")
-    peers = _peers(context, permission)
+    peers = _read_peers(context, permission)
     if not peers:
         raise MissingParameter(parameter="IpPermissions.IpRanges")
     for peer, description in peers:
@@ -154,23 +154,25 @@ def check_description(text: str) -> str:
     return check_ascii("Description", text, 255, least=0)
 
 
-def _peers(context: PermissionContext, permission: Permission) -> list[tuple[dict[str, Any], str]]:
+def _read_peers(
+    context: PermissionContext, permission: Permission
+) -> list[tuple[dict[str, Any], str]]:
     pairs = permission.get("user_id_group_pairs", ())
     ranges = permission.get("ip_ranges", ())
     if pairs and context.api_version == EVERYWHERE_BESIDE_GROUPS:
         only = [each.get("cidr_ip") for each in ranges]
         ranges = () if only == [security_groups.ANYWHERE] else ranges
-    peers = [(_pair(context, each), each.get("description", "")) for each in pairs]
+    peers = [(_read_pair(context, each), each.get("description", "")) for each in pairs]
     for each in ranges:
-        network = _network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
+        network = _read_network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
         peers.append(({"cidr_ipv4": network}, each.get("description", "")))
     for wide in permission.get("ipv6_ranges", ()):
-        network = _network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
+        network = _read_network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
         peers.append(({"cidr_ipv6": network}, wide.get("description", "")))
     return peers
 
 
-def _pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
+def _read_pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
     group_id, name = pair.get("group_id", ""), pair.get("group_name", "")
     owner = pair.get("user_id") or context.account_id
     if not group_id and not name:
@@ -178,13 +180,13 @@ def _pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
     if pair.get("vpc_id") and pair["vpc_id"] != default_vpc.vpc_id(owner):
         raise GroupNotFound(group=group_id or name)
     if owner != context.account_id:
-        return _refer_to_stranger(context, owner, group_id, name)
+        return _refer_to_other_account(context, owner, group_id, name)
     names_and_ids = ([], [group_id]) if group_id else ([name], [])
     row = security_groups.find(context.state, owner, *names_and_ids)[0]
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _refer_to_stranger(
+def _refer_to_other_account(
     context: PermissionContext, owner: str, group_id: str, name: str
 ) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
@@ -201,7 +203,7 @@ def _refer_to_stranger(
     return {"referenced_name": name, "referenced_user_id": owner}
 
 
-def _protocol(text: str) -> str:
+def _read_protocol(text: str) -> str:
     word = text.lower()
     word = PROTOCOLS.get(word, word)
     if word in NAMED:
@@ -214,7 +216,7 @@ def _protocol(text: str) -> str:
     raise InvalidParameterValue(parameter="IpProtocol", value=text[:60], reason=reason)
 
 
-def _ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+def _read_ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
     """Return the ports of tcp and udp, the type and code of icmp, or none."""
     if protocol in ("tcp", "udp"):
         if low is None or high is None:
@@ -239,17 +241,17 @@ OTHERS = {
 }
 
 
-def _network(parameter: str, kind: Callable[..., Any], text: str) -> str:
-    network = _parse(kind, text)
+def _read_network(parameter: str, kind: Callable[..., Any], text: str) -> str:
+    network = _normalize_network(kind, text)
     if network is None:
         other, reason = OTHERS[parameter]
-        if _parse(other, text) is None:
+        if _normalize_network(other, text) is None:
             reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
         raise InvalidParameterValue(parameter=parameter, value=text[:60], reason=reason)
     return network
 
 
-def _parse(kind: Callable[..., Any], text: str) -> str | None:
+def _normalize_network(kind: Callable[..., Any], text: str) -> str | None:
     try:
         return str(kind(ascii_text.strip(text), strict=False)) if "/" in text else None
     except ValueError:

@@ -47,7 +47,7 @@ def find(
             raise GroupNotFound(group=name[:255])
         matches[row["group_id"]] = row
     for group_id in group_ids:
-        matches[group_id] = _by_id(by_id, group_id)
+        matches[group_id] = _get_by_id(by_id, group_id)
     return list(matches.values())
 
 
@@ -100,7 +100,7 @@ def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
     return state.query(sql, (json.dumps(list(group_ids)),))
 
 
-def _by_id(groups: dict[str, Row], group_id: str) -> Row:
+def _get_by_id(groups: dict[str, Row], group_id: str) -> Row:
     if not ID.fullmatch(group_id):
         raise GroupIdMalformed(id=group_id[:60])
     if group_id not in groups:

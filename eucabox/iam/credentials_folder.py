@@ -123,7 +123,7 @@ def write(
     this one. Raises NoSuchUser.
     """
     credentials = accounts.user_credentials(accounts.user(user))
-    facts = _facts(config, credentials, folder.resolve(), host)
+    facts = _template_values(config, credentials, folder.resolve(), host)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "aws").mkdir(mode=0o700, exist_ok=True)
     for name, content, mode in (
@@ -140,7 +140,9 @@ def write(
     return CredentialsFolder(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
 
 
-def _facts(config: Config, credentials: UserCredentials, folder: Path, host: str) -> dict[str, str]:
+def _template_values(
+    config: Config, credentials: UserCredentials, folder: Path, host: str
+) -> dict[str, str]:
     stem = f"euca2-{credentials.caller.user_name}-{fingerprint(credentials.certificate)[:8]}"
     return {
         "endpoint": endpoint(config, host),

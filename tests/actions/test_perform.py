@@ -101,6 +101,15 @@ def test_who_may(call: Call, accounts: Accounts) -> None:
         perform(SERVICE, "Nothing", call, {})
 
 
+def test_the_user_of_an_anonymous_call_is_refused_by_the_name_of_its_action(call: Call) -> None:
+    assert call.user is call.caller
+    nobody = replace(call, caller=None, action="SayHello")
+    with pytest.raises(MissingAuthenticationToken, match="SayHello"):
+        _ = nobody.user
+    with pytest.raises(MissingAuthenticationToken, match="SayHello"):
+        _ = nobody.account_id
+
+
 def test_a_replayed_query_is_done_once(
     call: Call, state: State, verbs: list[dict[str, Any]]
 ) -> None:

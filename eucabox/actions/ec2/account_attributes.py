@@ -11,19 +11,19 @@ from eucabox.errors import InvalidParameterValue
 @action()
 def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = ()) -> Result:
     """List the account's attributes; there are no elastic addresses on a single node."""
-    attributes = _attributes(call)
+    attributes = _list_attributes(call)
     for name in attribute_names:
         if name not in attributes:
             reason = f"The attributes are: {', '.join(attributes)}."
             raise InvalidParameterValue(parameter="AttributeName", value=name[:60], reason=reason)
     return {
         "account_attributes": [
-            _view(name, attributes[name]) for name in attribute_names or attributes
+            _to_api(name, attributes[name]) for name in attribute_names or attributes
         ]
     }
 
 
-def _attributes(call: Call) -> dict[str, str]:
+def _list_attributes(call: Call) -> dict[str, str]:
     limits = call.cloud.config.limits
     capacity = max((row.max for row in call.cloud.capacity.table()), default=0)
     own = {
@@ -43,5 +43,5 @@ def _attributes(call: Call) -> dict[str, str]:
     }
 
 
-def _view(name: str, value: str) -> dict[str, Any]:
+def _to_api(name: str, value: str) -> dict[str, Any]:
     return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

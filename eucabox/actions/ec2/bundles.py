@@ -63,16 +63,16 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     for member in S3Storage.__annotations__:
         if not s3.get(member):
             raise MissingParameter(parameter=f"Storage.S3.{to_api_name(member)}")
-    instance = _instance(call, instance_id, "BundleInstance")
+    instance = _get_instance(call, instance_id, "BundleInstance")
     bucket, prefix = s3["bucket"], s3["prefix"]
     _check_prefix(prefix)
-    uploader = _uploader(call, s3)
+    uploader = _find_uploader(call, s3)
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        task = call.cloud.bundles.create_task(_caller(call), instance, **place)
+        task = call.cloud.bundles.create_task(call.user, instance, **place)
     call.cloud.bundles.submit(task["bundle_id"])
-    return {"bundle_task": _view(_task(call, task["bundle_id"]))}
+    return {"bundle_task": _to_api(_get_task(call, task["bundle_id"]))}
 
 
 @action()
@@ -80,26 +80,26 @@ def describe_bundle_tasks(
     call: Call, *, bundle_ids: Sequence[str] = (), filters: Sequence[Filter] = ()
 ) -> Result:
     """List the bundle tasks of the account's instances, oldest first."""
-    rows = [_task(call, each) for each in dict.fromkeys(bundle_ids)]
+    rows = [_get_task(call, each) for each in dict.fromkeys(bundle_ids)]
     if not bundle_ids:
         sql = """select * from bundle_tasks where account_id = ? and image_id is null
           order by start_time"""
         rows = call.cloud.state.query(sql, (call.account_id,))
     for row in rows:
         row["tags"] = []
-    return {"bundle_tasks": [_view(row) for row in select(rows, filters, FILTERS)]}
+    return {"bundle_tasks": [_to_api(row) for row in select(rows, filters, FILTERS)]}
 
 
 @action()
 def cancel_bundle_task(call: Call, *, bundle_id: str) -> Result:
     """Have a task stop at its next step."""
     with call.cloud.state.transaction():
-        task = _task(call, bundle_id)
+        task = _get_task(call, bundle_id)
         if task["state"] not in bundle_tasks.OPEN:
             raise BundleNotCancellable(id=bundle_id, state=task["state"])
         now = {"state": "cancelling", "update_time": ids.now()}
         call.cloud.state.update("bundle_tasks", {"bundle_id": bundle_id}, **now)
-    return {"bundle_task": _view(_task(call, bundle_id))}
+    return {"bundle_task": _to_api(_get_task(call, bundle_id))}
 
 
 @action()
@@ -116,8 +116,8 @@ def create_image(
     names.check(name)
     check_text("Description", description, 255, least=0)
     new_tags = tags.from_specifications(tag_specifications, "image")
-    instance = _instance(call, instance_id, "CreateImage")
-    caller = _caller(call)
+    instance = _get_instance(call, instance_id, "CreateImage")
+    caller = call.user
     with call.cloud.state.transaction():
         limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
         image = call.cloud.images.create_pending(caller, instance, name, description)
@@ -136,8 +136,8 @@ def create_image(
     return {"image_id": image["image_id"]}
 
 
-def _instance(call: Call, instance_id: str, name: str) -> Row:
-    (row,) = instances.get_many(call.cloud.state, _caller(call), [instance_id])
+def _get_instance(call: Call, instance_id: str, name: str) -> Row:
+    (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     if row["state"] not in ("running", "stopped"):
         facts = {"id": instance_id, "state": row["state"], "action": name}
         raise IncorrectInstanceState(**facts, needed="running or stopped")
@@ -152,7 +152,7 @@ def _check_prefix(prefix: str) -> None:
         raise InvalidParameterValue(parameter="Storage.S3.Prefix", value=prefix[:60], reason=reason)
 
 
-def _uploader(call: Call, s3: S3Storage) -> Caller:
+def _find_uploader(call: Call, s3: S3Storage) -> Caller:
     """Return in whose name the parts are uploaded, once the policy is found to allow it."""
     credential = call.cloud.accounts.credential(s3["aws_access_key_id"])
     if credential is None or not credential.active:
@@ -174,14 +174,14 @@ def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) 
     access.check(access.DetachedRequest(uploader), bucket, key, action="s3:PutObject")
 
 
-def _task(call: Call, bundle_id: str) -> Row:
+def _get_task(call: Call, bundle_id: str) -> Row:
     row = call.cloud.state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
-    if row is None or not (_caller(call).admin or row["account_id"] == call.account_id):
+    if row is None or not (call.user.admin or row["account_id"] == call.account_id):
         raise BundleNotFound(id=bundle_id[:60])
     return row
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> dict[str, Any]:
     error = {"code": row["error_code"], "message": row["error_message"]}
     return {
         "bundle_id": row["bundle_id"],
@@ -193,8 +193,3 @@ def _view(row: Row) -> dict[str, Any]:
         "storage": {"s3": {"bucket": row["bucket"], "prefix": row["prefix"]}},
         "bundle_task_error": error if row["error_code"] else None,
     }
-
-
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller

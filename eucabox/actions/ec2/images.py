@@ -43,7 +43,7 @@ FILTERS = {
     "root-device-name": lambda row: row["root_device_name"] or None,
     "root-device-type": lambda row: "instance-store",
     "state": "state",
-    "state-reason-code": lambda row: _reason(row).get("code"),
+    "state-reason-code": lambda row: _state_reason(row).get("code"),
     "state-reason-message": lambda row: row["state_reason"] or None,
     "virtualization-type": "virtualization_type",
     "boot-mode": lambda row: settings.read(row["settings"]).boot_mode or None,
@@ -109,8 +109,8 @@ def register_image(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
-    caller = _caller(call)
-    mapping = _mapping(block_device_mappings, virtualization_type == "hvm")
+    caller = call.user
+    mapping = _read_devices(block_device_mappings, virtualization_type == "hvm")
     if not image_location:
         raise MissingParameter(parameter="ImageLocation")
     if name:
@@ -158,17 +158,17 @@ def describe_images(
     next_token: str | None = None,
 ) -> Result:
     """List the caller's images and the public ones; `verbose` lists all for the administrator."""
-    state, caller = call.cloud.state, _caller(call)
+    state, caller = call.cloud.state, call.user
     named_ids = [each for each in image_ids if each != VERBOSE]
     if named_ids:
         rows = image_access.get_many(state, caller, named_ids)
     else:
         rows = image_access.visible_images(state, caller, every_account=VERBOSE in image_ids)
-    rows = [row for row in rows if _of_owners(caller, row, owners)]
+    rows = [row for row in rows if _has_owner(caller, row, owners)]
     shared = image_access.launch_permissions(state, [row["image_id"] for row in rows])
     for row in rows:
         row["shared"] = shared.get(row["image_id"], [])
-    rows = [row for row in rows if _for_users(caller, row, executable_users)]
+    rows = [row for row in rows if _is_launchable_by(caller, row, executable_users)]
     own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
     tags_by_id = tags.tags_of(
         state, [row["image_id"] for row in own]
@@ -179,13 +179,13 @@ def describe_images(
         row["hypervisor"] = hypervisor
     rows = select(rows, filters, FILTERS)
     images, token = page(rows, lambda row: str(row["image_id"]), max_results, next_token, least=1)
-    return {"images": [_view(row) for row in images], "next_token": token}
+    return {"images": [_to_api(row) for row in images], "next_token": token}
 
 
 @action(ignored=["delete_associated_snapshots"])
 def deregister_image(call: Call, *, image_id: str) -> Result:
     """Take an image off the list; its bundle stays in the bucket, its instances run on."""
-    row = image_access.get_owned(call.cloud.state, _caller(call), image_id)
+    row = image_access.get_owned(call.cloud.state, call.user, image_id)
     call.cloud.images.deregister(row)
     with call.cloud.state.transaction() as database:
         tags.forget(call.cloud.state, image_id)
@@ -210,7 +210,7 @@ def copy_image(
     The copy is pending while that is done in the background. A client token makes a repetition
     answer the same image.
     """
-    state, caller = call.cloud.state, _caller(call)
+    state, caller = call.cloud.state, call.user
     here = call.cloud.config.cloud.region
     # Clients sign for a region by any name, and may mean it here.
     if source_region not in ("", here, call.region):
@@ -237,18 +237,13 @@ def copy_image(
     return {"image_id": row["image_id"]}
 
 
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller
-
-
 def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         reason = f"Choose one of {', '.join(each for each in choices if each)}."
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
 
 
-def _mapping(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
+def _read_devices(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
     """Return the devices as the manifest writes them: what is there, on which device."""
     mapping = {}
     for each in mappings:
@@ -265,14 +260,14 @@ def _mapping(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str
     return mapping or None
 
 
-def _of_owners(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
+def _has_owner(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
     if not owners:
         return True
     names = {caller.account_id if each == SELF else each for each in owners}
     return row["account_id"] in names - set(ALIASES)
 
 
-def _for_users(caller: Caller, row: Row, users: Sequence[str]) -> bool:
+def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     """Tell whether one of these may launch it; all that `self` may, public ones too.
 
     The first client asks for `self` alone, and its users look for public images there.
@@ -288,13 +283,13 @@ def _for_users(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     return bool(account_ids & {*shared_with, *mine})
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> dict[str, Any]:
     return {
         "image_id": row["image_id"],
         "image_location": row["image_location"],
         "image_type": row["image_type"],
         "state": row["state"],
-        "state_reason": _reason(row) or None,
+        "state_reason": _state_reason(row) or None,
         "owner_id": row["account_id"],
         "public": bool(row["is_public"]),
         "name": row["name"],
@@ -317,7 +312,7 @@ def _view(row: Row) -> dict[str, Any]:
     }
 
 
-def _reason(row: Row) -> dict[str, str]:
+def _state_reason(row: Row) -> dict[str, str]:
     if not row["state_reason"]:
         return {}
     return {"code": "Server.ImageRefused", "message": row["state_reason"]}

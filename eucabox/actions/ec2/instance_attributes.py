@@ -45,7 +45,7 @@ ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
     "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
     "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
     "ramdisk": lambda row: {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
-    "userData": lambda row: {"user_data": _user_data(row)},
+    "userData": lambda row: {"user_data": _user_data_to_api(row)},
     "disableApiTermination": lambda row: {
         "disable_api_termination": {"value": bool(row["disable_api_termination"])}
     },
@@ -70,8 +70,8 @@ RESETTABLE = ("kernel", "ramdisk", "sourceDestCheck")
 def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
     """Show one attribute of an instance."""
     if attribute not in ATTRIBUTES:
-        _refuse(attribute, tuple(ATTRIBUTES))
-    row = _row(call, instance_id)
+        _refuse_attribute(attribute, tuple(ATTRIBUTES))
+    row = _get_instance(call, instance_id)
     sql = "select user_data from instances where instance_id = ?"
     row.update(call.cloud.state.one(sql, (instance_id,)) or {})
     return {"instance_id": instance_id, **ATTRIBUTES[attribute](row)}
@@ -119,12 +119,12 @@ def modify_instance_attribute(
     }
     changes |= {"groupSet": groups} if groups else {}
     changes |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
-    changes |= _old_form(attribute, value)
+    changes |= _read_old_form(attribute, value)
     if len(changes) != 1:
         _refuse_count(changes)
     ((name, new),) = changes.items()
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceAttribute", "not ended")
         columns = CHANGES[name](call, row, new)
@@ -138,9 +138,9 @@ def modify_instance_attribute(
 def reset_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
     """Give a stopped instance its image's kernel or ramdisk again."""
     if attribute not in RESETTABLE:
-        _refuse(attribute, RESETTABLE)
+        _refuse_attribute(attribute, RESETTABLE)
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if attribute != "sourceDestCheck":
             _need_stopped(row, "ResetInstanceAttribute")
             column = f"{attribute}_id"
@@ -170,7 +170,7 @@ def modify_instance_metadata_options(
         "instance_metadata_tags": instance_metadata_tags,
     }
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if row["state"] in ENDING:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
         options = metadata_options.validate(members, json.loads(row["metadata_options"]))
@@ -184,11 +184,11 @@ def modify_instance_metadata_options(
 # --- what a change of each attribute sets --------------------------------------------------------
 
 
-def _flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _change_flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return lambda call, row, value: {column: int(bool(value))}
 
 
-def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _accept_only(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def check(call: Call, row: Row, value: Any) -> dict[str, Any]:
         flag = value.get("enabled", False) if isinstance(value, Mapping) else value
         if bool(flag) is not only:
@@ -198,13 +198,13 @@ def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], di
     return check
 
 
-def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
     if not value:
         return {}
     return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
 
 
-def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_type(call: Call, row: Row, value: str) -> dict[str, Any]:
     """Another type has other processors and memory; the disk is there and keeps its size."""
     types = current_types(call.cloud.state)
     if value not in types:
@@ -216,12 +216,11 @@ def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
     return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
 
 
-def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _change_boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def change(call: Call, row: Row, value: str) -> dict[str, Any]:
-        assert call.caller is not None
         if (value or "") == (row[f"{kind}_id"] or ""):
             return {}
-        get_launchable(call.cloud.state, call.caller, value or "", kind)
+        get_launchable(call.cloud.state, call.user, value or "", kind)
         if row["virtualization_type"] == "hvm":
             raise UnsupportedOperation(
                 what=f"{kind.capitalize()}: {row['instance_id']} boots from its whole disk."
@@ -232,13 +231,13 @@ def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return change
 
 
-def _new_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
     data = user_data.from_either(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 
 
-def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
+def _change_groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
     groups = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
     with call.cloud.state.transaction() as database:
         of = (row["instance_id"],)
@@ -249,7 +248,7 @@ def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
     return {}
 
 
-def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _refuse_change(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
         if is_neutral("", value):
             return {}
@@ -259,32 +258,32 @@ def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
 
 
 CHANGES: dict[str, Callable[[Call, Row, Any], dict[str, Any]]] = {
-    "disableApiTermination": _flag("disable_api_termination"),
-    "disableApiStop": _flag("disable_api_stop"),
-    "instanceInitiatedShutdownBehavior": _behavior,
-    "groupSet": _groups,
-    "instanceType": _type,
-    "kernel": _boot_image("kernel"),
-    "ramdisk": _boot_image("ramdisk"),
-    "userData": _new_user_data,
-    "sourceDestCheck": _always("SourceDestCheck", True, "packets are always checked here."),
-    "ebsOptimized": _always("EbsOptimized", False, "there are no EBS volumes here."),
-    "enaSupport": _always("EnaSupport", False, "network cards are virtio here."),
-    "enclaveOptions": _always("EnclaveOptions", False, "there are no enclaves here."),
-    "sriovNetSupport": _never("SriovNetSupport: network cards are virtio here."),
-    "blockDeviceMapping": _never(
+    "disableApiTermination": _change_flag("disable_api_termination"),
+    "disableApiStop": _change_flag("disable_api_stop"),
+    "instanceInitiatedShutdownBehavior": _change_behavior,
+    "groupSet": _change_groups,
+    "instanceType": _change_type,
+    "kernel": _change_boot_image("kernel"),
+    "ramdisk": _change_boot_image("ramdisk"),
+    "userData": _change_user_data,
+    "sourceDestCheck": _accept_only("SourceDestCheck", True, "packets are always checked here."),
+    "ebsOptimized": _accept_only("EbsOptimized", False, "there are no EBS volumes here."),
+    "enaSupport": _accept_only("EnaSupport", False, "network cards are virtio here."),
+    "enclaveOptions": _accept_only("EnclaveOptions", False, "there are no enclaves here."),
+    "sriovNetSupport": _refuse_change("SriovNetSupport: network cards are virtio here."),
+    "blockDeviceMapping": _refuse_change(
         "BlockDeviceMapping: the devices of an instance are fixed, as there are no EBS volumes."
     ),
 }
 BOOLEANS = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOptimized")
 
 
-def _old_form(attribute: str, value: str) -> dict[str, Any]:
+def _read_old_form(attribute: str, value: str) -> dict[str, Any]:
     """Return what Attribute and Value say, the form before each attribute had its own member."""
     if not attribute:
         return {}
     if attribute not in CHANGES:
-        _refuse(attribute, tuple(CHANGES))
+        _refuse_attribute(attribute, tuple(CHANGES))
     if attribute == "groupSet":
         return {attribute: [value]}
     if attribute not in (*BOOLEANS, "enaSupport"):
@@ -313,18 +312,17 @@ def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
     return IncorrectInstanceState(**facts, needed=needed)
 
 
-def _row(call: Call, instance_id: str) -> Row:
-    assert call.caller is not None
-    rows = instances.get_many(call.cloud.state, call.caller, [instance_id])
+def _get_instance(call: Call, instance_id: str) -> Row:
+    rows = instances.get_many(call.cloud.state, call.user, [instance_id])
     return instances.attach_tags_and_groups(call.cloud.state, rows)[0]
 
 
-def _user_data(row: Row) -> dict[str, str]:
+def _user_data_to_api(row: Row) -> dict[str, str]:
     if row["user_data"] is None:
         return {}
     return {"value": base64.b64encode(row["user_data"]).decode()}
 
 
-def _refuse(attribute: str, choices: tuple[str, ...]) -> None:
+def _refuse_attribute(attribute: str, choices: tuple[str, ...]) -> None:
     reason = f"Choose one of {', '.join(choices)}."
     raise InvalidParameterValue(parameter="Attribute", value=attribute[:60], reason=reason)

@@ -90,13 +90,13 @@ def describe_instance_types(
     types = current_types(call.cloud.state)
     for name in instance_types:
         _refuse_unknown(name, types)
-    rows = [_view(each) for each in types.values() if each.name in (instance_types or types)]
+    rows = [_to_api(each) for each in types.values() if each.name in (instance_types or types)]
     rows = select(rows, filters, FILTERS)
     page_rows, token = rows, None
     if max_results or next_token:
-        page_rows, token = page(rows, _name, max_results, next_token, most=100)
+        page_rows, token = page(rows, _type_name, max_results, next_token, most=100)
     capacities = {row.type: row for row in call.cloud.capacity.table()}
-    details = [_euca_view(call, capacities[_name(row)]) for row in page_rows]
+    details = [_to_euca_api(call, capacities[_type_name(row)]) for row in page_rows]
     return {"instance_types": page_rows, "instance_type_details": details, "next_token": token}
 
 
@@ -133,7 +133,10 @@ def modify_instance_type_attribute(
         elif changes:
             change(state, name, **{column: int(value or 0) for column, value in changes.values()})
         after = current_types(state)[name]
-    return {"previous_instance_type": _sizes(before[name]), "instance_type": _sizes(after)}
+    return {
+        "previous_instance_type": _sizes_to_api(before[name]),
+        "instance_type": _sizes_to_api(after),
+    }
 
 
 @action()
@@ -160,15 +163,15 @@ def describe_instance_type_offerings(
     place = {"location_type": location_type, "location": places[location_type]}
     names = current_types(call.cloud.state)
     rows = select([{"instance_type": name, **place} for name in names], filters, OFFERING_FILTERS)
-    offerings, token = page(rows, _name, max_results, next_token)
+    offerings, token = page(rows, _type_name, max_results, next_token)
     return {"instance_type_offerings": offerings, "next_token": token}
 
 
-def _name(row: dict[str, Any]) -> str:
+def _type_name(row: dict[str, Any]) -> str:
     return str(row["instance_type"])
 
 
-def _view(instance_type: InstanceType) -> dict[str, Any]:
+def _to_api(instance_type: InstanceType) -> dict[str, Any]:
     return {
         "instance_type": instance_type.name,
         "current_generation": True,
@@ -229,14 +232,14 @@ def _view(instance_type: InstanceType) -> dict[str, Any]:
     }
 
 
-def _euca_view(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
+def _to_euca_api(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
     zone = call.cloud.config.cloud.zone
     sizes = InstanceType(capacity.type, capacity.vcpus, capacity.memory_mb, capacity.disk_gb)
     counts = {"available": capacity.free, "max": capacity.max, "zone_name": zone}
-    return {**_sizes(sizes), "availability": [counts]}
+    return {**_sizes_to_api(sizes), "availability": [counts]}
 
 
-def _sizes(instance_type: InstanceType) -> dict[str, Any]:
+def _sizes_to_api(instance_type: InstanceType) -> dict[str, Any]:
     return {
         "name": instance_type.name,
         "cpu": instance_type.vcpus,

@@ -369,20 +369,18 @@ def _instance_type(call: Call, name: str) -> InstanceType:
 
 
 def _image(call: Call, image_id: str, kind: InstanceType) -> Row:
-    assert call.caller is not None
-    image = get_launchable(call.cloud.state, call.caller, image_id, "machine")
+    image = get_launchable(call.cloud.state, call.user, image_id, "machine")
     call.cloud.images.check_fits(image, kind)
     return image
 
 
 def _boot_images(call: Call, image: Row, asked: dict[str, Any]) -> tuple[str | None, str | None]:
     """Return kernel and ramdisk: those of the request, else the image's."""
-    assert call.caller is not None
     found: list[str | None] = []
     for kind in ("kernel", "ramdisk"):
         wanted = asked[f"{kind}_id"]
         if wanted:
-            get_launchable(call.cloud.state, call.caller, wanted, kind)
+            get_launchable(call.cloud.state, call.user, wanted, kind)
         found.append(wanted or image[f"{kind}_id"])
     kernel_id, ramdisk_id = found
     settled = image["state"] == "available" and image["virtualization_type"] != "hvm"

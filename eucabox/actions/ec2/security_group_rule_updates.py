@@ -73,7 +73,7 @@ def modify_security_group_rules(
     if not security_group_rules:
         raise MissingParameter(parameter="SecurityGroupRule")
     with call.cloud.state.transaction():
-        group = permissions.group_of(_asker(call), (group_id, ""))
+        group = permissions.group_of(_context(call), (group_id, ""))
         for update in security_group_rules:
             _modify(call, group, update)
     call.cloud.node.wake()
@@ -87,10 +87,10 @@ def _describe(
     ip_permissions: Sequence[Permission],
     descriptions: Sequence[RuleDescription],
 ) -> Result:
-    context = _asker(call)
+    context = _context(call)
     with context.state.transaction():
         row = permissions.group_of(context, group)
-        group_rules = permissions.rules_in_direction(_rules(context, row), is_egress)
+        group_rules = permissions.rules_in_direction(_list_rules(context, row), is_egress)
         texts = {each.get("security_group_rule_id", ""): each for each in descriptions}
         for rule in permissions.get_by_ids(group_rules, list(texts)):
             rule_id = rule["security_group_rule_id"]
@@ -104,10 +104,10 @@ def _describe(
 
 
 def _modify(call: Call, group: Row, update: RuleUpdate) -> None:
-    context = _asker(call)
-    group_rules = _rules(context, group)
+    context = _context(call)
+    group_rules = _list_rules(context, group)
     (old,) = permissions.get_by_ids(group_rules, [update.get("security_group_rule_id", "")])
-    parsed = permissions.parse(context, [_permission(update.get("security_group_rule", {}))], [])
+    parsed = permissions.parse(context, [_to_permission(update.get("security_group_rule", {}))], [])
     (rule,) = parsed
     others = [
         each for each in group_rules if each["is_egress"] == old["is_egress"] and each is not old
@@ -117,7 +117,7 @@ def _modify(call: Call, group: Row, update: RuleUpdate) -> None:
     _write(context, old["security_group_rule_id"], **asdict(rule), description=parsed[rule])
 
 
-def _permission(members: RuleRequest) -> Permission:
+def _to_permission(members: RuleRequest) -> Permission:
     """Return one rule in the form of a permission; its description goes with its peer."""
     peers = [members.get(name) for name in ("cidr_ipv4", "cidr_ipv6", "referenced_group_id")]
     if len([each for each in peers if each]) != 1:
@@ -139,7 +139,7 @@ def _permission(members: RuleRequest) -> Permission:
     return permission
 
 
-def _rules(context: permissions.PermissionContext, group: Row) -> list[Row]:
+def _list_rules(context: permissions.PermissionContext, group: Row) -> list[Row]:
     sql = "select * from security_group_rules where group_id = ? order by rowid"
     return context.state.query(sql, (group["group_id"],))
 
@@ -152,7 +152,7 @@ def _read_text(described: RuleDescription) -> str:
     return permissions.check_description(described.get("description", ""))
 
 
-def _asker(call: Call) -> permissions.PermissionContext:
+def _context(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
     return permissions.PermissionContext(
         cloud.state, cloud.accounts, call.account_id, call.api_version

@@ -37,7 +37,7 @@ def authorize_security_group_ingress(
     """Let packets in; all the rules of the request or none."""
     new_tags = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, False, (group_id, group_name), ip_permissions, single, new_tags)
 
 
@@ -58,7 +58,7 @@ def authorize_security_group_egress(
     """Let packets out; all the rules of the request or none."""
     new_tags = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     return _authorize(call, True, (group_id, ""), ip_permissions, single, new_tags)
 
 
@@ -79,7 +79,7 @@ def revoke_security_group_ingress(
 ) -> Result:
     """Take rules for incoming packets away; all those of the request or none."""
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     group = (group_id, group_name)
     return _revoke(call, False, group, ip_permissions, single, security_group_rule_ids)
 
@@ -100,7 +100,7 @@ def revoke_security_group_egress(
 ) -> Result:
     """Take rules for outgoing packets away, the default one too; all of the request or none."""
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     return _revoke(call, True, (group_id, ""), ip_permissions, single, security_group_rule_ids)
 
 
@@ -126,10 +126,10 @@ def describe_security_group_rules(
     page_rows, token = page(
         rows, lambda row: str(row["security_group_rule_id"]), max_results, next_token
     )
-    return {"security_group_rules": [_view(row) for row in page_rows], "next_token": token}
+    return {"security_group_rules": [_to_api(row) for row in page_rows], "next_token": token}
 
 
-def _single(
+def _read_single_rule(
     ip_protocol: str,
     from_port: int | None,
     to_port: int | None,
@@ -163,8 +163,8 @@ def _authorize(
 ) -> Result:
     state = call.cloud.state
     with state.transaction():
-        row = permissions.group_of(_asker(call), group)
-        parsed = permissions.parse(_asker(call), ip_permissions, single)
+        row = permissions.group_of(_context(call), group)
+        parsed = permissions.parse(_context(call), ip_permissions, single)
         group_rules = security_groups.rules(state, [row["group_id"]])
         permissions.raise_if_exists(
             row, parsed, permissions.rules_in_direction(group_rules, is_egress)
@@ -180,7 +180,7 @@ def _authorize(
             tags.write(state, call.account_id, rule_row["security_group_rule_id"], new_tags)
     call.cloud.node.wake()
     more = {"group_owner_id": row["account_id"], "tags": tags.to_api(new_tags)}
-    api_rules = [_view({**rule, **more}) for rule in added]
+    api_rules = [_to_api({**rule, **more}) for rule in added]
     return {"return": True, "security_group_rules": api_rules}
 
 
@@ -194,14 +194,14 @@ def _revoke(
 ) -> Result:
     state = call.cloud.state
     with state.transaction() as database:
-        row = permissions.group_of(_asker(call), group)
+        row = permissions.group_of(_context(call), group)
         group_rules = permissions.rules_in_direction(
             security_groups.rules(state, [row["group_id"]]), is_egress
         )
         if rule_ids:
             matches = permissions.get_by_ids(group_rules, rule_ids)
         else:
-            parsed = permissions.parse(_asker(call), ip_permissions, single, check_texts=False)
+            parsed = permissions.parse(_context(call), ip_permissions, single, check_texts=False)
             matches = permissions.find_matching(row, group_rules, parsed)
         match_ids = [rule["security_group_rule_id"] for rule in matches]
         database.conn.execute(
@@ -211,18 +211,21 @@ def _revoke(
         )
         tags.forget(state, *match_ids)
     call.cloud.node.wake()
-    return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in matches]}
+    return {
+        "return": True,
+        "revoked_security_group_rules": [_revoked_to_api(rule) for rule in matches],
+    }
 
 
-def _asker(call: Call) -> permissions.PermissionContext:
+def _context(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
     return permissions.PermissionContext(
         cloud.state, cloud.accounts, call.account_id, call.api_version
     )
 
 
-def _view(row: Row) -> dict[str, Any]:
-    rule = _revoked(row)
+def _to_api(row: Row) -> dict[str, Any]:
+    rule = _revoked_to_api(row)
     rule["group_owner_id"] = row["group_owner_id"]
     rule["tags"] = row["tags"]
     group_id = rule.pop("referenced_group_id", None)
@@ -234,7 +237,7 @@ def _view(row: Row) -> dict[str, Any]:
     return rule
 
 
-def _revoked(row: Row) -> dict[str, Any]:
+def _revoked_to_api(row: Row) -> dict[str, Any]:
     names = ("cidr_ipv4", "cidr_ipv6", "referenced_group_id", "description")
     ports = row["from_port"], row["to_port"]
     return {

@@ -57,10 +57,10 @@ def describe_security_groups(
 ) -> Result:
     """List the account's security groups with their rules, by id."""
     rows = _list(call, group_names, group_ids)
-    _complete(call, rows)
+    _attach_rules_and_tags(call, rows)
     rows = select(rows, filters, FILTERS)
     page_rows, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
-    return {"security_groups": [_view(row) for row in page_rows], "next_token": token}
+    return {"security_groups": [_to_api(row) for row in page_rows], "next_token": token}
 
 
 @action()
@@ -94,7 +94,7 @@ def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Ro
     ]
     if any(names_and_ids):
         return security_groups.find(state, call.account_id, *names_and_ids)
-    if VERBOSE in (*names, *group_ids) and call.caller and call.caller.admin:
+    if VERBOSE in (*names, *group_ids) and call.user.admin:
         return security_groups.of_everyone(state)
     return own
 
@@ -127,7 +127,7 @@ def _refuse_used(call: Call, row: Row) -> None:
         raise GroupInUse(id=row["group_id"], users=users)
 
 
-def _complete(call: Call, rows: list[Row]) -> None:
+def _attach_rules_and_tags(call: Call, rows: list[Row]) -> None:
     """Give each row its `rules`, permissions and `tags`."""
     group_ids = [row["group_id"] for row in rows]
     tags_by_id = tags.tags_of(call.cloud.state, group_ids)
@@ -139,32 +139,32 @@ def _complete(call: Call, rows: list[Row]) -> None:
         row["rules"] = by_group.get(row["group_id"], [])
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> dict[str, Any]:
     return {
         "group_id": row["group_id"],
         "group_name": row["group_name"],
         "description": row["description"],
         "owner_id": row["account_id"],
         "vpc_id": default_vpc.vpc_id(row["account_id"]),
-        "ip_permissions": _permissions(row["rules"], is_egress=False),
-        "ip_permissions_egress": _permissions(row["rules"], is_egress=True),
+        "ip_permissions": _permissions_to_api(row["rules"], is_egress=False),
+        "ip_permissions_egress": _permissions_to_api(row["rules"], is_egress=True),
         "tags": row["tags"],
     }
 
 
-def _permissions(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
+def _permissions_to_api(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
     """Return rules as the API's IpPermissions: one per protocol and ports, with all its peers."""
     permissions: dict[tuple[Any, ...], dict[str, Any]] = {}
     for rule in rules:
         if bool(rule["is_egress"]) is is_egress:
             key = (rule["ip_protocol"], rule["from_port"], rule["to_port"])
-            permission = permissions.setdefault(key, _permission(rule))
-            member, peer = _peer(rule)
+            permission = permissions.setdefault(key, _permission_to_api(rule))
+            member, peer = _peer_to_api(rule)
             permission[member].append(peer)
     return list(permissions.values())
 
 
-def _permission(rule: Row) -> dict[str, Any]:
+def _permission_to_api(rule: Row) -> dict[str, Any]:
     permission: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
     if rule["from_port"] is not None:
         permission |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}
@@ -172,7 +172,7 @@ def _permission(rule: Row) -> dict[str, Any]:
     return {**permission, **{member: [] for member in lists}}
 
 
-def _peer(rule: Row) -> tuple[str, dict[str, Any]]:
+def _peer_to_api(rule: Row) -> tuple[str, dict[str, Any]]:
     described = {"description": rule["description"]} if rule["description"] else {}
     if rule["cidr_ipv4"]:
         return "ip_ranges", {"cidr_ip": rule["cidr_ipv4"], **described}
@@ -187,7 +187,7 @@ def _peer(rule: Row) -> tuple[str, dict[str, Any]]:
     return "user_id_group_pairs", {**pair, **described}
 
 
-def _of_rules(column: str, is_egress: bool) -> Any:
+def _read_rules(column: str, is_egress: bool) -> Any:
     return lambda row: [
         rule[column] for rule in row["rules"] if bool(rule["is_egress"]) is is_egress
     ]
@@ -210,8 +210,8 @@ FILTERS = {
     "group-name": "group_name",
     "owner-id": "account_id",
     "vpc-id": lambda row: default_vpc.vpc_id(row["account_id"]),
-    **{f"{IP}.{name}": _of_rules(each, False) for name, each in RULE_COLUMNS.items()},
+    **{f"{IP}.{name}": _read_rules(each, False) for name, each in RULE_COLUMNS.items()},
     f"{IP}.prefix-list-id": None,
     f"egress.{IP}.prefix-list-id": None,
-    **{f"egress.{IP}.{name}": _of_rules(each, True) for name, each in RULE_COLUMNS.items()},
+    **{f"egress.{IP}.{name}": _read_rules(each, True) for name, each in RULE_COLUMNS.items()},
 }

@@ -27,7 +27,7 @@ def stop_instances(
     if hibernate:
         raise UnsupportedOperation(what="Hibernate: instances can't be hibernated here.")
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             _check_stoppable(call, row)
         changes = [_stop(call, row, force) for row in rows]
@@ -39,7 +39,7 @@ def stop_instances(
 def start_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     """Launch these stopped instances again, each with its disk and its address."""
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             if row["state"] not in ("stopped", "pending", "running"):
                 raise _wrong_state(row, "StartInstances", "stopped")
@@ -112,7 +112,7 @@ def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict
 def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
     state = "enabled" if enabled else "disabled"
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             where = {"instance_id": row["instance_id"]}
             call.cloud.state.update("instances", where, monitoring=int(enabled))
@@ -122,11 +122,10 @@ def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
     return {"instance_monitorings": monitorings}
 
 
-def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
-    assert call.caller is not None
-    return instances.get_many(call.cloud.state, call.caller, instance_ids)
+    return instances.get_many(call.cloud.state, call.user, instance_ids)
 
 
 def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:

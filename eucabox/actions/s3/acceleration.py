@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML
 from eucabox.s3 import access
 
@@ -20,7 +20,7 @@ def get_bucket_accelerate_configuration(
     return {"status": status} if status else {}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_accelerate_configuration(
     call: Call,
     *,

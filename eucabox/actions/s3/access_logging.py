@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     AccessControlListNotSupported,
     AccessDenied,
@@ -20,7 +20,7 @@ SOURCES = ("EventTime", "DeliveryTime")
 FORMS = frozenset({"simple_prefix", "partitioned_prefix"})
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_logging(
     call: Call,
     *,
@@ -34,7 +34,7 @@ def put_bucket_logging(
     if call.caller is None or call.account_id != stored_bucket.owner:
         raise AccessDenied(reason=f"Only the owner of the bucket {bucket} can set its logging.")
     members = (bucket_logging_status or {}).get("logging_enabled")
-    setting = None if members is None else _checked(call, stored_bucket, members)
+    setting = None if members is None else _validate(call, stored_bucket, members)
     if setting != stored_bucket.settings.get(SETTING):
         call.cloud.store.set_bucket_setting(bucket, SETTING, setting)
         # after that, or what is logged in between would have all that follows go the old way
@@ -52,15 +52,15 @@ def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = 
     return {"logging_enabled": {name: setting[name] for name in setting if name != "canonical_id"}}
 
 
-def _checked(call: Call, source: Bucket, members: dict[str, Any]) -> dict[str, Any]:
+def _validate(call: Call, source: Bucket, members: dict[str, Any]) -> dict[str, Any]:
     if not members.get("target_bucket"):
         raise MalformedXML(shape="LoggingEnabled", reason="it needs a TargetBucket.")
-    form = _form(members)
+    form = _read_key_format(members)
     prefix = members.get("target_prefix") or ""
-    target = _target(call, members["target_bucket"])
+    target = _get_target(call, members["target_bucket"])
     canonical_id = Owners(call.cloud.accounts)(source.owner)["id"]
     log_delivery.check(target, prefix, source, canonical_id)
-    target_grants = _granted(call, target, members.get("target_grants") or [])
+    target_grants = _read_target_grants(call, target, members.get("target_grants") or [])
     return {
         "target_bucket": target.name,
         "target_prefix": prefix,
@@ -70,7 +70,7 @@ def _checked(call: Call, source: Bucket, members: dict[str, Any]) -> dict[str, A
     }
 
 
-def _target(call: Call, name: str) -> Bucket:
+def _get_target(call: Call, name: str) -> Bucket:
     try:
         return call.cloud.store.bucket(name)
     except NoSuchBucket:
@@ -78,7 +78,7 @@ def _target(call: Call, name: str) -> Bucket:
         raise InvalidTargetBucket(bucket=name, reason=reason) from None
 
 
-def _form(members: dict[str, Any]) -> dict[str, Any]:
+def _read_key_format(members: dict[str, Any]) -> dict[str, Any]:
     form: dict[str, Any] = members.get("target_object_key_format") or {}
     if len(form) > 1 or not form.keys() <= FORMS:
         reason = "it takes one of SimplePrefix and PartitionedPrefix."
@@ -92,7 +92,9 @@ def _form(members: dict[str, Any]) -> dict[str, Any]:
     return {"simple_prefix": {}} if form else {}
 
 
-def _granted(call: Call, target: Bucket, grants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _read_target_grants(
+    call: Call, target: Bucket, grants: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     if grants and access.acls_disabled(target):
         raise AccessControlListNotSupported(bucket=target.name)
     for each in grants:

@@ -4,14 +4,14 @@ import dataclasses
 from functools import partial
 from typing import Any, Unpack
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.s3 import access, acl
 from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.types import Bucket, ObjectProperties
 
-HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
+IGNORED = (*VALIDATED_BY_WIRE, "request_payer")
 
 
 @action("s3", anonymous=True)
@@ -23,7 +23,7 @@ def get_bucket_acl(call: Call, *, bucket: str, expected_bucket_owner: str = "") 
     return {"owner": owner, "grants": acl.to_api(stored_bucket.acl, owner)}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_acl(
     call: Call,
     *,
@@ -35,11 +35,13 @@ def put_bucket_acl(
     """Replace a bucket's access list by a canned one, by grants in headers, or by a policy."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
-    new_acl = _wanted(call, stored_bucket, acl_members, access_control_policy, stored_bucket.owner)
+    new_acl = _read_acl(
+        call, stored_bucket, acl_members, access_control_policy, stored_bucket.owner
+    )
     call.cloud.store.set_bucket_acl(bucket, new_acl)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
@@ -57,7 +59,7 @@ def get_object_acl(
     return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(stored_bucket.owner))}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_acl(
     call: Call,
     *,
@@ -75,7 +77,7 @@ def put_object_acl(
     facts = access.open_or_hide(call, look, stored_bucket, key).facts
     access.check(call, stored_bucket, key, facts)
     owner = facts.owner or stored_bucket.owner
-    new_acl = _wanted(call, stored_bucket, acl_members, access_control_policy, owner)
+    new_acl = _read_acl(call, stored_bucket, acl_members, access_control_policy, owner)
 
     def change(now: ObjectProperties) -> ObjectProperties:
         # it may be another object by now, put there by somebody else
@@ -85,7 +87,7 @@ def put_object_acl(
     call.cloud.store.change_object(bucket, key, change, version_id)
 
 
-def _wanted(
+def _read_acl(
     call: Call,
     bucket: Bucket,
     acl_members: BucketAclMembers,
@@ -94,13 +96,13 @@ def _wanted(
 ) -> dict[str, Any] | None:
     """Return the access list that a request asks for, once it is known to be possible."""
     directory = call.cloud.accounts
-    named = _told(acl.from_headers(acl_members), policy, Owners(directory)(owner))
+    named = _choose_source(acl.from_headers(acl_members), policy, Owners(directory)(owner))
     new_acl = acl.resolve_grantees(named, directory)
     access.check_acl(bucket, new_acl, directory)
     return new_acl
 
 
-def _told(
+def _choose_source(
     from_headers: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
 ) -> dict[str, Any]:
     if from_headers and policy:

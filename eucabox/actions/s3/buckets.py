@@ -64,7 +64,7 @@ def create_bucket(
     other region is named, as in S3's first region."""
     new_acl = grants.resolve_grantees(grants.from_headers(acl_members), call.cloud.accounts)
     _check_ownership(bucket, object_ownership, new_acl)
-    location, settings = _configured(create_bucket_configuration or {})
+    location, settings = _read_configuration(create_bucket_configuration or {})
     if object_ownership:
         settings[access.OWNERSHIP] = object_ownership
     if object_lock_enabled_for_bucket:
@@ -122,7 +122,7 @@ def _check_name(call: Call, bucket: str) -> None:
     (check_bucket_name if exists or call.path else check_new_name)(bucket)
 
 
-def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read_configuration(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the location and the settings that a CreateBucketConfiguration names."""
     beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):

@@ -25,7 +25,7 @@ from eucabox.store.temp_file import LARGEST
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
 DIRECTIVES = ("COPY", "REPLACE")
-HARMLESS = ("request_payer",)
+IGNORED = ("request_payer",)
 CHANGES = frozenset(  # that make a self-copy one
     {"storage_class", "website_redirect_location", *Encryption.__annotations__}
 )
@@ -39,7 +39,7 @@ class OfPart(CustomerKey, SourceKey, SourcePreconditions, total=False):
     """What a copy into a part says of the keys of both, and of the object it is copied from."""
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def copy_object(
     call: Call,
     *,
@@ -61,7 +61,7 @@ def copy_object(
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     if call.caller is None:
         raise AnonymousCopy
-    source = _source(call, copy_source, expected_source_bucket_owner)
+    source = _get_source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
     if checksum_algorithm:
@@ -72,7 +72,7 @@ def copy_object(
     changed = members.keys() & CHANGES or encryption.differs(source.sealed, sealing)
     if not (replaced or restored or checksum_algorithm or changed):
         _refuse_itself(source, bucket, key)
-    new = facts if replaced else _kept(source.facts, facts)
+    new = facts if replaced else _copy_properties(source.facts, facts)
     tags = facts.tags
     if tagging_directive == "COPY":
         tags = source.facts.tags
@@ -86,12 +86,12 @@ def copy_object(
         algorithm=ascii_text.upper(checksum_algorithm),
         **preconditions.write_preconditions(if_match, if_none_match),
         check=lambda found: _check_source(call, found, copy_source, members),
-        version_id=_pinned(source, copy_source),
+        version_id=_source_version_id(source, copy_source),
         sealing=sealing,
         customer=encryption.source_customer_key(call, members),
     )
     return {
-        **_version_copied(call, source),
+        **_source_version_to_api(call, source),
         **values.version_members_written(copied),
         "copy_object_result": {
             "e_tag": values.quote_etag(copied.e_tag),
@@ -103,7 +103,7 @@ def copy_object(
     }
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def upload_part_copy(
     call: Call,
     *,
@@ -125,8 +125,10 @@ def upload_part_copy(
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, stored_bucket)
     secret = encryption.check_part(call, upload, members, store)
-    checked = _source(call, copy_source, expected_source_bucket_owner)
-    with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
+    checked = _get_source(call, copy_source, expected_source_bucket_owner)
+    with store.open(
+        checked.bucket, checked.key, _source_version_id(checked, copy_source)
+    ) as opened:
         source = opened.object
         _check_readable(call, source, copy_source)
         opened.unlock(encryption.check_reading(call, source.sealed, members, encryption.SOURCE))
@@ -141,7 +143,7 @@ def upload_part_copy(
             bucket, key, upload_id, part_number, incoming, size=count, customer=secret
         )
     return {
-        **_version_copied(call, source),
+        **_source_version_to_api(call, source),
         "copy_part_result": {
             "e_tag": values.quote_etag(part.e_tag),
             "last_modified": part.last_modified,
@@ -151,7 +153,7 @@ def upload_part_copy(
     }
 
 
-def _source(call: Call, copy_source: dict[str, str], expected: str) -> Object:
+def _get_source(call: Call, copy_source: dict[str, str], expected: str) -> Object:
     if not copy_source.get("bucket") or not copy_source.get("key"):
         reason = "Name a bucket and a key."
         raise InvalidArgument(argument="x-amz-copy-source", value=str(copy_source), reason=reason)
@@ -167,14 +169,14 @@ def _source(call: Call, copy_source: dict[str, str], expected: str) -> Object:
     return obj
 
 
-def _pinned(source: Object, copy_source: dict[str, str]) -> str:
+def _source_version_id(source: Object, copy_source: dict[str, str]) -> str:
     """The version to copy: the one that was named, or that was there when it was looked at."""
     return copy_source.get("version_id", "") or values.version_members_written(source).get(
         "version_id", ""
     )
 
 
-def _version_copied(call: Call, source: Object) -> dict[str, str]:
+def _source_version_to_api(call: Call, source: Object) -> dict[str, str]:
     version = values.version_members_read(call.cloud.store.bucket(source.bucket), source)
     return {f"copy_source_{name}": value for name, value in version.items()}
 
@@ -230,7 +232,7 @@ def _check_tags(
         access.check(call, bucket, key, action="s3:PutObjectTagging", permission="WRITE")
 
 
-def _kept(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
+def _copy_properties(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
     """What the source has, with what a copy never takes over: owner, list, class, redirect."""
     redirect = "website_redirect_location"
     headers = {name: value for name, value in source.headers.items() if name != redirect}

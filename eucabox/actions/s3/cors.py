@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML, NoSuchCORSConfiguration
 from eucabox.s3 import access
 from eucabox.s3.cors import METHODS, rules_of
@@ -24,7 +24,7 @@ def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "")
     return {"cors_rules": rules}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_cors(
     call: Call, *, bucket: str, cors_configuration: dict[str, Any], expected_bucket_owner: str = ""
 ) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     EncryptionArgument,
     EncryptionConfigurationNotFound,
@@ -17,7 +17,7 @@ SHAPE = "ServerSideEncryptionConfiguration"
 BLOCKABLE = ("NONE", "SSE-C")
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_encryption(
     call: Call,
     *,

@@ -1,13 +1,13 @@
 """Lifecycle rules of a bucket: put, got, taken away; never carried out here."""
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import NoSuchLifecycleConfiguration
 from eucabox.s3 import access
 from eucabox.s3.lifecycle import configuration
 from eucabox.s3.lifecycle.configuration import LifecycleConfiguration
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_lifecycle_configuration(
     call: Call,
     *,
@@ -26,7 +26,7 @@ def put_bucket_lifecycle_configuration(
     return {"transition_default_minimum_object_size": setting["minimum"]}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def get_bucket_lifecycle_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
@@ -42,7 +42,7 @@ def get_bucket_lifecycle_configuration(
     }
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Take a bucket's rules away; who may put them may."""
     stored_bucket = call.cloud.store.bucket(bucket)

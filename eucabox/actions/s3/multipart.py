@@ -33,10 +33,10 @@ class Whole(Checksums, CustomerKey, total=False):
     """The members of CompleteMultipartUpload that say what the whole is."""
 
 
-HARMLESS = ("request_payer", "content_length")
+IGNORED = ("request_payer", "content_length")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def create_multipart_upload(
     call: Call,
     *,
@@ -48,7 +48,7 @@ def create_multipart_upload(
     **members: Unpack[ObjectMembers],
 ) -> Result:
     """Begin an upload; what is said of the object here holds when it is completed."""
-    stored_bucket = _writable(call, bucket, key, expected_bucket_owner)
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
     facts = object_request.object_properties(members, call, stored_bucket, call.cloud.accounts)
@@ -63,7 +63,7 @@ def create_multipart_upload(
     return {"bucket": bucket, "key": key, "upload_id": upload_id, **answer}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def upload_part(
     call: Call,
     *,
@@ -76,7 +76,7 @@ def upload_part(
     **members: Unpack[Part],
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
-    stored_bucket = _writable(call, bucket, key, expected_bucket_owner)
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     store = call.cloud.store
     upload = store.upload(bucket, key, upload_id)
     access.check_upload(call, upload, stored_bucket)
@@ -94,7 +94,7 @@ def upload_part(
     return {"e_tag": values.quote_etag(part.e_tag), **answer}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def complete_multipart_upload(
     call: Call,
     *,
@@ -110,13 +110,13 @@ def complete_multipart_upload(
     **members: Unpack[Whole],
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
-    stored_bucket = _writable(call, bucket, key, expected_bucket_owner)
-    _check_begun(call, stored_bucket, (key, upload_id), checksum_type, members)
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
+    _check_completion(call, stored_bucket, (key, upload_id), checksum_type, members)
     obj = call.cloud.store.complete_upload(
         bucket,
         key,
         upload_id,
-        [_named(each) for each in (multipart_upload or {}).get("parts") or []],
+        [_read_part(each) for each in (multipart_upload or {}).get("parts") or []],
         checksums=values.checksums(members),
         size=mpu_object_size,
         **preconditions.write_preconditions(if_match, if_none_match),
@@ -133,16 +133,16 @@ def complete_multipart_upload(
     }
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
     """Forget an upload and its parts."""
-    _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     call.cloud.store.abort_upload(bucket, key, upload_id)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_parts(
     call: Call,
     *,
@@ -155,7 +155,7 @@ def list_parts(
     **customer: Unpack[CustomerKey],
 ) -> Result:
     """The parts that an upload has so far, by number."""
-    stored_bucket, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    stored_bucket, upload = _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.store
     encryption.check_part(call, upload, customer, store, needed=False)
@@ -190,7 +190,7 @@ def list_parts(
     return result
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_multipart_uploads(
     call: Call,
     *,
@@ -222,7 +222,7 @@ def list_multipart_uploads(
         "max_uploads": most,
         "is_truncated": page.truncated,
         "common_prefixes": [{"prefix": each} for each in page.prefixes],
-        "uploads": [_shown(each, stored_bucket, owners) for each in page.uploads],
+        "uploads": [_upload_to_api(each, stored_bucket, owners) for each in page.uploads],
     }
     if page.truncated:
         result["next_key_marker"] = page.next_key
@@ -231,13 +231,13 @@ def list_multipart_uploads(
     return {**result, **{name: value for name, value in echoed.items() if value}}
 
 
-def _writable(call: Call, bucket_name: str, key: str, expected: str) -> Bucket:
+def _get_writable_bucket(call: Call, bucket_name: str, key: str, expected: str) -> Bucket:
     bucket = call.cloud.store.bucket(bucket_name)
     access.check(call, bucket, key, expected=expected)
     return bucket
 
 
-def _begun(
+def _get_upload(
     call: Call, bucket_name: str, key: str, upload_id: str, expected: str
 ) -> tuple[Bucket, Upload]:
     """Find an upload for whom it is for: who began it needs no other permission."""
@@ -252,14 +252,14 @@ def _begun(
     return bucket, upload
 
 
-def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
+def _read_part(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     if "part_number" not in part or "e_tag" not in part:
         raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
     sums = {name: part[member] for name, member in values.CHECKSUMS.items() if part.get(member)}
     return part["part_number"], preconditions.unquote_etag(part["e_tag"]), sums
 
 
-def _check_begun(
+def _check_completion(
     call: Call,
     bucket: Bucket,
     key_and_id: tuple[str, str],
@@ -309,7 +309,7 @@ def _checksum_plan(upload: Upload) -> dict[str, str]:
     }
 
 
-def _shown(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, Any]:
     return {
         "upload_id": upload.upload_id,
         "key": upload.key,

@@ -42,7 +42,7 @@ def get_object_attributes(
     attributes: dict[str, Result] = {
         "ETag": {"e_tag": obj.e_tag},
         "Checksum": {"checksum": sums} if sums else {},
-        "ObjectParts": _parts(obj, part_number_marker, max_parts),
+        "ObjectParts": _parts_to_api(obj, part_number_marker, max_parts),
         "StorageClass": {"storage_class": obj.facts.storage_class},
         "ObjectSize": {"object_size": obj.size},
     }
@@ -57,7 +57,7 @@ def get_object_attributes(
     return result
 
 
-def _parts(obj: Object, marker: int, most: int) -> Result:
+def _parts_to_api(obj: Object, marker: int, most: int) -> Result:
     if not obj.parts:
         return {}
     if most < 0 or marker < 0:
@@ -73,11 +73,11 @@ def _parts(obj: Object, marker: int, most: int) -> Result:
         "max_parts": most,
         "is_truncated": most > 0 and last < len(obj.parts),
     }
-    page["parts"] = [_part(obj, number) for number in range(marker + 1, last + 1)]
+    page["parts"] = [_part_to_api(obj, number) for number in range(marker + 1, last + 1)]
     return {"object_parts": page}
 
 
-def _part(obj: Object, number: int) -> dict[str, Any]:
+def _part_to_api(obj: Object, number: int) -> dict[str, Any]:
     part: dict[str, Any] = {"part_number": number, "size": obj.parts[number - 1]}
     if obj.part_checksums:
         sums = dict.fromkeys(obj.facts.checksums, obj.part_checksums[number - 1])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
@@ -15,10 +15,10 @@ from eucabox.s3 import access, object_lock
 from eucabox.s3.object_lock import LegalHold, LockConfiguration, Retention
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
-HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer", "token")
+IGNORED = (*VALIDATED_BY_WIRE, "request_payer", "token")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_lock_configuration(
     call: Call,
     *,
@@ -41,7 +41,7 @@ def put_object_lock_configuration(
     store.change_bucket_setting(bucket, object_lock.SETTING, enabled)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_lock_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
@@ -53,7 +53,7 @@ def get_object_lock_configuration(
     return {"object_lock_configuration": object_lock.configuration_to_api(stored_bucket)}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_retention(
     call: Call,
     *,
@@ -66,7 +66,7 @@ def put_object_retention(
 ) -> None:
     """Keep a version from deletion until a date; what it had already only grows, but for who may
     bypass GOVERNANCE."""
-    stored_bucket, _ = _version(call, bucket, key, version_id, expected_bucket_owner)
+    stored_bucket, _ = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     if bypass_governance_retention:
         access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
 
@@ -78,19 +78,19 @@ def put_object_retention(
     _change(call, (bucket, key, version_id), how)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_retention(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     """A version's retention."""
-    _, obj = _version(call, bucket, key, version_id, expected_bucket_owner)
+    _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     lock = object_lock.get_stored_lock(obj.facts)
     if "mode" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"retention": object_lock.retention_to_api(lock)}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_legal_hold(
     call: Call,
     *,
@@ -101,7 +101,7 @@ def put_object_legal_hold(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep a version from deletion until this is taken back."""
-    _version(call, bucket, key, version_id, expected_bucket_owner)
+    _get_version(call, bucket, key, version_id, expected_bucket_owner)
     _change(
         call,
         (bucket, key, version_id),
@@ -109,19 +109,19 @@ def put_object_legal_hold(
     )
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_legal_hold(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     """A version's legal hold, if it ever had one."""
-    _, obj = _version(call, bucket, key, version_id, expected_bucket_owner)
+    _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     lock = object_lock.get_stored_lock(obj.facts)
     if "hold" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"legal_hold": {"status": lock["hold"]}}
 
 
-def _version(
+def _get_version(
     call: Call, bucket_name: str, key: str, version_id: str, expected: str
 ) -> tuple[Bucket, Object]:
     bucket = call.cloud.store.bucket(bucket_name)

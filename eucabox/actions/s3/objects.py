@@ -24,10 +24,10 @@ from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
-HARMLESS = ("request_payer", "content_length")
+IGNORED = ("request_payer", "content_length")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object(
     call: Call,
     *,
@@ -63,7 +63,7 @@ def put_object(
     }
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object(
     call: Call,
     *,
@@ -124,7 +124,7 @@ def get_object(
     return {**shown, **noted, **encryption, **overrides, "body": body}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def head_object(
     call: Call,
     *,
@@ -169,7 +169,7 @@ def head_object(
     return {**shown, **noted, **sse.to_api(obj.sealed, customer, call.cloud.store), **overrides}
 
 
-@action("s3", anonymous=True, ignored=(*HARMLESS, "mfa"))
+@action("s3", anonymous=True, ignored=(*IGNORED, "mfa"))
 def delete_object(
     call: Call,
     *,
@@ -198,7 +198,7 @@ def delete_object(
 @action(
     "s3",
     anonymous=True,
-    ignored=(*HARMLESS, "checksum_algorithm", "content_md5", "mfa"),
+    ignored=(*IGNORED, "checksum_algorithm", "content_md5", "mfa"),
 )
 def delete_objects(
     call: Call,
@@ -218,14 +218,14 @@ def delete_objects(
     deleted, errors = [], []
     for each in entries:
         try:
-            deleted.append(_delete_named(call, stored_bucket, each, bypass_governance_retention))
+            deleted.append(_delete_entry(call, stored_bucket, each, bypass_governance_retention))
         except Fault as fault:
             entry_id = {name: each[name] for name in ("key", "version_id") if name in each}
             errors.append({**entry_id, "code": fault.code, "message": fault.sentence})
     return {"errors": errors} if delete.get("quiet") else {"deleted": deleted, "errors": errors}
 
 
-def _delete_named(
+def _delete_entry(
     call: Call, bucket: Bucket, entry: Mapping[str, Any], bypass: bool
 ) -> dict[str, Any]:
     if "key" not in entry:
@@ -342,7 +342,7 @@ def _select_range(
     if part is not None and obj.parts:
         answer["parts_count"] = len(obj.parts)
     if checksum_mode.upper() == "ENABLED":
-        answer.update(_checksums_of(obj, part, whole=count == obj.size))
+        answer.update(_range_checksums(obj, part, whole=count == obj.size))
     if span and count:
         answer["content_range"] = f"bytes {start}-{start + count - 1}/{obj.size}"
     return {**answer, "content_length": count}, start, count
@@ -379,7 +379,7 @@ def _part_span(obj: Object, part: int) -> tuple[int, int]:
     return sum(sizes[: part - 1]), sizes[part - 1]
 
 
-def _checksums_of(obj: Object, part: int | None, *, whole: bool) -> dict[str, str]:
+def _range_checksums(obj: Object, part: int | None, *, whole: bool) -> dict[str, str]:
     """The checksum of what is shown: of a part, of all, or nothing of any other range."""
     if part is not None and obj.part_checksums:
         value = obj.part_checksums[part - 1]

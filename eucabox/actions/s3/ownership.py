@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     InvalidBucketAcl,
     MalformedXML,
@@ -24,7 +24,7 @@ class Controls(TypedDict, total=False):
     rules: list[Rule]
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_ownership_controls(
     call: Call, *, bucket: str, ownership_controls: Controls, expected_bucket_owner: str = ""
 ) -> None:
@@ -32,14 +32,14 @@ def put_bucket_ownership_controls(
     anything where such lists are not to count any more."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
-    ownership = _ownership(ownership_controls)
+    ownership = _read_ownership(ownership_controls)
     owner = Owners(call.cloud.accounts)(stored_bucket.owner)
     if ownership == access.ENFORCED and access.grants_others(stored_bucket.acl, owner["id"]):
         raise InvalidBucketAcl(bucket=bucket)
     call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, ownership)
 
 
-def _ownership(controls: Controls) -> str:
+def _read_ownership(controls: Controls) -> str:
     rules = controls.get("rules") or []
     if len(rules) != 1:
         reason = f"it has {len(rules)} rules, and needs exactly one."

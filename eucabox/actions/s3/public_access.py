@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import NoSuchPublicAccessBlock
 from eucabox.s3 import access
 
@@ -23,7 +23,7 @@ class PublicAccessBlock(TypedDict, total=False):
     restrict_public_buckets: bool
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_public_access_block(
     call: Call,
     *,

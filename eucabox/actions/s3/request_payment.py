@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import MalformedXML
 from eucabox.s3 import access
 
@@ -19,7 +19,7 @@ def get_bucket_request_payment(
     return {"payer": stored_bucket.settings.get("request_payment", PAYERS[0])}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_request_payment(
     call: Call,
     *,

@@ -8,10 +8,10 @@ from eucabox.errors import InvalidObjectState, NoSuchTorrent, S3NotImplemented
 from eucabox.s3 import access
 from eucabox.s3.values import ARCHIVES
 
-HARMLESS = ("request_payer", "checksum_algorithm")
+IGNORED = ("request_payer", "checksum_algorithm")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def restore_object(
     call: Call,
     *,
@@ -33,7 +33,7 @@ def restore_object(
         raise InvalidObjectState(key=key, StorageClass=obj.facts.storage_class)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_torrent(
     call: Call, *, bucket: str, key: str, expected_bucket_owner: str = ""
 ) -> None:

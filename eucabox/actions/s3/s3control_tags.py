@@ -15,13 +15,13 @@ ARN = "arn:aws:s3:::"
 def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
     """Give a bucket these tags beside those it has."""
     new_tags = tagging.bucket_tags(tags)
-    _change(call, _bucket(call, resource_arn, account_id), lambda kept: {**kept, **new_tags})
+    _change(call, _get_bucket(call, resource_arn, account_id), lambda kept: {**kept, **new_tags})
 
 
 @action("s3control")
 def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: list[str]) -> None:
     """Take the tags of these keys away from a bucket."""
-    bucket = _bucket(call, resource_arn, account_id)
+    bucket = _get_bucket(call, resource_arn, account_id)
     _change(
         call,
         bucket,
@@ -32,10 +32,10 @@ def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: 
 @action("s3control")
 def list_tags_for_resource(call: Call, *, account_id: str, resource_arn: str) -> Result:
     """A bucket's tags; that there are none is no error here."""
-    return {"tags": tagging.to_api(tagging.tags_of(_bucket(call, resource_arn, account_id)))}
+    return {"tags": tagging.to_api(tagging.tags_of(_get_bucket(call, resource_arn, account_id)))}
 
 
-def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
+def _get_bucket(call: Call, arn: str, account_id: str) -> Bucket:
     name = arn.removeprefix(ARN)
     if name == arn or not name or "/" in name:
         reason = f"The resource {arn[:200]} is not a bucket: name {ARN}BUCKET."

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action, perform
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action, perform
 from eucabox.errors import Fault, NoSuchWebsiteConfiguration
 from eucabox.s3 import access, website
 from eucabox.s3.website import FOUND, MOVED, Settings
@@ -17,10 +17,10 @@ def get_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = 
     """A bucket's website as it was configured."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
-    return dict(_settings(call, bucket))
+    return dict(_get_settings(call, bucket))
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_website(
     call: Call,
     *,
@@ -54,7 +54,7 @@ def get_page(
     """What a website shows for a path, to anybody: `got` is the result of GetObject and `error`
     the code of the fault that it explains, if it does; or `redirect` is a place with
     {protocol, host_name, key} or a `location`, and `status` how the client is sent there."""
-    settings = _settings(call, bucket)
+    settings = _get_settings(call, bucket)
     everything = settings.get("redirect_all_requests_to")
     if everything:
         return {"redirect": {**everything, "key": path}, "status": MOVED}
@@ -62,9 +62,9 @@ def get_page(
     if rule:
         return _redirect(rule, path)
     try:
-        result = _get(call, bucket, website.index_of(settings, path), conditions or {})
+        result = _get_page_object(call, bucket, website.index_of(settings, path), conditions or {})
     except Fault as fault:
-        return _instead(call, bucket, path, settings, fault)
+        return _explain_fault(call, bucket, path, settings, fault)
     location = result.get("website_redirect_location")
     if location:
         result["body"].close()
@@ -72,13 +72,13 @@ def get_page(
     return {"got": result}
 
 
-def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
+def _explain_fault(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
     """What is shown for a page that can't be: a folder's index, a rule's or the error's page."""
     status = STATUSES.get(fault.code, 0)
     if not status:
         raise fault
     folder = website.folder_of(settings, path)
-    if folder and _is_there(call, bucket, folder):
+    if folder and _exists(call, bucket, folder):
         return {"redirect": {"key": path + "/"}, "status": FOUND}
     rule = website.rule_of(settings, path, status)
     if rule:
@@ -87,12 +87,12 @@ def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Faul
     if not page:
         raise fault
     try:
-        return {"got": _get(call, bucket, page, {}), "error": fault.code}
+        return {"got": _get_page_object(call, bucket, page, {}), "error": fault.code}
     except Fault:
         raise fault from None
 
 
-def _settings(call: Call, bucket: str) -> Settings:
+def _get_settings(call: Call, bucket: str) -> Settings:
     settings: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
     if not settings:
         raise NoSuchWebsiteConfiguration(bucket=bucket)
@@ -105,19 +105,19 @@ def _redirect(rule: Settings, path: str) -> Result:
     return {"redirect": {**place, "key": key}, "status": status}
 
 
-def _get(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
+def _get_page_object(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
     """Ask for an object as anybody would, so that whatever guards objects guards pages."""
     members = {**conditions, "bucket": bucket, "key": key}
-    return perform("s3", "GetObject", _as_anybody(call), members) or {}
+    return perform("s3", "GetObject", _anonymous(call), members) or {}
 
 
-def _is_there(call: Call, bucket: str, key: str) -> bool:
+def _exists(call: Call, bucket: str, key: str) -> bool:
     try:
-        perform("s3", "HeadObject", _as_anybody(call), {"bucket": bucket, "key": key})
+        perform("s3", "HeadObject", _anonymous(call), {"bucket": bucket, "key": key})
     except Fault:
         return False
     return True
 
 
-def _as_anybody(call: Call) -> Call:
+def _anonymous(call: Call) -> Call:
     return dataclasses.replace(call, caller=None, signature="", notes={})

@@ -165,7 +165,7 @@ def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = N
     if size > LARGEST:
         reason = f"Policy exceeds the maximum allowed document size: {size} of {LARGEST} bytes."
         raise MalformedPolicy(reason=reason)
-    document = _json(text)
+    document = _read_json(text)
     _check_names(document, FIELDS, "the policy")
     version = document.get("Version", VERSIONS[0])
     if version not in VERSIONS:
@@ -183,12 +183,12 @@ def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = N
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
-def _json(text: str) -> dict[str, Any]:
+def _read_json(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
     try:
-        document = json.loads(text, object_pairs_hook=_once)
+        document = json.loads(text, object_pairs_hook=_refuse_twice)
     except RecursionError:
         raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
     except ValueError as problem:
@@ -196,7 +196,7 @@ def _json(text: str) -> dict[str, Any]:
     return document  # type: ignore[no-any-return]
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
@@ -235,23 +235,23 @@ class _PolicyReader:
             raise MalformedPolicy(reason=f"Invalid effect: {str(effect)[:60]}. Use Allow or Deny.")
         return Statement(
             effect == "Allow",
-            self._principals(element, effect),
-            self._patterns(element, "Action", self._words.action),
-            self._patterns(element, "Resource", self._words.resource),
-            self._conditions(element.get("Condition", {})),
+            self._read_principals(element, effect),
+            self._read_patterns(element, "Action", self._words.action),
+            self._read_patterns(element, "Resource", self._words.resource),
+            self._read_conditions(element.get("Condition", {})),
         )
 
-    def _principals(self, element: dict[str, Any], effect: str) -> Principals:
-        name = _one_of(element, "Principal")
+    def _read_principals(self, element: dict[str, Any], effect: str) -> Principals:
+        name = _choose_name(element, "Principal")
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
             raise MalformedPolicy(reason=reason)
         return principals.read(element[name], self._directory, name == "NotPrincipal")
 
-    def _patterns(
+    def _read_patterns(
         self, element: dict[str, Any], what: str, is_known: Callable[[str], bool]
     ) -> Patterns:
-        name = _one_of(element, what)
+        name = _choose_name(element, what)
         texts = element[name] if isinstance(element[name], list) else [element[name]]
         if not texts or not all(isinstance(each, str) and each for each in texts):
             raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
@@ -266,14 +266,14 @@ class _PolicyReader:
         patterns = tuple(Pattern(each, self._variables) for each in texts)
         return Patterns(patterns, name.startswith("Not"))
 
-    def _conditions(self, element: Any) -> tuple[Condition, ...]:
+    def _read_conditions(self, element: Any) -> tuple[Condition, ...]:
         read = conditions.read(element, self._words.key)
         if self._variables or not any("${" in value for each in read for value in each.values):
             return read
-        return conditions.read(_without_variables(element), self._words.key)
+        return conditions.read(_escape_variables(element), self._words.key)
 
 
-def _without_variables(element: dict[str, Any]) -> dict[str, Any]:
+def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
     """Write every dollar so that it stands for itself."""
 
     def plain(value: Any) -> Any:
@@ -287,7 +287,7 @@ def _without_variables(element: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _one_of(element: dict[str, Any], name: str) -> str:
+def _choose_name(element: dict[str, Any], name: str) -> str:
     present = [each for each in (name, f"Not{name}") if each in element]
     if not present:
         raise MalformedPolicy(reason=f"Missing required field {name}.")

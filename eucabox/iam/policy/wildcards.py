@@ -63,7 +63,7 @@ def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> s
     parts: list[str] = []
     left = most  # characters, of which a star may stand for none
     for number, part in enumerate(VARIABLE.split(text)):
-        value = _value(part, question) if number % 2 else part
+        value = _variable_value(part, question) if number % 2 else part
         if value is None:
             return None
         if wild:
@@ -75,7 +75,7 @@ def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> s
     return "".join(parts)
 
 
-def _value(name: str, question: AuthorizationRequest) -> str | None:
+def _variable_value(name: str, question: AuthorizationRequest) -> str | None:
     if name in LITERALS:
         return name
     key, _, rest = name.partition(",")
@@ -99,7 +99,7 @@ def _compile(pattern: str) -> Match:
     if len(pieces) == 1 and ANY not in pattern:
         return pattern.__eq__
     if len(pieces) == 1:
-        return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+        return lambda text: len(text) == len(pattern) and _fits_at(pattern, text, 0)
     if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
         return lambda text: text.startswith(pieces[0])  # most patterns are such
     first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
@@ -107,7 +107,7 @@ def _compile(pattern: str) -> Match:
 
     def matches(text: str) -> bool:
         at, end = len(first), len(text) - len(last)
-        if len(text) < least or not _fits(first, text, 0) or not _fits(last, text, end):
+        if len(text) < least or not _fits_at(first, text, 0) or not _fits_at(last, text, end):
             return False
         for piece in middle:
             at = _find(piece, text, at, end)
@@ -119,7 +119,7 @@ def _compile(pattern: str) -> Match:
     return matches
 
 
-def _fits(piece: str, text: str, at: int) -> bool:
+def _fits_at(piece: str, text: str, at: int) -> bool:
     if ANY not in piece:
         return text.startswith(piece, at)
     return all(each in (ANY, text[number]) for number, each in enumerate(piece, at))
