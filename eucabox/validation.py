@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
@@ -23,9 +24,16 @@ INTEGERS = range(-(2**63), 2**63)  # what a column can hold
 def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
     try:
-        return {**get_type_hints(function), **list_unpacked_members(function)}
+        members = find_record(function) or function
+        return {**get_type_hints(members), **list_unpacked_members(function)}
     except NameError:
         return {}
+
+
+def find_record(function: Callable[..., Any]) -> type[Any] | None:
+    """Return the dataclass of a `members: SomeDataclass` argument, or None."""
+    hint = function.__annotations__.get("members")
+    return hint if isinstance(hint, type) and is_dataclass(hint) else None
 
 
 def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:

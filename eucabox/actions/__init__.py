@@ -27,7 +27,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.neutral_values import drop_neutral, is_neutral
 from eucabox.s3 import access
-from eucabox.validation import list_unpacked_members, to_api_name, type_hints, validate
+from eucabox.validation import find_record, list_unpacked_members, to_api_name, type_hints, validate
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -97,6 +97,13 @@ class Action:
     parameters: frozenset[str]
     required: tuple[str, ...]
     takes_all: bool
+    record: type[Any] | None = None  # the dataclass that the function takes its members in
+
+    def run(self, call: "Call", arguments: dict[str, Any]) -> "Result | None":
+        """Call the function with members that were checked."""
+        if self.record is not None:
+            return self.function(call, self.record(**arguments))
+        return self.function(call, **arguments)
 
     @property
     def reads(self) -> bool:
@@ -122,7 +129,7 @@ def action(
     The function's keyword arguments are the members of the model that are honoured; `ignored`
     names members that are dropped because they can't change the outcome; any other member is
     refused by its name. A `**members` argument takes all of them, a `**members: Unpack[Some]`
-    those that the TypedDict has.
+    those that the TypedDict has, a `members: Some` those that are fields of the dataclass.
     """
 
     def register(function: Function) -> Function:
@@ -167,7 +174,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
             if params.get(DRY_RUN):
                 _rehearse(definition, call, arguments)
             _refuse_replay(definition, call, params)
-            result = definition.function(call, **arguments)
+            result = definition.run(call, arguments)
             outcome = "ok"
             return result
         except Fault as fault:
@@ -206,7 +213,7 @@ def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoRe
     """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
     call.dry_run = True
     with call.cloud.state.rehearsal():
-        definition.function(call, **arguments)
+        definition.run(call, arguments)
     raise DryRunOperation()
 
 
@@ -239,7 +246,9 @@ def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
 
 
 def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    record = find_record(function)
+    parameters = list(inspect.signature(record or function).parameters.values())
+    parameters = parameters if record else parameters[1:]
     kinds = inspect.Parameter
     named_parameters = [each for each in parameters if each.kind is not kinds.VAR_KEYWORD]
     unpacked = list_unpacked_members(function)
@@ -253,6 +262,7 @@ def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
         parameters=frozenset(each.name for each in named_parameters) | unpacked.keys(),
         required=tuple(each.name for each in named_parameters if each.default is kinds.empty),
         takes_all=len(named_parameters) < len(parameters) and not unpacked,
+        record=record,
     )
 
 

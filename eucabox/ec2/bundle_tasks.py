@@ -98,7 +98,7 @@ class BundleTasks:
                 " and julianday(update_time) < julianday('now', ?)",
                 (f"-{KEPT_DAYS} days",),
             )
-            database["bundle_tasks"].insert(row)  # type: ignore[union-attr]
+            database.table("bundle_tasks").insert(row)
         return row
 
     def submit(self, bundle_id: str) -> None:

@@ -61,7 +61,7 @@ def create(state: State, account_id: str, name: str, description: str) -> Row:
         "created": ids.now(),
     }
     with state.transaction() as database:
-        database["security_groups"].insert(row)  # type: ignore[union-attr]
+        database.table("security_groups").insert(row)
         add_rule(state, row["group_id"], is_egress=True, cidr_ipv4=ANYWHERE)
     return row
 
@@ -84,7 +84,7 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
         **columns,
     }
     with state.transaction() as database:
-        database["security_group_rules"].insert(row)  # type: ignore[union-attr]
+        database.table("security_group_rules").insert(row)
     return row
 
 

@@ -244,7 +244,7 @@ def _change_groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]
         database.conn.execute("delete from instance_groups where instance_id = ?", of)
         for group in groups:
             pair = {"instance_id": row["instance_id"], "group_id": group["group_id"]}
-            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
+            database.table("instance_groups").insert(pair)
     return {}
 
 

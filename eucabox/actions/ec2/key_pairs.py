@@ -150,7 +150,7 @@ def _store(
     }
     with call.cloud.state.transaction() as database:
         try:
-            database["key_pairs"].insert(row)  # type: ignore[union-attr]
+            database.table("key_pairs").insert(row)
         except sqlite3.IntegrityError:
             raise KeyPairExists(name=name) from None
         tags.write(call.cloud.state, call.account_id, row["key_pair_id"], new_tags)
