@@ -20,11 +20,19 @@ from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
 from eucabox.s3.object_request import PutObjectMembers
+from eucabox.store.open_object import OpenObject
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
 IGNORED = ("request_payer", "content_length")
+RESPONSE_HEADERS = {
+    f"response_{name}": name
+    for name in (
+        *("cache_control", "content_disposition", "content_encoding", "content_language"),
+        *("content_type", "expires"),
+    )
+}
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -63,65 +71,48 @@ def put_object(
     }
 
 
+class ReadMembers(CustomerKey, total=False):
+    """The members of GetObject and HeadObject beside the names of bucket and object."""
+
+    range: str
+    if_range: str
+    part_number: int | None
+    version_id: str
+    if_match: str
+    if_none_match: str
+    if_modified_since: datetime | None
+    if_unmodified_since: datetime | None
+    response_cache_control: str
+    response_content_disposition: str
+    response_content_encoding: str
+    response_content_language: str
+    response_content_type: str
+    response_expires: str
+    checksum_mode: str
+    server_side_encryption: str
+
+
 @action("s3", anonymous=True, ignored=IGNORED)
 def get_object(
     call: Call,
     *,
     bucket: str,
     key: str,
-    range: str = "",
-    if_range: str = "",
-    part_number: int | None = None,
-    version_id: str = "",
-    if_match: str = "",
-    if_none_match: str = "",
-    if_modified_since: datetime | None = None,
-    if_unmodified_since: datetime | None = None,
-    response_cache_control: str = "",
-    response_content_disposition: str = "",
-    response_content_encoding: str = "",
-    response_content_language: str = "",
-    response_content_type: str = "",
-    response_expires: str = "",
-    checksum_mode: str = "",
-    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
-    **customer: Unpack[CustomerKey],
+    **members: Unpack[ReadMembers],
 ) -> Result:
-    """An object's bytes, or a range or a part of them, with all that was kept of it.
+    """An object's bytes, or a range or a part of them, with all that is stored of it.
 
-    `body` of the result is an Outgoing: iterate it, then close it.
+    `body` of the result is a ResponseBody: iterate it, then close it.
     """
-    overrides = values.headers(
-        cache_control=response_cache_control,
-        content_disposition=response_content_disposition,
-        content_encoding=response_content_encoding,
-        content_language=response_content_language,
-        content_type=response_content_type,
-        expires=response_expires,
-    )
-    _check_reading(call, range, part_number, overrides)
-    sse.reject_on_read(server_side_encryption)
-    stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
-    look = partial(call.cloud.store.open, version_id=version_id)
-    opened = access.open_or_hide(call, look, stored_bucket, key)
+    stored_bucket, opened = _open_for_read(call, bucket, key, expected_bucket_owner, members)
     try:
-        obj = opened.object
-        access.check(call, stored_bucket, key, obj.facts, action="s3:GetObject")
-        if part_number is not None:
-            _part_span(obj, part_number)  # that there is no such part needs no key to say
-        secret = sse.check_reading(call, obj.sealed, customer)
-        _check_conditions(obj, if_match, if_none_match, if_modified_since, if_unmodified_since)
-        wanted = preconditions.range_of(obj, range, if_range)
-        shown, start, count = _select_range(obj, wanted, part_number, checksum_mode)
-        opened.unlock(secret)
-        noted = _read_headers(call, stored_bucket, obj, version_id)
-        encryption = sse.to_api(obj.sealed, customer, call.cloud.store)
+        answer, start, count = _describe(call, stored_bucket, opened, members, unlock=True)
     except BaseException:
         opened.close()
         raise
-    body = ResponseBody(opened, start, count, direct=obj.sealed is None)
-    return {**shown, **noted, **encryption, **overrides, "body": body}
+    answer["body"] = ResponseBody(opened, start, count, direct=opened.object.sealed is None)
+    return answer
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -130,43 +121,14 @@ def head_object(
     *,
     bucket: str,
     key: str,
-    range: str = "",
-    if_range: str = "",
-    part_number: int | None = None,
-    version_id: str = "",
-    if_match: str = "",
-    if_none_match: str = "",
-    if_modified_since: datetime | None = None,
-    if_unmodified_since: datetime | None = None,
-    response_cache_control: str = "",
-    response_content_disposition: str = "",
-    response_content_encoding: str = "",
-    response_content_language: str = "",
-    response_content_type: str = "",
-    response_expires: str = "",
-    checksum_mode: str = "",
-    server_side_encryption: str = "",
     expected_bucket_owner: str = "",
-    **customer: Unpack[CustomerKey],
+    **members: Unpack[ReadMembers],
 ) -> Result:
-    """What GetObject would say of an object, without its bytes."""
-    overrides = values.headers(
-        cache_control=response_cache_control,
-        content_disposition=response_content_disposition,
-        content_encoding=response_content_encoding,
-        content_language=response_content_language,
-        content_type=response_content_type,
-        expires=response_expires,
-    )
-    _check_reading(call, range, part_number, overrides)
-    sse.reject_on_read(server_side_encryption)
-    stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
-    obj = _open_for_read(call, stored_bucket, key, version_id, customer)
-    _check_conditions(obj, if_match, if_none_match, if_modified_since, if_unmodified_since)
-    wanted = preconditions.range_of(obj, range, if_range)
-    shown, _, _ = _select_range(obj, wanted, part_number, checksum_mode)
-    noted = _read_headers(call, stored_bucket, obj, version_id)
-    return {**shown, **noted, **sse.to_api(obj.sealed, customer, call.cloud.store), **overrides}
+    """What GetObject would answer, without the object's bytes."""
+    stored_bucket, opened = _open_for_read(call, bucket, key, expected_bucket_owner, members)
+    with opened:
+        answer, _, _ = _describe(call, stored_bucket, opened, members, unlock=False)
+    return answer
 
 
 @action("s3", anonymous=True, ignored=(*IGNORED, "mfa"))
@@ -282,44 +244,48 @@ def _get_bucket(call: Call, bucket_name: str, expected: str) -> Bucket:
 
 
 def _open_for_read(
-    call: Call, bucket: Bucket, key: str, version_id: str, customer: CustomerKey
-) -> Object:
-    look = partial(call.cloud.store.open, version_id=version_id)
-    with access.open_or_hide(call, look, bucket, key) as opened:
-        obj = opened.object
-        access.check(call, bucket, key, obj.facts, action="s3:GetObject")
-        secret = sse.check_reading(call, obj.sealed, customer)
-        if obj.sealed and obj.sealed.kind == SSE_C:
-            opened.unlock(secret)
-    return obj
-
-
-def _check_reading(
-    call: Call, range_text: str, part: int | None, overrides: Mapping[str, str]
-) -> None:
-    if range_text and part is not None:
+    call: Call, bucket_name: str, key: str, expected: str, members: ReadMembers
+) -> tuple[Bucket, OpenObject]:
+    if members.get("range") and members.get("part_number") is not None:
         raise InvalidRequest(reason="Cannot specify both Range header and partNumber.")
-    if overrides and call.caller is None:
+    if call.caller is None and _response_headers(members):
         reason = "Request specific response headers cannot be used for anonymous GET requests."
         raise InvalidRequest(reason=reason)
+    sse.reject_on_read(members.get("server_side_encryption", ""))
+    bucket = _get_bucket(call, bucket_name, expected)
+    look = partial(call.cloud.store.open, version_id=members.get("version_id", ""))
+    return bucket, access.open_or_hide(call, look, bucket, key)
 
 
-def _check_conditions(
-    obj: Object,
-    if_match: str,
-    if_none_match: str,
-    if_modified_since: datetime | None,
-    if_unmodified_since: datetime | None,
-) -> None:
-    preconditions.check(
-        obj,
-        {
-            "if_match": if_match,
-            "if_none_match": if_none_match,
-            "if_modified_since": if_modified_since,
-            "if_unmodified_since": if_unmodified_since,
-        },
-    )
+def _describe(
+    call: Call, bucket: Bucket, opened: OpenObject, members: ReadMembers, *, unlock: bool
+) -> tuple[Result, int, int]:
+    """Return the answer to a read without its body, and where the body starts and how long it is.
+
+    `unlock` also opens what is encrypted with a key of this cloud. With a key of the caller's it
+    is always opened, or who has a wrong one would not be told.
+    """
+    obj, part_number = opened.object, members.get("part_number")
+    access.check(call, bucket, obj.key, obj.facts, action="s3:GetObject")
+    if part_number is not None:
+        _part_span(obj, part_number)  # an unknown part is refused before a key is asked for
+    secret = sse.check_reading(call, obj.sealed, members)
+    preconditions.check(obj, members)
+    range_text = preconditions.range_of(obj, members.get("range", ""), members.get("if_range", ""))
+    checksum_mode = members.get("checksum_mode", "")
+    answer, start, count = _select_range(obj, range_text, part_number, checksum_mode)
+    if unlock or (obj.sealed and obj.sealed.kind == SSE_C):
+        opened.unlock(secret)
+    answer |= _read_headers(call, bucket, obj, members.get("version_id", ""))
+    answer |= sse.to_api(obj.sealed, members, call.cloud.store)
+    answer |= _response_headers(members)
+    return answer, start, count
+
+
+def _response_headers(members: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that a request names in place of the stored ones."""
+    named = RESPONSE_HEADERS.keys() & members.keys()
+    return {RESPONSE_HEADERS[each]: members[each] for each in named if members[each]}
 
 
 def _select_range(
