@@ -1,4 +1,4 @@
-"""Checks plain arguments against an action's type hints; never what the values mean."""
+"""Checks arguments of actions against their type hints, not what the values mean."""
 
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ NOUNS: dict[type, str] = {
     bytes: "bytes",
     datetime: "a date and time",
 }
-INTEGERS = range(-(2**63), 2**63)  # what a column can hold
+INTEGERS = range(-(2**63), 2**63)  # what a column of SQLite can hold
 
 
 @cache
 def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
+    """Return an action's type hints; none, so nothing is checked, if one can't be resolved."""
     try:
         members = find_record(function) or function
         return {**get_type_hints(members), **list_unpacked_members(function)}
@@ -48,8 +48,8 @@ def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
 def validate(action: str, name: str, value: Any, hint: Any) -> None:
     """Raise a Fault unless the value has the shape of the hint, at every depth.
 
-    A TypedDict names the members of a structure that are honoured; any other member is refused
-    by its name (UnsupportedParameter). Wrong types raise InvalidParameterValue.
+    A TypedDict has the supported members of a structure; any other member is refused by its
+    name (UnsupportedParameter). Wrong types raise InvalidParameterValue.
     """
     origin = get_origin(hint)
     if hint in NOUNS:
@@ -110,7 +110,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-# Names that have more capitals than words.
+# Names with more capitals than words.
 CAPITALS = {
     "auto_enable_io": "AutoEnableIO",
     "aws_access_key_id": "AWSAccessKeyId",
@@ -125,7 +125,7 @@ def to_api_name(snake: str) -> str:
 
 
 def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
-    """Return a text as `check_text` does, which is ASCII, as EC2 wants names to be."""
+    """Return a text as `check_text` does, which must also be ASCII, as EC2 wants for names."""
     if not value.isascii():
         reason = "Character sets beyond ASCII are not supported."
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
@@ -133,7 +133,7 @@ def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
 
 
 def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
-    """Return a text that may be stored and shown again: no control characters, no oversize.
+    """Return a text if it has `least` to `most` characters and no control characters.
 
     XML can't carry control characters, and a line break in a key's name would be a second line
     in a guest's authorized_keys.

@@ -1,4 +1,4 @@
-"""The verbs: the table of named actions and the one way in; never HTTP, XML or HTML."""
+"""The table of actions and `perform`, the only way to run one; knows no HTTP, XML or HTML."""
 
 import importlib
 import inspect
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
-# members of S3's verbs with a document: what reads it off the wire has checked it by them
+# S3 members that describe the request body; the wire has already checked it against them
 VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
-DRY_RUN = "dry_run"  # a member of every verb of EC2
+DRY_RUN = "dry_run"  # a member of every EC2 action
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass
 class Call:
-    """One request, whatever door it came through: who asks, of which cloud, by which address.
+    """One request, whichever protocol it came by: the caller, the cloud, the addresses.
 
     `caller` is None for an anonymous request. `endpoint` is the base URL the client used,
     `path` the service path behind it ("/services/compute" or ""), `source` the peer's address.
@@ -56,15 +56,17 @@ class Call:
     api_version: str = ""
     source: str = ""
     path: str = ""
-    signature: str = ""  # of a signed query: what changes something is done once for each
-    expires: datetime | None = None  # when that signature is refused for its age
-    action: str = ""  # the verb that is performed, and its members as they came
+    signature: str = ""  # of a signed query; an action that writes runs once for each
+    expires: datetime | None = None  # when that signature becomes too old
+    action: str = ""  # the action that runs, and below its members as the client sent them
     params: dict[str, Any] = field(default_factory=dict)
-    dry_run: bool = False  # the verb may check, and has to change nothing
-    context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
-    notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
-    # reads the members that stand in the body of a request to a bucket, not before it is known
-    # that the bucket exists and that the caller may have a chance
+    dry_run: bool = False  # check everything, change nothing
+    context: Mapping[str, str] = field(
+        default_factory=dict
+    )  # how it was made: wire/request_context.py
+    notes: dict[str, Any] = field(default_factory=dict)  # more fields of the log line
+    # reads the members in the body of a request to a bucket; only called once the bucket is known
+    # to exist and the caller may be allowed to change it
     document: Callable[[], dict[str, Any]] | None = None
 
     @property
@@ -80,13 +82,13 @@ class Call:
         return self.user.account_id
 
     def now(self) -> datetime:
-        """This moment, aware, in UTC."""
+        """The current time, aware, in UTC."""
         return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Action:
-    """A function with what `perform` has to know of it."""
+    """A function and what `perform` needs to know about it."""
 
     service: str
     name: str
@@ -107,7 +109,7 @@ class Action:
 
     @property
     def reads(self) -> bool:
-        """True for a verb that changes nothing."""
+        """True for an action that changes nothing."""
         return self.name.startswith(("Describe", "Get", "List", "Head"))
 
 
@@ -127,7 +129,7 @@ def action(
     """Register a function as the action of its name (`describe_images` is DescribeImages).
 
     The function's keyword arguments are the members of the model that are honoured; `ignored`
-    names members that are dropped because they can't change the outcome; any other member is
+    names members that are dropped because they can't change the result; any other member is
     refused by its name. A `**members` argument takes all of them, a `**members: Unpack[Some]`
     those that the TypedDict has, a `members: Some` those that are fields of the dataclass.
     """
@@ -155,10 +157,10 @@ def load() -> dict[tuple[str, str], Action]:
 
 
 def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
-    """Do one action: look up, may this caller, members we don't implement, run or DryRun, log.
+    """Run one action: look it up, check caller and members, run it or DryRun, write a log line.
 
-    `params` are the model's members in snake_case; those that the call's document has are added.
-    Raises Fault, and nothing else for bad input.
+    `params` are the model's members in snake_case; the members of the call's document are added.
+    Bad input raises a Fault and nothing else.
     """
     started = time.perf_counter()
     outcome = "InternalError"
@@ -203,14 +205,14 @@ def _check_caller(definition: Action, call: Call) -> None:
 
 
 def _check_chance(call: Call) -> None:
-    """Whether there is a bucket, and who may do something to it, comes before a document."""
+    """Check that the bucket exists and the caller may be allowed, before the body is read."""
     if call.action != "CreateBucket":
         bucket = call.cloud.store.bucket(call.params["bucket"])
         access.check_chance(call, bucket, call.params.get("expected_bucket_owner", ""))
 
 
 def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
-    """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
+    """Run the action in a transaction that is rolled back; raises DryRunOperation if it may run."""
     call.dry_run = True
     with call.cloud.state.rehearsal():
         definition.run(call, arguments)
@@ -218,7 +220,10 @@ def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoRe
 
 
 def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> None:
-    """A client token already makes a repeated request harmless; reading is harmless anyway."""
+    """Raise ReplayedRequest for a signature that was used before.
+
+    Actions that only read, and requests with a client token, are safe to repeat.
+    """
     if call.signature and not definition.reads and "client_token" not in params:
         if not call.cloud.accounts.record_signature(call.signature, call.expires):
             raise ReplayedRequest(action=definition.name)
@@ -226,13 +231,13 @@ def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> No
 
 def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
     arguments, hints = {}, type_hints(definition.function)
-    for member, value in params.items():
+    for member, sent in params.items():
         if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
-            kept_value = drop_neutral(value, hint) if definition.service == "ec2" else value
-            validate(definition.name, to_api_name(member), kept_value, hint)
-            arguments[member] = kept_value
-        elif member not in definition.ignored and not _may_be_dropped(definition, member, value):
+            value = drop_neutral(sent, hint) if definition.service == "ec2" else sent
+            validate(definition.name, to_api_name(member), value, hint)
+            arguments[member] = value
+        elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
             raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
     for member in definition.required:
         if member not in arguments:
@@ -241,7 +246,7 @@ def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any
 
 
 def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
-    """Tell whether a member that is not served may stand there all the same."""
+    """Tell whether a member that is not implemented can be ignored, as it asks for nothing."""
     return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
 
 

@@ -1,4 +1,4 @@
-"""What an instance may read of itself: one nested dict from its rows, and session tokens."""
+"""The instance metadata: one nested dict made from the instance's rows, and session tokens."""
 
 import base64
 import hashlib
@@ -39,8 +39,8 @@ _STAMP = struct.Struct(">Q")
 def get_metadata(call: Call, *, token: str | None = None) -> Tree:
     """Return all that the instance at the call's source may read: meta-data, dynamic, user-data.
 
-    Raises MetadataNotFound where no instance asks, MetadataUnauthorized for a bad or a missing
-    token, MetadataForbidden where the instance's metadata is turned off.
+    Raises MetadataNotFound if the address is no instance's, MetadataUnauthorized for a bad or
+    missing token, MetadataForbidden if the instance's metadata is turned off.
     """
     row = _find_instance(call)
     _check_access(call, row, token)
@@ -76,7 +76,7 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
     return {"token": token, "seconds": seconds, "hops": hops}
 
 
-# --- who asks ----------------------------------------------------------------------------------
+# --- the caller ----------------------------------------------------------------------------------
 
 
 def _find_instance(call: Call) -> Row:
@@ -136,7 +136,7 @@ def _read_options(row: Row) -> dict[str, Any]:
     return options
 
 
-# --- meta-data ---------------------------------------------------------------------------------
+# --- meta-data -----------------------------------------------------------------------------------
 
 
 def _build_meta_data(call: Call, row: Row) -> Tree:
@@ -206,7 +206,7 @@ def _build_interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
 
 
 def _name_devices(call: Call, row: Row) -> Tree:
-    """Name the disk's parts as images.prepare composes them, without the /dev/ but for root."""
+    """Return the device names of the disk's partitions, without /dev/ except for root."""
     root = row["root_device_name"]
     plain = root.removeprefix("/dev/")
     device_names = {"ami": plain, "emi": plain, "root": root}
@@ -241,7 +241,7 @@ def _to_lines(groups: list[dict[str, str]]) -> tuple[str, str]:
     return names, "\n".join(each["group_id"] for each in groups)
 
 
-# --- instance identity -------------------------------------------------------------------------
+# --- instance identity ---------------------------------------------------------------------------
 
 
 def _identity_document(call: Call, row: Row) -> str:
@@ -274,7 +274,7 @@ def _identity_tree(call: Call, document: str) -> Tree:
 def _sign_document(
     document: str, key: rsa.RSAPrivateKey, certificate: str
 ) -> tuple[tuple[str, str], ...]:
-    """Return the document and its signatures; kept, as each of a walk's requests asks for them."""
+    """Return the document and its signatures; cached, as clients read the tree in many requests."""
     content = document.encode()
     signature = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
     signer = x509.load_pem_x509_certificate(certificate.encode())

@@ -1,11 +1,11 @@
-"""STS: who is it that asks?"""
+"""STS: GetCallerIdentity."""
 
 from eucabox.actions import Call, Result, action
 
 
 @action(service="sts")
 def get_caller_identity(call: Call) -> Result:
-    """Tell the caller who it is."""
+    """Return the caller's user id, account and ARN."""
     return {
         "user_id": call.user.user_id,
         "account": call.user.account_id,

@@ -1,4 +1,4 @@
-"""Bundles and images made of instances: a row a task, carried out behind the call; no HTTP."""
+"""Bundle tasks: one row each, carried out in the background; bundles and images of instances."""
 
 import contextlib
 import logging
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("eucabox.bundles")
 OPEN = ("pending", "waiting-for-shutdown", "bundling", "storing", "cancelling")
 POLL = 0.5  # seconds between two looks at the row of an instance that is shutting down
-KEPT_DAYS = 7  # that a finished task stays listed
+KEPT_DAYS = 7  # for which a finished task stays listed
 BUNDLED_ACL = "ec2-bundle-read"
 
 
 class _StoppedError(Exception):
-    """The cloud is being stopped; the task is taken up at the next start."""
+    """The cloud is being stopped; the task resumes at the next start."""
 
 
 class BundleTasks:
-    """Copies an instance's disk while it stands still, and makes a bundle of the copy."""
+    """Copies the disk of a stopped or paused instance and bundles the copy."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class BundleTasks:
         self._worker = Workers("bundles", 1)
 
     def start(self) -> None:
-        """Take up what a killed process left undone."""
+        """Resume tasks that an earlier process did not finish."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         rows = self._state.query(f"select bundle_id from bundle_tasks where state in {OPEN}")
         for path in self._folder.iterdir():
@@ -65,7 +65,7 @@ class BundleTasks:
             self._worker.submit(self._carry_out, row["bundle_id"])
 
     def close(self) -> None:
-        """Stop at the next step; what is undone stays open until the next start."""
+        """Stop at the next step; unfinished tasks resume at the next start."""
         self._stopping.set()
         if not self._worker.close():
             log.warning("a bundle is still being worked on; the next start takes it up")
@@ -117,7 +117,7 @@ class BundleTasks:
             return
         except Fault as fault:
             code, message = fault.code, fault.message
-        except Exception as problem:  # the worker outlives every task
+        except Exception as problem:  # the worker must survive every task
             log.exception("%s failed", bundle_id)
             code, message = "Server.InternalError", f"{type(problem).__name__}: {problem}"
         with contextlib.suppress(_StoppedError):  # then it ends at the next start
@@ -144,7 +144,7 @@ class BundleTasks:
 
     @contextlib.contextmanager
     def _quiesce(self, task: Row) -> Iterator[None]:
-        """Have the guest stand still: shut down, or paused for as long as the copy takes."""
+        """Keep the disk unchanged: shut the guest down, or pause it while the copy is made."""
         if not task["no_reboot"]:
             self._shut_down(task)
             yield
@@ -156,7 +156,7 @@ class BundleTasks:
             self._node.resume(task["instance_id"])
 
     def _shut_down(self, task: Row) -> None:
-        """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
+        """Shut down a running guest and wait until it has stopped; `_resume` starts it again."""
         self._note_progress(task, state="waiting-for-shutdown")
         running = {"instance_id": task["instance_id"], "state": "running"}
         message = "Server.InternalError: The instance is shut down to be bundled"
@@ -174,7 +174,7 @@ class BundleTasks:
             self._note_progress(task)
 
     def _resume(self, task: Row) -> None:
-        """Let the instance run again that was shut down or paused for a task."""
+        """Start or resume the instance that was shut down or paused for a task."""
         if task["no_reboot"]:
             with contextlib.suppress(Fault):
                 self._node.resume(task["instance_id"])
@@ -237,14 +237,14 @@ class BundleTasks:
         )
 
     def _put(self, task: Row, manifest: Path) -> None:
-        """Put the parts into the bucket, and the manifest last: with it the bundle is whole."""
+        """Put the parts into the bucket, and the manifest last: it completes the bundle."""
         above = task["prefix"].rpartition("/")
         files = sorted(set(manifest.parent.iterdir()) - {manifest})
         for file in (*files, manifest):
             self._note_progress(task)
             with file.open("rb") as stream:
                 key = above[0] + above[1] + file.name
-                # Asked for each: by now the bucket may be another account's.
+                # Checked for each: the bucket may belong to another account by now.
                 uploader = self._accounts.user_of(task["owner"])
                 self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
 
@@ -260,7 +260,7 @@ class BundleTasks:
             self._update(task, state=state, **outcome, **({} if code else {"progress": 100}))
 
     def _note_progress(self, task: Row, **columns: Any) -> None:
-        """Note how far a task is; raises where it is cancelled or the cloud is being stopped."""
+        """Write a task's progress; raises if it is cancelled or the cloud is being stopped."""
         if self._stopping.is_set():
             raise _StoppedError
         with self._state.transaction():
@@ -297,7 +297,7 @@ def has_open_task(state: State, instance_id: str) -> Row | None:
 
 
 def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
-    """Return the fault that says which task holds an instance; that of an image has no verbs."""
+    """Return the fault that names the task in progress; that of an image can't be cancelled."""
     if task["image_id"]:
         text = f" for the image {task['image_id']}"
         return BundlingInProgress(id=instance_id, task=text, cancel="")

@@ -1,4 +1,4 @@
-"""Filters and pages, as every Describe verb needs them; knows no resource and no table."""
+"""Filters and pages for all Describe actions; knows no resource and no table."""
 
 import base64
 import binascii
@@ -29,10 +29,10 @@ class Filter(TypedDict, total=False):
 def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> list[Row]:
     """Return the rows that match every filter.
 
-    `columns` says for each known filter name where its value is: a key of the row, a dotted path
+    `columns` has for each known filter name where its value is: a key of the row, a dotted path
     into its structures and lists, a function of the row (a value or a list of values), or None
-    for what no row here can have. Rows with a
-    `tags` list (dicts of key and value) are also matched by tag:KEY, tag-key and tag-value.
+    if no row here can have one. Rows with a `tags` list (dicts of key and value) are also matched
+    by tag:KEY, tag-key and tag-value.
     Values hold the wildcards * and ?, with \\ before a literal one. Raises InvalidParameterValue
     for an unknown filter name.
     """
@@ -74,7 +74,7 @@ def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:
 
 
 def _suggest_names(name: str, columns: Columns) -> str:
-    """Return the known filters in a text, or the nearest to a name where they are many."""
+    """Return the known filter names as text; if there are many, those most like `name`."""
     names = sorted(each for each, column in columns.items() if column)
     if len(names) <= MOST_NAMES:
         return ", ".join(names)
@@ -83,7 +83,7 @@ def _suggest_names(name: str, columns: Columns) -> str:
 
 
 def read_at(path: str) -> Callable[[Row], Any]:
-    """Return the column of a dotted path where an empty text means that there is none."""
+    """Return a function that reads a dotted path of a row, with None for an empty text."""
 
     def value(row: Row) -> Any:
         text = get_dotted(row, path)
@@ -108,7 +108,7 @@ def _as_list(value: Any) -> Sequence[Any]:
 def select_ids(
     rows: Sequence[Row], key: str, wanted_ids: Sequence[str], missing: Callable[..., Fault]
 ) -> list[Row]:
-    """Return the rows whose `key` is asked for, or all; raises `missing` for one not there."""
+    """Return the rows with the wanted ids in `key`, or all; raises `missing` for an unknown id."""
     present = {row[key] for row in rows}
     for each in wanted_ids:
         if each not in present:
@@ -184,10 +184,10 @@ def page(
     least: int = 5,
     most: int = 1000,
 ) -> tuple[list[Thing], str | None]:
-    """Return one page of what `key` sorts (keys are unique), and the token of the next or None.
+    """Return one page of things, sorted by `key` (unique), and the next page's token or None.
 
-    A token names the last thing of the page before, so rows that come or go between two pages
-    neither repeat nor hide another. Raises InvalidNextToken, or InvalidParameterValue for a
+    A token names the last thing of its page, so rows that are added or deleted between two pages
+    neither repeat nor hide others. Raises InvalidNextToken, or InvalidParameterValue for a
     size below `least`; a size above `most` is cut to it.
     """
     if max_results is not None and max_results < least:

@@ -1,4 +1,4 @@
-"""Instance rows as the API shows them: finds, counts and describes them; changes none."""
+"""Finds instance rows and renders them for the API; changes none."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from eucabox.image import settings
 from eucabox.state import Row, State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
-VERBOSE = "verbose"  # Eucalyptus' word for: of every account, if the administrator asks
+VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
 # Everything but the user data, which no list shows.
 _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
   i.kernel_id, i.ramdisk_id, i.instance_type, i.key_name, i.state, i.state_code,
@@ -37,7 +37,7 @@ _GROUPS = """select instance_id, group_id, group_name from instance_groups
 
 
 def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
-    """Return the rows of these instances, each once, in the order asked.
+    """Return the rows of these instances, each once, in the order of the request.
 
     A caller may name the instances of its account; the administrator, those of every account.
     Raises InstanceIdMalformed or InstanceNotFound.
@@ -55,7 +55,7 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
 
 
 def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
-    """Return what a Describe verb lists: the named instances, or all of the caller's account.
+    """Return what a Describe action lists: the named instances, or all of the account.
 
     The word `verbose` among the ids lists every account's for the administrator.
     """
@@ -74,8 +74,10 @@ def list_of_reservation(state: State, reservation_id: str) -> list[Row]:
 
 
 def addresses(state: State) -> set[str]:
-    """Return the MAC and IP addresses that instances have; an ended one keeps its own as long as
-    the node may not be rid of its guest."""
+    """Return the MAC and IP addresses in use.
+
+    A terminated instance keeps its own until its domain is surely gone.
+    """
     sql = """select mac_address, private_ip_address from instances
       where state <> 'terminated' or launch_state = 'left'"""
     return {value for row in state.query(sql) for value in row.values() if value}
@@ -105,13 +107,13 @@ def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[
 
 
 def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
-    """Give each completed row what the API `shows` of it."""
+    """Add `shows`, the API's Instance, to each row that has its tags and groups."""
     for row in rows:
         row["shows"] = to_api(row, hypervisor, region)
 
 
 def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return rows that have what is shown of them as the API's reservations, in their order."""
+    """Return rows that have `shows` as the API's reservations, in their order."""
     by_id: dict[str, dict[str, Any]] = {}
     for row in rows:
         reservation = by_id.get(row["reservation_id"])
@@ -122,7 +124,7 @@ def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
-    """Return one completed row as the API's Instance."""
+    """Return a row with its tags and groups as the API's Instance."""
     address, name = _address(row)
     public = network_interfaces.public_address(row)
     alive = row["state"] != "terminated"
@@ -173,7 +175,7 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
 
 
 def _describe_fixed(row: Row) -> dict[str, Any]:
-    """Return what follows from the image and the type, or is alike for every instance here."""
+    """Return the members that follow from image and type, or are the same for every instance."""
     boot = settings.read(row["image_settings"] or "{}")
     return {
         "boot_mode": boot.boot_mode or None,
@@ -198,7 +200,7 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
 
 
 def state_change(row: Row, state: str, code: int) -> dict[str, Any]:
-    """Return the API's InstanceStateChange of a row that goes to another state."""
+    """Return the API's InstanceStateChange for a row and its new state."""
     return {
         "instance_id": row["instance_id"],
         "previous_state": {"code": row["state_code"], "name": row["state"]},
@@ -237,7 +239,7 @@ def _reservation_to_api(row: Row) -> dict[str, Any]:
 
 
 def _address(row: Row) -> tuple[str | None, str]:
-    """Return the address and private name; a terminated instance's may be another's by now."""
+    """Return the address and private name; none if terminated, as another may have them now."""
     if not row["private_ip_address"] or row["state"] == "terminated":
         return None, ""
     return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]

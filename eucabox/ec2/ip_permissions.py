@@ -1,4 +1,4 @@
-"""Rules of security groups as callers write them, read into columns; asks no one's permission."""
+"""Parses the IpPermissions of requests into the columns of security group rules."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
@@ -24,8 +24,7 @@ from eucabox.validation import check_ascii
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 NAMED = ("tcp", "udp", "icmp", "icmpv6", "-1")
-# The first client speaks this version and sends every rule that has a source group with a range
-# of everywhere as well, which nobody asked for. A request like that means the group alone.
+# euca2ools uses this version and adds 0.0.0.0/0 to every rule with a source group; drop it.
 EVERYWHERE_BESIDE_GROUPS = "2015-10-01"
 
 
@@ -76,7 +75,7 @@ class PermissionRule:
     cidr_ipv6: str | None = None
     referenced_group_id: str | None = None
     referenced_user_id: str | None = None
-    referenced_name: str | None = None  # of another account's group, which need not be there
+    referenced_name: str | None = None  # of another account's group, which may not exist
 
     def __str__(self) -> str:
         peer = self.cidr_ipv4 or self.cidr_ipv6 or self.referenced_group_id
@@ -94,7 +93,7 @@ Described = dict[PermissionRule, str]
 
 @dataclass(frozen=True)
 class PermissionContext:
-    """Whose words are read: the account, in which version of the API, and where groups are."""
+    """Whose request is parsed: the account, the API version, and where groups are stored."""
 
     state: State
     accounts: Accounts
@@ -103,7 +102,7 @@ class PermissionContext:
 
 
 def group_of(context: PermissionContext, group: tuple[str, str]) -> Row:
-    """Return the asker's group of an id or, where that is empty, of a name."""
+    """Return the account's group with this id or, if that is empty, with this name."""
     group_id, name = group
     if not group_id and not name:
         raise MissingParameter(parameter="GroupId")
@@ -119,7 +118,7 @@ def parse(
 ) -> Described:
     """Return every rule of a request with its description; raises for a rule named twice.
 
-    Descriptions that are to be kept are checked: a rule may have an odd one from before.
+    `check_texts` checks the descriptions; without it, rules from before that check are accepted.
     """
     if permissions and single:
         reason = "Give IpPermissions, or IpProtocol with its ports and source, not both."
@@ -191,7 +190,7 @@ def _refer_to_other_account(
 ) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
 
-    Whether there is such a group is its owner's to know: nothing is looked up.
+    It is not looked up: only its owner may know whether the group exists.
     """
     if context.accounts.get_by_account_id(owner) is None:
         raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
@@ -259,12 +258,12 @@ def _normalize_network(kind: Callable[..., Any], text: str) -> str | None:
 
 
 def rules_in_direction(rows: list[Row], is_egress: bool) -> list[Row]:
-    """Return the rules for what comes in, or for what goes out."""
+    """Return the ingress rules, or the egress rules."""
     return [row for row in rows if bool(row["is_egress"]) is is_egress]
 
 
 def raise_if_exists(group: Row, new_rules: Described, rows: list[Row]) -> None:
-    """Raise PermissionExists for a rule that a group has already."""
+    """Raise PermissionExists if the group has one of the rules already."""
     present = {rule_of(row) for row in rows}
     for rule in new_rules:
         if rule in present:
@@ -272,7 +271,7 @@ def raise_if_exists(group: Row, new_rules: Described, rows: list[Row]) -> None:
 
 
 def find_matching(group: Row, rows: list[Row], wanted_rules: Described) -> list[Row]:
-    """Return the rows of these rules; raises PermissionNotFound for one that is not there."""
+    """Return the rows of these rules; raises PermissionNotFound if one does not exist."""
     by_rule = {rule_of(row): row for row in rows}
     for rule in wanted_rules:
         if rule not in by_rule:

@@ -1,4 +1,4 @@
-"""How an instance's metadata may be read: the options, their defaults and choices; serves none."""
+"""Metadata options of instances: their names, choices and defaults."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,9 @@ CHOICES = {
     "instance_metadata_tags": ("disabled", "enabled"),
 }
 TAGS = "instance_metadata_tags"
-TAG_KEY = re.compile(r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")  # what a path can hold
+TAG_KEY = re.compile(
+    r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}"
+)  # what the metadata's paths can hold
 HOPS = "http_put_response_hop_limit"
 # EC2's: the first choice of each.
 DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
@@ -23,7 +25,7 @@ DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.ite
 def validate(
     members: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
 ) -> dict[str, Any]:
-    """Return the options in full: what is asked for, over `base`, over EC2's defaults.
+    """Return all options: those of the request, else of `base`, else EC2's defaults.
 
     Raises InvalidParameterValue, which names an option with `prefix` in front.
     """
@@ -40,7 +42,7 @@ def validate(
 
 
 def check_tag_keys(options: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Raise TagKeyNotForMetadata where an instance's metadata has its tags and can't show one."""
+    """Raise TagKeyNotForMetadata if the metadata shows tags and can't show one of these keys."""
     if options.get(TAGS) != "enabled":
         return
     for key in keys:

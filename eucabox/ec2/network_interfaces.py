@@ -1,4 +1,4 @@
-"""Each instance's one network interface as the API shows it; derived from the instance's row."""
+"""The network interface of an instance as the API shows it; made from the instance's row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,14 @@ from eucabox.state import Row
 
 
 def has_one(row: Row) -> bool:
-    """Tell whether an instance has its interface: from its launch until it is terminated."""
+    """Tell whether an instance has its interface, as it does until it is terminated."""
     return bool(row["mac_address"]) and row["state"] != "terminated"
 
 
 def public_address(row: Row) -> str | None:
-    """Return the address that an instance shows as its public one: its private one, which this
-    host reaches, while the instance has a guest; none for who launched it without.
+    """Return the public address of an instance, which is its private one, or None.
+
+    A stopped or terminated instance has none, and one that was launched without.
     """
     if not row["public_address"] or row["state"] in ("stopped", "terminated"):
         return None
@@ -24,7 +25,7 @@ def public_address(row: Row) -> str | None:
 
 
 def to_api(row: Row) -> dict[str, Any]:
-    """Return what DescribeInstances and DescribeNetworkInterfaces both show of an interface.
+    """Return the members that DescribeInstances and DescribeNetworkInterfaces both have.
 
     `row` is an instance's, with its `groups`.
     """
@@ -72,7 +73,7 @@ def _association_to_api(row: Row) -> dict[str, dict[str, str]]:
     address = public_address(row)
     if not address:
         return {}
-    owner = {"ip_owner_id": "amazon"}  # what EC2 says of an address that is no elastic one
+    owner = {"ip_owner_id": "amazon"}  # EC2's value for addresses that are not elastic
     return {"association": {"public_ip": address, "public_dns_name": address, **owner}}
 
 

@@ -1,4 +1,4 @@
-"""Tags of EC2 resources: checks, writes and reads them; never asks whether a resource exists."""
+"""Tags of EC2 resources: checks, writes and reads them; does not check that resources exist."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -27,8 +27,8 @@ TYPES = {
     "acl": "network-acl",
     "dopt": "dhcp-options",
 }
-# Types that a launch may name although nothing of the kind is made here: nothing to tag.
-NOT_MADE = frozenset({"volume", "spot-instances-request", "elastic-gpu"})
+# Types that a launch may name although it creates none here, so there is nothing to tag.
+NOT_CREATED = frozenset({"volume", "spot-instances-request", "elastic-gpu"})
 
 
 class Tag(TypedDict, total=False):
@@ -63,14 +63,14 @@ def from_specifications(
 ) -> dict[str, str]:
     """Return the tags for new resources of this type.
 
-    Any other type is refused by name, but for those of `others`: their tags are asked for apart.
+    Any other type is refused by name, except those of `others`, which are read separately.
     """
     tags: list[Tag] = []
     for each in specifications:
         tagged_type = each.get("resource_type", resource_type)
         if tagged_type == resource_type:
             tags += each.get("tags", ())
-        elif tagged_type not in NOT_MADE and tagged_type not in others:
+        elif tagged_type not in NOT_CREATED and tagged_type not in others:
             reason = f"Only a {resource_type} is made by this action."
             raise InvalidParameterValue(
                 parameter="TagSpecification.ResourceType", value=tagged_type[:60], reason=reason
@@ -99,7 +99,7 @@ def write(state: State, account_id: str, resource_id: str, tags: dict[str, str])
 
 
 def forget(state: State, *resource_ids: str) -> None:
-    """Remove every tag of resources that go away."""
+    """Delete all tags of these resources."""
     sql = "delete from tags where resource_id in (select value from json_each(?))"
     with state.transaction() as database:
         database.conn.execute(sql, (json.dumps(resource_ids),))

@@ -1,4 +1,4 @@
-"""Who may do what: accounts, users, access keys, certificates; never how a request is signed."""
+"""Accounts, users, access keys and certificates in the database; verifies no signature."""
 
 import threading
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from eucabox.seal import Seal
 from eucabox.state import Row, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
-SET_BACK = timedelta(hours=1)  # by which a clock may be set back without an old one counting anew
+SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old signatures new
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 NEVER = "never"
 TWIN_SECONDS = 5
@@ -35,7 +35,7 @@ _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a user of an account, by one access key."""
+    """A user of an account who makes a request with an access key."""
 
     account_id: str
     account_name: str
@@ -76,7 +76,9 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
-        self._local = threading.local()  # each thread's access keys, as of the file's last change
+        self._local = (
+            threading.local()
+        )  # each thread's cache of access keys, dropped when the database changes
         self._seal = Seal(config.cloud.data_dir / "key")
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
@@ -90,10 +92,10 @@ class Accounts:
             return administrator or self._create(account, user, admin=True)
 
     def create_user(self, name: str, email: str = "") -> Caller:
-        """Make a user with an account of the same name, an access key and a certificate.
+        """Create a user with an account of the same name, an access key and a certificate.
 
         Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
-        letters, digits or one of `-_.@+=,` and for what is no e-mail address.
+        letters, digits or `-_.@+=,`, and for a bad e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -108,8 +110,10 @@ class Accounts:
             return caller
 
     def set_email(self, user: Caller, email: str) -> None:
-        """Give the user's account an e-mail address, "" for none; raises EmailTaken and
-        InvalidParameterValue."""
+        """Set the e-mail address of the user's account, "" for none.
+
+        Raises EmailTaken or InvalidParameterValue.
+        """
         address = ascii_text.lower(ascii_text.strip(email))
         name, _, host = address.rpartition("@")
         plain = address.isascii() and address.isprintable() and not set(address) & set(' ,;"<>')
@@ -170,7 +174,7 @@ class Accounts:
         return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
 
     def secrets(self) -> list[str]:
-        """Return every access secret, to be taken out of what leaves this host."""
+        """Return every access secret, so that reports can leave them out."""
         rows = self._state.query("select access_key_id, secret from access_keys")
         return [
             self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
@@ -199,7 +203,7 @@ class Accounts:
         return self._state.one("select * from accounts where account_id = ?", (account_id,))
 
     def get_by_canonical_id(self, canonical_id: str) -> Row | None:
-        """Return the row of the account that access lists name so, or None."""
+        """Return the row of the account with this canonical id, or None."""
         return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
 
     def get_by_email(self, email: str) -> Row | None:
@@ -209,7 +213,7 @@ class Accounts:
         return row if address else None
 
     def knows_principal(self, account: str, user: str = "") -> bool:
-        """True for an account, by its id or its name, and for a user of it if one is named."""
+        """Tell whether there is an account with this id or name and, if named, that user in it."""
         sql = """select user_name from accounts join users using (account_id)
           where account_id = ? or (account_name = ? and not account_name glob ?)"""
         rows = self._state.query(sql, (account, account, "[0-9]" * 12))

@@ -1,4 +1,4 @@
-"""The cloud's own certificate authority: issues X.509 certificates, trusts no other."""
+"""The cloud's own certificate authority: issues X.509 certificates."""
 
 import ipaddress
 import socket
@@ -23,7 +23,7 @@ ALWAYS_NAMED = ("localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1
 
 
 class CertificateAuthority:
-    """The CA, the cloud's certificate for bundles, and the server's for TLS, in one folder."""
+    """The CA, the certificate for bundles and the TLS certificate of the server, in one folder."""
 
     def __init__(self, folder: Path, seal: Seal, names: Iterable[str] = ()) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class CertificateAuthority:
 
     @property
     def ca_file(self) -> Path:
-        """The PEM file that a TLS client is told to trust."""
+        """The PEM file of the CA, which TLS clients have to trust."""
         return self.folder / "ca.crt"
 
     def issue(self, common_name: str) -> tuple[str, str]:
@@ -51,7 +51,7 @@ class CertificateAuthority:
         return _to_pem(certificate), private_pem(key)
 
     def server_files(self) -> tuple[Path, Path]:
-        """Return the TLS certificate's and key's files, made anew when names or time ran out."""
+        """Return the files of TLS certificate and key; renewed before expiry and for new names."""
         certificate, key = self.folder / "server.crt", self.folder / "server.key"
         if not (certificate.exists() and key.exists() and self._is_current(certificate)):
             self._issue_server(certificate, key)
@@ -97,7 +97,7 @@ _SERVER = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:
-    """Write a private key as euca2ools and boto read it: PEM, "RSA PRIVATE KEY", no password."""
+    """Return a private key as euca2ools and boto read it: PKCS#1 PEM without a password."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

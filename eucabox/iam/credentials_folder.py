@@ -1,4 +1,4 @@
-"""A folder with all that a user's clients need, in the words each client reads; makes no keys."""
+"""Writes a folder with the settings and keys of a user's clients; creates no keys."""
 
 import shlex
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ SECRET, PUBLIC = 0o600, 0o644
 
 @dataclass(frozen=True)
 class CredentialsFolder:
-    """Where a folder of credentials is, and what the user may want to print of it."""
+    """A folder of credentials, with the values that a command may print."""
 
     folder: Path
     account_id: str

@@ -1,4 +1,4 @@
-"""Account attributes: what an account of this cloud may have."""
+"""Account attributes: the limits of an account."""
 
 from collections.abc import Sequence
 from typing import Any

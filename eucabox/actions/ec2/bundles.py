@@ -1,4 +1,4 @@
-"""BundleInstance and CreateImage: writes tasks; bundles.py of the floor below carries them out."""
+"""BundleInstance and CreateImage: writes tasks, which ec2/bundle_tasks.py carries out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -58,7 +58,7 @@ class Storage(TypedDict, total=False):
 
 @action()
 def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result:
-    """Begin to make a bundle of an instance's disk in a bucket, as a signed policy allows."""
+    """Start to bundle an instance's disk into a bucket, as a signed policy allows."""
     s3 = storage.get("s3", {})
     for member in S3Storage.__annotations__:
         if not s3.get(member):
@@ -92,7 +92,7 @@ def describe_bundle_tasks(
 
 @action()
 def cancel_bundle_task(call: Call, *, bundle_id: str) -> Result:
-    """Have a task stop at its next step."""
+    """Cancel a task; it stops at its next step."""
     with call.cloud.state.transaction():
         task = _get_task(call, bundle_id)
         if task["state"] not in bundle_tasks.OPEN:
@@ -112,7 +112,7 @@ def create_image(
     no_reboot: bool = False,
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
+    """Start to make an image of an instance's disk; it is pending until its bundle is stored."""
     names.check(name)
     check_text("Description", description, 255, least=0)
     new_tags = tags.from_specifications(tag_specifications, "image")
@@ -153,7 +153,7 @@ def _check_prefix(prefix: str) -> None:
 
 
 def _find_uploader(call: Call, s3: S3Storage) -> Caller:
-    """Return in whose name the parts are uploaded, once the policy is found to allow it."""
+    """Return the user whose signed policy allows the upload."""
     credential = call.cloud.accounts.credential(s3["aws_access_key_id"])
     if credential is None or not credential.active:
         raise PolicyNotSigned()

@@ -314,7 +314,7 @@ EMPTY = (
 
 
 def _make_action(empty_list: EmptyList) -> Callable[..., Result]:
-    """Return the action of a list: its honoured members are those that may name something."""
+    """Return the action of an empty list; its members are those that name things."""
 
     def describe(call: Call, **members: Any) -> Result:
         for member, code in empty_list.codes.items():

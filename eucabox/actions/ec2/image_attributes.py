@@ -1,4 +1,4 @@
-"""Attributes of one image: describes, changes and resets them; who may launch it is one."""
+"""Attributes of one image, launch permissions among them: describes, changes, resets them."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class TextValue(TypedDict, total=False):
 
 @action()
 def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
-    """Show one attribute of an image; who may launch it is told to its owner."""
+    """Return one attribute of an image; launch permissions in full only for its owner."""
     row = image_access.get_visible(call.cloud.state, call.user, image_id)
     attributes: dict[str, dict[str, Any]] = {
         "description": {"description": {"value": row["description"]}},
@@ -124,7 +124,7 @@ def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Resul
 def confirm_product_instance(call: Call, *, instance_id: str, product_code: str) -> Result:
     """Tell the owner of a product whether an instance runs an image with its code.
 
-    The product's owner is who owns the image, and may ask about other accounts' instances.
+    The owner of the image is the product's owner, and may ask about instances of other accounts.
     """
     caller = call.user
     sql = """select i.account_id, m.product_codes from instances i join images m using (image_id)
@@ -161,7 +161,7 @@ def _permission_change(
     user_groups: Sequence[str],
     change: PermissionChange | None,
 ) -> PermissionChange | None:
-    """Return the change in the one form, whichever of the two it was asked in."""
+    """Return the change of launch permissions, from either form of the request."""
     if attribute != "launchPermission" or change is not None:
         return change
     _check_choice("OperationType", operation_type, ("add", "remove"))

@@ -83,7 +83,7 @@ FILTERS = {
 
 
 class RegisteredDevice(TypedDict, total=False):
-    """A device name with what the manifest's words say is on it."""
+    """A device name and what is on it, in the words of manifests."""
 
     device_name: str
     virtual_name: str
@@ -108,7 +108,7 @@ def register_image(
     boot_mode: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
+    """Register a manifest or a disk in a bucket; it is verified in the background."""
     caller = call.user
     mapping = _read_devices(block_device_mappings, virtualization_type == "hvm")
     if not image_location:
@@ -172,7 +172,7 @@ def describe_images(
     own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
     tags_by_id = tags.tags_of(
         state, [row["image_id"] for row in own]
-    )  # tags are told to nobody else
+    )  # others must not see the tags
     hypervisor = call.cloud.node.hypervisor_name
     for row in rows:
         row["tags"] = tags_by_id.get(row["image_id"], [])
@@ -184,7 +184,7 @@ def describe_images(
 
 @action(ignored=["delete_associated_snapshots"])
 def deregister_image(call: Call, *, image_id: str) -> Result:
-    """Take an image off the list; its bundle stays in the bucket, its instances run on."""
+    """Deregister an image; its bundle stays in the bucket, its instances keep running."""
     row = image_access.get_owned(call.cloud.state, call.user, image_id)
     call.cloud.images.deregister(row)
     with call.cloud.state.transaction() as database:
@@ -212,7 +212,7 @@ def copy_image(
     """
     state, caller = call.cloud.state, call.user
     here = call.cloud.config.cloud.region
-    # Clients sign for a region by any name, and may mean it here.
+    # A client may name the region that it signs for, which can have any name.
     if source_region not in ("", here, call.region):
         reason = f"This cloud has one region, {here}, and copies images within it alone."
         raise InvalidParameterValue(
@@ -244,7 +244,7 @@ def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _read_devices(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
-    """Return the devices as the manifest writes them: what is there, on which device."""
+    """Return the devices as a manifest has them: virtual names with their device names."""
     mapping = {}
     for each in mappings:
         if not is_neutral("ebs", each.get("ebs")):
@@ -270,14 +270,14 @@ def _has_owner(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
 def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     """Tell whether one of these may launch it; all that `self` may, public ones too.
 
-    The first client asks for `self` alone, and its users look for public images there.
+    euca2ools asks for `self` alone, and its users expect public images there.
     """
     if not users:
         return True
     account_ids = {caller.account_id if each == SELF else each for each in users}
     if row["is_public"] and account_ids & {EVERYONE, caller.account_id}:
         return True
-    # To whom else it is given is told to its owner alone.
+    # Only the owner may see which other accounts have it.
     shared_with = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
     mine = {row["account_id"], *row["shared"]} & {caller.account_id}
     return bool(account_ids & {*shared_with, *mine})

@@ -1,4 +1,4 @@
-"""Attributes of one instance: describes, changes and resets them; the node's loop obeys the row."""
+"""Attributes of one instance: describes, changes and resets them."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ class Enclave(TypedDict, total=False):
     enabled: bool
 
 
-# What each attribute's answer is, of a completed row.
+# Each attribute as the API shows it, from a row with its tags and groups.
 ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
     "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
     "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
@@ -68,7 +68,7 @@ RESETTABLE = ("kernel", "ramdisk", "sourceDestCheck")
 
 @action()
 def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
-    """Show one attribute of an instance."""
+    """Return one attribute of an instance."""
     if attribute not in ATTRIBUTES:
         _refuse_attribute(attribute, tuple(ATTRIBUTES))
     row = _get_instance(call, instance_id)
@@ -136,7 +136,7 @@ def modify_instance_attribute(
 
 @action()
 def reset_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
-    """Give a stopped instance its image's kernel or ramdisk again."""
+    """Reset the kernel or ramdisk of a stopped instance to its image's."""
     if attribute not in RESETTABLE:
         _refuse_attribute(attribute, RESETTABLE)
     with call.cloud.state.transaction():
@@ -161,7 +161,7 @@ def modify_instance_metadata_options(
     http_protocol_ipv6: str | None = None,
     instance_metadata_tags: str | None = None,
 ) -> Result:
-    """Change how an instance's metadata may be read, at once."""
+    """Change an instance's metadata options at once."""
     members = {
         "http_tokens": http_tokens,
         "http_put_response_hop_limit": http_put_response_hop_limit,
@@ -181,7 +181,7 @@ def modify_instance_metadata_options(
     return {"instance_id": instance_id, "instance_metadata_options": api_options}
 
 
-# --- what a change of each attribute sets --------------------------------------------------------
+# --- the columns that each attribute changes -----------------------------------------------------
 
 
 def _change_flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
@@ -205,7 +205,7 @@ def _change_behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
 
 
 def _change_type(call: Call, row: Row, value: str) -> dict[str, Any]:
-    """Another type has other processors and memory; the disk is there and keeps its size."""
+    """Return the type with its vCPUs and memory; the existing disk keeps its size."""
     types = current_types(call.cloud.state)
     if value not in types:
         reason = f"The instance types are: {', '.join(types)}."
@@ -279,7 +279,7 @@ BOOLEANS = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOp
 
 
 def _read_old_form(attribute: str, value: str) -> dict[str, Any]:
-    """Return what Attribute and Value say, the form before each attribute had its own member."""
+    """Return the change of the older form of the request, Attribute with Value."""
     if not attribute:
         return {}
     if attribute not in CHANGES:

@@ -1,4 +1,4 @@
-"""Instance types: what each one has, in AWS' words and in Eucalyptus'; counts no instance."""
+"""Instance types: describes them in AWS' and Eucalyptus' form, and changes their sizes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -86,7 +86,7 @@ def describe_instance_types(
     max_results: int | None = None,
     next_token: str | None = None,
 ) -> Result:
-    """List the instance types, smallest first without pages; in Eucalyptus' form as well."""
+    """List the instance types, also in Eucalyptus' form; smallest first, but by name in pages."""
     types = current_types(call.cloud.state)
     for name in instance_types:
         _refuse_unknown(name, types)
@@ -111,7 +111,7 @@ def modify_instance_type_attribute(
     network_interfaces: int = 1,
     reset: bool = False,
 ) -> Result:
-    """Give a type other sizes, or those that it came with; Eucalyptus' own verb."""
+    """Change the sizes of a type, or reset them to the defaults; Eucalyptus' own action."""
     state = call.cloud.state
     members = {"Cpu": ("vcpus", cpu), "Memory": ("memory_mb", memory), "Disk": ("disk_gb", disk)}
     changes = {key: value for key, value in members.items() if value[1] is not None}
@@ -148,7 +148,7 @@ def describe_instance_type_offerings(
     max_results: int | None = None,
     next_token: str | None = None,
 ) -> Result:
-    """List every instance type as offered in the one region and its one zone."""
+    """List every instance type as offered in the region and its zone."""
     config = call.cloud.config.cloud
     places = dict(
         zip(

@@ -1,4 +1,4 @@
-"""Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
+"""Describes, reboots and terminates instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
     "instance_metadata_tags",
 )
-# Each by what is shown of an instance, so that nothing is found by what nobody sees.
+# By what an answer shows, so that a filter can't reveal what it hides.
 SHOWN = {
     "architecture": "architecture",
     "association.ip-owner-id": "network_interfaces.association.ip_owner_id",
@@ -126,8 +126,8 @@ HEALTH = {
     "failed": "impaired",
     "not-applicable": "not-applicable",
 }
-EVENT = "system-maintenance"  # of EC2's codes the one for what the host's administrator mends
-SILENT_SECONDS = 300  # a guest that has not said a word by then has no working network
+EVENT = "system-maintenance"  # EC2's code for what the host's administrator has to fix
+SILENT_SECONDS = 300  # a guest that has sent no packet by then has no working network
 
 
 def _system_check(row: Row) -> str:
@@ -140,7 +140,7 @@ def _system_check(row: Row) -> str:
 
 
 def _instance_check(row: Row) -> str:
-    """Return the instance's check: whether its guest was ever heard on the network."""
+    """Return the instance's check: whether its guest has ever sent a packet."""
     if _system_check(row) != "passed" or row["heard"]:
         return _system_check(row)
     age = steady_clock.seconds_since(row["state_clock"], row["state_time"])
@@ -148,7 +148,7 @@ def _instance_check(row: Row) -> str:
 
 
 def _list_events(row: Row) -> list[dict[str, Any]]:
-    """Return what is wrong with the instance as an event, which is where the API has words."""
+    """Return what is wrong with the instance as an event: the API has text for it only there."""
     trouble = row["trouble"]
     if trouble is None:
         return []
@@ -229,7 +229,7 @@ def describe_instance_status(
 
 @action()
 def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
-    """Ask for a reboot of each of these running instances."""
+    """Request a reboot of each of these running instances."""
     state = call.cloud.state
     with state.transaction():
         for row in _get_named(call, instance_ids):
@@ -253,7 +253,7 @@ def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
 
 @action(ignored=["force", "skip_os_shutdown"])
 def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
-    """Ask for the end of each of these instances; one that has ended is no error."""
+    """Request the termination of each of these instances; a terminated one is no error."""
     with call.cloud.state.transaction():
         rows = _get_named(call, instance_ids)
         for row in rows:
@@ -307,7 +307,7 @@ def _find_trouble(call: Call, row: Row) -> Trouble | None:
 
 
 def _add_reason(call: Call, row: Row) -> None:
-    """Give the state a reason where the node knows one: a queue, or what is wrong."""
+    """Add the node's reason for the state, if any: the launch queue, or a problem."""
     trouble = _find_trouble(call, row)
     if trouble is not None:
         code, text = "Server.InternalError", trouble.text

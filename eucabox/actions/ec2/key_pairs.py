@@ -1,4 +1,4 @@
-"""Key pairs: makes, imports, lists and deletes them; keeps no private key."""
+"""Key pairs: creates, imports, lists and deletes them; stores no private key."""
 
 import base64
 import binascii
@@ -49,12 +49,12 @@ def create_key_pair(
     key_format: str = "pem",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Make a key pair and answer its private key, which is not kept."""
+    """Create a key pair and return its private key, which is not stored."""
     if key_format not in ("", "pem"):
         raise InvalidParameterValue(
             parameter="KeyFormat", value=key_format[:60], reason="Keys are given out as pem."
         )
-    _check_name(call, key_name)  # before the seconds that a key takes
+    _check_name(call, key_name)  # before a key is generated, which takes seconds
     private = _generate(key_type or "rsa")
     fingerprint = _fingerprint(private.public_key(), private)
     row = _store(call, key_name, private.public_key(), fingerprint, tag_specifications)
@@ -159,8 +159,10 @@ def _store(
 
 
 def _list(call: Call, names: Sequence[str]) -> list[Row]:
-    """Return the named key pairs, or all of the account's; of every account for `verbose`, which
-    is a name where the account has such a key pair."""
+    """Return the named key pairs, or all of the account's, or for `verbose` those of all accounts.
+
+    If the account has a key pair of that name, `verbose` is only its name.
+    """
     state = call.cloud.state
     sql = "select * from key_pairs where account_id = ? order by key_name"
     own = state.query(sql, (call.account_id,))
@@ -216,8 +218,11 @@ def _load_public(material: bytes) -> Any:
 
 
 def _join_lines(material: bytes) -> bytes:
-    """Return a public key file of RFC 4716 as OpenSSH's line: headers, which may go on behind a
-    backslash, then base64; the name of the key's type is the first string in it."""
+    """Return a public key file of RFC 4716 as a line of OpenSSH.
+
+    The file has headers, continued after a backslash, then base64, whose first string is the type
+    of the key.
+    """
     first, *lines, last = material.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if (first.rstrip(), last.rstrip()) != (RFC_4716, RFC_4716_END):
         raise ValueError

@@ -1,4 +1,4 @@
-"""The default network ACL and DHCP options of the default VPC; read-only: both let all be."""
+"""The network ACL and the DHCP options of the default VPC; both are read-only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
 from eucabox.network.address_pool import domain_name
 
-LAST = 32767  # the number of the rule behind all others
+LAST = 32767  # the number of the last rule
 ACL_FILTERS: Columns = {
     "network-acl-id": "network_acl_id",
     "vpc-id": "vpc_id",

@@ -1,4 +1,4 @@
-"""Network interfaces: one for each instance that is not terminated; read-only."""
+"""Network interfaces: each instance has one until it is terminated; read-only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -75,7 +75,7 @@ def describe_network_interfaces(
 def describe_network_interface_attribute(
     call: Call, *, network_interface_id: str, attribute: str
 ) -> Result:
-    """Tell one attribute of an interface."""
+    """Return one attribute of an interface."""
     (row,) = select_ids(
         _list_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound
     )

@@ -232,7 +232,7 @@ def _answer(call: Call, reservation_id: str) -> Result:
     return instances.reservations(rows)[0]
 
 
-# --- a request that was made before ------------------------------------------------------------
+# --- a request that was made before --------------------------------------------------------------
 
 
 def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
@@ -267,7 +267,7 @@ def _digest(request: LaunchRequest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- checks ------------------------------------------------------------------------------------
+# --- checks --------------------------------------------------------------------------------------
 
 
 def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:

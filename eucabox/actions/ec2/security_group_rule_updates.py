@@ -1,4 +1,4 @@
-"""Changes of rules that are there: their description, or all that a rule says; keeps its id."""
+"""Updates existing security group rules, or only their descriptions; a rule keeps its id."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ class RuleDescription(TypedDict, total=False):
 
 
 class RuleRequest(TypedDict, total=False):
-    """All that a rule says, with one peer."""
+    """A whole rule, with one peer."""
 
     ip_protocol: str
     from_port: int
@@ -31,7 +31,7 @@ class RuleRequest(TypedDict, total=False):
 
 
 class RuleUpdate(TypedDict, total=False):
-    """A rule's id with what it says from now on."""
+    """A rule's id with its new content."""
 
     security_group_rule_id: str
     security_group_rule: RuleRequest
@@ -46,7 +46,7 @@ def update_security_group_rule_descriptions_ingress(
     ip_permissions: Sequence[Permission] = (),
     security_group_rule_descriptions: Sequence[RuleDescription] = (),
 ) -> Result:
-    """Describe rules for what comes in anew; no description is an empty one."""
+    """Set the descriptions of ingress rules; no description is an empty one."""
     described = security_group_rule_descriptions
     return _describe(call, False, (group_id, group_name), ip_permissions, described)
 
@@ -60,7 +60,7 @@ def update_security_group_rule_descriptions_egress(
     ip_permissions: Sequence[Permission] = (),
     security_group_rule_descriptions: Sequence[RuleDescription] = (),
 ) -> Result:
-    """Describe rules for what goes out anew; no description is an empty one."""
+    """Set the descriptions of egress rules; no description is an empty one."""
     described = security_group_rule_descriptions
     return _describe(call, True, (group_id, group_name), ip_permissions, described)
 
@@ -69,7 +69,7 @@ def update_security_group_rule_descriptions_egress(
 def modify_security_group_rules(
     call: Call, *, group_id: str, security_group_rules: Sequence[RuleUpdate]
 ) -> Result:
-    """Let rules of a group say something else; all of the request or none."""
+    """Replace rules of a group; all of the request or none."""
     if not security_group_rules:
         raise MissingParameter(parameter="SecurityGroupRule")
     with call.cloud.state.transaction():

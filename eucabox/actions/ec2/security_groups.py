@@ -31,7 +31,7 @@ def create_security_group(
     vpc_id: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Make a security group: nothing may come in, everything may leave."""
+    """Create a security group: no ingress, all egress allowed."""
     _check_names(call, group_name, description, vpc_id)
     new_tags = tags.from_specifications(tag_specifications, "security-group")
     state = call.cloud.state
@@ -83,8 +83,10 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
 
 
 def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
-    """Return the named groups, or all of the account's; of every account for `verbose`, which
-    is a name where the account has such a group."""
+    """Return the named groups, or all of the account's, or for `verbose` those of all accounts.
+
+    If the account has a group of that name, `verbose` is only its name.
+    """
     state = call.cloud.state
     own = security_groups.ensure_and_list(state, call.account_id)
     own_names = {row["group_name"] for row in own}
@@ -95,7 +97,7 @@ def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Ro
     if any(names_and_ids):
         return security_groups.find(state, call.account_id, *names_and_ids)
     if VERBOSE in (*names, *group_ids) and call.user.admin:
-        return security_groups.of_everyone(state)
+        return security_groups.list_all(state)
     return own
 
 
@@ -112,8 +114,10 @@ def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
 
 
 def _refuse_used(call: Call, row: Row) -> None:
-    """Refuse to delete what an instance or another group of the account needs; a rule of another
-    account is its owner's affair, and matches nothing from then on."""
+    """Raise GroupInUse if an instance or another group of the account uses the group.
+
+    Rules of other accounts don't count; they match nothing from then on.
+    """
     used = call.cloud.state.query(
         """select instance_id as user from instance_groups join instances using (instance_id)
           where group_id = :id and state <> 'terminated'
@@ -181,7 +185,7 @@ def _peer_to_api(rule: Row) -> tuple[str, dict[str, Any]]:
     pair = {
         "user_id": rule["referenced_user_id"],
         "group_id": rule["referenced_group_id"],
-        # The first client reads the name of every pair, even of a group that is gone.
+        # euca2ools reads the name of every pair, even of a deleted group.
         "group_name": rule["referenced_group_name"] or "",
     }
     return "user_id_group_pairs", {**pair, **described}

@@ -1,4 +1,4 @@
-"""Stop, start and monitor instances: writes what is wanted; the node's loop obeys the rows."""
+"""Stops, starts and monitors instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -96,7 +96,7 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
     if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
     no_reason = {"state_reason_code": "", "state_reason_message": ""}
-    # A launch like the first one, which finds its disk and its address there.
+    # It is launched like the first time, with the disk and address that it has.
     launch = {"launch_time": ids.now(), "request_id": call.request_id}
     return _change(call, row, "pending", 0, wanted="", **launch, **no_reason)
 

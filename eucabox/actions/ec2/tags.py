@@ -37,8 +37,8 @@ FILTERS = {
 }
 RULES = "security_group_rules join security_groups using (group_id)"
 LIVING = "(select * from instances where state <> 'terminated')"
-# Where a resource of an id's prefix is kept: table, its column, and the fault if it is not there.
-HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
+# Where resources are stored, by the prefix of their ids: table, column, and the fault if missing.
+TABLES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
     "i": ("instances", "instance_id", lambda name: InstanceNotFound(id=name)),
     "emi": ("images", "image_id", lambda name: ImageNotFound(id=name)),
     "eki": ("images", "image_id", lambda name: ImageNotFound(id=name)),
@@ -52,8 +52,8 @@ HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
         lambda name: NetworkInterfaceNotFound(id=name),
     ),
 }
-# What each account has one of, by the prefix of its id, and the fault if it is not that one.
-PARTS: dict[str, Callable[..., Fault]] = {
+# Resources of which each account has one, by the prefix of its id: the fault for another id.
+DERIVED: dict[str, Callable[..., Fault]] = {
     "vpc": VpcNotFound,
     "subnet": SubnetNotFound,
     "rtb": RouteTableNotFound,
@@ -111,7 +111,7 @@ def describe_tags(
 
 
 def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
-    """Refuse keys that an instance's metadata, where it has the tags, could not show."""
+    """Refuse keys that an instance's metadata could not show, if it shows tags."""
     sql = "select metadata_options from instances where instance_id = ?"
     if row := state.one(sql, (resource_id,)):
         metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
@@ -133,13 +133,13 @@ def _check_owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
 
 
 def _refuse_foreign(call: Call, resource_id: str, prefix: str) -> None:
-    if prefix in PARTS:
+    if prefix in DERIVED:
         if resource_id != default_vpc.part_id(prefix, call.account_id):
-            raise PARTS[prefix](id=resource_id[:60])
+            raise DERIVED[prefix](id=resource_id[:60])
         return
-    if prefix not in HOMES:
+    if prefix not in TABLES:
         raise InvalidId(id=resource_id[:60])
-    table, column, fault = HOMES[prefix]
+    table, column, fault = TABLES[prefix]
     sql = f"select 1 from {table} where {column} = ? and account_id = ?"
     if not call.cloud.state.one(sql, (resource_id, call.account_id)):
         raise fault(resource_id[:60])

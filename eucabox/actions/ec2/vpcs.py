@@ -1,4 +1,4 @@
-"""The default VPC and its subnet: read-only, for clients that can't do without one."""
+"""The default VPC and its subnet; read-only, for clients that need one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,7 +62,7 @@ SUBNET_FILTERS: Columns = {
         for each in ("association-id", "ipv6-cidr-block", "state")
     ),
 }
-# Guests get names and a name server by DHCP, which can't be turned off.
+# Guests always get a host name and a name server by DHCP.
 ATTRIBUTES = {
     "enableDnsSupport": ("enable_dns_support", True),
     "enableDnsHostnames": ("enable_dns_hostnames", True),
@@ -104,7 +104,7 @@ def describe_subnets(
 
 @action()
 def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Result:
-    """Tell one attribute of the account's VPC."""
+    """Return one attribute of the account's VPC."""
     if vpc_id != default_vpc.vpc_id(call.account_id):
         raise VpcNotFound(id=vpc_id[:60])
     if attribute not in ATTRIBUTES:

@@ -1,4 +1,4 @@
-"""Availability zones: this cloud has one; for the administrator, with the capacity that it has."""
+"""The one availability zone; with its capacity for the administrator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -66,7 +66,7 @@ def _refuse_unknown(parameter: str, names: Sequence[str], choices: Sequence[str]
 
 
 def _list_capacity(call: Call) -> list[tuple[str, str]]:
-    """Return the rows that Eucalyptus shows its administrator, as (zoneName, zoneState)."""
+    """Return Eucalyptus' capacity report as lines of (zoneName, zoneState)."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
         counts = f"{row.free:04d} / {row.max:04d}"

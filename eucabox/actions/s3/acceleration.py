@@ -28,7 +28,7 @@ def put_bucket_accelerate_configuration(
     accelerate_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep the word, which Terraform reads again; nothing becomes faster."""
+    """Store the status, which Terraform reads back; nothing becomes faster."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     status = accelerate_configuration.get("status", "")

@@ -1,4 +1,4 @@
-"""Whether and where a bucket's requests are logged: set and told; never a record or a log."""
+"""Server access logging of buckets: gets and sets it; writes no log."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def put_bucket_logging(
     bucket_logging_status: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Log what is asked of a bucket into another one, or into none."""
+    """Set the bucket that a bucket's access log goes to, or turn the log off."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if call.caller is None or call.account_id != stored_bucket.owner:
@@ -37,13 +37,13 @@ def put_bucket_logging(
     setting = None if members is None else _validate(call, stored_bucket, members)
     if setting != stored_bucket.settings.get(SETTING):
         call.cloud.store.set_bucket_setting(bucket, SETTING, setting)
-        # after that, or what is logged in between would have all that follows go the old way
+        # only after the change, or records in between would keep later ones on the old target
         call.cloud.access_log.deliver(bucket)
 
 
 @action("s3", anonymous=True)
 def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Where a bucket's logs go; nothing if it is not logged."""
+    """Return where a bucket's logs go; nothing if it is not logged."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting = stored_bucket.settings.get(SETTING)

@@ -1,4 +1,4 @@
-"""Access lists of buckets and objects: read and replaced; never judged here."""
+"""ACLs of buckets and objects: gets and puts them; s3/access.py enforces them."""
 
 import dataclasses
 from functools import partial
@@ -16,7 +16,7 @@ IGNORED = (*VALIDATED_BY_WIRE, "request_payer")
 
 @action("s3", anonymous=True)
 def get_bucket_acl(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Who is granted what on a bucket."""
+    """Return a bucket's ACL."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     owner = Owners(call.cloud.accounts)(stored_bucket.owner)
@@ -32,7 +32,7 @@ def put_bucket_acl(
     expected_bucket_owner: str = "",
     **acl_members: Unpack[BucketAclMembers],
 ) -> None:
-    """Replace a bucket's access list by a canned one, by grants in headers, or by a policy."""
+    """Replace a bucket's ACL by a canned one, by grants in headers, or by an XML policy."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     new_acl = _read_acl(
@@ -45,7 +45,7 @@ def put_bucket_acl(
 def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """Who is granted what on an object, or on a version of it."""
+    """Return the ACL of an object, or of a version of it."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
@@ -70,7 +70,7 @@ def put_object_acl(
     expected_bucket_owner: str = "",
     **acl_members: Unpack[BucketAclMembers],
 ) -> None:
-    """Replace an object's access list by a canned one, by grants in headers, or by a policy."""
+    """Replace an object's ACL by a canned one, by grants in headers, or by an XML policy."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
@@ -80,7 +80,7 @@ def put_object_acl(
     new_acl = _read_acl(call, stored_bucket, acl_members, access_control_policy, owner)
 
     def change(now: ObjectProperties) -> ObjectProperties:
-        # it may be another object by now, put there by somebody else
+        # check again: another account may have replaced the object meanwhile
         access.check(call, stored_bucket, key, now)
         return dataclasses.replace(now, acl=new_acl)
 
@@ -94,7 +94,7 @@ def _read_acl(
     policy: dict[str, Any] | None,
     owner: str,
 ) -> dict[str, Any] | None:
-    """Return the access list that a request asks for, once it is known to be possible."""
+    """Return the ACL of a request, checked for this bucket."""
     directory = call.cloud.accounts
     named = _choose_source(acl.from_headers(acl_members), policy, Owners(directory)(owner))
     new_acl = acl.resolve_grantees(named, directory)

@@ -1,4 +1,4 @@
-"""Bucket policies: kept, shown, removed, and whether they are public; never judged here."""
+"""Bucket policies: gets, puts and deletes them, tells if public; s3/access.py evaluates them."""
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import AccessDenied, MethodNotAllowed, NoSuchBucketPolicy
@@ -7,7 +7,7 @@ from eucabox.iam.policy import public, s3_vocabulary
 from eucabox.s3 import access, acl
 from eucabox.store.types import Bucket
 
-# the owner of a bucket can always mend its policy, so there is nothing to confirm
+# the bucket's owner can always replace its policy, so there is nothing to confirm
 IGNORED = (*VALIDATED_BY_WIRE, "confirm_remove_self_bucket_access")
 
 
@@ -15,15 +15,17 @@ IGNORED = (*VALIDATED_BY_WIRE, "confirm_remove_self_bucket_access")
 def put_bucket_policy(
     call: Call, *, bucket: str, policy: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Replace the policy of a bucket; one that can't be right is refused with the reason."""
+    """Replace the policy of a bucket; an invalid one is refused with the reason."""
     stored_bucket = _get_own_bucket(call, "PUT", bucket, expected_bucket_owner)
     _check(call, stored_bucket, policy)
     call.cloud.store.set_bucket_setting(bucket, access.POLICY, policy)
 
 
 def _get_own_bucket(call: Call, method: str, bucket_name: str, expected: str) -> Bucket:
-    """Return a bucket of the caller's account: whatever a policy allows, nobody else reads it or
-    replaces it; MethodNotAllowed, as of S3, for those whom it allows that."""
+    """Return a bucket of the caller's account, whose policy no other account may get or put.
+
+    As in S3, raises MethodNotAllowed for another account that the policy itself allows.
+    """
     bucket = call.cloud.store.bucket(bucket_name)
     access.check(call, bucket, expected=expected)
     if not access.owns(call, bucket):
@@ -41,7 +43,7 @@ def _check(call: Call, bucket: Bucket, text: str) -> None:
 
 @action("s3", anonymous=True)
 def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The policy of a bucket, letter by letter."""
+    """Return the policy of a bucket, byte for byte as it was put."""
     stored_bucket = _get_own_bucket(call, "GET", bucket, expected_bucket_owner)
     if access.POLICY not in stored_bucket.settings:
         raise NoSuchBucketPolicy(bucket=bucket)
@@ -50,7 +52,7 @@ def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "
 
 @action("s3", anonymous=True)
 def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take the policy of a bucket away; that there was none is no error."""
+    """Delete the policy of a bucket; it is no error if there is none."""
     stored_bucket = _get_own_bucket(call, "DELETE", bucket, expected_bucket_owner)
     if access.POLICY in stored_bucket.settings:
         call.cloud.store.set_bucket_setting(bucket, access.POLICY, None)
@@ -58,7 +60,7 @@ def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str 
 
 @action("s3", anonymous=True)
 def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Whether somebody unknown can get at the bucket, by its policy or by its access list."""
+    """Tell whether the policy or the ACL makes the bucket public."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     text = stored_bucket.settings.get(access.POLICY)

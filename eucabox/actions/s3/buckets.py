@@ -15,7 +15,7 @@ from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
-DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
+DEFAULT_REGIONS = ("", "us-east-1")  # where S3 accepts the same request twice
 PAGE = 10_000
 
 
@@ -28,7 +28,7 @@ def list_buckets(
     continuation_token: str = "",
     bucket_region: str = "",
 ) -> Result:
-    """The buckets of the caller's account, by name, a page of `max_buckets` at a time."""
+    """List the buckets of the caller's account by name, `max_buckets` on a page."""
     if not 1 <= max_buckets <= PAGE:
         reason = f"Use 1 to {PAGE}."
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
@@ -60,8 +60,10 @@ def create_bucket(
     object_ownership: str = "",
     **acl_members: Unpack[BucketAclMembers],
 ) -> Result:
-    """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
-    other region is named, as in S3's first region."""
+    """Create a bucket of the caller's account.
+
+    As in us-east-1, creating one's own bucket again succeeds if no other region is named.
+    """
     new_acl = grants.resolve_grantees(grants.from_headers(acl_members), call.cloud.accounts)
     _check_ownership(bucket, object_ownership, new_acl)
     location, settings = _read_configuration(create_bucket_configuration or {})
@@ -84,7 +86,7 @@ def create_bucket(
 
 @action("s3", anonymous=True)
 def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Say that a bucket is there and may be listed, and in which region."""
+    """Tell that a bucket exists and the caller may list it, and its region."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return {"bucket_region": stored_bucket.location or call.region}
@@ -92,7 +94,7 @@ def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> 
 
 @action("s3", anonymous=True)
 def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Remove an empty bucket."""
+    """Delete an empty bucket."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.delete_bucket(bucket)
@@ -100,7 +102,7 @@ def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -
 
 @action("s3", anonymous=True)
 def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The region that was named when the bucket was made; empty if none was."""
+    """Return the region that was named when the bucket was created, or ""."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return {"location_constraint": stored_bucket.location}
@@ -116,8 +118,11 @@ def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) ->
 
 
 def _check_name(call: Call, bucket: str) -> None:
-    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
-    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
+    """Check a name by AWS's present rules, or by the older ones where those are needed.
+
+    That is for existing buckets, and for requests by Eucalyptus' path: euca2ools and scripts of
+    its time create buckets like My_Images.
+    """
     exists = any(each.name == bucket for each in call.cloud.store.buckets())
     (check_bucket_name if exists or call.path else check_new_name)(bucket)
 

@@ -1,4 +1,4 @@
-"""Copies from one key to another, of a whole object or into a part; never bytes from a client."""
+"""Copies an object to another key, or into a part of an upload."""
 
 import dataclasses
 from functools import partial
@@ -26,17 +26,17 @@ from eucabox.store.types import Bucket, Object, ObjectProperties
 
 DIRECTIVES = ("COPY", "REPLACE")
 IGNORED = ("request_payer",)
-CHANGES = frozenset(  # that make a self-copy one
+CHANGES = frozenset(  # of a copy to itself, which needs at least one
     {"storage_class", "website_redirect_location", *Encryption.__annotations__}
 )
 
 
-class Described(ObjectMembers, SourceKey, SourcePreconditions, total=False):
-    """What a copy says of the new object, and of the old one."""
+class CopyMembers(ObjectMembers, SourceKey, SourcePreconditions, total=False):
+    """The members of CopyObject that describe the new object and the source."""
 
 
-class OfPart(CustomerKey, SourceKey, SourcePreconditions, total=False):
-    """What a copy into a part says of the keys of both, and of the object it is copied from."""
+class PartCopyMembers(CustomerKey, SourceKey, SourcePreconditions, total=False):
+    """The members of UploadPartCopy: keys of both objects, and conditions on the source."""
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -53,7 +53,7 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **members: Unpack[Described],
+    **members: Unpack[CopyMembers],
 ) -> Result:
     """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
@@ -115,10 +115,12 @@ def upload_part_copy(
     copy_source_range: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **members: Unpack[OfPart],
+    **members: Unpack[PartCopyMembers],
 ) -> Result:
-    """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
-    from a range of it."""
+    """Make a part of an upload from an object or a range of it.
+
+    `copy_source` has the object's bucket, key and version_id.
+    """
     store = call.cloud.store
     stored_bucket = store.bucket(bucket)
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
@@ -170,7 +172,7 @@ def _get_source(call: Call, copy_source: dict[str, str], expected: str) -> Objec
 
 
 def _source_version_id(source: Object, copy_source: dict[str, str]) -> str:
-    """The version to copy: the one that was named, or that was there when it was looked at."""
+    """Return the version to copy: the one in the request, or the current one at the check."""
     return copy_source.get("version_id", "") or values.version_members_written(source).get(
         "version_id", ""
     )
@@ -204,9 +206,9 @@ def _check_source(
     call: Call,
     source: Object,
     copy_source: dict[str, str],
-    members: Described,
+    members: CopyMembers,
 ) -> None:
-    _check_readable(call, source, copy_source)  # it may be another object by now
+    _check_readable(call, source, copy_source)  # it may be another object meanwhile
     encryption.check_reading(call, source.sealed, members, encryption.SOURCE)
     preconditions.check_source(source, preconditions.source_preconditions(members))
     if source.size > LARGEST:
@@ -226,14 +228,14 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
 def _check_tags(
     call: Call, bucket: Bucket, key: str, source: Object, copy_source: dict[str, str]
 ) -> None:
-    """Raise AccessDenied unless the tags of a source may be read, and given to the copy."""
+    """Raise AccessDenied unless the caller may read the source's tags and put them on the copy."""
     if source.facts.tags:
         _check_readable(call, source, copy_source, "s3:GetObjectTagging")
         access.check(call, bucket, key, action="s3:PutObjectTagging", permission="WRITE")
 
 
 def _copy_properties(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
-    """What the source has, with what a copy never takes over: owner, list, class, redirect."""
+    """Return the source's properties, but with the copy's own owner, ACL, class and redirect."""
     redirect = "website_redirect_location"
     headers = {name: value for name, value in source.headers.items() if name != redirect}
     new_redirect = {name: value for name, value in new.headers.items() if name == redirect}

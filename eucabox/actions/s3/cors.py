@@ -1,4 +1,4 @@
-"""A bucket's CORS rules: kept, told, taken away; never judged for a page here."""
+"""CORS rules of buckets: gets, puts and deletes them; s3/cors.py applies them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ SHAPE = "CORSConfiguration"
 
 @action("s3", anonymous=True)
 def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """A bucket's CORS rules as they were put."""
+    """Return a bucket's CORS rules as they were put."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = rules_of(stored_bucket.settings)
@@ -28,7 +28,7 @@ def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "")
 def put_bucket_cors(
     call: Call, *, bucket: str, cors_configuration: dict[str, Any], expected_bucket_owner: str = ""
 ) -> None:
-    """Replace a bucket's CORS rules; they count for the next request."""
+    """Replace a bucket's CORS rules, from the next request on."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = cors_configuration.get("cors_rules") or []
@@ -44,7 +44,7 @@ def put_bucket_cors(
 
 @action("s3", anonymous=True)
 def delete_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take a bucket's CORS rules away."""
+    """Delete a bucket's CORS rules."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "cors", None)

@@ -1,4 +1,4 @@
-"""A bucket's encryption: set, told, removed; never an object's."""
+"""Default encryption of buckets: gets, puts and deletes it."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def put_bucket_encryption(
     server_side_encryption_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Say how objects are encrypted that are written without saying it themselves."""
+    """Set the encryption of new objects whose request names none."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
@@ -37,7 +37,7 @@ def put_bucket_encryption(
 
 @action("s3", anonymous=True)
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """How objects are encrypted that are written without saying it themselves."""
+    """Return the encryption of new objects whose request names none."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if SETTING not in stored_bucket.settings:
@@ -47,7 +47,7 @@ def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str
 
 @action("s3", anonymous=True)
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Leave it to each request again; what is encrypted stays so."""
+    """Delete the default encryption; encrypted objects stay encrypted."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, SETTING, None)

@@ -1,4 +1,4 @@
-"""Lifecycle rules of a bucket: put, got, taken away; never carried out here."""
+"""Lifecycle rules of buckets: puts, gets and deletes them; s3/lifecycle/ carries them out."""
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import NoSuchLifecycleConfiguration
@@ -16,7 +16,7 @@ def put_bucket_lifecycle_configuration(
     transition_default_minimum_object_size: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """Give a bucket these rules in place of those it has."""
+    """Replace a bucket's rules."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting = configuration.validate(
@@ -30,7 +30,7 @@ def put_bucket_lifecycle_configuration(
 def get_bucket_lifecycle_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """A bucket's rules."""
+    """Return a bucket's rules."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting = stored_bucket.settings.get(configuration.SETTING)
@@ -44,7 +44,7 @@ def get_bucket_lifecycle_configuration(
 
 @action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def delete_bucket_lifecycle(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take a bucket's rules away; who may put them may."""
+    """Delete a bucket's rules; needs the permission to put them."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, configuration.SETTING, None)

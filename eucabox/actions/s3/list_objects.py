@@ -1,4 +1,4 @@
-"""What is in a bucket, page by page, in the three forms of the API; never an object's bytes."""
+"""ListObjects, ListObjectsV2 and ListObjectVersions: pages of a bucket's keys."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from eucabox.s3.values import Owners, quote_etag
 from eucabox.store.types import Bucket, Listing, Object, Version, Versions
 
 PAGE = 1000
-OF_MARKERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
+MARKER_MEMBERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
 IGNORED = ("request_payer", "optional_object_attributes")
 
 
@@ -27,7 +27,7 @@ def list_objects(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
+    """List a page of the bucket's keys after `marker`, in UTF-8 order."""
     _check(max_keys, encoding_type)
     stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
     page = call.cloud.store.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
@@ -56,7 +56,7 @@ def list_objects_v2(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the bucket's keys after `start_after` or a token of the page before."""
+    """List a page of the bucket's keys after `start_after`, or after the page before."""
     _check(max_keys, encoding_type)
     after = start_after if continuation_token is None else _read_token(continuation_token)
     stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
@@ -89,7 +89,7 @@ def list_object_versions(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of versions and delete markers, of each key the newest first, after the markers."""
+    """List a page of versions and delete markers, the newest first for each key."""
     _check(max_keys, encoding_type)
     if version_id_marker and not key_marker:
         reason = "Name the key-marker with it."
@@ -170,7 +170,7 @@ def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[st
     members = {"version_id": version.object.version_id, "is_latest": version.is_latest}
     entry = {**_entry_to_api(version.object, bucket, owners), **members}
     if version.is_marker:
-        entry = {name: each for name, each in entry.items() if name in OF_MARKERS}
+        entry = {name: each for name, each in entry.items() if name in MARKER_MEMBERS}
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
+"""Multipart uploads: creates, fills, lists, completes and aborts them; reads no object."""
 
 from collections.abc import Collection
 from typing import Any, Unpack
@@ -25,12 +25,12 @@ from eucabox.store.types import COMPOSITE, FULL_OBJECT, Bucket, Upload
 PAGE = 1000
 
 
-class Part(BodyMembers, CustomerKey, total=False):
-    """The members of UploadPart that say what the bytes are."""
+class UploadPartMembers(BodyMembers, CustomerKey, total=False):
+    """The members of UploadPart that describe its body."""
 
 
-class Whole(Checksums, CustomerKey, total=False):
-    """The members of CompleteMultipartUpload that say what the whole is."""
+class CompletionMembers(Checksums, CustomerKey, total=False):
+    """The members of CompleteMultipartUpload that describe the whole object."""
 
 
 IGNORED = ("request_payer", "content_length")
@@ -47,7 +47,7 @@ def create_multipart_upload(
     expected_bucket_owner: str = "",
     **members: Unpack[ObjectMembers],
 ) -> Result:
-    """Begin an upload; what is said of the object here holds when it is completed."""
+    """Create an upload; the properties given here become those of the completed object."""
     stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
@@ -73,7 +73,7 @@ def upload_part(
     part_number: int,
     body: Any = None,
     expected_bucket_owner: str = "",
-    **members: Unpack[Part],
+    **members: Unpack[UploadPartMembers],
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
     stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
@@ -107,7 +107,7 @@ def complete_multipart_upload(
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
-    **members: Unpack[Whole],
+    **members: Unpack[CompletionMembers],
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
     stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
@@ -137,7 +137,7 @@ def complete_multipart_upload(
 def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Forget an upload and its parts."""
+    """Delete an upload and its parts."""
     _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     call.cloud.store.abort_upload(bucket, key, upload_id)
 
@@ -154,7 +154,7 @@ def list_parts(
     expected_bucket_owner: str = "",
     **customer: Unpack[CustomerKey],
 ) -> Result:
-    """The parts that an upload has so far, by number."""
+    """List the parts of an upload, by number."""
     stored_bucket, upload = _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.store
@@ -203,7 +203,7 @@ def list_multipart_uploads(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the uploads in progress, by key and then by time."""
+    """List a page of the uploads in progress, by key and then by time."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     _check_page("max-uploads", max_uploads)
@@ -240,7 +240,7 @@ def _get_writable_bucket(call: Call, bucket_name: str, key: str, expected: str) 
 def _get_upload(
     call: Call, bucket_name: str, key: str, upload_id: str, expected: str
 ) -> tuple[Bucket, Upload]:
-    """Find an upload for whom it is for: who began it needs no other permission."""
+    """Return an upload that the caller may use; its initiator needs no other permission."""
     bucket = call.cloud.store.bucket(bucket_name)
     access.check_expected(bucket, expected)
     try:
@@ -264,14 +264,14 @@ def _check_completion(
     bucket: Bucket,
     key_and_id: tuple[str, str],
     checksum_type: str,
-    customer: Whole,
+    customer: CompletionMembers,
 ) -> None:
     try:
         upload = call.cloud.store.upload(bucket.name, *key_and_id)
     except NoSuchUpload:
-        return  # perhaps completed, and its answer lost: the store knows
+        return  # perhaps completed, and the client missed the answer: the store will tell
     access.check_upload(call, upload, bucket)
-    # as S3: needed where the client has checksums; older ones, which have none, send no key either
+    # as in S3: clients that send no checksums send no key either
     store = call.cloud.store
     key_needed = bool(upload.checksum_algorithm) or (
         upload.sealing is not None
@@ -285,8 +285,8 @@ def _check_completion(
 
 
 def _check_sums(upload: Upload, algorithms: Collection[str]) -> None:
-    """Refuse a part whose checksum is of another kind than the upload's, or lacks where S3 joins
-    those of the parts."""
+    """Raise ChecksumMismatch if a part's checksum is of another algorithm than the upload's, or is
+    missing where the object's checksum is made of those of the parts."""
     expected = upload.checksum_algorithm
     for algorithm in algorithms:
         if expected not in ("", algorithm):

@@ -1,4 +1,4 @@
-"""What an object is, attribute by attribute; never its bytes."""
+"""GetObjectAttributes: what is known of an object, without its bytes."""
 
 from functools import partial
 from typing import Any, Unpack
@@ -25,7 +25,7 @@ def get_object_attributes(
     expected_bucket_owner: str = "",
     **customer: Unpack[CustomerKey],
 ) -> Result:
-    """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
+    """Return the requested ones of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
     if not any(object_attributes):
         reason = "The x-amz-object-attributes header with what to tell is missing or empty."
         raise InvalidRequest(reason=reason)

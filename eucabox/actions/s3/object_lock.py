@@ -1,4 +1,4 @@
-"""Object lock of buckets and versions: set, shown, never circumvented; deletes nothing."""
+"""Object lock of buckets and versions: gets and sets it; deletes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,26 +26,26 @@ def put_object_lock_configuration(
     object_lock_configuration: LockConfiguration,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Let versions in a bucket be locked, from now on for ever, and say what new ones get."""
+    """Turn object lock on, which is for ever, and set the default retention of new versions."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting, store = object_lock.validate(object_lock_configuration), call.cloud.store
 
-    def enabled(_: object) -> dict[str, Any]:
-        # looked at here, or somebody could suspend it in between
+    def check_versioning(_: object) -> dict[str, Any]:
+        # checked inside the change, or versioning could be suspended in between
         versioning = store.bucket(bucket).settings.get("versioning") or {}
         if versioning.get("status") != "Enabled":
             raise VersioningNotEnabled(bucket=bucket)
         return setting
 
-    store.change_bucket_setting(bucket, object_lock.SETTING, enabled)
+    store.change_bucket_setting(bucket, object_lock.SETTING, check_versioning)
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
 def get_object_lock_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """Whether versions can be locked, and what new ones get."""
+    """Return whether object lock is on, and the default retention of new versions."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if not object_lock.is_on(stored_bucket):
@@ -64,8 +64,10 @@ def put_object_retention(
     bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep a version from deletion until a date; what it had already only grows, but for who may
-    bypass GOVERNANCE."""
+    """Protect a version from deletion until a date.
+
+    A retention can only become longer, except by callers who may bypass GOVERNANCE.
+    """
     stored_bucket, _ = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     if bypass_governance_retention:
         access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
@@ -82,7 +84,7 @@ def put_object_retention(
 def get_object_retention(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """A version's retention."""
+    """Return a version's retention."""
     _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     lock = object_lock.get_stored_lock(obj.facts)
     if "mode" not in lock:
@@ -100,7 +102,7 @@ def put_object_legal_hold(
     version_id: str = "",
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep a version from deletion until this is taken back."""
+    """Protect a version from deletion until the hold is removed."""
     _get_version(call, bucket, key, version_id, expected_bucket_owner)
     _change(
         call,
@@ -113,7 +115,7 @@ def put_object_legal_hold(
 def get_object_legal_hold(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """A version's legal hold, if it ever had one."""
+    """Return a version's legal hold, if it was ever set."""
     _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
     lock = object_lock.get_stored_lock(obj.facts)
     if "hold" not in lock:

@@ -1,4 +1,4 @@
-"""Objects: put, got, described, deleted; never how bytes travel or where they lie."""
+"""Puts, gets, describes and deletes objects; knows neither HTTP nor files."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,7 +47,7 @@ def put_object(
     expected_bucket_owner: str = "",
     **members: Unpack[PutObjectMembers],
 ) -> Result:
-    """Store an object whole or not at all, once every length, digest and signature holds."""
+    """Store an object after its length, digests and signature are checked, or store nothing."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     facts = object_request.object_properties(members, call, stored_bucket, call.cloud.accounts)
@@ -101,7 +101,7 @@ def get_object(
     expected_bucket_owner: str = "",
     **members: Unpack[ReadMembers],
 ) -> Result:
-    """An object's bytes, or a range or a part of them, with all that is stored of it.
+    """Return an object's bytes, or a range or part of them, with its stored properties.
 
     `body` of the result is a ResponseBody: iterate it, then close it.
     """
@@ -124,7 +124,7 @@ def head_object(
     expected_bucket_owner: str = "",
     **members: Unpack[ReadMembers],
 ) -> Result:
-    """What GetObject would answer, without the object's bytes."""
+    """Return what GetObject would answer, without the body."""
     stored_bucket, opened = _open_for_read(call, bucket, key, expected_bucket_owner, members)
     with opened:
         answer, _, _ = _describe(call, stored_bucket, opened, members, unlock=False)
@@ -144,8 +144,10 @@ def delete_object(
     bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
 ) -> Result:
-    """Delete an object or, for good, a version of it, if it is still the one expected; that it
-    was not there is no error."""
+    """Delete an object, or a version of it for good, if the conditions hold.
+
+    It is no error if the object does not exist.
+    """
     stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
     conditions = {
         "if_match": preconditions.unquote_etag(if_match),
@@ -170,7 +172,7 @@ def delete_objects(
     bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
 ) -> Result:
-    """Delete up to 1,000 objects, each with its own outcome."""
+    """Delete up to 1,000 objects, each with its own result."""
     entries = delete.get("objects") or []
     if not 1 <= len(entries) <= MOST_DELETED:
         reason = f"it names {len(entries)} objects; 1 to {MOST_DELETED} are possible."
@@ -230,7 +232,7 @@ def _delete(
 
 
 def _check_lock(request: access.RequestContext, bucket: Bucket, bypass: bool, lost: Object) -> None:
-    """Raise AccessDenied if a version that would be lost for good is locked."""
+    """Raise AccessDenied if a version that would be deleted for good is locked."""
     now = datetime.now(UTC)
     if bypass and object_lock.is_locked(lost.facts, now):
         access.check(request, bucket, lost.key, action="s3:BypassGovernanceRetention")
@@ -302,7 +304,7 @@ def _select_range(
     if obj.facts.storage_class != "STANDARD":
         answer["storage_class"] = obj.facts.storage_class
     if obj.facts.storage_class in values.ARCHIVES:
-        answer["restore"] = RESTORED  # or clients would wait for what is at hand
+        answer["restore"] = RESTORED  # or clients would wait for a restore
     span = _part_span(obj, part) if part is not None else preconditions.span(range_text, obj.size)
     start, count = span or (0, obj.size)
     if part is not None and obj.parts:
@@ -315,7 +317,7 @@ def _select_range(
 
 
 def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> Result:
-    """What a reader is told beside what was kept: expiry, tags, lock."""
+    """Return version, expiration, tag count and lock of an object, as far as the caller may see."""
     headers: Result = values.version_members_read(bucket, obj)
     if not version_id:
         headers |= rules.expiration(bucket, obj)
@@ -346,7 +348,7 @@ def _part_span(obj: Object, part: int) -> tuple[int, int]:
 
 
 def _range_checksums(obj: Object, part: int | None, *, whole: bool) -> dict[str, str]:
-    """The checksum of what is shown: of a part, of all, or nothing of any other range."""
+    """Return the checksum of a part or of the whole object; none for any other range."""
     if part is not None and obj.part_checksums:
         value = obj.part_checksums[part - 1]
         sums = dict.fromkeys(obj.facts.checksums, value)

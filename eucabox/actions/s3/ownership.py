@@ -1,4 +1,4 @@
-"""Ownership controls of buckets: kept, shown, removed; never judged here."""
+"""Ownership controls of buckets: gets, puts and deletes them."""
 
 from typing import TypedDict
 
@@ -12,24 +12,30 @@ from eucabox.s3 import access
 from eucabox.s3.values import Owners
 
 
-class Rule(TypedDict, total=False):
-    """Who owns the objects of others, and whether access lists count."""
+class OwnershipRule(TypedDict, total=False):
+    """Who owns objects that other accounts write, and whether ACLs are in effect."""
 
     object_ownership: str
 
 
-class Controls(TypedDict, total=False):
-    """Ownership controls: exactly one rule."""
+class OwnershipControls(TypedDict, total=False):
+    """Ownership controls, with exactly one rule."""
 
-    rules: list[Rule]
+    rules: list[OwnershipRule]
 
 
 @action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_ownership_controls(
-    call: Call, *, bucket: str, ownership_controls: Controls, expected_bucket_owner: str = ""
+    call: Call,
+    *,
+    bucket: str,
+    ownership_controls: OwnershipControls,
+    expected_bucket_owner: str = "",
 ) -> None:
-    """Replace the ownership controls of a bucket, whose access list must not grant anybody
-    anything where such lists are not to count any more."""
+    """Replace the ownership controls of a bucket.
+
+    ACLs can be disabled only if the bucket's own ACL grants nothing to others.
+    """
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     ownership = _read_ownership(ownership_controls)
@@ -39,7 +45,7 @@ def put_bucket_ownership_controls(
     call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, ownership)
 
 
-def _read_ownership(controls: Controls) -> str:
+def _read_ownership(controls: OwnershipControls) -> str:
     rules = controls.get("rules") or []
     if len(rules) != 1:
         reason = f"it has {len(rules)} rules, and needs exactly one."
@@ -57,7 +63,7 @@ def _read_ownership(controls: Controls) -> str:
 def get_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """The ownership controls of a bucket."""
+    """Return the ownership controls of a bucket."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if access.OWNERSHIP not in stored_bucket.settings:
@@ -70,7 +76,7 @@ def get_bucket_ownership_controls(
 def delete_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Take the ownership controls of a bucket away; that there were none is no error."""
+    """Delete the ownership controls of a bucket; it is no error if there are none."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if access.OWNERSHIP in stored_bucket.settings:

@@ -1,4 +1,4 @@
-"""Public access blocks of buckets: kept, shown, removed; never judged here."""
+"""Public access blocks of buckets: gets, puts and deletes them; s3/access.py applies them."""
 
 from typing import TypedDict
 
@@ -40,7 +40,7 @@ def put_public_access_block(
 
 @action("s3", anonymous=True)
 def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The public access block of a bucket."""
+    """Return the public access block of a bucket."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if access.BLOCK not in stored_bucket.settings:
@@ -50,7 +50,7 @@ def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: s
 
 @action("s3", anonymous=True)
 def delete_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take the public access block of a bucket away; that there was none is no error."""
+    """Delete the public access block of a bucket; it is no error if there is none."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if access.BLOCK in stored_bucket.settings:

@@ -1,4 +1,4 @@
-"""What a bucket could be set to elsewhere: told truthfully as not set, and settable by nobody."""
+"""Replication, analytics, inventories and metrics: not offered, so never configured."""
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import NoSuchConfiguration, ReplicationConfigurationNotFound
@@ -9,14 +9,14 @@ NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 
 @action("s3", anonymous=True)
 def get_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Say that a bucket has no replication."""
+    """Answer that a bucket has no replication."""
     _check(call, bucket, expected_bucket_owner)
     raise ReplicationConfigurationNotFound(bucket=bucket)
 
 
 @action("s3", anonymous=True)
 def delete_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Do nothing: S3 answers this removal of what is not there like any other."""
+    """Do nothing: in S3 it is no error to delete a missing replication."""
     _check(call, bucket, expected_bucket_owner)
 
 

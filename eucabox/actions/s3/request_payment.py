@@ -1,4 +1,4 @@
-"""Who pays for a bucket's requests: a word that is kept, as nobody pays here."""
+"""Who pays for a bucket's requests: stored and returned only, as nobody pays here."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ PAYERS = ("BucketOwner", "Requester")
 def get_bucket_request_payment(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """The payer that was put, the owner if none was."""
+    """Return the payer, by default the owner."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return {"payer": stored_bucket.settings.get("request_payment", PAYERS[0])}
@@ -27,7 +27,7 @@ def put_bucket_request_payment(
     request_payment_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep the payer; requests are answered as before."""
+    """Store the payer, which changes nothing else."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     payer = request_payment_configuration.get("payer", "")

@@ -1,4 +1,4 @@
-"""What S3 has for objects that are elsewhere, as archives and torrents; here none is."""
+"""Restores of archived objects, and torrents: all objects are on this disk."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ def restore_object(
     restore_request: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Say that an object of an archive's class is restored: its bytes never left the disk."""
+    """Answer that an archived object is restored: its bytes never left the disk."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
@@ -37,7 +37,7 @@ def restore_object(
 def get_object_torrent(
     call: Call, *, bucket: str, key: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Say that there is no torrent of an object."""
+    """Answer that there is no torrent of an object."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     obj = access.open_or_hide(call, call.cloud.store.head, stored_bucket, key)

@@ -1,4 +1,4 @@
-"""A bucket's tags by the three calls of S3 Control that Terraform makes; never an object's."""
+"""A bucket's tags by three operations of S3 Control, which Terraform uses."""
 
 from collections.abc import Callable
 
@@ -13,14 +13,14 @@ ARN = "arn:aws:s3:::"
 
 @action("s3control")
 def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
-    """Give a bucket these tags beside those it has."""
+    """Add tags to a bucket."""
     new_tags = tagging.bucket_tags(tags)
     _change(call, _get_bucket(call, resource_arn, account_id), lambda kept: {**kept, **new_tags})
 
 
 @action("s3control")
 def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: list[str]) -> None:
-    """Take the tags of these keys away from a bucket."""
+    """Remove the tags with these keys from a bucket."""
     bucket = _get_bucket(call, resource_arn, account_id)
     _change(
         call,
@@ -31,7 +31,7 @@ def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: 
 
 @action("s3control")
 def list_tags_for_resource(call: Call, *, account_id: str, resource_arn: str) -> Result:
-    """A bucket's tags; that there are none is no error here."""
+    """Return a bucket's tags; it is no error if there are none."""
     return {"tags": tagging.to_api(tagging.tags_of(_get_bucket(call, resource_arn, account_id)))}
 
 

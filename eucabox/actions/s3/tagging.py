@@ -1,4 +1,4 @@
-"""Tags of buckets and objects: put, got, taken away; never those of instances."""
+"""Tags of buckets and objects: puts, gets and deletes them."""
 
 import dataclasses
 from functools import partial
@@ -23,7 +23,7 @@ def put_object_tagging(
     version_id: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """Give an object, or a version of it, these tags in place of those it has."""
+    """Replace the tags of an object, or of a version of it."""
     _get_object(call, bucket, key, version_id, expected_bucket_owner)
     return _change(call, bucket, key, version_id, tags.object_tags(tagging))
 
@@ -32,7 +32,7 @@ def put_object_tagging(
 def get_object_tagging(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """An object's tags, or those of a version of it, by key."""
+    """Return the tags of an object, or of a version of it, by key."""
     obj = _get_object(call, bucket, key, version_id, expected_bucket_owner)
     return {"tag_set": tags.to_api(obj.facts.tags), **_version_members(call, obj)}
 
@@ -41,7 +41,7 @@ def get_object_tagging(
 def delete_object_tagging(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """Take an object's tags away, or those of a version of it."""
+    """Delete the tags of an object, or of a version of it."""
     _get_object(call, bucket, key, version_id, expected_bucket_owner)
     return _change(call, bucket, key, version_id, {})
 
@@ -50,7 +50,7 @@ def delete_object_tagging(
 def put_bucket_tagging(
     call: Call, *, bucket: str, tagging: Tagging, expected_bucket_owner: str = ""
 ) -> None:
-    """Give a bucket these tags in place of those it has."""
+    """Replace the tags of a bucket."""
     access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
     new_tags = tags.bucket_tags(tagging.get("tag_set") or [])
     call.cloud.store.set_bucket_setting(bucket, tags.SETTING, new_tags or None)
@@ -58,7 +58,7 @@ def put_bucket_tagging(
 
 @action("s3", anonymous=True, ignored=IGNORED)
 def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """A bucket's tags."""
+    """Return a bucket's tags."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     if not tags.tags_of(stored_bucket):
@@ -68,7 +68,7 @@ def get_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = 
 
 @action("s3", anonymous=True, ignored=IGNORED)
 def delete_bucket_tagging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take a bucket's tags away; who may put them may."""
+    """Delete a bucket's tags; needs the permission to put them."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, tags.SETTING, None)
@@ -89,7 +89,7 @@ def _change(
     bucket = call.cloud.store.bucket(bucket_name)
 
     def change(now: ObjectProperties) -> ObjectProperties:
-        # it may be another object by now, put there by somebody else
+        # check again: another account may have replaced the object meanwhile
         access.check(call, bucket, key, now)
         return dataclasses.replace(now, tags=new_tags)
 

@@ -1,4 +1,4 @@
-"""Whether a bucket keeps versions: read and set; never touches one."""
+"""Versioning of buckets: gets and sets it; touches no version."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ STATES = ("Enabled", "Suspended")
 
 @action("s3", anonymous=True)
 def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Whether versions are kept; nothing is said of a bucket that never kept any."""
+    """Return the versioning status; nothing for a bucket that was never versioned."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return dict(stored_bucket.settings.get(SETTING) or {})
@@ -31,14 +31,14 @@ def put_bucket_versioning(
     versioning_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep versions from now on, or none but those that there are."""
+    """Enable or suspend versioning; existing versions stay."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     status = _read_status(versioning_configuration)
     store = call.cloud.store
 
     def change(_: object) -> dict[str, str]:
-        # looked at here, or somebody could lock versions in between
+        # checked inside the change, or object lock could be turned on in between
         if status != "Enabled" and object_lock.is_on(store.bucket(bucket)):
             raise InvalidBucketState(bucket=bucket)
         return {"status": status}

@@ -1,4 +1,4 @@
-"""Websites of buckets: configured, and their pages found; never an HTML of our own."""
+"""Websites of buckets: gets and sets their configuration, and finds their pages."""
 
 import dataclasses
 from typing import Any
@@ -8,13 +8,13 @@ from eucabox.errors import Fault, NoSuchWebsiteConfiguration
 from eucabox.s3 import access, website
 from eucabox.s3.website import FOUND, MOVED, Settings
 
-# what a rule may wait for; any other error of reading a page is the client's own
+# errors that a routing rule or an error page can answer; others go to the client
 STATUSES = {"AccessDenied": 403, "NoSuchKey": 404}
 
 
 @action("s3", anonymous=True)
 def get_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """A bucket's website as it was configured."""
+    """Return a bucket's website configuration."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return dict(_get_settings(call, bucket))
@@ -28,7 +28,7 @@ def put_bucket_website(
     website_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Make a website of a bucket, for whom its objects may be read by."""
+    """Configure a bucket's website; its pages need to be readable without a signature."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     website.check(website_configuration)
@@ -37,7 +37,7 @@ def put_bucket_website(
 
 @action("s3", anonymous=True)
 def delete_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Let a bucket be no website; its objects stay."""
+    """Delete a bucket's website configuration; its objects stay."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "website", None)
@@ -51,9 +51,11 @@ def get_page(
     path: str,
     conditions: dict[str, Any] | None = None,
 ) -> Result:
-    """What a website shows for a path, to anybody: `got` is the result of GetObject and `error`
-    the code of the fault that it explains, if it does; or `redirect` is a place with
-    {protocol, host_name, key} or a `location`, and `status` how the client is sent there."""
+    """Return what a website answers for a path, to anonymous clients.
+
+    Either `got`, the result of GetObject, with `error`, the code of the fault if it is an error
+    page; or `redirect`, {protocol, host_name, key} or {location}, with the HTTP `status`.
+    """
     settings = _get_settings(call, bucket)
     everything = settings.get("redirect_all_requests_to")
     if everything:
@@ -73,7 +75,7 @@ def get_page(
 
 
 def _explain_fault(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
-    """What is shown for a page that can't be: a folder's index, a rule's or the error's page."""
+    """Return the answer for a page that can't be read: a redirect, or the error page."""
     status = STATUSES.get(fault.code, 0)
     if not status:
         raise fault
@@ -106,7 +108,7 @@ def _redirect(rule: Settings, path: str) -> Result:
 
 
 def _get_page_object(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
-    """Ask for an object as anybody would, so that whatever guards objects guards pages."""
+    """Get an object as an anonymous client, so that pages have the protection of objects."""
     members = {**conditions, "bucket": bucket, "key": key}
     return perform("s3", "GetObject", _anonymous(call), members) or {}
 

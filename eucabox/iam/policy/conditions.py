@@ -1,4 +1,4 @@
-"""The Condition element: operators and what holds; never where a key's value comes from."""
+"""The Condition element: its operators and whether they hold for a request."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ Maker = Callable[[str], Test]
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator on one key; `values` are as the policy has them, any of which will do."""
+    """One operator on one key; it holds if any of `values` matches."""
 
     operator: str
     key: str
@@ -33,36 +33,36 @@ class Condition:
     if_exists: bool = False
     set_of: str = ""
 
-    def holds(self, question: AuthorizationRequest) -> bool:
-        """True if the question's value of the key is as the condition wants it."""
-        present_values = question.value(self.key)
+    def holds(self, request: AuthorizationRequest) -> bool:
+        """True if the request's values of the key satisfy the condition."""
+        present_values = request.value(self.key)
         if self.operator == "Null":
             return any((each.lower() == "true") == (not present_values) for each in self.values)
         if not present_values:
             return self._holds_without_value()
         if self.set_of == "ForAllValues":
-            return all(self._matches_one(each, question) for each in present_values)
+            return all(self._matches_one(each, request) for each in present_values)
         if self.negated and not self.set_of:
-            return all(self._matches_one(each, question) for each in present_values)
-        return any(self._matches_one(each, question) for each in present_values)
+            return all(self._matches_one(each, request) for each in present_values)
+        return any(self._matches_one(each, request) for each in present_values)
 
     def _holds_without_value(self) -> bool:
         if self.set_of == "ForAllValues" or self.if_exists:
             return True
         return self.negated and not self.set_of
 
-    def _matches_one(self, value: str, question: AuthorizationRequest) -> bool:
-        return any(test(value, question) for test in self.tests) != self.negated
+    def _matches_one(self, value: str, request: AuthorizationRequest) -> bool:
+        return any(test(value, request) for test in self.tests) != self.negated
 
 
 def _make_equal(text: str) -> Test:
-    return lambda value, question: value == substitute(text, question, len(value))
+    return lambda value, request: value == substitute(text, request, len(value))
 
 
 def _make_equal_ignoring_case(text: str) -> Test:
-    def test(value: str, question: AuthorizationRequest) -> bool:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         lowered = value.lower()
-        filled = substitute(text, question, len(lowered))
+        filled = substitute(text, request, len(lowered))
         return filled is not None and lowered == filled.lower()
 
     return test
@@ -75,7 +75,7 @@ def _make_like(text: str) -> Test:
 def _make_numeric(compare: Callable[[float, float], bool]) -> Maker:
     def make(text: str) -> Test:
         wanted = number(text)
-        return lambda value, question: _compare(compare, number, value, wanted)
+        return lambda value, request: _compare(compare, number, value, wanted)
 
     return make
 
@@ -83,7 +83,7 @@ def _make_numeric(compare: Callable[[float, float], bool]) -> Maker:
 def _make_date(compare: Callable[[float, float], bool]) -> Maker:
     def make(text: str) -> Test:
         wanted = date(text)
-        return lambda value, question: _compare(compare, date, value, wanted)
+        return lambda value, request: _compare(compare, date, value, wanted)
 
     return make
 
@@ -104,7 +104,7 @@ def _make_bool(text: str) -> Test:
     wanted = text.lower()
     if wanted not in ("true", "false"):
         raise ValueError("use true or false")
-    return lambda value, question: value.lower() == wanted
+    return lambda value, request: value.lower() == wanted
 
 
 def _make_binary(text: str) -> Test:
@@ -112,7 +112,7 @@ def _make_binary(text: str) -> Test:
         wanted = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("use base64") from None
-    return lambda value, question: _to_bytes(value) == wanted or value == text
+    return lambda value, request: _to_bytes(value) == wanted or value == text
 
 
 def _to_bytes(value: str) -> bytes:
@@ -125,7 +125,7 @@ def _make_network(text: str) -> Test:
     except ValueError:
         raise ValueError("use an address or a network such as 192.0.2.0/24") from None
 
-    def test(value: str, question: AuthorizationRequest) -> bool:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
@@ -142,11 +142,11 @@ def _make_arn(text: str) -> Test:
     parted = text.split(":", ARN_PARTS - 1)
     fixed = [] if "${" in text else [glob(each) for each in parted]
 
-    def test(value: str, question: AuthorizationRequest) -> bool:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         if text == "*":
             return True
         parts = value.split(":", ARN_PARTS - 1)
-        wanted = fixed or split_glob(text, question, len(value), ":", ARN_PARTS)
+        wanted = fixed or split_glob(text, request, len(value), ":", ARN_PARTS)
         return len(parts) == len(wanted) and all(
             like(part) for like, part in zip(wanted, parts, strict=True)
         )
@@ -186,7 +186,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanEquals": lambda one, other: one >= other,
     "Equals": lambda one, other: one == other,
 }
-# operator: how a value of the policy becomes a test, and whether the outcome is turned round
+# operator: how a value of the policy becomes a test, and whether the result is negated
 OPERATORS: dict[str, tuple[Maker, bool]] = {
     "StringEquals": (_make_equal, False),
     "StringNotEquals": (_make_equal, True),
@@ -211,7 +211,7 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
 
 
 def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
-    """Read a Condition element; `known` tells which keys there are."""
+    """Read a Condition element; `is_known` tells whether a condition key exists."""
     if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
     read_conditions = []

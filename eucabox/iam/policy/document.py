@@ -1,4 +1,4 @@
-"""Documents of the policy language: read with a precise complaint, compiled, judged."""
+"""Policy documents: parsed with precise errors, compiled, and evaluated for a request."""
 
 import json
 from collections import Counter, OrderedDict
@@ -22,17 +22,17 @@ MEMBERS = (
     "NotResource", "Condition",
 )  # fmt: skip
 LARGEST = 20 * 1024  # bytes
-MOST_KEPT = 256 * 1024  # characters of the documents that are kept compiled
+MOST_KEPT = 256 * 1024  # characters of the documents in the cache
 
 
 class Vocabulary(Protocol):
-    """What a service has words for; a policy that uses others is refused."""
+    """The actions, resources and keys that a service knows; a policy with others is refused."""
 
     def action(self, pattern: str) -> bool:
-        """True if an action is like the pattern."""
+        """True if an action matches the pattern."""
 
     def resource(self, pattern: str) -> bool:
-        """True if the policy may speak of such resources."""
+        """True if the policy may name such resources."""
 
     def key(self, name: str) -> bool:
         """True for a condition key, as `key_name` writes it."""
@@ -40,19 +40,19 @@ class Vocabulary(Protocol):
 
 @dataclass(frozen=True)
 class Patterns:
-    """Actions or resources: those that are like one of the patterns, or with `others` the rest."""
+    """Actions or resources: those that match a pattern, or with `others` those that match none."""
 
     patterns: tuple[Pattern, ...]
     others: bool = False
 
-    def matches(self, text: str, question: AuthorizationRequest) -> bool:
-        """True if the text is meant."""
-        return any(each.matches(text, question) for each in self.patterns) != self.others
+    def matches(self, text: str, request: AuthorizationRequest) -> bool:
+        """True if the text matches."""
+        return any(each.matches(text, request) for each in self.patterns) != self.others
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement: whether it allows or denies, whom, what, to which resources, and when."""
+    """A statement: its effect, principals, actions, resources and conditions."""
 
     allows: bool
     principals: Principals
@@ -60,13 +60,13 @@ class Statement:
     resources: Patterns
     conditions: tuple[Condition, ...] = ()
 
-    def fits(self, question: AuthorizationRequest) -> bool:
-        """True if the statement speaks of the question."""
+    def fits(self, request: AuthorizationRequest) -> bool:
+        """True if the statement applies to the request."""
         return (
-            self.actions.matches(question.action, question)
-            and self.resources.matches(question.resource, question)
-            and self.principals.matches(question)
-            and all(each.holds(question) for each in self.conditions)
+            self.actions.matches(request.action, request)
+            and self.resources.matches(request.resource, request)
+            and self.principals.matches(request)
+            and all(each.holds(request) for each in self.conditions)
         )
 
 
@@ -76,29 +76,29 @@ class Policy:
 
     statements: tuple[Statement, ...]
 
-    def evaluate(self, question: AuthorizationRequest) -> Verdict:
+    def evaluate(self, request: AuthorizationRequest) -> Verdict:
         """Return "Deny" if one statement denies it, else "Allow" if one allows it, else ""."""
         verdict: Verdict = ""
         for statement in self.statements:
-            if (verdict != "Allow" or not statement.allows) and statement.fits(question):
+            if (verdict != "Allow" or not statement.allows) and statement.fits(request):
                 if not statement.allows:
                     return "Deny"
                 verdict = "Allow"
         return verdict
 
-    def may_allow(self, question: AuthorizationRequest) -> bool:
-        """True if a statement allows the action to the asker, to some resource and at some time;
-        what the request says beside that need not be known yet."""
+    def may_allow(self, request: AuthorizationRequest) -> bool:
+        """True if a statement allows the action to the principal, for some resource and under some
+        conditions; the rest of the request need not be known yet."""
         return any(
             each.allows
-            and each.actions.matches(question.action, question)
-            and each.principals.matches(question)
+            and each.actions.matches(request.action, request)
+            and each.principals.matches(request)
             for each in self.statements
         )
 
 
 class _Anything:
-    """The words of whoever reads a document that was checked when it came."""
+    """The vocabulary for a stored document, which was checked when it was put."""
 
     def action(self, pattern: str) -> bool:
         return True
@@ -119,8 +119,10 @@ NOTHING = Policy(
 
 
 class _Cache:
-    """The policies that were asked last, compiled; by their texts, of so many characters in all:
-    compiled, a policy can be two hundred times as long as its text."""
+    """The policies used last, compiled, by their texts.
+
+    Limited by the texts' characters: a compiled policy can take two hundred times its text.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -154,12 +156,14 @@ _cache = _Cache(MOST_KEPT)
 
 
 def compile_policy(text: str) -> Policy:
-    """Return the policy of a document that was checked before, compiled once. One that can't be
-    read any more denies everything."""
+    """Return the compiled policy of a document that was checked before, from a cache.
+
+    A document that can't be read any more denies everything.
+    """
     return _cache(text)
 
 
-def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
+def parse(text: str, vocabulary: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
     """Read a document; raises MalformedPolicy, with a directory also for unknown principals."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > LARGEST:
@@ -179,7 +183,7 @@ def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = N
     statements = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
-    reader = _PolicyReader(words, directory, version == VERSIONS[1])
+    reader = _PolicyReader(vocabulary, directory, version == VERSIONS[1])
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
@@ -216,9 +220,9 @@ class _PolicyReader:
     """Reads the statements of one document."""
 
     def __init__(
-        self, words: Vocabulary, directory: PrincipalDirectory | None, variables: bool
+        self, vocabulary: Vocabulary, directory: PrincipalDirectory | None, variables: bool
     ) -> None:
-        self._words = words
+        self._vocabulary = vocabulary
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text
 
@@ -236,8 +240,8 @@ class _PolicyReader:
         return Statement(
             effect == "Allow",
             self._read_principals(element, effect),
-            self._read_patterns(element, "Action", self._words.action),
-            self._read_patterns(element, "Resource", self._words.resource),
+            self._read_patterns(element, "Action", self._vocabulary.action),
+            self._read_patterns(element, "Resource", self._vocabulary.resource),
             self._read_conditions(element.get("Condition", {})),
         )
 
@@ -267,14 +271,14 @@ class _PolicyReader:
         return Patterns(patterns, name.startswith("Not"))
 
     def _read_conditions(self, element: Any) -> tuple[Condition, ...]:
-        read = conditions.read(element, self._words.key)
+        read = conditions.read(element, self._vocabulary.key)
         if self._variables or not any("${" in value for each in read for value in each.values):
             return read
-        return conditions.read(_escape_variables(element), self._words.key)
+        return conditions.read(_escape_variables(element), self._vocabulary.key)
 
 
 def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
-    """Write every dollar so that it stands for itself."""
+    """Return a Condition element in which every ${ stands for itself."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Whom a statement means: everybody, accounts, users, services; never asks who they are."""
+"""The Principal element: everybody, accounts, users and services that a statement names."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ User = tuple[str, str]
 
 
 class PrincipalDirectory(Protocol):
-    """Where it is looked up whether somebody is there."""
+    """Tells which accounts and users exist."""
 
     def knows_principal(self, account: str, user: str = "") -> bool:
         """True for an account, by id or name, and for a user of it if one is named."""
@@ -27,7 +27,7 @@ class PrincipalDirectory(Protocol):
 
 @dataclass(frozen=True)
 class Principals:
-    """Those whom a statement names, or with `others` all but them."""
+    """The principals that a statement names, or with `others` all except them."""
 
     everyone: bool = False
     accounts: frozenset[str] = frozenset()
@@ -36,16 +36,16 @@ class Principals:
     services: frozenset[str] = frozenset()
     others: bool = field(default=False)
 
-    def matches(self, question: AuthorizationRequest) -> bool:
-        """True if the asker of the question is meant."""
-        return self._names(question) != self.others
+    def matches(self, request: AuthorizationRequest) -> bool:
+        """True if the principal of the request is named."""
+        return self._names(request) != self.others
 
-    def _names(self, question: AuthorizationRequest) -> bool:
-        if question.service:
-            return question.service in self.services
+    def _names(self, request: AuthorizationRequest) -> bool:
+        if request.service:
+            return request.service in self.services
         if self.everyone:
             return True
-        caller = question.asker
+        caller = request.principal
         if caller is None:
             return False
         return (
@@ -58,17 +58,17 @@ class Principals:
 
     @property
     def anyone(self) -> bool:
-        """True if somebody unknown can be meant."""
+        """True if a principal that is not named can match."""
         return self.everyone or self.others
 
 
 def _account_name(account: str) -> str:
-    """An account's name as a policy may give it; twelve digits are always an id."""
+    """Return an account's name, or "" if a policy would take it for an account id."""
     return "" if ACCOUNT.fullmatch(account) else account
 
 
 def read(element: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
-    """Read a Principal element; with a directory, only principals that exist are taken."""
+    """Read a Principal element; with a directory, refuse principals that do not exist."""
     if element == "*":
         return Principals(everyone=True, others=others)
     if not isinstance(element, dict) or not element:

@@ -1,11 +1,11 @@
-"""Whether a policy lets in somebody unknown, by S3's definition; never whether it should."""
+"""Whether a policy is public by S3's definition."""
 
 import ipaddress
 
 from eucabox.iam.policy.conditions import Condition
 from eucabox.iam.policy.document import Policy, Statement
 
-# keys that pin a request down to somebody who is known, if their values are fixed
+# keys whose fixed values restrict a statement to known callers
 PINS = frozenset(
     {
         "aws:principalaccount",
@@ -30,7 +30,7 @@ BROADEST = {4: 8, 6: 32}  # the shortest prefixes of networks that are not the p
 
 
 def is_public(policy: Policy) -> bool:
-    """True if a statement allows something to everybody without pinning down who that is."""
+    """True if a statement allows something to everybody without a condition on who that is."""
     return any(_is_public(each) for each in policy.statements)
 
 
