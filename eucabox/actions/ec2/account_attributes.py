@@ -1,7 +1,6 @@
 """Account attributes: the limits of an account."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc
@@ -43,5 +42,5 @@ def _list_attributes(call: Call) -> dict[str, str]:
     }
 
 
-def _to_api(name: str, value: str) -> dict[str, Any]:
+def _to_api(name: str, value: str) -> Result:
     return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

@@ -181,7 +181,7 @@ def _get_task(call: Call, bundle_id: str) -> Row:
     return row
 
 
-def _to_api(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     error = {"code": row["error_code"], "message": row["error_message"]}
     return {
         "bundle_id": row["bundle_id"],

@@ -283,7 +283,7 @@ def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     return bool(account_ids & {*shared_with, *mine})
 
 
-def _to_api(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     return {
         "image_id": row["image_id"],
         "image_location": row["image_location"],

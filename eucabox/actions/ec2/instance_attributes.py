@@ -20,6 +20,8 @@ from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 
 ENDING = ("shutting-down", "terminated")
+Updates = dict[str, Any]  # columns of the instance's row with their new values
+Change = Callable[[Call, Row, Any], Updates]  # of one attribute to a value
 
 
 class Flag(TypedDict, total=False):
@@ -41,7 +43,7 @@ class Enclave(TypedDict, total=False):
 
 
 # Each attribute as the API shows it, from a row with its tags and groups.
-ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
+ATTRIBUTES: dict[str, Callable[[Row], Result]] = {
     "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
     "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
     "ramdisk": lambda row: {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
@@ -184,12 +186,12 @@ def modify_instance_metadata_options(
 # --- the columns that each attribute changes -----------------------------------------------------
 
 
-def _change_flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _change_flag(column: str) -> Change:
     return lambda call, row, value: {column: int(bool(value))}
 
 
-def _accept_only(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def check(call: Call, row: Row, value: Any) -> dict[str, Any]:
+def _accept_only(name: str, only: bool, reason: str) -> Change:
+    def check(call: Call, row: Row, value: Any) -> Updates:
         flag = value.get("enabled", False) if isinstance(value, Mapping) else value
         if bool(flag) is not only:
             raise UnsupportedOperation(what=f"{name}: {reason}")
@@ -198,13 +200,13 @@ def _accept_only(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any
     return check
 
 
-def _change_behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_behavior(call: Call, row: Row, value: str) -> Updates:
     if not value:
         return {}
     return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
 
 
-def _change_type(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_type(call: Call, row: Row, value: str) -> Updates:
     """Return the type with its vCPUs and memory; the existing disk keeps its size."""
     types = current_types(call.cloud.state)
     if value not in types:
@@ -216,8 +218,8 @@ def _change_type(call: Call, row: Row, value: str) -> dict[str, Any]:
     return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
 
 
-def _change_boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def change(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_boot_image(kind: str) -> Change:
+    def change(call: Call, row: Row, value: str) -> Updates:
         if (value or "") == (row[f"{kind}_id"] or ""):
             return {}
         get_launchable(call.cloud.state, call.user, value or "", kind)
@@ -231,13 +233,13 @@ def _change_boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return change
 
 
-def _change_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_user_data(call: Call, row: Row, value: str) -> Updates:
     data = user_data.from_either(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 
 
-def _change_groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
+def _change_groups(call: Call, row: Row, value: Sequence[str]) -> Updates:
     groups = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
     with call.cloud.state.transaction() as database:
         of = (row["instance_id"],)
@@ -248,8 +250,8 @@ def _change_groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]
     return {}
 
 
-def _refuse_change(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
+def _refuse_change(reason: str) -> Change:
+    def refuse(call: Call, row: Row, value: Any) -> Updates:
         if is_neutral("", value):
             return {}
         raise UnsupportedOperation(what=reason)
@@ -257,7 +259,7 @@ def _refuse_change(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return refuse
 
 
-CHANGES: dict[str, Callable[[Call, Row, Any], dict[str, Any]]] = {
+CHANGES: dict[str, Change] = {
     "disableApiTermination": _change_flag("disable_api_termination"),
     "disableApiStop": _change_flag("disable_api_stop"),
     "instanceInitiatedShutdownBehavior": _change_behavior,

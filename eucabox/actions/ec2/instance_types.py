@@ -171,7 +171,7 @@ def _type_name(row: dict[str, Any]) -> str:
     return str(row["instance_type"])
 
 
-def _to_api(instance_type: InstanceType) -> dict[str, Any]:
+def _to_api(instance_type: InstanceType) -> Result:
     return {
         "instance_type": instance_type.name,
         "current_generation": True,
@@ -239,7 +239,7 @@ def _to_euca_api(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
     return {**_sizes_to_api(sizes), "availability": [counts]}
 
 
-def _sizes_to_api(instance_type: InstanceType) -> dict[str, Any]:
+def _sizes_to_api(instance_type: InstanceType) -> Result:
     return {
         "name": instance_type.name,
         "cpu": instance_type.vcpus,

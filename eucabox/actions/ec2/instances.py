@@ -264,7 +264,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     return {"terminating_instances": changes}
 
 
-def _terminate(call: Call, row: Row) -> dict[str, Any]:
+def _terminate(call: Call, row: Row) -> Result:
     if row["state"] in GONE:
         return instances.state_change(row, row["state"], row["state_code"])
     state, code = SHUTTING_DOWN
@@ -319,7 +319,7 @@ def _add_reason(call: Call, row: Row) -> None:
         row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
 
 
-def _check_to_api(reachability: str, row: Row) -> dict[str, Any]:
+def _check_to_api(reachability: str, row: Row) -> Result:
     details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
     if reachability == "failed" and row["trouble"]:
         details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
@@ -327,7 +327,7 @@ def _check_to_api(reachability: str, row: Row) -> dict[str, Any]:
     return {"status": HEALTH[reachability], "details": reported}
 
 
-def _status_to_api(row: Row, region: str) -> dict[str, Any]:
+def _status_to_api(row: Row, region: str) -> Result:
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],

@@ -181,7 +181,7 @@ def _select_named(rows: list[Row], column: str, names: Sequence[str]) -> list[Ro
     return [row for row in rows if row[column] in names] if names else rows
 
 
-def _to_api(row: Row, include_public_key: bool) -> dict[str, Any]:
+def _to_api(row: Row, include_public_key: bool) -> Result:
     members = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
     key_pair = {each: row[each] for each in members}
     key_pair["create_time"] = ids.parse_time(row["created"])

@@ -1,7 +1,6 @@
 """The network ACL and the DHCP options of the default VPC; both are read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -72,7 +71,7 @@ def describe_dhcp_options(
     return {"dhcp_options": page_rows, "next_token": token}
 
 
-def _acl_to_api(call: Call) -> dict[str, Any]:
+def _acl_to_api(call: Call) -> Result:
     acl_id = default_vpc.part_id("acl", call.account_id)
     association = {
         "network_acl_association_id": default_vpc.part_id("aclassoc", call.account_id),
@@ -94,7 +93,7 @@ def _acl_to_api(call: Call) -> dict[str, Any]:
     }
 
 
-def _entry_to_api(egress: bool, number: int, verdict: str) -> dict[str, Any]:
+def _entry_to_api(egress: bool, number: int, verdict: str) -> Result:
     return {
         "cidr_block": default_vpc.EVERYWHERE,
         "egress": egress,
@@ -104,7 +103,7 @@ def _entry_to_api(egress: bool, number: int, verdict: str) -> dict[str, Any]:
     }
 
 
-def _options_to_api(call: Call) -> dict[str, Any]:
+def _options_to_api(call: Call) -> Result:
     options_id = default_vpc.part_id("dopt", call.account_id)
     config = call.cloud.config
     servers = config.network.dns.replace(",", " ").split() or ["AmazonProvidedDNS"]

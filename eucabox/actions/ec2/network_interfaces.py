@@ -1,7 +1,6 @@
 """Network interfaces: each instance has one until it is terminated; read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, network_interfaces
@@ -99,7 +98,7 @@ def _list_interfaces(call: Call) -> list[Row]:
     return [_to_api(call, row) for row in instances.attach_tags_and_groups(state, rows)]
 
 
-def _to_api(call: Call, row: Row) -> dict[str, Any]:
+def _to_api(call: Call, row: Row) -> Result:
     interface = network_interfaces.to_api(row)
     instance = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
     return {

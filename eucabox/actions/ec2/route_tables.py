@@ -1,7 +1,6 @@
 """Routes of the default VPC: its one route table and the internet gateway; read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -71,7 +70,7 @@ def describe_internet_gateways(
     return {"internet_gateways": page_rows, "next_token": token}
 
 
-def _table_to_api(call: Call) -> dict[str, Any]:
+def _table_to_api(call: Call) -> Result:
     table_id = default_vpc.part_id("rtb", call.account_id)
     association = {
         "main": True,
@@ -104,7 +103,7 @@ def _route_to_api(cidr_block: str, gateway_id: str, origin: str) -> dict[str, st
     }
 
 
-def _gateway_to_api(call: Call) -> dict[str, Any]:
+def _gateway_to_api(call: Call) -> Result:
     gateway_id = default_vpc.part_id("igw", call.account_id)
     return {
         "internet_gateway_id": gateway_id,

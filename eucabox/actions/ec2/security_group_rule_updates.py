@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
-from eucabox.ec2.ip_permissions import Permission
+from eucabox.ec2.ip_permissions import Pair, Permission
 from eucabox.errors import MissingParameter, PermissionExists, PermissionMalformed
 from eucabox.state import Row
 
@@ -134,8 +134,8 @@ def _to_permission(members: RuleRequest) -> Permission:
     elif members.get("cidr_ipv6"):
         permission["ipv6_ranges"] = [{"cidr_ipv6": members["cidr_ipv6"], "description": text}]
     else:
-        pair = {"group_id": members["referenced_group_id"], "description": text}
-        permission["user_id_group_pairs"] = [pair]  # type: ignore[list-item]
+        pair: Pair = {"group_id": members["referenced_group_id"], "description": text}
+        permission["user_id_group_pairs"] = [pair]
     return permission
 
 

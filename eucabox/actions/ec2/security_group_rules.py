@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
@@ -224,7 +223,7 @@ def _context(call: Call) -> permissions.PermissionContext:
     )
 
 
-def _to_api(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     rule = _revoked_to_api(row)
     rule["group_owner_id"] = row["group_owner_id"]
     rule["tags"] = row["tags"]
@@ -237,7 +236,7 @@ def _to_api(row: Row) -> dict[str, Any]:
     return rule
 
 
-def _revoked_to_api(row: Row) -> dict[str, Any]:
+def _revoked_to_api(row: Row) -> Result:
     names = ("cidr_ipv4", "cidr_ipv6", "referenced_group_id", "description")
     ports = row["from_port"], row["to_port"]
     return {

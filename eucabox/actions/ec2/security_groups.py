@@ -143,7 +143,7 @@ def _attach_rules_and_tags(call: Call, rows: list[Row]) -> None:
         row["rules"] = by_group.get(row["group_id"], [])
 
 
-def _to_api(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     return {
         "group_id": row["group_id"],
         "group_name": row["group_name"],
@@ -168,7 +168,7 @@ def _permissions_to_api(rules: list[Row], is_egress: bool) -> list[dict[str, Any
     return list(permissions.values())
 
 
-def _permission_to_api(rule: Row) -> dict[str, Any]:
+def _permission_to_api(rule: Row) -> Result:
     permission: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
     if rule["from_port"] is not None:
         permission |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}

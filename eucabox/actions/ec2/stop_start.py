@@ -69,7 +69,7 @@ def _check_stoppable(call: Call, row: Row) -> None:
         raise StopProtected(id=row["instance_id"])
 
 
-def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
+def _stop(call: Call, row: Row, force: bool) -> Result:
     wanted = "stop-by-force" if force else "stop"
     if row["state"] == "running":
         return _change(
@@ -84,7 +84,7 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
     return instances.state_change(row, row["state"], row["state_code"])
 
 
-def _start(call: Call, row: Row) -> dict[str, Any]:
+def _start(call: Call, row: Row) -> Result:
     if row["state"] != "stopped":
         return instances.state_change(row, row["state"], row["state_code"])
     if task := bundle_tasks.has_open_task(call.cloud.state, row["instance_id"]):
@@ -101,7 +101,7 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
     return _change(call, row, "pending", 0, wanted="", **launch, **no_reason)
 
 
-def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:
+def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> Result:
     where = {"instance_id": row["instance_id"]}
     columns |= {"state": state, "state_code": code, "state_time": ids.now()}
     columns |= {"state_clock": steady_clock.reading()}

@@ -1,7 +1,6 @@
 """The default VPC and its subnet; read-only, for clients that need one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -114,7 +113,7 @@ def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Result
     return {"vpc_id": vpc_id, member: {"value": value}}
 
 
-def _vpc_to_api(call: Call) -> dict[str, Any]:
+def _vpc_to_api(call: Call) -> Result:
     vpc_id, cidr = default_vpc.vpc_id(call.account_id), default_vpc.cidr_block(call.cloud.network)
     association = {
         "association_id": default_vpc.part_id("vpc-cidr-assoc", call.account_id),
@@ -135,7 +134,7 @@ def _vpc_to_api(call: Call) -> dict[str, Any]:
     }
 
 
-def _subnet_to_api(call: Call) -> dict[str, Any]:
+def _subnet_to_api(call: Call) -> Result:
     config = call.cloud.config.cloud
     subnet_id = default_vpc.subnet_id(call.account_id)
     return {

@@ -1,7 +1,6 @@
 """The one availability zone; with its capacity for the administrator."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc
@@ -42,7 +41,7 @@ def describe_availability_zones(
     return {"availability_zones": zones}
 
 
-def _zone_to_api(call: Call) -> dict[str, Any]:
+def _zone_to_api(call: Call) -> Result:
     config = call.cloud.config.cloud
     return {
         "zone_name": config.zone,
@@ -75,7 +74,7 @@ def _list_capacity(call: Call) -> list[tuple[str, str]]:
     return lines
 
 
-def _line_to_api(call: Call, name: str, state: str) -> dict[str, Any]:
+def _line_to_api(call: Call, name: str, state: str) -> Result:
     return {
         "zone_name": name,
         "state": state,

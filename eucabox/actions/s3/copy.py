@@ -85,7 +85,7 @@ def copy_object(
         dataclasses.replace(new, tags=tags),
         algorithm=ascii_text.upper(checksum_algorithm),
         **preconditions.write_preconditions(if_match, if_none_match),
-        check=lambda found: _check_source(call, found, copy_source, members),
+        check=lambda obj: _check_source(call, obj, copy_source, members),
         version_id=_source_version_id(source, copy_source),
         sealing=sealing,
         customer=encryption.source_customer_key(call, members),

@@ -72,12 +72,12 @@ def put_object_retention(
     if bypass_governance_retention:
         access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
 
-    def how(facts: ObjectProperties) -> dict[str, Any]:
+    def with_retention(facts: ObjectProperties) -> dict[str, Any]:
         return object_lock.with_retention(
             facts, retention, call.now(), bypass=bypass_governance_retention
         )
 
-    _change(call, (bucket, key, version_id), how)
+    _change(call, (bucket, key, version_id), with_retention)
 
 
 @action("s3", anonymous=True, ignored=IGNORED)

@@ -15,7 +15,7 @@ ARN = "arn:aws:s3:::"
 def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
     """Add tags to a bucket."""
     new_tags = tagging.bucket_tags(tags)
-    _change(call, _get_bucket(call, resource_arn, account_id), lambda kept: {**kept, **new_tags})
+    _change(call, _get_bucket(call, resource_arn, account_id), lambda tags: {**tags, **new_tags})
 
 
 @action("s3control")
@@ -25,7 +25,7 @@ def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: 
     _change(
         call,
         bucket,
-        lambda kept: {key: value for key, value in kept.items() if key not in tag_keys},
+        lambda tags: {key: value for key, value in tags.items() if key not in tag_keys},
     )
 
 
@@ -48,9 +48,9 @@ def _get_bucket(call: Call, arn: str, account_id: str) -> Bucket:
 def _change(
     call: Call, bucket: Bucket, new_tags: Callable[[dict[str, str]], dict[str, str]]
 ) -> None:
-    def changed(kept: dict[str, str] | None) -> dict[str, str] | None:
-        new = new_tags(kept or {})
+    def change(stored: dict[str, str] | None) -> dict[str, str] | None:
+        new = new_tags(stored or {})
         tagging.bucket_tags(tagging.to_api(new))
         return new or None
 
-    call.cloud.store.change_bucket_setting(bucket.name, tagging.SETTING, changed)
+    call.cloud.store.change_bucket_setting(bucket.name, tagging.SETTING, change)

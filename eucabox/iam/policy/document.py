@@ -192,12 +192,12 @@ def _read_json(text: str) -> dict[str, Any]:
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
     try:
-        document = json.loads(text, object_pairs_hook=_refuse_twice)
+        document: dict[str, Any] = json.loads(text, object_pairs_hook=_refuse_twice)
     except RecursionError:
         raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
-    return document  # type: ignore[no-any-return]
+    return document
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
