@@ -34,7 +34,7 @@ LIMITS = {"vcpus": (1, 255), "memory_mb": (32, 2**22), "disk_gb": (1, 1000)}
 
 
 def current_types(state: State) -> dict[str, InstanceType]:
-    """Return every type by its name, in the order of TYPES, with the sizes of now."""
+    """Return every type by its name, smallest first, with the sizes that it has now."""
     rows = {row["name"]: row for row in state.query("select * from instance_types")}
     return {
         name: InstanceType(**rows[name]) if name in rows else kind

@@ -43,11 +43,11 @@ def drop_neutral(value: Any, hint: Any) -> Any:
         hint = next(each for each in get_args(hint) if each is not types.NoneType)
         origin = get_origin(hint)
     if is_typeddict(hint) and isinstance(value, Mapping):
-        known = get_type_hints(hint)
+        members = get_type_hints(hint)
         return {
-            name: drop_neutral(inner, known.get(name))
+            name: drop_neutral(inner, members.get(name))
             for name, inner in value.items()
-            if name in known or not is_neutral(name, inner)
+            if name in members or not is_neutral(name, inner)
         }
     if origin in (list, Sequence) and isinstance(value, (list, tuple)):
         return [drop_neutral(each, get_args(hint)[0]) for each in value]

@@ -27,7 +27,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.neutral_values import drop_neutral, is_neutral
 from eucabox.s3 import access
-from eucabox.validation import list_unpacked_members, to_api_name, type_hints, validate
+from eucabox.validation import find_record, list_unpacked_members, to_api_name, type_hints, validate
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
 # members of S3's verbs with a document: what reads it off the wire has checked it by them
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
+VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
 DRY_RUN = "dry_run"  # a member of every verb of EC2
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,10 +68,16 @@ class Call:
     document: Callable[[], dict[str, Any]] | None = None
 
     @property
+    def user(self) -> Caller:
+        """The user who signed the request; raises MissingAuthenticationToken if nobody did."""
+        if self.caller is None:
+            raise MissingAuthenticationToken(action=self.action)
+        return self.caller
+
+    @property
     def account_id(self) -> str:
-        """The caller's account; only for actions that are not anonymous."""
-        assert self.caller is not None
-        return self.caller.account_id
+        """The account of the user who signed; as `user` for an anonymous request."""
+        return self.user.account_id
 
     def now(self) -> datetime:
         """This moment, aware, in UTC."""
@@ -91,6 +97,13 @@ class Action:
     parameters: frozenset[str]
     required: tuple[str, ...]
     takes_all: bool
+    record: type[Any] | None = None  # the dataclass that the function takes its members in
+
+    def run(self, call: "Call", arguments: dict[str, Any]) -> "Result | None":
+        """Call the function with members that were checked."""
+        if self.record is not None:
+            return self.function(call, self.record(**arguments))
+        return self.function(call, **arguments)
 
     @property
     def reads(self) -> bool:
@@ -116,14 +129,14 @@ def action(
     The function's keyword arguments are the members of the model that are honoured; `ignored`
     names members that are dropped because they can't change the outcome; any other member is
     refused by its name. A `**members` argument takes all of them, a `**members: Unpack[Some]`
-    those that the TypedDict has.
+    those that the TypedDict has, a `members: Some` those that are fields of the dataclass.
     """
 
     def register(function: Function) -> Function:
-        made = _describe(service, name or to_api_name(function.__name__), function)
-        key = (service, made.name)
+        definition = _define(service, name or to_api_name(function.__name__), function)
+        key = (service, definition.name)
         assert key not in ACTIONS, f"{key} is registered twice"
-        ACTIONS[key] = Action(**{**made.__dict__, **flags})
+        ACTIONS[key] = Action(**{**definition.__dict__, **flags})
         return function
 
     flags = {"admin": admin, "anonymous": anonymous, "ignored": frozenset(ignored)}
@@ -151,17 +164,17 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
     outcome = "InternalError"
     with logs.about(request_id=call.request_id):
         try:
-            found = _look_up(service, name)
-            _check_caller(found, call)
+            definition = _look_up(service, name)
+            _check_caller(definition, call)
             call.action, call.params = name, params
             if call.document is not None:
                 _check_chance(call)
                 params.update(call.document())
-            arguments = _arguments(found, params)
+            arguments = _read_arguments(definition, params)
             if params.get(DRY_RUN):
-                _rehearse(found, call, arguments)
-            _refuse_replay(found, call, params)
-            result = found.function(call, **arguments)
+                _rehearse(definition, call, arguments)
+            _refuse_replay(definition, call, params)
+            result = definition.run(call, arguments)
             outcome = "ok"
             return result
         except Fault as fault:
@@ -172,68 +185,72 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
 
 
 def _look_up(service: str, name: str) -> Action:
-    found = load().get((service, name))
-    if found is not None:
-        return found
+    definition = load().get((service, name))
+    if definition is not None:
+        return definition
     if service == "ec2" and (why := unsupported.ec2_reason(name)):
         raise UnsupportedOperation(what=why)
     raise InvalidAction(action=name)
 
 
-def _check_caller(found: Action, call: Call) -> None:
-    if call.caller is None and not found.anonymous:
-        raise MissingAuthenticationToken(action=found.name)
-    if found.admin and not (call.caller and call.caller.admin):
-        raise UnauthorizedOperation(reason=f"{found.name} is for the administrator of this cloud.")
+def _check_caller(definition: Action, call: Call) -> None:
+    if call.caller is None and not definition.anonymous:
+        raise MissingAuthenticationToken(action=definition.name)
+    if definition.admin and not (call.caller and call.caller.admin):
+        raise UnauthorizedOperation(
+            reason=f"{definition.name} is for the administrator of this cloud."
+        )
 
 
 def _check_chance(call: Call) -> None:
     """Whether there is a bucket, and who may do something to it, comes before a document."""
     if call.action != "CreateBucket":
-        holder = call.cloud.store.bucket(call.params["bucket"])
-        access.check_chance(call, holder, call.params.get("expected_bucket_owner", ""))
+        bucket = call.cloud.store.bucket(call.params["bucket"])
+        access.check_chance(call, bucket, call.params.get("expected_bucket_owner", ""))
 
 
-def _rehearse(found: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
+def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
     """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
     call.dry_run = True
     with call.cloud.state.rehearsal():
-        found.function(call, **arguments)
+        definition.run(call, arguments)
     raise DryRunOperation()
 
 
-def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
+def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> None:
     """A client token already makes a repeated request harmless; reading is harmless anyway."""
-    if call.signature and not found.reads and "client_token" not in params:
+    if call.signature and not definition.reads and "client_token" not in params:
         if not call.cloud.accounts.record_signature(call.signature, call.expires):
-            raise ReplayedRequest(action=found.name)
+            raise ReplayedRequest(action=definition.name)
 
 
-def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments, hints = {}, type_hints(found.function)
+def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
+    arguments, hints = {}, type_hints(definition.function)
     for member, value in params.items():
-        if member in found.parameters or found.takes_all:
+        if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
-            taken = drop_neutral(value, hint) if found.service == "ec2" else value
-            validate(found.name, to_api_name(member), taken, hint)
-            arguments[member] = taken
-        elif member not in found.ignored and not _is_spare(found, member, value):
-            raise UnsupportedParameter(parameter=to_api_name(member), action=found.name)
-    for member in found.required:
+            kept_value = drop_neutral(value, hint) if definition.service == "ec2" else value
+            validate(definition.name, to_api_name(member), kept_value, hint)
+            arguments[member] = kept_value
+        elif member not in definition.ignored and not _may_be_dropped(definition, member, value):
+            raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
+    for member in definition.required:
         if member not in arguments:
             raise MissingParameter(parameter=to_api_name(member))
     return arguments
 
 
-def _is_spare(found: Action, member: str, value: Any) -> bool:
+def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
     """Tell whether a member that is not served may stand there all the same."""
-    return member == DRY_RUN or (found.service == "ec2" and is_neutral(member, value))
+    return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
 
 
-def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
-    signature = list(inspect.signature(function).parameters.values())[1:]
+def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
+    record = find_record(function)
+    parameters = list(inspect.signature(record or function).parameters.values())
+    parameters = parameters if record else parameters[1:]
     kinds = inspect.Parameter
-    named = [each for each in signature if each.kind is not kinds.VAR_KEYWORD]
+    named_parameters = [each for each in parameters if each.kind is not kinds.VAR_KEYWORD]
     unpacked = list_unpacked_members(function)
     return Action(
         service=service,
@@ -242,9 +259,10 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
         admin=False,
         anonymous=False,
         ignored=frozenset(),
-        parameters=frozenset(each.name for each in named) | unpacked.keys(),
-        required=tuple(each.name for each in named if each.default is kinds.empty),
-        takes_all=len(named) < len(signature) and not unpacked,
+        parameters=frozenset(each.name for each in named_parameters) | unpacked.keys(),
+        required=tuple(each.name for each in named_parameters if each.default is kinds.empty),
+        takes_all=len(named_parameters) < len(parameters) and not unpacked,
+        record=record,
     )
 
 
@@ -252,9 +270,9 @@ def _log(
     service: str, name: str, call: Call, params: dict[str, Any], outcome: str, seconds: float
 ) -> None:
     user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
-    named = params.get("instance_ids") or [params.get("instance_id") or ""]
-    if isinstance(named, list) and any(named):
-        call.notes.setdefault("instances", ",".join(map(str, named)))
+    instance_ids = params.get("instance_ids") or [params.get("instance_id") or ""]
+    if isinstance(instance_ids, list) and any(instance_ids):
+        call.notes.setdefault("instances", ",".join(map(str, instance_ids)))
     logs.say(
         log,
         service=service,

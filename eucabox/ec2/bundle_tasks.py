@@ -98,7 +98,7 @@ class BundleTasks:
                 " and julianday(update_time) < julianday('now', ?)",
                 (f"-{KEPT_DAYS} days",),
             )
-            database["bundle_tasks"].insert(row)  # type: ignore[union-attr]
+            database.table("bundle_tasks").insert(row)
         return row
 
     def submit(self, bundle_id: str) -> None:
@@ -106,12 +106,12 @@ class BundleTasks:
         self._worker.submit(self._carry_out, bundle_id)
 
     def _carry_out(self, bundle_id: str) -> None:
-        task = self._task(bundle_id)
+        task = self._get_task(bundle_id)
         if task["state"] not in OPEN:
             return
         code, message = "", ""
         try:
-            self._steps(task)
+            self._run_steps(task)
         except _StoppedError:
             log.info("%s goes on at the next start", bundle_id)
             return
@@ -124,23 +124,23 @@ class BundleTasks:
             self._resume(task)
             self._end(task, code, message)
 
-    def _steps(self, task: Row) -> None:
+    def _run_steps(self, task: Row) -> None:
         folder = self._folder / task["bundle_id"]
-        self._go_on(task)
-        if not self._task(task["bundle_id"])["copied"]:
+        self._note_progress(task)
+        if not self._get_task(task["bundle_id"])["copied"]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             with self._quiesce(task):
                 boot = self._images.disk_of(task["instance_id"])
-                snapshot.take(boot, folder / "image", lambda: self._go_on(task))
+                snapshot.take(boot, folder / "image", lambda: self._note_progress(task))
             self._update(task, copied=1)
         self._resume(task)
-        self._go_on(task, state="bundling")
+        self._note_progress(task, state="bundling")
         manifest = self._bundle(task, folder)
-        self._go_on(task, state="storing")
+        self._note_progress(task, state="storing")
         self._put(task, manifest)
         if task["image_id"]:
-            self._images.bundle_ready(task["image_id"], self._caller(task))
+            self._images.bundle_ready(task["image_id"], self._get_caller(task))
 
     @contextlib.contextmanager
     def _quiesce(self, task: Row) -> Iterator[None]:
@@ -157,28 +157,28 @@ class BundleTasks:
 
     def _shut_down(self, task: Row) -> None:
         """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
-        self._go_on(task, state="waiting-for-shutdown")
+        self._note_progress(task, state="waiting-for-shutdown")
         running = {"instance_id": task["instance_id"], "state": "running"}
-        said = "Server.InternalError: The instance is shut down to be bundled"
+        message = "Server.InternalError: The instance is shut down to be bundled"
         with self._state.transaction():
             columns = {"state": "stopping", "state_code": 64, "wanted": "stop"}
             columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
             columns |= {"state_reason_code": "Server.InternalError"}
-            if self._state.update("instances", running, state_reason_message=said, **columns):
+            if self._state.update("instances", running, state_reason_message=message, **columns):
                 self._update(task, restart=1)
         self._node.wake()
         while (now := self._instance_state(task)) != "stopped":
             if now not in ("stopping", "pending"):
                 raise InstanceGone(id=task["instance_id"], state=now)
             self._stopping.wait(POLL)
-            self._go_on(task)
+            self._note_progress(task)
 
     def _resume(self, task: Row) -> None:
         """Let the instance run again that was shut down or paused for a task."""
         if task["no_reboot"]:
             with contextlib.suppress(Fault):
                 self._node.resume(task["instance_id"])
-        if not self._task(task["bundle_id"])["restart"]:
+        if not self._get_task(task["bundle_id"])["restart"]:
             return
         while self._instance_state(task) == "stopping":  # a cancelled task is here that early
             if self._stopping.wait(POLL):
@@ -201,7 +201,7 @@ class BundleTasks:
         self._node.wake()
 
     def _bundle(self, task: Row, folder: Path) -> Path:
-        caller = self._caller(task)
+        caller = self._get_caller(task)
         credentials = self._accounts.user_credentials(caller)
         parts = folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
@@ -217,8 +217,8 @@ class BundleTasks:
                 return
             looked = time.monotonic()
             share = 100 * done // max(total, 1)
-            grown = share >= self._task(task["bundle_id"])["progress"] + 5
-            self._go_on(task, **({"progress": share} if grown else {}))
+            grown = share >= self._get_task(task["bundle_id"])["progress"] + 5
+            self._note_progress(task, **({"progress": share} if grown else {}))
 
         sql = "select * from instances where instance_id = ?"
         instance = self._state.one(sql, (task["instance_id"],)) or {}
@@ -241,7 +241,7 @@ class BundleTasks:
         above = task["prefix"].rpartition("/")
         files = sorted(set(manifest.parent.iterdir()) - {manifest})
         for file in (*files, manifest):
-            self._go_on(task)
+            self._note_progress(task)
             with file.open("rb") as stream:
                 key = above[0] + above[1] + file.name
                 # Asked for each: by now the bucket may be another account's.
@@ -256,15 +256,15 @@ class BundleTasks:
             if code and task["image_id"]:
                 self._images.mark_failed(task["image_id"], message)
             state = "failed" if code else "complete"
-            said = {"error_code": code, "error_message": message}
-            self._update(task, state=state, **said, **({} if code else {"progress": 100}))
+            outcome = {"error_code": code, "error_message": message}
+            self._update(task, state=state, **outcome, **({} if code else {"progress": 100}))
 
-    def _go_on(self, task: Row, **columns: Any) -> None:
+    def _note_progress(self, task: Row, **columns: Any) -> None:
         """Note how far a task is; raises where it is cancelled or the cloud is being stopped."""
         if self._stopping.is_set():
             raise _StoppedError
         with self._state.transaction():
-            if self._task(task["bundle_id"])["state"] == "cancelling":
+            if self._get_task(task["bundle_id"])["state"] == "cancelling":
                 raise BundleCancelled(id=task["bundle_id"])
             if columns:
                 self._update(task, **columns)
@@ -273,7 +273,7 @@ class BundleTasks:
         where = {"bundle_id": task["bundle_id"]}
         self._state.update("bundle_tasks", where, update_time=ids.now(), **columns)
 
-    def _task(self, bundle_id: str) -> Row:
+    def _get_task(self, bundle_id: str) -> Row:
         row = self._state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
         assert row is not None
         return row
@@ -283,11 +283,11 @@ class BundleTasks:
         row = self._state.one(sql, (task["instance_id"],))
         return str(row["state"]) if row else "gone"
 
-    def _caller(self, task: Row) -> "Caller":
-        found = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
-        if not found:
+    def _get_caller(self, task: Row) -> "Caller":
+        users = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
+        if not users:
             raise InstanceGone(id=task["instance_id"], state="without the user that asked")
-        return found[0]
+        return users[0]
 
 
 def has_open_task(state: State, instance_id: str) -> Row | None:
@@ -299,7 +299,7 @@ def has_open_task(state: State, instance_id: str) -> Row | None:
 def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
     """Return the fault that says which task holds an instance; that of an image has no verbs."""
     if task["image_id"]:
-        made = f" for the image {task['image_id']}"
-        return BundlingInProgress(id=instance_id, task=made, cancel="")
-    made = f" by the task {task['bundle_id']}"
-    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")
+        text = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=text, cancel="")
+    text = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=text, cancel=", or cancel it")

@@ -65,13 +65,13 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _unmade(row):
+    if row["state"] not in USABLE or _is_being_written(row):
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
 
 
-def _unmade(row: Row) -> bool:
+def _is_being_written(row: Row) -> bool:
     """Tell whether an image's bundle is still being written by this cloud itself."""
     settings = json.loads(row["settings"])
     return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
@@ -92,10 +92,10 @@ def launch_permissions(state: State, image_ids: Sequence[str]) -> dict[str, list
     """Return the accounts that may launch each of these images beside its owner, by image id."""
     sql = """select image_id, account_id from launch_permissions
       where image_id in (select value from json_each(?)) order by account_id"""
-    found: dict[str, list[str]] = {}
+    account_ids: dict[str, list[str]] = {}
     for row in state.query(sql, (json.dumps(list(image_ids)),)):
-        found.setdefault(row["image_id"], []).append(row["account_id"])
-    return found
+        account_ids.setdefault(row["image_id"], []).append(row["account_id"])
+    return account_ids
 
 
 def _may_see(state: State, caller: Caller, row: Row) -> bool:

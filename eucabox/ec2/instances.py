@@ -59,9 +59,9 @@ def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
 
     The word `verbose` among the ids lists every account's for the administrator.
     """
-    wanted = [each for each in instance_ids if each != VERBOSE]
-    if wanted:
-        return get_many(state, caller, wanted)
+    named_ids = [each for each in instance_ids if each != VERBOSE]
+    if named_ids:
+        return get_many(state, caller, named_ids)
     if caller.admin and VERBOSE in instance_ids:
         return state.query(_ROWS)
     return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
@@ -86,22 +86,22 @@ def attach_tags_and_groups(state: State, rows: list[Row]) -> list[Row]:
     queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
     interface_ids = [default_vpc.network_interface_id(each) for each in instance_ids]
-    tagged = tags.tags_of(state, [*instance_ids, *interface_ids])
-    grouped = groups_of(state, instance_ids)
+    tags_by_id = tags.tags_of(state, [*instance_ids, *interface_ids])
+    groups_by_id = groups_of(state, instance_ids)
     for row, interface_id in zip(rows, interface_ids, strict=True):
-        row["tags"] = tagged.get(row["instance_id"], [])
-        row["interface_tags"] = tagged.get(interface_id, [])
-        row["groups"] = grouped.get(row["instance_id"], [])
+        row["tags"] = tags_by_id.get(row["instance_id"], [])
+        row["interface_tags"] = tags_by_id.get(interface_id, [])
+        row["groups"] = groups_by_id.get(row["instance_id"], [])
     return rows
 
 
 def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Return each instance's security groups as the API shows them, by instance id."""
-    found: dict[str, list[dict[str, str]]] = {}
+    groups: dict[str, list[dict[str, str]]] = {}
     for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),)):
         group = {"group_id": row["group_id"], "group_name": row["group_name"]}
-        found.setdefault(row["instance_id"], []).append(group)
-    return found
+        groups.setdefault(row["instance_id"], []).append(group)
+    return groups
 
 
 def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
@@ -112,13 +112,13 @@ def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
 
 def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Return rows that have what is shown of them as the API's reservations, in their order."""
-    found: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, dict[str, Any]] = {}
     for row in rows:
-        reservation = found.get(row["reservation_id"])
+        reservation = by_id.get(row["reservation_id"])
         if reservation is None:
-            reservation = found[row["reservation_id"]] = _reservation(row)
+            reservation = by_id[row["reservation_id"]] = _reservation_to_api(row)
         reservation["instances"].append(row["shows"])
-    return list(found.values())
+    return list(by_id.values())
 
 
 def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "key_name": row["key_name"],
         "ami_launch_index": row["ami_launch_index"],
         "state": {"code": row["state_code"], "name": row["state"]},
-        "state_reason": _reason(row),
-        "state_transition_reason": _transition(row),
+        "state_reason": _state_reason(row),
+        "state_transition_reason": _transition_reason(row),
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
             "availability_zone": row["availability_zone"],
@@ -226,7 +226,7 @@ def _may_name(caller: Caller, row: Row) -> bool:
     return bool(caller.admin or row["account_id"] == caller.account_id)
 
 
-def _reservation(row: Row) -> dict[str, Any]:
+def _reservation_to_api(row: Row) -> dict[str, Any]:
     return {
         "reservation_id": row["reservation_id"],
         "owner_id": row["account_id"],
@@ -243,13 +243,13 @@ def _address(row: Row) -> tuple[str | None, str]:
     return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
 
 
-def _reason(row: Row) -> dict[str, str] | None:
+def _state_reason(row: Row) -> dict[str, str] | None:
     if not row["state_reason_code"]:
         return None
     return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
 
 
-def _transition(row: Row) -> str:
+def _transition_reason(row: Row) -> str:
     if not row["state_reason_message"]:
         return ""
     moment = row["state_time"][:19].replace("T", " ")

@@ -43,13 +43,13 @@ def check_images(state: State, limits: LimitsSection, account_id: str) -> None:
         raise ImageLimitExceeded(most=limits.images)
 
 
-def check_security_groups(limits: LimitsSection, known: int) -> None:
+def check_security_groups(limits: LimitsSection, count: int) -> None:
     """Raise SecurityGroupLimitExceeded where an account with so many may have no other."""
-    if limits.security_groups and known >= limits.security_groups:
+    if limits.security_groups and count >= limits.security_groups:
         raise SecurityGroupLimitExceeded(most=limits.security_groups)
 
 
-def check_rules(limits: LimitsSection, wanted: int) -> None:
+def check_rules(limits: LimitsSection, count: int) -> None:
     """Raise RulesLimitExceeded where a security group may not have so many rules."""
-    if limits.rules and wanted > limits.rules:
+    if limits.rules and count > limits.rules:
         raise RulesLimitExceeded(most=limits.rules)

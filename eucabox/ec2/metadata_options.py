@@ -21,20 +21,22 @@ DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.ite
 
 
 def validate(
-    asked: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
+    members: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
 ) -> dict[str, Any]:
     """Return the options in full: what is asked for, over `base`, over EC2's defaults.
 
     Raises InvalidParameterValue, which names an option with `prefix` in front.
     """
-    given = {name: value for name, value in asked.items() if value not in ("", None)}
-    found = {**DEFAULTS, **(base or {}), **given}
+    changes = {name: value for name, value in members.items() if value not in ("", None)}
+    options = {**DEFAULTS, **(base or {}), **changes}
     for name, choices in CHOICES.items():
-        if found[name] not in choices:
-            _refuse(prefix + to_api_name(name), found[name], f"Choose one of {', '.join(choices)}.")
-    if not 1 <= found[HOPS] <= 64:
-        _refuse(prefix + to_api_name(HOPS), found[HOPS], "Give a number from 1 to 64.")
-    return found
+        if options[name] not in choices:
+            _refuse(
+                prefix + to_api_name(name), options[name], f"Choose one of {', '.join(choices)}."
+            )
+    if not 1 <= options[HOPS] <= 64:
+        _refuse(prefix + to_api_name(HOPS), options[HOPS], "Give a number from 1 to 64.")
+    return options
 
 
 def check_tag_keys(options: Mapping[str, Any], keys: Iterable[str]) -> None:

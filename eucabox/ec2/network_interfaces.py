@@ -30,7 +30,7 @@ def to_api(row: Row) -> dict[str, Any]:
     """
     address, name = row["private_ip_address"], row["private_dns_name"]
     account_id, instance_id = row["account_id"], row["instance_id"]
-    association = _associate(row)
+    association = _association_to_api(row)
     return {
         "network_interface_id": default_vpc.network_interface_id(instance_id),
         "subnet_id": default_vpc.subnet_id(account_id),
@@ -68,7 +68,7 @@ def to_api(row: Row) -> dict[str, Any]:
     }
 
 
-def _associate(row: Row) -> dict[str, dict[str, str]]:
+def _association_to_api(row: Row) -> dict[str, dict[str, str]]:
     address = public_address(row)
     if not address:
         return {}
@@ -76,7 +76,7 @@ def _associate(row: Row) -> dict[str, dict[str, str]]:
     return {"association": {"public_ip": address, "public_dns_name": address, **owner}}
 
 
-def _if_there(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _if_present(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
     return lambda row: value(row) if has_one(row) else None
 
 
@@ -87,13 +87,13 @@ def _read_tags(part: str) -> Callable[[Row], Any]:
 # DescribeInstances' filters of the interface, from an instance's row with what it `shows`.
 FILTERS: Columns = {
     # What DescribeNetworkInterfaces alone shows of it.
-    "network-interface.attachment.instance-id": _if_there(lambda row: row["instance_id"]),
-    "network-interface.attachment.instance-owner-id": _if_there(lambda row: row["account_id"]),
-    "network-interface.availability-zone": _if_there(lambda row: row["availability_zone"]),
-    "network-interface.requester-id": _if_there(lambda row: row["account_id"]),
-    "network-interface.requester-managed": _if_there(lambda row: False),
-    "network-interface.tag-key": _if_there(_read_tags("key")),
-    "network-interface.tag-value": _if_there(_read_tags("value")),
+    "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
+    "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.availability-zone": _if_present(lambda row: row["availability_zone"]),
+    "network-interface.requester-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.requester-managed": _if_present(lambda row: False),
+    "network-interface.tag-key": _if_present(_read_tags("key")),
+    "network-interface.tag-value": _if_present(_read_tags("value")),
     **{
         f"network-interface.{name}": filters.read_at(f"shows.network_interfaces.{path}")
         for name, path in (

@@ -37,18 +37,18 @@ def find(
 
     A name that looks like a group id is taken for one, as the first client sends it so.
     """
-    known = ensure_and_list(state, account_id)
-    by_id = {row["group_id"]: row for row in known}
-    by_name = {row["group_name"]: row for row in known}
-    found = {}
+    groups = ensure_and_list(state, account_id)
+    by_id = {row["group_id"]: row for row in groups}
+    by_name = {row["group_name"]: row for row in groups}
+    matches = {}
     for name in names:
         row = by_name.get(name) or by_id.get(name)
         if row is None:
             raise GroupNotFound(group=name[:255])
-        found[row["group_id"]] = row
+        matches[row["group_id"]] = row
     for group_id in group_ids:
-        found[group_id] = _by_id(by_id, group_id)
-    return list(found.values())
+        matches[group_id] = _get_by_id(by_id, group_id)
+    return list(matches.values())
 
 
 def create(state: State, account_id: str, name: str, description: str) -> Row:
@@ -61,7 +61,7 @@ def create(state: State, account_id: str, name: str, description: str) -> Row:
         "created": ids.now(),
     }
     with state.transaction() as database:
-        database["security_groups"].insert(row)  # type: ignore[union-attr]
+        database.table("security_groups").insert(row)
         add_rule(state, row["group_id"], is_egress=True, cidr_ipv4=ANYWHERE)
     return row
 
@@ -84,7 +84,7 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
         **columns,
     }
     with state.transaction() as database:
-        database["security_group_rules"].insert(row)  # type: ignore[union-attr]
+        database.table("security_group_rules").insert(row)
     return row
 
 
@@ -100,12 +100,12 @@ def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
     return state.query(sql, (json.dumps(list(group_ids)),))
 
 
-def _by_id(known: dict[str, Row], group_id: str) -> Row:
+def _get_by_id(groups: dict[str, Row], group_id: str) -> Row:
     if not ID.fullmatch(group_id):
         raise GroupIdMalformed(id=group_id[:60])
-    if group_id not in known:
+    if group_id not in groups:
         raise GroupNotFound(group=group_id)
-    return known[group_id]
+    return groups[group_id]
 
 
 def _make_default(state: State, account_id: str) -> None:

@@ -27,7 +27,7 @@ def stop_instances(
     if hibernate:
         raise UnsupportedOperation(what="Hibernate: instances can't be hibernated here.")
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             _check_stoppable(call, row)
         changes = [_stop(call, row, force) for row in rows]
@@ -39,7 +39,7 @@ def stop_instances(
 def start_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     """Launch these stopped instances again, each with its disk and its address."""
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             if row["state"] not in ("stopped", "pending", "running"):
                 raise _wrong_state(row, "StartInstances", "stopped")
@@ -95,10 +95,10 @@ def _start(call: Call, row: Row) -> dict[str, Any]:
     )
     if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
-    said = {"state_reason_code": "", "state_reason_message": ""}
+    no_reason = {"state_reason_code": "", "state_reason_message": ""}
     # A launch like the first one, which finds its disk and its address there.
-    begun = {"launch_time": ids.now(), "request_id": call.request_id}
-    return _change(call, row, "pending", 0, wanted="", **begun, **said)
+    launch = {"launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, "pending", 0, wanted="", **launch, **no_reason)
 
 
 def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict[str, Any]:
@@ -112,19 +112,20 @@ def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> dict
 def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
     state = "enabled" if enabled else "disabled"
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             where = {"instance_id": row["instance_id"]}
             call.cloud.state.update("instances", where, monitoring=int(enabled))
-    shown = [{"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows]
-    return {"instance_monitorings": shown}
+    monitorings = [
+        {"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows
+    ]
+    return {"instance_monitorings": monitorings}
 
 
-def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
-    assert call.caller is not None
-    return instances.get_many(call.cloud.state, call.caller, instance_ids)
+    return instances.get_many(call.cloud.state, call.user, instance_ids)
 
 
 def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:

@@ -66,14 +66,14 @@ PARTS: dict[str, Callable[..., Fault]] = {
 @action()
 def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag]) -> Result:
     """Add tags to resources, or replace their values; all of the resources or none."""
-    checked = labels.validate(tags)
-    if not checked:
+    new_tags = labels.validate(tags)
+    if not new_tags:
         raise MissingParameter(parameter="Tag")
     state = call.cloud.state
     with state.transaction():
-        for resource_id in _owned(call, resources):
-            _check_keys(state, resource_id, checked)
-            labels.write(state, call.account_id, resource_id, checked)
+        for resource_id in _check_owned(call, resources):
+            _check_keys(state, resource_id, new_tags)
+            labels.write(state, call.account_id, resource_id, new_tags)
     return {"return": True}
 
 
@@ -84,7 +84,7 @@ def delete_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag] = (
     sql = """delete from tags where resource_id = :id
       and key = coalesce(:key, key) and value = coalesce(:value, value)"""
     with call.cloud.state.transaction() as database:
-        for resource_id in _owned(call, resources):
+        for resource_id in _check_owned(call, resources):
             for key, value in conditions:
                 facts = {"id": resource_id, "key": key, "value": value}
                 database.conn.execute(sql, facts)
@@ -104,10 +104,10 @@ def describe_tags(
     rows = call.cloud.state.query(sql, (call.account_id,))
     for row in rows:
         row["tags"] = [{"key": row["key"], "value": row["value"]}]
-    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
-    for row in shown:
+    page_rows, token = page(select(rows, filters, FILTERS), _sort_key, max_results, next_token)
+    for row in page_rows:
         del row["tags"]
-    return {"tags": shown, "next_token": token}
+    return {"tags": page_rows, "next_token": token}
 
 
 def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
@@ -117,11 +117,11 @@ def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
         metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
 
 
-def _order(row: Row) -> str:
+def _sort_key(row: Row) -> str:
     return f"{row['resource_id']} {row['key']}"
 
 
-def _owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
+def _check_owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
     if not resources:
         raise MissingParameter(parameter="ResourceId")
     if len(resources) > MOST_RESOURCES:

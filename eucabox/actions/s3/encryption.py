@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     EncryptionArgument,
     EncryptionConfigurationNotFound,
@@ -17,7 +17,7 @@ SHAPE = "ServerSideEncryptionConfiguration"
 BLOCKABLE = ("NONE", "SSE-C")
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_encryption(
     call: Call,
     *,
@@ -26,8 +26,8 @@ def put_bucket_encryption(
     expected_bucket_owner: str = "",
 ) -> None:
     """Say how objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
     if len(rules) != 1:
         raise MalformedXML(shape=SHAPE, reason=f"it has {len(rules)} rules; give one.")
@@ -38,18 +38,18 @@ def put_bucket_encryption(
 @action("s3", anonymous=True)
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """How objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
-    if SETTING not in holder.settings:
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if SETTING not in stored_bucket.settings:
         raise EncryptionConfigurationNotFound(bucket=bucket)
-    return {"server_side_encryption_configuration": holder.settings[SETTING]}
+    return {"server_side_encryption_configuration": stored_bucket.settings[SETTING]}
 
 
 @action("s3", anonymous=True)
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
     """Leave it to each request again; what is encrypted stays so."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, SETTING, None)
 
 

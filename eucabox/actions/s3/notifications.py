@@ -27,8 +27,8 @@ def put_bucket_notification_configuration(
 ) -> None:
     """Take an empty configuration, by which clients switch notifications off."""
     access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
-    wanted = [name for name, value in notification_configuration.items() if value is not None]
-    if wanted:
-        what = f"A notification by {', '.join(to_api_name(name) for name in wanted)}"
+    targets = [name for name, value in notification_configuration.items() if value is not None]
+    if targets:
+        what = f"A notification by {', '.join(to_api_name(name) for name in targets)}"
         hint = "There is no queue, topic, function or event bus here: list the bucket instead."
         raise S3NotImplemented(what=what, hint=hint)

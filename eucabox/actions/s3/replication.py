@@ -20,12 +20,12 @@ def delete_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner:
     _check(call, bucket, expected_bucket_owner)
 
 
-def _no_such(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
+def _refuse_missing(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
     _check(call, bucket, expected_bucket_owner)
     raise NoSuchConfiguration(bucket=bucket, id=id)
 
 
-def _none(
+def _list_none(
     call: Call, *, bucket: str, continuation_token: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     _check(call, bucket, expected_bucket_owner)
@@ -37,6 +37,6 @@ def _check(call: Call, bucket: str, expected: str) -> None:
 
 
 for each in NAMED:
-    action("s3", f"GetBucket{each}Configuration", anonymous=True)(_no_such)
-    action("s3", f"DeleteBucket{each}Configuration", anonymous=True)(_no_such)
-    action("s3", f"ListBucket{each}Configurations", anonymous=True)(_none)
+    action("s3", f"GetBucket{each}Configuration", anonymous=True)(_refuse_missing)
+    action("s3", f"DeleteBucket{each}Configuration", anonymous=True)(_refuse_missing)
+    action("s3", f"ListBucket{each}Configurations", anonymous=True)(_list_none)

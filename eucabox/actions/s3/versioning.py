@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     IllegalVersioningConfiguration,
     InvalidBucketState,
@@ -18,12 +18,12 @@ STATES = ("Enabled", "Suspended")
 @action("s3", anonymous=True)
 def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
     """Whether versions are kept; nothing is said of a bucket that never kept any."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return dict(found.settings.get(SETTING) or {})
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return dict(stored_bucket.settings.get(SETTING) or {})
 
 
-@action("s3", anonymous=True, ignored=(*CHECKED_AT_THE_DOOR, "mfa"))
+@action("s3", anonymous=True, ignored=(*VALIDATED_BY_WIRE, "mfa"))
 def put_bucket_versioning(
     call: Call,
     *,
@@ -32,9 +32,9 @@ def put_bucket_versioning(
     expected_bucket_owner: str = "",
 ) -> None:
     """Keep versions from now on, or none but those that there are."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    status = _checked(versioning_configuration)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    status = _read_status(versioning_configuration)
     store = call.cloud.store
 
     def change(_: object) -> dict[str, str]:
@@ -46,7 +46,7 @@ def put_bucket_versioning(
     store.change_bucket_setting(bucket, SETTING, change)
 
 
-def _checked(configuration: dict[str, Any]) -> str:
+def _read_status(configuration: dict[str, Any]) -> str:
     if configuration.get("mfa_delete", "Disabled") != "Disabled":
         hint = "Leave MfaDelete out, or Disabled; object lock keeps versions from deletion."
         raise S3NotImplemented(what="MFA delete", hint=hint)

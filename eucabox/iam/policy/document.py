@@ -133,14 +133,14 @@ class _Cache:
             if text in self._found:
                 self._found.move_to_end(text)
                 return self._found[text]
-        made = _compile(text)
+        compiled = _compile(text)
         with self._lock:
             if text not in self._found:
                 self._size += len(text)
-            self._found[text] = made
+            self._found[text] = compiled
             while self._size > self._most:
                 self._size -= len(self._found.popitem(last=False)[0])
-        return made
+        return compiled
 
 
 def _compile(text: str) -> Policy:
@@ -165,17 +165,17 @@ def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = N
     if size > LARGEST:
         reason = f"Policy exceeds the maximum allowed document size: {size} of {LARGEST} bytes."
         raise MalformedPolicy(reason=reason)
-    said = _json(text)
-    _check_names(said, FIELDS, "the policy")
-    version = said.get("Version", VERSIONS[0])
+    document = _read_json(text)
+    _check_names(document, FIELDS, "the policy")
+    version = document.get("Version", VERSIONS[0])
     if version not in VERSIONS:
         reason = f"The policy must contain a valid version string: {' or '.join(VERSIONS)}."
         raise MalformedPolicy(reason=reason)
-    if not isinstance(said.get("Id", ""), str):
+    if not isinstance(document.get("Id", ""), str):
         raise MalformedPolicy(reason="The Id of the policy is no text.")
-    if "Statement" not in said:
+    if "Statement" not in document:
         raise MalformedPolicy(reason="Missing required field Statement.")
-    statements = said["Statement"]
+    statements = document["Statement"]
     statements = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
@@ -183,32 +183,32 @@ def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = N
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
-def _json(text: str) -> dict[str, Any]:
+def _read_json(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
     try:
-        said = json.loads(text, object_pairs_hook=_once)
+        document = json.loads(text, object_pairs_hook=_refuse_twice)
     except RecursionError:
         raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
-    return said  # type: ignore[no-any-return]
+    return document  # type: ignore[no-any-return]
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counts.items() if count > 1)
         raise MalformedPolicy(reason=f"The policy has {twice[:60]} twice in one place.")
-    return found
+    return members
 
 
-def _check_names(said: dict[str, Any], known: Iterable[str], where: str) -> None:
-    for name in said:
-        if name not in known:
-            reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(known)}."
+def _check_names(members: dict[str, Any], names: Iterable[str], where: str) -> None:
+    for name in members:
+        if name not in names:
+            reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(names)}."
             raise MalformedPolicy(reason=reason)
 
 
@@ -222,56 +222,58 @@ class _PolicyReader:
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text
 
-    def statement(self, said: Any) -> Statement:
-        if not isinstance(said, dict):
+    def statement(self, element: Any) -> Statement:
+        if not isinstance(element, dict):
             raise MalformedPolicy(reason="A statement of the policy is no JSON object.")
-        _check_names(said, MEMBERS, "a statement")
-        if not isinstance(said.get("Sid", ""), str):
+        _check_names(element, MEMBERS, "a statement")
+        if not isinstance(element.get("Sid", ""), str):
             raise MalformedPolicy(reason="The Sid of a statement is no text.")
-        effect = said.get("Effect")
+        effect = element.get("Effect")
         if effect is None:
             raise MalformedPolicy(reason="Missing required field Effect.")
         if effect not in ("Allow", "Deny"):
             raise MalformedPolicy(reason=f"Invalid effect: {str(effect)[:60]}. Use Allow or Deny.")
         return Statement(
             effect == "Allow",
-            self._principals(said, effect),
-            self._patterns(said, "Action", self._words.action),
-            self._patterns(said, "Resource", self._words.resource),
-            self._conditions(said.get("Condition", {})),
+            self._read_principals(element, effect),
+            self._read_patterns(element, "Action", self._words.action),
+            self._read_patterns(element, "Resource", self._words.resource),
+            self._read_conditions(element.get("Condition", {})),
         )
 
-    def _principals(self, said: dict[str, Any], effect: str) -> Principals:
-        name = _one_of(said, "Principal")
+    def _read_principals(self, element: dict[str, Any], effect: str) -> Principals:
+        name = _choose_name(element, "Principal")
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
             raise MalformedPolicy(reason=reason)
-        return principals.read(said[name], self._directory, name == "NotPrincipal")
+        return principals.read(element[name], self._directory, name == "NotPrincipal")
 
-    def _patterns(self, said: dict[str, Any], what: str, known: Callable[[str], bool]) -> Patterns:
-        name = _one_of(said, what)
-        texts = said[name] if isinstance(said[name], list) else [said[name]]
+    def _read_patterns(
+        self, element: dict[str, Any], what: str, is_known: Callable[[str], bool]
+    ) -> Patterns:
+        name = _choose_name(element, what)
+        texts = element[name] if isinstance(element[name], list) else [element[name]]
         if not texts or not all(isinstance(each, str) and each for each in texts):
             raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
         for each in texts:
-            if not known(each):
+            if not is_known(each):
                 raise MalformedPolicy(reason=f"Policy has invalid {what.lower()}: {each[:200]}.")
         if what == "Action":
             return Patterns(
                 tuple(Pattern(each, variables=False, fold=True) for each in texts),
                 name.startswith("Not"),
             )
-        made = tuple(Pattern(each, self._variables) for each in texts)
-        return Patterns(made, name.startswith("Not"))
+        patterns = tuple(Pattern(each, self._variables) for each in texts)
+        return Patterns(patterns, name.startswith("Not"))
 
-    def _conditions(self, said: Any) -> tuple[Condition, ...]:
-        read = conditions.read(said, self._words.key)
+    def _read_conditions(self, element: Any) -> tuple[Condition, ...]:
+        read = conditions.read(element, self._words.key)
         if self._variables or not any("${" in value for each in read for value in each.values):
             return read
-        return conditions.read(_without_variables(said), self._words.key)
+        return conditions.read(_escape_variables(element), self._words.key)
 
 
-def _without_variables(said: dict[str, Any]) -> dict[str, Any]:
+def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
     """Write every dollar so that it stands for itself."""
 
     def plain(value: Any) -> Any:
@@ -281,14 +283,14 @@ def _without_variables(said: dict[str, Any]) -> dict[str, Any]:
 
     return {
         operator: {key: plain(values) for key, values in keys.items()}
-        for operator, keys in said.items()
+        for operator, keys in element.items()
     }
 
 
-def _one_of(said: dict[str, Any], name: str) -> str:
-    given = [each for each in (name, f"Not{name}") if each in said]
-    if not given:
+def _choose_name(element: dict[str, Any], name: str) -> str:
+    present = [each for each in (name, f"Not{name}") if each in element]
+    if not present:
         raise MalformedPolicy(reason=f"Missing required field {name}.")
-    if len(given) > 1:
+    if len(present) > 1:
         raise MalformedPolicy(reason=f"A statement has either {name} or Not{name}, not both.")
-    return given[0]
+    return present[0]

@@ -23,7 +23,7 @@ class AuthorizationRequest:
     service: str = ""
 
 
-def key_name(told: str) -> str:
+def key_name(text: str) -> str:
     """Return a condition key as it is looked up: in lower case, but for the name of a tag."""
-    name, slash, tag = told.partition("/")
+    name, slash, tag = text.partition("/")
     return name.lower() + slash + tag

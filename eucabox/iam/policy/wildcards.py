@@ -34,8 +34,8 @@ class Pattern:
         """True if the whole text is like this; never, if one of the variables has no value."""
         if self._fixed is not None:
             return self._fixed(text)
-        made = _fill(self.text, question, len(text), wild=True)
-        return made is not None and _compile(made)(text)
+        filled = _fill(self.text, question, len(text), wild=True)
+        return filled is not None and _compile(filled)(text)
 
     @property
     def wild(self) -> bool:
@@ -55,15 +55,15 @@ def split_glob(
     """Return what tells if a text is like each of the fields that a mark parts a pattern into,
     `count` at most. In the values of variables a wildcard stands for itself. There are none if a
     variable has no value, or if no text of `most` characters can be like the whole."""
-    made = _fill(text, question, most, wild=True)
-    return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
+    filled = _fill(text, question, most, wild=True)
+    return [] if filled is None else [_compile(each) for each in filled.split(mark, count - 1)]
 
 
 def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> str | None:
-    made: list[str] = []
+    parts: list[str] = []
     left = most  # characters, of which a star may stand for none
     for number, part in enumerate(VARIABLE.split(text)):
-        value = _value(part, question) if number % 2 else part
+        value = _variable_value(part, question) if number % 2 else part
         if value is None:
             return None
         if wild:
@@ -71,17 +71,17 @@ def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> s
         left -= len(value) - value.count(STAR)
         if left < 0:
             return None
-        made.append(value)
-    return "".join(made)
+        parts.append(value)
+    return "".join(parts)
 
 
-def _value(name: str, question: AuthorizationRequest) -> str | None:
+def _variable_value(name: str, question: AuthorizationRequest) -> str | None:
     if name in LITERALS:
         return name
-    told, _, rest = name.partition(",")
+    key, _, rest = name.partition(",")
     rest = rest.strip()
     default = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == "'" else None
-    values = question.value(key_name(told.strip() if default is not None else name.strip()))
+    values = question.value(key_name(key.strip() if default is not None else name.strip()))
     if values and len(values) == 1:
         return values[0]
     return default
@@ -89,8 +89,8 @@ def _value(name: str, question: AuthorizationRequest) -> str | None:
 
 def glob(pattern: str, fold: bool = False) -> Match:
     """Return what tells if a whole text is like a pattern of * and ?; with `fold` in any case."""
-    made = _compile((pattern.lower() if fold else pattern).translate(_WILD))
-    return (lambda text: made(text.lower())) if fold else made
+    matches = _compile((pattern.lower() if fold else pattern).translate(_WILD))
+    return (lambda text: matches(text.lower())) if fold else matches
 
 
 def _compile(pattern: str) -> Match:
@@ -99,7 +99,7 @@ def _compile(pattern: str) -> Match:
     if len(pieces) == 1 and ANY not in pattern:
         return pattern.__eq__
     if len(pieces) == 1:
-        return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+        return lambda text: len(text) == len(pattern) and _fits_at(pattern, text, 0)
     if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
         return lambda text: text.startswith(pieces[0])  # most patterns are such
     first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
@@ -107,7 +107,7 @@ def _compile(pattern: str) -> Match:
 
     def matches(text: str) -> bool:
         at, end = len(first), len(text) - len(last)
-        if len(text) < least or not _fits(first, text, 0) or not _fits(last, text, end):
+        if len(text) < least or not _fits_at(first, text, 0) or not _fits_at(last, text, end):
             return False
         for piece in middle:
             at = _find(piece, text, at, end)
@@ -119,7 +119,7 @@ def _compile(pattern: str) -> Match:
     return matches
 
 
-def _fits(piece: str, text: str, at: int) -> bool:
+def _fits_at(piece: str, text: str, at: int) -> bool:
     if ANY not in piece:
         return text.startswith(piece, at)
     return all(each in (ANY, text[number]) for number, each in enumerate(piece, at))
@@ -134,8 +134,8 @@ def _find(piece: str, text: str, at: int, end: int) -> int:
     if not core:
         return at if at + before <= until else -1
     find = text.find if ANY not in core else partial(_find_apart, text)
-    found = find(core, at + before, until)
-    return found - before if found >= 0 else -1
+    position = find(core, at + before, until)
+    return position - before if position >= 0 else -1
 
 
 def _find_apart(text: str, core: str, at: int, end: int) -> int:

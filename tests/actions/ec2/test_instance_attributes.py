@@ -7,7 +7,7 @@ import pytest
 
 from eucabox import errors
 from tests.actions.ec2.test_stop_start import keep_disks
-from tests.actions.stand_ins import BOB, World
+from tests.actions.stand_ins import ADMIN, BOB, World
 
 SCRIPT = "#!/bin/sh\necho hi\n"
 
@@ -104,6 +104,23 @@ def test_a_stopped_instance_takes_another_type_kernel_and_ramdisk(world: World) 
         assert told(world, instance_id, attribute) == {f"{attribute}_id": {"value": value}}
     with pytest.raises(errors.InvalidParameterValue, match="kernel image"):
         change(world, instance_id, ramdisk={"value": kernel})
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"instance_type": {"value": "m1.small"}},
+        {"attribute": "instanceType", "value": "m1.small"},
+    ],
+)
+def test_another_type_gives_the_sizes_that_the_administrator_set(
+    world: World, params: dict[str, Any]
+) -> None:
+    instance_id = one(world, "stopped", instance_type="m1.tiny")
+    world.do("ModifyInstanceTypeAttribute", ADMIN, name="m1.small", cpu=3, memory=640)
+    change(world, instance_id, **params)
+    row = world.state.one("select vcpus, memory_mb, disk_gb from instances")
+    assert row == {"vcpus": 3, "memory_mb": 640, "disk_gb": 1}
 
 
 @pytest.mark.parametrize(
