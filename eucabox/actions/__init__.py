@@ -61,7 +61,9 @@ class Call:
     action: str = ""  # the verb that is performed, and its members as they came
     params: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False  # the verb may check, and has to change nothing
-    context: Mapping[str, str] = field(default_factory=dict)  # how it was made: wire/manner.py
+    context: Mapping[str, str] = field(
+        default_factory=dict
+    )  # how it was made: wire/request_context.py
     notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
     # reads the members that stand in the body of a request to a bucket, not before it is known
     # that the bucket exists and that the caller may have a chance
