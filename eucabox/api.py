@@ -1,17 +1,15 @@
 """The clients' door, one WSGI application: understand, perform, answer; never a verb's work."""
 
-import contextlib
 import errno
-import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
@@ -19,21 +17,23 @@ from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import endpoint
-from eucabox.s3 import cors
 from eucabox.wire.request import (
     HEADERS,
     LIMIT_HOPS,
     TLS,
     Answer,
+    Exchange,
     FileBody,
+    ParsedRequest,
     Request,
     from_environ,
     origin_form,
 )
-from eucabox.wire.request_context import PolicyContext, form_fields
+from eucabox.wire.request_context import PolicyContext
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
+    from eucabox.wire.protocols import ApiProtocol
 
 log = logging.getLogger("eucabox.api")
 
@@ -42,9 +42,6 @@ PAGES = "/_eucabox/"
 HEALTH = PAGES + "health"
 HEALTHY = b'{"status":"ok"}\n'
 SITES = PAGES + "website/"
-CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
-ACCOUNT = "x-amz-account-id"
-S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
 BUCKETS = ("s3", "website")  # services whose answers are a bucket's
 REPEATABLE = ("s3", "s3control")  # services whose signed requests may come again
 PIECE = 256 * 1024
@@ -57,19 +54,6 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class ApiProtocol(Protocol):
-    """A protocol's three functions, as wire/query.py, wire/s3.py and wire/metadata.py have them."""
-
-    def understand(self, request: Request, lookup: Any, now: datetime) -> Any:
-        """Make a verb with arguments of a request."""
-
-    def answer(self, understood: Any, result: Any) -> Answer:
-        """Make the answer of a result."""
-
-    def refuse(self, fault: Fault, request_id: str, service: str) -> Answer:
-        """Make the answer of a fault."""
-
-
 def create_app(cloud: "Cloud") -> Flask:
     """The application of the API listeners: Flask for PAGES, the protocols for everything else."""
     app = Flask("eucabox", static_folder=None)
@@ -78,23 +62,21 @@ def create_app(cloud: "Cloud") -> Flask:
     def health() -> Response:
         return Response(HEALTHY, mimetype="application/json")
 
-    app.wsgi_app = ApiDispatcher(cloud, _clients, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ApiDispatcher(cloud, _choose_for_clients, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
 def create_metadata_app(cloud: "Cloud") -> Wsgi:
     """The application of 169.254.169.254; it serves the instances of this cloud and nobody else."""
-    return ApiDispatcher(cloud, lambda request: ("metadata", "metadata"))
+    return ApiDispatcher(cloud, _choose_for_guests)
 
 
 def preload() -> None:
     """Load what the first request of each protocol would otherwise wait for."""
+    from eucabox.wire import metadata, protocols  # noqa: F401  # loading it is the purpose
+
     actions.load()
-    for name in ("query", "s3", "metadata"):
-        _protocol(name)
-    model = importlib.import_module("eucabox.wire.model")
-    for service in ("ec2", "sts", "s3"):
-        model.service(service)
+    protocols.load_models()
 
 
 class ApiDispatcher:
@@ -103,7 +85,7 @@ class ApiDispatcher:
     def __init__(
         self,
         cloud: "Cloud",
-        choose: Callable[[Request], tuple[str, str]],
+        choose: Callable[[Request], "tuple[ApiProtocol, str]"],
         pages: Wsgi | None = None,
     ) -> None:
         self._cloud = cloud
@@ -127,8 +109,9 @@ class ApiDispatcher:
         path = origin_form(target).partition("?")[0]
         if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
             return True
-        hosts = self._cloud.config.api.known_hosts
-        return bool(_address().bucket_of(host, hosts))  # then the path is a key
+        from eucabox.wire.s3.addressing import bucket_of
+
+        return bool(bucket_of(host, self._cloud.config.api.known_hosts))  # then the path is a key
 
     def build_request(
         self,
@@ -157,70 +140,51 @@ class ApiDispatcher:
     def handle(self, request: Request) -> Answer:
         """Understand, perform, answer, and log it all in one line."""
         started = time.perf_counter()
-        seen: dict[str, Any] = {}
+        exchange = Exchange(request)
         with logs.about(request_id=request.request_id), logs.one_line(log) as line:
-            answer = self._dispatch(request, line, seen)
+            answer = exchange.answer = self._dispatch(exchange, line)
             if line["service"] in BUCKETS:
-                code = line["outcome"] if answer.status >= 400 else ""
-                seen.update(code=code, milliseconds=(time.perf_counter() - started) * 1000)
-                self._after_response(request, answer, seen)
+                from eucabox.wire.s3 import middleware
+
+                exchange.code = line["outcome"] if answer.status >= 400 else ""
+                exchange.milliseconds = (time.perf_counter() - started) * 1000
+                middleware.finish(self._cloud, exchange)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _dispatch(self, request: Request, line: dict[str, Any], seen: dict[str, Any]) -> Answer:
+    def _dispatch(self, exchange: Exchange, line: dict[str, Any]) -> Answer:
         """A fault is refused in the words of the protocol; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
-        name, service = self._choose(request)
-        speaker = _protocol(name)
+        request = exchange.request
+        protocol, service = self._choose(request)
         line.update(service=service, method=request.method, source=request.source or "-")
         try:
             if request.method == "OPTIONS" and service in BUCKETS:
-                return self._preflight(request)
-            understood = speaker.understand(request, self._find_credential, datetime.now(UTC))
-            seen["understood"] = understood
-            call = self._call(request, understood)
-            result = actions.perform(understood.service, understood.name, call, understood.params)
-            seen["result"] = result
-            return speaker.answer(understood, result)
+                from eucabox.wire.s3 import middleware
+
+                return middleware.preflight(self._cloud, request)
+            parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
+            exchange.understood = parsed
+            call = self._call(request, parsed)
+            result = actions.perform(parsed.service, parsed.name, call, parsed.params)
+            exchange.result = result
+            return protocol.answer(parsed, result)
         except Fault as fault:
             fault.facts.setdefault("Resource", request.path)
             line["outcome"] = fault.code
-            return speaker.refuse(fault, request.request_id, service)
+            return protocol.refuse(fault, request.request_id, service)
         except Exception:
             log.exception("a request of the service %s failed", service)
             line["outcome"] = Fault.code
-            return speaker.refuse(Fault(), request.request_id, service)
-
-    def _preflight(self, request: Request) -> Answer:
-        """A browser asks what a page may do: no verb, and nobody has signed it."""
-        wire = importlib.import_module("eucabox.wire.s3.cors")
-        answer: Answer = wire.preflight(request, _bucket(request), self._rules)
-        return answer
-
-    def _after_response(self, request: Request, answer: Answer, seen: dict[str, Any]) -> None:
-        """Do what an answer of the buckets brings with it; the verb is done, so what goes wrong
-        here is logged and costs nobody an answer."""
-        try:
-            self._add_cors_headers(request, answer, seen.get("understood"))
-            _records().note(self._cloud, request, answer, seen)
-        except Exception:
-            log.exception("what follows an answer failed")
-
-    def _add_cors_headers(self, request: Request, answer: Answer, understood: Any) -> None:
-        """Let a page of another origin read an answer, where the bucket's CORS rules say so."""
-        with contextlib.suppress(Fault):
-            known = understood.params.get("bucket") if understood else None
-            if rules := self._rules(known or _bucket(request)):
-                importlib.import_module("eucabox.wire.s3.cors").share(request, answer, rules)
-
-    def _rules(self, bucket: str) -> Sequence[Mapping[str, Any]]:
-        return cors.rules_of(self._cloud.store.bucket(bucket).settings)
+            return protocol.refuse(Fault(), request.request_id, service)
 
     def _find_credential(self, access_key_id: str) -> Any:
         return self._cloud.accounts.credential(access_key_id)
 
-    def _call(self, request: Request, understood: Any) -> Call:
+    def _call(self, request: Request, understood: ParsedRequest) -> Call:
+        from eucabox.wire.protocols import service_path
+
         api = self._cloud.config.api
         return Call(
             cloud=self._cloud,
@@ -230,74 +194,33 @@ class ApiDispatcher:
             endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
-            path=_service_path(request),
+            path=service_path(request),
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
-            expires=getattr(understood, "expires", None),
-            document=getattr(understood, "document", None),
+            expires=understood.expires,
+            document=understood.document,
             context=PolicyContext(
                 request,
-                form_fields(understood),
+                understood.form,
                 region=self._cloud.config.cloud.region,
                 https="https" if api.https_port else "",  # a door that keeps secrets
             ),
         )
 
 
-# --- which protocol ----------------------------------------------------------------------------
+# --- which protocol: imported with the first request, the listeners are ready before ------------
 
 
-def _clients(request: Request) -> tuple[str, str]:
-    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
-        if _address().is_site(request.path, request.host):
-            return "website", "website"
-    if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
-        return "s3control", "s3control"
-    if absent := _not_served().service_of(request):
-        return "not_served", absent
-    if request.path.startswith("/services/"):
-        if _service_path(request) in S3_PATHS:
-            return "s3", "s3"
-    elif not _query().speaks_query(request):
-        return "s3", "s3"
-    return "query", _query().service_addressed(request) or "ec2"
+def _choose_for_clients(request: Request) -> "tuple[ApiProtocol, str]":
+    from eucabox.wire import protocols
+
+    return protocols.choose(request)
 
 
-def _service_path(request: Request) -> str:
-    if not request.path.startswith("/services/"):
-        return ""
-    return "/".join(request.path.split("/")[:3]).rstrip("/")
+def _choose_for_guests(request: Request) -> "tuple[ApiProtocol, str]":
+    from eucabox.wire import metadata
 
-
-@cache
-def _records() -> Any:
-    return importlib.import_module("eucabox.wire.s3.access_log_records")
-
-
-def _bucket(request: Request) -> str:
-    found: str = _address().bucket_in(request.path, request.host, request.hosts)
-    return found
-
-
-@cache
-def _address() -> Any:
-    return importlib.import_module("eucabox.wire.s3.addressing")
-
-
-@cache
-def _query() -> Any:
-    return importlib.import_module("eucabox.wire.query")
-
-
-@cache
-def _not_served() -> Any:
-    return importlib.import_module("eucabox.wire.not_served")
-
-
-@cache
-def _protocol(name: str) -> ApiProtocol:
-    # Imported with first use: the listeners are ready before the protocols are loaded.
-    return cast(ApiProtocol, importlib.import_module(f"eucabox.wire.{name}"))
+    return metadata, "metadata"
 
 
 def near(target: str) -> str:
@@ -323,12 +246,12 @@ def http_response(
     """Return an Answer's status line, headers and body: with request id and length, and no body
     where HTTP has none."""
     headers = [(name, _header(value)) for name, value in answer.headers]
-    given = {name.lower() for name, _ in headers}
-    if "x-amz-request-id" not in given:
+    present = {name.lower() for name, _ in headers}
+    if "x-amz-request-id" not in present:
         headers.append(("x-amz-request-id", request.request_id))
     bodiless = answer.status in (204, 304)
     length = _length(answer)
-    if length is not None and not bodiless and "content-length" not in given:
+    if length is not None and not bodiless and "content-length" not in present:
         headers.append(("Content-Length", str(length)))
     status, body = f"{answer.status} {_phrase(answer.status)}", _body(answer)
     if bodiless or request.method == "HEAD":

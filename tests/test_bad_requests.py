@@ -96,7 +96,7 @@ class Cloud:
         request = Request(
             "POST", path, path, "", sent, io.BytesIO(body), len(body), host="h:1", request_id="1"
         )
-        answer = self.door.serve(request)  # type: ignore[attr-defined]
+        answer = self.door.handle(request)  # type: ignore[attr-defined]
         assert isinstance(answer, Answer)
         return answer
 

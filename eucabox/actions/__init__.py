@@ -61,9 +61,8 @@ class Call:
     action: str = ""  # the action that runs, and below its members as the client sent them
     params: dict[str, Any] = field(default_factory=dict)
     dry_run: bool = False  # check everything, change nothing
-    context: Mapping[str, str] = field(
-        default_factory=dict
-    )  # how it was made: wire/request_context.py
+    # how the request came: wire/request_context.py
+    context: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)  # more fields of the log line
     # reads the members in the body of a request to a bucket; only called once the bucket is known
     # to exist and the caller may be allowed to change it

@@ -36,7 +36,9 @@ class Server:
         self._closing = threading.Event()
         self._file = cloud.config.file or "eucabox.conf"
         self._metadata: Listener | None = None
-        self._mute = False  # why there is no metadata was logged, and is tried every few seconds
+        self._problem_logged = (
+            False  # why there is no metadata was logged, and is tried every few seconds
+        )
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -83,14 +85,14 @@ class Server:
         try:
             listener.open(self._file)
         except Fault as fault:
-            holder = holder_of(settings.port)
-            problem = f"{fault.message} {holder} has the port." if holder else fault.message
+            port_owner = holder_of(settings.port)
+            problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
             self._cloud.note("metadata", problem)
-            if not self._mute:
+            if not self._problem_logged:
                 log.error("role=cluster metadata is not available: %s", problem)
-            self._mute = True
+            self._problem_logged = True
             return
-        self._metadata, self._mute = listener, False
+        self._metadata, self._problem_logged = listener, False
         self._listeners.append(listener)
         self._cloud.note("metadata", "")
 

@@ -17,8 +17,8 @@ from eucabox import gil_turns
 from eucabox.api import HEALTH
 from eucabox.server import waiting_connections
 from eucabox.server.request import HttpRequest
-from eucabox.server.sockets import PIECE, make_stream, set_socket_timeouts, traffic
-from eucabox.server.worker_threads import Pace
+from eucabox.server.sockets import PIECE, count_traffic, make_stream, set_socket_timeouts
+from eucabox.server.worker_threads import TransferRate
 
 if TYPE_CHECKING:
     from eucabox.server.listener import Listener
@@ -32,25 +32,26 @@ HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 FORM = "application/x-www-form-urlencoded"
 
 
-class ClientConnection(Pace, cheroot.HTTPConnection):
+class ClientConnection(TransferRate, cheroot.HTTPConnection):
     """A client's connection: its handshake, its deadlines, its end."""
 
+    server: "Listener"
     RequestHandlerClass = HttpRequest
     lingers = False  # the client is to read our answer before the end
     counted = False  # among the threads of its source
-    shaken = False
+    handshake_done = False
     deadline: float | None = None
     body: Any = None
     wants = select.EPOLLIN
-    rested = due = 0.0  # since when it is with no thread, and until when it may be
-    _owes = ""
-    _seen_off = _ended = False
+    waiting_since = due = 0.0  # since when it is with no thread, and until when it may be
+    _awaited = ""
+    _lingering = _closed = False
 
     def __init__(self, server: "Listener", sock: socket.socket, source: str) -> None:
         super().__init__(server, sock, make_stream)
         self.remote_addr = source
-        self._secret = isinstance(sock, ssl.SSLSocket)
-        if self._secret:
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        if self._is_tls:
             self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
         self.rfile.lend = lambda: server.threads.lent(self, socket.SHUT_RD)
         self.wfile.lend = self.lend
@@ -59,21 +60,21 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
     def lend(self) -> contextlib.AbstractContextManager[None]:
         """Have other threads do what this one might while it waits for the client to take what
         it is sent."""
-        return self.server.threads.lent(self, socket.SHUT_RDWR)  # type: ignore[no-any-return]
+        return self.server.threads.lent(self, socket.SHUT_RDWR)
 
     # --- with no thread -------------------------------------------------------------------------
 
-    def rests(self) -> None:
+    def begin_wait(self) -> None:
         """No thread has it from here on."""
-        self.rested = time.monotonic()
-        self._owes = ""
-        self._owe("end" if self._seen_off else "request")
-        if self._secret:
+        self.waiting_since = time.monotonic()
+        self._awaited = ""
+        self._set_deadline("end" if self._lingering else "request")
+        if self._is_tls:
             self.socket.settimeout(0)
 
-    def hears(self) -> bool:
+    def receive(self) -> bool:
         """Take what has come; whether that is a whole request, or the end. Waits for nothing."""
-        if self._seen_off:
+        if self._lingering:
             self._drain()
             return bool(self.rfile.ended)
         if not self._handshake():
@@ -82,40 +83,41 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
         if self.rfile.gather(self.server.max_request_header_size):
             return True
         if self.rfile.has_data():
-            self._owe("body" if self.rfile.lacks_body else "head")
+            self._set_deadline("body" if self.rfile.lacks_body else "head")
         return False
 
     def is_over(self) -> bool:
         """Whether the client has left and nothing that it sent is to be answered."""
         return bool(self.rfile.ended and not self.rfile.has_data())
 
-    def _owe(self, what: str) -> None:
-        if what != self._owes:
-            self._owes = what
-            self.due = time.monotonic() + OWED[what]()
+    def _set_deadline(self, awaited: str) -> None:
+        if awaited != self._awaited:
+            self._awaited = awaited
+            self.due = time.monotonic() + TIMEOUTS[awaited]()
 
-    def asks_for_health(self) -> bool:
+    def is_health_check(self) -> bool:
         """Whether the request that was received is the health check."""
-        found = HEALTH_CHECK.match(self.rfile.peek()) if self.server.door else None
-        if not found:
+        dispatcher = self.server.dispatcher
+        match = HEALTH_CHECK.match(self.rfile.peek()) if dispatcher else None
+        if not dispatcher or not match:
             return False
-        host = HOST.search(found.group(0))
+        host = HOST.search(match.group(0))
         name = host.group(1).decode("latin-1") if host else ""
-        return not self.server.door.is_api_request(HEALTH, name)
+        return not dispatcher.is_api_request(HEALTH, name)
 
     def answer_health(self) -> bool:
         """Answer it; whether to keep the connection. Waits for nobody: TimeoutError."""
-        self.rfile.hurry = self.wfile.hurry = True
+        self.rfile.nonblocking = self.wfile.nonblocking = True
         try:
             return HttpRequest(self.server, self).answer_health()
         finally:
-            self.rfile.hurry = self.wfile.hurry = False
+            self.rfile.nonblocking = self.wfile.nonblocking = False
 
     # --- with a thread --------------------------------------------------------------------------
 
     def run_in_own_thread(self) -> None:
         """Serve what came, in a thread of its own, and have others see to the rest."""
-        if self._secret:
+        if self._is_tls:
             self.socket.settimeout(self.server.timeout)
         try:
             keep = self.serve_pending()
@@ -131,7 +133,7 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
 
     def serve_pending(self) -> bool:
         """Serve a request, and those that followed at its heels; True to keep the connection."""
-        if self._secret:  # which has no way to ask for what came without waiting for more
+        if self._is_tls:  # which has no way to ask for what came without waiting for more
             return self._serve()
         while self.rfile.gather(self.server.max_request_header_size):
             if not self._serve():
@@ -169,7 +171,7 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
     def is_slow(self, seconds: float) -> bool:
         """Count so many seconds of waiting for the client; whether it is below the least rate."""
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            return self.sample(traffic(self.socket), seconds)
+            return self.sample(count_traffic(self.socket), seconds)
         return False
 
     def shut_down(self, how: int = socket.SHUT_RD) -> None:
@@ -194,29 +196,29 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
     def close(self) -> None:
         """Close, and let a client that is still sending read our answer first: closing with
         unread bytes would reset the connection and take the answer with it."""
-        if self.lingers and self.server.ready and not self._seen_off:
+        if self.lingers and self.server.ready and not self._lingering:
             with contextlib.suppress(OSError, ValueError):
                 self.socket.shutdown(socket.SHUT_WR)
-                self._seen_off = True
+                self._lingering = True
                 self.socket.settimeout(0)
-                self.server.reception.put(self)
+                self.server.waiting.put(self)
                 return
         self.end()
 
     def end(self) -> None:
         """Close at once."""
-        if self._ended:
+        if self._closed:
             return
-        self._ended = True
-        self.server.reception.forget(self)
+        self._closed = True
+        self.server.waiting.forget(self)
         with contextlib.suppress(OSError, ValueError):
             super().close()
         self.socket.close()
 
     def _handshake(self) -> bool:
-        if self.shaken or not isinstance(self.socket, ssl.SSLSocket):
+        if self.handshake_done or not isinstance(self.socket, ssl.SSLSocket):
             return True
-        self._owe("head")
+        self._set_deadline("head")
         try:
             self.socket.do_handshake()
         except ssl.SSLWantReadError:
@@ -227,11 +229,13 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
             return False
         except ssl.SSLError as problem:
             if problem.reason == "HTTP_REQUEST":
-                said = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port is HTTPS.\n"
-                os.write(self.socket.fileno(), said)
+                message = (
+                    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port is HTTPS.\n"
+                )
+                os.write(self.socket.fileno(), message)
             raise
-        self.shaken = True
-        self._owe("request")
+        self.handshake_done = True
+        self._set_deadline("request")
         return True
 
     def _drain(self) -> None:
@@ -245,7 +249,7 @@ class ClientConnection(Pace, cheroot.HTTPConnection):
 
 
 # Read when they are needed: tests shorten them.
-OWED: dict[str, Callable[[], float]] = {
+TIMEOUTS: dict[str, Callable[[], float]] = {
     "request": lambda: waiting_connections.IDLE_SECONDS,
     "head": lambda: waiting_connections.HEAD_SECONDS,
     "body": lambda: waiting_connections.BODY_SECONDS,

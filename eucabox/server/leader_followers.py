@@ -1,59 +1,72 @@
-"""Who serves which connection: those that speak often are served by one thread, which leads.
+"""The leader/followers loop: one thread, the leader, serves all active connections.
 
-Threads that all run for the interpreter spend more on changing places than a small request takes.
-The leader waits for every busy connection at once and serves what comes itself; whoever has to
-wait for a disk or a client gives the lead to another thread first (`turns.leave`), and from one
-that takes too long it is taken. No connection is ever with two threads.
+Under the GIL a thread switch costs more than a small request. So the leader polls all active
+connections and serves what comes. Before it waits for a disk or a client it gives the lead to
+another thread (`gil_turns.yield_leadership`); after 20 ms on one request the lead is taken from
+it. No connection is ever with two threads.
 """
+
+from __future__ import annotations
 
 import contextlib
 import select
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eucabox import gil_turns
 
 if TYPE_CHECKING:
     from eucabox.server.connection import ClientConnection
-    from eucabox.server.listener import Listener
+    from eucabox.server.worker_threads import WorkerThreads
 
 PAUSE = 0.02  # seconds without a request that end the lead
 SILENT = 1.0  # seconds after which a connection is none of the busy ones
 
 
-class LeaderFollowers:
-    """The busy connections of one listener, and who leads."""
+class ConnectionOwner(Protocol):
+    """What the loop needs of the listener whose connections it serves."""
 
-    def __init__(self, listener: "Listener") -> None:
+    ready: bool
+    requests: Any  # cheroot's pool, which takes a WorkItem
+    threads: WorkerThreads
+
+    def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
+        """Take a connection back."""
+
+
+class LeaderFollowers:
+    """The active connections of one listener, and which thread leads."""
+
+    def __init__(self, listener: ConnectionOwner) -> None:
         self._listener = listener
         self._lock = threading.Lock()
-        self._epoll: select.epoll | None = None  # made with the first use: not all that listen may
+        self._epoll: select.epoll | None = None  # made at first use
         self._members: dict[int, ClientConnection] = {}
         self._leader: object | None = None
-        self._at_hand: ClientConnection | None = None  # the leader serves it
+        self._current: ClientConnection | None = None  # the leader serves it
         self._served = 0
-        self._swept = 0.0
-        self._led = threading.Event()
+        self._swept_at = 0.0
+        self._has_leader = threading.Event()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._members)
 
     def run_as_leader(self) -> None:
-        """Serve the busy connections while they speak, unless another thread does."""
+        """Serve the active connections while requests come, unless another thread leads."""
         while (me := self._become_leader()) is not None:
             gil_turns.on_yield(lambda me=me: self._lose_leadership(me))  # type: ignore[misc]
             try:
-                while self._next(me):
+                while self._serve_next(me):
                     pass
             finally:
                 gil_turns.on_yield(None)
                 self._lose_leadership(me)
 
-    def add(self, connection: "ClientConnection") -> None:
-        """Take a connection that was served and is with nobody."""
+    def add(self, connection: ClientConnection) -> None:
+        """Take a connection that was served and belongs to no thread."""
         connection.last_used = time.time()
         with self._lock:
             if self._closed:
@@ -64,26 +77,26 @@ class LeaderFollowers:
             self._poll.register(descriptor, select.EPOLLIN)
 
     def watch(self) -> None:
-        """Take the lead from who is long with one request; runs as long as the listener."""
-        while self._led.wait() and self._listener.ready:
-            before = self._leader, self._served, self._at_hand
+        """Take the lead from a thread that is slow with a request; runs while the listener does."""
+        while self._has_leader.wait() and self._listener.ready:
+            before = self._leader, self._served, self._current
             time.sleep(gil_turns.PATIENCE)
-            if before != (self._leader, self._served, self._at_hand):
+            if before != (self._leader, self._served, self._current):
                 continue
             if before[2] is not None:
                 self._lose_leadership(before[0])
             elif before[0] is None:
-                self._hand_all_back()
+                self._return_all()
 
     def close(self) -> None:
-        """Let the watch end; the listener is ready no more, so nobody leads again."""
-        self._led.set()
+        """End the watch. The listener is not ready any more, so no thread leads again."""
+        self._has_leader.set()
         with self._lock:
             self._closed = True
-            left, self._members = list(self._members.values()), {}
+            members, self._members = list(self._members.values()), {}
             if self._epoll is not None:
                 self._epoll.close()
-        for each in left:
+        for each in members:
             each.end()
 
     @property
@@ -97,113 +110,113 @@ class LeaderFollowers:
             if self._leader is not None or not self._members:
                 return None
             self._leader = object()
-            self._led.set()
+            self._has_leader.set()
             return self._leader
 
-    def _next(self, me: object) -> bool:
-        """Serve one request of whoever speaks first; whether to go on."""
-        found = self._poll.poll(PAUSE, 1) if self._listener.ready else []
-        if not found:
+    def _serve_next(self, me: object) -> bool:
+        """Serve the first request that comes; return whether to go on."""
+        events = self._poll.poll(PAUSE, 1) if self._listener.ready else []
+        if not events:
             self._go_idle(me)
             return False
-        connection = self._take(me, found[0][0])
+        connection = self._claim(me, events[0][0])
         if connection is None:
             return False
-        if self._listener.threads.crowded(connection.remote_addr):
-            return self._let_go(me, connection)
+        if self._listener.threads.is_at_limit(connection.remote_addr):
+            return self._defer(me, connection)
         keep = False
         try:
             keep = connection.serve_pending()
         finally:
-            leads = self._put_back(me, connection, keep)
+            leads = self._finish(me, connection, keep)
         return leads
 
-    def _take(self, me: object, descriptor: int) -> "ClientConnection | None":
+    def _claim(self, me: object, descriptor: int) -> ClientConnection | None:
         with self._lock:
             if self._leader is not me:
                 return None
-            self._at_hand = self._members[descriptor]
-            return self._at_hand
+            self._current = self._members[descriptor]
+            return self._current
 
-    def _put_back(self, me: object, connection: "ClientConnection", keep: bool) -> bool:
+    def _finish(self, me: object, connection: ClientConnection, keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
-        half = keep and connection.rfile.has_data()  # of a request; the reception hears the rest
+        half = keep and connection.rfile.has_data()  # of a request has come
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._at_hand = None
+                self._current = None
                 self._served += 1
                 if half or not keep:
-                    self._leave(connection)
+                    self._unregister(connection)
         if not leads:
             self._listener.threads.end(connection)
         if not keep:
             connection.close()
         elif half or not leads:
             self._listener.put_conn(connection, busy=True)
-        if leads and now > self._swept + SILENT:
+        if leads and now > self._swept_at + SILENT:
             self._sweep(now)
         return leads
 
-    def _let_go(self, me: object, connection: "ClientConnection") -> bool:
-        """A connection whose source has threads enough waits in its line; whether to go on."""
+    def _defer(self, me: object, connection: ClientConnection) -> bool:
+        """Queue a connection whose source has all its threads; return whether to go on."""
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._at_hand = None
-                self._leave(connection)
+                self._current = None
+                self._unregister(connection)
         self._listener.threads.end(connection)
         self._listener.put_conn(connection)
         return leads
 
     def _lose_leadership(self, me: object) -> None:
-        """Take the lead from a thread that has it; what it serves stays its own."""
+        """Take the lead from a thread; it keeps the connection that it serves."""
         with self._lock:
             if me is None or self._leader is not me:
                 return
             self._leader = None
-            if self._at_hand is not None:
-                self._leave(self._at_hand)
-                self._listener.threads.take(self._at_hand)
-                self._at_hand = None
+            if self._current is not None:
+                self._unregister(self._current)
+                self._listener.threads.take(self._current)
+                self._current = None
             others = bool(self._members)
         if others:
             self._listener.requests.put(WorkItem(self))
 
     def _go_idle(self, me: object) -> None:
-        """Nobody speaks: let the reception have them all."""
+        """No request came: give all connections back to wait without a thread."""
         with self._lock:
             if self._leader is not me:
                 return
             self._leader = None
-        self._hand_all_back()
+        self._return_all()
 
-    def _hand_all_back(self) -> None:
-        """Nobody leads, and no thread has the time to: the reception hears who speaks."""
+    def _return_all(self) -> None:
+        """No thread leads: give all connections back to wait without a thread."""
         with self._lock:
             if self._leader is not None:
                 return
-            self._led.clear()
-            silent = list(self._members.values())
-            for each in silent:
-                self._leave(each)
-        self._return_to_selector(silent)
+            self._has_leader.clear()
+            members = list(self._members.values())
+            for each in members:
+                self._unregister(each)
+        self._return_to_selector(members)
 
     def _sweep(self, now: float) -> None:
-        self._swept = now
+        self._swept_at = now
         with self._lock:
-            every = list(self._members.values())
-            silent = [each for each in every if now - (each.last_used or 0) > SILENT]
-            for each in silent:
-                self._leave(each)
-        self._return_to_selector(silent)
+            members = list(self._members.values())
+            idle = [each for each in members if now - (each.last_used or 0) > SILENT]
+            for each in idle:
+                self._unregister(each)
+        self._return_to_selector(idle)
 
-    def _return_to_selector(self, silent: list["ClientConnection"]) -> None:
-        for each in silent:
+    def _return_to_selector(self, idle: list[ClientConnection]) -> None:
+        for each in idle:
             self._listener.put_conn(each)
 
-    def _leave(self, connection: "ClientConnection") -> None:
+    def _unregister(self, connection: ClientConnection) -> None:
         descriptor = connection.socket.fileno()
         del self._members[descriptor]
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile, one or the other
@@ -211,15 +224,14 @@ class LeaderFollowers:
 
 
 class WorkItem:
-    """What a thread of the pool does between two waits: a connection that has something to say,
-    if one is given, and then the lead, if nobody has it. To cheroot it is a connection that
-    ends with it."""
+    """One turn of a pool thread: serve a connection, if one is given, then lead if no other thread
+    does. For cheroot it is a connection that ends after it."""
 
     rfile = SimpleNamespace(closed=True)  # nothing that cheroot should cut off: the listener does
     remote_addr = remote_port = None
 
-    def __init__(self, busy: LeaderFollowers, connection: "ClientConnection | None" = None) -> None:
-        self._busy = busy
+    def __init__(self, loop: LeaderFollowers, connection: ClientConnection | None = None) -> None:
+        self._loop = loop
         self._connection = connection
 
     def communicate(self) -> bool:
@@ -227,8 +239,8 @@ class WorkItem:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.run_in_own_thread()
-        self._busy.run_as_leader()
+        self._loop.run_as_leader()
         return False
 
     def close(self) -> Any:
-        """Do nothing: every connection is with somebody, or closed."""
+        """Do nothing: every connection belongs to a thread or to the waiting ones, or is closed."""

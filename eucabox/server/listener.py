@@ -24,8 +24,8 @@ from eucabox.errors import ListenFailed
 from eucabox.server.connection import ClientConnection
 from eucabox.server.leader_followers import LeaderFollowers, WorkItem
 from eucabox.server.sockets import send_file
-from eucabox.server.waiting_connections import Reception
-from eucabox.server.worker_threads import Threads
+from eucabox.server.waiting_connections import WaitingConnections
+from eucabox.server.worker_threads import WorkerThreads
 
 log = logging.getLogger("eucabox.server")
 
@@ -33,8 +33,8 @@ STALL_SECONDS = 30  # between two bytes that a thread waits for
 GRACE_SECONDS = 2
 EXPIRE_SECONDS = 1.0
 MOST_HEAD = 80 * 1024
-MOST_OF_SOURCE = 512  # connections
-# Forward secrecy for every client: whoever gets the key some day can't read what was said before.
+MOST_PER_SOURCE = 512  # connections
+# Forward secrecy for every client: a key that is stolen later does not decrypt earlier traffic.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
 BACKLOG = 1024  # connections that wait to be accepted; one beyond them waits a second
 IP_FREEBIND = 15
@@ -103,15 +103,15 @@ class Gateway(wsgi.Gateway_10):
 class Listener(wsgi.Server):
     """An address with its own threads. `section` and `key` are its place in eucabox.conf.
 
-    `free` allows an address that comes and goes with its bridge. With a `device` only what
+    `freebind` allows an address that comes and goes with its bridge. With a `device` only what
     arrives there is answered, so that another cloud of this host may have the same address on a
-    bridge of its own. `most` is how many threads may work for one source, so that some are left
-    for others; 0 is three in four. `head` is how many bytes a request's head may have.
+    bridge of its own. `max_per_source` is how many threads may work for one source, so that
+    some are left for others; 0 means three quarters. `head` is the most bytes of a request's head.
     """
 
     keep_alive_conn_limit = 1024
     expiration_interval = 0.2
-    reception: Reception
+    waiting: WaitingConnections
     _connections: Any
 
     def __init__(
@@ -139,16 +139,16 @@ class Listener(wsgi.Server):
         self.max_request_header_size = head
         self._tls = tls
         self.place = place
-        self._free = freebind
+        self._freebind = freebind
         self._device = device
-        self._index = 0
-        self.threads = Threads(self, threads, max_per_source or max(1, threads * 3 // 4))
+        self._bound_index = 0
+        self.threads = WorkerThreads(self, threads, max_per_source or max(1, threads * 3 // 4))
         self._grower = threading.Thread(target=self.threads.grow, name="threads", daemon=True)
         self.active: set[ClientConnection] = set()
-        self._busy = LeaderFollowers(self)
-        found = getattr(app, "wsgi_app", app)
-        self.door = found if isinstance(found, ApiDispatcher) else None
-        self._asked = address
+        self._leader_followers = LeaderFollowers(self)
+        application = getattr(app, "wsgi_app", app)
+        self.dispatcher = application if isinstance(application, ApiDispatcher) else None
+        self._address = address
         self._bound = threading.Event()
         self._problem = ""  # why it can't be bound
         self._thread = threading.Thread(target=self._run, name=f"listen {place}", daemon=True)
@@ -159,18 +159,18 @@ class Listener(wsgi.Server):
         self._bound.wait()
         if not self._problem:
             return
-        (address, port), (section, key) = self._asked, self.place
+        (address, port), (section, key) = self._address, self.place
         facts = {"address": address, "port": port, "section": section, "key": key}
         raise ListenFailed(**facts, reason=self._problem, file=file)
 
     @property
     def can_add_keepalive_connection(self) -> bool:
         """Whether one more connection may stay open."""
-        return bool(self.ready) and self.reception.connections < self.keep_alive_conn_limit
+        return bool(self.ready) and self.waiting.connections < self.keep_alive_conn_limit
 
     def is_cut_off(self) -> bool:
         """Whether the device is gone; another of its name does not bring its packets back."""
-        return self._device is not None and _index(self._device) != self._index
+        return self._device is not None and _device_index(self._device) != self._bound_index
 
     def shut(self) -> None:
         """Take no more requests; finish those that run, or cut them off after GRACE_SECONDS."""
@@ -178,7 +178,7 @@ class Listener(wsgi.Server):
         cut.daemon = True
         cut.start()
         self.stop()
-        self._busy.close()
+        self._leader_followers.close()
         self.threads.close()
         for thread in (self._thread, self._grower):  # none may be started while Python ends
             if thread.ident is not None:
@@ -192,7 +192,7 @@ class Listener(wsgi.Server):
         for connection in list(self.active):
             if connection.is_overdue(now):
                 connection.shut_down()
-        self.threads.hurry(EXPIRE_SECONDS)
+        self.threads.drop_slow_clients(EXPIRE_SECONDS)
 
     def make_connection(self, sock: socket.socket, source: str) -> ClientConnection:
         """Return the connection of a socket that was accepted."""
@@ -213,10 +213,10 @@ class Listener(wsgi.Server):
     ) -> socket.socket:
         """Bind, to one device where that is asked."""
         try:
-            if self._free:
+            if self._freebind:
                 socket_.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
             if self._device:
-                self._index = _index(self._device)
+                self._bound_index = _device_index(self._device)
                 device = self._device.encode()
                 socket_.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
             socket_.bind(bind_addr)
@@ -228,7 +228,7 @@ class Listener(wsgi.Server):
     def process_conn(self, conn: ClientConnection) -> None:
         """Give a connection whose request is there to a thread, if its source may have one more."""
         if self.threads.begin(conn):
-            self.requests.put(WorkItem(self._busy, conn))
+            self.requests.put(WorkItem(self._leader_followers, conn))
 
     def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
         """Take a connection back, one that was `busy` just now to those that are waited for
@@ -236,22 +236,22 @@ class Listener(wsgi.Server):
         if not self.ready:
             conn.end()
         elif busy and not conn.rfile.has_data() and not isinstance(conn.socket, ssl.SSLSocket):
-            self._busy.add(conn)
+            self._leader_followers.add(conn)
         else:
-            self.reception.put(conn)
+            self.waiting.put(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Cheroot's words, in our log."""
-        log.log(level, "listener=%s:%s %s", *self._asked, msg, exc_info=traceback)
+        log.log(level, "listener=%s:%s %s", *self._address, msg, exc_info=traceback)
 
     def _run(self) -> None:
         # Threads inherit being a daemon from this one: a stuck one can't keep the process alive.
         try:
             self.prepare()
             self._connections.close()
-            self._connections = self.reception = Reception(self, MOST_OF_SOURCE)
+            self._connections = self.waiting = WaitingConnections(self, MOST_PER_SOURCE)
             self._problem = ""
-            threading.Thread(target=self._busy.watch, name="lead", daemon=True).start()
+            threading.Thread(target=self._leader_followers.watch, name="lead", daemon=True).start()
             self._grower.start()
         except OSError as problem:
             self._problem = self._problem or _reason(problem)
@@ -269,7 +269,7 @@ def _reason(problem: OSError) -> str:
     return problem.strerror or str(problem)
 
 
-def _index(device: str) -> int:
+def _device_index(device: str) -> int:
     """Return the kernel's number of a device, 0 without it."""
     try:
         return socket.if_nametoindex(device)

@@ -78,7 +78,7 @@ class HttpRequest(cheroot.HTTPRequest):
         self._read_head()
         if not self.ready:
             return False
-        self.rfile = self._body()
+        self.rfile = self._open_body()
         head_only = self.method == b"HEAD"
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(HEALTHY)))]
         self._send("200 OK", headers, [] if head_only else [HEALTHY])
@@ -86,35 +86,35 @@ class HttpRequest(cheroot.HTTPRequest):
 
     def _read_line(self, line: bytes) -> None:
         """Take the target as it is: cheroot would refuse or change some that S3 clients sign."""
-        found = LINE.fullmatch(line)
-        if not found:
+        match = LINE.fullmatch(line)
+        if not match:
             raise ValueError("The request line is malformed.")
-        self.method, self.uri, major, minor = found.groups()
+        self.method, self.uri, major, minor = match.groups()
         if major != b"1":
             self.status = "505 HTTP Version Not Supported"
             raise ValueError("Speak HTTP/1.1.")
         self.request_protocol = b"HTTP/1." + minor
         self.response_protocol = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
 
-    def _read_fields(self, lines: bytes) -> None:
+    def _read_fields(self, data: bytes) -> None:
         fields: dict[str, str] = {}
-        told = lines.decode("latin-1").split("\r\n") if lines else []
-        if WRONG.search("".join(told)):
+        lines = data.decode("latin-1").split("\r\n") if data else []
+        if WRONG.search("".join(lines)):
             raise ValueError("A header line is malformed.")
-        for line in told:
+        for line in lines:
             name, colon, value = line.partition(":")
-            known, text = _header_name(name) if colon else "", value.strip(BLANKS)
-            if not known:
+            key, text = _header_name(name) if colon else "", value.strip(BLANKS)
+            if not key:
                 raise ValueError("A header line is malformed.")
-            if known in fields:
-                if known in SINGLE:
-                    raise ValueError(f"The header {known.title()} comes twice.")
-                text = f"{fields[known]},{text}"
-            fields[known] = text
-        self._check(fields)
+            if key in fields:
+                if key in SINGLE:
+                    raise ValueError(f"The header {key.title()} comes twice.")
+                text = f"{fields[key]},{text}"
+            fields[key] = text
+        self._check_fields(fields)
         self.fields = fields
 
-    def _check(self, fields: dict[str, str]) -> None:
+    def _check_fields(self, fields: dict[str, str]) -> None:
         old = self.response_protocol == "HTTP/1.0"
         length, coding = fields.get("content-length"), fields.get("transfer-encoding")
         if length is not None and not LENGTH.fullmatch(length):
@@ -130,17 +130,17 @@ class HttpRequest(cheroot.HTTPRequest):
         self.chunked_read = coding is not None
         # Cheroot would send 100 Continue at once; we wait until the body is wanted.
         self._expects = fields.get("expect", "").lower() == "100-continue" and not old
-        wishes = set(ascii_text.split_list(fields.get("connection", "").lower()))
-        self.close_connection = "close" in wishes or (old and "keep-alive" not in wishes)
+        options = set(ascii_text.split_list(fields.get("connection", "").lower()))
+        self.close_connection = "close" in options or (old and "keep-alive" not in options)
 
     def respond(self) -> None:
         """Run the application over the streaming body."""
-        self.rfile = self._body()
+        self.rfile = self._open_body()
         self.conn.body_begins(self.rfile)
-        door = self.server.door
+        dispatcher = self.server.dispatcher
         target, host = self.uri.decode("latin-1"), self.fields.get("host", "")
-        if door is not None and door.is_api_request(target, host):
-            self._answer(door)
+        if dispatcher is not None and dispatcher.is_api_request(target, host):
+            self._respond_directly(dispatcher)
             return
         gil_turns.yield_leadership()
         self.server.gateway(self).respond()
@@ -168,26 +168,26 @@ class HttpRequest(cheroot.HTTPRequest):
         )
         self.conn.wfile.write("\r\n".join(lines).encode("latin-1"))
 
-    def _body(self) -> LengthBody | ChunkedBody:
-        invite = self._send_continue if self._expects else None
+    def _open_body(self) -> LengthBody | ChunkedBody:
+        send_continue = self._send_continue if self._expects else None
         if self.chunked_read:
-            return ChunkedBody(self.conn.rfile, invite)
+            return ChunkedBody(self.conn.rfile, send_continue)
         length = int(self.fields.get("content-length", 0))
-        if invite and not length:
+        if send_continue and not length:
             # botocore takes a final answer without it for the connection's last, and then hangs
-            invite()
-            invite = None
-        return LengthBody(self.conn.rfile, length, invite)
+            send_continue()
+            send_continue = None
+        return LengthBody(self.conn.rfile, length, send_continue)
 
     def _send_continue(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # --- without WSGI between us and the protocols ------------------------------------------
 
-    def _answer(self, door: ApiDispatcher) -> None:
+    def _respond_directly(self, dispatcher: ApiDispatcher) -> None:
         if not self._is_small():
             gil_turns.yield_leadership()
-        status, headers, body = self._handle(door)
+        status, headers, body = self._handle(dispatcher)
         if not isinstance(body, list | FileStream) or (
             isinstance(body, FileStream) and body.part.count > TOGETHER
         ):
@@ -204,8 +204,10 @@ class HttpRequest(cheroot.HTTPRequest):
             return False
         return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)
 
-    def _handle(self, door: ApiDispatcher) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
-        request = door.build_request(
+    def _handle(
+        self, dispatcher: ApiDispatcher
+    ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        request = dispatcher.build_request(
             self.method.decode("ascii"),
             self.uri.decode("latin-1"),
             self.fields,
@@ -213,7 +215,7 @@ class HttpRequest(cheroot.HTTPRequest):
             self.conn.tls(),
             self.conn.remote_addr or "",
         )
-        answer = door.handle(request)
+        answer = dispatcher.handle(request)
         if answer.hops:
             self.conn.limit_hops(answer.hops)
         return api.http_response(request, answer)
@@ -223,7 +225,7 @@ class HttpRequest(cheroot.HTTPRequest):
         names = {name.lower() for name, _ in headers}
         bodiless = self.method == b"HEAD" or status[:3] in ("204", "304")
         if "content-length" not in names and not bodiless:
-            self._without_length(headers)
+            self._set_unknown_length(headers)
         head = self._head(status, headers, names)
         self.sent_headers = True
         if isinstance(body, FileStream):
@@ -237,7 +239,7 @@ class HttpRequest(cheroot.HTTPRequest):
             if self.chunked_write:
                 self.conn.wfile.write(b"0\r\n\r\n")
 
-    def _without_length(self, headers: list[tuple[str, str]]) -> None:
+    def _set_unknown_length(self, headers: list[tuple[str, str]]) -> None:
         self.chunked_write = self.response_protocol == "HTTP/1.1"
         if self.chunked_write:
             headers.append(("Transfer-Encoding", "chunked"))
@@ -277,14 +279,14 @@ class HttpRequest(cheroot.HTTPRequest):
 
 def _header_name(name: str) -> str:
     """Return a header's name in lower case, "" if it can be none."""
-    return _remembered(name) if len(name) < LONG else _lower(name)
+    return _cached_lower(name) if len(name) < LONG else _lower(name)
 
 
 def _lower(name: str) -> str:
     return name.lower() if NAME.fullmatch(name) else ""
 
 
-_remembered = lru_cache(1024)(_lower)
+_cached_lower = lru_cache(1024)(_lower)
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""A connection's socket as streams, in C where cheroot's own are Python; never what is said."""
+"""A connection's socket as streams, faster than cheroot's Python ones; reads no meaning."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 PIECE = 64 * 1024
 SMALL = 64 * 1024  # bytes of a body that are received before a thread is taken
-BODILESS = (b"GET ", b"HEAD ")
+WITHOUT_BODY = (b"GET ", b"HEAD ")
 CRLF, LENGTH, EXPECTS = b"\r\n", b"\r\ncontent-length:", b"\r\nexpect:"
 TOGETHER = 64 * 1024  # bytes of a body that are copied to leave with their head
 STEP = 1 << 30
@@ -31,81 +31,81 @@ class SocketReader:
     bytes_read = 0
     closed = False
     ended = False  # the client sends no more
-    hurry = False  # nothing is waited for: TimeoutError where it would be
+    nonblocking = False  # nothing is waited for: TimeoutError where it would be
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
-        self._secret = isinstance(sock, ssl.SSLSocket)
-        self._kept = b""
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        self._buffer = b""
         self._end = -1  # of the head at hand, once it is there
         self._whole = 0  # bytes of the request at hand that have to come before it is served
         self.lend: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def has_data(self) -> bool:
         """Whether there is something that was received and not read."""
-        return bool(self._kept)
+        return bool(self._buffer)
 
     @property
     def waiting(self) -> int:
         """How many bytes were received and not read."""
-        return len(self._kept)
+        return len(self._buffer)
 
     @property
     def lacks_body(self) -> bool:
         """Whether a head is there and its small body is not."""
-        return self._whole > len(self._kept)
+        return self._whole > len(self._buffer)
 
     def peek(self) -> bytes:
         """Return what was received and not read."""
-        return self._kept
+        return self._buffer
 
     def gather(self, most: int) -> bool:
         """Receive without waiting; whether a thread can go on now: with a whole head and a small
         body, with what can be no head, or with the end."""
         while not self._is_whole(most):
-            more = self._at_once()
+            more = self._receive_now()
             if more is None:
                 return False
             if not more:
                 self.ended = True
                 return True
-            self._kept += more
+            self._buffer += more
         return True
 
     def _is_whole(self, most: int) -> bool:
-        data = self._kept
+        data = self._buffer
         if self._end < 0:
             self._end = data.find(b"\r\n\r\n", 2 if data[:2] == b"\r\n" else 0)
             if self._end < 0:
                 return len(data) > most or self._is_no_head()
-            if self._end + 4 == len(data) and data.startswith(BODILESS):
+            if self._end + 4 == len(data) and data.startswith(WITHOUT_BODY):
                 return True
-            self._whole = self._end + 4 + _small_body(data[: self._end + 2])
+            self._whole = self._end + 4 + _small_body_length(data[: self._end + 2])
         return len(data) >= self._whole
 
     def _is_no_head(self) -> bool:
-        line = self._kept.find(b"\n", 2 if self._kept[:2] == b"\r\n" else 0)
-        return line >= 0 and self._kept[line - 1 : line] != b"\r"
+        line = self._buffer.find(b"\n", 2 if self._buffer[:2] == b"\r\n" else 0)
+        return line >= 0 and self._buffer[line - 1 : line] != b"\r"
 
     def head(self, most: int) -> tuple[bytes, bool]:
         """Return a request's lines without the empty one at their end, and whether it was there:
         the client may have left, or the first line be none. To be called once `gather` has it;
         raises HeadTooLong."""
-        data, end = self._kept, self._end
+        data, end = self._buffer, self._end
         start = 2 if data[:2] == b"\r\n" else 0  # one empty line before a request is forgiven
         self._end, self._whole = -1, 0
         if end > most or (end < 0 and len(data) > most):
             line = data.find(b"\n", start)
             raise HeadTooLong(line < 0 or line > most)
         if end < 0:
-            self._kept = b""
+            self._buffer = b""
             return data[start:], False
-        self._kept = data[end + 4 :]
+        self._buffer = data[end + 4 :]
         return data[start:end], True
 
     def readline(self, size: int = -1) -> bytes:
         """Return a line with its end, or at most `size` bytes of it; less only at the end."""
-        data = self._kept
+        data = self._buffer
         while (end := data.find(b"\n")) < 0 and (size < 0 or len(data) < size):
             more = self._receive()
             if not more:
@@ -113,22 +113,22 @@ class SocketReader:
             data += more
         cut = len(data) if end < 0 else end + 1
         cut = cut if size < 0 else min(cut, size)
-        self._kept = data[cut:]
+        self._buffer = data[cut:]
         return data[:cut]
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes; fewer when the client has left."""
-        kept = self._kept
-        if len(kept) >= size:
-            self._kept = kept[size:]
-            return kept[:size]
-        self._kept = b""
+        buffered = self._buffer
+        if len(buffered) >= size:
+            self._buffer = buffered[size:]
+            return buffered[:size]
+        self._buffer = b""
         whole = bytearray(size)
         view = memoryview(whole)
-        view[: len(kept)] = kept
-        filled = len(kept)
+        view[: len(buffered)] = buffered
+        filled = len(buffered)
         while filled < size:
-            count = self._into(view[filled:])
+            count = self._receive_into(view[filled:])
             if not count:
                 view.release()
                 del whole[filled:]
@@ -138,12 +138,12 @@ class SocketReader:
 
     def close(self) -> None:
         """Forget what waits."""
-        self._kept = b""
+        self._buffer = b""
 
-    def _at_once(self) -> bytes | None:
+    def _receive_now(self) -> bytes | None:
         """Receive what is there, None if that is nothing."""
         try:
-            if self._secret:
+            if self._is_tls:
                 return self._socket.recv(PIECE)  # type: ignore[no-any-return]  # it never waits here
             return self._socket.recv(PIECE, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -151,15 +151,15 @@ class SocketReader:
 
     def _receive(self) -> bytes:
         piece = bytearray(PIECE)
-        count = self._into(memoryview(piece))
+        count = self._receive_into(memoryview(piece))
         return bytes(piece[:count])
 
-    def _into(self, view: memoryview) -> int:
+    def _receive_into(self, view: memoryview) -> int:
         """Receive into `view`; the thread is lent to others while it waits for the client."""
-        if not self._secret:
+        if not self._is_tls:
             with contextlib.suppress(BlockingIOError):
                 return self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
-        if self.hurry and not (self._secret and self._socket.pending()):
+        if self.nonblocking and not (self._is_tls and self._socket.pending()):
             raise TimeoutError("timed out")
         with self.lend():
             try:
@@ -168,16 +168,16 @@ class SocketReader:
                 raise TimeoutError("timed out") from None
 
 
-def _small_body(lines: bytes) -> int:
+def _small_body_length(lines: bytes) -> int:
     """Return how many bytes follow a head that ends with `lines`, 0 where they need not be there
-    before somebody begins with them: many, or such as wait to be asked for."""
+    before the request is served: a large body, or one that waits for 100 Continue."""
     lines = lines.lower()  # and no pattern: this is done for every small body
     start = lines.find(LENGTH)
     if start < 0 or EXPECTS in lines:
         return 0
     start += len(LENGTH)
-    told = lines[start : lines.find(CRLF, start)].strip(b" \t")
-    length = int(told) if told.isdigit() and len(told) < 19 else 0
+    digits = lines[start : lines.find(CRLF, start)].strip(b" \t")
+    length = int(digits) if digits.isdigit() and len(digits) < 19 else 0
     return length if length <= SMALL else 0
 
 
@@ -186,16 +186,16 @@ class SocketWriter:
 
     bytes_written = 0
     closed = False
-    hurry = False  # nothing is waited for: TimeoutError where it would be
+    nonblocking = False  # nothing is waited for: TimeoutError where it would be
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
-        self._secret = isinstance(sock, ssl.SSLSocket)
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self.lend: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def write(self, data: bytes) -> int:
         """Send all of the bytes; the thread is lent to others while it waits for the client."""
-        sent = 0 if self._secret else self._at_once(data)
+        sent = 0 if self._is_tls else self._send_now(data)
         if sent < len(data):
             self._send_rest(memoryview(data)[sent:])
         return len(data)
@@ -203,15 +203,15 @@ class SocketWriter:
     def close(self) -> None:
         """Do nothing: nothing waits here."""
 
-    def _at_once(self, data: bytes) -> int:
+    def _send_now(self, data: bytes) -> int:
         try:
             return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
         except BlockingIOError:
             return 0
 
     def _send_rest(self, data: memoryview) -> None:
-        if self.hurry:
-            if not self._secret or self._socket.send(data) < len(data):
+        if self.nonblocking:
+            if not self._is_tls or self._socket.send(data) < len(data):
                 raise TimeoutError("timed out")
             return
         with self.lend():
@@ -244,10 +244,10 @@ def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> 
         offset += sent
 
 
-def traffic(sock: socket.socket) -> int:
+def count_traffic(sock: socket.socket) -> int:
     """Return how many bytes the client has sent and acknowledged, as the kernel counts them."""
-    told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
-    if len(told) < 136:
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    if len(info) < 136:
         return 0
-    acked, received = struct.unpack_from("=QQ", told, 120)
+    acked, received = struct.unpack_from("=QQ", info, 120)
     return int(acked) + int(received)

@@ -38,7 +38,7 @@ GIVEN_UP = 16  # silent connections that are closed then, to have descriptors ag
 log = logging.getLogger("eucabox.server")
 
 
-class Reception:
+class WaitingConnections:
     """What cheroot calls a connection manager. `most` is how many connections one source has."""
 
     def __init__(self, listener: "Listener", most: int) -> None:
@@ -49,15 +49,15 @@ class Reception:
         self._waiting: dict[int, ClientConnection] = {}
         self._sources: Counter[str] = Counter()
         self.connections = 0  # of the listener, here and with its threads
-        self._again: deque[ClientConnection] = deque()  # those that asked for more than one thing
+        self._ready: deque[ClientConnection] = deque()  # those that asked for more than one thing
         self._stopping = False
         self._running = False
-        self._door = listener.socket.fileno()
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._shut_until = 0.0  # no connection is accepted before
-        self._told = -QUIET
+        self._listening_fd = listener.socket.fileno()
+        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._accept_after = 0.0  # no connection is accepted before
+        self._logged_at = -QUIET
         listener.socket.setblocking(False)
-        self._epoll.register(self._door, select.EPOLLIN)
+        self._epoll.register(self._listening_fd, select.EPOLLIN)
 
     # --- what cheroot calls -------------------------------------------------------------------
 
@@ -67,14 +67,14 @@ class Reception:
         checked = 0.0
         try:
             while not self._stopping:
-                for descriptor, _ in self._epoll.poll(0 if self._again else interval):
-                    self._hear(descriptor)
-                for _ in range(len(self._again)):
-                    self._advance(self._again.popleft())
+                for descriptor, _ in self._epoll.poll(0 if self._ready else interval):
+                    self._handle_event(descriptor)
+                for _ in range(len(self._ready)):
+                    self._advance(self._ready.popleft())
                 now = time.monotonic()
                 if now > checked + interval:
                     checked = now
-                    self._look_after(now)
+                    self._close_overdue(now)
         finally:
             self._running = False
 
@@ -86,19 +86,19 @@ class Reception:
 
     def put(self, connection: "ClientConnection") -> None:
         """Take a connection that is with nobody else; from any thread."""
-        connection.rests()
+        connection.begin_wait()
         self._advance(connection)
 
     def close(self) -> None:
         """Close every connection that is here."""
         with self._lock:
-            every = [*self._waiting.values(), *self._again]
+            connections = [*self._waiting.values(), *self._ready]
             self._waiting.clear()
-            self._again.clear()
-        for connection in every:
+            self._ready.clear()
+        for connection in connections:
             connection.end()
         self._epoll.close()
-        os.close(self._reserve)
+        os.close(self._spare_fd)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -114,9 +114,9 @@ class Reception:
 
     # --- one connection -----------------------------------------------------------------------
 
-    def _hear(self, descriptor: int) -> None:
-        if descriptor == self._door:
-            self._accept_some()
+    def _handle_event(self, descriptor: int) -> None:
+        if descriptor == self._listening_fd:
+            self._accept()
             return
         with self._lock:
             connection = self._waiting.pop(descriptor, None)
@@ -129,8 +129,8 @@ class Reception:
     def _advance(self, connection: "ClientConnection") -> None:
         """Have a connection say what it can, and see who is to have it then."""
         try:
-            whole = connection.hears()
-            if whole and not connection.is_over() and connection.asks_for_health():
+            whole = connection.receive()
+            if whole and not connection.is_over() and connection.is_health_check():
                 self._answer_health(connection)
                 return
         except OSError as problem:
@@ -147,8 +147,8 @@ class Reception:
     def _answer_health(self, connection: "ClientConnection") -> None:
         """One at a time: many that came at once let others have their turn between them."""
         if connection.answer_health():
-            connection.rests()
-            self._again.append(connection)
+            connection.begin_wait()
+            self._ready.append(connection)
         else:
             connection.close()
 
@@ -163,7 +163,7 @@ class Reception:
 
     # --- who comes ----------------------------------------------------------------------------
 
-    def _accept_some(self) -> None:
+    def _accept(self) -> None:
         for _ in range(BATCH):
             try:
                 sock, address = self._listener.socket.accept()
@@ -175,9 +175,9 @@ class Reception:
                 self._back_off(problem)
                 return
             with contextlib.suppress(OSError):  # a client that has left again
-                self._welcome(sock, address[0])
+                self._admit(sock, address[0])
 
-    def _welcome(self, sock: "socket.socket", source: str) -> None:
+    def _admit(self, sock: "socket.socket", source: str) -> None:
         try:
             connection = self._listener.make_connection(sock, source)
         except BaseException:
@@ -186,44 +186,44 @@ class Reception:
         with self._lock:
             self._sources[source] += 1
             self.connections += 1
-            own, every = self._sources[source], self.connections
-        if own > self._most and not self._give_up(1, source):
+            count, total = self._sources[source], self.connections
+        if count > self._most and not self._close_idle(1, source):
             log.info("source=%s has %d connections, as many as it may", source, self._most)
             connection.end()
             return
-        if every > MOST_CONNECTIONS and not self._give_up(1, self._busiest()):
+        if total > MOST_CONNECTIONS and not self._close_idle(1, self._busiest_source()):
             connection.end()
             return
         self.put(connection)
 
-    def _busiest(self) -> str:
+    def _busiest_source(self) -> str:
         with self._lock:
             return max(self._sources, key=lambda each: self._sources[each])
 
-    def _give_up(self, count: int, source: str | None = None) -> bool:
-        """Close the connections, of one source or any, that have said nothing for longest."""
+    def _close_idle(self, count: int, source: str | None = None) -> bool:
+        """Close the connections, of one source or any, that have been silent for longest."""
         with self._lock:
-            found = [each for each in self._waiting.values() if source in (None, each.remote_addr)]
-            found = heapq.nsmallest(count, found, key=lambda each: each.rested)
-            for each in found:
+            idle = [each for each in self._waiting.values() if source in (None, each.remote_addr)]
+            idle = heapq.nsmallest(count, idle, key=lambda each: each.waiting_since)
+            for each in idle:
                 del self._waiting[each.socket.fileno()]
-        for each in found:
+        for each in idle:
             each.end()
-        return bool(found)
+        return bool(idle)
 
     def _back_off(self, problem: OSError) -> None:
         """Accept nobody for a moment; the reserve lets one of those that wait be told so."""
         now = time.monotonic()
-        self._shut_until = now + BACK_OFF
-        self._epoll.unregister(self._door)
-        self._give_up(GIVEN_UP)
-        os.close(self._reserve)
+        self._accept_after = now + BACK_OFF
+        self._epoll.unregister(self._listening_fd)
+        self._close_idle(GIVEN_UP)
+        os.close(self._spare_fd)
         with contextlib.suppress(OSError):
             self._listener.socket.accept()[0].close()
         with contextlib.suppress(OSError):
-            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if now > self._told + QUIET:
-            self._told = now
+            self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if now > self._logged_at + QUIET:
+            self._logged_at = now
             log.error(
                 "role=cloud no more connections can be taken: %s; `eucabox doctor` tells how many"
                 " files eucabox may open",
@@ -232,11 +232,11 @@ class Reception:
 
     # --- who stays ----------------------------------------------------------------------------
 
-    def _look_after(self, now: float) -> None:
+    def _close_overdue(self, now: float) -> None:
         """Close the connections that are past their time, and accept again after a pause."""
-        if self._shut_until and now > self._shut_until and not self._stopping:
-            self._shut_until = 0.0
-            self._epoll.register(self._door, select.EPOLLIN)
+        if self._accept_after and now > self._accept_after and not self._stopping:
+            self._accept_after = 0.0
+            self._epoll.register(self._listening_fd, select.EPOLLIN)
         with self._lock:
             late = [each for each in self._waiting.values() if now > each.due]
             for each in late:

@@ -28,7 +28,7 @@ YOUNG = 5.0  # seconds of waiting before a client is sent away for others
 log = logging.getLogger("eucabox.server")
 
 
-class Threads:
+class WorkerThreads:
     """The threads of one listener. `number` of them work; of one source, at most `most`."""
 
     def __init__(self, listener: "Listener", number: int, most: int) -> None:
@@ -37,11 +37,11 @@ class Threads:
         self._most = most
         self._lock = threading.Lock()
         self._working: Counter[str] = Counter()
-        self._lines: dict[str, deque[ClientConnection]] = {}
+        self._queues: dict[str, deque[ClientConnection]] = {}
         self._lent: set[ClientConnection] = set()
-        self._short = threading.Event()
+        self._needs_threads = threading.Event()
 
-    def crowded(self, source: str) -> bool:
+    def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
         return self._working[source] >= self._most
 
@@ -50,7 +50,7 @@ class Threads:
         source = connection.remote_addr
         with self._lock:
             if self._working[source] >= self._most:
-                self._lines.setdefault(source, deque()).append(connection)
+                self._queues.setdefault(source, deque()).append(connection)
                 return False
             self._working[source] += 1
             connection.counted = True
@@ -67,15 +67,15 @@ class Threads:
         if not connection.counted:
             return
         connection.counted = False
-        self._free(connection.remote_addr)
+        self._release(connection.remote_addr)
 
-    def _free(self, source: str) -> None:
+    def _release(self, source: str) -> None:
         with self._lock:
             self._working[source] -= 1
-            line = self._lines.get(source)
+            line = self._queues.get(source)
             following = line.popleft() if line and self._working[source] < self._most else None
             if not line:
-                self._lines.pop(source, None)
+                self._queues.pop(source, None)
                 if self._working[source] <= 0:
                     del self._working[source]
         if following is not None:
@@ -84,11 +84,11 @@ class Threads:
     def close(self) -> None:
         """Close what waits in line, and make no more threads."""
         with self._lock:
-            every = [each for line in self._lines.values() for each in line]
-            self._lines.clear()
-        for each in every:
+            connections = [each for queue in self._queues.values() for each in queue]
+            self._queues.clear()
+        for each in connections:
             each.end()
-        self._short.set()
+        self._needs_threads.set()
 
     # --- threads that wait for a client -------------------------------------------------------
 
@@ -101,10 +101,10 @@ class Threads:
         connection.waits = how
         with self._lock:
             self._lent.add(connection)
-            if self._lacks() > 0:
-                self._short.set()
+            if self._count_missing() > 0:
+                self._needs_threads.set()
         if counted:
-            self._free(connection.remote_addr)
+            self._release(connection.remote_addr)
         try:
             yield
         finally:
@@ -115,21 +115,21 @@ class Threads:
                     self._working[connection.remote_addr] += 1
                     connection.counted = True
 
-    def _lacks(self) -> int:
+    def _count_missing(self) -> int:
         lent = min(len(self._lent), MOST_LENT)
         return self._number + lent - len(self._listener.requests._threads)
 
     def grow(self) -> None:
         """Make threads as they are needed; runs as long as the listener."""
-        while self._short.wait() and self._listener.ready:
-            self._short.clear()
-            lacking = self._lacks()
+        while self._needs_threads.wait() and self._listener.ready:
+            self._needs_threads.clear()
+            lacking = self._count_missing()
             if lacking > 0:
                 self._listener.requests.grow(lacking + STEP)
 
     # --- clients that are too slow ------------------------------------------------------------
 
-    def hurry(self, seconds: float) -> None:
+    def drop_slow_clients(self, seconds: float) -> None:
         """Hang up on clients that are below the least rate, and on the slowest where threads run
         out; called every `seconds`."""
         with self._lock:
@@ -138,24 +138,24 @@ class Threads:
             if each.is_slow(seconds):
                 log.info("source=%s is too slow: hanging up", each.remote_addr)
                 each.shut_down(each.waits or socket.SHUT_RD)
-        self._make_room(lent)
+        self._drop_slowest(lent)
 
-    def _make_room(self, lent: list["ClientConnection"]) -> None:
+    def _drop_slowest(self, lent: list["ClientConnection"]) -> None:
         """Where one source, or all, have many threads lent, the slowest go."""
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
-            own = [each for each in lent if each.remote_addr == source]
-            self._send_away(own, count - MOST_LENT * 3 // 4)
-        self._send_away(lent, len(lent) - MOST_LENT)
+            of_source = [each for each in lent if each.remote_addr == source]
+            self._hang_up_slowest(of_source, count - MOST_LENT * 3 // 4)
+        self._hang_up_slowest(lent, len(lent) - MOST_LENT)
 
-    def _send_away(self, some: list["ClientConnection"], count: int) -> None:
-        old = [each for each in some if each.waited >= YOUNG]
+    def _hang_up_slowest(self, connections: list["ClientConnection"], count: int) -> None:
+        old = [each for each in connections if each.waited >= YOUNG]
         for each in sorted(old, key=lambda each: each.rate)[: max(count, 0)]:
             log.info("source=%s is the slowest of many: hanging up", each.remote_addr)
             each.shut_down(each.waits or socket.SHUT_RD)
 
 
-class Pace:
+class TransferRate:
     """How fast a connection's client is, seen from samples while a thread waits for it."""
 
     waits: int | None = None  # a thread waits for the client; how a shutdown would end that

@@ -14,7 +14,7 @@ from eucabox.errors import (
     MetadataMethodNotAllowed,
     MetadataNotFound,
 )
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 
 TOKEN_PATH = ("latest", "api", "token")
 TOKEN = "x-aws-ec2-metadata-token"  # noqa: S105 (the name of a header)
@@ -35,18 +35,12 @@ STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class MetadataRequest:
-    """A verb with its arguments, and the words of the path that `answer` looks up."""
+@dataclass(frozen=True, kw_only=True)
+class MetadataRequest(ParsedRequest):
+    """A request of a guest, with the parts of the path that `answer` looks up."""
 
-    name: str
-    params: dict[str, Any]
-    path: tuple[str, ...]
     service: str = "metadata"
-    caller: None = None
-    api_version: str = ""
-    region: str = ""
-    signature: str = ""
+    path: tuple[str, ...]
 
 
 def understand(
@@ -58,36 +52,39 @@ def understand(
     """
     path = tuple(unquote(word) for word in request.path.split("/") if word)
     if request.method == "PUT" and path == TOKEN_PATH:
-        return MetadataRequest("CreateToken", {"seconds": _seconds(request.headers)}, path)
+        params = {"seconds": _read_token_seconds(request.headers)}
+        return MetadataRequest(name="CreateToken", params=params, path=path)
     if request.method not in ("GET", "HEAD") or path == TOKEN_PATH:
         raise MetadataMethodNotAllowed(method=request.method, path=request.path)
     if path and not VERSION.fullmatch(path[0]):
         raise MetadataNotFound(path=request.path)
     token = request.headers.get(TOKEN)
-    return MetadataRequest("GetMetadata", {} if token is None else {"token": token}, path)
+    return MetadataRequest(
+        name="GetMetadata", params={} if token is None else {"token": token}, path=path
+    )
 
 
 def answer(understood: MetadataRequest, result: Mapping[str, Any] | None) -> Answer:
     """Return the text at the path, or a listing, or a new token; raises MetadataNotFound."""
-    found = result or {}
+    values = result or {}
     if understood.name == "CreateToken":
-        made = _answer(200, found["token"], TEXT, (TTL, str(found["seconds"])))
-        return replace(made, hops=found.get("hops", 0))
+        response = _make_answer(200, values["token"], TEXT, (TTL, str(values["seconds"])))
+        return replace(response, hops=values.get("hops", 0))
     if not understood.path:
-        return _answer(200, "\n".join(VERSIONS), TEXT)
-    words = understood.path[1:]
-    value = look_up(found, words)
+        return _make_answer(200, "\n".join(VERSIONS), TEXT)
+    names = understood.path[1:]
+    value = look_up(values, names)
     if value is None:
         raise MetadataNotFound(path="/" + "/".join(understood.path))
     if isinstance(value, Mapping):
-        return _answer(200, listing(value, marked=bool(words)), TEXT)
+        return _make_answer(200, write_listing(value, with_slashes=bool(names)), TEXT)
     kind = "application/octet-stream" if isinstance(value, bytes) else TEXT
-    return _answer(200, value, kind)
+    return _make_answer(200, value, kind)
 
 
 def refuse(fault: Fault, request_id: str, service: str = "metadata") -> Answer:
     """Return a fault as plain text; what is not about the request is the server's own."""
-    return _answer(STATUS.get(fault.code, 500), fault.message + "\n", TEXT)
+    return _make_answer(STATUS.get(fault.code, 500), fault.message + "\n", TEXT)
 
 
 def look_up(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -101,16 +98,16 @@ def look_up(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def listing(tree: Mapping[str, Any], marked: bool) -> str:
+def write_listing(tree: Mapping[str, Any], with_slashes: bool) -> str:
     """Return a tree's entries, a line each, directories with a slash if `marked`."""
-    return "\n".join(key + _mark(key, tree[key], marked) for key in sorted(tree))
+    return "\n".join(key + _suffix(key, tree[key], with_slashes) for key in sorted(tree))
 
 
-def _mark(key: str, value: object, marked: bool) -> str:
-    return "/" if marked and isinstance(value, Mapping) and "=" not in key else ""
+def _suffix(key: str, value: object, with_slashes: bool) -> str:
+    return "/" if with_slashes and isinstance(value, Mapping) and "=" not in key else ""
 
 
-def _seconds(headers: Mapping[str, str]) -> int:
+def _read_token_seconds(headers: Mapping[str, str]) -> int:
     if FORWARDED in headers:
         raise MetadataForbidden(reason="A token is not given to a proxy (X-Forwarded-For).")
     text = headers.get(TTL, "")
@@ -119,6 +116,6 @@ def _seconds(headers: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _answer(status: int, content: str | bytes, kind: str, *headers: tuple[str, str]) -> Answer:
+def _make_answer(status: int, content: str | bytes, kind: str, *headers: tuple[str, str]) -> Answer:
     body = content if isinstance(content, bytes) else content.encode()
     return Answer(status, [("Content-Type", kind), ("Server", "EC2ws"), *headers], body)

@@ -56,17 +56,17 @@ class WireModel:
         """Return an operation, or None where the model has none of that name."""
         if name not in self.names:
             return None
-        found = self._operations.get(name)
-        if found is None:
+        operation = self._operations.get(name)
+        if operation is None:
             model = self._model.operation_model(name)
-            found = self._operations.setdefault(name, Operation(self, model, self._extras))
-        return found
+            operation = self._operations.setdefault(name, Operation(self, model, self._extras))
+        return operation
 
     def get_known(self, name: str) -> "Operation":
         """Return an operation that the model is known to have."""
-        found = self.operation(name)
-        assert found is not None, name
-        return found
+        operation = self.operation(name)
+        assert operation is not None, name
+        return operation
 
 
 class Operation:
@@ -101,19 +101,19 @@ def service(name: str, version: str = "") -> WireModel:
 
     Raises FileNotFoundError for a service or a version that botocore does not have.
     """
-    found = _services.get((name, version))
-    if found is None:
+    loaded = _services.get((name, version))
+    if loaded is None:
         with _loading:
-            found = _services.get((name, version)) or _load(name, version)
-            _services[name, version] = found
-    return found
+            loaded = _services.get((name, version)) or _load(name, version)
+            _services[name, version] = loaded
+    return loaded
 
 
 def _load(name: str, version: str) -> WireModel:
     if version:
-        return WireModel(name, _read(_file(MODELS / name, version)), {})
-    extras = _extras(name)
-    description = extras.get("model") or _read(_file(MODELS / name, version))
+        return WireModel(name, _read(_model_file(MODELS / name, version)), {})
+    extras = _read_extras(name)
+    description = extras.get("model") or _read(_model_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     for shape, members in extras.get("reshaped", {}).items():
         for member, other in members.items():  # what clients send is more than the model says
@@ -121,7 +121,7 @@ def _load(name: str, version: str) -> WireModel:
     return WireModel(name, description, extras)
 
 
-def _file(folder: Path, version: str) -> Path:
+def _model_file(folder: Path, version: str) -> Path:
     dated = folder / (version or max(each.name for each in folder.iterdir() if each.is_dir()))
     packed = dated / "service-2.json.gz"
     return packed if packed.exists() else dated / "service-2.json"
@@ -130,18 +130,18 @@ def _file(folder: Path, version: str) -> Path:
 def _read(file: Path) -> dict[str, Any]:
     content = file.read_bytes()
     text = gzip.decompress(content) if file.suffix == ".gz" else content
-    read: dict[str, Any] = json.loads(text, object_hook=_undocumented)
-    return read
+    document: dict[str, Any] = json.loads(text, object_hook=_drop_documentation)
+    return document
 
 
-def _undocumented(read: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is said for people: half of a model."""
-    if isinstance(read.get("documentation"), str):
-        del read["documentation"]
-    return read
+def _drop_documentation(node: dict[str, Any]) -> dict[str, Any]:
+    """Drop the documentation: it is half of a model."""
+    if isinstance(node.get("documentation"), str):
+        del node["documentation"]
+    return node
 
 
-def _extras(name: str) -> dict[str, Any]:
+def _read_extras(name: str) -> dict[str, Any]:
     file = EXTRAS / f"{name}.json"
     return _read(file) if file.exists() else {}
 

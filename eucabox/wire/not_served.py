@@ -86,7 +86,7 @@ JSON_VERSIONS = ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
 JSON, CBOR, REST, XML = "json", "cbor", "rest-json", "xml"
 
 
-def service_of(request: Request) -> str:
+def find_service(request: Request) -> str:
     """Return the name of the absent service that a request is signed for, or ""."""
     if S3_SCOPE in request.headers.get("authorization", ""):
         return ""
@@ -94,15 +94,15 @@ def service_of(request: Request) -> str:
     if path in PATHS or path in query.PATHS:
         return PATHS.get(path, "")
     scope = query.scope_service(request)
-    return "" if scope in SERVED or scope not in _known() else scope
+    return "" if scope in SERVED or scope not in _known_services() else scope
 
 
 def understand(request: Request, lookup: Any, now: datetime) -> NoReturn:
     """Refuse the request, in the protocol that it speaks."""
-    service = service_of(request)
+    service = find_service(request)
     name = NAMES.get(service, service)
     kind = request.headers.get("content-type", "")
-    raise ServiceNotServed(name=name, protocol=_protocol(request, service), kind=kind)
+    raise ServiceNotServed(name=name, protocol=_find_protocol(request, service), kind=kind)
 
 
 def answer(understood: Any, result: Any) -> NoReturn:
@@ -114,21 +114,21 @@ def refuse(fault: Fault, request_id: str, service: str = "") -> Answer:
     """The error answer of a protocol: JSON, CBOR, REST with JSON, or XML."""
     protocol = fault.facts.get("protocol", XML)
     headers = [("x-amzn-requestid", request_id)]
-    told = {"__type": fault.code, "message": fault.message}
+    document = {"__type": fault.code, "message": fault.message}
     if protocol == CBOR:
         headers += [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
-        return Answer(status_of(fault.code), headers, _cbor(told))
+        return Answer(status_of(fault.code), headers, _write_cbor(document))
     if protocol == XML:
         headers.append(("Content-Type", query.XML))
-        return Answer(status_of(fault.code), headers, _xml(fault, request_id))
-    asked = fault.facts.get("kind", "")  # JSON has versions, which the client chose
-    kind = asked if asked in JSON_VERSIONS else "application/json"
+        return Answer(status_of(fault.code), headers, _write_xml(fault, request_id))
+    content_type = fault.facts.get("kind", "")  # JSON has versions, which the client chose
+    kind = content_type if content_type in JSON_VERSIONS else "application/json"
     headers += [("Content-Type", kind), ("x-amzn-ErrorType", fault.code)]
     headers.append(("x-amzn-query-error", f"{fault.code};Sender"))  # for SQS' older code
-    return Answer(status_of(fault.code), headers, json.dumps(told).encode())
+    return Answer(status_of(fault.code), headers, json.dumps(document).encode())
 
 
-def _protocol(request: Request, service: str) -> str:
+def _find_protocol(request: Request, service: str) -> str:
     headers = request.headers
     kind = headers.get("content-type", "")
     if "cbor" in headers.get("smithy-protocol", "") or kind.startswith("application/cbor"):
@@ -142,24 +142,24 @@ def _protocol(request: Request, service: str) -> str:
 
 
 @cache
-def _known() -> frozenset[str]:
+def _known_services() -> frozenset[str]:
     """The names of AWS' services, as far as the installed botocore has them."""
     return frozenset([*NAMES, *Loader().list_available_services("service-2")]) - SERVED
 
 
-def _xml(fault: Fault, request_id: str) -> bytes:
-    said = serializers.element("Type", "Sender") + serializers.element("Code", fault.code)
-    said += serializers.element("Message", fault.message)
-    text = f"<Error>{said}</Error>{serializers.element('RequestId', request_id)}"
+def _write_xml(fault: Fault, request_id: str) -> bytes:
+    content = serializers.element("Type", "Sender") + serializers.element("Code", fault.code)
+    content += serializers.element("Message", fault.message)
+    text = f"<Error>{content}</Error>{serializers.element('RequestId', request_id)}"
     return f"{serializers.DECLARATION}<ErrorResponse>{text}</ErrorResponse>".encode("ascii")
 
 
-def _cbor(texts: dict[str, str]) -> bytes:
+def _write_cbor(texts: dict[str, str]) -> bytes:
     """A map of texts (RFC 8949), each of less than 64 KiB."""
-    items = [_cbor_text(each) for pair in texts.items() for each in pair]
+    items = [_write_cbor_text(each) for pair in texts.items() for each in pair]
     return bytes([0xA0 | len(texts)]) + b"".join(items)
 
 
-def _cbor_text(text: str) -> bytes:
+def _write_cbor_text(text: str) -> bytes:
     content = text.encode()
     return b"\x79" + len(content).to_bytes(2, "big") + content

@@ -73,8 +73,8 @@ def _unquote(text: str) -> str:
         # What is not ASCII in a raw request is Latin-1 text standing for the bytes sent.
         return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        shown = text[:60].encode("ascii", "replace").decode("ascii")
-        raise MalformedQueryString(reason=f"{shown} is not UTF-8.") from None
+        excerpt = text[:60].encode("ascii", "replace").decode("ascii")
+        raise MalformedQueryString(reason=f"{excerpt} is not UTF-8.") from None
 
 
 def build_tree(fields: Mapping[str, str]) -> Tree:
@@ -86,9 +86,9 @@ def build_tree(fields: Mapping[str, str]) -> Tree:
         for part in branches:
             node = node.setdefault(part, {})
             if isinstance(node, Param):
-                _refuse_both(node.name, name)
+                _raise_clash(node.name, name)
         if last in node:
-            _refuse_both(_first(node[last]).name, name)
+            _raise_clash(_first_param(node[last]).name, name)
         node[last] = Param(name, value)
     return tree
 
@@ -100,35 +100,35 @@ def form_reader(shape: Shape, protocol: str) -> FormReader:
     parameter's name as the client sent it.
     """
     name_of = _ec2_name if protocol == "ec2" else _query_name
-    return _form(shape, name_of, protocol == "ec2")
+    return _compile_form(shape, name_of, protocol == "ec2")
 
 
-def _form(shape: Shape, name_of: Callable[[Shape, str], str], ec2: bool) -> FormReader:
+def _compile_form(shape: Shape, name_of: Callable[[Shape, str], str], ec2: bool) -> FormReader:
     if isinstance(shape, StructureShape):
         return _form_structure(
             {
-                name_of(member, name): (xform_name(name), _form(member, name_of, ec2))
+                name_of(member, name): (xform_name(name), _compile_form(member, name_of, ec2))
                 for name, member in shape.members.items()
             }
         )
     if isinstance(shape, ListShape):
         flat = ec2 or bool(shape.serialization.get("flattened"))
         step = "" if flat else shape.member.serialization.get("name", "member")
-        return _form_list(_form(shape.member, name_of, ec2), step)
+        return _form_list(_compile_form(shape.member, name_of, ec2), step)
     if isinstance(shape, MapShape):
         keys = shape.key.serialization.get("name", "key")
         values = shape.value.serialization.get("name", "value")
         step = "" if shape.serialization.get("flattened") else "entry"
-        return _form_map(_form(shape.value, name_of, ec2), keys, values, step)
-    return _form_scalar(_scalar(shape))
+        return _form_map(_compile_form(shape.value, name_of, ec2), keys, values, step)
+    return _form_scalar(_scalar_parser(shape))
 
 
 def _ec2_name(member: Shape, name: str) -> str:
-    given = member.serialization.get("queryName")
-    if given:
-        return str(given)
-    located = str(member.serialization.get("name", name))
-    return located[0].upper() + located[1:]
+    query_name = member.serialization.get("queryName")
+    if query_name:
+        return str(query_name)
+    location_name = str(member.serialization.get("name", name))
+    return location_name[0].upper() + location_name[1:]
 
 
 def _query_name(member: Shape, name: str) -> str:
@@ -139,13 +139,13 @@ def _query_name(member: Shape, name: str) -> str:
 
 def _form_structure(members: dict[str, tuple[str, FormReader]]) -> FormReader:
     def read(node: Any) -> dict[str, Any]:
-        found = {}
+        values = {}
         for part, child in _children(node):
             if part not in members:
-                raise unknown(child)
+                raise unknown_parameter(child)
             name, reader = members[part]
-            found[name] = reader(child)
-        return found
+            values[name] = reader(child)
+        return values
 
     return read
 
@@ -159,15 +159,15 @@ def _form_list(reader: FormReader, step: str) -> FormReader:
 
 def _form_map(reader: FormReader, keys: str, values: str, step: str) -> FormReader:
     def read(node: Any) -> dict[str, Any]:
-        found = {}
+        mapping = {}
         for entry in _items(node, step):
             parts = dict(_children(entry))
             if parts.keys() != {keys, values} or not isinstance(parts[keys], Param):
                 raise MalformedQueryString(
-                    reason=f"{_first(entry).name} needs a {keys} and a {values} beside it."
+                    reason=f"{_first_param(entry).name} needs a {keys} and a {values} beside it."
                 )
-            found[parts[keys].value] = reader(parts[values])
-        return found
+            mapping[parts[keys].value] = reader(parts[values])
+        return mapping
 
     return read
 
@@ -175,7 +175,7 @@ def _form_map(reader: FormReader, keys: str, values: str, step: str) -> FormRead
 def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
     def read(node: Any) -> Any:
         if not isinstance(node, Param):
-            raise unknown(node)
+            raise unknown_parameter(node)
         try:
             return convert(node.value)
         except (ValueError, OverflowError) as problem:
@@ -203,36 +203,36 @@ def _items(node: Any, step: str) -> list[Any]:
         entries = dict(_children(entries[step]))
     for part, child in entries.items():
         if not INDEX.match(part):
-            raise unknown(child)
+            raise unknown_parameter(child)
     return [entries[part] for part in sorted(entries, key=int)]
 
 
-def unknown(node: Any) -> UnknownParameter:
+def unknown_parameter(node: Any) -> UnknownParameter:
     """The fault of a parameter, or of the first one below a branch, that nobody asked for."""
-    return UnknownParameter(parameter=_first(node).name[:200])
+    return UnknownParameter(parameter=_first_param(node).name[:200])
 
 
-def _first(node: Any) -> Param:
+def _first_param(node: Any) -> Param:
     while not isinstance(node, Param):
         node = next(iter(node.values()))
     return node
 
 
-def _refuse_both(one: str, other: str) -> NoReturn:
+def _raise_clash(one: str, other: str) -> NoReturn:
     raise MalformedQueryString(reason=f"the parameters {one[:200]} and {other[:200]} clash.")
 
 
 # --- scalars: text to value; ValueError says what it must be -----------------------------------
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     lowered = ascii_text.lower(ascii_text.strip(text))
     if lowered not in TRUE + FALSE:
         raise ValueError("true or false")
     return lowered in TRUE
 
 
-def _whole(type_name: str) -> Callable[[str], int]:
+def _integer_parser(type_name: str) -> Callable[[str], int]:
     limit = LIMITS[type_name]
 
     def convert(text: str) -> int:
@@ -246,13 +246,13 @@ def _whole(type_name: str) -> Callable[[str], int]:
     return convert
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     if not NUMBER.match(ascii_text.strip(text)):
         raise ValueError("a number")
     return float(text)
 
 
-def _timestamp(text: str) -> datetime:
+def _parse_timestamp(text: str) -> datetime:
     try:
         if text.isascii() and text.isdigit():
             return datetime.fromtimestamp(int(text), UTC)
@@ -262,7 +262,7 @@ def _timestamp(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _rfc822(text: str) -> datetime:
+def _parse_rfc822(text: str) -> datetime:
     try:
         if not text.isascii():
             raise ValueError
@@ -271,7 +271,7 @@ def _rfc822(text: str) -> datetime:
         raise ValueError("a time such as Sat, 31 Jan 2026 12:00:00 GMT") from None
 
 
-def _blob(text: str) -> bytes:
+def _parse_blob(text: str) -> bytes:
     try:
         # Clients break long Base64 into lines.
         return base64.b64decode(ascii_text.remove_blanks(text), validate=True)
@@ -279,22 +279,22 @@ def _blob(text: str) -> bytes:
         raise ValueError("Base64") from None
 
 
-def _scalar(shape: Shape) -> Callable[[str], Any]:
+def _scalar_parser(shape: Shape) -> Callable[[str], Any]:
     if shape.serialization.get("timestampFormat") == "rfc822":
-        return _rfc822
+        return _parse_rfc822
     return SCALARS[shape.type_name]
 
 
 SCALARS: dict[str, Callable[[str], Any]] = {
     "string": str,
     "character": str,
-    "boolean": _boolean,
-    "integer": _whole("integer"),
-    "long": _whole("long"),
-    "float": _number,
-    "double": _number,
-    "timestamp": _timestamp,
-    "blob": _blob,
+    "boolean": _parse_boolean,
+    "integer": _integer_parser("integer"),
+    "long": _integer_parser("long"),
+    "float": _parse_number,
+    "double": _parse_number,
+    "timestamp": _parse_timestamp,
+    "blob": _parse_blob,
 }
 
 
@@ -315,9 +315,9 @@ def parse_xml(body: bytes, shape: str = "this operation", most: int = MOST_ELEME
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = builder.refuse_doctype
     try:
-        for fed in range(0, len(body), LONGEST_TAG):
-            parser.Parse(body[fed : fed + LONGEST_TAG], False)
-            if fed - parser.CurrentByteIndex > LONGEST_TAG:
+        for offset in range(0, len(body), LONGEST_TAG):
+            parser.Parse(body[offset : offset + LONGEST_TAG], False)
+            if offset - parser.CurrentByteIndex > LONGEST_TAG:
                 raise ValueError(f"a tag is longer than {LONGEST_TAG} bytes")
         parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as problem:
@@ -364,7 +364,7 @@ def xml_reader(shape: Shape) -> XmlReader:
     if isinstance(shape, ListShape):
         reader = xml_reader(shape.member)
         return lambda element: [reader(child) for child in element]
-    return _xml_scalar(_scalar(shape), strip=shape.type_name != "string")
+    return _xml_scalar(_scalar_parser(shape), strip=shape.type_name != "string")
 
 
 def _xml_structure(shape: StructureShape) -> XmlReader:
@@ -383,21 +383,21 @@ def _xml_structure(shape: StructureShape) -> XmlReader:
             single[tag] = (xform_name(name), xml_reader(member))
 
     def read(element: Element) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        values: dict[str, Any] = {
             attributes[name]: value for name, value in element.items() if name in attributes
         }
         for child in element:
             if child.tag in single:
                 name, reader = single[child.tag]
-                if name in found:
+                if name in values:
                     raise MalformedXML(shape=element.tag, reason=f"{child.tag} comes twice.")
-                found[name] = reader(child)
+                values[name] = reader(child)
             elif child.tag in repeated:
                 name, reader = repeated[child.tag]
-                found.setdefault(name, []).append(reader(child))
+                values.setdefault(name, []).append(reader(child))
             else:
                 raise MalformedXML(shape=element.tag, reason=f"{child.tag} is not known in it.")
-        return found
+        return values
 
     return read
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -21,10 +21,10 @@ from eucabox.errors import (
     UnknownApiVersion,
     UnsupportedOperation,
 )
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.accounts import Credential
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.model import Operation
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.status import status_of
 
 Lookup = Callable[[str], Credential | None]
@@ -57,30 +57,21 @@ ENVELOPE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class QueryRequest:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class QueryRequest(ParsedRequest):
+    """A request of a form, with the service path behind the host."""
 
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str = ""
     path: str = ""
-    expires: datetime | None = None
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
-    form = signed.document(3 * MOST_FORM)
+    form = signed.read_document(3 * MOST_FORM)
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
-    service = service_of(request, fields)
-    operation = _operation(service, fields)
+    service = find_service(request, fields)
+    operation = _find_operation(service, fields)
     plain = {
         name: value
         for name, value in fields.items()
@@ -104,7 +95,9 @@ def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
     """The XML of a result, in the version of the API that the client asked in."""
     operation = model.service(understood.service).get_known(understood.name)
     writer, request_id = _writer(understood.service, understood.name), understood.request_id
-    value = _with_return(operation, _in_version(operation, understood.api_version, result or {}))
+    value = _add_return(
+        operation, _drop_newer_members(operation, understood.api_version, result or {})
+    )
     if understood.service == "bootstrap":
         space = model.service("bootstrap").namespace
         body = serializers.ec2_document(understood.name, space, request_id, writer, value)
@@ -125,18 +118,18 @@ def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
 def refuse(fault: Fault, request_id: str, service: str = "ec2") -> Answer:
     """The error answer of a service: EC2's envelope, or that of IAM and STS."""
     status = status_of(fault.code)
-    said = serializers.element("Code", fault.code)
+    code = serializers.element("Code", fault.code)
     message = serializers.element("Message", fault.message)
     if service == "ec2":
         text = (
-            f"<Response><Errors><Error>{said}{message}</Error></Errors>"
+            f"<Response><Errors><Error>{code}{message}</Error></Errors>"
             f"{serializers.element('RequestID', request_id)}</Response>"
         )
     else:
         space = _namespace(service, model.service(service).version)
         blame = serializers.element("Type", "Receiver" if status >= 500 else "Sender")
         text = (
-            f'<ErrorResponse xmlns="{space}"><Error>{blame}{said}{message}</Error>'
+            f'<ErrorResponse xmlns="{space}"><Error>{blame}{code}{message}</Error>'
             f"{serializers.element('RequestId', request_id)}</ErrorResponse>"
         )
     body = serializers.ascii_document(serializers.DECLARATION + text)
@@ -158,11 +151,11 @@ def scope_service(request: Request) -> str:
     if not header:
         presigned = CREDENTIAL.search(request.query)
         header = unquote(presigned.group(1)) if presigned else ""
-    found = SCOPE.search(header)
-    return found.group(2) if found else ""
+    match = SCOPE.search(header)
+    return match.group(2) if match else ""
 
 
-def service_addressed(request: Request) -> str:
+def addressed_service(request: Request) -> str:
     """The query service that path, scope or host name tell, or "" where only the form can."""
     by_path = PATHS.get(service_path(request))
     if by_path:
@@ -174,22 +167,22 @@ def service_addressed(request: Request) -> str:
     return host if host in SERVICES and request.path == "/" and scope != "s3" else ""
 
 
-def service_of(request: Request, fields: dict[str, str]) -> str:
+def find_service(request: Request, fields: dict[str, str]) -> str:
     """The service of a request: addressed, else the one that knows its Action in its Version."""
-    found = service_addressed(request)
-    if found:
-        return found
+    addressed = addressed_service(request)
+    if addressed:
+        return addressed
     name, version = fields.get("Action", ""), fields.get("Version", "")
     for service in ("sts", "iam"):
-        known = model.service(service)
-        if version == known.version and known.operation(name):
+        service_model = model.service(service)
+        if version == service_model.version and service_model.operation(name):
             return service
     return "ec2"
 
 
 def speaks_query(request: Request) -> bool:
     """Whether a request is EC2, STS or IAM rather than S3, as far as its head tells."""
-    if service_addressed(request):
+    if addressed_service(request):
         return True
     if request.path != "/" or scope_service(request) == "s3":
         return False
@@ -221,34 +214,34 @@ def _read_form(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def _operation(service: str, fields: dict[str, str]) -> Operation:
+def _find_operation(service: str, fields: dict[str, str]) -> Operation:
     for name in ("Action", "Version"):
         if not fields.get(name):
             raise MissingParameter(parameter=name)
     action, version = fields["Action"], fields["Version"]
     if not DATED.match(version) and version != model.service(service).version:
         raise UnknownApiVersion(version=version[:40])
-    found = model.service(service).operation(action)
-    if found is None:
+    operation = model.service(service).operation(action)
+    if operation is None:
         raise InvalidAction(action=action[:128])
     if (service, action) not in actions.load():
-        why = unsupported.ec2_reason(action) if service == "ec2" else ""
-        what = why or f"This cloud does not serve {service.upper()}'s {action}."
+        reason = unsupported.ec2_reason(action) if service == "ec2" else ""
+        what = reason or f"This cloud does not serve {service.upper()}'s {action}."
         raise UnsupportedOperation(what=what)
-    return found
+    return operation
 
 
 @cache
 def _reader(service: str, name: str) -> parsers.FormReader:
     shape = model.service(service).get_known(name).input
     if shape is None:
-        return _reads_nothing
+        return _read_nothing
     return parsers.form_reader(shape, model.service(service).protocol)
 
 
-def _reads_nothing(tree: parsers.Tree) -> dict[str, Any]:
+def _read_nothing(tree: parsers.Tree) -> dict[str, Any]:
     for node in tree.values():
-        raise parsers.unknown(node)
+        raise parsers.unknown_parameter(node)
     return {}
 
 
@@ -259,12 +252,14 @@ def _writer(service: str, name: str) -> serializers.Writer | None:
     return None if shape is None else serializers.xml_writer(shape, item)
 
 
-def _in_version(operation: Operation, version: str, value: dict[str, Any]) -> dict[str, Any]:
+def _drop_newer_members(
+    operation: Operation, version: str, value: dict[str, Any]
+) -> dict[str, Any]:
     unknown = {xform_name(name) for name, came in operation.since.items() if version < came}
     return {name: each for name, each in value.items() if name not in unknown}
 
 
-def _with_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
+def _add_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
     """EC2's `return` is true wherever the verb does not say: it did what was asked."""
     members = getattr(operation.output, "members", {})
     if "Return" in members and value.get("return") is None:
@@ -273,5 +268,5 @@ def _with_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _namespace(service: str, version: str) -> str:
-    known = model.service(service)
-    return known.namespace.replace(known.version, version)
+    service_model = model.service(service)
+    return service_model.namespace.replace(service_model.version, version)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eucabox import ascii_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from eucabox.iam.accounts import Caller
 
 LIMIT_HOPS = "eucabox.limit_hops"  # and its function that limits how far an answer travels
 TLS = "eucabox.tls"  # the version and the cipher of a connection that has them
@@ -21,7 +26,7 @@ class BodyReader(Protocol):
         """Return at most that many bytes; b"" at the end."""
 
 
-class Closable(BodyReader, Protocol):
+class ClosableReader(BodyReader, Protocol):
     """A readable that holds something open."""
 
     def close(self) -> None:
@@ -58,11 +63,34 @@ class Request:
         return f"{self.scheme}://{self.host}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParsedRequest:
+    """What a protocol makes of a request: a verb with its arguments and who asks for it. Each
+    protocol adds what its `answer` needs."""
+
+    service: str
+    name: str
+    params: dict[str, Any]
+    caller: Caller | None = None
+    api_version: str = ""
+    region: str = ""
+    signature: str = field(default="", repr=False)
+    expires: datetime | None = None  # after it the signature is refused for its age
+    request_id: str = ""
+    # reads the members that stand in a document, once it is known that the caller has a chance
+    document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+
+    @property
+    def form(self) -> Mapping[str, str] | None:
+        """The fields of an upload by a form, None for any other request."""
+        return None
+
+
 @dataclass
 class FileBody:
     """`count` bytes of an open file from `offset`; the server closes it when they are sent."""
 
-    file: Closable
+    file: ClosableReader
     offset: int
     count: int
     fileno: int | None = None
@@ -83,12 +111,34 @@ class Answer:
     hops: int = 0
 
 
+@dataclass
+class Exchange:
+    """A request and what became of it, as far as it came: `code` is the fault's, "" for none."""
+
+    request: Request
+    understood: ParsedRequest | None = None
+    result: Mapping[str, Any] | None = None
+    answer: Answer = field(default_factory=Answer)
+    code: str = ""
+    milliseconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The operation, as PutObject."""
+        return self.understood.name if self.understood else ""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The members of the request."""
+        return self.understood.params if self.understood else {}
+
+
 def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
     """Build a request from a WSGI environ. The path is computed from the raw target, because
     servers decode PATH_INFO in ways that lose what was signed (%2F, a leading //)."""
     target = raw_target(environ)
     path, _, query = origin_form(target).partition("?")
-    headers = dict(environ.get(HEADERS) or _headers(environ))
+    headers = dict(environ.get(HEADERS) or _read_headers(environ))
     return Request(
         method=environ["REQUEST_METHOD"],
         target=target,
@@ -96,7 +146,7 @@ def from_environ(environ: Mapping[str, Any], request_id: str = "") -> Request:
         query=query,
         headers=headers,
         body=environ["wsgi.input"],
-        content_length=_content_length(headers.get("content-length", "")),
+        content_length=_parse_length(headers.get("content-length", "")),
         chunked="chunked" in headers.get("transfer-encoding", "").lower(),
         scheme=environ.get("wsgi.url_scheme", "http"),
         host=headers.get("host", ""),
@@ -118,15 +168,15 @@ def raw_target(environ: Mapping[str, Any]) -> str:
 
 def origin_form(target: str) -> str:
     """A target without scheme and host: a client behind a proxy setting sends the whole URL."""
-    scheme, found, rest = target.partition("://")
-    if not found or scheme.lower() not in ("http", "https"):
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
         return target
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     tail = rest[cut:]
     return tail if tail.startswith("/") else "/" + tail
 
 
-def _headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _read_headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in environ.items():
         if name.startswith("HTTP_"):
             yield name[5:].replace("_", "-").lower(), ascii_text.strip(str(value))
@@ -134,5 +184,5 @@ def _headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.replace("_", "-").lower(), ascii_text.strip(str(value))
 
 
-def _content_length(text: str) -> int | None:
+def _parse_length(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None

@@ -1,21 +1,14 @@
-"""How a request was made, in the words that policies ask for it; never judges a signature."""
+"""How a request was made, by the names that policies use for it; never judges a signature."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.canonical import values
+from eucabox.wire.sign.canonical import parse_query
 
 V4, V1 = "AWS4-HMAC-SHA256", "AWS"
 HEADER, QUERY, POST = "REST-HEADER", "REST-QUERY-STRING", "POST"
-
-
-def form_fields(understood: Any) -> Mapping[str, str] | None:
-    """Return the fields of the form that a request is, None for any other."""
-    upload = getattr(understood, "upload", None)
-    return upload.fields if upload else None
 
 
 def policy_context(request: Request, form: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -24,7 +17,7 @@ def policy_context(request: Request, form: Mapping[str, str] | None = None) -> d
     `form` has the fields, by names in lower case, of an upload by a form.
     """
     headers = request.headers
-    auth_type, version, signed_at = _signed(request, form)
+    auth_type, version, signed_at = _read_signature(request, form)
     return {
         "source_ip": request.source or "",
         "secure": "true" if request.scheme == "https" else "false",
@@ -39,46 +32,50 @@ def policy_context(request: Request, form: Mapping[str, str] | None = None) -> d
 
 
 class PolicyContext(Mapping[str, str]):
-    """What `manner` returns, with more that is known; found out once it is asked for."""
+    """What `policy_context` returns, and `more`; it is computed when the first value is read."""
 
     def __init__(
-        self, request: Request, form: Mapping[str, str] | None = None, **known: str
+        self, request: Request, form: Mapping[str, str] | None = None, **more: str
     ) -> None:
         self._request = request
         self._form = form
-        self._known = known
+        self._more = more
 
     def __getitem__(self, name: str) -> str:
-        return self._found[name]
+        return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._values)
 
     @cached_property
-    def _found(self) -> dict[str, str]:
-        return {**policy_context(self._request, self._form), **self._known}
+    def _values(self) -> dict[str, str]:
+        return {**policy_context(self._request, self._form), **self._more}
 
 
-def _signed(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:
+def _read_signature(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:
     """How, by which version, and when, as 20260131T235959Z; read as those who verify it do."""
     if form is not None and "policy" in form:
         return POST, V4 if "x-amz-signature" in form else V1, form.get("x-amz-date", "")
-    if told := request.headers.get("authorization", ""):
-        return HEADER, V4 if told.startswith("AWS4-") else V1, _header_time(request.headers)
-    said = values(request.query) if request.query else {}
-    if "X-Amz-Signature" in said:
-        return QUERY, V4, said.get("X-Amz-Date", "")
-    if "Signature" in said:
+    if authorization := request.headers.get("authorization", ""):
+        return (
+            HEADER,
+            V4 if authorization.startswith("AWS4-") else V1,
+            _header_time(request.headers),
+        )
+    params = parse_query(request.query) if request.query else {}
+    if "X-Amz-Signature" in params:
+        return QUERY, V4, params.get("X-Amz-Date", "")
+    if "Signature" in params:
         return QUERY, V1, ""
     return POST if form is not None else "", "", ""
 
 
 def _header_time(headers: Mapping[str, str]) -> str:
-    said = headers.get("x-amz-date", headers.get("date", ""))
-    if dates.parse_basic(said):
-        return said
-    time = dates.parse(said)
+    text = headers.get("x-amz-date", headers.get("date", ""))
+    if dates.parse_basic(text):
+        return text
+    time = dates.parse(text)
     return dates.basic_text(time) if time else ""

@@ -1,7 +1,6 @@
 """S3 Control as REST, for the tags of buckets: understand, answer, refuse; never runs a verb."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,11 +13,10 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.wire import model, parsers, serializers, sign
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
-from eucabox.wire.sign.canonical import octets, pairs
+from eucabox.wire.sign.canonical import octets, parse_pairs
 from eucabox.wire.status import status_of
 
 SERVICE = "s3control"
@@ -29,18 +27,8 @@ MOST_XML = 1 << 16  # bytes: 50 tags in references fit
 XML = "application/xml"
 
 
-@dataclass(frozen=True)
-class S3ControlRequest:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
-
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str
+class S3ControlRequest(ParsedRequest):
+    """A request of S3 Control."""
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequest:
@@ -54,7 +42,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
     return S3ControlRequest(
         service=SERVICE,
         name=name,
-        params={**_named(request), **_said(request, signed, name)},
+        params={**_read_target(request), **_read_members(request, signed, name)},
         caller=signed.caller,
         api_version=model.service(SERVICE).version,
         region=signed.region,
@@ -63,25 +51,25 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
     )
 
 
-def _named(request: Request) -> dict[str, str]:
-    arn = _text(unquote_to_bytes(octets(request.path.removeprefix(TAGS))))
+def _read_target(request: Request) -> dict[str, str]:
+    arn = _decode(unquote_to_bytes(octets(request.path.removeprefix(TAGS))))
     return {"account_id": request.headers[ACCOUNT], "resource_arn": arn}
 
 
-def _said(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
-    body = signed.document(MOST_XML)
+def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
+    body = signed.read_document(MOST_XML)
     if name == "UntagResource":
-        keys = [_text(value) for key, value in pairs(signed.query) if key == b"tagKeys"]
+        keys = [_decode(value) for key, value in parse_pairs(signed.query) if key == b"tagKeys"]
         return {"tag_keys": keys}
     if name == "ListTagsForResource":
         return {}
     if not body:
         raise MissingRequestBody()
-    said: dict[str, Any] = _reader(name)(parsers.parse_xml(body, f"{name}Request"))
-    return said
+    members: dict[str, Any] = _body_reader(name)(parsers.parse_xml(body, f"{name}Request"))
+    return members
 
 
-def _text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -89,7 +77,7 @@ def _text(raw: bytes) -> str:
 
 
 @cache
-def _reader(name: str) -> parsers.XmlReader:
+def _body_reader(name: str) -> parsers.XmlReader:
     shape = model.service(SERVICE).get_known(name).input
     assert shape is not None
     return parsers.xml_reader(shape)

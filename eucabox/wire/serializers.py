@@ -63,12 +63,14 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
     in headers are left out. A key that the shape does not know is dropped, and logged once.
     """
     if isinstance(shape, StructureShape):
-        return _structure(shape, item)
+        return _structure_writer(shape, item)
     if isinstance(shape, ListShape):
-        return _list(shape.member.serialization.get("name", item), xml_writer(shape.member, item))
+        return _list_writer(
+            shape.member.serialization.get("name", item), xml_writer(shape.member, item)
+        )
     if isinstance(shape, MapShape):
-        return _map(shape, item)
-    return _scalar(shape)
+        return _map_writer(shape, item)
+    return _scalar_writer(shape)
 
 
 # A structure is written by a plan for just the members that it has: a format, and of each member
@@ -76,23 +78,23 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
 Plan = tuple[str, list[tuple[str, Writer]]]
 
 
-def _structure(shape: StructureShape, item: str) -> Writer:
+def _structure_writer(shape: StructureShape, item: str) -> Writer:
     members = {
-        xform_name(name): _member(xml_name(member, name), member, item)
+        xform_name(name): _member_writer(xml_name(member, name), member, item)
         for name, member in shape.members.items()
         if not {"location", "xmlAttribute"} & member.serialization.keys()
     }
-    known = frozenset(xform_name(name) for name in shape.members)
+    member_names = frozenset(xform_name(name) for name in shape.members)
     plans: dict[tuple[str, ...], Plan] = {}
 
     def plan(names: tuple[str, ...]) -> Plan:
-        _warn(shape.name, set(names) - known)
-        told = [(name, *each) for name, each in members.items() if name in names]
-        form = "".join(f"{before}%s{after}" for _, before, _, after in told)
-        made = form, [(name, writer) for name, _, writer, _ in told]
+        _warn_unknown(shape.name, set(names) - member_names)
+        present = [(name, *each) for name, each in members.items() if name in names]
+        form = "".join(f"{before}%s{after}" for _, before, _, after in present)
+        result = form, [(name, writer) for name, _, writer, _ in present]
         if len(plans) < MOST_PLANS:
-            plans[names] = made
-        return made
+            plans[names] = result
+        return result
 
     def write(value: Any) -> str:
         if None in value.values():
@@ -104,17 +106,17 @@ def _structure(shape: StructureShape, item: str) -> Writer:
     return write
 
 
-def _member(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]:
+def _member_writer(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]:
     """What comes before a member's content, as part of a format, its writer, what comes after."""
     if isinstance(shape, ListShape) and shape.serialization.get("flattened"):
-        return "", _list(tag, xml_writer(shape.member, item)), ""
+        return "", _list_writer(tag, xml_writer(shape.member, item)), ""
     if isinstance(shape, MapShape) and shape.serialization.get("flattened"):
-        return "", _map(shape, item, tag), ""
+        return "", _map_writer(shape, item, tag), ""
     opened, closed = _tags(tag, shape)
     if isinstance(shape, StructureShape):
         attributes = _attributes(shape)
         if attributes:
-            writer = _with_attributes(opened, attributes, xml_writer(shape, item), closed)
+            writer = _attribute_writer(opened, attributes, xml_writer(shape, item), closed)
             return "", writer, ""
     return opened.replace("%", "%%"), xml_writer(shape, item), closed
 
@@ -135,18 +137,18 @@ def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
     ]
 
 
-def _with_attributes(
+def _attribute_writer(
     opened: str, attributes: list[tuple[str, str]], content: Writer, closed: str
 ) -> Writer:
     def write(value: Any) -> str:
-        given = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
-        told = "".join(f' {tag}="{text(str(each))}"' for tag, each in given)
-        return f"{opened[:-1]}{told}>{content(value)}{closed}"
+        present = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
+        attribute_text = "".join(f' {tag}="{text(str(each))}"' for tag, each in present)
+        return f"{opened[:-1]}{attribute_text}>{content(value)}{closed}"
 
     return write
 
 
-def _list(tag: str, content: Writer) -> Writer:
+def _list_writer(tag: str, content: Writer) -> Writer:
     opened, between, closed = f"<{tag}>", f"</{tag}><{tag}>", f"</{tag}>"
 
     def write(value: Any) -> str:
@@ -155,9 +157,9 @@ def _list(tag: str, content: Writer) -> Writer:
     return write
 
 
-def _map(shape: MapShape, item: str, tag: str = "entry") -> Writer:
+def _map_writer(shape: MapShape, item: str, tag: str = "entry") -> Writer:
     keys = shape.key.serialization.get("name", "key")
-    before, write_value, after = _member(
+    before, write_value, after = _member_writer(
         shape.value.serialization.get("name", "value"), shape.value, item
     )
     before = before.replace("%%", "%")
@@ -171,55 +173,55 @@ def _map(shape: MapShape, item: str, tag: str = "entry") -> Writer:
     return write
 
 
-def _scalar(shape: Shape) -> Callable[[Any], str]:
+def _scalar_writer(shape: Shape) -> Callable[[Any], str]:
     if shape.type_name == "timestamp":
         return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
     return SCALARS[shape.type_name]
 
 
-def _string(value: Any) -> str:
+def _write_string(value: Any) -> str:
     return text(value if isinstance(value, str) else str(value))
 
 
-def _boolean(value: Any) -> str:
+def _write_boolean(value: Any) -> str:
     return "true" if value else "false"
 
 
-def _blob(value: Any) -> str:
+def _write_blob(value: Any) -> str:
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
 
 
-def _rfc822(moment: datetime) -> str:
-    return _second(moment.astimezone(UTC).replace(microsecond=0))
+def _write_rfc822(moment: datetime) -> str:
+    return _format_second(moment.astimezone(UTC).replace(microsecond=0))
 
 
 @lru_cache(1024)  # what is read often is of few moments
-def _second(moment: datetime) -> str:
+def _format_second(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def _epoch(moment: datetime) -> str:
+def _write_epoch(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
 SCALARS: dict[str, Callable[[Any], str]] = {
-    "string": _string,
-    "character": _string,
-    "boolean": _boolean,
+    "string": _write_string,
+    "character": _write_string,
+    "boolean": _write_boolean,
     "integer": str,
     "long": str,
     "float": repr,
     "double": repr,
-    "blob": _blob,
+    "blob": _write_blob,
 }
 TIMES: dict[str, Callable[[Any], str]] = {
     "iso8601": iso8601,
-    "rfc822": _rfc822,
-    "unixTimestamp": _epoch,
+    "rfc822": _write_rfc822,
+    "unixTimestamp": _write_epoch,
 }
 
 
-def _warn(shape: str, unknown: set[str]) -> None:
+def _warn_unknown(shape: str, unknown: set[str]) -> None:
     for name in sorted(unknown):
         if (shape, name) not in _warned:
             _warned.add((shape, name))
@@ -245,9 +247,9 @@ def ec2_document(
 ) -> bytes:
     """An EC2 answer; a verb without an answer of its own says <return>true</return>."""
     content = "<return>true</return>" if writer is None else writer(value)
-    said = element("requestId", request_id) + content
+    body = element("requestId", request_id) + content
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
-    return ascii_document(f"{opened}{said}</{action}Response>")
+    return ascii_document(f"{opened}{body}</{action}Response>")
 
 
 def query_document(
@@ -256,6 +258,6 @@ def query_document(
     """A query answer (IAM, STS): Response, Result, ResponseMetadata."""
     content = "" if writer is None else f"<{wrapper}>{writer(value)}</{wrapper}>"
     metadata = element("RequestId", request_id)
-    said = f"{content}<ResponseMetadata>{metadata}</ResponseMetadata>"
+    body = f"{content}<ResponseMetadata>{metadata}</ResponseMetadata>"
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
-    return ascii_document(f"{opened}{said}</{action}Response>")
+    return ascii_document(f"{opened}{body}</{action}Response>")

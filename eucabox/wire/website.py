@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from eucabox.errors import Fault, MethodNotAllowed
-from eucabox.iam.accounts import Caller
 from eucabox.wire import model, s3
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.s3.addressing import BucketAddress, WebsiteHost, site_of
-from eucabox.wire.s3.errors import said
+from eucabox.wire.s3.errors import document_elements
 from eucabox.wire.s3.parameters import reader
 from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
@@ -25,19 +24,14 @@ HTML = "text/html; charset=utf-8"
 TITLES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 
 
-@dataclass(frozen=True)
-class WebsiteRequest:
-    """The page that is asked for, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class WebsiteRequest(ParsedRequest):
+    """A request for a page of a website."""
 
-    params: dict[str, Any]
-    request_id: str
-    endpoint: str
-    site: WebsiteHost
     service: str = "website"
     name: str = "GetPage"
-    caller: Caller | None = None
-    api_version: str = ""
-    signature: str = ""
+    endpoint: str
+    site: WebsiteHost
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteRequest:
@@ -45,23 +39,25 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> WebsiteReques
     site = site_of(request.path, request.host)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(method=request.method)
-    said = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
-    conditions = reader(model.service("s3").get_known(PAGE))({}, said)
+    headers = {name: request.headers[name] for name in CONDITIONS if name in request.headers}
+    conditions = reader(model.service("s3").get_known(PAGE))({}, headers)
     params = {"bucket": site.bucket, "path": site.key, "conditions": conditions}
-    return WebsiteRequest(params, request.request_id, request.endpoint, site)
+    return WebsiteRequest(
+        params=params, request_id=request.request_id, endpoint=request.endpoint, site=site
+    )
 
 
 def answer(understood: WebsiteRequest, result: dict[str, Any]) -> Answer:
     """The page, or where it is."""
     if "redirect" in result:
-        place = _place(understood, result["redirect"])
-        headers = [("Location", place), ("x-amz-request-id", understood.request_id)]
+        location = _redirect_url(understood, result["redirect"])
+        headers = [("Location", location), ("x-amz-request-id", understood.request_id)]
         return Answer(status=result["status"], headers=headers)
-    made = s3.answer(_as_object(understood), result["got"])
+    response = s3.answer(_object_request(understood), result["got"])
     if "error" in result:
-        made.status = status_of(result["error"])
-        made.headers.append(("x-amz-error-code", result["error"]))
-    return made
+        response.status = status_of(result["error"])
+        response.headers.append(("x-amz-error-code", result["error"]))
+    return response
 
 
 def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
@@ -70,8 +66,8 @@ def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
         return s3.refuse(fault, request_id)
     status = status_of(fault.code)
     title = f"{status} {TITLES.get(status, 'Error')}"
-    told = {**said(fault), "RequestId": request_id, "HostId": "eucabox"}
-    lines = "".join(f"<li>{name}: {_escaped(text)}</li>\n" for name, text in told.items())
+    elements = {**document_elements(fault), "RequestId": request_id, "HostId": "eucabox"}
+    lines = "".join(f"<li>{name}: {_escape(text)}</li>\n" for name, text in elements.items())
     page = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n<ul>\n"
     page += f"{lines}</ul>\n<hr/>\n</body>\n</html>\n"
     headers = [("x-amz-error-code", fault.code), ("x-amz-error-message", fault.sentence)]
@@ -81,31 +77,27 @@ def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
     return Answer(status=status, headers=headers, body=page.encode("ascii"))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _place(understood: WebsiteRequest, place: dict[str, Any]) -> str:
+def _redirect_url(understood: WebsiteRequest, target: dict[str, Any]) -> str:
     """The URL of a redirect: of an object's own, of a key here, or of a key on another host."""
-    location: str = place.get("location", "")
+    location: str = target.get("location", "")
     if location:
         return understood.site.base + location if location.startswith("/") else location
-    key = quote(place["key"].encode("utf-8", "surrogateescape"), safe="/~!$&'()*+,;=:@")
+    key = quote(target["key"].encode("utf-8", "surrogateescape"), safe="/~!$&'()*+,;=:@")
     scheme, _, host = understood.endpoint.partition("://")
-    base = "" if place.get("host_name") else understood.site.base
-    scheme, host = place.get("protocol") or scheme, place.get("host_name") or host
+    base = "" if target.get("host_name") else understood.site.base
+    scheme, host = target.get("protocol") or scheme, target.get("host_name") or host
     return f"{scheme}://{host}{base}/{key}"
 
 
-def _as_object(understood: WebsiteRequest) -> s3.S3Request:
+def _object_request(understood: WebsiteRequest) -> s3.S3Request:
     return s3.S3Request(
         service="s3",
         name=PAGE,
         params={},
-        caller=None,
-        api_version="",
-        region="",
-        signature="",
         request_id=understood.request_id,
         operation=model.service("s3").get_known(PAGE),
         address=BucketAddress(understood.site.bucket, understood.site.key),

@@ -138,8 +138,8 @@ def test_the_silent_go_back_to_the_selector_and_come_again(listener: Listener) -
         for _ in range(3):
             assert _ask(client)
             assert _ask(other)
-            _until(lambda: len(listener._busy) == 0)
-    _until(lambda: listener.reception.connections == 0)
+            _until(lambda: len(listener._leader_followers) == 0)
+    _until(lambda: listener.waiting.connections == 0)
 
 
 def test_the_silent_leave_those_who_speak_on(
@@ -150,7 +150,7 @@ def test_the_silent_leave_those_who_speak_on(
         _ask(client)
         _ask(silent)
         ending = time.monotonic() + 5
-        while len(listener._busy) != 1:
+        while len(listener._leader_followers) != 1:
             assert _ask(client)
             assert time.monotonic() < ending
         assert _ask(silent)
@@ -166,7 +166,7 @@ def test_many_at_once_are_each_answered_in_order(listener: Listener) -> None:
         except Exception as problem:
             problems.append(problem)
 
-    listener.door.go_on.set()  # type: ignore[union-attr]
+    listener.dispatcher.go_on.set()  # type: ignore[union-attr]
     with _clients(listener, 6) as clients:
         threads = [
             threading.Thread(target=ask, args=(client, number))

@@ -229,7 +229,7 @@ def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
             with contextlib.suppress(ConnectionError):  # cut off already
                 drips.sendall(b"a")
             flows.sendall(b"a" * 2 * worker_threads.LEAST_RATE)
-            listener.threads.hurry(1.0)  # what the server does every second
+            listener.threads.drop_slow_clients(1.0)  # what the server does every second
             time.sleep(0.02)
         until = time.monotonic() + 5
         while len(listener.active) > 1:  # the one that is quick enough is left
@@ -256,7 +256,7 @@ def test_one_source_that_works_leaves_threads_to_others_and_waits_in_line(
 def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eucabox.server.listener.MOST_OF_SOURCE", 5)
+    monkeypatch.setattr("eucabox.server.listener.MOST_PER_SOURCE", 5)
     with _open(desk) as opened, _crowd(opened, b"GET", 5) as (oldest, *others):
         assert _ask(opened) < SOON
         assert oldest.recv(1) == b""

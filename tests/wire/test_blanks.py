@@ -13,7 +13,7 @@ import eucabox
 from eucabox import ascii_text as blanks
 from eucabox.s3 import preconditions
 from eucabox.wire import parsers
-from eucabox.wire.s3.multipart_form import boundary_of
+from eucabox.wire.s3.multipart_form import parse_boundary
 from eucabox.wire.sign import dates
 from tests.wire.conftest import Box
 
@@ -108,14 +108,14 @@ def test_only_letters_of_ascii_are_made_small() -> None:
 
 
 def test_a_boundary_may_have_any_byte_that_is_no_blank() -> None:
-    assert boundary_of("multipart/form-data; boundary=a\xa0\x85b c") == b"a\xa0\x85b"
+    assert parse_boundary("multipart/form-data; boundary=a\xa0\x85b c") == b"a\xa0\x85b"
 
 
 @pytest.mark.parametrize("text", ["\xa0Mon, 23 Nov 2026 01:02:03 GMT", "\u0662\u0663 Nov 2026"])
 def test_a_date_has_no_other_digits_and_blanks(text: str) -> None:
     assert dates.parse(text) is None
     with pytest.raises(ValueError):
-        parsers._rfc822(text)
+        parsers._parse_rfc822(text)
     assert dates.parse("Mon, 23 Nov 2026 01:02:03 GMT") == datetime(
         2026, 11, 23, 1, 2, 3, tzinfo=UTC
     )
@@ -124,10 +124,13 @@ def test_a_date_has_no_other_digits_and_blanks(text: str) -> None:
 @pytest.mark.parametrize("text", ["\u0661", "1_0", "nan", "inf", "\xa01", "0x1", ""])
 def test_a_number_has_digits_of_ascii(text: str) -> None:
     with pytest.raises(ValueError):
-        parsers._number(text)
+        parsers._parse_number(text)
     with pytest.raises(ValueError):
-        parsers._whole("integer")(text)
-    assert (parsers._number(" -1.5e3 "), parsers._whole("integer")(" +7 ")) == (-1500.0, 7)
+        parsers._integer_parser("integer")(text)
+    assert (parsers._parse_number(" -1.5e3 "), parsers._integer_parser("integer")(" +7 ")) == (
+        -1500.0,
+        7,
+    )
 
 
 # --- and so that it stays -----------------------------------------------------------------------

@@ -42,7 +42,7 @@ def rules_of(bucket: str) -> list[Mapping[str, Any]]:
 
 def shared(request: Request) -> dict[str, str]:
     answer = Answer()
-    cors.share(request, answer, RULES)
+    cors.add_headers(request, answer, RULES)
     return dict(answer.headers)
 
 
@@ -91,7 +91,7 @@ def test_an_answer_for_everyone_is_no_place_for_credentials() -> None:
 def test_that_it_varies_is_told_whoever_asks() -> None:
     assert shared(asked("GET")) == {"Vary": cors.VARY}
     answer = Answer()
-    cors.share(asked("GET", "http://page"), answer, [])
+    cors.add_headers(asked("GET", "http://page"), answer, [])
     assert answer.headers == []
 
 

@@ -99,19 +99,19 @@ def request(scope: str, method: str = "POST", path: str = "/", **headers: str) -
 @pytest.mark.parametrize("scope", ["s3", "ec2", "sts", "iam", "bootstrap", "127", "host", ""])
 def test_what_is_served_or_unknown_is_left_to_others(scope: str) -> None:
     for path in ("/", "/bucket/key", "/services/compute"):
-        assert not not_served.service_of(request(scope, path=path))
+        assert not not_served.find_service(request(scope, path=path))
 
 
 def test_the_path_of_a_served_service_counts_more_than_the_scope() -> None:
-    assert not not_served.service_of(request("monitoring", path="/services/compute"))
-    assert not_served.service_of(request("monitoring", "PUT", "/bucket/key")) == "monitoring"
+    assert not not_served.find_service(request("monitoring", path="/services/compute"))
+    assert not_served.find_service(request("monitoring", "PUT", "/bucket/key")) == "monitoring"
 
 
 def test_a_presigned_request_of_another_service_is_told_too() -> None:
     asked = request("")
     asked.headers.clear()
     asked.query = "X-Amz-Credential=AKIA0%2F20260131%2Fr%2Fsqs%2Faws4_request&Action=ReceiveMessage"
-    assert not_served.service_of(asked) == "sqs"
+    assert not_served.find_service(asked) == "sqs"
 
 
 @pytest.mark.parametrize("kind", ["application/x-amz-json-1.0", "application/x-amz-json-1.1"])

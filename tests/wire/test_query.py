@@ -216,7 +216,9 @@ def test_a_body_that_is_too_large_or_cut_short_is_refused(
 
 
 def _understood(service: str, name: str, version: str) -> query.QueryRequest:
-    return query.QueryRequest(service, name, {}, CALLER, version, "r", "", "id-1")
+    return query.QueryRequest(
+        service=service, name=name, params={}, caller=CALLER, api_version=version, request_id="id-1"
+    )
 
 
 def _root(answer: Answer) -> ElementTree.Element:

@@ -10,11 +10,11 @@ import pytest
 from eucabox.iam.accounts import Caller
 from eucabox.store.types import Bucket
 from eucabox.wire import model
-from eucabox.wire.request import Answer, Request
+from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.s3 import access_log_records, addressing, requests
 
 ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
-BUCKET = Bucket("box", "111111111111", datetime.now(UTC))
+BUCKET = Bucket("box", "111111111111", datetime.now(UTC), settings={"logging": {}})
 FIELDS = (
     "owner", "bucket", "time", "ip", "requester", "id", "operation", "key", "uri", "status",
     "error", "sent", "size", "total", "turn", "referer", "agent", "version", "host", "signature",
@@ -58,8 +58,8 @@ def noted(
     )  # fmt: skip
     accounts = SimpleNamespace(get_by_account_id={"111111111111": vars(ANN)}.get)
     cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
-    seen = {"understood": understood, "result": result, "code": code, "milliseconds": 12.3}
-    access_log_records.note(cloud, request, answer or Answer(), seen)
+    exchange = Exchange(request, understood, result, answer or Answer(), code, 12.3)
+    access_log_records.note(cloud, exchange, logs.bucket(understood.params["bucket"]))
     return logs.kept
 
 

@@ -1,18 +1,15 @@
 """Requests and answers as records of S3's access logs; keeps none of them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote, unquote
 
-from eucabox.s3.access_log import AccessLog
-from eucabox.s3.values import Owners
+from eucabox.s3.access_log import SETTING, AccessLog
+from eucabox.s3.values import OwnerDirectory, Owners
 from eucabox.store.types import Bucket
-from eucabox.wire.request import Answer, Request
-from eucabox.wire.request_context import form_fields, policy_context
-from eucabox.wire.s3.addressing import bucket_in
-from eucabox.wire.s3.requests import S3Request
+from eucabox.wire.request import Answer, Exchange, Request
+from eucabox.wire.request_context import policy_context
 
 # Parameters of an address that are as good as a key, or are one, for as long as a log is kept.
 SECRETS = ("signature", "x-amz-signature", "x-amz-security-token", "customer-key")
@@ -65,174 +62,142 @@ SIGNATURES = {"AWS4-HMAC-SHA256": "SigV4", "AWS": "SigV2"}
 AUTH_TYPES = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString", "POST": "POST"}
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """A request and what became of it: `code` is the fault's, "" for none."""
-
-    request: Request
-    answer: Answer
-    understood: S3Request | None
-    result: Mapping[str, Any] | None
-    code: str
-    milliseconds: float
-
-    @property
-    def name(self) -> str:
-        """The operation, as PutObject."""
-        return self.understood.name if self.understood else ""
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The members of the request."""
-        return self.understood.params if self.understood else {}
-
-
-class LoggedAccounts(Protocol):
-    """Where the owners of buckets are looked up."""
-
-    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
-        """Return an account's canonical_id and account_name."""
-
-
 class LoggingCloud(Protocol):
-    """What has the logs."""
+    """What has the logs, and the accounts in which the owners of buckets are looked up."""
 
-    access_log: AccessLog
-    accounts: LoggedAccounts
+    @property
+    def access_log(self) -> AccessLog:
+        """The logs of all buckets."""
+
+    @property
+    def accounts(self) -> OwnerDirectory:
+        """The accounts of this cloud."""
 
 
-def note(cloud: LoggingCloud, request: Request, answer: Answer, seen: Mapping[str, Any]) -> None:
-    """Have the access logs keep a request, where its bucket or that of a copy's source is logged.
-
-    `seen` has `code` and `milliseconds` and, as far as it came, `understood` and `result`.
-    """
-    understood: S3Request | None = seen.get("understood")
-    name = understood.params.get("bucket") if understood else _bucket(request)
-    bucket = cloud.access_log.bucket(name)
-    named = understood.params.get("copy_source") if understood else None
-    source = cloud.access_log.bucket(named["bucket"]) if named else None
-    if bucket is None and source is None:
+def note(cloud: LoggingCloud, exchange: Exchange, bucket: Bucket | None) -> None:
+    """Record a request in the access logs of its bucket and of its copy source, if there are."""
+    copy_source = exchange.params.get("copy_source")
+    source = cloud.access_log.bucket(copy_source["bucket"]) if copy_source else None
+    logged = bucket if bucket is not None and SETTING in bucket.settings else None
+    if logged is None and source is None:
         return
-    exchange = Exchange(
-        request, answer, understood, seen.get("result"), seen["code"], seen["milliseconds"]
-    )
     owners = Owners(cloud.accounts)
-    if bucket:
-        for each in lines(exchange, bucket, owners(bucket.owner)["id"]):
-            cloud.access_log.record(bucket, each)
-    if source and named:
-        line = source_line(exchange, source, owners(source.owner)["id"], named.get("key", ""))
+    if logged:
+        for line in write_lines(exchange, logged, owners(logged.owner)["id"]):
+            cloud.access_log.record(logged, line)
+    if source and copy_source:
+        owner = owners(source.owner)["id"]
+        line = write_source_line(exchange, source, owner, copy_source.get("key", ""))
         cloud.access_log.record(source, line)
 
 
-def _bucket(request: Request) -> str:
-    return bucket_in(request.path, request.host, request.hosts)
-
-
-def lines(seen: Exchange, bucket: Bucket, owner: str) -> Iterator[str]:
+def write_lines(exchange: Exchange, bucket: Bucket, owner: str) -> Iterator[str]:
     """Yield the records of a request to a bucket, whose owner has that canonical id."""
-    key = str(seen.params.get("key") or seen.params.get("path") or "")
-    yield _line(seen, bucket, owner, _kind(seen), key)
-    if seen.name == "DeleteObjects" and seen.result is not None:
-        failed = {each.get("key") for each in seen.result.get("errors", ())}
-        for each in (seen.params.get("delete") or {}).get("objects") or ():
+    key = str(exchange.params.get("key") or exchange.params.get("path") or "")
+    yield _write_line(exchange, bucket, owner, _operation_name(exchange), key)
+    if exchange.name == "DeleteObjects" and exchange.result is not None:
+        failed = {each.get("key") for each in exchange.result.get("errors", ())}
+        for each in (exchange.params.get("delete") or {}).get("objects") or ():
             if each.get("key") not in failed:
-                yield _line(seen, bucket, owner, BATCH, each.get("key", ""))
+                yield _write_line(exchange, bucket, owner, BATCH, each.get("key", ""))
 
 
-def source_line(seen: Exchange, bucket: Bucket, owner: str, key: str) -> str:
+def write_source_line(exchange: Exchange, bucket: Bucket, owner: str, key: str) -> str:
     """Return the record of a copy for the bucket of its source."""
-    what = "PART" if seen.name == "UploadPartCopy" else "OBJECT"
-    return _line(seen, bucket, owner, f"REST.COPY.{what}_GET", key)
+    what = "PART" if exchange.name == "UploadPartCopy" else "OBJECT"
+    return _write_line(exchange, bucket, owner, f"REST.COPY.{what}_GET", key)
 
 
-def _kind(seen: Exchange) -> str:
-    name = seen.name
-    if seen.request.method == "OPTIONS":
+def _operation_name(exchange: Exchange) -> str:
+    name = exchange.name
+    if exchange.request.method == "OPTIONS":
         return "REST.OPTIONS.PREFLIGHT"
     if name == "GetPage":
-        return f"WEBSITE.{seen.request.method}.OBJECT"
+        return f"WEBSITE.{exchange.request.method}.OBJECT"
     if name in KINDS:
         return KINDS[name]
     resource = next((name[len(each) :] for each in VERBS if name.startswith(each)), "")
-    told = RESOURCES.get(resource) or _upper(resource) or "OBJECT"
-    return f"REST.{seen.request.method}.{told}"
+    resource_name = RESOURCES.get(resource) or _to_upper(resource) or "OBJECT"
+    return f"REST.{exchange.request.method}.{resource_name}"
 
 
-def _upper(words: str) -> str:
-    return "".join(f"_{each}" if each.isupper() else each for each in words).strip("_").upper()
+def _to_upper(name: str) -> str:
+    return "".join(f"_{each}" if each.isupper() else each for each in name).strip("_").upper()
 
 
-def _line(seen: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> str:
-    request, answer = seen.request, seen.answer
+def _write_line(exchange: Exchange, bucket: Bucket, owner: str, kind: str, key: str) -> str:
+    request, answer = exchange.request, exchange.answer
     batch = kind == BATCH
-    signed = seen.understood is not None and seen.understood.caller is not None
-    made = policy_context(request, form_fields(seen.understood)) if signed else {}
+    signed = exchange.understood is not None and exchange.understood.caller is not None
+    form = exchange.understood.form if exchange.understood else None
+    context = policy_context(request, form) if signed else {}
     headers = {name.lower(): value for name, value in answer.headers}
     fields = [
         owner,
         bucket.name,
         f"[{datetime.now(UTC):%d/%b/%Y:%H:%M:%S %z}]",
         request.source or "-",
-        seen.understood.caller.canonical_id if seen.understood and seen.understood.caller else "-",
+        exchange.understood.caller.canonical_id
+        if exchange.understood and exchange.understood.caller
+        else "-",
         request.request_id,
         kind,
-        _encoded(key, "/-_.~!*'()") or "-",
+        _percent_encode(key, "/-_.~!*'()") or "-",
         "-" if batch else f'"{request.method} {_target(request)} HTTP/1.1"',
         "204" if batch else str(answer.status),
-        seen.code or "-",
-        "-" if batch else str(_sent(request, answer) or "-"),
-        "-" if batch else _size(seen),
-        str(round(seen.milliseconds)),
-        "-" if batch else str(round(seen.milliseconds)),
-        _quoted(_without_secrets(request.headers.get("referer", ""))),
-        _quoted(request.headers.get("user-agent", "")),
-        headers.get("x-amz-version-id") or _plain(seen.params.get("version_id") or "-"),
+        exchange.code or "-",
+        "-" if batch else str(_bytes_sent(request, answer) or "-"),
+        "-" if batch else _object_size(exchange),
+        str(round(exchange.milliseconds)),
+        "-" if batch else str(round(exchange.milliseconds)),
+        _quote(_mask_secrets(request.headers.get("referer", ""))),
+        _quote(request.headers.get("user-agent", "")),
+        headers.get("x-amz-version-id") or _escape(exchange.params.get("version_id") or "-"),
         "eucabox",
-        SIGNATURES.get(made.get("signature_version", ""), "-"),
+        SIGNATURES.get(context.get("signature_version", ""), "-"),
         request.tls[1] or "-",
-        AUTH_TYPES.get(made.get("auth_type", ""), "-"),
-        _plain(request.host) or "-",
+        AUTH_TYPES.get(context.get("auth_type", ""), "-"),
+        _escape(request.host) or "-",
         request.tls[0] or "-",
         "-",
-        "Yes" if _by_list(seen, bucket) else "-",
+        "Yes" if _allowed_by_acl(exchange, bucket) else "-",
     ]
     return " ".join(fields)
 
 
 def _target(request: Request) -> str:
     """What was asked for, without what would let a reader of the log ask for it too."""
-    return _plain(_without_secrets(request.target))
+    return _escape(_mask_secrets(request.target))
 
 
-def _without_secrets(address: str) -> str:
+def _mask_secrets(address: str) -> str:
     """An address without the values of its secrets, which S3's logs do not show either."""
     path, mark, query = address.partition("?")
-    return path + mark + "&".join(map(_without_secret, query.split("&")))
+    return path + mark + "&".join(map(_mask_secret, query.split("&")))
 
 
-def _without_secret(part: str) -> str:
+def _mask_secret(part: str) -> str:
     name, mark, _ = part.partition("=")
     is_secret = unquote(name).lower().endswith(SECRETS)
     return f"{name}=-" if mark and is_secret else part
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     """Text that ends neither its field nor its line."""
-    return _encoded(text, "!#$%&'()*+,-./:;=?@[]_~|")
+    return _percent_encode(text, "!#$%&'()*+,-./:;=?@[]_~|")
 
 
-def _encoded(text: str, safe: str) -> str:
+def _percent_encode(text: str, safe: str) -> str:
     """Text as a URL has it; what a client sent and is no UTF-8 is the bytes that came."""
     return quote(text.encode("utf-8", "surrogateescape"), safe)
 
 
-def _quoted(text: str) -> str:
-    shown = "".join(each if " " <= each <= "~" and each not in '"\\' else "_" for each in text)
-    return f'"{shown or "-"}"'
+def _quote(text: str) -> str:
+    printable = "".join(each if " " <= each <= "~" and each not in '"\\' else "_" for each in text)
+    return f'"{printable or "-"}"'
 
 
-def _sent(request: Request, answer: Answer) -> int:
+def _bytes_sent(request: Request, answer: Answer) -> int:
     if request.method == "HEAD" or answer.status in (204, 304):
         return 0
     if answer.file is not None:
@@ -242,20 +207,20 @@ def _sent(request: Request, answer: Answer) -> int:
     return answer.length or 0
 
 
-def _size(seen: Exchange) -> str:
-    if seen.name not in SIZED or seen.code:
+def _object_size(exchange: Exchange) -> str:
+    if exchange.name not in SIZED or exchange.code:
         return "-"
-    if seen.name == "PutObject":
-        length = getattr(seen.params.get("body"), "length", None)
+    if exchange.name == "PutObject":
+        length = getattr(exchange.params.get("body"), "length", None)
     else:
-        said = seen.result or {}
-        whole = str(said.get("content_range", "")).rpartition("/")[2]
-        length = int(whole) if whole.isdigit() else said.get("content_length")
+        result = exchange.result or {}
+        whole = str(result.get("content_range", "")).rpartition("/")[2]
+        length = int(whole) if whole.isdigit() else result.get("content_length")
     return "-" if length is None else str(length)
 
 
-def _by_list(seen: Exchange, bucket: Bucket) -> bool:
+def _allowed_by_acl(exchange: Exchange, bucket: Bucket) -> bool:
     """Whether an access list let the requester in, where no policy can have."""
-    caller = seen.understood.caller if seen.understood else None
+    caller = exchange.understood.caller if exchange.understood else None
     home = caller is not None and (caller.account_id == bucket.owner or caller.admin)
-    return not (seen.code or home or "policy" in bucket.settings)
+    return not (exchange.code or home or "policy" in bucket.settings)

@@ -36,11 +36,11 @@ def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     rest = split_prefix(path)[1].removeprefix("/")
     hosted = bucket_of(host, hosts)
     if hosted:
-        return BucketAddress(hosted, _decoded(rest) if rest else None, hosted)
+        return BucketAddress(hosted, _decode(rest) if rest else None, hosted)
     if not rest:
         return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
-    return BucketAddress(_decoded(bucket), _decoded(key) if key else None)
+    return BucketAddress(_decode(bucket), _decode(key) if key else None)
 
 
 def bucket_of(host: str, hosts: tuple[str, ...] = ()) -> str:
@@ -61,10 +61,10 @@ def _bucket_of(host: str, hosts: tuple[str, ...]) -> str:
     for mark in MARKS:
         if mark in name:
             return name.partition(mark)[0]
-    every = sorted((*hosts, LOCAL), key=len, reverse=True)
-    for known in () if name in every else every:
-        if name.endswith("." + known):
-            return name[: -len(known) - 1]
+    known_hosts = sorted((*hosts, LOCAL), key=len, reverse=True)
+    for known_host in () if name in known_hosts else known_hosts:
+        if name.endswith("." + known_host):
+            return name[: -len(known_host) - 1]
     return ""
 
 
@@ -79,9 +79,9 @@ class WebsiteHost(NamedTuple):
 def site_of(path: str, host: str) -> WebsiteHost:
     """The page of a website, by a host of websites or by a path below SITES; raises InvalidURI."""
     if bucket := website_of(host):
-        return WebsiteHost(bucket, _decoded(path.removeprefix("/")))
+        return WebsiteHost(bucket, _decode(path.removeprefix("/")))
     bucket, _, key = path.removeprefix(SITES).partition("/")
-    return WebsiteHost(_decoded(bucket), _decoded(key), f"{SITES}{bucket}")
+    return WebsiteHost(_decode(bucket), _decode(key), f"{SITES}{bucket}")
 
 
 def is_site(path: str, host: str) -> bool:
@@ -97,8 +97,8 @@ def website_of(host: str) -> str:
 
 @lru_cache(HOSTS_KEPT)
 def _website_of(host: str) -> str:
-    found = WEBSITE.match(host.lower())
-    return found[1] if found else ""
+    match = WEBSITE.match(host.lower())
+    return match[1] if match else ""
 
 
 def bucket_in(path: str, host: str, hosts: tuple[str, ...] = ()) -> str:
@@ -119,7 +119,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _decoded(raw: str) -> str:
+def _decode(raw: str) -> str:
     try:
         return unquote_to_bytes(octets(raw)).decode("utf-8")
     except UnicodeDecodeError:

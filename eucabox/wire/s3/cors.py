@@ -34,7 +34,7 @@ def preflight(request: Request, bucket: str, rules_of: RulesOf) -> Answer:
     rules = rules_of(bucket)
     if not rules:
         raise CrossOriginRefused(reason="CORS is not enabled for this bucket.", Method=method)
-    rule = _found(request, rules)
+    rule = _find_rule(request, rules)
     if rule is None:
         raise CrossOriginRefused(
             reason="This CORS request is not allowed. This is usually because the evaluation of"
@@ -45,7 +45,7 @@ def preflight(request: Request, bucket: str, rules_of: RulesOf) -> Answer:
     return Answer(headers=[("x-amz-request-id", request.request_id)])
 
 
-def share(request: Request, answer: Answer, rules: Sequence[Mapping[str, Any]]) -> None:
+def add_headers(request: Request, answer: Answer, rules: Sequence[Mapping[str, Any]]) -> None:
     """Add to an answer, of whatever status, what lets a page read it; `rules` are its bucket's.
 
     That it varies is told whoever asks: else a cache would give a page what was no page's.
@@ -53,26 +53,26 @@ def share(request: Request, answer: Answer, rules: Sequence[Mapping[str, Any]]) 
     if not rules:
         return
     answer.headers.append(("Vary", VARY))
-    rule = _found(request, rules) if request.headers.get(ORIGIN) else None
+    rule = _find_rule(request, rules) if request.headers.get(ORIGIN) else None
     if rule is None:
         return
-    told = [("Access-Control-Allow-Origin", rule.origin)]
-    told.append(("Access-Control-Allow-Methods", ", ".join(rule.methods)))
-    if wanted := _wanted(request):
-        told.append(("Access-Control-Allow-Headers", ", ".join(wanted)))
+    headers = [("Access-Control-Allow-Origin", rule.origin)]
+    headers.append(("Access-Control-Allow-Methods", ", ".join(rule.methods)))
+    if wanted := _requested_headers(request):
+        headers.append(("Access-Control-Allow-Headers", ", ".join(wanted)))
     if rule.exposed:
-        told.append(("Access-Control-Expose-Headers", ", ".join(rule.exposed)))
+        headers.append(("Access-Control-Expose-Headers", ", ".join(rule.exposed)))
     if rule.max_age is not None:
-        told.append(("Access-Control-Max-Age", str(rule.max_age)))
+        headers.append(("Access-Control-Max-Age", str(rule.max_age)))
     if rule.origin != "*":
-        told.append(("Access-Control-Allow-Credentials", "true"))
-    answer.headers += told
+        headers.append(("Access-Control-Allow-Credentials", "true"))
+    answer.headers += headers
 
 
-def _found(request: Request, rules: Sequence[Mapping[str, Any]]) -> CorsRule | None:
+def _find_rule(request: Request, rules: Sequence[Mapping[str, Any]]) -> CorsRule | None:
     method = request.headers.get(METHOD) or request.method
-    return cors.find(rules, request.headers[ORIGIN], method, _wanted(request))
+    return cors.find(rules, request.headers[ORIGIN], method, _requested_headers(request))
 
 
-def _wanted(request: Request) -> list[str]:
+def _requested_headers(request: Request) -> list[str]:
     return ascii_text.split_list(ascii_text.lower(request.headers.get(HEADERS, "")))

@@ -33,12 +33,12 @@ class FormPart:
     file_name: str
 
 
-def boundary_of(content_type: str) -> bytes:
+def parse_boundary(content_type: str) -> bytes:
     """The boundary that a Content-Type names; raises MalformedForm without one."""
-    found = BOUNDARY.search(content_type)
-    if not found:
+    match = BOUNDARY.search(content_type)
+    if not match:
         raise MalformedForm(reason="its Content-Type names no boundary.")
-    return (found[1] or found[2]).encode("latin-1", "replace")
+    return (match[1] or match[2]).encode("latin-1", "replace")
 
 
 class Form:
@@ -46,8 +46,8 @@ class Form:
 
     def __init__(self, stream: BodyReader, boundary: bytes) -> None:
         self._stream = stream
-        self._mark = b"\r\n--" + boundary
-        self._kept = b"\r\n"  # so that the first boundary looks like the others
+        self._delimiter = b"\r\n--" + boundary
+        self._buffer = b"\r\n"  # so that the first boundary looks like the others
         self._budget = MOST_FIELDS
         self._count = 0
         self._done = False
@@ -58,17 +58,17 @@ class Form:
 
         Raises OneFileWanted if there is no file, FormFieldsTooLarge, MalformedForm.
         """
-        self._preamble()
-        while (part := self._head()) is not None:
+        self._skip_preamble()
+        while (part := self._read_head()) is not None:
             if part.name == FILE:
                 yield FILE, part.file_name
                 return
-            yield part.name, self._field()
+            yield part.name, self._read_field()
         raise OneFileWanted(ArgumentName=FILE, ArgumentValue="0")
 
     def read(self, size: int, /) -> bytes:
         """Read the file; b"" at its end, when the rest of the form was found in order."""
-        piece = b"" if self._done else self._content(size)
+        piece = b"" if self._done else self._read_content(size)
         self._count += len(piece)
         least, most = self.sizes or (0, self._count)
         if self._count > most:
@@ -79,20 +79,20 @@ class Form:
             self._finish()
         return piece
 
-    def _preamble(self) -> None:
-        while piece := self._content(PIECE):
+    def _skip_preamble(self) -> None:
+        while piece := self._read_content(PIECE):
             self._spend(len(piece))
 
-    def _content(self, size: int) -> bytes:
+    def _read_content(self, size: int) -> bytes:
         """Read at most `size` bytes of what precedes the next boundary; b"" if it comes next."""
         while True:
-            at = self._kept.find(self._mark)
-            safe = at if at >= 0 else len(self._kept) - len(self._mark) + 1
+            at = self._buffer.find(self._delimiter)
+            safe = at if at >= 0 else len(self._buffer) - len(self._delimiter) + 1
             if at == 0:
                 return b""
             if safe > 0:
                 count = min(size, safe)
-                piece, self._kept = self._kept[:count], self._kept[count:]
+                piece, self._buffer = self._buffer[:count], self._buffer[count:]
                 return piece
             self._fill(max(size, PIECE))
 
@@ -100,47 +100,47 @@ class Form:
         piece = self._stream.read(size)
         if not piece:
             raise MalformedForm(reason="it ends without its last boundary.")
-        self._kept += piece
+        self._buffer += piece
 
-    def _head(self) -> FormPart | None:
+    def _read_head(self) -> FormPart | None:
         """Read a boundary and the head of the part behind it; None at the last boundary."""
-        self._kept = self._kept[len(self._mark) :]
-        while len(self._kept) < 2:
+        self._buffer = self._buffer[len(self._delimiter) :]
+        while len(self._buffer) < 2:
             self._fill(PIECE)
-        if self._kept.startswith(b"--"):
+        if self._buffer.startswith(b"--"):
             return None
         disposition = ""
-        if ascii_text.strip(self._line()):
+        if ascii_text.strip(self._read_line()):
             raise MalformedForm(reason="a boundary does not end its line.")
-        while line := self._line():
+        while line := self._read_line():
             name, _, value = line.partition(":")
             if ascii_text.lower(ascii_text.strip(name)) == "content-disposition":
                 disposition = value
-        said = _parameters(disposition)
-        if "name" not in said:
+        parameters = _parse_parameters(disposition)
+        if "name" not in parameters:
             raise MalformedForm(reason="a part has no name in its Content-Disposition.")
-        return FormPart(ascii_text.lower(said["name"]), _file_name(said))
+        return FormPart(ascii_text.lower(parameters["name"]), _file_name(parameters))
 
-    def _line(self) -> str:
-        while (end := self._kept.find(b"\r\n")) < 0:
-            self._spend_at_most(len(self._kept))
+    def _read_line(self) -> str:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            self._check_budget(len(self._buffer))
             self._fill(PIECE)
         self._spend(end + 2)
-        line, self._kept = self._kept[:end], self._kept[end + 2 :]
+        line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line.decode("utf-8", "replace")
 
-    def _field(self) -> str:
+    def _read_field(self) -> str:
         value = bytearray()
-        while piece := self._content(PIECE):
+        while piece := self._read_content(PIECE):
             self._spend(len(piece))
             value += piece
         return value.decode("utf-8", "surrogateescape")
 
     def _spend(self, count: int) -> None:
         self._budget -= count
-        self._spend_at_most(0)
+        self._check_budget(0)
 
-    def _spend_at_most(self, count: int) -> None:
+    def _check_budget(self, count: int) -> None:
         if self._budget < count:
             raise FormFieldsTooLarge(limit=MOST_FIELDS)
 
@@ -148,23 +148,23 @@ class Form:
         """Read on to the end of the body: fields after the file mean nothing, a file is wrong."""
         self._done = True
         self._budget = MOST_FIELDS
-        while (part := self._head()) is not None:
+        while (part := self._read_head()) is not None:
             if part.name == FILE:
                 raise OneFileWanted(ArgumentName=FILE, ArgumentValue="2")
-            self._field()
+            self._read_field()
         while piece := self._stream.read(PIECE):
             self._spend(len(piece))
 
 
-def _parameters(disposition: str) -> dict[str, str]:
+def _parse_parameters(disposition: str) -> dict[str, str]:
     """Read the parameters of a Content-Disposition; of a repeated one the first stays."""
-    said: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, quoted, bare in PARAMETER.findall(disposition):
-        said.setdefault(ascii_text.lower(name), quoted.replace('\\"', '"') or bare)
-    return said
+        parameters.setdefault(ascii_text.lower(name), quoted.replace('\\"', '"') or bare)
+    return parameters
 
 
-def _file_name(said: Mapping[str, str]) -> str:
-    _, apostrophe, encoded = said.get(EXTENDED, "").rpartition("'")
-    whole = unquote(encoded) if apostrophe else said.get("filename", "")
+def _file_name(parameters: Mapping[str, str]) -> str:
+    _, apostrophe, encoded = parameters.get(EXTENDED, "").rpartition("'")
+    whole = unquote(encoded) if apostrophe else parameters.get("filename", "")
     return whole.replace("\\", "/").rpartition("/")[2]

@@ -22,8 +22,8 @@ Convert = Callable[[str], Any]
 UNTOUCHED = frozenset({"Expires", "ResponseExpires"})  # S3 keeps them as the client wrote them
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 # dates that are not ignored where they are none: something would be deleted
-DEADLY = ("x-amz-if-match-", "x-amz-object-lock-")
-# Elements of the documents that can be long: 1,000 objects with all that can be said of each (one
+STRICT_TIMES = ("x-amz-if-match-", "x-amz-object-lock-")
+# Elements of the documents that can be long: 1,000 objects with all their elements (one
 # more is told apart), 10,000 parts with two checksums, 1,000 rules.
 MOST_ELEMENTS = {
     "Delete": 6_020,
@@ -51,14 +51,14 @@ class ParameterReader:
         Raises InvalidArgument for a value of the wrong form; what the model does not know is
         ignored, as S3 does.
         """
-        found = {**_pick(self.query, query), **_pick(self.headers, headers)}
+        members = {**_pick_members(self.query, query), **_pick_members(self.headers, headers)}
         for prefix, member in self.prefixed.items():
             names = [name for name in headers if name.startswith(prefix)]
             for name in names:
                 _check_name(name)
             if names:
-                found[member] = {name.removeprefix(prefix): headers[name] for name in names}
-        return found
+                members[member] = {name.removeprefix(prefix): headers[name] for name in names}
+        return members
 
 
 def _check_name(name: str) -> None:
@@ -71,21 +71,24 @@ def _check_name(name: str) -> None:
 
 def reader(operation: Operation) -> ParameterReader:
     """Return the reader of an operation, compiled with its first use."""
-    return _compiled(operation)
+    return _compile_reader(operation)
 
 
 @cache
-def _compiled(operation: Operation) -> ParameterReader:
+def _compile_reader(operation: Operation) -> ParameterReader:
     located: dict[str, dict[str, tuple[str, Convert]]] = {"querystring": {}, "header": {}}
     prefixed = {}
     shape = operation.input
     members = shape.members if isinstance(shape, StructureShape) else {}
     for name, member in members.items():
-        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        place, wire_name = (
+            member.serialization.get("location"),
+            member.serialization.get("name", name),
+        )
         if isinstance(member, MapShape):
-            prefixed[told.lower()] = xform_name(name)
+            prefixed[wire_name.lower()] = xform_name(name)
         elif place in located:
-            key = told.lower() if place == "header" else told
+            key = wire_name.lower() if place == "header" else wire_name
             located[place][key] = (xform_name(name), _converter(name, member, place))
     payload = shape.serialization.get("payload", "") if shape else ""
     streaming = bool(payload) and members[payload].type_name == "blob"
@@ -95,14 +98,14 @@ def _compiled(operation: Operation) -> ParameterReader:
         prefixed=prefixed,
         payload=xform_name(payload) if payload else "",
         streaming=streaming,
-        body=_body(members[payload]) if payload and not streaming else None,
+        body=_body_reader(members[payload]) if payload and not streaming else None,
         wants_body=isinstance(shape, StructureShape) and payload in shape.required_members,
     )
 
 
-def _body(shape: Shape) -> Callable[[bytes], Any]:
+def _body_reader(shape: Shape) -> Callable[[bytes], Any]:
     if not isinstance(shape, StructureShape):
-        return _document
+        return _decode_policy
     from_xml = parsers.xml_reader(shape)
     root = shape.serialization.get("name", shape.name)
     most = MOST_ELEMENTS.get(root, parsers.MOST_ELEMENTS)
@@ -116,7 +119,7 @@ def _body(shape: Shape) -> Callable[[bytes], Any]:
     return convert
 
 
-def _document(body: bytes) -> str:
+def _decode_policy(body: bytes) -> str:
     """A body that is no XML: the policy of a bucket."""
     try:
         return body.decode("utf-8")
@@ -124,39 +127,43 @@ def _document(body: bytes) -> str:
         raise MalformedPolicy(reason="The policy is not UTF-8.") from None
 
 
-def _pick(members: Mapping[str, tuple[str, Convert]], given: Mapping[str, str]) -> dict[str, Any]:
-    found = {}
-    for name, text in given.items():
+def _pick_members(
+    members: Mapping[str, tuple[str, Convert]], source: Mapping[str, str]
+) -> dict[str, Any]:
+    values = {}
+    for name, text in source.items():
         if name in members:
             member, convert = members[name]
             value = convert(text)
             if value is not None:
-                found[member] = value
-    return found
+                values[member] = value
+    return values
 
 
 def _converter(name: str, shape: Shape, place: str) -> Convert:
-    told = shape.serialization.get("name", name)
+    wire_name = shape.serialization.get("name", name)
     if name in UNTOUCHED:
         return str
-    if told == "Content-Encoding":
-        return _codings
+    if wire_name == "Content-Encoding":
+        return _remove_aws_chunked
     if name == "CopySource":
-        return copy_source
+        return parse_copy_source
     if name == "VersionId":
-        return _version
-    if told == "x-amz-tagging":
-        return tagging
+        return _check_version
+    if wire_name == "x-amz-tagging":
+        return parse_tagging
     if isinstance(shape, ListShape):
         return ascii_text.split_list
     if shape.type_name == "timestamp":
-        return _deadly(told) if told.startswith(DEADLY) else _moment
+        return (
+            _strict_time_converter(wire_name) if wire_name.startswith(STRICT_TIMES) else _parse_time
+        )
     if shape.type_name in EMPTY_IS_ABSENT:
-        return _scalar(told, parsers.SCALARS[shape.type_name])
+        return _scalar_converter(wire_name, parsers.SCALARS[shape.type_name])
     return str
 
 
-def _scalar(told: str, convert: Convert) -> Convert:
+def _scalar_converter(name: str, convert: Convert) -> Convert:
     def take(text: str) -> Any:
         if not text:
             return None
@@ -164,45 +171,45 @@ def _scalar(told: str, convert: Convert) -> Convert:
             return convert(text)
         except (ValueError, OverflowError) as problem:
             reason = f"It must be {problem}."
-            raise InvalidArgument(argument=told, value=text[:60], reason=reason) from None
+            raise InvalidArgument(argument=name, value=text[:60], reason=reason) from None
 
     return take
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     return dates.parse(text)  # HTTP ignores a date in a condition that is none
 
 
-def _version(text: str) -> str:
+def _check_version(text: str) -> str:
     if not text:  # to take it for none would delete, or show, another version than was meant
         reason = "Version id cannot be the empty string."
         raise InvalidArgument(argument="versionId", value=text, reason=reason)
     return text
 
 
-def _deadly(told: str) -> Convert:
+def _strict_time_converter(name: str) -> Convert:
     def take(text: str) -> datetime | None:
-        moment = _moment(text)
+        moment = _parse_time(text)
         if moment is None and text:
             reason = "It is not a time such as 2026-01-31T12:00:00Z."
-            raise InvalidArgument(argument=told, value=text[:60], reason=reason)
+            raise InvalidArgument(argument=name, value=text[:60], reason=reason)
         return moment
 
     return take
 
 
-def _codings(text: str) -> str | None:
-    words = ascii_text.split_list(text)
-    kept = [each for each in words if each.lower() != "aws-chunked"]
-    return text if kept == words else ", ".join(kept) or None
+def _remove_aws_chunked(text: str) -> str | None:
+    codings = ascii_text.split_list(text)
+    others = [each for each in codings if each.lower() != "aws-chunked"]
+    return text if others == codings else ", ".join(others) or None
 
 
-def copy_source(text: str) -> dict[str, str]:
+def parse_copy_source(text: str) -> dict[str, str]:
     """Read x-amz-copy-source, `bucket/key` or `/bucket/key` in the encoding of forms, in which a
     plus is a blank, with or without ?versionId=, into {bucket, key, version_id}."""
-    path, named, version = text.partition("?versionId=")
-    if named:
-        _version(version)
+    path, separator, version = text.partition("?versionId=")
+    if separator:
+        _check_version(version)
     try:
         plain = unquote_to_bytes(octets(path.replace("+", " "))).decode("utf-8").removeprefix("/")
     except UnicodeDecodeError:
@@ -214,11 +221,11 @@ def copy_source(text: str) -> dict[str, str]:
     if not bucket or not key:
         reason = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey."
         raise InvalidArgument(argument="x-amz-copy-source", value=text[:60], reason=reason)
-    found = {"bucket": bucket, "key": key}
-    return {**found, "version_id": version} if version else found
+    source = {"bucket": bucket, "key": key}
+    return {**source, "version_id": version} if version else source
 
 
-def tagging(text: str) -> dict[str, Any]:
+def parse_tagging(text: str) -> dict[str, Any]:
     """Read x-amz-tagging, a query string, into the {tag_set} that PutObjectTagging takes."""
     try:
         fields = parsers.parse_form(text)

@@ -13,13 +13,13 @@ from eucabox.s3.post_policy import IGNORED
 from eucabox.wire import model
 from eucabox.wire.request import BodyReader, Request
 from eucabox.wire.s3 import checksum_headers
-from eucabox.wire.s3.multipart_form import FILE, MOST_FIELDS, Form, boundary_of
+from eucabox.wire.s3.multipart_form import FILE, MOST_FIELDS, Form, parse_boundary
 from eucabox.wire.s3.parameters import ParameterReader, reader
 from eucabox.wire.sign import SignatureCheck, authenticate_form
 
 FORM = "multipart/form-data"
 FILENAME = "${filename}"
-# what is said of the form, and not of the object
+# fields about the form itself, not about the object
 SIGNING = frozenset(
     {
         *("awsaccesskeyid", "signature", "policy", "x-amz-signature", "x-amz-credential"),
@@ -27,7 +27,7 @@ SIGNING = frozenset(
     }
 )
 UNCOVERED = ("awsaccesskeyid", "signature", "policy", "x-amz-signature")
-SUMS = ("x-amz-checksum-", "x-amz-sdk-checksum-")  # they only narrow what the policy allows
+CHECKSUMS = ("x-amz-checksum-", "x-amz-sdk-checksum-")  # they only narrow what the policy allows
 HEADERS = frozenset(
     {
         *("cache-control", "content-disposition", "content-encoding", "content-language"),
@@ -48,15 +48,15 @@ class FormUpload:
     file: BodyReader
     place: str = ""  # the bucket's URL, as the form was sent to it
 
-    def params(self, read: ParameterReader) -> Params:
+    def read_params(self, read: ParameterReader) -> Params:
         """Return the members of PutObject."""
-        headers = self._headers()
+        headers = self._read_headers()
         checksum_headers.check(headers, ())
-        found = read({}, headers)
+        members = read({}, headers)
         bucket, key = self.fields["bucket"], self.fields["key"]
-        return {**found, "bucket": bucket, "key": key, read.payload: RequestBody(self.file)}
+        return {**members, "bucket": bucket, "key": key, read.payload: RequestBody(self.file)}
 
-    def _headers(self) -> dict[str, str]:
+    def _read_headers(self) -> dict[str, str]:
         headers = {}
         for name, value in self.fields.items():
             if (name in HEADERS or name.startswith("x-amz-")) and name not in SIGNING:
@@ -64,7 +64,7 @@ class FormUpload:
             elif name in RENAMED:
                 headers[RENAMED[name]] = value
             elif name == "tagging":
-                headers["x-amz-tagging"] = _tags(value)
+                headers["x-amz-tagging"] = _tags_header(value)
         return headers
 
 
@@ -73,24 +73,24 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith(FORM)
 
 
-def read(request: Request, body: BodyReader, bucket: str, desk: SignatureCheck) -> FormUpload:
+def read(request: Request, body: BodyReader, bucket: str, check: SignatureCheck) -> FormUpload:
     """Read a form up to its file, and check that its policy allows what it says.
 
     Raises faults of forms, policies and signatures; what is wrong with the file's length is
     raised when it is read.
     """
-    form = Form(body, boundary_of(request.headers["content-type"]))
-    fields = _fields(form)
+    form = Form(body, parse_boundary(request.headers["content-type"]))
+    fields = _read_fields(form)
     fields["bucket"] = bucket  # whatever the form says: here is where it was sent
-    caller = authenticate_form(fields, desk)
+    caller = authenticate_form(fields, check)
     if "policy" in fields:
-        form.sizes = _check_policy(fields, desk.now)
+        form.sizes = _check_policy(fields, check.now)
         _check_length(request, form.sizes)
     place = request.endpoint + request.path.rstrip("/")
     return FormUpload(caller, fields, form, place)
 
 
-def _fields(form: Form) -> dict[str, str]:
+def _read_fields(form: Form) -> dict[str, str]:
     fields: dict[str, str] = {}
     file_name = ""
     for name, value in form.fields():
@@ -108,8 +108,8 @@ def _fields(form: Form) -> dict[str, str]:
 def _check_policy(fields: Mapping[str, str], now: datetime) -> tuple[int, int] | None:
     policy = post_policy.parse(fields["policy"].encode("utf-8", "surrogateescape"))
     policy.check(fields, now)
-    said = [name for name in fields if not name.startswith(SUMS)]
-    policy.check_covered(name for name in said if name not in UNCOVERED)
+    names = [name for name in fields if not name.startswith(CHECKSUMS)]
+    policy.check_covered(name for name in names if name not in UNCOVERED)
     return policy.sizes
 
 
@@ -121,7 +121,7 @@ def _check_length(request: Request, sizes: tuple[int, int] | None) -> None:
             raise FormFileTooLarge(ProposedSize=request.content_length, MaxSizeAllowed=sizes[1])
 
 
-def _tags(document: str) -> str:
+def _tags_header(document: str) -> str:
     """Tags in XML, as a form has them, in the words of the header."""
     from_xml = reader(model.service("s3").get_known("PutObjectTagging")).body
     assert from_xml is not None

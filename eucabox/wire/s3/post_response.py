@@ -17,30 +17,32 @@ def answer(understood: "S3Request", e_tag: str, headers: list[tuple[str, str]]) 
     """The answer that the fields ask for; `headers` are those of PutObject."""
     assert understood.upload is not None
     fields: Any = understood.upload.fields
-    told = {"bucket": fields["bucket"], "key": fields["key"], "etag": e_tag}
+    values = {"bucket": fields["bucket"], "key": fields["key"], "etag": e_tag}
     redirect = fields.get("success_action_redirect") or fields.get("redirect", "")
-    if _usable(redirect):
+    if _is_usable(redirect):
         mark = "&" if "?" in redirect else "?"
-        target = f"{redirect}{mark}{urlencode(told, quote_via=quote, errors='surrogateescape')}"
+        target = f"{redirect}{mark}{urlencode(values, quote_via=quote, errors='surrogateescape')}"
         return Answer(status=303, headers=[*headers, ("Location", target)])
     status = fields.get("success_action_status", "")
-    made = Answer(status=int(status) if status in STATUSES else 204, headers=headers)
+    response = Answer(status=int(status) if status in STATUSES else 204, headers=headers)
     key = quote(fields["key"].encode("utf-8", "surrogateescape"))
     location = f"{understood.upload.place}/{key}"
-    made.headers.append(("Location", location))
-    if made.status == 201:
-        made.headers.append(("Content-Type", XML))
-        made.body = _document(location, told)
-    return made
+    response.headers.append(("Location", location))
+    if response.status == 201:
+        response.headers.append(("Content-Type", XML))
+        response.body = _write_document(location, values)
+    return response
 
 
-def _document(location: str, told: dict[str, str]) -> bytes:
-    text = serializers.element("Location", location) + serializers.element("Bucket", told["bucket"])
-    text += serializers.element("Key", told["key"]) + serializers.element("ETag", told["etag"])
+def _write_document(location: str, values: dict[str, str]) -> bytes:
+    text = serializers.element("Location", location) + serializers.element(
+        "Bucket", values["bucket"]
+    )
+    text += serializers.element("Key", values["key"]) + serializers.element("ETag", values["etag"])
     return f"{serializers.DECLARATION}<PostResponse>{text}</PostResponse>".encode()
 
 
-def _usable(redirect: str) -> bool:
+def _is_usable(redirect: str) -> bool:
     """Whether a redirect is an absolute URL; S3 answers as if there were none otherwise."""
     if not redirect.isascii() or not redirect.isprintable() or " " in redirect:
         return False

@@ -15,19 +15,18 @@ from eucabox.errors import (
     MissingRequestBody,
     S3NotImplemented,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.s3 import values as nouns
 from eucabox.s3.body_streams import RequestBody
 from eucabox.store import checksums
 from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
-from eucabox.wire.request import Request
+from eucabox.wire.request import ParsedRequest, Request
 from eucabox.wire.s3 import checksum_headers, post_object, routes
 from eucabox.wire.s3.addressing import BucketAddress, locate
 from eucabox.wire.s3.parameters import ParameterReader, reader
 from eucabox.wire.s3.post_object import FormUpload
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
-from eucabox.wire.sign.canonical import values
+from eucabox.wire.sign.canonical import parse_query
 
 # Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,
 # 1,000 rules; what no verb reads is only compared with its digest.
@@ -41,24 +40,19 @@ MOST_OTHERS = 1 << 18
 OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
 
-@dataclass(frozen=True)
-class S3Request:
-    """A verb with its arguments and who asks for it, and what `answer` needs to reply."""
+@dataclass(frozen=True, kw_only=True)
+class S3Request(ParsedRequest):
+    """A request of S3, with what its answer depends on."""
 
-    service: str
-    name: str
-    params: dict[str, Any]
-    caller: Caller | None
-    api_version: str
-    region: str
-    signature: str = field(repr=False)
-    request_id: str
     operation: Operation = field(repr=False)
     address: BucketAddress
     endpoint: str = ""
-    upload: FormUpload | None = None  # a form's wishes for its answer
-    # reads the members that stand in a document, once it is known that the caller has a chance
-    document: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
+    upload: FormUpload | None = None  # a form, whose fields may ask for another answer
+
+    @property
+    def form(self) -> Mapping[str, str] | None:
+        """The fields of an upload by a form, None for any other request."""
+        return self.upload.fields if self.upload else None
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
@@ -72,10 +66,14 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     signed = sign.authenticate_rest(request, lookup, now, bucket=address.hosted)
     if signed.query != request.query:
         request = replace(request, query=signed.query)
-    if signed.caller is not None and (moved := sign.headers_from_query(request)):
-        request = replace(request, headers=_prefer_signed(request.headers, moved, signed.headers))
-    query = values(request.query)
-    upload = _upload(request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST))
+    if signed.caller is not None and (query_headers := sign.headers_from_query(request)):
+        request = replace(
+            request, headers=_prefer_signed(request.headers, query_headers, signed.headers)
+        )
+    query = parse_query(request.query)
+    upload = _read_upload(
+        request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST)
+    )
     name = "PutObject" if upload else _route(request, address, query)
     operation = model.service("s3").get_known(name)
     _check_served(operation)
@@ -85,7 +83,9 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     return S3Request(
         service="s3",
         name=operation.name,
-        params=upload.params(read) if upload else _params(request, signed, address, query, name),
+        params=upload.read_params(read)
+        if upload
+        else _read_params(request, signed, address, query, name),
         caller=(upload and upload.caller) or signed.caller,
         api_version=operation.service.version,
         region=signed.region,
@@ -100,29 +100,29 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
 
 
 def _prefer_signed(
-    headers: Mapping[str, str], moved: Mapping[str, str], signed: tuple[str, ...] | None
+    headers: Mapping[str, str], query_headers: Mapping[str, str], signed: tuple[str, ...] | None
 ) -> dict[str, str]:
     """Return the headers with those that stand in a presigned URL; a header of the request goes
     before them only if it was signed itself, or whoever has the URL could say another type."""
-    kept = {name: value for name, value in moved.items() if _counts_in_address(name)}
+    presigned = {name: value for name, value in query_headers.items() if _counts_in_url(name)}
     if signed is None:
-        return {**kept, **headers}
+        return {**presigned, **headers}
     unsigned = {name: value for name, value in headers.items() if name not in signed}
-    return {**unsigned, **kept, **{name: headers[name] for name in signed if name in headers}}
+    return {**unsigned, **presigned, **{name: headers[name] for name in signed if name in headers}}
 
 
-def _counts_in_address(name: str) -> bool:
+def _counts_in_url(name: str) -> bool:
     """Checksums do not: who signs an address has no body yet, and AWS's JavaScript SDK says the
     checksum of nothing there."""
-    return name != checksum_headers.OF_CLIENT and not checksum_headers.is_checksum(name)
+    return name != checksum_headers.SDK_ALGORITHM and not checksum_headers.is_checksum(name)
 
 
-def _upload(
+def _read_upload(
     request: Request,
     signed: AuthenticatedRequest,
     address: BucketAddress,
     query: Mapping[str, str],
-    desk: sign.SignatureCheck,
+    check: sign.SignatureCheck,
 ) -> FormUpload | None:
     """Read the fields of a form that uploads an object; None for any other request."""
     plain = routes.subresources(1).isdisjoint(query)
@@ -131,7 +131,7 @@ def _upload(
     if not post_object.is_form(request):
         wanted = "Bucket POST must be of the enclosure-type multipart/form-data"
         raise FormWanted(Condition=wanted)
-    return post_object.read(request, signed.body, address.bucket or "", desk)
+    return post_object.read(request, signed.body, address.bucket or "", check)
 
 
 def _route(request: Request, address: BucketAddress, query: Mapping[str, str]) -> str:
@@ -143,7 +143,7 @@ def _check_served(operation: Operation) -> None:
         raise S3NotImplemented(what=operation.name, hint=unsupported.s3_hint(operation.name))
 
 
-def _params(
+def _read_params(
     request: Request,
     signed: AuthenticatedRequest,
     address: BucketAddress,
@@ -163,7 +163,7 @@ def _params(
     if address.key is not None:
         params["key"] = address.key
     if read.streaming:
-        params[read.payload] = _incoming(request, signed)
+        params[read.payload] = _request_body(request, signed)
     return params
 
 
@@ -179,13 +179,13 @@ def _document_reader(
         return None
     most = MOST_XML.get(name, MOST_OTHERS)
     if not reader.body:
-        _small(request, signed, name, most)
+        _read_checked_document(request, signed, name, most)
         return None
     wanted = reader.wants_body or (request.method == "POST" and "uploadId" not in query)
     convert = reader.body
 
     def read() -> dict[str, Any]:
-        body = _small(request, signed, name, most)
+        body = _read_checked_document(request, signed, name, most)
         if not body and wanted:
             raise MissingRequestBody()
         return {reader.payload: convert(body)} if body else {}
@@ -193,23 +193,25 @@ def _document_reader(
     return read
 
 
-def _incoming(request: Request, signed: AuthenticatedRequest) -> RequestBody:
+def _request_body(request: Request, signed: AuthenticatedRequest) -> RequestBody:
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
     algorithms = tuple(checksum_headers.NAMES[each] for each in sorted(signed.declared))
 
     def trailers() -> dict[str, str]:
-        return checksum_headers.of_trailers(signed.trailers)
+        return checksum_headers.read_trailers(signed.trailers)
 
     return RequestBody(signed.body, signed.decoded_length, algorithms, trailers)
 
 
-def _small(request: Request, signed: AuthenticatedRequest, name: str, most: int) -> bytes:
+def _read_checked_document(
+    request: Request, signed: AuthenticatedRequest, name: str, most: int
+) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
-    body = signed.document(most)
+    body = signed.read_document(most)
     if request.method in ("PUT", "POST") and name not in OF_ANOTHER:
-        of_headers = checksum_headers.stated(request.headers)
-        stated = of_headers | checksum_headers.of_trailers(signed.trailers)
+        of_headers = checksum_headers.read_checksums(request.headers)
+        stated = of_headers | checksum_headers.read_trailers(signed.trailers)
         for algorithm, value in stated.items():
             checksum = checksums.new(algorithm)
             checksum.update(body)

@@ -15,7 +15,7 @@ from botocore.model import MapShape, Shape, StructureShape
 from eucabox.s3.body_streams import ResponseBody
 from eucabox.wire import serializers
 from eucabox.wire.model import Operation
-from eucabox.wire.request import Answer, Closable, FileBody
+from eucabox.wire.request import Answer, ClosableReader, FileBody
 from eucabox.wire.s3 import post_response
 from eucabox.wire.s3.requests import S3Request
 
@@ -60,7 +60,7 @@ KEYED = {
     "uploads": "key",
     "common_prefixes": "prefix",
 }
-WORDS: dict[str, Callable[[Any], str]] = {
+CONVERTERS: dict[str, Callable[[Any], str]] = {
     "boolean": lambda value: "true" if value else "false",
     "timestamp": lambda value: value if isinstance(value, str) else http_date(value),
 }
@@ -82,25 +82,25 @@ class Writer:
 
 def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
     """The HTTP answer of a verb's result."""
-    said = result or {}
-    writer = _compiled(understood.operation)
-    made = Answer(status=writer.status, headers=_headers(writer, said))
-    made.headers.append(("x-amz-request-id", understood.request_id))
+    members = result or {}
+    writer = _compile_writer(understood.operation)
+    response = Answer(status=writer.status, headers=_write_headers(writer, members))
+    response.headers.append(("x-amz-request-id", understood.request_id))
     if understood.upload:
-        return post_response.answer(understood, said["e_tag"], made.headers)
-    if "content_range" in said:
-        made.status = 206
+        return post_response.answer(understood, members["e_tag"], response.headers)
+    if "content_range" in members:
+        response.status = 206
     if writer.streaming:
-        _stream(made, said[writer.payload])
+        _set_stream(response, members[writer.payload])
     elif understood.operation.http["method"] == "HEAD":
-        made.length = said.get("content_length")
+        response.length = members.get("content_length")
     elif writer.document:
-        made.headers.append(("Content-Type", JSON))
-        made.body = said[writer.payload].encode()
+        response.headers.append(("Content-Type", JSON))
+        response.body = members[writer.payload].encode()
     elif writer.body:
-        made.headers.append(("Content-Type", XML))
-        made.body = _document(understood, writer, said)
-    return made
+        response.headers.append(("Content-Type", XML))
+        response.body = _write_document(understood, writer, members)
+    return response
 
 
 def http_date(moment: datetime) -> str:
@@ -108,87 +108,92 @@ def http_date(moment: datetime) -> str:
     return serializers.TIMES["rfc822"](moment)
 
 
-def _headers(writer: Writer, said: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _write_headers(writer: Writer, members: Mapping[str, Any]) -> list[tuple[str, str]]:
     headers = []
-    for name, value in said.items():
+    for name, value in members.items():
         if value is not None and name in writer.headers:
             header, convert = writer.headers[name]
             headers.append((header, convert(value)))
     for name, prefix in writer.prefixed:
-        headers += [(prefix + each, text) for each, text in said.get(name, {}).items()]
+        headers += [(prefix + each, text) for each, text in members.get(name, {}).items()]
     return headers
 
 
-def _stream(made: Answer, body: ResponseBody) -> None:
-    made.length = body.count
+def _set_stream(response: Answer, body: ResponseBody) -> None:
+    response.length = body.count
     if not body.direct:
-        made.body = body
+        response.body = body
         return
-    made.file = FileBody(cast(Closable, body), body.start, body.count, body.fileno())
+    response.file = FileBody(cast(ClosableReader, body), body.start, body.count, body.fileno())
 
 
-def _document(understood: S3Request, writer: Writer, said: Mapping[str, Any]) -> bytes:
+def _write_document(understood: S3Request, writer: Writer, members: Mapping[str, Any]) -> bytes:
     assert writer.body is not None
     if writer.payload:
-        said = said.get(writer.payload, {})
+        members = members.get(writer.payload, {})
     if understood.name == "ListObjectVersions":
-        body = partial(_versions, writer.body)
-        return serializers.rest_document(writer.root, NAMESPACE, body, said)
-    if said.get("encoding_type") == "url":
-        said = _url_encoded(said, understood.name)
+        body = partial(_write_versions, writer.body)
+        return serializers.rest_document(writer.root, NAMESPACE, body, members)
+    if members.get("encoding_type") == "url":
+        members = _encode_keys(members, understood.name)
     if understood.name == "GetBucketLocation":
-        return serializers.rest_document(writer.root, NAMESPACE, _location, said)
-    return serializers.rest_document(writer.root, NAMESPACE, writer.body, said)
+        return serializers.rest_document(writer.root, NAMESPACE, _write_location, members)
+    return serializers.rest_document(writer.root, NAMESPACE, writer.body, members)
 
 
-def _location(said: Mapping[str, Any]) -> str:
-    return serializers.text(said.get("location_constraint") or "")
+def _write_location(members: Mapping[str, Any]) -> str:
+    return serializers.text(members.get("location_constraint") or "")
 
 
-def _versions(body: serializers.Writer, said: Mapping[str, Any]) -> str:
+def _write_versions(body: serializers.Writer, members: Mapping[str, Any]) -> str:
     """Versions and delete markers, in the model two lists, as S3 shows them: a key's together."""
-    lists = {name: said.get(name) or [] for name in ("versions", "delete_markers")}
-    encode = partial(_url_encoded, operation="") if said.get("encoding_type") == "url" else dict
-    frame = body(encode({name: value for name, value in said.items() if name not in lists}))
-    ranked = [[(*_rank(each), name, each) for each in found] for name, found in lists.items()]
+    lists = {name: members.get(name) or [] for name in ("versions", "delete_markers")}
+    encode = partial(_encode_keys, operation="") if members.get("encoding_type") == "url" else dict
+    frame = body(encode({name: value for name, value in members.items() if name not in lists}))
+    ranked = [
+        [(*_version_order(each), name, each) for each in entries] for name, entries in lists.items()
+    ]
     merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
     runs = groupby(merged, key=lambda entry: entry[-2])
     texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
     return frame + "".join(texts)
 
 
-def _rank(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
+def _version_order(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
     return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
 
 
-def _url_encoded(said: Mapping[str, Any], operation: str) -> dict[str, Any]:
-    encoded = dict(said)
+def _encode_keys(members: Mapping[str, Any], operation: str) -> dict[str, Any]:
+    encoded = dict(members)
     # boto takes the prefix of the first form for plain; only what XML can't hold is encoded there
-    plain = operation == "ListObjects" and serializers.fits(said["prefix"])
+    plain = operation == "ListObjects" and serializers.fits(members["prefix"])
     for name in (*KEYS, "next_key_marker"):
         if encoded.get(name) and not (plain and name == "prefix"):
-            encoded[name] = _encoded(encoded[name])
+            encoded[name] = _encode_key(encoded[name])
     for name, inner in KEYED.items():
         if encoded.get(name):
-            encoded[name] = [{**each, inner: _encoded(each[inner])} for each in encoded[name]]
+            encoded[name] = [{**each, inner: _encode_key(each[inner])} for each in encoded[name]]
     return encoded
 
 
-def _encoded(key: str) -> str:
+def _encode_key(key: str) -> str:
     return quote(key.encode("utf-8", "surrogateescape"), safe="/-_.*")
 
 
 @cache
-def _compiled(operation: Operation) -> Writer:
+def _compile_writer(operation: Operation) -> Writer:
     shape = operation.output
     members = shape.members if isinstance(shape, StructureShape) else {}
     headers, prefixed, inside = {}, [], []
     for name, member in members.items():
-        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        place, wire_name = (
+            member.serialization.get("location"),
+            member.serialization.get("name", name),
+        )
         if isinstance(member, MapShape) and place == "headers":
-            prefixed.append((xform_name(name), told))
+            prefixed.append((xform_name(name), wire_name))
         elif place == "header":
-            headers[xform_name(name)] = told, WORDS.get(member.type_name, str)
+            headers[xform_name(name)] = wire_name, CONVERTERS.get(member.type_name, str)
         elif not place:
             inside.append(name)
     payload = shape.serialization.get("payload", "") if shape else ""
@@ -197,7 +202,7 @@ def _compiled(operation: Operation) -> Writer:
     return Writer(
         headers=headers,
         prefixed=tuple(prefixed),
-        root=_root(operation, content if payload else None),
+        root=_root_element(operation, content if payload else None),
         body=serializers.xml_writer(content) if content and inside and not streaming else None,
         payload=xform_name(payload) if payload else "",
         streaming=streaming,
@@ -206,7 +211,7 @@ def _compiled(operation: Operation) -> Writer:
     )
 
 
-def _root(operation: Operation, payload: Shape | None) -> str:
+def _root_element(operation: Operation, payload: Shape | None) -> str:
     if payload is not None:
         return str(payload.serialization.get("name", payload.name))
     return ROOTS.get(operation.name, f"{operation.name}Result")

@@ -9,7 +9,7 @@ from botocore.model import StructureShape
 from eucabox.errors import MethodNotAllowed
 from eucabox.wire import model
 from eucabox.wire.model import Operation
-from eucabox.wire.sign.canonical import values
+from eucabox.wire.sign.canonical import parse_query
 
 # They are told from their namesakes by a host name that this cloud doesn't have.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
@@ -47,24 +47,24 @@ class Route:
 
 def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> str:
     """Return the name of the operation; raises MethodNotAllowed if no operation is like that."""
-    asked, named = relevant(method, depth)
-    return _find(
+    names, header_names = distinguishing_names(method, depth)
+    return _find_cached(
         method,
         depth,
         tuple(
-            (name, value if value in asked[name] else "")
+            (name, value if value in names[name] else "")
             for name, value in query.items()
-            if name in asked
+            if name in names
         ),
-        tuple(name for name in named if name in headers),
+        tuple(name for name in header_names if name in headers),
     )
 
 
 @lru_cache(maxsize=1024)
-def _find(
-    method: str, depth: int, told: tuple[tuple[str, str], ...], headers: tuple[str, ...]
+def _find_cached(
+    method: str, depth: int, query_items: tuple[tuple[str, str], ...], headers: tuple[str, ...]
 ) -> str:
-    query = dict(told)
+    query = dict(query_items)
     for route in routes().get((method, depth), ()):
         if route.fits(query, headers):
             # or DELETE of ?acl would be DELETE of the object
@@ -75,42 +75,44 @@ def _find(
 
 
 @cache
-def relevant(method: str, depth: int) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
+def distinguishing_names(
+    method: str, depth: int
+) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
     """Return the names by which operations are told apart: in a query, with the values that
     count too, and of headers. What is remembered is made of these alone, whatever is sent."""
-    every = routes().get((method, depth), ())
-    fixed = [entry for each in every for entry in each.fixed.items()]
-    asked = {
-        name: frozenset(value for known, value in fixed if known == name and value)
+    candidates = routes().get((method, depth), ())
+    fixed = [entry for each in candidates for entry in each.fixed.items()]
+    names = {
+        name: frozenset(value for key, value in fixed if key == name and value)
         for name in subresources(depth)
     }
-    return asked, tuple(sorted({name for each in every for name in each.headers}))
+    return names, tuple(sorted({name for each in candidates for name in each.headers}))
 
 
 @cache
 def subresources(depth: int) -> frozenset[str]:
     """Every name in a query by which some operation at this depth is told from the plain one."""
-    every = [each for place, each in routes().items() if place[1] == depth]
-    return frozenset().union(*(route.needs for found in every for route in found))
+    route_lists = [each for place, each in routes().items() if place[1] == depth]
+    return frozenset().union(*(route.needs for route_list in route_lists for route in route_list))
 
 
 @cache
 def routes() -> Mapping[tuple[str, int], tuple[Route, ...]]:
     """Every operation of the model by method and depth, those that need most first."""
-    found: dict[tuple[str, int], list[Route]] = {}
+    by_place: dict[tuple[str, int], list[Route]] = {}
     service = model.service("s3")
     for name in sorted(service.names - ELSEWHERE):
         operation = service.get_known(name)
         path = operation.http["requestUri"].partition("?")[0]
         place = operation.http["method"], len(path.strip("/").split("/")) if path != "/" else 0
-        found.setdefault(place, []).append(_route(operation))
+        by_place.setdefault(place, []).append(_compile_route(operation))
     return {
         place: tuple(sorted(each, key=lambda route: route.rank, reverse=True))
-        for place, each in found.items()
+        for place, each in by_place.items()
     }
 
 
-def _route(operation: Operation) -> Route:
+def _compile_route(operation: Operation) -> Route:
     shape = operation.input
     members = shape.members if isinstance(shape, StructureShape) else {}
     required = shape.required_members if isinstance(shape, StructureShape) else []
@@ -119,7 +121,7 @@ def _route(operation: Operation) -> Route:
         located = members[name].serialization
         if located.get("location") in needs:
             needs[located["location"]].add(located["name"])
-    fixed = values(operation.http["requestUri"].partition("?")[2])
+    fixed = parse_query(operation.http["requestUri"].partition("?")[2])
     fixed = {name: value for name, value in fixed.items() if name != "x-id"}
     # a header tells an operation apart only where its query does not: a copy from a put
     headers = [] if fixed else needs["header"]

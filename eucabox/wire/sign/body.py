@@ -33,13 +33,13 @@ class TransportBody:
         """Read at most `size` bytes; b"" at the end. Raises BodyBrokenOff on a short body."""
         if self._length is not None:
             size = min(size, self._length - self._count)
-        piece = self._pull(min(size, PIECE)) if size > 0 else b""
+        piece = self._read_stream(min(size, PIECE)) if size > 0 else b""
         self._count += len(piece)
         if size > 0 and not piece and self._length is not None:
             raise BodyBrokenOff(reason=f"it ended after {self._count} of {self._length} bytes.")
         return piece
 
-    def _pull(self, size: int) -> bytes:
+    def _read_stream(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
         except (OSError, ValueError) as broken:  # a connection lost, a transport chunk unreadable
@@ -51,7 +51,7 @@ class DigestCheckedBody:
 
     def __init__(self, source: TransportBody, digest: str = "") -> None:
         self._source = source
-        self._wanted = digest.lower()
+        self._expected = digest.lower()
         self._sum = sha256() if digest else None
         self._ended = False
         if source.ended:
@@ -72,29 +72,29 @@ class DigestCheckedBody:
 
     def _end(self) -> None:
         self._ended = True
-        found = self._sum.hexdigest() if self._sum else ""
-        if not hmac.compare_digest(found, self._wanted):
+        digest = self._sum.hexdigest() if self._sum else ""
+        if not hmac.compare_digest(digest, self._expected):
             raise ContentHashMismatch(
-                ClientComputedContentSHA256=self._wanted, S3ComputedContentSHA256=found
+                ClientComputedContentSHA256=self._expected, S3ComputedContentSHA256=digest
             )
 
 
-def transport(request: Request) -> TransportBody:
+def transport_body(request: Request) -> TransportBody:
     """The source of a request's body: by Content-Length, by transfer coding, or empty."""
-    known = None if request.chunked else request.content_length or 0
-    return TransportBody(request.body, known)
+    length = None if request.chunked else request.content_length or 0
+    return TransportBody(request.body, length)
 
 
-def payload_of(said: str) -> str:
+def expected_digest(value: str) -> str:
     """Return the digest a body is checked against, "" for none; refuse an unknown word."""
-    if said == UNSIGNED or not said:
+    if value == UNSIGNED or not value:
         return ""
-    if _DIGEST.fullmatch(said):
-        return said
+    if _DIGEST.fullmatch(value):
+        return value
     raise ContentHashForm(
         reason="x-amz-content-sha256 must be UNSIGNED-PAYLOAD,"
         " STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD,"
         " STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
         ArgumentName="x-amz-content-sha256",
-        ArgumentValue=mask(said),
+        ArgumentValue=mask(value),
     )

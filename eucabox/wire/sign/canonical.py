@@ -21,9 +21,9 @@ def octets(text: str) -> bytes:
 
 def split_prefix(path: str) -> tuple[str, str]:
     """Part a path into the bucket service's prefix ("" if none) and the rest from its slash on."""
-    found = PREFIX.match(path)
-    if found:
-        return found[0], path[found.end() :] or "/"
+    match = PREFIX.match(path)
+    if match:
+        return match[0], path[match.end() :] or "/"
     return "", path
 
 
@@ -35,11 +35,11 @@ def encode(raw: bytes, safe: str = "") -> str:
 def uri_forms(path: str, *, twice: bool = False) -> Iterator[str]:
     """Yield a path as sent, in the standard encoding, and if `twice` encoded once more."""
     yield path
-    sent = octets(path)
-    standard = encode(unquote_to_bytes(sent), "/")
+    raw = octets(path)
+    standard = encode(unquote_to_bytes(raw), "/")
     if standard != path:
         yield standard
-    if twice and (again := encode(sent, "/")) not in (path, standard):
+    if twice and (again := encode(raw, "/")) not in (path, standard):
         yield again
 
 
@@ -60,7 +60,7 @@ def _host_forms(host: str, scheme: str) -> tuple[str, ...]:
     return host, f"{host}:{port}", host[: -len(colon + port)]
 
 
-def pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
+def parse_pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
     """Decode a query string or a form into pairs in their order; `plus` is what + stands for."""
     raw = octets(query) if isinstance(query, str) else query
     return [
@@ -69,11 +69,11 @@ def pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
     ]
 
 
-def values(query: str | bytes) -> dict[str, str]:
+def parse_query(query: str | bytes) -> dict[str, str]:
     """Decode a query string or a form; of a repeated name the first value stays."""
     decoded: dict[str, str] = {}
-    for name, value in pairs(query):
-        decoded.setdefault(_text(name), _text(value))
+    for name, value in parse_pairs(query):
+        decoded.setdefault(_decode(name), _decode(value))
     return decoded
 
 
@@ -89,15 +89,15 @@ def query_forms(query: str, leave_out: str = "") -> Iterator[str]:
         yield ""
         return
     for plus in (b" ", b"+") if "+" in query else (b" ",):
-        decoded = pairs(query, plus)
-        yield _ordered([(encode(name), encode(value)) for name, value in decoded], leave_out)
-    sent = [part.partition("=") for part in query.split("&") if part]
-    yield _ordered([(name, value) for name, _, value in sent], leave_out)
+        decoded = parse_pairs(query, plus)
+        yield _join_sorted([(encode(name), encode(value)) for name, value in decoded], leave_out)
+    parts = [part.partition("=") for part in query.split("&") if part]
+    yield _join_sorted([(name, value) for name, _, value in parts], leave_out)
 
 
-def _ordered(parts: list[tuple[str, str]], leave_out: str) -> str:
+def _join_sorted(parts: list[tuple[str, str]], leave_out: str) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(parts) if name != leave_out)
 
 
-def _text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")

@@ -30,31 +30,31 @@ class Lines:
 
     def __init__(self, source: TransportBody) -> None:
         self._source = source
-        self._kept = b""
+        self._buffer = b""
 
     def take(self, size: int) -> bytes:
         """Read at most `size` bytes; b"" at the end."""
-        if not self._kept:
+        if not self._buffer:
             if size >= _BUFFER:
                 return self._source.read(size)
-            self._kept = self._source.read(_BUFFER)
-        piece, self._kept = self._kept[:size], self._kept[size:]
+            self._buffer = self._source.read(_BUFFER)
+        piece, self._buffer = self._buffer[:size], self._buffer[size:]
         return piece
 
     def line(self, fault: type[MalformedChunk] | type[MalformedTrailer]) -> bytes | None:
         """Read a line without its CRLF; None at the end. Raises `fault` on an endless line."""
-        while (end := self._kept.find(b"\n")) < 0:
-            if len(self._kept) > _LONGEST_LINE:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _LONGEST_LINE:
                 raise fault(reason=f"a line is longer than {_LONGEST_LINE} bytes.")
             more = self._source.read(_BUFFER)
-            if not more and not self._kept:
+            if not more and not self._buffer:
                 return None
             if not more:
                 raise BodyBrokenOff(reason="it ended within a line.")
-            self._kept += more
+            self._buffer += more
         if end > _LONGEST_LINE:
             raise fault(reason=f"a line is longer than {_LONGEST_LINE} bytes.")
-        line, self._kept = self._kept[:end], self._kept[end + 1 :]
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
         return line[:-1] if line.endswith(b"\r") else line
 
 
@@ -66,20 +66,20 @@ class ChunkSignatures:
         self._head = f"{time_text}\n{scope}"
         self._previous = seed
 
-    def check_chunk(self, given: str, digest: str) -> None:
+    def check_chunk(self, signature: str, digest: str) -> None:
         """Check a chunk's signature over its SHA-256 in hex."""
-        self._check("PAYLOAD", f"{EMPTY}\n{digest}", given, "a chunk")
+        self._check("PAYLOAD", f"{EMPTY}\n{digest}", signature, "a chunk")
 
-    def check_trailer(self, given: str, lines: bytes) -> None:
+    def check_trailer(self, signature: str, lines: bytes) -> None:
         """Check the trailer's signature over its lines, each `name:value` and a newline."""
-        self._check("TRAILER", sha256(lines).hexdigest(), given, "the trailer")
+        self._check("TRAILER", sha256(lines).hexdigest(), signature, "the trailer")
 
-    def _check(self, kind: str, tail: str, given: str, part: str) -> None:
+    def _check(self, kind: str, tail: str, signature: str, part: str) -> None:
         to_sign = f"{_ALGORITHM}-{kind}\n{self._head}\n{self._previous}\n{tail}"
-        signature = hmac.digest(self._key, to_sign.encode(), "sha256").hex()
-        if not hmac.compare_digest(signature.encode(), given.encode("latin-1")):
+        expected = hmac.digest(self._key, to_sign.encode(), "sha256").hex()
+        if not hmac.compare_digest(expected.encode(), signature.encode("latin-1")):
             raise ChunkSignatureDoesNotMatch(part=part)
-        self._previous = signature
+        self._previous = expected
 
 
 class AwsChunked:
@@ -106,8 +106,8 @@ class AwsChunked:
         self._count = 0
         self._left = 0  # of the chunk being read
         self._sum = sha256()
-        self._given = ""  # the chunk's signature
-        self._step: Callable[[], None] | None = self._head
+        self._chunk_signature = ""  # the chunk's signature
+        self._step: Callable[[], None] | None = self._read_head
 
     def read(self, size: int = -1) -> bytes:
         """Read at most `size` bytes, all without it; b"" at the end, after all checks."""
@@ -119,11 +119,11 @@ class AwsChunked:
                 self._step()
             if not self._left:
                 break
-            pieces.append(self._piece(size))
+            pieces.append(self._read_piece(size))
             size -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _piece(self, size: int) -> bytes:
+    def _read_piece(self, size: int) -> bytes:
         piece = self._lines.take(min(size, self._left))
         if not piece:
             raise BodyBrokenOff(reason=f"it ended with {self._left} bytes of a chunk missing.")
@@ -132,7 +132,7 @@ class AwsChunked:
         self._left -= len(piece)
         return piece
 
-    def _head(self) -> None:
+    def _read_head(self) -> None:
         """Read a chunk's first line: `SIZE[;chunk-signature=SIGNATURE]`."""
         line = self._lines.line(MalformedChunk)
         if line is None:
@@ -141,10 +141,10 @@ class AwsChunked:
         if not _SIZE.fullmatch(digits.strip(b" \t")):
             raise MalformedChunk(reason="a chunk must begin with its size in hexadecimal digits.")
         self._left = int(digits, 16)
-        self._given = self._signature(extension)
+        self._chunk_signature = self._parse_signature(extension)
         self._count += self._left
         self._check_length()
-        self._step = self._foot if self._left else self._last
+        self._step = self._finish_chunk if self._left else self._finish_body
 
     def _check_length(self) -> None:
         """Compare what the chunks promise so far with the whole, as soon as they can differ."""
@@ -156,15 +156,15 @@ class AwsChunked:
             f" x-amz-decoded-content-length says {self._length}."
         )
 
-    def _signature(self, extension: bytes) -> str:
+    def _parse_signature(self, extension: bytes) -> str:
         if not self._chain:
             return ""
-        name, _, given = extension.decode("latin-1").strip(" \t").partition("=")
-        if name != _SIGNATURE or not given:
+        name, _, signature = extension.decode("latin-1").strip(" \t").partition("=")
+        if name != _SIGNATURE or not signature:
             raise MalformedChunk(reason=f"a chunk lacks its {_SIGNATURE}.")
-        return given
+        return signature
 
-    def _foot(self) -> None:
+    def _finish_chunk(self) -> None:
         """Check the chunk that was read, and the line end after it."""
         self._check_chunk()
         line = self._lines.line(MalformedChunk)
@@ -172,15 +172,15 @@ class AwsChunked:
             raise BodyBrokenOff(reason="it ended without a last chunk of size 0.")
         if line:
             raise MalformedChunk(reason="a chunk is longer than its size says.")
-        self._step = self._head
+        self._step = self._read_head
 
-    def _last(self) -> None:
+    def _finish_body(self) -> None:
         """Check the empty last chunk, and read the trailers to the very end of the body."""
         self._check_chunk()
         self._read_trailers()
         self._step = None
 
-    def _rest(self) -> Iterator[bytes]:
+    def _trailer_lines(self) -> Iterator[bytes]:
         """Yield the lines after the last chunk; some clients put empty ones between them. The last
         one is empty: else the end was lost on the way."""
         line: bytes | None = b"-"
@@ -196,31 +196,31 @@ class AwsChunked:
 
     def _check_chunk(self) -> None:
         if self._chain:
-            self._chain.check_chunk(self._given, self._sum.hexdigest())
+            self._chain.check_chunk(self._chunk_signature, self._sum.hexdigest())
             self._sum = sha256()
 
     def _read_trailers(self) -> None:
-        found: dict[str, str] = {}
+        trailers: dict[str, str] = {}
         signed = b""
-        for line in self._rest():
-            name, value = _trailer(line)
-            if name in found:
+        for line in self._trailer_lines():
+            name, value = _parse_trailer(line)
+            if name in trailers:
                 raise MalformedTrailer(reason=f"the trailer {name} comes twice.")
-            found[name] = value
+            trailers[name] = value
             if name != TRAILER_SIGNATURE:
                 signed += f"{name}:{value}\n".encode("latin-1")
-        given = found.pop(TRAILER_SIGNATURE, "")
-        if found.keys() != self._declared:
-            names = ", ".join(sorted(found.keys() ^ self._declared))
+        signature = trailers.pop(TRAILER_SIGNATURE, "")
+        if trailers.keys() != self._declared:
+            names = ", ".join(sorted(trailers.keys() ^ self._declared))
             raise MalformedTrailer(reason=f"x-amz-trailer and the trailers differ in {names}.")
         if self._chain and self._declared:
-            self._chain.check_trailer(given, signed)
-        self._trailers.update(found)
+            self._chain.check_trailer(signature, signed)
+        self._trailers.update(trailers)
 
 
-def _trailer(line: bytes) -> tuple[str, str]:
-    name, found, value = line.decode("latin-1").partition(":")
+def _parse_trailer(line: bytes) -> tuple[str, str]:
+    name, colon, value = line.decode("latin-1").partition(":")
     name = name.strip(" \t").lower()
-    if not found or not _NAME.fullmatch(name):
+    if not colon or not _NAME.fullmatch(name):
         raise MalformedTrailer(reason="a trailer must read NAME:VALUE.")
     return name, value.strip(" \t")

@@ -14,7 +14,7 @@ from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import octets
 
 Lookup = Callable[[str], Credential | None]
-_SHOWN = 4000  # characters of a string to sign that an answer repeats
+_MOST_SHOWN = 4000  # characters of a string to sign that an answer repeats
 _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
@@ -23,32 +23,32 @@ class SignatureErrors:
     """Which fault says what. `loud` puts the string to sign into the message, for protocols whose
     errors have no elements of their own."""
 
-    refused_key: type[Fault]
+    unknown_key: type[Fault]
     malformed: type[Fault]
     malformed_query: type[Fault]
     undated: type[Fault]
     skewed: type[Fault]
     expired: type[Fault]
-    loud: bool
+    verbose: bool
 
 
 QUERY = SignatureErrors(
-    refused_key=errors.AccessKeyRefused,
+    unknown_key=errors.AccessKeyRefused,
     malformed=errors.IncompleteSignature,
     malformed_query=errors.IncompleteSignature,
     undated=errors.IncompleteSignature,
     skewed=errors.RequestExpired,
     expired=errors.RequestExpired,
-    loud=True,
+    verbose=True,
 )
 REST = SignatureErrors(
-    refused_key=errors.InvalidAccessKeyId,
+    unknown_key=errors.InvalidAccessKeyId,
     malformed=errors.AuthorizationHeaderMalformed,
     malformed_query=errors.AuthorizationQueryParametersError,
     undated=errors.SignatureRefused,
     skewed=errors.RequestTimeTooSkewed,
     expired=errors.PresignedExpired,
-    loud=False,
+    verbose=False,
 )
 
 
@@ -58,28 +58,28 @@ class SignatureCheck:
 
     lookup: Lookup = field(repr=False)
     now: datetime
-    words: SignatureErrors
+    errors: SignatureErrors
 
-    def credential(self, access_key_id: str, service: str = "") -> Credential:
+    def find_credential(self, access_key_id: str, service: str = "") -> Credential:
         """Find an active key, or raise the fault that says which key is unknown or inactive."""
-        found = self.lookup(access_key_id) if access_key_id.isascii() else None
-        if found and found.active:
-            return found
-        refused = self.words.refused_key
-        if refused is errors.AccessKeyRefused and service in ("sts", "iam"):
-            refused = errors.ClientTokenRefused
-        reason = "is inactive." if found else "is not known to this cloud."
-        raise refused(AWSAccessKeyId=mask(access_key_id), reason=reason)
+        credential = self.lookup(access_key_id) if access_key_id.isascii() else None
+        if credential and credential.active:
+            return credential
+        error = self.errors.unknown_key
+        if error is errors.AccessKeyRefused and service in ("sts", "iam"):
+            error = errors.ClientTokenRefused
+        reason = "is inactive." if credential else "is not known to this cloud."
+        raise error(AWSAccessKeyId=mask(access_key_id), reason=reason)
 
     def check_window(self, time: datetime) -> None:
         """Refuse a request signed more than 15 minutes ago, or dated as far ahead."""
         if abs(self.now - time) <= dates.WINDOW:
             return
-        said = dates.render(time)
-        raise self.words.skewed(
-            reason=f"It is dated {said}, this cloud's time is {dates.render(self.now)},"
+        request_time = dates.render(time)
+        raise self.errors.skewed(
+            reason=f"It is dated {request_time}, this cloud's time is {dates.render(self.now)},"
             " 15 minutes are allowed. Set the client's clock.",
-            RequestTime=said,
+            RequestTime=request_time,
             ServerTime=dates.render(self.now),
             MaxAllowedSkewMilliseconds=int(dates.WINDOW.total_seconds() * 1000),
         )
@@ -88,7 +88,7 @@ class SignatureCheck:
         """Refuse a presigned request past its own time."""
         if self.now <= until:
             return
-        raise self.words.expired(
+        raise self.errors.expired(
             reason=f"It was valid until {dates.render(until)}, this cloud's time is"
             f" {dates.render(self.now)}.",
             Expires=dates.render(until),
@@ -99,12 +99,15 @@ class SignatureCheck:
         self, access_key_id: str, provided: str, to_sign: bytes, canonical: bytes = b""
     ) -> Fault:
         """The fault of a wrong signature, with the strings that should have been signed."""
-        facts = {"StringToSign": _shown(to_sign), "StringToSignBytes": to_sign[:_SHOWN].hex(" ")}
+        facts = {
+            "StringToSign": _printable(to_sign),
+            "StringToSignBytes": to_sign[:_MOST_SHOWN].hex(" "),
+        }
         if canonical:
-            facts["CanonicalRequest"] = _shown(canonical)
-            facts["CanonicalRequestBytes"] = canonical[:_SHOWN].hex(" ")
+            facts["CanonicalRequest"] = _printable(canonical)
+            facts["CanonicalRequestBytes"] = canonical[:_MOST_SHOWN].hex(" ")
         return errors.SignatureDoesNotMatch(
-            detail=_detail(facts) if self.words.loud else "",
+            detail=_detail(facts) if self.errors.verbose else "",
             AWSAccessKeyId=mask(access_key_id),
             SignatureProvided=mask(provided),
             **facts,
@@ -119,16 +122,16 @@ def refuse_token(token: str) -> None:
 
 def _detail(facts: dict[str, str]) -> str:
     names = {"CanonicalRequest": "canonical request", "StringToSign": "string to sign"}
-    said = [f"\n\nThe {names[n]} should have been\n'{facts[n]}'" for n in names if n in facts]
-    return "".join(said)
+    sentences = [f"\n\nThe {names[n]} should have been\n'{facts[n]}'" for n in names if n in facts]
+    return "".join(sentences)
 
 
-def mask(said: str) -> str:
-    """What a client said, fit for any answer: printable ASCII, not too long."""
-    return _shown(octets(said[:_SHOWN]))
+def mask(text: str) -> str:
+    """A client's text as an answer may repeat it: printable ASCII, not too long."""
+    return _printable(octets(text[:_MOST_SHOWN]))
 
 
-def _shown(signed: bytes) -> str:
-    said = signed[:_SHOWN].decode("latin-1")
-    said = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", said)
-    return said if len(signed) <= _SHOWN else said + "..."
+def _printable(raw: bytes) -> str:
+    text = raw[:_MOST_SHOWN].decode("latin-1")
+    text = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return text if len(raw) <= _MOST_SHOWN else text + "..."

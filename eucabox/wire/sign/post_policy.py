@@ -11,16 +11,16 @@ from eucabox.s3 import post_policy
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 from eucabox.wire.sign.signing_keys import ALGORITHM
-from eucabox.wire.sign.v4 import day_keys, scope_of
+from eucabox.wire.sign.v4 import day_keys, parse_scope
 
 V2 = ("awsaccesskeyid", "signature")
 V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
-SPELT = {"awsaccesskeyid": "AWSAccessKeyId", "x-amz-algorithm": "X-Amz-Algorithm"}
-SPELT |= {"x-amz-credential": "X-Amz-Credential", "x-amz-date": "X-Amz-Date"}
-SPELT |= {"x-amz-signature": "X-Amz-Signature"}
+SPELLING = {"awsaccesskeyid": "AWSAccessKeyId", "x-amz-algorithm": "X-Amz-Algorithm"}
+SPELLING |= {"x-amz-credential": "X-Amz-Credential", "x-amz-date": "X-Amz-Date"}
+SPELLING |= {"x-amz-signature": "X-Amz-Signature"}
 
 
-def authenticate_form(fields: Mapping[str, str], desk: SignatureCheck) -> Caller | None:
+def authenticate_form(fields: Mapping[str, str], check: SignatureCheck) -> Caller | None:
     """Check the signature in a form's fields (names in lower case); None for a form without one.
 
     Raises FormFieldMissing, FormFieldInvalid, InvalidAccessKeyId, SignatureDoesNotMatch,
@@ -34,21 +34,21 @@ def authenticate_form(fields: Mapping[str, str], desk: SignatureCheck) -> Caller
     needed = V4 if any(name in fields for name in V4) else V2
     for name in needed:
         if not fields.get(name):
-            raise FormFieldMissing(ArgumentName=SPELT.get(name, name))
+            raise FormFieldMissing(ArgumentName=SPELLING.get(name, name))
     refuse_token(fields.get("x-amz-security-token", ""))
     encoded = fields["policy"].encode("utf-8", "surrogateescape")
-    return (_by_v4 if needed is V4 else _by_v2)(fields, encoded, desk)
+    return (_verify_v4 if needed is V4 else _verify_v2)(fields, encoded, check)
 
 
-def _by_v2(fields: Mapping[str, str], policy: bytes, desk: SignatureCheck) -> Caller:
+def _verify_v2(fields: Mapping[str, str], policy: bytes, check: SignatureCheck) -> Caller:
     key_id, provided = fields["awsaccesskeyid"], fields["signature"]
-    credential = desk.credential(key_id)
+    credential = check.find_credential(key_id)
     if not post_policy.is_signed(policy, provided, credential.secret):
-        raise desk.mismatch(key_id, provided, policy)
+        raise check.mismatch(key_id, provided, policy)
     return credential.caller
 
 
-def _by_v4(fields: Mapping[str, str], policy: bytes, desk: SignatureCheck) -> Caller:
+def _verify_v4(fields: Mapping[str, str], policy: bytes, check: SignatureCheck) -> Caller:
     algorithm, date = fields["x-amz-algorithm"], fields["x-amz-date"]
     if algorithm != ALGORITHM:
         reason = f"it must be {ALGORITHM}, not {mask(algorithm)}."
@@ -56,10 +56,10 @@ def _by_v4(fields: Mapping[str, str], policy: bytes, desk: SignatureCheck) -> Ca
     if dates.parse_basic(date) is None:
         reason = "it must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'"
         raise FormFieldInvalid(ArgumentName="X-Amz-Date", reason=reason)
-    scope = scope_of(fields["x-amz-credential"], date, AuthorizationQueryParametersError)
-    credential = desk.credential(scope.access_key_id, scope.service)
-    right = hmac.digest(day_keys.key(scope, credential.secret), policy, "sha256").hex()
+    scope = parse_scope(fields["x-amz-credential"], date, AuthorizationQueryParametersError)
+    credential = check.find_credential(scope.access_key_id, scope.service)
+    expected = hmac.digest(day_keys.key(scope, credential.secret), policy, "sha256").hex()
     provided = fields["x-amz-signature"]
-    if not hmac.compare_digest(right.encode(), provided.encode("utf-8", "replace")):
-        raise desk.mismatch(scope.access_key_id, provided, policy)
+    if not hmac.compare_digest(expected.encode(), provided.encode("utf-8", "replace")):
+        raise check.mismatch(scope.access_key_id, provided, policy)
     return credential.caller

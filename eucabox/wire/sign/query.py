@@ -10,7 +10,7 @@ from hashlib import sha256
 from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
 from eucabox.wire.request import Request
 from eucabox.wire.sign import v2, v4
-from eucabox.wire.sign.canonical import encode_plus, values
+from eucabox.wire.sign.canonical import encode_plus, parse_query
 from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
 
@@ -29,25 +29,25 @@ def authenticate_query(
     """
     if request.query.count("&") + form.count(b"&") > MOST_PARAMETERS:
         raise FormTooLarge(limit=MOST_PARAMETERS, unit="parameters")
-    desk = SignatureCheck(lookup, now, QUERY)
+    check = SignatureCheck(lookup, now, QUERY)
     if request.headers.get("authorization"):
-        return _by_v4(request, form, v4.from_header(request, QUERY), desk)
-    said = values(request.query)
-    if "X-Amz-Signature" in said or "X-Amz-Algorithm" in said:
-        refuse_token(said.get("X-Amz-Security-Token", ""))
-        return _by_v4(request, form, v4.from_query(said, QUERY), desk)
-    if v2.access_key_of(request, form):
-        return _by_v2(request, form, desk)
-    action = said.get("Action") or values(form).get("Action") or "each"
+        return _verify_v4(request, form, v4.parse_authorization(request, QUERY), check)
+    params = parse_query(request.query)
+    if "X-Amz-Signature" in params or "X-Amz-Algorithm" in params:
+        refuse_token(params.get("X-Amz-Security-Token", ""))
+        return _verify_v4(request, form, v4.parse_presigned(params, QUERY), check)
+    if v2.carries_signature(request, form):
+        return _verify_v2(request, form, check)
+    action = params.get("Action") or parse_query(form).get("Action") or "each"
     raise MissingAuthenticationToken(action=f"the {mask(action)} request")
 
 
-def _by_v4(
-    request: Request, form: bytes, claim: v4.V4Claim, desk: SignatureCheck
+def _verify_v4(
+    request: Request, form: bytes, claim: v4.V4Claim, check: SignatureCheck
 ) -> AuthenticatedRequest:
     payload = sha256(form).hexdigest()
     _check_digest(request, payload)
-    proof = v4.verify(request, claim, payload, desk, rest=False)
+    proof = v4.verify(request, claim, payload, check, rest=False)
     return AuthenticatedRequest(
         body=io.BytesIO(form),
         caller=proof.credential.caller,
@@ -62,8 +62,8 @@ def _by_v4(
     )
 
 
-def _by_v2(request: Request, form: bytes, desk: SignatureCheck) -> AuthenticatedRequest:
-    proof = v2.verify(request, form, desk)
+def _verify_v2(request: Request, form: bytes, check: SignatureCheck) -> AuthenticatedRequest:
+    proof = v2.verify(request, form, check)
     if proof.plus:
         form = form.replace(b"+", b"%2B")
     return AuthenticatedRequest(
@@ -80,8 +80,8 @@ def _by_v2(request: Request, form: bytes, desk: SignatureCheck) -> Authenticated
 
 def _check_digest(request: Request, payload: str) -> None:
     """Refuse a body that is not the one whose digest the client sent along."""
-    said = request.headers.get("x-amz-content-sha256", payload)
-    if not hmac.compare_digest(said.lower().encode("latin-1", "replace"), payload.encode()):
+    stated = request.headers.get("x-amz-content-sha256", payload)
+    if not hmac.compare_digest(stated.lower().encode("latin-1", "replace"), payload.encode()):
         raise ContentHashMismatch(
-            ClientComputedContentSHA256=mask(said), S3ComputedContentSHA256=payload
+            ClientComputedContentSHA256=mask(stated), S3ComputedContentSHA256=payload
         )

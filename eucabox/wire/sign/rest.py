@@ -16,8 +16,8 @@ from eucabox.errors import (
 )
 from eucabox.wire.request import Request
 from eucabox.wire.sign import rest_v1, v4
-from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, payload_of, transport
-from eucabox.wire.sign.canonical import values
+from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, expected_digest, transport_body
+from eucabox.wire.sign.canonical import parse_query
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
@@ -48,10 +48,10 @@ def authenticate_rest(
     size = len(request.path) + len(request.query)
     if size > _MOST_TARGET:
         raise RequestHeaderSectionTooLarge(size=size, MaxSizeAllowed=_MOST_TARGET)
-    desk = SignatureCheck(lookup, now, REST)
-    said = values(request.query)
-    presigned4 = "X-Amz-Signature" in said or "X-Amz-Algorithm" in said
-    presigned1 = "Signature" in said or "AWSAccessKeyId" in said
+    check = SignatureCheck(lookup, now, REST)
+    params = parse_query(request.query)
+    presigned4 = "X-Amz-Signature" in params or "X-Amz-Algorithm" in params
+    presigned1 = "Signature" in params or "AWSAccessKeyId" in params
     header = request.headers.get("authorization")
     if (header is not None) + presigned4 + presigned1 > 1:
         raise AuthorizationTypeUnsupported(
@@ -59,26 +59,26 @@ def authenticate_rest(
             " Signature query string parameter or the Authorization header should be specified."
         )
     if header is not None:
-        return _by_header(request, header, desk, bucket)
+        return _verify_header(request, header, check, bucket)
     if presigned4:
-        refuse_token(said.get("X-Amz-Security-Token", ""))
-        payload = said.get("X-Amz-Content-Sha256", UNSIGNED)
-        return _by_v4(request, v4.from_query(said, REST), payload, desk)
+        refuse_token(params.get("X-Amz-Security-Token", ""))
+        payload = params.get("X-Amz-Content-Sha256", UNSIGNED)
+        return _verify_v4(request, v4.parse_presigned(params, REST), payload, check)
     if presigned1:
-        return _by_v1(request, rest_v1.verify_query(request, said, desk, bucket))
-    return _with_body(
-        AuthenticatedRequest(body=transport(request), query=request.query), request, None
+        return _verify_v1(request, rest_v1.verify_query(request, params, check, bucket))
+    return _wrap_body(
+        AuthenticatedRequest(body=transport_body(request), query=request.query), request, None
     )
 
 
-def _by_header(
-    request: Request, header: str, desk: SignatureCheck, bucket: str
+def _verify_header(
+    request: Request, header: str, check: SignatureCheck, bucket: str
 ) -> AuthenticatedRequest:
     scheme = header.partition(" ")[0]
     if scheme == ALGORITHM:
-        return _by_v4(request, v4.from_header(request, REST), "", desk)
+        return _verify_v4(request, v4.parse_authorization(request, REST), "", check)
     if scheme == "AWS":
-        return _by_v1(request, rest_v1.verify_header(request, desk, bucket))
+        return _verify_v1(request, rest_v1.verify_header(request, check, bucket))
     if not header:
         raise SignatureRefused(reason="The Authorization header is empty: leave it out or sign.")
     raise AuthorizationTypeUnsupported(
@@ -86,17 +86,17 @@ def _by_header(
     )
 
 
-def _by_v4(
-    request: Request, claim: v4.V4Claim, payload: str, desk: SignatureCheck
+def _verify_v4(
+    request: Request, claim: v4.V4Claim, payload: str, check: SignatureCheck
 ) -> AuthenticatedRequest:
-    said = request.headers.get("x-amz-content-sha256", payload)
-    if not said:
+    digest = request.headers.get("x-amz-content-sha256", payload)
+    if not digest:
         raise MissingSecurityHeader(MissingHeaderName="x-amz-content-sha256")
     if not payload or "x-amz-content-sha256" in claim.signed_headers:
-        payload = said  # else a presigned request, to whose sender the header means nothing
-    proof = v4.verify(request, claim, payload, desk, rest=True)
+        payload = digest  # else a presigned request, to whose sender the header means nothing
+    proof = v4.verify(request, claim, payload, check, rest=True)
     signed = AuthenticatedRequest(
-        body=transport(request),
+        body=transport_body(request),
         caller=proof.credential.caller,
         access_key_id=claim.scope.access_key_id,
         region=claim.scope.region,
@@ -108,12 +108,12 @@ def _by_v4(
         headers=claim.signed_headers,
     )
     chain = ChunkSignatures(proof.key, claim.time_text, str(claim.scope), claim.signature)
-    return _with_body(signed, request, chain, said if payload == UNSIGNED else payload)
+    return _wrap_body(signed, request, chain, digest if payload == UNSIGNED else payload)
 
 
-def _by_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
+def _verify_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
     signed = AuthenticatedRequest(
-        body=transport(request),
+        body=transport_body(request),
         caller=proof.credential.caller,
         access_key_id=proof.access_key_id,
         version=1,
@@ -121,24 +121,24 @@ def _by_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
         expires=proof.until,
         query=rest_v1.write_as_signed(request.query),
     )
-    return _with_body(signed, request, None)
+    return _wrap_body(signed, request, None)
 
 
-def _with_body(
+def _wrap_body(
     signed: AuthenticatedRequest, request: Request, chain: ChunkSignatures | None, payload: str = ""
 ) -> AuthenticatedRequest:
     """Put the stream that `payload` asks for in front of the transport's."""
     payload = payload or request.headers.get("x-amz-content-sha256", "")
-    if payload in _STREAMS or (not payload_of(payload) and _coded(request)):
+    if payload in _STREAMS or (not expected_digest(payload) and _is_aws_chunked(request)):
         signed.decoded_length = _decoded_length(request)
-        signed.body = _chunked(signed, request, chain, payload)
+        signed.body = _chunked_body(signed, request, chain, payload)
     else:
         signed.decoded_length = None if request.chunked else request.content_length or 0
-        signed.body = DigestCheckedBody(transport(request), payload_of(payload))
+        signed.body = DigestCheckedBody(transport_body(request), expected_digest(payload))
     return signed
 
 
-def _chunked(
+def _chunked_body(
     signed: AuthenticatedRequest, request: Request, chain: ChunkSignatures | None, payload: str
 ) -> AwsChunked:
     chunks_signed, trailing = _STREAMS.get(payload, (False, True))
@@ -146,9 +146,9 @@ def _chunked(
         raise ContentHashForm(
             reason=f"x-amz-content-sha256 {payload} needs a request signed with {ALGORITHM}."
         )
-    signed.declared = _declared(request) if trailing else frozenset()
+    signed.declared = _declared_trailers(request) if trailing else frozenset()
     return AwsChunked(
-        transport(request),
+        transport_body(request),
         signed.decoded_length or 0,
         chain=chain if chunks_signed else None,
         declared=signed.declared,
@@ -156,24 +156,24 @@ def _chunked(
     )
 
 
-def _coded(request: Request) -> bool:
+def _is_aws_chunked(request: Request) -> bool:
     """Whether a body is aws-chunked though no payload word says so: signatures before 4."""
     codings = ascii_text.lower(request.headers.get("content-encoding", ""))
-    named = "aws-chunked" in ascii_text.split_list(codings)
-    return named and "x-amz-decoded-content-length" in request.headers
+    is_coded = "aws-chunked" in ascii_text.split_list(codings)
+    return is_coded and "x-amz-decoded-content-length" in request.headers
 
 
 def _decoded_length(request: Request) -> int:
-    said = request.headers.get("x-amz-decoded-content-length", "")
-    if not (said.isascii() and said.isdigit() and len(said) < 20):
+    text = request.headers.get("x-amz-decoded-content-length", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise DecodedLengthMissing()
-    return int(said)
+    return int(text)
 
 
-def _declared(request: Request) -> frozenset[str]:
+def _declared_trailers(request: Request) -> frozenset[str]:
     """The trailers that x-amz-trailer announces; refuse a checksum that is a header as well."""
-    said = ascii_text.lower(request.headers.get("x-amz-trailer", ""))
-    names = frozenset(ascii_text.split_list(said))
+    text = ascii_text.lower(request.headers.get("x-amz-trailer", ""))
+    names = frozenset(ascii_text.split_list(text))
     headers = [n for n in request.headers if n not in _NO_CHECKSUM]
     for group in (headers, names):
         if not any(name.startswith("x-amz-checksum-") for name in group):

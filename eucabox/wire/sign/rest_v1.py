@@ -16,7 +16,7 @@ from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.iam.accounts import Credential
 from eucabox.wire.request import Request
 from eucabox.wire.sign import dates as clock
-from eucabox.wire.sign.canonical import encode, encode_plus, octets, split_prefix, values
+from eucabox.wire.sign.canonical import encode, encode_plus, octets, parse_query, split_prefix
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
 
 # Every client signs these where they occur in the query string.
@@ -53,48 +53,48 @@ class V1Proof:
     until: datetime
 
 
-def verify_header(request: Request, desk: SignatureCheck, bucket: str) -> V1Proof:
+def verify_header(request: Request, check: SignatureCheck, bucket: str) -> V1Proof:
     """Verify `Authorization: AWS key:signature`; `bucket` is that of a virtual host, if any."""
-    _, _, said = request.headers["authorization"].partition(" ")
-    access_key_id, found, signature = ascii_text.strip(said).rpartition(":")
-    if not found or not access_key_id or not signature:
+    _, _, value = request.headers["authorization"].partition(" ")
+    access_key_id, colon, signature = ascii_text.strip(value).rpartition(":")
+    if not colon or not access_key_id or not signature:
         raise AuthorizationTypeUnsupported(
             reason="The header must read 'AWS KEY:SIGNATURE'.", ArgumentName="Authorization"
         )
     time = _header_time(request)
-    desk.check_window(time)
+    check.check_window(time)
     dates = [""] if "x-amz-date" in request.headers else [request.headers.get("date", "")]
-    credential = _match(request, desk, access_key_id, signature, dates, bucket)
+    credential = _verify(request, check, access_key_id, signature, dates, bucket)
     return V1Proof(access_key_id, credential, signature, time + clock.WINDOW)
 
 
 def verify_query(
-    request: Request, said: dict[str, str], desk: SignatureCheck, bucket: str
+    request: Request, params: dict[str, str], check: SignatureCheck, bucket: str
 ) -> V1Proof:
     """Verify a presigned request: AWSAccessKeyId, Expires (seconds since 1970) and Signature."""
-    if not all(said.get(name) for name in _QUERY):
+    if not all(params.get(name) for name in _QUERY):
         raise SignatureRefused(
             reason="Query-string authentication requires the Signature, Expires and"
             " AWSAccessKeyId parameters"
         )
-    until = _epoch(said["Expires"])
-    desk.check_expiry(until)
-    refuse_token(said.get("x-amz-security-token", ""))
-    access_key_id, signature = said["AWSAccessKeyId"], said["Signature"]
-    credential = _match(request, desk, access_key_id, signature, [said["Expires"]], bucket)
+    until = _parse_epoch(params["Expires"])
+    check.check_expiry(until)
+    refuse_token(params.get("x-amz-security-token", ""))
+    access_key_id, signature = params["AWSAccessKeyId"], params["Signature"]
+    credential = _verify(request, check, access_key_id, signature, [params["Expires"]], bucket)
     return V1Proof(access_key_id, credential, signature, until)
 
 
-def _match(
+def _verify(
     request: Request,
-    desk: SignatureCheck,
+    check: SignatureCheck,
     key_id: str,
     signature: str,
     dates: list[str],
     bucket: str,
 ) -> Credential:
     refuse_token(request.headers.get("x-amz-security-token", ""))
-    credential = desk.credential(key_id)
+    credential = check.find_credential(key_id)
     provided = octets(signature.rstrip("="))
     first = b""
     for to_sign in _strings_to_sign(request, dates, bucket):
@@ -102,29 +102,29 @@ def _match(
         if hmac.compare_digest(b64encode(ours).rstrip(b"="), provided):
             return credential
         first = first or to_sign
-    raise desk.mismatch(key_id, signature, first)
+    raise check.mismatch(key_id, signature, first)
 
 
 def _header_time(request: Request) -> datetime:
     name = "x-amz-date" if "x-amz-date" in request.headers else "date"
-    said = request.headers.get(name, "")
-    time = clock.parse(said)
+    text = request.headers.get(name, "")
+    time = clock.parse(text)
     if time is None or time.timestamp() < 0:
         raise SignatureRefused(
             reason="AWS authentication requires a valid Date or x-amz-date header;"
-            f" {name} is '{mask(said)}'."
+            f" {name} is '{mask(text)}'."
         )
     return time
 
 
-def _epoch(said: str) -> datetime:
+def _parse_epoch(text: str) -> datetime:
     try:
-        if not _SECONDS.fullmatch(said):
-            raise ValueError(said)
-        return datetime.fromtimestamp(int(said), UTC)
+        if not _SECONDS.fullmatch(text):
+            raise ValueError(text)
+        return datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError):
         raise SignatureRefused(
-            reason=f"Invalid date (should be seconds since epoch): {mask(said)}"
+            reason=f"Invalid date (should be seconds since epoch): {mask(text)}"
         ) from None
 
 
@@ -135,8 +135,10 @@ def _strings_to_sign(request: Request, dates: list[str], bucket: str) -> Iterato
     resources = dict.fromkeys(_resources(request, bucket))
     # who has a signed URL is not who signed it: there, all that may be signed must be
     presigned = "authorization" not in request.headers
-    asked = _subresources(request.query, (_EVERY,) if presigned else (_EVERY, frozenset(_ALWAYS)))
-    for date, amz_lines, resource, part in product(dates, amz, resources, asked):
+    subresources = _subresources(
+        request.query, (_EVERY,) if presigned else (_EVERY, frozenset(_ALWAYS))
+    )
+    for date, amz_lines, resource, part in product(dates, amz, resources, subresources):
         yield octets(f"{request.method}\n{md5}\n{kind}\n{date}\n{amz_lines}{resource}{part}")
 
 
@@ -144,16 +146,16 @@ def headers_from_query(request: Request) -> dict[str, str]:
     """The headers that clients move into the query string when they presign."""
     if "authorization" in request.headers:
         return {}
-    said = {ascii_text.lower(name): value for name, value in values(request.query).items()}
-    moved = {n: v for n, v in said.items() if n.startswith("x-amz-") or n in _MOVED}
+    params = {ascii_text.lower(name): value for name, value in parse_query(request.query).items()}
+    moved = {n: v for n, v in params.items() if n.startswith("x-amz-") or n in _MOVED}
     # as a header would have brought them: their bytes as Latin-1
     return {n: v.encode("utf-8", "surrogateescape").decode("latin-1") for n, v in moved.items()}
 
 
 def _amz_headers(headers: dict[str, str], *, fold: bool) -> str:
     """Write the x-amz- headers as sent, or with each run of blanks folded into one."""
-    every = sorted((n, v) for n, v in headers.items() if n.startswith("x-amz-"))
-    return "".join(f"{n}:{ascii_text.fold(v) if fold else v}\n" for n, v in every)
+    headers_in_order = sorted((n, v) for n, v in headers.items() if n.startswith("x-amz-"))
+    return "".join(f"{n}:{ascii_text.fold(v) if fold else v}\n" for n, v in headers_in_order)
 
 
 def _resources(request: Request, bucket: str) -> Iterator[str]:
@@ -174,15 +176,15 @@ def _other_slash(form: str, bare: str) -> Iterator[str]:
         yield form[:-1] if form.endswith("/") else form + "/"
 
 
-def _subresources(query: str, known: Sequence[frozenset[str]]) -> list[str]:
+def _subresources(query: str, name_sets: Sequence[frozenset[str]]) -> list[str]:
     """Write what a query has of some names, for each of the sets of names that clients know."""
     parts = [part.partition("=") for part in query.split("&") if part]
     forms: dict[str, None] = {}
-    for names in known:
-        asked = sorted(p for p in parts if _decoded(p[0]) in names)
-        forms[_joined([(n, e, _decoded(v)) for n, e, v in asked])] = None
-        forms[_joined(asked)] = None
-        forms[_joined([(n, "=" if v else "", v) for n, _, v in asked])] = None
+    for names in name_sets:
+        present = sorted(p for p in parts if _decode(p[0]) in names)
+        forms[_join([(n, e, _decode(v)) for n, e, v in present])] = None
+        forms[_join(present)] = None
+        forms[_join([(n, "=" if v else "", v) for n, _, v in present])] = None
     return list(forms)
 
 
@@ -191,13 +193,13 @@ def write_as_signed(query: str) -> str:
     if "+" not in query:
         return query
     parts = query.split("&")
-    signed = [_decoded(part.partition("=")[0]) in _EVERY for part in parts]
+    signed = [_decode(part.partition("=")[0]) in _EVERY for part in parts]
     return "&".join(encode_plus(p) if each else p for p, each in zip(parts, signed, strict=True))
 
 
-def _decoded(value: str) -> str:
+def _decode(value: str) -> str:
     return unquote_to_bytes(octets(value)).decode("latin-1")
 
 
-def _joined(parts: list[tuple[str, str, str]]) -> str:
+def _join(parts: list[tuple[str, str, str]]) -> str:
     return "?" + "&".join(map("".join, parts)) if parts else ""

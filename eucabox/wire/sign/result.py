@@ -41,12 +41,12 @@ class AuthenticatedRequest:
     query: str = ""
     headers: tuple[str, ...] | None = None
 
-    def document(self, most: int) -> bytes:
+    def read_document(self, most: int) -> bytes:
         """Read a body that is a document, or none, to its end; raises RequestBodyTooLarge."""
-        found, size = bytearray(), self.decoded_length or 0
+        content, size = bytearray(), self.decoded_length or 0
         while size <= most and (piece := self.body.read(PIECE)):
-            found += piece
-            size = len(found)
+            content += piece
+            size = len(content)
         if size > most:
             raise RequestBodyTooLarge(limit=most)
-        return bytes(found)
+        return bytes(content)

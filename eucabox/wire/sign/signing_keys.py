@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
-_KEPT = 1024
+_MOST_KEYS = 1024
 
 
 class Scope(NamedTuple):
@@ -30,26 +30,26 @@ class SigningKeys:
     """The last 1024 signing keys by scope. A changed secret makes its old keys useless."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Scope, tuple[bytes, bytes]] = OrderedDict()
+        self._keys: OrderedDict[Scope, tuple[bytes, bytes]] = OrderedDict()
         self._lock = Lock()
 
     def key(self, scope: Scope, secret: str) -> bytes:
         """Return the signing key of a scope, derived if it is not kept for this very secret."""
-        mark = sha256(secret.encode()).digest()
+        secret_digest = sha256(secret.encode()).digest()
         with self._lock:
-            kept = self._kept.get(scope)
-            if kept and hmac.compare_digest(kept[0], mark):
-                self._kept.move_to_end(scope)
-                return kept[1]
-        key = _derive(secret, scope)
+            cached = self._keys.get(scope)
+            if cached and hmac.compare_digest(cached[0], secret_digest):
+                self._keys.move_to_end(scope)
+                return cached[1]
+        key = _derive_key(secret, scope)
         with self._lock:
-            self._kept[scope] = mark, key
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._keys[scope] = secret_digest, key
+            if len(self._keys) > _MOST_KEYS:
+                self._keys.popitem(last=False)
         return key
 
 
-def _derive(secret: str, scope: Scope) -> bytes:
+def _derive_key(secret: str, scope: Scope) -> bytes:
     key = b"AWS4" + secret.encode()
     for part in (*scope[1:], TERMINATOR):
         key = hmac.digest(key, part.encode("utf-8", "surrogateescape"), "sha256")

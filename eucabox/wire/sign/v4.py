@@ -33,7 +33,7 @@ SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential; its scope is kept with the key made of it
-_KEPT, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
+_CACHED, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
 _NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
 day_keys = SigningKeys()
 
@@ -75,97 +75,99 @@ class _Form(NamedTuple):
     plus: bool  # a plus in the query stands for itself
 
 
-def from_header(request: Request, words: SignatureErrors) -> V4Claim:
+def parse_authorization(request: Request, errors: SignatureErrors) -> V4Claim:
     """Read the Authorization header `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., ...`."""
     algorithm, _, rest = request.headers["authorization"].partition(" ")
     if algorithm != ALGORITHM:
-        raise words.malformed(reason=f"the algorithm must be {ALGORITHM}.")
-    known, mark, signature = rest.rpartition("Signature=")
-    if mark and "," not in signature and len(known) < _SHORT:
-        said = {**_fields(known), "Signature": ascii_text.strip(signature)}
+        raise errors.malformed(reason=f"the algorithm must be {ALGORITHM}.")
+    before_signature, mark, signature = rest.rpartition("Signature=")
+    if mark and "," not in signature and len(before_signature) < _SHORT:
+        fields = {**_cached_fields(before_signature), "Signature": ascii_text.strip(signature)}
     else:
-        said = _read_fields(rest)
+        fields = _read_fields(rest)
     for name in _FIELDS:
-        if not said.get(name):
-            raise words.malformed(reason=f"the Authorization header lacks '{name}'.")
-    time, time_text = _header_time(request, words)
-    scope = scope_of(said["Credential"], time_text, words.malformed)
-    signed = _signed_headers(said["SignedHeaders"], words.malformed)
-    return V4Claim(scope, signed, said["Signature"], time, time_text)
+        if not fields.get(name):
+            raise errors.malformed(reason=f"the Authorization header lacks '{name}'.")
+    time, time_text = _header_time(request, errors)
+    scope = parse_scope(fields["Credential"], time_text, errors.malformed)
+    signed = _parse_signed_headers(fields["SignedHeaders"], errors.malformed)
+    return V4Claim(scope, signed, fields["Signature"], time, time_text)
 
 
 def _read_fields(rest: str) -> dict[str, str]:
-    return dict(_field(part) for part in rest.split(",") if ascii_text.strip(part))
+    return dict(_parse_field(part) for part in rest.split(",") if ascii_text.strip(part))
 
 
-@lru_cache(_KEPT)  # a client signs one request like the other, but for the signature itself
-def _fields(known: str) -> Mapping[str, str]:
-    return MappingProxyType(_read_fields(known))
+@lru_cache(_CACHED)  # a client signs one request like the other, but for the signature itself
+def _cached_fields(text: str) -> Mapping[str, str]:
+    return MappingProxyType(_read_fields(text))
 
 
-def from_query(values: dict[str, str], words: SignatureErrors) -> V4Claim:
+def parse_presigned(params: dict[str, str], errors: SignatureErrors) -> V4Claim:
     """Read the X-Amz- parameters of a presigned request.
 
     X-Amz-Expires is 1 to 604800 seconds as at AWS; with 0 or less it has expired. euca2ools
     presigns its import manifests for 30 days; they are refused too: an upload that needs a month
     is not worth a month-long key.
     """
-    refused = words.malformed_query
+    error = errors.malformed_query
     names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
-    said = {name: values.get(f"X-Amz-{name}", "") for name in names}
-    missing = [f"X-Amz-{name}" for name in names if not said[name]]
+    fields = {name: params.get(f"X-Amz-{name}", "") for name in names}
+    missing = [f"X-Amz-{name}" for name in names if not fields[name]]
     if missing:
-        raise refused(reason=f"A presigned request needs the parameter {missing[0]} too.")
-    if said["Algorithm"] != ALGORITHM:
-        raise refused(reason=f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    time = dates.parse_basic(said["Date"])
+        raise error(reason=f"A presigned request needs the parameter {missing[0]} too.")
+    if fields["Algorithm"] != ALGORITHM:
+        raise error(reason=f'X-Amz-Algorithm only supports "{ALGORITHM}"')
+    time = dates.parse_basic(fields["Date"])
     if time is None:
-        raise refused(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
-    scope = scope_of(said["Credential"], said["Date"], refused)
-    signed = _signed_headers(said["SignedHeaders"], refused)
-    lifetime = _lifetime(said["Expires"], words)
-    return V4Claim(scope, signed, said["Signature"], time, said["Date"], lifetime)
+        raise error(reason="X-Amz-Date must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'")
+    scope = parse_scope(fields["Credential"], fields["Date"], error)
+    signed = _parse_signed_headers(fields["SignedHeaders"], error)
+    lifetime = _parse_lifetime(fields["Expires"], errors)
+    return V4Claim(scope, signed, fields["Signature"], time, fields["Date"], lifetime)
 
 
 def verify(
-    request: Request, claim: V4Claim, payload: str, desk: SignatureCheck, *, rest: bool
+    request: Request, claim: V4Claim, payload: str, check: SignatureCheck, *, rest: bool
 ) -> V4Proof:
     """Verify a claim over a request whose payload hash is `payload`.
 
     `rest` says S3's rules: every x-amz- header must be signed, and the service prefix of the path
     may be missing from what was signed.
     """
-    _check_time(claim, desk)
+    _check_time(claim, check)
     refuse_token(request.headers.get("x-amz-security-token", ""))
-    credential = desk.credential(claim.scope.access_key_id, claim.scope.service)
-    _check_headers(request, claim, desk.words, rest=rest)
+    credential = check.find_credential(claim.scope.access_key_id, claim.scope.service)
+    _check_headers(request, claim, check.errors, rest=rest)
     key = day_keys.key(claim.scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
     for form in islice(_forms(request, claim, rest=rest), _TRIES):
-        canonical = _canonical(request, claim, form, payload)
+        canonical = _canonical_request(request, claim, form, payload)
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
             query = encode_plus(request.query) if form.plus else request.query
             return V4Proof(claim, credential, key, query)
         first = first or (to_sign, canonical)
     assert first
-    raise desk.mismatch(claim.scope.access_key_id, claim.signature, *first)
+    raise check.mismatch(claim.scope.access_key_id, claim.signature, *first)
 
 
-def _check_time(claim: V4Claim, desk: SignatureCheck) -> None:
+def _check_time(claim: V4Claim, check: SignatureCheck) -> None:
     if claim.lifetime is None:
-        desk.check_window(claim.time)
+        check.check_window(claim.time)
         return
-    if claim.time - desk.now > dates.WINDOW:
-        desk.check_window(claim.time)
-    desk.check_expiry(claim.until)
+    if claim.time - check.now > dates.WINDOW:
+        check.check_window(claim.time)
+    check.check_expiry(claim.until)
 
 
-def _check_headers(request: Request, claim: V4Claim, words: SignatureErrors, *, rest: bool) -> None:
-    refused = words.malformed if claim.lifetime is None else words.malformed_query
+def _check_headers(
+    request: Request, claim: V4Claim, errors: SignatureErrors, *, rest: bool
+) -> None:
+    error = errors.malformed if claim.lifetime is None else errors.malformed_query
     if "host" not in claim.signed_headers:
-        raise refused(reason="the header host must be among the SignedHeaders.")
+        raise error(reason="the header host must be among the SignedHeaders.")
     if not rest:
         return
     missing = [
@@ -213,14 +215,14 @@ def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
         yield uri, prefix  # s3cmd takes its whole --host for the host
 
 
-def _canonical(request: Request, claim: V4Claim, form: _Form, payload: str) -> bytes:
-    lines = [f"{name}:{_value(request, name, form)}\n" for name in claim.signed_headers]
+def _canonical_request(request: Request, claim: V4Claim, form: _Form, payload: str) -> bytes:
+    lines = [f"{name}:{_header_value(request, name, form)}\n" for name in claim.signed_headers]
     headers = "".join(lines)
     signed = ";".join(claim.signed_headers)
     return octets(f"{request.method}\n{form.uri}\n{form.query}\n{headers}\n{signed}\n{payload}")
 
 
-def _value(request: Request, name: str, form: _Form) -> str:
+def _header_value(request: Request, name: str, form: _Form) -> str:
     if name == "host":
         return form.host
     value = request.headers.get(name, "")
@@ -237,65 +239,65 @@ def _string_to_sign(claim: V4Claim, canonical: bytes) -> bytes:
     return octets(f"{ALGORITHM}\n{claim.time_text}\n{claim.scope}\n{digest}")
 
 
-def _field(part: str) -> tuple[str, str]:
+def _parse_field(part: str) -> tuple[str, str]:
     name, _, value = ascii_text.strip(part).partition("=")
     return name, ascii_text.strip(value)
 
 
-def _header_time(request: Request, words: SignatureErrors) -> tuple[datetime, str]:
+def _header_time(request: Request, errors: SignatureErrors) -> tuple[datetime, str]:
     name = "x-amz-date" if "x-amz-date" in request.headers else "date"
-    said = request.headers.get(name, "")
-    time = dates.parse(said)
+    text = request.headers.get(name, "")
+    time = dates.parse(text)
     if time is None:
-        raise words.undated(
+        raise errors.undated(
             reason="AWS authentication requires a valid Date or x-amz-date header;"
-            f" {name} is '{mask(said)}'."
+            f" {name} is '{mask(text)}'."
         )
-    return time, said if dates.parse_basic(said) else dates.basic_text(time)
+    return time, text if dates.parse_basic(text) else dates.basic_text(time)
 
 
-def scope_of(credential: str, time_text: str, refused: type[Fault]) -> Scope:
+def parse_scope(credential: str, time_text: str, error: type[Fault]) -> Scope:
     """Read KEY/YYYYMMDD/REGION/SERVICE/aws4_request of the day of a time; raises `refused`."""
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != TERMINATOR or len(credential) > _LONGEST:
-        raise refused(
+        raise error(
             reason=f"the Credential must be KEY/YYYYMMDD/REGION/SERVICE/{TERMINATOR},"
             f" not '{mask(credential)}'."
         )
     if parts[1] != time_text[:8]:
-        raise refused(
+        raise error(
             reason=f'Invalid credential date "{mask(parts[1])}". It is not the day of the'
             f' request time "{time_text}".'
         )
     return Scope(*parts[:4])
 
 
-def _signed_headers(said: str, refused: type[Fault]) -> tuple[str, ...]:
-    names = _names(said) if len(said) < _SHORT else _read_names(said)
+def _parse_signed_headers(text: str, error: type[Fault]) -> tuple[str, ...]:
+    names = _cached_names(text) if len(text) < _SHORT else _read_names(text)
     if not names:
-        raise refused(reason="SignedHeaders must be lower-case header names parted by ';'.")
+        raise error(reason="SignedHeaders must be lower-case header names parted by ';'.")
     return names
 
 
-def _read_names(said: str) -> tuple[str, ...]:
+def _read_names(text: str) -> tuple[str, ...]:
     """Return the names, none if one of them can't be one."""
-    names = tuple(said.split(";"))
+    names = tuple(text.split(";"))
     return names if all(_NAME.fullmatch(each) and each == each.lower() for each in names) else ()
 
 
-_names = lru_cache(_KEPT)(_read_names)
+_cached_names = lru_cache(_CACHED)(_read_names)
 
 
-def _lifetime(said: str, words: SignatureErrors) -> timedelta:
-    refused = words.malformed_query
-    digits = said.removeprefix("-")
+def _parse_lifetime(text: str, errors: SignatureErrors) -> timedelta:
+    error = errors.malformed_query
+    digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise refused(reason="X-Amz-Expires should be a number")
+        raise error(reason="X-Amz-Expires should be a number")
     seconds = int(digits[:20])
-    if said.startswith("-") or seconds == 0:
-        raise words.expired(reason="Its X-Amz-Expires ended before it began.", Expires=mask(said))
+    if text.startswith("-") or seconds == 0:
+        raise errors.expired(reason="Its X-Amz-Expires ended before it began.", Expires=mask(text))
     if seconds > dates.LONGEST:
-        raise refused(
+        raise error(
             reason="X-Amz-Expires must be less than a week (in seconds); that is, at most"
             f" {dates.LONGEST}, not {seconds}."
         )

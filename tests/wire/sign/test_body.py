@@ -6,7 +6,7 @@ import io
 import pytest
 
 from eucabox.errors import Fault
-from eucabox.wire.sign.body import DigestCheckedBody, TransportBody, payload_of
+from eucabox.wire.sign.body import DigestCheckedBody, TransportBody, expected_digest
 
 DATA = b"hello world" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -71,8 +71,8 @@ def test_a_connection_that_dies(length: int | None) -> None:
 
 
 def test_payload_words() -> None:
-    assert payload_of("UNSIGNED-PAYLOAD") == payload_of("") == ""
-    assert payload_of(DIGEST) == DIGEST
+    assert expected_digest("UNSIGNED-PAYLOAD") == expected_digest("") == ""
+    assert expected_digest(DIGEST) == DIGEST
     with pytest.raises(Fault) as caught:
-        payload_of("SHA256")
+        expected_digest("SHA256")
     assert caught.value.code == "InvalidArgument"

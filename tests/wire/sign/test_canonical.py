@@ -2,7 +2,13 @@
 
 import pytest
 
-from eucabox.wire.sign.canonical import host_forms, query_forms, split_prefix, uri_forms, values
+from eucabox.wire.sign.canonical import (
+    host_forms,
+    parse_query,
+    query_forms,
+    split_prefix,
+    uri_forms,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +57,4 @@ def test_query_forms() -> None:
 
 
 def test_values_keep_the_first() -> None:
-    assert values("a=1&a=2&b=x+y%2B") == {"a": "1", "b": "x y+"}
+    assert parse_query("a=1&a=2&b=x+y%2B") == {"a": "1", "b": "x y+"}

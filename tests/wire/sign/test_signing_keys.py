@@ -24,7 +24,7 @@ def test_a_changed_secret_is_a_changed_key() -> None:
 
 def test_the_cache_is_bounded() -> None:
     known = SigningKeys()
-    for number in range(signing_keys._KEPT + 10):
+    for number in range(signing_keys._MOST_KEYS + 10):
         known.key(Scope("K", "20130524", str(number), "s3"), "secret")
-    assert len(known._kept) == signing_keys._KEPT
-    assert Scope("K", "20130524", "0", "s3") not in known._kept
+    assert len(known._keys) == signing_keys._MOST_KEYS
+    assert Scope("K", "20130524", "0", "s3") not in known._keys

@@ -1,0 +1,56 @@
+"""Which protocol a request speaks, as far as its head tells. It imports every protocol, and is
+itself imported with the first request: the listeners are ready before."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from eucabox.errors import Fault
+from eucabox.wire import model, not_served, query, s3, s3control, website
+from eucabox.wire.request import Answer, ParsedRequest, Request
+from eucabox.wire.s3.addressing import SITES, is_site
+
+CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
+S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
+
+
+class ApiProtocol(Protocol):
+    """A protocol's three functions, as wire/query.py, wire/s3 and wire/metadata.py have them."""
+
+    def understand(self, request: Request, lookup: Any, now: datetime) -> ParsedRequest:
+        """Make a verb with arguments of a request."""
+
+    def answer(self, understood: Any, result: Any) -> Answer:
+        """Make the answer of a result."""
+
+    def refuse(self, fault: Fault, request_id: str, service: str) -> Answer:
+        """Make the answer of a fault."""
+
+
+def choose(request: Request) -> tuple[ApiProtocol, str]:
+    """Return the protocol of a client's request, and the service that it is for."""
+    if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
+        if is_site(request.path, request.host):
+            return website, "website"
+    if request.path.startswith(CONTROL) and s3control.ACCOUNT in request.headers:
+        return s3control, "s3control"
+    if absent := not_served.find_service(request):
+        return not_served, absent
+    if request.path.startswith("/services/"):
+        if service_path(request) in S3_PATHS:
+            return s3, "s3"
+    elif not query.speaks_query(request):
+        return s3, "s3"
+    return query, query.addressed_service(request) or "ec2"
+
+
+def service_path(request: Request) -> str:
+    """Return the service's part of a path, such as /services/compute, or ""."""
+    if not request.path.startswith("/services/"):
+        return ""
+    return "/".join(request.path.split("/")[:3]).rstrip("/")
+
+
+def load_models() -> None:
+    """Load what the first request of each service would otherwise wait for."""
+    for service in ("ec2", "sts", "s3"):
+        model.service(service)
