@@ -41,15 +41,11 @@ def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> 
 
 
 def _make_test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool]:
-    values = _read_column(_read_name(request_filter), columns)
-    accepts = _make_matcher(request_filter)
-    return lambda row: any(accepts(text) for text in _to_texts(values(row)))
-
-
-def _read_name(request_filter: Filter) -> str:
     if not request_filter.get("name"):
         raise MissingParameter(parameter="Filter.Name")
-    return request_filter["name"]
+    values = _read_column(request_filter["name"], columns)
+    accepts = _make_matcher(request_filter)
+    return lambda row: any(accepts(text) for text in _to_texts(values(row)))
 
 
 def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:

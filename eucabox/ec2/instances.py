@@ -47,7 +47,9 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
             raise InstanceIdMalformed(id=instance_id[:60])
     sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
     rows = state.query(sql, (json.dumps(list(instance_ids)),))
-    mine = {row["instance_id"]: row for row in rows if _may_name(caller, row)}
+    if not caller.admin:
+        rows = [row for row in rows if row["account_id"] == caller.account_id]
+    mine = {row["instance_id"]: row for row in rows}
     for instance_id in instance_ids:
         if instance_id not in mine:
             raise InstanceNotFound(id=instance_id)
@@ -222,10 +224,6 @@ def check_behavior(behavior: str, node: NodeSection) -> str:
             " stopped. Choose terminate, or let the administrator set stop_keeps_disk = yes."
         )
     return behavior
-
-
-def _may_name(caller: Caller, row: Row) -> bool:
-    return bool(caller.admin or row["account_id"] == caller.account_id)
 
 
 def _reservation_to_api(row: Row) -> dict[str, Any]:

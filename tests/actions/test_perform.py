@@ -115,7 +115,9 @@ def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None
     assert verbs
 
 
-def test_who_may(call: Call, accounts: Accounts) -> None:
+def test_actions_for_the_administrator_and_for_signed_requests_refuse_others(
+    call: Call, accounts: Accounts
+) -> None:
     with pytest.raises(UnauthorizedOperation):
         perform(SERVICE, "EndWorld", call, {})
     administrator = replace(call, caller=accounts.user("admin"))

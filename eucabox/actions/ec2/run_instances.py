@@ -273,7 +273,11 @@ def _digest(request: LaunchRequest) -> str:
 def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     _check_counts(request.min_count, request.max_count)
     _check_place(call, request)
-    _check_offers(call, request)
+    if request.ebs_optimized:
+        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
+    behavior = instances.check_behavior(
+        request.instance_initiated_shutdown_behavior, call.cloud.config.node
+    )
     instance_type = _get_instance_type(call, request.instance_type)
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
     call.cloud.images.check_fits(image, instance_type)
@@ -298,7 +302,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         "user_data": user_data.decode(request.user_data),
         "metadata_options": json.dumps(options),
         "monitoring": int((request.monitoring or {}).get("enabled", False)),
-        "shutdown_behavior": request.instance_initiated_shutdown_behavior,
+        "shutdown_behavior": behavior,
         "disable_api_termination": int(request.disable_api_termination),
         "disable_api_stop": int(request.disable_api_stop),
         "public_address": int(_has_public_address(request.network_interfaces)),
@@ -345,13 +349,6 @@ def _check_place(call: Call, request: LaunchRequest) -> None:
     for subnet_id in (request.subnet_id, *subnet_ids):
         if subnet_id and subnet_id != default_vpc.subnet_id(call.account_id):
             raise SubnetNotFound(id=subnet_id[:60])
-
-
-def _check_offers(call: Call, request: LaunchRequest) -> None:
-    """Refuse by name what a node without EBS can't do."""
-    if request.ebs_optimized:
-        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
-    instances.check_behavior(request.instance_initiated_shutdown_behavior, call.cloud.config.node)
 
 
 def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
@@ -407,7 +404,9 @@ def _find_group_ids(call: Call, request: LaunchRequest) -> list[str]:
     if len(interfaces) > 1 or any(each.get("device_index", 0) for each in interfaces):
         raise UnsupportedOperation(what="NetworkInterface: an instance has one, of DeviceIndex 0.")
     for each in interfaces:
-        _check_interface(each)
+        if not each.get("delete_on_termination", True):
+            what = "NetworkInterface.DeleteOnTermination: an interface ends with its instance."
+            raise UnsupportedOperation(what=what)
         if each.get("groups") and (names or group_ids):
             reason = "Name security groups for the instance or for its NetworkInterface, not both."
             raise InvalidParameterCombination(reason=reason)
@@ -416,13 +415,6 @@ def _find_group_ids(call: Call, request: LaunchRequest) -> list[str]:
         names = [groups.DEFAULT]
     rows = groups.find(call.cloud.state, call.account_id, names, group_ids)
     return [row["group_id"] for row in rows]
-
-
-def _check_interface(interface: Interface) -> None:
-    if not interface.get("delete_on_termination", True):
-        raise UnsupportedOperation(
-            what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
-        )
 
 
 def _has_public_address(interfaces: Sequence[Interface]) -> bool:

@@ -94,7 +94,8 @@ def _describe(
         texts = {each.get("security_group_rule_id", ""): each for each in descriptions}
         for rule in permissions.get_by_ids(group_rules, list(texts)):
             rule_id = rule["security_group_rule_id"]
-            _write(context, rule_id, description=_read_text(texts[rule_id]))
+            text = texts[rule_id].get("description", "")
+            _write(context, rule_id, description=permissions.check_description(text))
         if ip_permissions or not descriptions:
             rules = permissions.parse(context, ip_permissions, [])
             matches = permissions.find_matching(row, group_rules, rules)
@@ -146,10 +147,6 @@ def _list_rules(context: permissions.PermissionContext, group: Row) -> list[Row]
 
 def _write(context: permissions.PermissionContext, rule_id: str, **columns: object) -> None:
     context.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
-
-
-def _read_text(described: RuleDescription) -> str:
-    return permissions.check_description(described.get("description", ""))
 
 
 def _context(call: Call) -> permissions.PermissionContext:

@@ -112,11 +112,7 @@ def _make_binary(text: str) -> Test:
         wanted = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("use base64") from None
-    return lambda value, request: _to_bytes(value) == wanted or value == text
-
-
-def _to_bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")
+    return lambda value, request: value.encode("utf-8", "surrogatepass") == wanted or value == text
 
 
 def _make_network(text: str) -> Test:
@@ -175,10 +171,6 @@ def date(text: str) -> float:
         raise ValueError("use a date such as 2026-01-31T00:00:00Z") from None
 
 
-def _make_null(text: str) -> Test:
-    return _make_bool(text)
-
-
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "LessThan": lambda one, other: one < other,
     "LessThanEquals": lambda one, other: one <= other,
@@ -206,7 +198,7 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
     "ArnLike": (_make_arn, False),
     "ArnNotEquals": (_make_arn, True),
     "ArnNotLike": (_make_arn, True),
-    "Null": (_make_null, False),
+    "Null": (_make_bool, False),
 }
 
 
