@@ -1,11 +1,11 @@
 """Buckets and objects as folders and files: streams in, streams out; never HTTP or an account.
 
-The tree is the truth. Keys, attributes, index and uploads are looked after behind this door,
-in `store/`.
+The files are the truth; the index is a cache. Behind this module, `store/` has the keys,
+attributes, index and uploads.
 """
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,14 +13,11 @@ from eucabox.errors import Fault
 from eucabox.store import copying, encrypted_file, list_keys, list_versions
 from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.buckets import Buckets
-from eucabox.store.checksums import DEFAULT
 from eucabox.store.disk_errors import translate_disk_errors
 from eucabox.store.keyring import EncryptionKeySpec
-from eucabox.store.multipart import CompletionSpec, Wanted
-from eucabox.store.objects import DeleteSpec, WritePreconditions
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.temp_file import BodyStream, ExpectedBody, Trailers, receive
+from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, receive
 from eucabox.store.types import (
     FULL_OBJECT,
     Bucket,
@@ -34,6 +31,8 @@ from eucabox.store.types import (
     Version,
     Versions,
 )
+from eucabox.store.upload_parts import RequestedParts
+from eucabox.store.write_specs import CompletionSpec, DeleteSpec, WritePreconditions
 
 __all__ = [
     "Bucket",
@@ -54,9 +53,9 @@ __all__ = [
 class Store(Buckets):
     """All buckets in a folder, for one process; safe for many threads. Close it at the end.
 
-    Every method raises Faults: NoSuchBucket where a bucket is named, DiskFull and StorageFailed
-    where the disk is written. What has returned is on the disk, or with the durability `relaxed`
-    in the operating system's hands, whence a killed process loses nothing.
+    Every method raises Faults: NoSuchBucket if a bucket named does not exist, DiskFull and
+    StorageFailed if a write fails. When a method has returned, its change is on the disk; with the
+    durability `relaxed` it is with the operating system, so only a power loss can lose it.
     """
 
     @translate_disk_errors
@@ -66,39 +65,39 @@ class Store(Buckets):
         key: str,
         stream: BodyStream,
         facts: ObjectProperties,
+        expected: ExpectedBody = ANY_BODY,
         *,
-        size: int | None = None,
-        content_md5: bytes | None = None,
-        checksums: dict[str, str] | None = None,
-        algorithms: Iterable[str] = (),
         if_none_match: str = "",
         if_match: str = "",
-        trailers: Trailers | None = None,
         sealing: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Read a stream to its end into an object, which is there whole or not at all; a checksum
-        is kept of it, CRC64NVME if neither `checksums` nor `algorithms` name another.
+        """Read a stream to its end into an object, which is there whole or not at all. The object
+        gets a checksum, CRC64NVME if `expected` names no other.
 
-        `check` is shown the very bucket that it will be in, and may raise: for who was allowed to
-        write some time ago, when the name may have been another bucket's.
+        `check` gets the bucket that the object will be in, and may raise: the caller may have
+        been authorized some time ago, when the name was another bucket's.
         Raises InvalidDigest, BadDigest, ChecksumUnknown, IncompleteBody, EntityTooLarge,
         KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
         what the stream raises. Conditions are ETags, or "*" for any object.
         """
-        room = self._room(bucket)
+        folder = self._get_folder(bucket)
         if check is not None:
-            check(room.bucket)
+            check(folder.bucket)
         encode_key(key)
-        summed = tuple(algorithms) or (() if checksums else (DEFAULT,))
-        promise = ExpectedBody(size, content_md5, checksums or {}, summed, trailers)
-        stream = self._admitted(room, stream, size, lambda: self._overwritten(room, key))
-        with encrypted_file.begin(room, sealing, key) as draft:
-            received = receive(draft, stream, promise)
-            said = _with_sums(facts, received.checksums)
-            e_tag, sealed = draft.finish(received.md5)
-            new = Object(bucket, key, received.size, e_tag, draft.date(), said, sealed=sealed)
-            return self._shelf.commit(room, draft, new, WritePreconditions(if_none_match, if_match))
+        stream = self._limit_stream(
+            folder, stream, expected.size, lambda: self._overwritten_size(folder, key)
+        )
+        with encrypted_file.begin(folder, sealing, key) as temp_file:
+            received = receive(temp_file, stream, expected)
+            properties = _with_checksums(facts, received.checksums)
+            e_tag, encryption = temp_file.finish(received.md5)
+            new = Object(
+                bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=encryption
+            )
+            return self._objects.commit(
+                folder, temp_file, new, WritePreconditions(if_none_match, if_match)
+            )
 
     @translate_disk_errors
     def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:
@@ -107,12 +106,12 @@ class Store(Buckets):
         Raises NoSuchKey, whose facts name the delete marker if one hides the object; and
         NoSuchVersion, InvalidVersionId, and IsDeleteMarker of a version that is one.
         """
-        return self._shelf.open(self._room(bucket), key, version_id)
+        return self._objects.open(self._get_folder(bucket), key, version_id)
 
     def head(self, bucket: str, key: str, version_id: str = "") -> Object:
         """Return an object without its content; Faults as of `open`."""
-        with self.open(bucket, key, version_id) as found:
-            return found.object
+        with self.open(bucket, key, version_id) as opened:
+            return opened.object
 
     @translate_disk_errors
     def delete(
@@ -126,19 +125,19 @@ class Store(Buckets):
         if_modified: datetime | None = None,
         if_size: int | None = None,
         check: Callable[[Object], object] | None = None,
-        still: Callable[[Object | None], object] | None = None,
+        check_current: Callable[[Object | None], object] | None = None,
     ) -> Deleted:
-        """Remove an object, or hide it behind a delete marker of `owner` if the bucket has
-        versioning; with a version id remove that version for good. What is not there is no fault.
+        """Delete an object; if the bucket has versioning, a delete marker of `owner` replaces it.
+        With a version id delete that version for good. Deleting nothing is no error.
 
-        `check` is shown the object that would be lost for good, if one is, and may raise; so may
-        `still`, which is shown the key's present object.
-        Raises PreconditionFailed, and NoSuchKey where there is nothing to match.
+        `check` gets the object that would be lost for good, if any, and `check_current` the current
+        object; either may raise. Raises PreconditionFailed, and NoSuchKey where there is nothing to
+        match.
         """
         self.quota.mark_stale()
         conditions = WritePreconditions("", if_match, if_modified, if_size)
-        wish = DeleteSpec(version_id, owner, conditions, check, still)
-        return self._shelf.delete(self._room(bucket), key, wish)
+        spec = DeleteSpec(version_id, owner, conditions, check, check_current)
+        return self._objects.delete(self._get_folder(bucket), key, spec)
 
     @translate_disk_errors
     def copy(
@@ -157,23 +156,22 @@ class Store(Buckets):
         sealing: EncryptionKeySpec | None = None,
         customer: bytes | None = None,
     ) -> Object:
-        """Copy an object, or the version named, with the given facts, or all of its own;
-        checksums are the copy's.
+        """Copy an object, or the version named, with the given properties or those of the source;
+        checksums are computed for the copy.
 
-        `check` is shown the source that will be copied, and may raise; `customer` is the key that
-        the source was written with, of SSE-C.
+        `check` gets the source and may raise; `customer` is the SSE-C key of the source.
         """
-        room = self._room(bucket)
+        folder = self._get_folder(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
             source.unlock(customer)
             size = source.object.size
-            self.quota.reserve(room.bucket, size, lambda: self._overwritten(room, key))
+            self.quota.reserve(folder.bucket, size, lambda: self._overwritten_size(folder, key))
             conditions = WritePreconditions(if_none_match, if_match)
             return copying.copy(
-                self._shelf, source, room, key, facts, algorithm, conditions, sealing
+                self._objects, source, folder, key, facts, algorithm, conditions, sealing
             )
 
     @translate_disk_errors
@@ -185,9 +183,9 @@ class Store(Buckets):
         version_id: str = "",
         check: Callable[[Object], object] | None = None,
     ) -> Object:
-        """Change what is kept of an object, or of a version of it; its content, ETag, version id
-        and time stay. Faults as of `open`."""
-        return self._shelf.change(self._room(bucket), key, how, version_id, check)
+        """Change the properties of an object or a version; content, ETag, version id and time stay.
+        Faults as of `open`."""
+        return self._objects.change(self._get_folder(bucket), key, how, version_id, check)
 
     @translate_disk_errors
     def list(
@@ -198,10 +196,11 @@ class Store(Buckets):
         start_after: str = "",
         limit: int = 1000,
     ) -> Listing:
-        """Return a page of keys by their bytes; with a delimiter, common prefixes among them."""
-        room = self._room(bucket)
+        """Return a page of keys sorted by their bytes; with a delimiter, common prefixes among
+        them."""
+        folder = self._get_folder(bucket)
         return self._with_index(
-            lambda: list_keys.page(self._index, room.name, prefix, delimiter, start_after, limit)
+            lambda: list_keys.page(self._index, folder.name, prefix, delimiter, start_after, limit)
         )
 
     @translate_disk_errors
@@ -214,11 +213,11 @@ class Store(Buckets):
         version_id_marker: str = "",
         limit: int = 1000,
     ) -> Versions:
-        """Return a page of versions and delete markers, by key and of a key the newest first,
-        after the markers; with a delimiter, common prefixes among them."""
-        room, after = self._room(bucket), (key_marker, version_id_marker)
+        """Return a page of versions and delete markers after the markers, sorted by key and then
+        from the newest; with a delimiter, common prefixes among them."""
+        folder, after = self._get_folder(bucket), (key_marker, version_id_marker)
         return self._with_index(
-            lambda: list_versions.page(self._index, room.name, prefix, delimiter, after, limit)
+            lambda: list_versions.page(self._index, folder.name, prefix, delimiter, after, limit)
         )
 
     # --- uploads in parts --------------------------------------------------------------------
@@ -233,13 +232,15 @@ class Store(Buckets):
         checksum_type: str = "",
         sealing: EncryptionKeySpec | None = None,
     ) -> str:
-        """Begin an upload in parts and return its id."""
-        room = self._room(bucket)
-        return self._multipart.create(room, key, facts, checksum_algorithm, checksum_type, sealing)
+        """Begin a multipart upload and return its id."""
+        folder = self._get_folder(bucket)
+        return self._multipart.create(
+            folder, key, facts, checksum_algorithm, checksum_type, sealing
+        )
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Return an upload in progress; NoSuchUpload."""
-        return self._multipart.upload(self._room(bucket), key, upload_id)
+        return self._multipart.upload(self._get_folder(bucket), key, upload_id)
 
     @translate_disk_errors
     def put_part(
@@ -249,29 +250,24 @@ class Store(Buckets):
         upload_id: str,
         number: int,
         stream: BodyStream,
+        expected: ExpectedBody = ANY_BODY,
         *,
-        size: int | None = None,
-        content_md5: bytes | None = None,
-        checksums: dict[str, str] | None = None,
-        algorithms: Iterable[str] = (),
-        trailers: Trailers | None = None,
         customer: bytes | None = None,
     ) -> UploadPart:
         """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
 
-        `customer` is the key that the upload was begun with, of SSE-C.
+        `customer` is the SSE-C key that the upload was begun with.
         """
-        promise = ExpectedBody(size, content_md5, checksums or {}, tuple(algorithms), trailers)
-        room = self._room(bucket)
-        stream = self._admitted(room, stream, size)
-        return self._multipart.put_part(room, key, upload_id, number, stream, promise, customer)
+        folder = self._get_folder(bucket)
+        stream = self._limit_stream(folder, stream, expected.size)
+        return self._multipart.put_part(folder, key, upload_id, number, stream, expected, customer)
 
     @translate_disk_errors
     def parts(
         self, bucket: str, key: str, upload_id: str, after: int = 0, limit: int | None = None
     ) -> "builtins.list[UploadPart]":
         """Return the parts put so far, by number: at most `limit` with numbers above `after`."""
-        return self._multipart.parts(self._room(bucket), key, upload_id, after, limit)
+        return self._multipart.parts(self._get_folder(bucket), key, upload_id, after, limit)
 
     @translate_disk_errors
     def uploads(
@@ -283,9 +279,9 @@ class Store(Buckets):
         upload_id_marker: str = "",
         limit: int = 1000,
     ) -> Uploads:
-        """Return a page of uploads in progress, by key and then by the time they began."""
+        """Return a page of uploads in progress, sorted by key and then by the time they began."""
         after = key_marker, upload_id_marker
-        return self._multipart.uploads(self._room(bucket), prefix, delimiter, after, limit)
+        return self._multipart.uploads(self._get_folder(bucket), prefix, delimiter, after, limit)
 
     @translate_disk_errors
     def complete_upload(
@@ -293,51 +289,51 @@ class Store(Buckets):
         bucket: str,
         key: str,
         upload_id: str,
-        parts: Wanted,
+        parts: RequestedParts,
         *,
         checksums: dict[str, str] | None = None,
         size: int | None = None,
         if_none_match: str = "",
         if_match: str = "",
     ) -> Object:
-        """Make an object of parts [(number, ETag, checksums)]; safe to ask again.
+        """Make an object of parts [(number, ETag, checksums)]; safe to call again.
 
         Raises NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedPartList,
         BadDigest, InvalidObjectSize, PreconditionFailed.
         """
         conditions = WritePreconditions(if_none_match, if_match)
-        ending = CompletionSpec(checksums or {}, size, conditions, self.quota.check_object)
-        return self._multipart.complete(self._room(bucket), key, upload_id, parts, ending)
+        spec = CompletionSpec(checksums or {}, size, conditions, self.quota.check_object)
+        return self._multipart.complete(self._get_folder(bucket), key, upload_id, parts, spec)
 
     @translate_disk_errors
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Forget an upload and its parts; NoSuchUpload."""
+        """Delete an upload in progress and its parts; NoSuchUpload."""
         self.quota.mark_stale()
-        self._multipart.abort(self._room(bucket), key, upload_id)
+        self._multipart.abort(self._get_folder(bucket), key, upload_id)
 
-    def _admitted(
+    def _limit_stream(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         stream: BodyStream,
         size: int | None,
         freed: Callable[[], int] = lambda: 0,
     ) -> BodyStream:
         if size is None:
-            return self.quota.limit_stream(room.bucket, stream)
-        self.quota.reserve(room.bucket, size, freed)
+            return self.quota.limit_stream(folder.bucket, stream)
+        self.quota.reserve(folder.bucket, size, freed)
         return stream
 
-    def _overwritten(self, room: BucketFolder, key: str) -> int:
-        """The bytes that a put will free; those of a bucket with versioning stay."""
-        if room.versioned:
+    def _overwritten_size(self, folder: BucketFolder, key: str) -> int:
+        """Return the bytes that a put will free; with versioning nothing is freed."""
+        if folder.versioned:
             return 0
         try:
-            return self.head(room.name, key).size
+            return self.head(folder.name, key).size
         except Fault:
             return 0
 
 
-def _with_sums(facts: ObjectProperties, sums: dict[str, str]) -> ObjectProperties:
-    if not sums and not facts.checksums:
+def _with_checksums(facts: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
+    if not checksums and not facts.checksums:
         return facts
-    return replace(facts, checksums=sums, checksum_type=FULL_OBJECT if sums else "")
+    return replace(facts, checksums=checksums, checksum_type=FULL_OBJECT if checksums else "")

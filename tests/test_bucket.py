@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from eucabox.errors import (
     StoreInUse,
 )
 from eucabox.store import copying, temp_file
+from eucabox.store.temp_file import ExpectedBody
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
@@ -55,8 +57,24 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def put(store: Store, key: str = "key", body: bytes = b"body", **said: object) -> Object:
-    return store.put("box", key, io.BytesIO(body), FACTS, **said)  # type: ignore[arg-type]
+def put(
+    store: Store,
+    key: str = "key",
+    body: bytes = b"body",
+    *,
+    if_none_match: str = "",
+    if_match: str = "",
+    **expected: Any,
+) -> Object:
+    return store.put(
+        "box",
+        key,
+        io.BytesIO(body),
+        FACTS,
+        ExpectedBody(**expected),
+        if_none_match=if_none_match,
+        if_match=if_match,
+    )
 
 
 def md5(body: bytes) -> str:
@@ -219,7 +237,7 @@ def test_an_open_object_outlives_its_key(store: Store) -> None:
             assert b"".join(second.chunks()) == b"newer"
 
 
-def test_promises_that_hold(store: Store) -> None:
+def test_a_body_that_is_as_stated_is_stored_with_its_checksums(store: Store) -> None:
     sums = {"CRC32": crc(b"body")}
     digest = hashlib.md5(b"body").digest()
     made = put(store, size=4, content_md5=digest, checksums=sums, algorithms=["CRC64NVME"])
@@ -231,7 +249,7 @@ def test_promises_that_hold(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("expected", "fault"),
     [
         ({"size": 5}, IncompleteBody),
         ({"size": 3}, IncompleteBody),
@@ -246,12 +264,12 @@ def test_promises_that_hold(store: Store) -> None:
         ({"trailers": lambda: {"CRC32C": "x"}}, MalformedChecksum),
     ],
 )
-def test_promises_that_fail_leave_the_old_object(
-    store: Store, tmp_path: Path, said: dict[str, object], fault: type[Exception]
+def test_a_body_that_is_not_as_stated_leaves_the_old_object(
+    store: Store, tmp_path: Path, expected: dict[str, Any], fault: type[Exception]
 ) -> None:
     old = put(store, body=b"old")
     with pytest.raises(fault):
-        put(store, "key", b"body", **said)
+        put(store, "key", b"body", **expected)
     assert store.head("box", "key") == old
     assert not list((tmp_path / "buckets/box/.eucabox/temporary").iterdir())
 

@@ -1,10 +1,13 @@
-"""Access lists: read, checked, shown, and asked what they grant; never who may what by more."""
+"""ACLs: read from requests, validated, turned into API members, and matched; never a policy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from eucabox import ascii_text
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
+
+if TYPE_CHECKING:
+    from eucabox.s3.access import Principal
 
 Acl = Mapping[str, Any]
 Grant = dict[str, Any]
@@ -14,7 +17,7 @@ AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 GROUPS = frozenset({EVERYONE, AUTHENTICATED, LOG_DELIVERY})
 PUBLIC = (EVERYONE, AUTHENTICATED)
-# the canonical id under which S3 shows EC2 in a list made by aws-exec-read
+# the canonical id of EC2 in an ACL made by aws-exec-read
 CLOUD = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 BUCKET_OWNER = "bucket-owner"
 MOST_GRANTS = 100
@@ -43,7 +46,7 @@ CANNED: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 class ObjectAclMembers(TypedDict, total=False):
-    """The members of every verb that writes an object, by which it gets an access list."""
+    """The ACL members of every operation that writes an object."""
 
     acl: str
     grant_full_control: str
@@ -53,7 +56,7 @@ class ObjectAclMembers(TypedDict, total=False):
 
 
 class BucketAclMembers(ObjectAclMembers, total=False):
-    """Those of the verbs that make a bucket or replace an access list."""
+    """The ACL members of the operations that make a bucket or replace an ACL."""
 
     grant_write: str
 
@@ -71,60 +74,62 @@ class AccountDirectory(Protocol):
         """Return the account of an e-mail address, None if there is none."""
 
 
-def from_canned(word: str) -> dict[str, Any]:
-    """Return the access list of a canned name; raises InvalidArgument for an unknown one."""
-    if word not in CANNED:
+def from_canned(canned: str) -> dict[str, Any]:
+    """Return the ACL of a canned name; raises InvalidArgument for an unknown one."""
+    if canned not in CANNED:
         known = ", ".join(CANNED)
-        raise InvalidArgument(argument="x-amz-acl", value=word, reason=f"Use one of {known}.")
-    return {"canned": word}
+        raise InvalidArgument(argument="x-amz-acl", value=canned, reason=f"Use one of {known}.")
+    return {"canned": canned}
 
 
-def from_headers(said: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the access list that a request's headers ask for, None if they ask for none.
+def from_headers(members: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the ACL that a request's headers ask for, None if they name none.
 
-    Who is granted something is known once `resolved` has looked.
+    Its grantees are not looked up yet: see `resolve_grantees`.
     """
-    word = said.get("acl", "")
-    told = {permission: said[name] for name, permission in HEADERS.items() if said.get(name)}
-    if word and told:
+    canned = members.get("acl", "")
+    headers = {
+        permission: members[name] for name, permission in HEADERS.items() if members.get(name)
+    }
+    if canned and headers:
         reason = "Specifying both Canned ACLs and Header Grants is not allowed. Choose one."
         raise InvalidRequest(reason=reason)
-    if told:
-        return from_grants(_granted(told))
-    return from_canned(word) if word else None
+    if headers:
+        return from_grants(_parse_headers(headers))
+    return from_canned(canned) if canned else None
 
 
-def _granted(headers: Mapping[str, str]) -> list[Grant]:
-    """Read grant headers {permission: 'id="...", uri="..."'} into grants."""
+def _parse_headers(headers: Mapping[str, str]) -> list[Grant]:
+    """Parse grant headers {permission: 'id="...", uri="..."'} into grants."""
     return [
-        {"grantee": _grantee(*each.partition("=")[::2]), "permission": permission}
+        {"grantee": _parse_grantee(*each.partition("=")[::2]), "permission": permission}
         for permission, text in headers.items()
         for each in text.split(",")
     ]
 
 
 def from_grants(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the access list of the grants that a client spelt out, each of them checked."""
+    """Return the ACL of a list of grants, each of them validated."""
     if len(grants) > MOST_GRANTS:
         reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
         raise InvalidRequest(reason=reason)
-    return {"grants": [_checked(each) for each in grants]}
+    return {"grants": [_validate_grant(each) for each in grants]}
 
 
 def resolve_grantees(
     acl: dict[str, Any] | None, directory: AccountDirectory
 ) -> dict[str, Any] | None:
-    """Return an access list whose grantees are accounts that exist, under their names.
+    """Return an ACL whose grantees are existing accounts, with their names.
 
     Raises InvalidArgument for an unknown canonical id and UnresolvableGrantee
-    (UnresolvableGrantByEmailAddress) for an address that is not one account's.
+    (UnresolvableGrantByEmailAddress) for an address that is not exactly one account's.
     """
     if not acl or "grants" not in acl:
         return acl
-    return {"grants": [_resolved(each, directory) for each in acl["grants"]]}
+    return {"grants": [_resolve(each, directory) for each in acl["grants"]]}
 
 
-def _resolved(grant: Grant, directory: AccountDirectory) -> Grant:
+def _resolve(grant: Grant, directory: AccountDirectory) -> Grant:
     grantee = grant["grantee"]
     if "uri" in grantee or grantee.get("id") == CLOUD:
         return grant
@@ -135,12 +140,12 @@ def _resolved(grant: Grant, directory: AccountDirectory) -> Grant:
     if row is None:
         reason = "Invalid id: no account here has this canonical id."
         raise InvalidArgument(argument="CanonicalUser/ID", value=grantee["id"], reason=reason)
-    who = {"id": row["canonical_id"], "display_name": row["account_name"]}
-    return {"grantee": {"type": "CanonicalUser", **who}, "permission": grant["permission"]}
+    account = {"id": row["canonical_id"], "display_name": row["account_name"]}
+    return {"grantee": {"type": "CanonicalUser", **account}, "permission": grant["permission"]}
 
 
 def to_api(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> Sequence[Grant]:
-    """Return every grant of an access list in the words of the API: groups, accounts, the owner.
+    """Return every grant of an ACL as the API lists them: groups, accounts, the owner.
 
     `owner` and `bucket_owner` are {"id": canonical id, "display_name": account name}.
     """
@@ -161,64 +166,69 @@ def _full_control(owner: Grant) -> Grant:
 
 
 def each_grant(acl: Acl | None) -> Iterable[Grant]:
-    """Return what an access list grants beside what the owner has of a canned one."""
+    """Return the grants of an ACL; of a canned one, those beside the owner's own."""
     if not acl:
         return ()
     if "grants" in acl:
-        return acl["grants"]  # type: ignore[no-any-return]
-    words = CANNED[acl["canned"]]
-    return [{"grantee": _named(who), "permission": permission} for who, permission in words]
+        grants: Sequence[Grant] = acl["grants"]
+        return grants
+    canned_grants = CANNED[acl["canned"]]
+    return [
+        {"grantee": _to_grantee(grantee), "permission": permission}
+        for grantee, permission in canned_grants
+    ]
 
 
 def is_public(acl: Acl | None) -> bool:
-    """True if everybody, or everybody with an account, is granted something."""
+    """True if an ACL grants something to everyone, or to everyone with an account."""
     return any(each["grantee"].get("uri") in PUBLIC for each in each_grant(acl))
 
 
 def only_for(acl: Acl | None, canonical_id: str) -> bool:
-    """True if nobody but one account is granted something."""
+    """True if an ACL grants nothing to anyone but one account."""
     return all(
         each["grantee"].get("id") in (canonical_id, BUCKET_OWNER) for each in each_grant(acl)
     )
 
 
 def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
-    """True if the owner of the bucket, and nobody else, is granted full control in so many
-    words."""
+    """True if an ACL names the bucket's owner with FULL_CONTROL and grants nothing else."""
     grants = list(each_grant(acl))
     full = all(each["permission"] == "FULL_CONTROL" for each in grants)
     return bool(grants) and full and only_for(acl, canonical_id)
 
 
-def matches(grantee: Mapping[str, str], asker: Any, in_bucket_of: str, public: bool = True) -> bool:
-    """True if somebody, None for nobody with a name, is the grantee, in a bucket of an account.
-    Without `public`, the groups that anybody belongs to do not count."""
+def matches(
+    grantee: Mapping[str, str], caller: "Principal | None", bucket_owner: str, public: bool = True
+) -> bool:
+    """True if a caller, None for an anonymous one, is a grantee, in a bucket of the account
+    `bucket_owner`. Without `public`, groups that anyone belongs to do not count."""
     group = grantee.get("uri")
     if group:
-        return public and (group == EVERYONE or (group == AUTHENTICATED and asker is not None))
-    if asker is None:
+        return public and (group == EVERYONE or (group == AUTHENTICATED and caller is not None))
+    if caller is None:
         return False
     if grantee.get("id") == BUCKET_OWNER:
-        return bool(asker.account_id == in_bucket_of)
-    return bool(grantee.get("id") == asker.canonical_id)
+        return caller.account_id == bucket_owner
+    return grantee.get("id") == caller.canonical_id
 
 
-def _named(who: str) -> dict[str, str]:
-    if who in GROUPS:
-        return {"type": "Group", "uri": who}
-    return {"type": "CanonicalUser", "id": who}
+def _to_grantee(grantee: str) -> dict[str, str]:
+    if grantee in GROUPS:
+        return {"type": "Group", "uri": grantee}
+    return {"type": "CanonicalUser", "id": grantee}
 
 
-def _grantee(kind: str, value: str) -> dict[str, str]:
+def _parse_grantee(kind: str, value: str) -> dict[str, str]:
     word = ascii_text.lower(ascii_text.strip(kind))
     if word not in KINDS:
-        told = f"{kind}={value}" if value else kind
+        text = f"{kind}={value}" if value else kind
         reason = 'Argument format not recognized. Write id="...", uri="..." or emailAddress="...".'
-        raise InvalidArgument(argument="x-amz-grant", value=told[:LONGEST_NAME], reason=reason)
+        raise InvalidArgument(argument="x-amz-grant", value=text[:LONGEST_NAME], reason=reason)
     return {KINDS[word]: ascii_text.strip(value).strip("\"'")}
 
 
-def _checked(grant: Mapping[str, Any]) -> Grant:
+def _validate_grant(grant: Mapping[str, Any]) -> Grant:
     grantee, permission = grant.get("grantee") or {}, grant.get("permission", "")
     if permission not in PERMISSIONS:
         known = ", ".join(sorted(PERMISSIONS))
@@ -228,7 +238,7 @@ def _checked(grant: Mapping[str, Any]) -> Grant:
         if grantee["uri"] not in GROUPS:
             reason = f"Use one of {', '.join(sorted(GROUPS))}."
             raise InvalidArgument(argument="uri", value=grantee["uri"], reason=reason)
-        return {"grantee": _named(grantee["uri"]), "permission": permission}
+        return {"grantee": _to_grantee(grantee["uri"]), "permission": permission}
     for name in ("id", "email_address"):
         if 0 < len(grantee.get(name) or "") <= LONGEST_NAME:
             return {"grantee": {name: grantee[name]}, "permission": permission}

@@ -1,4 +1,4 @@
-"""What a caller sends and what a caller gets of an object's bytes; never holds a whole body."""
+"""Bodies of requests and responses as streams; never holds a whole body."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class OpenedObject(Protocol):
 
 @dataclass
 class RequestBody:
-    """A body on its way in: `length` bytes if that is known; after its end `trailers()` has
-    the checksums that followed it, {"CRC32": base64}, for the `algorithms` announced."""
+    """A request's body: `length` bytes if that is known. After its end `trailers()` returns the
+    trailing checksums {"CRC32": base64} for the `algorithms` announced."""
 
     stream: ByteStream
     length: int | None = None
@@ -39,7 +39,7 @@ class RequestBody:
 
     @classmethod
     def wrap(cls, body: ByteStream | bytes | None) -> RequestBody:
-        """Take any readable, or plain bytes, for a body."""
+        """Make a body of any readable, or of plain bytes."""
         if isinstance(body, RequestBody):
             return body
         if body is None or isinstance(body, bytes):
@@ -55,7 +55,7 @@ class RequestBody:
 class ResponseBody:
     """`count` bytes of an open object from `start`; iterate it once, then close it.
 
-    `direct` tells that the bytes are those of the file.
+    `direct` is true if the bytes on the disk are those of the object, so that sendfile may be used.
     """
 
     opened: OpenedObject
@@ -67,32 +67,32 @@ class ResponseBody:
         return self.opened.chunks(self.start, self.count)
 
     def fileno(self) -> int:
-        """The descriptor of the file, for who can send from it directly."""
+        """Return the descriptor of the file, for sendfile."""
         return self.opened.fileno()
 
     def close(self) -> None:
-        """Let go of the object."""
+        """Close the object."""
         self.opened.close()
 
 
 class _Bytes:
     def __init__(self, data: bytes) -> None:
-        self._rest = memoryview(data)
+        self._remaining = memoryview(data)
 
     def read(self, size: int, /) -> bytes:
-        part, self._rest = self._rest[:size], self._rest[size:]
+        part, self._remaining = self._remaining[:size], self._remaining[size:]
         return bytes(part)
 
 
 class ChunkReader:
-    """Pieces that something else yields, as a readable."""
+    """An iterator of byte chunks as a readable."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._rest = b""
+        self._remaining = b""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, b"" at the end."""
-        self._rest = self._rest or next(self._pieces, b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
+        self._remaining = self._remaining or next(self._pieces, b"")
+        piece, self._remaining = self._remaining[:size], self._remaining[size:]
         return piece

@@ -1,13 +1,16 @@
-"""What a request says for each condition key of S3's policies; never judged here."""
+"""The values of a request for the condition keys of bucket policies; decides nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eucabox.errors import AccessDenied
 from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
-# members of a request whose key is named as their header
+if TYPE_CHECKING:
+    from eucabox.s3.access import RequestContext
+
+# members whose condition key is named like their header
 HEADERS = {
     "acl": "s3:x-amz-acl",
     "copy_source_if_match": "s3:x-amz-copy-source-if-match",
@@ -46,7 +49,7 @@ CONTEXT = {
     "s3:tlsversion": "tls_version",
     "s3:x-amz-content-sha256": "content_sha256",
 }
-# What a policy compares of a request: browsers send no longer Referer, and no key has more.
+# Limits of what a policy compares: no browser sends a longer Referer, no key has more values.
 LONGEST_VALUE, MOST_VALUES = 4096, 64
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
@@ -55,110 +58,122 @@ CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 class ConditionValues:
     """The values of a request's condition keys, looked up when a policy asks for them.
 
-    `listed` is the key that is looked for, where listing is what is judged of another verb.
+    `missing_key` is the key that does not exist; it is used as s3:prefix when a GET or HEAD is
+    authorized by s3:ListBucket.
     """
 
     def __init__(
-        self, asking: Any, bucket: Bucket, kept: ObjectProperties | None, listed: str = ""
+        self,
+        request: "RequestContext",
+        bucket: Bucket,
+        properties: ObjectProperties | None,
+        missing_key: str = "",
     ) -> None:
-        self._asking = asking
+        self._request = request
         self._bucket = bucket
-        self._kept = kept
-        self._listed = listed
+        self._properties = properties
+        self._missing_key = missing_key
 
     def __call__(self, key: str) -> Sequence[str] | None:
-        """Return the values of a key, None where the request has none. Raises AccessDenied for
-        more than a policy compares: to let in what was not looked at would be worse."""
-        found = self._values(key)
-        if found and (len(found) > MOST_VALUES or max(map(len, found)) > LONGEST_VALUE):
+        """Return the values of a key, None where the request has none.
+
+        Raises AccessDenied for more values than a policy compares: it would be unsafe to ignore
+        some.
+        """
+        values = self._values(key)
+        if values and (len(values) > MOST_VALUES or max(map(len, values)) > LONGEST_VALUE):
             most = f"{MOST_VALUES} values of {LONGEST_VALUE} characters"
             raise AccessDenied(reason=f"The bucket's policy asks for {key}: at most {most}.")
-        return found
+        return values
 
     def _values(self, key: str) -> Sequence[str] | None:
         if key == "s3:prefix":
-            return _texts(self._listed or self._asking.params.get("prefix"))
+            return _texts(self._missing_key or self._request.params.get("prefix"))
         if key in CONTEXT:
-            return _texts(self._asking.context.get(CONTEXT[key]) or None)
+            return _texts(self._request.context.get(CONTEXT[key]) or None)
         if key.startswith(EXISTING):
-            return _texts((self._kept.tags if self._kept else {}).get(key[len(EXISTING) :]))
+            return _texts(
+                (self._properties.tags if self._properties else {}).get(key[len(EXISTING) :])
+            )
         if key.startswith(REQUESTED):
-            return _texts(dict(self._requested()).get(key[len(REQUESTED) :]))
-        said = self._asking.params.get(MEMBERS[key]) if key in MEMBERS else None
-        if said is None and key in OTHERS:
-            said = OTHERS[key](self) or None
-        return _texts(said)
+            return _texts(dict(self._requested_tags()).get(key[len(REQUESTED) :]))
+        value = self._request.params.get(MEMBERS[key]) if key in MEMBERS else None
+        if value is None and key in OTHERS:
+            value = OTHERS[key](self) or None
+        return _texts(value)
 
-    def _requested(self) -> Iterator[tuple[str, str]]:
-        return list_requested_tags(self._asking.params.get("tagging"))
+    def _requested_tags(self) -> Iterator[tuple[str, str]]:
+        return list_requested_tags(self._request.params.get("tagging"))
 
     def _caller(self, what: str) -> str:
-        return str(getattr(self._asking.caller, what, "") or "")
+        return str(getattr(self._request.caller, what, "") or "")
 
-    def _kind(self) -> str:
-        return "User" if self._asking.caller else "Anonymous"
+    def _principal_type(self) -> str:
+        return "User" if self._request.caller else "Anonymous"
 
     def _user_id(self) -> str:
-        return self._caller("user_id") if self._asking.caller else "anonymous"
+        return self._caller("user_id") if self._request.caller else "anonymous"
 
     def _copy_source(self) -> str:
-        named: Mapping[str, str] = self._asking.params.get("copy_source") or {}
-        return f"{named.get('bucket', '')}/{named.get('key', '')}" if named else ""
+        source: Mapping[str, str] = self._request.params.get("copy_source") or {}
+        return f"{source.get('bucket', '')}/{source.get('key', '')}" if source else ""
 
-    def _creates(self) -> str:
-        return "true" if self._asking.action in CREATING else ""
+    def _creation_operation(self) -> str:
+        return "true" if self._request.action in CREATING else ""
 
     def _signature_age(self) -> str:
-        """In milliseconds."""
+        """Return the age of the signature in milliseconds."""
         try:
-            told = self._asking.context.get("signed_at", "")
-            signed = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            signed_at = self._request.context.get("signed_at", "")
+            time = datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             return ""
-        return str(max(0, int((_now() - signed).total_seconds() * 1000)))
+        return str(max(0, int((_now() - time).total_seconds() * 1000)))
 
     def _location(self) -> str:
-        return str(self._inside("create_bucket_configuration", "location_constraint") or "")
+        return str(self._nested_member("create_bucket_configuration", "location_constraint") or "")
 
     def _days_left(self) -> str:
-        until = self._asking.params.get("object_lock_retain_until_date")
-        until = until or self._inside("retention", "retain_until_date")
+        until = self._request.params.get("object_lock_retain_until_date")
+        until = until or self._nested_member("retention", "retain_until_date")
         if not isinstance(until, datetime):
             return ""
         left = to_utc(until) - _now()
         return str(-(-left.total_seconds() // 86400)).removesuffix(".0")
 
-    def _inside(self, member: str, what: str) -> Any:
-        return (self._asking.params.get(member) or {}).get(what)
+    def _nested_member(self, member: str, what: str) -> Any:
+        return (self._request.params.get(member) or {}).get(what)
 
 
 OTHERS: dict[str, Callable[[ConditionValues], Any]] = {
-    "aws:currenttime": lambda said: _now(),
-    "aws:epochtime": lambda said: str(int(_now().timestamp())),
-    "aws:principalaccount": lambda said: said._caller("account_id"),
-    "aws:principalarn": lambda said: said._caller("arn"),
-    "aws:principalisawsservice": lambda said: "false",
-    "aws:principaltype": lambda said: said._kind(),
-    "aws:resourceaccount": lambda said: said._bucket.owner,
-    "aws:userid": lambda said: said._user_id(),
-    "aws:username": lambda said: said._caller("user_name"),
-    "aws:viaawsservice": lambda said: "false",
-    "s3:locationconstraint": lambda said: said._location(),
-    "s3:object-lock-legal-hold": lambda said: said._inside("legal_hold", "status"),
-    "s3:object-lock-mode": lambda said: said._inside("retention", "mode"),
-    "s3:object-lock-retain-until-date": lambda said: said._inside("retention", "retain_until_date"),
-    "s3:object-lock-remaining-retention-days": lambda said: said._days_left(),
-    "s3:objectcreationoperation": lambda said: said._creates(),
-    "s3:requestobjecttagkeys": lambda said: [name for name, _ in said._requested()],
-    "s3:resourceaccount": lambda said: said._bucket.owner,
-    "s3:signatureage": lambda said: said._signature_age(),
-    "s3:x-amz-copy-source": lambda said: said._copy_source(),
+    "aws:currenttime": lambda values: _now(),
+    "aws:epochtime": lambda values: str(int(_now().timestamp())),
+    "aws:principalaccount": lambda values: values._caller("account_id"),
+    "aws:principalarn": lambda values: values._caller("arn"),
+    "aws:principalisawsservice": lambda values: "false",
+    "aws:principaltype": lambda values: values._principal_type(),
+    "aws:resourceaccount": lambda values: values._bucket.owner,
+    "aws:userid": lambda values: values._user_id(),
+    "aws:username": lambda values: values._caller("user_name"),
+    "aws:viaawsservice": lambda values: "false",
+    "s3:locationconstraint": lambda values: values._location(),
+    "s3:object-lock-legal-hold": lambda values: values._nested_member("legal_hold", "status"),
+    "s3:object-lock-mode": lambda values: values._nested_member("retention", "mode"),
+    "s3:object-lock-retain-until-date": lambda values: values._nested_member(
+        "retention", "retain_until_date"
+    ),
+    "s3:object-lock-remaining-retention-days": lambda values: values._days_left(),
+    "s3:objectcreationoperation": lambda values: values._creation_operation(),
+    "s3:requestobjecttagkeys": lambda values: [name for name, _ in values._requested_tags()],
+    "s3:resourceaccount": lambda values: values._bucket.owner,
+    "s3:signatureage": lambda values: values._signature_age(),
+    "s3:x-amz-copy-source": lambda values: values._copy_source(),
 }
 
 
-def list_requested_tags(said: Any) -> Iterator[tuple[str, str]]:
+def list_requested_tags(tagging: Any) -> Iterator[tuple[str, str]]:
     """Yield the tags (name, value) that a request names, in a header or in a document."""
-    for each in (said or {}).get("tag_set") or []:
+    for each in (tagging or {}).get("tag_set") or []:
         yield str(each.get("key", "")), str(each.get("value", ""))
 
 

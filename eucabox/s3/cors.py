@@ -1,16 +1,16 @@
-"""Which of a bucket's CORS rules a web page meets; never a header of an answer."""
+"""Finds the CORS rule of a bucket that a web page's request matches; writes no header."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
-MOST_HEADERS = 100  # that a page may ask for at once: each is compared with all that are allowed
+MOST_HEADERS = 100  # in one preflight: each is compared with every allowed one
 
 
 @dataclass(frozen=True)
 class CorsRule:
-    """A rule that a page meets; `origin` is the page's, or * where the rule is for all."""
+    """A matching rule; `origin` is the page's, or * where the rule allows every origin."""
 
     origin: str
     methods: tuple[str, ...]
@@ -19,9 +19,9 @@ class CorsRule:
 
 
 def rules_of(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """A bucket's rules, none where it has none."""
-    found: Sequence[Mapping[str, Any]] = (settings.get("cors") or {}).get("cors_rules", ())
-    return found
+    """Return a bucket's CORS rules, none if it has none."""
+    rules: Sequence[Mapping[str, Any]] = (settings.get("cors") or {}).get("cors_rules", ())
+    return rules
 
 
 def find(
@@ -33,11 +33,11 @@ def find(
     for rule in rules:
         if method not in rule["allowed_methods"]:
             continue
-        fitting = [each for each in rule["allowed_origins"] if fits(each, origin)]
+        origins = [each for each in rule["allowed_origins"] if fits(each, origin)]
         allowed = [each.lower() for each in rule.get("allowed_headers") or ()]
-        if fitting and all(any(fits(each, name) for each in allowed) for name in headers):
+        if origins and all(any(fits(each, name) for each in allowed) for name in headers):
             return CorsRule(
-                origin="*" if fitting[0] == "*" else origin,
+                origin="*" if origins[0] == "*" else origin,
                 methods=tuple(rule["allowed_methods"]),
                 exposed=tuple(rule.get("expose_headers") or ()),
                 max_age=rule.get("max_age_seconds"),
@@ -46,7 +46,7 @@ def find(
 
 
 def fits(pattern: str, text: str) -> bool:
-    """Whether a text is as a pattern wants it, in which one * stands for anything."""
+    """Whether a text matches a pattern, in which one * stands for any text."""
     start, star, end = pattern.partition("*")
     if not star:
         return text == pattern

@@ -1,4 +1,4 @@
-"""What a request says of server-side encryption: read, judged, and told back; encrypts nothing."""
+"""Server-side encryption as requests ask for it: checks members and headers; encrypts nothing."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ INAPPLICABLE = "The encryption parameters are not applicable to this object."
 
 
 class CustomerKey(TypedDict, total=False):
-    """The members of every verb that reads or writes an object with a key of the caller's."""
+    """The SSE-C members of every operation that reads or writes an object."""
 
     sse_customer_algorithm: str
     sse_customer_key: str
@@ -37,7 +37,7 @@ class CustomerKey(TypedDict, total=False):
 
 
 class SourceKey(TypedDict, total=False):
-    """The same for the source of a copy."""
+    """The SSE-C members for the source of a copy."""
 
     copy_source_sse_customer_algorithm: str
     copy_source_sse_customer_key: str
@@ -45,7 +45,7 @@ class SourceKey(TypedDict, total=False):
 
 
 class Encryption(CustomerKey, total=False):
-    """The members of a verb that begins an object."""
+    """The encryption members of an operation that makes an object."""
 
     server_side_encryption: str
     ssekms_key_id: str
@@ -54,7 +54,7 @@ class Encryption(CustomerKey, total=False):
 
 
 class EncryptionKeys(Protocol):
-    """A store that has keys, or says in a fault that it has none."""
+    """A store with encryption keys; one without raises a Fault."""
 
     @property
     def keys(self) -> Keyring:
@@ -62,32 +62,32 @@ class EncryptionKeys(Protocol):
 
 
 def for_new_object(
-    asking: RequestContext, members: Mapping[str, Any], bucket: Bucket, store: EncryptionKeys
+    request: RequestContext, members: Encryption, bucket: Bucket, store: EncryptionKeys
 ) -> EncryptionKeySpec | None:
-    """Return how a new object is to be encrypted: as the request says, or the bucket's setting;
-    None if neither says anything."""
+    """Return how a new object is encrypted: as the request says, else by the bucket's default; None
+    if neither asks for encryption."""
     if SETTING not in bucket.settings and not members.keys() & Encryption.__annotations__.keys():
         return None
-    secret, method = customer_key(asking, members), members.get("server_side_encryption", "")
+    secret, method = customer_key(request, members), members.get("server_side_encryption", "")
     _check_method(method, members, secret)
     if secret is not None:
         _check_blocked(SSE_C, bucket)
         return EncryptionKeySpec(SSE_C, secret)
-    default = _default(bucket)
+    default = _default_encryption(bucket)
     if not (method or default.get("sse_algorithm")):
         return None
     if (method or default["sse_algorithm"]) == AES256:
         return store.keys.sse_s3()
-    _check_signed(asking)
+    _check_signed(request)
     key_id = members.get("ssekms_key_id", "") if method else default.get("kms_master_key_id", "")
-    context = _context(members.get("ssekms_encryption_context", ""))
+    context = _parse_context(members.get("ssekms_encryption_context", ""))
     bucket_key = members.get("bucket_key_enabled", default.get("bucket_key_enabled", False))
     return store.keys.sse_kms(key_id, context, bool(bucket_key))
 
 
 def bucket_default(bucket: Bucket, store: EncryptionKeys) -> EncryptionKeySpec | None:
-    """Return how an object is encrypted that eucabox itself writes into a bucket."""
-    default = _default(bucket)
+    """Return how an object that eucabox itself writes into a bucket is encrypted."""
+    default = _default_encryption(bucket)
     if default.get("sse_algorithm") == KMS:
         return store.keys.sse_kms(
             default.get("kms_master_key_id", ""), "", default["bucket_key_enabled"]
@@ -96,9 +96,9 @@ def bucket_default(bucket: Bucket, store: EncryptionKeys) -> EncryptionKeySpec |
 
 
 def customer_key(
-    asking: RequestContext, members: Mapping[str, Any], prefix: str = ""
+    request: RequestContext, members: Mapping[str, object], prefix: str = ""
 ) -> bytes | None:
-    """Return the caller's own key, 32 bytes; None if the request has none of its headers."""
+    """Return the caller's SSE-C key, 32 bytes; None if the request has none of its headers."""
     algorithm, key, md5 = (
         str(members.get(f"{prefix}sse_customer_{name}", ""))
         for name in ("algorithm", "key", "key_md5")
@@ -114,52 +114,56 @@ def customer_key(
     if not md5:
         reason = f"{WITH_KEYS} provide the client calculated MD5 of the secret key."
         raise EncryptionArgument(reason=reason)
-    secret = _decoded(key)
+    secret = _decode_base64(key)
     if len(secret) != KEY_BYTES:
         reason = "The secret key was invalid for the specified algorithm: send 32 bytes in base64."
         raise EncryptionArgument(reason=reason)
     digest = hashlib.md5(secret, usedforsecurity=False).digest()
-    if not hmac.compare_digest(_decoded(md5), digest):
+    if not hmac.compare_digest(_decode_base64(md5), digest):
         reason = "The calculated MD5 hash of the key did not match the hash that was provided."
         raise EncryptionArgument(reason=reason)
-    _check_secure(asking)
+    _check_secure(request)
     return secret
 
 
-def source_customer_key(asking: RequestContext, members: Mapping[str, Any]) -> bytes | None:
-    """Return the caller's key of the source of a copy."""
-    return customer_key(asking, members, SOURCE)
+def source_customer_key(request: RequestContext, members: Mapping[str, object]) -> bytes | None:
+    """Return the caller's SSE-C key for the source of a copy."""
+    return customer_key(request, members, SOURCE)
 
 
 def check_reading(
-    asking: RequestContext,
-    sealed: EncryptionInfo | None,
-    members: Mapping[str, Any],
+    request: RequestContext,
+    encryption: EncryptionInfo | None,
+    members: Mapping[str, object],
     prefix: str = "",
 ) -> bytes | None:
-    """Return the key to unlock an object with, None if it needs none of the caller's; a Fault
-    unless the request has what this object needs and nothing that it does not."""
-    secret = customer_key(asking, members, prefix)
-    if sealed is None or sealed.kind != SSE_C:
+    """Return the SSE-C key to read an object with, None if it needs none.
+
+    Raises a Fault if the request lacks a key that the object needs, or has one that it does not
+    need.
+    """
+    secret = customer_key(request, members, prefix)
+    if encryption is None or encryption.kind != SSE_C:
         if secret is not None:
             raise EncryptionUnfit(reason=INAPPLICABLE)
-        if sealed is not None and sealed.kind == KMS:
-            _check_signed(asking)
+        if encryption is not None and encryption.kind == KMS:
+            _check_signed(request)
     elif secret is None:
         raise EncryptionUnfit(reason=ENCRYPTED)
     return secret
 
 
 def check_part(
-    asking: RequestContext,
+    request: RequestContext,
     upload: Upload,
-    members: Mapping[str, Any],
+    members: Mapping[str, object],
     store: EncryptionKeys,
     *,
     needed: bool = True,
 ) -> bytes | None:
-    """Return the caller's key for a part of an upload; a Fault if it is not the upload's."""
-    secret = customer_key(asking, members)
+    """Return the caller's SSE-C key for a part of an upload; a Fault if it is not the upload's
+    key."""
+    secret = customer_key(request, members)
     sealing = upload.sealing
     if sealing is None or sealing["kind"] != SSE_C:
         if secret is not None:
@@ -170,7 +174,7 @@ def check_part(
 
 
 def reject_on_read(method: str) -> None:
-    """Raise InvalidArgument where a request that reads asks for an encryption."""
+    """Raise InvalidArgument if a request that reads an object names an encryption."""
     if method:
         reason = (
             "x-amz-server-side-encryption header is not supported for this operation. Leave it"
@@ -180,7 +184,8 @@ def reject_on_read(method: str) -> None:
 
 
 def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:
-    """Whether an object would be encrypted otherwise than it is; a caller's key may be another."""
+    """Whether a copy would be encrypted otherwise than its source; with SSE-C the key may
+    differ."""
     if old is None or new is None:
         return (old is None) != (new is None)
     if SSE_C in (old.kind, new.kind):
@@ -189,42 +194,42 @@ def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:
 
 
 def to_api(
-    found: EncryptionInfo | EncryptionKeySpec | None,
-    members: Mapping[str, Any],
+    encryption: EncryptionInfo | EncryptionKeySpec | None,
+    members: Mapping[str, object],
     store: EncryptionKeys,
-) -> dict[str, Any]:
-    """Return how an object is encrypted in the members of an answer."""
-    if found is None:
+) -> dict[str, object]:
+    """Return the encryption of an object as members of a response."""
+    if encryption is None:
         return {}
-    return _shown(found.kind, found.name, found.bucket_key, members, store)
+    return _members(encryption.kind, encryption.name, encryption.bucket_key, members, store)
 
 
 def upload_to_api(
-    upload: Upload, members: Mapping[str, Any], store: EncryptionKeys
-) -> dict[str, Any]:
-    """The same of an upload in progress."""
+    upload: Upload, members: Mapping[str, object], store: EncryptionKeys
+) -> dict[str, object]:
+    """Return the encryption of an upload in progress as members of a response."""
     if upload.sealing is None:
         return {}
     kind, name = upload.sealing["kind"], upload.sealing["name"]
-    return _shown(kind, name, upload.sealing["bucket_key"], members, store)
+    return _members(kind, name, upload.sealing["bucket_key"], members, store)
 
 
-def _shown(
-    kind: str, name: str, bucket_key: bool, members: Mapping[str, Any], store: EncryptionKeys
-) -> dict[str, Any]:
+def _members(
+    kind: str, name: str, bucket_key: bool, members: Mapping[str, object], store: EncryptionKeys
+) -> dict[str, object]:
     if kind == SSE_C:
         md5 = members.get("sse_customer_key_md5")
         return {"sse_customer_algorithm": AES256, "sse_customer_key_md5": md5} if md5 else {}
-    found: dict[str, Any] = {"server_side_encryption": kind}
+    result: dict[str, object] = {"server_side_encryption": kind}
     if kind == KMS:
-        found["ssekms_key_id"] = store.keys.arn(name)
+        result["ssekms_key_id"] = store.keys.arn(name)
         context = members.get("ssekms_encryption_context")
-        told = {"bucket_key_enabled": bucket_key or None, "ssekms_encryption_context": context}
-        found.update({member: value for member, value in told.items() if value})
-    return found
+        optional = {"bucket_key_enabled": bucket_key or None, "ssekms_encryption_context": context}
+        result.update({member: value for member, value in optional.items() if value})
+    return result
 
 
-def _check_method(method: str, members: Mapping[str, Any], secret: bytes | None) -> None:
+def _check_method(method: str, members: Encryption, secret: bytes | None) -> None:
     if method == DSSE:
         raise S3NotImplemented(what=f"The encryption {DSSE}", hint=f"Use {KMS}.")
     if method not in ("", AES256, KMS):
@@ -244,8 +249,8 @@ def _check_method(method: str, members: Mapping[str, Any], secret: bytes | None)
         raise EncryptionArgument(reason=reason)
 
 
-def _check_signed(asking: RequestContext) -> None:
-    if asking.caller is None:
+def _check_signed(request: RequestContext) -> None:
+    if request.caller is None:
         reason = (
             "Requests specifying Server Side Encryption with AWS KMS managed keys have to be"
             " signed: such an object is for nobody without an account."
@@ -253,10 +258,11 @@ def _check_signed(asking: RequestContext) -> None:
         raise EncryptionArgument(reason=reason)
 
 
-def _check_secure(asking: RequestContext) -> None:
-    """A key that crosses a network in the clear is no secret; this machine is no network."""
-    source = asking.context.get("source_ip", "")
-    if asking.context.get("https", "") and asking.context.get("secure") != "true":
+def _check_secure(request: RequestContext) -> None:
+    """Refuse an SSE-C key that came over a network without TLS; from this machine it is
+    accepted."""
+    source = request.context.get("source_ip", "")
+    if request.context.get("https", "") and request.context.get("secure") != "true":
         if not _is_local(source):
             raise EncryptionUnfit(reason=f"{WITH_KEYS} be made over a secure connection.")
 
@@ -269,30 +275,33 @@ def _is_local(source: str) -> bool:
 
 
 def _check_blocked(kind: str, bucket: Bucket) -> None:
-    blocked = _rule(bucket).get("blocked_encryption_types") or {}
+    blocked = _first_rule(bucket).get("blocked_encryption_types") or {}
     if kind in (blocked.get("encryption_type") or []):
         reason = f"The bucket {bucket.name} blocks the encryption {kind}."
         raise AccessDenied(reason=reason)
 
 
-def _rule(bucket: Bucket) -> dict[str, Any]:
+def _first_rule(bucket: Bucket) -> dict[str, Any]:
     rules = (bucket.settings.get(SETTING) or {}).get("rules") or [{}]
     return dict(rules[0])
 
 
-def _default(bucket: Bucket) -> dict[str, Any]:
-    rule = _rule(bucket)
+def _default_encryption(bucket: Bucket) -> dict[str, Any]:
+    rule = _first_rule(bucket)
     default = rule.get("apply_server_side_encryption_by_default") or {}
     return {**default, "bucket_key_enabled": rule.get("bucket_key_enabled", False)}
 
 
-def _context(text: str) -> str:
-    """Return an encryption context in one form; InvalidArgument if it is no JSON of texts."""
+def _parse_context(text: str) -> str:
+    """Return an encryption context in canonical JSON; InvalidArgument if it is no JSON object of
+    texts."""
     if not text:
         return ""
     try:
-        found = json.loads(_decoded(text))
-        plain = isinstance(found, dict) and all(isinstance(each, str) for each in found.values())
+        context = json.loads(_decode_base64(text))
+        plain = isinstance(context, dict) and all(
+            isinstance(each, str) for each in context.values()
+        )
     except (ValueError, RecursionError):
         plain = False
     if not plain or len(text) > LONGEST_CONTEXT:
@@ -301,10 +310,10 @@ def _context(text: str) -> str:
             f" of texts, of {LONGEST_CONTEXT} characters at most."
         )
         raise EncryptionArgument(reason=reason)
-    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return json.dumps(context, sort_keys=True, separators=(",", ":"))
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

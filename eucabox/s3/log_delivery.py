@@ -1,21 +1,37 @@
-"""Where access logs go: may they, under which key, as which object; keeps no record itself."""
+"""Delivers access logs: checks that the target bucket allows it, names the keys, puts the
+objects."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.s3 import access, acl, encryption
-from eucabox.store.keyring import Keyring
+from eucabox.s3.acl import Grant
+from eucabox.store.keyring import EncryptionKeySpec, Keyring
+from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
-SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # the end of a key, for policies that end in *
+SAMPLE = "2006-03-01-00-00-00-0123456789ABCDEF"  # end of a key, for policies with a *
+
+
+class LogHead(TypedDict, total=False):
+    """The first line of a log file: the bucket that is logged, and where its records go."""
+
+    source: str
+    account: str
+    region: str
+    canonical_id: str
+    target_bucket: str
+    target_prefix: str
+    target_grants: list[Grant]
+    target_object_key_format: dict[str, dict[str, str]]
 
 
 class LogStore(Protocol):
-    """The store, as far as logs need it."""
+    """The part of the store that log delivery needs."""
 
     def bucket(self, name: str) -> Bucket:
         """Return a bucket; NoSuchBucket."""
@@ -24,13 +40,14 @@ class LogStore(Protocol):
         self,
         bucket: str,
         key: str,
-        stream: Any,
+        stream: BodyStream,
         facts: ObjectProperties,
+        expected: ExpectedBody = ANY_BODY,
         *,
-        sealing: Any = None,
+        sealing: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Put an object, encrypted if it says how, once its bucket was checked."""
+        """Put an object, encrypted by `sealing` if given, after `check` has seen its bucket."""
 
     @property
     def keys(self) -> Keyring:
@@ -38,9 +55,9 @@ class LogStore(Protocol):
 
 
 def check(target: Bucket, prefix: str, source: Bucket, canonical_id: str) -> None:
-    """Raise a Fault unless a bucket's logs may go to another one, and under a prefix there.
+    """Raise a Fault unless a bucket's logs may be delivered to `target` under a prefix.
 
-    `canonical_id` is that of the account that both belong to.
+    `canonical_id` is that of the account that both buckets belong to.
     """
     _check_owner(target, source)
     if target.location and source.location and target.location != source.location:
@@ -56,15 +73,15 @@ def _check_owner(target: Bucket, source: Bucket) -> None:
 
 
 def check_key(target: Bucket, keys: Sequence[str], source: Bucket, canonical_id: str) -> None:
-    """Raise AccessDenied unless the service may write one of some keys, by the bucket's policy or
-    by its access list where no policy denies it."""
+    """Raise AccessDenied unless the logging service may write one of some keys: by the bucket's
+    policy, or by its ACL where no policy denies it."""
     arn = f"arn:aws:s3:::{source.name}"
-    said = {
+    verdicts = {
         access.judge_service(target, key, "s3:PutObject", SERVICE, _context(arn, account))
         for account in (source.owner, canonical_id)
         for key in keys
     }
-    if "Allow" not in said and not (_by_list(target) and "Deny" not in said):
+    if "Allow" not in verdicts and not (_acl_allows(target) and "Deny" not in verdicts):
         raise AccessDenied(
             reason=f"The bucket {target.name} does not let logs be delivered: let its policy allow"
             f" the service {SERVICE} s3:PutObject, or its access list be log-delivery-write."
@@ -75,66 +92,68 @@ def _context(arn: str, account: str) -> dict[str, str]:
     return {"aws:sourcearn": arn, "aws:sourceaccount": account}
 
 
-def _by_list(target: Bucket) -> bool:
+def _acl_allows(target: Bucket) -> bool:
     if access.acls_disabled(target):
         return False
-    given = {
+    permissions = {
         each["permission"]
         for each in acl.each_grant(target.acl)
         if each["grantee"].get("uri") == acl.LOG_DELIVERY
     }
-    return "FULL_CONTROL" in given or given >= {"WRITE", "READ_ACP"}
+    return "FULL_CONTROL" in permissions or permissions >= {"WRITE", "READ_ACP"}
 
 
-def deliver(keeper: LogStore, said: Mapping[str, Any], stamp: str, lines: Sequence[str]) -> None:
-    """Put the lines of a file into the bucket that its head names; Faults if that can't be."""
-    target = keeper.bucket(said["target_bucket"])
-    source = Bucket(said["source"], said["account"], target.created, location=target.location)
-    canonical_id = said.get("canonical_id", "")
-    facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_list(said))
-    # the one kind that logs can have on AWS
-    sealing = keeper.keys.sse_s3() if encryption.SETTING in target.settings else None
-    for day, records in _days(said, lines):
+def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -> None:
+    """Put the lines of a log file into the bucket that its first line `head` names; raises
+    Faults."""
+    target = store.bucket(head["target_bucket"])
+    source = Bucket(head["source"], head["account"], target.created, location=target.location)
+    canonical_id = head.get("canonical_id", "")
+    facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
+    # the only encryption of access logs at AWS
+    sealing = store.keys.sse_s3() if encryption.SETTING in target.settings else None
+    for day, records in _group_by_day(head, lines):
         content = "".join(f"{each}\n" for each in records).encode()
-        key = key_of(said, stamp, day)
+        key = key_of(head, moment, day)
 
-        def ask_again(now: Bucket, key: str = key) -> None:
+        def check_again(now: Bucket, key: str = key) -> None:
             _check_owner(now, source)
             check_key(now, (key,), source, canonical_id)
 
-        keeper.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=ask_again)
+        store.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=check_again)
 
 
-def _list(said: Mapping[str, Any]) -> dict[str, Any] | None:
-    given = said.get("target_grants")
-    if not given:
+def _acl(head: LogHead) -> dict[str, Any] | None:
+    grants = head.get("target_grants")
+    if not grants:
         return None
-    owner = {"type": "CanonicalUser", "id": said.get("canonical_id", "")}
-    return {"grants": [*given, {"grantee": owner, "permission": "FULL_CONTROL"}]}
+    owner = {"type": "CanonicalUser", "id": head.get("canonical_id", "")}
+    return {"grants": [*grants, {"grantee": owner, "permission": "FULL_CONTROL"}]}
 
 
-def _days(said: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (day, records): of each day where keys tell when it was, all with "" elsewhere."""
+def _group_by_day(head: LogHead, lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (day, records): one pair a day if keys are made by event time, else all with day ""."""
     by_day: dict[str, list[str]] = {}
-    apart = _partitioned(said).get("partition_date_source") == "EventTime"
+    by_event_time = _partitioned_prefix(head).get("partition_date_source") == "EventTime"
     for line in lines:
         day, _, record = line.partition(" ")
-        by_day.setdefault(day if apart else "", []).append(record)
+        by_day.setdefault(day if by_event_time else "", []).append(record)
     yield from by_day.items()
 
 
-def _partitioned(said: Mapping[str, Any]) -> Mapping[str, str]:
-    form = said.get("target_object_key_format") or {}
-    found: Mapping[str, str] = form.get("partitioned_prefix") or {}
-    return found
+def _partitioned_prefix(head: LogHead) -> Mapping[str, str]:
+    key_format = head.get("target_object_key_format") or {}
+    prefix: Mapping[str, str] = key_format.get("partitioned_prefix") or {}
+    return prefix
 
 
-def key_of(said: Mapping[str, Any], stamp: str, day: str = "") -> str:
-    """Return the key of a log; `stamp` is YYYY-MM-DD-hh-mm-ss-UNIQUE, `day` that of the events."""
-    prefix: str = said["target_prefix"]
-    if "partitioned_prefix" not in (said.get("target_object_key_format") or {}):
-        return prefix + stamp
+def key_of(head: LogHead, moment: str, day: str = "") -> str:
+    """Return the key of a log object; `moment` is YYYY-MM-DD-hh-mm-ss-UNIQUE, `day` that of the
+    events."""
+    prefix: str = head["target_prefix"]
+    if "partitioned_prefix" not in (head.get("target_object_key_format") or {}):
+        return prefix + moment
     if day:
-        stamp = f"{day}-00-00-00-{stamp.rpartition('-')[2]}"
-    date = stamp[:10].replace("-", "/")
-    return f"{prefix}{said['account']}/{said['region']}/{said['source']}/{date}/{stamp}"
+        moment = f"{day}-00-00-00-{moment.rpartition('-')[2]}"
+    date = moment[:10].replace("-", "/")
+    return f"{prefix}{head['account']}/{head['region']}/{head['source']}/{date}/{moment}"

@@ -1,7 +1,7 @@
-"""Object lock: what keeps a version from deletion, as S3 checks and shows it; deletes nothing.
+"""Object Lock: which retention or legal hold protects a version, and changes to them.
 
-A bucket's setting is {"rule": the default retention or None}; what a version is held by is its
-`extra["lock"]`: mode, until (ISO) and hold, as far as it has them.
+A bucket's setting is {"rule": the default retention or None}. A version's lock is `extra["lock"]`:
+mode, until (ISO) and hold, as far as it has them.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
 SETTING, LOCK = "object_lock", "lock"
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
-# what CreateBucket sets for a bucket with object lock: there is none without versions
+# the settings of a new bucket with Object Lock, which needs versioning
 OF_NEW_BUCKET = {SETTING: {"rule": None}, "versioning": {"status": "Enabled"}}
 MODES = (GOVERNANCE, COMPLIANCE)
 HOLDS = ("ON", "OFF")
@@ -28,7 +28,7 @@ YEAR = 365  # days, as S3 counts them
 
 
 class DefaultRetention(TypedDict, total=False):
-    """How long new objects are kept; days or years."""
+    """The retention of new objects: mode, and days or years."""
 
     mode: str
     days: int
@@ -36,20 +36,20 @@ class DefaultRetention(TypedDict, total=False):
 
 
 class LockRule(TypedDict, total=False):
-    """What new objects get."""
+    """The rule of a bucket for new objects."""
 
     default_retention: DefaultRetention
 
 
 class LockConfiguration(TypedDict, total=False):
-    """A bucket's object lock as PutObjectLockConfiguration has it."""
+    """The members of PutObjectLockConfiguration."""
 
     object_lock_enabled: str
     rule: LockRule
 
 
 class Retention(TypedDict, total=False):
-    """A version's retention; an empty one takes it away."""
+    """A version's retention; an empty one removes it."""
 
     mode: str
     retain_until_date: datetime
@@ -61,8 +61,16 @@ class LegalHold(TypedDict, total=False):
     status: str
 
 
+class VersionLock(TypedDict, total=False):
+    """A version's lock as it is stored; `until` is ISO text."""
+
+    mode: str
+    until: str
+    hold: str
+
+
 class Locked(TypedDict, total=False):
-    """The members of PutObject, CopyObject and CreateMultipartUpload about the object's lock."""
+    """The Object Lock members of PutObject, CopyObject and CreateMultipartUpload."""
 
     object_lock_mode: str
     object_lock_retain_until_date: datetime
@@ -74,7 +82,7 @@ HOLD = "object_lock_legal_hold_status"
 
 
 def is_on(bucket: Bucket) -> bool:
-    """Tell whether versions in a bucket can be locked."""
+    """Return whether versions in a bucket can be locked."""
     return SETTING in bucket.settings
 
 
@@ -89,42 +97,45 @@ def check_on(bucket: Bucket) -> None:
 
 
 def validate(configuration: LockConfiguration) -> dict[str, Any]:
-    """Return the setting of a configuration; MalformedXML, InvalidRetentionPeriod."""
+    """Return the bucket setting for a configuration; raises MalformedXML,
+    InvalidRetentionPeriod."""
     if configuration.get("object_lock_enabled") != "Enabled":
-        _malformed("ObjectLockEnabled must be Enabled")
+        _raise_malformed("ObjectLockEnabled must be Enabled")
     if "rule" not in configuration:
         return {"rule": None}
-    kept = configuration["rule"].get("default_retention", {})
-    spans = [each for each in ("days", "years") if each in kept]
-    if kept.get("mode") not in MODES or len(spans) != 1:
-        _malformed(f"a DefaultRetention needs a Mode, {' or '.join(MODES)}, and Days or Years")
-    span = int(kept["days"] if "days" in kept else kept["years"])
-    if not 1 <= span <= LONGEST[spans[0]]:
-        raise InvalidRetentionPeriod(unit=spans[0], limit=LONGEST[spans[0]], value=span)
-    return {"rule": {"default_retention": dict(kept)}}
+    retention = configuration["rule"].get("default_retention", {})
+    units = [each for each in ("days", "years") if each in retention]
+    if retention.get("mode") not in MODES or len(units) != 1:
+        _raise_malformed(
+            f"a DefaultRetention needs a Mode, {' or '.join(MODES)}, and Days or Years"
+        )
+    span = int(retention["days"] if "days" in retention else retention["years"])
+    if not 1 <= span <= LONGEST[units[0]]:
+        raise InvalidRetentionPeriod(unit=units[0], limit=LONGEST[units[0]], value=span)
+    return {"rule": {"default_retention": dict(retention)}}
 
 
 def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
-    """Return a bucket's configuration as GetObjectLockConfiguration shows it."""
+    """Return a bucket's configuration as GetObjectLockConfiguration does."""
     rule = bucket.settings[SETTING].get("rule")
     return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
 
 
-# --- what a version is held by -----------------------------------------------------------------
+# --- the lock of a version ---------------------------------------------------------------------
 
 
-def for_new_object(said: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
+def for_new_object(members: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
     """Return the `extra` of a new object: the lock that the request or the bucket gives it.
 
     Raises InvalidRequest, InvalidArgument.
     """
-    told = {name: said[name] for name in (*RETENTION, HOLD) if said.get(name)}
-    if told:
+    lock_members = {name: members[name] for name in (*RETENTION, HOLD) if members.get(name)}
+    if lock_members:
         check_on(bucket)
     elif not is_on(bucket):
         return {}
-    lock = _from_headers(told, now) or _by_default(bucket, now)
-    hold = told.get(HOLD, "")
+    lock = _from_headers(lock_members, now) or _default_lock(bucket, now)
+    hold = lock_members.get(HOLD, "")
     if hold and hold not in HOLDS:
         reason = "Legal Hold must be either of 'ON' or 'OFF'."
         raise InvalidArgument(argument="x-amz-object-lock-legal-hold", value=hold, reason=reason)
@@ -133,8 +144,8 @@ def for_new_object(said: Mapping[str, Any], bucket: Bucket, now: datetime) -> di
     return {LOCK: lock} if lock else {}
 
 
-def _from_headers(told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    mode, until = told.get("object_lock_mode"), told.get("object_lock_retain_until_date")
+def _from_headers(members: Mapping[str, Any], now: datetime) -> VersionLock:
+    mode, until = members.get("object_lock_mode"), members.get("object_lock_retain_until_date")
     if mode and mode not in MODES:
         reason = f"Use {' or '.join(MODES)}."
         raise InvalidArgument(argument="x-amz-object-lock-mode", value=mode, reason=reason)
@@ -146,7 +157,7 @@ def _from_headers(told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return _lock(mode, until, now) if mode and until else {}
 
 
-def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
+def _lock(mode: str, until: datetime, now: datetime) -> VersionLock:
     until = to_utc(until)
     if until <= now:
         reason = "The retain until date must be in the future!"
@@ -154,21 +165,22 @@ def _lock(mode: str, until: datetime, now: datetime) -> dict[str, Any]:
     return {"mode": mode, "until": until.isoformat()}
 
 
-def _by_default(bucket: Bucket, now: datetime) -> dict[str, Any]:
-    kept = ((bucket.settings[SETTING].get("rule")) or {}).get("default_retention")
-    if not kept:
+def _default_lock(bucket: Bucket, now: datetime) -> VersionLock:
+    default = ((bucket.settings[SETTING].get("rule")) or {}).get("default_retention")
+    if not default:
         return {}
-    days = kept["days"] if "days" in kept else kept["years"] * YEAR
-    return {"mode": kept["mode"], "until": (now + timedelta(days=days)).isoformat()}
+    days = default["days"] if "days" in default else default["years"] * YEAR
+    return {"mode": default["mode"], "until": (now + timedelta(days=days)).isoformat()}
 
 
-def get_stored_lock(facts: ObjectProperties) -> dict[str, Any]:
-    """Return what a version is held by, {} if by nothing."""
-    return dict(facts.extra.get(LOCK) or {})
+def get_stored_lock(facts: ObjectProperties) -> VersionLock:
+    """Return a version's lock, {} if it has none."""
+    lock: VersionLock | None = facts.extra.get(LOCK)
+    return lock.copy() if lock else {}
 
 
-def apply(facts: ObjectProperties, lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `extra` of a version with another lock, or with none."""
+def apply(facts: ObjectProperties, lock: VersionLock) -> dict[str, Any]:
+    """Return the `extra` of a version with another lock, or without one."""
     others = {name: each for name, each in facts.extra.items() if name != LOCK}
     return {**others, LOCK: dict(lock)} if lock else others
 
@@ -176,33 +188,34 @@ def apply(facts: ObjectProperties, lock: Mapping[str, Any]) -> dict[str, Any]:
 def with_retention(
     facts: ObjectProperties, wanted: Retention, now: datetime, *, bypass: bool
 ) -> dict[str, Any]:
-    """Return the `extra` of a version that gets another retention, or with an empty one none.
+    """Return the `extra` of a version with another retention, or with an empty one without any.
 
-    Raises MalformedXML, InvalidArgument, and AccessDenied for a retention that holds and would
-    be weaker: in COMPLIANCE always, in GOVERNANCE without `bypass`.
+    Raises MalformedXML, InvalidArgument, and AccessDenied if a retention in force would become
+    weaker: in COMPLIANCE mode always, in GOVERNANCE mode without `bypass`.
     """
     mode, until = wanted.get("mode"), wanted.get("retain_until_date")
     if (mode is None) != (until is None) or mode not in (None, *MODES):
-        _malformed(f"a Retention has a Mode, {' or '.join(MODES)}, and a RetainUntilDate")
+        _raise_malformed(f"a Retention has a Mode, {' or '.join(MODES)}, and a RetainUntilDate")
     lock = get_stored_lock(facts)
     new = _lock(mode, until, now) if mode and until else {}
     if _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE):
         weaker = not new or _until(new) < _until(lock) or new["mode"] != lock["mode"]
         if weaker:
             _deny(lock)
-    hold = {"hold": lock["hold"]} if "hold" in lock else {}
-    return apply(facts, {**new, **hold})
+    if "hold" in lock:
+        new["hold"] = lock["hold"]
+    return apply(facts, new)
 
 
 def with_legal_hold(facts: ObjectProperties, wanted: LegalHold) -> dict[str, Any]:
-    """Return the `extra` of a version with a legal hold ON or OFF; MalformedXML."""
+    """Return the `extra` of a version with its legal hold ON or OFF; raises MalformedXML."""
     if wanted.get("status") not in HOLDS:
-        _malformed("a LegalHold has a Status, ON or OFF")
+        _raise_malformed("a LegalHold has a Status, ON or OFF")
     return apply(facts, {**get_stored_lock(facts), "hold": wanted["status"]})
 
 
 def is_locked(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> bool:
-    """Tell whether a version may not be deleted."""
+    """Return whether a version is protected from deletion."""
     lock = get_stored_lock(facts)
     if lock.get("hold") == "ON":
         return True
@@ -210,42 +223,42 @@ def is_locked(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -
 
 
 def check_deletion(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> None:
-    """Raise AccessDenied if a version may not be deleted."""
+    """Raise AccessDenied if a version is protected from deletion."""
     if is_locked(facts, now, bypass=bypass):
         _deny(get_stored_lock(facts))
 
 
-def retention_to_api(lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a lock's retention as GetObjectRetention shows it."""
+def retention_to_api(lock: VersionLock) -> dict[str, Any]:
+    """Return a lock's retention as GetObjectRetention does."""
     return {"mode": lock["mode"], "retain_until_date": _until(lock)}
 
 
-def headers(lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what GetObject and HeadObject say of a lock."""
-    shown: dict[str, Any] = {}
+def headers(lock: VersionLock) -> dict[str, Any]:
+    """Return the members about a lock for GetObject and HeadObject."""
+    members: dict[str, Any] = {}
     if "mode" in lock:
         until = _until(lock).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-        shown = {"object_lock_mode": lock["mode"], "object_lock_retain_until_date": until}
+        members = {"object_lock_mode": lock["mode"], "object_lock_retain_until_date": until}
     if "hold" in lock:
-        shown["object_lock_legal_hold_status"] = lock["hold"]
-    return shown
+        members["object_lock_legal_hold_status"] = lock["hold"]
+    return members
 
 
-def _holds(lock: Mapping[str, Any], now: datetime) -> bool:
+def _holds(lock: VersionLock, now: datetime) -> bool:
     return "until" in lock and _until(lock) > now
 
 
-def _until(lock: Mapping[str, Any]) -> datetime:
+def _until(lock: VersionLock) -> datetime:
     return datetime.fromisoformat(lock["until"])
 
 
-def _deny(lock: Mapping[str, Any]) -> None:
+def _deny(lock: VersionLock) -> None:
     if lock.get("hold") == "ON":
-        held_by = "a legal hold"
+        cause = "a legal hold"
     else:
-        held_by = f"its retention in {lock['mode']} mode until {lock['until']}"
-    raise ObjectLocked(reason=f"It is held by {held_by}.")
+        cause = f"its retention in {lock['mode']} mode until {lock['until']}"
+    raise ObjectLocked(reason=f"It is held by {cause}.")
 
 
-def _malformed(reason: str) -> None:
+def _raise_malformed(reason: str) -> None:
     raise MalformedXML(shape="ObjectLock", reason=f"{reason}.")

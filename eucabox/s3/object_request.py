@@ -1,17 +1,20 @@
-"""What a request says of an object that it writes, in one place for all that write; no bytes."""
+"""The request side of PutObject, CopyObject and CreateMultipartUpload, read in one place."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from eucabox.errors import ChecksumHeaderInvalid, InvalidRedirectLocation
-from eucabox.s3 import access, acl, object_lock, tagging, values
+from eucabox.s3 import access, acl, encryption, object_lock, tagging, values
 from eucabox.s3.acl import ObjectAclMembers
 from eucabox.s3.body_streams import RequestBody
-from eucabox.s3.encryption import Encryption
+from eucabox.s3.encryption import Encryption, EncryptionKeys
 from eucabox.s3.object_lock import Locked
 from eucabox.s3.tagging import Tagging
 from eucabox.store import checksums
+from eucabox.store.keyring import EncryptionKeySpec
+from eucabox.store.temp_file import ExpectedBody
 from eucabox.store.types import Bucket, ObjectProperties
 
 LONGEST_LOCATION = 2048
@@ -66,56 +69,72 @@ class PutObjectMembers(ObjectMembers, BodyMembers, total=False):
     """Both, for PutObject."""
 
 
+@dataclass(frozen=True)
+class ObjectRequest:
+    """What a request asks of a new object: its properties and how it is encrypted."""
+
+    properties: ObjectProperties
+    encryption: EncryptionKeySpec | None
+
+
+def read(
+    members: ObjectMembers,
+    request: access.RequestContext,
+    bucket: Bucket,
+    store: EncryptionKeys,
+    directory: acl.AccountDirectory,
+) -> ObjectRequest:
+    """Return what a request asks of a new object. Raises as `object_properties`, and Faults for
+    an encryption that can't be."""
+    properties = object_properties(members, request, bucket, directory)
+    return ObjectRequest(properties, encryption.for_new_object(request, members, bucket, store))
+
+
 def object_properties(
-    said: Mapping[str, Any],
-    asking: access.RequestContext,
+    members: Mapping[str, Any],
+    request: access.RequestContext,
     bucket: Bucket,
     directory: acl.AccountDirectory,
 ) -> ObjectProperties:
-    """Return what is kept of an object that the asker writes into a bucket; raises AccessDenied
-    and InvalidArgument for an access list that can't be, InvalidRequest for a lock."""
-    wanted = acl.resolve_grantees(acl.from_headers(said), directory)
-    owner = access.authorize_owner_of_new(asking, bucket, wanted, directory)
-    writer = asking.caller.account_id if asking.caller else bucket.owner
-    by = {access.WRITTEN_BY: writer} if writer != owner else {}
+    """Return the properties of a new object. Raises AccessDenied and InvalidArgument for an ACL
+    that is not allowed or not valid, and InvalidRequest for such a lock."""
+    new_acl = acl.resolve_grantees(acl.from_headers(members), directory)
+    owner = access.authorize_owner_of_new(request, bucket, new_acl, directory)
+    writer = request.caller.account_id if request.caller else bucket.owner
+    written_by = {access.WRITTEN_BY: writer} if writer != owner else {}
     return ObjectProperties(
-        content_type=said.get("content_type") or values.TYPE,
-        metadata=values.metadata(said.get("metadata")),
-        headers=headers(said),
+        content_type=members.get("content_type") or values.TYPE,
+        metadata=values.metadata(members.get("metadata")),
+        headers=_headers(members),
         owner=owner,
-        acl=wanted,
-        tags=tagging.object_tags(said.get("tagging")),
-        storage_class=values.storage_class(said.get("storage_class", "")),
-        extra={**by, **object_lock.for_new_object(said, bucket, datetime.now(UTC))},
+        acl=new_acl,
+        tags=tagging.object_tags(members.get("tagging")),
+        storage_class=values.storage_class(members.get("storage_class", "")),
+        extra={**written_by, **object_lock.for_new_object(members, bucket, datetime.now(UTC))},
     )
 
 
-def headers(said: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that a reader will be sent again; raises InvalidRedirectLocation."""
-    location = said.get("website_redirect_location", "/")
+def _headers(members: Mapping[str, Any]) -> dict[str, str]:
+    location = members.get("website_redirect_location", "/")
     if not location.startswith(("/", "http://", "https://")) or len(location) > LONGEST_LOCATION:
         raise InvalidRedirectLocation(limit=LONGEST_LOCATION)
-    return values.headers(**{name: said[name] for name in HEADERS if name in said})
+    return {name: members[name] for name in HEADERS if members.get(name)}
 
 
-def body_expectations(said: Mapping[str, Any], incoming: RequestBody) -> dict[str, Any]:
-    """Return what the store's `put` and `put_part` are told of a body's length and sums."""
-    return {
-        "size": incoming.length,
-        "content_md5": values.md5(said.get("content_md5", "")),
-        "checksums": values.checksums(said),
-        "algorithms": checksum_algorithms(said, incoming),
-        "trailers": incoming.trailers,
-    }
+def expected_body(members: Mapping[str, Any], body: RequestBody) -> ExpectedBody:
+    """Return what the members of PutObject or UploadPart promise of the body.
 
-
-def checksum_algorithms(said: Mapping[str, Any], incoming: RequestBody) -> tuple[str, ...]:
-    """Return the algorithms whose sums a request brings, or leaves to us."""
-    told = (*values.checksums(said), *incoming.algorithms)
-    named = values.algorithm_names(said.get("checksum_algorithm", ""))
+    The algorithms are those whose checksums the request brings, in its headers or its trailers;
+    else the one that it leaves to us. Raises InvalidDigest, ChecksumUnknown, and InvalidRequest
+    where the request names another algorithm than it brings.
+    """
+    stated = values.checksums(members)
+    sent = (*stated, *body.algorithms)
+    named = values.algorithm_names(members.get("checksum_algorithm", ""))
     for algorithm in named:
         checksums.check_name(algorithm)
-    if told and not set(named) <= set(told):
-        reason = f"The checksum sent is {', '.join(told)}."
+    if sent and not set(named) <= set(sent):
+        reason = f"The checksum sent is {', '.join(sent)}."
         raise ChecksumHeaderInvalid(name="x-amz-sdk-checksum-algorithm", reason=reason)
-    return told or named
+    digest = values.md5(members.get("content_md5", ""))
+    return ExpectedBody(body.length, digest, stated, sent or named, body.trailers)

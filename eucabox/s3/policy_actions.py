@@ -1,9 +1,10 @@
-"""What S3's verbs are called in policies, and what access lists grant of them; judges nothing."""
+"""The policy action of each S3 operation, and the ACL permission that allows it; decides
+nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# verbs whose action in policies has another name
+# operations whose policy action has another name
 ACTIONS_OF = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
@@ -53,7 +54,7 @@ ACTIONS_OF = {
     "UploadPart": "PutObject",
     "UploadPartCopy": "PutObject",
 }
-# what an access list must grant for an action; the others are their owner's alone
+# the permission that an ACL must grant for an action; an ACL can't grant other actions
 PERMISSIONS_OF = {
     "s3:AbortMultipartUpload": "WRITE",
     "s3:DeleteObject": "WRITE",
@@ -76,7 +77,7 @@ PERMISSIONS_OF = {
     "s3:PutObjectAcl": "WRITE_ACP",
     "s3:PutObjectVersionAcl": "WRITE_ACP",
 }
-# actions that have another name where the request names a version
+# actions that have another name if the request names a version
 VERSIONED = {
     f"s3:{verb}{noun}": f"s3:{verb}{noun.replace('Object', 'ObjectVersion')}"
     for verb, nouns in {
@@ -86,7 +87,7 @@ VERSIONED = {
     }.items()
     for noun in nouns
 }
-# what needs a grant of the object's owner, even of who owns the bucket
+# actions that the object's owner must grant, even to the bucket's owner
 CONTENT = frozenset(
     f"s3:{each}"
     for each in (
@@ -101,9 +102,9 @@ CONTENT = frozenset(
         "PutObjectVersionAcl",
     )
 )
-# the owner of a bucket can't be locked out of what mends a policy
+# a policy can't deny these to the bucket's owner, who must be able to repair it
 OWNER_KEEPS = frozenset({"s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:PutBucketPolicy"})
-# what an object's owner, or its access list, may allow though its bucket does not
+# actions that an object's owner or ACL may allow though its bucket does not
 OF_OBJECTS = frozenset(
     f"s3:{each}"
     for each in (
@@ -118,23 +119,23 @@ WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
 def policy_action(verb: str) -> str:
-    """Return the action of policies that a verb is, where one is."""
+    """Return the policy action of an operation, s3:PutObject for CopyObject."""
     return f"s3:{ACTIONS_OF.get(verb, verb)}"
 
 
 def action_of_version(action: str) -> str:
-    """Return the action's name for a version of an object, where it has another."""
+    """Return the name of an action on a version of an object, where it has another one."""
     return VERSIONED.get(action, action)
 
 
 def versioned_action(action: str, params: Mapping[str, Any]) -> str:
-    """Return the action's name for the version that a request names, if it names one."""
+    """Return the name of an action, of its version form if the request names a version."""
     return action_of_version(action) if params.get("version_id") else action
 
 
 def extra_actions(verb: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what else a request does by its headers, as (action, permission): who may write by
-    an access list may tag what they write, but not lock it."""
+    """Yield the further (action, permission) that a request needs for its headers. A grant to write
+    in an ACL includes tags, but no lock."""
     if verb == "GetObjectAttributes":
         yield "s3:GetObject", "READ"
     if verb not in WRITES:

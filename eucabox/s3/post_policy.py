@@ -1,4 +1,4 @@
-"""Upload policies: what an account allows to be uploaded in its name; uploads and signs nothing."""
+"""POST policies: parses and checks what an account allows others to upload in its name."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ from eucabox.errors import (
     PolicyNotSigned,
 )
 
-LONGEST = 65536  # bytes of base64; a form has less
+LONGEST = 65536  # bytes of base64; more than any real form has
 MOST_BRACKETS = 500
 RANGE = "content-length-range"
 LONGEST_SHOWN = 200  # characters of a condition in a message
@@ -32,43 +32,44 @@ BLANKS = ascii_text.BLANKS.encode()
 
 @dataclass(frozen=True)
 class PostCondition:
-    """`kind` is eq or starts-with, `field` in lower case, `said` how the policy wrote it."""
+    """`kind` is eq or starts-with, `field` in lower case, `text` the condition as the policy has
+    it."""
 
     kind: str
     field: str
     value: str
-    said: str
+    text: str
 
     def is_met(self, fields: Mapping[str, str]) -> bool:
-        """Whether the fields, by their names in lower case, are as the condition wants them."""
-        found = fields.get(self.field)
-        if found is None:
+        """Whether the form fields, by names in lower case, meet the condition."""
+        value = fields.get(self.field)
+        if value is None:
             return False
         if self.kind == "eq":
-            return found == self.value
-        if self.field == "content-type" and "," in found:  # S3 takes it for a list
-            return all(ascii_text.strip(each).startswith(self.value) for each in found.split(","))
-        return found.startswith(self.value)
+            return value == self.value
+        if self.field == "content-type" and "," in value:  # S3 reads it as a list
+            return all(ascii_text.strip(each).startswith(self.value) for each in value.split(","))
+        return value.startswith(self.value)
 
 
 @dataclass(frozen=True)
 class PostPolicy:
-    """What may be uploaded: until when, under which conditions, how many bytes (least, most)."""
+    """What may be uploaded: expiry, conditions, and the allowed (least, most) bytes."""
 
     expires: datetime
     conditions: tuple[PostCondition, ...]
     sizes: tuple[int, int] | None
 
     def check(self, fields: Mapping[str, str], now: datetime) -> None:
-        """Raise PolicyFailed for fields, by names in lower case, that it does not allow."""
+        """Raise PolicyFailed if the policy does not allow form fields, by names in lower case."""
         if self.expires <= now:
             raise PolicyFailed(reason="Policy expired.")
         for condition in self.conditions:
             if not condition.is_met(fields):
-                raise PolicyFailed(reason=f"Policy Condition failed: {condition.said}")
+                raise PolicyFailed(reason=f"Policy Condition failed: {condition.text}")
 
     def check_covered(self, names: Iterable[str]) -> None:
-        """Raise PolicyFailed for a field that no condition speaks of."""
+        """Raise PolicyFailed for a form field that no condition names."""
         known = {each.field for each in self.conditions}
         extra = [name for name in names if name not in known and not name.startswith(IGNORED)]
         if extra:
@@ -76,40 +77,40 @@ class PostPolicy:
 
 
 def parse(encoded: bytes) -> PostPolicy:
-    """Read a policy from the base64 of its JSON. Raises InvalidPolicyDocument."""
+    """Parse a policy from the base64 of its JSON; raises InvalidPolicyDocument."""
     if len(encoded) > LONGEST:
         raise InvalidPolicyDocument(reason=f"It has more than {LONGEST} bytes.")
     try:
         text = base64.b64decode(encoded.translate(None, BLANKS), validate=True)
         if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
             raise ValueError("deeper than any parser should have to go")
-        said = json.loads(text)
+        document = json.loads(text)
     except (binascii.Error, ValueError):
         raise InvalidPolicyDocument(reason="Invalid JSON.") from None
-    if not isinstance(said, dict):
+    if not isinstance(document, dict):
         raise InvalidPolicyDocument(reason="Invalid JSON: it must be an object.")
-    for name in said:
+    for name in document:
         if name not in ("expiration", "conditions"):
             raise InvalidPolicyDocument(reason=f"Unexpected: '{name[:LONGEST_SHOWN]}'")
     for name in ("expiration", "conditions"):
-        if name not in said:
+        if name not in document:
             raise InvalidPolicyDocument(reason=f"Policy missing {name}.")
-    if not isinstance(said["conditions"], list):
+    if not isinstance(document["conditions"], list):
         raise InvalidPolicyDocument(reason="Invalid 'conditions' value: must be a List.")
-    read_conditions = [_condition(each) for each in said["conditions"]]
-    sizes = [each for each in read_conditions if isinstance(each, tuple)]
+    parsed = [_parse_condition(each) for each in document["conditions"]]
+    sizes = [each for each in parsed if isinstance(each, tuple)]
     return PostPolicy(
-        expires=_moment(said["expiration"]),
-        conditions=tuple(each for each in read_conditions if isinstance(each, PostCondition)),
+        expires=_parse_time(document["expiration"]),
+        conditions=tuple(each for each in parsed if isinstance(each, PostCondition)),
         sizes=(max(low for low, _ in sizes), min(high for _, high in sizes)) if sizes else None,
     )
 
 
 def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str]) -> None:
-    """Raise a Fault of EC2 unless the policy is signed with the secret and allows these fields.
+    """Raise an EC2 Fault unless the policy is signed with the secret and allows these fields.
 
-    `policy` is JSON or its base64, whose HMAC-SHA1 the signature is, in base64. What it says of
-    the size is of a form's file, and here is none.
+    `policy` is JSON or its base64; the signature is the base64 of that base64's HMAC-SHA1. A range
+    of sizes is about a form's file; there is none here.
     """
     text = policy if not policy.lstrip(BLANKS).startswith(b"{") else base64.b64encode(policy)
     text = text.translate(None, BLANKS)
@@ -117,71 +118,73 @@ def check(policy: bytes, signature: str, secret: str, fields: Mapping[str, str])
         raise PolicyNotSigned()
     now = datetime.now(UTC)
     try:
-        found = parse(text)
-        if found.expires > now:
-            return found.check(fields, now)
+        parsed = parse(text)
+        if parsed.expires > now:
+            return parsed.check(fields, now)
     except Fault as fault:
         known = f"Known fields are {', '.join(fields)}."
         reason = f"{fault.message} {known}"
         raise InvalidParameterValue(parameter="UploadPolicy", value="...", reason=reason) from None
     reason = f"It expired before {ids.time_text(now)}, which is now. Sign a new one."
-    value = f"expiration {ids.time_text(found.expires)}"
+    value = f"expiration {ids.time_text(parsed.expires)}"
     raise InvalidParameterValue(parameter="UploadPolicy", value=value, reason=reason)
 
 
 def is_signed(encoded: bytes, signature: str, secret: str) -> bool:
-    """Whether a signature is the base64 of the HMAC-SHA1 of a policy's base64."""
+    """Whether a signature is the base64 of the HMAC-SHA1 of a policy in base64."""
     right = base64.b64encode(hmac.digest(secret.encode(), encoded, hashlib.sha1))
     return hmac.compare_digest(right, ascii_text.strip(signature).encode("utf-8", "replace"))
 
 
-def _moment(said: Any) -> datetime:
+def _parse_time(value: object) -> datetime:
     try:
-        if not MOMENT.fullmatch(said):
-            raise ValueError(said)
-        found = datetime.fromisoformat(said)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        if not isinstance(value, str) or not MOMENT.fullmatch(value):
+            raise ValueError(value)
+        time = datetime.fromisoformat(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
-        shown = str(said)[:LONGEST_SHOWN]
-        reason = f"Invalid 'expiration' value: '{shown}'. Write it as 2026-01-31T12:00:00.000Z."
+        text = str(value)[:LONGEST_SHOWN]
+        reason = f"Invalid 'expiration' value: '{text}'. Write it as 2026-01-31T12:00:00.000Z."
         raise InvalidPolicyDocument(reason=reason) from None
 
 
-def _condition(said: Any) -> PostCondition | tuple[int, int]:
-    """Read a condition in either of its two forms, or a range of sizes."""
-    shown = json.dumps(said)[:LONGEST_SHOWN]
-    if isinstance(said, dict):
-        if len(said) != 1:
+def _parse_condition(condition: object) -> PostCondition | tuple[int, int]:
+    """Parse a condition in either of its two forms, or a range of sizes."""
+    message = json.dumps(condition)[:LONGEST_SHOWN]
+    if isinstance(condition, dict):
+        if len(condition) != 1:
             reason = "Invalid Simple-Condition: Simple-Conditions must have exactly one property"
-            raise InvalidPolicyDocument(reason=f"{reason} specified, not {shown}.")
-        ((name, value),) = said.items()
-        text = _value(value, shown)
-        shown = json.dumps(["eq", f"${name}", text])[:LONGEST_SHOWN]
-        return PostCondition("eq", ascii_text.lower(name), text, shown)
-    if not isinstance(said, list) or not said or not isinstance(said[0], str):
-        raise InvalidPolicyDocument(reason=f"Invalid Condition: {shown}")
-    kind = ascii_text.lower(said[0])
+            raise InvalidPolicyDocument(reason=f"{reason} specified, not {message}.")
+        ((name, value),) = condition.items()
+        text = _parse_value(value, message)
+        message = json.dumps(["eq", f"${name}", text])[:LONGEST_SHOWN]
+        return PostCondition("eq", ascii_text.lower(name), text, message)
+    if not isinstance(condition, list) or not condition or not isinstance(condition[0], str):
+        raise InvalidPolicyDocument(reason=f"Invalid Condition: {message}")
+    kind = ascii_text.lower(condition[0])
     if kind == RANGE:
-        return _sizes(said, shown)
+        return _parse_range(condition, message)
     if kind not in ("eq", "starts-with"):
-        raise InvalidPolicyDocument(reason=f"Invalid Condition: unknown operation in {shown}")
-    if len(said) != 3 or not isinstance(said[1], str) or not said[1].startswith("$"):
-        reason = f'Invalid Condition: write ["{kind}", "$FIELD", "VALUE"], not {shown}'
+        raise InvalidPolicyDocument(reason=f"Invalid Condition: unknown operation in {message}")
+    if len(condition) != 3 or not isinstance(condition[1], str) or not condition[1].startswith("$"):
+        reason = f'Invalid Condition: write ["{kind}", "$FIELD", "VALUE"], not {message}'
         raise InvalidPolicyDocument(reason=reason)
-    return PostCondition(kind, ascii_text.lower(said[1][1:]), _value(said[2], shown), shown)
+    return PostCondition(
+        kind, ascii_text.lower(condition[1][1:]), _parse_value(condition[2], message), message
+    )
 
 
-def _value(said: Any, shown: str) -> str:
-    if isinstance(said, str):
-        return said
-    if isinstance(said, int) and not isinstance(said, bool):
-        return str(said)
-    raise InvalidPolicyDocument(reason=f"Invalid Condition: its value must be text in {shown}")
+def _parse_value(value: object, message: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InvalidPolicyDocument(reason=f"Invalid Condition: its value must be text in {message}")
 
 
-def _sizes(said: list[Any], shown: str) -> tuple[int, int]:
-    numbers = [int(str(each)) for each in said[1:] if NUMBER.fullmatch(str(each))]
-    if len(said) != 3 or len(numbers) != 2:
-        reason = f'Invalid Condition: write ["{RANGE}", LEAST, MOST] in bytes, not {shown}'
+def _parse_range(condition: list[Any], message: str) -> tuple[int, int]:
+    numbers = [int(str(each)) for each in condition[1:] if NUMBER.fullmatch(str(each))]
+    if len(condition) != 3 or len(numbers) != 2:
+        reason = f'Invalid Condition: write ["{RANGE}", LEAST, MOST] in bytes, not {message}'
         raise InvalidPolicyDocument(reason=reason)
     return numbers[0], numbers[1]

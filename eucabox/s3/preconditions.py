@@ -1,4 +1,4 @@
-"""Conditions and ranges that a client puts on an object; never reads the object itself."""
+"""HTTP preconditions and ranges of a request for an object; never reads the object."""
 
 import re
 from collections.abc import Mapping
@@ -17,12 +17,19 @@ from eucabox.errors import (
 from eucabox.store.types import Object
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-MOST_DIGITS = 18  # int() refuses thousands, which a header has room for
+MOST_DIGITS = 18  # int() refuses thousands of digits, and a header can have them
 BEYOND = 10**MOST_DIGITS
 
 
+class WriteConditions(TypedDict):
+    """The preconditions of a write, as the store's methods take them: ETags without quotes."""
+
+    if_match: str
+    if_none_match: str
+
+
 class SourcePreconditions(TypedDict, total=False):
-    """The members of CopyObject and UploadPartCopy that are conditions on the source."""
+    """The members of CopyObject and UploadPartCopy with preconditions on the source."""
 
     copy_source_if_match: str
     copy_source_if_none_match: str
@@ -30,73 +37,74 @@ class SourcePreconditions(TypedDict, total=False):
     copy_source_if_unmodified_since: datetime
 
 
-def check(found: Object, wanted: Mapping[str, Any]) -> None:
-    """Raise NotModified or PreconditionFailed where a reader's conditions do not hold.
+def check(obj: Object, conditions: Mapping[str, Any]) -> None:
+    """Raise NotModified or PreconditionFailed where a reader's preconditions do not hold.
 
-    `wanted` has any of if_match, if_none_match (entity tags, `*`, or a list with commas),
-    if_modified_since, if_unmodified_since (aware datetimes). A tag outweighs its date.
+    `conditions` has any of if_match, if_none_match (ETags, `*`, or a list with commas),
+    if_modified_since, if_unmodified_since (aware datetimes). An ETag outranks the date beside it.
     """
-    _check_before(found, wanted.get("if_match"), wanted.get("if_unmodified_since"))
-    tags, since = wanted.get("if_none_match"), wanted.get("if_modified_since")
-    same = _matches(tags, found.e_tag) if tags else since and not _newer(found, since)
+    _check_required(obj, conditions.get("if_match"), conditions.get("if_unmodified_since"))
+    tags, since = conditions.get("if_none_match"), conditions.get("if_modified_since")
+    same = _matches(tags, obj.e_tag) if tags else since and not _is_newer(obj, since)
     if same:
         name = "If-None-Match" if tags else "If-Modified-Since"
-        modified = found.last_modified
-        raise NotModified(condition=name, e_tag=found.e_tag, last_modified=modified)
+        modified = obj.last_modified
+        raise NotModified(condition=name, e_tag=obj.e_tag, last_modified=modified)
 
 
-def check_source(found: Object, wanted: Mapping[str, Any]) -> None:
-    """The same for the source of a copy, where nothing is answered but PreconditionFailed."""
+def check_source(obj: Object, conditions: Mapping[str, Any]) -> None:
+    """Check the preconditions on the source of a copy, where every failure is
+    PreconditionFailed."""
     try:
-        check(found, wanted)
+        check(obj, conditions)
     except NotModified as fault:
         raise PreconditionFailed(condition=fault.facts["condition"]) from None
 
 
-def source_preconditions(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a request wants of the source of a copy, as `check_source` takes it."""
-    named = (
+def source_preconditions(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the preconditions on the source of a copy, as `check_source` takes them."""
+    pairs = (
         (name, name.removeprefix("copy_source_")) for name in SourcePreconditions.__annotations__
     )
-    return {bare: said[name] for name, bare in named if name in said}
+    return {bare: members[name] for name, bare in pairs if name in members}
 
 
-def write_preconditions(if_match: str, if_none_match: str) -> dict[str, Any]:
-    """Return what the store's writing methods are told of the conditions of a write."""
+def write_preconditions(if_match: str, if_none_match: str) -> WriteConditions:
+    """Return the preconditions of a write as keyword arguments of the store's methods."""
     if if_match and if_none_match:
         what = "If-Match together with If-None-Match on a write"
         raise S3NotImplemented(what=what, hint="Use one of them.")
     return {"if_match": unquote_etag(if_match), "if_none_match": unquote_etag(if_none_match)}
 
 
-def range_of(found: Object, wanted: str, if_range: str) -> str:
-    """Return the range that a reader wants, "" for all of the object where If-Range does not hold:
-    its tag (a weak one never does) or its date is not the object's own."""
-    told = ascii_text.strip(if_range)
-    if not told or not wanted:
-        return wanted
-    same = told == format_datetime(found.last_modified.replace(microsecond=0), usegmt=True)
-    if not told.startswith("W/"):
-        same = same or unquote_etag(told) == found.e_tag
-    return wanted if same else ""
+def range_of(obj: Object, requested: str, if_range: str) -> str:
+    """Return the range to send, "" for the whole object if If-Range does not match: its ETag (a
+    weak one never matches) or its date is not the object's."""
+    validator = ascii_text.strip(if_range)
+    if not validator or not requested:
+        return requested
+    same = validator == format_datetime(obj.last_modified.replace(microsecond=0), usegmt=True)
+    if not validator.startswith("W/"):
+        same = same or unquote_etag(validator) == obj.e_tag
+    return requested if same else ""
 
 
 def span(text: str, size: int) -> tuple[int, int] | None:
     """Return (start, count) of a Range header over `size` bytes.
 
-    None stands for the whole object: no range, several ranges, or one that makes no sense, which
-    HTTP says to ignore. Raises InvalidRange where it begins behind the end.
+    None means the whole object: there is no range, there are several, or it makes no sense, which
+    HTTP says to ignore. Raises InvalidRange if it starts beyond the end.
     """
-    found = _RANGE.fullmatch(text.replace(" ", ""))
-    if not found or found[1] == found[2] == "":
+    match = _RANGE.fullmatch(text.replace(" ", ""))
+    if not match or match[1] == match[2] == "":
         return None
-    if not found[1]:
-        count = min(_offset(found[2]), size)
+    if not match[1]:
+        count = min(_offset(match[2]), size)
         start = size - count
     else:
-        start = _offset(found[1])
-        last = _offset(found[2]) if found[2] else size - 1
-        if found[2] and last < start:
+        start = _offset(match[1])
+        last = _offset(match[2]) if match[2] else size - 1
+        if match[2] and last < start:
             return None
         count = min(last, size - 1) - start + 1
     if count <= 0:
@@ -106,8 +114,8 @@ def span(text: str, size: int) -> tuple[int, int] | None:
 
 def source_span(text: str, size: int) -> tuple[int, int]:
     """Return (start, count) of x-amz-copy-source-range, which must lie inside the object."""
-    found = _RANGE.fullmatch(text)
-    first, last = map(_offset, found.groups()) if found and all(found.groups()) else (1, 0)
+    match = _RANGE.fullmatch(text)
+    first, last = map(_offset, match.groups()) if match and all(match.groups()) else (1, 0)
     if last < first:
         reason = "Use bytes=FIRST-LAST with zero-based offsets."
         raise InvalidArgument(argument="x-amz-copy-source-range", value=text[:60], reason=reason)
@@ -117,21 +125,21 @@ def source_span(text: str, size: int) -> tuple[int, int]:
 
 
 def _offset(digits: str) -> int:
-    """Read digits; what has more of them than a size can have is beyond every object."""
+    """Parse digits; more of them than a size can have means beyond every object."""
     digits = digits.lstrip("0")
     return int(digits or "0") if len(digits) <= MOST_DIGITS else BEYOND
 
 
 def unquote_etag(e_tag: str) -> str:
-    """An entity tag without quotes and without the mark of a weak one."""
+    """Return an ETag without its quotes and without the W/ of a weak one."""
     return ascii_text.strip(e_tag).removeprefix("W/").strip('"')
 
 
-def _check_before(found: Object, tags: str | None, since: datetime | None) -> None:
+def _check_required(obj: Object, tags: str | None, since: datetime | None) -> None:
     if tags:
-        if not _matches(tags, found.e_tag):
+        if not _matches(tags, obj.e_tag):
             raise PreconditionFailed(condition="If-Match")
-    elif since and _newer(found, since):
+    elif since and _is_newer(obj, since):
         raise PreconditionFailed(condition="If-Unmodified-Since")
 
 
@@ -139,6 +147,6 @@ def _matches(tags: str, e_tag: str) -> bool:
     return any(each in ("*", e_tag) for each in map(unquote_etag, tags.split(",")))
 
 
-def _newer(found: Object, since: datetime) -> bool:
+def _is_newer(obj: Object, since: datetime) -> bool:
     # dates in headers have whole seconds: an object is not newer than its own Last-Modified
-    return found.last_modified.replace(microsecond=0) > since
+    return obj.last_modified.replace(microsecond=0) > since

@@ -1,4 +1,4 @@
-"""S3's nouns for what the store keeps: entity tags, checksums, headers, owners; never stores."""
+"""S3's form of stored values: ETags, checksums, headers, owners, versions; stores nothing."""
 
 import base64
 import binascii
@@ -43,8 +43,11 @@ STORAGE_CLASSES = frozenset(
         "EXPRESS_ONEZONE",
     }
 )
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # from which S3 restores; here the bytes are at hand
-TYPE = "binary/octet-stream"  # what S3 says of an object whose type nobody told
+ARCHIVES = (
+    "GLACIER",
+    "DEEP_ARCHIVE",
+)  # S3 restores objects from these; here they can be read at once
+TYPE = "binary/octet-stream"  # S3's default
 METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 
 
@@ -56,7 +59,7 @@ class OwnerDirectory(Protocol):
 
 
 class Owners:
-    """Accounts as S3 shows an owner; asks the directory once for each."""
+    """Accounts as S3 shows an owner; looks each up in the directory once."""
 
     def __init__(self, directory: OwnerDirectory) -> None:
         self._directory = directory
@@ -66,40 +69,41 @@ class Owners:
         """Return {"id": canonical id, "display_name": account name}."""
         if account_id not in self._known:
             row = self._directory.get_by_account_id(account_id)
-            # an account that was removed still owns what it left behind
+            # a deleted account still owns its objects
             row = row or {"canonical_id": account_id.zfill(64), "account_name": account_id}
-            shown = {"id": row["canonical_id"], "display_name": row["account_name"]}
-            self._known[account_id] = shown
+            owner = {"id": row["canonical_id"], "display_name": row["account_name"]}
+            self._known[account_id] = owner
         return self._known[account_id]
 
 
 def quote_etag(e_tag: str) -> str:
-    """An entity tag as the API shows it."""
+    """Return an ETag with the quotes that the API has around it."""
     return f'"{e_tag}"'
 
 
 def checksums(members: Mapping[str, Any]) -> dict[str, str]:
-    """Pick {"CRC32": base64, ...} out of a request's members."""
-    found = {name: members.get(member) for name, member in CHECKSUMS.items()}
-    told = {name: value for name, value in found.items() if value}
-    if len(told) > 1:
+    """Return the checksums among a request's members as {"CRC32": base64, ...}."""
+    values = {name: members.get(member) for name, member in CHECKSUMS.items()}
+    sent = {name: value for name, value in values.items() if value}
+    if len(sent) > 1:
         raise ChecksumsSeveral
-    return told
+    return sent
 
 
 def algorithm_names(algorithm: str) -> tuple[str, ...]:
-    """The algorithm a request names for a checksum that it leaves to the server, if any."""
+    """Return the checksum algorithm that a request leaves to the server to compute, if any."""
     return (ascii_text.upper(algorithm),) if algorithm else ()
 
 
-def checksum_members(kept: Mapping[str, str], kind: str = "") -> dict[str, str]:
-    """Show kept checksums as members of an answer, with their type if there is one."""
-    shown = {CHECKSUMS[name]: value for name, value in kept.items() if name in CHECKSUMS}
-    return {**shown, "checksum_type": kind} if shown and kind else shown
+def checksum_members(stored: Mapping[str, str], kind: str = "") -> dict[str, str]:
+    """Return stored checksums as members of a response, with their type if there is one."""
+    members = {CHECKSUMS[name]: value for name, value in stored.items() if name in CHECKSUMS}
+    return {**members, "checksum_type": kind} if members and kind else members
 
 
 def part_checksum(upload: Upload, part: UploadPart) -> dict[str, str]:
-    """Show the checksum of a part: by what the upload named, or else its client; or the default."""
+    """Return a part's checksum as members: of the upload's algorithm, else the client's, else the
+    default one."""
     own = [name for name in part.checksums if name != DEFAULT]
     for name in (upload.checksum_algorithm, *own, DEFAULT):
         if name in part.checksums:
@@ -108,7 +112,7 @@ def part_checksum(upload: Upload, part: UploadPart) -> dict[str, str]:
 
 
 def md5(text: str) -> bytes | None:
-    """Read a Content-MD5, None if there is none; raises InvalidDigest."""
+    """Parse a Content-MD5, None if there is none; raises InvalidDigest."""
     if not text:
         return None
     try:
@@ -121,38 +125,38 @@ def md5(text: str) -> bytes | None:
 
 
 def check_md5(body: bytes, text: str) -> None:
-    """Raise BadDigest unless a body is what its Content-MD5, if there is one, says."""
-    stated, found = md5(text), hashlib.md5(body, usedforsecurity=False).digest()
-    if stated not in (None, found):
-        raise ContentMd5Mismatch(found=base64.b64encode(found).decode(), stated=text)
+    """Raise BadDigest unless a body matches its Content-MD5, if there is one."""
+    stated, computed = md5(text), hashlib.md5(body, usedforsecurity=False).digest()
+    if stated not in (None, computed):
+        raise ContentMd5Mismatch(found=base64.b64encode(computed).decode(), stated=text)
 
 
-def metadata(given: Mapping[str, str] | None) -> dict[str, str]:
-    """Check user metadata; raises MetadataTooLarge."""
-    kept = dict(given or {})
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in kept.items())
+def metadata(members: Mapping[str, str] | None) -> dict[str, str]:
+    """Return user metadata if it is not too large; raises MetadataTooLarge."""
+    result = dict(members or {})
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in result.items())
     if size > METADATA_LIMIT:
         raise MetadataTooLarge(size=size, limit=METADATA_LIMIT)
-    return kept
+    return result
 
 
-def storage_class(word: str) -> str:
-    """Check a storage class; any that S3 knows is kept as a word, the bytes lie on one disk."""
-    if word and word not in STORAGE_CLASSES:
-        raise InvalidStorageClass(value=word)
-    return word or "STANDARD"
+def storage_class(name: str) -> str:
+    """Check a storage class. Any that S3 has is only remembered; all bytes lie on the same disk."""
+    if name and name not in STORAGE_CLASSES:
+        raise InvalidStorageClass(value=name)
+    return name or "STANDARD"
 
 
-def version_members_read(bucket: Bucket, found: Object) -> dict[str, str]:
-    """Show the version of an object to its reader, if its bucket has, or had, versioning."""
-    return {"version_id": found.version_id} if bucket.settings.get("versioning") else {}
+def version_members_read(bucket: Bucket, obj: Object) -> dict[str, str]:
+    """Return an object's version as members for a reader, if its bucket has, or had, versioning."""
+    return {"version_id": obj.version_id} if bucket.settings.get("versioning") else {}
 
 
-def version_members_written(made: Object) -> dict[str, str]:
-    """Show the version of an object to its writer, if it is one that stays."""
-    return {} if version_ids.is_null(made.version_key) else {"version_id": made.version_id}
+def version_members_written(obj: Object) -> dict[str, str]:
+    """Return a new object's version as members for its writer, unless it is the null version."""
+    return {} if version_ids.is_null(obj.version_key) else {"version_id": obj.version_id}
 
 
-def headers(**told: str) -> dict[str, str]:
-    """Keep the headers that a request gave for an object, by their names in the API."""
-    return {name: value for name, value in told.items() if value}
+def headers(**members: str) -> dict[str, str]:
+    """Return the headers given with a new object, by their names in the API."""
+    return {name: value for name, value in members.items() if value}

@@ -1,4 +1,4 @@
-"""A bucket's website as it was configured: checked, and asked where a page is; reads no object."""
+"""Website configurations of buckets: checks them, and maps paths to keys; reads no object."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,15 +13,15 @@ CONDITIONS = ("key_prefix_equals", "http_error_code_returned_equals")
 
 
 def check(website: Settings) -> None:
-    """Raise the fault of S3 for a configuration that it would not take."""
-    everything = website.get("redirect_all_requests_to")
-    if everything is not None:
+    """Raise S3's error for a website configuration that it would refuse."""
+    redirect_all = website.get("redirect_all_requests_to")
+    if redirect_all is not None:
         if any(website.get(each) for each in ("index_document", "error_document", "routing_rules")):
             reason = "RedirectAllRequestsTo cannot be provided in conjunction with anything else."
             raise InvalidRequest(reason=reason)
-        if not everything.get("host_name"):
+        if not redirect_all.get("host_name"):
             raise MalformedXML(shape="RedirectAllRequestsTo", reason="it has no HostName.")
-        _check_protocol(everything)
+        _check_protocol(redirect_all)
         return
     _check_name(website, "index_document", "suffix", "IndexDocument Suffix")
     if "error_document" in website:
@@ -35,32 +35,32 @@ def check(website: Settings) -> None:
 
 
 def index_of(website: Settings, key: str) -> str:
-    """The key of the object that is shown for a path."""
+    """Return the key of the object for a path: of a folder, its index document."""
     suffix: str = website["index_document"]["suffix"]
     return key + suffix if not key or key.endswith("/") else key
 
 
 def folder_of(website: Settings, key: str) -> str:
-    """The key of the index if the path is a folder's without its slash; "" if it can't be one."""
+    """Return the key of the index document if the path is a folder without its slash, else ""."""
     if not key or key.endswith("/"):
         return ""
     return f"{key}/{website['index_document']['suffix']}"
 
 
 def rule_of(website: Settings, key: str, status: int = 0) -> Settings | None:
-    """The first routing rule for a path; with a status, the first for an error with it."""
+    """Return the first routing rule for a path; with a status, the first for that error."""
     for rule in website.get("routing_rules") or ():
         condition = rule.get("condition") or {}
         wanted = condition.get("http_error_code_returned_equals")
         if wanted == (str(status) if status else None):
             if key.startswith(condition.get("key_prefix_equals") or ""):
-                found: Settings = rule
-                return found
+                match: Settings = rule
+                return match
     return None
 
 
 def redirect(rule: Settings, key: str) -> tuple[str, int]:
-    """The key and the status to which a routing rule sends a path."""
+    """Return the key and the HTTP status with which a routing rule redirects a path."""
     target = rule["redirect"]
     code = int(target.get("http_redirect_code") or MOVED)
     if target.get("replace_key_with") is not None:
@@ -71,12 +71,12 @@ def redirect(rule: Settings, key: str) -> tuple[str, int]:
     return key, code
 
 
-def _check_name(website: Settings, part: str, member: str, told: str) -> None:
+def _check_name(website: Settings, part: str, member: str, label: str) -> None:
     name = (website.get(part) or {}).get(member) or ""
     if not name or (part == "index_document" and "/" in name):
-        reason = f"A value for {told} must be provided if RedirectAllRequestsTo is empty."
-        reason = f"The {told} is not well formed." if name else reason
-        raise InvalidArgument(argument=told.partition(" ")[0], value=name[:100], reason=reason)
+        reason = f"A value for {label} must be provided if RedirectAllRequestsTo is empty."
+        reason = f"The {label} is not well formed." if name else reason
+        raise InvalidArgument(argument=label.partition(" ")[0], value=name[:100], reason=reason)
 
 
 def _check_rule(rule: Settings) -> None:
@@ -95,15 +95,16 @@ def _check_rule(rule: Settings) -> None:
     _check_code(condition or {}, "http_error_code_returned_equals", "error", wanted, "4XX or 5XX")
 
 
-def _check_code(said: Settings, member: str, kind: str, first: Sequence[str], told: str) -> None:
-    code = said.get(member)
+def _check_code(
+    settings: Settings, member: str, kind: str, first_digits: Sequence[str], valid_codes: str
+) -> None:
+    code = settings.get(member)
     if code is None:
         return
     number = len(code) == 3 and code.isascii() and code.isdigit()
-    if not number or code[0] not in first or code == "300":
-        reason = (
-            f"The provided HTTP {kind} code ({code[:20]}) is not valid. Valid codes are {told}."
-        )
+    if not number or code[0] not in first_digits or code == "300":
+        reason = f"The provided HTTP {kind} code ({code[:20]}) is not valid."
+        reason = f"{reason} Valid codes are {valid_codes}."
         raise InvalidRequest(reason=reason)
 
 

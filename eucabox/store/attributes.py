@@ -1,4 +1,4 @@
-"""What travels with a file: one extended attribute, or a sidecar; never the content itself."""
+"""The attributes of an object's file: one extended attribute, or a sidecar; never the content."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from eucabox.store.types import (
 
 NAME = "user.eucabox"
 SECOND = 1_000_000_000
-# E2BIG, ERANGE, ENOSPC: the value is too large for this file system; the rest: it has none.
+# E2BIG, ERANGE, ENOSPC: too large for this file system; the others: it has no attributes.
 NO_PLACE = {
     errno.ENOTSUP,
     errno.EOPNOTSUPP,
@@ -34,7 +34,7 @@ NOT_THERE = {errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _load = json.JSONDecoder().decode
 
-# letter in the JSON -> field of ObjectFacts; only what differs from the default is written
+# letter in the JSON -> field of ObjectProperties; only what differs from the default is written
 LETTERS = {
     "t": "content_type",
     "u": "metadata",
@@ -50,48 +50,49 @@ LETTERS = {
 DEFAULTS = vars(ObjectProperties())
 
 
-def encode(what: Object) -> bytes:
-    """Write an object's attributes, packed or as JSON; size and time say to which content."""
-    said: dict[str, Any] = {
-        "e": what.e_tag,
-        "s": what.size,
-        "m": to_nanoseconds(what.last_modified),
+def encode(obj: Object) -> bytes:
+    """Return an object's attributes, in the compact form or as JSON. Size and time tell which
+    content they belong to."""
+    record: dict[str, Any] = {
+        "e": obj.e_tag,
+        "s": obj.size,
+        "m": to_nanoseconds(obj.last_modified),
     }
-    facts = vars(what.facts)
+    facts = vars(obj.facts)
     for letter, name in LETTERS.items():
         if facts[name] != DEFAULTS[name]:
-            said[letter] = facts[name]
-    if what.parts:
-        said["p"] = what.parts
-    if what.part_checksums:
-        said["q"] = what.part_checksums
-    if what.upload_id:
-        said["i"] = what.upload_id
-    if what.sealed:
-        said["y"] = list(vars(what.sealed).values())
-    if what.version_key:
-        said["v"] = what.version_key
-    return compact_attributes.pack(said) or _dump(said).encode("utf-8", "surrogateescape")
+            record[letter] = facts[name]
+    if obj.parts:
+        record["p"] = obj.parts
+    if obj.part_checksums:
+        record["q"] = obj.part_checksums
+    if obj.upload_id:
+        record["i"] = obj.upload_id
+    if obj.sealed:
+        record["y"] = list(vars(obj.sealed).values())
+    if obj.version_key:
+        record["v"] = obj.version_key
+    return compact_attributes.pack(record) or _dump(record).encode("utf-8", "surrogateescape")
 
 
 def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
-    """Read attributes: the object, and whether they belong to the content of that status.
+    """Return the object of some attributes, and whether they belong to the content of that status.
 
-    Raises ValueError if they are not ours. When a file was edited in place its ETag, checksums
-    and parts are no longer true and left empty.
+    Raises ValueError if they are not ours. If the file was edited in place, its ETag, checksums and
+    parts are no longer true and left empty.
     """
     packed = raw.startswith(compact_attributes.MARK)
-    said = (
+    record = (
         compact_attributes.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
     )
     try:
-        sealed = EncryptionInfo(*said["y"]) if "y" in said else None
-        stored = sealed.stored if sealed else said["s"]
-        fresh = stored == status.st_size and _same_time(said["m"], status.st_mtime_ns)
+        sealed = EncryptionInfo(*record["y"]) if "y" in record else None
+        stored = sealed.stored if sealed else record["s"]
+        fresh = stored == status.st_size and _same_time(record["m"], status.st_mtime_ns)
         facts = ObjectProperties(
-            **{LETTERS[letter]: said[letter] for letter in said.keys() & LETTERS}
+            **{LETTERS[letter]: record[letter] for letter in record.keys() & LETTERS}
         )
-        stamp = said.get("v", "")
+        version_key = record.get("v", "")
         modified = to_datetime(status.st_mtime_ns)
         if not fresh:
             edited = Object(
@@ -101,27 +102,29 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
                 "",
                 modified,
                 drop_checksums(facts),
-                version_key=stamp,
+                version_key=version_key,
                 sealed=sealed,
             )
             return edited, False
-        parts, sums = tuple(said.get("p", ())), tuple(said.get("q", ()))
-        e_tag, upload_id = said["e"], said.get("i", "")
+        parts, sums = tuple(record.get("p", ())), tuple(record.get("q", ()))
+        e_tag, upload_id = record["e"], record.get("i", "")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("not attributes of an object") from error
-    size = said["s"]
-    found = Object(bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, stamp, sealed)
-    return found, True
+    size = record["s"]
+    obj = Object(
+        bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, version_key, sealed
+    )
+    return obj, True
 
 
 def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
-    """Return facts without what belongs to one content."""
+    """Return properties without those that belong to one content."""
     return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
 
 
-def _same_time(stated: int, found: int) -> bool:
+def _same_time(stated: int, actual: int) -> bool:
     # tar and some file systems keep whole seconds only
-    return stated == found or (found % SECOND == 0 and stated // SECOND == found // SECOND)
+    return stated == actual or (actual % SECOND == 0 and stated // SECOND == actual // SECOND)
 
 
 def identity(status: os.stat_result) -> str:
@@ -151,7 +154,7 @@ def read(descriptor: int) -> bytes | None:
 
 
 def remove(descriptor: int) -> None:
-    """Take the attributes off a file."""
+    """Remove the attributes from a file."""
     with contextlib.suppress(OSError):
         os.removexattr(descriptor, NAME)
 

@@ -1,4 +1,4 @@
-"""One bucket's folder: its descriptors, its configuration, its reserved folder; no object."""
+"""The folder of one bucket: its descriptors, configuration and reserved folder; never an object."""
 
 import contextlib
 import json
@@ -13,20 +13,22 @@ from typing import Any
 from eucabox.errors import BucketUnusable, NoSuchBucket
 from eucabox.store import dirfd
 from eucabox.store.fsync import Flush
-from eucabox.store.open_folders import EVERY, OpenFolder
+from eucabox.store.open_folders import OPEN_FOLDERS, OpenFolder
 from eucabox.store.paths import RESERVED, components
 from eucabox.store.types import Bucket, to_datetime, to_nanoseconds
 
 CONFIGURATION = "bucket.json"
 OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES = "objects", "temporary", "uploads", "attributes"
-VERSIONS = "versions"  # made with the first version that a bucket keeps
+VERSIONS = "versions"  # made with the first version of a bucket
 INSIDE = (OBJECTS, TEMPORARY, UPLOADS, ATTRIBUTES)
 
 
 class BucketFolder:
-    """A bucket's folder, opened when it is needed. `gone` once the bucket is deleted.
+    """The folder of a bucket, opened when it is needed. `deleted` is true once the bucket is
+    deleted.
 
-    Raises BucketUnusable where a folder of ours is none, such as a link; none is followed.
+    Raises BucketUnusable where one of its folders is something else, such as a link; links are
+    never followed.
     """
 
     MARK = "mark"
@@ -41,26 +43,26 @@ class BucketFolder:
         try:
             self._opened = opened = self._open()
             for name in INSIDE:
-                os.close(_make(name, opened[1]))
+                os.close(_ensure_folder(name, opened[1]))
         except OSError as error:
             raise BucketUnusable(name=path.name, reason=error.strerror) from error
         self._identity = _identity(os.fstat(opened[0]))
-        EVERY.add(self)
+        OPEN_FOLDERS.add(self)
         self.bucket = _read_configuration(path.name, self.fd, self.reserved)
         self.generation = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode(
             "ascii", "replace"
         )
-        self.touched = False  # since the start; see marks.py
-        self.marking = threading.Lock()
+        self.touched = False  # since the start; see index_generation.py
+        self.generation_lock = threading.Lock()
 
     def _open(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
-        """Open the bucket's folder, the reserved one in it and that for temporary files."""
-        folder = OpenFolder(os.open(self.path, dirfd.FOLDER))
-        reserved = OpenFolder(_make(RESERVED, folder))
-        return folder, reserved, OpenFolder(_make(TEMPORARY, reserved))
+        """Open the bucket's folder, the reserved folder in it, and that for temporary files."""
+        dir_fd = OpenFolder(os.open(self.path, dirfd.FOLDER))
+        reserved = OpenFolder(_ensure_folder(RESERVED, dir_fd))
+        return dir_fd, reserved, OpenFolder(_ensure_folder(TEMPORARY, reserved))
 
-    def _folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
-        """Return the three, opened again if they are open no longer."""
+    def _open_folders(self) -> tuple[OpenFolder, OpenFolder, OpenFolder]:
+        """Return the three folders; opens them if they were closed."""
         opened = self._opened
         if opened is None:
             opened = self._open_again()
@@ -78,27 +80,27 @@ class BucketFolder:
         if _identity(os.fstat(opened[0])) != self._identity:
             raise NoSuchBucket(name=self.name)
         self._opened = opened
-        EVERY.add(self)
+        OPEN_FOLDERS.add(self)
         return opened
 
-    def let_go(self) -> None:
-        """Have the folders open no longer; who uses one now keeps it until it is done."""
+    def close_folders(self) -> None:
+        """Forget the open folders; each closes when nobody uses it any more."""
         self._opened = None
 
     @property
     def fd(self) -> OpenFolder:
         """The bucket's folder."""
-        return self._folders()[0]
+        return self._open_folders()[0]
 
     @property
     def reserved(self) -> OpenFolder:
-        """The folder in it that no key reaches."""
-        return self._folders()[1]
+        """The reserved folder in it, which no key reaches."""
+        return self._open_folders()[1]
 
     @property
     def temporary(self) -> OpenFolder:
-        """The folder of what is being written."""
-        return self._folders()[2]
+        """The folder for files that are being written."""
+        return self._open_folders()[2]
 
     @property
     def versioned(self) -> bool:
@@ -107,9 +109,9 @@ class BucketFolder:
 
     @property
     def keeps_versions(self) -> bool:
-        """True if what is overwritten and deleted is kept as a version."""
-        found: dict[str, Any] = self.bucket.settings.get("versioning") or {}
-        return found.get("status") == "Enabled"
+        """True if overwritten and deleted objects become versions."""
+        versioning: dict[str, Any] = self.bucket.settings.get("versioning") or {}
+        return versioning.get("status") == "Enabled"
 
     def ensure_not_deleted(self) -> None:
         """Raise NoSuchBucket if the bucket was deleted since the caller got it."""
@@ -117,37 +119,38 @@ class BucketFolder:
             raise NoSuchBucket(name=self.name)
 
     def ensure_exists(self) -> None:
-        """Raise NoSuchBucket also if somebody took its folder away: something was missing."""
+        """Raise NoSuchBucket if the bucket was deleted or its folder removed by hand. It is called
+        when something was missing."""
         if self.deleted or not self.exists():
             raise NoSuchBucket(name=self.name)
 
     def exists(self) -> bool:
-        """True unless somebody took the bucket's folder away from the others."""
+        """True unless the bucket's folder was removed or replaced by hand."""
         try:
             return _identity(self.path.lstat()) == self._identity
         except FileNotFoundError:
             return False
 
     def components(self, key: bytes) -> list[bytes] | None:
-        """Return the names of folders and a file for a key, None if no path can hold it."""
+        """Return the names of folders and file for a key, None if no path can hold the key."""
         return components(key, len(os.fsencode(self.path)) + 1)
 
     def configure(self, **changed: Any) -> Bucket:
-        """Change fields of the bucket and keep them."""
+        """Change fields of the bucket and store them."""
         bucket = replace(self.bucket, **changed)
         _write_configuration(self.reserved, self.temporary, bucket)
         self.bucket = bucket
         return bucket
 
     def clear_temporary(self) -> None:
-        """Remove what a killed process was writing."""
+        """Remove the temporary files of a killed process."""
         dirfd.clear(self.temporary)
 
 
-def _make(name: str, folder: int) -> int:
+def _ensure_folder(name: str, dir_fd: int) -> int:
     with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=folder)
-    return os.open(name, dirfd.FOLDER, dir_fd=folder)
+        os.mkdir(name, 0o755, dir_fd=dir_fd)
+    return os.open(name, dirfd.FOLDER, dir_fd=dir_fd)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -155,14 +158,14 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _write_configuration(reserved: int, temporary: int, bucket: Bucket) -> None:
-    """Keep what a bucket is in its reserved folder."""
-    said = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
-    content = json.dumps(said, indent=1).encode()
+    """Write the fields of a bucket to its reserved folder."""
+    record = {**vars(bucket), "created": to_nanoseconds(bucket.created)}
+    content = json.dumps(record, indent=1).encode()
     dirfd.write_whole(content, CONFIGURATION, reserved, temporary)
 
 
 def create(root: Path, bucket: Bucket) -> Path:
-    """Make the folder of a new bucket beside the others and return it; on the disk when done."""
+    """Make the folder of a new bucket and return it; it is on the disk when done."""
     name = secrets.token_hex(8)
     with open_beside(root, "new") as (beside, buckets):
         with dirfd.closing(dirfd.descend_making(beside, [name, RESERVED])) as reserved:
@@ -178,7 +181,7 @@ def create(root: Path, bucket: Bucket) -> Path:
 
 
 def move_to_trash(root: Path, bucket: str) -> str:
-    """Take a bucket's folder out of the others at once; return its name in `gone`."""
+    """Move a bucket's folder to `gone` in one step; return its name there."""
     name = secrets.token_hex(8)
     with open_beside(root, "gone") as (beside, buckets):
         os.rename(bucket, name, src_dir_fd=buckets, dst_dir_fd=beside)
@@ -187,31 +190,33 @@ def move_to_trash(root: Path, bucket: str) -> str:
 
 
 def delete_trash(root: Path, name: str) -> None:
-    """Remove a folder that was put away."""
+    """Delete a folder that `move_to_trash` moved."""
     with open_beside(root, "gone") as (beside, _), contextlib.suppress(OSError):
         with dirfd.closing(dirfd.open_folder(beside, [name])) as gone:
             dirfd.clear(gone)
-        os.rmdir(name, dir_fd=beside)  # a put that came too late may be in it: the next start
+        os.rmdir(
+            name, dir_fd=beside
+        )  # a late put may have left a file in it, for the next start to clear
 
 
 @contextlib.contextmanager
 def open_beside(root: Path, name: str) -> Iterator[tuple[int, int]]:
-    """Open a folder beside the buckets, `new` or `gone`, and that of the buckets."""
+    """Open one of the folders beside the buckets, `new` or `gone`, and that of the buckets."""
     with contextlib.ExitStack() as stack:
         buckets = stack.enter_context(dirfd.closing(os.open(root, dirfd.FOLDER)))
         beside = dirfd.descend_making(buckets, [RESERVED, name])
         yield stack.enter_context(dirfd.closing(beside)), buckets
 
 
-def _read_configuration(name: str, folder: int, reserved: int) -> Bucket:
-    """Return what a bucket is; of a folder without configuration only name and age are known."""
+def _read_configuration(name: str, dir_fd: int, reserved: int) -> Bucket:
+    """Return a bucket's fields; without its configuration only name and age are known."""
     try:
-        said = json.loads(dirfd.read_small(reserved, [CONFIGURATION]) or b"")
-        created = to_datetime(said["created"])
-        return Bucket(**{**said, "name": name, "created": created})
+        record = json.loads(dirfd.read_small(reserved, [CONFIGURATION]) or b"")
+        created = to_datetime(record["created"])
+        return Bucket(**{**record, "name": name, "created": created})
     except (OSError, ValueError, KeyError, TypeError):
         settings = {}
         if dirfd.is_folder(VERSIONS, reserved):
-            settings["versioning"] = {"status": "Enabled"}  # rather than lose what was kept
-        created = to_datetime(os.fstat(folder).st_mtime_ns)
+            settings["versioning"] = {"status": "Enabled"}  # else its old versions could be lost
+        created = to_datetime(os.fstat(dir_fd).st_mtime_ns)
         return Bucket(name, "", created, settings=settings)

@@ -1,4 +1,4 @@
-"""Checksums of bodies: all that S3 has, one at a time or joined from parts; reads no file."""
+"""Checksums of bodies: all that S3 has, computed or combined from those of parts; reads no file."""
 
 import base64
 import binascii
@@ -28,10 +28,10 @@ class Hash(Protocol):
     """A running checksum, as hashlib has them."""
 
     def update(self, data: Buffer, /) -> None:
-        """Take more bytes."""
+        """Add bytes."""
 
     def digest(self) -> bytes:
-        """Return the checksum of what was taken so far."""
+        """Return the checksum of the bytes so far."""
 
 
 # name -> reversed polynomial and width in bits
@@ -52,7 +52,7 @@ SIZES = {
     "XXHASH3": 8,
     "XXHASH128": 16,
 }
-DEFAULT = "CRC64NVME"  # of a body for which none is named
+DEFAULT = "CRC64NVME"  # if a request names no algorithm
 HASHES: dict[str, Callable[[], Hash]] = {
     "MD5": partial(hashlib.md5, usedforsecurity=False),
     "SHA1": partial(hashlib.sha1, usedforsecurity=False),
@@ -62,7 +62,7 @@ HASHES: dict[str, Callable[[], Hash]] = {
     "XXHASH3": xxhash.xxh3_64,
     "XXHASH128": xxhash.xxh3_128,
 }
-# Fastest first: module, function; where none is there, crcmod.
+# (module, function), the fastest first; without any of them crcmod is used
 BACKENDS = {
     "CRC32C": (("awscrt.checksums", "crc32c"), ("crc32c", "crc32c")),
     "CRC64NVME": (("eucabox.store._crc64", "crc64nvme"), ("awscrt.checksums", "crc64nvme")),
@@ -102,10 +102,10 @@ def _updater(algorithm: str) -> Update:
         return zlib.crc32
     for module, function in BACKENDS[algorithm]:
         try:
-            found: Update = getattr(importlib.import_module(module), function)
+            update: Update = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError):
             continue
-        return found
+        return update
     return _crcmod_updater(algorithm)
 
 
@@ -117,13 +117,14 @@ def _crcmod_updater(algorithm: str) -> Update:
     return update
 
 
-def text(digest: bytes) -> str:
-    """Write a checksum as S3 does."""
+def encode(digest: bytes) -> str:
+    """Return a checksum in base64, as S3 shows it."""
     return base64.b64encode(digest).decode()
 
 
 def decode(algorithm: str, stated: str) -> bytes:
-    """Read a base64 checksum; MalformedChecksum unless it is one of that algorithm."""
+    """Return the bytes of a base64 checksum; MalformedChecksum unless it is one of that
+    algorithm."""
     check_name(algorithm)
     try:
         value = base64.b64decode(stated, validate=True)
@@ -135,20 +136,20 @@ def decode(algorithm: str, stated: str) -> bytes:
     return value
 
 
-def compare(algorithm: str, found: str, stated: str) -> None:
-    """Raise BadDigest unless both are the same base64 checksum."""
-    if decode(algorithm, stated) != base64.b64decode(found):
-        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+def compare(algorithm: str, computed: str, stated: str) -> None:
+    """Raise BadDigest unless two base64 checksums are equal."""
+    if decode(algorithm, stated) != base64.b64decode(computed):
+        raise BadDigest(algorithm=algorithm, found=computed, stated=stated)
 
 
-def compare_composite(algorithm: str, found: str, stated: str) -> None:
-    """Raise BadDigest unless both are the same checksum of checksums, with or without -N."""
-    if stated not in {found, found.rpartition("-")[0]}:
-        raise BadDigest(algorithm=algorithm, found=found, stated=stated)
+def compare_composite(algorithm: str, computed: str, stated: str) -> None:
+    """Raise BadDigest unless two checksums of checksums are equal, with or without -N."""
+    if stated not in {computed, computed.rpartition("-")[0]}:
+        raise BadDigest(algorithm=algorithm, found=computed, stated=stated)
 
 
 def check_type(algorithm: str, kind: str) -> str:
-    """Return the type of a multipart upload's checksum, the default of S3 if none is said."""
+    """Return the type of a multipart upload's checksum, S3's default if none is named."""
     if not algorithm and kind:
         reason = "The x-amz-checksum-type header can only be used with the"
         reason += " x-amz-checksum-algorithm header."
@@ -167,10 +168,10 @@ def join(algorithm: str, kind: str, parts: Sequence[tuple[int, str]]) -> str:
     """Return the checksum of an object from (size, base64 checksum) of each of its parts."""
     digests = [(size, base64.b64decode(value)) for size, value in parts]
     if kind == COMPOSITE:
-        whole = new(algorithm)
-        whole.update(b"".join(value for _, value in digests))
-        return f"{text(whole.digest())}-{len(parts)}"
-    return text(_join_crcs(algorithm, digests))
+        checksum = new(algorithm)
+        checksum.update(b"".join(value for _, value in digests))
+        return f"{encode(checksum.digest())}-{len(parts)}"
+    return encode(_join_crcs(algorithm, digests))
 
 
 def _join_crcs(algorithm: str, digests: Iterable[tuple[int, bytes]]) -> bytes:

@@ -1,22 +1,22 @@
-"""A short form of the commonest attributes, so that they fit into the inode; decides nothing.
+"""A binary form of the usual attributes that fits into the inode; decides nothing.
 
-ext4 keeps an attribute of up to 64 bytes with the inode and gives a longer one a block of its
-own, which costs a fifth of the rate of small puts. The letters are those of attributes.py.
+ext4 keeps an attribute of up to 64 bytes with the inode and gives a longer one a block of its own,
+which makes small puts a fifth slower. The letters are those of attributes.py.
 """
 
 import base64
 from typing import Any
 
 LONGEST = 64
-MARK = b"\x01"  # no JSON begins so
+MARK = b"\x01"  # no JSON begins with it
 PLAIN = frozenset("esmtockv")
 OWNER_DIGITS = 12
 NO_OWNER = 0xFF_FFFF_FFFF
 FIXED = 37  # mark, sum, MD5, size, time, owner
 SUMS = ("", "CRC32", "CRC32C", "CRC64NVME")
 SUM_SIZES = (0, 4, 4, 8)
-STAMPED = 0x80  # beside the kind of checksum: 16 bytes of a version's stamp follow it
-STAMP = 16
+HAS_VERSION_KEY = 0x80  # flag beside the kind of checksum: a version key of 16 bytes follows it
+VERSION_KEY_BYTES = 16
 TYPES = (  # by position: append only
     "application/octet-stream",
     "text/plain",
@@ -38,21 +38,21 @@ TYPES = (  # by position: append only
 )
 
 
-def pack(said: dict[str, Any]) -> bytes | None:
-    """Return the short form, None if there is more to say than it can."""
-    if not said.keys() <= PLAIN:
+def pack(record: dict[str, Any]) -> bytes | None:
+    """Return the binary form, None if it can't express the attributes."""
+    if not record.keys() <= PLAIN:
         return None
-    owner, sums = said.get("o", ""), said.get("c", {})
+    owner, sums = record.get("o", ""), record.get("c", {})
     try:
         kind = SUMS.index(next(iter(sums), ""))
-        md5, stamp = bytes.fromhex(said["e"]), bytes.fromhex(said.get("v", ""))
-        kind |= STAMPED if stamp else 0
-        head = MARK + bytes([kind]) + md5 + said["s"].to_bytes(6, "big")
-        packed = head + said["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
+        md5, version_key = bytes.fromhex(record["e"]), bytes.fromhex(record.get("v", ""))
+        kind |= HAS_VERSION_KEY if version_key else 0
+        head = MARK + bytes([kind]) + md5 + record["s"].to_bytes(6, "big")
+        packed = head + record["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
         packed += b"".join(map(base64.b64decode, sums.values()))
-        packed += stamp + _pack_type(said.get("t", ""))
-        # Whatever the form can't express comes back different.
-        return packed if len(packed) <= LONGEST and unpack(packed) == said else None
+        packed += version_key + _pack_type(record.get("t", ""))
+        # what the form can't express is different after unpacking
+        return packed if len(packed) <= LONGEST and unpack(packed) == record else None
     except (ValueError, OverflowError):
         return None
 
@@ -72,28 +72,28 @@ def _pack_type(content_type: str) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    """Return what was packed; ValueError if it is cut short or of another kind."""
-    kind = packed[1] & ~STAMPED if len(packed) >= FIXED else len(SUMS)
+    """Return what was packed; ValueError if it is cut short or of another form."""
+    kind = packed[1] & ~HAS_VERSION_KEY if len(packed) >= FIXED else len(SUMS)
     if kind >= len(SUMS):
         raise ValueError("not packed attributes")
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "e": packed[2:18].hex(),
         "s": int.from_bytes(packed[18:24], "big"),
         "m": int.from_bytes(packed[24:32], "big"),
     }
     owner = int.from_bytes(packed[32:FIXED], "big")
     if owner != NO_OWNER:
-        said["o"] = f"{owner:012}"
+        record["o"] = f"{owner:012}"
     end = FIXED + SUM_SIZES[kind]
     if kind:
-        said["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
-        said["k"] = "FULL_OBJECT"
-    if packed[1] & STAMPED:
-        said["v"] = packed[end : end + STAMP].hex()
-        end += STAMP
+        record["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
+        record["k"] = "FULL_OBJECT"
+    if packed[1] & HAS_VERSION_KEY:
+        record["v"] = packed[end : end + VERSION_KEY_BYTES].hex()
+        end += VERSION_KEY_BYTES
     if packed[end:]:
-        said["t"] = _unpack_type(packed[end:])
-    return said
+        record["t"] = _unpack_type(packed[end:])
+    return record
 
 
 def _unpack_type(packed: bytes) -> str:

@@ -1,4 +1,5 @@
-"""Walks folders by descriptor and never follows a symbolic link; knows no key and no bucket."""
+"""Paths below an open directory (openat): never follows a symbolic link; knows no key and no
+bucket."""
 
 import contextlib
 import errno
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Not blocking, or somebody's FIFO would hold the thread; regular files ignore it.
+# O_NONBLOCK: a FIFO in the folder would block the thread; regular files ignore it
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ABSENT = {
     errno.ENOENT,
@@ -33,7 +34,7 @@ Name = bytes | str
 
 
 def descend(root: int, folders: Sequence[Name]) -> int:
-    """Return a descriptor (only for paths) of root/folders...; the caller closes it."""
+    """Return an O_PATH descriptor of root/folders...; the caller closes it."""
     here = root
     try:
         for name in folders:
@@ -69,7 +70,7 @@ def open_folder(root: int, folders: Sequence[Name]) -> int:
 def descend_making(root: int, folders: Sequence[Name]) -> int:
     """Return a descriptor of root/folders..., made and flushed as needed; the caller closes it.
 
-    A folder that a delete prunes while we walk raises FileNotFoundError: walk again.
+    Raises FileNotFoundError if a delete removes one of the folders meanwhile: call it again.
     """
     here = os.dup(root)
     try:
@@ -99,11 +100,11 @@ def open_file(root: int, names: Sequence[Name]) -> int | None:
         if len(names) == 1:
             descriptor = os.open(names[0], FILE, dir_fd=root)
         else:
-            folder = descend(root, names[:-1])
+            dir_fd = descend(root, names[:-1])
             try:
-                descriptor = os.open(names[-1], FILE, dir_fd=folder)
+                descriptor = os.open(names[-1], FILE, dir_fd=dir_fd)
             finally:
-                os.close(folder)
+                os.close(dir_fd)
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -123,46 +124,46 @@ def read_small(root: int, names: Sequence[Name]) -> bytes | None:
         return file.read()
 
 
-def list_names(folder: int) -> list[str]:
+def list_names(dir_fd: int) -> list[str]:
     """Return the names in an open folder."""
-    return os.listdir(folder)
+    return os.listdir(dir_fd)
 
 
-def is_file(name: Name, folder: int) -> bool:
-    """Tell whether a folder has a regular file of that name."""
+def is_file(name: Name, dir_fd: int) -> bool:
+    """Return whether a folder has a regular file of that name."""
     try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return stat.S_ISREG(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except OSError as error:
         if error.errno in ABSENT:
             return False
         raise
 
 
-def is_folder(name: Name, folder: int) -> bool:
-    """Tell whether a folder has a folder of that name."""
+def is_folder(name: Name, dir_fd: int) -> bool:
+    """Return whether a folder has a folder of that name."""
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return stat.S_ISDIR(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return False
 
 
-def remove(name: Name, folder: int) -> bool:
+def remove(name: Name, dir_fd: int) -> bool:
     """Remove a file from a folder; False if it is not there."""
     try:
-        os.unlink(name, dir_fd=folder)
+        os.unlink(name, dir_fd=dir_fd)
     except FileNotFoundError:
         return False
     return True
 
 
 def prune(root: int, folders: Sequence[Name]) -> None:
-    """Remove the empty ones among nested folders, innermost first."""
+    """Remove nested folders that are empty, innermost first."""
     for depth in range(len(folders), 0, -1):
         try:
             with closing(descend(root, folders[: depth - 1])) as above:
                 os.rmdir(folders[depth - 1], dir_fd=above)
         except FileNotFoundError:
-            continue  # a kill, or another, has come between two of them
+            continue  # a kill, or another thread, has removed some of them
         except OSError:
             return
 
@@ -170,7 +171,7 @@ def prune(root: int, folders: Sequence[Name]) -> None:
 def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[bytes]]:
     """Yield the names that lead to each regular file, one open folder at a time.
 
-    `skip` is a name at the top that is not entered, `below` a folder to stay in. A folder that
+    `skip` is a name at the top that is not entered, `below` the folder to list. A folder that
     vanishes meanwhile is empty.
     """
     waiting: list[list[bytes]] = [[*below]]
@@ -186,22 +187,23 @@ def files(root: int, skip: bytes, below: Sequence[bytes] = ()) -> Iterator[list[
 
 def _entries(root: int, names: list[bytes]) -> list[tuple[bytes, bool]]:
     try:
-        folder = open_folder(root, names)
+        dir_fd = open_folder(root, names)
     except OSError:
         return []
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(dir_fd) as entries:
             return [
                 (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
             ]
     finally:
-        os.close(folder)
+        os.close(dir_fd)
 
 
-def write_whole(content: bytes, name: Name, folder: int, temporary: int) -> None:
-    """Put a small file into a folder by way of another, whole or not at all; on the disk then."""
+def write_whole(content: bytes, name: Name, dir_fd: int, temporary: int) -> None:
+    """Write a small file into a folder, whole or not at all, by way of `temporary`; on the disk
+    when done."""
     made = secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(made, flags, 0o644, dir_fd=temporary)
@@ -210,16 +212,16 @@ def write_whole(content: bytes, name: Name, folder: int, temporary: int) -> None
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.rename(made, name, src_dir_fd=temporary, dst_dir_fd=folder)
+        os.rename(made, name, src_dir_fd=temporary, dst_dir_fd=dir_fd)
     except BaseException:
         remove(made, temporary)
         raise
-    os.fsync(folder)
+    os.fsync(dir_fd)
 
 
-def clear(folder: int) -> None:
-    """Remove everything in a folder and leave the folder; links are removed, not followed."""
-    walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=folder)
+def clear(dir_fd: int) -> None:
+    """Remove everything in a folder but not the folder; links are removed, not followed."""
+    walk = os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=dir_fd)
     for base, folders, names, descriptor in walk:
         del base
         for name in names:
@@ -229,7 +231,7 @@ def clear(folder: int) -> None:
 
 
 def _remove_folder(name: str, descriptor: int) -> None:
-    # Somebody inside may still remove, or have just made, a temporary file of his own.
+    # another thread may still remove, or have just made, a temporary file in it
     try:
         os.rmdir(name, dir_fd=descriptor)
     except NotADirectoryError:

@@ -1,4 +1,4 @@
-"""What the operating system says of the disk, and what it can be told; knows no file."""
+"""Errors of the disk as Faults, and hints to the kernel about writing; knows no file."""
 
 import ctypes
 import errno
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 def translate_disk_errors(method: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function so that a full or failing disk is DiskFull or StorageFailed."""
+    """Turn ENOSPC, EIO and the like of the wrapped function into DiskFull and StorageFailed."""
 
     @functools.wraps(method)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -45,7 +45,8 @@ def translate_disk_errors(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def start_writing(descriptor: int, offset: int, count: int) -> None:
-    """Have the kernel write a range of a file soon, and don't wait: less is left to flush."""
+    """Make the kernel write a range of a file soon, without waiting for it, so that less is left to
+    flush."""
     function = _sync_file_range()
     if function is not None:
         function(descriptor, offset, count, SYNC_FILE_RANGE_WRITE)

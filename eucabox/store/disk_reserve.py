@@ -1,33 +1,33 @@
-"""A little of the disk, kept for the index while the disk is full; holds nothing else."""
+"""Disk space reserved for the index, to be released when the disk is full; holds nothing else."""
 
 import contextlib
 import os
 import time
 from pathlib import Path
 
-SIZE = 4 << 20  # bytes: more than the pages of all changes that wait in memory
-SHARE = 16  # at most one part in so many of what is free
-SECONDS = 60  # between two attempts to have it again
+SIZE = 4 << 20  # bytes: more than the pages of all pending changes
+SHARE = 16  # at most 1/16 of the free space
+SECONDS = 60  # between two attempts to allocate it again
 
 
 class Reserve:
-    """A file that takes up room until the index needs that room."""
+    """A file that takes up disk space until the index needs it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._tried = float("-inf")
-        self._kept = False
+        self._allocated = False
 
     def allocate(self) -> None:
-        """Take up the room, unless that is done, has just failed, or little is free."""
-        if self._kept or time.monotonic() - self._tried < SECONDS:
+        """Allocate the space, unless that is done, has just failed, or little is free."""
+        if self._allocated or time.monotonic() - self._tried < SECONDS:
             return
         self._tried = time.monotonic()
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
             status = os.statvfs(self._file.parent)
             size = min(SIZE, status.f_bavail * status.f_frsize // SHARE)
-            self._kept = size > 0 and self._take(size)
+            self._allocated = size > 0 and self._take(size)
 
     def _take(self, size: int) -> bool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -42,9 +42,9 @@ class Reserve:
         return True
 
     def release(self) -> bool:
-        """Let go of the room; False if there was none."""
-        given, self._kept = self._kept, False
+        """Release the space; False if none was allocated."""
+        had_space, self._allocated = self._allocated, False
         self._tried = time.monotonic()
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
-        return given
+        return had_space

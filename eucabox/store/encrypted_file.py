@@ -1,6 +1,7 @@
-"""Encrypts a draft while it is written and decrypts an object while it is read; finds no key.
+"""Encrypts a file while it is written and decrypts an object while it is read; finds no key.
 
-Memory is a batch of frames, whatever the size of the object, and a range costs its own frames.
+It needs memory for a batch of frames, whatever the size of the object; a range reads its own frames
+only.
 """
 
 import hashlib
@@ -28,113 +29,112 @@ from eucabox.store.encrypted_format import (
 )
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.temp_file import TempFile
-from eucabox.store.types import AES256, EncryptionInfo, Object
+from eucabox.store.types import AES256, EncryptionInfo, EncryptionRecord, Object
 
 BATCH = 8  # frames that are read, decrypted and passed on at a time
 Unlock = Callable[[Header], bytes]
 
 
 class EncryptedTempFile(TempFile):
-    """A draft that takes plain bytes and holds their container, whole after `finish`.
+    """A temporary file that takes plain bytes and holds them encrypted; complete after `finish`.
 
-    `part` names the part of an upload that it is, so that no other can stand in its place.
+    `part` names the part of an upload that it is, so that no other part can replace it.
     """
 
     def __init__(
-        self, room: BucketFolder, sealing: EncryptionKeySpec, key: str, part: str = ""
+        self, folder: BucketFolder, sealing: EncryptionKeySpec, key: str, part: str = ""
     ) -> None:
-        super().__init__(room)
+        super().__init__(folder)
         self._sealing = sealing
-        self._wrapping = Wrapping(sealing.secret, encrypted_format.place_of(room.name, key))
-        self._said = {**sealing.header_text(), **({"part": part} if part else {})}
+        self._wrapping = Wrapping(sealing.secret, encrypted_format.place_of(folder.name, key))
+        self._fields = {**sealing.header_text(), **({"part": part} if part else {})}
         self._data_key = os.urandom(KEY_BYTES)
         self._cipher = AESGCM(self._data_key)
-        self._rest = b""
+        self._unwritten = b""
         self._frames = 0
         self._size = 0
-        self._header = len(self._built(encrypted_format.NO_TAG))
+        self._header = len(self._build_header(encrypted_format.NO_TAG))
         try:
             super().write(bytes(self._header))
-        except BaseException:  # of a full disk: nobody has it in a `with` yet
+        except BaseException:  # a full disk: no `with` closes this file yet
             self.__exit__()
             raise
 
     def write(self, data: bytes | memoryview) -> None:
         """Append plain bytes."""
         self._size += len(data)
-        whole = memoryview(self._rest + bytes(data) if self._rest else data)
-        end = len(whole) - len(whole) % FRAME
+        waiting = memoryview(self._unwritten + bytes(data) if self._unwritten else data)
+        end = len(waiting) - len(waiting) % FRAME
         if end:
-            super().write(b"".join(map(self._frame, _pieces(whole[:end]))))
-        self._rest = bytes(whole[end:])
+            super().write(b"".join(map(self._frame, _split_frames(waiting[:end]))))
+        self._unwritten = bytes(waiting[end:])
 
     def finish(self, md5: str) -> tuple[str, EncryptionInfo]:
-        """Write what is left and the header; return the ETag and what is to be kept."""
-        if self._rest:
-            super().write(self._frame(self._rest))
-            self._rest = b""
-        # elsewhere the MD5 would tell of the content; sent again it is to be the same
+        """Write the last frame and the header; return the ETag and what is stored with the
+        object."""
+        if self._unwritten:
+            super().write(self._frame(self._unwritten))
+            self._unwritten = b""
+        # with the other kinds the MD5 would reveal the content; equal bytes get equal ETags
         e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hide_etag(md5)
-        os.pwrite(self.fd, self._built(bytes.fromhex(e_tag)), 0)
+        os.pwrite(self.fd, self._build_header(bytes.fromhex(e_tag)), 0)
         stored = self._header + encrypted_format.framed_size(self._size)
         return e_tag, self._sealing.encryption_info(stored, self._header)
 
     def digest(self, algorithm: str) -> tuple[str, str]:
         """Return the hex MD5 and a base64 checksum of the plain bytes written so far."""
         md5, value = hashlib.md5(usedforsecurity=False), checksums.new(algorithm)
-        pieces = _decrypted(self.fd, self._header, self._cipher, 0, self._frames, self._size)
-        for piece in (*pieces, self._rest):
+        pieces = _decrypt_frames(self.fd, self._header, self._cipher, 0, self._frames, self._size)
+        for piece in (*pieces, self._unwritten):
             md5.update(piece)
             value.update(piece)
-        return md5.hexdigest(), checksums.text(value.digest())
+        return md5.hexdigest(), checksums.encode(value.digest())
 
     def _frame(self, piece: bytes) -> bytes:
-        made = self._cipher.encrypt(encrypted_format.nonce(self._frames), piece, None)
+        frame = self._cipher.encrypt(encrypted_format.nonce(self._frames), piece, None)
         self._frames += 1
-        return made
+        return frame
 
-    def _built(self, e_tag: bytes) -> bytes:
+    def _build_header(self, e_tag: bytes) -> bytes:
         wrapping, key = self._wrapping, self._data_key
-        return encrypted_format.build(WHOLE, self._size, e_tag, self._said, wrapping, key)
+        return encrypted_format.build(WHOLE, self._size, e_tag, self._fields, wrapping, key)
 
 
-def _pieces(whole: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(whole), FRAME):
-        yield bytes(whole[start : start + FRAME])
+def _split_frames(data: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), FRAME):
+        yield bytes(data[start : start + FRAME])
 
 
 def begin(
-    room: BucketFolder, sealing: EncryptionKeySpec | None, key: str, part: str = ""
+    folder: BucketFolder, sealing: EncryptionKeySpec | None, key: str, part: str = ""
 ) -> TempFile:
-    """Return a draft, encrypted if there is a sealing."""
-    return EncryptedTempFile(room, sealing, key, part) if sealing else TempFile(room)
+    """Return a temporary file, encrypted if there is a key spec."""
+    return EncryptedTempFile(folder, sealing, key, part) if sealing else TempFile(folder)
 
 
 class EncryptedReader:
-    """The plain bytes of an encrypted object; made, it has proved the header and the lengths.
+    """The plain bytes of an encrypted object. Making it verifies the header and the lengths.
 
-    Raises ObjectDamaged before a byte that is not the one that was written, and what `unlock`
-    raises.
+    Raises ObjectDamaged before it would return a byte that differs from what was written, and what
+    `unlock` raises.
     """
 
-    def __init__(
-        self, found: Object, sealed: EncryptionInfo, descriptor: int, unlock: Unlock
-    ) -> None:
-        self._name = f"{found.bucket}/{found.key}"
-        self._sealed, self._descriptor, self._unlock = sealed, descriptor, unlock
+    def __init__(self, obj: Object, info: EncryptionInfo, descriptor: int, unlock: Unlock) -> None:
+        self._name = f"{obj.bucket}/{obj.key}"
+        self._sealed, self._descriptor, self._unlock = info, descriptor, unlock
         self._numbers: list[int] | None = None
         self._upload = ""
         head = self._read(0)
-        self._sizes = found.parts if head.form == JOINED else (found.size,)
+        self._sizes = obj.parts if head.form == JOINED else (obj.size,)
         if head.form == JOINED:
-            self._check_joined(head, found)
+            self._check_joined_header(head, obj)
         self._starts = [0, *accumulate(self._sizes)]
-        self._check_length(head, found)
-        self._bases = _bases(sealed, self._sizes)
-        self._open = 0, self._opened(0, head if head.form == WHOLE else None)
+        self._check_length(head, obj)
+        self._bases = _bases(info, self._sizes)
+        self._open = 0, self._make_cipher(0, head if head.form == WHOLE else None)
 
     def chunks(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield `length` plain bytes from `start`, each piece proved first."""
+        """Yield `length` plain bytes from `start`, each chunk verified before."""
         end = min(start + length, self._starts[-1])
         while start < end:
             number = bisect_right(self._starts, start) - 1
@@ -147,26 +147,26 @@ class EncryptedReader:
         cipher, base = self._cipher(number), self._bases[number]
         first, size = start // FRAME, self._sizes[number]
         position = first * FRAME
-        for piece in self._proved(base, cipher, first, -(-end // FRAME), size):
+        for piece in self._decrypt(base, cipher, first, -(-end // FRAME), size):
             yield piece[max(start - position, 0) : end - position]
             position += len(piece)
 
-    def _proved(
+    def _decrypt(
         self, base: int, cipher: AESGCM, first: int, last: int, size: int
     ) -> Iterator[bytes]:
         try:
-            yield from _decrypted(self._descriptor, base, cipher, first, last, size)
+            yield from _decrypt_frames(self._descriptor, base, cipher, first, last, size)
         except InvalidTag:
-            raise self._damaged("its content was changed") from None
+            raise self._damage("its content was changed") from None
         except EOFError:
-            raise self._damaged("it was cut short") from None
+            raise self._damage("it was cut short") from None
 
     def _cipher(self, number: int) -> AESGCM:
         if self._open[0] != number:
-            self._open = number, self._opened(number)
+            self._open = number, self._make_cipher(number)
         return self._open[1]
 
-    def _opened(self, number: int, header: Header | None = None) -> AESGCM:
+    def _make_cipher(self, number: int, header: Header | None = None) -> AESGCM:
         header = header or self._read(self._bases[number] - self._header_length())
         self._check_part(header, number)
         return AESGCM(self._unlock(header))
@@ -177,56 +177,56 @@ class EncryptedReader:
     def _read(self, offset: int) -> Header:
         header = encrypted_format.read(self._descriptor, offset)
         if header is None:
-            raise self._damaged("a header is not there")
+            raise self._damage("a header is not there")
         return header
 
     def _check_part(self, header: Header, number: int) -> None:
-        expected = (WHOLE, self._sizes[number], self._header_length())
-        if (header.form, header.size, header.length) != expected:
-            raise self._damaged("a header is of another file")
+        expectation = (WHOLE, self._sizes[number], self._header_length())
+        if (header.form, header.size, header.length) != expectation:
+            raise self._damage("a header is of another file")
         if self._sealed.part_header:
-            told = self._numbers[number] if self._numbers else number + 1
-            if header.said.get("part") != part_name(self._upload, told):
-                raise self._damaged("its parts are not in their places")
-        elif "part" in header.said:
-            raise self._damaged("it is a part alone")
+            part_number = self._numbers[number] if self._numbers else number + 1
+            if header.fields.get("part") != part_name(self._upload, part_number):
+                raise self._damage("its parts are not in their places")
+        elif "part" in header.fields:
+            raise self._damage("it is a part alone")
 
-    def _check_joined(self, head: Header, found: Object) -> None:
+    def _check_joined_header(self, head: Header, obj: Object) -> None:
         self._unlock(head)
-        said = head.said
-        if said.get("sizes") != encrypted_format.sizes_digest(found.parts):
-            raise self._damaged("its parts are not those that it was made of")
-        self._upload, self._numbers = str(said.get("upload")), said.get("numbers")
+        fields = head.fields
+        if fields.get("sizes") != encrypted_format.sizes_digest(obj.parts):
+            raise self._damage("its parts are not those that it was made of")
+        self._upload, self._numbers = str(fields.get("upload")), fields.get("numbers")
 
-    def _check_length(self, head: Header, found: Object) -> None:
+    def _check_length(self, head: Header, obj: Object) -> None:
         joined = head.form == JOINED
         expected = head.length + sum(
             encrypted_format.framed_size(size) + (self._sealed.part_header if joined else 0)
             for size in self._sizes
         )
         stored = os.fstat(self._descriptor).st_size
-        if head.size != found.size or self._starts[-1] != found.size:
-            raise self._damaged("its header is of another file")
+        if head.size != obj.size or self._starts[-1] != obj.size:
+            raise self._damage("its header is of another file")
         if stored != expected or bool(self._sealed.part_header) != joined:
             reason = f"its file has {stored} bytes where {expected} are needed"
-            raise self._damaged(reason)
+            raise self._damage(reason)
 
-    def _damaged(self, reason: str) -> ObjectDamaged:
+    def _damage(self, reason: str) -> ObjectDamaged:
         return ObjectDamaged(what=self._name, reason=reason)
 
 
-def _bases(sealed: EncryptionInfo, sizes: tuple[int, ...]) -> list[int]:
+def _bases(info: EncryptionInfo, sizes: tuple[int, ...]) -> list[int]:
     """Return where the frames of each part begin."""
-    steps = (encrypted_format.framed_size(size) + sealed.part_header for size in sizes)
-    return list(accumulate(steps, initial=sealed.header + sealed.part_header))[: len(sizes)]
+    steps = (encrypted_format.framed_size(size) + info.part_header for size in sizes)
+    return list(accumulate(steps, initial=info.header + info.part_header))[: len(sizes)]
 
 
-def _decrypted(
+def _decrypt_frames(
     descriptor: int, base: int, cipher: AESGCM, first: int, last: int, size: int
 ) -> Iterator[bytes]:
     """Yield frames `first` to before `last` of a content of `size` bytes, in batches.
 
-    Raises InvalidTag for one that is not as it was written, EOFError for one that is not there.
+    Raises InvalidTag for a frame that was changed, EOFError for one that is missing.
     """
     for batch in range(first, last, BATCH):
         end = min(batch + BATCH, last)
@@ -244,24 +244,25 @@ def _decrypted(
 
 
 def part_name(upload_id: str, number: int) -> str:
-    """Return what a part's header says it is; always as long."""
+    """Return the name of a part in its header; all names are equally long."""
     return f"{upload_id}/{number:05}"
 
 
 def build_joined_header(
     seal: tuple[Wrapping, str],
-    sealing: dict[str, object],
+    sealing: EncryptionRecord,
     upload_id: str,
     e_tag: str,
     numbers: list[int],
     sizes: tuple[int, ...],
 ) -> bytes:
-    """Return what comes before the parts of an object that is made of them."""
+    """Return the header of an object made of parts, which comes before them."""
     wrapping, mark = seal
-    told = {key: sealing[key] for key in ("kind", "name", "bucket_key") if sealing[key]}
+    kind, name, bucket_key = sealing["kind"], sealing["name"], sealing["bucket_key"]
+    encryption = {"kind": kind, "name": name, "bucket_key": bucket_key}
     plain = numbers == list(range(1, len(numbers) + 1))
-    said = {
-        **told,
+    fields = {
+        **{key: value for key, value in encryption.items() if value},
         "mark": mark,
         "salt": encrypted_format.new_salt(),
         "upload": upload_id,
@@ -272,42 +273,43 @@ def build_joined_header(
     }
     nothing = bytes(KEY_BYTES)
     return encrypted_format.build(
-        JOINED, sum(sizes), encrypted_format.NO_TAG, said, wrapping, nothing
+        JOINED, sum(sizes), encrypted_format.NO_TAG, fields, wrapping, nothing
     )
 
 
-def recover(descriptor: int, found: Object) -> Object | None:
-    """Return an object whose attributes were lost as its file tells of it; None if it is plain.
+def recover(descriptor: int, obj: Object) -> Object | None:
+    """Return an object whose attributes were lost, from the header of its file; None if it is
+    plain.
 
-    What the file says is proved when it is read; one cut short in its header can't be.
+    The header is verified when the object is read; one that was cut short can't be.
     """
-    stored, begins = os.fstat(descriptor).st_size, os.pread(descriptor, len(MAGIC), 0)
-    cut = found.sealed is not None and MAGIC.startswith(begins)
-    if begins != MAGIC and not cut:
+    stored, start = os.fstat(descriptor).st_size, os.pread(descriptor, len(MAGIC), 0)
+    cut = obj.sealed is not None and MAGIC.startswith(start)
+    if start != MAGIC and not cut:
         return None
     head = encrypted_format.read(descriptor)
     if head is None:
-        lost = found.sealed or EncryptionInfo(AES256, stored, 0)
-        e_tag = hashlib.md5(begins, usedforsecurity=False).hexdigest()
-        return replace(found, e_tag=e_tag, sealed=replace(lost, stored=stored))
-    said = head.said
-    kind, name = str(said.get("kind")), str(said.get("name", ""))
-    sizes, part_header = _walk(descriptor, head) if head.form == JOINED else ((), 0)
-    e_tag = str(said.get("e_tag")) if head.form == JOINED else head.e_tag.hex()
-    sealed = EncryptionInfo(
-        kind, stored, head.length, part_header, name, bool(said.get("bucket_key"))
+        known = obj.sealed or EncryptionInfo(AES256, stored, 0)
+        e_tag = hashlib.md5(start, usedforsecurity=False).hexdigest()
+        return replace(obj, e_tag=e_tag, sealed=replace(known, stored=stored))
+    fields = head.fields
+    kind, name = str(fields.get("kind")), str(fields.get("name", ""))
+    sizes, part_header = _read_parts(descriptor, head) if head.form == JOINED else ((), 0)
+    e_tag = str(fields.get("e_tag")) if head.form == JOINED else head.e_tag.hex()
+    info = EncryptionInfo(
+        kind, stored, head.length, part_header, name, bool(fields.get("bucket_key"))
     )
     return replace(
-        found,
+        obj,
         size=head.size,
         e_tag=e_tag,
         parts=sizes,
-        upload_id=str(said.get("upload", "")),
-        sealed=sealed,
+        upload_id=str(fields.get("upload", "")),
+        sealed=info,
     )
 
 
-def _walk(descriptor: int, head: Header) -> tuple[tuple[int, ...], int]:
+def _read_parts(descriptor: int, head: Header) -> tuple[tuple[int, ...], int]:
     sizes, offset, length = [], head.length, 0
     while (part := encrypted_format.read(descriptor, offset)) is not None and part.form == WHOLE:
         sizes.append(part.size)

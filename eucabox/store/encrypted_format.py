@@ -37,29 +37,31 @@ KEY_BYTES, SALT_BYTES = 32, 32
 PREFIX = struct.Struct(">8sBIQ16s")
 USUAL_HEADER, LONGEST_HEADER = 1 << 10, 1 << 20
 NO_TAG = bytes(16)
-NONCE = bytes(12)  # of a wrapped data key: a salt is never used twice, so the key is new
+NONCE = bytes(
+    12
+)  # of a wrapped data key: the salt, and with it the wrapping key, is never used twice
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the frames; `said` is its JSON, `wrapped` the data key."""
+    """The header before the frames; `fields` is its JSON, `wrapped` the data key."""
 
     form: int
     size: int
     e_tag: bytes
-    said: dict[str, Any]
-    proven: bytes
+    fields: dict[str, Any]
+    authenticated: bytes
     wrapped: bytes
 
     @property
     def length(self) -> int:
         """Bytes of the header on the disk."""
-        return len(self.proven) + len(self.wrapped)
+        return len(self.authenticated) + len(self.wrapped)
 
     @property
     def salt(self) -> bytes:
-        """What makes the key that wraps this data key another one than all others."""
-        return base64.b64decode(self.said["salt"])
+        """The salt that makes the key that wraps this data key unique."""
+        return base64.b64decode(self.fields["salt"])
 
     @property
     def stored(self) -> int:
@@ -83,18 +85,23 @@ def new_salt() -> str:
 
 
 def check_value(secret: bytes, salt: bytes) -> str:
-    """Return what tells, beside a salt, whether a caller's key is the one."""
+    """Return a value by which a customer key is recognized, given the salt."""
     return hmac.new(secret, b"eucabox sse-c check" + salt, hashlib.sha256).hexdigest()[:32]
 
 
 def build(
-    form: int, size: int, e_tag: bytes, said: dict[str, Any], seal: "Wrapping", data_key: bytes
+    form: int,
+    size: int,
+    e_tag: bytes,
+    fields: dict[str, Any],
+    wrapping: "Wrapping",
+    data_key: bytes,
 ) -> bytes:
     """Return a header; its length does not depend on size and ETag."""
-    text = json.dumps(said, separators=(",", ":"), sort_keys=True).encode()
+    text = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
     length = PREFIX.size + len(text) + KEY_BYTES + TAG
-    proven = PREFIX.pack(MAGIC, form, length, size, e_tag) + text
-    return proven + seal.wrap(proven, base64.b64decode(said["salt"]), data_key)
+    authenticated = PREFIX.pack(MAGIC, form, length, size, e_tag) + text
+    return authenticated + wrapping.wrap(authenticated, base64.b64decode(fields["salt"]), data_key)
 
 
 def read(descriptor: int, offset: int = 0) -> Header | None:
@@ -108,12 +115,12 @@ def read(descriptor: int, offset: int = 0) -> Header | None:
         return None
     raw = raw[:length] if length <= USUAL_HEADER else os.pread(descriptor, length, offset)
     try:
-        said = json.loads(raw[PREFIX.size : length - tail])
-        if len(raw) != length or len(base64.b64decode(said["salt"])) != SALT_BYTES:
+        fields = json.loads(raw[PREFIX.size : length - tail])
+        if len(raw) != length or len(base64.b64decode(fields["salt"])) != SALT_BYTES:
             return None
     except (ValueError, KeyError, TypeError):
         return None
-    return Header(form, size, e_tag, said, raw[: length - tail], raw[length - tail :])
+    return Header(form, size, e_tag, fields, raw[: length - tail], raw[length - tail :])
 
 
 @dataclass(frozen=True)
@@ -123,21 +130,21 @@ class Wrapping:
     secret: bytes
     place: bytes
 
-    def wrap(self, proven: bytes, salt: bytes, data_key: bytes) -> bytes:
-        """Return a data key wrapped, which proves the header before it too."""
-        return self._cipher(salt).encrypt(NONCE, data_key, proven + self.place)
+    def wrap(self, authenticated: bytes, salt: bytes, data_key: bytes) -> bytes:
+        """Return a data key wrapped; it also authenticates the header before it."""
+        return self._cipher(salt).encrypt(NONCE, data_key, authenticated + self.place)
 
     def unwrap(self, header: Header) -> bytes:
-        """Return the data key of a header; ObjectDamaged unless all of it is as it was."""
+        """Return the data key of a header; ObjectDamaged if anything of it was changed."""
         try:
             cipher = self._cipher(header.salt)
-            return cipher.decrypt(NONCE, header.wrapped, header.proven + self.place)
+            return cipher.decrypt(NONCE, header.wrapped, header.authenticated + self.place)
         except InvalidTag:
             reason = "its header was changed, or it belongs to another key"
             raise ObjectDamaged(what=_name(self.place), reason=reason) from None
 
     def hide_etag(self, md5: str) -> str:
-        """Return an ETag that tells nothing of the content to who has not the secret."""
+        """Return an ETag that reveals nothing of the content without the secret."""
         text = b"eucabox etag" + bytes.fromhex(md5) + self.place
         return hmac.new(self.secret, text, hashlib.sha256).hexdigest()[:32]
 
@@ -147,7 +154,7 @@ class Wrapping:
 
 
 def place_of(bucket: str, key: str) -> bytes:
-    """Return what a wrapped key is bound to."""
+    """Return what a wrapped key is bound to: bucket and key."""
     return b"\0" + bucket.encode() + b"/" + key.encode()
 
 
@@ -156,5 +163,5 @@ def _name(place: bytes) -> str:
 
 
 def sizes_digest(sizes: tuple[int, ...]) -> str:
-    """Return what a joined header says of the sizes of its parts."""
+    """Return the digest of the parts' sizes that a joined header has."""
     return hashlib.sha256(b"".join(size.to_bytes(8, "big") for size in sizes)).hexdigest()

@@ -1,6 +1,6 @@
-"""When what was written must be on the disk: before the answer, or when the system likes.
+"""Flushes files and folders to the disk: before the answer, or when the operating system likes.
 
-Where many wait for the same folder, one flush serves all who asked before it began.
+If several threads wait for the same folder, one fsync serves all who asked before it began.
 """
 
 import os
@@ -14,7 +14,7 @@ COMMIT, RELAXED = "commit", "relaxed"
 
 @dataclass
 class _Queue:
-    """The flushes of one folder: how many began and ended, and how many wait or work."""
+    """The flushes of one folder: how many began and ended, and how many threads wait or flush."""
 
     begun: int = 0
     ended: int = 0
@@ -23,53 +23,53 @@ class _Queue:
 
 
 class Flush:
-    """Brings files and folders to the disk; `relaxed` leaves it to the operating system, which
-    keeps all through a kill of the process and not through a loss of power."""
+    """Flushes files and folders. With `relaxed` that is left to the operating system: a killed
+    process loses nothing, a power loss may."""
 
     def __init__(self, durability: str = COMMIT) -> None:
         self.relaxed = durability == RELAXED
-        self._news = threading.Condition()
+        self._finished = threading.Condition()
         self._queues: dict[tuple[int, int], _Queue] = {}
 
     def file(self, descriptor: int) -> None:
-        """Return when a file's content and attributes are safe."""
+        """Flush a file's content and attributes."""
         if not self.relaxed:
             with gil_turns.yielding():
                 os.fdatasync(descriptor)
 
     def folder(self, descriptor: int) -> None:
-        """Return when a folder's entries, as they are now, are safe."""
+        """Flush a folder's entries as they are now."""
         if self.relaxed:
             return
         status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
-        with gil_turns.yielding(), self._news:
+        with gil_turns.yielding(), self._finished:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
-            wanted = queue.begun + 1  # the one under way may have missed our change
+            wanted = queue.begun + 1  # the flush under way may have missed our change
             try:
                 while queue.ended < wanted:
                     if queue.working:
-                        self._news.wait()
+                        self._finished.wait()
                     else:
-                        self._work(queue, descriptor)
+                        self._fsync(queue, descriptor)
             finally:
                 queue.users -= 1
                 if not queue.users:
                     del self._queues[where]
 
-    def _work(self, queue: _Queue, descriptor: int) -> None:
+    def _fsync(self, queue: _Queue, descriptor: int) -> None:
         queue.working = True
         queue.begun += 1
-        self._news.release()
+        self._finished.release()
         try:
             os.fsync(descriptor)
         except BaseException:
-            self._news.acquire()
+            self._finished.acquire()
             queue.working = False
-            self._news.notify_all()  # the others try for themselves, and are told the same
+            self._finished.notify_all()  # the others try it themselves and get the same error
             raise
-        self._news.acquire()
+        self._finished.acquire()
         queue.working = False
         queue.ended = queue.begun
-        self._news.notify_all()
+        self._finished.notify_all()

@@ -1,7 +1,7 @@
-"""The listing index: a SQLite file that can always be made again; reads no object.
+"""The listing index: a SQLite file that can always be rebuilt; reads no object.
 
-Changes wait in memory and are written by the next listing, or when they are many. The journal
-names what a killed process had not written.
+Changes are collected in memory and written by the next listing, or when there are many. The journal
+names those that a killed process did not write.
 """
 
 import contextlib
@@ -34,31 +34,33 @@ ADD_VERSION = "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP_VERSION = "DELETE FROM versions WHERE bucket = ? AND key = ? AND stamp = ?"
 DROP_VERSIONS = "DELETE FROM versions WHERE bucket = ? AND key = ?"
 COLUMNS = "SELECT key, size, e_tag, modified, traits, stamp FROM"
-MARKER = -1  # in place of a size
+MARKER = -1  # in place of the size, for a delete marker
 
 Row = tuple[str, int, str, int, str, str]
 
 
-class IndexBroken(Exception):  # noqa: N818  # a condition of ours that no caller meets
-    """The file is no usable index: rebuild it."""
+class IndexBroken(Exception):  # noqa: N818  # internal: no caller of the store sees it
+    """The index file can't be used: rebuild it."""
 
 
 class Index:
-    """The index in a folder; `journal` belongs to it."""
+    """The index in a folder, with its journal."""
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
         self._home = self._file = folder / "index.db"
         self._reserve = Reserve(folder / "reserve")
-        self._borrowed: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], Row | None] = {}
-        self._steps: list[tuple[str, tuple[object, ...]]] = []  # what waits for versions, in order
+        self._steps: list[
+            tuple[str, tuple[object, ...]]
+        ] = []  # pending changes of versions, in order
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
 
     def open(self) -> bool:
-        """Open the file; False if it had to be made new and has nothing in it."""
+        """Open the file; False if it had to be made anew and is empty."""
         try:
             self._writer = self._connect()
             (version,) = self._writer.execute("PRAGMA user_version").fetchone()
@@ -71,7 +73,7 @@ class Index:
         return usable
 
     def reset(self) -> None:
-        """Throw the index away and make an empty one; on another disk if this one fails."""
+        """Replace the index by an empty one; on another disk if this one fails."""
         with self._lock:
             self._disconnect()
             self._pending.clear()
@@ -79,7 +81,7 @@ class Index:
             try:
                 self._make()
             except (OSError, sqlite3.Error) as error:
-                self._borrow()
+                self._move_to_temporary_folder()
                 log.error("the index is in %s: %s fails: %s", self._file, self._home, error)
 
     def _make(self) -> None:
@@ -88,67 +90,68 @@ class Index:
         self._writer = self._connect()
         self._writer.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
 
-    def _borrow(self) -> None:
-        """Keep the index among the host's temporary files until the end of this process."""
+    def _move_to_temporary_folder(self) -> None:
+        """Put the index among the host's temporary files until the end of this process."""
         self.journal.invalidate()
         self._disconnect()
-        self._borrowed = tempfile.TemporaryDirectory(prefix="eucabox-index-")
-        self._file = Path(self._borrowed.name) / self._home.name
+        self._temporary_folder = tempfile.TemporaryDirectory(prefix="eucabox-index-")
+        self._file = Path(self._temporary_folder.name) / self._home.name
         self._make()
 
     def close(self) -> None:
-        """Write what waits, flush the file, and say that all was in order."""
+        """Write the pending changes, flush the file, and note in the journal that it is
+        complete."""
         clean = False
         with contextlib.suppress(IndexBroken, DiskFull, sqlite3.Error), self._lock:
             self.flush()
             if self._writer:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            clean = self._borrowed is None
+            clean = self._temporary_folder is None
         self._disconnect()
         if clean:
             _sync(self._file)
-        if self._borrowed:
-            self._borrowed.cleanup()
+        if self._temporary_folder:
+            self._temporary_folder.cleanup()
         self.journal.close(clean=clean)
 
-    def add(self, found: Object) -> None:
-        """Tell the index of an object."""
-        self._tell(found.bucket, found.key, _row(found, found.size))
+    def add(self, obj: Object) -> None:
+        """Add or replace an object."""
+        self._queue(obj.bucket, obj.key, _row(obj, obj.size))
 
     def drop(self, bucket: str, key: str) -> None:
-        """Tell the index that an object is gone."""
-        self._tell(bucket, key, None)
+        """Remove an object."""
+        self._queue(bucket, key, None)
 
-    def add_version(self, found: Version) -> None:
-        """Tell the index of a version that is not current, or of a delete marker."""
-        row = _row(found.object, MARKER if found.is_marker else found.object.size)
-        self._tell_of_version(ADD_VERSION, found.object.bucket, *row)
+    def add_version(self, version: Version) -> None:
+        """Add or replace a noncurrent version or a delete marker."""
+        row = _row(version.object, MARKER if version.is_marker else version.object.size)
+        self._queue_version_step(ADD_VERSION, version.object.bucket, *row)
 
-    def drop_version(self, bucket: str, key: str, stamp: str) -> None:
-        """Tell the index that a version that was not current is gone."""
-        self._tell_of_version(DROP_VERSION, bucket, key, stamp)
+    def drop_version(self, bucket: str, key: str, version_key: str) -> None:
+        """Remove a noncurrent version."""
+        self._queue_version_step(DROP_VERSION, bucket, key, version_key)
 
     def drop_versions(self, bucket: str, key: str) -> None:
-        """Tell the index that a key has no version but its current object."""
-        self._tell_of_version(DROP_VERSIONS, bucket, key)
+        """Remove every noncurrent version of a key."""
+        self._queue_version_step(DROP_VERSIONS, bucket, key)
 
-    def _tell_of_version(self, step: str, *values: object) -> None:
+    def _queue_version_step(self, step: str, *values: object) -> None:
         with self._lock:
             self._steps.append((step, values))
-            self._flush_many()
+            self._flush_if_many()
 
-    def _tell(self, bucket: str, key: str, row: Row | None) -> None:
+    def _queue(self, bucket: str, key: str, row: Row | None) -> None:
         with self._lock:
             self._pending[bucket, key] = row
-            self._flush_many()
+            self._flush_if_many()
 
-    def _flush_many(self) -> None:
+    def _flush_if_many(self) -> None:
         if len(self._pending) + len(self._steps) >= WAITING:
-            with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
+            with contextlib.suppress(IndexBroken, DiskFull):  # the next listing reports it
                 self.flush()
 
     def flush(self) -> None:
-        """Write what waits in memory; IndexBroken, or DiskFull and it waits on."""
+        """Write the pending changes; raises IndexBroken, or DiskFull and they stay pending."""
         with self._lock:
             try:
                 self._write()
@@ -160,7 +163,7 @@ class Index:
 
     def _write(self) -> None:
         with self._lock:
-            settled = self.journal.list_completed()
+            completed = self.journal.list_completed()
             if self._pending or self._steps:
                 added = [(bucket, *row) for (bucket, _), row in self._pending.items() if row]
                 dropped = [where for where, row in self._pending.items() if row is None]
@@ -171,10 +174,10 @@ class Index:
                         writer.execute(step, values)
                 self._pending.clear()
                 self._steps.clear()
-            self.journal.drop(settled)
+            self.journal.drop(completed)
 
     def knows(self, bucket: str, key: str) -> bool:
-        """True if the index has an object of a key, or has not yet written that it has none."""
+        """True if the index has an object of this key, also one whose removal is still pending."""
         if (bucket, key) in self._pending:
             return self._pending.get((bucket, key)) is not None
         with self._reading() as reader:
@@ -182,7 +185,7 @@ class Index:
             return reader.execute(query, (bucket, key)).fetchone() is not None
 
     def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
-        """Return at most `limit` rows with low <= key < high, in the order of their bytes."""
+        """Return at most `limit` rows with low <= key < high, ordered by the bytes of the key."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND key >= ?{end} ORDER BY key LIMIT ?"
         with self._reading() as reader:
@@ -192,8 +195,8 @@ class Index:
     def version_rows(
         self, bucket: str, low: tuple[str, str], high: str | None, limit: int
     ) -> list[Row]:
-        """Return at most `limit` rows of what is not current with low <= (key, stamp) and
-        key < high, in the order of keys' bytes and then from the newest."""
+        """Return at most `limit` rows of noncurrent versions with low <= (key, version key) and key
+        < high, ordered by the bytes of the key and then from the newest."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND (key, stamp) >= (?, ?){end} ORDER BY key, stamp LIMIT ?"
         with self._reading() as reader:
@@ -201,14 +204,15 @@ class Index:
             return reader.execute(query, (bucket, *low, *values, limit)).fetchall()
 
     def usage(self) -> dict[str, tuple[int, int]]:
-        """Return for each bucket that has any how many objects and bytes."""
+        """Return {bucket: (objects, bytes)} of the buckets that have any."""
         self.flush()
         with self._reading() as reader:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
-    def weights(self) -> dict[str, int]:
-        """Return for each bucket that has any the bytes of its objects and older versions."""
+    def count_bytes(self) -> dict[str, int]:
+        """Return {bucket: bytes} of objects and noncurrent versions, of the buckets that have
+        any."""
         self.flush()
         both = "SELECT bucket, size FROM objects UNION ALL SELECT bucket, size FROM versions"
         query = f"SELECT bucket, sum(max(size, 0)) FROM ({both}) GROUP BY bucket"
@@ -216,24 +220,24 @@ class Index:
             return dict(reader.execute(query))
 
     def buckets(self) -> dict[str, list[str]]:
-        """Return the marks of the buckets whose objects have been read into the index."""
+        """Return {bucket: possible generations} of the buckets that the index has completely."""
         with self._reading() as reader:
-            found = reader.execute("SELECT name, marks FROM buckets")
-            return {name: marks.split(" ") for name, marks in found}
+            rows = reader.execute("SELECT name, marks FROM buckets")
+            return {name: marks.split(" ") for name, marks in rows}
 
     def add_bucket(self, name: str, mark: str) -> None:
-        """Say that the index knows a bucket completely."""
+        """Note that the index has a bucket completely."""
         with self._lock, self._transaction() as writer:
             writer.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?)", (name, mark))
 
     def mark_bucket(self, name: str, *marks: str) -> None:
-        """Say which marks the folder of a bucket may have, if the index knows the bucket."""
+        """Note which generations a bucket's folder may have, if the index has the bucket."""
         with self._lock, self._transaction() as writer:
             values = " ".join(marks), name
             writer.execute("UPDATE buckets SET marks = ? WHERE name = ?", values)
 
     def drop_bucket(self, name: str) -> None:
-        """Forget a bucket and its objects."""
+        """Remove a bucket and its objects."""
         with self._lock:
             self.flush()
             with self._transaction() as writer:
@@ -246,7 +250,7 @@ class Index:
             self._file, timeout=60, isolation_level=None, check_same_thread=False
         )
         try:
-            # No flush: after a crash of the machine the index is made anew.
+            # no fsync: after a power loss the index is rebuilt
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.DatabaseError:
@@ -262,7 +266,7 @@ class Index:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _named():
+        with _translate_errors():
             if self._writer is None:
                 raise IndexBroken
             self._writer.execute("BEGIN IMMEDIATE")
@@ -276,8 +280,8 @@ class Index:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with _named():
-            readers = self._readers  # of this file: who makes it anew begins another list
+        with _translate_errors():
+            readers = self._readers  # of this file: a rebuilt index has another list
             try:
                 reader = readers.pop()
             except IndexError:
@@ -291,7 +295,7 @@ class Index:
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -308,12 +312,12 @@ def _sync(file: Path) -> None:
         os.close(descriptor)
 
 
-# What a listing shows of the facts has few different values: one text, one shared instance.
+# The properties in a listing have few different values: one text, one shared instance.
 
 
-def _row(found: Object, size: int) -> Row:
-    modified = to_nanoseconds(found.last_modified)
-    return found.key, size, found.e_tag, modified, _traits(found.facts), found.version_key
+def _row(obj: Object, size: int) -> Row:
+    modified = to_nanoseconds(obj.last_modified)
+    return obj.key, size, obj.e_tag, modified, _traits(obj.facts), obj.version_key
 
 
 def _traits(facts: ObjectProperties) -> str:
@@ -322,7 +326,7 @@ def _traits(facts: ObjectProperties) -> str:
 
 
 class IndexReader:
-    """Turns rows of one bucket into objects; not for several threads."""
+    """Turns rows of one bucket into objects; for one thread only."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -330,22 +334,22 @@ class IndexReader:
 
     def object(self, row: Row) -> Object:
         """Return the object of a row."""
-        key, size, e_tag, modified, traits, stamp = row
+        key, size, e_tag, modified, traits, version_key = row
         facts = self._facts.get(traits)
         if facts is None:
             facts = self._facts[traits] = _facts(traits)
-        found = Object.__new__(Object)
-        # a third of the time that its __init__ takes, which sets each field of a frozen object
-        vars(found).update(
+        obj = Object.__new__(Object)
+        # takes a third of the time of __init__, which sets each field of a frozen object
+        vars(obj).update(
             bucket=self._bucket,
             key=key,
             size=size,
             e_tag=e_tag,
             last_modified=to_datetime(modified),
             facts=facts,
-            version_key=stamp,
+            version_key=version_key,
         )
-        return found
+        return obj
 
     def version(self, row: Row, *, is_latest: bool) -> Version:
         """Return the version of a row."""

@@ -1,8 +1,7 @@
-"""Remembers which keys may be newer on the disk than in the index; holds no index and no object.
+"""Names the keys whose files may be newer than the index; holds no index and no object.
 
-A record is written before a file changes and needed until the index has the change. Killing
-the process loses nothing that `write` took; after a crash of the machine nothing here is
-believed and the tree is read again.
+A record is written before a file changes and needed until the index has the change. Records survive
+a killed process. After a power loss the journal is ignored and the buckets are rescanned.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass
 class JournalFile:
-    """One file of the journal, and how many changes are under way that it names."""
+    """One file of the journal; `active` counts its changes that are not yet in the index."""
 
     file: Path
     descriptor: int
@@ -30,7 +29,8 @@ class JournalFile:
 
 
 class Journal:
-    """The journal files in a folder, and the mark that says whether they are believed."""
+    """The journal files in a folder, and the file `state` that tells whether they can be
+    trusted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,10 +38,11 @@ class Journal:
         self._lock = threading.Lock()
         self._full: list[JournalFile] = []
         self._number = 0
-        self._volume: JournalFile | None = None
+        self._current: JournalFile | None = None
 
     def is_trusted(self) -> bool:
-        """Tell whether the index plus the journal's keys is what the last process knew."""
+        """Return whether the index and the journal together have all that the last process
+        changed."""
         try:
             mark = json.loads(self._mark.read_text())
             return bool(mark["clean"]) or mark["boot"] == _boot()
@@ -49,74 +50,74 @@ class Journal:
             return False
 
     def invalidate(self) -> None:
-        """Have the next start read the tree, whatever happens until then."""
+        """Make the next start rescan the buckets, whatever happens until then."""
         with contextlib.suppress(OSError):
             self._mark.unlink(missing_ok=True)
 
     def list_changed(self) -> set[tuple[str, str]]:
-        """Return (bucket, key) of every change that the index may lack."""
+        """Return (bucket, key) of every change that may be missing in the index."""
         return {key for file in self._files() for key in _read(file)}
 
     def start(self) -> None:
-        """Forget the past, which the index has by now, and begin to record."""
+        """Delete the old files, whose changes are in the index by now, and begin to record."""
         self._write_mark(clean=False)
         for file in self._files():
             file.unlink()
-        self._volume = self._new()
+        self._current = self._new()
 
     def begin(self, bucket: str, key: str) -> JournalFile:
-        """Record that a key is about to change; OSError of the disk if that is not possible."""
+        """Record that a key is about to change; raises OSError if the disk fails."""
         record = json.dumps([bucket, key]).encode() + b"\n"
         with self._lock:
-            if self._volume is None:
+            if self._current is None:
                 raise OSError("the bucket store is closed")
-            if self._volume.size > LIMIT:
-                with contextlib.suppress(OSError):  # a full disk: this file goes on
-                    full, self._volume = self._volume, self._new()
+            if self._current.size > LIMIT:
+                with contextlib.suppress(OSError):  # a full disk: go on with this file
+                    full, self._current = self._current, self._new()
                     self._full.append(full)
-            volume = self._volume
-            volume.active += 1
-            volume.size += len(record)
-        self._append(volume, record)
-        return volume
+            file = self._current
+            file.active += 1
+            file.size += len(record)
+        self._append(file, record)
+        return file
 
-    def _append(self, volume: JournalFile, record: bytes) -> None:
+    def _append(self, file: JournalFile, record: bytes) -> None:
         try:
-            complete = os.write(volume.descriptor, record) == len(record)
+            complete = os.write(file.descriptor, record) == len(record)
         except OSError:
             complete = False
-        if not complete:  # A full disk must not forbid deleting: read the tree instead, if killed.
+        if not complete:  # deleting must work on a full disk: after a kill, rescan instead
             self._mark.unlink(missing_ok=True)
 
-    def end(self, volume: JournalFile) -> None:
-        """Say that the index has been told of a change."""
+    def end(self, file: JournalFile) -> None:
+        """Note that the index has received a change."""
         with self._lock:
-            volume.active -= 1
+            file.active -= 1
 
     def list_completed(self) -> list[JournalFile]:
-        """Return the full files all of whose changes the index has been told."""
+        """Return the full files all of whose changes the index has received."""
         with self._lock:
-            return [volume for volume in self._full if volume.active == 0]
+            return [file for file in self._full if file.active == 0]
 
-    def drop(self, settled: list[JournalFile]) -> None:
-        """Remove files; for after the index has kept what it was told."""
+    def drop(self, completed: list[JournalFile]) -> None:
+        """Remove files, after the index has written their changes."""
         with self._lock:
-            self._full = [volume for volume in self._full if volume not in settled]
-        for volume in settled:
-            os.close(volume.descriptor)
-            volume.file.unlink(missing_ok=True)
+            self._full = [file for file in self._full if file not in completed]
+        for file in completed:
+            os.close(file.descriptor)
+            file.file.unlink(missing_ok=True)
 
     def close(self, *, clean: bool) -> None:
         """Stop recording; `clean` says that the index is complete and on the disk."""
         with self._lock:
-            volumes = [*self._full, *([self._volume] if self._volume else [])]
-            self._full, self._volume = [], None
-        for volume in volumes:
-            os.close(volume.descriptor)
-        if clean and volumes and self._mark.exists():
+            files = [*self._full, *([self._current] if self._current else [])]
+            self._full, self._current = [], None
+        for file in files:
+            os.close(file.descriptor)
+        if clean and files and self._mark.exists():
             self._write_mark(clean=True)
-            for volume in volumes:
-                volume.file.unlink()
+            for file in files:
+                file.file.unlink()
 
     def _new(self) -> JournalFile:
         self._number += 1
@@ -135,7 +136,7 @@ def _boot() -> str:
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
-        return os.urandom(16).hex()  # can't know: never the same boot twice
+        return os.urandom(16).hex()  # unknown: never equal to another boot
 
 
 def _read(file: Path) -> Iterator[tuple[str, str]]:
@@ -143,5 +144,5 @@ def _read(file: Path) -> Iterator[tuple[str, str]]:
         try:
             bucket, key = json.loads(line)
         except ValueError:
-            continue  # torn by the kill: that change had not begun
+            continue  # cut off by a kill: that change had not begun
         yield bucket, key

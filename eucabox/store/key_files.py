@@ -1,7 +1,7 @@
-"""Where the file of a key is in a bucket's folder: put there, opened, taken away; never locked.
+"""The file of a key in a bucket's folder: finds, opens, installs and removes it; takes no lock.
 
-At home, at its path; or, if no path can hold the key or another object is in the way, under
-the reserved folder by a hash, with the key beside it. A file at home comes first.
+It lies at its path; or, if no path can hold the key or another object is in the way, under the
+reserved folder by a hash, with the key beside it. If there are two, the file at the path counts.
 """
 
 import contextlib
@@ -16,35 +16,39 @@ from eucabox.store.paths import digest
 from eucabox.store.temp_file import TempFile, write_small
 
 KEY = ".key"
-WALKS = 1000  # a delete may prune the folder that a put has just made; each walk is a new race
+WALKS = 1000  # a delete may prune a folder that a put has just made; then the put walks again
 
 
 class Movable(Protocol):
-    """A file that waits for its place."""
+    """A file that can be moved to its final place."""
 
-    def move(self, name: bytes | str, folder: int) -> None:
-        """Give the file its name, in place of any other file that has it."""
+    def move(self, name: bytes | str, dir_fd: int) -> None:
+        """Rename the file, replacing any file of that name."""
 
 
-def open_key(room: BucketFolder, key: bytes) -> int | None:
+def open_key(folder: BucketFolder, key: bytes) -> int | None:
     """Open the file of a key for reading; None if there is none."""
-    names = room.components(key)
-    found = dirfd.open_file(room.fd, names) if names else None
-    return found if found is not None else dirfd.open_file(room.reserved, path_by_hash(key))
+    names = folder.components(key)
+    descriptor = dirfd.open_file(folder.fd, names) if names else None
+    return (
+        descriptor
+        if descriptor is not None
+        else dirfd.open_file(folder.reserved, path_by_hash(key))
+    )
 
 
-def exists(room: BucketFolder, key: bytes) -> bool:
-    """Tell whether a key has a file."""
-    found = open_key(room, key)
-    if found is None:
+def exists(folder: BucketFolder, key: bytes) -> bool:
+    """Return whether a key has a file."""
+    descriptor = open_key(folder, key)
+    if descriptor is None:
         return False
-    os.close(found)
+    os.close(descriptor)
     return True
 
 
-def is_hashed(room: BucketFolder, key: bytes) -> bool:
-    """Tell whether a key has a file under its hash."""
-    return dirfd.is_file("/".join(path_by_hash(key)), room.reserved)
+def is_hashed(folder: BucketFolder, key: bytes) -> bool:
+    """Return whether a key has a file under its hash."""
+    return dirfd.is_file("/".join(path_by_hash(key)), folder.reserved)
 
 
 def path_by_hash(key: bytes) -> list[str]:
@@ -53,142 +57,144 @@ def path_by_hash(key: bytes) -> list[str]:
     return [OBJECTS, name[:2], name]
 
 
-def install(room: BucketFolder, key: bytes, draft: Movable) -> int:
-    """Put a written file in the place of its key; return its folder, to be flushed and closed."""
-    names = room.components(key)
-    folder = _put_home(room, names, draft) if names else None
-    if folder is None:
-        return _put_hashed(room, key, draft)
-    _remove_hashed(room, key)
-    return folder
+def install(folder: BucketFolder, key: bytes, temp_file: Movable) -> int:
+    """Move a written file to the place of its key; return its folder, which the caller flushes and
+    closes."""
+    names = folder.components(key)
+    dir_fd = _install_at_path(folder, names, temp_file) if names else None
+    if dir_fd is None:
+        return _install_by_hash(folder, key, temp_file)
+    _remove_by_hash(folder, key)
+    return dir_fd
 
 
 def install_with_sidecar(
-    room: BucketFolder,
+    folder: BucketFolder,
     key: bytes,
-    draft: TempFile,
+    temp_file: TempFile,
     sidecar: bytes | None,
     *,
     keep_old: bool = False,
 ) -> int:
-    """Put a written file in the place of its key with its sidecar, if it needs one, and without
-    that of the file before unless it is needed; return the folder, to be flushed and closed."""
-    old = None if keep_old else status_with_sidecar(room, key)
-    if sidecar is not None and draft.status is not None:
-        write_sidecar(room, key, draft.status, sidecar)
-    folder = install(room, key, draft)
+    """Move a written file to the place of its key, with its sidecar if it needs one; return the
+    folder, which the caller flushes and closes. The sidecar of the file before is removed unless
+    `keep_old`."""
+    old = None if keep_old else status_with_sidecar(folder, key)
+    if sidecar is not None and temp_file.status is not None:
+        write_sidecar(folder, key, temp_file.status, sidecar)
+    dir_fd = install(folder, key, temp_file)
     if old:
-        remove_sidecar(room, key, old)
-    return folder
+        remove_sidecar(folder, key, old)
+    return dir_fd
 
 
-def _put_home(room: BucketFolder, names: list[bytes], draft: Movable) -> int | None:
+def _install_at_path(folder: BucketFolder, names: list[bytes], temp_file: Movable) -> int | None:
     for _ in range(WALKS):
         try:
-            folder = dirfd.descend_making(room.fd, names[:-1])
-            if _rename(draft, names[-1], folder):
-                return folder
+            dir_fd = dirfd.descend_making(folder.fd, names[:-1])
+            if _rename(temp_file, names[-1], dir_fd):
+                return dir_fd
         except FileNotFoundError:
             continue
         except OSError as error:
-            dirfd.prune(room.fd, names[:-1])
+            dirfd.prune(folder.fd, names[:-1])
             if error.errno in dirfd.OCCUPIED:
                 return None
             raise
-        if _is_folder(room, names):
+        if _is_folder(folder, names):
             return None
-    raise NoSuchBucket(name=room.name)
+    raise NoSuchBucket(name=folder.name)
 
 
-def _rename(draft: Movable, name: bytes, folder: int) -> bool:
-    """Tell whether a draft has its name now; False if a folder has it."""
+def _rename(temp_file: Movable, name: bytes, dir_fd: int) -> bool:
+    """Return whether the temporary file has its name now; False if a folder has that name."""
     try:
-        draft.move(name, folder)
+        temp_file.move(name, dir_fd)
     except OSError as error:
-        os.close(folder)
+        os.close(dir_fd)
         if isinstance(error, IsADirectoryError):
             return False
         raise
     return True
 
 
-def _is_folder(room: BucketFolder, names: list[bytes]) -> bool:
-    """Tell whether a folder that can't be removed has the place of a file."""
-    dirfd.prune(room.fd, names)
+def _is_folder(folder: BucketFolder, names: list[bytes]) -> bool:
+    """Return whether a folder that is not empty is in the place of a file."""
+    dirfd.prune(folder.fd, names)
     try:
-        os.close(dirfd.descend(room.fd, names))
+        os.close(dirfd.descend(folder.fd, names))
     except OSError:
         return False
     return True
 
 
-def _put_hashed(room: BucketFolder, key: bytes, draft: Movable) -> int:
+def _install_by_hash(folder: BucketFolder, key: bytes, temp_file: Movable) -> int:
     names = path_by_hash(key)
-    folder = dirfd.descend_making(room.reserved, names[:-1])
+    dir_fd = dirfd.descend_making(folder.reserved, names[:-1])
     try:
-        if not dirfd.is_file(names[-1] + KEY, folder):
-            write_small(room, key, names[-1] + KEY, folder)
-        draft.move(names[-1], folder)
+        if not dirfd.is_file(names[-1] + KEY, dir_fd):
+            write_small(folder, key, names[-1] + KEY, dir_fd)
+        temp_file.move(names[-1], dir_fd)
     except BaseException:
-        os.close(folder)
+        os.close(dir_fd)
         raise
-    return folder
+    return dir_fd
 
 
-def remove(room: BucketFolder, key: bytes) -> bool:
-    """Remove the file of a key and the folders it leaves empty; False if there was none."""
-    found = _remove_hashed(room, key)  # first: it must not come back when the other is gone
-    names = room.components(key)
+def remove(folder: BucketFolder, key: bytes) -> bool:
+    """Remove the file of a key and the folders that become empty; False if there was none."""
+    removed = _remove_by_hash(folder, key)  # first: else it would come back when the other is gone
+    names = folder.components(key)
     if not names:
-        return found
+        return removed
     try:
-        folder = dirfd.open_folder(room.fd, names[:-1])
+        dir_fd = dirfd.open_folder(folder.fd, names[:-1])
     except OSError as error:
         if error.errno in dirfd.ABSENT:
-            return found
+            return removed
         raise
     try:
-        if not dirfd.is_file(names[-1], folder):
-            return found
-        dirfd.remove(names[-1], folder)
-        room.flush.folder(folder)
+        if not dirfd.is_file(names[-1], dir_fd):
+            return removed
+        dirfd.remove(names[-1], dir_fd)
+        folder.flush.folder(dir_fd)
     finally:
-        os.close(folder)
-    dirfd.prune(room.fd, names[:-1])
+        os.close(dir_fd)
+    dirfd.prune(folder.fd, names[:-1])
     return True
 
 
-def _remove_hashed(room: BucketFolder, key: bytes) -> bool:
+def _remove_by_hash(folder: BucketFolder, key: bytes) -> bool:
     names = path_by_hash(key)
     path = "/".join(names)
     try:
-        os.unlink(path, dir_fd=room.reserved)
+        os.unlink(path, dir_fd=folder.reserved)
     except (FileNotFoundError, NotADirectoryError):
         return False
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + KEY, dir_fd=room.reserved)
-    folder = dirfd.open_folder(room.reserved, names[:-1])
+        os.unlink(path + KEY, dir_fd=folder.reserved)
+    dir_fd = dirfd.open_folder(folder.reserved, names[:-1])
     try:
-        room.flush.folder(folder)
+        folder.flush.folder(dir_fd)
     finally:
-        os.close(folder)
+        os.close(dir_fd)
     return True
 
 
-# --- sidecars: a line with the length of the attributes, then they, then the key --------------
+# --- sidecars: a line with the length of the attributes, the attributes, the key ---------------
 
 
-def read_sidecar(room: BucketFolder, key: bytes, status: os.stat_result) -> bytes | None:
-    """Return the attributes that a sidecar has for this content, None if there is none."""
-    folder, name = attributes.sidecar(key, status)
-    found = _split(dirfd.read_small(room.reserved, [*folder.split("/"), name]))
-    return found[0] if found else None
+def read_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> bytes | None:
+    """Return the attributes of this content from its sidecar, None if it has none."""
+    path, name = attributes.sidecar(key, status)
+    parts = _split(dirfd.read_small(folder.reserved, [*path.split("/"), name]))
+    return parts[0] if parts else None
 
 
-def sidecar_key(room: BucketFolder, names: list[bytes]) -> bytes | None:
-    """Return the key of a sidecar, given the names that lead to it; None if it is gone."""
-    found = _split(dirfd.read_small(room.reserved, names))
-    return found[1] if found else None
+def sidecar_key(folder: BucketFolder, names: list[bytes]) -> bytes | None:
+    """Return the key that a sidecar belongs to, given its path; None if it is gone."""
+    parts = _split(dirfd.read_small(folder.reserved, names))
+    return parts[1] if parts else None
 
 
 def _split(content: bytes | None) -> tuple[bytes, bytes] | None:
@@ -198,29 +204,29 @@ def _split(content: bytes | None) -> tuple[bytes, bytes] | None:
     return rest[: int(length)], rest[int(length) :]
 
 
-def write_sidecar(room: BucketFolder, key: bytes, status: os.stat_result, raw: bytes) -> None:
-    """Keep attributes beside a file; on the disk when done."""
-    where, name = attributes.sidecar(key, status)
-    folder = dirfd.descend_making(room.reserved, where.split("/"))
+def write_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result, raw: bytes) -> None:
+    """Write attributes to a sidecar; it is on the disk when done."""
+    path, name = attributes.sidecar(key, status)
+    dir_fd = dirfd.descend_making(folder.reserved, path.split("/"))
     try:
-        write_small(room, b"%d\n" % len(raw) + raw + key, name, folder)
+        write_small(folder, b"%d\n" % len(raw) + raw + key, name, dir_fd)
     finally:
-        os.close(folder)
+        os.close(dir_fd)
 
 
-def remove_sidecar(room: BucketFolder, key: bytes, status: os.stat_result) -> None:
+def remove_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> None:
     """Remove the sidecar of one content, if it has one."""
     with contextlib.suppress(OSError):
-        os.unlink("/".join(attributes.sidecar(key, status)), dir_fd=room.reserved)
+        os.unlink("/".join(attributes.sidecar(key, status)), dir_fd=folder.reserved)
 
 
-def status_with_sidecar(room: BucketFolder, key: bytes) -> os.stat_result | None:
-    """Return the status of a key's present file if it may have a sidecar."""
+def status_with_sidecar(folder: BucketFolder, key: bytes) -> os.stat_result | None:
+    """Return the status of a key's current file if it may have a sidecar, else None."""
     try:
-        os.stat(attributes.folder(key), dir_fd=room.reserved, follow_symlinks=False)
+        os.stat(attributes.folder(key), dir_fd=folder.reserved, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    descriptor = open_key(room, key)
+    descriptor = open_key(folder, key)
     if descriptor is None:
         return None
     try:
@@ -229,9 +235,9 @@ def status_with_sidecar(room: BucketFolder, key: bytes) -> os.stat_result | None
         os.close(descriptor)
 
 
-def current_sidecar(room: BucketFolder, key: bytes) -> str:
-    """Return the name of the sidecar that counts for a key, "" if none does."""
-    descriptor = open_key(room, key)
+def current_sidecar(folder: BucketFolder, key: bytes) -> str:
+    """Return the name of the sidecar in use for a key, "" if none is."""
+    descriptor = open_key(folder, key)
     if descriptor is None:
         return ""
     try:
@@ -242,33 +248,33 @@ def current_sidecar(room: BucketFolder, key: bytes) -> str:
         os.close(descriptor)
 
 
-def remove_leftovers(room: BucketFolder, key: bytes, needed: Collection[str] = ()) -> None:
-    """Remove what does not count of a key: a killed process, or a file copied in, left it.
+def remove_leftovers(folder: BucketFolder, key: bytes, needed: Collection[str] = ()) -> None:
+    """Remove files of a key that are not in use, left by a killed process or copied in.
 
-    `needed` names sidecars that count though they are not those of the file.
+    `needed` names sidecars that are in use though they are not those of the current file.
     """
     names = path_by_hash(key)
-    home = room.components(key)
-    found = dirfd.open_file(room.fd, home) if home else None
-    if found is not None:
-        os.close(found)
-        _remove_hashed(room, key)
+    home = folder.components(key)
+    descriptor = dirfd.open_file(folder.fd, home) if home else None
+    if descriptor is not None:
+        os.close(descriptor)
+        _remove_by_hash(folder, key)
     elif home:
-        dirfd.prune(room.fd, home[:-1])
-    if not exists(room, key):
+        dirfd.prune(folder.fd, home[:-1])
+    if not exists(folder, key):
         with contextlib.suppress(OSError):
-            os.unlink("/".join(names) + KEY, dir_fd=room.reserved)
-    _remove_other_sidecars(room, key, {current_sidecar(room, key), *needed})
+            os.unlink("/".join(names) + KEY, dir_fd=folder.reserved)
+    _remove_other_sidecars(folder, key, {current_sidecar(folder, key), *needed})
 
 
-def _remove_other_sidecars(room: BucketFolder, key: bytes, needed: Collection[str]) -> None:
+def _remove_other_sidecars(folder: BucketFolder, key: bytes, needed: Collection[str]) -> None:
     try:
-        folder = dirfd.open_folder(room.reserved, attributes.folder(key).split("/"))
+        dir_fd = dirfd.open_folder(folder.reserved, attributes.folder(key).split("/"))
     except OSError:
         return
     try:
-        for other in dirfd.list_names(folder):
+        for other in dirfd.list_names(dir_fd):
             if other.startswith(digest(key)) and other not in needed:
-                dirfd.remove(other, folder)
+                dirfd.remove(other, dir_fd)
     finally:
-        os.close(folder)
+        os.close(dir_fd)

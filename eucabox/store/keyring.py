@@ -1,4 +1,4 @@
-"""The keys that encrypt objects: kept sealed, made when first needed, named; encrypts no object."""
+"""The keys that encrypt objects: stored sealed, made when first needed; encrypts no object."""
 
 import base64
 import contextlib
@@ -25,7 +25,15 @@ from eucabox.seal import Seal
 from eucabox.store import encrypted_format
 from eucabox.store.encrypted_format import KEY_BYTES, Header, Wrapping
 from eucabox.store.paths import RESERVED
-from eucabox.store.types import AES256, KMS, SSE_C, EncryptionInfo, Object
+from eucabox.store.types import (
+    AES256,
+    KMS,
+    SSE_C,
+    CustomerKeyCheck,
+    EncryptionInfo,
+    EncryptionRecord,
+    Object,
+)
 
 DEFAULT_KMS_KEY = "aws-s3"
 DEFAULT_ALIAS = "aws/s3"
@@ -45,8 +53,8 @@ UPLOAD_ENCRYPTED = (
 
 
 @dataclass(frozen=True)
-class SealedPlace:
-    """What the configuration says: the names of the KMS keys, and what their ARNs are made of."""
+class KmsSettings:
+    """The names of the KMS keys in the configuration, and what their ARNs are made of."""
 
     kms_keys: tuple[str, ...] = ()
     region: str = "eucabox"
@@ -55,7 +63,7 @@ class SealedPlace:
 
 @dataclass(frozen=True)
 class EncryptionKeySpec:
-    """How a new object is encrypted: `name` is the KMS key's, `mark` tells our key from others."""
+    """How a new object is encrypted: `name` is the KMS key's, `mark` identifies our key."""
 
     kind: str
     secret: bytes = field(repr=False)
@@ -64,25 +72,30 @@ class EncryptionKeySpec:
     context: str = ""
     bucket_key: bool = False
 
-    def record(self) -> dict[str, Any]:
-        """Return plain JSON from which the keyring makes it again; of a caller's key a check."""
-        said = {"kind": self.kind, "name": self.name, "context": self.context}
-        found: dict[str, Any] = {**said, "bucket_key": self.bucket_key}
-        return found if self.kind != SSE_C else {**found, **self._checked()}
+    def record(self) -> EncryptionRecord:
+        """Return plain JSON from which `Keyring.from_record` makes it again. Of a customer key it
+        has only a check value."""
+        record: EncryptionRecord = {
+            "kind": self.kind,
+            "name": self.name,
+            "context": self.context,
+            "bucket_key": self.bucket_key,
+        }
+        return {**record, **self._check_value()} if self.kind == SSE_C else record
 
     def header_text(self) -> dict[str, Any]:
-        """Return the JSON of the header of a new file, with a salt of its own."""
-        told = {"name": self.name, "context": self.context, "bucket_key": self.bucket_key}
-        found = {"kind": self.kind, **{key: value for key, value in told.items() if value}}
+        """Return the JSON for the header of a new file, with a salt of its own."""
+        optional = {"name": self.name, "context": self.context, "bucket_key": self.bucket_key}
+        fields = {"kind": self.kind, **{key: value for key, value in optional.items() if value}}
         if self.kind == SSE_C:
-            return {**found, **self._checked()}
-        return {**found, "mark": self.mark, "salt": encrypted_format.new_salt()}
+            return {**fields, **self._check_value()}
+        return {**fields, "mark": self.mark, "salt": encrypted_format.new_salt()}
 
     def encryption_info(self, stored: int, header: int, part_header: int = 0) -> EncryptionInfo:
-        """Return what is kept of it with an object."""
+        """Return what is stored of it with an object."""
         return EncryptionInfo(self.kind, stored, header, part_header, self.name, self.bucket_key)
 
-    def _checked(self) -> dict[str, str]:
+    def _check_value(self) -> CustomerKeyCheck:
         salt = encrypted_format.new_salt()
         check = encrypted_format.check_value(self.secret, base64.b64decode(salt))
         return {"salt": salt, "check": check}
@@ -91,23 +104,23 @@ class EncryptionKeySpec:
 class Keyring:
     """The master key and the KMS keys of one cloud, in a file of mode 0600.
 
-    A second file, in the buckets' folder, remembers which master key they were written with, so
-    that no new key is made while the old one is only missing.
+    A second file, in the buckets' folder, identifies the master key of its objects, so that no new
+    key is made while the key file is only missing.
     """
 
     def __init__(
-        self, file: Path, seal: Seal, witness: Path, site: Callable[[], SealedPlace]
+        self, file: Path, seal: Seal, witness: Path, settings: Callable[[], KmsSettings]
     ) -> None:
         self._file, self._seal, self._witness = file, seal, witness
-        self.site = site
+        self.settings = settings
         self._lock = threading.RLock()
-        self._known: dict[str, bytes] = {}
+        self._keys: dict[str, bytes] = {}
 
-    # --- what new objects get -----------------------------------------------------------------
+    # --- for new objects ----------------------------------------------------------------------
 
     def sse_s3(self) -> EncryptionKeySpec:
-        """Return SSE-S3: the key is ours and has no name."""
-        secret = self._secret(MASTER)
+        """Return SSE-S3, under the master key."""
+        secret = self._get_or_make_secret(MASTER)
         return EncryptionKeySpec(AES256, secret, mark_of(secret))
 
     def sse_kms(
@@ -116,45 +129,46 @@ class Keyring:
         """Return SSE-KMS under a key of the configuration, by its name, alias or ARN."""
         name = name_of(key_id)
         self._check_enabled(name)
-        secret = self._secret(name)
+        secret = self._get_or_make_secret(name)
         return EncryptionKeySpec(KMS, secret, mark_of(secret), name, context, bucket_key)
 
-    def from_record(self, record: Mapping[str, Any], customer: bytes | None) -> EncryptionKeySpec:
-        """Return the sealing of a record; of SSE-C only with the key that it was made with."""
+    def from_record(self, record: EncryptionRecord, customer: bytes | None) -> EncryptionKeySpec:
+        """Return the encryption of a record; of SSE-C only with the customer key that it was made
+        with."""
         if record["kind"] == AES256:
             return self.sse_s3()
         if record["kind"] == KMS:
             return self.sse_kms(record["name"], record["context"], record["bucket_key"])
         if customer is None:
             raise EncryptionUnfit(reason=UPLOAD_ENCRYPTED)
-        _check(record, customer)
+        _check_customer_key(record, customer)
         return EncryptionKeySpec(SSE_C, customer)
 
-    # --- what objects that are there need -----------------------------------------------------
+    # --- for existing objects -----------------------------------------------------------------
 
-    def data_key(self, header: Header, found: Object, customer: bytes | None) -> bytes:
-        """Return the key of a file or a part; a Fault says why it can't be had."""
-        place = encrypted_format.place_of(found.bucket, found.key)
-        return Wrapping(self._opening(header, customer), place).unwrap(header)
+    def data_key(self, header: Header, obj: Object, customer: bytes | None) -> bytes:
+        """Return the data key of a file or a part; a Fault says why it can't be had."""
+        place = encrypted_format.place_of(obj.bucket, obj.key)
+        return Wrapping(self._secret_for_header(header, customer), place).unwrap(header)
 
     def for_multipart(self, bucket: str, key: str) -> tuple[Wrapping, str]:
-        """Return what proves the joined header of an object, and the mark of that key."""
-        secret = self._secret(MASTER)
+        """Return what authenticates the joined header of an object, and the mark of that key."""
+        secret = self._get_or_make_secret(MASTER)
         return Wrapping(secret, encrypted_format.place_of(bucket, key)), mark_of(secret)
 
-    def _opening(self, header: Header, customer: bytes | None) -> bytes:
-        said = header.said
-        if said.get("kind") == SSE_C and header.form == encrypted_format.WHOLE:
+    def _secret_for_header(self, header: Header, customer: bytes | None) -> bytes:
+        fields = header.fields
+        if fields.get("kind") == SSE_C and header.form == encrypted_format.WHOLE:
             if customer is None:
                 raise EncryptionUnfit(reason=ENCRYPTED)
-            _check(said, customer)
+            _check_customer_key(fields, customer)
             return customer
-        joined = header.form == encrypted_format.JOINED or said.get("kind") == AES256
-        name = MASTER if joined else str(said.get("name"))
+        joined = header.form == encrypted_format.JOINED or fields.get("kind") == AES256
+        name = MASTER if joined else str(fields.get("name"))
         if name != MASTER:
             self._check_enabled(name)
-        secret = self._kept().get(name)
-        if secret is None or not hmac.compare_digest(mark_of(secret), str(said.get("mark"))):
+        secret = self._load_keys().get(name)
+        if secret is None or not hmac.compare_digest(mark_of(secret), str(fields.get("mark"))):
             reason = f"it has not the key that this object was written with ({name})"
             raise KeysUnusable(file=self._file, reason=reason)
         return secret
@@ -162,48 +176,48 @@ class Keyring:
     # --- names --------------------------------------------------------------------------------
 
     def arn(self, name: str) -> str:
-        """Return a KMS key as S3 shows it."""
-        site = self.site()
-        return f"arn:aws:kms:{site.region}:{site.account}:key/{name}"
+        """Return the ARN of a KMS key."""
+        settings = self.settings()
+        return f"arn:aws:kms:{settings.region}:{settings.account}:key/{name}"
 
     def list_keys(self) -> dict[str, bool]:
-        """Return the KMS keys that there are or will be, and whether each can be used."""
-        enabled = {DEFAULT_KMS_KEY, *self.site().kms_keys}
-        names = enabled | self._kept().keys() - {MASTER}
+        """Return {name: enabled} of the KMS keys in the configuration and in the file."""
+        enabled = {DEFAULT_KMS_KEY, *self.settings().kms_keys}
+        names = enabled | self._load_keys().keys() - {MASTER}
         return {name: name in enabled for name in sorted(names)}
 
     def _check_enabled(self, name: str) -> None:
-        if name in (DEFAULT_KMS_KEY, *self.site().kms_keys):
+        if name in (DEFAULT_KMS_KEY, *self.settings().kms_keys):
             return
-        if name in self._kept():
+        if name in self._load_keys():
             raise KmsKeyDisabled(arn=self.arn(name))
         raise KmsKeyNotFound(name=name)
 
     # --- the file -----------------------------------------------------------------------------
 
-    def _secret(self, name: str) -> bytes:
+    def _get_or_make_secret(self, name: str) -> bytes:
         """Return a key, made and on the disk if there was none."""
         with self._lock:
-            kept = self._kept()
-            if name not in kept:
-                made = {MASTER: os.urandom(KEY_BYTES), **kept}
+            keys = self._load_keys()
+            if name not in keys:
+                made = {MASTER: os.urandom(KEY_BYTES), **keys}
                 made.setdefault(name, os.urandom(KEY_BYTES))
                 self._write(made)
-            return self._known[name]
+            return self._keys[name]
 
-    def _kept(self) -> dict[str, bytes]:
-        """Return the keys of the file; read again as long as there are none, or it is unusable."""
+    def _load_keys(self) -> dict[str, bytes]:
+        """Return the keys of the file; it is read again while it is missing or unusable."""
         with self._lock:
-            if not self._known:
-                self._known = self._read()
-            return self._known
+            if not self._keys:
+                self._keys = self._read()
+            return self._keys
 
     def _read(self) -> dict[str, bytes]:
-        witness = self._witnessed()
+        witness = self._read_witness()
         try:
             lines = json.loads(self._file.read_bytes())
-            found = {name: self._opened(name, text) for name, text in lines["keys"].items()}
-            master = found[MASTER]
+            keys = {name: self._unseal(name, text) for name, text in lines["keys"].items()}
+            master = keys[MASTER]
         except FileNotFoundError:
             if witness:
                 raise KeysUnusable(file=self._file, reason="it is missing") from None
@@ -217,7 +231,7 @@ class Keyring:
             raise KeysUnusable(file=self._file, reason=reason)
         if not witness:
             write_atomic(self._witness, mark_of(master).encode(), 0o600)
-        return found
+        return keys
 
     def _write(self, keys: dict[str, bytes]) -> None:
         closed = {
@@ -226,12 +240,12 @@ class Keyring:
         }
         write_atomic(self._file, json.dumps({"version": 1, "keys": closed}).encode(), 0o600)
         write_atomic(self._witness, mark_of(keys[MASTER]).encode(), 0o600)
-        self._known = keys
+        self._keys = keys
 
-    def _opened(self, name: str, text: str) -> bytes:
+    def _unseal(self, name: str, text: str) -> bytes:
         return self._seal.open(base64.b64decode(text), _purpose(name))
 
-    def _witnessed(self) -> str:
+    def _read_witness(self) -> str:
         with contextlib.suppress(FileNotFoundError):
             return self._witness.read_text("ascii").strip()
         return ""
@@ -245,33 +259,35 @@ def require(keys: Keyring | None) -> Keyring:
 
 
 def open_keyring(config: Callable[[], Config], account: str) -> Keyring:
-    """Return the keys of a cloud whose administrator has that account; the names in its
+    """Return the keys of a cloud whose administrator has that account. The KMS names in its
     configuration may change any time."""
 
-    def site() -> SealedPlace:
-        return SealedPlace(words(config().buckets.kms_keys), config().cloud.region, account)
+    def settings() -> KmsSettings:
+        return KmsSettings(words(config().buckets.kms_keys), config().cloud.region, account)
 
     data, root = config().cloud.data_dir, config().bucket_root
-    return Keyring(data / "bucket-keys", Seal(data / "key"), root / RESERVED / "master-key", site)
+    return Keyring(
+        data / "bucket-keys", Seal(data / "key"), root / RESERVED / "master-key", settings
+    )
 
 
 def name_of(key_id: str) -> str:
-    """Return the name that a KMS key id says: a name, alias/NAME, or an ARN of either."""
-    rest = (
+    """Return the name in a KMS key id: a name, alias/NAME, or an ARN of either."""
+    resource = (
         key_id.split(":", 5)[5] if key_id.startswith("arn:") and key_id.count(":") > 4 else key_id
     )
-    name = rest.removeprefix("key/").removeprefix("alias/")
+    name = resource.removeprefix("key/").removeprefix("alias/")
     return DEFAULT_KMS_KEY if name in ("", DEFAULT_ALIAS) else name
 
 
 def mark_of(secret: bytes) -> str:
-    """Return what tells a key from others and nothing about it."""
+    """Return a fingerprint that identifies a key and reveals nothing of it."""
     return hashlib.sha256(b"eucabox key mark" + secret).hexdigest()[:16]
 
 
-def _check(said: Mapping[str, Any], customer: bytes) -> None:
-    found = encrypted_format.check_value(customer, base64.b64decode(said["salt"]))
-    if not hmac.compare_digest(found, str(said.get("check"))):
+def _check_customer_key(record: Mapping[str, object], customer: bytes) -> None:
+    value = encrypted_format.check_value(customer, base64.b64decode(str(record["salt"])))
+    if not hmac.compare_digest(value, str(record.get("check"))):
         raise EncryptionUnfit(reason=OTHER_KEY)
 
 

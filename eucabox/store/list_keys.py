@@ -1,19 +1,19 @@
-"""Pages of keys and common prefixes, from the index; knows no file."""
+"""Pages of keys and common prefixes, from the index; reads no file."""
 
 from eucabox.store.index import Index, IndexReader, Row
 from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Listing, Object
 
-MOST = 1001  # rows fetched at once: a page, and one that tells whether there are more
-FEW = 8  # rows fetched first where the next common prefix may be near
+MOST = 1001  # rows fetched at once: a page, and one to know whether there are more
+FEW = 8  # rows fetched first if the next common prefix may be near
 
 
 def page(
     index: Index, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int
 ) -> Listing:
-    """Return the page of at most `limit` objects and prefixes that comes after `start_after`.
+    """Return the page of at most `limit` objects and common prefixes after `start_after`.
 
-    A common prefix counts once however many keys are below it, and they are jumped over.
+    A common prefix counts once, however many keys it has; they are skipped.
     """
     if limit <= 0:
         return Listing([], [], None, truncated=False)
@@ -55,7 +55,7 @@ class _KeyPage:
         return start_after + "\0"
 
     def _take(self, rows: list[Row], *, more: bool) -> str | None:
-        """Take rows while there is room; return where to go on, None if there is nothing left."""
+        """Take rows until the page is full; return where to go on, None if nothing is left."""
         if not self._delimiter:
             return self._take_all(rows, more=more)
         for row in rows:
@@ -71,12 +71,12 @@ class _KeyPage:
         return rows[-1][0] + "\0" if rows and more else None
 
     def _take_all(self, rows: list[Row], *, more: bool) -> str | None:
-        room = self._limit - len(self._objects)
-        self._objects += map(self._reader.object, rows[:room])
+        space = self._limit - len(self._objects)
+        self._objects += map(self._reader.object, rows[:space])
         if rows:
-            self._last = rows[:room][-1][0]
-        if len(rows) > room:
-            return rows[room][0]
+            self._last = rows[:space][-1][0]
+        if len(rows) > space:
+            return rows[space][0]
         return rows[-1][0] + "\0" if rows and more else None
 
     def _common(self, key: str) -> str | None:

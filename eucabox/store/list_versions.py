@@ -1,4 +1,4 @@
-"""Pages of versions, delete markers and common prefixes, from the index; knows no file."""
+"""Pages of versions, delete markers and common prefixes, from the index; reads no file."""
 
 import heapq
 
@@ -8,14 +8,14 @@ from eucabox.store.list_keys import FEW, MOST
 from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Version, Versions
 
-Place = tuple[str, str]  # a key and a stamp, or the least text behind one
+Place = tuple[str, str]  # a key and a version key, or the least text after one
 
 
 def page(
     index: Index, bucket: str, prefix: str, delimiter: str, after: tuple[str, str], limit: int
 ) -> Versions:
-    """Return the page of at most `limit` versions and prefixes that comes after a key and, if
-    one is named, a version id of it: by key, and of a key the newest first."""
+    """Return the page of at most `limit` versions and common prefixes after a key and, if one is
+    named, a version id of it; sorted by key and then from the newest."""
     if limit <= 0:
         return Versions([], [], None, None, truncated=False)
     if after[1]:
@@ -33,7 +33,7 @@ class _VersionPage:
         self._versions: list[Version] = []
         self._prefixes: list[str] = []
         self._last: Place | None = None
-        self._met = ""  # the key whose newest version was met
+        self._latest_listed = ""  # the key whose newest version was listed
         self._stride = FEW if delimiter else MOST
 
     def read(self, key: str, version_id: str) -> Versions:
@@ -45,10 +45,10 @@ class _VersionPage:
             count = min(wanted, self._stride)
             rows = self._rows(low, count)
             if wanted == 1:
-                return self._answer(truncated=bool(rows))
+                return self._page(truncated=bool(rows))
             self._stride = min(self._stride * 2, MOST)
             low = self._take(rows, more=len(rows) == count)
-        return self._answer(truncated=False)
+        return self._page(truncated=False)
 
     def _begin(self, key: str, version_id: str) -> Place | None:
         if not key or key < self._prefix:
@@ -59,20 +59,20 @@ class _VersionPage:
             return None if after is None else (after, "")
         if not version_id:
             return key + "\0", ""
-        return self._behind(key, version_id)
+        return self._place_after(key, version_id)
 
-    def _behind(self, key: str, version_id: str) -> Place:
-        stamp: str | None = version_id
+    def _place_after(self, key: str, version_id: str) -> Place:
+        version_key: str | None = version_id
         if version_id == version_ids.NULL:
-            stamp = self._null(key)
-        if stamp is None:  # it was removed since the last page, and nobody knows where it was
+            version_key = self._null_version_key(key)
+        if version_key is None:  # it was deleted since the last page; its position is unknown
             return key, ""
         newest = self._rows((key, ""), 1)
-        if newest and newest[0][0] == key and newest[0][5] <= stamp:
-            self._met = key
-        return key, stamp + "\0"
+        if newest and newest[0][0] == key and newest[0][5] <= version_key:
+            self._latest_listed = key
+        return key, version_key + "\0"
 
-    def _null(self, key: str) -> str | None:
+    def _null_version_key(self, key: str) -> str | None:
         objects = self._index.rows(self._bucket, key, key + "\0", 1)
         if objects and version_ids.is_null(objects[0][5]):
             return objects[0][5]
@@ -88,11 +88,11 @@ class _VersionPage:
         current = self._index.rows(self._bucket, low[0], self._end, count)
         if current and (current[0][0], current[0][5]) < low:
             current = self._index.rows(self._bucket, low[0] + "\0", self._end, count)
-        kept = self._index.version_rows(self._bucket, low, self._end, count)
-        return list(heapq.merge(current, kept, key=_place))[:count]
+        older = self._index.version_rows(self._bucket, low, self._end, count)
+        return list(heapq.merge(current, older, key=_place))[:count]
 
     def _take(self, rows: list[Row], *, more: bool) -> Place | None:
-        """Take rows while there is room; return where to go on, None if there is nothing left."""
+        """Take rows until the page is full; return where to go on, None if nothing is left."""
         for row in rows:
             if len(self._versions) + len(self._prefixes) == self._limit:
                 return _place(row)
@@ -107,13 +107,13 @@ class _VersionPage:
         return (rows[-1][0], rows[-1][5] + "\0") if rows and more else None
 
     def _is_latest(self, row: Row) -> bool:
-        first, self._met = row[0] != self._met, row[0]
+        first, self._latest_listed = row[0] != self._latest_listed, row[0]
         return first
 
     def _common(self, key: str) -> str | None:
         return common_prefix(key, self._prefix, self._delimiter)
 
-    def _answer(self, *, truncated: bool) -> Versions:
+    def _page(self, *, truncated: bool) -> Versions:
         key, version_id = self._last if truncated and self._last else (None, None)
         return Versions(
             self._versions, self._prefixes, key, version_id or None, truncated=truncated

@@ -1,4 +1,4 @@
-"""MD5s of files that came by hand: one reading serves all who ask for it; keeps none."""
+"""MD5s of files that were copied in: concurrent requests share one reading; stores none."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from eucabox.store.temp_file import digest_file
 
 class Md5Once:
     """The readings under way. A client that gave up on a large file and asks again waits for the
-    first reading and does not begin another."""
+    first reading instead of starting another."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

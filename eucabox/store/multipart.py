@@ -1,4 +1,4 @@
-"""Uploads in parts: each a folder with a file for each part, until they become one object."""
+"""Multipart uploads: each is a folder with a file for each part, until they become one object."""
 
 import contextlib
 import json
@@ -7,22 +7,16 @@ import re
 import secrets
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from hashlib import md5
-from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from eucabox.errors import (
-    ChecksumMismatch,
-    EntityTooSmall,
     InvalidObjectSize,
     InvalidPart,
     InvalidPartNumber,
-    InvalidPartOrder,
     JoinedTooLarge,
-    MalformedPartList,
     NoSuchUpload,
 )
 from eucabox.store import (
@@ -35,7 +29,7 @@ from eucabox.store import (
 )
 from eucabox.store.bucket_folder import UPLOADS, BucketFolder
 from eucabox.store.keyring import EncryptionKeySpec, Keyring, require
-from eucabox.store.objects import Objects, WritePreconditions
+from eucabox.store.objects import Objects
 from eucabox.store.paths import RESERVED, encode_key
 from eucabox.store.temp_file import (
     BodyStream,
@@ -46,63 +40,59 @@ from eucabox.store.temp_file import (
     write_small,
 )
 from eucabox.store.types import (
-    FULL_OBJECT,
     EncryptionInfo,
     Object,
     ObjectProperties,
     Upload,
     UploadPart,
     Uploads,
-    moment,
     to_datetime,
+    unique_time,
 )
+from eucabox.store.upload_parts import (
+    MOST_PARTS,
+    RequestedParts,
+    choose_parts,
+    drop_repeated,
+    join_etags,
+    join_properties,
+    read_part,
+    sidecar_name,
+)
+from eucabox.store.write_specs import CompletionSpec
 
-MOST_PARTS = 10_000
-SMALLEST = 5 << 20  # bytes of every part but the last
 LARGEST = 5 << 40  # bytes of all parts together
 UPLOAD_FILE = "upload.json"
 UPLOAD_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
-FEW = 100  # parts that are removed before an answer
-STRIPES = 1024  # one is held as long as an upload's parts are joined
-
-Wanted = Sequence[tuple[int, str, dict[str, str]]]  # number, ETag, checksums
-
-
-@dataclass(frozen=True)
-class CompletionSpec:
-    """What the caller says of the whole object at the end; `admit` raises if it is too large."""
-
-    checksums: dict[str, str]
-    size: int | None
-    conditions: WritePreconditions
-    admit: Callable[[int], object]
+FEW = 100  # parts that are deleted before the response
+STRIPES = 1024  # locks; one is held while an upload's parts are joined
 
 
 def _size(file: Path) -> int:
     try:
         return file.lstat().st_size
     except OSError:
-        return 0  # it went in the meantime
+        return 0  # it was removed meanwhile
 
 
 class Multipart:
     """The uploads in progress of all buckets."""
 
-    def __init__(self, shelf: Objects, keys: Keyring | None = None) -> None:
-        self._shelf = shelf
-        self._named = list_uploads.UploadKeys()
+    def __init__(self, objects: Objects, keys: Keyring | None = None) -> None:
+        self._objects = objects
+        self._upload_keys = list_uploads.UploadKeys()
         self._keys = keys
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
-    def weight(self, room: BucketFolder) -> int:
+    def count_bytes(self, folder: BucketFolder) -> int:
         """Return the bytes of all parts of a bucket's uploads."""
-        folders = os.walk(room.path / RESERVED / UPLOADS)
+        folders = os.walk(folder.path / RESERVED / UPLOADS)
         parts = (Path(at, name) for at, _, names in folders for name in names if name.isdigit())
         return sum(map(_size, parts))
 
     def create(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         key: str,
         facts: ObjectProperties,
         algorithm: str,
@@ -112,9 +102,9 @@ class Multipart:
         """Begin an upload and return its id."""
         encode_key(key)
         kind = checksums.check_type(algorithm, kind)
-        now = moment()
+        now = unique_time()
         upload_id = f"{now:016x}{secrets.token_hex(12)}"
-        said = {
+        record = {
             "key": key,
             "initiated": now,
             "facts": vars(facts),
@@ -122,388 +112,305 @@ class Multipart:
             "checksum_type": kind,
             "sealing": sealing.record() if sealing else None,
         }
-        with _unless_gone(room):
-            folder = dirfd.descend_making(room.reserved, [UPLOADS, upload_id])
-            with dirfd.closing(folder):
-                write_small(room, json.dumps(said).encode(), UPLOAD_FILE, folder)
+        with _translate_missing(folder):
+            dir_fd = dirfd.descend_making(folder.reserved, [UPLOADS, upload_id])
+            with dirfd.closing(dir_fd):
+                write_small(folder, json.dumps(record).encode(), UPLOAD_FILE, dir_fd)
         return upload_id
 
-    def upload(self, room: BucketFolder, key: str, upload_id: str) -> Upload:
+    def upload(self, folder: BucketFolder, key: str, upload_id: str) -> Upload:
         """Return an upload; NoSuchUpload if it is not in progress for this key."""
-        with self._folder(room, upload_id) as folder:
-            found = _read_upload(room, upload_id, folder)
-        if found.key != key:
+        with self._folder(folder, upload_id) as dir_fd:
+            upload = _read_upload(folder, upload_id, dir_fd)
+        if upload.key != key:
             raise NoSuchUpload(upload_id=upload_id)
-        return found
+        return upload
 
     def put_part(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         key: str,
         upload_id: str,
         number: int,
         stream: BodyStream,
-        promise: ExpectedBody,
+        expected: ExpectedBody,
         customer: bytes | None = None,
     ) -> UploadPart:
-        """Take one part, in place of an earlier one of that number; on the disk when done."""
+        """Receive one part, replacing an earlier one of that number; on the disk when done."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
-        upload = self.upload(room, key, upload_id)
-        promise = replace(promise, algorithms=_summed_by(upload, promise))
+        upload = self.upload(folder, key, upload_id)
+        expected = replace(expected, algorithms=_part_algorithms(upload, expected))
         sealing = (
             require(self._keys).from_record(upload.sealing, customer) if upload.sealing else None
         )
         with encrypted_file.begin(
-            room, sealing, key, encrypted_file.part_name(upload_id, number)
-        ) as draft:
-            received = receive(draft, stream, promise)
-            e_tag, _ = draft.finish(received.md5)
-            part = UploadPart(number, received.size, e_tag, draft.date(), received.checksums)
-            return self._keep_part(room, upload_id, draft, part)
+            folder, sealing, key, encrypted_file.part_name(upload_id, number)
+        ) as temp_file:
+            received = receive(temp_file, stream, expected)
+            e_tag, _ = temp_file.finish(received.md5)
+            part = UploadPart(number, received.size, e_tag, temp_file.date(), received.checksums)
+            return self._install_part(folder, upload_id, temp_file, part)
 
-    def _keep_part(
-        self, room: BucketFolder, upload_id: str, draft: TempFile, part: UploadPart
+    def _install_part(
+        self, folder: BucketFolder, upload_id: str, temp_file: TempFile, part: UploadPart
     ) -> UploadPart:
-        said = {"e": part.e_tag, "c": part.checksums, "s": part.size}
-        raw = json.dumps(said).encode()
-        beside = not attributes.write(draft.fd, raw)
-        room.flush.file(draft.fd)
+        record = {"e": part.e_tag, "c": part.checksums, "s": part.size}
+        raw = json.dumps(record).encode()
+        needs_sidecar = not attributes.write(temp_file.fd, raw)
+        folder.flush.file(temp_file.fd)
         name = f"{part.number:05}"
-        with self._locked(upload_id), self._folder(room, upload_id) as folder:
-            if beside and draft.status is not None:
-                write_small(room, raw, _sidecar(name, draft.status), folder)
-            draft.move(name, folder)
-            room.flush.folder(folder)
+        with self._lock(upload_id), self._folder(folder, upload_id) as dir_fd:
+            if needs_sidecar and temp_file.status is not None:
+                write_small(folder, raw, sidecar_name(name, temp_file.status), dir_fd)
+            temp_file.move(name, dir_fd)
+            folder.flush.folder(dir_fd)
         return part
 
     def parts(
-        self, room: BucketFolder, key: str, upload_id: str, after: int, limit: int | None
+        self, folder: BucketFolder, key: str, upload_id: str, after: int, limit: int | None
     ) -> list[UploadPart]:
-        """Return at most `limit` of the parts that were put, by number, `after` one of them."""
-        self.upload(room, key, upload_id)
-        with self._folder(room, upload_id) as folder:
-            numbers = sorted(int(name) for name in dirfd.list_names(folder) if name.isdigit())
+        """Return at most `limit` of the parts, by number, with numbers above `after`."""
+        self.upload(folder, key, upload_id)
+        with self._folder(folder, upload_id) as dir_fd:
+            numbers = sorted(int(name) for name in dirfd.list_names(dir_fd) if name.isdigit())
             page = numbers[bisect_right(numbers, after) :][:limit]
-            return [found for number in page if (found := _read_part(folder, number))]
+            return [part for number in page if (part := read_part(dir_fd, number))]
 
     def uploads(
-        self, room: BucketFolder, prefix: str, delimiter: str, after: tuple[str, str], limit: int
+        self, folder: BucketFolder, prefix: str, delimiter: str, after: tuple[str, str], limit: int
     ) -> Uploads:
         """Return a page of uploads in progress, after a key and an upload id of that key."""
         page = list_uploads.UploadPage(prefix, delimiter, after, limit)
-        read = partial(self._find, room)
-        return page.read(self._named.sort(room, _ids(room), read), read)
+        read = partial(self._find_upload, folder)
+        return page.read(self._upload_keys.sort(folder, _list_ids(folder), read), read)
 
-    def _find(self, room: BucketFolder, upload_id: str) -> Upload | None:
-        with contextlib.suppress(NoSuchUpload), self._folder(room, upload_id) as folder:
-            return _read_upload(room, upload_id, folder)
+    def _find_upload(self, folder: BucketFolder, upload_id: str) -> Upload | None:
+        with contextlib.suppress(NoSuchUpload), self._folder(folder, upload_id) as dir_fd:
+            return _read_upload(folder, upload_id, dir_fd)
         return None
 
-    def abort(self, room: BucketFolder, key: str, upload_id: str) -> None:
-        """Forget an upload and its parts."""
-        with self._locked(upload_id), _unless_gone(room):
-            self.upload(room, key, upload_id)
-            self._remove(room, upload_id)
+    def abort(self, folder: BucketFolder, key: str, upload_id: str) -> None:
+        """Delete an upload and its parts."""
+        with self._lock(upload_id), _translate_missing(folder):
+            self.upload(folder, key, upload_id)
+            self._remove(folder, upload_id)
 
     def complete(
-        self, room: BucketFolder, key: str, upload_id: str, wanted: Wanted, ending: CompletionSpec
+        self,
+        folder: BucketFolder,
+        key: str,
+        upload_id: str,
+        wanted: RequestedParts,
+        spec: CompletionSpec,
     ) -> Object:
-        """Make the parts one object. Asking again after an answer was lost answers the same."""
-        wanted = _last_named(wanted)
-        with self._locked(upload_id):
+        """Make the parts one object. A client that lost the answer may ask again and gets the
+        same."""
+        wanted = drop_repeated(wanted)
+        with self._lock(upload_id):
             try:
-                upload = self.upload(room, key, upload_id)
+                upload = self.upload(folder, key, upload_id)
             except NoSuchUpload:
-                return self._completed(room, key, upload_id, wanted)
-            with self._folder(room, upload_id) as folder:
-                parts = _choose(folder, wanted)
-                done = self._assemble(room, upload, folder, parts, ending)
-            self._clear(room, upload_id)
+                return self._find_completed(folder, key, upload_id, wanted)
+            with self._folder(folder, upload_id) as dir_fd:
+                parts = choose_parts(dir_fd, wanted)
+                done = self._assemble(folder, upload, dir_fd, parts, spec)
+            self._delete_parts(folder, upload_id)
             return done
 
-    def _completed(self, room: BucketFolder, key: str, upload_id: str, wanted: Wanted) -> Object:
-        found = self._shelf.find_upload_result(room, key, upload_id)
+    def _find_completed(
+        self, folder: BucketFolder, key: str, upload_id: str, wanted: RequestedParts
+    ) -> Object:
+        obj = self._objects.find_upload_result(folder, key, upload_id)
         tags = [e_tag.strip('"') for _, e_tag, _ in wanted]
-        if found is None or found.e_tag != _joined_tag(tags):
+        if obj is None or obj.e_tag != join_etags(tags):
             raise NoSuchUpload(upload_id=upload_id)
-        return found
+        return obj
 
     def _assemble(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         upload: Upload,
-        folder: int,
+        dir_fd: int,
         parts: list[UploadPart],
-        ending: CompletionSpec,
+        spec: CompletionSpec,
     ) -> Object:
         sizes, total = tuple(part.size for part in parts), sum(part.size for part in parts)
-        if ending.size is not None and ending.size != total:
-            raise InvalidObjectSize(found=total, stated=ending.size)
+        if spec.size is not None and spec.size != total:
+            raise InvalidObjectSize(found=total, stated=spec.size)
         if total > LARGEST:
             raise JoinedTooLarge(size=total, limit=LARGEST)
-        ending.admit(total)
-        facts, sums = _joined_facts(upload, parts, ending)
-        e_tag = _joined_tag([part.e_tag for part in parts])
-        with TempFile(room) as draft:
-            head = self._begin_joined(draft, room, upload, parts, e_tag)
+        spec.check_size(total)
+        facts, sums = join_properties(upload, parts, spec)
+        e_tag = join_etags([part.e_tag for part in parts])
+        with TempFile(folder) as temp_file:
+            header_length = self._write_joined_header(temp_file, folder, upload, parts, e_tag)
             for part in parts:
-                _append(folder, part, draft)
+                _append(dir_fd, part, temp_file)
             new = Object(
-                room.name,
+                folder.name,
                 upload.key,
                 total,
                 e_tag,
-                draft.date(),
+                temp_file.date(),
                 facts,
                 parts=sizes,
                 part_checksums=sums,
                 upload_id=upload.upload_id,
-                sealed=_joined_sealed(draft, upload, head),
+                sealed=_describe_joined(temp_file, upload, header_length),
             )
-            # Nobody writes the key in between: after a kill the object tells that this is done.
-            with self._shelf.lock_key(room, upload.key):
-                done = self._shelf.commit(room, draft, new, ending.conditions)
-                self._put_aside(room, upload.upload_id)
+            # The key stays locked: after a kill the object must tell that the upload is completed.
+            with self._objects.lock_key(folder, upload.key):
+                done = self._objects.commit(folder, temp_file, new, spec.conditions)
+                self._move_to_temporary(folder, upload.upload_id)
                 return done
 
-    def finish(self, room: BucketFolder) -> None:
-        """At the start: end what a killed process had all but completed, or only begun."""
-        for upload_id in _ids(room):
-            if self._is_over(room, upload_id):
-                self._remove(room, upload_id)
+    def finish(self, folder: BucketFolder) -> None:
+        """At the start: remove uploads that a killed process had completed, or not quite begun."""
+        for upload_id in _list_ids(folder):
+            if self._is_over(folder, upload_id):
+                self._remove(folder, upload_id)
 
-    def _is_over(self, room: BucketFolder, upload_id: str) -> bool:
+    def _is_over(self, folder: BucketFolder, upload_id: str) -> bool:
         try:
-            with self._folder(room, upload_id) as folder:
-                if not dirfd.is_file(UPLOAD_FILE, folder):
+            with self._folder(folder, upload_id) as dir_fd:
+                if not dirfd.is_file(UPLOAD_FILE, dir_fd):
                     return True
-                key = _read_upload(room, upload_id, folder).key
+                key = _read_upload(folder, upload_id, dir_fd).key
         except NoSuchUpload:
-            return False  # damaged, or no folder of ours: whoever made it so may mend it
-        return self._shelf.find_upload_result(room, key, upload_id) is not None
+            return False  # damaged, or not our folder: leave it to the operator
+        return self._objects.find_upload_result(folder, key, upload_id) is not None
 
-    def _begin_joined(
+    def _write_joined_header(
         self,
-        draft: TempFile,
-        room: BucketFolder,
+        temp_file: TempFile,
+        folder: BucketFolder,
         upload: Upload,
         parts: list[UploadPart],
         e_tag: str,
     ) -> int:
-        """Write what comes before encrypted parts, which stay as they are; return its length."""
+        """Write the header that comes before encrypted parts, which are copied as they are; return
+        its length."""
         if not upload.sealing:
             return 0
-        seal = require(self._keys).for_multipart(room.name, upload.key)
+        seal = require(self._keys).for_multipart(folder.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
         head = encrypted_file.build_joined_header(
             seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes
         )
-        draft.write(head)
+        temp_file.write(head)
         return len(head)
 
-    def _remove(self, room: BucketFolder, upload_id: str) -> None:
-        self._put_aside(room, upload_id)
-        self._clear(room, upload_id)
+    def _remove(self, folder: BucketFolder, upload_id: str) -> None:
+        self._move_to_temporary(folder, upload_id)
+        self._delete_parts(folder, upload_id)
 
-    def _put_aside(self, room: BucketFolder, upload_id: str) -> None:
-        """Take the whole folder out of the way at once."""
-        with dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
-            os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=room.temporary)
-            room.flush.folder(uploads)
+    def _move_to_temporary(self, folder: BucketFolder, upload_id: str) -> None:
+        """Move an upload's folder away in one step."""
+        with dirfd.closing(dirfd.open_folder(folder.reserved, [UPLOADS])) as uploads:
+            os.rename(upload_id, upload_id, src_dir_fd=uploads, dst_dir_fd=folder.temporary)
+            folder.flush.folder(uploads)
 
-    def _clear(self, room: BucketFolder, upload_id: str) -> None:
-        """Remove what was put aside; many files later: no caller waits, and a start clears too."""
-        folder = dirfd.open_folder(room.temporary, [upload_id])
-        names = dirfd.list_names(folder)
+    def _delete_parts(self, folder: BucketFolder, upload_id: str) -> None:
+        """Delete a folder that was moved away. If it has many files that is done in the background;
+        a start clears what is left."""
+        dir_fd = dirfd.open_folder(folder.temporary, [upload_id])
+        names = dirfd.list_names(dir_fd)
 
         def clear() -> None:
             try:
                 for name in names:
-                    dirfd.remove(name, folder)
+                    dirfd.remove(name, dir_fd)
             finally:
-                os.close(folder)
+                os.close(dir_fd)
             with contextlib.suppress(OSError):
-                os.rmdir(upload_id, dir_fd=room.temporary)
+                os.rmdir(upload_id, dir_fd=folder.temporary)
 
         if len(names) > FEW:
             threading.Thread(target=clear, name="parts", daemon=True).start()
         else:
             clear()
 
-    def _locked(self, upload_id: str) -> contextlib.AbstractContextManager[object]:
+    def _lock(self, upload_id: str) -> contextlib.AbstractContextManager[object]:
         return self._locks[hash(upload_id) % STRIPES]
 
     @contextlib.contextmanager
-    def _folder(self, room: BucketFolder, upload_id: str) -> Iterator[int]:
-        room.ensure_not_deleted()
+    def _folder(self, folder: BucketFolder, upload_id: str) -> Iterator[int]:
+        folder.ensure_not_deleted()
         if not UPLOAD_ID.fullmatch(upload_id):
             raise NoSuchUpload(upload_id=upload_id)
         try:
-            folder = dirfd.open_folder(room.reserved, [UPLOADS, upload_id])
+            dir_fd = dirfd.open_folder(folder.reserved, [UPLOADS, upload_id])
         except (FileNotFoundError, NotADirectoryError):
             raise NoSuchUpload(upload_id=upload_id) from None
         try:
-            yield folder
+            yield dir_fd
         finally:
-            os.close(folder)
+            os.close(dir_fd)
 
 
 @contextlib.contextmanager
-def _unless_gone(room: BucketFolder) -> Iterator[None]:
-    """Have it be NoSuchBucket that a folder is missing which went with its bucket."""
-    room.ensure_not_deleted()
+def _translate_missing(folder: BucketFolder) -> Iterator[None]:
+    """Raise NoSuchBucket for a folder that is missing because its bucket was deleted."""
+    folder.ensure_not_deleted()
     try:
         yield
     except FileNotFoundError:
-        room.ensure_exists()
+        folder.ensure_exists()
         raise
 
 
-def _ids(room: BucketFolder) -> list[str]:
-    with _unless_gone(room), dirfd.closing(dirfd.open_folder(room.reserved, [UPLOADS])) as uploads:
+def _list_ids(folder: BucketFolder) -> list[str]:
+    with (
+        _translate_missing(folder),
+        dirfd.closing(dirfd.open_folder(folder.reserved, [UPLOADS])) as uploads,
+    ):
         return [name for name in dirfd.list_names(uploads) if UPLOAD_ID.fullmatch(name)]
 
 
-def _read_upload(room: BucketFolder, upload_id: str, folder: int) -> Upload:
+def _read_upload(folder: BucketFolder, upload_id: str, dir_fd: int) -> Upload:
     try:
-        said = json.loads(dirfd.read_small(folder, [UPLOAD_FILE]) or b"")
+        record = json.loads(dirfd.read_small(dir_fd, [UPLOAD_FILE]) or b"")
         return Upload(
-            room.name,
-            said["key"],
+            folder.name,
+            record["key"],
             upload_id,
-            to_datetime(said["initiated"]),
-            ObjectProperties(**said["facts"]),
-            said["checksum_algorithm"],
-            said["checksum_type"],
-            said.get("sealing"),
+            to_datetime(record["initiated"]),
+            ObjectProperties(**record["facts"]),
+            record["checksum_algorithm"],
+            record["checksum_type"],
+            record.get("sealing"),
         )
     except (ValueError, KeyError, TypeError):
         raise NoSuchUpload(upload_id=upload_id) from None
 
 
-def _read_part(folder: int, number: int) -> UploadPart | None:
-    name = f"{number:05}"
-    descriptor = dirfd.open_file(folder, [name])
-    if descriptor is None:
-        return None
-    try:
-        status, raw = os.fstat(descriptor), attributes.read(descriptor)
-    finally:
-        os.close(descriptor)
-    modified = to_datetime(status.st_mtime_ns)
-    try:
-        said = json.loads(raw or dirfd.read_small(folder, [_sidecar(name, status)]) or b"")
-        return UploadPart(number, said.get("s", status.st_size), said["e"], modified, said["c"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _sidecar(name: str, status: os.stat_result) -> str:
-    return f"{name}.{attributes.identity(status)}"
-
-
-def _last_named(wanted: Wanted) -> Wanted:
-    """A client that sent a part twice may name it twice: the last one counts."""
-    following = zip_longest(wanted, wanted[1:])
-    return [each for each, after in following if after is None or after[0] != each[0]]
-
-
-def _choose(folder: int, wanted: Wanted) -> list[UploadPart]:
-    """Return the parts that the caller names; a Fault unless each is there as named."""
-    if not wanted:
-        raise MalformedPartList
-    for number, *_ in wanted:
-        if number < 1:
-            raise InvalidPartNumber(number=number, limit=MOST_PARTS)
-    for (previous, *_), (number, *_) in pairwise(wanted):
-        if number <= previous:
-            raise InvalidPartOrder(number=number, previous=previous)
-    parts = [_choose_one(folder, *each) for each in wanted]
-    for part in parts[:-1]:
-        if part.size < SMALLEST:
-            raise EntityTooSmall(
-                number=part.number, size=part.size, limit=SMALLEST, e_tag=part.e_tag
-            )
-    return parts
-
-
-def _choose_one(folder: int, number: int, e_tag: str, stated: dict[str, str]) -> UploadPart:
-    part = _read_part(folder, number) if number <= MOST_PARTS else None
-    if part is None or part.e_tag != e_tag.strip('"'):
-        raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
-    for algorithm, value in stated.items():
-        if part.checksums.get(algorithm) != value:
-            raise InvalidPart(number=number, e_tag=e_tag.strip('"'))
-    return part
-
-
-def _joined_tag(tags: Iterable[str]) -> str:
-    digests = [bytes.fromhex(tag) if _is_md5(tag) else b"" for tag in tags]
-    return f"{md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
-
-
-def _is_md5(tag: str) -> bool:
-    return re.fullmatch("[0-9a-f]{32}", tag) is not None
-
-
-def _joined_facts(
-    upload: Upload, parts: list[UploadPart], ending: CompletionSpec
-) -> tuple[ObjectProperties, tuple[str, ...]]:
-    """Return the facts of the whole with its checksum, and the checksums of the parts."""
-    algorithm, kind = upload.checksum_algorithm, upload.checksum_type
-    if not algorithm:
-        algorithm, kind = _common_algorithm(parts, ending.checksums), FULL_OBJECT
-    for each in ending.checksums:
-        if each != algorithm:
-            raise ChecksumMismatch(expected=algorithm or "none", found=each)
-    if not algorithm:
-        return upload.facts, ()
-    sums = tuple(part.checksums[algorithm] for part in parts)
-    sized = [(part.size, part.checksums[algorithm]) for part in parts]
-    whole = checksums.join(algorithm, kind, sized)
-    stated = ending.checksums.get(algorithm)
-    if stated is not None and kind == FULL_OBJECT:
-        checksums.compare(algorithm, whole, stated)
-    elif stated is not None:
-        checksums.compare_composite(algorithm, whole, stated)
-    return replace(upload.facts, checksums={algorithm: whole}, checksum_type=kind), sums
-
-
-def _common_algorithm(parts: list[UploadPart], stated: Iterable[str]) -> str:
-    """Return what the parts of an upload that named nothing can be joined by, "" if nothing; what
-    is stated of the whole comes first."""
-    for algorithm in sorted(checksums.POLYNOMIALS, key=lambda name: name not in stated):
-        if all(algorithm in part.checksums for part in parts):
-            return algorithm
-    return ""
-
-
-def _summed_by(upload: Upload, promise: ExpectedBody) -> tuple[str, ...]:
-    """Return the algorithms of a part: the upload's; or the client's, and what S3 joins an upload
-    by that named none."""
+def _part_algorithms(upload: Upload, expected: ExpectedBody) -> tuple[str, ...]:
+    """Return the algorithms of a part: the upload's; or the client's and the default one."""
     if upload.checksum_algorithm:
         return (upload.checksum_algorithm,)
-    return tuple(dict.fromkeys((*promise.algorithms, *promise.checksums, checksums.DEFAULT)))
+    return tuple(dict.fromkeys((*expected.algorithms, *expected.checksums, checksums.DEFAULT)))
 
 
-def _append(folder: int, part: UploadPart, draft: TempFile) -> None:
-    descriptor = dirfd.open_file(folder, [f"{part.number:05}"])
+def _append(dir_fd: int, part: UploadPart, temp_file: TempFile) -> None:
+    descriptor = dirfd.open_file(dir_fd, [f"{part.number:05}"])
     if descriptor is None:
         raise InvalidPart(number=part.number)
     try:
-        copy_file(descriptor, draft, os.fstat(descriptor).st_size)
+        copy_file(descriptor, temp_file, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
 
 
-def _joined_sealed(draft: TempFile, upload: Upload, head: int) -> EncryptionInfo | None:
-    """Return how an object of encrypted parts is encrypted, None if they are plain."""
-    said = upload.sealing
-    first = encrypted_format.read(draft.fd, head) if said else None
-    if said is None or first is None:
+def _describe_joined(
+    temp_file: TempFile, upload: Upload, header_length: int
+) -> EncryptionInfo | None:
+    """Return how an object made of encrypted parts is encrypted, None if they are plain."""
+    sealing = upload.sealing
+    first = encrypted_format.read(temp_file.fd, header_length) if sealing else None
+    if sealing is None or first is None:
         return None
-    stored = os.fstat(draft.fd).st_size
+    stored = os.fstat(temp_file.fd).st_size
     return EncryptionInfo(
-        said["kind"], stored, head, first.length, said["name"], said["bucket_key"]
+        sealing["kind"], stored, header_length, first.length, sealing["name"], sealing["bucket_key"]
     )

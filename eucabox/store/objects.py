@@ -1,6 +1,6 @@
-"""One key at a time: finds, commits, changes and removes an object so that no two interfere.
+"""The objects of buckets, one key at a time: opens, commits, changes and deletes under a lock.
 
-The order that a kill at any point survives: attributes and content on the disk, key into the
+The order of a commit survives a kill at any point: attributes and content on the disk, key into the
 journal, sidecar, rename, index.
 """
 
@@ -9,10 +9,9 @@ import mimetypes
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
-from eucabox.errors import DiskFull, IsDeleteMarker, NoSuchKey, NoSuchVersion, PreconditionFailed
+from eucabox.errors import DiskFull, IsDeleteMarker, NoSuchKey, NoSuchVersion
 from eucabox.store import (
     attributes,
     encrypted_file,
@@ -34,64 +33,14 @@ from eucabox.store.types import (
     Object,
     ObjectProperties,
     Version,
-    moment,
     to_datetime,
+    unique_time,
 )
 from eucabox.store.version_changes import VersionChanges
+from eucabox.store.write_specs import DeleteSpec, WritePreconditions
 
 STRIPES = 64
-RECENT = 100  # versions among which an upload that was just completed is looked for
-
-
-@dataclass(frozen=True)
-class WritePreconditions:
-    """What must hold of the present object: that it has this ETag, or not this one, that it is
-    of this second, or of this size. A tag of "*" stands for any object.
-
-    What is not there has no tag but any time and size: to delete it is no fault. What a delete
-    marker hides has none of these.
-    """
-
-    if_none_match: str = ""
-    if_match: str = ""
-    if_modified: datetime | None = None
-    if_size: int | None = None
-
-    def check(self, bucket: str, key: str, current: Object | None, *, hidden: bool = False) -> None:
-        """Raise PreconditionFailed, or NoSuchKey if there is nothing to match."""
-        if current is None:
-            if self.if_match:
-                raise NoSuchKey(bucket=bucket, key=key)
-            if hidden and (self.if_modified or self.if_size is not None):
-                raise PreconditionFailed(condition="x-amz-if-match-size")
-            return
-        if self.if_none_match.strip('"') in {"*", current.e_tag}:
-            raise PreconditionFailed(condition="If-None-Match")
-        if self.if_match and self.if_match.strip('"') not in {"*", current.e_tag}:
-            raise PreconditionFailed(condition="If-Match")
-        if self.if_size not in {None, current.size}:
-            raise PreconditionFailed(condition="x-amz-if-match-size")
-        second = current.last_modified.replace(microsecond=0)
-        if self.if_modified and self.if_modified.replace(microsecond=0) != second:
-            raise PreconditionFailed(condition="x-amz-if-match-last-modified-time")
-
-
-@dataclass(frozen=True)
-class DeleteSpec:
-    """What a caller wants deleted: the object or, for good, a version of it, if it is as the
-    conditions say and `check`, which is shown an object that would be lost for good, does not
-    raise, nor `still`, which is shown the present object. A delete marker belongs to `owner`."""
-
-    version_id: str = ""
-    owner: str = ""
-    conditions: WritePreconditions = WritePreconditions()
-    check: Callable[[Object], object] | None = None
-    still: Callable[[Object | None], object] | None = None
-
-    @property
-    def asks(self) -> bool:
-        """True if the present object must be known."""
-        return bool(self.check or self.still) or self.conditions != WritePreconditions()
+RECENT = 100  # versions that are searched for a completed upload
 
 
 class Objects:
@@ -100,396 +49,411 @@ class Objects:
     def __init__(self, index: Index, keys: Keyring | None = None) -> None:
         self._index = index
         self._keys = keys
-        self._history = VersionChanges(index, self.open_version)
-        self._summing = Md5Once()
+        self._versions = VersionChanges(index, self.open_version)
+        self._md5_once = Md5Once()
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
-    def _lock(self, room: BucketFolder, key: str) -> threading.RLock:
-        return self._locks[hash((room.name, key)) % STRIPES]
+    def _lock(self, folder: BucketFolder, key: str) -> threading.RLock:
+        return self._locks[hash((folder.name, key)) % STRIPES]
 
-    def lock_key(self, room: BucketFolder, key: str) -> contextlib.AbstractContextManager[object]:
-        """Keep one key as others have left it, for several steps of the holder."""
-        return self._lock(room, key)
+    def lock_key(self, folder: BucketFolder, key: str) -> contextlib.AbstractContextManager[object]:
+        """Return the lock of a key, for a caller that does several steps with it."""
+        return self._lock(folder, key)
 
     @contextlib.contextmanager
     def all_locked(self) -> Iterator[None]:
-        """Keep every key as it is."""
+        """Lock every key."""
         with contextlib.ExitStack() as stack:
             for lock in self._locks:
                 stack.enter_context(lock)
             yield
 
-    def open(self, room: BucketFolder, key: str, version_id: str = "") -> OpenObject:
+    def open(self, folder: BucketFolder, key: str, version_id: str = "") -> OpenObject:
         """Open the object of a key, or one version of it; NoSuchKey, NoSuchVersion,
         IsDeleteMarker."""
         encoded = encode_key(key)
         if version_id:
-            return self._find_version(room, key, encoded, version_id)
-        found, fresh = self._open(room, key, encoded)
-        if found is None or not fresh:
-            if found:
-                found.close()
-            with self._lock(room, key):  # a put may have been moving it, or its sidecar
-                found, fresh = self._open(room, key, encoded)
-        if found is None:
-            room.ensure_exists()
-            raise self._missing(room, key, encoded)
-        return found if fresh else self._refresh(room, found, encoded)
+            return self._find_version(folder, key, encoded, version_id)
+        opened, fresh = self._open(folder, key, encoded)
+        if opened is None or not fresh:
+            if opened:
+                opened.close()
+            with self._lock(folder, key):  # a put may have moved it, or its sidecar, just now
+                opened, fresh = self._open(folder, key, encoded)
+        if opened is None:
+            folder.ensure_exists()
+            raise self._no_such_key(folder, key, encoded)
+        return opened if fresh else self._refresh(folder, opened, encoded)
 
-    def _missing(self, room: BucketFolder, key: str, encoded: bytes) -> NoSuchKey:
-        """Return the fault of a key that has no object; it says if a delete marker hides some."""
-        newest = self._history.newest(room, encoded) if room.versioned else None
+    def _no_such_key(self, folder: BucketFolder, key: str, encoded: bytes) -> NoSuchKey:
+        """Return the fault of a key without a current object; it names the delete marker, if there
+        is one."""
+        newest = self._versions.newest(folder, encoded) if folder.versioned else None
         if newest is None:
-            self._forget(room, key)
-            return NoSuchKey(bucket=room.name, key=key)
+            self._drop_from_index(folder, key)
+            return NoSuchKey(bucket=folder.name, key=key)
         if not newest.is_marker:
-            with self._lock(room, key):
-                self._settle(room, key)
-            newest = self._history.newest(room, encoded)
-        if newest is None or not newest.is_marker:  # it has just come back
-            return NoSuchKey(bucket=room.name, key=key)
-        return NoSuchKey(bucket=room.name, key=key, delete_marker=newest.version_id)
+            with self._lock(folder, key):
+                self._repair_versions(folder, key)
+            newest = self._versions.newest(folder, encoded)
+        if newest is None or not newest.is_marker:  # it was restored meanwhile
+            return NoSuchKey(bucket=folder.name, key=key)
+        return NoSuchKey(bucket=folder.name, key=key, delete_marker=newest.version_id)
 
-    def _forget(self, room: BucketFolder, key: str) -> None:
-        """Take a file that somebody removed by hand out of the listings."""
-        with contextlib.suppress(IndexBroken, DiskFull):  # a listing will say so
-            if self._index.knows(room.name, key):
-                self.reindex(room, key)
+    def _drop_from_index(self, folder: BucketFolder, key: str) -> None:
+        """Drop a file that was removed by hand from the listings."""
+        with contextlib.suppress(IndexBroken, DiskFull):  # the next listing reports it
+            if self._index.knows(folder.name, key):
+                self.reindex(folder, key)
 
     def _find_version(
-        self, room: BucketFolder, key: str, encoded: bytes, version_id: str
+        self, folder: BucketFolder, key: str, encoded: bytes, version_id: str
     ) -> OpenObject:
         version_ids.check(version_id)
-        found = self._look(room, key, encoded, version_id)
-        if found is None:
-            with self._lock(room, key):  # it may just be on its way from one place to another
-                found = self._look(room, key, encoded, version_id)
-        if found is None:
-            room.ensure_exists()
-            raise NoSuchVersion(bucket=room.name, key=key, version=version_id)
-        return found
+        opened = self._try_open_version(folder, key, encoded, version_id)
+        if opened is None:
+            with self._lock(folder, key):  # another thread may have moved it just now
+                opened = self._try_open_version(folder, key, encoded, version_id)
+        if opened is None:
+            folder.ensure_exists()
+            raise NoSuchVersion(bucket=folder.name, key=key, version=version_id)
+        return opened
 
-    def _look(
-        self, room: BucketFolder, key: str, encoded: bytes, version_id: str
+    def _try_open_version(
+        self, folder: BucketFolder, key: str, encoded: bytes, version_id: str
     ) -> OpenObject | None:
         with contextlib.suppress(NoSuchKey):
-            found = self.open(room, key)
-            if found.object.version_id == version_id:
-                return found
-            found.close()
-        entry = version_files.get_version(version_files.entries(room, encoded), version_id)
+            opened = self.open(folder, key)
+            if opened.object.version_id == version_id:
+                return opened
+            opened.close()
+        entry = version_files.get_version(version_files.list_entries(folder, encoded), version_id)
         if entry is None:
             return None
         if entry.is_marker:
-            marker = version_files.read_marker(room, encoded, entry).object
+            marker = version_files.read_marker(folder, encoded, entry).object
             modified = marker.last_modified
             raise IsDeleteMarker(
-                bucket=room.name,
+                bucket=folder.name,
                 key=key,
                 version=version_id,
                 delete_marker=version_id,
                 last_modified=modified,
                 ResourceType="DeleteMarker",
             )
-        return self.open_version(room, key, encoded, entry)
+        return self.open_version(folder, key, encoded, entry)
 
     def open_version(
-        self, room: BucketFolder, key: str, encoded: bytes, entry: version_files.VersionFile
+        self, folder: BucketFolder, key: str, encoded: bytes, entry: version_files.VersionFile
     ) -> OpenObject | None:
-        """Open a version that is not current; None if it is gone."""
-        found, fresh = self._open(room, key, encoded, entry)
-        return found if fresh or found is None else self._refresh(room, found, encoded)
+        """Open a noncurrent version; None if it is gone."""
+        opened, fresh = self._open(folder, key, encoded, entry)
+        return opened if fresh or opened is None else self._refresh(folder, opened, encoded)
 
-    def find_upload_result(self, room: BucketFolder, key: str, upload_id: str) -> Object | None:
-        """Return what an upload became, if that is the key's object or one of its last versions."""
+    def find_upload_result(self, folder: BucketFolder, key: str, upload_id: str) -> Object | None:
+        """Return the object that an upload became, if it is the current one or one of the last
+        versions."""
         encoded = encode_key(key)
-        with contextlib.suppress(NoSuchKey), self.open(room, key) as current:
+        with contextlib.suppress(NoSuchKey), self.open(folder, key) as current:
             if current.object.upload_id == upload_id:
                 return current.object
-        for entry in version_files.entries(room, encoded)[:RECENT] if room.versioned else ():
-            found = None if entry.is_marker else self.open_version(room, key, encoded, entry)
-            if found:
-                with found:
-                    if found.object.upload_id == upload_id:
-                        return found.object
+        for entry in (
+            version_files.list_entries(folder, encoded)[:RECENT] if folder.versioned else ()
+        ):
+            opened = None if entry.is_marker else self.open_version(folder, key, encoded, entry)
+            if opened:
+                with opened:
+                    if opened.object.upload_id == upload_id:
+                        return opened.object
         return None
 
     def _open(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         key: str,
         encoded: bytes,
         entry: version_files.VersionFile | None = None,
     ) -> tuple[OpenObject | None, bool]:
-        descriptor = _descriptor(room, encoded, entry)
+        descriptor = _open_file(folder, encoded, entry)
         if descriptor is None:
             return None, False
         try:
-            found, fresh = _load(room, key, encoded, descriptor)
+            obj, fresh = _read_object(folder, key, encoded, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         if entry is not None:
-            found = replace(found, version_key=entry.stamp)
-        return OpenObject(found, descriptor, entry, self._keys), fresh
+            obj = replace(obj, version_key=entry.version_key)
+        return OpenObject(obj, descriptor, entry, self._keys), fresh
 
-    def _refresh(self, room: BucketFolder, found: OpenObject, encoded: bytes) -> OpenObject:
-        """Give a file that came or was changed by hand the attributes it lacks."""
-        entry = found.entry
-        before = os.fstat(found.fileno())
-        sealed = found.object.sealed and encrypted_file.recover(found.fileno(), found.object)
-        found.object = sealed or self._plain(found)
-        with self._lock(room, found.object.key):
-            after = os.fstat(found.fileno())
-            current = _descriptor(room, encoded, entry)
+    def _refresh(self, folder: BucketFolder, opened: OpenObject, encoded: bytes) -> OpenObject:
+        """Give a file that was copied in or edited by hand the attributes that it lacks."""
+        entry = opened.entry
+        before = os.fstat(opened.fileno())
+        encrypted = opened.object.sealed and encrypted_file.recover(opened.fileno(), opened.object)
+        opened.object = encrypted or self._read_by_hand(opened)
+        with self._lock(folder, opened.object.key):
+            after = os.fstat(opened.fileno())
+            current = _open_file(folder, encoded, entry)
             if current is not None:
-                same = os.path.sameopenfile(current, found.fileno())
+                same = os.path.sameopenfile(current, opened.fileno())
                 os.close(current)
                 if same and attributes.identity(before) == attributes.identity(after):
-                    if entry is None and room.versioned:
-                        found.object = self._history.assign_version_id(room, encoded, found.object)
-                    with contextlib.suppress(OSError):  # a folder that is only read still serves
-                        self._keep(room, found, encoded, durable=False)  # or found once more
-                    self._tell(found.object, entry)
-        return found
+                    if entry is None and folder.versioned:
+                        opened.object = self._versions.assign_version_id(
+                            folder, encoded, opened.object
+                        )
+                    # a read-only folder still serves; attributes that get lost are made again
+                    with contextlib.suppress(OSError):
+                        self._write_attributes(folder, opened, encoded, durable=False)
+                    self._update_index(opened.object, entry)
+        return opened
 
-    def _plain(self, found: OpenObject) -> Object:
-        """Return an object that is its file, byte for byte, with the ETag of those bytes."""
-        size, e_tag = os.fstat(found.fileno()).st_size, self._summing.md5(found.fileno())
-        return replace(found.object, size=size, e_tag=e_tag, sealed=None)
+    def _read_by_hand(self, opened: OpenObject) -> Object:
+        """Return the object of a plain file with the ETag of its bytes."""
+        size, e_tag = os.fstat(opened.fileno()).st_size, self._md5_once.md5(opened.fileno())
+        return replace(opened.object, size=size, e_tag=e_tag, sealed=None)
 
-    def _tell(self, found: Object, entry: version_files.VersionFile | None) -> None:
+    def _update_index(self, obj: Object, entry: version_files.VersionFile | None) -> None:
         if entry is None:
-            self._index.add(found)
+            self._index.add(obj)
         else:
-            self._index.add_version(Version(found, is_latest=False, is_marker=False))
+            self._index.add_version(Version(obj, is_latest=False, is_marker=False))
 
-    def _keep(
-        self, room: BucketFolder, found: OpenObject, encoded: bytes, *, durable: bool = True
+    def _write_attributes(
+        self, folder: BucketFolder, opened: OpenObject, encoded: bytes, *, durable: bool = True
     ) -> None:
-        raw, status = attributes.encode(found.object), os.fstat(found.fileno())
-        if attributes.write(found.fileno(), raw):
+        raw, status = attributes.encode(opened.object), os.fstat(opened.fileno())
+        if attributes.write(opened.fileno(), raw):
             if durable:
-                room.flush.file(found.fileno())
-            key_files.remove_sidecar(room, encoded, status)
+                folder.flush.file(opened.fileno())
+            key_files.remove_sidecar(folder, encoded, status)
         else:
-            key_files.write_sidecar(room, encoded, status, raw)
-            attributes.remove(found.fileno())
+            key_files.write_sidecar(folder, encoded, status, raw)
+            attributes.remove(opened.fileno())
 
     def commit(
         self,
-        room: BucketFolder,
-        draft: TempFile,
+        folder: BucketFolder,
+        temp_file: TempFile,
         new: Object,
         conditions: WritePreconditions | None = None,
     ) -> Object:
-        """Make a dated draft the object `new`, on the disk when done."""
+        """Make a temporary file that has its date the object `new`; on the disk when done."""
         encoded = encode_key(new.key)
-        if room.versioned:
-            new = replace(new, version_key=version_ids.make(moment(), null=not room.keeps_versions))
+        if folder.versioned:
+            new = replace(
+                new, version_key=version_ids.make(unique_time(), null=not folder.keeps_versions)
+            )
         raw = attributes.encode(new)
-        sidecar = None if attributes.write(draft.fd, raw) else raw
-        room.flush.file(draft.fd)
-        with self._lock(room, new.key):
-            room.ensure_not_deleted()
-            self._check(room, new.key, conditions)
-            with self._change(room, new.key):
-                if room.versioned:
-                    with self._current(room, new.key) as current:
-                        new, folder = self._history.commit(room, current, draft, new, sidecar)
+        sidecar = None if attributes.write(temp_file.fd, raw) else raw
+        folder.flush.file(temp_file.fd)
+        with self._lock(folder, new.key):
+            folder.ensure_not_deleted()
+            self._check_preconditions(folder, new.key, conditions)
+            with self._record_change(folder, new.key):
+                if folder.versioned:
+                    with self._open_current(folder, new.key) as current:
+                        new, dir_fd = self._versions.commit(
+                            folder, current, temp_file, new, sidecar
+                        )
                 else:
-                    folder = key_files.install_with_sidecar(room, encoded, draft, sidecar)
+                    dir_fd = key_files.install_with_sidecar(folder, encoded, temp_file, sidecar)
                     self._index.add(new)
         try:
-            room.flush.folder(folder)
+            folder.flush.folder(dir_fd)
         finally:
-            os.close(folder)
+            os.close(dir_fd)
         return new
 
-    def _check(self, room: BucketFolder, key: str, conditions: WritePreconditions | None) -> None:
+    def _check_preconditions(
+        self, folder: BucketFolder, key: str, conditions: WritePreconditions | None
+    ) -> None:
         if conditions is None or conditions == WritePreconditions():
             return
-        with self._current(room, key) as found:
-            conditions.check(room.name, key, found.object if found else None)
+        with self._open_current(folder, key) as current:
+            conditions.check(folder.name, key, current.object if current else None)
 
     @contextlib.contextmanager
-    def _current(self, room: BucketFolder, key: str) -> Iterator[OpenObject | None]:
+    def _open_current(self, folder: BucketFolder, key: str) -> Iterator[OpenObject | None]:
         """Open the object of a key, if there is one."""
         try:
-            found = self.open(room, key)
+            opened = self.open(folder, key)
         except NoSuchKey:
             yield None
             return
-        with found:
-            yield found
+        with opened:
+            yield opened
 
     @contextlib.contextmanager
-    def _change(self, room: BucketFolder, key: str) -> Iterator[None]:
+    def _record_change(self, folder: BucketFolder, key: str) -> Iterator[None]:
         journal = self._index.journal
-        index_generation.ensure_new_generation(room, self._index)
-        volume = journal.begin(room.name, key)
+        index_generation.ensure_new_generation(folder, self._index)
+        journal_file = journal.begin(folder.name, key)
         try:
             yield
         except BaseException:
-            self.reindex(room, key)
-            journal.end(volume)
+            self.reindex(folder, key)
+            journal.end(journal_file)
             raise
-        journal.end(volume)
+        journal.end(journal_file)
 
-    def delete(self, room: BucketFolder, key: str, wish: DeleteSpec) -> Deleted:
-        """Remove the object of a key, or a version of it, or hide it behind a delete marker; on
-        the disk when done. That there was nothing to remove is no fault."""
+    def delete(self, folder: BucketFolder, key: str, spec: DeleteSpec) -> Deleted:
+        """Delete the object of a key or one of its versions, or write a delete marker; on the disk
+        when done. Deleting nothing is no error."""
         encode_key(key)
-        if wish.version_id:
-            version_ids.check(wish.version_id)
-        with self._lock(room, key):
-            room.ensure_not_deleted()
-            if not room.versioned and wish.version_id not in ("", version_ids.NULL):
-                return Deleted(version_id=wish.version_id)
-            if room.versioned or wish.asks:
-                with self._current(room, key) as current:
-                    return self._delete(room, key, current, wish)
-            with self._change(room, key):
-                return Deleted(self._history.remove_current(room, key), wish.version_id)
+        if spec.version_id:
+            version_ids.check(spec.version_id)
+        with self._lock(folder, key):
+            folder.ensure_not_deleted()
+            if not folder.versioned and spec.version_id not in ("", version_ids.NULL):
+                return Deleted(version_id=spec.version_id)
+            if folder.versioned or spec.needs_current:
+                with self._open_current(folder, key) as current:
+                    return self._delete(folder, key, current, spec)
+            with self._record_change(folder, key):
+                return Deleted(self._versions.remove_current(folder, key), spec.version_id)
 
     def _delete(
-        self, room: BucketFolder, key: str, current: OpenObject | None, wish: DeleteSpec
+        self, folder: BucketFolder, key: str, current: OpenObject | None, spec: DeleteSpec
     ) -> Deleted:
-        lost = self._lost(room, key, current, wish.version_id)
-        if not wish.version_id:
+        lost = self._find_lost(folder, key, current, spec.version_id)
+        if not spec.version_id:
             present = current.object if current else None
-            hidden = not present and self._is_hidden(room, key)
-            wish.conditions.check(room.name, key, present, hidden=hidden)
+            hidden = not present and self._is_hidden(folder, key)
+            spec.conditions.check(folder.name, key, present, hidden=hidden)
         elif lost:
-            wish.conditions.check(room.name, key, lost)
-        if lost and wish.check:
-            wish.check(lost)
-        if wish.still:
-            wish.still(current.object if current else None)
-        with self._change(room, key):
-            if not room.versioned:
-                return Deleted(self._history.remove_current(room, key), wish.version_id)
-            if wish.version_id:
-                marker = self._history.delete_version(room, key, current, wish.version_id)
-                return Deleted(marker or lost is not None, wish.version_id, marker)
-            made = self._history.add_delete_marker(room, key, current, wish.owner)
+            spec.conditions.check(folder.name, key, lost)
+        if lost and spec.check:
+            spec.check(lost)
+        if spec.check_current:
+            spec.check_current(current.object if current else None)
+        with self._record_change(folder, key):
+            if not folder.versioned:
+                return Deleted(self._versions.remove_current(folder, key), spec.version_id)
+            if spec.version_id:
+                marker = self._versions.delete_version(folder, key, current, spec.version_id)
+                return Deleted(marker or lost is not None, spec.version_id, marker)
+            made = self._versions.add_delete_marker(folder, key, current, spec.owner)
             return Deleted(lost is not None, made.version_id, delete_marker=True)
 
-    def _is_hidden(self, room: BucketFolder, key: str) -> bool:
-        return room.versioned and self._history.newest(room, encode_key(key)) is not None
+    def _is_hidden(self, folder: BucketFolder, key: str) -> bool:
+        return folder.versioned and self._versions.newest(folder, encode_key(key)) is not None
 
-    def _lost(
-        self, room: BucketFolder, key: str, current: OpenObject | None, version_id: str
+    def _find_lost(
+        self, folder: BucketFolder, key: str, current: OpenObject | None, version_id: str
     ) -> Object | None:
         """Return the object that a deletion removes for good, None if it removes none."""
-        if not version_id and room.keeps_versions:
+        if not version_id and folder.keeps_versions:
             return None
         wanted = version_id or version_ids.NULL
         if current and current.object.version_id == wanted:
             return current.object
         encoded = encode_key(key)
-        entry = version_files.get_version(version_files.entries(room, encoded), wanted)
+        entry = version_files.get_version(version_files.list_entries(folder, encoded), wanted)
         if entry is None or entry.is_marker:
             return None
-        found = self.open_version(room, key, encoded, entry)
-        if found is None:
+        opened = self.open_version(folder, key, encoded, entry)
+        if opened is None:
             return None
-        with found:
-            return found.object
+        with opened:
+            return opened.object
 
     def change(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         key: str,
-        how: Callable[[ObjectProperties], ObjectProperties],
+        update: Callable[[ObjectProperties], ObjectProperties],
         version_id: str = "",
         check: Callable[[Object], object] | None = None,
     ) -> Object:
-        """Change the facts of an object and not its content, on the disk when done; `check` is
-        shown the object before and may raise."""
-        with self._lock(room, key), self.open(room, key, version_id) as found:
-            room.ensure_not_deleted()
+        """Change the properties of an object and not its content, on the disk when done; `check`
+        gets the object before and may raise."""
+        with self._lock(folder, key), self.open(folder, key, version_id) as opened:
+            folder.ensure_not_deleted()
             if check:
-                check(found.object)
-            found.object = replace(found.object, facts=how(found.object.facts))
-            with self._change(room, key):
-                self._keep(room, found, encode_key(key))
-                self._tell(found.object, found.entry)
-            return found.object
+                check(opened.object)
+            opened.object = replace(opened.object, facts=update(opened.object.facts))
+            with self._record_change(folder, key):
+                self._write_attributes(folder, opened, encode_key(key))
+                self._update_index(opened.object, opened.entry)
+            return opened.object
 
-    def reindex(self, room: BucketFolder, key: str) -> Object | None:
-        """Tell the index what the disk has of a key and return its object."""
-        with self._lock(room, key):
-            if room.versioned:
-                self._recheck_versions(room, key)
+    def reindex(self, folder: BucketFolder, key: str) -> Object | None:
+        """Bring the index up to date with the files of a key and return its object."""
+        with self._lock(folder, key):
+            if folder.versioned:
+                self._reindex_versions(folder, key)
             encoded = encode_key(key)
-            found, fresh = self._open(room, key, encoded)
-            if found is None:
-                self._index.drop(room.name, key)
+            opened, fresh = self._open(folder, key, encoded)
+            if opened is None:
+                self._index.drop(folder.name, key)
                 return None
             if fresh:
-                with found:
-                    self._index.add(found.object)
-                    return found.object
-        with self._refresh(room, found, encoded):
-            return found.object
+                with opened:
+                    self._index.add(opened.object)
+                    return opened.object
+        with self._refresh(folder, opened, encoded):
+            return opened.object
 
-    def _recheck_versions(self, room: BucketFolder, key: str) -> None:
-        """Settle what the disk has of a key's versions and tell the index."""
+    def _reindex_versions(self, folder: BucketFolder, key: str) -> None:
+        """Repair the versions of a key and bring the index up to date with them."""
         encoded = encode_key(key)
-        self._settle(room, key)
-        self._index.drop_versions(room.name, key)
-        for entry in version_files.entries(room, encoded):
+        self._repair_versions(folder, key)
+        self._index.drop_versions(folder.name, key)
+        for entry in version_files.list_entries(folder, encoded):
             if entry.is_marker:
-                self._index.add_version(version_files.read_marker(room, encoded, entry))
-            elif found := self.open_version(room, key, encoded, entry):
-                with found:
-                    self._tell(found.object, entry)
+                self._index.add_version(version_files.read_marker(folder, encoded, entry))
+            elif opened := self.open_version(folder, key, encoded, entry):
+                with opened:
+                    self._update_index(opened.object, entry)
 
-    def _settle(self, room: BucketFolder, key: str) -> None:
+    def _repair_versions(self, folder: BucketFolder, key: str) -> None:
         encoded = encode_key(key)
-        if not version_files.entries(room, encoded):
+        if not version_files.list_entries(folder, encoded):
             return
-        found, fresh = self._open(room, key, encoded)
-        if found is None:
-            self._history.repair(room, key, None)
+        opened, fresh = self._open(folder, key, encoded)
+        if opened is None:
+            self._versions.repair(folder, key, None)
             return
-        with found if fresh else self._refresh(room, found, encoded) as current:
-            if self._history.is_put_back(room, current.object):
-                self._keep_as_new(room, current)
-            self._history.repair(room, key, current.object)
+        with opened if fresh else self._refresh(folder, opened, encoded) as current:
+            if self._versions.is_put_back(folder, current.object):
+                self._store_as_new(folder, current)
+            self._versions.repair(folder, key, current.object)
 
-    def _keep_as_new(self, room: BucketFolder, current: OpenObject) -> None:
+    def _store_as_new(self, folder: BucketFolder, current: OpenObject) -> None:
         encoded = encode_key(current.object.key)
         plain = replace(current.object, version_key="")
-        current.object = self._history.assign_version_id(room, encoded, plain)
-        self._keep(room, current, encoded)
+        current.object = self._versions.assign_version_id(folder, encoded, plain)
+        self._write_attributes(folder, current, encoded)
         self._index.add(current.object)
 
-    def clean_leftovers(self, room: BucketFolder, encoded: bytes) -> None:
-        """Remove what a killed change has left of a key beside its file."""
-        with self._lock(room, encoded.decode()):
-            needed = version_files.sidecars(room, encoded) if room.versioned else ()
-            key_files.remove_leftovers(room, encoded, needed)
+    def clean_leftovers(self, folder: BucketFolder, encoded: bytes) -> None:
+        """Remove files of a key that a killed change left beside its file."""
+        with self._lock(folder, encoded.decode()):
+            needed = version_files.list_sidecars(folder, encoded) if folder.versioned else ()
+            key_files.remove_leftovers(folder, encoded, needed)
 
 
-def _descriptor(
-    room: BucketFolder, encoded: bytes, entry: version_files.VersionFile | None
+def _open_file(
+    folder: BucketFolder, encoded: bytes, entry: version_files.VersionFile | None
 ) -> int | None:
     if entry is None:
-        return key_files.open_key(room, encoded)
-    return version_files.open_entry(room, encoded, entry)
+        return key_files.open_key(folder, encoded)
+    return version_files.open_entry(folder, encoded, entry)
 
 
-def _load(room: BucketFolder, key: str, encoded: bytes, descriptor: int) -> tuple[Object, bool]:
+def _read_object(
+    folder: BucketFolder, key: str, encoded: bytes, descriptor: int
+) -> tuple[Object, bool]:
     status = os.fstat(descriptor)
-    raw = attributes.read(descriptor) or key_files.read_sidecar(room, encoded, status)
+    raw = attributes.read(descriptor) or key_files.read_sidecar(folder, encoded, status)
     if raw is not None:
         with contextlib.suppress(ValueError):
-            return attributes.decode(raw, room.name, key, status)
-    facts = ObjectProperties(content_type=_guess_type(key), owner=room.bucket.owner)
+            return attributes.decode(raw, folder.name, key, status)
+    facts = ObjectProperties(content_type=_guess_type(key), owner=folder.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    plain = Object(room.name, key, status.st_size, "", modified, facts)
+    plain = Object(folder.name, key, status.st_size, "", modified, facts)
     return encrypted_file.recover(descriptor, plain) or plain, False
 
 

@@ -1,6 +1,6 @@
-"""Open folders of buckets, a bounded number of them however many buckets there are; no bucket.
+"""Limits how many buckets have open folders, however many buckets there are; knows no bucket.
 
-A descriptor is closed once nobody has it any more, so one that is in use outlives its place here.
+A descriptor is closed when nobody holds it any more, so one in use survives.
 """
 
 import os
@@ -13,50 +13,51 @@ MOST_OPEN = 64  # buckets whose folders stay open
 
 
 class OpenFolder(int):
-    """A descriptor that is closed when the last who has it lets go of it: keep it, not a copy of
-    its number."""
+    """A descriptor that closes when its last holder drops it. Keep the object, not a copy of its
+    number."""
 
     def __del__(self) -> None:
         os.close(self)
 
 
-class Closable(Protocol):
-    """Who has folders open, and marks when they are used."""
+class FolderOwner(Protocol):
+    """An owner of open folders, which notes when it uses them."""
 
     used: bool
 
-    def let_go(self) -> None:
-        """Have the folders open no longer."""
+    def close_folders(self) -> None:
+        """Drop the open folders."""
 
 
 class OpenFolders:
-    """Those who have their folders open; one that was not used lately lets go for another."""
+    """The owners with open folders; when there are too many, one that was not used lately drops its
+    own."""
 
     def __init__(self, most: int = MOST_OPEN) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._open: deque[weakref.ref[Closable]] = deque()
+        self._open: deque[weakref.ref[FolderOwner]] = deque()
 
-    def add(self, opened: Closable) -> None:
-        """Count one more, and have another let go where there are too many."""
+    def add(self, opened: FolderOwner) -> None:
+        """Add an owner, and make another drop its folders if there are too many."""
         with self._lock:
             self._open.append(weakref.ref(opened))
-            leaving = self._leaving() if len(self._open) > self._most else None
-        if leaving is not None:
-            leaving.let_go()
+            idle = self._take_idle() if len(self._open) > self._most else None
+        if idle is not None:
+            idle.close_folders()
 
-    def _leaving(self) -> Closable | None:
-        """Return the first that was not used since it was looked at last."""
+    def _take_idle(self) -> FolderOwner | None:
+        """Return the first owner that was not used since this last looked at it."""
         for _ in range(len(self._open)):
             reference = self._open.popleft()
-            found = reference()
-            if found is None:
+            owner = reference()
+            if owner is None:
                 return None
-            if not found.used:
-                return found
-            found.used = False
+            if not owner.used:
+                return owner
+            owner.used = False
             self._open.append(reference)
         return self._open.popleft()()
 
 
-EVERY = OpenFolders()
+OPEN_FOLDERS = OpenFolders()

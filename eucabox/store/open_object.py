@@ -12,19 +12,19 @@ from eucabox.store.types import Object
 
 
 class OpenObject:
-    """An object open for reading; it stays whole whatever happens to its key. Close it.
+    """An object open for reading; its content stays whole whatever happens to its key. Close it.
 
-    `entry` is where it lies if it is not the current object of its key.
+    `entry` is its file among the versions, None if it is the current object.
     """
 
     def __init__(
         self,
-        found: Object,
+        obj: Object,
         descriptor: int,
         entry: version_files.VersionFile | None = None,
         keys: Keyring | None = None,
     ) -> None:
-        self.object = found
+        self.object = obj
         self.entry = entry
         self._descriptor = descriptor
         self._offset = 0
@@ -32,13 +32,15 @@ class OpenObject:
         self._reader: EncryptedReader | None = None
 
     def fileno(self) -> int:
-        """Return the descriptor, for sendfile; what it reads of an encrypted object is sealed."""
+        """Return the descriptor, for sendfile; of an encrypted object it reads encrypted bytes."""
         return self._descriptor
 
     def unlock(self, customer: bytes | None = None) -> EncryptedReader | None:
-        """Open an encrypted object, of SSE-C with the caller's key; a Fault says why it can't be.
+        """Prepare to decrypt an encrypted object, with the caller's key for SSE-C; None for a plain
+        object.
 
-        Who reads without it gets the fault with the first bytes. None stands for a plain object.
+        Raises a Fault if that is not possible. Without this call, reading the first bytes raises
+        it.
         """
         sealed = self.object.sealed
         if sealed is None or self._reader is not None:
@@ -53,7 +55,7 @@ class OpenObject:
         return self._reader
 
     def read(self, size: int = CHUNK) -> bytes:
-        """Return the next bytes, b"" at the end; so that an object can be put again."""
+        """Return the next bytes, b"" at the end; so an open object is a body stream."""
         if self.object.sealed:
             data = b"".join(self.chunks(self._offset, min(size, self.object.size - self._offset)))
         else:

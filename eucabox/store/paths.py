@@ -1,4 +1,4 @@
-"""Keys and bucket names as names of files; touches no disk."""
+"""Keys and bucket names as file names; touches no disk."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from eucabox.errors import BucketNameInCapitals, InvalidBucketName, InvalidKey, 
 RESERVED = ".eucabox"
 LONGEST_KEY = 1024  # bytes of UTF-8
 LONGEST_NAME = 255  # bytes in one component, on every Linux file system
-LONGEST_PATH = 4095  # bytes; longer ones can be walked but no tool of an operator opens them
+LONGEST_PATH = 4095  # bytes; tools of an operator can not open longer ones
 UNFIT = frozenset({b"", b".", b".."})
 SURROGATES = range(0xD800, 0xE000)
 
@@ -16,19 +16,19 @@ DNS_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[.](?![.-])|-(?![.]))*[a-z0-9]", re.
 OLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 ADDRESS = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+", re.ASCII)
 
-# what AWS keeps for access points, international names and its own endpoints
+# AWS reserves these for access points, international names and its own endpoints
 RESERVED_STARTS = ("xn--", "sthree-")
 RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
-# what a path of Eucalyptus begins with, so that a bucket could not be asked for by it
+# paths of Eucalyptus begin with it, so a bucket of this name could not be reached
 TAKEN = frozenset({"services"})
 
 
 def check_bucket_name(name: str) -> None:
-    """Raise InvalidBucketName unless AWS, or the first S3 and Eucalyptus, took such a name.
+    """Raise InvalidBucketName unless AWS, or the first S3 and Eucalyptus, allow such a name.
 
-    AWS today: 3 to 63 of a-z 0-9 . - in DNS labels, not an IPv4 address. The extension: with a
-    capital letter or an underscore in it a name may have 3 to 255 of A-Z a-z 0-9 . _ - and
-    begins with a letter or digit.
+    AWS today: 3 to 63 of a-z 0-9 . - in DNS labels, not an IPv4 address. The extension: a name with
+    a capital letter or an underscore may have 3 to 255 of A-Z a-z 0-9 . _ - and begins with a
+    letter or digit.
     """
     old = "_" in name or name != name.lower()
     fits, longest = (OLD_NAME, 255) if old else (DNS_NAME, 63)
@@ -74,13 +74,13 @@ def components(key: bytes, folder_length: int) -> list[bytes] | None:
 
 
 def digest(key: bytes) -> str:
-    """Return the name under which a key is kept where its path can't be."""
+    """Return the file name of a key that has no place at its path."""
     return hashlib.sha256(key).hexdigest()
 
 
 def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
-    """Return what a key has in common, in a listing with a prefix, with all up to the next
-    delimiter; None if it stands for itself."""
+    """Return the common prefix of a key in a listing: all up to the first delimiter after `prefix`;
+    None if the key is listed itself."""
     if not delimiter or not key.startswith(prefix):
         return None
     at = key.find(delimiter, len(prefix))
@@ -88,7 +88,7 @@ def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
 
 
 def end_of_prefix(prefix: str) -> str | None:
-    """Return the least text that is beyond every text with this prefix, or None if none is."""
+    """Return the least text after every text with this prefix, or None if there is none."""
     while prefix:
         point = ord(prefix[-1]) + 1
         if point in SURROGATES:

@@ -1,4 +1,4 @@
-"""How much buckets may hold, as the administrator set it; counts rarely, and stores nothing."""
+"""Limits on bytes and buckets, as the administrator set them; counts rarely, and stores nothing."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from eucabox.store.temp_file import BodyStream
 from eucabox.store.types import Bucket
 
 MIB = 1 << 20
-SECONDS = 1.0  # that a count is believed if nothing went in or out
+SECONDS = 1.0  # for which a count is valid if nothing changes
 
 
 class Limits(Protocol):
@@ -18,26 +18,26 @@ class Limits(Protocol):
 
     @property
     def buckets(self) -> int:
-        """Buckets of an account."""
+        """The number of buckets of an account."""
 
     @property
     def object_mb(self) -> int:
-        """Of one object."""
+        """The limit of one object."""
 
     @property
     def bucket_mb(self) -> int:
-        """Of all in a bucket: objects, older versions, parts of uploads."""
+        """The limit of a bucket: objects, older versions, parts of uploads."""
 
     @property
     def account_mb(self) -> int:
-        """Of all in the buckets of an account."""
+        """The limit of all buckets of an account."""
 
 
 class Quota:
-    """Lets bytes into buckets while there is room, by a count that is made when it is needed.
+    """Admits bytes into buckets up to their limits, by a count that is made when it is needed.
 
-    What was let in since the last count is added to it, what was deleted is not taken off: so
-    before something is refused all is counted again, unless nothing has changed for a moment.
+    Bytes admitted since the last count are added to it; deleted ones are not subtracted. So before
+    a write is refused everything is counted again, unless nothing has changed for a moment.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Quota:
             raise ObjectTooLarge(most=most, setting="[limits] object_mb")
 
     def reserve(self, bucket: Bucket, size: int, freed: Callable[[], int] = lambda: 0) -> None:
-        """Let so many bytes into a bucket, or raise QuotaExceeded or ObjectTooLarge; `freed` tells
-        how many will make room for them."""
+        """Admit bytes into a bucket, or raise QuotaExceeded or ObjectTooLarge; `freed` returns how
+        many bytes the write will free."""
         self.check_object(size)
         if not self._has_byte_limits:
             return
@@ -92,13 +92,13 @@ class Quota:
             self._stale = self._stale or size > 0
 
     def mark_stale(self) -> None:
-        """Say that something is deleted."""
+        """Note that something is deleted, so that the next refusal counts again."""
         self._stale = True
 
     def limit_stream(self, bucket: Bucket, stream: BodyStream) -> BodyStream:
-        """Let a body of unknown length in piece by piece."""
+        """Return a stream that admits a body of unknown length piece by piece."""
         bound = self._has_byte_limits or self.bounds_objects
-        return _Metered(self, bucket, stream) if bound else stream
+        return _LimitedStream(self, bucket, stream) if bound else stream
 
     def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
         limits = self.limits
@@ -109,12 +109,12 @@ class Quota:
             what = f"The bucket {bucket.name}"
             return QuotaExceeded(what=what, most=most, setting="[limits] bucket_mb")
         most = limits.account_mb
-        if most and self._of_account(bucket.owner) + more > most * MIB:
+        if most and self._account_bytes(bucket.owner) + more > most * MIB:
             what = f"The account {bucket.owner}"
             return QuotaExceeded(what=what, most=most, setting="[limits] account_mb")
         return None
 
-    def _of_account(self, owner: str) -> int:
+    def _account_bytes(self, owner: str) -> int:
         return sum(self._bytes.get(each.name, 0) for each in self._buckets(owner))
 
     def _count_again(self) -> None:
@@ -124,7 +124,7 @@ class Quota:
             self._counted = time.monotonic()
 
 
-class _Metered:
+class _LimitedStream:
     def __init__(self, quota: Quota, bucket: Bucket, stream: BodyStream) -> None:
         self._quota = quota
         self._bucket = bucket

@@ -1,4 +1,5 @@
-"""Rescans of buckets behind a running cloud: begun, counted, told; never how a bucket is read."""
+"""Rescans in the background of a running cloud: starts, counts and reports them; reads no
+bucket."""
 
 import logging
 import threading
@@ -10,20 +11,22 @@ from eucabox.errors import Fault
 
 log = logging.getLogger("eucabox.bucket")
 PENDING, RUNNING, COMPLETE, FAILED = "pending", "running", "complete", "failed"
-Work = Callable[[str, Callable[[int], None]], int]  # bucket and progress to objects found
+Work = Callable[
+    [str, Callable[[int], None]], int
+]  # of bucket and progress; returns the number of objects
 
 
 SECONDS = 5  # between two lines of the log
 
 
 def log_progress(bucket: str) -> Callable[[int], None]:
-    """Return a progress that tells the log how far the reading of a bucket is, now and then."""
-    told = time.monotonic()
+    """Return a progress callback that logs every few seconds how far a rescan is."""
+    last_logged = time.monotonic()
 
     def progress(count: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= SECONDS:
-            told = time.monotonic()
+        nonlocal last_logged
+        if time.monotonic() - last_logged >= SECONDS:
+            last_logged = time.monotonic()
             log.info("reading the bucket %s: %d objects so far", bucket, count)
 
     return progress
@@ -31,7 +34,7 @@ def log_progress(bucket: str) -> Callable[[int], None]:
 
 @dataclass(frozen=True)
 class Rescan:
-    """One bucket's newest rescan: `objects` read so far, or in all once it is complete."""
+    """The newest rescan of a bucket: `objects` read so far, or in all once it is complete."""
 
     bucket: str
     state: str = PENDING
@@ -40,7 +43,7 @@ class Rescan:
 
 
 class Rescans:
-    """Rescans one bucket after the other in a thread that ends when there are none left."""
+    """Rescans one bucket after the other in a thread that ends when none is left."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -50,7 +53,7 @@ class Rescans:
         self._closed = False
 
     def begin(self, buckets: Iterable[str]) -> None:
-        """Have buckets read again; one that waits or is being read is not begun twice."""
+        """Queue rescans of buckets, except for those that are queued or running."""
         with self._lock:
             for name in buckets:
                 if self._state(name) not in (PENDING, RUNNING):
@@ -65,7 +68,7 @@ class Rescans:
             return sorted(self._known.values(), key=lambda each: each.bucket)
 
     def close(self) -> None:
-        """Leave the rest; the index of a bucket that was being read stays as far as it came."""
+        """Stop. A bucket whose rescan is interrupted keeps the index entries made so far."""
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -85,28 +88,31 @@ class Rescans:
 
     def _run(self) -> None:
         while (bucket := self._next()) is not None:
-            self._tell(bucket, state=RUNNING)
+            self._update(Rescan(bucket, RUNNING))
             try:
                 count = self._work(bucket, lambda count: self._count(bucket, count))
-                self._tell(bucket, state=COMPLETE, objects=count)
+                self._update(Rescan(bucket, COMPLETE, count))
                 log.info("rescan of %s: %d objects", bucket, count)
             except Closed:
-                self._tell(bucket, state=FAILED, message="eucabox was stopped.")
+                self._fail(bucket, "eucabox was stopped.")
             except Fault as fault:
-                self._tell(bucket, state=FAILED, message=fault.message)
+                self._fail(bucket, fault.message)
             except Exception:
                 log.exception("rescan of %s failed", bucket)
-                self._tell(bucket, state=FAILED, message="The log says why.")
+                self._fail(bucket, "The log says why.")
 
     def _count(self, bucket: str, count: int) -> None:
-        self._tell(bucket, objects=count)
+        self._update(Rescan(bucket, RUNNING, count))
         if self._closed:
             raise Closed
 
-    def _tell(self, bucket: str, **changed: str | int) -> None:
+    def _fail(self, bucket: str, message: str) -> None:
+        self._update(replace(self._known[bucket], state=FAILED, message=message))
+
+    def _update(self, rescan: Rescan) -> None:
         with self._lock:
-            self._known[bucket] = replace(self._known[bucket], **changed)  # type: ignore[arg-type]
+            self._known[rescan.bucket] = rescan
 
 
-class Closed(Exception):  # noqa: N818  # a condition of ours that no caller meets
+class Closed(Exception):  # noqa: N818  # internal: no caller sees it
     """The cloud is being stopped."""

@@ -1,4 +1,5 @@
-"""Takes a stream into a temporary file, counted and summed; never gives it its final name."""
+"""Receives a stream into a temporary file, with its length and checksums; never gives it its
+name."""
 
 import contextlib
 import errno
@@ -16,11 +17,11 @@ from typing import Protocol
 from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
 from eucabox.store import checksums, disk_errors
 from eucabox.store.bucket_folder import BucketFolder
-from eucabox.store.types import EncryptionInfo, moment, to_datetime
+from eucabox.store.types import EncryptionInfo, to_datetime, unique_time
 
 CHUNK = 1 << 19
-AHEAD = 4  # pieces that may be written before they are summed
-FLUSHED = 8 << 20  # bytes after which the disk is given work, so that little is left for the end
+AHEAD = 4  # pieces that may be written before they are hashed
+FLUSHED = 8 << 20  # bytes after which the kernel starts to write, so that the last flush is short
 LARGEST = 5 << 30  # bytes in one put or part
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -32,15 +33,15 @@ class BodyStream(Protocol):
     """A body."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to size bytes, b"" at the end; a Fault if the body is not as signed."""
+        """Return up to `size` bytes, b"" at the end; a Fault if the body is not as signed."""
 
 
 @dataclass(frozen=True)
 class ExpectedBody:
-    """What the caller says of a body before it is read; `trailers` is asked after its end.
+    """What a body must be, as far as that is known before it is read.
 
-    Checksums are {"CRC32": base64}, of the trailers too; `algorithms` are to be computed
-    whether stated or not.
+    Checksums are {"CRC32": base64}; `trailers` returns those that follow the body. The
+    `algorithms` are computed whether a checksum is stated or not; CRC64NVME if there is none.
     """
 
     size: int | None = None
@@ -50,9 +51,12 @@ class ExpectedBody:
     trailers: Trailers | None = None
 
 
+ANY_BODY = ExpectedBody()
+
+
 @dataclass(frozen=True)
 class ReceivedBody:
-    """What a body was."""
+    """The size, MD5 and checksums of a received body."""
 
     size: int
     md5: str
@@ -62,14 +66,14 @@ class ReceivedBody:
 class TempFile:
     """A temporary file in a bucket, removed at the end of the `with` unless it was moved."""
 
-    def __init__(self, room: BucketFolder) -> None:
+    def __init__(self, folder: BucketFolder) -> None:
         self._name: str | None = secrets.token_hex(8)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._folder = room.temporary  # kept, to be the same one at the end
-            self.fd = os.open(self._name, flags, 0o644, dir_fd=self._folder)
+            self._dir_fd = folder.temporary  # the folder stays open until the end
+            self.fd = os.open(self._name, flags, 0o644, dir_fd=self._dir_fd)
         except FileNotFoundError:
-            room.ensure_exists()
+            folder.ensure_exists()
             raise
         self.status: os.stat_result | None = None
 
@@ -80,12 +84,12 @@ class TempFile:
         os.close(self.fd)
         if self._name is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._name, dir_fd=self._folder)
+                os.unlink(self._name, dir_fd=self._dir_fd)
 
-    def move(self, name: Name, folder: int) -> None:
-        """Give the file its name, in place of any other file that has it."""
+    def move(self, name: Name, dir_fd: int) -> None:
+        """Rename the file, replacing any file of that name."""
         if self._name is not None:
-            os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=folder)
+            os.rename(self._name, name, src_dir_fd=self._dir_fd, dst_dir_fd=dir_fd)
             self._name = None
 
     def write(self, data: bytes | memoryview) -> None:
@@ -96,7 +100,7 @@ class TempFile:
             written = os.write(self.fd, data)
 
     def finish(self, md5: str) -> tuple[str, EncryptionInfo | None]:
-        """Say that all is written; return the ETag and, if the file is encrypted, how."""
+        """Complete the file; return the ETag and, if it is encrypted, how."""
         return md5, None
 
     def digest(self, algorithm: str) -> tuple[str, str]:
@@ -104,77 +108,80 @@ class TempFile:
         return digest_file(self.fd, algorithm)
 
     def date(self) -> datetime:
-        """Give the file a time that no other has and return it; `status` is final from here."""
-        now = moment()
+        """Give the file a unique time and return it; `status` is final from here."""
+        now = unique_time()
         os.utime(self.fd, ns=(now, now))
         self.status = os.fstat(self.fd)
         return to_datetime(self.status.st_mtime_ns)
 
 
-def write_small(room: BucketFolder, content: bytes, name: Name, folder: int) -> None:
+def write_small(folder: BucketFolder, content: bytes, name: Name, dir_fd: int) -> None:
     """Write a small file into a folder, whole or not at all; on the disk when done."""
-    with TempFile(room) as draft:
-        draft.write(content)
-        room.flush.file(draft.fd)
-        draft.move(name, folder)
-    room.flush.folder(folder)
+    with TempFile(folder) as temp_file:
+        temp_file.write(content)
+        folder.flush.file(temp_file.fd)
+        temp_file.move(name, dir_fd)
+    folder.flush.folder(dir_fd)
 
 
-def receive(draft: TempFile, stream: BodyStream, promise: ExpectedBody) -> ReceivedBody:
-    """Read a body to its end into a draft; a Fault if it is not what was promised."""
-    if promise.content_md5 is not None and len(promise.content_md5) != 16:
+def receive(temp_file: TempFile, stream: BodyStream, expected: ExpectedBody) -> ReceivedBody:
+    """Read a body to its end into a temporary file; a Fault if it is not as expected."""
+    if expected.content_md5 is not None and len(expected.content_md5) != 16:
         raise InvalidDigest
-    for algorithm, stated in promise.checksums.items():
+    for algorithm, stated in expected.checksums.items():
         checksums.decode(algorithm, stated)
-    if promise.size is not None and promise.size > LARGEST:
-        raise EntityTooLarge(size=promise.size, limit=LARGEST)
+    if expected.size is not None and expected.size > LARGEST:
+        raise EntityTooLarge(size=expected.size, limit=LARGEST)
     md5 = hashlib.md5(usedforsecurity=False)
-    sums = {name: checksums.new(name) for name in (*promise.algorithms, *promise.checksums)}
-    size = _pump(draft, stream, [md5, *sums.values()])
-    found = {name: checksums.text(value.digest()) for name, value in sums.items()}
-    received = ReceivedBody(size, md5.hexdigest(), found)
-    _verify(draft, received, promise)
+    names = (*expected.algorithms, *expected.checksums) or (checksums.DEFAULT,)
+    sums = {name: checksums.new(name) for name in names}
+    size = _write_and_hash(temp_file, stream, [md5, *sums.values()])
+    computed = {name: checksums.encode(value.digest()) for name, value in sums.items()}
+    received = ReceivedBody(size, md5.hexdigest(), computed)
+    _verify(temp_file, received, expected)
     return received
 
 
-def _pump(draft: TempFile, stream: BodyStream, sums: Sequence[checksums.Hash]) -> int:
+def _write_and_hash(temp_file: TempFile, stream: BodyStream, sums: Sequence[checksums.Hash]) -> int:
     first = stream.read(CHUNK)
     second = stream.read(CHUNK) if first else b""
     if second:
         with ThreadPoolExecutor(1) as summing:
-            return _pump_large(draft, chain((first, second), _rest(stream)), sums, summing)
+            return _write_and_hash_large(
+                temp_file, chain((first, second), _read_rest(stream)), sums, summing
+            )
     if len(first) > LARGEST:
         raise EntityTooLarge(limit=LARGEST)
     _update(sums, first)
     if first:
-        draft.write(first)
+        temp_file.write(first)
     return len(first)
 
 
-def _rest(stream: BodyStream) -> Iterator[bytes]:
+def _read_rest(stream: BodyStream) -> Iterator[bytes]:
     while data := stream.read(CHUNK):
         yield data
 
 
-def _pump_large(
-    draft: TempFile, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
+def _write_and_hash_large(
+    temp_file: TempFile, pieces: Iterable[bytes], sums: Sequence[checksums.Hash], summing: Executor
 ) -> int:
-    """Write while another core sums; MD5 alone is slower than the disk."""
+    """Write while another core computes the checksums; MD5 alone is slower than the disk."""
     size = flushed = 0
-    behind: deque[Future[None]] = deque()
+    pending: deque[Future[None]] = deque()
     for data in pieces:
         size += len(data)
         if size > LARGEST:
             raise EntityTooLarge(limit=LARGEST)
-        behind.append(summing.submit(_update, sums, data))
-        draft.write(data)
+        pending.append(summing.submit(_update, sums, data))
+        temp_file.write(data)
         if size - flushed >= FLUSHED:
-            disk_errors.start_writing(draft.fd, flushed, size - flushed)
+            disk_errors.start_writing(temp_file.fd, flushed, size - flushed)
             flushed = size
-        if len(behind) > AHEAD:
-            behind.popleft().result()
-    while behind:
-        behind.popleft().result()
+        if len(pending) > AHEAD:
+            pending.popleft().result()
+    while pending:
+        pending.popleft().result()
     return size
 
 
@@ -183,21 +190,21 @@ def _update(sums: Sequence[checksums.Hash], data: bytes) -> None:
         each.update(data)
 
 
-def _verify(draft: TempFile, received: ReceivedBody, promise: ExpectedBody) -> None:
-    if promise.size is not None and promise.size != received.size:
-        raise IncompleteBody(found=received.size, stated=promise.size)
-    if promise.content_md5 is not None and promise.content_md5.hex() != received.md5:
-        raise ContentMd5Mismatch(found=received.md5, stated=promise.content_md5.hex())
-    stated = {**promise.checksums, **(promise.trailers() if promise.trailers else {})}
+def _verify(temp_file: TempFile, received: ReceivedBody, expected: ExpectedBody) -> None:
+    if expected.size is not None and expected.size != received.size:
+        raise IncompleteBody(found=received.size, stated=expected.size)
+    if expected.content_md5 is not None and expected.content_md5.hex() != received.md5:
+        raise ContentMd5Mismatch(found=received.md5, stated=expected.content_md5.hex())
+    stated = {**expected.checksums, **(expected.trailers() if expected.trailers else {})}
     for algorithm, value in stated.items():
         if algorithm not in received.checksums:
             checksums.decode(algorithm, value)
-            received.checksums[algorithm] = draft.digest(algorithm)[1]
+            received.checksums[algorithm] = temp_file.digest(algorithm)[1]
         checksums.compare(algorithm, received.checksums[algorithm], value)
 
 
 def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
-    """Read a file and return its hex MD5 and, if asked for, its base64 checksum."""
+    """Return the hex MD5 of a file and, with `algorithm`, its base64 checksum."""
     md5 = hashlib.md5(usedforsecurity=False)
     sums = [md5, checksums.new(algorithm)] if algorithm else [md5]
     offset = 0
@@ -205,25 +212,25 @@ def digest_file(descriptor: int, algorithm: str = "") -> tuple[str, str]:
         offset += len(data)
         for each in sums:
             each.update(data)
-    return md5.hexdigest(), checksums.text(sums[1].digest()) if algorithm else ""
+    return md5.hexdigest(), checksums.encode(sums[1].digest()) if algorithm else ""
 
 
-def copy_file(source: int, draft: TempFile, size: int) -> None:
-    """Append `size` bytes of a file to a draft, in the kernel where it can."""
+def copy_file(source: int, temp_file: TempFile, size: int) -> None:
+    """Append `size` bytes of a file to a temporary file, in the kernel where possible."""
     offset = 0
     while offset < size:
-        copied = _copy_some(source, draft, offset, size - offset)
+        copied = _copy_some(source, temp_file, offset, size - offset)
         if copied == 0:
             raise IncompleteBody(found=offset, stated=size)
         offset += copied
 
 
-def _copy_some(source: int, draft: TempFile, offset: int, count: int) -> int:
+def _copy_some(source: int, temp_file: TempFile, offset: int, count: int) -> int:
     try:
-        return os.copy_file_range(source, draft.fd, min(count, LARGEST), offset_src=offset)
+        return os.copy_file_range(source, temp_file.fd, min(count, LARGEST), offset_src=offset)
     except OSError as error:
         if error.errno not in NO_COPY:
             raise
     data = os.pread(source, min(count, CHUNK), offset)
-    draft.write(data)
+    temp_file.write(data)
     return len(data)

@@ -1,10 +1,10 @@
-"""What the store says about buckets and objects; plain values that do nothing."""
+"""Buckets, objects, versions and uploads as plain values that do nothing."""
 
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from eucabox.store import version_ids
 
@@ -20,7 +20,7 @@ LAST = datetime(9999, 1, 1, tzinfo=UTC)
 class Bucket:
     """A bucket: `owner` is an account id ("" if its configuration was lost), `created` is aware.
 
-    `settings` holds what else the bucket remembers (policy, versioning ...), as plain JSON.
+    `settings` has the bucket's other configuration (policy, versioning ...), as plain JSON.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class ObjectProperties:
-    """What a caller says of an object, and the checksums: {"CRC32": base64}.
+    """What a caller sets of an object, and the checksums: {"CRC32": base64}.
 
-    `headers` are cache_control, content_disposition, content_encoding, content_language,
-    expires ...; `extra` is plain JSON: who wrote it, what locks it. In a listing only owner,
-    storage_class, checksum_type and the names (not the values) of checksums are filled.
+    `headers` are cache_control, content_disposition, content_encoding, content_language, expires
+    ...; `extra` is plain JSON: its writer, its lock. In a listing only owner, storage_class,
+    checksum_type and the names (not the values) of checksums are filled.
     """
 
     content_type: str = DEFAULT_TYPE
@@ -52,9 +52,26 @@ class ObjectProperties:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+class CustomerKeyCheck(TypedDict, total=False):
+    """What recognizes an SSE-C key: base64 of a salt, and the check value of the key with it."""
+
+    salt: str
+    check: str
+
+
+class EncryptionRecord(CustomerKeyCheck):
+    """The encryption of an upload as it is stored; of SSE-C with a check of the key."""
+
+    kind: str
+    name: str
+    context: str
+    bucket_key: bool
+
+
 @dataclass(frozen=True)
 class EncryptionInfo:
-    """That an object's file is encrypted: how, bytes on the disk, and bytes of its headers.
+    """How an object's file is encrypted: the kind, its bytes on the disk, and the bytes of its
+    headers.
 
     `name` is the KMS key's.
     """
@@ -69,11 +86,11 @@ class EncryptionInfo:
 
 @dataclass(frozen=True)
 class Object:
-    """A whole object. `e_tag` is hex MD5, or hex-N after N parts, without quotes.
+    """An object. `e_tag` is hex MD5, or hex-N after N parts, without quotes.
 
     `parts` are the sizes of the parts, `part_checksums` their base64 checksums (or nothing).
-    `stamp` is "" unless the bucket has, or had, versioning when the object was made.
-    `sealed` is None where the file is the object byte for byte.
+    `version_key` is "" unless the bucket has, or had, versioning when the object was made. `sealed`
+    is None where the file is the object byte for byte.
     """
 
     bucket: str
@@ -90,15 +107,15 @@ class Object:
 
     @property
     def version_id(self) -> str:
-        """The version as clients name it, `null` for the only one without versioning."""
+        """The version id for clients, `null` for the only one without versioning."""
         return version_ids.version_id(self.version_key)
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """What a deletion did: whether something is gone for good; `version_id` is that of what was
-    removed or of the delete marker made, "" in a bucket without versioning; `delete_marker` says
-    that a marker was made or removed."""
+    """What a deletion did: whether something is gone for good; `version_id` is that of the version
+    deleted or of the delete marker made, "" in a bucket without versioning; `delete_marker` tells
+    that a marker was made or deleted."""
 
     removed: bool = False
     version_id: str = ""
@@ -116,7 +133,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Versions:
-    """A page of versions and common prefixes; `next_*` are what the following page starts after."""
+    """A page of versions and common prefixes; the following page starts after `next_*`."""
 
     versions: list[Version]
     prefixes: list[str]
@@ -127,7 +144,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class Listing:
-    """A page of objects and common prefixes; `next` is where the following page starts after."""
+    """A page of objects and common prefixes; the following page starts after `next`."""
 
     objects: list[Object]
     prefixes: list[str]
@@ -157,7 +174,7 @@ class Upload:
     facts: ObjectProperties
     checksum_algorithm: str = ""
     checksum_type: str = ""
-    sealing: dict[str, Any] | None = None  # what the keyring makes the encryption of a part from
+    sealing: EncryptionRecord | None = None  # for Keyring.from_record
 
 
 @dataclass(frozen=True)
@@ -182,7 +199,9 @@ class _Clock:
             return self._last
 
 
-moment = _Clock().next  # ns since 1970, whole microseconds, never the same twice in this process
+unique_time = (
+    _Clock().next
+)  # ns since 1970, whole microseconds, never the same twice in this process
 
 
 def to_datetime(nanoseconds: int) -> datetime:
@@ -194,7 +213,7 @@ def to_datetime(nanoseconds: int) -> datetime:
 
 
 def to_utc(when: datetime) -> datetime:
-    """Return a datetime as an aware one in UTC; one without a zone is taken to be in it."""
+    """Return a datetime as an aware one in UTC; one without a zone is taken as UTC."""
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 

@@ -1,8 +1,9 @@
-"""What happens to the versions of one key when it is written, hidden or thinned out; never locks.
+"""Changes to the versions of one key when it is written, deleted or restored; takes no lock.
 
-The current object is always the file at its home. It gets a second name among the versions
-before another takes its place, and a delete marker is there before it goes: a kill at any point
-leaves a version twice, or a marker newer than the object, and `settle` removes that again.
+The current object is always the file in the place of its key. It gets a second name among the
+versions before another file replaces it, and a delete marker is written before it is removed. So a
+kill at any point leaves a version twice, or a marker newer than the object, and `repair` removes
+that again.
 """
 
 import os
@@ -15,7 +16,7 @@ from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.index import Index
 from eucabox.store.paths import encode_key
 from eucabox.store.temp_file import TempFile
-from eucabox.store.types import Object, Version, moment, to_datetime
+from eucabox.store.types import Object, Version, to_datetime, unique_time
 from eucabox.store.version_files import VersionFile
 
 if TYPE_CHECKING:
@@ -25,178 +26,188 @@ Opener = Callable[[BucketFolder, str, bytes, VersionFile], "OpenObject | None"]
 
 
 class VersionChanges:
-    """Changes what a key has, on the disk and in the index. The caller holds the key's lock and
-    has its name in the journal; `current` is its object as it is, None if it has none."""
+    """Changes the versions of a key, on the disk and in the index.
+
+    The caller holds the key's lock and has its name in the journal; `current` is the key's object,
+    None if it has none.
+    """
 
     def __init__(self, index: Index, open_version: Opener) -> None:
         self._index = index
         self._open_version = open_version
 
-    def newest(self, room: BucketFolder, encoded: bytes) -> VersionFile | None:
-        """Return what a key without object has newest, None if nothing is kept of it."""
-        return next(iter(version_files.entries(room, encoded)), None)
+    def newest(self, folder: BucketFolder, encoded: bytes) -> VersionFile | None:
+        """Return the newest version or delete marker of a key that has no current object, or
+        None."""
+        return next(iter(version_files.list_entries(folder, encoded)), None)
 
-    def assign_version_id(self, room: BucketFolder, encoded: bytes, found: Object) -> Object:
-        """Return an object that came by hand with a stamp of its own, if its key has versions."""
-        if found.version_key:
-            return found
-        kept = version_files.entries(room, encoded)
-        if not kept:
-            return found
+    def assign_version_id(self, folder: BucketFolder, encoded: bytes, obj: Object) -> Object:
+        """Return an object that was copied in by hand, with a new version key if its key has
+        versions."""
+        if obj.version_key:
+            return obj
+        older = version_files.list_entries(folder, encoded)
+        if not older:
+            return obj
         return replace(
-            found, version_key=version_ids.make(moment(), null=False, after=kept[0].stamp)
+            obj, version_key=version_ids.make(unique_time(), null=False, after=older[0].version_key)
         )
 
     def commit(
         self,
-        room: BucketFolder,
+        folder: BucketFolder,
         current: "OpenObject | None",
-        draft: TempFile,
+        temp_file: TempFile,
         new: Object,
         sidecar: bytes | None,
     ) -> tuple[Object, int]:
-        """Make a draft the current object and keep the one before as a version, as far as the
-        bucket keeps any; return it and its folder, to be flushed and closed."""
-        encoded, null = encode_key(new.key), not room.keeps_versions
-        kept = [] if current and not null else version_files.entries(room, encoded)
-        newest = _newest(current, kept)
+        """Make a written file the current object and, if the bucket keeps versions, the one before
+        a version. Return the new object and its folder, which the caller flushes and closes."""
+        encoded, null = encode_key(new.key), not folder.keeps_versions
+        older = [] if current and not null else version_files.list_entries(folder, encoded)
+        newest = _newest(current, older)
         if version_ids.is_null(new.version_key) != null or (newest and new.version_key >= newest):
-            new, sidecar = _restamp(
-                room, draft, new, version_ids.make(moment(), null=null, after=newest)
+            new, sidecar = _rewrite_version_key(
+                folder, temp_file, new, version_ids.make(unique_time(), null=null, after=newest)
             )
         old = None
         if current and not (null and version_ids.is_null(current.object.version_key)):
-            old = version_files.archive_current(room, encoded, current.object, current.fileno())
-        folder = key_files.install_with_sidecar(
-            room, encoded, draft, sidecar, keep_old=old is not None
+            old = version_files.archive_current(folder, encoded, current.object, current.fileno())
+        dir_fd = key_files.install_with_sidecar(
+            folder, encoded, temp_file, sidecar, keep_old=old is not None
         )
         self._index.add(new)
         if old:
             self._index.add_version(Version(old, is_latest=False, is_marker=False))
         if null:
-            self._drop_nulls(room, new.key, kept)
-        return new, folder
+            self._drop_null_versions(folder, new.key, older)
+        return new, dir_fd
 
     def add_delete_marker(
-        self, room: BucketFolder, key: str, current: "OpenObject | None", owner: str
+        self, folder: BucketFolder, key: str, current: "OpenObject | None", owner: str
     ) -> Object:
-        """Put a delete marker before what a key has; return the marker. Without versioning the
-        null version is lost for it."""
-        encoded, null = encode_key(key), not room.keeps_versions
-        kept = version_files.entries(room, encoded)
-        marker = self._mark(room, key, owner, null=null, after=_newest(current, kept))
+        """Write a delete marker that becomes the newest version; return it. With versioning
+        suspended it replaces the null version."""
+        encoded, null = encode_key(key), not folder.keeps_versions
+        older = version_files.list_entries(folder, encoded)
+        marker = self._write_marker(folder, key, owner, null=null, after=_newest(current, older))
         if current and null and version_ids.is_null(current.object.version_key):
-            self.remove_current(room, key)
+            self.remove_current(folder, key)
         elif current:
-            old = version_files.archive_current(room, encoded, current.object, current.fileno())
+            old = version_files.archive_current(folder, encoded, current.object, current.fileno())
             self._index.add_version(Version(old, is_latest=False, is_marker=False))
-            key_files.remove(room, encoded)
-            self._index.drop(room.name, key)
+            key_files.remove(folder, encoded)
+            self._index.drop(folder.name, key)
         if null:
-            self._drop_nulls(room, key, kept)
+            self._drop_null_versions(folder, key, older)
         return marker
 
-    def _mark(self, room: BucketFolder, key: str, owner: str, *, null: bool, after: str) -> Object:
-        now = moment()
-        stamp = version_ids.make(now, null=null, after=after)
-        marker = version_files.marker(room, key, stamp, owner, to_datetime(now))
-        version_files.mark(room, encode_key(key), marker)
+    def _write_marker(
+        self, folder: BucketFolder, key: str, owner: str, *, null: bool, after: str
+    ) -> Object:
+        now = unique_time()
+        version_key = version_ids.make(now, null=null, after=after)
+        marker = version_files.make_marker(folder, key, version_key, owner, to_datetime(now))
+        version_files.write_marker(folder, encode_key(key), marker)
         self._index.add_version(marker)
         return marker.object
 
-    def remove_current(self, room: BucketFolder, key: str) -> bool:
+    def remove_current(self, folder: BucketFolder, key: str) -> bool:
         """Remove the current object and nothing else; False if there was none."""
         encoded = encode_key(key)
-        old = key_files.status_with_sidecar(room, encoded)
-        found = key_files.remove(room, encoded)
+        old = key_files.status_with_sidecar(folder, encoded)
+        removed = key_files.remove(folder, encoded)
         if old:
-            key_files.remove_sidecar(room, encoded, old)
-        self._index.drop(room.name, key)
-        return found
+            key_files.remove_sidecar(folder, encoded, old)
+        self._index.drop(folder.name, key)
+        return removed
 
     def delete_version(
-        self, room: BucketFolder, key: str, current: "OpenObject | None", version_id: str
+        self, folder: BucketFolder, key: str, current: "OpenObject | None", version_id: str
     ) -> bool:
-        """Remove a version for good; the newest of the others becomes current where it was.
-        Return whether it was a delete marker."""
+        """Delete a version for good; if it was the newest, the next one becomes current. Return
+        whether it was a delete marker."""
         encoded = encode_key(key)
-        kept = version_files.entries(room, encoded)
+        older = version_files.list_entries(folder, encoded)
         if current and current.object.version_id == version_id:
-            self._delete_current(room, key, current, kept)
+            self._delete_current(folder, key, current, older)
             return False
-        doomed = version_files.get_version(kept, version_id)
-        if doomed is None:
+        entry = version_files.get_version(older, version_id)
+        if entry is None:
             return False
-        if current is None and doomed == kept[0] and kept[1:] and not kept[1].is_marker:
-            self._promote(room, key, kept[1])
-        self._remove(room, key, doomed)
-        version_files.prune(room, encoded)
-        return doomed.is_marker
+        if current is None and entry == older[0] and older[1:] and not older[1].is_marker:
+            self._promote(folder, key, older[1])
+        self._remove(folder, key, entry)
+        version_files.prune(folder, encoded)
+        return entry.is_marker
 
     def _delete_current(
-        self, room: BucketFolder, key: str, current: "OpenObject", kept: list[VersionFile]
+        self, folder: BucketFolder, key: str, current: "OpenObject", older: list[VersionFile]
     ) -> None:
         encoded = encode_key(key)
-        if not kept or kept[0].is_marker:
-            self.remove_current(room, key)
+        if not older or older[0].is_marker:
+            self.remove_current(folder, key)
             return
-        self._promote(room, key, kept[0])
-        version_files.remove_sidecar(room, encoded, os.fstat(current.fileno()))
-        version_files.prune(room, encoded)
+        self._promote(folder, key, older[0])
+        version_files.remove_sidecar(folder, encoded, os.fstat(current.fileno()))
+        version_files.prune(folder, encoded)
 
-    def _promote(self, room: BucketFolder, key: str, entry: VersionFile) -> None:
+    def _promote(self, folder: BucketFolder, key: str, entry: VersionFile) -> None:
         encoded = encode_key(key)
-        found = self._open_version(room, key, encoded, entry)
-        version_files.restore_current(room, encoded, entry)
-        self._index.drop_version(room.name, key, entry.stamp)
-        if found:
-            with found:
-                self._index.add(found.object)
+        opened = self._open_version(folder, key, encoded, entry)
+        version_files.restore_current(folder, encoded, entry)
+        self._index.drop_version(folder.name, key, entry.version_key)
+        if opened:
+            with opened:
+                self._index.add(opened.object)
 
-    def _drop_nulls(self, room: BucketFolder, key: str, kept: list[VersionFile]) -> None:
-        for entry in kept:
-            if version_ids.is_null(entry.stamp):
-                self._remove(room, key, entry)
-        version_files.prune(room, encode_key(key))
+    def _drop_null_versions(self, folder: BucketFolder, key: str, older: list[VersionFile]) -> None:
+        for entry in older:
+            if version_ids.is_null(entry.version_key):
+                self._remove(folder, key, entry)
+        version_files.prune(folder, encode_key(key))
 
-    def _remove(self, room: BucketFolder, key: str, entry: VersionFile) -> None:
-        version_files.remove(room, encode_key(key), entry)
-        self._index.drop_version(room.name, key, entry.stamp)
+    def _remove(self, folder: BucketFolder, key: str, entry: VersionFile) -> None:
+        version_files.remove(folder, encode_key(key), entry)
+        self._index.drop_version(folder.name, key, entry.version_key)
 
-    def is_put_back(self, room: BucketFolder, current: Object) -> bool:
-        """Tell whether somebody put an older version in the place of the current one by hand."""
-        kept = version_files.entries(room, encode_key(current.key))
-        stamp = version_files.with_version_id(current).version_key
-        return any(each.stamp < stamp and not each.is_marker for each in kept)
+    def is_put_back(self, folder: BucketFolder, current: Object) -> bool:
+        """Return whether an older version was copied by hand over the current one."""
+        older = version_files.list_entries(folder, encode_key(current.key))
+        version_key = version_files.with_version_id(current).version_key
+        return any(each.version_key < version_key and not each.is_marker for each in older)
 
-    def repair(self, room: BucketFolder, key: str, current: Object | None) -> None:
-        """Undo what a kill has left half done, and mark as deleted what was removed by hand."""
-        kept = version_files.entries(room, encode_key(key))
-        if current is None and not kept[0].is_marker:
-            self._mark(room, key, room.bucket.owner, null=False, after=kept[0].stamp)
-            self._index.drop(room.name, key)
+    def repair(self, folder: BucketFolder, key: str, current: Object | None) -> None:
+        """Undo what a killed process left half done; what was removed by hand gets a delete
+        marker."""
+        older = version_files.list_entries(folder, encode_key(key))
+        if current is None and not older[0].is_marker:
+            self._write_marker(
+                folder, key, folder.bucket.owner, null=False, after=older[0].version_key
+            )
+            self._index.drop(folder.name, key)
         known = {current.version_id} if current else set()
-        stamp = version_files.with_version_id(current).version_key if current else ""
-        for entry in kept:
-            if entry.version_id in known or entry.stamp < stamp:
-                self._remove(room, key, entry)
-            elif version_ids.is_null(entry.stamp):
+        version_key = version_files.with_version_id(current).version_key if current else ""
+        for entry in older:
+            if entry.version_id in known or entry.version_key < version_key:
+                self._remove(folder, key, entry)
+            elif version_ids.is_null(entry.version_key):
                 known.add(entry.version_id)
-        version_files.prune(room, encode_key(key))
+        version_files.prune(folder, encode_key(key))
 
 
-def _newest(current: "OpenObject | None", kept: list[VersionFile]) -> str:
+def _newest(current: "OpenObject | None", older: list[VersionFile]) -> str:
     if current:
         return version_files.with_version_id(current.object).version_key
-    return kept[0].stamp if kept else ""
+    return older[0].version_key if older else ""
 
 
-def _restamp(
-    room: BucketFolder, draft: TempFile, new: Object, stamp: str
+def _rewrite_version_key(
+    folder: BucketFolder, temp_file: TempFile, new: Object, version_key: str
 ) -> tuple[Object, bytes | None]:
-    """Give a written draft another stamp; return it with its sidecar if it needs one."""
-    new = replace(new, version_key=stamp)
+    """Give a written file another version key; return it with its sidecar if it needs one."""
+    new = replace(new, version_key=version_key)
     raw = attributes.encode(new)
-    sidecar = None if attributes.write(draft.fd, raw) else raw
-    room.flush.file(draft.fd)
+    sidecar = None if attributes.write(temp_file.fd, raw) else raw
+    folder.flush.file(temp_file.fd)
     return new, sidecar

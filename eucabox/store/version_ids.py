@@ -1,8 +1,8 @@
-"""What tells the versions of a key apart and orders them, newest first; knows no key.
+"""The keys that identify the versions of an object and sort them, the newest first.
 
-A stamp is 32 hex digits: 16 of the time that is left until the end of the clock, so that a newer
-version sorts before an older one, and 16 at random. Zeros in their place stand for the null
-version, of which a key has one at most. Clients see the stamp as the version id, or `null`.
+A version key is 32 hex digits: 16 of the time that is left until the end of the clock, so that a
+newer version sorts before an older one, and 16 random digits. Zeros in their place are the null
+version, of which a key has one at most. Clients see the version key as the version id, or `null`.
 """
 
 import re
@@ -14,15 +14,16 @@ NULL = "null"
 END = (1 << 64) - 1
 DIGITS = 16
 NO_CHANCE = "0" * DIGITS
-STAMP = re.compile(r"[0-9a-f]{32}", re.ASCII)
+VERSION_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def make(now: int, *, null: bool, after: str = "") -> str:
-    """Return the stamp of a version made at `now` (ns), newer than the stamp `after`, if any."""
-    left = END - now
+    """Return the version key for a version made at `now` (ns), newer than that of `after`, if
+    any."""
+    time_left = END - now
     if after:
-        left = min(left, int(after[:DIGITS], 16) - 1)
-    return f"{max(left, 0):016x}{NO_CHANCE if null else _chance()}"
+        time_left = min(time_left, int(after[:DIGITS], 16) - 1)
+    return f"{max(time_left, 0):016x}{NO_CHANCE if null else _chance()}"
 
 
 def _chance() -> str:
@@ -31,26 +32,27 @@ def _chance() -> str:
 
 
 def version_key_of_time(modified: int) -> str:
-    """Return the stamp of an object that is older than its bucket's versioning, by its time."""
+    """Return the version key of an object that is older than its bucket's versioning, by its
+    time."""
     return f"{END - min(max(modified, 0), END):016x}{NO_CHANCE}"
 
 
-def time_of(stamp: str) -> int:
-    """Return the time (ns) in a stamp."""
-    return END - int(stamp[:DIGITS], 16)
+def time_of(version_key: str) -> int:
+    """Return the time (ns) in a version key."""
+    return END - int(version_key[:DIGITS], 16)
 
 
-def is_null(stamp: str) -> bool:
-    """Tell whether a stamp is that of the null version, as the lack of any is."""
-    return not stamp or stamp.endswith(NO_CHANCE)
+def is_null(version_key: str) -> bool:
+    """Return whether a version key is that of the null version, as "" is."""
+    return not version_key or version_key.endswith(NO_CHANCE)
 
 
-def version_id(stamp: str) -> str:
-    """Return a stamp as clients see it."""
-    return NULL if is_null(stamp) else stamp
+def version_id(version_key: str) -> str:
+    """Return the version id that clients see."""
+    return NULL if is_null(version_key) else version_key
 
 
 def check(version_id: str) -> None:
     """Raise InvalidVersionId unless a version could have this id."""
-    if version_id != NULL and (not STAMP.fullmatch(version_id) or is_null(version_id)):
+    if version_id != NULL and (not VERSION_KEY.fullmatch(version_id) or is_null(version_id)):
         raise InvalidVersionId(value=version_id[:100])

@@ -5,10 +5,12 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eucabox.bucket import Object, ObjectProperties, Store
+from eucabox.store.temp_file import ExpectedBody
 
 OWNER = "111122223333"
 FACTS = ObjectProperties(content_type="text/x-test", metadata={"color": "grün"}, owner=OWNER)
@@ -39,8 +41,8 @@ def store(root: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def put(store: Store) -> Put:
-    def put_text(key: str, content: bytes = b"content", **said: object) -> Object:
-        return store.put("box", key, io.BytesIO(content), FACTS, **said)  # type: ignore[arg-type]
+    def put_text(key: str, content: bytes = b"content", **expected: Any) -> Object:
+        return store.put("box", key, io.BytesIO(content), FACTS, ExpectedBody(**expected))
 
     return put_text
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eucabox.bucket import Store
 from eucabox.seal import Seal
-from eucabox.store.keyring import EncryptionKeySpec, Keyring, SealedPlace
+from eucabox.store.keyring import EncryptionKeySpec, Keyring, KmsSettings
 
 FRAME = 1 << 16
 CUSTOMER = b"c" * 32
@@ -27,7 +27,7 @@ class Keyed:
         """The keys as a new process reads them."""
         (self.root / ".eucabox").mkdir(parents=True, exist_ok=True)
         seal, witness = Seal(self.folder / "key"), self.root / ".eucabox/master-key"
-        return Keyring(self.folder / "keys", seal, witness, lambda: SealedPlace(tuple(self.names)))
+        return Keyring(self.folder / "keys", seal, witness, lambda: KmsSettings(tuple(self.names)))
 
     def again(self) -> "Keyed":
         """What another process sees."""

@@ -34,7 +34,7 @@ def summed(algorithm: str, data: bytes) -> str:
     running = checksums.new(algorithm)
     running.update(data[:5])
     running.update(memoryview(data)[5:])
-    return checksums.text(running.digest())
+    return checksums.encode(running.digest())
 
 
 @pytest.mark.parametrize("algorithm", CHECK)

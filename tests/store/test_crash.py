@@ -17,8 +17,8 @@ import pytest
 
 from eucabox.bucket import ObjectProperties, Store
 from eucabox.seal import Seal
-from eucabox.store import multipart
-from eucabox.store.keyring import Keyring, SealedPlace
+from eucabox.store import upload_parts
+from eucabox.store.keyring import Keyring, KmsSettings
 from tests.store.conftest import OWNER, leftovers, refuse
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ ROUNDS = 24
 def opened(root: Path) -> Store:
     """A store with keys; one that was killed while it made them has them, or none yet."""
     seal, witness = Seal(root.with_name("key")), root / ".eucabox/master-key"
-    return Store(root, Keyring(root.with_name("keys"), seal, witness, SealedPlace))
+    return Store(root, Keyring(root.with_name("keys"), seal, witness, KmsSettings))
 
 
 def body_of(seed: int) -> bytes:
@@ -39,7 +39,7 @@ def body_of(seed: int) -> bytes:
 
 def write_forever(root: Path, seed: int) -> None:
     """Change keys at random; say on stdout what begins and what is done, a line each."""
-    multipart.SMALLEST = 1
+    upload_parts.SMALLEST = 1
     store = opened(root)
     chance = random.Random(seed)
     while True:

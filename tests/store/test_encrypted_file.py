@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from eucabox.bucket import Object, ObjectProperties
 from eucabox.errors import BadDigest, DiskFull, Fault, ObjectDamaged
 from eucabox.store import encrypted_format
 from eucabox.store.attributes import NAME
-from eucabox.store.checksums import new, text
+from eucabox.store.checksums import encode, new
+from eucabox.store.temp_file import ExpectedBody
 from tests.changes import set_tags
 from tests.store.conftest import leftovers, names, refuse
 from tests.store.sealed import CUSTOMER, FRAME, KINDS, Keyed
@@ -48,10 +50,9 @@ def body(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def put(keyed: Keyed, key: str, content: bytes, kind: str = "AES256", **said: object) -> Object:
-    sealing = KINDS[kind](keyed.keys)
-    stream = io.BytesIO(content)
-    return keyed.store.put("box", key, stream, FACTS, sealing=sealing, **said)  # type: ignore[arg-type]
+def put(keyed: Keyed, key: str, content: bytes, kind: str = "AES256", **expected: Any) -> Object:
+    sealing, stream = KINDS[kind](keyed.keys), io.BytesIO(content)
+    return keyed.store.put("box", key, stream, FACTS, ExpectedBody(**expected), sealing=sealing)
 
 
 def get(keyed: Keyed, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -128,7 +129,7 @@ def test_a_checksum_that_nobody_announced_is_of_the_plain_bytes(keyed: Keyed) ->
     content = body(200_000)
     whole = new("SHA256")
     whole.update(content)
-    stated = {"SHA256": text(whole.digest())}
+    stated = {"SHA256": encode(whole.digest())}
     made = put(keyed, "key", content, trailers=lambda: stated)
     assert made.facts.checksums.items() >= stated.items()
     with pytest.raises(BadDigest):
@@ -379,7 +380,8 @@ def test_copies_are_encrypted_anew(keyed: Keyed, kind: str, to: str) -> None:
     if kind:
         put(keyed, "from", content, kind, algorithms=["CRC32"])
     else:
-        keyed.store.put("box", "from", io.BytesIO(content), FACTS, algorithms=["CRC32"])
+        crc32 = ExpectedBody(algorithms=("CRC32",))
+        keyed.store.put("box", "from", io.BytesIO(content), FACTS, crc32)
     customer = CUSTOMER if kind == "SSE-C" else None
     sealing = KINDS[to](keyed.keys) if to else None
     made = keyed.store.copy("box", "from", "box", "to", sealing=sealing, customer=customer)

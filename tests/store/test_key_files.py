@@ -73,10 +73,10 @@ def test_an_empty_folder_makes_room_for_a_file(put: Put, root: Path) -> None:
 
 def test_what_a_kill_leaves_of_a_hashed_key(store: Store, put: Put, root: Path) -> None:
     put("x//y")
-    room = store._room("box")
+    folder = store._get_folder("box")
     path = root / "box/.eucabox" / "/".join(key_files.path_by_hash(b"x//y"))
     path.unlink()
-    store._shelf.clean_leftovers(room, b"x//y")
+    store._objects.clean_leftovers(folder, b"x//y")
     assert not path.with_name(path.name + ".key").exists()
     assert store.rescan("box") == 0
     assert keys(store) == []
@@ -86,10 +86,10 @@ def test_what_a_kill_leaves_of_a_delete(store: Store, put: Put, root: Path) -> N
     put("deep/er/still")
     put("deep/kept")
     (root / "box/deep/er/still").unlink()
-    store._shelf.clean_leftovers(store._room("box"), b"deep/er/still")
+    store._objects.clean_leftovers(store._get_folder("box"), b"deep/er/still")
     assert names(root / "box/deep") == ["kept"]
     (root / "box/other").mkdir()  # its inner folders went before the kill
-    store._shelf.clean_leftovers(store._room("box"), b"other/inner/most/file")
+    store._objects.clean_leftovers(store._get_folder("box"), b"other/inner/most/file")
     assert not (root / "box/other").exists()
 
 
@@ -106,10 +106,10 @@ def test_clearing_never_follows_a_link(tmp_path: Path) -> None:
 
 def test_a_bucket_deleted_meanwhile(store: Store) -> None:
     store.create_bucket("brief", "1")
-    room = store._room("brief")
+    folder = store._get_folder("brief")
     store.delete_bucket("brief")
-    assert room.deleted
+    assert folder.deleted
     with pytest.raises(NoSuchBucket):
-        store._shelf.open(room, "key")
+        store._objects.open(folder, "key")
     with pytest.raises(NoSuchBucket):
-        TempFile(room)
+        TempFile(folder)

@@ -28,14 +28,15 @@ from eucabox.errors import (
     NoSuchUpload,
     PreconditionFailed,
 )
-from eucabox.store import dirfd, multipart
+from eucabox.store import dirfd, multipart, upload_parts
 from eucabox.store.attributes import NAME
+from eucabox.store.temp_file import ExpectedBody
 from tests.store.conftest import FACTS, content, leftovers, names
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart, "SMALLEST", 100)
+    monkeypatch.setattr(upload_parts, "SMALLEST", 100)
 
 
 PIECES = [b"a" * 100, b"b" * 150, b"c"]
@@ -97,7 +98,8 @@ def test_checksum_of_the_whole(store: Store, algorithm: str) -> None:
     upload_id = begin(store, algorithm, "FULL_OBJECT")
     parts = fill(store, upload_id)
     body = io.BytesIO(b"".join(PIECES))
-    whole = store.put("box", "whole", body, FACTS, algorithms=[algorithm]).facts.checksums
+    expected = ExpectedBody(algorithms=(algorithm,))
+    whole = store.put("box", "whole", body, FACTS, expected).facts.checksums
     with pytest.raises(BadDigest):
         store.complete_upload("box", "dir/key", upload_id, parts, checksums=parts[0][2])
     made = store.complete_upload("box", "dir/key", upload_id, parts, checksums=whole)
@@ -206,7 +208,9 @@ def test_wrong_uploads_and_parts(store: Store) -> None:
     with pytest.raises(ChecksumTypeUnfit):
         begin(store, "SHA256", "FULL_OBJECT")
     with pytest.raises(BadDigest):
-        store.put_part("box", "dir/key", upload_id, 1, io.BytesIO(), content_md5=bytes(16))
+        store.put_part(
+            "box", "dir/key", upload_id, 1, io.BytesIO(), ExpectedBody(content_md5=bytes(16))
+        )
     assert store.parts("box", "dir/key", upload_id) == []
 
 
@@ -226,7 +230,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
 ) -> None:
     upload_id = begin(store)
     parts = fill(store, upload_id)
-    locked, done = store._multipart._locked, list[str]()
+    locked, done = store._multipart._lock, list[str]()
 
     def late(named: str) -> Any:
         if not done:
@@ -234,7 +238,7 @@ def test_an_abort_that_comes_while_the_upload_is_completed(
             store.complete_upload("box", "dir/key", upload_id, parts)
         return locked(named)
 
-    monkeypatch.setattr(store._multipart, "_locked", late)
+    monkeypatch.setattr(store._multipart, "_lock", late)
     with pytest.raises(NoSuchUpload):
         store.abort_upload("box", "dir/key", upload_id)
     assert store.head("box", "dir/key").size == 251

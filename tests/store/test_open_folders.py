@@ -22,7 +22,7 @@ MANY = 40
 
 @pytest.fixture(name="few")
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_folder, "EVERY", OpenFolders(3))
+    monkeypatch.setattr(bucket_folder, "OPEN_FOLDERS", OpenFolders(3))
 
 
 @pytest.fixture(name="store")
@@ -78,8 +78,8 @@ def test_threads_that_use_many_buckets_at_once_lose_no_folder(store: Store) -> N
 
 
 def test_a_folder_that_is_used_stays_open_after_its_bucket_let_go(store: Store) -> None:
-    used = store._room("box0").reserved
-    store._room("box0").let_go()
+    used = store._get_folder("box0").reserved
+    store._get_folder("box0").close_folders()
     assert os.fstat(used)
     number = int(used)
     del used
@@ -91,7 +91,7 @@ def test_a_folder_that_is_used_stays_open_after_its_bucket_let_go(store: Store) 
 def test_a_bucket_whose_folder_was_taken_away_is_not_there_again(
     store: Store, tmp_path: Path, back: bool
 ) -> None:
-    store._room("box1").let_go()
+    store._get_folder("box1").close_folders()
     (tmp_path / "buckets" / "box1").rename(tmp_path / "elsewhere")
     if back:  # another folder of that name is not the bucket
         shutil.copytree(tmp_path / "elsewhere", tmp_path / "buckets" / "box1")
@@ -104,7 +104,7 @@ def test_the_one_not_used_lately_lets_go_first() -> None:
         used = True
         open = True
 
-        def let_go(self) -> None:
+        def close_folders(self) -> None:
             self.open = False
 
     some = [Kept() for _ in range(4)]

@@ -10,6 +10,7 @@ import pytest
 from eucabox.bucket import ObjectProperties, Store
 from eucabox.config import LimitsSection
 from eucabox.errors import ObjectTooLarge, QuotaExceeded, TooManyBuckets
+from eucabox.store.temp_file import ExpectedBody
 
 MIB = 1 << 20
 FACTS = ObjectProperties()
@@ -25,7 +26,7 @@ def _store(tmp_path: Path) -> Iterator[Store]:
 
 
 def put(store: Store, bucket: str, key: str, size: int, known: bool = True) -> None:
-    store.put(bucket, key, io.BytesIO(bytes(size)), FACTS, size=size if known else None)
+    store.put(bucket, key, io.BytesIO(bytes(size)), FACTS, ExpectedBody(size if known else None))
 
 
 def test_without_limits_nothing_is_counted(store: Store, monkeypatch: Any) -> None:
@@ -58,7 +59,7 @@ def test_an_object_of_parts(store: Store) -> None:
     parts: list[tuple[int, str, dict[str, str]]] = []
     for number in (1, 2):
         body = io.BytesIO(bytes(5 * MIB))
-        part = store.put_part("one", "k", upload, number, body, size=5 * MIB)
+        part = store.put_part("one", "k", upload, number, body, ExpectedBody(5 * MIB))
         parts.append((number, part.e_tag, {}))
     store.quota.limits = LimitsSection(object_mb=9)
     with pytest.raises(ObjectTooLarge):
@@ -111,7 +112,7 @@ def test_parts_and_older_versions_count(store: Store) -> None:
     put(store, "one", "k", MIB)
     put(store, "one", "k", MIB)
     upload = store.create_upload("one", "p", FACTS)
-    store.put_part("one", "p", upload, 1, io.BytesIO(bytes(2 * MIB)), size=2 * MIB)
+    store.put_part("one", "p", upload, 1, io.BytesIO(bytes(2 * MIB)), ExpectedBody(2 * MIB))
     with pytest.raises(QuotaExceeded):
         put(store, "one", "l", MIB)
     store.abort_upload("one", "p", upload)

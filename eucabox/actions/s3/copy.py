@@ -21,7 +21,7 @@ from eucabox.s3.object_request import ObjectMembers
 from eucabox.s3.policy_actions import versioned_action
 from eucabox.s3.preconditions import SourcePreconditions
 from eucabox.store import checksums
-from eucabox.store.temp_file import LARGEST
+from eucabox.store.temp_file import LARGEST, ExpectedBody
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
 DIRECTIVES = ("COPY", "REPLACE")
@@ -66,9 +66,9 @@ def copy_object(
     restored = copy_source.get("version_id", "") != ""
     if checksum_algorithm:
         checksums.check_name(ascii_text.upper(checksum_algorithm))
-    facts = object_request.object_properties(members, call, stored_bucket, call.cloud.accounts)
     store = call.cloud.store
-    sealing = encryption.for_new_object(call, members, stored_bucket, store)
+    new_object = object_request.read(members, call, stored_bucket, store, call.cloud.accounts)
+    facts, sealing = new_object.properties, new_object.encryption
     changed = members.keys() & CHANGES or encryption.differs(source.sealed, sealing)
     if not (replaced or restored or checksum_algorithm or changed):
         _refuse_itself(source, bucket, key)
@@ -142,7 +142,7 @@ def upload_part_copy(
             raise CopiedPartTooLarge(limit=LARGEST)
         incoming = RequestBody(ChunkReader(opened.chunks(start, count)), count)
         part = store.put_part(
-            bucket, key, upload_id, part_number, incoming, size=count, customer=secret
+            bucket, key, upload_id, part_number, incoming, ExpectedBody(count), customer=secret
         )
     return {
         **_source_version_to_api(call, source),

@@ -51,15 +51,18 @@ def create_multipart_upload(
     stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
-    facts = object_request.object_properties(members, call, stored_bucket, call.cloud.accounts)
     store = call.cloud.store
-    sealing = encryption.for_new_object(call, members, stored_bucket, store)
+    new = object_request.read(members, call, stored_bucket, store, call.cloud.accounts)
+    algorithm = ascii_text.upper(checksum_algorithm)
     upload_id = store.create_upload(
-        bucket, key, facts, ascii_text.upper(checksum_algorithm), checksum_type, sealing
+        bucket, key, new.properties, algorithm, checksum_type, new.encryption
     )
     upload = store.upload(bucket, key, upload_id)
-    ends = rules.abort_date(stored_bucket, key, upload.initiated)
-    answer = {**_checksum_plan(upload), **ends, **encryption.to_api(sealing, members, store)}
+    answer = {
+        **_checksum_plan(upload),
+        **rules.abort_date(stored_bucket, key, upload.initiated),
+        **encryption.to_api(new.encryption, members, store),
+    }
     return {"bucket": bucket, "key": key, "upload_id": upload_id, **answer}
 
 
@@ -82,11 +85,9 @@ def upload_part(
     access.check_upload(call, upload, stored_bucket)
     secret = encryption.check_part(call, upload, members, store)
     incoming = RequestBody.wrap(body)
-    _check_sums(upload, object_request.checksum_algorithms(members, incoming))
-    expectations = object_request.body_expectations(members, incoming)
-    part = store.put_part(
-        bucket, key, upload_id, part_number, incoming, customer=secret, **expectations
-    )
+    expected = object_request.expected_body(members, incoming)
+    _check_sums(upload, expected.algorithms)
+    part = store.put_part(bucket, key, upload_id, part_number, incoming, expected, customer=secret)
     answer = {
         **values.part_checksum(upload, part),
         **encryption.upload_to_api(upload, members, store),

@@ -50,17 +50,16 @@ def put_object(
     """Store an object after its length, digests and signature are checked, or store nothing."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
-    facts = object_request.object_properties(members, call, stored_bucket, call.cloud.accounts)
-    sealing = sse.for_new_object(call, members, stored_bucket, call.cloud.store)
+    new = object_request.read(members, call, stored_bucket, call.cloud.store, call.cloud.accounts)
     incoming = RequestBody.wrap(body)
     obj = call.cloud.store.put(
         bucket,
         key,
         incoming,
-        facts,
+        new.properties,
+        object_request.expected_body(members, incoming),
         **preconditions.write_preconditions(if_match, if_none_match),
-        sealing=sealing,
-        **object_request.body_expectations(members, incoming),
+        sealing=new.encryption,
     )
     return {
         "e_tag": values.quote_etag(obj.e_tag),

@@ -1,4 +1,4 @@
-"""What buckets' lifecycle rules say, and the thread that carries them out; never HTTP."""
+"""Lifecycle rules of buckets, and the thread that carries them out; never HTTP."""
 
 from eucabox.s3.lifecycle.worker import Lifecycle
 

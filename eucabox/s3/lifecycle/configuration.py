@@ -1,4 +1,4 @@
-"""A lifecycle configuration as a client sends it, checked as S3 checks it; never carried out."""
+"""Lifecycle configurations as clients send them, validated as by S3; carries out nothing."""
 
 import secrets
 from collections.abc import Collection, Iterable
@@ -12,10 +12,10 @@ from eucabox.store.types import to_utc
 
 MOST_RULES, LONGEST_ID, LONGEST_PREFIX = 1000, 255, 1024
 MOST_NEWER = 100
-SETTING = "lifecycle"  # of a bucket: {"rules": the model's members, "minimum": a word of MINIMA}
+SETTING = "lifecycle"  # of a bucket: {"rules": the model's members, "minimum": one of MINIMA}
 ALL_128K, VARIES = "all_storage_classes_128K", "varies_by_storage_class"
 MINIMA = (ALL_128K, VARIES)
-# what it costs to move an object into these is only worth it after a month
+# S3 allows a transition into these only after a month
 AFTER_A_MONTH = ("STANDARD_IA", "ONEZONE_IA")
 MONTH = 30
 CLASSES = values.STORAGE_CLASSES - {"STANDARD", "REDUCED_REDUNDANCY", "EXPRESS_ONEZONE"}
@@ -81,7 +81,7 @@ Filter = TypedDict(
 
 
 class RuleMembers(TypedDict, total=False):
-    """One rule: which objects, and what becomes of them when."""
+    """One rule: which objects, and what happens to them when."""
 
     id: str
     prefix: str
@@ -100,7 +100,7 @@ class LifecycleConfiguration(TypedDict, total=False):
     rules: list[RuleMembers]
 
 
-DOES = (
+ACTIONS = (
     "expiration",
     "transitions",
     "noncurrent_version_transitions",
@@ -110,20 +110,20 @@ DOES = (
 
 
 def validate(configuration: LifecycleConfiguration, minimum: str = "") -> dict[str, Any]:
-    """Return the setting that a configuration makes, plain JSON, every rule with an id.
+    """Return the bucket setting for a configuration, plain JSON, every rule with an id.
 
     Raises MalformedXML, InvalidArgument, InvalidRequest, InvalidTag.
     """
     rules = configuration.get("rules") or []
     if not 1 <= len(rules) <= MOST_RULES:
-        _malformed(f"it has {len(rules)} rules; 1 to {MOST_RULES} are possible")
+        _raise_malformed(f"it has {len(rules)} rules; 1 to {MOST_RULES} are possible")
     if minimum not in ("", *MINIMA):
         argument = "x-amz-transition-default-minimum-object-size"
         reason = f"Use one of {', '.join(MINIMA)}."
         raise InvalidArgument(argument=argument, value=minimum, reason=reason)
     _check_ids([rule["id"] for rule in rules if rule.get("id")])
     for rule in rules:
-        _check(rule)
+        _check_rule(rule)
     named = [{**rule, "id": rule.get("id") or secrets.token_urlsafe(36)} for rule in rules]
     return {"rules": plain(named), "minimum": minimum or ALL_128K}
 
@@ -138,16 +138,16 @@ def plain(value: Any) -> Any:
 
 
 def to_api(rule: dict[str, Any]) -> dict[str, Any]:
-    """Turn a kept rule into the model's members again: its dates into datetimes."""
+    """Turn a stored rule into the model's members: its dates become datetimes."""
     rule = dict(rule)
     if "date" in rule.get("expiration", {}):
-        rule["expiration"] = _dated(rule["expiration"])
+        rule["expiration"] = _with_datetime(rule["expiration"])
     if "transitions" in rule:
-        rule["transitions"] = [_dated(each) for each in rule["transitions"]]
+        rule["transitions"] = [_with_datetime(each) for each in rule["transitions"]]
     return rule
 
 
-def _dated(members: dict[str, Any]) -> dict[str, Any]:
+def _with_datetime(members: dict[str, Any]) -> dict[str, Any]:
     if "date" not in members:
         return members
     return {**members, "date": datetime.fromisoformat(members["date"])}
@@ -164,12 +164,12 @@ def _check_ids(ids: list[str]) -> None:
         raise InvalidArgument(argument="ID", value=twice[0][:60], reason=reason)
 
 
-def _check(rule: RuleMembers) -> None:
+def _check_rule(rule: RuleMembers) -> None:
     if rule.get("status") not in ("Enabled", "Disabled"):
-        _malformed("Status must be Enabled or Disabled")
+        _raise_malformed("Status must be Enabled or Disabled")
     if ("prefix" in rule) == ("filter" in rule):
-        _malformed("a rule needs a Filter or a Prefix, and not both")
-    if not any(rule.get(each) for each in DOES):
+        _raise_malformed("a rule needs a Filter or a Prefix, and not both")
+    if not any(rule.get(each) for each in ACTIONS):
         raise InvalidRequest(reason="At least one action needs to be specified in a rule.")
     chosen = _check_filter(rule)
     _check_expiration(rule, chosen)
@@ -185,23 +185,29 @@ def _check(rule: RuleMembers) -> None:
 
 def _check_filter(rule: RuleMembers) -> set[str]:
     """Return the kinds of conditions that a rule has: prefix, tags, size."""
-    said: Any = dict(rule.get("filter", {"prefix": rule.get("prefix", "")}))
-    if len(said) > 1 and said.get("prefix") == "":
-        said.pop("prefix")  # some clients always write one, and it excludes nothing
-    if len(said) > 1:
-        _malformed("a Filter has one condition; put several into And")
-    both = said.get("and", said)
-    tags = both.get("tags", []) if "and" in said else [said["tag"]] if "tag" in said else []
-    sizes = [each for each in both if each.startswith("object_size")]
-    if "and" in said and len(tags) + len(sizes) + ("prefix" in both) < 2:
-        _malformed("And needs two conditions")
-    if len(both.get("prefix", "")) > LONGEST_PREFIX:
+    conditions: Any = dict(rule.get("filter", {"prefix": rule.get("prefix", "")}))
+    if len(conditions) > 1 and conditions.get("prefix") == "":
+        conditions.pop("prefix")  # some clients always send an empty one, which matches everything
+    if len(conditions) > 1:
+        _raise_malformed("a Filter has one condition; put several into And")
+    inner = conditions.get("and", conditions)
+    tags = (
+        inner.get("tags", [])
+        if "and" in conditions
+        else [conditions["tag"]]
+        if "tag" in conditions
+        else []
+    )
+    sizes = [each for each in inner if each.startswith("object_size")]
+    if "and" in conditions and len(tags) + len(sizes) + ("prefix" in inner) < 2:
+        _raise_malformed("And needs two conditions")
+    if len(inner.get("prefix", "")) > LONGEST_PREFIX:
         reason = f"The prefix has more than {LONGEST_PREFIX} characters."
         raise InvalidRequest(reason=reason)
     tagging.object_tags({"tag_set": tags})
-    _check_sizes(both)
-    found = {"tags": tags, "size": sizes, "prefix": "prefix" in both}
-    return {kind for kind, there in found.items() if there}
+    _check_sizes(inner)
+    kinds = {"tags": tags, "size": sizes, "prefix": "prefix" in inner}
+    return {kind for kind, there in kinds.items() if there}
 
 
 def _check_sizes(both: dict[str, Any]) -> None:
@@ -217,24 +223,24 @@ def _check_sizes(both: dict[str, Any]) -> None:
 def _check_expiration(rule: RuleMembers, chosen: Collection[str]) -> None:
     if "expiration" not in rule:
         return
-    said = rule["expiration"]
-    told = [each for each in ("date", "days") if each in said]
-    marker = said.get("expired_object_delete_marker", False)
-    if len(told) + marker > 1 or not said:
-        _malformed("Expiration has one of Date, Days and ExpiredObjectDeleteMarker")
+    expiration = rule["expiration"]
+    times = [each for each in ("date", "days") if each in expiration]
+    marker = expiration.get("expired_object_delete_marker", False)
+    if len(times) + marker > 1 or not expiration:
+        _raise_malformed("Expiration has one of Date, Days and ExpiredObjectDeleteMarker")
     if marker and "tags" in chosen:
         raise InvalidRequest(reason="ExpiredObjectDeleteMarker cannot be specified with Tags.")
-    if "days" in said:
-        _check_days("Days", said["days"], 1)
-    _check_midnight(said.get("date"))
+    if "days" in expiration:
+        _check_days("Days", expiration["days"], 1)
+    _check_midnight(expiration.get("date"))
 
 
 def _check_transitions(rule: RuleMembers) -> None:
-    said, expires = rule.get("transitions", []), rule.get("expiration", {})
-    _check_classes(each.get("storage_class", "") for each in said)
-    for each in said:
+    transitions, expires = rule.get("transitions", []), rule.get("expiration", {})
+    _check_classes(each.get("storage_class", "") for each in transitions)
+    for each in transitions:
         if ("date" in each) == ("days" in each):
-            _malformed("a Transition has a Date or Days, and one of them")
+            _raise_malformed("a Transition has a Date or Days, and one of them")
         _check_midnight(each.get("date"))
         if "days" in each:
             least = MONTH if each["storage_class"] in AFTER_A_MONTH else 0
@@ -242,7 +248,10 @@ def _check_transitions(rule: RuleMembers) -> None:
             if each["days"] >= expires.get("days", each["days"] + 1):
                 reason = "'Days' in the Expiration action must be greater than in a Transition."
                 raise InvalidArgument(argument="Days", value=expires["days"], reason=reason)
-    if len({kind for each in (*said, expires) for kind in ("date", "days") if kind in each}) > 1:
+    if (
+        len({kind for each in (*transitions, expires) for kind in ("date", "days") if kind in each})
+        > 1
+    ):
         what = "Found mixed 'Date' and 'Days' based Expiration and Transition actions in a rule."
         raise InvalidRequest(reason=what)
 
@@ -255,9 +264,9 @@ def _check_noncurrent(rule: RuleMembers) -> None:
         _check_days("NoncurrentDays", each.get("noncurrent_days"), least)
         _check_newer(each.get("newer_noncurrent_versions"))
     if "noncurrent_version_expiration" in rule:
-        said = rule["noncurrent_version_expiration"]
-        _check_days("NoncurrentDays", said.get("noncurrent_days"), 1)
-        _check_newer(said.get("newer_noncurrent_versions"))
+        expiration = rule["noncurrent_version_expiration"]
+        _check_days("NoncurrentDays", expiration.get("noncurrent_days"), 1)
+        _check_newer(expiration.get("newer_noncurrent_versions"))
 
 
 def _check_newer(count: int | None) -> None:
@@ -270,7 +279,7 @@ def _check_classes(classes: Iterable[str]) -> None:
     seen: set[str] = set()
     for each in classes:
         if each not in CLASSES:
-            _malformed(f"StorageClass must be one of {', '.join(sorted(CLASSES))}")
+            _raise_malformed(f"StorageClass must be one of {', '.join(sorted(CLASSES))}")
         if each in seen:
             reason = "'StorageClass' must be different for 'Transition' actions in same 'Rule'."
             raise InvalidRequest(reason=reason)
@@ -279,7 +288,7 @@ def _check_classes(classes: Iterable[str]) -> None:
 
 def _check_days(name: str, days: int | None, least: int) -> None:
     if days is None:
-        _malformed(f"{name} is missing")
+        _raise_malformed(f"{name} is missing")
     elif not least <= days < 2**31:
         reason = f"'{name}' must be {'a positive integer' if least == 1 else f'{least} or more'}."
         raise InvalidArgument(argument=name, value=days, reason=reason)
@@ -291,5 +300,5 @@ def _check_midnight(date: datetime | None) -> None:
         raise InvalidArgument(argument="Date", value=date.isoformat(), reason=reason)
 
 
-def _malformed(reason: str) -> None:
+def _raise_malformed(reason: str) -> None:
     raise MalformedXML(shape="LifecycleConfiguration", reason=f"{reason}.")

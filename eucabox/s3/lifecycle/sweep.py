@@ -1,4 +1,4 @@
-"""One pass over one bucket: what its rules say is due is done, page by page; sets no clock."""
+"""One pass over a bucket, page by page: carries out what its lifecycle rules say is due."""
 
 import contextlib
 import logging
@@ -22,18 +22,21 @@ log = logging.getLogger("eucabox.lifecycle")
 PAGE = 1000
 
 
-class _ChangedError(Exception):
-    """What was listed is another object by now, no longer fits the rule, or is locked."""
+class _ObjectChangedError(Exception):
+    """The object was replaced since it was listed, no longer matches the rule, or is locked."""
 
 
-class _OverError(Exception):
-    """The bucket is another one by now, perhaps another account's, or its rules have changed."""
+class _BucketChangedError(Exception):
+    """The bucket was deleted and made again, perhaps by another account, or has other rules."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A version among those of its key: `newer` noncurrent ones are newer than it, it is not
-    current `since`; `alone` if the key has no other."""
+class ListedVersion:
+    """A version or delete marker of a key, and what the rules ask of it.
+
+    `newer` counts the noncurrent versions that are newer; `since` is when it became noncurrent,
+    None if it is current; `alone` is true if the key has no other version.
+    """
 
     version: Version
     newer: int = 0
@@ -53,39 +56,40 @@ class Sweep:
         self.counts: Counter[str] = Counter(expired=0, deleted=0, moved=0, aborted=0, failed=0)
 
     def run(self) -> None:
-        """Do what is due; what is due next time, or changes meanwhile, is left, and all the rest
-        where the bucket or its rules do."""
-        with contextlib.suppress(_OverError):
-            for prefix in rules.prefixes(self._rules.each):
-                for seen in self._seen(prefix):
+        """Carry out what is due. An object that changes meanwhile is left for the next pass; the
+        pass ends if the bucket or its rules change."""
+        with contextlib.suppress(_BucketChangedError):
+            for prefix in rules.prefixes(self._rules.rules):
+                for entry in self._list_with_age(prefix):
                     if self._stopped():
                         return
-                    self._carry_out(seen)
+                    self._carry_out(entry)
             self._abort_uploads()
 
-    def _ask_again(self, *_: object) -> None:
-        """Raise unless it is still the bucket, with the rules, that the pass began with; asked
-        once nobody else can change what is at hand."""
+    def _check_bucket(self, *_: object) -> None:
+        """Raise unless bucket and rules are those that the pass began with. The store calls this
+        while it holds the lock of the key that is about to change."""
         began, now = self._bucket, self._store.bucket(self._bucket.name)
         same = (began.owner, began.created) == (now.owner, now.created)
         if not same or now.settings.get(SETTING) != began.settings.get(SETTING):
-            raise _OverError
+            raise _BucketChangedError
 
-    def _seen(self, prefix: str) -> Iterator[Seen]:
-        """Yield the versions, by key and the newest first, each once its next older is known."""
-        last: Seen | None = None
+    def _list_with_age(self, prefix: str) -> Iterator[ListedVersion]:
+        """Yield the versions by key, the newest first. Each waits for the next one, which tells
+        whether it is alone."""
+        last: ListedVersion | None = None
         for version in self._versions(prefix):
             if last and last.version.object.key == version.object.key:
                 if version.object.version_key <= last.version.object.version_key:
-                    continue  # the listing began the key once more, as its null version has gone
+                    continue  # its null version was deleted, so the listing began the key again
                 yield replace(last, alone=False)
                 since = last.version.object.last_modified
                 newer = last.newer + (not last.version.is_latest)
-                last = Seen(version, newer, since)
+                last = ListedVersion(version, newer, since)
             else:
                 if last:
                     yield last
-                last = Seen(version, alone=True)
+                last = ListedVersion(version, alone=True)
         if last:
             yield last
 
@@ -100,149 +104,165 @@ class Sweep:
                 return
             key, version_id = page.next_key, page.next_version_id or ""
 
-    def _carry_out(self, seen: Seen) -> None:
+    def _carry_out(self, entry: ListedVersion) -> None:
         try:
-            with contextlib.suppress(_ChangedError, NoSuchKey, NoSuchVersion):
-                if not seen.version.is_latest:
-                    self._noncurrent(seen)
-                elif seen.version.is_marker:
-                    self._marker(seen)
+            with contextlib.suppress(_ObjectChangedError, NoSuchKey, NoSuchVersion):
+                if not entry.version.is_latest:
+                    self._expire_noncurrent(entry)
+                elif entry.version.is_marker:
+                    self._expire_marker(entry)
                 else:
-                    self._current(seen.version.object)
+                    self._expire_current(entry.version.object)
         except NoSuchBucket:
             raise
-        except Fault as fault:  # a full disk: the others go on
+        except Fault as fault:  # such as a full disk: go on with the others
             self.counts["failed"] += 1
-            where = f"{self._bucket.name}/{seen.version.object.key}"
+            where = f"{self._bucket.name}/{entry.version.object.key}"
             log.warning("the lifecycle leaves %s alone: %s", where, fault.message)
 
-    def _is_due(self, when: When | None, begun: datetime) -> bool:
-        return when is not None and when.due_time(begun, self._day) <= self._now
+    def _is_due(self, when: When | None, start: datetime) -> bool:
+        return when is not None and when.due_time(start, self._day) <= self._now
 
     # --- current versions --------------------------------------------------------------------
 
-    def _current(self, found: Object) -> None:
-        ends = [rule for rule in self._rules.each if self._is_due(rule.expiry, found.last_modified)]
-        if not self._chosen(ends, found):
-            self._move(found, lambda rule: rule.moves, found.last_modified, newer=0)
+    def _expire_current(self, listed: Object) -> None:
+        ends = [
+            rule for rule in self._rules.rules if self._is_due(rule.expiry, listed.last_modified)
+        ]
+        if not self._any_matches(ends, listed):
+            self._change_class(listed, lambda rule: rule.moves, listed.last_modified, newer=0)
             return
 
-        def still(now: Object | None) -> None:
-            self._check(found, now, ends)
+        def check_current(now: Object | None) -> None:
+            self._check_unchanged(listed, now, ends)
 
         self._store.delete(
-            found.bucket, found.key, owner=self._bucket.owner, still=still, check=_check_free
+            listed.bucket,
+            listed.key,
+            owner=self._bucket.owner,
+            check_current=check_current,
+            check=_check_not_locked,
         )
         self.counts["expired"] += 1
 
-    def _chosen(self, some: list[LifecycleRule], found: Object) -> bool:
-        """Tell whether one of some rules is about an object; tags are only in the object itself."""
-        likely = [rule for rule in some if rule.may_match(found)]
+    def _any_matches(self, candidates: list[LifecycleRule], listed: Object) -> bool:
+        """Tell whether a rule matches an object. Tags are not in the listing: if a rule asks for
+        them, the object is read."""
+        likely = [rule for rule in candidates if rule.may_match(listed)]
         if not any(rule.tags for rule in likely):
             return bool(likely)
         try:
-            whole = self._store.head(found.bucket, found.key, found.version_id)
+            obj = self._store.head(listed.bucket, listed.key, listed.version_id)
         except (NoSuchKey, NoSuchVersion):
             return False
-        return any(rule.matches(whole) for rule in likely)
+        return any(rule.matches(obj) for rule in likely)
 
-    def _check(self, listed: Object, now: Object | None, some: list[LifecycleRule]) -> None:
-        """Raise unless an object is the one that was listed, and one of the rules is about it."""
-        self._ask_again()
+    def _check_unchanged(
+        self, listed: Object, now: Object | None, candidates: list[LifecycleRule]
+    ) -> None:
+        """Raise unless an object is the one that was listed and still matches one of the rules."""
+        self._check_bucket()
         if now is None or _identity(now) != _identity(listed):
-            raise _ChangedError
-        if not any(rule.matches(now) for rule in some):
-            raise _ChangedError
+            raise _ObjectChangedError
+        if not any(rule.matches(now) for rule in candidates):
+            raise _ObjectChangedError
 
-    def _marker(self, seen: Seen) -> None:
-        marker = seen.version.object
-        for rule in self._rules.each:
+    def _expire_marker(self, entry: ListedVersion) -> None:
+        marker = entry.version.object
+        for rule in self._rules.rules:
             aged = rule.markers or self._is_due(rule.expiry, marker.last_modified)
-            if seen.alone and aged and not rule.chooses and rule.may_match(marker):
-                version, still = marker.version_id, self._ask_again
-                self._store.delete(marker.bucket, marker.key, version_id=version, still=still)
-                self.counts["deleted"] += 1
+            if entry.alone and aged and not rule.has_filter and rule.may_match(marker):
+                self._delete_marker(marker)
                 return
 
     # --- noncurrent versions -----------------------------------------------------------------
 
-    def _noncurrent(self, seen: Seen) -> None:
-        found, since = seen.version.object, seen.since
+    def _expire_noncurrent(self, entry: ListedVersion) -> None:
+        listed, since = entry.version.object, entry.since
         assert since is not None
 
         def check(now: Object) -> None:
-            self._check(found, now, ends)
-            _check_free(now)
+            self._check_unchanged(listed, now, ends)
+            _check_not_locked(now)
 
-        ends = [rule for rule in self._rules.each if self._ends(rule.noncurrent, seen)]
-        if seen.version.is_marker:
-            self._noncurrent_marker(found, ends)
-        elif self._chosen(ends, found):
+        ends = [
+            rule for rule in self._rules.rules if self._is_noncurrent_due(rule.noncurrent, entry)
+        ]
+        if entry.version.is_marker:
+            self._expire_noncurrent_marker(listed, ends)
+        elif self._any_matches(ends, listed):
             self._store.delete(
-                found.bucket,
-                found.key,
-                version_id=found.version_id,
+                listed.bucket,
+                listed.key,
+                version_id=listed.version_id,
                 check=check,
-                still=lambda now: _check_hidden(found, now),
+                check_current=lambda now: _check_noncurrent(listed, now),
             )
             self.counts["deleted"] += 1
         else:
-            self._move(found, lambda rule: rule.noncurrent_moves, since, seen.newer)
+            self._change_class(listed, lambda rule: rule.noncurrent_moves, since, entry.newer)
 
-    def _noncurrent_marker(self, found: Object, ends: list[LifecycleRule]) -> None:
-        if any(not rule.chooses and rule.may_match(found) for rule in ends):
-            version, still = found.version_id, self._ask_again
-            self._store.delete(found.bucket, found.key, version_id=version, still=still)
-            self.counts["deleted"] += 1
+    def _expire_noncurrent_marker(self, marker: Object, ends: list[LifecycleRule]) -> None:
+        if any(not rule.has_filter and rule.may_match(marker) for rule in ends):
+            self._delete_marker(marker)
 
-    def _ends(self, end: Move | None, seen: Seen) -> bool:
-        assert seen.since is not None
-        return end is not None and seen.newer >= end.newer and self._is_due(end.when, seen.since)
+    def _delete_marker(self, marker: Object) -> None:
+        self._store.delete(
+            marker.bucket,
+            marker.key,
+            version_id=marker.version_id,
+            check_current=self._check_bucket,
+        )
+        self.counts["deleted"] += 1
+
+    def _is_noncurrent_due(self, end: Move | None, entry: ListedVersion) -> bool:
+        assert entry.since is not None
+        return end is not None and entry.newer >= end.newer and self._is_due(end.when, entry.since)
 
     # --- classes -----------------------------------------------------------------------------
 
-    def _move(
+    def _change_class(
         self,
-        found: Object,
+        listed: Object,
         moves: Callable[[LifecycleRule], tuple[Move, ...]],
         since: datetime,
         newer: int,
     ) -> None:
         due = [
             (rule, move.storage_class)
-            for rule in self._rules.each
+            for rule in self._rules.rules
             for move in moves(rule)
             if newer >= move.newer and self._is_due(move.when, since)
-            if rule.may_match(found) and self._rules.may_move(rule, move, found)
+            if rule.may_match(listed) and self._rules.may_move(rule, move, listed)
         ]
-        for rule, word in sorted(due, key=lambda each: rules.rank(each[1]), reverse=True):
-            if self._chosen([rule], found):
-                self._reclass(found, rule, word)
+        for rule, storage_class in sorted(due, key=lambda each: rules.rank(each[1]), reverse=True):
+            if self._any_matches([rule], listed):
+                self._set_class(listed, rule, storage_class)
                 return
 
-    def _reclass(self, listed: Object, rule: LifecycleRule, word: str) -> None:
+    def _set_class(self, listed: Object, rule: LifecycleRule, storage_class: str) -> None:
         self._store.change_object(
             listed.bucket,
             listed.key,
-            lambda facts: replace(facts, storage_class=word),
+            lambda facts: replace(facts, storage_class=storage_class),
             listed.version_id if listed.version_key else "",
-            check=lambda now: self._check(listed, now, [rule]),
+            check=lambda now: self._check_unchanged(listed, now, [rule]),
         )
         self.counts["moved"] += 1
 
     # --- uploads in progress -----------------------------------------------------------------
 
     def _abort_uploads(self) -> None:
-        ends = [rule for rule in self._rules.each if rule.abort]
+        ends = [rule for rule in self._rules.rules if rule.abort]
         for prefix in rules.prefixes(ends):
-            for each in self._uploads(prefix):
+            for upload in self._uploads(prefix):
                 if self._stopped():
                     return
-                mine = [rule for rule in ends if each.key.startswith(rule.prefix)]
-                if any(self._is_due(rule.abort, each.initiated) for rule in mine):
+                matching = [rule for rule in ends if upload.key.startswith(rule.prefix)]
+                if any(self._is_due(rule.abort, upload.initiated) for rule in matching):
                     with contextlib.suppress(NoSuchUpload):
-                        self._ask_again()
-                        self._store.abort_upload(each.bucket, each.key, each.upload_id)
+                        self._check_bucket()
+                        self._store.abort_upload(upload.bucket, upload.key, upload.upload_id)
                         self.counts["aborted"] += 1
 
     def _uploads(self, prefix: str) -> Iterator[Upload]:
@@ -255,15 +275,15 @@ class Sweep:
             key, upload_id = page.next_key, page.next_upload_id or ""
 
 
-def _identity(found: Object) -> tuple[str, datetime, str]:
-    return found.version_id, found.last_modified, found.e_tag
+def _identity(obj: Object) -> tuple[str, datetime, str]:
+    return obj.version_id, obj.last_modified, obj.e_tag
 
 
-def _check_free(found: Object) -> None:
-    if object_lock.is_locked(found.facts, datetime.now(UTC)):
-        raise _ChangedError  # what is locked is lost for good by nobody
+def _check_not_locked(obj: Object) -> None:
+    if object_lock.is_locked(obj.facts, datetime.now(UTC)):
+        raise _ObjectChangedError  # object lock outranks every lifecycle rule
 
 
-def _check_hidden(listed: Object, present: Object | None) -> None:
+def _check_noncurrent(listed: Object, present: Object | None) -> None:
     if present and _identity(present) == _identity(listed):
-        raise _ChangedError  # those that were newer are gone, and it is current again
+        raise _ObjectChangedError  # newer versions were deleted, so it is current again

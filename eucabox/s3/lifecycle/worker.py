@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from eucabox.bucket import Store
 
 log = logging.getLogger("eucabox.lifecycle")
-LOOK = 60  # seconds between two looks at the clock: it may be set, and a laptop may sleep
+LOOK = 60  # seconds between two looks at the clock: it may be changed, and a laptop may sleep
 
 
 class Lifecycle:
-    """Sweeps all buckets after each midnight UTC, and at the start if the last one was missed.
+    """Sweeps all buckets after each midnight UTC, and at the start if the last midnight was missed.
 
-    A sweep does what is due and nothing else, so that one that was cut off is simply begun again.
+    A sweep does only what is due, so one that was interrupted is simply done again.
     """
 
     def __init__(self, config: Config, store: "Store") -> None:
         self._store = store
         self._day = config.buckets.lifecycle_day_seconds
-        self._file = config.cloud.data_dir / "lifecycle"  # the last midnight that was carried out
+        self._file = config.cloud.data_dir / "lifecycle"  # holds the last midnight that was done
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="lifecycle", daemon=True)
 
     def start(self) -> None:
-        """Begin to look at the clock."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop after the object at hand."""
+        """Stop the thread after the object it works on."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -53,7 +53,7 @@ class Lifecycle:
                 if self._stopping.is_set():
                     return
                 done = midnight
-                with contextlib.suppress(OSError):  # then the next start sweeps once more
+                with contextlib.suppress(OSError):  # then the next start sweeps again
                     write_atomic(self._file, str(done).encode())
             self._stopping.wait(min(LOOK, self._day - time.time() % self._day))
 
@@ -66,7 +66,7 @@ class Lifecycle:
     def _sweep(self, now: int) -> None:
         try:
             self.sweep(now)
-        except Exception:  # the loop outlives every fault of a day
+        except Exception:  # the loop must survive every error of one day
             log.exception("the lifecycle of the buckets stopped")
 
     def sweep(self, now: int) -> None:
@@ -74,7 +74,7 @@ class Lifecycle:
         for bucket in self._store.buckets():
             if self._stopping.is_set():
                 return
-            if not rules.rules_for(bucket).each:
+            if not rules.rules_for(bucket).rules:
                 continue
             work = Sweep(self._store, bucket, now, self._day, self._stopping.is_set)
             try:

@@ -215,7 +215,7 @@ def _read_checked_document(
         for algorithm, value in stated.items():
             checksum = checksums.new(algorithm)
             checksum.update(body)
-            checksums.compare(algorithm, checksums.text(checksum.digest()), value)
+            checksums.compare(algorithm, checksums.encode(checksum.digest()), value)
     if body:
         nouns.check_md5(body, request.headers.get("content-md5", ""))
     return body

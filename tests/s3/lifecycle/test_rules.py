@@ -62,7 +62,7 @@ def test_the_farthest_day_is_one() -> None:
 
 def chosen(condition: dict[str, Any], found: Object) -> bool:
     rule = {key: value for key, value in ONE.items() if key != "prefix"}
-    (only,) = rules.rules_for(bucket({**rule, "filter": condition})).each
+    (only,) = rules.rules_for(bucket({**rule, "filter": condition})).rules
     return only.matches(found)
 
 
@@ -104,16 +104,16 @@ def test_an_upload_is_told_its_end() -> None:
 
 def test_prefixes_cover_each_key_once() -> None:
     some = [{**ONE, "id": each, "prefix": each} for each in ("b/c", "a", "b/", "b/d")]
-    assert rules.prefixes(rules.rules_for(bucket(*some)).each) == ["a", "b/"]
+    assert rules.prefixes(rules.rules_for(bucket(*some)).rules) == ["a", "b/"]
     assert rules.prefixes(()) == []
 
 
 def test_rules_are_read_once_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MOST_READ", 2)
+    monkeypatch.setattr(rules, "MOST_CACHED", 2)
     rule = {"id": "r", "status": "Enabled", "filter": {"prefix": "a/"}, "expiration": {"days": 1}}
     first, second = bucket(rule), bucket({**rule, "id": "other"})
     assert rules.rules_for(first) is rules.rules_for(first)
     for each in (first, second, first, bucket(rule), first):
-        (only,) = rules.rules_for(each).each
+        (only,) = rules.rules_for(each).rules
         assert only.id == ("other" if each is second else "r")
-    assert rules.rules_for(Bucket("b", "o", NOON)).each == ()
+    assert rules.rules_for(Bucket("b", "o", NOON)).rules == ()

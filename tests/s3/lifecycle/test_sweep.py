@@ -13,7 +13,7 @@ from eucabox.bucket import Object, ObjectProperties, Store
 from eucabox.errors import DiskFull
 from eucabox.s3.lifecycle import configuration, sweep
 from eucabox.s3.lifecycle.sweep import Sweep
-from eucabox.store.types import moment, to_nanoseconds
+from eucabox.store.types import to_nanoseconds, unique_time
 from tests.changes import set_tags
 
 DAY = 86_400
@@ -43,7 +43,7 @@ def setup(store: Store, *rules: Any, minimum: str = "") -> None:
 
 
 def work(store: Store, days: float) -> Sweep:
-    now = moment() // 10**9 + int(days * DAY)
+    now = unique_time() // 10**9 + int(days * DAY)
     return Sweep(store, store.bucket("box"), now, DAY, lambda: False)
 
 
