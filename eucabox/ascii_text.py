@@ -1,7 +1,7 @@
 """Blanks and small letters of ASCII alone, for text that came as bytes; decodes nothing.
 
-A header is kept as Latin-1 text, in which U+00A0 and U+0085 are bytes of a UTF-8 letter. What
-`str.strip`, `str.split` and `str.lower` take for blanks and for letters of ASCII is more.
+A header is Latin-1 text, in which U+00A0 and U+0085 are bytes of a UTF-8 letter: `str.strip`,
+`str.split` and `str.lower` would change these too.
 """
 
 import re

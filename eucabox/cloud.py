@@ -1,4 +1,4 @@
-"""Opens every room once, in order, and hands them to every call; does no room's work."""
+"""Opens every component once, in order, and hands them to every call."""
 
 import dataclasses
 import json
@@ -92,33 +92,33 @@ class Cloud:
         self.lifecycle.start()
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
-    def note(self, room: str, problem: str) -> None:
-        """Keep for the operator what a room lacks; "" once it lacks it no more."""
-        if room == "metadata":
+    def note(self, component: str, problem: str) -> None:
+        """Record a component's problem for `eucabox status`; "" clears it."""
+        if component == "metadata":
             self.node.metadata_problem = problem
-        if problem == self._problems.get(room, ""):
+        if problem == self._problems.get(component, ""):
             return
         if problem:
-            self._problems[room] = problem
+            self._problems[component] = problem
         else:
-            del self._problems[room]
+            del self._problems[component]
         self._write_status()
 
     def facts(self) -> dict[str, Any]:
         """Return what an operator asks first: since when, where, on what hypervisor."""
-        problems = self._problems.copy()  # others note theirs meanwhile
-        if self.network.is_up:  # what stood in its way at the start is gone by now
+        problems = self._problems.copy()  # other threads change it meanwhile
+        if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
-        told = [f"{room}: {text}" for room, text in problems.items()]
+        lines = [f"{component}: {text}" for component, text in problems.items()]
         node = self.node.status()
-        told += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
+        lines += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
-            "problems": [*told, *self.network.warnings()],
+            "problems": [*lines, *self.network.warnings()],
         }
 
     def reload(self) -> list[str]:
@@ -128,14 +128,14 @@ class Cloud:
         """
         new, waiting = _merge(self.config, configuration.load(self.config.file))
         self.config = new
-        for room in (self.images, self.network, self.node):
-            room.config = new
+        for component in (self.images, self.network, self.node):
+            component.config = new
         self.store.quota.limits = new.limits
         self.node.wake()
         return waiting
 
     def _write_status(self) -> None:
-        """Beside the start, because judging a hypervisor takes a second."""
+        """In a thread at the start, because probing a hypervisor takes a second."""
         try:
             with self._writing:  # or an older view could come last
                 text = json.dumps(self.facts(), indent=1)

@@ -75,12 +75,12 @@ def _absolute_or_none(value: str) -> str:
 
 
 def _key_names(value: str) -> str:
-    named = words(value)
+    names = words(value)
     plain = all(
         each.isascii() and each.replace("-", "").replace("_", "").isalnum() and len(each) <= 64
-        for each in named
+        for each in names
     )
-    if not plain or "aws-s3" in named:  # that one is alias/aws/s3
+    if not plain or "aws-s3" in names:  # that one is alias/aws/s3
         return "must be names of letters, digits, '-' and '_', separated by commas; not aws-s3"
     return ""
 

@@ -1,8 +1,8 @@
-"""One small request after the other: threads that share an interpreter do more in turns.
+"""Lets threads serve small requests one after the other, which is faster under the GIL.
 
-Each system call lets go of the interpreter, and whoever waits takes it away; a dozen changes of
-threads for one small request cost more than the request. A turn is a courtesy and no lock: who
-waited long enough goes on without it, so a slow disk or a long answer holds nobody up.
+Each system call releases the GIL, and a waiting thread takes it; a dozen thread switches cost more
+than a small request. A turn is no lock: a thread that waited long enough goes on without it, so a
+slow disk or a long response blocks no other thread.
 """
 
 import contextlib
@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 PATIENCE = 0.02  # seconds
 
 
-class _Mine(threading.local):
+class _ThreadTurn(threading.local):
     has_turn = False
-    left: Callable[[], None] | None = None
+    on_yield: Callable[[], None] | None = None
 
 
 _turn = threading.Lock()
-_mine = _Mine()
+_mine = _ThreadTurn()
 
 
 @contextlib.contextmanager
 def holding() -> Iterator[None]:
-    """Have the turn for the block, or go on without it after a while."""
+    """Take the turn for the block, or go on without it after a while."""
     acquire()
     try:
         yield
@@ -33,7 +33,7 @@ def holding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """Let others have the turn, if this thread has it, while the block waits for the disk."""
+    """Give the turn back, if this thread has it, while the block waits for the disk."""
     had = _mine.has_turn
     yield_leadership()
     try:
@@ -44,26 +44,25 @@ def yielding() -> Iterator[None]:
 
 
 def acquire() -> None:
-    """Have the turn until `give`, or go on without it after a while."""
+    """Take the turn until `release`, or go on without it after a while."""
     if not _mine.has_turn:
         _mine.has_turn = _turn.acquire(timeout=PATIENCE)
 
 
 def release() -> None:
-    """Let others have the turn, if this thread has it."""
+    """Give the turn back, if this thread has it."""
     if _mine.has_turn:
         _mine.has_turn = False
         _turn.release()
 
 
 def yield_leadership() -> None:
-    """Let others have the turn, and whatever else waits for this thread: what it does now
-    takes its time."""
+    """Give up the turn and the lead before something slow (disk, client, lock)."""
     release()
-    if _mine.left is not None:
-        _mine.left()
+    if _mine.on_yield is not None:
+        _mine.on_yield()
 
 
-def on_yield(left: Callable[[], None] | None) -> None:
-    """Have `leave` tell that this thread is not to be waited for."""
-    _mine.left = left
+def on_yield(callback: Callable[[], None] | None) -> None:
+    """Have `yield_leadership` call this in the present thread; None: call nothing."""
+    _mine.on_yield = callback

@@ -45,11 +45,11 @@ class Images:
     def __init__(self, config: Config, state: State, store: Store, accounts: Accounts) -> None:
         self.config, self.state = config, state
         data = config.cloud.data_dir
-        self._launches = InstanceDisks(data / "instances")
-        self._cache = Cache(data / "cache", self._limit, self._in_use)
+        self._disks = InstanceDisks(data / "instances")
+        self._cache = Cache(data / "cache", self._limit, self._names_in_use)
         self._stopping = threading.Event()
         self._store, self._accounts = store, accounts
-        self._origin = ImageSource(store, accounts, self._cache, self._stopping)
+        self._source = ImageSource(store, accounts, self._cache, self._stopping)
         self._workers = Workers("images", WORKERS)
 
     def start(self) -> None:
@@ -75,15 +75,15 @@ class Images:
                 "select instance_id from instances where state != 'terminated'"
             )
         }
-        for instance_id in self._launches.all():
+        for instance_id in self._disks.all():
             if instance_id not in live:
-                self._launches.forget(instance_id)
+                self._disks.forget(instance_id)
         self._cache.sweep()
         self._cache.evict()
 
     def inspect(self, bucket: str, key: str, caller: Caller) -> Manifest:
         """Read and check a manifest, and that its parts are there; raises InvalidManifest."""
-        return self._origin.manifest(bucket, key, caller)
+        return self._source.manifest(bucket, key, caller)
 
     def register(
         self,
@@ -103,67 +103,69 @@ class Images:
     ) -> Row:
         """Register a manifest or a disk in a bucket and return its row, state pending.
 
-        What can be told at once is checked here; the parts' bytes in the background, after which
+        What is quick is checked here; the parts' bytes in the background, after which
         the row is available, or failed with the cause as its state_reason. Raises
         InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
         """
-        found = self._origin.inspect(image_location, caller, context)
+        info = self._source.inspect(image_location, caller, context)
         given = {
             "description": description,
-            "architecture": architecture or found.architecture,
-            "virtualization_type": virtualization_type or found.virtualization_type,
-            "kernel_id": self._referenced(kernel_id or found.kernel_id, "kernel", found, caller),
-            "ramdisk_id": self._referenced(
-                ramdisk_id or found.ramdisk_id, "ramdisk", found, caller
+            "architecture": architecture or info.architecture,
+            "virtualization_type": virtualization_type or info.virtualization_type,
+            "kernel_id": self._check_reference(kernel_id or info.kernel_id, "kernel", info, caller),
+            "ramdisk_id": self._check_reference(
+                ramdisk_id or info.ramdisk_id, "ramdisk", info, caller
             ),
             "settings": json.dumps(
                 {
-                    "block_device_mapping": dict(block_device_mapping or found.mapping),
+                    "block_device_mapping": dict(block_device_mapping or info.mapping),
                     "virtualization_type": virtualization_type,
                     **({"boot_mode": boot_mode} if boot_mode else {}),
-                    **({"e_tag": found.e_tag} if found.e_tag else {}),
+                    **({"e_tag": info.e_tag} if info.e_tag else {}),
                 }
             ),
         }
-        row = {**image_rows.registered(found, caller), **given}
+        row = {**image_rows.make_registered_row(info, caller), **given}
         row["root_device_name"] = root_device_name or row["root_device_name"]
         for virtual, device in (block_device_mapping or {}).items():
-            devices.check(device, virtual, left_out=False, whole_disk=not found.digest)
-        with self.state.transaction() as database:
+            devices.check(device, virtual, left_out=False, whole_disk=not info.digest)
+        with self.state.transaction():
             account_id, image_id = row["account_id"], row["image_id"]
             if name:
                 names.check_free(self.state, account_id, name)
-            row["name"] = name or names.of_location(self.state, account_id, found.name, image_id)
-            database["images"].insert(row)  # type: ignore[union-attr]
+            row["name"] = name or names.make_free_name(self.state, account_id, info.name, image_id)
+            self.state.insert("images", row)
         self._workers.submit(self._finish, row)
         return row
 
     def disk_of(self, instance_id: str) -> Boot | None:
         """Return how an instance's disk boots, or None if it has none."""
-        return self._launches.find(instance_id)
+        return self._disks.find(instance_id)
 
     def store_for(self, bucket: str, key: str, stream: BinaryIO, caller: Caller, acl: str) -> None:
         """Put an object into a bucket for a caller who may, with a canned ACL; AccessDenied."""
-        self._origin.write(bucket, key, stream, caller, acl=acl)
+        self._source.write(bucket, key, stream, caller, acl=acl)
 
     def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
-        with self.state.transaction() as database:
+        with self.state.transaction():
             names.check_free(self.state, caller.account_id, name)
-            row = image_rows.expected(caller, instance, self._own_bucket(caller), name, description)
-            database["images"].insert(row)  # type: ignore[union-attr]
+            row = image_rows.make_bundle_row(
+                caller, instance, self._ensure_own_bucket(caller), name, description
+            )
+            self.state.insert("images", row)
         return row
 
     def bundle_ready(self, image_id: str, caller: Caller) -> None:
         """Go on with an expected image, now that its bundle is in its bucket."""
-        row = self._row(image_id)
-        found = self._origin.inspect(row["image_location"], caller)
+        row = self._get_row(image_id)
+        info = self._source.inspect(row["image_location"], caller)
         where = {"image_id": image_id, "state": "pending"}
-        if self.state.update("images", where, size=found.size, manifest_digest=found.digest):
-            self._workers.submit(self._finish, self._row(image_id))
+        if self.state.update("images", where, size=info.size, manifest_digest=info.digest):
+            self._workers.submit(self._finish, self._get_row(image_id))
 
     def mark_failed(self, image_id: str, reason: str) -> None:
-        """Say that an expected image will not come."""
+        """Mark a pending image failed."""
         where = {"image_id": image_id, "state": "pending"}
         self.state.update("images", where, state="failed", state_reason=reason)
 
@@ -180,24 +182,26 @@ class Images:
 
         Raises StorageNotPermitted where the caller may not get what the image is made of.
         """
-        if not self._made_by(caller, token):
-            self._origin.check_copy(source["image_location"], caller, context)
-        with self.state.transaction() as database:
-            made = self._made_by(caller, token)
+        if not self._find_by_client_token(caller, token):
+            self._source.check_copy(source["image_location"], caller, context)
+        with self.state.transaction():
+            made = self._find_by_client_token(caller, token)
             if made:
                 return made
             names.check_free(self.state, caller.account_id, name)
-            row = image_rows.copied(caller, source, self._own_bucket(caller), name, description)
+            row = image_rows.make_copy_row(
+                caller, source, self._ensure_own_bucket(caller), name, description
+            )
             known = {"client_token": token, "context": dict(context or {})}
             row["settings"] = json.dumps(json.loads(row["settings"]) | known)
-            database["images"].insert(row)  # type: ignore[union-attr]
+            self.state.insert("images", row)
         self._workers.submit(self._finish, row)
         return row
 
     def deregister(self, row: Row) -> None:
         """Take an image off the list; its files stay while an instance or an image needs them."""
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
-        digest = self._row(row["image_id"])["digest"]
+        digest = self._get_row(row["image_id"])["digest"]
         others = "select 1 from images where digest = ? and state != 'deregistered'"
         if digest and not self.state.one(others, [digest]):
             self._cache.drop(digest)
@@ -216,13 +220,13 @@ class Images:
         and others as `register`, and ImageUnavailable where the bucket no longer has what was
         registered.
         """
-        found = row["digest"] and self._cache.find(row["digest"])
-        if found:
-            return found
+        cached = row["digest"] and self._cache.find(row["digest"])
+        if cached:
+            return cached
         key = f"fetch {row['manifest_digest'] or row['image_location']}"
         with self._cache.only_one(key, go_on):
-            row = self._row(row["image_id"])
-            digest = row["digest"] or self._known(row)
+            row = self._get_row(row["image_id"])
+            digest = row["digest"] or self._find_verified_digest(row)
             entry = digest and self._cache.find(digest)
             entry = entry or self._fetch(row, go_on)
             self.state.update(
@@ -238,10 +242,11 @@ class Images:
 
         An instance that was stopped has its disk, or none any more: it never gets a new one.
 
-        `progress` is told in words what goes on. Raises a Fault with the cause for StateReason.
+        `progress` is called with the name of each step. Raises a Fault with the cause for
+        StateReason.
         """
         progress = progress or log.debug
-        ready = self._launches.find(instance["instance_id"])
+        ready = self._disks.find(instance["instance_id"])
         if ready:
             return self._reuse_disk(instance, ready, progress)
         if instance["stopped_time"]:
@@ -256,8 +261,8 @@ class Images:
                 instance["disk_gb"],
                 instance["instance_type"],
             )
-            kernel_id, ramdisk_id = (None, None) if hvm else self._boots_with(instance)
-            wish = DiskSpec(
+            kernel_id, ramdisk_id = (None, None) if hvm else self._kernel_and_ramdisk_ids(instance)
+            spec = DiskSpec(
                 image=image,
                 kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
                 ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
@@ -265,49 +270,49 @@ class Images:
                 swap_mb=self.config.images.swap_mb,
                 public_key=instance["public_key"] or "",
                 injection=self.config.node.key_injection,
-                settings=settings.read(self._row(instance["image_id"])["settings"]),
+                settings=settings.read(self._get_row(instance["image_id"])["settings"]),
                 seeded=instance,
             )
-            boot = self._launches.prepare(self._cache, instance["instance_id"], wish, progress)
+            boot = self._disks.prepare(self._cache, instance["instance_id"], spec, progress)
         for note in boot.notes:
             log.info("%s: %s", instance["instance_id"], note)
             progress(note)
         return boot
 
     def forget(self, instance_id: str) -> None:
-        """Remove a terminated instance's disk, and what of the cache nobody needs any more."""
-        self._launches.forget(instance_id)
+        """Remove a terminated instance's disk, and cache entries that are no longer needed."""
+        self._disks.forget(instance_id)
         self._cache.evict()
 
     def usage(self) -> int:
         """Return the bytes that the cache takes on the disk."""
         return self._cache.usage()
 
-    def _in_use(self) -> set[str]:
-        """What instances rest on, and what those that are being launched are about to."""
+    def _names_in_use(self) -> set[str]:
+        """Return the cache entries that instances use, or will use once they are launched."""
         launching = self.state.query(
             "select distinct digest from images where digest is not null and image_id in ("
             " select image_id from instances where state = 'pending'"
             " union select kernel_id from instances where state = 'pending'"
             " union select ramdisk_id from instances where state = 'pending')"
         )
-        return self._launches.names_in_use() | {row["digest"] for row in launching}
+        return self._disks.names_in_use() | {row["digest"] for row in launching}
 
     def _limit(self) -> int:
         return self.config.images.cache_gb * GIB
 
-    def _row(self, image_id: str) -> Row:
+    def _get_row(self, image_id: str) -> Row:
         row = self.state.one("select * from images where image_id = ?", [image_id])
         if row is None:
             raise ImageNotFound(id=image_id)
         return row
 
-    def _made_by(self, caller: Caller, token: str) -> Row | None:
+    def _find_by_client_token(self, caller: Caller, token: str) -> Row | None:
         sql = """select * from images where account_id = ? and state <> 'deregistered'
           and json_extract(settings, '$.client_token') = ?"""
         return self.state.one(sql, (caller.account_id, token)) if token else None
 
-    def _own_bucket(self, caller: Caller) -> str:
+    def _ensure_own_bucket(self, caller: Caller) -> str:
         """Return the bucket of an account's images that this cloud writes, made if need be."""
         for number in itertools.count(1):
             name = f"emis-for-{caller.account_id}" + (f"-{number}" if number > 1 else "")
@@ -329,10 +334,10 @@ class Images:
         caller = self._accounts.user_of(row["account_id"], asked_by)
         digest = row["manifest_digest"] or row["digest"]
         place = (source, row["image_location"])
-        self._origin.copy(*place, caller, known.get("context"), digest, go_on)
+        self._source.copy(*place, caller, known.get("context"), digest, go_on)
 
-    def _go_on(self, row: Row) -> Callable[[], None]:
-        """Return what raises once an image is wanted no more; it looks once in a second."""
+    def _check_still_wanted(self, row: Row) -> Callable[[], None]:
+        """Return a check that raises once an image is deregistered; it looks once a second."""
         looked = time.monotonic()
 
         def look() -> None:
@@ -340,26 +345,26 @@ class Images:
             if time.monotonic() - looked < 1:
                 return
             looked = time.monotonic()
-            if self._row(row["image_id"])["state"] != "pending":
+            if self._get_row(row["image_id"])["state"] != "pending":
                 raise ImageUnavailable(id=row["image_id"], reason="it was deregistered.")
 
         return look
 
-    def _known(self, row: Row) -> str:
+    def _find_verified_digest(self, row: Row) -> str:
         """Return the digest of a manifest that this account had verified before, or ''.
 
         A disk has no manifest: what it holds is known once it was read.
         """
-        found = row["manifest_digest"] and self.state.one(
+        verified = row["manifest_digest"] and self.state.one(
             "select digest from images where manifest_digest = ? and account_id = ?"
             " and image_type = ? and digest is not null",
             [row["manifest_digest"], row["account_id"], row["image_type"]],
         )
-        return str(found["digest"]) if found else ""
+        return str(verified["digest"]) if verified else ""
 
     def _fetch(self, row: Row, go_on: Callable[[], None]) -> CacheEntry:
         known = json.loads(row["settings"])
-        entry = self._origin.fetch(
+        entry = self._source.fetch(
             row["image_location"],
             row["image_type"],
             row["manifest_digest"],
@@ -374,13 +379,13 @@ class Images:
             )
         return entry
 
-    def _referenced(
-        self, image_id: str, image_type: str, found: ImageInfo, caller: Caller
+    def _check_reference(
+        self, image_id: str, image_type: str, info: ImageInfo, caller: Caller
     ) -> str | None:
-        if not image_id or found.image_type != "machine":
+        if not image_id or info.image_type != "machine":
             return None
-        row = self._row(image_id)
-        if not (row["is_public"] or caller.admin or self._may(caller, row)):
+        row = self._get_row(image_id)
+        if not (row["is_public"] or caller.admin or self._may_launch(caller, row)):
             raise ImageNotFound(id=image_id)
         if row["image_type"] != image_type:
             raise InvalidParameterValue(
@@ -392,7 +397,7 @@ class Images:
             raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
         return image_id
 
-    def _may(self, caller: Caller, row: Row) -> bool:
+    def _may_launch(self, caller: Caller, row: Row) -> bool:
         sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
         shared = self.state.one(sql, (row["image_id"], caller.account_id))
         return bool(shared or row["account_id"] == caller.account_id)
@@ -400,10 +405,12 @@ class Images:
     def _finish(self, row: Row) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}
         try:
-            go_on = self._go_on(row)
+            go_on = self._check_still_wanted(row)
             self._copy_objects(row, go_on)
             entry = self.ensure_cached(row, go_on)
-            self.state.update("images", where, state="available", **image_rows.learnt(row, entry))
+            self.state.update(
+                "images", where, state="available", **image_rows.columns_from_entry(row, entry)
+            )
         except StoppedError:
             log.info("%s stays pending until the next start", row["image_id"])
         except Fault as fault:
@@ -413,7 +420,7 @@ class Images:
             log.error("%s failed: %s", row["image_id"], problem)
             reason = f"This host could not store the image: {problem.strerror or 'it failed'}."
             self.state.update("images", where, state="failed", state_reason=reason)
-        except Exception:  # nobody waits for a worker, and pending would be for good
+        except Exception:  # otherwise the image would stay pending for ever
             log.exception("%s failed", row["image_id"])
             reason = "Something in this cloud went wrong; its log says what. Register it again."
             self.state.update("images", where, state="failed", state_reason=reason)
@@ -421,7 +428,7 @@ class Images:
     def _pin(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> CacheEntry:
         """Return an image's entry, pinned: it could be dropped between finding and pinning."""
         while True:
-            row = self._row(image_id)
+            row = self._get_row(image_id)
             if row["state"] == "failed":
                 raise ImageUnavailable(id=image_id, reason=row["state_reason"])
             try:
@@ -437,13 +444,13 @@ class Images:
         if not instance["stopped_time"] or ready.kernel is None:
             return ready
         with contextlib.ExitStack() as pins:
-            kernel_id, ramdisk_id = self._boots_with(instance)
+            kernel_id, ramdisk_id = self._kernel_and_ramdisk_ids(instance)
             kernel = self._pin(pins, kernel_id, progress)
             ramdisk = self._pin(pins, ramdisk_id, progress) if ramdisk_id else None
-            return self._launches.boot_with(instance["instance_id"], kernel, ramdisk)
+            return self._disks.boot_with(instance["instance_id"], kernel, ramdisk)
 
-    def _boots_with(self, instance: Row) -> tuple[str, str | None]:
-        image = self._row(instance["image_id"])
+    def _kernel_and_ramdisk_ids(self, instance: Row) -> tuple[str, str | None]:
+        image = self._get_row(instance["image_id"])
         kernel_id = instance["kernel_id"] or image["kernel_id"]
         if not kernel_id:
             raise ImageUnavailable(

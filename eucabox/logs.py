@@ -1,7 +1,7 @@
-"""The one log: a line a record, key=value, which no input can forge; decides not what is said.
+"""The log: one line per record, key=value, which no input can forge.
 
-Every line has `time`, `level` and `role` (cloud, cluster, node or walrus: who did this part of the
-work in Eucalyptus), then what is known of `request_id` and `instance`, then its own facts.
+Every line has `time`, `level` and `role` (cloud, cluster, node or walrus: the component that did
+this work in Eucalyptus), then `request_id` and `instance` if known, then its own facts.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ _line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
 
 
 class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
-    """Have every line of the block say these facts: role, request_id, instance; "" is none."""
+    """Add these facts to every line of the block: role, request_id, instance; "" adds none."""
 
     __slots__ = ("_facts", "_token")
 
@@ -62,15 +62,15 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
         self._facts = facts
 
     def __enter__(self) -> None:
-        said = {key: value for key, value in self._facts.items() if value}
-        self._token = _about.set({**_about.get(), **said})
+        facts = {key: value for key, value in self._facts.items() if value}
+        self._token = _about.set({**_about.get(), **facts})
 
     def __exit__(self, *exception: object) -> None:
         _about.reset(self._token)
 
 
 class one_line:  # noqa: N801
-    """Gather what `say` is told in the block, and log it as one line at the end."""
+    """Collect the facts of all `say` calls of the block, and log them as one line at the end."""
 
     __slots__ = ("_facts", "_log", "_token")
 
@@ -119,12 +119,12 @@ class Format(logging.Formatter):
     def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
         own = dict(getattr(record, "facts", ()))
         message = record.getMessage() if record.msg else ""
-        named = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
-        if named:
-            message = message[named.end() :]
+        role_prefix = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
+        if role_prefix:
+            message = message[role_prefix.end() :]
         known = dict(_about.get())
         instance = known.pop("instance", "") or own.pop("instance", "") or _instance(record)
-        role = (named and named[1]) or known.pop("role", "") or _role(record.name, own)
+        role = (role_prefix and role_prefix[1]) or known.pop("role", "") or _role(record.name, own)
         return {
             **({"time": _time(record.created)} if self._dated else {}),
             "level": LEVELS.get(record.levelname) or record.levelname.lower(),
@@ -164,14 +164,14 @@ class LogFile(logging.handlers.RotatingFileHandler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say once that the log can't be written; a full disk ends nothing that is logged."""
+        """Report once that the log can't be written; a full disk must not stop the work."""
         if not self.broken:
             self.broken = True
             sys.stderr.write(f"eucabox: {self.baseFilename}: {sys.exc_info()[1]}\n")
 
 
 def open_stderr() -> None:
-    """Log to standard error too where somebody reads it: a terminal, or systemd's journal."""
+    """Log to standard error too if it is a terminal or systemd's journal."""
     journal = bool(os.environ.get("JOURNAL_STREAM"))
     if journal or sys.stderr.isatty():
         handler = logging.StreamHandler()
@@ -194,21 +194,21 @@ def open_file(config: Config) -> None:
 
 
 def set_level(config: Config) -> None:
-    """Log what the configuration says is worth it."""
+    """Set the log level of the configuration."""
     logging.getLogger("eucabox").setLevel(config.cloud.log_level.upper())
 
 
 def parse(line: str) -> dict[str, str]:
     """Read a line that Format wrote; one that it did not write is a message."""
-    found: dict[str, str] = {}
+    facts: dict[str, str] = {}
     end = 0
     while end < len(line):
         field = FIELD.match(line, end)
         if field is None:
             return {"message": line}
-        found[field[1]] = json.loads(field[2]) if field[2].startswith('"') else field[2]
+        facts[field[1]] = json.loads(field[2]) if field[2].startswith('"') else field[2]
         end = field.end()
-    return found
+    return facts
 
 
 def files(path: Path) -> list[Path]:

@@ -38,14 +38,14 @@ ENDERS = 16  # ends and reboots at a time: a guest that hangs keeps one for seco
 PROBERS = 4  # guests that are looked after at a time
 PICTURES = 4  # screenshots at a time, so that guests that hang do not hold the API's threads
 PICTURE_WAIT = 1.0  # seconds until another is refused
-AFTER_FAULT = 5.0  # seconds until the loop looks again after a fault of its own
+AFTER_FAULT = 5.0  # seconds until the loop runs again after an unexpected error
 SOONEST = 0.05  # seconds between two looks, at least
 STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
 DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
 class Node:
-    """Runs instances: what rows want becomes domains, what libvirt says becomes rows."""
+    """Runs instances: makes domains for rows, and writes libvirt's events into rows."""
 
     def __init__(
         self, config: Config, state: State, images: DiskProvider, network: GuestNetwork
@@ -63,25 +63,25 @@ class Node:
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
         network.on_address_learned(self._on_address)
-        cloud = self._rows.setting("cloud_id", str(uuid.uuid4()))
+        cloud = self._rows.get_setting("cloud_id", str(uuid.uuid4()))
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
-        guests = Domains(self._connection, cloud)
+        domains = Domains(self._connection, cloud)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
-        self._told: Callable[[], None] = lambda: None
-        self._health = Health(folder, guests, self._looking_after, self._changed)
+        self._on_change: Callable[[], None] = lambda: None
+        self._health = Health(folder, domains, self._looking_after, self._report_change)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
         self._filters = SecurityGroupFilters(state, network)
-        self._launches = Launcher(
+        self._launcher = Launcher(
             cloud,
             folder,
             self._rows,
-            guests,
+            domains,
             images,
             network,
             self._filters,
@@ -90,19 +90,19 @@ class Node:
             self._domain_xml,
             self._hooks,
         )
-        self._guests = guests
-        self._endings = Terminator(
-            folder, self._rows, guests, images, network, self._ending, self._hooks, self._health
+        self._domains = domains
+        self._terminator = Terminator(
+            folder, self._rows, domains, images, network, self._ending, self._hooks, self._health
         )
         self._loop = Reconciler(
             config,
             self._rows,
             self._connection,
-            guests,
-            self._launches,
-            self._endings,
-            Rebooter(self._rows, guests, self._launches, self._ending, self._hooks),
-            Stopper(self._rows, guests, network, self._ending, self._hooks),
+            domains,
+            self._launcher,
+            self._terminator,
+            Rebooter(self._rows, domains, self._launcher, self._ending, self._hooks),
+            Stopper(self._rows, domains, network, self._ending, self._hooks),
             self._health,
         )
 
@@ -125,11 +125,11 @@ class Node:
     @property
     def metadata_problem(self) -> str:
         """Why guests get no metadata, which instances bear as their reason; or ""."""
-        return self._launches.metadata_problem
+        return self._launcher.metadata_problem
 
     @metadata_problem.setter
     def metadata_problem(self, problem: str) -> None:
-        self._launches.metadata_problem = problem
+        self._launcher.metadata_problem = problem
 
     @property
     def virt_type(self) -> str:
@@ -162,27 +162,26 @@ class Node:
         return self.capacity.host()
 
     def status(self) -> dict[str, Any]:
-        """Return what an operator wants to know, in words; `guests` are those that are not well."""
-        said = f"{self.virt_type or 'none'}: {self.virt_reason}"
-        sick = {each: trouble.text for each, trouble in self._health.troubles().items()}
+        """Return what an operator wants to know; `guests` has the instances with a problem."""
+        troubles = self._health.troubles().items()
         return {
             "virt_type": self.virt_type,
-            "said": said,
+            "detail": f"{self.virt_type or 'none'}: {self.virt_reason}",
             "problem": self.problem,
-            "guests": sick,
+            "guests": {instance_id: trouble.text for instance_id, trouble in troubles},
         }
 
-    def watch(self, told: Callable[[], None]) -> None:
-        """Call `told` whenever a guest is not well any more, or well again."""
-        self._told = told
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` whenever a guest has a problem, or has it no more."""
+        self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:
         """Return what is wrong with a running guest, or None."""
-        return self._health.of(instance_id)
+        return self._health.get_trouble(instance_id)
 
     def queue(self, instance_id: str) -> str:
         """Return what a pending instance waits for, or "" when its launch is under way."""
-        ahead = self._launches.ahead(instance_id)
+        ahead = self._launcher.count_ahead(instance_id)
         if not ahead:
             return ""
         others = "one other launch" if ahead == 1 else f"{ahead} other launches"
@@ -202,11 +201,11 @@ class Node:
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
         self._filters.stop(STOP_WAIT)
-        self._launches.stop()
-        self._told = lambda: None
+        self._launcher.stop()
+        self._on_change = lambda: None
         deadline = time.monotonic() + STOP_WAIT
-        for crew in (self._launching, self._ending, self._looking_after):
-            crew.stop(max(0.0, deadline - time.monotonic()))
+        for pool in (self._launching, self._ending, self._looking_after):
+            pool.stop(max(0.0, deadline - time.monotonic()))
         self._connection.stop()
 
     def wake(self) -> None:
@@ -221,7 +220,7 @@ class Node:
 
         Raises InstanceNotFound, ConsoleUnreadable.
         """
-        row = self._rows.one(instance_id)
+        row = self._rows.get(instance_id)
         if row is None:
             raise InstanceNotFound(id=instance_id)
         file = self._config.cloud.data_dir / "instances" / instance_id / "console.log"
@@ -232,14 +231,14 @@ class Node:
         """Have a guest stand still, its disk complete, until `resume`."""
         self._health.expect_pause(instance_id, True)
         try:
-            self._guests.suspend(instance_id)
+            self._domains.suspend(instance_id)
         except Fault:
             self._health.expect_pause(instance_id, False)
             raise
 
     def resume(self, instance_id: str) -> None:
         """Let a suspended guest go on."""
-        self._guests.resume(instance_id)
+        self._domains.resume(instance_id)
         self._health.expect_pause(instance_id, False)
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
@@ -247,7 +246,7 @@ class Node:
         if not self._pictures.acquire(timeout=PICTURE_WAIT):
             raise ScreensBusy(count=PICTURES)
         try:
-            return screen.png(self._guests.screenshot(instance_id, wake_up), instance_id)
+            return screen.png(self._domains.screenshot(instance_id, wake_up), instance_id)
         finally:
             self._pictures.release()
 
@@ -258,7 +257,7 @@ class Node:
         """
         self._connection.start()
         try:
-            self._endings.purge()
+            self._terminator.purge()
         finally:
             self._connection.stop()
 
@@ -278,7 +277,7 @@ class Node:
         try:
             wait = self._loop.run_once()
             self._tend_network(wait)
-        except Exception:  # the loop outlives every fault of a look
+        except Exception:  # an unexpected error must not end the loop
             log.exception("role=node the loop failed")
             return AFTER_FAULT
         return wait if wait is None else max(SOONEST, min(wait, SWEEP))
@@ -295,7 +294,7 @@ class Node:
 
     def _probe_emulator(self) -> None:
         try:
-            self._guests.warm(self._driver().NAME)
+            self._domains.probe_emulator(self._driver().NAME)
         except Fault as fault:
             log.debug("role=node %s", fault.message)
 
@@ -306,11 +305,11 @@ class Node:
         except Fault as fault:
             log.error("role=node the network of running instances: %s", fault.message)
 
-    def _changed(self) -> None:
-        self._told()
+    def _report_change(self) -> None:
+        self._on_change()
 
     def _on_address(self, address: GuestAddress) -> None:
-        if self._rows.learn(address):
+        if self._rows.set_address(address):
             self.wake()
 
     def _event(self, name: str, event: int, detail: int) -> None:
@@ -324,7 +323,7 @@ class Node:
         return choice.driver
 
     def _choose(self) -> Choice | Fault:
-        """Return the choice, once made for good; what was missing may have been installed."""
+        """Return the hypervisor, chosen once; a failure is tried again, as packages may come."""
         with self._choosing:
             if not isinstance(self._choice, Choice):
                 folder = self._config.cloud.data_dir / "run"

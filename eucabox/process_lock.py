@@ -7,12 +7,14 @@ from pathlib import Path
 
 from eucabox.errors import DataFolderUnusable
 
-PATIENCE = 1.0  # seconds: who looks who holds the lock has it for a moment
-MODE = 0o600  # whoever may read the file may lock it, and keep its owner from starting
+PATIENCE = 1.0  # seconds: `holder` takes the lock for a moment too
+MODE = (
+    0o600  # another user who may read the file could lock it, and so stop its owner from starting
+)
 
 
 class ProcessLock:
-    """An advisory lock on a file that also says who holds it; the file is its owner's alone."""
+    """An advisory lock on a file that has the process id; only the file's owner can read it."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -144,10 +144,10 @@ def start(
 def find(program: str) -> str:
     """Return a program's path, looking where administrators' programs are too."""
     path = os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS
-    found = shutil.which(program, path=path)
-    if found is None:
+    file = shutil.which(program, path=path)
+    if file is None:
         raise ProgramMissing(program=program, package=PACKAGES.get(program, program))
-    return found
+    return file
 
 
 def _output(program: str, status: int, output: bytes, errors: bytes) -> bytes:
@@ -167,4 +167,4 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it wrote nothing"

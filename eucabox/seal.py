@@ -18,7 +18,7 @@ class Seal:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._cipher = AESGCM(_read_or_make(file))
+        self._cipher = AESGCM(_read_or_create(file))
 
     def close(self, secret: bytes, purpose: str) -> bytes:
         """Return the secret sealed; it opens only with the same purpose."""
@@ -35,7 +35,7 @@ class Seal:
             raise KeyFileUnusable(file=self.file, reason=reason) from None
 
 
-def _read_or_make(file: Path) -> bytes:
+def _read_or_create(file: Path) -> bytes:
     if not file.exists():
         write_atomic(file, os.urandom(KEY_BYTES), 0o600)
     if file.stat().st_mode & 0o077:

@@ -21,21 +21,21 @@ class _Connection(sqlite3.Connection):
     """A connection that leaves committing to State.transaction.
 
     sqlite-utils 3.x commits after each of its writes, 4.x does not inside a transaction: with
-    `held` set neither can end what the caller of State.transaction began.
+    `in_transaction_block` set neither can end what the caller of State.transaction began.
     """
 
-    held = False
+    in_transaction_block = False
 
     def __enter__(self) -> "_Connection":
         return self
 
     def __exit__(self, *exception: object) -> Literal[False]:
-        if not self.held:
+        if not self.in_transaction_block:
             super().__exit__(*exception)  # type: ignore[arg-type]
         return False
 
     def commit(self) -> None:
-        if not self.held:
+        if not self.in_transaction_block:
             super().commit()
 
 
@@ -75,8 +75,8 @@ class State:
     def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
 
-        An inner block of the same thread joins the outer one. `for_good` is for rows that are made
-        when they are first looked for: a rehearsal keeps them.
+        An inner block of the same thread joins the outer one. `for_good` is for rows that are
+        created when they are first read: a rehearsal keeps them.
         """
         connection = self._connection()
         database = sqlite_utils.Database(connection)
@@ -84,16 +84,16 @@ class State:
             yield database
             return
         connection.execute("BEGIN IMMEDIATE")
-        connection.held = True
+        connection.in_transaction_block = True
         try:
             yield database
             if self.rehearses and not for_good:
                 raise DryRunOperation()
         except BaseException:
-            connection.held = False
+            connection.in_transaction_block = False
             connection.execute("ROLLBACK")
             raise
-        connection.held = False
+        connection.in_transaction_block = False
         connection.execute("COMMIT")
 
     @contextmanager
@@ -113,6 +113,18 @@ class State:
         """Whether this thread is in a rehearsal: what is not a row must not be made either."""
         return getattr(self._local, "rehearses", False)
 
+    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+        """Add a row; a column that it leaves out gets its default."""
+        with self.transaction() as database:
+            database.table(table).insert(dict(row))
+
+    def delete(self, table: str, where: Mapping[str, Any]) -> int:
+        """Delete the rows that equal `where`; return how many there were."""
+        conditions = " and ".join(f"[{name}] = ?" for name in where)
+        with self.transaction() as database:
+            sql = f"delete from [{table}] where {conditions}"
+            return int(database.conn.execute(sql, list(where.values())).rowcount)
+
     def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)
@@ -131,10 +143,10 @@ class State:
         self._local = threading.local()
 
     def _connection(self) -> _Connection:
-        found: _Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._connect()
-        return found
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
 
     def _connect(self) -> _Connection:
         # Autocommit, so that only our own BEGIN opens a transaction, in every sqlite-utils.
@@ -154,10 +166,10 @@ class State:
 
     def _migrate(self) -> None:
         with self.transaction() as database:
-            found = database.conn.execute("PRAGMA user_version").fetchone()[0]
-            if found > len(MIGRATIONS):
-                raise StateTooNew(file=self.path, found=found, known=len(MIGRATIONS))
-            for statements in MIGRATIONS[found:]:
+            version = database.conn.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StateTooNew(file=self.path, found=version, known=len(MIGRATIONS))
+            for statements in MIGRATIONS[version:]:
                 for statement in statements.split(";"):
                     database.conn.execute(statement)
             database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

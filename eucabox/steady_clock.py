@@ -1,7 +1,7 @@
-"""How long ago something was, whatever becomes of the host's clock; says no time of day.
+"""Durations that do not depend on the host's clock being right; knows no time of day.
 
-A moment is kept as the host's boot and the seconds since then, which go on while the host sleeps
-and when this process is started again.
+A moment is stored as the host's boot id and its uptime, which goes on while the host sleeps and
+over restarts of this process.
 """
 
 import time
@@ -26,17 +26,18 @@ def uptime() -> float:
 
 
 def reading() -> str:
-    """Return this moment, to be kept for `seconds_since`."""
+    """Return this moment, to be stored for `seconds_since`."""
     return f"{boot_id()} {uptime():.3f}"
 
 
-def seconds_since(kept: str, moment: str) -> float:
-    """Return the seconds since a reading that was kept; never less than none.
+def seconds_since(earlier: str, moment: str) -> float:
+    """Return the seconds since an earlier reading; never less than 0.
 
-    What was kept before the host's last start was that start ago at least, and that counts.
-    `moment` is the time of day, for what was written by a version that kept no reading.
+    For a reading from before the host's last boot it is the uptime, the least that it can be.
+    `moment` is the time of day, for rows of a version that stored no reading.
+
     """
-    boot, _, then = kept.partition(" ")
+    boot, _, then = earlier.partition(" ")
     if boot == boot_id():
         return max(0.0, uptime() - float(then))
     if boot:

@@ -249,9 +249,10 @@ def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
         shown = invoke("-c", file, "doctor", "--json")
     assert shown.exit_code == 1
     failed = {each["what"]: each for each in json.loads(shown.output) if each["state"] == "FAIL"}
-    assert str(port) in failed["ports"]["said"]
-    assert "[api] port" in failed["ports"]["mend"]
-    assert "chmod o+x" in failed["path"]["mend"]
+    assert set(failed["ports"]) == {"what", "state", "detail", "fix"}
+    assert str(port) in failed["ports"]["detail"]
+    assert "[api] port" in failed["ports"]["fix"]
+    assert "chmod o+x" in failed["path"]["fix"]
 
 
 def test_doctor_names_a_bridge_that_is_not_there(tmp_path: Path) -> None:
@@ -260,8 +261,8 @@ def test_doctor_names_a_bridge_that_is_not_there(tmp_path: Path) -> None:
     file.write_text(f"[cloud]\ndata_dir = {tmp_path}\n{settings}\n")
     shown = invoke("-c", file, "doctor", "--json")
     (found,) = [each for each in json.loads(shown.output) if each["what"] == "network"]
-    assert (found["state"], "eutnone is no bridge" in found["said"]) == ("FAIL", True)
-    assert "ip link add eutnone type bridge" in found["mend"]
+    assert (found["state"], "eutnone is no bridge" in found["detail"]) == ("FAIL", True)
+    assert "ip link add eutnone type bridge" in found["fix"]
 
 
 def test_image_commands_name_what_they_lack(tmp_path: Path) -> None:
@@ -284,8 +285,8 @@ def test_doctor_names_programs_that_are_not_run(tmp_path: Path) -> None:
     shown = invoke("-c", file, "doctor", "--json")
     found = [each for each in json.loads(shown.output) if each["what"] in ("hooks", "domain xml")]
     assert [each["state"] for each in found] == ["FAIL", "warn"]
-    assert "domain_xml_kvm" in found[0]["mend"]
-    assert "20-open is not run: others can write it" in found[1]["said"]
+    assert "domain_xml_kvm" in found[0]["fix"]
+    assert "20-open is not run: others can write it" in found[1]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +327,7 @@ def test_a_rescan_is_followed_until_each_bucket_is_read(
         rescanned(("a", "complete"), ("b", "pending"), ("other", "failed")),
         rescanned(("a", "complete"), ("b", "complete"), ("other", "failed")),
     ]
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
     told = invoke("-c", config_file, "bucket", "rescan", "a", "b", "b", "--json")
     assert [each["bucket"] for each in json.loads(told.output)] == ["a", "b"]
@@ -337,7 +338,7 @@ def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [rescanned(("a", "complete"), ("b", "running")), rescanned()]
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
     told = invoke("-c", config_file, "bucket", "rescan")
     assert (told.exit_code, "started again" in told.output) == (1, True)
@@ -353,7 +354,7 @@ def test_a_cloud_is_asked_where_it_listens(
     config_file.write_text(
         f"[cloud]\ndata_dir = {config_file.parent}\n[api]\nlisten = {listen}\nport = 9\n"
     )
-    monkeypatch.setattr(background, "holder", lambda _: 1)
+    monkeypatch.setattr(background, "running_pid", lambda _: 1)
     told = invoke("-c", config_file, "bucket", "list")
     assert f"does not answer at http://{asked}:9/" in told.output
 
@@ -368,5 +369,5 @@ def test_doctor_tells_how_many_files_may_be_open(tmp_path: Path, limit: int, sta
     shown = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     (found,) = [each for each in json.loads(shown.stdout) if each["what"] == "files"]
     assert found["state"] == state
-    assert found["said"].startswith(f"{limit} at most")
-    assert ("LimitNOFILE" in found["mend"]) == (state != "ok")
+    assert found["detail"].startswith(f"{limit} at most")
+    assert ("LimitNOFILE" in found["fix"]) == (state != "ok")

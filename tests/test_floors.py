@@ -16,8 +16,8 @@ FLOORS = {
     1: ("hypervisor", "network"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
-        "process_lock", "instance_types", "logs", "gil_turns", "validation", "ascii_text",
-        "neutral_values", "steady_clock", "__init__",
+        "process_lock", "instance_states", "instance_types", "logs", "gil_turns", "validation",
+        "ascii_text", "neutral_values", "steady_clock", "__init__",
     ),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -221,8 +221,8 @@ def test_an_image_that_is_deregistered_is_not_unbundled_to_its_end(
 def test_a_stop_ends_a_conversion_at_once_and_its_program(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "unfolded", lambda *_: 2**40)
-    monkeypatch.setattr(disk_space.Room, "check", lambda *_: None)
+    monkeypatch.setattr(formats, "measure_converted", lambda *_: 2**40)
+    monkeypatch.setattr(disk_space.DiskSpace, "check", lambda *_: None)
     row = cloud.images.register(
         cloud.user, cloud.put(shared_clusters(cloud.folder / "disk", 900 * 2**30))
     )

@@ -127,9 +127,9 @@ def test_a_stopped_instance_boots_with_the_kernel_of_its_row(
     assert again.disk == first.disk
     assert again.kernel is not None
     assert again.kernel.read_bytes() == other.read_bytes()
-    assert again.kernel.stem in cloud.images._launches.names_in_use()
+    assert again.kernel.stem in cloud.images._disks.names_in_use()
     assert first.kernel is not None
-    assert first.kernel.stem not in cloud.images._launches.names_in_use()
+    assert first.kernel.stem not in cloud.images._disks.names_in_use()
 
 
 def test_a_corrupt_part_fails_the_image_with_the_cause(cloud: Cloud, root: Path) -> None:
@@ -270,8 +270,8 @@ def test_one_manifest_under_the_name_of_a_kernel_is_checked_as_a_kernel(
     assert cloud.register(cloud.upload(root))["state"] == "available"
     known = cloud.state.one("select * from images")
     assert known is not None
-    assert cloud.images._known({**known, "image_type": "kernel"}) == ""
-    assert cloud.images._known(known) == known["digest"]
+    assert cloud.images._find_verified_digest({**known, "image_type": "kernel"}) == ""
+    assert cloud.images._find_verified_digest(known) == known["digest"]
 
 
 def test_a_bundled_root_is_not_hvm(cloud: Cloud, root: Path) -> None:

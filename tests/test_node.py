@@ -404,7 +404,7 @@ def test_a_hypervisor_that_is_installed_later_is_found(
 def test_a_lost_connection_is_opened_again(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
-        node._connection.was_lost(node._connection.get(), "by intent")
+        node._connection.report_lost(node._connection.get(), "by intent")
         other = running(house, node)
         assert row_of(house.state, instance_id)["state"] == "running"
         house.virt.lookupByName(other).shutdown()  # events come again too
@@ -455,7 +455,7 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
         house.wait(lambda: node._connection.alive)
         assert node.status() == {
             "virt_type": "test",
-            "said": "test: virt_type = qemu is configured",
+            "detail": "test: virt_type = qemu is configured",
             "problem": "",
             "guests": {},
         }
@@ -482,13 +482,13 @@ def test_rules_are_in_force_before_the_guest_starts(house: House) -> None:
 
     house.network.plug = plug  # type: ignore[method-assign,assignment]
     with house.node() as node:
-        create = node._guests.create
+        create = node._domains.create
 
         def created(name: str, xml: str) -> None:
             tap = ids.tap(name, house.network.bridge)
             seen.append(tap in house.network.filtered and f'dev="{tap}"' in xml)
             create(name, xml)
 
-        node._guests.create = created  # type: ignore[method-assign,assignment]
+        node._domains.create = created  # type: ignore[method-assign,assignment]
         running(house, node)
     assert seen == [True]

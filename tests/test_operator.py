@@ -45,7 +45,7 @@ def test_status_and_doctor_name_an_instance_that_is_not_well(tmp_path: Path) -> 
         cloud.node._health.note("i-1", health.HUNG)
         assert asked(file, "status")["problems"] == [f"i-1: {health.HUNG}"]
         (found,) = [each for each in asked(file, "doctor") if each["what"] == "guests"]
-        assert (found["state"], found["said"]) == ("warn", f"i-1: {health.HUNG}")
+        assert (found["state"], found["detail"]) == ("warn", f"i-1: {health.HUNG}")
         cloud.node._health.note("i-1", "")
         assert asked(file, "status")["problems"] == []
         assert [each for each in asked(file, "doctor") if each["what"] == "guests"] == []
@@ -60,7 +60,7 @@ def test_doctor_does_not_wait_for_a_libvirt_that_does_not_answer(
     file = written(tmp_path, f"libvirt_uri = {silent}")
     (found,) = [each for each in asked(file, "doctor") if each["what"] == "libvirt"]
     assert found["state"] == "FAIL"
-    assert "no answer" in found["said"]
+    assert "no answer" in found["detail"]
 
 
 def test_a_libvirt_that_does_not_answer_is_said_to_and_stops_nothing(

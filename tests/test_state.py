@@ -32,6 +32,24 @@ def test_a_failed_block_leaves_nothing(state: State) -> None:
     assert keys(state) == []
 
 
+def test_an_inserted_row_and_a_deletion_are_undone_with_their_block(state: State) -> None:
+    state.insert("settings", {"key": "a", "value": "1"})
+    with pytest.raises(KeyError), state.transaction():
+        state.insert("settings", {"key": "b", "value": "1"})
+        assert state.delete("settings", {"key": "a"}) == 1
+        assert keys(state) == ["b"]
+        raise KeyError
+    assert keys(state) == ["a"]
+
+
+def test_only_the_rows_that_match_every_column_are_deleted(state: State) -> None:
+    for key, value in (("a", "1"), ("b", "1"), ("c", "2")):
+        state.insert("settings", {"key": key, "value": value})
+    assert state.delete("settings", {"value": "1", "key": "b"}) == 1
+    assert state.delete("settings", {"value": "3"}) == 0
+    assert keys(state) == ["a", "c"]
+
+
 def test_an_inner_block_joins_the_outer(state: State) -> None:
     with pytest.raises(KeyError), state.transaction():
         put(state, "a")

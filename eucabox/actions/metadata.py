@@ -24,6 +24,7 @@ from eucabox.errors import (
     MetadataUnauthorized,
 )
 from eucabox.image import disk
+from eucabox.instance_states import ALIVE, sql_list
 from eucabox.state import Row
 
 Tree = dict[str, Any]  # of str, bytes (user data) and further trees
@@ -31,7 +32,6 @@ LONGEST_TOKEN = 21600  # seconds
 DEFAULT_HOPS = 1
 NO_EVENTS = "[]"
 DOCUMENT_VERSION = "2017-09-30"
-ALIVE = "('pending', 'running', 'stopping', 'shutting-down')"
 _STAMP = struct.Struct(">Q")
 
 
@@ -82,7 +82,7 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
 def _find_instance(call: Call) -> Row:
     sql = f"""select i.*, m.image_location, m.size as image_size from instances i
       left join images m using (image_id)
-      where private_ip_address = ? and i.state in {ALIVE}"""
+      where private_ip_address = ? and i.state in {sql_list(ALIVE)}"""
     row = call.cloud.state.one(sql, (call.source,))
     if row is None or not call.cloud.network.owns_address(call.source, row["mac_address"]):
         raise MetadataNotFound(path="this address: no instance of this cloud has it")

@@ -1,4 +1,4 @@
-"""The operator's door: the command line; each command calls the rooms or the APIs, nothing else."""
+"""The operator's command line; each command calls the components or the APIs, nothing else."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from eucabox.errors import Fault
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are asked for, so that --help is quick.
+    """A group whose commands are imported when they are used, so that --help is quick.
 
     A Fault, and a file that can't be read or written, ends the command with one line on standard
     error and status 1.
@@ -44,21 +44,21 @@ class Commands(click.Group):
         module = self.FOUND_IN.get(cmd_name)
         if module is None:
             return None
-        found = __import__(f"eucabox.cli.{module}", fromlist=[cmd_name])
-        command: click.Command = getattr(found, cmd_name)
+        imported = __import__(f"eucabox.cli.{module}", fromlist=[cmd_name])
+        command: click.Command = getattr(imported, cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; say a fault in one line."""
+        """Run a command; print a fault in one line."""
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            said = fault.message
+            message = fault.message
         except (OSError, sqlite3.Error) as problem:
             if isinstance(problem, BrokenPipeError):
                 raise
-            said = _words(problem)
-        click.echo(f"eucabox: {said}", err=True)
+            message = _words(problem)
+        click.echo(f"eucabox: {message}", err=True)
         sys.exit(1)
 
 

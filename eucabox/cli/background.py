@@ -1,4 +1,4 @@
-"""A eucabox of a configuration file in the background: started, asked, stopped."""
+"""Starts, queries and stops a eucabox of a configuration file in the background."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def start(config_file: Path, errors: Path) -> None:
     When it ends at once, its last line on standard error, which goes to `errors`, says why.
     """
     config = configuration.load(config_file)
-    if holder(config):
+    if running_pid(config):
         return
     ready = config.cloud.data_dir / "run" / "ready"
     ready.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def start(config_file: Path, errors: Path) -> None:
         time.sleep(0.02)
 
 
-def holder(config: Config) -> int | None:
+def running_pid(config: Config) -> int | None:
     """Return the process id of the eucabox that serves this configuration, or None."""
     return ProcessLock(config.cloud.data_dir / "run" / "lock").holder()
 
@@ -58,16 +58,16 @@ def stop(config_file: Path, purge: bool) -> None:
 
 
 def status(config: Config) -> dict[str, Any]:
-    """Return what the running eucabox last wrote of itself, or an empty dict."""
+    """Return the last status file of the running eucabox, or an empty dict."""
     file = config.cloud.data_dir / "run" / "status.json"
     try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return facts
 
 
 def _last_line(errors: Path) -> str:
     lines = errors.read_text("utf-8", "replace").strip().splitlines()
-    last = lines[-1] if lines else "eucabox ended at once and said nothing"
+    last = lines[-1] if lines else "eucabox ended at once and wrote nothing"
     return last.removeprefix("eucabox: ")

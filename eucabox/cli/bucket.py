@@ -32,7 +32,7 @@ def bucket() -> None:
 @click.pass_obj
 def list_buckets(settings: CommandContext, as_json: bool) -> None:
     """List every bucket with its owner's account, its objects and their bytes."""
-    rows = _buckets(settings.config)
+    rows = _list_buckets(settings.config)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -50,14 +50,14 @@ def rescan(settings: CommandContext, names: tuple[str, ...], as_json: bool) -> N
 
     For files that were copied in, changed or removed by hand; the tree is always right.
     """
-    found: dict[str, Row] = {}
-    for row in _rescans(settings.config, names):
-        found[row["bucket"]] = row
+    jobs: dict[str, Row] = {}
+    for row in _rescan(settings.config, names):
+        jobs[row["bucket"]] = row
         if not as_json:
             _show(row)
     if as_json:
-        click.echo(json.dumps(list(found.values()), indent=1))
-    failed = [row for row in found.values() if row["state"] == FAILED]
+        click.echo(json.dumps(list(jobs.values()), indent=1))
+    failed = [row for row in jobs.values() if row["state"] == FAILED]
     if failed:
         raise click.ClickException(f"{failed[0]['bucket']}: {failed[0]['message']}")
 
@@ -69,10 +69,10 @@ def keys(settings: CommandContext, as_json: bool) -> None:
     """List the keys for SSE-KMS by name and ARN; no key itself is shown."""
     config = settings.config
     administrator = open_accounts(config).users()[0].account_id
-    found = keyring.open_keyring(lambda: config, administrator)
+    keyring_ = keyring.open_keyring(lambda: config, administrator)
     rows = [
-        {"name": name, "arn": found.arn(name), "enabled": enabled}
-        for name, enabled in found.list_keys().items()
+        {"name": name, "arn": keyring_.arn(name), "enabled": enabled}
+        for name, enabled in keyring_.list_keys().items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -94,32 +94,32 @@ def _show(row: Row) -> None:
     click.echo(f"{row['bucket']:<40} {row['objects']:>9} objects  {row['state']}")
 
 
-def _buckets(config: Config) -> list[Row]:
-    if background.holder(config):
-        return [_numbers(row) for row in operator.ask(config, "DescribeBuckets")]
+def _list_buckets(config: Config) -> list[Row]:
+    if background.running_pid(config):
+        return [_to_row(row) for row in operator.ask(config, "DescribeBuckets")]
     with closing(_store(config)) as store:
         owners = {each.name: each.owner for each in store.buckets()}
         counted = store.usage()["buckets"]
         return [{"bucket": n, "owner_id": owners[n], **counted[n]} for n in sorted(counted)]
 
 
-def _rescans(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
-    if background.holder(config):
-        yield from _asked(config, names)
+def _rescan(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
+    if background.running_pid(config):
+        yield from _rescan_in_cloud(config, names)
         return
     with closing(_store(config)) as store:
         for name in store.scan_folders(names):
             count = store.rescan(name, partial(_progress, name))
-            yield _row(name, count, COMPLETE)
+            yield {"bucket": name, "state": COMPLETE, "objects": count, "message": ""}
 
 
-def _asked(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
-    """Have a running cloud do it, and look how far it is until it is done."""
+def _rescan_in_cloud(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
+    """Let a running cloud rescan, and yield its progress until it is done."""
     fields = {f"Bucket.{number}": name for number, name in enumerate(names, 1)}
     rows = operator.ask(config, "RescanBuckets", **fields)
     left = set(names) or {row["bucket"] for row in rows}
     while left:
-        wanted = [_numbers(row) for row in rows if row["bucket"] in left]
+        wanted = [_to_row(row) for row in rows if row["bucket"] in left]
         if len(wanted) < len(left):
             raise click.ClickException("eucabox was started again meanwhile; rescan once more.")
         for row in wanted:
@@ -138,11 +138,10 @@ def _store(config: Config) -> Store:
     return Store(config.bucket_root, durability=config.buckets.durability)
 
 
-def _row(name: str, count: int, state: str) -> Row:
-    return {"bucket": name, "state": state, "objects": count, "message": ""}
-
-
-def _numbers(row: dict[str, str]) -> Row:
-    """The row of an answer in the words and kinds of this command."""
-    said: Row = {"owner_id" if name == "ownerId" else name: text for name, text in row.items()}
-    return {**said, **{name: int(said[name]) for name in ("objects", "bytes") if name in said}}
+def _to_row(row: dict[str, str]) -> Row:
+    """Return a row of the API's response with this command's names and types."""
+    renamed: Row = {"owner_id" if name == "ownerId" else name: text for name, text in row.items()}
+    return {
+        **renamed,
+        **{name: int(renamed[name]) for name in ("objects", "bytes") if name in renamed},
+    }

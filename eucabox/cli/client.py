@@ -77,9 +77,9 @@ def _exports(folder: Path) -> dict[str, str]:
         lines = file.read_text("utf-8").splitlines()
     except OSError as problem:
         raise click.ClickException(f"{file}: {problem.strerror}") from None
-    found = (EXPORT.match(line) for line in lines)
+    matches = (EXPORT.match(line) for line in lines)
     return {
         match[1]: (match[2] or match[3] or "").replace("${EUCA_KEY_DIR}", str(folder.resolve()))
-        for match in found
+        for match in matches
         if match
     }

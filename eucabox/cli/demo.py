@@ -118,20 +118,20 @@ def _journey(folder: Path, config_file: Path) -> None:
         _end_earlier(user.ec2())
     guest_ = _instance(user.ec2(), image_id, key_file, steps)
     with steps.step("asking the guest who it is, over SSH"):
-        said = _prove(guest_, config)
-    _tell(config, written, guest_, said, user.ec2(), steps)
+        output = _prove(guest_, config)
+    _print_summary(config, written, guest_, output, user.ec2(), steps)
 
 
 def _refuse_without_metadata(config: Config) -> None:
-    """Say at once what the guest would lack in the end: its key and its user data."""
-    problems = _problems(config)
+    """Stop at once where the guest would get no key and no user data."""
+    problems = _list_problems(config)
     if problems:
         raise click.ClickException(problems[0])
 
 
-def _problems(config: Config) -> list[str]:
-    told = background.status(config).get("problems", [])
-    return [each for each in told if each.startswith(("metadata: ", "network: "))]
+def _list_problems(config: Config) -> list[str]:
+    problems = background.status(config).get("problems", [])
+    return [each for each in problems if each.startswith(("metadata: ", "network: "))]
 
 
 def _config_file(folder: Path) -> Path:
@@ -155,10 +155,10 @@ def _image(user: Client, folder: Path, steps: Steps) -> str:
         made = tiny_guest.build_tiny(folder / "guest")
     digest = _digest(made.kernel, made.ramdisk, made.root)
     name = f"{NAME}-{digest}"
-    found = ec2.describe_images(
+    images = ec2.describe_images(
         Owners=["self"], Filters=[{"Name": "name", "Values": [name]}]
     )["Images"]  # fmt: skip
-    available = [each["ImageId"] for each in found if each["State"] == "available"]
+    available = [each["ImageId"] for each in images if each["State"] == "available"]
     if available:
         return str(available[0])
     kernel_id = _install(user, made.kernel, steps, digest, image_type="kernel")
@@ -212,8 +212,8 @@ def _end_earlier(ec2: Any) -> None:
         {"Name": "key-name", "Values": [NAME]},
         {"Name": "instance-state-name", "Values": LIVE},
     ]
-    found = ec2.describe_instances(Filters=filters)["Reservations"]
-    earlier = [each["InstanceId"] for row in found for each in row["Instances"]]
+    reservations = ec2.describe_instances(Filters=filters)["Reservations"]
+    earlier = [each["InstanceId"] for row in reservations for each in row["Instances"]]
     if earlier:
         ec2.terminate_instances(InstanceIds=earlier)
 
@@ -227,10 +227,10 @@ def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGues
         instance = _wait_until_running(ec2, row["InstanceId"])
     known_hosts = key_file.with_name("known_hosts")
     known_hosts.unlink(missing_ok=True)
-    found = DemoGuest(row["InstanceId"], instance["PrivateIpAddress"], key_file, known_hosts)
-    with steps.step(f"waiting for SSH on {found.address}"):
-        _wait_for_ssh(ec2, found)
-    return found
+    guest = DemoGuest(row["InstanceId"], instance["PrivateIpAddress"], key_file, known_hosts)
+    with steps.step(f"waiting for SSH on {guest.address}"):
+        _wait_for_ssh(ec2, guest)
+    return guest
 
 
 def _describe(ec2: Any, instance_id: str) -> Any:
@@ -250,50 +250,50 @@ def _wait_until_running(ec2: Any, instance_id: str) -> Any:
         time.sleep(0.2)
 
 
-def _wait_for_ssh(ec2: Any, found: DemoGuest) -> None:
+def _wait_for_ssh(ec2: Any, guest: DemoGuest) -> None:
     deadline = time.monotonic() + SSH_SECONDS
     while True:
         try:
-            run(*found.ssh("true"), timeout=20)
+            run(*guest.ssh("true"), timeout=20)
         except ProgramFailed as refused:
-            instance = _describe(ec2, found.instance_id)
+            instance = _describe(ec2, guest.instance_id)
             if instance["State"]["Name"] != "running" or time.monotonic() > deadline:
                 raise click.ClickException(
-                    f"no SSH on {found.address} ({refused.message}); the instance is"
-                    f" {instance['State']['Name']}; its console:\n{_console(ec2, found)}"
+                    f"no SSH on {guest.address} ({refused.message}); the instance is"
+                    f" {instance['State']['Name']}; its console:\n{_console(ec2, guest)}"
                 ) from None
             time.sleep(0.3)
         else:
             return
 
 
-def _prove(found: DemoGuest, config: Config) -> str:
-    said = run(*found.ssh(PROOF), timeout=30).decode("utf-8", "replace")
-    expected = (found.instance_id, found.address, USER_DATA.strip(), f"ran: {HELLO}")
-    if not all(each in said for each in expected):
-        why = _problems(config) or [f"the guest at {found.address} says it is another one"]
-        raise click.ClickException(f"{why[0]}:\n{said}")
-    return said
-
-
-def _console(ec2: Any, found: DemoGuest) -> str:
-    output: str = ec2.get_console_output(InstanceId=found.instance_id).get("Output", "")
+def _prove(guest: DemoGuest, config: Config) -> str:
+    output = run(*guest.ssh(PROOF), timeout=30).decode("utf-8", "replace")
+    expected = (guest.instance_id, guest.address, USER_DATA.strip(), f"ran: {HELLO}")
+    if not all(each in output for each in expected):
+        why = _list_problems(config) or [f"the guest at {guest.address} says it is another one"]
+        raise click.ClickException(f"{why[0]}:\n{output}")
     return output
 
 
-def _tell(
+def _console(ec2: Any, guest: DemoGuest) -> str:
+    output: str = ec2.get_console_output(InstanceId=guest.instance_id).get("Output", "")
+    return output
+
+
+def _print_summary(
     config: Config,
     written: folders.CredentialsFolder,
-    found: DemoGuest,
-    said: str,
+    guest: DemoGuest,
+    output: str,
     ec2: Any,
     steps: Steps,
 ) -> None:
     click.echo("\nThe console, its last lines:")
-    for line in _console(ec2, found).splitlines()[-12:]:
+    for line in _console(ec2, guest).splitlines()[-12:]:
         click.echo(f"  | {line.rstrip()}")
     click.echo("\nThe guest, over SSH:")
-    for line in said.strip().splitlines():
+    for line in output.strip().splitlines():
         click.echo(f"  | {line}")
     base = written.endpoint
     node = background.status(config).get("node", {})
@@ -301,9 +301,9 @@ def _tell(
         ("EC2", f"{base}/services/compute"),
         ("S3", f"{base}/services/objectstorage"),
         ("credentials", f". {written.eucarc}"),
-        ("instance", f"{found.instance_id} at {found.address}"),
-        ("hypervisor", str(node.get("said", ""))),
-        ("ssh", " ".join(found.ssh())),
+        ("instance", f"{guest.instance_id} at {guest.address}"),
+        ("hypervisor", str(node.get("detail", ""))),
+        ("ssh", " ".join(guest.ssh())),
         ("stop", f"make stop   (or: {Path(sys.argv[0]).name} demo --stop)"),
     ]
     click.echo(f"\nAll of it took {sum(seconds for _, seconds in steps.times):.1f} s.\n")

@@ -1,4 +1,4 @@
-"""`eucabox doctor`: looks at the host, and says of each thing that is wrong how to mend it."""
+"""`eucabox doctor`: checks the host, and says how to fix each thing that is wrong."""
 
 import json
 import os
@@ -38,12 +38,12 @@ DESCRIPTORS, FEW_DESCRIPTORS, ENOUGH = 4096, 512, 65_536
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `mend` says what to do where it is not ok."""
+    """The result of one check: `fix` says what to do where it is not ok."""
 
     what: str
     state: str
-    said: str
-    mend: str = ""
+    detail: str
+    fix: str = ""
 
 
 Check = Callable[[Config], Iterator[Finding]]
@@ -54,14 +54,14 @@ Check = Callable[[Config], Iterator[Finding]]
 @click.pass_obj
 def doctor(settings: CommandContext, as_json: bool) -> None:
     """Check this host; status 1 when something keeps instances from running."""
-    findings = [found for check in CHECKS for found in check(settings.config)]
+    findings = [finding for check in CHECKS for finding in check(settings.config)]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:
         for each in findings:
-            click.echo(f"{each.state:<5}{each.what:<12}{each.said}")
-            if each.mend:
-                click.echo(f"{'':17}-> {each.mend}")
+            click.echo(f"{each.state:<5}{each.what:<12}{each.detail}")
+            if each.fix:
+                click.echo(f"{'':17}-> {each.fix}")
     sys.exit(any(each.state == FAIL for each in findings))
 
 
@@ -69,8 +69,8 @@ def _rights(config: Config) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield Finding("rights", OK, "root")
     else:
-        mend = "run as root; buckets and accounts work without, instances do not"
-        yield Finding("rights", FAIL, f"user {os.geteuid()} may not make a network", mend)
+        fix = "run as root; buckets and accounts work without, instances do not"
+        yield Finding("rights", FAIL, f"user {os.geteuid()} may not make a network", fix)
 
 
 def _programs(config: Config) -> Iterator[Finding]:
@@ -81,8 +81,8 @@ def _programs(config: Config) -> Iterator[Finding]:
         except Fault as fault:
             missing.append(fault.facts["package"])
     if missing:
-        mend = "apt-get install " + " ".join(sorted(set(missing)))
-        yield Finding("programs", FAIL, "some are not installed", mend)
+        fix = "apt-get install " + " ".join(sorted(set(missing)))
+        yield Finding("programs", FAIL, "some are not installed", fix)
     else:
         yield Finding("programs", OK, ", ".join(PROGRAMS))
 
@@ -96,8 +96,8 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         return
     name = choice.driver.NAME
     if name == "qemu" and config.node.virt_type == "auto":
-        mend = "guests run, ten times slower; nothing to do where the host has no KVM to give"
-        yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", mend)
+        fix = "guests run, ten times slower; nothing to do where the host has no KVM to give"
+        yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", fix)
     else:
         yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
 
@@ -105,40 +105,40 @@ def _virtualization(config: Config) -> Iterator[Finding]:
 def _kvm_device(config: Config) -> Iterator[Finding]:
     """libvirt forgets what it found out about QEMU while KVM is there for root alone."""
     if KVM.exists() and KVM.stat().st_gid == 0 and KVM.stat().st_mode & 0o006 != 0o006:
-        said = f"{KVM} belongs to root alone: libvirt probes QEMU for seconds at every launch"
-        yield Finding("kvm", WARN, said, f"chgrp kvm {KVM}; chmod 660 {KVM}")
+        detail = f"{KVM} belongs to root alone: libvirt probes QEMU for seconds at every launch"
+        yield Finding("kvm", WARN, detail, f"chgrp kvm {KVM}; chmod 660 {KVM}")
 
 
 def _libvirt(config: Config) -> Iterator[Finding]:
     try:
         import libvirt
     except ImportError:
-        mend = "apt-get install python3-libvirt, and use the distribution's Python"
-        yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", mend)
+        fix = "apt-get install python3-libvirt, and use the distribution's Python"
+        yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", fix)
         return
     uri = config.node.libvirt_uri or "qemu:///system"
     libvirt.registerErrorHandler(lambda *_: None, None)
     try:
         version = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getLibVersion(), LIBVIRT)
     except libvirt.libvirtError as problem:
-        mend = "systemctl start libvirtd, or where there is no systemd: virtlogd -d; libvirtd -d"
-        yield Finding("libvirt", FAIL, f"{uri}: {problem.get_error_message()}", mend)
+        fix = "systemctl start libvirtd, or where there is no systemd: virtlogd -d; libvirtd -d"
+        yield Finding("libvirt", FAIL, f"{uri}: {problem.get_error_message()}", fix)
         return
     except Overdue as late:
-        mend = "look at its log, and start it again; guests run on"
-        yield Finding("libvirt", FAIL, f"{uri}: {late}", mend)
+        fix = "look at its log, and start it again; guests run on"
+        yield Finding("libvirt", FAIL, f"{uri}: {late}", fix)
         return
-    said = f"{uri}, version {version // 10**6}.{version // 1000 % 1000}.{version % 1000}"
-    yield Finding("libvirt", OK, said)
+    detail = f"{uri}, version {version // 10**6}.{version // 1000 % 1000}.{version % 1000}"
+    yield Finding("libvirt", OK, detail)
     yield from _console(uri)
 
 
 def _guests(config: Config) -> Iterator[Finding]:
-    """What the running eucabox knows of instances that are not well."""
-    told = background.status(config) if background.holder(config) else {}
-    for instance_id, text in told.get("node", {}).get("guests", {}).items():
-        mend = "see the log; `virsh list` and `ps -o stat,wchan` show what its process waits for"
-        yield Finding("guests", WARN, f"{instance_id}: {text}", mend)
+    """Problems of instances that the running eucabox has found."""
+    status = background.status(config) if background.running_pid(config) else {}
+    for instance_id, text in status.get("node", {}).get("guests", {}).items():
+        fix = "see the log; `virsh list` and `ps -o stat,wchan` show what its process waits for"
+        yield Finding("guests", WARN, f"{instance_id}: {text}", fix)
 
 
 def _console(uri: str) -> Iterator[Finding]:
@@ -150,20 +150,20 @@ def _console(uri: str) -> Iterator[Finding]:
     except OSError:
         settings = []
     if not any(line.replace(" ", "").startswith('stdio_handler="file"') for line in settings):
-        mend = f'start virtlogd, or set stdio_handler = "file" in {QEMU_CONF}'
-        yield Finding("console", FAIL, f"{VIRTLOGD} is not there: guests will not start", mend)
+        fix = f'start virtlogd, or set stdio_handler = "file" in {QEMU_CONF}'
+        yield Finding("console", FAIL, f"{VIRTLOGD} is not there: guests will not start", fix)
 
 
 def _ports(config: Config) -> Iterator[Finding]:
-    if pid := background.holder(config):
+    if pid := background.running_pid(config):
         yield Finding("ports", OK, f"eucabox runs as process {pid} and has them")
         return
     for key in ("port", "https_port"):
         port = getattr(config.api, key)
         reason = _why_not_bound(config.api.listen, port) if port else ""
         if reason:
-            mend = f"stop what uses it (ss -ltnp 'sport = :{port}'), or set [api] {key}"
-            yield Finding("ports", FAIL, f"{config.api.listen}:{port}: {reason}", mend)
+            fix = f"stop what uses it (ss -ltnp 'sport = :{port}'), or set [api] {key}"
+            yield Finding("ports", FAIL, f"{config.api.listen}:{port}: {reason}", fix)
         elif port:
             yield Finding("ports", OK, f"{config.api.listen}:{port} is free")
 
@@ -174,21 +174,21 @@ def _metadata(config: Config) -> Iterator[Finding]:
     if not section.enabled:
         return
     place = f"{section.address}:{section.port}"
-    if background.holder(config):
+    if background.running_pid(config):
         problems = background.status(config).get("problems", [])
-        told = [each for each in problems if each.startswith("metadata: ")]
-        for each in told:
+        failures = [each for each in problems if each.startswith("metadata: ")]
+        for each in failures:
             yield Finding(
                 "metadata", FAIL, each.removeprefix("metadata: "), _free_port(section.port)
             )
-        if not told:
+        if not failures:
             yield Finding("metadata", OK, f"served at {place}")
         return
     reason = _why_not_bound(section.address, section.port, free=True)
     if reason:
-        holder = holder_of(section.port)
-        said = f"{place}: {reason}" + (f", {holder} has it" if holder else "")
-        yield Finding("metadata", FAIL, said, _free_port(section.port))
+        process = holder_of(section.port)
+        detail = f"{place}: {reason}" + (f", {process} has it" if process else "")
+        yield Finding("metadata", FAIL, detail, _free_port(section.port))
     else:
         yield Finding("metadata", OK, f"{place} is free; guests ask port 80 and are brought there")
 
@@ -216,14 +216,14 @@ def _data(config: Config) -> Iterator[Finding]:
     data = config.cloud.data_dir
     existing = next(folder for folder in (data, *data.parents) if folder.is_dir())
     free = shutil.disk_usage(existing).free / GIB
-    mend = "make room, or set [cloud] data_dir to a larger disk"
+    fix = "make room, or set [cloud] data_dir to a larger disk"
     state = FAIL if free < 1 else WARN if free < 5 else OK
-    yield Finding("disk", state, f"{free:.1f} GiB free at {existing}", mend if free < 5 else "")
+    yield Finding("disk", state, f"{free:.1f} GiB free at {existing}", fix if free < 5 else "")
     closed = [each for each in (data, *data.parents) if each.is_dir() and not _passable(each)]
     if closed:
-        mend = f"chmod o+x {closed[0]}, or set [cloud] data_dir elsewhere"
-        said = f"the hypervisor's user can't pass through {closed[0]} to its disks"
-        yield Finding("path", FAIL, said, mend)
+        fix = f"chmod o+x {closed[0]}, or set [cloud] data_dir elsewhere"
+        detail = f"the hypervisor's user can't pass through {closed[0]} to its disks"
+        yield Finding("path", FAIL, detail, fix)
     else:
         yield Finding("path", OK, f"the hypervisor's user reaches {data}")
 
@@ -237,15 +237,15 @@ def _memory(config: Config) -> Iterator[Finding]:
     facts = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines}
     available = facts["MemAvailable"]
     if available < MEMORY_MB:
-        mend = "end something: a small instance takes 256 MiB"
-        yield Finding("memory", WARN, f"{available} MiB available", mend)
+        fix = "end something: a small instance takes 256 MiB"
+        yield Finding("memory", WARN, f"{available} MiB available", fix)
     else:
         yield Finding("memory", OK, f"{available} MiB available of {facts['MemTotal']}")
 
 
 def _descriptors(config: Config) -> Iterator[Finding]:
-    """Each client takes one, whatever the buckets are; of a running eucabox its own are told."""
-    pid = background.holder(config)
+    """Each client needs a file descriptor. For a running eucabox its own limit is reported."""
+    pid = background.running_pid(config)
     process = Path(f"/proc/{pid or 'self'}")
     try:
         lines = (process / "limits").read_text("ascii").splitlines()
@@ -258,9 +258,9 @@ def _descriptors(config: Config) -> Iterator[Finding]:
     if not limit.isdigit() or int(limit) >= DESCRIPTORS:
         yield Finding("files", OK, known)
         return
-    mend = f"set LimitNOFILE={ENOUGH} in eucabox's unit, or ulimit -n {ENOUGH} before the start"
+    fix = f"set LimitNOFILE={ENOUGH} in eucabox's unit, or ulimit -n {ENOUGH} before the start"
     few = int(limit) < FEW_DESCRIPTORS or (pid and used > int(limit) * 0.9)
-    yield Finding("files", FAIL if few else WARN, f"{known}: clients are turned away", mend)
+    yield Finding("files", FAIL if few else WARN, f"{known}: clients are turned away", fix)
 
 
 def _network(config: Config) -> Iterator[Finding]:
@@ -269,10 +269,10 @@ def _network(config: Config) -> Iterator[Finding]:
     except Fault as fault:
         yield Finding("network", FAIL, fault.message, "see docs/configuration.md, [network]")
         return
-    named = config.network.bridge
-    if named and not host.is_bridge(named):
-        mend = f"make it, with a network card as its port: ip link add {named} type bridge ..."
-        yield Finding("network", FAIL, f"[network] bridge = {named} is no bridge here", mend)
+    bridge = config.network.bridge
+    if bridge and not host.is_bridge(bridge):
+        fix = f"make it, with a network card as its port: ip link add {bridge} type bridge ..."
+        yield Finding("network", FAIL, f"[network] bridge = {bridge} is no bridge here", fix)
         return
     yield Finding("network", OK, f"{config.network.mode} on {driver.bridge}")
     state = FAIL if driver.hindrance() else WARN
@@ -287,11 +287,11 @@ def _own_programs(config: Config) -> Iterator[Finding]:
         program = getattr(config.node, key)
         reason = reason_not_trusted(Path(program)) if program else ""
         if reason:
-            said = f"{program} can't be run: {reason}"
-            yield Finding("domain xml", FAIL, said, f"mend it, or set [node] {key} to nothing")
+            detail = f"{program} can't be run: {reason}"
+            yield Finding("domain xml", FAIL, detail, f"fix it, or set [node] {key} to nothing")
     folder = config.node.hooks
-    found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
-    for each in found:
+    programs = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
+    for each in programs:
         reason = reason_not_trusted(each) if each.is_dir() or os.access(each, os.X_OK) else ""
         if reason and (each == folder or each.is_file()):
             yield Finding("hooks", WARN, f"{each} is not run: {reason}", "see docs/hooks.md")
@@ -302,8 +302,8 @@ def _clock(config: Config) -> Iterator[Finding]:
     mark = config.cloud.data_dir / "eucabox.db"
     behind = mark.stat().st_mtime - time.time() if mark.exists() else 0
     if behind > 60:
-        said = f"the clock is {behind:.0f} s behind eucabox's own last change"
-        yield Finding("clock", FAIL, said, "set the clock, and run an NTP client")
+        detail = f"the clock is {behind:.0f} s behind eucabox's own last change"
+        yield Finding("clock", FAIL, detail, "set the clock, and run an NTP client")
     else:
         yield Finding("clock", OK, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 

@@ -35,7 +35,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class ImageCommands(click.Group):
-    """Says what the cloud answered in one line."""
+    """Commands that print an error of the cloud in one line."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; a refusal of the cloud is a message, not a traceback."""
@@ -43,8 +43,8 @@ class ImageCommands(click.Group):
             return super().invoke(ctx)
         except ClientError as refused:
             error = refused.response["Error"]
-            said = error["Message"].strip().partition("\n")[0]  # below are strings to sign
-            raise click.ClickException(f"{error['Code']}: {said}") from None
+            message = error["Message"].strip().partition("\n")[0]  # below are strings to sign
+            raise click.ClickException(f"{error['Code']}: {message}") from None
         except BotoCoreError as problem:
             raise click.ClickException(str(problem)) from None
 
@@ -121,11 +121,11 @@ def install(
     name: str | None, image_type: str, arch: str,
 ) -> None:  # fmt: skip
     """Bundle, upload and register in one step; with --kernel FILE and --ramdisk FILE all three."""
-    found, steps = client.read(folder), Steps()
-    kernel_id = _installed(found, kernel, bucket, "kernel", arch, steps)
-    ramdisk_id = _installed(found, ramdisk, bucket, "ramdisk", arch, steps)
+    user, steps = client.read(folder), Steps()
+    kernel_id = _ensure_installed(user, kernel, bucket, "kernel", arch, steps)
+    ramdisk_id = _ensure_installed(user, ramdisk, bucket, "ramdisk", arch, steps)
     image_id = install_file(
-        found, file, bucket, steps, name=name, image_type=image_type, arch=arch,
+        user, file, bucket, steps, name=name, image_type=image_type, arch=arch,
         kernel_id=kernel_id, ramdisk_id=ramdisk_id,
     )  # fmt: skip
     click.echo(image_id)
@@ -138,10 +138,10 @@ def install(
 @click.pass_obj
 def import_image(folder: Path | None, file: Path, bucket: str, name: str | None) -> None:
     """Upload a whole disk (qcow2 or raw) as it is and register it as an HVM image."""
-    found, steps = client.read(folder), Steps()
-    ensure_bucket(found, bucket)
-    _put(found, bucket, file, steps)
-    click.echo(register_image(found, f"{bucket}/{file.name}", name, steps))
+    user, steps = client.read(folder), Steps()
+    ensure_bucket(user, bucket)
+    _put(user, bucket, file, steps)
+    click.echo(register_image(user, f"{bucket}/{file.name}", name, steps))
 
 
 @image.command("set")
@@ -203,8 +203,8 @@ def bundle_file(
 def upload_bundle(user: Client, manifest: Path, bucket: str, steps: Steps) -> str:
     """Upload a bundle's parts and manifest and return its BUCKET/KEY; raises InvalidManifest."""
     prefix = manifest.name.removesuffix(".manifest.xml")
-    found = manifests.parse(manifest.read_bytes(), str(manifest))
-    parts = [manifest.parent / part.name for part in found.parts]
+    parsed = manifests.parse(manifest.read_bytes(), str(manifest))
+    parts = [manifest.parent / part.name for part in parsed.parts]
     for part in parts:
         if not part.is_file():
             raise click.ClickException(f"{part}, which {manifest.name} lists, is not there.")
@@ -231,14 +231,16 @@ def register_image(user: Client, location: str, name: str | None, steps: Steps) 
 
 
 def _register(ec2: Any, location: str, name: str | None) -> str:
-    file = names.plain(location.rpartition("/")[2].removesuffix(".manifest.xml"))
+    file = names.name_from_file(location.rpartition("/")[2].removesuffix(".manifest.xml"))
     try:
-        found = ec2.register_image(ImageLocation=location, Name=name or file)
+        registered = ec2.register_image(ImageLocation=location, Name=name or file)
     except ClientError as refused:
         if name or refused.response["Error"]["Code"] != ImageNameExists.code:
             raise
-        found = ec2.register_image(ImageLocation=location, Name=f"{file}-{secrets.token_hex(4)}")
-    return str(found["ImageId"])
+        registered = ec2.register_image(
+            ImageLocation=location, Name=f"{file}-{secrets.token_hex(4)}"
+        )
+    return str(registered["ImageId"])
 
 
 def install_file(
@@ -262,7 +264,7 @@ def ensure_bucket(user: Client, bucket: str) -> None:
         s3.create_bucket(Bucket=bucket)
 
 
-def _installed(
+def _ensure_installed(
     user: Client, given: str | None, bucket: str, image_type: str, arch: str, steps: Steps
 ) -> str | None:
     if given is None or not Path(given).is_file():
@@ -285,11 +287,11 @@ def _put(user: Client, bucket: str, file: Path, steps: Steps) -> None:
 def _wait_until_available(ec2: Any, image_id: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        found = ec2.describe_images(ImageIds=[image_id])["Images"][0]
-        if found["State"] == "available":
+        image = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+        if image["State"] == "available":
             return
-        if found["State"] != "pending":
-            reason = found.get("StateReason", {}).get("Message", found["State"])
+        if image["State"] != "pending":
+            reason = image.get("StateReason", {}).get("Message", image["State"])
             raise click.ClickException(f"{image_id}: {reason}")
         time.sleep(0.2)
     raise click.ClickException(f"{image_id} is still pending after {WAIT_SECONDS} s")

@@ -43,11 +43,11 @@ def logs(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Print the log, or the lines of it that you ask for."""
+    """Print the log, or the lines that the options choose."""
     path = settings.config.log_path
     choices: list[Choice] = []
     if instance:
-        choices.append(lambda facts: _of_instance(facts, instance))
+        choices.append(lambda facts: _is_about(facts, instance))
     if request:
         choices.append(lambda facts: facts.get("request_id") == request)
     if user:
@@ -55,7 +55,7 @@ def logs(
     if role:
         choices.append(lambda facts: facts.get("role") == role)
     if since:
-        first = _moment(since)
+        first = _parse_since(since)
         choices.append(lambda facts: facts.get("time", "") >= first)
     if not log.files(path) and not follow:
         raise click.ClickException(f"{path} is not there: no eucabox has written it yet")
@@ -67,22 +67,22 @@ def logs(
 
 def _lines(path: Path, follow: bool) -> Iterator[str]:
     for older in log.files(path)[:-1]:
-        yield from _whole(older.read_text("ascii", "replace"))
+        yield from _split_lines(older.read_text("ascii", "replace"))
     if follow:
-        yield from _followed(path)
+        yield from _follow(path)
     elif path.exists():
-        yield from _whole(path.read_text("ascii", "replace"))
+        yield from _split_lines(path.read_text("ascii", "replace"))
 
 
-def _followed(path: Path) -> Iterator[str]:
+def _follow(path: Path) -> Iterator[str]:
     """Yield lines for ever, going on with the new file after the log was moved."""
     while True:
         if path.exists():
-            yield from _until_moved(path)
+            yield from _follow_file(path)
         time.sleep(LOOK)
 
 
-def _until_moved(path: Path) -> Iterator[str]:
+def _follow_file(path: Path) -> Iterator[str]:
     with path.open(encoding="ascii", errors="replace") as opened:
         rest, moved = "", False
         while True:
@@ -101,11 +101,11 @@ def _same(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _whole(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def _of_instance(facts: Facts, instance_id: str) -> bool:
+def _is_about(facts: Facts, instance_id: str) -> bool:
     return instance_id in (facts.get("instance"), *facts.get("instances", "").split(","))
 
 
@@ -113,7 +113,7 @@ def _names(user: str) -> tuple[str, ...]:
     return (user, *user.split("/"))
 
 
-def _moment(text: str) -> str:
+def _parse_since(text: str) -> str:
     """Return a time of the log from an age or a time; raises a usage error."""
     age = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if age:
@@ -128,8 +128,8 @@ def _moment(text: str) -> str:
 
 
 def _as_json(facts: Facts) -> str:
-    shown: dict[str, Any] = dict(facts)
+    document: dict[str, Any] = dict(facts)
     for name in NUMBERS:
-        if name in shown:
-            shown[name] = float(shown[name]) if "." in shown[name] else int(shown[name])
-    return json.dumps(shown)
+        if name in document:
+            document[name] = float(document[name]) if "." in document[name] else int(document[name])
+    return json.dumps(document)

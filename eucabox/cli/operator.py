@@ -23,7 +23,7 @@ def ask(config: Config, action: str, **fields: str) -> list[dict[str, str]]:
     url = f"{endpoint(config)}/services/Empyrean"
     body = urllib.parse.urlencode({"Action": action, "Version": VERSION, **fields})
     try:
-        answer = URLLib3Session(timeout=SECONDS).send(_signed(config, url, body).prepare())
+        answer = URLLib3Session(timeout=SECONDS).send(_sign(config, url, body).prepare())
     except BotoCoreError as problem:
         raise click.ClickException(f"eucabox does not answer at {url}: {problem}") from None
     if answer.status_code != OK:
@@ -33,7 +33,7 @@ def ask(config: Config, action: str, **fields: str) -> list[dict[str, str]]:
     return [{member.tag.rpartition("}")[2]: member.text or "" for member in i} for i in items]
 
 
-def _signed(config: Config, url: str, body: str) -> Any:
+def _sign(config: Config, url: str, body: str) -> Any:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -49,8 +49,10 @@ def _signed(config: Config, url: str, body: str) -> Any:
 
 def _message(document: bytes) -> str:
     try:
-        found = ElementTree.fromstring(document)  # noqa: S314  # of our own server
+        tree = ElementTree.fromstring(document)  # noqa: S314  # of our own server
     except ElementTree.ParseError:
         return "eucabox gave no readable answer; its log may say more."
-    said = {each.tag.rpartition("}")[2]: each.text or "" for each in found.iter()}
-    return f"{said.get('Code', 'Error')}: {said.get('Message', 'eucabox refused the request.')}"
+    members = {each.tag.rpartition("}")[2]: each.text or "" for each in tree.iter()}
+    return (
+        f"{members.get('Code', 'Error')}: {members.get('Message', 'eucabox refused the request.')}"
+    )

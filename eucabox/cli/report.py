@@ -22,7 +22,7 @@ from eucabox.cli import CommandContext
 from eucabox.cli.doctor import CHECKS
 from eucabox.cli.progress import Steps
 from eucabox.cli.scrub import Scrub
-from eucabox.cli.status import look
+from eucabox.cli.status import collect
 from eucabox.config import Config
 from eucabox.domains import serial
 from eucabox.domains.bounded_calls import Bounded, Overdue
@@ -75,46 +75,46 @@ def report(settings: CommandContext, out: Path | None) -> None:
     name = time.strftime("eucabox-report-%Y%m%d-%H%M%S", time.gmtime())
     file = out or Path(f"{name}.tar.gz")
     steps = Steps()
-    with _room(settings.config) as room:
+    with _open_context(settings.config) as context:
         for what, collect in COLLECTORS.items():
             with steps.step(what):
-                _collect(room, what, collect)
+                _collect(context, what, collect)
         with steps.step("take secrets out and pack"):
-            scrub = _scrub(room)
-            _pack(file, name, {each: scrub(content) for each, content in room.files.items()})
-    click.echo(f"{file}: {len(room.files)} files, {file.stat().st_size // 1024 + 1} KiB")
+            scrub = _scrub(context)
+            _pack(file, name, {each: scrub(content) for each, content in context.files.items()})
+    click.echo(f"{file}: {len(context.files)} files, {file.stat().st_size // 1024 + 1} KiB")
     click.echo("Access secrets, private keys and user data are taken out; account ids are in it.")
     click.echo("Consoles may hold what guests printed: look before you send it.")
 
 
-def _collect(room: ReportContext, what: str, collect: Callable[[ReportContext], None]) -> None:
-    """What can't be had is a file that says why."""
+def _collect(context: ReportContext, what: str, collect: Callable[[ReportContext], None]) -> None:
+    """Run one collector; if it fails, the report has a file with the reason."""
     try:
-        collect(room)
+        collect(context)
     except LEFT_OUT as problem:
-        room.files[f"missing/{what.replace(' ', '-')}.txt"] = f"{problem}\n".encode()
+        context.files[f"missing/{what.replace(' ', '-')}.txt"] = f"{problem}\n".encode()
 
 
 @contextmanager
-def _room(config: Config) -> Iterator[ReportContext]:
-    room = ReportContext(config, None)
-    _collect(room, "state", _open_state)
+def _open_context(config: Config) -> Iterator[ReportContext]:
+    context = ReportContext(config, None)
+    _collect(context, "state", _open_state)
     try:
-        yield room
+        yield context
     finally:
-        if room.state:
-            room.state.close()
+        if context.state:
+            context.state.close()
 
 
-def _open_state(room: ReportContext) -> None:
-    file = room.config.cloud.data_dir / "eucabox.db"
-    room.state = State(file) if file.exists() else None
+def _open_state(context: ReportContext) -> None:
+    file = context.config.cloud.data_dir / "eucabox.db"
+    context.state = State(file) if file.exists() else None
 
 
 # --- what is collected ---------------------------------------------------------------------------
 
 
-def _versions(room: ReportContext) -> None:
+def _versions(context: ReportContext) -> None:
     lines = [f"eucabox {__version__}", f"Python {sys.version}", platform.platform()]
     lines += [_text(Path("/etc/os-release")), "Python packages:"]
     for name in PYTHON_PACKAGES:
@@ -122,53 +122,53 @@ def _versions(room: ReportContext) -> None:
             lines.append(f"  {name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             lines.append(f"  {name} is not installed as a package")
-    room.files["versions.txt"] = "\n".join(lines).encode()
+    context.files["versions.txt"] = "\n".join(lines).encode()
 
 
-def _packages(room: ReportContext) -> None:
+def _packages(context: ReportContext) -> None:
     names = sorted({*PACKAGES.values(), *LIBRARIES})
     known = run("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Abbrev}\n")
     lines = [line for line in known.decode().splitlines() if line.split()[0] in names]
-    room.files["packages.txt"] = "\n".join(lines).encode()
+    context.files["packages.txt"] = "\n".join(lines).encode()
 
 
-def _config(room: ReportContext) -> None:
-    sections = asdict(room.config)
+def _config(context: ReportContext) -> None:
+    sections = asdict(context.config)
     for section in sections.values():
         for key in section if isinstance(section, dict) else ():
             if any(word in key for word in HIDDEN):
                 section[key] = "[taken out]"
-    room.files["config.json"] = _json(sections)
+    context.files["config.json"] = _json(sections)
 
 
-def _doctor(room: ReportContext) -> None:
-    found = [asdict(each) for check in CHECKS for each in check(room.config)]
-    room.files["doctor.json"] = _json(found)
+def _doctor(context: ReportContext) -> None:
+    findings = [asdict(each) for check in CHECKS for each in check(context.config)]
+    context.files["doctor.json"] = _json(findings)
 
 
-def _status(room: ReportContext) -> None:
-    room.files["status.json"] = _json(look(room.config))
+def _status(context: ReportContext) -> None:
+    context.files["status.json"] = _json(collect(context.config))
 
 
-def _log(room: ReportContext) -> None:
-    text = b"".join(each.read_bytes() for each in logs.files(room.config.log_path)[-2:])
-    room.files["eucabox.log"] = text[-LOG_BYTES:]
+def _log(context: ReportContext) -> None:
+    text = b"".join(each.read_bytes() for each in logs.files(context.config.log_path)[-2:])
+    context.files["eucabox.log"] = text[-LOG_BYTES:]
 
 
-def _rows(room: ReportContext) -> None:
-    room.files["instances.json"] = _json(room.rows(f"select {TOLD} from instances"))
-    room.files["images.json"] = _json(room.rows(f"select {IMAGE} from images"))
+def _rows(context: ReportContext) -> None:
+    context.files["instances.json"] = _json(context.rows(f"select {TOLD} from instances"))
+    context.files["images.json"] = _json(context.rows(f"select {IMAGE} from images"))
 
 
-def _domains(room: ReportContext) -> None:
-    """libvirt leaves passwords out of XML that is not asked for as VIR_DOMAIN_XML_SECURE."""
+def _domains(context: ReportContext) -> None:
+    """Without VIR_DOMAIN_XML_SECURE libvirt leaves passwords out of the XML."""
     if libvirt is None:
         raise ValueError("Python does not find libvirt's binding")
-    own = {row["domain_uuid"] for row in room.rows("select domain_uuid from instances")}
+    own = {row["domain_uuid"] for row in context.rows("select domain_uuid from instances")}
     libvirt.registerErrorHandler(lambda *_: None, None)
-    uri = room.config.node.libvirt_uri or "qemu:///system"
+    uri = context.config.node.libvirt_uri or "qemu:///system"
     try:
-        room.files |= Bounded().call(uri, lambda: _xml_of(uri, own), LIBVIRT)
+        context.files |= Bounded().call(uri, lambda: _xml_of(uri, own), LIBVIRT)
     except (libvirt.libvirtError, Overdue) as problem:
         raise ValueError(str(problem)) from None
 
@@ -182,34 +182,34 @@ def _xml_of(uri: str, own: set[str]) -> dict[str, bytes]:
     }
 
 
-def _network(room: ReportContext) -> None:
-    driver = network.load(room.config)
-    shown = [run("ip", "-details", "address", "show", "dev", driver.bridge)]
-    shown.append(run("ip", "neighbour", "show", "dev", driver.bridge))
+def _network(context: ReportContext) -> None:
+    driver = network.load(context.config)
+    outputs = [run("ip", "-details", "address", "show", "dev", driver.bridge)]
+    outputs.append(run("ip", "neighbour", "show", "dev", driver.bridge))
     for family, name in sorted(tables()):
         if name.startswith(TABLE) and driver.bridge in name:
-            shown.append(run("nft", "list", "table", family, name))
-    room.files["network.txt"] = b"\n".join(shown)
+            outputs.append(run("nft", "list", "table", family, name))
+    context.files["network.txt"] = b"\n".join(outputs)
 
 
-def _dhcp(room: ReportContext) -> None:
-    mark = f"--interface={network.load(room.config).bridge}".encode()
-    found = []
+def _dhcp(context: ReportContext) -> None:
+    mark = f"--interface={network.load(context.config).bridge}".encode()
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended while we looked
             words = (process / "cmdline").read_bytes().split(b"\0")
             if mark in words:
-                found.append(process.name.encode() + b" " + b" ".join(words))
-    room.files["dnsmasq.txt"] = b"\n".join(found or [b"none runs"])
+                processes.append(process.name.encode() + b" " + b" ".join(words))
+    context.files["dnsmasq.txt"] = b"\n".join(processes or [b"none runs"])
 
 
-def _consoles(room: ReportContext) -> None:
-    if room.state is None:
+def _consoles(context: ReportContext) -> None:
+    if context.state is None:
         raise ValueError("left out: user data is not known that may be in them")
-    for folder in sorted((room.config.cloud.data_dir / "instances").glob("i-*")):
+    for folder in sorted((context.config.cloud.data_dir / "instances").glob("i-*")):
         output, _ = serial.tail(folder / "console.log", CONSOLE_BYTES)
         if output:
-            room.files[f"consoles/{folder.name}.txt"] = output
+            context.files[f"consoles/{folder.name}.txt"] = output
 
 
 COLLECTORS: dict[str, Callable[[ReportContext], None]] = {
@@ -230,15 +230,15 @@ COLLECTORS: dict[str, Callable[[ReportContext], None]] = {
 # --- on its way out ------------------------------------------------------------------------------
 
 
-def _scrub(room: ReportContext) -> Scrub:
+def _scrub(context: ReportContext) -> Scrub:
     secrets: list[str] = []
 
-    def read(room: ReportContext) -> None:
-        if room.state:
-            secrets.extend(Accounts(room.config, room.state).secrets())
+    def read(context: ReportContext) -> None:
+        if context.state:
+            secrets.extend(Accounts(context.config, context.state).secrets())
 
-    _collect(room, "secrets", read)
-    rows = room.rows("select user_data from instances where user_data is not null")
+    _collect(context, "secrets", read)
+    rows = context.rows("select user_data from instances where user_data is not null")
     return Scrub(secrets, (row["user_data"] for row in rows))
 
 
@@ -256,8 +256,8 @@ def _pack(file: Path, name: str, files: dict[str, bytes]) -> None:
         raise click.ClickException(f"{file}: {problem.strerror or problem}") from None
 
 
-def _json(found: Any) -> bytes:
-    return json.dumps(found, indent=1, default=str).encode()
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, default=str).encode()
 
 
 def _text(file: Path) -> str:

@@ -22,9 +22,9 @@ class Scrub:
     """Knows the secrets, and the user data, of a cloud."""
 
     def __init__(self, secrets: Iterable[str], user_data: Iterable[bytes]) -> None:
-        known = {form for secret in secrets for form in _written(secret)}
+        known = {form for secret in secrets for form in _spellings(secret)}
         for data in user_data:
-            known |= set(_lines_of(data))
+            known |= set(_split_lines(data))
         known.discard(b"")  # of user data that is there and empty
         # The longest first: a short one may be a part of a longer one.
         ordered = sorted(known, key=len, reverse=True)
@@ -34,26 +34,26 @@ class Scrub:
         """Return the content without them."""
         if self._known:
             content = self._known.sub(GONE, content)
-        whole, named = FORMS
-        return named.sub(rb"\1" + GONE, whole.sub(GONE, content))
+        whole, assignments = FORMS
+        return assignments.sub(rb"\1" + GONE, whole.sub(GONE, content))
 
 
-def _written(secret: str) -> set[bytes]:
+def _spellings(secret: str) -> set[bytes]:
     """Return the ways in which a secret may be written."""
-    return {secret.encode(), quote(secret, safe="").encode(), _escaped(secret)}
+    return {secret.encode(), quote(secret, safe="").encode(), _escape(secret)}
 
 
-def _lines_of(data: bytes) -> list[bytes]:
+def _split_lines(data: bytes) -> list[bytes]:
     text = data.decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines()]
-    found = [line for line in lines if len(line) >= SHORTEST]
+    long = [line for line in lines if len(line) >= SHORTEST]
     return [
         *([data] if len(data) >= SHORTEST else []),
         base64.b64encode(data),
-        *(line.encode() for line in found),
-        *(_escaped(line) for line in found),
+        *(line.encode() for line in long),
+        *(_escape(line) for line in long),
     ]
 
 
-def _escaped(text: str) -> bytes:
+def _escape(text: str) -> bytes:
     return json.dumps(text)[1:-1].encode()

@@ -20,28 +20,28 @@ COUNTED = ("users", "images", "key_pairs", "security_groups")
 @click.pass_obj
 def status(settings: CommandContext, as_json: bool) -> None:
     """Say whether eucabox runs, where, on what hypervisor, and what it holds; 3 when it is down."""
-    found = look(settings.config)
+    facts = collect(settings.config)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(facts, indent=1))
     else:
-        for name, value in found.items():
+        for name, value in facts.items():
             click.echo(f"{name.replace('_', ' '):<16} {_plain(value)}")
-    sys.exit(0 if found["running"] else 3)
+    sys.exit(0 if facts["running"] else 3)
 
 
-def look(config: Config) -> dict[str, Any]:
-    """Return what there is to say; raises NotSetUp where no cloud was ever started."""
+def collect(config: Config) -> dict[str, Any]:
+    """Return the facts to print; raises NotSetUp where no cloud was ever started."""
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
         raise NotSetUp(folder=config.cloud.data_dir)
-    pid = background.holder(config)
-    said = background.status(config) if pid else {}
+    pid = background.running_pid(config)
+    facts = background.status(config) if pid else {}
     return {
         "running": bool(pid),
         "process": pid,
         **({"memory_mb": _memory_mb(pid)} if pid else {}),
         "data_dir": str(config.cloud.data_dir),
-        **said,
+        **facts,
         **_counts(file),
     }
 

@@ -88,5 +88,5 @@ def list_users(settings: CommandContext, as_json: bool) -> None:
         return
     for each in users:
         role = "administrator" if each.admin else ""
-        said = (each.account_id, f"{each.account_name}/{each.user_name}", each.email, role)
-        click.echo("  ".join(filter(None, said)))
+        columns = (each.account_id, f"{each.account_name}/{each.user_name}", each.email, role)
+        click.echo("  ".join(filter(None, columns)))

@@ -1,4 +1,4 @@
-"""The administrator's own programs: which of them are run, and how; knows not what they are for."""
+"""Runs the administrator's own programs, if they can be trusted; knows nothing of their work."""
 
 import os
 import stat
@@ -24,12 +24,12 @@ def run_program(
 def reason_not_trusted(program: Path) -> str:
     """Return why a program or a folder of programs is not trusted, or an empty string."""
     try:
-        found = program.stat()
+        status = program.stat()
     except OSError as problem:
         return problem.strerror or str(problem)
-    if found.st_uid not in (0, os.geteuid()):
-        return f"it belongs to user {found.st_uid}; chown root {program}"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_uid not in (0, os.geteuid()):
+        return f"it belongs to user {status.st_uid}; chown root {program}"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"others can write it; chmod go-w {program}"
     if not os.access(program, os.X_OK):
         return f"it is not executable; chmod +x {program}"

@@ -31,7 +31,7 @@ class _Call:
     def run(self) -> None:
         try:
             self.result = self._work()
-        except BaseException as problem:  # handed over to who waits for it
+        except BaseException as problem:  # raised again in the thread that waits
             self.problem = problem
         self.ended.set()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.config import Config
+from eucabox.instance_states import ALIVE, InstanceState, sql_list
 from eucabox.instance_types import InstanceType, current_types
 from eucabox.state import State
 
@@ -17,11 +18,11 @@ MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
-ALIVE = ("pending", "running", "shutting-down", "stopping")
-# One that is stopped has its disk and nothing else.
-_USED = f"""select coalesce(sum(iif(state in {ALIVE}, vcpus, 0)), 0) cores,
-  coalesce(sum(iif(state in {ALIVE}, memory_mb, 0)), 0) memory_mb,
-  coalesce(sum(disk_gb), 0) disk_gb from instances where state in {(*ALIVE, "stopped")}"""
+# A stopped instance uses only its disk.
+_USED = f"""select coalesce(sum(iif(state in {sql_list(ALIVE)}, vcpus, 0)), 0) cores,
+  coalesce(sum(iif(state in {sql_list(ALIVE)}, memory_mb, 0)), 0) memory_mb,
+  coalesce(sum(disk_gb), 0) disk_gb from instances where state in
+  {sql_list((*ALIVE, InstanceState.STOPPED))}"""
 
 
 @dataclass(frozen=True)
@@ -69,31 +70,37 @@ class Capacity:
 
     def free(self, type: str) -> int:
         """Return how many more instances of a type fit."""
-        return self._room(current_types(self._state)[type], self.host(), self._used()).free
+        return self._type_capacity(
+            current_types(self._state)[type], self.host(), self._sum_used()
+        ).free
 
-    def wakes(self, vcpus: int, memory_mb: int) -> bool:
-        """Tell whether a stopped instance of these sizes has room; its disk is counted already."""
-        host, used = self.host(), self._used()
+    def fits_again(self, vcpus: int, memory_mb: int) -> bool:
+        """Tell whether a stopped instance of these sizes can start; its disk is counted already."""
+        host, used = self.host(), self._sum_used()
         return used.cores + vcpus <= host.cores and used.memory_mb + memory_mb <= host.memory_mb
 
     def table(self) -> list[TypeCapacity]:
         """Return a row for each instance type, smallest first."""
-        host, used = self.host(), self._used()
-        return [self._room(kind, host, used) for kind in current_types(self._state).values()]
+        host, used = self.host(), self._sum_used()
+        return [
+            self._type_capacity(kind, host, used) for kind in current_types(self._state).values()
+        ]
 
-    def _used(self) -> Host:
+    def _sum_used(self) -> Host:
         row = self._state.one(_USED)
         assert row is not None
         return Host(**row)
 
-    def _room(self, kind: InstanceType, host: Host, used: Host) -> TypeCapacity:
+    def _type_capacity(self, kind: InstanceType, host: Host, used: Host) -> TypeCapacity:
         left = Host(
             host.cores - used.cores,
             host.memory_mb - used.memory_mb,
             host.disk_gb - used.disk_gb,
         )
         sizes = (kind.vcpus, kind.memory_mb, kind.disk_gb)
-        return TypeCapacity(kind.name, _times(kind, left), _times(kind, host), *sizes)
+        return TypeCapacity(
+            kind.name, _count_fitting(kind, left), _count_fitting(kind, host), *sizes
+        )
 
     def _disk_gb(self) -> int:
         """Return free space and what instances' disks take already: those are counted by type."""
@@ -108,7 +115,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _times(kind: InstanceType, left: Host) -> int:
+def _count_fitting(kind: InstanceType, left: Host) -> int:
     times = (
         left.cores // kind.vcpus,
         left.memory_mb // kind.memory_mb,
@@ -125,10 +132,10 @@ def _memory_mb() -> int:
 def _disk_bytes(data_dir: Path) -> int:
     space = os.statvfs(data_dir)
     disks = (data_dir / "instances").glob("*/disk*")
-    return space.f_bavail * space.f_frsize + sum(_taken(disk) for disk in disks)
+    return space.f_bavail * space.f_frsize + sum(_bytes_on_disk(disk) for disk in disks)
 
 
-def _taken(disk: Path) -> int:
+def _bytes_on_disk(disk: Path) -> int:
     try:
         return disk.stat().st_blocks * 512
     except FileNotFoundError:  # an instance that ended meanwhile

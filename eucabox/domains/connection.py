@@ -61,7 +61,7 @@ class LibvirtConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether libvirt answered the last time something was asked of it."""
+        """Whether libvirt answered the last call."""
         return self._virt is not None
 
     def get(self, timeout: float = 0) -> Any:
@@ -76,15 +76,15 @@ class LibvirtConnection:
                 raise LibvirtUnreachable(uri=self.uri, reason=self.problem)
             return self._virt
 
-    def another(self) -> Any:
-        """Open one more virConnect, for who waits on it alone; raises LibvirtUnreachable."""
+    def open_another(self) -> Any:
+        """Open one more virConnect, for a caller that may wait on it; raises LibvirtUnreachable."""
         try:
             return libvirt.open(self.uri)
         except libvirt.libvirtError as problem:
-            raise LibvirtUnreachable(uri=self.uri, reason=words(problem), lost=True) from None
+            raise LibvirtUnreachable(uri=self.uri, reason=error_text(problem), lost=True) from None
 
-    def was_lost(self, virt: Any, reason: str) -> None:
-        """Say that this virConnect does not answer any more: another is opened in its place."""
+    def report_lost(self, virt: Any, reason: str) -> None:
+        """Report that this virConnect no longer answers: another is opened in its place."""
         with self._state:
             if self._virt is not virt:
                 return  # that was seen to already
@@ -107,9 +107,9 @@ class LibvirtConnection:
     def _open(self) -> Any:
         self._lost.clear()
         try:
-            virt = self._bounded.call("open", self._enter, ANSWER_WAIT)
+            virt = self._bounded.call("open", self._connect, ANSWER_WAIT)
         except (libvirt.libvirtError, Overdue) as problem:
-            reason = SILENT if isinstance(problem, Overdue) else words(problem)
+            reason = SILENT if isinstance(problem, Overdue) else error_text(problem)
             if reason != self.problem:
                 log.warning("role=node libvirt at %s can't be reached: %s", self.uri, reason)
             with self._state:
@@ -122,13 +122,13 @@ class LibvirtConnection:
         self._on_change()
         return virt
 
-    def _enter(self) -> Any:
+    def _connect(self) -> Any:
         virt = libvirt.open(self.uri)
         self._listen(virt)
         return virt
 
     def _listen(self, virt: Any) -> None:
-        virt.registerCloseCallback(self._closed, None)
+        virt.registerCloseCallback(self._on_close, None)
         virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._event, None)
         virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._reboot, None)
         try:
@@ -145,12 +145,12 @@ class LibvirtConnection:
             log.warning("role=node lost libvirt at %s: %s", self.uri, self.problem)
             self._on_change()
         try:
-            self._bounded.call("close", lambda: _leave(virt), 5.0)
+            self._bounded.call("close", lambda: _disconnect(virt), 5.0)
         except (libvirt.libvirtError, Overdue) as problem:
-            log.debug("role=node closing libvirt: %s", words(problem))
+            log.debug("role=node closing libvirt: %s", error_text(problem))
 
-    def _closed(self, virt: Any, reason: int, opaque: Any) -> None:
-        self.was_lost(virt, "libvirt closed the connection")
+    def _on_close(self, virt: Any, reason: int, opaque: Any) -> None:
+        self.report_lost(virt, "libvirt closed the connection")
 
     def _event(self, virt: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
         self._on_event(domain.name(), event, detail)
@@ -159,18 +159,18 @@ class LibvirtConnection:
         self._on_event(domain.name(), REBOOTED, 0)
 
 
-def _leave(virt: Any) -> None:
+def _disconnect(virt: Any) -> None:
     virt.unregisterCloseCallback()
     virt.close()
 
 
-def words(problem: Exception) -> str:
-    """Return what libvirt or QEMU said as one line of ASCII, 400 characters at most.
+def error_text(problem: Exception) -> str:
+    """Return the message of libvirt or QEMU as one line of ASCII, 400 characters at most.
 
     QEMU repeats the option that it fails on, in JSON, before it says why: that is left out.
     """
-    said = " ".join(NOISE.sub("", str(problem)).split()) or type(problem).__name__
-    plain = said.encode("ascii", "replace").decode("ascii")
+    message = " ".join(NOISE.sub("", str(problem)).split()) or type(problem).__name__
+    plain = message.encode("ascii", "replace").decode("ascii")
     return plain if len(plain) <= LONGEST else f"{plain[:100]} ... {plain[105 - LONGEST :]}"
 
 

@@ -1,7 +1,7 @@
-"""The administrator's hand in an instance's domain XML; never starts a domain."""
+"""Lets the administrator's program change an instance's domain XML; never starts a domain."""
 
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -51,7 +51,7 @@ class DomainXml:
 
 
 def _check(xml: str, domain: Domain) -> None:
-    """Raise ValueError, with what to mend, for XML that is not of this domain."""
+    """Raise ValueError, with what to correct, for XML that is not of this domain."""
     try:
         root = fromstring(xml)
     except (ParseError, DefusedXmlException) as problem:
@@ -59,12 +59,9 @@ def _check(xml: str, domain: Domain) -> None:
     if root.tag != "domain":
         raise ValueError(f"its output is a <{root.tag}> and not a <domain>")
     for tag, own in (("name", domain.name), ("uuid", domain.uuid)):
-        found = (root.findtext(tag) or "").strip()
-        if found.lower() != own.lower():
-            raise ValueError(f"it changed <{tag}> from {own} to {found[:60]!r}; leave it")
-    if _owners(root) != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
+        value = (root.findtext(tag) or "").strip()
+        if value.lower() != own.lower():
+            raise ValueError(f"it changed <{tag}> from {own} to {value[:60]!r}; leave it")
+    owners = [dict(each.attrib) for each in root.findall(OWNER)]
+    if owners != [{"cloud": domain.cloud, "account": domain.account, "id": domain.name}]:
         raise ValueError(f"it changed or left out the <instance> of {NAMESPACE} in <metadata>")
-
-
-def _owners(root: Element) -> list[dict[str, str]]:
-    return [dict(each.attrib) for each in root.findall(OWNER)]

@@ -1,4 +1,4 @@
-"""What is wrong with running guests, in words for whoever asks; lets go on what may go on.
+"""Finds problems of running guests, and resumes guests that were paused for lack of space.
 
 Kept in memory alone: libvirt tells it anew after a start.
 """
@@ -20,7 +20,7 @@ log = logging.getLogger("eucabox.node")
 PROBE_EVERY = 30.0  # seconds between two questions to a guest's process
 LOOK_AT_DISK = 5.0  # seconds between two looks at whether a full disk has space again
 LONGEST_PAUSE = 30.0  # seconds between two attempts to let a guest go on that stops again
-SURE = 5.0  # seconds that a guest must run until it is said to be well again
+SURE = 5.0  # seconds that a guest must run until its problem is reported as over
 CALM = 60.0  # seconds that a guest must run until its attempts count from the first again
 ENOUGH = 2**20  # bytes of free space with which a guest may try to go on
 HUNG = "The hypervisor's process of the instance does not answer; reboot or terminate the instance"
@@ -51,11 +51,11 @@ class Health:
     """Troubles by instance id; `changed` is called after each that begins or ends."""
 
     def __init__(
-        self, folder: Path, guests: Domains, crew: WorkerPool, changed: Callable[[], None]
+        self, folder: Path, domains: Domains, pool: WorkerPool, changed: Callable[[], None]
     ) -> None:
         self._folder = folder
-        self._guests = guests
-        self._crew = crew
+        self._domains = domains
+        self._pool = pool
         self._changed = changed
         self._troubles: dict[str, Trouble] = {}
         self._hungry: dict[str, Hunger] = {}
@@ -68,11 +68,11 @@ class Health:
         with self._lock:
             return dict(self._troubles)
 
-    def of(self, instance_id: str) -> Trouble | None:
+    def get_trouble(self, instance_id: str) -> Trouble | None:
         """Return what is wrong with a guest, or None."""
         return self._troubles.get(instance_id)
 
-    def tend(self, guest: DomainState) -> float:
+    def check(self, guest: DomainState) -> float:
         """Look at a running instance's guest; return seconds until the next look."""
         instance_id = guest.instance_id
         self.note(instance_id, self._trouble(guest))
@@ -101,19 +101,19 @@ class Health:
             log.info("role=node %s is well again", instance_id)
         self._changed()
 
-    def keep(self, instance_ids: Iterable[str]) -> None:
+    def keep_only(self, instance_ids: Iterable[str]) -> None:
         """Forget all guests but these."""
-        kept = set(instance_ids)
+        keep = set(instance_ids)
         with self._lock:
-            gone = self._troubles.keys() - kept
+            gone = self._troubles.keys() - keep
             for known in (self._troubles, self._hungry, self._probe_due):
-                for each in known.keys() - kept:
+                for each in known.keys() - keep:
                     del known[each]
         if gone:
             self._changed()
 
     def _trouble(self, guest: DomainState) -> str:
-        if self._guests.hung(guest.instance_id):
+        if self._domains.is_hung(guest.instance_id):
             return HUNG
         hunger = self._hungry.get(guest.instance_id)
         if guest.starved or (hunger and time.monotonic() < hunger.fed + SURE):
@@ -128,12 +128,12 @@ class Health:
         due = self._probe_due.setdefault(instance_id, following)
         if now >= due:
             self._probe_due[instance_id] = following
-            self._crew.submit(instance_id, lambda: self._ask(instance_id))
+            self._pool.submit(instance_id, lambda: self._probe_guest(instance_id))
         return max(1.0, self._probe_due[instance_id] - now)
 
-    def _ask(self, instance_id: str) -> None:
+    def _probe_guest(self, instance_id: str) -> None:
         try:
-            self._guests.probe(instance_id)
+            self._domains.probe(instance_id)
         except DomainHung:
             self.note(instance_id, HUNG)
         except Fault as fault:
@@ -158,12 +158,12 @@ class Health:
         if _free(self._folder / instance_id) < ENOUGH:
             return LOOK_AT_DISK
         hunger.attempts, hunger.fed = hunger.attempts + 1, time.monotonic()
-        self._crew.submit(instance_id, lambda: self._resume(instance_id))
+        self._pool.submit(instance_id, lambda: self._resume(instance_id))
         return float(min(2.0 ** min(hunger.attempts, 10), LONGEST_PAUSE))
 
     def _resume(self, instance_id: str) -> None:
         try:
-            self._guests.resume(instance_id)
+            self._domains.resume(instance_id)
         except Fault as fault:
             log.warning("role=node %s does not go on: %s", instance_id, fault.message)
 
@@ -172,5 +172,5 @@ def _free(folder: Path) -> int:
     try:
         space = os.statvfs(folder)
     except OSError:
-        return ENOUGH  # who can't be asked is tried
+        return ENOUGH  # if the space is unknown, try it
     return space.f_bavail * space.f_frsize

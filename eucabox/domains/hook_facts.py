@@ -1,4 +1,4 @@
-"""What the administrator's programs are told of an instance; no user data and no secrets."""
+"""Facts of an instance for the administrator's programs; no user data and no secrets."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ GROUPS = """select group_name from security_groups natural join instance_groups
 
 
 class Bridged(Protocol):
-    """What is told of the network."""
+    """What the programs need to know of the network."""
 
     @property
     def bridge(self) -> str:

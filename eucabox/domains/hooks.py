@@ -27,7 +27,7 @@ class Hooks:
 
     def ask(self, event: str, instance_id: str, **more: Any) -> None:
         """Run the hooks before a step of a launch; the first that fails raises HookRefused."""
-        for hook in self._found():
+        for hook in self._list_hooks():
             try:
                 self._run(hook, event, instance_id, more)
             except ProgramFailed as fault:
@@ -37,13 +37,13 @@ class Hooks:
 
     def tell(self, event: str, instance_id: str) -> None:
         """Run the hooks at an event; one that fails is logged."""
-        for hook in self._found():
+        for hook in self._list_hooks():
             try:
                 self._run(hook, event, instance_id, {})
             except Fault as fault:
                 log.warning("role=node at %s of %s: %s", event, instance_id, fault.message)
 
-    def _found(self) -> list[Path]:
+    def _list_hooks(self) -> list[Path]:
         """Return the hooks that may be run; what others can write is left out with a warning."""
         folder = self.config.node.hooks
         if not folder.is_dir():
@@ -51,16 +51,16 @@ class Hooks:
         if reason := reason_not_trusted(folder):
             log.warning("role=node no hook of %s is run: %s", folder, reason)
             return []
-        return [each for each in sorted(folder.iterdir()) if _trusted(each)]
+        return [each for each in sorted(folder.iterdir()) if _is_trusted(each)]
 
     def _run(self, hook: Path, event: str, instance_id: str, more: dict[str, Any]) -> None:
         facts = self._facts.describe(instance_id)
-        told = {"event": event, "time": ids.now(), **facts, **more}
+        document = {"event": event, "time": ids.now(), **facts, **more}
         places = (str(self.config.cloud.data_dir), facts["instance_folder"])
-        run_program(hook, event, *places, input=encode(told))
+        run_program(hook, event, *places, input=encode(document))
 
 
-def _trusted(hook: Path) -> bool:
+def _is_trusted(hook: Path) -> bool:
     if not hook.is_file() or not os.access(hook, os.X_OK):
         return False
     if reason := reason_not_trusted(hook):

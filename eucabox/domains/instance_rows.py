@@ -1,106 +1,122 @@
-"""The node's view of the instances table: every change of state it makes; decides none of them."""
+"""The node's queries on the instances table, and the changes of state that it writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from eucabox import ids, steady_clock
-from eucabox.domains.state_reasons import GUEST, SAVED, Reason
+from eucabox import ids, instance_states, steady_clock
+from eucabox.instance_states import (
+    ALIVE,
+    GUEST_SHUTDOWN,
+    NO_REASON,
+    SAVED_OUTSIDE,
+    InstanceState,
+    Reason,
+    sql_list,
+)
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 
-CODES = {
-    "pending": 0,
-    "running": 16,
-    "shutting-down": 32,
-    "terminated": 48,
-    "stopping": 64,
-    "stopped": 80,
-}
-LIVING = ("pending", "running", "stopping", "stopped")
 TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
-RENEW = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
+NEW_DOMAIN = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
 # Everything but the user data, which only the guest reads.
-_SEEN = """instance_id, account_id, state, state_reason_code, launch_time, state_time, state_clock,
-  wanted, launch_state, mac_address, private_ip_address, private_dns_name, domain_uuid, request_id,
-  wanted_request_id"""
+_COLUMNS = """instance_id, account_id, state, state_reason_code, launch_time, state_time,
+  state_clock, wanted, launch_state, mac_address, private_ip_address, private_dns_name,
+  domain_uuid, request_id, wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
-_ALIVE = f"""select {_SEEN} from instances
-  where state in ('pending', 'running', 'stopping', 'shutting-down')"""
+_ALIVE = f"select {_COLUMNS} from instances where state in {sql_list(ALIVE)}"
 
 
 class InstanceRows:
-    """Instances as rows. A change whose row is not in the expected state is not made."""
+    """Instances as rows. A row that is not in the expected state is left unchanged."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def list_alive(self) -> list[Row]:
-        """Return the rows that have a guest, or will, or may still, oldest first."""
+        """Return the rows that have, will have, or may still have a guest; oldest first."""
         return self._state.query(f"{_ALIVE} order by launch_time")
 
     def list_stopped(self) -> list[Row]:
         """Return the rows that are stopped."""
-        return self._state.query(f"select {_SEEN} from instances where state = 'stopped'")
+        return self._state.query(f"select {_COLUMNS} from instances where state = 'stopped'")
 
-    def one(self, instance_id: str) -> Row | None:
+    def get(self, instance_id: str) -> Row | None:
         """Return a whole row."""
         return self._state.one("select * from instances where instance_id = ?", (instance_id,))
 
-    def step(self, instance_id: str, word: str) -> bool:
-        """Note how far a launch is; False when it is wanted no more."""
+    def set_launch_step(self, instance_id: str, word: str) -> bool:
+        """Store the step that a launch has reached; False if the launch was cancelled."""
         where = {"instance_id": instance_id, "state": "pending"}
         return bool(self._state.update("instances", where, launch_state=word))
 
-    def running(self, instance_id: str, lacking: Reason | None = None) -> bool:
-        """Say that the guest runs, and what it lacks; False when the launch is wanted no more."""
-        where = {"instance_id": instance_id, "state": "pending"}
-        said = {
-            "state_reason_code": lacking.code if lacking else "",
-            "state_reason_message": lacking.message if lacking else "",
-        }
-        return self._move(where, "running", launch_state="booted", **said)
+    def mark_running(self, instance_id: str, lacking: Reason | None = None) -> bool:
+        """Mark an instance running, with what it lacks; False if the launch was cancelled."""
+        return instance_states.change(
+            self._state,
+            instance_id,
+            InstanceState.PENDING,
+            InstanceState.RUNNING,
+            lacking or NO_REASON,
+            launch_state="booted",
+        )
 
-    def shutting_down(self, instance_id: str, reason: Reason) -> bool:
+    def mark_shutting_down(self, instance_id: str, reason: Reason) -> bool:
         """Begin the end of an instance that has not ended."""
-        return self._begin(instance_id, LIVING, "shutting-down", reason)
+        end = InstanceState.SHUTTING_DOWN
+        before = instance_states.states_before(end)
+        return instance_states.change_from_any(self._state, instance_id, before, end, reason)
 
     def fail(self, instance_id: str, reason: Reason) -> str:
-        """Say that a guest failed or went by itself; return the state that follows, or "".
+        """Write that a guest failed or shut itself down; return the next state, or "".
 
         It is `stopping` where the disk is kept, else `shutting-down`.
         """
         with self._state.transaction():
-            row = self.one(instance_id)
-            if row is None or row["state"] not in ("pending", "running"):
+            row = self.get(instance_id)
+            if row is None or row["state"] not in (InstanceState.PENDING, InstanceState.RUNNING):
                 return ""
-            state = "stopping" if _kept(row, reason) else "shutting-down"
-            return state if self._begin(instance_id, (row["state"],), state, reason) else ""
+            keeps_disk = _keeps_disk(row, reason)
+            new = InstanceState.STOPPING if keeps_disk else InstanceState.SHUTTING_DOWN
+            old = InstanceState(row["state"])
+            instance_states.change(self._state, instance_id, old, new, reason)
+            return new.value
 
     def mark_stopped(self, instance_id: str) -> bool:
-        """Say that a stopping guest is gone and its disk is kept."""
-        where = {"instance_id": instance_id, "state": "stopping"}
-        return self._move(where, "stopped", wanted="", launch_state="", stopped_time=ids.now())
+        """Mark a stopping instance stopped: its guest is gone, its disk stays."""
+        return instance_states.change(
+            self._state,
+            instance_id,
+            InstanceState.STOPPING,
+            InstanceState.STOPPED,
+            wanted="",
+            launch_state="",
+            stopped_time=ids.now(),
+        )
 
     def mark_terminated(self, row: Mapping[str, Any], reason: Reason) -> None:
-        """Say that nothing of the guest is left; `reason` counts if the row has none yet.
+        """Mark an instance terminated; `reason` is used if the row has none yet.
 
-        The tags of its interface go with it, as that is shown no more.
+        The tags of its network interface are deleted, since it is no longer listed.
         """
-        said = {}
-        if not row["state_reason_code"]:
-            said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
-        of = (row["instance_id"],)
-        where = {"instance_id": row["instance_id"], "state": "shutting-down"}
+        instance_id = row["instance_id"]
         with self._state.transaction() as database:
-            if self._move(where, "terminated", terminated_time=ids.now(), wanted="", **said):
-                database.conn.execute(
-                    "delete from tags where resource_id = 'eni-' || substr(?, 3)", of
-                )
+            if instance_states.change(
+                self._state,
+                instance_id,
+                InstanceState.SHUTTING_DOWN,
+                InstanceState.TERMINATED,
+                None if row["state_reason_code"] else reason,
+                terminated_time=ids.now(),
+                wanted="",
+            ):
+                sql = "delete from tags where resource_id = 'eni-' || substr(?, 3)"
+                database.conn.execute(sql, (instance_id,))
 
     def give_up(self, row: Mapping[str, Any], reason: Reason) -> None:
-        """Say that an instance has ended although something of it may still be there: its
-        address stays its own until `cleaned`."""
+        """Mark an instance terminated although something of it may still be on the host.
+
+        Its address stays reserved until `mark_cleaned`."""
         with self._state.transaction():
             where = {"instance_id": row["instance_id"], "state": "shutting-down"}
             self._state.update("instances", where, launch_state=LEFT)
@@ -108,15 +124,15 @@ class InstanceRows:
 
     def list_uncleaned(self) -> list[Row]:
         """Return the ended instances whose clean-up is not done."""
-        sql = f"select {_SEEN} from instances where state = 'terminated' and launch_state = ?"
+        sql = f"select {_COLUMNS} from instances where state = 'terminated' and launch_state = ?"
         return self._state.query(sql, (LEFT,))
 
     def mark_cleaned(self, instance_id: str) -> None:
-        """Say that nothing is left of an instance that was given up."""
+        """Note that nothing is left of an instance that was given up."""
         where = {"instance_id": instance_id, "launch_state": LEFT}
         self._state.update("instances", where, launch_state="")
 
-    def learn(self, address: GuestAddress) -> bool:
+    def set_address(self, address: GuestAddress) -> bool:
         """Give an address to the living instance of its MAC, and take it from any other.
 
         False when there is no such instance, or it has the address already.
@@ -137,43 +153,48 @@ class InstanceRows:
             return bool(cursor.rowcount)
 
     def mark_rebooted(self, instance_id: str) -> None:
-        """Say that a wanted reboot was done."""
-        for wanted in ("reboot", RENEW):
+        """Note that a requested reboot is done."""
+        for wanted in ("reboot", NEW_DOMAIN):
             where = {"instance_id": instance_id, "wanted": wanted}
             self._state.update("instances", where, wanted="")
 
-    def terminated(self) -> dict[str, float]:
-        """Return the ids of instances that have ended, and how many seconds ago."""
+    def list_terminated(self) -> dict[str, float]:
+        """Return the ids of terminated instances, and how many seconds ago they ended."""
         sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
-        return {row["instance_id"]: age(row) for row in self._state.query(sql)}
+        return {row["instance_id"]: seconds_in_state(row) for row in self._state.query(sql)}
 
-    def renewed(self, instance_id: str) -> bool:
-        """Say that a reboot needs a new domain; False when it is wanted no more."""
+    def mark_for_new_domain(self, instance_id: str) -> bool:
+        """Note that a reboot needs a new domain; False if the reboot is no longer wanted."""
         where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
-        return bool(self._state.update("instances", where, wanted=RENEW))
+        return bool(self._state.update("instances", where, wanted=NEW_DOMAIN))
 
-    def restored(self, instance_id: str) -> bool:
-        """Say that a guest runs again that was saved on the host; False if it was not."""
-        where = {"instance_id": instance_id, "state": "stopped"}
-        where["state_reason_message"] = SAVED.message
-        said = {"state_reason_code": "", "state_reason_message": "", "launch_state": "booted"}
-        return self._move(where, "running", **said)
-
-    def forget(self, instance_id: str) -> None:
-        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
-        of = (instance_id,)
-        with self._state.transaction() as database:
-            database.conn.execute(
-                "delete from tags where resource_id = ?1 or resource_id = 'eni-' || substr(?1, 3)",
-                of,
+    def mark_restored(self, instance_id: str) -> bool:
+        """Mark an instance running whose domain was saved on the host and restored; else False."""
+        with self._state.transaction():
+            row = self.get(instance_id)
+            if row is None or row["state_reason_message"] != SAVED_OUTSIDE.message:
+                return False
+            return instance_states.change(
+                self._state,
+                instance_id,
+                InstanceState.STOPPED,
+                InstanceState.RUNNING,
+                NO_REASON,
+                launch_state="booted",
             )
-            database.conn.execute("delete from instance_groups where instance_id = ?", of)
-            database.conn.execute("delete from instances where instance_id = ?", of)
+
+    def delete(self, instance_id: str) -> None:
+        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
+        with self._state.transaction():
+            self._state.delete("tags", {"resource_id": instance_id})
+            self._state.delete("tags", {"resource_id": f"eni-{instance_id.removeprefix('i-')}"})
+            self._state.delete("instance_groups", {"instance_id": instance_id})
+            self._state.delete("instances", {"instance_id": instance_id})
             for reservation_id in self._empty_reservations():
-                database["reservations"].delete(reservation_id)  # type: ignore[union-attr]
+                self._state.delete("reservations", {"reservation_id": reservation_id})
 
     def _empty_reservations(self) -> list[str]:
-        """Return those without an instance whose client token counts no more."""
+        """Return reservations without an instance whose client token has expired."""
         sql = """select reservation_id, created, created_clock from reservations
           where reservation_id not in (select reservation_id from instances)"""
         return [
@@ -182,7 +203,7 @@ class InstanceRows:
             if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
         ]
 
-    def setting(self, key: str, default: str) -> str:
+    def get_setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""
         with self._state.transaction() as database:
             database.conn.execute("insert or ignore into settings values (?, ?)", (key, default))
@@ -195,30 +216,20 @@ class InstanceRows:
         with self._state.transaction() as database:
             database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
 
-    def _begin(self, instance_id: str, states: Sequence[str], state: str, reason: Reason) -> bool:
-        said = {"state_reason_code": reason.code, "state_reason_message": reason.message}
-        with self._state.transaction():
-            return any(
-                self._move({"instance_id": instance_id, "state": each}, state, **said)
-                for each in states
-            )
 
-    def _move(self, where: Mapping[str, Any], state: str, **columns: Any) -> bool:
-        columns |= {"state": state, "state_code": CODES[state], "state_time": ids.now()}
-        columns |= {"state_clock": steady_clock.reading()}
-        return bool(self._state.update("instances", where, **columns))
-
-
-def age(row: Row) -> float:
-    """Return for how many seconds an instance is in its state, whatever the clock did since."""
+def seconds_in_state(row: Row) -> float:
+    """Return how long an instance has been in its state, independent of clock changes."""
     return steady_clock.seconds_since(row["state_clock"], row["state_time"])
 
 
-def _kept(row: Row, reason: Reason) -> bool:
-    """Tell whether the disk outlives this: a first launch that fails leaves nothing to keep."""
-    if reason == SAVED:
+def _keeps_disk(row: Row, reason: Reason) -> bool:
+    """True if the instance becomes stopped (disk kept) rather than terminated.
+
+    A first launch that failed has no disk worth keeping.
+    """
+    if reason == SAVED_OUTSIDE:
         return True
     if row["state"] == "pending":
         return row["stopped_time"] is not None
     stops = bool(row["shutdown_behavior"] == "stop")
-    return stops or (reason != GUEST and row["stopped_time"] is not None)
+    return stops or (reason != GUEST_SHUTDOWN and row["stopped_time"] is not None)

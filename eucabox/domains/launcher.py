@@ -74,7 +74,7 @@ class BootSpec(Protocol):
 
 
 class DiskProvider(Protocol):
-    """What a launch needs of the images' room."""
+    """What a launch needs of the images."""
 
     def prepare(self, instance: Row, progress: Callable[[str], None]) -> BootSpec:
         """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
@@ -119,24 +119,24 @@ class Launcher:
         cloud: str,
         folder: Path,
         rows: InstanceRows,
-        guests: Domains,
+        domains: Domains,
         images: DiskProvider,
         network: GuestNetwork,
         filters: SecurityGroupFilters,
         driver: Callable[[], Hypervisor],
-        crew: WorkerPool,
+        pool: WorkerPool,
         domain_xml: DomainXml,
         hooks: Hooks,
     ) -> None:
         self._cloud = cloud
         self._folder = folder
         self._rows = rows
-        self._guests = guests
+        self._domains = domains
         self._images = images
         self._network = network
         self._filters = filters
         self._driver = driver
-        self._crew = crew
+        self._pool = pool
         self._domain_xml = domain_xml
         self._hooks = hooks
         self.metadata_problem = ""  # why guests get none
@@ -145,14 +145,15 @@ class Launcher:
     def begin(self, instance_id: str) -> None:
         """Launch an instance unless that is being done."""
         cancelled = self._cancelled.setdefault(instance_id, threading.Event())
-        self._crew.submit(instance_id, lambda: self._launch(instance_id, cancelled))
+        self._pool.submit(instance_id, lambda: self._launch(instance_id, cancelled))
 
-    def again(self, instance_id: str) -> bool:
-        """Start a running instance's domain anew, with its disk; False when it is wanted no more.
+    def start_again(self, instance_id: str) -> bool:
+        """Start a running instance's domain again, with its disk; False if it should not run.
 
-        One that does not start ends the instance, as a first launch would.
+        A failure ends the instance, as it would at the first launch.
+
         """
-        row = self._rows.one(instance_id)
+        row = self._rows.get(instance_id)
         if row is None or row["state"] != "running":
             return False
         try:
@@ -168,9 +169,9 @@ class Launcher:
         log.info("role=node %s runs again, in a new domain", instance_id)
         return True
 
-    def take_back(self, instance_id: str) -> None:
+    def take_restored(self, instance_id: str) -> None:
         """Give an instance its address again whose guest was saved on the host and restored."""
-        row = self._rows.one(instance_id)
+        row = self._rows.get(instance_id)
         if row is None:
             return
         try:
@@ -179,17 +180,17 @@ class Launcher:
             log.warning("role=node %s has no network: %s", instance_id, fault.message)
         self.adopt(instance_id)
 
-    def ahead(self, instance_id: str) -> int | None:
+    def count_ahead(self, instance_id: str) -> int | None:
         """Return how many launches are begun before this one, or None if it is begun."""
-        return self._crew.ahead(instance_id)
+        return self._pool.count_ahead(instance_id)
 
     def adopt(self, instance_id: str) -> None:
-        """Take note of a running guest that an earlier eucabox started."""
-        self._crew.submit(instance_id, lambda: self._hooks.tell("adopted", instance_id))
+        """Run the hooks for a running guest that an earlier eucabox started."""
+        self._pool.submit(instance_id, lambda: self._hooks.tell("adopted", instance_id))
         log.info("role=node %s is taken back, running", instance_id)
 
     def cancel(self, instance_id: str) -> None:
-        """Stop a launch at its next step."""
+        """Cancel a launch at its next step."""
         if instance_id in self._cancelled:
             self._cancelled[instance_id].set()
 
@@ -198,9 +199,9 @@ class Launcher:
         for cancelled in list(self._cancelled.values()):
             cancelled.set()
 
-    def busy(self, instance_id: str) -> bool:
+    def is_busy(self, instance_id: str) -> bool:
         """Tell whether a launch is queued or under way."""
-        return self._crew.busy(instance_id)
+        return self._pool.is_busy(instance_id)
 
     def _launch(self, instance_id: str, cancelled: threading.Event) -> None:
         try:
@@ -234,16 +235,16 @@ class Launcher:
         def step(word: str) -> None:
             progress(word)
             log.info("role=node the launch of %s is at the step: %s", instance_id, word)
-            if not self._rows.step(instance_id, word):
+            if not self._rows.set_launch_step(instance_id, word):
                 raise LaunchCancelled(id=instance_id)
 
         progress("launching")
-        row = self._rows.one(instance_id)
+        row = self._rows.get(instance_id)
         if row is None or row["state"] != "pending":
             return
         # First of all: under a guest that an earlier eucabox started no disk may be made anew.
-        found = self._guests.find(instance_id)
-        if found is None:
+        domain = self._domains.find(instance_id)
+        if domain is None:
             driver = self._driver()
             self._hooks.ask("pre-launch", instance_id)
             boot = self._images.prepare(row, progress)
@@ -252,23 +253,27 @@ class Launcher:
             self._filters.apply()
             step("plugged")
             self._create(row, boot, driver, step)
-        elif not found.up:
+        elif not domain.up:
             raise DomainFailed(action="start", id=instance_id, reason="its domain is not running")
         problem = self.metadata_problem
-        if self._rows.running(instance_id, state_reasons.no_metadata(problem) if problem else None):
+        if self._rows.mark_running(
+            instance_id, state_reasons.no_metadata(problem) if problem else None
+        ):
             log.info("role=node %s runs", instance_id)
             self._hooks.tell("running", instance_id)
 
     def _create(
         self, row: Row, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
-        owner = self._guests.owner(driver.NAME)
-        domain = self._domain(row, boot, owned=owner is not None and _own(boot, owner))
+        owner = self._domains.owner(driver.NAME)
+        domain = self._domain(
+            row, boot, owned=owner is not None and _give_to_guest_user(boot, owner)
+        )
         serial.create(domain.console)
         xml = self._domain_xml.adapt(driver.NAME, domain, driver.domain_xml(domain))
         self._hooks.ask("pre-boot", domain.name, domain_xml=xml)
         step("booting")
-        self._guests.create(domain.name, xml)
+        self._domains.create(domain.name, xml)
 
     def _domain(self, row: Row, boot: BootSpec, owned: bool) -> Domain:
         return Domain(
@@ -297,8 +302,8 @@ class Launcher:
         )
 
 
-def _own(boot: BootSpec, owner: tuple[int, int]) -> bool:
-    """Give a guest's user what is the guest's alone; False where this process may not do that."""
+def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
+    """Give the guest's files to the guest's user; False if this process may not do that."""
     try:
         for file in (boot.disk, boot.seed, boot.nvram):
             if file is not None and file.exists():

@@ -12,7 +12,7 @@ from defusedxml.ElementTree import fromstring
 
 from eucabox.domains import processes
 from eucabox.domains.bounded_calls import Bounded, Overdue
-from eucabox.domains.connection import SILENT, LibvirtConnection, words
+from eucabox.domains.connection import SILENT, LibvirtConnection, error_text
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import (
     DomainFailed,
@@ -89,8 +89,8 @@ class Domains:
 
     def all(self, wait: float = 0) -> dict[str, DomainState]:
         """Return every domain of ours, by instance id; wait for libvirt so many seconds."""
-        found = self._watch(self._list, wait)
-        return {guest.instance_id: guest for guest in found if guest}
+        domains = self._run_on_event_connection(self._list, wait)
+        return {guest.instance_id: guest for guest in domains if guest}
 
     def find(self, instance_id: str) -> DomainState | None:
         """Return the guest of an instance, or None; DomainNotOurs when a stranger has its name."""
@@ -99,28 +99,30 @@ class Domains:
         )
         return guest
 
-    def hung(self, instance_id: str) -> bool:
+    def is_hung(self, instance_id: str) -> bool:
         """Tell whether libvirt waits for the guest's process longer than it should."""
         return self._bounded.stuck(instance_id) is not None
 
     def probe(self, instance_id: str) -> None:
-        """Have the guest's process answer a question of no interest."""
-        asked = libvirt.VIR_DOMAIN_STATS_VCPU
+        """Test that the guest's process still answers libvirt."""
+        statistics = libvirt.VIR_DOMAIN_STATS_VCPU
         self._act(
             "look after",
             instance_id,
-            lambda domain: domain.connect().domainListGetStats([domain], asked),
+            lambda domain: domain.connect().domainListGetStats([domain], statistics),
         )
 
-    def warm(self, kind: str) -> None:
+    def probe_emulator(self, kind: str) -> None:
         """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
         ask = lambda virt: virt.getDomainCapabilities(None, None, None, kind)  # noqa: E731
-        self._alone("probe", kind, ask, PROBE)
+        self._run_on_own_connection("probe", kind, ask, PROBE)
 
     def owner(self, kind: str) -> tuple[int, int] | None:
         """Return the user and the group that guests of a kind run as (qemu, kvm), or None where
         libvirt has no such thing."""
-        known: dict[str, tuple[int, int]] = self._watch(self._users, RECONNECT_WAIT)
+        known: dict[str, tuple[int, int]] = self._run_on_event_connection(
+            self._users, RECONNECT_WAIT
+        )
         return known.get(kind)
 
     def _users(self, virt: Any) -> dict[str, tuple[int, int]]:
@@ -131,29 +133,29 @@ class Domains:
     def create(self, instance_id: str, xml: str) -> None:
         """Start a transient domain that lives on when this process ends."""
         start = lambda virt: virt.createXML(xml, 0)  # noqa: E731
-        self._alone("start", instance_id, start, START, key=f"start {instance_id}")
+        self._run_on_own_connection("start", instance_id, start, START, key=f"start {instance_id}")
 
     def shutdown(self, instance_id: str) -> None:
-        """Press the power button."""
+        """Send the guest a shutdown request."""
         self._act("shut down", instance_id, lambda domain: domain.shutdown())
 
     def reboot(self, instance_id: str) -> None:
-        """Press the power button, and let libvirt start the guest again."""
+        """Send the guest a shutdown request, after which libvirt starts it again."""
         self._act("reboot", instance_id, lambda domain: domain.reboot(0))
 
     def reset(self, instance_id: str) -> None:
-        """Press the reset button."""
+        """Reset the guest."""
         self._act("reset", instance_id, lambda domain: domain.reset(0))
 
     def suspend(self, instance_id: str) -> None:
-        """Pause a guest; it writes out what its disk is owed first."""
+        """Pause a guest, after it has written its pending data to its disk."""
         self._act("pause", instance_id, lambda domain: domain.suspend(), WRITE_OUT)
 
     def resume(self, instance_id: str) -> None:
         """Let a paused guest go on."""
         self._act("resume", instance_id, lambda domain: domain.resume())
 
-    def rouse(self, instance_id: str) -> None:
+    def wake_up(self, instance_id: str) -> None:
         """Wake a guest that put itself to sleep."""
         self._act("wake", instance_id, lambda domain: domain.pMWakeup(0))
 
@@ -167,7 +169,9 @@ class Domains:
             return self._take_screenshot(virt, instance_id, wake_up)
 
         try:
-            picture: bytes | None = self._alone("photograph", instance_id, shoot, PICTURE)
+            picture: bytes | None = self._run_on_own_connection(
+                "photograph", instance_id, shoot, PICTURE
+            )
         except DomainFailed as fault:
             raise ScreenUnreadable(id=instance_id, reason=fault.facts["reason"]) from None
         except DomainHung:
@@ -190,7 +194,7 @@ class Domains:
         return b"".join(pieces)
 
     def destroy(self, instance_id: str, uuid: str = "") -> None:
-        """Pull the plug; a domain that is gone is fine, one that is only defined is undefined.
+        """Destroy a domain if it is there; one that is only defined is undefined.
 
         Where libvirt can't, the process of the domain with this `uuid` is killed.
         """
@@ -207,13 +211,13 @@ class Domains:
         there = bool(uuid) and bool(processes.pids(instance_id, uuid))
         return there and processes.kill(instance_id, uuid)
 
-    def absent(self, instance_id: str, uuid: str) -> bool:
+    def is_gone(self, instance_id: str, uuid: str) -> bool:
         """Tell whether no process of the guest is there, where guests are processes of ours."""
         here = self._connection.uri.startswith(("qemu:", "qemu+unix:"))
         return here and not processes.pids(instance_id, uuid)
 
     def _check_started(self, instance_id: str) -> None:
-        """Raise DomainHung while libvirt may yet start a guest for us that we gave up."""
+        """Raise DomainHung while libvirt may still start a guest that we have given up."""
         seconds = self._bounded.stuck(f"start {instance_id}")
         if seconds is not None:
             raise DomainHung(id=instance_id, action="start", seconds=seconds)
@@ -228,7 +232,7 @@ class Domains:
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
-        return [self._or_none(self._guest, domain, facts) for domain, facts in states]
+        return [self._ignore_missing(self._guest, domain, facts) for domain, facts in states]
 
     def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> DomainState | None:
         instance_id = self._owner(domain)
@@ -267,15 +271,15 @@ class Domains:
         limit: float = ACT,
         key: str = "",
     ) -> Any:
-        def checked(virt: Any) -> Any:
+        def act_if_ours(virt: Any) -> Any:
             domain = virt.lookupByName(instance_id)
             if self._owner(domain) != instance_id:
                 raise DomainNotOurs(id=instance_id)
             return act(domain)
 
-        return self._alone(action, instance_id, checked, limit, key)
+        return self._run_on_own_connection(action, instance_id, act_if_ours, limit, key)
 
-    def _or_none(self, act: Callable[..., Any], *arguments: Any) -> Any:
+    def _ignore_missing(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `act` returns, or None where there is no such running domain."""
         try:
             return act(*arguments)
@@ -285,18 +289,18 @@ class Domains:
                 return None
             raise
 
-    def _alone(
+    def _run_on_own_connection(
         self, action: str, id: str, ask: Callable[[Any], Any], limit: float, key: str = ""
     ) -> Any:
-        """Ask on a connection that nobody else has, and give it up after `limit` seconds."""
+        """Call `ask` on a connection of its own, and give it up after `limit` seconds."""
         self._connection.get(RECONNECT_WAIT)
         opened = threading.Event()
 
         def work() -> Any:
-            virt = self._connection.another()
+            virt = self._connection.open_another()
             opened.set()
             try:
-                return self._ask(action, id, lambda: self._or_none(ask, virt), virt)
+                return self._ask(action, id, lambda: self._ignore_missing(ask, virt), virt)
             finally:
                 with suppress(libvirt.libvirtError):
                     virt.close()
@@ -309,8 +313,8 @@ class Domains:
                 raise LibvirtUnreachable(uri=uri, reason=SILENT, lost=True) from None
             raise DomainHung(id=id, action=action, seconds=late.seconds) from None
 
-    def _watch(self, ask: Callable[[Any], Any], wait: float) -> Any:
-        """Ask what waits for no guest, on the connection that the events come by."""
+    def _run_on_event_connection(self, ask: Callable[[Any], Any], wait: float) -> Any:
+        """Call `ask`, which waits for no guest, on the connection of the events."""
         virt = self._connection.get(wait)
 
         def work() -> Any:
@@ -319,16 +323,16 @@ class Domains:
         try:
             return self._bounded.call("list", work, LIST)
         except Overdue:
-            self._connection.was_lost(virt, SILENT)
+            self._connection.report_lost(virt, SILENT)
             raise LibvirtUnreachable(uri=self._connection.uri, reason=SILENT, lost=True) from None
 
     def _ask(self, action: str, id: str, ask: Callable[[], Any], virt: Any) -> Any:
         try:
             return ask()
         except libvirt.libvirtError as problem:
-            reason = words(problem)
+            reason = error_text(problem)
             if not _alive(virt):
-                self._connection.was_lost(virt, reason)
+                self._connection.report_lost(virt, reason)
                 uri = self._connection.uri
                 raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
             raise DomainFailed(action=action, id=id, reason=reason) from None
@@ -353,5 +357,5 @@ def _users(capabilities: str) -> Iterator[tuple[str, tuple[int, int]]]:
         if model.findtext("model") != "dac":
             continue
         for label in model.iterfind("baselabel"):
-            if found := OWNER.fullmatch(label.text or ""):
-                yield label.get("type", ""), (int(found[1]), int(found[2]))
+            if match := OWNER.fullmatch(label.text or ""):
+                yield label.get("type", ""), (int(match[1]), int(match[2]))

@@ -21,37 +21,37 @@ SECONDS_TO_END = 5.0  # a killed process ends at once, unless it waits for a dis
 def pids(name: str, uuid: str) -> list[int]:
     """Return the numbers of the processes that run this domain: one, or none."""
     numbers = (int(each.name) for each in PROC.iterdir() if each.name.isdigit())
-    return [pid for pid in numbers if _runs(pid, name, uuid)]
+    return [pid for pid in numbers if _is_domain_process(pid, name, uuid)]
 
 
 def kill(name: str, uuid: str) -> bool:
     """End the processes of this domain; True once there are none."""
-    with contextlib.ExitStack() as held:
-        found = [fd for pid in pids(name, uuid) for fd in _hold(held, pid, name, uuid)]
-        for fd in found:
+    with contextlib.ExitStack() as stack:
+        descriptors = [fd for pid in pids(name, uuid) for fd in _open_pidfd(stack, pid, name, uuid)]
+        for fd in descriptors:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
         deadline = time.monotonic() + SECONDS_TO_END
-        return all(_ended(fd, deadline - time.monotonic()) for fd in found)
+        return all(_wait_until_ended(fd, deadline - time.monotonic()) for fd in descriptors)
 
 
-def _hold(held: contextlib.ExitStack, pid: int, name: str, uuid: str) -> Iterator[int]:
+def _open_pidfd(stack: contextlib.ExitStack, pid: int, name: str, uuid: str) -> Iterator[int]:
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    held.callback(os.close, fd)
-    if _runs(pid, name, uuid):
+    stack.callback(os.close, fd)
+    if _is_domain_process(pid, name, uuid):
         yield fd
 
 
-def _ended(fd: int, seconds: float) -> bool:
+def _wait_until_ended(fd: int, seconds: float) -> bool:
     waiting = select.poll()
     waiting.register(fd, select.POLLIN)
     return bool(waiting.poll(max(0.0, seconds) * 1000))
 
 
-def _runs(pid: int, name: str, uuid: str) -> bool:
+def _is_domain_process(pid: int, name: str, uuid: str) -> bool:
     """Tell whether a process is this domain's; one that has ended has no command line."""
     try:
         words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
@@ -59,5 +59,5 @@ def _runs(pid: int, name: str, uuid: str) -> bool:
         return False
     pairs = set(pairwise(words))
     names = [value for option, value in pairs if option == b"-name"]
-    named = any(value.split(b",")[0] == b"guest=" + name.encode() for value in names)
-    return named and (b"-uuid", uuid.lower().encode()) in pairs
+    has_name = any(value.split(b",")[0] == b"guest=" + name.encode() for value in names)
+    return has_name and (b"-uuid", uuid.lower().encode()) in pairs

@@ -1,30 +1,30 @@
-"""One look at all rows and all domains, and what is due for each; never waits for anything."""
+"""Compares all rows with all domains and starts what is due for each; never waits."""
 
 import logging
 import threading
 import time
 from pathlib import Path
 
-from eucabox import logs
+from eucabox import instance_states, logs
 from eucabox.config import Config
 from eucabox.domains import state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.health import Health
-from eucabox.domains.instance_rows import RENEW, InstanceRows, age
+from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, seconds_in_state
 from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.rebooter import Rebooter
-from eucabox.domains.state_reasons import Reason
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
+from eucabox.instance_states import Reason
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
-EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
+EVENT_WAIT = 2.0  # seconds that a domain's stop event may lag behind its disappearance
 
 
 class Reconciler:
@@ -35,21 +35,21 @@ class Reconciler:
         config: Config,
         rows: InstanceRows,
         connection: LibvirtConnection,
-        guests: Domains,
-        launches: Launcher,
-        endings: Terminator,
-        reboots: Rebooter,
-        stops: Stopper,
+        domains: Domains,
+        launcher: Launcher,
+        terminator: Terminator,
+        rebooter: Rebooter,
+        stopper: Stopper,
         health: Health,
     ) -> None:
         self.config = config
         self._rows = rows
         self._connection = connection
-        self._guests = guests
-        self._launches = launches
-        self._endings = endings
-        self._reboots = reboots
-        self._stops = stops
+        self._domains = domains
+        self._launcher = launcher
+        self._terminator = terminator
+        self._rebooter = rebooter
+        self._stopper = stopper
         self._health = health
         self._events: dict[str, list[tuple[int, int]]] = {}
         self._lock = threading.Lock()
@@ -58,43 +58,45 @@ class Reconciler:
         self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
     def event(self, name: str, event: int, detail: int) -> None:
-        """Keep libvirt's word on a domain until the next look."""
+        """Keep an event of a domain until the next run."""
         if event == REBOOTED:
-            self._reboots.on_reboot(name)
+            self._rebooter.on_reboot(name)
             return
         begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
         with self._lock:
-            if event in begins:  # what was said of an earlier run, or before a reboot, is void
+            if event in begins:  # then earlier events no longer count
                 self._events.pop(name, None)
             elif name.startswith("i-"):
                 self._events.setdefault(name, []).append((event, detail))
 
     def run_once(self) -> float | None:
-        """Do what is due, and return the seconds until something will be; None: nothing ever."""
-        rows = self._rows.list_alive()  # before the domains: what a row says is there, was there
+        """Do what is due; return the seconds until the next thing is due, None if nothing is."""
+        # Rows before domains: a row marked running had its domain by then, so one that is missing
+        # is really gone.
+        rows = self._rows.list_alive()
         if self._earlier is None:
             self._earlier = {row["instance_id"] for row in rows if row["state"] == "running"}
-        guests = self._list()
-        waits: list[float | None] = [self._about(row, guests) for row in rows]
+        guests = self._list_domains()
+        waits: list[float | None] = [self._reconcile_logged(row, guests) for row in rows]
         if guests is not None:
             waits.append(self._remove_orphans(rows, guests))
         waits.append(self._purge())
         self._drop_events(rows)
-        self._health.keep(row["instance_id"] for row in rows)
+        self._health.keep_only(row["instance_id"] for row in rows)
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def _list(self) -> dict[str, DomainState] | None:
+    def _list_domains(self) -> dict[str, DomainState] | None:
         if not self._connection.alive:
             self._watching = False
             return None
         try:
-            return self._guests.all()
+            return self._domains.all()
         except Fault as fault:
             log.warning("role=node %s", fault.message)
             self._watching = False
             return None
 
-    def _about(self, row: Row, guests: dict[str, DomainState] | None) -> float:
+    def _reconcile_logged(self, row: Row, guests: dict[str, DomainState] | None) -> float:
         caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
         with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
             return self._reconcile(row, guests)
@@ -102,96 +104,98 @@ class Reconciler:
     def _reconcile(self, row: Row, guests: dict[str, DomainState] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
         if row["state"] == "pending":
-            return self._pending(row)
+            return self._reconcile_pending(row)
         if row["state"] == "shutting-down":
-            return self._shutting_down(row, guest, guests is not None)
+            return self._reconcile_shutting_down(row, guest, guests is not None)
         if row["state"] == "stopping":
-            return self._stopping(row, guest, guests is not None)
+            return self._reconcile_stopping(row, guest, guests is not None)
         if row["wanted"] == "terminate":
-            return self._end(row, state_reasons.USER)
-        return self._running(row, guest) if guests is not None else SWEEP
+            return self._end(row, instance_states.USER_SHUTDOWN)
+        return self._reconcile_running(row, guest) if guests is not None else SWEEP
 
-    def _pending(self, row: Row) -> float:
+    def _reconcile_pending(self, row: Row) -> float:
         instance_id = row["instance_id"]
-        left = self.config.node.pending_timeout - age(row)
+        left = self.config.node.pending_timeout - seconds_in_state(row)
         if row["wanted"] == "terminate":
-            return self._end(row, state_reasons.USER)
+            return self._end(row, instance_states.USER_SHUTDOWN)
         if left <= 0:
-            return self._end(row, self._late(row))
-        if not self._launches.busy(instance_id):
-            self._launches.begin(instance_id)
+            return self._end(row, self._timeout_reason(row))
+        if not self._launcher.is_busy(instance_id):
+            self._launcher.begin(instance_id)
         return min(left, SWEEP)
 
-    def _late(self, row: Row) -> Reason:
+    def _timeout_reason(self, row: Row) -> Reason:
         steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
         step = steps.get(row["launch_state"], "the hypervisor")
         text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
-        return state_reasons.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
+        return instance_states.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
 
-    def _shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
-        self._reboots.forget(instance_id)
-        left = self.config.node.shutdown_timeout - age(row)
-        if self._launches.busy(instance_id) and left > 0:
-            self._launches.cancel(instance_id)
+        self._rebooter.forget(instance_id)
+        left = self.config.node.shutdown_timeout - seconds_in_state(row)
+        if self._launcher.is_busy(instance_id) and left > 0:
+            self._launcher.cancel(instance_id)
             return left  # the end of the launch wakes us
-        return max(0.1, self._endings.advance(row, guest, known, self.config))
+        return max(0.1, self._terminator.advance(row, guest, known, self.config))
 
-    def _stopping(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_stopping(self, row: Row, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
-        self._reboots.forget(instance_id)
-        if self._launches.busy(instance_id):
-            self._launches.cancel(instance_id)
+        self._rebooter.forget(instance_id)
+        if self._launcher.is_busy(instance_id):
+            self._launcher.cancel(instance_id)
             return SWEEP  # the end of the launch wakes us
-        return max(0.1, self._stops.advance(row, guest, known, self.config.node.stop_timeout))
+        return max(0.1, self._stopper.advance(row, guest, known, self.config.node.stop_timeout))
 
-    def _running(self, row: Row, guest: DomainState | None) -> float:
+    def _reconcile_running(self, row: Row, guest: DomainState | None) -> float:
         instance_id = row["instance_id"]
-        if row["wanted"] == RENEW:
-            return self._reboots.renew(row)
+        if row["wanted"] == NEW_DOMAIN:
+            return self._rebooter.replace_domain(row)
         if guest is None:
             return self._handle_missing(row)
         self._missing.pop(instance_id, None)
         if not guest.up:
-            return self._end(row, self._end_reason(instance_id) or state_reasons.VANISHED)
+            return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
         if self._earlier and instance_id in self._earlier:
             self._earlier.discard(instance_id)
-            self._launches.adopt(instance_id)
-        wait = self._health.tend(guest)
+            self._launcher.adopt(instance_id)
+        wait = self._health.check(guest)
         if row["wanted"] == "reboot":
-            wait = min(wait, self._reboots.advance(guest, self.config.node.reboot_timeout))
+            wait = min(wait, self._rebooter.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
     def _handle_missing(self, row: Row) -> float:
         instance_id = row["instance_id"]
-        said = self._end_reason(instance_id)
-        if said is None and self._watching:
+        reason = self._end_reason(instance_id)
+        if reason is None and self._watching:
             now = time.monotonic()
             waited = now - self._missing.setdefault(instance_id, now)
             if waited < EVENT_WAIT:
                 return EVENT_WAIT - waited
-            said = state_reasons.VANISHED
+            reason = instance_states.DOMAIN_VANISHED
         self._missing.pop(instance_id, None)
-        return self._end(row, said or self._unwatched())
+        return self._end(row, reason or self._unwatched_reason())
 
-    def _unwatched(self) -> Reason:
+    def _unwatched_reason(self) -> Reason:
         boot_id = BOOT_ID.read_text("ascii").strip()
-        known = self._rows.setting("boot_id", boot_id)
-        return state_reasons.UNWATCHED if known == boot_id else state_reasons.HOST
+        known = self._rows.get_setting("boot_id", boot_id)
+        return (
+            instance_states.ENDED_UNWATCHED if known == boot_id else instance_states.HOST_RESTARTED
+        )
 
     def _end(self, row: Row, reason: Reason) -> float:
         instance_id = row["instance_id"]
-        self._launches.cancel(instance_id)
-        state = self._ends(row, reason)
+        self._launcher.cancel(instance_id)
+        state = self._write_end(row, reason)
         if state:
             log.info("role=node %s is %s: %s", instance_id, state, reason.message)
         return 0.0
 
-    def _ends(self, row: Row, reason: Reason) -> str:
+    def _write_end(self, row: Row, reason: Reason) -> str:
         instance_id = row["instance_id"]
         if row["wanted"] != "terminate":
             return self._rows.fail(instance_id, reason)
-        return "shutting-down" if self._rows.shutting_down(instance_id, reason) else ""
+        return "shutting-down" if self._rows.mark_shutting_down(instance_id, reason) else ""
 
     def _end_reason(self, instance_id: str) -> Reason | None:
         with self._lock:
@@ -204,24 +208,24 @@ class Reconciler:
                 del self._events[name]
 
     def _remove_orphans(self, rows: list[Row], guests: dict[str, DomainState]) -> float | None:
-        """End what is left of instances that are not alive; return when to look at it again."""
+        """End what is left of instances that are not alive; return the seconds to the next try."""
         strays = {row["instance_id"] for row in self._rows.list_uncleaned()} | set(guests)
         strays -= {row["instance_id"] for row in rows}
         for instance_id in strays:
             guest = guests.get(instance_id)
-            if guest and guest.up and self._rows.restored(instance_id):
-                self._launches.take_back(instance_id)
+            if guest and guest.up and self._rows.mark_restored(instance_id):
+                self._launcher.take_restored(instance_id)
             else:
-                self._endings.remove_orphan(instance_id)
+                self._terminator.remove_orphan(instance_id)
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())
         return RETRY if strays else None
 
     def _purge(self) -> float | None:
-        kept = self.config.node.terminated_kept
-        left = {each: kept - age for each, age in self._rows.terminated().items()}
+        keep_seconds = self.config.node.terminated_kept
+        left = {each: keep_seconds - age for each, age in self._rows.list_terminated().items()}
         for instance_id in [each for each, seconds in left.items() if seconds < 0]:
-            self._endings.delete_row(instance_id)
+            self._terminator.delete_row(instance_id)
             del left[instance_id]
         return max(1.0, min(left.values())) if left else None

@@ -8,17 +8,18 @@ from typing import Any, Protocol
 
 from eucabox import ids
 from eucabox.errors import Fault
+from eucabox.instance_states import ALIVE, sql_list
 from eucabox.network import FilteredGuest, FirewallRule
 from eucabox.state import Row, State
 
 log = logging.getLogger("eucabox.node")
 RETRY = 5.0  # seconds until rules that could not be put in force are tried again
 CHECK = 5.0  # seconds between two looks at whether they still are, while there are guests
-_GUESTS = """select instance_id, mac_address, private_ip_address,
+_GUESTS = f"""select instance_id, mac_address, private_ip_address,
     (select json_group_array(group_id) from
       (select group_id from instance_groups g where g.instance_id = i.instance_id order by 1)
     ) as groups
-  from instances i where (state in ('pending', 'running', 'stopping', 'shutting-down')
+  from instances i where (state in {sql_list(ALIVE)}
     or state = 'terminated' and launch_state = 'left')  -- its guest could not be ended yet
   and mac_address is not null order by launch_time, instance_id"""
 # A group of another account may be gone by now, or not be there yet: then a rule matches nothing.
@@ -104,13 +105,13 @@ class SecurityGroupFilters:
 
     def _facts(self) -> tuple[list[FilteredGuest], dict[str, list[FirewallRule]]]:
         guests = [self._guest(row) for row in self._state.query(_GUESTS)]
-        found: dict[str, list[FirewallRule]] = {
+        rules: dict[str, list[FirewallRule]] = {
             each: [] for guest in guests for each in guest.groups
         }
         for rule in self._state.query(_RULES):
-            if rule["group_id"] in found:
-                found[rule["group_id"]].append(_rule(rule))
-        return guests, found
+            if rule["group_id"] in rules:
+                rules[rule["group_id"]].append(_rule(rule))
+        return guests, rules
 
     def _guest(self, row: Row) -> FilteredGuest:
         return FilteredGuest(

@@ -20,10 +20,10 @@ def tail(console: Path, most: int) -> tuple[bytes, datetime | None]:
     Raises ConsoleUnreadable.
     """
     try:
-        content = _last(console, most)
+        content = _read_end(console, most)
         older = console.with_name(console.name + ".0")
         if len(content) < most and older.exists():
-            content = _last(older, most - len(content)) + content
+            content = _read_end(older, most - len(content)) + content
         return content, datetime.fromtimestamp(console.stat().st_mtime, UTC)
     except FileNotFoundError:
         return b"", None
@@ -32,7 +32,7 @@ def tail(console: Path, most: int) -> tuple[bytes, datetime | None]:
         raise ConsoleUnreadable(id=console.parent.name, reason=reason) from None
 
 
-def _last(file: Path, most: int) -> bytes:
+def _read_end(file: Path, most: int) -> bytes:
     with file.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
         opened.seek(max(0, size - most))

@@ -1,10 +1,10 @@
-"""Stops that keep the disk: power button first, then the plug; the row tells who wanted it."""
+"""Stops that keep the disk: shutdown first, then destroy; the row has the reason."""
 
 import logging
 import time
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import InstanceRows, age
+from eucabox.domains.instance_rows import InstanceRows, seconds_in_state
 from eucabox.domains.launcher import GuestNetwork
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.termination import RETRY
@@ -13,7 +13,7 @@ from eucabox.errors import Fault
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
-FORCE = "stop-by-force"  # what `wanted` says when the guest is not asked
+FORCE = "stop-by-force"  # the value of `wanted` when the guest gets no shutdown request
 PRESS_AGAIN = 10.0  # seconds; a guest that boots does not heed the first
 
 
@@ -23,17 +23,17 @@ class Stopper:
     def __init__(
         self,
         rows: InstanceRows,
-        guests: Domains,
+        domains: Domains,
         network: GuestNetwork,
-        crew: WorkerPool,
+        pool: WorkerPool,
         hooks: Hooks,
     ) -> None:
         self._rows = rows
-        self._guests = guests
+        self._domains = domains
         self._network = network
-        self._crew = crew
+        self._pool = pool
         self._hooks = hooks
-        self._pressed: dict[str, float] = {}
+        self._shutdown_sent: dict[str, float] = {}
 
     def advance(self, row: Row, guest: DomainState | None, known: bool, timeout: float) -> float:
         """Do what is due for a row that is stopping; return seconds until the next look.
@@ -41,41 +41,41 @@ class Stopper:
         `known` tells whether libvirt answered: without it a missing guest means nothing.
         """
         instance_id = row["instance_id"]
-        if self._crew.busy(instance_id) or not known:
+        if self._pool.is_busy(instance_id) or not known:
             return RETRY
         force = row["wanted"] == FORCE
-        left = 0 if force else timeout - age(row)
+        left = 0 if force else timeout - seconds_in_state(row)
         if guest is None or not guest.up or left <= 0:
             up = guest is not None and guest.up
-            self._crew.submit(instance_id, lambda: self._finish(row, up))
+            self._pool.submit(instance_id, lambda: self._finish(row, up))
             return RETRY
-        if time.monotonic() >= self._pressed.get(instance_id, 0) + PRESS_AGAIN:
-            self._crew.submit(instance_id, lambda: self._shut_down(instance_id))
+        if time.monotonic() >= self._shutdown_sent.get(instance_id, 0) + PRESS_AGAIN:
+            self._pool.submit(instance_id, lambda: self._shut_down(instance_id))
         return min(left, PRESS_AGAIN)
 
     def _shut_down(self, instance_id: str) -> None:
-        if instance_id not in self._pressed:
+        if instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-stop", instance_id)
-        self._pressed[instance_id] = time.monotonic()
+        self._shutdown_sent[instance_id] = time.monotonic()
         try:
-            self._guests.shutdown(instance_id)
+            self._domains.shutdown(instance_id)
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
     def _finish(self, row: Row, up: bool) -> None:
         instance_id = row["instance_id"]
-        now = self._rows.one(instance_id)
+        now = self._rows.get(instance_id)
         if now is None or now["state"] != "stopping":
             return  # done, or terminated, since the loop last looked
-        if up and instance_id not in self._pressed:
+        if up and instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-stop", instance_id)
         try:
-            self._guests.destroy(instance_id, row["domain_uuid"])
+            self._domains.destroy(instance_id, row["domain_uuid"])
             self._network.unplug(row)
         except Fault as fault:
             log.warning("role=node %s is not stopped yet: %s", instance_id, fault.message)
             return
-        self._pressed.pop(instance_id, None)
+        self._shutdown_sent.pop(instance_id, None)
         self._hooks.tell("stopped", instance_id)
         if self._rows.mark_stopped(instance_id):
             log.info("role=node %s is stopped", instance_id)

@@ -1,4 +1,4 @@
-"""How instances end: power button, plug, address and disk; never decides that one should."""
+"""How instances end: shutdown, destroy, address and disk; never decides that one should."""
 
 import logging
 import shutil
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eucabox import instance_states
 from eucabox.config import Config
-from eucabox.domains import state_reasons
 from eucabox.domains.health import STUCK, Health
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import InstanceRows, age
+from eucabox.domains.instance_rows import InstanceRows, seconds_in_state
 from eucabox.domains.launcher import DiskProvider, GuestNetwork
 from eucabox.domains.libvirt_domains import RECONNECT_WAIT, Domains, DomainState
 from eucabox.domains.worker_pool import WorkerPool
@@ -30,27 +30,27 @@ class Terminator:
         self,
         folder: Path,
         rows: InstanceRows,
-        guests: Domains,
+        domains: Domains,
         images: DiskProvider,
         network: GuestNetwork,
-        crew: WorkerPool,
+        pool: WorkerPool,
         hooks: Hooks,
         health: Health,
     ) -> None:
         self._folder = folder
         self._rows = rows
-        self._guests = guests
+        self._domains = domains
         self._images = images
         self._network = network
-        self._crew = crew
+        self._pool = pool
         self._hooks = hooks
         self._health = health
-        self._pressed: dict[str, float] = {}  # when the power button was pressed
+        self._shutdown_sent: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
 
     def busy(self, instance_id: str) -> bool:
         """Tell whether an end is being made."""
-        return self._crew.busy(instance_id)
+        return self._pool.is_busy(instance_id)
 
     def advance(self, row: Row, guest: DomainState | None, known: bool, config: Config) -> float:
         """Do what is due for a row that is shutting down; return seconds until the next look.
@@ -58,10 +58,10 @@ class Terminator:
         `known` tells whether libvirt answered: without it a missing guest means nothing.
         """
         instance_id = row["instance_id"]
-        left = config.node.shutdown_timeout - age(row)
+        left = config.node.shutdown_timeout - seconds_in_state(row)
         if left <= 0:
             gone = guest is None and (known or row["launch_state"] in NEVER_BOOTED)
-            self._crew.submit(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
+            self._pool.submit(f"kill {instance_id}", lambda: self._end_by_force(row, known, gone))
             return RETRY
         if self.busy(instance_id):
             return RETRY
@@ -71,34 +71,34 @@ class Terminator:
         if known or row["launch_state"] in NEVER_BOOTED:
             # Even where no domain was listed: a late launch may have made one since.
             up = guest is not None and guest.up
-            self._crew.submit(instance_id, lambda: self._finish(row, known, up))
+            self._pool.submit(instance_id, lambda: self._finish(row, known, up))
         return min(RETRY, left)
 
     def remove_orphan(self, instance_id: str) -> None:
-        """End a domain of ours whose row is terminated or gone, and what else is left of it."""
+        """End a domain whose row is terminated or gone, and remove what else is left of it."""
         if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
             return
-        self._crew.submit(instance_id, lambda: self._end_stray(instance_id))
+        self._pool.submit(instance_id, lambda: self._end_orphan(instance_id))
 
     def delete_row(self, instance_id: str) -> None:
-        """Forget a terminated instance: its console, its folder, at last its row."""
+        """Delete a terminated instance: its console, its folder, at last its row."""
         shutil.rmtree(self._folder / instance_id, ignore_errors=True)
-        self._rows.forget(instance_id)
+        self._rows.delete(instance_id)
 
     def purge(self) -> None:
         """End all instances and all domains of ours at once, in the caller's thread."""
-        strays = set(self._guests.all(RECONNECT_WAIT))
+        strays = set(self._domains.all(RECONNECT_WAIT))
         for row in [*self._rows.list_alive(), *self._rows.list_stopped()]:
             instance_id = row["instance_id"]
-            self._rows.shutting_down(instance_id, state_reasons.PURGED)
+            self._rows.mark_shutting_down(instance_id, instance_states.PURGED)
             if instance_id in strays:
                 self._hooks.tell("pre-terminate", instance_id)
             self._clean(row, destroy=True)
             self._hooks.tell("terminated", instance_id)
-            self._rows.mark_terminated(row, state_reasons.PURGED)
+            self._rows.mark_terminated(row, instance_states.PURGED)
             strays.discard(instance_id)
         for instance_id in strays:
-            self._guests.destroy(instance_id)
+            self._domains.destroy(instance_id)
 
     def _wait(self, instance_id: str, guest: DomainState | None, grace: float) -> float:
         """Return how long there is to wait before the next step."""
@@ -107,25 +107,25 @@ class Terminator:
             return self._failed[instance_id] + RETRY - now
         if guest is None or not guest.up or grace == 0:
             return 0
-        if instance_id not in self._pressed:
-            self._pressed[instance_id] = now
-            self._crew.submit(instance_id, lambda: self._shut_down(instance_id))
-        return self._pressed[instance_id] + grace - now
+        if instance_id not in self._shutdown_sent:
+            self._shutdown_sent[instance_id] = now
+            self._pool.submit(instance_id, lambda: self._shut_down(instance_id))
+        return self._shutdown_sent[instance_id] + grace - now
 
     def _shut_down(self, instance_id: str) -> None:
         self._hooks.tell("pre-terminate", instance_id)
-        self._pressed[instance_id] = time.monotonic()  # the guest's time begins now
+        self._shutdown_sent[instance_id] = time.monotonic()  # the guest's time begins now
         try:
-            self._guests.shutdown(instance_id)
+            self._domains.shutdown(instance_id)
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
     def _finish(self, row: Row, destroy: bool, up: bool) -> None:
         instance_id = row["instance_id"]
-        now = self._rows.one(instance_id)
+        now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # done since the loop last looked
-        if up and instance_id not in self._pressed:
+        if up and instance_id not in self._shutdown_sent:
             self._hooks.tell("pre-terminate", instance_id)
         try:
             self._clean(row, destroy)
@@ -134,22 +134,24 @@ class Terminator:
             self._failed[instance_id] = time.monotonic()
             return
         self._hooks.tell("terminated", instance_id)
-        self._rows.mark_terminated(row, state_reasons.USER)
-        self._drop(instance_id)
+        self._rows.mark_terminated(row, instance_states.USER_SHUTDOWN)
+        self._forget(instance_id)
         log.info("role=node %s is terminated", instance_id)
 
     def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
         if destroy:
-            self._guests.destroy(row["instance_id"], row["domain_uuid"])
+            self._domains.destroy(row["instance_id"], row["domain_uuid"])
         self._hooks.tell("pre-clean", row["instance_id"])
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
 
     def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
-        """Kill what is still there when the time is over: libvirt had its own."""
+        """Kill the guest's process when the time limit is over."""
         instance_id = row["instance_id"]
-        gone = self._killed(row) or gone or (known and self._destroyed(row))
-        now = self._rows.one(instance_id)
+        names = (instance_id, row["domain_uuid"])
+        killed = self._domains.kill(*names) or self._domains.is_gone(*names)
+        gone = killed or gone or (known and self._try_destroy(row))
+        now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # it ended meanwhile
         if gone:
@@ -157,42 +159,38 @@ class Terminator:
         else:
             self._health.note(instance_id, STUCK)
 
-    def _killed(self, row: Row) -> bool:
-        names = (row["instance_id"], row["domain_uuid"])
-        return self._guests.kill(*names) or self._guests.absent(*names)
-
-    def _destroyed(self, row: Row) -> bool:
+    def _try_destroy(self, row: Row) -> bool:
         instance_id = row["instance_id"]
         try:
-            self._guests.destroy(instance_id, row["domain_uuid"])
-            return self._guests.find(instance_id) is None
+            self._domains.destroy(instance_id, row["domain_uuid"])
+            return self._domains.find(instance_id) is None
         except Fault as fault:
             log.warning("role=node %s is still there: %s", instance_id, fault.message)
             return False
 
     def _give_up(self, row: Row) -> None:
-        """Stop to make the user wait; what is left is ended as a stray, and keeps its address."""
+        """Mark the instance terminated; what is left of it is cleaned up later."""
         text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.give_up(row, state_reasons.internal_error(text))
-        self._drop(row["instance_id"])
+        self._rows.give_up(row, instance_states.internal_error(text))
+        self._forget(row["instance_id"])
         log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
-    def _end_stray(self, instance_id: str) -> None:
-        row = self._rows.one(instance_id)
+    def _end_orphan(self, instance_id: str) -> None:
+        row = self._rows.get(instance_id)
         if row is not None and row["state"] not in ("terminated", "stopped"):
             return
         try:
-            self._guests.destroy(instance_id, row["domain_uuid"] if row else "")
+            self._domains.destroy(instance_id, row["domain_uuid"] if row else "")
             if row is not None and row["state"] == "terminated":
                 self._clean(row, destroy=False)
                 self._hooks.tell("terminated", instance_id)
                 self._rows.mark_cleaned(instance_id)
-            self._drop(instance_id)
+            self._forget(instance_id)
             log.warning("role=node ended what was left of %s, which has no living row", instance_id)
         except Fault as fault:
             self._failed[instance_id] = time.monotonic()
             log.warning("role=node something of %s stays: %s", instance_id, fault.message)
 
-    def _drop(self, instance_id: str) -> None:
-        self._pressed.pop(instance_id, None)
+    def _forget(self, instance_id: str) -> None:
+        self._shutdown_sent.pop(instance_id, None)
         self._failed.pop(instance_id, None)

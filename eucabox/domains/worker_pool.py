@@ -35,11 +35,11 @@ class WorkerPool:
         self._waiting.put((key, lambda: context.run(work)))
         return True
 
-    def busy(self, key: str) -> bool:
+    def is_busy(self, key: str) -> bool:
         """Tell whether work for a key is queued or being done."""
         return key in self._busy
 
-    def ahead(self, key: str) -> int | None:
+    def count_ahead(self, key: str) -> int | None:
         """Return how much other work is begun before that of a key, or None if its is begun."""
         with self._lock:
             if self._busy.get(key, True):

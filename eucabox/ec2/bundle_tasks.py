@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eucabox import ids, steady_clock
+from eucabox import ids, instance_states
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
 from eucabox.image import bundle, snapshot
 from eucabox.image.workers import Workers
+from eucabox.instance_states import BUNDLING, NO_REASON, InstanceState
 from eucabox.state import Row, State
 
 if TYPE_CHECKING:
@@ -158,13 +159,15 @@ class BundleTasks:
     def _shut_down(self, task: Row) -> None:
         """Shut down a running guest and wait until it has stopped; `_resume` starts it again."""
         self._note_progress(task, state="waiting-for-shutdown")
-        running = {"instance_id": task["instance_id"], "state": "running"}
-        message = "Server.InternalError: The instance is shut down to be bundled"
         with self._state.transaction():
-            columns = {"state": "stopping", "state_code": 64, "wanted": "stop"}
-            columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
-            columns |= {"state_reason_code": "Server.InternalError"}
-            if self._state.update("instances", running, state_reason_message=message, **columns):
+            if instance_states.change(
+                self._state,
+                task["instance_id"],
+                InstanceState.RUNNING,
+                InstanceState.STOPPING,
+                BUNDLING,
+                wanted="stop",
+            ):
                 self._update(task, restart=1)
         self._node.wake()
         while (now := self._instance_state(task)) != "stopped":
@@ -183,19 +186,15 @@ class BundleTasks:
         while self._instance_state(task) == "stopping":  # a cancelled task is here that early
             if self._stopping.wait(POLL):
                 raise _StoppedError
-        stopped = {"instance_id": task["instance_id"], "state": "stopped"}
-        now = ids.now()
         with self._state.transaction():
-            self._state.update(
-                *("instances", stopped),
-                state="pending",
-                state_code=0,
+            instance_states.change(
+                self._state,
+                task["instance_id"],
+                InstanceState.STOPPED,
+                InstanceState.PENDING,
+                NO_REASON,
                 wanted="",
-                launch_time=now,
-                state_time=now,
-                state_clock=steady_clock.reading(),
-                state_reason_code="",
-                state_reason_message="",
+                launch_time=ids.now(),
             )
             self._update(task, restart=0)
         self._node.wake()

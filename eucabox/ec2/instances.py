@@ -17,6 +17,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.image import settings
+from eucabox.instance_states import InstanceState
 from eucabox.state import Row, State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
@@ -201,12 +202,12 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
     }
 
 
-def state_change(row: Row, state: str, code: int) -> dict[str, Any]:
-    """Return the API's InstanceStateChange for a row and its new state."""
+def state_change(row: Row, state: InstanceState) -> dict[str, Any]:
+    """Return the API's InstanceStateChange for a row and its new state, or its present one."""
     return {
         "instance_id": row["instance_id"],
         "previous_state": {"code": row["state_code"], "name": row["state"]},
-        "current_state": {"code": code, "name": state},
+        "current_state": {"code": state.code, "name": state.value},
     }
 
 

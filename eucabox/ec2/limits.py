@@ -8,10 +8,10 @@ from eucabox.errors import (
     SecurityGroupLimitExceeded,
     VcpuLimitExceeded,
 )
+from eucabox.instance_states import COUNTED, sql_list
 from eucabox.state import State
 
 UNLIMITED = 2**31
-ALIVE = "('pending', 'running', 'stopping')"
 
 
 def count_allowed(
@@ -23,7 +23,7 @@ def count_allowed(
     VcpuLimitExceeded if it is fewer than `least`.
     """
     sql = f"""select count(*) instances, coalesce(sum(vcpus), 0) vcpus from instances
-      where account_id = ? and state in {ALIVE}"""
+      where account_id = ? and state in {sql_list(COUNTED)}"""
     used = state.one(sql, (account_id,)) or {"instances": 0, "vcpus": 0}
     by_count: int = (limits.instances or UNLIMITED) - used["instances"]
     if by_count < least:

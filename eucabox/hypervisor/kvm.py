@@ -33,22 +33,22 @@ def probe(folder: Path) -> str:
     """
     if not DEVICE.exists():
         return f"{DEVICE} does not exist: switch virtualization on in the firmware, load kvm_intel"
-    kept = folder / "kvm-probe"
+    cache_file = folder / "kvm-probe"
     boot_id = BOOT_ID.read_text("ascii").strip()
-    verdict = _recall(kept, boot_id)
+    verdict = _recall(cache_file, boot_id)
     if verdict is None:
         verdict, final = _boot_a_sector()
         if final:
-            write_atomic(kept, f"{boot_id}\n{verdict}\n".encode("ascii", "replace"))
+            write_atomic(cache_file, f"{boot_id}\n{verdict}\n".encode("ascii", "replace"))
     return verdict
 
 
-def _recall(kept: Path, boot_id: str) -> str | None:
+def _recall(cache_file: Path, boot_id: str) -> str | None:
     try:
-        found, _, verdict = kept.read_text("ascii").partition("\n")
+        stored_boot_id, _, verdict = cache_file.read_text("ascii").partition("\n")
     except (OSError, UnicodeDecodeError):
         return None
-    return verdict.strip() if found == boot_id else None
+    return verdict.strip() if stored_boot_id == boot_id else None
 
 
 def _boot_a_sector() -> tuple[str, bool]:

@@ -51,7 +51,7 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
         # The guest runs as libvirt's user all the same. By itself libvirt gives that user the
         # kernel and the base that other guests boot from too, for good.
         add(xml, "seclabel", type="none", model="dac")
-    _sleepless(xml)
+    _disable_sleep(xml)
     devices = add(xml, "devices")
     _disk(devices, domain)
     if domain.seed is not None:
@@ -82,7 +82,7 @@ def _identity(xml: ET.Element, domain: Domain) -> None:
     add(system, "entry", text=domain.uuid, name="uuid")
 
 
-def _sleepless(xml: ET.Element) -> None:
+def _disable_sleep(xml: ET.Element) -> None:
     """Offer the guest no sleep: nobody could wake it from outside."""
     pm = add(xml, "pm")
     add(pm, "suspend-to-mem", enabled="no")

@@ -35,7 +35,7 @@ def domain_xml(domain: Domain) -> str:
     os = add(xml, "os")
     if paravirtual:
         add(os, "type", text="linux", arch="x86_64", machine="xenpv")
-        common.boot_files(os, replace(domain, cmdline=_renamed(domain.cmdline)))
+        common.boot_files(os, replace(domain, cmdline=_rename_devices(domain.cmdline)))
     else:
         add(os, "type", text="hvm", arch="x86_64", machine="xenfv")
         add(os, "boot", dev="hd")
@@ -64,7 +64,7 @@ def _refuse(domain: Domain) -> None:
             raise SettingUnavailable(setting=setting, hypervisor=NAME)
 
 
-def _renamed(cmdline: str) -> str:
+def _rename_devices(cmdline: str) -> str:
     """Name disk and console as a Xen guest knows them."""
     return cmdline.replace("/dev/sda", "/dev/xvda").replace("console=ttyS0", "console=hvc0")
 

@@ -56,7 +56,7 @@ def bundle(
     writer = _PartWriter(folder, prefix, part_size)
     try:
         tar = _Tar(image, prefix, progress)
-        for piece in _encrypted(_gzipped(tar), key, iv):
+        for piece in _encrypt(_gzip(tar), key, iv):
             writer.write(piece)
         text = manifest_writer.ManifestDraft(
             parts=writer.finish(),
@@ -93,12 +93,12 @@ def _check(prefix: str, image_type: str, part_size: int) -> None:
 def _keys(
     cloud: str, user: str, private: str
 ) -> tuple[bundle_crypto.Public, bundle_crypto.Public, bundle_crypto.Private]:
-    named: dict[str, tuple[Callable[[str], object], str]] = {
+    loaders: dict[str, tuple[Callable[[str], object], str]] = {
         "cloud certificate": (bundle_crypto.public_key, cloud),
         "user certificate": (bundle_crypto.public_key, user),
         "private key": (bundle_crypto.private_key, private),
     }
-    for name, (load, text) in named.items():
+    for name, (load, text) in loaders.items():
         try:
             load(text)
         except ValueError as problem:
@@ -138,8 +138,8 @@ class _Tar:
         done = 0
         with self.image.open("rb") as source:
             for start, end in (*data_runs(source, self.size), (self.size, self.size)):
-                yield from self._counted(_zeros(start - done), done)
-                yield from self._counted(self._read(source, start, end), start)
+                yield from self._count(_zeros(start - done), done)
+                yield from self._count(self._read(source, start, end), start)
                 done = end
         yield bytes(-self.size % tarfile.BLOCKSIZE)
 
@@ -151,7 +151,7 @@ class _Tar:
             yield data
             start += len(data)
 
-    def _counted(self, pieces: Iterator[bytes], done: int) -> Iterator[bytes]:
+    def _count(self, pieces: Iterator[bytes], done: int) -> Iterator[bytes]:
         for piece in pieces:
             yield piece
             done += len(piece)
@@ -165,14 +165,14 @@ def _zeros(count: int) -> Iterator[bytes]:
         count -= CHUNK
 
 
-def _gzipped(pieces: _Tar) -> Iterator[bytes]:
+def _gzip(pieces: _Tar) -> Iterator[bytes]:
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
     for piece in pieces:
         yield packer.compress(piece)
     yield packer.flush()
 
 
-def _encrypted(pieces: Iterator[bytes], key: bytes, iv: bytes) -> Iterator[bytes]:
+def _encrypt(pieces: Iterator[bytes], key: bytes, iv: bytes) -> Iterator[bytes]:
     cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
     count = 0
     for piece in pieces:

@@ -47,7 +47,7 @@ class Cache:
 
     def find(self, name: str) -> CacheEntry | None:
         """Return an entry and note its use, or None."""
-        note = self._note(name)
+        note = self._facts_file(name)
         try:
             facts = json.loads(note.read_text("utf-8"))
             os.utime(note)
@@ -103,14 +103,14 @@ class Cache:
 
     def evict(self) -> list[str]:
         """Drop the least used entries until the rest fits the limit; return their names."""
-        kept = self._protected()
-        entries = self._by_use()
+        protected = self._names_protected()
+        entries = self._list_by_use()
         total = sum(size for _, size in entries)
         dropped = []
         for name, size in entries:
             if total <= self.limit():
                 break
-            if name not in kept:
+            if name not in protected:
                 self._drop(name)
                 dropped.append(name)
                 total -= size
@@ -119,23 +119,23 @@ class Cache:
     def make_room(self, needed: int) -> int:
         """Drop the least used entries until so many bytes are free on the disk; return how many
         are."""
-        for name, _ in self._by_use() if self._free() < needed else ():
-            if name not in self._protected():
+        for name, _ in self._list_by_use() if self._free_bytes() < needed else ():
+            if name not in self._names_protected():
                 self._drop(name)
-            if self._free() >= needed:
+            if self._free_bytes() >= needed:
                 break
-        return self._free()
+        return self._free_bytes()
 
     def drop(self, digest: str) -> None:
         """Drop every entry of a content, unless it is in use."""
-        kept = self._protected()
-        for name, _ in self._by_use():
-            if name.split("-")[0] == digest and name not in kept:
+        protected = self._names_protected()
+        for name, _ in self._list_by_use():
+            if name.split("-")[0] == digest and name not in protected:
                 self._drop(name)
 
     def sweep(self) -> None:
         """Remove what a killed process left: partial files, entries without their other half."""
-        whole = {name for name in self._names() if self._whole(name)} | self._protected()
+        whole = {name for name in self._names() if self._is_whole(name)} | self._names_protected()
         for path in self.folder.iterdir():
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -144,21 +144,21 @@ class Cache:
 
     def usage(self) -> int:
         """Return the bytes that all entries take on the disk."""
-        return sum(size for _, size in self._by_use())
+        return sum(size for _, size in self._list_by_use())
 
     def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> CacheEntry:
         known = {"format": form, "bytes": partial.stat().st_size, **facts}
         entry = CacheEntry(name, self.folder / f"{name}.{form}", form, known)
         partial.chmod(0o444)  # the hypervisor's user reads it; nobody writes it
         partial.rename(entry.path)
-        write_atomic(self._note(name), json.dumps(known).encode())
+        write_atomic(self._facts_file(name), json.dumps(known).encode())
         return entry
 
-    def _free(self) -> int:
+    def _free_bytes(self) -> int:
         status = os.statvfs(self.folder)
         return status.f_bavail * status.f_frsize
 
-    def _protected(self) -> set[str]:
+    def _names_protected(self) -> set[str]:
         with self._guard:
             pinned = {name for name, count in self._pins.items() if count > 0}
         return pinned | self.in_use()
@@ -166,28 +166,28 @@ class Cache:
     def _names(self) -> list[str]:
         return [path.stem for path in self.folder.glob("*.json")]
 
-    def _by_use(self) -> list[tuple[str, int]]:
-        found = []
+    def _list_by_use(self) -> list[tuple[str, int]]:
+        entries = []
         for name in self._names():
             with contextlib.suppress(FileNotFoundError):
-                time = self._note(name).stat().st_mtime_ns
-                found.append(
+                time = self._facts_file(name).stat().st_mtime_ns
+                entries.append(
                     (time, name, sum(map(sparse.disk_bytes, self.folder.glob(f"{name}.*"))))
                 )
-        return [(name, size) for _, name, size in sorted(found)]
+        return [(name, size) for _, name, size in sorted(entries)]
 
-    def _whole(self, name: str) -> bool:
+    def _is_whole(self, name: str) -> bool:
         try:
-            facts = json.loads(self._note(name).read_text("utf-8"))
+            facts = json.loads(self._facts_file(name).read_text("utf-8"))
             path = self.folder / f"{name}.{facts['format']}"
             return bool(path.stat().st_size == facts["bytes"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def _drop(self, name: str) -> None:
-        self._note(name).unlink(missing_ok=True)
+        self._facts_file(name).unlink(missing_ok=True)
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
 
-    def _note(self, name: str) -> Path:
+    def _facts_file(self, name: str) -> Path:
         return self.folder / f"{name}.json"

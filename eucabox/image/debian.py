@@ -74,7 +74,7 @@ def build_debian(destination: Path, progress: Progress | None = None) -> DebianG
     """Build the Debian guest into a folder, or return the one that is there already.
 
     Needs root, mmdebstrap, mke2fs, qemu-img and a reachable mirror; about two minutes and 1.5 GB.
-    `progress` is told in words what goes on. Raises GuestNotBuilt and ProgramMissing.
+    `progress` is called with the name of each step. Raises GuestNotBuilt and ProgramMissing.
     """
     tell = progress or (lambda text: None)
     made = DebianGuest(*(destination / name for name in FILES))
@@ -192,7 +192,7 @@ def _efi(tree: Path) -> bytes:
 
 
 def _only(tree: Path, pattern: str) -> Path:
-    found = sorted(tree.glob(pattern))
-    if not found:
+    files = sorted(tree.glob(pattern))
+    if not files:
         raise GuestNotBuilt(reason=f"the packages hold no {pattern}.")
-    return found[-1]
+    return files[-1]

@@ -1,4 +1,4 @@
-"""The devices of an instance's disk, which are fixed: one rule wherever they are named."""
+"""The devices of an instance's disk, which are the same for every instance."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ EBS = "EBS is not available on a single-node cloud."
 
 
 def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bool) -> None:
-    """Raise UnsupportedOperation unless a mapping says of a device what every instance has, or
+    """Raise UnsupportedOperation unless a mapping gives a device as every instance has it, or
     leaves out one that none has. An image that is a whole disk has no parts that we know."""
     fixed = () if whole_disk else FIXED.get(device_name.removeprefix("/dev/"), ())
     if left_out if not fixed else not left_out and virtual_name in fixed:
@@ -24,8 +24,8 @@ def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bo
     )
 
 
-def shown(row: Row) -> list[dict[str, str]]:
-    """Return the devices of an image's row as the API shows them: those that its instances have."""
+def to_api(row: Row) -> list[dict[str, str]]:
+    """Return the devices of an image's row for the API: those that its instances have."""
     known: Mapping[str, Any] = json.loads(row["settings"]).get("block_device_mapping") or {}
     if row["virtualization_type"] == "hvm":
         return []

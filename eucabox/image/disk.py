@@ -33,7 +33,7 @@ class Layout:
 
 def bytes_needed(root: int, swap_mb: int) -> int:
     """Return the bytes that an instance type's disk must have for a root of that many bytes."""
-    return _up(root) + swap_mb * MIB
+    return _round_up(root) + swap_mb * MIB
 
 
 def layout(root: int, disk_mb: int, swap_mb: int) -> Layout:
@@ -43,7 +43,7 @@ def layout(root: int, disk_mb: int, swap_mb: int) -> Layout:
     """
     size = max(disk_mb * MIB, bytes_needed(root, swap_mb)) + ROOT_OFFSET
     swap = swap_mb * MIB
-    begin = ROOT_OFFSET + _up(root)
+    begin = ROOT_OFFSET + _round_up(root)
     ephemeral = size - swap - begin
     ephemeral = ephemeral if ephemeral >= LEAST_EPHEMERAL else 0
     return Layout(
@@ -109,7 +109,7 @@ def convert(
     run_caged("qemu-img", *order, seconds=LONGEST, largest=largest, watch=watch)
 
 
-def _up(size: int) -> int:
+def _round_up(size: int) -> int:
     return -(-size // MIB) * MIB
 
 

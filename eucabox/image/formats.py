@@ -63,9 +63,9 @@ def disk(path: Path, name: str) -> Disk:
     with path.open("rb") as file:
         head = file.read(64)
     refuse_others(head, name)
-    found = _qcow2(path, name) if head.startswith(QCOW2) else Disk("raw", path.stat().st_size)
-    refuse_size(found.size, name)
-    return found
+    facts = _qcow2(path, name) if head.startswith(QCOW2) else Disk("raw", path.stat().st_size)
+    refuse_size(facts.size, name)
+    return facts
 
 
 def kernel(path: Path, name: str) -> None:
@@ -105,19 +105,19 @@ def qcow2_size(head: bytes) -> int:
     return int.from_bytes(head[24:32], "big")
 
 
-def unfolded(path: Path, name: str, watch: Watch) -> int:
+def measure_converted(path: Path, name: str, watch: Watch) -> int:
     """Return the bytes that a stranger's qcow2 takes when it is written anew.
 
     Raises DiskImageRefused for one whose clusters stand in for many times what the file holds.
     """
     form = ("-O", "qcow2")
     facts = _ask_qemu("measure", path, name, *form, seconds=COUNTING, watch=watch)
-    found = int(facts["required"])
+    required = int(facts["required"])
     size = path.stat().st_size
-    if found > size * BEST_PACKING + PLAIN:
-        reason = f"its {size} bytes would unfold to {found}: many places share its clusters."
+    if required > size * BEST_PACKING + PLAIN:
+        reason = f"its {size} bytes would unfold to {required}: many places share its clusters."
         raise DiskImageRefused(name=name, reason=reason)
-    return found
+    return required
 
 
 def _ask_qemu(
@@ -128,10 +128,10 @@ def _ask_qemu(
     seconds: float = INSPECTION,
     watch: Watch = lambda: None,
 ) -> dict[str, Any]:
-    asked = (order, "--output=json", "-f", "qcow2", *options, str(path))
+    arguments = (order, "--output=json", "-f", "qcow2", *options, str(path))
     try:
-        said = run_caged("qemu-img", *asked, seconds=seconds, watch=watch)
-        facts: dict[str, Any] = json.loads(said)
+        output = run_caged("qemu-img", *arguments, seconds=seconds, watch=watch)
+        facts: dict[str, Any] = json.loads(output)
     except (ProgramFailed, ValueError) as problem:
         reason = f"its qcow2 header is damaged ({problem})."
         raise DiskImageRefused(name=name, reason=reason) from None

@@ -20,29 +20,28 @@ COPIED = (
 )
 
 
-def registered(found: ImageInfo, caller: "Caller") -> Row:
-    """Return the row of what was found at an image location."""
+def make_registered_row(info: ImageInfo, caller: "Caller") -> Row:
+    """Return the row of an image that was inspected."""
     return {
-        "image_id": ids.new(PREFIXES[found.image_type]),
+        "image_id": ids.new(PREFIXES[info.image_type]),
         "account_id": caller.account_id,
-        "name": found.name,
-        "image_location": found.location,
-        "image_type": found.image_type,
-        "platform": "windows" if found.name.lower().startswith("windows") else "",
-        "root_device_name": "/dev/sda1" if found.image_type == "machine" else "",
+        "name": info.name,
+        "image_location": info.location,
+        "image_type": info.image_type,
+        "platform": "windows" if info.name.lower().startswith("windows") else "",
+        "root_device_name": "/dev/sda1" if info.image_type == "machine" else "",
         "state": "pending",
         "state_reason": "",
         "is_public": 0,
-        "size": found.size,
+        "size": info.size,
         "digest": None,
-        "manifest_digest": found.digest,
+        "manifest_digest": info.digest,
         "created": ids.now(),
     }
 
 
-def learnt(row: Row, entry: CacheEntry) -> dict[str, Any]:
-    """Return what the bytes say that the manifest does not: whether a machine image is a whole
-    disk."""
+def columns_from_entry(row: Row, entry: CacheEntry) -> dict[str, Any]:
+    """Return the columns that only the image's bytes tell: whether it is a whole disk."""
     if row["image_type"] != "machine":
         return {}
     whole = entry.facts["kind"] == "disk"
@@ -55,7 +54,9 @@ def learnt(row: Row, entry: CacheEntry) -> dict[str, Any]:
     return {"virtualization_type": "hvm"} if whole else {}
 
 
-def expected(caller: "Caller", instance: Row, bucket: str, name: str, description: str) -> Row:
+def make_bundle_row(
+    caller: "Caller", instance: Row, bucket: str, name: str, description: str
+) -> Row:
     """Return the row of an image whose bundle is yet to be made of an instance."""
     image_id = ids.new(PREFIXES["machine"])
     return {
@@ -74,7 +75,7 @@ def expected(caller: "Caller", instance: Row, bucket: str, name: str, descriptio
     }
 
 
-def copied(caller: "Caller", source: Row, bucket: str, name: str, description: str) -> Row:
+def make_copy_row(caller: "Caller", source: Row, bucket: str, name: str, description: str) -> Row:
     """Return the row of a copy whose objects are yet to be copied."""
     image_id = ids.new(PREFIXES[source["image_type"]])
     file = source["image_location"].rpartition("/")[2]

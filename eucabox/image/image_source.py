@@ -19,7 +19,7 @@ from eucabox.errors import (
 )
 from eucabox.image import formats, import_file, manifest, unbundle
 from eucabox.image.cache import Cache, CacheEntry
-from eucabox.image.disk_space import Room
+from eucabox.image.disk_space import DiskSpace
 from eucabox.image.manifest import Manifest
 from eucabox.image.sparse import SparseWriter
 from eucabox.s3 import access, encryption, object_request
@@ -33,7 +33,7 @@ HEAD = 2048
 URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
 WHITE = b"\xef\xbb\xbf \t\r\n"
 CHANGED = "it was changed after the image was registered. Register it again."
-Context = Mapping[str, str]  # how a request came, as `access.Asking` has it
+Context = Mapping[str, str]  # how a request came, as in `access.RequestContext`
 MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
 
 
@@ -74,8 +74,8 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Watched:
-    """An open object whose reader may be told to give up."""
+class _StoppableObject:
+    """An open object whose reader can be stopped."""
 
     opened: "OpenObject"
     look: Callable[[], None]
@@ -94,56 +94,60 @@ class ImageSource:
         self.store, self.accounts, self.cache, self.stopping = store, accounts, cache, stopping
 
     def inspect(self, location: str, caller: "Caller", context: Context | None = None) -> ImageInfo:
-        """Tell what lies at BUCKET/KEY and check what can be checked at once.
+        """Return what is stored at BUCKET/KEY, after the checks that are quick.
 
         The caller must be allowed to get each object of it, in the `context` of the request.
         """
-        bucket, key = _split(location)
-        holder = self._owned(bucket, location, caller)
-        with self._opened(bucket, key) as opened:
-            _check_read(caller, holder, opened.object, context)
+        bucket_name, key = _split(location)
+        bucket = self._get_own_bucket(bucket_name, location, caller)
+        with self._open(bucket_name, key) as opened:
+            _check_read(caller, bucket, opened.object, context)
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
             size, e_tag = opened.object.size, opened.object.e_tag
         if head.lstrip(WHITE).startswith(b"<"):
-            return _bundled(self.manifest(bucket, key, caller, context), bucket, key)
+            return _info_of_bundle(
+                self.manifest(bucket_name, key, caller, context), bucket_name, key
+            )
         name = key.rpartition("/")[2]
         formats.refuse_others(head, name)
         kind = formats.kind_of(head)
         if kind not in ("qcow2", "disk"):
             raise InvalidManifest(
-                name=f"{bucket}/{key}",
+                name=f"{bucket_name}/{key}",
                 reason="it is neither a manifest nor a disk (qcow2, or raw with a partition"
                 " table). A root file system, kernel or ramdisk has to be bundled.",
             )
         size = formats.qcow2_size(head) if kind == "qcow2" else size
         formats.refuse_size(size, name)
-        return ImageInfo(f"{bucket}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag)
+        return ImageInfo(
+            f"{bucket_name}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag
+        )
 
     def manifest(
-        self, bucket: str, key: str, caller: "Caller", context: Context | None = None
+        self, bucket_name: str, key: str, caller: "Caller", context: Context | None = None
     ) -> Manifest:
         """Read and check a manifest, and that its parts are there and the caller's to get; raises
         InvalidManifest and UnauthorizedOperation."""
-        holder = self._owned(bucket, f"{bucket}/{key}", caller)
-        found = self._read(bucket, key, lambda it: _check_read(caller, holder, it, context))
-        manifest.verify(found, self.accounts.certificates())
-        manifest.open_key(found, self.accounts.cloud_private_key)
-        formats.refuse_size(found.size, found.name[:60])
-        parts = self._part_objects(found, bucket, key)
+        bucket = self._get_own_bucket(bucket_name, f"{bucket_name}/{key}", caller)
+        parsed = self._read(bucket_name, key, lambda it: _check_read(caller, bucket, it, context))
+        manifest.verify(parsed, self.accounts.certificates())
+        manifest.open_key(parsed, self.accounts.cloud_private_key)
+        formats.refuse_size(parsed.size, parsed.name[:60])
+        parts = self._part_objects(parsed, bucket_name, key)
         for part in parts:
-            _check_read(caller, holder, part, context)
-        unbundle.check_sizes(found, [part.size for part in parts])
-        return found
+            _check_read(caller, bucket, part, context)
+        unbundle.check_sizes(parsed, [part.size for part in parts])
+        return parsed
 
     def check_copy(self, location: str, caller: "Caller", context: Context | None) -> None:
         """Raise StorageNotPermitted unless the caller may get each object of an image; what is
         missing or changed is found when it is copied."""
-        bucket, key = _split(location)
+        bucket_name, key = _split(location)
         try:
-            holder = self.store.bucket(bucket)
-            for name in (key, *self._part_keys(bucket, key)):
-                with self._opened(bucket, name) as opened:
-                    access.check_read(caller, holder, opened.object, context=context)
+            bucket = self.store.bucket(bucket_name)
+            for name in (key, *self._part_keys(bucket_name, key)):
+                with self._open(bucket_name, name) as opened:
+                    access.check_read(caller, bucket, opened.object, context=context)
         except AccessDenied as denied:
             raise StorageNotPermitted(reason=denied.message) from None
         except Fault as fault:
@@ -166,7 +170,7 @@ class ImageSource:
         stopped.
         """
 
-        bucket, key = _split(location)
+        bucket_name, key = _split(location)
         name = key.rpartition("/")[2]
 
         def look() -> None:
@@ -174,15 +178,15 @@ class ImageSource:
             if self.stopping.is_set():
                 raise StoppedError
 
-        room = Room(self.cache, name, look)
+        space = DiskSpace(self.cache, name, look)
         with self.cache.partial() as file:
             writer = SparseWriter(file)
             if manifest_digest:
-                digest = self._unbundle(bucket, key, manifest_digest, writer, room)
+                digest = self._unbundle(bucket_name, key, manifest_digest, writer, space)
             else:
-                digest = self._copy(bucket, key, e_tag, writer, room)
+                digest = self._copy(bucket_name, key, e_tag, writer, space)
             return import_file.add_to_cache(
-                self.cache, Path(file.name), digest, name, image_type, room
+                self.cache, Path(file.name), digest, name, image_type, space
             )
 
     def copy(
@@ -196,29 +200,31 @@ class ImageSource:
     ) -> None:
         """Copy what an image is made of to another location, the manifest last, for a caller.
 
-        That the caller may get and put is asked again for each object: a bucket's name may be
-        somebody else's by now. `digest` is the SHA-256 of what was registered at the source, a
+        Permissions are checked again for each object: the bucket may belong to another account by
+        now. `digest` is the SHA-256 of what was registered at the source, a
         manifest or a disk. Raises InvalidManifest, StorageNotPermitted and AccessDenied.
         """
-        bucket, key = _split(source)
-        to_bucket, to_key = _split(target)
-        same = self._same(bucket, key, digest)
-        names = [*self._part_keys(bucket, key), key]
+        bucket_name, key = _split(source)
+        target_bucket_name, to_key = _split(target)
+        same = self._check_unchanged(bucket_name, key, digest)
+        names = [*self._part_keys(bucket_name, key), key]
         for name in names:
-            with self._opened(bucket, name) as opened:
+            with self._open(bucket_name, name) as opened:
                 try:
-                    holder = self.store.bucket(bucket)
-                    access.check_read(caller, holder, opened.object, context=context)
+                    bucket = self.store.bucket(bucket_name)
+                    access.check_read(caller, bucket, opened.object, context=context)
                 except AccessDenied as denied:
                     raise StorageNotPermitted(reason=denied.message) from None
                 if name == key:
                     same(opened.object)
-                there = _beside(to_key, name.rpartition("/")[2]) if name != key else to_key
-                self.write(to_bucket, there, self._watched(opened, go_on), caller, context)
+                there = _sibling_key(to_key, name.rpartition("/")[2]) if name != key else to_key
+                self.write(
+                    target_bucket_name, there, self._with_stop_check(opened, go_on), caller, context
+                )
 
     def write(
         self,
-        bucket: str,
+        bucket_name: str,
         key: str,
         stream: "BodyStream",
         caller: "Caller",
@@ -229,29 +235,31 @@ class ImageSource:
 
         A bucket that has no access lists is written without one.
         """
-        holder = self.store.bucket(bucket)
-        written = {"bucket": bucket, "key": key}
-        if acl and not access.acls_disabled(holder):
+        bucket = self.store.bucket(bucket_name)
+        written = {"bucket": bucket_name, "key": key}
+        if acl and not access.acls_disabled(bucket):
             written["acl"] = acl
-        asking = access.DetachedRequest(caller, "PutObject", written, context or {})
-        access.check(asking, holder, key)
-        facts = object_request.object_properties(written, asking, holder, self.accounts)
-        sealing = encryption.bucket_default(self.store.bucket(bucket), self.store)
-        self.store.put(bucket, key, stream, facts, sealing=sealing)
+        request = access.DetachedRequest(caller, "PutObject", written, context or {})
+        access.check(request, bucket, key)
+        facts = object_request.object_properties(written, request, bucket, self.accounts)
+        sealing = encryption.bucket_default(self.store.bucket(bucket_name), self.store)
+        self.store.put(bucket_name, key, stream, facts, sealing=sealing)
 
-    def _watched(self, opened: "OpenObject", go_on: Callable[[], None]) -> "BodyStream":
+    def _with_stop_check(self, opened: "OpenObject", go_on: Callable[[], None]) -> "BodyStream":
         def look() -> None:
             go_on()
             if self.stopping.is_set():
                 raise StoppedError
 
-        return _Watched(opened, look)
+        return _StoppableObject(opened, look)
 
-    def _same(self, bucket: str, key: str, digest: str) -> "Callable[[Object], None]":
+    def _check_unchanged(
+        self, bucket_name: str, key: str, digest: str
+    ) -> "Callable[[Object], None]":
         """Check that an object is what was registered; return the check that it still is."""
-        changed = InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
+        changed = InvalidManifest(name=f"{bucket_name}/{key}", reason=CHANGED)
         summed = hashlib.sha256()
-        with self._opened(bucket, key) as opened:
+        with self._open(bucket_name, key) as opened:
             for chunk in opened.chunks(0, opened.object.size):
                 summed.update(chunk)
                 if self.stopping.is_set():
@@ -265,45 +273,47 @@ class ImageSource:
 
         return check
 
-    def _part_keys(self, bucket: str, key: str) -> list[str]:
-        with self._opened(bucket, key) as opened:
+    def _part_keys(self, bucket_name: str, key: str) -> list[str]:
+        with self._open(bucket_name, key) as opened:
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
         if not head.lstrip(WHITE).startswith(b"<"):
             return []
-        return [_beside(key, part.name) for part in self._read(bucket, key).parts]
+        return [_sibling_key(key, part.name) for part in self._read(bucket_name, key).parts]
 
     def _unbundle(
-        self, bucket: str, key: str, digest: str, writer: SparseWriter, room: Room
+        self, bucket_name: str, key: str, digest: str, writer: SparseWriter, space: DiskSpace
     ) -> str:
-        found = self._read(bucket, key)
-        if found.digest != digest:
-            raise InvalidManifest(name=found.location, reason=CHANGED)
-        room.check(found.size)
-        secret, iv = manifest.open_key(found, self.accounts.cloud_private_key)
+        parsed = self._read(bucket_name, key)
+        if parsed.digest != digest:
+            raise InvalidManifest(name=parsed.location, reason=CHANGED)
+        space.check(parsed.size)
+        secret, iv = manifest.open_key(parsed, self.accounts.cloud_private_key)
 
         @contextlib.contextmanager
         def opener(name: str) -> Iterator[_Part]:
-            with self._opened(bucket, _beside(key, name)) as opened:
+            with self._open(bucket_name, _sibling_key(key, name)) as opened:
                 yield _Part(opened)
 
-        return unbundle.unbundle(found, secret, iv, opener, writer, lambda *_: room.watch())
+        return unbundle.unbundle(parsed, secret, iv, opener, writer, lambda *_: space.watch())
 
-    def _copy(self, bucket: str, key: str, e_tag: str, writer: SparseWriter, room: Room) -> str:
-        with self._opened(bucket, key) as opened:
+    def _copy(
+        self, bucket_name: str, key: str, e_tag: str, writer: SparseWriter, space: DiskSpace
+    ) -> str:
+        with self._open(bucket_name, key) as opened:
             if e_tag not in ("", opened.object.e_tag):
-                raise InvalidManifest(name=f"{bucket}/{key}", reason=CHANGED)
-            formats.refuse_size(opened.object.size, room.name)
-            room.check(opened.object.size)
+                raise InvalidManifest(name=f"{bucket_name}/{key}", reason=CHANGED)
+            formats.refuse_size(opened.object.size, space.name)
+            space.check(opened.object.size)
             for chunk in opened.chunks(0, opened.object.size):
                 writer.write(chunk)
-                room.watch()
+                space.watch()
         return writer.finish()
 
     def _read(
-        self, bucket: str, key: str, check: "Callable[[Object], None]" = lambda found: None
+        self, bucket_name: str, key: str, check: "Callable[[Object], None]" = lambda obj: None
     ) -> Manifest:
-        location = f"{bucket}/{key}"
-        with self._opened(bucket, key) as opened:
+        location = f"{bucket_name}/{key}"
+        with self._open(bucket_name, key) as opened:
             check(opened.object)
             size = opened.object.size
             if size > manifest.MAXIMUM:
@@ -313,74 +323,72 @@ class ImageSource:
                 )
             return manifest.parse(b"".join(opened.chunks(0, size)), location)
 
-    def _part_objects(self, found: Manifest, bucket: str, key: str) -> "list[Object]":
+    def _part_objects(self, parsed: Manifest, bucket_name: str, key: str) -> "list[Object]":
         objects = []
-        for number, part in enumerate(found.parts):
+        for number, part in enumerate(parsed.parts):
             try:
-                objects.append(self.store.head(bucket, _beside(key, part.name)))
+                objects.append(self.store.head(bucket_name, _sibling_key(key, part.name)))
             except Fault as fault:
                 if fault.code not in MISSING:
                     raise
                 raise InvalidManifest(
-                    name=found.location,
-                    reason=f"its part {number} ({part.name}) is not in the bucket {bucket};"
+                    name=parsed.location,
+                    reason=f"its part {number} ({part.name}) is not in the bucket {bucket_name};"
                     " upload it.",
                 ) from None
         return objects
 
     @contextlib.contextmanager
-    def _opened(self, bucket: str, key: str) -> "Iterator[OpenObject]":
+    def _open(self, bucket_name: str, key: str) -> "Iterator[OpenObject]":
         try:
-            opened = self.store.open(bucket, key)
+            opened = self.store.open(bucket_name, key)
         except Fault as fault:
             if fault.code not in MISSING:
                 raise
             raise InvalidManifest(
-                name=f"{bucket}/{key}", reason="there is no such object in the bucket."
+                name=f"{bucket_name}/{key}", reason="there is no such object in the bucket."
             ) from None
         with opened:
             yield opened
 
-    def _owned(self, bucket: str, location: str, caller: "Caller") -> "Bucket":
+    def _get_own_bucket(self, bucket_name: str, location: str, caller: "Caller") -> "Bucket":
         try:
-            holder = self.store.bucket(bucket)
+            bucket = self.store.bucket(bucket_name)
         except Fault as fault:
             if fault.code not in MISSING:
                 raise
             raise ImageLocationInvalid(
-                location=location, reason=f"There is no bucket {bucket}."
+                location=location, reason=f"There is no bucket {bucket_name}."
             ) from None
-        if holder.owner != caller.account_id and not caller.admin:
+        if bucket.owner != caller.account_id and not caller.admin:
             raise UnauthorizedOperation(
-                reason=f"the bucket {bucket} of the image is not yours. Copy the image into a"
+                reason=f"the bucket {bucket_name} of the image is not yours. Copy the image into a"
                 " bucket of your own."
             )
-        return holder
+        return bucket
 
 
-def _check_read(
-    caller: "Caller", holder: "Bucket", found: "Object", context: Context | None
-) -> None:
+def _check_read(caller: "Caller", bucket: "Bucket", obj: "Object", context: Context | None) -> None:
     try:
-        access.check_read(caller, holder, found, context=context)
+        access.check_read(caller, bucket, obj, context=context)
     except AccessDenied as denied:
-        reason = f"the object {found.key} of the image is not yours to get. {denied.message}"
+        reason = f"the object {obj.key} of the image is not yours to get. {denied.message}"
         raise UnauthorizedOperation(reason=reason) from None
 
 
-def _bundled(found: Manifest, bucket: str, key: str) -> ImageInfo:
-    is_machine = found.image_type == "machine"
+def _info_of_bundle(parsed: Manifest, bucket_name: str, key: str) -> ImageInfo:
+    is_machine = parsed.image_type == "machine"
     return ImageInfo(
-        location=f"{bucket}/{key}",
-        name=found.name or key.rpartition("/")[2].removesuffix(".manifest.xml"),
-        image_type=found.image_type,
-        architecture=found.architecture,
+        location=f"{bucket_name}/{key}",
+        name=parsed.name or key.rpartition("/")[2].removesuffix(".manifest.xml"),
+        image_type=parsed.image_type,
+        architecture=parsed.architecture,
         virtualization_type="paravirtual",
-        size=found.size,
-        digest=found.digest,
-        kernel_id=found.kernel_id if is_machine else "",
-        ramdisk_id=found.ramdisk_id if is_machine else "",
-        mapping=found.block_device_mapping,
+        size=parsed.size,
+        digest=parsed.digest,
+        kernel_id=parsed.kernel_id if is_machine else "",
+        ramdisk_id=parsed.ramdisk_id if is_machine else "",
+        mapping=parsed.block_device_mapping,
     )
 
 
@@ -394,5 +402,5 @@ def _split(location: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _beside(key: str, name: str) -> str:
+def _sibling_key(key: str, name: str) -> str:
     return key[: key.rfind("/") + 1] + name

@@ -45,17 +45,17 @@ class Inode:
         return self.offset, bytes(sectors)
 
 
-def find(disk: Path, start: int, told: str) -> Inode | None:
-    """Return the inode that debugfs' `imap` told of, in the file system at `start` of a disk."""
-    found = PLACE.search(told)
-    if found is None:
+def find(disk: Path, start: int, message: str) -> Inode | None:
+    """Return the inode of debugfs' `imap` message, in the file system at `start` of a disk."""
+    match = PLACE.search(message)
+    if match is None:
         return None
     with disk.open("rb") as file:
         superblock = os.pread(file.fileno(), SUPERBLOCK_SIZE, start + SUPERBLOCK)
         length = _length(superblock)
         block = 1024 << struct.unpack_from("<I", superblock, 24)[0]
-        place = start + int(found[2]) * block + int(found[3], 16)
-        return _read(file, place, length, _seed(superblock, int(found[1])))
+        place = start + int(match[2]) * block + int(match[3], 16)
+        return _read(file, place, length, _seed(superblock, int(match[1])))
 
 
 def _read(file: BinaryIO, place: int, length: int, seed: int | None) -> Inode:

@@ -50,7 +50,8 @@ class Boot:
 class DiskSpec:
     """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
 
-    `seeded` is the instance's row, for the seed that its image's settings may want.
+    `seeded` is the instance row, from which the cloud-init CD-ROM is written if the image's
+    settings ask for one.
     """
 
     image: CacheEntry
@@ -82,42 +83,42 @@ class InstanceDisks:
     def find(self, instance_id: str) -> Boot | None:
         """Return what `prepare` made earlier for an instance, or None."""
         facts = _read(self.folder / instance_id / NOTE)
-        boot = facts and _boot(facts["boot"])
+        boot = facts and _from_words(facts["boot"])
         return boot if boot and boot.disk.exists() else None
 
     def boot_with(self, instance_id: str, kernel: CacheEntry, ramdisk: CacheEntry | None) -> Boot:
         """Have a disk that is there boot with this kernel and ramdisk from now on."""
         note = self.folder / instance_id / NOTE
         facts = _read(note) or {}
-        before = _boot(facts["boot"])
+        before = _from_words(facts["boot"])
         boot = replace(before, kernel=kernel.path, ramdisk=ramdisk.path if ramdisk else None)
         if boot != before:
             gone = {path.stem for path in (before.kernel, before.ramdisk) if path}
             now = {entry.name for entry in (kernel, ramdisk) if entry}
-            facts = {"uses": sorted(set(facts["uses"]) - gone | now), "boot": _words(boot)}
+            facts = {"uses": sorted(set(facts["uses"]) - gone | now), "boot": _to_words(boot)}
             write_atomic(note, json.dumps(facts).encode(), 0o600)
         return boot
 
-    def prepare(self, cache: Cache, instance_id: str, wish: DiskSpec, progress: Progress) -> Boot:
+    def prepare(self, cache: Cache, instance_id: str, spec: DiskSpec, progress: Progress) -> Boot:
         """Make an instance's disk and return how it boots; costs the same for every size."""
         folder = self.folder / instance_id
         folder.mkdir(mode=0o711, exist_ok=True)
         target = folder / DISK
         target.unlink(missing_ok=True)
         with contextlib.ExitStack() as pins:
-            for entry in (wish.image, wish.kernel, wish.ramdisk):
+            for entry in (spec.image, spec.kernel, spec.ramdisk):
                 if entry:
                     pins.enter_context(cache.pin(entry.name))
-            if wish.image.facts["kind"] == "disk":
-                base, boot = wish.image, _whole(wish, target)
+            if spec.image.facts["kind"] == "disk":
+                base, boot = spec.image, _overlay_whole_disk(spec, target)
             else:
-                name = _composed_name(wish)
+                name = _name_of_composed(spec)
                 pins.enter_context(cache.pin(name))
-                base = _composed(cache, name, wish, progress)
-                boot = _partitioned(base, wish, target)
-            boot = _set(boot, wish, folder)
-            uses = {entry.name for entry in (base, wish.kernel, wish.ramdisk) if entry}
-            facts = {"uses": sorted(uses), "boot": _words(boot)}
+                base = _ensure_composed(cache, name, spec, progress)
+                boot = _overlay_composed(base, spec, target)
+            boot = _apply_settings(boot, spec, folder)
+            uses = {entry.name for entry in (base, spec.kernel, spec.ramdisk) if entry}
+            facts = {"uses": sorted(uses), "boot": _to_words(boot)}
             target.chmod(0o600)  # the hypervisor's user is given it before it boots
             write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
@@ -136,14 +137,14 @@ class InstanceDisks:
         return iter([path.name for path in self.folder.iterdir() if path.is_dir()])
 
 
-def _set(boot: Boot, wish: DiskSpec, folder: Path) -> Boot:
+def _apply_settings(boot: Boot, spec: DiskSpec, folder: Path) -> Boot:
     """Return the same as the image's settings want it, with what they need in the folder."""
-    wanted = wish.settings
+    wanted = spec.settings
     bus = wanted.disk_bus or boot.bus
     cmdline = boot.kernel and (wanted.kernel_command_line or CMDLINE.format(disk=DISKS[bus]))
     seed_file = folder / SEED
-    if wish.seeded and wanted.has_cdrom:
-        seed.write(seed_file, wish.seeded)
+    if spec.seeded and wanted.has_cdrom:
+        seed.write(seed_file, spec.seeded)
     return replace(
         boot,
         bus=bus,
@@ -151,66 +152,66 @@ def _set(boot: Boot, wish: DiskSpec, folder: Path) -> Boot:
         nic_model=wanted.nic_model,
         uefi=wanted.uefi,
         nvram=folder / NVRAM if wanted.uefi else None,
-        seed=seed_file if wish.seeded and wanted.has_cdrom else None,
+        seed=seed_file if spec.seeded and wanted.has_cdrom else None,
         seed_bus=wanted.seed_bus,
     )
 
 
-def _whole(wish: DiskSpec, target: Path) -> Boot:
-    size = max(wish.image.facts["size"], wish.disk_mb * MIB)
-    disk.overlay(wish.image.path, wish.image.format, target, size)
+def _overlay_whole_disk(spec: DiskSpec, target: Path) -> Boot:
+    size = max(spec.image.facts["size"], spec.disk_mb * MIB)
+    disk.overlay(spec.image.path, spec.image.format, target, size)
     notes: tuple[str, ...] = ()
-    if wish.public_key:
+    if spec.public_key:
         notes = ("The image is a whole disk: it takes the key from the metadata service.",)
     return Boot(None, None, target, "", bus="virtio", notes=notes)
 
 
-def _partitioned(base: CacheEntry, wish: DiskSpec, target: Path) -> Boot:
+def _overlay_composed(base: CacheEntry, spec: DiskSpec, target: Path) -> Boot:
     disk.overlay(base.path, base.format, target, base.path.stat().st_size)
     return Boot(
-        wish.kernel.path if wish.kernel else None,
-        wish.ramdisk.path if wish.ramdisk else None,
+        spec.kernel.path if spec.kernel else None,
+        spec.ramdisk.path if spec.ramdisk else None,
         target,
         "",
-        notes=_give_key(base, wish, target),
+        notes=_give_key(base, spec, target),
     )
 
 
-def _give_key(base: CacheEntry, wish: DiskSpec, target: Path) -> tuple[str, ...]:
-    if not wish.public_key or not wish.injection:
+def _give_key(base: CacheEntry, spec: DiskSpec, target: Path) -> tuple[str, ...]:
+    if not spec.public_key or not spec.injection:
         return ()
     try:
         if not base.facts["slot"]:
-            raise key_injection.NoRoomError(base.facts["no_slot"])
-        disk.write(target, key_injection.read_slot(base.facts["slot"]).fill(wish.public_key))
-    except key_injection.NoRoomError as problem:
+            raise key_injection.NoSpaceForKeyError(base.facts["no_slot"])
+        disk.write(target, key_injection.read_slot(base.facts["slot"]).fill(spec.public_key))
+    except key_injection.NoSpaceForKeyError as problem:
         return (f"The key was not put into the image ({problem}): the metadata service has it.",)
     return ()
 
 
-def _composed_name(wish: DiskSpec) -> str:
-    keyed = "key" if wish.injection else "plain"
-    return f"{wish.image.name}-{wish.disk_mb}-{wish.swap_mb}-{keyed}"
+def _name_of_composed(spec: DiskSpec) -> str:
+    keyed = "key" if spec.injection else "plain"
+    return f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
 
 
-def _composed(cache: Cache, name: str, wish: DiskSpec, progress: Progress) -> CacheEntry:
+def _ensure_composed(cache: Cache, name: str, spec: DiskSpec, progress: Progress) -> CacheEntry:
     with cache.only_one(name):
-        found = cache.find(name)
-        if found:
-            return found
+        composed = cache.find(name)
+        if composed:
+            return composed
         progress("composing the disk")
-        plan = disk.layout(wish.image.facts["size"], wish.disk_mb, wish.swap_mb)
-        with _clean_root(cache, wish) as root, cache.partial() as file:
+        plan = disk.layout(spec.image.facts["size"], spec.disk_mb, spec.swap_mb)
+        with _clean_root(cache, spec) as root, cache.partial() as file:
             disk.compose(root, file, plan)
-            facts = _slot(root, file, plan) if wish.injection else {"slot": None, "no_slot": ""}
+            facts = _slot(root, file, plan) if spec.injection else {"slot": None, "no_slot": ""}
             return cache.adopt(Path(file.name), name, "raw", kind="disk", size=plan.size, **facts)
 
 
 @contextlib.contextmanager
-def _clean_root(cache: Cache, wish: DiskSpec) -> Iterator[Path]:
+def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
     """Yield the root to compose from: a copy with its journal replayed, if a key is to go in."""
-    root = wish.image.path
-    if not (wish.injection and key_injection.needs_replay(root)):
+    root = spec.image.path
+    if not (spec.injection and key_injection.needs_replay(root)):
         yield root
         return
     with cache.partial() as file, root.open("rb") as source:
@@ -223,24 +224,24 @@ def _clean_root(cache: Cache, wish: DiskSpec) -> Iterator[Path]:
 
 
 def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> dict[str, Any]:
-    """Make room for a key; where that fails, nothing of the attempt stays on the disk."""
+    """Reserve blocks for a key; if that fails, the disk is composed again without them."""
     try:
         slot = key_injection.make_slot(Path(file.name), plan.root[0])
-    except (key_injection.NoRoomError, ProgramFailed) as problem:
+    except (key_injection.NoSpaceForKeyError, ProgramFailed) as problem:
         file.truncate(0)
         disk.compose(root, file, plan)
         return {"slot": None, "no_slot": str(problem)}
     return {"slot": asdict(slot), "no_slot": ""}
 
 
-def _words(boot: Boot) -> dict[str, Any]:
+def _to_words(boot: Boot) -> dict[str, Any]:
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(boot).items()
     }
 
 
-def _boot(words: dict[str, Any]) -> Boot:
+def _from_words(words: dict[str, Any]) -> Boot:
     def path(name: str) -> Path | None:
         return Path(words[name]) if words[name] else None
 

@@ -1,6 +1,6 @@
-"""Room for an SSH key in a root file system, made once by debugfs; never mounts anything.
+"""Reserves blocks for an SSH key in a root file system, once, with debugfs; never mounts anything.
 
-A composed disk gets an authorized_keys file with room for a key, and we note where its blocks and
+A composed disk gets an authorized_keys file with space for a key, and we note where its blocks and
 its inode lie. A launch then writes its key over them, and the size that the file has with it, in
 the overlay: no file system code runs, and it costs the same for every size of image.
 
@@ -33,7 +33,7 @@ OURS = 0o100600
 TEXT = "latin-1"  # whatever bytes the file holds come back as they were
 
 
-class NoRoomError(Exception):
+class NoSpaceForKeyError(Exception):
     """The file system cannot take a key; the argument says why, for the user."""
 
 
@@ -42,7 +42,7 @@ class Slot:
     """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first.
 
     `inode` is the file's, `least` the size that it has at least; a slot from before there were
-    such facts fills its whole room.
+    such facts fills its whole space.
     """
 
     runs: tuple[tuple[int, int], ...]
@@ -54,11 +54,13 @@ class Slot:
         """Return what to write and where, for a public key's line; "" for none."""
         line = public_key.strip()
         text = (self.before + (line and line + "\n")).encode(TEXT)
-        room = sum(length for _, length in self.runs)
-        if len(text) > room:
-            raise NoRoomError(f"the key has {len(text)} bytes and there is room for {room}")
-        size = room if self.inode is None else max(self.least, len(text))
-        text = _filled(text, size).ljust(room, b"\0")
+        capacity = sum(length for _, length in self.runs)
+        if len(text) > capacity:
+            raise NoSpaceForKeyError(
+                f"the key has {len(text)} bytes and there is room for {capacity}"
+            )
+        size = capacity if self.inode is None else max(self.least, len(text))
+        text = _fill_lines(text, size).ljust(capacity, b"\0")
         pieces, done = [], 0
         for offset, length in self.runs:
             pieces.append((offset, text[done : done + length]))
@@ -69,8 +71,10 @@ class Slot:
 def read_slot(words: dict[str, Any]) -> Slot:
     """Return a slot of the words that `asdict` made of it."""
     runs = tuple((start, length) for start, length in words["runs"])
-    found = words.get("inode")
-    return Slot(runs, words["before"], Inode(**found) if found else None, words.get("least", 0))
+    inode_words = words.get("inode")
+    return Slot(
+        runs, words["before"], Inode(**inode_words) if inode_words else None, words.get("least", 0)
+    )
 
 
 def needs_replay(root: Path) -> bool:
@@ -95,14 +99,14 @@ def replay_journal(root: Path) -> None:
 
 
 def make_slot(disk: Path, offset: int) -> Slot:
-    """Put the file into the ext2, ext3 or ext4 file system at offset; raises NoRoomError."""
+    """Put the file into the ext2, ext3 or ext4 file system at offset; raises NoSpaceForKeyError."""
     block = _block_size(disk, offset)
     place = f"{disk}?offset={offset}"
-    before = _existing(place)
+    before = _read_existing_keys(place)
     own = before.encode(TEXT)
     one = len(own) + LONGEST <= block
     size = block if one else -(-(len(own) + ROOM) // block) * block
-    _put(disk, place, _filled(own, size))
+    _put(disk, place, _fill_lines(own, size))
     blocks = _blocks(place, size // block)
     slot = Slot(_runs(blocks, block, offset), before)
     _check(disk, slot, size)
@@ -111,10 +115,10 @@ def make_slot(disk: Path, offset: int) -> Slot:
 
 def _shorten(disk: Path, offset: int, slot: Slot, least: int) -> Slot:
     """Return a slot whose file ends with its text; without a key that is the image's own keys."""
-    found = inode.find(disk, offset, _ask(f"{disk}?offset={offset}", f"imap {FILE}"))
-    if found is None:
+    file_inode = inode.find(disk, offset, _ask(f"{disk}?offset={offset}", f"imap {FILE}"))
+    if file_inode is None:
         return slot
-    slot = replace(slot, inode=found, least=least)
+    slot = replace(slot, inode=file_inode, least=least)
     with disk.open("r+b") as file:
         for start, content in slot.fill(""):
             os.pwrite(file.fileno(), content, start)
@@ -125,9 +129,9 @@ def _block_size(disk: Path, offset: int) -> int:
     with disk.open("rb") as file:
         head = os.pread(file.fileno(), 2048, offset)
     if not formats.has_ext(head):
-        raise NoRoomError("its root file system is not ext2, ext3 or ext4")
+        raise NoSpaceForKeyError("its root file system is not ext2, ext3 or ext4")
     if _features(head) & NEEDS_RECOVERY:
-        raise NoRoomError("its root file system's journal could not be replayed")
+        raise NoSpaceForKeyError("its root file system's journal could not be replayed")
     return int(1024 << struct.unpack_from("<I", head, 1024 + 24)[0])
 
 
@@ -135,7 +139,7 @@ def _features(head: bytes) -> int:
     return int(struct.unpack_from("<I", head, 1024 + 96)[0])  # s_feature_incompat
 
 
-def _filled(text: bytes, size: int) -> bytes:
+def _fill_lines(text: bytes, size: int) -> bytes:
     """Fill a file of keys up to a size with blank lines, short enough for every sshd."""
     missing = max(size - len(text), 0)
     lines = -(-missing // LINE)
@@ -145,13 +149,13 @@ def _filled(text: bytes, size: int) -> bytes:
     return text + b"".join(fill)
 
 
-def _existing(place: str) -> str:
+def _read_existing_keys(place: str) -> str:
     facts = _ask(place, f"stat {FILE}")
     size = re.search(r"Size: (\d+)", facts)
     if size is None:
         return ""
     if "Type: regular" not in facts or int(size[1]) > MOST:
-        raise NoRoomError(f"its {FILE} is no file of at most {MOST} bytes")
+        raise NoSpaceForKeyError(f"its {FILE} is no file of at most {MOST} bytes")
     text = _ask(place, f"cat {FILE}").rstrip("\n")
     return text + "\n" if text else ""
 
@@ -159,7 +163,7 @@ def _existing(place: str) -> str:
 def _put(disk: Path, place: str, content: bytes) -> None:
     """debugfs does not overwrite, and exits with 0 whatever happens; `_check` has the last word."""
     if "Type: directory" not in _ask(place, "stat /root"):
-        raise NoRoomError("it has no folder /root")
+        raise NoSpaceForKeyError("it has no folder /root")
     with tempfile.NamedTemporaryFile() as source, tempfile.NamedTemporaryFile("w") as orders:
         source.write(content)
         source.flush()
@@ -182,11 +186,11 @@ def _blocks(place: str, count: int) -> list[int]:
     with tempfile.NamedTemporaryFile("w") as orders:
         orders.write("".join(f"bmap {FILE} {number}\n" for number in range(count)))
         orders.flush()
-        said = run_caged("debugfs", "-f", orders.name, place).decode("utf-8", "replace")
-    found = [int(line) for line in said.splitlines() if line.isdigit()]
-    if len(found) != count or 0 in found:
-        raise NoRoomError(f"debugfs could not write {FILE} into it (a full disk, perhaps)")
-    return found
+        output = run_caged("debugfs", "-f", orders.name, place).decode("utf-8", "replace")
+    blocks = [int(line) for line in output.splitlines() if line.isdigit()]
+    if len(blocks) != count or 0 in blocks:
+        raise NoSpaceForKeyError(f"debugfs could not write {FILE} into it (a full disk, perhaps)")
+    return blocks
 
 
 def _runs(blocks: Sequence[int], block: int, offset: int) -> tuple[tuple[int, int], ...]:
@@ -203,9 +207,9 @@ def _runs(blocks: Sequence[int], block: int, offset: int) -> tuple[tuple[int, in
 def _check(disk: Path, slot: Slot, size: int) -> None:
     """Read the file's blocks straight from the disk: they must hold what we think they hold."""
     with disk.open("rb") as file:
-        found = b"".join(os.pread(file.fileno(), length, start) for start, length in slot.runs)
-    if found != _filled(slot.before.encode(TEXT), size):
-        raise NoRoomError(f"what debugfs wrote to {FILE} could not be read back")
+        content = b"".join(os.pread(file.fileno(), length, start) for start, length in slot.runs)
+    if content != _fill_lines(slot.before.encode(TEXT), size):
+        raise NoSpaceForKeyError(f"what debugfs wrote to {FILE} could not be read back")
 
 
 def _ask(place: str, order: str) -> str:

@@ -139,7 +139,7 @@ class _ManifestReader:
         return element.text.strip() if element else ""
 
     def _word(self, *path: str) -> str:
-        return _checked_word(path[-1], self._text(*path))
+        return _check_word(path[-1], self._text(*path))
 
     def _number(self, *path: str) -> int:
         text = self._need(*path).text.strip()
@@ -164,16 +164,16 @@ class _ManifestReader:
 
     def _mapping(self) -> dict[str, str]:
         mapping = self.root.find("machine_configuration", "block_device_mapping")
-        found = {}
+        devices = {}
         listed = mapping.all("mapping") if mapping else []
         if len(listed) > MOST_MAPPINGS:
             raise strict_xml.XmlError(f"it maps more than {MOST_MAPPINGS} devices")
         for each in listed:
             virtual, device = each.find("virtual"), each.find("device")
             if virtual and device:
-                name = _checked_word("virtual", virtual.text.strip())
-                found[name] = _checked_word("device", device.text.strip())
-        return found
+                name = _check_word("virtual", virtual.text.strip())
+                devices[name] = _check_word("device", device.text.strip())
+        return devices
 
     def _cloud_key(self) -> str:
         element = self._need("image", "ec2_encrypted_key")
@@ -184,21 +184,21 @@ class _ManifestReader:
 
     def _parts(self) -> tuple[ManifestPart, ...]:
         parts = self._need("image", "parts")
-        found = parts.all("part")
-        count = parts.attributes.get("count", str(len(found)))
-        if count != str(len(found)) or not found:
-            raise strict_xml.XmlError(f"it says {count[:20]!r} parts and lists {len(found)}")
-        by_index = {each.attributes.get("index", ""): each for each in found}
-        missing = [number for number in range(len(found)) if str(number) not in by_index]
+        elements = parts.all("part")
+        count = parts.attributes.get("count", str(len(elements)))
+        if count != str(len(elements)) or not elements:
+            raise strict_xml.XmlError(f"it says {count[:20]!r} parts and lists {len(elements)}")
+        by_index = {each.attributes.get("index", ""): each for each in elements}
+        missing = [number for number in range(len(elements)) if str(number) not in by_index]
         if missing:
             raise strict_xml.XmlError(f"it lists no part {missing[0]}")
-        listed = tuple(_part(number, by_index[str(number)]) for number in range(len(found)))
+        listed = tuple(_part(number, by_index[str(number)]) for number in range(len(elements)))
         if len({part.name for part in listed}) != len(listed):
             raise strict_xml.XmlError("two of its parts have one name")
         return listed
 
 
-def _checked_word(name: str, text: str) -> str:
+def _check_word(name: str, text: str) -> str:
     if len(text) > LONGEST_WORD or not text.isprintable():
         raise strict_xml.XmlError(
             f"its {name} is no plain word of {LONGEST_WORD} characters at most"

@@ -23,24 +23,24 @@ def check_free(state: State, account_id: str, name: str) -> None:
 
     Call inside the transaction that writes the image.
     """
-    holder = _holder(state, account_id, name)
-    if holder:
-        raise ImageNameExists(name=name, id=holder)
+    image_id = _find_image(state, account_id, name)
+    if image_id:
+        raise ImageNameExists(name=name, id=image_id)
 
 
-def plain(file: str) -> str:
+def name_from_file(file: str) -> str:
     """Return a name that an image may be given, made of that of its file."""
     name = OTHER.sub("-", file)[: LONGEST - ROOM]
     return name if len(name) >= LEAST else f"{name}-image"
 
 
-def of_location(state: State, account_id: str, file: str, image_id: str) -> str:
+def make_free_name(state: State, account_id: str, file: str, image_id: str) -> str:
     """Return a free name for an image that nobody gave one."""
-    name = plain(file)
-    return f"{name}-{image_id}" if _holder(state, account_id, name) else name
+    name = name_from_file(file)
+    return f"{name}-{image_id}" if _find_image(state, account_id, name) else name
 
 
-def _holder(state: State, account_id: str, name: str) -> str:
+def _find_image(state: State, account_id: str, name: str) -> str:
     sql = """select image_id from images where account_id = ? and name = ?
       and state not in ('deregistered', 'failed') limit 1"""
     row = state.one(sql, (account_id, name))

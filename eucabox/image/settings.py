@@ -54,9 +54,9 @@ class ImageSettings:
 
 def read(text: str) -> ImageSettings:
     """Return the settings that a row of images keeps among its others, as JSON."""
-    found = json.loads(text)
+    values = json.loads(text)
     return ImageSettings(
-        **{each.name: found[each.name] for each in fields(ImageSettings) if each.name in found}
+        **{each.name: values[each.name] for each in fields(ImageSettings) if each.name in values}
     )
 
 
@@ -65,12 +65,12 @@ def change(text: str, attribute: str, value: str) -> str:
 
     Raises InvalidParameterValue.
     """
-    found = json.loads(text)
+    values = json.loads(text)
     name = column(attribute)
-    found.pop(name, None)
+    values.pop(name, None)
     if value:
-        found[name] = check(attribute, value)
-    return json.dumps(found)
+        values[name] = check(attribute, value)
+    return json.dumps(values)
 
 
 def check(attribute: str, value: str) -> str:
@@ -79,8 +79,8 @@ def check(attribute: str, value: str) -> str:
     if value in words or (not words and COMMAND_LINE.fullmatch(value)):
         return value
     reason = f"Choose one of {', '.join(words)}." if words else "It has 1 to 1024 ASCII characters."
-    shown = value[:60].encode("ascii", "replace").decode()
-    raise InvalidParameterValue(parameter=attribute, value=shown, reason=reason)
+    plain = value[:60].encode("ascii", "replace").decode()
+    raise InvalidParameterValue(parameter=attribute, value=plain, reason=reason)
 
 
 def to_api(text: str) -> dict[str, str]:

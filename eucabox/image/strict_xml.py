@@ -34,15 +34,15 @@ class Element:
 
     def find(self, *path: str) -> "Element | None":
         """Return the one element at a path of names, or None; XmlError where there are two."""
-        found = self
+        element = self
         for tag in path:
-            matches = found.all(tag)
+            matches = element.all(tag)
             if len(matches) > 1:
                 raise XmlError(f"it has {len(matches)} elements {tag} where one belongs")
             if not matches:
                 return None
-            found = matches[0]
-        return found
+            element = matches[0]
+        return element
 
 
 def parse(raw: bytes) -> Element:

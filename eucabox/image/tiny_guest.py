@@ -67,7 +67,7 @@ def build_tiny(destination: Path, progress: Progress | None = None) -> TinyGuest
     """Build the tiny guest into a folder, or return the one that is there already.
 
     Needs apt-get's package lists and a reachable mirror, mke2fs and debugfs, no privileges.
-    `progress` is told in words what goes on. Raises GuestNotBuilt.
+    `progress` is called with the name of each step. Raises GuestNotBuilt.
     """
     tell = progress or (lambda text: None)
     made = TinyGuest(*(destination / name for name in FILES))
@@ -116,13 +116,13 @@ def _packages(work: Path, tell: Progress) -> Path:
     while wanted:
         _download(downloads, wanted)
         known.update(wanted)
-        named = {
+        dependencies = {
             name
             for path in downloads.glob("*.deb")
             for name in _depends(path)
             if name.startswith(("lib", "zlib1g", "linux-image-"))
         }
-        wanted = sorted(named - known)
+        wanted = sorted(dependencies - known)
     tell("unpacking")
     for path in sorted(downloads.glob("*.deb")):
         run("dpkg-deb", "-x", str(path), str(tree), timeout=300)
@@ -148,8 +148,8 @@ def _depends(package: Path) -> Iterator[str]:
     kernel = package.name.startswith("linux-image-") and not package.name.startswith(KERNEL_PACKAGE)
     if kernel:  # what a kernel wants at its installation is of no use to us
         return
-    said = run("dpkg-deb", "-f", str(package), "Depends").decode()
-    for choice in said.split(","):
+    field = run("dpkg-deb", "-f", str(package), "Depends").decode()
+    for choice in field.split(","):
         name = re.match(r"\s*([a-z0-9.+-]+)", choice)
         if name:
             yield name[1]
@@ -157,10 +157,10 @@ def _depends(package: Path) -> Iterator[str]:
 
 def _only(tree: Path, pattern: str) -> Path:
     """Return the file that a pattern finds, in either of Debian's layouts (/ and /usr)."""
-    found = sorted([*tree.glob(pattern), *tree.glob(f"usr/{pattern}")])
-    if not found:
+    files = sorted([*tree.glob(pattern), *tree.glob(f"usr/{pattern}")])
+    if not files:
         raise GuestNotBuilt(reason=f"the packages hold no {pattern}; this is no Debian we know.")
-    return found[-1]
+    return files[-1]
 
 
 def _ramdisk(tree: Path) -> bytes:
@@ -259,12 +259,12 @@ def _libraries(tree: Path, program: Path, root: Path) -> None:
     loader = _only(tree, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
     folders = {path.parent for path in tree.rglob("*.so.*")}
     path = ":".join(map(str, sorted(folders)))
-    said = run(str(loader), "--library-path", path, "--list", str(program)).decode()
+    output = run(str(loader), "--library-path", path, "--list", str(program)).decode()
     _place(loader, root / "lib64/ld-linux-x86-64.so.2", 0o755)
-    for name, found in re.findall(r"([^\s/]+) => (\S+)", said):
-        if not Path(found).is_relative_to(tree):
+    for name, file in re.findall(r"([^\s/]+) => (\S+)", output):
+        if not Path(file).is_relative_to(tree):
             raise GuestNotBuilt(reason=f"the packages hold no {name}, which dropbear needs.")
-        _place(Path(found).resolve(), root / "lib/x86_64-linux-gnu" / name, 0o644)
+        _place(Path(file).resolve(), root / "lib/x86_64-linux-gnu" / name, 0o644)
 
 
 def _modes(root: Path) -> None:

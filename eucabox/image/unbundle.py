@@ -58,13 +58,13 @@ def unbundle(
     bundle read and bytes in all, again and again while something is done, and may raise to give up.
     """
     reading = _PartReader(manifest, opener, progress)
-    stream = _Stream(manifest, _gunzipped(manifest, _decrypted(manifest, reading, key, iv)))
+    stream = _Stream(manifest, _gunzip(manifest, _decrypt(manifest, reading, key, iv)))
     _skip_to_image(manifest, stream)
     stream.limit = stream.count + manifest.size + PADDING + CHUNK
     while left := manifest.size - target.written:
         data = stream.read(min(CHUNK, left))
         if not data:
-            raise _bad(
+            raise _invalid(
                 manifest,
                 f"its archive ends after {target.written} of the image's {manifest.size} bytes.",
             )
@@ -81,13 +81,13 @@ def check_sizes(manifest: Manifest, sizes: list[int]) -> None:
     for number, size in enumerate(sizes[:-1]):
         if size != sizes[0]:
             part = manifest.parts[number]
-            raise _bad(
+            raise _invalid(
                 manifest,
                 f"part {number} ({part.name}) has {size} bytes and part 0 has {sizes[0]};"
                 " upload it again.",
             )
     if total != manifest.bundled_size:
-        raise _bad(
+        raise _invalid(
             manifest,
             f"its {len(sizes)} parts have {total} bytes together and the manifest says"
             f" {manifest.bundled_size}; the last one is part {len(sizes) - 1}"
@@ -95,7 +95,7 @@ def check_sizes(manifest: Manifest, sizes: list[int]) -> None:
         )
 
 
-def _bad(manifest: Manifest, reason: str) -> InvalidManifest:
+def _invalid(manifest: Manifest, reason: str) -> InvalidManifest:
     return InvalidManifest(name=manifest.location, reason=reason)
 
 
@@ -121,7 +121,7 @@ class _PartReader:
             digest.update(chunk)
             self.tell()
         if digest.hexdigest() != part.digest:
-            raise _bad(
+            raise _invalid(
                 self.manifest,
                 f"part {number} ({part.name}) has SHA-1 {digest.hexdigest()}, the manifest says"
                 f" {part.digest}; upload it again.",
@@ -133,22 +133,24 @@ class _PartReader:
             self.progress(self.done, self.manifest.bundled_size)
 
 
-def _decrypted(manifest: Manifest, pieces: _PartReader, key: bytes, iv: bytes) -> Iterator[bytes]:
+def _decrypt(manifest: Manifest, pieces: _PartReader, key: bytes, iv: bytes) -> Iterator[bytes]:
     cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
-    held = b""
+    rest = b""
     count = 0
     for piece in pieces:
         count += len(piece)
-        plain = held + cipher.update(piece)
-        held = plain[-AES_BLOCK:]
+        plain = rest + cipher.update(piece)
+        rest = plain[-AES_BLOCK:]
         yield plain[:-AES_BLOCK]
-    padding = held[-1] if held else 0
-    if count % AES_BLOCK or held[-padding:] != bytes([padding]) * padding or not padding:
-        raise _bad(manifest, "its last part ends too early, or it was encrypted by another key.")
-    yield held[:-padding]
+    padding = rest[-1] if rest else 0
+    if count % AES_BLOCK or rest[-padding:] != bytes([padding]) * padding or not padding:
+        raise _invalid(
+            manifest, "its last part ends too early, or it was encrypted by another key."
+        )
+    yield rest[:-padding]
 
 
-def _gunzipped(manifest: Manifest, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _gunzip(manifest: Manifest, pieces: Iterator[bytes]) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(GZIP)
     try:
         for piece in pieces:
@@ -157,9 +159,11 @@ def _gunzipped(manifest: Manifest, pieces: Iterator[bytes]) -> Iterator[bytes]:
                 yield unpacker.decompress(rest, CHUNK)
                 rest = unpacker.unconsumed_tail
     except zlib.error as problem:
-        raise _bad(manifest, f"its parts do not decrypt to a gzip stream ({problem}).") from None
+        raise _invalid(
+            manifest, f"its parts do not decrypt to a gzip stream ({problem})."
+        ) from None
     if not unpacker.eof:
-        raise _bad(manifest, "its gzip stream has no end; the bundle was cut when it was made.")
+        raise _invalid(manifest, "its gzip stream has no end; the bundle was cut when it was made.")
 
 
 class _Stream:
@@ -191,7 +195,7 @@ class _Stream:
 
     def _check(self) -> None:
         if self.count > self.limit:
-            raise _bad(
+            raise _invalid(
                 self.manifest,
                 f"its archive does not end after the image of {self.manifest.size} bytes.",
             )
@@ -203,45 +207,45 @@ def _skip_to_image(manifest: Manifest, stream: _Stream) -> None:
     They are read here and not by a library: its image is one plain file, and a sparse file, a link
     or a chain of long names has no business in a bundle, whose every header costs the reader.
     """
-    told: dict[str, str] = {}
+    extension: dict[str, str] = {}
     for _ in range(MOST_EXTENSIONS + 1):
         member = _header(manifest, stream.exactly(tarfile.BLOCKSIZE))
         if member.type not in EXTENSIONS:
-            _check_member(manifest, member, int(told.get("size", member.size)))
+            _check_member(manifest, member, int(extension.get("size", member.size)))
             return
         if not 0 <= member.size <= LONGEST_EXTENSION:
-            raise _bad(manifest, f"its archive has a header of {member.size} bytes.")
+            raise _invalid(manifest, f"its archive has a header of {member.size} bytes.")
         content = stream.exactly(-(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
         if member.type == tarfile.XHDTYPE:
-            told = _told(manifest, content[: member.size])
-    raise _bad(manifest, f"its archive has more than {MOST_EXTENSIONS} headers for one file.")
+            extension = _read_pax_size(manifest, content[: member.size])
+    raise _invalid(manifest, f"its archive has more than {MOST_EXTENSIONS} headers for one file.")
 
 
 def _header(manifest: Manifest, block: bytes) -> tarfile.TarInfo:
     if block and not block.strip(b"\0"):
-        raise _bad(manifest, "the first thing in its archive is not a file.")
+        raise _invalid(manifest, "the first thing in its archive is not a file.")
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError) as problem:
         reason = f"its parts hold no tar archive ({problem})."
-        raise _bad(manifest, reason) from None
+        raise _invalid(manifest, reason) from None
 
 
-def _told(manifest: Manifest, content: bytes) -> dict[str, str]:
+def _read_pax_size(manifest: Manifest, content: bytes) -> dict[str, str]:
     """Return the size that a POSIX header of long values tells, for files beyond 8 GiB."""
     if b" GNU.sparse." in content:
-        raise _bad(manifest, SPARSE)
-    found = PAX_SIZE.findall(content)
-    return {"size": found[-1].decode("ascii")} if found else {}
+        raise _invalid(manifest, SPARSE)
+    sizes = PAX_SIZE.findall(content)
+    return {"size": sizes[-1].decode("ascii")} if sizes else {}
 
 
 def _check_member(manifest: Manifest, member: tarfile.TarInfo, size: int) -> None:
     if member.type == tarfile.GNUTYPE_SPARSE:
-        raise _bad(manifest, SPARSE)
+        raise _invalid(manifest, SPARSE)
     if member.type not in PLAIN or member.name.endswith("/"):
-        raise _bad(manifest, "the first thing in its archive is not a file.")
+        raise _invalid(manifest, "the first thing in its archive is not a file.")
     if size != manifest.size:
-        raise _bad(
+        raise _invalid(
             manifest,
             f"its archive holds {size} bytes and the manifest says {manifest.size}.",
         )

@@ -75,7 +75,7 @@ class Network(Protocol):
         """Whether it was brought up since this process began, be it at the start or later."""
 
     def on_address_learned(self, learnt: Learnt) -> None:
-        """Call `learnt`, in a thread of the network's, whenever an instance has a new address.
+        """Call `learnt`, in a thread of the network, whenever an instance has a new address.
 
         Only a mode that does not give the addresses itself ever does. Before `start`.
         """
@@ -113,9 +113,9 @@ class Network(Protocol):
     ) -> None:
         """Let pass from now on, to and from exactly these guests, what their groups' rules allow.
 
-        Called at each change and every few seconds, to mend what somebody took away. `rules` has
-        every group of every guest. A guest sends under its own MAC and address alone; its DHCP,
-        DNS and metadata need no rule.
+        Called at each change and every few seconds, to restore rules that another program
+        removed. `rules` has every group of every guest. A guest can send only from its own MAC
+        and address; its DHCP, DNS and metadata need no rule.
         """
 
     def owns_address(self, private_ip_address: str, mac_address: str) -> bool:

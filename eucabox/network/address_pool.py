@@ -38,8 +38,8 @@ def host_name(ip: IPv4Address) -> str:
 def mac_for(ip: IPv4Address) -> str:
     """Return the MAC of the instance at this address, in Eucalyptus' own range d0:0d.
 
-    One address has one MAC for ever, so a lease of the address's last holder stands in nobody's
-    way and neighbours' caches stay right.
+    An address always has the same MAC, so an earlier lease of it blocks nobody, and neighbours'
+    caches stay right.
     """
     return "d0:0d:" + ip.packed.hex(":")
 
@@ -47,25 +47,27 @@ def mac_for(ip: IPv4Address) -> str:
 def _pairs(config: Config, subnet: IPv4Network) -> Iterator[tuple[str, IPv4Address]]:
     text = config.network.addresses.strip()
     if "=" in text:
-        yield from _given(config, words(text.lower()), subnet)
+        yield from _parse_pairs(config, words(text.lower()), subnet)
         return
-    first, last = _range(config, text, subnet) if text else _all_of(subnet)
+    first, last = subnet[RESERVED_FIRST], subnet[-1 - RESERVED_LAST]
+    if text:
+        first, last = _range(config, text, subnet)
     for number in range(int(first), int(last) + 1):
         ip = IPv4Address(number)
         yield mac_for(ip), ip
 
 
-def _given(
+def _parse_pairs(
     config: Config, pairs: Sequence[str], subnet: IPv4Network
 ) -> Iterator[tuple[str, IPv4Address]]:
     seen: set[str] = set()
     for word in pairs:
         mac, _, address = word.partition("=")
         if not MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
-            raise _wrong(config, word, "begins with no MAC address of a single machine")
+            raise _config_error(config, word, "begins with no MAC address of a single machine")
         ip = _ip(config, address, subnet)
         if seen & {mac, address}:
-            raise _wrong(config, word, "names a MAC or IP address a second time")
+            raise _config_error(config, word, "names a MAC or IP address a second time")
         seen |= {mac, address}
         yield mac, ip
 
@@ -73,28 +75,26 @@ def _given(
 def _range(config: Config, text: str, subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
     first, dash, last = (part.strip() for part in text.partition("-"))
     if not dash:
-        raise _wrong(config, text, "is neither MAC=IP pairs nor a range such as A.B.C.10-A.B.C.99")
+        raise _config_error(
+            config, text, "is neither MAC=IP pairs nor a range such as A.B.C.10-A.B.C.99"
+        )
     begin, end = _ip(config, first, subnet), _ip(config, last, subnet)
     if end < begin:
-        raise _wrong(config, text, "ends before it begins")
+        raise _config_error(config, text, "ends before it begins")
     return begin, end
-
-
-def _all_of(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
-    return subnet[RESERVED_FIRST], subnet[-1 - RESERVED_LAST]
 
 
 def _ip(config: Config, text: str, subnet: IPv4Network) -> IPv4Address:
     try:
         ip = IPv4Address(text)
     except ValueError:
-        raise _wrong(config, text, "is no IPv4 address") from None
+        raise _config_error(config, text, "is no IPv4 address") from None
     if ip not in subnet or ip in (subnet[0], subnet[-1]):
-        raise _wrong(config, text, f"is no address for a machine in {subnet}")
+        raise _config_error(config, text, f"is no address for a machine in {subnet}")
     return ip
 
 
-def _wrong(config: Config, text: str, reason: str) -> ConfigError:
+def _config_error(config: Config, text: str, reason: str) -> ConfigError:
     file = config.file or "eucabox.conf"
     reason = f"{text[:60]!r} {reason}"
     return ConfigError(file=file, section="network", key="addresses", reason=reason)

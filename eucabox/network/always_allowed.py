@@ -8,7 +8,7 @@ from eucabox.network.host_services import METADATA_PORT
 from eucabox.network.nft_rules import AlwaysAllowed
 
 
-def ground(config: Config, service: DhcpService | None) -> AlwaysAllowed:
+def always_allowed(config: Config, service: DhcpService | None) -> AlwaysAllowed:
     """Return what needs no rule where `service` is our DHCP server, or None for the site's.
 
     Of the site's nothing is known: any machine that is no instance may answer DHCP, and its name

@@ -24,7 +24,7 @@ class AntiSpoofTable:
         self._table = Table("bridge", TABLE + bridge + SUFFIX)
 
     def make(self, guests: Mapping[str, KnownAddress]) -> None:
-        """Keep these guests, by MAC, to their addresses."""
+        """Allow each of these guests, by MAC, only its own address."""
         self._table.make(_rules(guests, self._metadata, host.mac_of(self._bridge)))
 
     def remove(self) -> None:
@@ -36,7 +36,7 @@ def _rules(
     guests: Mapping[str, KnownAddress], metadata: IPv4Address | None, bridge_mac: str
 ) -> str:
     jumps = ", ".join(f'"{each.tap}" : jump {each.tap}' for each in guests.values())
-    held = ", ".join(sorted(each.ip for each in guests.values() if each.ip))
+    addresses = ", ".join(sorted(each.ip for each in guests.values() if each.ip))
     taps = ", ".join(f'"{each.tap}"' for each in guests.values())
     chains = "".join(_chain(mac, known) for mac, known in guests.items())
     stranger = f"iifname != {{ {taps} }} " if taps else ""
@@ -45,7 +45,7 @@ def _rules(
     return f"""
   set held {{
     type ipv4_addr
-    {f"elements = {{ {held} }}" if held else ""}
+    {f"elements = {{ {addresses} }}" if addresses else ""}
   }}
 {chains}
   chain prerouting {{

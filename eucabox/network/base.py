@@ -9,7 +9,7 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.network import FilteredGuest, FirewallRule, host
-from eucabox.network.always_allowed import ground
+from eucabox.network.always_allowed import always_allowed
 from eucabox.network.bridge import TABLE, OwnBridge, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
 from eucabox.network.existing_bridge import ExistingBridge
@@ -25,8 +25,8 @@ class BridgedNetwork(ABC):
     def __init__(self, config: Config) -> None:
         self.config = config
         self._site = ExistingBridge(config) if config.network.bridge else OwnBridge(config)
-        self._groups = Firewall(self.bridge)
-        self._ground = ground(config, None)
+        self._firewall = Firewall(self.bridge)
+        self._always_allowed = always_allowed(config, None)
         self._filtered = False  # whether guests and rules are known
         self._guests: Sequence[FilteredGuest] = ()
         self._group_rules: Mapping[str, Sequence[FirewallRule]] = {}
@@ -36,7 +36,7 @@ class BridgedNetwork(ABC):
         ours = TABLE.rstrip("-")
         self._events = Events(
             lambda name: name.startswith(prefix) or (name.startswith(ours) and self.bridge in name),
-            self._mend,
+            self._restore,
         )
         self._lock = threading.Lock()
         self._chosen: IPv4Network | None = None
@@ -87,22 +87,22 @@ class BridgedNetwork(ABC):
         except Fault as fault:
             return [f"This host's packet rules can't be read: {fault.message}"]
 
-    def _mend(self) -> None:
-        """Bring back at once what somebody deleted or took off the bridge."""
+    def _restore(self) -> None:
+        """Restore at once what another program deleted or took off the bridge."""
         with self._lock:
             if self._started and host.is_bridge(self.bridge):
                 self._keep()
 
     def _keep(self) -> None:
-        """Have all be as it was made. The groups come last: until then the guard shuts taps."""
+        """Restore everything. The groups come last: until then the guard blocks the taps."""
         self._site.follow()
         if self._filtered:
-            self._groups.apply(self._guests, self._group_rules, self._ground)
+            self._firewall.apply(self._guests, self._group_rules, self._always_allowed)
             self._guard.open()
         self._taps.put_back(each.tap for each in self._guests)
 
     def _attend(self) -> None:
-        """Hear of what others change, for as long as this process lives."""
+        """Listen for changes by other programs, for as long as this process lives."""
         self._events.open()
 
     def _let_go(self) -> None:
@@ -115,8 +115,12 @@ class BridgedNetwork(ABC):
             blocks = self._site.blocks()
         except Fault:
             return ""
-        found = [each for each in blocks if each.purpose != "other networks"]
-        return f"{found[0].command}  # {found[0].table} drops guests' packets" if found else ""
+        blocking = [each for each in blocks if each.purpose != "other networks"]
+        return (
+            f"{blocking[0].command}  # {blocking[0].table} drops guests' packets"
+            if blocking
+            else ""
+        )
 
     @abstractmethod
     def _start(self) -> None:
@@ -133,7 +137,7 @@ class BridgedNetwork(ABC):
         own = not self.config.network.bridge
         dns = own and dns_possible(self._site.address(network), dhcp)
         what = service(self.config, self._site, network, dns, dynamic)
-        self._ground = ground(self.config, what)
+        self._always_allowed = always_allowed(self.config, what)
         dhcp.start(what, anew=self._site.made)
         self._site.made = False
         return dns

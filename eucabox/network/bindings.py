@@ -1,7 +1,7 @@
-"""Which guest has which address, and how sure that is; hears words, keeps no row, sends nothing.
+"""MAC-to-IP bindings from DHCP and ARP, with their lifetime. In memory only; sends no packet.
 
-A DHCP server's word counts at once. A guest's own, by ARP, counts only where no lease that was
-seen still runs, and once nobody objected to it for a moment.
+A DHCP server's lease counts at once. A guest's own claim, by ARP, counts only if no seen lease of
+the address still runs, and after a moment without an objection.
 """
 
 import threading
@@ -28,7 +28,7 @@ class KnownAddress:
 
 @dataclass
 class Binding:
-    """What was heard of one guest. Moments are monotonic."""
+    """The state of one guest's address. Times are monotonic."""
 
     tap: str
     ip: str = ""
@@ -45,8 +45,8 @@ class BindingTable:
         self._entries: dict[str, Binding] = {}
         self._lock = threading.Lock()
 
-    def keep(self, guests: Mapping[str, KnownAddress]) -> None:
-        """Know exactly these guests, by MAC; what was heard of them counts on."""
+    def keep_only(self, guests: Mapping[str, KnownAddress]) -> None:
+        """Keep exactly these guests, by MAC; their bindings stay."""
         with self._lock:
             self._entries = {mac: self._entry(mac, known) for mac, known in guests.items()}
 
@@ -77,10 +77,14 @@ class BindingTable:
             return any(entry.claimed == str(ip) for entry in self._entries.values())
 
     def record_lease(self, lease: Lease) -> bool:
-        """Take in a DHCP server's word; True if the guest has a new address by it."""
+        """Record a DHCP lease; True if it gives the guest a new address."""
         with self._lock:
             entry = self._entries.get(lease.mac_address)
-            if entry is None or not possible(lease.ip) or self._leased(entry, str(lease.ip)):
+            if (
+                entry is None
+                or not is_possible(lease.ip)
+                or self._is_leased_to_other(entry, str(lease.ip))
+            ):
                 return False
             seconds = LONGEST if lease.seconds == FOR_EVER else lease.seconds
             changed = self._give(entry, str(lease.ip))
@@ -88,7 +92,7 @@ class BindingTable:
             return changed
 
     def record_claim(self, claim: AddressClaim) -> list[str]:
-        """Take in a guest's own word; return the addresses to ask for, if it is to be judged."""
+        """Record a guest's claim by ARP; return the addresses to probe, if it must be checked."""
         with self._lock:
             entry, ip = self._entries.get(claim.mac_address), str(claim.ip)
             now = time.monotonic()
@@ -98,13 +102,13 @@ class BindingTable:
                 entry.seen_until, entry.claimed = now + SEEN, ""
                 return []
             sure = now < max(entry.leased_until, entry.seen_until)
-            if sure or entry.claimed or not possible(claim.ip) or self._held(ip):
+            if sure or entry.claimed or not is_possible(claim.ip) or self._is_used(ip):
                 return []
             entry.claimed, entry.due = ip, now + OBJECTION
             return [each for each in (ip, entry.ip) if each]
 
     def reject_claim(self, claim: AddressClaim) -> None:
-        """Take in that another machine has an address: no guest's claim to it counts."""
+        """Drop the claims to an address that another machine has."""
         with self._lock:
             for entry in self._entries.values():
                 if entry.claimed == str(claim.ip):
@@ -123,7 +127,7 @@ class BindingTable:
             return ready, min(times, default=None)
 
     def forget_address(self, mac_address: str) -> None:
-        """Take an address back that could not be made known; the guest's next word counts."""
+        """Forget an address that could not be announced; the guest's next packet counts."""
         with self._lock:
             entry = self._entries.get(mac_address)
             if entry is not None:
@@ -131,13 +135,13 @@ class BindingTable:
 
     def _grant(self, entry: Binding, now: float) -> bool:
         ip, entry.claimed = entry.claimed, ""
-        if self._held(ip):
+        if self._is_used(ip):
             return False
         entry.seen_until = now + SEEN
         return self._give(entry, ip)
 
     def _entry(self, mac_address: str, known: KnownAddress) -> Binding:
-        """Return what was heard of a guest, or what its row says while nothing was."""
+        """Return the binding of a guest, or one made of its row if no packet was seen."""
         entry = self._entries.get(mac_address)
         return entry if entry is not None and entry.ip else Binding(known.tap, known.ip)
 
@@ -149,18 +153,18 @@ class BindingTable:
         entry.ip, entry.claimed = ip, ""
         return changed
 
-    def _leased(self, asker: Binding, ip: str) -> bool:
-        """Tell whether another's lease of an address still runs: a server gives it to a second
-        who calls itself by the first's client identifier."""
+    def _is_leased_to_other(self, binding: Binding, ip: str) -> bool:
+        """Tell whether another guest's lease of an address still runs: a server gives the address
+        to a second guest that uses the first one's client identifier."""
         now = time.monotonic()
-        others = (entry for entry in self._entries.values() if entry is not asker)
+        others = (entry for entry in self._entries.values() if entry is not binding)
         return any(entry.ip == ip and entry.leased_until > now for entry in others)
 
-    def _held(self, ip: str) -> bool:
+    def _is_used(self, ip: str) -> bool:
         return any(entry.ip == ip for entry in self._entries.values())
 
 
-def possible(ip: IPv4Address) -> bool:
+def is_possible(ip: IPv4Address) -> bool:
     """Tell whether a machine can have this address."""
     nobodys = ip.is_multicast or ip.is_loopback or ip.is_link_local or ip.is_reserved
     return not nobodys and int(ip) >= 1 << 24

@@ -1,6 +1,6 @@
 """eucabox's own bridge: its address, translation and forwarding; touches no other device or table.
 
-What is ours is told apart by the bridge's alias, which names the data directory, and by the
+What is ours is recognised by the bridge's alias, which names the data directory, and by the
 table of packet rules named after the bridge.
 """
 
@@ -22,7 +22,7 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 IPV6_OFF = "/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
 RUN = Path("/run/eucabox")
 TABLE = "eucabox-"  # and the bridge's name
-LABEL = ":md"  # dnsmasq, told the bridge's name, leaves an address with another label alone
+LABEL = ":md"  # dnsmasq ignores an address with another label than the bridge's name
 LONGEST = 15 - len(LABEL)
 NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
 
@@ -72,7 +72,7 @@ class OwnBridge:
         forward()
 
     def follow(self) -> None:
-        """Bring back the rules that somebody flushed."""
+        """Restore the rules if another program flushed them."""
         if self._subnet:
             self._rules.make(render(self._config, Guests(self.name), self._subnet))
 

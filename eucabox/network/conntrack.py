@@ -1,6 +1,7 @@
-"""Conversations that a table of ours has noted: which of them no rule lets begin any more; pure.
+"""Tracked connections of our table: finds those that no rule allows any more; pure.
 
-A note lets replies pass for as long as a day. Who loses a rule loses the replies with it.
+A tracked connection lets replies pass for as long as a day. When a rule is removed, the replies
+must stop too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,8 +26,8 @@ class Permit:
     ports: tuple[int, int] | None
     networks: tuple[str, ...]
 
-    def lets(self, protocol: str, peer: IPv4Address, port: int) -> bool:
-        """Tell whether a conversation of this kind may begin."""
+    def allows(self, protocol: str, peer: IPv4Address, port: int) -> bool:
+        """Tell whether a connection of this kind may begin."""
         if self.protocol not in ("-1", protocol, NUMBERS[protocol]):
             return False
         if self.ports and not self.ports[0] <= port <= self.ports[1]:
@@ -63,7 +64,7 @@ def select_ended(
         for element in listed.get(name, ()):
             peer, protocol, far, near = element["elem"]["val"]["concat"]
             port = far if way.egress else near
-            if not any(each.lets(str(protocol), IPv4Address(peer), port) for each in fit):
+            if not any(each.allows(str(protocol), IPv4Address(peer), port) for each in fit):
                 yield way.begun, f"{peer} . {protocol} . {far} . {near}"
 
 

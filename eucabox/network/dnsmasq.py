@@ -1,4 +1,4 @@
-"""The DHCP and DNS server of one bridge: dnsmasq, told whom to answer; decides no address for us.
+"""The DHCP and DNS server of one bridge: dnsmasq, with a list of the hosts that it serves.
 
 It outlives eucabox, is found again by its arguments, and reads its hosts anew on SIGHUP. Its
 files are in /run, as it gives up root's rights and could not reach into a data directory; they
@@ -83,9 +83,11 @@ class Dnsmasq:
         self._service = service
         self._prepare()
         wanted = self.arguments(service)
-        found = self.running()
-        adopted = [pid for pid, arguments in found.items() if arguments[1:] == wanted and not anew]
-        for pid in set(found) - set(adopted[:1]):
+        processes = self.running()
+        adopted = [
+            pid for pid, arguments in processes.items() if arguments[1:] == wanted and not anew
+        ]
+        for pid in set(processes) - set(adopted[:1]):
             _end(pid)
         if not adopted:
             self._launch(wanted)
@@ -99,30 +101,30 @@ class Dnsmasq:
     def running(self) -> dict[int, list[str]]:
         """Return our processes' ids with their arguments; one, unless two starts raced."""
         mark = f"--dhcp-hostsfile={self._hosts}"
-        found = {}
+        processes = {}
         for entry in PROC.iterdir():
             if entry.name.isdigit():
                 arguments = _arguments(entry)
                 if mark in arguments:
-                    found[int(entry.name)] = arguments
-        return found
+                    processes[int(entry.name)] = arguments
+        return processes
 
     def hosts(self) -> dict[str, GuestAddress]:
-        """Return who is answered, by IP address."""
-        found = {}
+        """Return the hosts that are served, by IP address."""
+        hosts = {}
         for line in self._read():
             mac, ip, name = line.split(",")[:3]
-            found[ip] = GuestAddress(mac, ip, name)
-        return found
+            hosts[ip] = GuestAddress(mac, ip, name)
+        return hosts
 
     def serve(self, addresses: Iterable[GuestAddress]) -> None:
-        """Answer exactly these from now on."""
+        """Serve exactly these hosts from now on."""
         self._prepare()
         known = sorted(addresses, key=lambda each: IPv4Address(each.private_ip_address))
         lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]
         names = [each.private_dns_name for each in known]
         hosts = [f"{line},{name},{self._lease}\n" for line, name in zip(lines, names, strict=True)]
-        addn = [f"{each.private_ip_address} {_names_of(each)}\n" for each in known]
+        addn = [f"{each.private_ip_address} {_host_names(each)}\n" for each in known]
         write_atomic(self._names, "".join(addn).encode())
         write_atomic(self._hosts, "".join(hosts).encode())
         for pid in self.running():
@@ -153,7 +155,7 @@ class Dnsmasq:
             "--no-ping",
             "--quiet-dhcp",
             f"--dhcp-option=option:router,{service.gateway}",
-            *_mtu_options(service),
+            *([f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []),
             *self._dns_options(service),
         ]
 
@@ -172,7 +174,7 @@ class Dnsmasq:
             return ["--port=0", f"--domain={service.domain}"] + (
                 [f"--dhcp-option=option:dns-server,{servers}"] if servers else []
             )
-        asked = [f"--server={each}" for each in service.servers]
+        upstream = [f"--server={each}" for each in service.servers]
         return [
             "--no-hosts",
             f"--addn-hosts={self._names}",
@@ -181,12 +183,12 @@ class Dnsmasq:
             "--domain-needed",
             "--bogus-priv",
             f"--dhcp-option=option:dns-server,{service.address}",
-            *(["--no-resolv", *asked] if asked else []),
+            *(["--no-resolv", *upstream] if upstream else []),
         ]
 
     def _launch(self, arguments: list[str]) -> None:
         deadline = time.monotonic() + SECONDS_TO_FREE
-        while reason := _listens(arguments):
+        while reason := _find_listener(arguments):
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
@@ -216,7 +218,7 @@ class Dnsmasq:
 def service(
     config: Config, site: DhcpSite, subnet: IPv4Network, dns: bool, dynamic: bool = False
 ) -> DhcpService:
-    """Return what the configuration has guests of a bridge be told."""
+    """Return the DHCP options of a bridge's guests, from the configuration."""
     servers = words(config.network.dns)
     if not servers and not dns:
         servers = tuple(str(each) for each in host.resolvers())
@@ -236,14 +238,10 @@ def service(
 def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     """Tell whether our server may have the DNS port at an address, or has it."""
     has_it = any("--port=0" not in arguments for arguments in server.running().values())
-    return has_it or not host.port_taken(address, 53)
+    return has_it or not host.is_port_taken(address, 53)
 
 
-def _mtu_options(service: DhcpService) -> list[str]:
-    return [f"--dhcp-option=option:mtu,{service.mtu}"] if service.mtu < host.MTU else []
-
-
-def _names_of(address: GuestAddress) -> str:
+def _host_names(address: GuestAddress) -> str:
     return f"{address.private_dns_name} {address.private_dns_name.partition('.')[0]}"
 
 
@@ -256,7 +254,7 @@ def _user() -> str:
     return "root"
 
 
-def _listens(arguments: list[str]) -> str:
+def _find_listener(arguments: list[str]) -> str:
     """Start a server, which returns once it listens; or why another has its port."""
     try:
         run("dnsmasq", *arguments)
@@ -279,14 +277,14 @@ def _arguments(process: Path) -> list[str]:
 def _end(pid: int) -> None:
     _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_END
-    while _lives(pid):
+    while _has_sockets(pid):
         if time.monotonic() > deadline:
             _signal(pid, signal.SIGKILL)
             deadline += SECONDS_TO_END
         time.sleep(0.02)
 
 
-def _lives(pid: int) -> bool:
+def _has_sockets(pid: int) -> bool:
     """Tell whether a process has its sockets still, which it loses later than its arguments."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()

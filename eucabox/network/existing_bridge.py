@@ -37,14 +37,14 @@ class ExistingBridge:
 
     def address(self, subnet: IPv4Network) -> IPv4Address:
         """Return this host's address on the bridge, at which DHCP answers."""
-        found = host.address_in(subnet, self.name) if host.is_bridge(self.name) else None
-        if found is None:
+        address = host.address_in(subnet, self.name) if host.is_bridge(self.name) else None
+        if address is None:
             reason = (
                 f"[network] bridge = {self.name} is no bridge on which this host has an address"
                 f" in {subnet}. Make it so, or leave bridge empty for eucabox's own."
             )
             raise NetworkUnusable(reason=reason)
-        return found
+        return address
 
     def is_ours(self) -> bool:
         """Tell that ours is what is on it under our name: the bridge itself is never removed."""
@@ -71,8 +71,7 @@ class ExistingBridge:
         self.follow()
 
     def follow(self) -> None:
-        """Keep up with the bridge's MAC, which may change as ports come and go, and bring back
-        what somebody flushed."""
+        """Follow the bridge's MAC, which changes with its ports, and restore flushed rules."""
         if not self._joined or not host.is_bridge(self.name):
             return
         self._rules.make(render(self._config, Guests(self.name, self._addresses)))
@@ -84,7 +83,7 @@ class ExistingBridge:
         self._capture.make(_capture(self.name, self._metadata, host.mac_of(self.name)))
 
     def admit(self, addresses: Iterable[str]) -> None:
-        """Keep who has one of these addresses off this host's own services from now on."""
+        """Keep guests with these addresses off this host's own services from now on."""
         self._addresses = sorted(addresses)
         self.follow()
 
@@ -103,19 +102,19 @@ class ExistingBridge:
 
     def warnings(self) -> list[str]:
         """Say what of this host may stop packets, which are bridged past it by rights."""
-        said = []
-        for table in host.dropping("forward") if host.filters_bridged() else []:
-            said.append(
+        warnings = []
+        for table in host.tables_that_drop("forward") if host.filters_bridged() else []:
+            warnings.append(
                 f"This host's firewall (table {table}) drops packets between guests and the network"
                 f" behind {self.name}: set the sysctl net.bridge.bridge-nf-call-iptables to 0, or"
                 f" accept what is forwarded from {self.name} to {self.name}."
             )
         if self._metadata and host.checks_way_back(self.name):
-            said.append(
+            warnings.append(
                 f"This host drops guests' requests for metadata where it has no address in their"
                 f" network: set the sysctl net.ipv4.conf.{self.name}.rp_filter to 2."
             )
-        return said
+        return warnings
 
 
 def require_addresses(config: Config) -> None:

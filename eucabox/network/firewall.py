@@ -2,7 +2,7 @@
 
 The table outlives eucabox and is brought in line by one transaction: no packet ever meets half
 of it, and a killed eucabox leaves the old rules or the new ones. What is in it and why this
-family of nft is told in ruleset.py.
+family of nft is explained in nft_rules.py.
 """
 
 import logging
@@ -47,12 +47,12 @@ class Firewall:
         with self._lock:
             listed = host.listing("bridge", self._table)
             if self._now is not None and listed != self._listed:
-                log.warning("role=cluster somebody changed %s; making it again", self._table)
+                log.warning("role=cluster another program changed %s; making it again", self._table)
                 self._now = None
             if wanted != self._now:
                 self._write(wanted, bool(listed))
                 self._now, self._listed = wanted, host.listing("bridge", self._table)
-            self._end(permits)
+            self._end_conversations(permits)
             self._permits = permits
 
     def remove(self) -> None:
@@ -64,13 +64,13 @@ class Firewall:
 
     def _write(self, wanted: Ruleset, there: bool) -> None:
         try:
-            self._nft(_change(self._table, self._before(there), wanted))
+            self._nft(_change(self._table, self._read_in_force(there), wanted))
         except ProgramFailed:
             # Made by another release, in a form that can't be changed: all of it anew, at once.
             gone = f"{_empty(self._table)}delete table bridge {self._table}\n"
             self._nft(gone + _change(self._table, NOTHING, wanted))
 
-    def _before(self, there: bool) -> Ruleset:
+    def _read_in_force(self, there: bool) -> Ruleset:
         """Return what is in force; of another process' table only the names are known."""
         if not there:
             return NOTHING
@@ -82,8 +82,8 @@ class Firewall:
         }
         return Ruleset(chains, {each["set"]["name"]: "" for each in listed if "set" in each}, {})
 
-    def _end(self, permits: Mapping[str, frozenset[conntrack.Permit]]) -> None:
-        """Forget conversations that a guest's rules allowed and do not any more."""
+    def _end_conversations(self, permits: Mapping[str, frozenset[conntrack.Permit]]) -> None:
+        """End tracked connections that a guest's rules no longer allow."""
         narrowed = [
             tap
             for tap, now in permits.items()
@@ -108,9 +108,9 @@ def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
     """Return one transaction from what is in force to what is wanted; what was seen is kept."""
     sets = {**wanted.seen, **wanted.members}
     sets_before = {**before.seen, **before.members}
-    chains_new = _differing(wanted.chains, before.chains)
-    sets_new = _differing(sets, sets_before)
-    lines = [f"flush chain {name}" for name in _differing(before.chains, wanted.chains)]
+    chains_new = _changed_names(wanted.chains, before.chains)
+    sets_new = _changed_names(sets, sets_before)
+    lines = [f"flush chain {name}" for name in _changed_names(before.chains, wanted.chains)]
     lines += [f"delete chain {name}" for name in before.chains if name not in wanted.chains]
     lines += [f"delete set {name}" for name in sets_before if name not in sets]
     lines += [
@@ -118,15 +118,15 @@ def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
     ]
     body = [f"set {name} {{ {sets[name]} }}" for name in sets_new]
     body += [_chain(name, wanted.chains[name]) for name in chains_new]
-    commands = "".join(_of_table(line, table) for line in lines)
+    commands = "".join(_qualify(line, table) for line in lines)
     return f"{_empty(table)}{commands}table bridge {table} {{\n{NEWLINE.join(body)}\n}}\n"
 
 
-def _differing(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
+def _changed_names(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
     return [name for name, content in these.items() if those.get(name) != content]
 
 
-def _of_table(line: str, table: str) -> str:
+def _qualify(line: str, table: str) -> str:
     verb, kind, name = line.split()
     return f"{verb} {kind} bridge {table} {name}\n"
 

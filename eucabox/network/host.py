@@ -21,15 +21,15 @@ SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set 
 
 def list_occupied(except_for: str) -> dict[IPv4Network, str]:
     """Return the networks and addresses in use, and by what; a device's own are left out."""
-    found = {}
+    occupied = {}
     for route in _ip("-4", "route", "show", "table", "all"):
         device = route.get("dev", route.get("type", "a route"))
         network = _network(route.get("dst", ""))
         if network and network.prefixlen >= SPECIFIC and device != except_for:
-            found[network] = str(device)
+            occupied[network] = str(device)
     for resolver in resolvers():
-        found.setdefault(IPv4Network(resolver), "a name server of this host")
-    return found
+        occupied.setdefault(IPv4Network(resolver), "a name server of this host")
+    return occupied
 
 
 def address_in(subnet: IPv4Network, device: str) -> IPv4Address | None:
@@ -76,10 +76,10 @@ def resolvers() -> list[IPv4Address]:
     """Return the host's name servers that another machine can reach too."""
     for file in RESOLVERS:
         words = [line.split() for line in _lines(file)]
-        named = [line[1] for line in words if line[:1] == ["nameserver"] and len(line) > 1]
-        found = [address for each in named if (address := _reachable(each))]
-        if found:
-            return found
+        servers = [line[1] for line in words if line[:1] == ["nameserver"] and len(line) > 1]
+        reachable = [address for each in servers if (address := _reachable(each))]
+        if reachable:
+            return reachable
     return []
 
 
@@ -176,14 +176,14 @@ def elements(family: str, table: str) -> dict[str, list[Any]]:
     return {each["name"]: each.get("elem", []) for each in sets if each["table"] == table}
 
 
-def dropping(hook: str) -> list[str]:
+def tables_that_drop(hook: str) -> list[str]:
     """Return the tables whose base chain at a hook drops what no rule accepts."""
     chains = [each for each in _nft("chains", "chain") if each["family"] in ("ip", "inet")]
     chains = [each for each in chains if each.get("hook") == hook]
     return [f"{each['family']} {each['table']}" for each in chains if each["policy"] == "drop"]
 
 
-def port_taken(address: IPv4Address, port: int) -> bool:
+def is_port_taken(address: IPv4Address, port: int) -> bool:
     """Tell whether another program has this UDP port, at this address or at all of them."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -194,8 +194,8 @@ def port_taken(address: IPv4Address, port: int) -> bool:
 
 
 def _ip(*words: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run("ip", "-j", *words) or b"[]")
-    return found
+    objects: list[dict[str, Any]] = json.loads(run("ip", "-j", *words) or b"[]")
+    return objects
 
 
 def _nft(what: str, kind: str) -> list[dict[str, Any]]:
@@ -205,8 +205,8 @@ def _nft(what: str, kind: str) -> list[dict[str, Any]]:
 
 def _read(output: bytes) -> list[dict[str, Any]]:
     """Return what nft lists; where rules changed meanwhile it begins again on another line."""
-    found: list[dict[str, Any]] = json.loads(output.strip().splitlines()[-1])["nftables"]
-    return found
+    objects: list[dict[str, Any]] = json.loads(output.strip().splitlines()[-1])["nftables"]
+    return objects
 
 
 def _network(text: str) -> IPv4Network | None:

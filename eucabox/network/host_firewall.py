@@ -34,7 +34,7 @@ NEEDS = {  # what guests of a bridge need: hook, protocol, port
 
 def blocks(bridge: str, metadata_port: int) -> list[Block]:
     """Return what stops packets that come in from the bridge, of every table that does."""
-    found: list[Block] = []
+    blocking: list[Block] = []
     for family, name in sorted(host.tables()):
         if family not in ("ip", "inet") or name.startswith(OWN):
             continue
@@ -47,8 +47,8 @@ def blocks(bridge: str, metadata_port: int) -> list[Block]:
         if stopped:
             inner = "other networks" in stopped, stopped[0] != "other networks"
             command = _command(f"{family} {name}", listed, bridge, *inner)
-            found.append(Block(f"{family} {name}", " and ".join(stopped), command))
-    return found
+            blocking.append(Block(f"{family} {name}", " and ".join(stopped), command))
+    return blocking
 
 
 def _packet(bridge: str, protocol: str, port: int) -> Packet:
@@ -78,9 +78,9 @@ def _walk(chains: Chains, name: str, packet: Packet, depth: int = 0) -> str:
             return "drop"
         if kind == "return":
             return ""
-        said = _walk(chains, target, packet, depth + 1)
-        if said or kind == "goto":
-            return said
+        verdict_of_chain = _walk(chains, target, packet, depth + 1)
+        if verdict_of_chain or kind == "goto":
+            return verdict_of_chain
     return ""
 
 
@@ -93,7 +93,7 @@ def _verdict(expressions: Sequence[Any], packet: Packet) -> tuple[str, str] | No
             if not _matches(content, packet):
                 return None
         elif kind == "vmap":
-            return _looked_up(content, packet)
+            return _look_up(content, packet)
         elif kind == "xt":  # iptables' own: what kind of address or state, which nft tells not
             sure = False
         elif kind in ("accept", "drop", "return", "reject"):
@@ -109,7 +109,7 @@ def _first(expression: Mapping[str, Any]) -> tuple[str, Any]:
     return next(iter(expression.items()), ("", None))
 
 
-def _looked_up(vmap: Mapping[str, Any], packet: Packet) -> tuple[str, str] | None:
+def _look_up(vmap: Mapping[str, Any], packet: Packet) -> tuple[str, str] | None:
     value, data = _value(vmap["key"], packet), vmap["data"]
     for key, verdict in data.get("set", ()) if isinstance(data, dict) else ():
         if value is not None and _is(key, value):

@@ -19,8 +19,8 @@ METADATA_PORT = 80  # where guests ask
 
 @dataclass(frozen=True)
 class Guests:
-    """How guests' packets are told from others': by the bridge that is theirs alone, or by their
-    addresses on a bridge that others are on too."""
+    """How guests' packets are recognised: by a bridge of their own, or by their addresses on a
+    shared bridge."""
 
     bridge: str
     addresses: Sequence[str] | None = None
@@ -29,12 +29,12 @@ class Guests:
 def render(config: Config, guests: Guests, subnet: IPv4Network | None = None) -> str:
     """Return the table's sets and chains; with NAT to other networks for a `subnet`."""
     theirs = f'iifname "{guests.bridge}"'
-    held = ""
+    guest_set = ""
     if guests.addresses is not None:
         elements = f"elements = {{ {', '.join(guests.addresses)} }}" if guests.addresses else ""
-        theirs, held = "ip saddr @guests", f"set guests {{\n type ipv4_addr\n {elements}\n}}\n"
+        theirs, guest_set = "ip saddr @guests", f"set guests {{\n type ipv4_addr\n {elements}\n}}\n"
     lines = "\n    ".join(_services(config))
-    return f"""{held}
+    return f"""{guest_set}
   chain services {{
     {lines}
   }}
@@ -85,11 +85,11 @@ def _match(service: str) -> str:
 def _redirection(config: Config, bridge: str) -> str:
     if not _address(config) or config.metadata.port == METADATA_PORT:
         return ""
-    asked = f'iifname "{bridge}" ip daddr {config.metadata.address} tcp dport {METADATA_PORT}'
+    request = f'iifname "{bridge}" ip daddr {config.metadata.address} tcp dport {METADATA_PORT}'
     return f"""
   chain metadata {{
     type nat hook prerouting priority dstnat; policy accept;
-    {asked} dnat to :{config.metadata.port}
+    {request} dnat to :{config.metadata.port}
   }}"""
 
 

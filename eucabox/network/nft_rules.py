@@ -30,7 +30,7 @@ FLOW = f"type ipv4_addr . inet_proto . inet_service . inet_service; size {MOST};
 PAIRS = f"type ipv4_addr . inet_proto; size {MOST}; timeout {PAIR}s;"
 PARTS = f"typeof ip saddr . ip daddr . ip id . ip protocol; size {MOST}; timeout {PAIR}s;"
 DYNAMIC = " flags dynamic,timeout;"
-NOBODY = str(IPv4Address(0))  # who asks for an address, or whether one is free
+NOBODY = str(IPv4Address(0))  # the sender of a DHCP request or an ARP probe
 _CLIENT = "@th,288,48"  # DHCP's client hardware address
 EVERYBODY = "255.255.255.255"
 PART = "ip saddr . ip daddr . ip id . ip protocol"
@@ -97,16 +97,16 @@ def render(
 
     Taps that begin with the prefix and are no guest's pass nothing.
     """
-    chains = {"passed-from": _passed("from"), "passed-to": _passed("to")}
+    chains = {"passed-from": _accept_chain("from"), "passed-to": _accept_chain("to")}
     seen = {"parts-from": PARTS + DYNAMIC, "parts-to": PARTS + DYNAMIC}
     for guest in guests:
         allowed = [
             *ground.services,
             *(rule for each in guest.groups for rule in rules.get(each, ())),
         ]
-        chains |= _kept(guest.tap, FROM) | _kept(guest.tap, TO)
-        chains[f"from-{guest.tap}"] = _from(guest, allowed, ground)
-        chains[f"to-{guest.tap}"] = _to(guest, allowed, ground)
+        chains |= _note_chains(guest.tap, FROM) | _note_chains(guest.tap, TO)
+        chains[f"from-{guest.tap}"] = _chain_from_guest(guest, allowed, ground)
+        chains[f"to-{guest.tap}"] = _chain_to_guest(guest, allowed, ground)
         for way in (FROM, TO):
             seen[f"{way.begun}-{guest.tap}"] = f"{FLOW} timeout {UDP}s;{DYNAMIC}"
             seen[f"{way.begun}-done-{guest.tap}"] = f"{FLOW} timeout {NEW}s;{DYNAMIC}"
@@ -144,8 +144,8 @@ def guard(table: str, prefix: str) -> str:
 
 def members(guests: Iterable[FilteredGuest], group_id: str) -> list[str]:
     """Return the addresses of a group's instances."""
-    found = (guest.private_ip_address for guest in guests if group_id in guest.groups)
-    return sorted(address for address in found if address)
+    addresses = (guest.private_ip_address for guest in guests if group_id in guest.groups)
+    return sorted(address for address in addresses if address)
 
 
 def _hook(at: str, device: str, way: _Way, prefix: str, taps: list[str]) -> list[str]:
@@ -158,7 +158,9 @@ def _hook(at: str, device: str, way: _Way, prefix: str, taps: list[str]) -> list
     ]
 
 
-def _from(guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed) -> list[str]:
+def _chain_from_guest(
+    guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed
+) -> list[str]:
     own = guest.private_ip_address
     senders = f"{{ {NOBODY}, {own} }}" if own else NOBODY
     chaddr = guest.mac_address.replace(":", "")
@@ -171,18 +173,20 @@ def _from(guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAll
         f"ip saddr {senders} {servers}udp sport 68 udp dport 67 {_CLIENT} 0x{chaddr} accept",
         "udp dport 67 drop",
         "udp sport 67 udp dport 68 drop",
-        *([f"ip saddr != {own} drop", *_judged(guest, FROM, rules)] if own else []),
+        *([f"ip saddr != {own} drop", *_filter_chain(guest, FROM, rules)] if own else []),
         "drop",
     ]
 
 
-def _to(guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed) -> list[str]:
+def _chain_to_guest(
+    guest: FilteredGuest, rules: Sequence[FirewallRule], ground: AlwaysAllowed
+) -> list[str]:
     own = guest.private_ip_address
     return [
         "ether type arp accept",
         "ether type != ip drop",
         f"{_servers('saddr', '', ground)}udp sport 67 udp dport 68 accept",
-        *([f"ip daddr != {own} drop", *_judged(guest, TO, rules)] if own else []),
+        *([f"ip daddr != {own} drop", *_filter_chain(guest, TO, rules)] if own else []),
         "drop",
     ]
 
@@ -194,13 +198,13 @@ def _servers(where: str, beside: str, ground: AlwaysAllowed) -> str:
     return f"ip {where} {{ {', '.join(filter(None, [beside, *ground.dhcp_servers]))} }} "
 
 
-def _judged(guest: FilteredGuest, way: _Way, rules: Sequence[FirewallRule]) -> list[str]:
+def _filter_chain(guest: FilteredGuest, way: _Way, rules: Sequence[FirewallRule]) -> list[str]:
     tap, passed = guest.tap, f"goto passed-{way.name}"
     began, pairs = f"@{way.other}-{tap}", f"@{way.other}-pairs-{tap}"
     barred = f"@{way.begun}-barred-{tap}"
     own = f"0x{int(IPv4Address(guest.private_ip_address or 0)):08x}"
     lines = [_match(rule, way) for rule in rules if rule.is_egress is way.egress]
-    kept = f"goto kept-{way.name}-{tap}"
+    note = f"goto kept-{way.name}-{tap}"
     return [
         f"ip frag-off & 0x1fff != 0 {PART} @parts-{way.name} accept",
         # A request to connect answers nothing, whatever was there before.
@@ -210,11 +214,11 @@ def _judged(guest: FilteredGuest, way: _Way, rules: Sequence[FirewallRule]) -> l
         f"icmp type {ANSWERS} {way.pair} {pairs} {passed}",
         f"icmp type {ERRORS} @th,{way.inner},32 {own} {passed}",
         f"meta l4proto != {{ tcp, udp, icmp }} {way.pair} {pairs} {passed}",
-        *dict.fromkeys(f"{line} {kept}".strip() for line in lines if line is not None),
+        *dict.fromkeys(f"{line} {note}".strip() for line in lines if line is not None),
     ]
 
 
-def _kept(tap: str, way: _Way) -> dict[str, list[str]]:
+def _note_chains(tap: str, way: _Way) -> dict[str, list[str]]:
     """Note what a rule let pass. A connection is begun by a request to connect alone: else the
     rest of one that was revoked would begin it again from its other end."""
     flows, done, flow = f"@{way.begun}-{tap}", f"@{way.begun}-done-{tap}", way.flow
@@ -234,7 +238,7 @@ def _kept(tap: str, way: _Way) -> dict[str, list[str]]:
     }
 
 
-def _passed(name: str) -> list[str]:
+def _accept_chain(name: str) -> list[str]:
     return [f"ip frag-off & 0x3fff == 0x2000 update @parts-{name} {{ {PART} }}", "accept"]
 
 
@@ -267,9 +271,9 @@ def _members(
     guests: Sequence[FilteredGuest], rules: Mapping[str, Sequence[FirewallRule]]
 ) -> dict[str, str]:
     used = {rule.group_id for each in rules.values() for rule in each if rule.group_id}
-    found = {}
+    sets = {}
     for group_id in sorted(used):
         addresses = members(guests, group_id)
         elements = f" elements = {{ {', '.join(addresses)} }};" if addresses else ""
-        found[group_id] = f"type ipv4_addr;{elements}"
-    return found
+        sets[group_id] = f"type ipv4_addr;{elements}"
+    return sets

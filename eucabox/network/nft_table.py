@@ -9,7 +9,7 @@ log = logging.getLogger("eucabox.network")
 
 
 class Table:
-    """A table of nft, which somebody else on this host may change or delete at any time."""
+    """An nft table that other programs on this host may change or delete at any time."""
 
     def __init__(self, family: str, name: str) -> None:
         self.family = family
@@ -35,5 +35,5 @@ class Table:
     def _is_whole(self) -> bool:
         if host.listing(self.family, self.name) == self._listed:
             return True
-        log.warning("role=cluster somebody changed the table %s; making it again", self.name)
+        log.warning("role=cluster another program changed the table %s; making it again", self.name)
         return False

@@ -1,4 +1,4 @@
-"""What DHCP servers give and hosts claim, read from single frames; believes no length in them."""
+"""Reads DHCP replies and ARP claims from single frames; trusts no length in them."""
 
 import struct
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ UNSAID = 600  # seconds that an address is believed in whose lease says nothing
 
 @dataclass(frozen=True)
 class Lease:
-    """A DHCP server's word that a MAC has an address for so many seconds."""
+    """A DHCP lease: a MAC has an address for so many seconds."""
 
     mac_address: str
     ip: IPv4Address
@@ -31,14 +31,14 @@ class Lease:
 
 @dataclass(frozen=True)
 class AddressClaim:
-    """A host's own word, by ARP, that it has an address."""
+    """A host's claim, by ARP, that it has an address."""
 
     mac_address: str
     ip: IPv4Address
 
 
 def read(frame: bytes) -> Lease | AddressClaim | None:
-    """Return what an Ethernet frame says of an address; None for any other frame."""
+    """Return the lease or the claim in an Ethernet frame; None for any other frame."""
     if len(frame) < ETHERNET:
         return None
     (kind,) = struct.unpack_from("!H", frame, 12)
@@ -48,7 +48,7 @@ def read(frame: bytes) -> Lease | AddressClaim | None:
 
 
 def probe(sender: str, ip: IPv4Address) -> bytes:
-    """Return the frame that asks who has an address without claiming one (RFC 5227)."""
+    """Return an ARP probe for an address, which claims none (RFC 5227)."""
     mac = bytes.fromhex(sender.replace(":", ""))
     body = ARP_BODY.pack(*ARP_HEAD, 1, mac, bytes(4), bytes(6), ip.packed)
     return b"\xff" * 6 + mac + struct.pack("!H", ARP) + body
@@ -93,7 +93,7 @@ def _datagram(packet: bytes) -> bytes | None:
 
 def _options(content: bytes) -> dict[int, bytes]:
     """Return DHCP's options by number, as far as their lengths are true; the first of each."""
-    found: dict[int, bytes] = {}
+    options: dict[int, bytes] = {}
     place = 0
     while place + 1 < len(content) and content[place] != END:
         number, length = content[place], content[place + 1]
@@ -103,9 +103,9 @@ def _options(content: bytes) -> dict[int, bytes]:
         value = content[place + 2 : place + 2 + length]
         if len(value) < length:
             break
-        found.setdefault(number, value)
+        options.setdefault(number, value)
         place += 2 + length
-    return found
+    return options
 
 
 def _seconds(value: bytes) -> int:

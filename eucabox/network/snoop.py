@@ -132,6 +132,6 @@ def _open() -> socket.socket:
 
 def _attach(ear: socket.socket, steps: tuple[tuple[int, int, int, int], ...]) -> None:
     program = b"".join(struct.pack("HBBI", *step) for step in steps)
-    kept = ctypes.create_string_buffer(program)
-    fprog = struct.pack("HP", len(steps), ctypes.addressof(kept))
+    buffer = ctypes.create_string_buffer(program)
+    fprog = struct.pack("HP", len(steps), ctypes.addressof(buffer))
     ear.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, fprog)

@@ -80,7 +80,7 @@ class Static(BridgedNetwork):
             if not self._site.is_ours():
                 return
             self._bind([], sorted(self._dhcp.hosts()))
-            self._groups.remove()
+            self._firewall.remove()
             self._dhcp.remove()
             self._site.remove()
             self._started = False
@@ -127,13 +127,13 @@ class Static(BridgedNetwork):
 
     def warnings(self) -> list[str]:
         """Return what on this host may keep packets from guests."""
-        said = super().warnings()
+        warnings = super().warnings()
         if not self.config.network.bridge and not self._serves_dns:
-            said.append(
+            warnings.append(
                 f"Another program has port 53 on all devices, so instances on {self.bridge} can't"
                 " resolve each other's names."
             )
-        return said
+        return warnings
 
     def _start(self) -> None:
         with explain_refusals():
@@ -142,16 +142,14 @@ class Static(BridgedNetwork):
         self._started = True
 
     def _bind(self, addresses: Iterable[GuestAddress], gone: Iterable[str]) -> None:
-        """Fix who is sent packets for an address, so that no guest can take another's."""
-        lines = [f"neigh del {ip} dev {self.bridge}" for ip in gone if self._neighbour(ip)]
+        """Fix each address's MAC in the neighbour table, so that no guest can take another's."""
+        known = (ip for ip in gone if host.neighbour(ip, self.bridge) is not None)
+        lines = [f"neigh del {ip} dev {self.bridge}" for ip in known]
         for each in addresses:
             entry = f"{each.private_ip_address} lladdr {each.mac_address}"
             lines.append(f"neigh replace {entry} dev {self.bridge} nud permanent")
         if lines:
             run("ip", "-batch", "-", input="\n".join([*lines, ""]).encode())
-
-    def _neighbour(self, ip: str) -> bool:
-        return host.neighbour(ip, self.bridge) is not None
 
 
 def _address(row: Row) -> GuestAddress | None:

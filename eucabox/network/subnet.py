@@ -27,13 +27,13 @@ def subnet(config: Config, bridge: str, in_use: bool = True) -> IPv4Network:
     """
     taken = host.list_occupied(except_for=bridge)
     if config.network.subnet != "auto":
-        return _unless_taken(_large_enough(IPv4Network(config.network.subnet)), taken, None)
+        return _refuse_overlap(_refuse_small(IPv4Network(config.network.subnet)), taken, None)
     memory = config.cloud.data_dir / "network" / "subnet"
     if memory.exists():
-        remembered = _remembered(memory)
-        overlapping = _overlapping(remembered, taken)
+        remembered = _read_memory(memory)
+        overlapping = _find_overlap(remembered, taken)
         if in_use or not overlapping:
-            return _unless_taken(remembered, taken, memory)
+            return _refuse_overlap(remembered, taken, memory)
         log.warning("role=cluster %s has %s by now; choosing anew", overlapping[1], overlapping[0])
     chosen = choose(CANDIDATES, taken)
     memory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -54,10 +54,10 @@ def choose(candidates: Iterable[IPv4Network], taken: Iterable[IPv4Network]) -> I
     raise NetworkUnusable(reason=reason)
 
 
-def _unless_taken(
+def _refuse_overlap(
     chosen: IPv4Network, taken: Mapping[IPv4Network, str], memory: Path | None
 ) -> IPv4Network:
-    overlapping = _overlapping(chosen, taken)
+    overlapping = _find_overlap(chosen, taken)
     if overlapping:
         network, user = overlapping
         way = " (once no instance runs, the next start chooses one)" if memory else ""
@@ -69,23 +69,23 @@ def _unless_taken(
     return chosen
 
 
-def _overlapping(
+def _find_overlap(
     chosen: IPv4Network, taken: Mapping[IPv4Network, str]
 ) -> tuple[IPv4Network, str] | None:
     return next((each for each in taken.items() if chosen.overlaps(each[0])), None)
 
 
-def _large_enough(chosen: IPv4Network) -> IPv4Network:
+def _refuse_small(chosen: IPv4Network) -> IPv4Network:
     if chosen.prefixlen > SMALLEST:
         reason = f"[network] subnet = {chosen} is too small; a /{SMALLEST} is the smallest."
         raise NetworkUnusable(reason=reason)
     return chosen
 
 
-def _remembered(memory: Path) -> IPv4Network:
+def _read_memory(memory: Path) -> IPv4Network:
     text = memory.read_text("utf-8", "replace").strip()
     try:
-        return _large_enough(IPv4Network(text))
+        return _refuse_small(IPv4Network(text))
     except ValueError:
         reason = f"{memory} holds {text[:40]!r}, which is no network. Remove the file."
         raise NetworkUnusable(reason=reason) from None

@@ -1,4 +1,4 @@
-"""SYSTEM: the site's DHCP server gives the addresses; they are learnt from what it says.
+"""SYSTEM: the site's DHCP server gives the addresses; they are learnt from its replies.
 
 On eucabox's own bridge, where no site is, its own DHCP server is the site's. Needs root, or the
 capabilities NET_ADMIN and NET_RAW, and the programs ip and nft; dnsmasq on the own bridge.
@@ -35,7 +35,7 @@ def driver(config: Config) -> "System":
 
 
 class System(BridgedNetwork):
-    """Addresses that somebody else gives, on the administrator's bridge or on our own."""
+    """Addresses from another DHCP server, on the administrator's bridge or on our own."""
 
     def __init__(self, config: Config) -> None:
         _refuse_unused(config)
@@ -43,22 +43,22 @@ class System(BridgedNetwork):
         self._own = (
             None if config.network.bridge else Dnsmasq(RUN / self.bridge, self.bridge, LEASE)
         )
-        self._book = BindingTable()
-        self._fence = AntiSpoofTable(self.bridge, metadata_address(config))
-        self._snoop = Snoop(self._heard, self._tend)
-        self._learnt: Learnt = _nobody
+        self._bindings = BindingTable()
+        self._antispoof = AntiSpoofTable(self.bridge, metadata_address(config))
+        self._snoop = Snoop(self._on_packet, self._settle_claims)
+        self._learnt: Learnt = _ignore
 
     @property
     def subnet(self) -> IPv4Network:
         """The network that instances live in; raises NetworkUnusable where only the site knows."""
         if self._own is None:
-            return self._sites_subnet()
+            return self._configured_subnet()
         if self._chosen is None:
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
 
     def on_address_learned(self, learnt: Learnt) -> None:
-        """Tell whoever asks which address a guest was given."""
+        """Set the function that is called when a guest has a new address."""
         self._learnt = learnt
 
     def start(self, in_use: bool = True) -> None:
@@ -69,16 +69,18 @@ class System(BridgedNetwork):
 
     def sync(self, rows: Iterable[Row]) -> None:
         """Plug exactly these instances."""
-        guests = {row["mac_address"]: self._known(row) for row in rows if row["mac_address"]}
+        guests = {
+            row["mac_address"]: self._known_address(row) for row in rows if row["mac_address"]
+        }
         with self._lock:
-            self._book.keep(guests)  # even where what follows has to be left to `check`
+            self._bindings.keep_only(guests)  # even where what follows has to be left to `check`
             self._start_if_not()
             self._apply()
 
     def check(self) -> None:
         """Bring back what died, or was flushed, or could not start before."""
         with self._lock:
-            if not self._started and not self._book.guests():
+            if not self._started and not self._bindings.guests():
                 return
             self._start_if_not()
             if self._own is not None:
@@ -96,8 +98,8 @@ class System(BridgedNetwork):
         with self._lock:
             if not self._site.is_ours():
                 return
-            self._groups.remove()
-            self._fence.remove()
+            self._firewall.remove()
+            self._antispoof.remove()
             if self._own is not None:
                 self._own.remove()
             self._site.remove()
@@ -106,7 +108,7 @@ class System(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return a MAC made of the instance's id, as Eucalyptus did, and no address yet."""
         number = int(instance_id.partition("-")[2][:8] or "0", 16)
-        while (mac := _mac(number)) in taken:
+        while (mac := "d0:0d:" + number.to_bytes(4).hex(":")) in taken:
             number = (number + 1) % 2**32
         return GuestAddress(mac, "", "")
 
@@ -118,13 +120,13 @@ class System(BridgedNetwork):
             self._start_if_not()
             self._site.follow()
             self._in_use = True
-            self._book.add(row["mac_address"], self._known(row))
+            self._bindings.add(row["mac_address"], self._known_address(row))
             self._apply()
 
     def unplug(self, row: Row) -> None:
         """Forget a guest and its address."""
         with self._lock:
-            self._book.drop(row["mac_address"])
+            self._bindings.drop(row["mac_address"])
             if self._started and host.is_bridge(self.bridge):
                 self._apply()
 
@@ -134,21 +136,25 @@ class System(BridgedNetwork):
         No other guest's packet from that address passes the fence.
         """
         mac = mac_address.lower()
-        known = self._book.get_address(mac)
+        known = self._bindings.get_address(mac)
         is_known = known is not None and known.ip == private_ip_address
         return is_known and host.neighbour(private_ip_address, self.bridge) == mac
 
     # --- what is heard, in the thread that listens -----------------------------------------------
 
-    def _heard(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
+    def _on_packet(self, device: str, outgoing: bool, what: Lease | AddressClaim) -> None:
         if isinstance(what, Lease):
-            ours = self._book.get_address(what.mac_address) is not None
-            if ours and self._from_server(device, outgoing, what) and self._book.record_lease(what):
-                self._tell(what.mac_address)
+            ours = self._bindings.get_address(what.mac_address) is not None
+            if (
+                ours
+                and self._is_from_server(device, outgoing, what)
+                and self._bindings.record_lease(what)
+            ):
+                self._announce(what.mac_address)
         elif not outgoing:
-            self._claimed(device, what)
+            self._on_claim(device, what)
 
-    def _from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
+    def _is_from_server(self, device: str, outgoing: bool, lease: Lease) -> bool:
         """Tell whether a reply came in from outside, or from this host itself.
 
         What the host only passes on, from a guest maybe, has not one of the host's addresses:
@@ -158,13 +164,13 @@ class System(BridgedNetwork):
             return device == self.bridge and host.is_own(lease.server)
         return self._is_port(device) and not self._is_tap(device)
 
-    def _claimed(self, device: str, claim: AddressClaim) -> None:
-        known = self._book.get_address(claim.mac_address)
+    def _on_claim(self, device: str, claim: AddressClaim) -> None:
+        known = self._bindings.get_address(claim.mac_address)
         if not self._is_tap(device):
-            if self._book.is_claimed(claim.ip) and self._is_port(device):
-                self._book.reject_claim(claim)
+            if self._bindings.is_claimed(claim.ip) and self._is_port(device):
+                self._bindings.reject_claim(claim)
         elif known is not None and device == known.tap and not host.is_own(claim.ip):
-            for ip in self._book.record_claim(claim):
+            for ip in self._bindings.record_claim(claim):
                 frame = probe(host.mac_of(self.bridge), IPv4Address(ip))
                 self._snoop.send(self.bridge, frame)
 
@@ -174,15 +180,15 @@ class System(BridgedNetwork):
     def _is_tap(self, device: str) -> bool:
         return device.startswith(ids.tap_prefix(self.bridge))
 
-    def _tend(self) -> float | None:
-        ready, wait = self._book.settle_claims()
+    def _settle_claims(self) -> float | None:
+        ready, wait = self._bindings.settle_claims()
         for mac in ready:
-            self._tell(mac)
+            self._announce(mac)
         return wait
 
-    def _tell(self, mac: str) -> None:
-        """Make a new address known: to the rules first, so that nobody can use it before."""
-        known = self._book.get_address(mac)
+    def _announce(self, mac: str) -> None:
+        """Announce a new address: to the packet rules first, so that nobody can use it before."""
+        known = self._bindings.get_address(mac)
         if known is None or not known.ip:
             return
         log.info("role=cluster %s has the address %s", mac, known.ip)
@@ -191,7 +197,7 @@ class System(BridgedNetwork):
                 self._apply()
             self._learnt(self._address(mac, known.ip))
         except Exception:
-            self._book.forget_address(mac)
+            self._bindings.forget_address(mac)
             raise
 
     # --- the rest --------------------------------------------------------------------------------
@@ -220,22 +226,22 @@ class System(BridgedNetwork):
         super()._let_go()
 
     def _keep(self) -> None:
-        self._fence.make(self._book.guests())
+        self._antispoof.make(self._bindings.guests())
         super()._keep()
 
     def _apply(self) -> None:
-        guests = self._book.guests()
-        self._fence.make(guests)
+        guests = self._bindings.guests()
+        self._antispoof.make(guests)
         if self._own is not None:
-            found = ((mac, known.ip) for mac, known in guests.items())
-            self._own.serve(self._address(mac, ip) for mac, ip in found if ip)
+            addresses = ((mac, known.ip) for mac, known in guests.items())
+            self._own.serve(self._address(mac, ip) for mac, ip in addresses if ip)
 
-    def _sites_subnet(self) -> IPv4Network:
+    def _configured_subnet(self) -> IPv4Network:
         if self.config.network.subnet == "auto":
             raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
         return IPv4Network(self.config.network.subnet)
 
-    def _known(self, row: Row) -> KnownAddress:
+    def _known_address(self, row: Row) -> KnownAddress:
         return KnownAddress(
             ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or ""
         )
@@ -246,16 +252,12 @@ class System(BridgedNetwork):
 
 def _refuse_unused(config: Config) -> None:
     """Refuse settings that would have no effect, rather than let an administrator rely on them."""
-    named = ("dns",) if config.network.bridge else ()
-    for key in ("addresses", *named):
+    allowed = ("dns",) if config.network.bridge else ()
+    for key in ("addresses", *allowed):
         if getattr(config.network, key):
             file, reason = config.file or "eucabox.conf", "must be empty: SYSTEM leaves it to DHCP"
             raise ConfigError(file=file, section="network", key=key, reason=reason)
 
 
-def _mac(number: int) -> str:
-    return "d0:0d:" + number.to_bytes(4).hex(":")
-
-
-def _nobody(address: GuestAddress) -> None:
-    """Take a word that nobody waits for."""
+def _ignore(address: GuestAddress) -> None:
+    """Do nothing with an address."""

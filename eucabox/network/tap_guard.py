@@ -35,8 +35,10 @@ class Guard:
         context = library.nft_ctx_new(0)
         library.nft_ctx_buffer_error(context)
         if library.nft_run_cmd_from_buffer(context, self._rules.encode()):
-            said = library.nft_ctx_get_error_buffer(context).decode("utf-8", "replace")
-            log.info("role=cluster no table can be kept from deletion: %s", said.partition("\n")[0])
+            message = library.nft_ctx_get_error_buffer(context).decode("utf-8", "replace")
+            log.info(
+                "role=cluster no table can be kept from deletion: %s", message.partition("\n")[0]
+            )
             library.nft_ctx_free(context)
             return
         self._library, self._context = library, context

@@ -20,7 +20,7 @@ class Taps:
         self._off: dict[str, float] = {}  # 0: it was on the bridge, so nobody is about to put it
 
     def put_back(self, taps: Iterable[str]) -> None:
-        """Put those that somebody took off the bridge on it again; log what can't be."""
+        """Put taps back on the bridge that another program took off; log those that can't be."""
         if not host.is_bridge(self._bridge):
             return
         there, now = host.ports(self._bridge), time.monotonic()

@@ -15,10 +15,10 @@ from eucabox.actions import Call, perform
 from eucabox.config import Config, NodeSection
 from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
-from eucabox.domains.instance_rows import CODES
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
 from eucabox.iam.accounts import Caller, Credential
+from eucabox.instance_states import InstanceState
 from eucabox.instance_types import InstanceType
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State
@@ -252,6 +252,6 @@ class World:
         return self.do("RunInstances", caller, **params)
 
     def set_state(self, instance_id: str, state: str) -> None:
-        code = CODES[state]
+        code = InstanceState(state).code
         where = {"instance_id": instance_id}
         self.state.update("instances", where, state=state, state_code=code, wanted="")

@@ -10,7 +10,7 @@ import pytest
 from eucabox.config import Config, NodeSection
 from eucabox.domains import health
 from eucabox.domains.health import Health
-from eucabox.domains.instance_rows import RENEW
+from eucabox.domains.instance_rows import NEW_DOMAIN
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.errors import DomainFailed
 from eucabox.node import Node
@@ -96,7 +96,7 @@ class Fed:
     def resume(self, instance_id: str) -> None:
         self.moments.append(self.now)
 
-    def hung(self, instance_id: str) -> bool:
+    def is_hung(self, instance_id: str) -> bool:
         return False
 
     def probe(self, instance_id: str) -> None:
@@ -119,16 +119,16 @@ def test_a_guest_that_stops_again_is_let_go_on_ever_more_rarely(
     monkeypatch.setattr(health, "_free", lambda folder: health.ENOUGH)
     made = Health(tmp_path, fed, fed, lambda: None)  # type: ignore[arg-type]
     for _ in range(1200):
-        made.tend(STARVED)
+        made.check(STARVED)
         fed.now += 0.1
     assert 5 <= len(fed.moments) <= 9
     waits = [late - early for early, late in zip(fed.moments, fed.moments[1:], strict=False)]
     assert max(waits) <= health.LONGEST_PAUSE + 0.2
-    made.tend(RUNS)
+    made.check(RUNS)
     fed.now += health.CALM
-    made.tend(RUNS)
+    made.check(RUNS)
     before = len(fed.moments)
-    made.tend(STARVED)
+    made.check(STARVED)
     assert len(fed.moments) == before + 1, "a new case is tried at once"
 
 
@@ -138,12 +138,12 @@ def test_a_guest_is_not_tried_while_the_disk_has_no_space(
     monkeypatch.setattr(health, "_free", lambda folder: 0)
     made = Health(tmp_path, fed, fed, lambda: None)  # type: ignore[arg-type]
     for _ in range(600):
-        assert made.tend(STARVED) <= health.LOOK_AT_DISK
+        assert made.check(STARVED) <= health.LOOK_AT_DISK
         fed.now += 0.1
     assert fed.moments == []
     monkeypatch.setattr(health, "_free", lambda folder: health.ENOUGH)
     fed.now += health.LOOK_AT_DISK
-    made.tend(STARVED)
+    made.check(STARVED)
     assert len(fed.moments) == 1
 
 
@@ -175,7 +175,7 @@ def test_a_domain_that_was_to_be_made_anew_is_after_a_kill(house: House) -> None
     with house.node() as node:
         instance_id = running(house, node)
     house.virt.lookupByName(instance_id).destroy()
-    house.want(instance_id, RENEW)
+    house.want(instance_id, NEW_DOMAIN)
     with house.node() as node:
         house.wait(lambda: row_of(house.state, instance_id)["wanted"] == "")
         assert instance_id in house.names()

@@ -10,10 +10,10 @@ def test_an_instance_that_starts_without_metadata_says_why(tmp_path: Path) -> No
     state = State(tmp_path / "eucabox.db")
     lacking, whole = (add_instance(state, state="pending") for _ in range(2))
     rows = InstanceRows(state)
-    assert rows.running(lacking, state_reasons.no_metadata("nginx (process 7) has the port."))
-    assert rows.running(whole)
+    assert rows.mark_running(lacking, state_reasons.no_metadata("nginx (process 7) has the port."))
+    assert rows.mark_running(whole)
     text = "Server.MetadataUnavailable: nginx (process 7) has the port."
-    assert [(rows.one(each) or {})["state_reason_message"] for each in (lacking, whole)] == [
+    assert [(rows.get(each) or {})["state_reason_message"] for each in (lacking, whole)] == [
         text,
         "",
     ]

@@ -3,8 +3,9 @@
 import libvirt
 import pytest
 
+from eucabox import instance_states
 from eucabox.domains import state_reasons
-from eucabox.domains.connection import words
+from eucabox.domains.connection import error_text
 from eucabox.errors import DomainFailed, InvalidParameterValue, LibvirtUnreachable
 
 SHUTDOWN_BY_GUEST = (
@@ -47,11 +48,11 @@ def test_a_fault_becomes_a_reason(fault: Exception, code: str, words: str) -> No
 def test_the_cause_is_not_lost_behind_qemus_options() -> None:
     said = """internal error: process exited while connecting to monitor: 2026-11-23T01:23:51.2Z
     qemu-system-x86_64: -blockdev {"file":"x","cache":{"direct":false}}: Could not open 'x': No"""
-    assert words(OSError(said)).endswith("monitor: qemu-system-x86_64: Could not open 'x': No")
+    assert error_text(OSError(said)).endswith("monitor: qemu-system-x86_64: Could not open 'x': No")
 
 
 def test_a_long_cause_keeps_its_end() -> None:
-    said = words(OSError("begins " + "x" * 1000 + " ends"))
+    said = error_text(OSError("begins " + "x" * 1000 + " ends"))
     assert len(said) == 400
     assert said.startswith("begins x")
     assert said.endswith("x ends")
@@ -59,20 +60,23 @@ def test_a_long_cause_keeps_its_end() -> None:
 
 def test_the_guests_own_end_counts_before_its_clean_up() -> None:
     stopped = (STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
-    assert state_reasons.reason_of_events([SHUTDOWN_BY_GUEST, stopped]) is state_reasons.GUEST
+    assert (
+        state_reasons.reason_of_events([SHUTDOWN_BY_GUEST, stopped])
+        is instance_states.GUEST_SHUTDOWN
+    )
 
 
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ((libvirt.VIR_DOMAIN_EVENT_CRASHED, 0), state_reasons.PANIC),
-        ((libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, 2), state_reasons.OUTSIDE),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), state_reasons.OUTSIDE),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), state_reasons.KILLED),
-        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), state_reasons.CRASHED),
+        ((libvirt.VIR_DOMAIN_EVENT_CRASHED, 0), instance_states.KERNEL_PANIC),
+        ((libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, 2), instance_states.STOPPED_OUTSIDE),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED), instance_states.STOPPED_OUTSIDE),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED), instance_states.PROCESS_KILLED),
+        ((STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED), instance_states.GUEST_CRASHED),
     ],
 )
-def test_each_end_has_its_reason(event: tuple[int, int], reason: state_reasons.Reason) -> None:
+def test_each_end_has_its_reason(event: tuple[int, int], reason: instance_states.Reason) -> None:
     assert state_reasons.reason_of_events([event]) is reason
 
 

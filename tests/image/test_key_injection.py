@@ -112,14 +112,14 @@ def test_inodes_of_every_kind_keep_their_checksum(tmp_path: Path, features: str,
 
 def test_a_key_that_is_too_long_is_told(tmp_path: Path) -> None:
     slot = key_injection.Slot(((0, key_injection.ROOM),), "")
-    with pytest.raises(key_injection.NoRoomError, match="5001 bytes"):
+    with pytest.raises(key_injection.NoSpaceForKeyError, match="5001 bytes"):
         slot.fill("x" * 5000)
 
 
 def test_a_journal_is_replayed_first(tmp_path: Path) -> None:
     root = ext(tmp_path / "root", "feature needs_recovery")
     assert key_injection.needs_replay(root)
-    with pytest.raises(key_injection.NoRoomError, match="journal"):
+    with pytest.raises(key_injection.NoSpaceForKeyError, match="journal"):
         key_injection.make_slot(on_disk(tmp_path, root), MIB)
     key_injection.replay_journal(root)
     assert not key_injection.needs_replay(root)
@@ -144,14 +144,14 @@ def test_a_root_without_room_is_told(tmp_path: Path, orders: tuple[str, ...], re
     (tmp_path / "huge").write_bytes(b"x" * 8 * MIB)
     paths = {"big": tmp_path / "big", "huge": tmp_path / "huge"}
     root = ext(tmp_path / "root", *(order.format(**paths) for order in orders))
-    with pytest.raises(key_injection.NoRoomError, match=reason):
+    with pytest.raises(key_injection.NoSpaceForKeyError, match=reason):
         key_injection.make_slot(on_disk(tmp_path, root), MIB)
 
 
 def test_another_file_system_is_told(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(2 * MIB))
-    with pytest.raises(key_injection.NoRoomError, match="not ext2, ext3 or ext4"):
+    with pytest.raises(key_injection.NoSpaceForKeyError, match="not ext2, ext3 or ext4"):
         key_injection.make_slot(disk, MIB)
 
 

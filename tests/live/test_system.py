@@ -68,7 +68,7 @@ class Cloud:
 
     def learn(self, address: GuestAddress) -> None:
         self.learnt.append(address)
-        InstanceRows(self.state).learn(address)
+        InstanceRows(self.state).set_address(address)
 
     def run(self, mac: str, ip: str | None = None) -> str:
         """Plug an instance, and return its id."""

@@ -3,7 +3,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from eucabox.network import bindings
-from eucabox.network.bindings import BindingTable, KnownAddress, possible
+from eucabox.network.bindings import BindingTable, KnownAddress, is_possible
 from eucabox.network.packets import AddressClaim, Lease
 
 A, B, STRANGER = "d0:0d:00:00:00:0a", "d0:0d:00:00:00:0b", "02:00:00:00:00:01"
@@ -21,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def two(clock: list[float]) -> BindingTable:
     made = BindingTable()
-    made.keep({A: KnownAddress("tapa", ""), B: KnownAddress("tapb", "")})
+    made.keep_only({A: KnownAddress("tapa", ""), B: KnownAddress("tapb", "")})
     return made
 
 
@@ -110,7 +110,7 @@ def test_nobody_claims_what_another_guest_has(two: BindingTable, clock: list[flo
 
 def test_who_stays_keeps_what_was_heard(two: BindingTable) -> None:
     two.record_lease(lease(A, FIVE))
-    two.keep({A: KnownAddress("tapa", SIX)})
+    two.keep_only({A: KnownAddress("tapa", SIX)})
     assert addresses(two) == {A: FIVE}
     two.drop(A)
     two.drop(A)
@@ -130,7 +130,7 @@ def test_what_could_not_be_told_is_news_again(two: BindingTable) -> None:
     "ip", ["0.0.0.0", "0.1.2.3", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255"]
 )
 def test_nobodys_addresses_are_never_learnt(two: BindingTable, ip: str) -> None:
-    assert not possible(IPv4Address(ip))
+    assert not is_possible(IPv4Address(ip))
     assert not two.record_lease(lease(A, ip))
     assert two.record_claim(claim(A, ip)) == []
-    assert possible(IPv4Address(FIVE))
+    assert is_possible(IPv4Address(FIVE))

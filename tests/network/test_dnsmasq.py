@@ -108,7 +108,7 @@ def test_the_dns_port_is_ours_or_free(
     fake: FakeHost, server: Dnsmasq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = True
-    monkeypatch.setattr(host, "port_taken", lambda address, port: taken)
+    monkeypatch.setattr(host, "is_port_taken", lambda address, port: taken)
     assert not dns_possible(SERVICE.address, server)
     runs(7, server.arguments(dataclasses.replace(SERVICE, dns=False)))
     assert not dns_possible(SERVICE.address, server), "ours does without it"

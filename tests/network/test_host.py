@@ -61,16 +61,16 @@ def test_firewalls_that_drop(fake: FakeHost) -> None:
     ]
     listed = {"nftables": [{"metainfo": {}}, *({"chain": each} for each in chains)]}
     fake.answers["nft -j list chains"] = json.dumps(listed)
-    assert host.dropping("forward") == ["ip filter"]
-    assert host.dropping("input") == ["inet site"]
+    assert host.tables_that_drop("forward") == ["ip filter"]
+    assert host.tables_that_drop("input") == ["inet site"]
 
 
 def test_a_port_that_is_taken() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert host.port_taken(IPv4Address("127.0.0.1"), port)
-    assert not host.port_taken(IPv4Address("127.0.0.1"), port)
+        assert host.is_port_taken(IPv4Address("127.0.0.1"), port)
+    assert not host.is_port_taken(IPv4Address("127.0.0.1"), port)
 
 
 def test_ports_and_switches_are_read(

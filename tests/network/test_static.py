@@ -15,7 +15,7 @@ Configured = Callable[..., Config]
 
 @pytest.fixture
 def net(fake: FakeHost, configured: Configured, monkeypatch: pytest.MonkeyPatch) -> Static:
-    monkeypatch.setattr(host, "port_taken", lambda address, port: False)
+    monkeypatch.setattr(host, "is_port_taken", lambda address, port: False)
     return Static(configured(subnet="172.30.64.0/28"))
 
 
@@ -116,7 +116,7 @@ def test_a_read_only_host_is_told_so(
 def test_without_port_53_guests_are_told_the_hosts_name_servers(
     net: Static, fake: FakeHost, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(host, "port_taken", lambda address, port: True)
+    monkeypatch.setattr(host, "is_port_taken", lambda address, port: True)
     (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.9\n")
     net.start()
     (started,) = fake.did("dnsmasq")

@@ -64,8 +64,8 @@ def test_the_mac_is_made_of_the_instances_id(net: System) -> None:
 
 
 def test_a_reply_from_outside_is_believed(net: System, learnt: list[GuestAddress]) -> None:
-    net._heard("eth1", False, ACK)
-    net._heard("eth1", False, ACK)
+    net._on_packet("eth1", False, ACK)
+    net._on_packet("eth1", False, ACK)
     assert learnt == [GuestAddress(MAC, "192.168.1.5", "ip-192-168-1-5.eucabox-1.internal")]
 
 
@@ -84,28 +84,28 @@ def test_a_reply_from_outside_is_believed(net: System, learnt: list[GuestAddress
 def test_a_reply_from_elsewhere_is_not(
     net: System, learnt: list[GuestAddress], device: str, outgoing: bool
 ) -> None:
-    net._heard(device, outgoing, ACK)
+    net._on_packet(device, outgoing, ACK)
     assert learnt == []
 
 
 def test_this_hosts_own_reply_is_believed(net: System, learnt: list[GuestAddress]) -> None:
-    net._heard("br0", True, Lease(MAC, FIVE, IPv4Address("192.168.1.2"), 60))
+    net._on_packet("br0", True, Lease(MAC, FIVE, IPv4Address("192.168.1.2"), 60))
     assert len(learnt) == 1
 
 
 def test_a_guests_word_is_asked_about_and_taken_when_nobody_objects(
     net: System, learnt: list[GuestAddress], sent: list[tuple[str, bytes]]
 ) -> None:
-    net._heard(ids.tap("i-999999999", "br0"), False, AddressClaim(MAC, FIVE))
-    net._heard(TAP, True, AddressClaim(MAC, FIVE))
-    net._heard(TAP, False, AddressClaim(MAC, IPv4Address("192.168.1.2")))
-    assert (sent, net._tend()) == ([], None)
-    net._heard(TAP, False, AddressClaim(MAC, FIVE))
+    net._on_packet(ids.tap("i-999999999", "br0"), False, AddressClaim(MAC, FIVE))
+    net._on_packet(TAP, True, AddressClaim(MAC, FIVE))
+    net._on_packet(TAP, False, AddressClaim(MAC, IPv4Address("192.168.1.2")))
+    assert (sent, net._settle_claims()) == ([], None)
+    net._on_packet(TAP, False, AddressClaim(MAC, FIVE))
     ((device, frame),) = sent
     assert (device, frame[6:12].hex(":"), frame[-4:]) == ("br0", "02:00:00:00:00:07", FIVE.packed)
-    assert net._tend()
-    net._heard("eth1", False, AddressClaim("02:00:00:00:00:09", FIVE))
-    assert (net._tend(), learnt) == (None, [])
+    assert net._settle_claims()
+    net._on_packet("eth1", False, AddressClaim("02:00:00:00:00:09", FIVE))
+    assert (net._settle_claims(), learnt) == (None, [])
 
 
 def test_the_rules_come_before_the_row(net: System, fake: FakeHost) -> None:
@@ -113,7 +113,7 @@ def test_the_rules_come_before_the_row(net: System, fake: FakeHost) -> None:
     net.on_address_learned(
         lambda address: fake.inputs.append(f"learnt {address.private_ip_address}")
     )
-    net._heard("eth1", False, ACK)
+    net._on_packet("eth1", False, ACK)
     assert "arp saddr ip @held arp saddr ip != 192.168.1.5 drop" in fake.inputs[-2]
     assert fake.inputs[-1] == "learnt 192.168.1.5"
 
@@ -124,9 +124,9 @@ def test_what_could_not_be_noted_is_tried_again(net: System, learnt: list[GuestA
 
     net.on_address_learned(refuse)
     with pytest.raises(ValueError, match="disk"):
-        net._heard("eth1", False, ACK)
+        net._on_packet("eth1", False, ACK)
     net.on_address_learned(learnt.append)
-    net._heard("eth1", False, ACK)
+    net._on_packet("eth1", False, ACK)
     assert len(learnt) == 1
 
 
@@ -166,7 +166,7 @@ def test_the_rows_are_believed_at_the_start(net: System, tmp_path: Path) -> None
 def test_our_own_server_chooses_on_our_own_bridge(
     fake: FakeHost, configured: Configured, sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "port_taken", lambda address, port: False)
+    monkeypatch.setattr(host, "is_port_taken", lambda address, port: False)
     made = System(configured(mode="SYSTEM", subnet="172.30.64.0/24"))
     made.start()
     (command,) = fake.did("dnsmasq")
@@ -201,7 +201,7 @@ def test_a_bridge_that_went_away_is_named(net: System, fake: FakeHost) -> None:
     for act in (net.check, lambda: net.plug(ROW), lambda: net.sync([ROW])):
         with pytest.raises(NetworkUnusable, match="br0 is no bridge of this host"):
             act()
-    assert net._book.guests()
+    assert net._bindings.guests()
     (fake.links / "br1").rename(fake.links / "br0")
     net.check()
     assert TAP in fake.inputs[-1], "who was alive all along is known"

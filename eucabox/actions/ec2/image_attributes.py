@@ -51,7 +51,7 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
         "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
         "launchPermission": {"launch_permissions": _list_permissions(call, row)},
-        "blockDeviceMapping": {"block_device_mappings": devices.shown(row)},
+        "blockDeviceMapping": {"block_device_mappings": devices.to_api(row)},
         "productCodes": {"product_codes": image_access.product_codes(row)},
         **{
             name: {settings.column(name): {"value": value}}

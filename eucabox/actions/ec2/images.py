@@ -70,7 +70,7 @@ FILTERS = {
         )
     ),
     "block-device-mapping.device-name": lambda row: [
-        each["device_name"] for each in devices.shown(row)
+        each["device_name"] for each in devices.to_api(row)
     ],
     **dict.fromkeys(
         f"block-device-mapping.{each}"
@@ -304,7 +304,7 @@ def _to_api(row: Row) -> Result:
         "virtualization_type": row["virtualization_type"],
         "hypervisor": row["hypervisor"],
         "creation_date": row["created"],
-        "block_device_mappings": devices.shown(row),
+        "block_device_mappings": devices.to_api(row),
         "product_codes": image_access.product_codes(row),
         "ena_support": False,
         "boot_mode": settings.read(row["settings"]).boot_mode or None,

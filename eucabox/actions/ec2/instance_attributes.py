@@ -15,11 +15,11 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
+from eucabox.instance_states import ENDED
 from eucabox.instance_types import current_types
 from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
 
-ENDING = ("shutting-down", "terminated")
 Updates = dict[str, Any]  # columns of the instance's row with their new values
 Change = Callable[[Call, Row, Any], Updates]  # of one attribute to a value
 
@@ -127,7 +127,7 @@ def modify_instance_attribute(
     ((name, new),) = changes.items()
     with call.cloud.state.transaction():
         row = _get_instance(call, instance_id)
-        if row["state"] in ENDING:
+        if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceAttribute", "not ended")
         columns = CHANGES[name](call, row, new)
         if columns:
@@ -173,7 +173,7 @@ def modify_instance_metadata_options(
     }
     with call.cloud.state.transaction():
         row = _get_instance(call, instance_id)
-        if row["state"] in ENDING:
+        if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
         options = metadata_options.validate(members, json.loads(row["metadata_options"]))
         metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))

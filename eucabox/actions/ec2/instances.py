@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, steady_clock
+from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains.health import Trouble
 from eucabox.ec2 import default_vpc, instances, network_interfaces
@@ -14,11 +14,8 @@ from eucabox.errors import (
     MissingParameter,
     TerminationProtected,
 )
+from eucabox.instance_states import ENDED, USER_SHUTDOWN, InstanceState
 from eucabox.state import Row
-
-SHUTTING_DOWN = "shutting-down", 32
-GONE = ("shutting-down", "terminated")
-
 
 OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
@@ -257,7 +254,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     with call.cloud.state.transaction():
         rows = _get_named(call, instance_ids)
         for row in rows:
-            if row["disable_api_termination"] and row["state"] not in GONE:
+            if row["disable_api_termination"] and row["state"] not in ENDED:
                 raise TerminationProtected(id=row["instance_id"])
         changes = [_terminate(call, row) for row in rows]
     call.cloud.node.wake()
@@ -265,22 +262,19 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
 
 
 def _terminate(call: Call, row: Row) -> Result:
-    if row["state"] in GONE:
-        return instances.state_change(row, row["state"], row["state_code"])
-    state, code = SHUTTING_DOWN
-    call.cloud.state.update(
-        "instances",
-        {"instance_id": row["instance_id"]},
-        state=state,
-        state_code=code,
-        state_time=ids.now(),
-        state_clock=steady_clock.reading(),
+    old = InstanceState(row["state"])
+    if old in ENDED:
+        return instances.state_change(row, old)
+    instance_states.change(
+        call.cloud.state,
+        row["instance_id"],
+        old,
+        InstanceState.SHUTTING_DOWN,
+        USER_SHUTDOWN,
         wanted="terminate",
         wanted_request_id=call.request_id,
-        state_reason_code="Client.UserInitiatedShutdown",
-        state_reason_message="Client.UserInitiatedShutdown: User initiated shutdown",
     )
-    return instances.state_change(row, state, code)
+    return instances.state_change(row, InstanceState.SHUTTING_DOWN)
 
 
 def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from eucabox import ids, steady_clock
+from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, limits, metadata_options, tags, user_data
 from eucabox.ec2 import security_groups as groups
@@ -176,11 +176,8 @@ def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str,
     row = {
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
-        "state": "pending",
-        "state_code": 0,
+        **instance_states.first_columns(reservation["created"], reservation["created_clock"]),
         "launch_time": reservation["created"],
-        "state_time": reservation["created"],
-        "state_clock": reservation["created_clock"],
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,

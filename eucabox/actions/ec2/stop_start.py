@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eucabox import ids, steady_clock
+from eucabox import ids, instance_states
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import bundle_tasks, instances, limits
 from eucabox.errors import (
@@ -14,9 +14,8 @@ from eucabox.errors import (
     StopProtected,
     UnsupportedOperation,
 )
+from eucabox.instance_states import NO_REASON, USER_SHUTDOWN, InstanceState, Reason
 from eucabox.state import Row
-
-REASON = "Client.UserInitiatedShutdown"
 
 
 @action(ignored=["skip_os_shutdown"])
@@ -72,41 +71,37 @@ def _check_stoppable(call: Call, row: Row) -> None:
 def _stop(call: Call, row: Row, force: bool) -> Result:
     wanted = "stop-by-force" if force else "stop"
     if row["state"] == "running":
-        return _change(
-            *(call, row, "stopping", 64),
-            wanted=wanted,
-            wanted_request_id=call.request_id,
-            state_reason_code=REASON,
-            state_reason_message=f"{REASON}: User initiated shutdown",
-        )
+        facts = {"wanted": wanted, "wanted_request_id": call.request_id}
+        return _change(call, row, InstanceState.STOPPING, USER_SHUTDOWN, **facts)
     if row["state"] == "stopping" and force:
         call.cloud.state.update("instances", {"instance_id": row["instance_id"]}, wanted=wanted)
-    return instances.state_change(row, row["state"], row["state_code"])
+    return instances.state_change(row, InstanceState(row["state"]))
 
 
 def _start(call: Call, row: Row) -> Result:
     if row["state"] != "stopped":
-        return instances.state_change(row, row["state"], row["state_code"])
+        return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.has_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.in_progress(row["instance_id"], task)
     limits.count_allowed(
-        *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
-        *(row["vcpus"], 1, 1),
+        call.cloud.state,
+        call.cloud.config.limits,
+        row["account_id"],
+        vcpus=row["vcpus"],
+        least=1,
+        most=1,
     )
-    if not call.cloud.capacity.wakes(row["vcpus"], row["memory_mb"]):
+    if not call.cloud.capacity.fits_again(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
-    no_reason = {"state_reason_code": "", "state_reason_message": ""}
     # It is launched like the first time, with the disk and address that it has.
-    launch = {"launch_time": ids.now(), "request_id": call.request_id}
-    return _change(call, row, "pending", 0, wanted="", **launch, **no_reason)
+    columns = {"wanted": "", "launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, InstanceState.PENDING, NO_REASON, **columns)
 
 
-def _change(call: Call, row: Row, state: str, code: int, **columns: Any) -> Result:
-    where = {"instance_id": row["instance_id"]}
-    columns |= {"state": state, "state_code": code, "state_time": ids.now()}
-    columns |= {"state_clock": steady_clock.reading()}
-    call.cloud.state.update("instances", where, **columns)
-    return instances.state_change(row, state, code)
+def _change(call: Call, row: Row, new: InstanceState, reason: Reason, **columns: Any) -> Result:
+    old = InstanceState(row["state"])
+    instance_states.change(call.cloud.state, row["instance_id"], old, new, reason, **columns)
+    return instances.state_change(row, new)
 
 
 def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
