@@ -64,40 +64,37 @@ def copy_object(
     source = _get_source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
-    if checksum_algorithm:
-        checksums.check_name(ascii_text.upper(checksum_algorithm))
+    algorithm = ascii_text.upper(checksum_algorithm)
+    if algorithm:
+        checksums.check_name(algorithm)
     store = call.cloud.store
     new_object = object_request.read(members, call, stored_bucket, store, call.cloud.accounts)
-    facts, sealing = new_object.properties, new_object.encryption
-    changed = members.keys() & CHANGES or encryption.differs(source.sealed, sealing)
-    if not (replaced or restored or checksum_algorithm or changed):
+    changed = members.keys() & CHANGES or encryption.differs(source.sealed, new_object.encryption)
+    if not (replaced or restored or algorithm or changed):
         _refuse_itself(source, bucket, key)
-    new = facts if replaced else _copy_properties(source.facts, facts)
-    tags = facts.tags
+    new = new_object.properties
+    tags = new.tags
+    if not replaced:
+        new = _copy_properties(source.facts, new)
     if tagging_directive == "COPY":
-        tags = source.facts.tags
-        _check_tags(call, stored_bucket, key, source, copy_source)
+        tags = _copy_tags(call, stored_bucket, key, source, copy_source)
     copied = store.copy(
         source.bucket,
         source.key,
         bucket,
         key,
         dataclasses.replace(new, tags=tags),
-        algorithm=ascii_text.upper(checksum_algorithm),
+        algorithm=algorithm,
         **preconditions.write_preconditions(if_match, if_none_match),
         check=lambda obj: _check_source(call, obj, copy_source, members),
         version_id=_source_version_id(source, copy_source),
-        sealing=sealing,
+        sealing=new_object.encryption,
         customer=encryption.source_customer_key(call, members),
     )
     return {
         **_source_version_to_api(call, source),
         **values.version_members_written(copied),
-        "copy_object_result": {
-            "e_tag": values.quote_etag(copied.e_tag),
-            "last_modified": copied.last_modified,
-            **values.checksum_members(copied.facts.checksums, copied.facts.checksum_type),
-        },
+        "copy_object_result": _result_to_api(copied),
         **encryption.to_api(copied.sealed, members, store),
         **rules.expiration(stored_bucket, copied),
     }
@@ -178,6 +175,14 @@ def _source_version_id(source: Object, copy_source: dict[str, str]) -> str:
     )
 
 
+def _result_to_api(obj: Object) -> Result:
+    return {
+        "e_tag": values.quote_etag(obj.e_tag),
+        "last_modified": obj.last_modified,
+        **values.checksum_members(obj.facts.checksums, obj.facts.checksum_type),
+    }
+
+
 def _source_version_to_api(call: Call, source: Object) -> dict[str, str]:
     version = values.version_members_read(call.cloud.store.bucket(source.bucket), source)
     return {f"copy_source_{name}": value for name, value in version.items()}
@@ -225,13 +230,17 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
         )
 
 
-def _check_tags(
+def _copy_tags(
     call: Call, bucket: Bucket, key: str, source: Object, copy_source: dict[str, str]
-) -> None:
-    """Raise AccessDenied unless the caller may read the source's tags and put them on the copy."""
+) -> dict[str, str]:
+    """Return the source's tags.
+
+    Raises AccessDenied unless the caller may read them and put them on the copy.
+    """
     if source.facts.tags:
         _check_readable(call, source, copy_source, "s3:GetObjectTagging")
         access.check(call, bucket, key, action="s3:PutObjectTagging", permission="WRITE")
+    return source.facts.tags
 
 
 def _copy_properties(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
