@@ -1,4 +1,4 @@
-"""The instance types, sized for a laptop, and what the administrator made of them; counts none."""
+"""The instance types: default sizes, for a laptop, and the administrator's sizes."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,12 +29,12 @@ DEFAULT_SIZES = {
         InstanceType("c1.xlarge", 4, 4096, 20),
     )
 }
-# What a type can be given at most; a guest with less memory does not boot.
+# The least and the most of each size; a guest with less memory does not boot.
 LIMITS = {"vcpus": (1, 255), "memory_mb": (32, 2**22), "disk_gb": (1, 1000)}
 
 
 def current_types(state: State) -> dict[str, InstanceType]:
-    """Return every type by its name, in the order of TYPES, with the sizes of now."""
+    """Return every type by its name, smallest first, with the sizes that it has now."""
     rows = {row["name"]: row for row in state.query("select * from instance_types")}
     return {
         name: InstanceType(**rows[name]) if name in rows else kind
@@ -43,7 +43,7 @@ def current_types(state: State) -> dict[str, InstanceType]:
 
 
 def change(state: State, name: str, **sizes: Any) -> None:
-    """Give a known type other sizes; instances that are there keep theirs."""
+    """Change sizes of a known type; existing instances keep theirs."""
     with state.transaction() as database:
         kind = replace(current_types(state)[name], **sizes)
         database.conn.execute(
@@ -54,6 +54,6 @@ def change(state: State, name: str, **sizes: Any) -> None:
 
 
 def restore_default(state: State, name: str) -> None:
-    """Give a type the sizes that it came with."""
+    """Reset a type to its default sizes."""
     with state.transaction() as database:
         database.conn.execute("delete from instance_types where name = ?", (name,))

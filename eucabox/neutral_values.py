@@ -1,13 +1,13 @@
-"""Values that ask for nothing: a member that this cloud does not serve may have such a value.
+"""Values that ask for nothing, which a member that is not supported may have.
 
-Clients send whole structures, with "no" in each member that their user did not set.
+Clients send whole structures, in which the members that their user did not set say "no".
 """
 
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-# What a member's value is without it, where that is a word.
+# Default values of members that are words.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "affinity": ("default",),
     "amd_sev_snp": ("disabled",),
@@ -24,9 +24,9 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 
 
 def is_neutral(member: str, value: Any) -> bool:
-    """Tell whether a member's value changes nothing: false, empty, 0, or what is so anyway.
+    """Tell whether a member's value changes nothing: false, empty, 0, or the default.
 
-    A structure or a list does if all that is in it does.
+    A structure or a list changes nothing if none of its values does.
     """
     if isinstance(value, Mapping):
         return all(is_neutral(name, inner) for name, inner in value.items())
@@ -36,18 +36,18 @@ def is_neutral(member: str, value: Any) -> bool:
 
 
 def drop_neutral(value: Any, hint: Any) -> Any:
-    """Return a value without those members that its TypedDict does not have and that ask for
-    nothing, at every depth."""
+    """Return a value without the members, at every depth, that its TypedDict does not have and
+    whose values are neutral."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         hint = next(each for each in get_args(hint) if each is not types.NoneType)
         origin = get_origin(hint)
     if is_typeddict(hint) and isinstance(value, Mapping):
-        known = get_type_hints(hint)
+        members = get_type_hints(hint)
         return {
-            name: drop_neutral(inner, known.get(name))
+            name: drop_neutral(inner, members.get(name))
             for name, inner in value.items()
-            if name in known or not is_neutral(name, inner)
+            if name in members or not is_neutral(name, inner)
         }
     if origin in (list, Sequence) and isinstance(value, (list, tuple)):
         return [drop_neutral(each, get_args(hint)[0]) for each in value]

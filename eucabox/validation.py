@@ -1,7 +1,8 @@
-"""Checks plain arguments against an action's type hints; never what the values mean."""
+"""Checks arguments of actions against their type hints, not what the values mean."""
 
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
@@ -16,16 +17,23 @@ NOUNS: dict[type, str] = {
     bytes: "bytes",
     datetime: "a date and time",
 }
-INTEGERS = range(-(2**63), 2**63)  # what a column can hold
+INTEGERS = range(-(2**63), 2**63)  # what a column of SQLite can hold
 
 
 @cache
 def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return an action's type hints; none, so no checks, if one of them can't be resolved."""
+    """Return an action's type hints; none, so nothing is checked, if one can't be resolved."""
     try:
-        return {**get_type_hints(function), **list_unpacked_members(function)}
+        members = find_record(function) or function
+        return {**get_type_hints(members), **list_unpacked_members(function)}
     except NameError:
         return {}
+
+
+def find_record(function: Callable[..., Any]) -> type[Any] | None:
+    """Return the dataclass of a `members: SomeDataclass` argument, or None."""
+    hint = function.__annotations__.get("members")
+    return hint if isinstance(hint, type) and is_dataclass(hint) else None
 
 
 def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
@@ -40,49 +48,49 @@ def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
 def validate(action: str, name: str, value: Any, hint: Any) -> None:
     """Raise a Fault unless the value has the shape of the hint, at every depth.
 
-    A TypedDict names the members of a structure that are honoured; any other member is refused
-    by its name (UnsupportedParameter). Wrong types raise InvalidParameterValue.
+    A TypedDict has the supported members of a structure; any other member is refused by its
+    name (UnsupportedParameter). Wrong types raise InvalidParameterValue.
     """
     origin = get_origin(hint)
     if hint in NOUNS:
-        _scalar(name, value, hint)
+        _check_scalar(name, value, hint)
     elif is_typeddict(hint):
-        _structure(action, name, value, hint)
+        _check_structure(action, name, value, hint)
     elif origin in (list, Sequence):
-        _list(action, name, value, get_args(hint)[0])
+        _check_list(action, name, value, get_args(hint)[0])
     elif origin in (Union, types.UnionType):
-        _one_of(action, name, value, get_args(hint))
+        _check_union(action, name, value, get_args(hint))
 
 
-def _scalar(name: str, value: Any, kind: type) -> None:
+def _check_scalar(name: str, value: Any, kind: type) -> None:
     odd = kind is not bool and isinstance(value, bool)
     if odd or not isinstance(value, (int, float) if kind is float else kind):
         _refuse(name, value, NOUNS[kind])
     if kind is int and value not in INTEGERS:
         _refuse(name, value, "an integer of 64 bits")
-    if kind is str and not _encodes(value):
+    if kind is str and not _is_utf8(value):
         _refuse(name, value, "text that UTF-8 can hold")
 
 
-def _structure(action: str, name: str, value: Any, hint: Any) -> None:
+def _check_structure(action: str, name: str, value: Any, hint: Any) -> None:
     if not isinstance(value, Mapping):
         _refuse(name, value, "a structure")
-    known = get_type_hints(hint)
+    members = get_type_hints(hint)
     for member, inner in value.items():
         path = f"{name}.{to_api_name(str(member))}"
-        if member not in known:
+        if member not in members:
             raise UnsupportedParameter(parameter=path, action=action)
-        validate(action, path, inner, known[member])
+        validate(action, path, inner, members[member])
 
 
-def _list(action: str, name: str, value: Any, hint: Any) -> None:
+def _check_list(action: str, name: str, value: Any, hint: Any) -> None:
     if not isinstance(value, (list, tuple)):
         _refuse(name, value, "a list")
     for number, inner in enumerate(value, 1):
         validate(action, f"{name}.{number}", inner, hint)
 
 
-def _one_of(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
+def _check_union(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
     if value is None and types.NoneType in hints:
         return
     first, *_ = [each for each in hints if each is not types.NoneType]
@@ -90,11 +98,11 @@ def _one_of(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
 
 
 def _refuse(name: str, value: Any, noun: str) -> None:
-    shown = repr(value)[:60]
-    raise InvalidParameterValue(parameter=name, value=shown, reason=f"Give {noun}.")
+    text = repr(value)[:60]
+    raise InvalidParameterValue(parameter=name, value=text, reason=f"Give {noun}.")
 
 
-def _encodes(text: str) -> bool:
+def _is_utf8(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -102,7 +110,7 @@ def _encodes(text: str) -> bool:
     return True
 
 
-# Names that have more capitals than words.
+# Names with more capitals than words.
 CAPITALS = {
     "auto_enable_io": "AutoEnableIO",
     "aws_access_key_id": "AWSAccessKeyId",
@@ -117,7 +125,7 @@ def to_api_name(snake: str) -> str:
 
 
 def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
-    """Return a text as `check_text` does, which is ASCII, as EC2 wants names to be."""
+    """Return a text as `check_text` does, which must also be ASCII, as EC2 wants for names."""
     if not value.isascii():
         reason = "Character sets beyond ASCII are not supported."
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
@@ -125,7 +133,7 @@ def check_ascii(parameter: str, value: str, most: int, least: int = 1) -> str:
 
 
 def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
-    """Return a text that may be stored and shown again: no control characters, no oversize.
+    """Return a text if it has `least` to `most` characters and no control characters.
 
     XML can't carry control characters, and a line break in a key's name would be a second line
     in a guest's authorized_keys.

@@ -81,5 +81,5 @@ def test_text_that_xml_or_a_line_cannot_hold_is_refused(text: str) -> None:
         check_text("Name", text, 10)
 
 
-def test_other_text_is_returned() -> None:
+def test_valid_text_is_returned() -> None:
     assert check_text("Name", "caf\u00e9 \U0001f600", 10) == "caf\u00e9 \U0001f600"

@@ -1,4 +1,4 @@
-"""The verbs: the table of named actions and the one way in; never HTTP, XML or HTML."""
+"""The table of actions and `perform`, the only way to run one; knows no HTTP, XML or HTML."""
 
 import importlib
 import inspect
@@ -27,22 +27,22 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.neutral_values import drop_neutral, is_neutral
 from eucabox.s3 import access
-from eucabox.validation import list_unpacked_members, to_api_name, type_hints, validate
+from eucabox.validation import find_record, list_unpacked_members, to_api_name, type_hints, validate
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
 
 log = logging.getLogger("eucabox.actions")
 Result = dict[str, Any]
-# members of S3's verbs with a document: what reads it off the wire has checked it by them
-CHECKED_AT_THE_DOOR = ("content_md5", "checksum_algorithm")
-DRY_RUN = "dry_run"  # a member of every verb of EC2
+# S3 members that describe the request body; the wire has already checked it against them
+VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
+DRY_RUN = "dry_run"  # a member of every EC2 action
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass
 class Call:
-    """One request, whatever door it came through: who asks, of which cloud, by which address.
+    """One request, whichever protocol it came by: the caller, the cloud, the addresses.
 
     `caller` is None for an anonymous request. `endpoint` is the base URL the client used,
     `path` the service path behind it ("/services/compute" or ""), `source` the peer's address.
@@ -56,33 +56,38 @@ class Call:
     api_version: str = ""
     source: str = ""
     path: str = ""
-    signature: str = ""  # of a signed query: what changes something is done once for each
-    expires: datetime | None = None  # when that signature is refused for its age
-    action: str = ""  # the verb that is performed, and its members as they came
+    signature: str = ""  # of a signed query; an action that writes runs once for each
+    expires: datetime | None = None  # when that signature becomes too old
+    action: str = ""  # the action that runs, and below its members as the client sent them
     params: dict[str, Any] = field(default_factory=dict)
-    dry_run: bool = False  # the verb may check, and has to change nothing
-    context: Mapping[str, str] = field(
-        default_factory=dict
-    )  # how it was made: wire/request_context.py
-    notes: dict[str, Any] = field(default_factory=dict)  # what the log line should also say
-    # reads the members that stand in the body of a request to a bucket, not before it is known
-    # that the bucket exists and that the caller may have a chance
+    dry_run: bool = False  # check everything, change nothing
+    # how the request came: wire/request_context.py
+    context: Mapping[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # more fields of the log line
+    # reads the members in the body of a request to a bucket; only called once the bucket is known
+    # to exist and the caller may be allowed to change it
     document: Callable[[], dict[str, Any]] | None = None
 
     @property
+    def user(self) -> Caller:
+        """The user who signed the request; raises MissingAuthenticationToken if nobody did."""
+        if self.caller is None:
+            raise MissingAuthenticationToken(action=self.action)
+        return self.caller
+
+    @property
     def account_id(self) -> str:
-        """The caller's account; only for actions that are not anonymous."""
-        assert self.caller is not None
-        return self.caller.account_id
+        """The account of the user who signed; as `user` for an anonymous request."""
+        return self.user.account_id
 
     def now(self) -> datetime:
-        """This moment, aware, in UTC."""
+        """The current time, aware, in UTC."""
         return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Action:
-    """A function with what `perform` has to know of it."""
+    """A function and what `perform` needs to know about it."""
 
     service: str
     name: str
@@ -93,10 +98,17 @@ class Action:
     parameters: frozenset[str]
     required: tuple[str, ...]
     takes_all: bool
+    record: type[Any] | None = None  # the dataclass that the function takes its members in
+
+    def run(self, call: "Call", arguments: dict[str, Any]) -> "Result | None":
+        """Call the function with members that were checked."""
+        if self.record is not None:
+            return self.function(call, self.record(**arguments))
+        return self.function(call, **arguments)
 
     @property
     def reads(self) -> bool:
-        """True for a verb that changes nothing."""
+        """True for an action that changes nothing."""
         return self.name.startswith(("Describe", "Get", "List", "Head"))
 
 
@@ -116,16 +128,16 @@ def action(
     """Register a function as the action of its name (`describe_images` is DescribeImages).
 
     The function's keyword arguments are the members of the model that are honoured; `ignored`
-    names members that are dropped because they can't change the outcome; any other member is
+    names members that are dropped because they can't change the result; any other member is
     refused by its name. A `**members` argument takes all of them, a `**members: Unpack[Some]`
-    those that the TypedDict has.
+    those that the TypedDict has, a `members: Some` those that are fields of the dataclass.
     """
 
     def register(function: Function) -> Function:
-        made = _describe(service, name or to_api_name(function.__name__), function)
-        key = (service, made.name)
+        definition = _define(service, name or to_api_name(function.__name__), function)
+        key = (service, definition.name)
         assert key not in ACTIONS, f"{key} is registered twice"
-        ACTIONS[key] = Action(**{**made.__dict__, **flags})
+        ACTIONS[key] = Action(**{**definition.__dict__, **flags})
         return function
 
     flags = {"admin": admin, "anonymous": anonymous, "ignored": frozenset(ignored)}
@@ -144,26 +156,26 @@ def load() -> dict[tuple[str, str], Action]:
 
 
 def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
-    """Do one action: look up, may this caller, members we don't implement, run or DryRun, log.
+    """Run one action: look it up, check caller and members, run it or DryRun, write a log line.
 
-    `params` are the model's members in snake_case; those that the call's document has are added.
-    Raises Fault, and nothing else for bad input.
+    `params` are the model's members in snake_case; the members of the call's document are added.
+    Bad input raises a Fault and nothing else.
     """
     started = time.perf_counter()
     outcome = "InternalError"
     with logs.about(request_id=call.request_id):
         try:
-            found = _look_up(service, name)
-            _check_caller(found, call)
+            definition = _look_up(service, name)
+            _check_caller(definition, call)
             call.action, call.params = name, params
             if call.document is not None:
                 _check_chance(call)
                 params.update(call.document())
-            arguments = _arguments(found, params)
+            arguments = _read_arguments(definition, params)
             if params.get(DRY_RUN):
-                _rehearse(found, call, arguments)
-            _refuse_replay(found, call, params)
-            result = found.function(call, **arguments)
+                _rehearse(definition, call, arguments)
+            _refuse_replay(definition, call, params)
+            result = definition.run(call, arguments)
             outcome = "ok"
             return result
         except Fault as fault:
@@ -174,68 +186,75 @@ def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Resu
 
 
 def _look_up(service: str, name: str) -> Action:
-    found = load().get((service, name))
-    if found is not None:
-        return found
+    definition = load().get((service, name))
+    if definition is not None:
+        return definition
     if service == "ec2" and (why := unsupported.ec2_reason(name)):
         raise UnsupportedOperation(what=why)
     raise InvalidAction(action=name)
 
 
-def _check_caller(found: Action, call: Call) -> None:
-    if call.caller is None and not found.anonymous:
-        raise MissingAuthenticationToken(action=found.name)
-    if found.admin and not (call.caller and call.caller.admin):
-        raise UnauthorizedOperation(reason=f"{found.name} is for the administrator of this cloud.")
+def _check_caller(definition: Action, call: Call) -> None:
+    if call.caller is None and not definition.anonymous:
+        raise MissingAuthenticationToken(action=definition.name)
+    if definition.admin and not (call.caller and call.caller.admin):
+        raise UnauthorizedOperation(
+            reason=f"{definition.name} is for the administrator of this cloud."
+        )
 
 
 def _check_chance(call: Call) -> None:
-    """Whether there is a bucket, and who may do something to it, comes before a document."""
+    """Check that the bucket exists and the caller may be allowed, before the body is read."""
     if call.action != "CreateBucket":
-        holder = call.cloud.store.bucket(call.params["bucket"])
-        access.check_chance(call, holder, call.params.get("expected_bucket_owner", ""))
+        bucket = call.cloud.store.bucket(call.params["bucket"])
+        access.check_chance(call, bucket, call.params.get("expected_bucket_owner", ""))
 
 
-def _rehearse(found: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
-    """Check all that the verb checks and change nothing; raises DryRunOperation at the best."""
+def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
+    """Run the action in a transaction that is rolled back; raises DryRunOperation if it may run."""
     call.dry_run = True
     with call.cloud.state.rehearsal():
-        found.function(call, **arguments)
+        definition.run(call, arguments)
     raise DryRunOperation()
 
 
-def _refuse_replay(found: Action, call: Call, params: dict[str, Any]) -> None:
-    """A client token already makes a repeated request harmless; reading is harmless anyway."""
-    if call.signature and not found.reads and "client_token" not in params:
+def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> None:
+    """Raise ReplayedRequest for a signature that was used before.
+
+    Actions that only read, and requests with a client token, are safe to repeat.
+    """
+    if call.signature and not definition.reads and "client_token" not in params:
         if not call.cloud.accounts.record_signature(call.signature, call.expires):
-            raise ReplayedRequest(action=found.name)
+            raise ReplayedRequest(action=definition.name)
 
 
-def _arguments(found: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments, hints = {}, type_hints(found.function)
-    for member, value in params.items():
-        if member in found.parameters or found.takes_all:
+def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
+    arguments, hints = {}, type_hints(definition.function)
+    for member, sent in params.items():
+        if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
-            taken = drop_neutral(value, hint) if found.service == "ec2" else value
-            validate(found.name, to_api_name(member), taken, hint)
-            arguments[member] = taken
-        elif member not in found.ignored and not _is_spare(found, member, value):
-            raise UnsupportedParameter(parameter=to_api_name(member), action=found.name)
-    for member in found.required:
+            value = drop_neutral(sent, hint) if definition.service == "ec2" else sent
+            validate(definition.name, to_api_name(member), value, hint)
+            arguments[member] = value
+        elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
+            raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
+    for member in definition.required:
         if member not in arguments:
             raise MissingParameter(parameter=to_api_name(member))
     return arguments
 
 
-def _is_spare(found: Action, member: str, value: Any) -> bool:
-    """Tell whether a member that is not served may stand there all the same."""
-    return member == DRY_RUN or (found.service == "ec2" and is_neutral(member, value))
+def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
+    """Tell whether a member that is not implemented can be ignored, as it asks for nothing."""
+    return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
 
 
-def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
-    signature = list(inspect.signature(function).parameters.values())[1:]
+def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
+    record = find_record(function)
+    parameters = list(inspect.signature(record or function).parameters.values())
+    parameters = parameters if record else parameters[1:]
     kinds = inspect.Parameter
-    named = [each for each in signature if each.kind is not kinds.VAR_KEYWORD]
+    named_parameters = [each for each in parameters if each.kind is not kinds.VAR_KEYWORD]
     unpacked = list_unpacked_members(function)
     return Action(
         service=service,
@@ -244,9 +263,10 @@ def _describe(service: str, name: str, function: Callable[..., Any]) -> Action:
         admin=False,
         anonymous=False,
         ignored=frozenset(),
-        parameters=frozenset(each.name for each in named) | unpacked.keys(),
-        required=tuple(each.name for each in named if each.default is kinds.empty),
-        takes_all=len(named) < len(signature) and not unpacked,
+        parameters=frozenset(each.name for each in named_parameters) | unpacked.keys(),
+        required=tuple(each.name for each in named_parameters if each.default is kinds.empty),
+        takes_all=len(named_parameters) < len(parameters) and not unpacked,
+        record=record,
     )
 
 
@@ -254,9 +274,9 @@ def _log(
     service: str, name: str, call: Call, params: dict[str, Any], outcome: str, seconds: float
 ) -> None:
     user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
-    named = params.get("instance_ids") or [params.get("instance_id") or ""]
-    if isinstance(named, list) and any(named):
-        call.notes.setdefault("instances", ",".join(map(str, named)))
+    instance_ids = params.get("instance_ids") or [params.get("instance_id") or ""]
+    if isinstance(instance_ids, list) and any(instance_ids):
+        call.notes.setdefault("instances", ",".join(map(str, instance_ids)))
     logs.say(
         log,
         service=service,

@@ -1,4 +1,4 @@
-"""What an instance may read of itself: one nested dict from its rows, and session tokens."""
+"""The instance metadata: one nested dict made from the instance's rows, and session tokens."""
 
 import base64
 import hashlib
@@ -39,18 +39,18 @@ _STAMP = struct.Struct(">Q")
 def get_metadata(call: Call, *, token: str | None = None) -> Tree:
     """Return all that the instance at the call's source may read: meta-data, dynamic, user-data.
 
-    Raises MetadataNotFound where no instance asks, MetadataUnauthorized for a bad or a missing
-    token, MetadataForbidden where the instance's metadata is turned off.
+    Raises MetadataNotFound if the address is no instance's, MetadataUnauthorized for a bad or
+    missing token, MetadataForbidden if the instance's metadata is turned off.
     """
-    row = _instance(call)
-    _admit(call, row, token)
-    document = _document(call, row)
+    row = _find_instance(call)
+    _check_access(call, row, token)
+    document = _identity_document(call, row)
     tree = {
         "dynamic": {
             "fws": {"instance-monitoring": "enabled" if row["monitoring"] else "disabled"},
-            "instance-identity": _identity(call, document),
+            "instance-identity": _identity_tree(call, document),
         },
-        "meta-data": _meta_data(call, row),
+        "meta-data": _build_meta_data(call, row),
         "user-data": row["user_data"],
     }
     return {name: value for name, value in tree.items() if value}
@@ -68,18 +68,18 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
         raise MetadataBadRequest(
             reason=f"A token lives from 1 to {LONGEST_TOKEN} seconds, not {seconds}."
         )
-    row = _instance(call)
+    row = _find_instance(call)
     _refuse_if_off(row)
     stamp = _STAMP.pack(int(steady_clock.uptime()) + seconds)
-    token = base64.urlsafe_b64encode(stamp + _mark(call, row, stamp)).decode()
-    hops = _options(row).get("http_put_response_hop_limit", DEFAULT_HOPS)
+    token = base64.urlsafe_b64encode(stamp + _sign_token(call, row, stamp)).decode()
+    hops = _read_options(row).get("http_put_response_hop_limit", DEFAULT_HOPS)
     return {"token": token, "seconds": seconds, "hops": hops}
 
 
-# --- who asks ----------------------------------------------------------------------------------
+# --- the caller ----------------------------------------------------------------------------------
 
 
-def _instance(call: Call) -> Row:
+def _find_instance(call: Call) -> Row:
     sql = f"""select i.*, m.image_location, m.size as image_size from instances i
       left join images m using (image_id)
       where private_ip_address = ? and i.state in {sql_list(ALIVE)}"""
@@ -89,33 +89,33 @@ def _instance(call: Call) -> Row:
     return row
 
 
-def _admit(call: Call, row: Row, token: str | None) -> None:
+def _check_access(call: Call, row: Row, token: str | None) -> None:
     _refuse_if_off(row)
     if token is None:
-        if _options(row).get("http_tokens") == "required":
+        if _read_options(row).get("http_tokens") == "required":
             raise MetadataUnauthorized(reason="This instance's metadata needs a token.")
-    elif not _opens(call, row, token):
+    elif not _is_valid_token(call, row, token):
         raise MetadataUnauthorized(reason="The token is not valid, or no longer.")
 
 
 def _refuse_if_off(row: Row) -> None:
-    if _options(row).get("http_endpoint") == "disabled":
+    if _read_options(row).get("http_endpoint") == "disabled":
         raise MetadataForbidden(reason="This instance's metadata is turned off (HttpEndpoint).")
 
 
-def _opens(call: Call, row: Row, token: str) -> bool:
+def _is_valid_token(call: Call, row: Row, token: str) -> bool:
     try:
         content = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except ValueError:
         return False
     stamp, mark = content[: _STAMP.size], content[_STAMP.size :]
-    if not hmac.compare_digest(mark, _mark(call, row, stamp)):
+    if not hmac.compare_digest(mark, _sign_token(call, row, stamp)):
         return False
     (ends,) = _STAMP.unpack(stamp)
     return bool(steady_clock.uptime() < ends)
 
 
-def _mark(call: Call, row: Row, stamp: bytes) -> bytes:
+def _sign_token(call: Call, row: Row, stamp: bytes) -> bytes:
     key = _token_key(call.cloud.accounts.cloud_private_key)
     what = f"{row['instance_id']} {steady_clock.boot_id()} ".encode()
     return hmac.digest(key, what + stamp, hashlib.sha256)
@@ -131,25 +131,25 @@ def _token_key(private_key: rsa.RSAPrivateKey) -> bytes:
     return hmac.digest(secret, b"metadata tokens", hashlib.sha256)
 
 
-def _options(row: Row) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(row["metadata_options"])
-    return found
+def _read_options(row: Row) -> dict[str, Any]:
+    options: dict[str, Any] = json.loads(row["metadata_options"])
+    return options
 
 
-# --- meta-data ---------------------------------------------------------------------------------
+# --- meta-data -----------------------------------------------------------------------------------
 
 
-def _meta_data(call: Call, row: Row) -> Tree:
+def _build_meta_data(call: Call, row: Row) -> Tree:
     name, address = row["private_dns_name"], row["private_ip_address"]
     public = network_interfaces.public_address(row)
     groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
-    names, group_ids = _lines_of(groups.get(row["instance_id"], []))
+    names, group_ids = _to_lines(groups.get(row["instance_id"], []))
     tree = {
         "ami-id": row["image_id"],
         "ami-launch-index": str(row["ami_launch_index"]),
         "ami-manifest-path": row["image_location"] or "(unknown)",
         "ancestor-ami-ids": "",
-        "block-device-mapping": _devices(call, row),
+        "block-device-mapping": _name_devices(call, row),
         "events": {"maintenance": {"history": NO_EVENTS, "scheduled": NO_EVENTS}},
         "hostname": name,
         "instance-action": "none",
@@ -161,7 +161,9 @@ def _meta_data(call: Call, row: Row) -> Tree:
         "local-ipv4": address,
         "mac": row["mac_address"],
         "network": {
-            "interfaces": {"macs": {row["mac_address"]: _interface(call, row, names, group_ids)}}
+            "interfaces": {
+                "macs": {row["mac_address"]: _build_interface(call, row, names, group_ids)}
+            }
         },
         "placement": {
             "availability-zone": row["availability_zone"],
@@ -172,17 +174,17 @@ def _meta_data(call: Call, row: Row) -> Tree:
         "profile": f"default-{row['virtualization_type']}",
         "public-hostname": public,  # as DescribeInstances has it: no name is known outside
         "public-ipv4": public,
-        "public-keys": _public_keys(row),
+        "public-keys": _build_public_keys(row),
         "ramdisk-id": row["ramdisk_id"],
         "reservation-id": row["reservation_id"],
         "security-groups": names,
         "services": {"domain": f"{call.region}.internal", "partition": "aws"},
-        "tags": _tags(call, row),
+        "tags": _build_tags(call, row),
     }
     return {name: value for name, value in tree.items() if value is not None and value != {}}
 
 
-def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
+def _build_interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
     address, public = row["private_ip_address"], network_interfaces.public_address(row)
     block = default_vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
@@ -203,46 +205,46 @@ def _interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
     }
 
 
-def _devices(call: Call, row: Row) -> Tree:
-    """Name the disk's parts as images.prepare composes them, without the /dev/ but for root."""
+def _name_devices(call: Call, row: Row) -> Tree:
+    """Return the device names of the disk's partitions, without /dev/ except for root."""
     root = row["root_device_name"]
     plain = root.removeprefix("/dev/")
-    found = {"ami": plain, "emi": plain, "root": root}
+    device_names = {"ami": plain, "emi": plain, "root": root}
     if row["virtualization_type"] == "paravirtual":
         swap = call.cloud.config.images.swap_mb
         plan = disk.layout(row["image_size"] or 0, row["disk_gb"] * 1024, swap)
         if plan.ephemeral[1]:
-            found["ephemeral"] = found["ephemeral0"] = "sda2"
+            device_names["ephemeral"] = device_names["ephemeral0"] = "sda2"
         if plan.swap[1]:
-            found["swap"] = "sda3"
-    return found
+            device_names["swap"] = "sda3"
+    return device_names
 
 
-def _public_keys(row: Row) -> Tree:
+def _build_public_keys(row: Row) -> Tree:
     """Return keys by `index=name`: a listing shows both, a path has the index alone."""
     if not row["public_key"]:
         return {}
     return {f"0={row['key_name']}": {"openssh-key": row["public_key"].rstrip("\n") + "\n"}}
 
 
-def _tags(call: Call, row: Row) -> Tree:
-    if _options(row).get("instance_metadata_tags") != "enabled":
+def _build_tags(call: Call, row: Row) -> Tree:
+    if _read_options(row).get("instance_metadata_tags") != "enabled":
         return {}
-    found = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
-    shown = {tag["key"]: tag["value"] for tag in found if TAG_KEY.fullmatch(tag["key"])}
-    return {"instance": shown} if shown else {}
+    instance_tags = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
+    readable = {tag["key"]: tag["value"] for tag in instance_tags if TAG_KEY.fullmatch(tag["key"])}
+    return {"instance": readable} if readable else {}
 
 
-def _lines_of(groups: list[dict[str, str]]) -> tuple[str, str]:
+def _to_lines(groups: list[dict[str, str]]) -> tuple[str, str]:
     """Return the groups' names and ids, a line each."""
     names = "\n".join(each["group_name"] for each in groups)
     return names, "\n".join(each["group_id"] for each in groups)
 
 
-# --- instance identity -------------------------------------------------------------------------
+# --- instance identity ---------------------------------------------------------------------------
 
 
-def _document(call: Call, row: Row) -> str:
+def _identity_document(call: Call, row: Row) -> str:
     facts = {
         "accountId": row["account_id"],
         "architecture": row["architecture"],
@@ -263,14 +265,16 @@ def _document(call: Call, row: Row) -> str:
     return json.dumps(facts, indent=2, separators=(",", " : "))
 
 
-def _identity(call: Call, document: str) -> Tree:
+def _identity_tree(call: Call, document: str) -> Tree:
     accounts = call.cloud.accounts
-    return dict(_signed(document, accounts.cloud_private_key, accounts.cloud_certificate))
+    return dict(_sign_document(document, accounts.cloud_private_key, accounts.cloud_certificate))
 
 
 @lru_cache(maxsize=1024)
-def _signed(document: str, key: rsa.RSAPrivateKey, certificate: str) -> tuple[tuple[str, str], ...]:
-    """Return the document and its signatures; kept, as each of a walk's requests asks for them."""
+def _sign_document(
+    document: str, key: rsa.RSAPrivateKey, certificate: str
+) -> tuple[tuple[str, str], ...]:
+    """Return the document and its signatures; cached, as clients read the tree in many requests."""
     content = document.encode()
     signature = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
     signer = x509.load_pem_x509_certificate(certificate.encode())

@@ -1,4 +1,4 @@
-"""The operator's look at the bucket store: what it holds, and reading it again; never objects."""
+"""The operator's actions on the bucket store: usage of buckets, and rescans."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from eucabox.actions import Call, Result, action
 
 @action(service="bootstrap", admin=True)
 def describe_buckets(call: Call) -> Result:
-    """Every bucket of every account with its objects and their bytes."""
+    """List the buckets of all accounts with their numbers of objects and bytes."""
     counted = call.cloud.store.usage()["buckets"]
     owners = {each.name: each.owner for each in call.cloud.store.buckets()}
     return {
@@ -20,7 +20,7 @@ def describe_buckets(call: Call) -> Result:
 
 @action(service="bootstrap", admin=True)
 def rescan_buckets(call: Call, *, buckets: Sequence[str] = ()) -> Result:
-    """Begin to read the folders of buckets, or of all, into the index again."""
+    """Start to rebuild the index of these buckets, or of all, from their folders."""
     store = call.cloud.store
     store.rescans.begin(store.scan_folders(buckets))
     return describe_rescans(call)
@@ -28,5 +28,5 @@ def rescan_buckets(call: Call, *, buckets: Sequence[str] = ()) -> Result:
 
 @action(service="bootstrap", admin=True)
 def describe_rescans(call: Call) -> Result:
-    """How far the rescans since the start have come."""
+    """Return the progress of all rescans since the start."""
     return {"rescans": [vars(each) for each in call.cloud.store.rescans.all()]}

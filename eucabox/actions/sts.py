@@ -1,14 +1,13 @@
-"""STS: who is it that asks?"""
+"""STS: GetCallerIdentity."""
 
 from eucabox.actions import Call, Result, action
 
 
 @action(service="sts")
 def get_caller_identity(call: Call) -> Result:
-    """Tell the caller who it is."""
-    assert call.caller is not None
+    """Return the caller's user id, account and ARN."""
     return {
-        "user_id": call.caller.user_id,
-        "account": call.caller.account_id,
-        "arn": call.caller.arn,
+        "user_id": call.user.user_id,
+        "account": call.user.account_id,
+        "arn": call.user.arn,
     }

@@ -1,4 +1,4 @@
-"""What a single node has none of, and why, by the words in an operation's name; serves none."""
+"""Why an operation is not offered on a single node, by the words in its name."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class UnsupportedFamily:
-    """A kind of thing that is not here: every operation whose name holds `words` says why."""
+    """A feature that is not offered: operations whose name matches `words` answer why."""
 
     words: str
     what: str
@@ -14,8 +14,8 @@ class UnsupportedFamily:
 
 
 ONE_NETWORK = "Every account has one VPC, whose subnet is the network of all instances of this host"
-# The first line that fits an operation's name answers for it: the narrower words come first.
-ABSENCES = tuple(
+# The first line that matches a name answers, so narrower words come first.
+UNSUPPORTED = tuple(
     UnsupportedFamily(*line)
     for line in (
         ("ClientVpn|VpnC|VpnG|VpnT|CustomerGateway|Vgw", "VPN gateways and connections are",
@@ -88,15 +88,15 @@ ABSENCES = tuple(
 
 
 def ec2_reason(operation: str) -> str:
-    """Return what an operation of EC2 is about that is not here, or "" if no absence is."""
-    for each in ABSENCES:
+    """Return why an operation of EC2 is not offered, or ""."""
+    for each in UNSUPPORTED:
         if re.search(each.words, operation):
             return f"{operation}: {each.what} not available on a single-node cloud. {each.why}"
     return ""
 
 
-# What S3 has elsewhere: the first line whose words are in an operation's name says what to do.
-OF_S3 = (
+# What to do instead of S3's other operations; the first line that matches a name answers.
+S3_HINTS = (
     ("SelectObjectContent", "Get the object, or a range of it, and search it where you are."),
     ("BucketReplication", "All objects are on this host's disk. Copy them to another cloud by a"
      " client, as with `rclone sync`."),
@@ -113,6 +113,6 @@ OF_S3 = (
 
 
 def s3_hint(name: str) -> str:
-    """Say what to do instead of an operation that S3 has and this cloud has not."""
-    fitting = (hint for words, hint in OF_S3 if re.search(words, name))
+    """Return what to do instead of an operation of S3 that is not offered."""
+    fitting = (hint for words, hint in S3_HINTS if re.search(words, name))
     return next(fitting, "Leave this feature out.")

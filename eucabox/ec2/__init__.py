@@ -1,1 +1,1 @@
-"""What several EC2 verbs need of one kind of row: instances, groups, tags, images; never HTTP."""
+"""What several EC2 actions share: instances, groups, tags, images, filters."""

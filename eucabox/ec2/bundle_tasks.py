@@ -1,4 +1,4 @@
-"""Bundles and images made of instances: a row a task, carried out behind the call; no HTTP."""
+"""Bundle tasks: one row each, carried out in the background; bundles and images of instances."""
 
 import contextlib
 import logging
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("eucabox.bundles")
 OPEN = ("pending", "waiting-for-shutdown", "bundling", "storing", "cancelling")
 POLL = 0.5  # seconds between two looks at the row of an instance that is shutting down
-KEPT_DAYS = 7  # that a finished task stays listed
+KEPT_DAYS = 7  # for which a finished task stays listed
 BUNDLED_ACL = "ec2-bundle-read"
 
 
 class _StoppedError(Exception):
-    """The cloud is being stopped; the task is taken up at the next start."""
+    """The cloud is being stopped; the task resumes at the next start."""
 
 
 class BundleTasks:
-    """Copies an instance's disk while it stands still, and makes a bundle of the copy."""
+    """Copies the disk of a stopped or paused instance and bundles the copy."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class BundleTasks:
         self._worker = Workers("bundles", 1)
 
     def start(self) -> None:
-        """Take up what a killed process left undone."""
+        """Resume tasks that an earlier process did not finish."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         rows = self._state.query(f"select bundle_id from bundle_tasks where state in {OPEN}")
         for path in self._folder.iterdir():
@@ -66,7 +66,7 @@ class BundleTasks:
             self._worker.submit(self._carry_out, row["bundle_id"])
 
     def close(self) -> None:
-        """Stop at the next step; what is undone stays open until the next start."""
+        """Stop at the next step; unfinished tasks resume at the next start."""
         self._stopping.set()
         if not self._worker.close():
             log.warning("a bundle is still being worked on; the next start takes it up")
@@ -99,7 +99,7 @@ class BundleTasks:
                 " and julianday(update_time) < julianday('now', ?)",
                 (f"-{KEPT_DAYS} days",),
             )
-            database["bundle_tasks"].insert(row)  # type: ignore[union-attr]
+            database.table("bundle_tasks").insert(row)
         return row
 
     def submit(self, bundle_id: str) -> None:
@@ -107,45 +107,45 @@ class BundleTasks:
         self._worker.submit(self._carry_out, bundle_id)
 
     def _carry_out(self, bundle_id: str) -> None:
-        task = self._task(bundle_id)
+        task = self._get_task(bundle_id)
         if task["state"] not in OPEN:
             return
         code, message = "", ""
         try:
-            self._steps(task)
+            self._run_steps(task)
         except _StoppedError:
             log.info("%s goes on at the next start", bundle_id)
             return
         except Fault as fault:
             code, message = fault.code, fault.message
-        except Exception as problem:  # the worker outlives every task
+        except Exception as problem:  # the worker must survive every task
             log.exception("%s failed", bundle_id)
             code, message = "Server.InternalError", f"{type(problem).__name__}: {problem}"
         with contextlib.suppress(_StoppedError):  # then it ends at the next start
             self._resume(task)
             self._end(task, code, message)
 
-    def _steps(self, task: Row) -> None:
+    def _run_steps(self, task: Row) -> None:
         folder = self._folder / task["bundle_id"]
-        self._go_on(task)
-        if not self._task(task["bundle_id"])["copied"]:
+        self._note_progress(task)
+        if not self._get_task(task["bundle_id"])["copied"]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             with self._quiesce(task):
                 boot = self._images.disk_of(task["instance_id"])
-                snapshot.take(boot, folder / "image", lambda: self._go_on(task))
+                snapshot.take(boot, folder / "image", lambda: self._note_progress(task))
             self._update(task, copied=1)
         self._resume(task)
-        self._go_on(task, state="bundling")
+        self._note_progress(task, state="bundling")
         manifest = self._bundle(task, folder)
-        self._go_on(task, state="storing")
+        self._note_progress(task, state="storing")
         self._put(task, manifest)
         if task["image_id"]:
-            self._images.bundle_ready(task["image_id"], self._caller(task))
+            self._images.bundle_ready(task["image_id"], self._get_caller(task))
 
     @contextlib.contextmanager
     def _quiesce(self, task: Row) -> Iterator[None]:
-        """Have the guest stand still: shut down, or paused for as long as the copy takes."""
+        """Keep the disk unchanged: shut the guest down, or pause it while the copy is made."""
         if not task["no_reboot"]:
             self._shut_down(task)
             yield
@@ -157,8 +157,8 @@ class BundleTasks:
             self._node.resume(task["instance_id"])
 
     def _shut_down(self, task: Row) -> None:
-        """Shut the guest down, if it runs, and wait for it; it is started again afterwards."""
-        self._go_on(task, state="waiting-for-shutdown")
+        """Shut down a running guest and wait until it has stopped; `_resume` starts it again."""
+        self._note_progress(task, state="waiting-for-shutdown")
         with self._state.transaction():
             if instance_states.change(
                 self._state,
@@ -174,14 +174,14 @@ class BundleTasks:
             if now not in ("stopping", "pending"):
                 raise InstanceGone(id=task["instance_id"], state=now)
             self._stopping.wait(POLL)
-            self._go_on(task)
+            self._note_progress(task)
 
     def _resume(self, task: Row) -> None:
-        """Let the instance run again that was shut down or paused for a task."""
+        """Start or resume the instance that was shut down or paused for a task."""
         if task["no_reboot"]:
             with contextlib.suppress(Fault):
                 self._node.resume(task["instance_id"])
-        if not self._task(task["bundle_id"])["restart"]:
+        if not self._get_task(task["bundle_id"])["restart"]:
             return
         while self._instance_state(task) == "stopping":  # a cancelled task is here that early
             if self._stopping.wait(POLL):
@@ -200,7 +200,7 @@ class BundleTasks:
         self._node.wake()
 
     def _bundle(self, task: Row, folder: Path) -> Path:
-        caller = self._caller(task)
+        caller = self._get_caller(task)
         credentials = self._accounts.user_credentials(caller)
         parts = folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
@@ -216,8 +216,8 @@ class BundleTasks:
                 return
             looked = time.monotonic()
             share = 100 * done // max(total, 1)
-            grown = share >= self._task(task["bundle_id"])["progress"] + 5
-            self._go_on(task, **({"progress": share} if grown else {}))
+            grown = share >= self._get_task(task["bundle_id"])["progress"] + 5
+            self._note_progress(task, **({"progress": share} if grown else {}))
 
         sql = "select * from instances where instance_id = ?"
         instance = self._state.one(sql, (task["instance_id"],)) or {}
@@ -236,14 +236,14 @@ class BundleTasks:
         )
 
     def _put(self, task: Row, manifest: Path) -> None:
-        """Put the parts into the bucket, and the manifest last: with it the bundle is whole."""
+        """Put the parts into the bucket, and the manifest last: it completes the bundle."""
         above = task["prefix"].rpartition("/")
         files = sorted(set(manifest.parent.iterdir()) - {manifest})
         for file in (*files, manifest):
-            self._go_on(task)
+            self._note_progress(task)
             with file.open("rb") as stream:
                 key = above[0] + above[1] + file.name
-                # Asked for each: by now the bucket may be another account's.
+                # Checked for each: the bucket may belong to another account by now.
                 uploader = self._accounts.user_of(task["owner"])
                 self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
 
@@ -255,15 +255,15 @@ class BundleTasks:
             if code and task["image_id"]:
                 self._images.mark_failed(task["image_id"], message)
             state = "failed" if code else "complete"
-            said = {"error_code": code, "error_message": message}
-            self._update(task, state=state, **said, **({} if code else {"progress": 100}))
+            outcome = {"error_code": code, "error_message": message}
+            self._update(task, state=state, **outcome, **({} if code else {"progress": 100}))
 
-    def _go_on(self, task: Row, **columns: Any) -> None:
-        """Note how far a task is; raises where it is cancelled or the cloud is being stopped."""
+    def _note_progress(self, task: Row, **columns: Any) -> None:
+        """Write a task's progress; raises if it is cancelled or the cloud is being stopped."""
         if self._stopping.is_set():
             raise _StoppedError
         with self._state.transaction():
-            if self._task(task["bundle_id"])["state"] == "cancelling":
+            if self._get_task(task["bundle_id"])["state"] == "cancelling":
                 raise BundleCancelled(id=task["bundle_id"])
             if columns:
                 self._update(task, **columns)
@@ -272,7 +272,7 @@ class BundleTasks:
         where = {"bundle_id": task["bundle_id"]}
         self._state.update("bundle_tasks", where, update_time=ids.now(), **columns)
 
-    def _task(self, bundle_id: str) -> Row:
+    def _get_task(self, bundle_id: str) -> Row:
         row = self._state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
         assert row is not None
         return row
@@ -282,11 +282,11 @@ class BundleTasks:
         row = self._state.one(sql, (task["instance_id"],))
         return str(row["state"]) if row else "gone"
 
-    def _caller(self, task: Row) -> "Caller":
-        found = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
-        if not found:
+    def _get_caller(self, task: Row) -> "Caller":
+        users = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
+        if not users:
             raise InstanceGone(id=task["instance_id"], state="without the user that asked")
-        return found[0]
+        return users[0]
 
 
 def has_open_task(state: State, instance_id: str) -> Row | None:
@@ -296,9 +296,9 @@ def has_open_task(state: State, instance_id: str) -> Row | None:
 
 
 def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
-    """Return the fault that says which task holds an instance; that of an image has no verbs."""
+    """Return the fault that names the task in progress; that of an image can't be cancelled."""
     if task["image_id"]:
-        made = f" for the image {task['image_id']}"
-        return BundlingInProgress(id=instance_id, task=made, cancel="")
-    made = f" by the task {task['bundle_id']}"
-    return BundlingInProgress(id=instance_id, task=made, cancel=", or cancel it")
+        text = f" for the image {task['image_id']}"
+        return BundlingInProgress(id=instance_id, task=text, cancel="")
+    text = f" by the task {task['bundle_id']}"
+    return BundlingInProgress(id=instance_id, task=text, cancel=", or cancel it")

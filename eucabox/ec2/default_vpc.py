@@ -1,4 +1,4 @@
-"""The one VPC that each account seems to have, with its parts; ids are derived, none is stored."""
+"""The default VPC that each account seems to have; its ids are derived, nothing is stored."""
 
 import hashlib
 import ipaddress
@@ -27,7 +27,7 @@ def zone_id(region: str) -> str:
 
 @lru_cache(maxsize=4096)
 def part_id(prefix: str, account_id: str) -> str:
-    """Return the id of what an account has one of, by the prefix of such ids."""
+    """Return the id of a resource of which the account has one, by the id's prefix."""
     digits = hashlib.sha256(f"{prefix} of {account_id}".encode()).hexdigest()[:17]
     return f"{prefix}-{digits}"
 
@@ -43,7 +43,7 @@ def attachment_id(instance_id: str) -> str:
 
 
 def cidr_block(network: Any) -> str:
-    """Return the instances' network; everywhere, where the site's own DHCP knows and we don't."""
+    """Return the instances' network, or 0.0.0.0/0 if only the site's own DHCP knows it."""
     try:
         return str(getattr(network, "subnet", EVERYWHERE))
     except Fault:

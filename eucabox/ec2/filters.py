@@ -1,4 +1,4 @@
-"""Filters and pages, as every Describe verb needs them; knows no resource and no table."""
+"""Filters and pages for all Describe actions; knows no resource and no table."""
 
 import base64
 import binascii
@@ -29,30 +29,26 @@ class Filter(TypedDict, total=False):
 def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> list[Row]:
     """Return the rows that match every filter.
 
-    `columns` says for each known filter name where its value is: a key of the row, a dotted path
+    `columns` has for each known filter name where its value is: a key of the row, a dotted path
     into its structures and lists, a function of the row (a value or a list of values), or None
-    for what no row here can have. Rows with a
-    `tags` list (dicts of key and value) are also matched by tag:KEY, tag-key and tag-value.
+    if no row here can have one. Rows with a `tags` list (dicts of key and value) are also matched
+    by tag:KEY, tag-key and tag-value.
     Values hold the wildcards * and ?, with \\ before a literal one. Raises InvalidParameterValue
     for an unknown filter name.
     """
-    tests = [_test(each, columns) for each in filters]
+    tests = [_make_test(each, columns) for each in filters]
     return [row for row in rows if all(test(row) for test in tests)]
 
 
-def _test(asked: Filter, columns: Columns) -> Callable[[Row], bool]:
-    values = _column(_name(asked), columns)
-    accepts = _accepts(asked)
-    return lambda row: any(accepts(text) for text in _texts(values(row)))
-
-
-def _name(asked: Filter) -> str:
-    if not asked.get("name"):
+def _make_test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool]:
+    if not request_filter.get("name"):
         raise MissingParameter(parameter="Filter.Name")
-    return asked["name"]
+    values = _read_column(request_filter["name"], columns)
+    accepts = _make_matcher(request_filter)
+    return lambda row: any(accepts(text) for text in _to_texts(values(row)))
 
 
-def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
+def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:
     if name.startswith(TAG):
         key = name[len(TAG) :]
         return lambda row: [tag["value"] for tag in row.get("tags", ()) if tag["key"] == key]
@@ -60,32 +56,34 @@ def _column(name: str, columns: Columns) -> Callable[[Row], Any]:
         part = name[len(TAG) :]
         return lambda row: [tag[part] for tag in row.get("tags", ())]
     if name not in columns:
-        reason = f"The filters that find something here are: {_useful(name, columns)}; tag:KEY."
+        reason = (
+            f"The filters that find something here are: {_suggest_names(name, columns)}; tag:KEY."
+        )
         raise InvalidParameterValue(parameter="Filter.Name", value=name[:100], reason=reason)
-    found = columns[name]
-    if found is None:
+    column = columns[name]
+    if column is None:
         return lambda row: ()
-    if isinstance(found, str):
-        path = found
+    if isinstance(column, str):
+        path = column
         return lambda row: get_dotted(row, path)
-    return found
+    return column
 
 
-def _useful(name: str, columns: Columns) -> str:
-    """Return the known filters in a text, or the nearest to a name where they are many."""
-    known = sorted(each for each, column in columns.items() if column)
-    if len(known) <= MOST_NAMES:
-        return ", ".join(known)
-    near = difflib.get_close_matches(name[:100], known, n=MOST_NAMES // 2, cutoff=0)
-    return f"{', '.join(near)}, and {len(known) - len(near)} more"
+def _suggest_names(name: str, columns: Columns) -> str:
+    """Return the known filter names as text; if there are many, those most like `name`."""
+    names = sorted(each for each, column in columns.items() if column)
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    near = difflib.get_close_matches(name[:100], names, n=MOST_NAMES // 2, cutoff=0)
+    return f"{', '.join(near)}, and {len(names) - len(near)} more"
 
 
 def read_at(path: str) -> Callable[[Row], Any]:
-    """Return the column of a dotted path where an empty text means that there is none."""
+    """Return a function that reads a dotted path of a row, with None for an empty text."""
 
     def value(row: Row) -> Any:
-        found = get_dotted(row, path)
-        return None if found == "" else found
+        text = get_dotted(row, path)
+        return None if text == "" else text
 
     return value
 
@@ -94,45 +92,45 @@ def get_dotted(value: Any, path: str) -> Any:
     """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
     key, _, rest = path.partition(".")
     if isinstance(value, list):
-        return [leaf for each in value for leaf in _leaves(get_dotted(each, path))]
-    found = value.get(key) if isinstance(value, dict) else None
-    return get_dotted(found, rest) if rest else found
+        return [leaf for each in value for leaf in _as_list(get_dotted(each, path))]
+    inner = value.get(key) if isinstance(value, dict) else None
+    return get_dotted(inner, rest) if rest else inner
 
 
-def _leaves(found: Any) -> Sequence[Any]:
-    return found if isinstance(found, list) else [found]
+def _as_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def select_ids(
-    rows: Sequence[Row], key: str, asked: Sequence[str], missing: Callable[..., Fault]
+    rows: Sequence[Row], key: str, wanted_ids: Sequence[str], missing: Callable[..., Fault]
 ) -> list[Row]:
-    """Return the rows whose `key` is asked for, or all; raises `missing` for one not there."""
-    known = {row[key] for row in rows}
-    for each in asked:
-        if each not in known:
+    """Return the rows with the wanted ids in `key`, or all; raises `missing` for an unknown id."""
+    present = {row[key] for row in rows}
+    for each in wanted_ids:
+        if each not in present:
             raise missing(id=each[:60])
-    return [row for row in rows if not asked or row[key] in asked]
+    return [row for row in rows if not wanted_ids or row[key] in wanted_ids]
 
 
-def _accepts(asked: Filter) -> Callable[[str], bool]:
-    values = asked.get("values") or ()
+def _make_matcher(request_filter: Filter) -> Callable[[str], bool]:
+    values = request_filter.get("values") or ()
     if not values:
-        raise MissingParameter(parameter=f"Filter.Value of {asked['name'][:100]}")
+        raise MissingParameter(parameter=f"Filter.Value of {request_filter['name'][:100]}")
     if len(values) > MOST_VALUES:
         reason = f"A filter takes at most {MOST_VALUES} values."
         raise InvalidParameterValue(parameter="Filter.Value", value=len(values), reason=reason)
     plain = {each for each in values if not set(each) & set("*?\\")}
-    patterns = [_pattern(each) for each in values if each not in plain]
-    return lambda text: text in plain or any(_like(each, text) for each in patterns)
+    patterns = [_split_pattern(each) for each in values if each not in plain]
+    return lambda text: text in plain or any(_matches(each, text) for each in patterns)
 
 
-def _texts(found: Any) -> Iterable[str]:
-    if isinstance(found, (list, tuple, set)):
-        return [_text(each) for each in found if each is not None]
-    return () if found is None else (_text(found),)
+def _to_texts(value: Any) -> Iterable[str]:
+    if isinstance(value, (list, tuple, set)):
+        return [_to_text(each) for each in value if each is not None]
+    return () if value is None else (_to_text(value),)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ids.time_text(value) if isinstance(value, datetime) else str(value)
@@ -141,7 +139,7 @@ def _text(value: Any) -> str:
 ANY, ONE = object(), object()
 
 
-def _pattern(text: str) -> list[Any]:
+def _split_pattern(text: str) -> list[Any]:
     """Split a pattern into literal characters and the marks ANY (*) and ONE (?)."""
     tokens: list[Any] = []
     letters = iter(text)
@@ -155,7 +153,7 @@ def _pattern(text: str) -> list[Any]:
     return tokens
 
 
-def _like(pattern: list[Any], text: str) -> bool:
+def _matches(pattern: list[Any], text: str) -> bool:
     """Match without backtracking further than the last *, so no pattern is slow."""
     at = place = 0
     star = retry = -1
@@ -182,27 +180,27 @@ def page(
     least: int = 5,
     most: int = 1000,
 ) -> tuple[list[Thing], str | None]:
-    """Return one page of what `key` sorts (keys are unique), and the token of the next or None.
+    """Return one page of things, sorted by `key` (unique), and the next page's token or None.
 
-    A token names the last thing of the page before, so rows that come or go between two pages
-    neither repeat nor hide another. Raises InvalidNextToken, or InvalidParameterValue for a
+    A token names the last thing of its page, so rows that are added or deleted between two pages
+    neither repeat nor hide others. Raises InvalidNextToken, or InvalidParameterValue for a
     size below `least`; a size above `most` is cut to it.
     """
     if max_results is not None and max_results < least:
         reason = f"Give a number from {least} to {most}."
         raise InvalidParameterValue(parameter="MaxResults", value=max_results, reason=reason)
-    after = _opened(next_token)
+    after = _read_token(next_token)
     rest = sorted((each for each in things if key(each) > after), key=key)
     size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
-    shown = rest[:size]
-    return shown, _token(key(shown[-1])) if len(rest) > size else None
+    page_things = rest[:size]
+    return page_things, _make_token(key(page_things[-1])) if len(rest) > size else None
 
 
-def _token(last: str) -> str:
+def _make_token(last: str) -> str:
     return base64.urlsafe_b64encode(f"after {last}".encode()).decode()
 
 
-def _opened(token: str | None) -> str:
+def _read_token(token: str | None) -> str:
     if not token:
         return ""
     try:

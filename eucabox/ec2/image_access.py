@@ -1,4 +1,4 @@
-"""Which images a caller may see and launch: rows found by id, owner and permission."""
+"""Which images a caller may see, change and launch."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from eucabox.iam.accounts import Caller
 from eucabox.state import Row, State
 
 ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
-USABLE = ("available", "pending")  # a pending one is fetched while its instance is pending
+USABLE = ("available", "pending")  # a pending image is fetched while its instance is pending
 
 
 def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
     """Return the registered images that are the caller's, shared with it or public, by id.
 
-    `every_account` adds those of all accounts, if the administrator asks.
+    `every_account` adds those of all accounts, if the caller is the administrator.
     """
     sql = """select * from images where state <> 'deregistered'
       and (account_id = :account or is_public or :all or image_id in
@@ -46,7 +46,7 @@ def get_visible(state: State, caller: Caller, image_id: str) -> Row:
 def get_owned(state: State, caller: Caller, image_id: str) -> Row:
     """Return an image that the caller may change: its own, or any for the administrator.
 
-    Raises as `find`, and ImageNotYours for another's that the caller may see.
+    Raises as `get_visible`, and ImageNotYours for an image of others that the caller may see.
     """
     row = get_visible(state, caller, image_id)
     if not caller.admin and row["account_id"] != caller.account_id:
@@ -65,20 +65,20 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _unmade(row):
+    if row["state"] not in USABLE or _is_being_written(row):
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
 
 
-def _unmade(row: Row) -> bool:
-    """Tell whether an image's bundle is still being written by this cloud itself."""
+def _is_being_written(row: Row) -> bool:
+    """Tell whether this cloud is still writing the image's bundle."""
     settings = json.loads(row["settings"])
     return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
 
 
 def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
-    """Return these images, each once, in the order asked."""
+    """Return these images, each once, in the order of the request."""
     return [get_visible(state, caller, each) for each in dict.fromkeys(image_ids)]
 
 
@@ -89,13 +89,13 @@ def product_codes(row: Row) -> list[dict[str, str]]:
 
 
 def launch_permissions(state: State, image_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the accounts that may launch each of these images beside its owner, by image id."""
+    """Return the accounts beside the owner that may launch each of these images, by image id."""
     sql = """select image_id, account_id from launch_permissions
       where image_id in (select value from json_each(?)) order by account_id"""
-    found: dict[str, list[str]] = {}
+    account_ids: dict[str, list[str]] = {}
     for row in state.query(sql, (json.dumps(list(image_ids)),)):
-        found.setdefault(row["image_id"], []).append(row["account_id"])
-    return found
+        account_ids.setdefault(row["image_id"], []).append(row["account_id"])
+    return account_ids
 
 
 def _may_see(state: State, caller: Caller, row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""Instance rows as the API shows them: finds, counts and describes them; changes none."""
+"""Finds instance rows and renders them for the API; changes none."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from eucabox.instance_states import InstanceState
 from eucabox.state import Row, State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
-VERBOSE = "verbose"  # Eucalyptus' word for: of every account, if the administrator asks
+VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
 # Everything but the user data, which no list shows.
 _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
   i.kernel_id, i.ramdisk_id, i.instance_type, i.key_name, i.state, i.state_code,
@@ -38,7 +38,7 @@ _GROUPS = """select instance_id, group_id, group_name from instance_groups
 
 
 def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
-    """Return the rows of these instances, each once, in the order asked.
+    """Return the rows of these instances, each once, in the order of the request.
 
     A caller may name the instances of its account; the administrator, those of every account.
     Raises InstanceIdMalformed or InstanceNotFound.
@@ -48,7 +48,9 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
             raise InstanceIdMalformed(id=instance_id[:60])
     sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
     rows = state.query(sql, (json.dumps(list(instance_ids)),))
-    mine = {row["instance_id"]: row for row in rows if _may_name(caller, row)}
+    if not caller.admin:
+        rows = [row for row in rows if row["account_id"] == caller.account_id]
+    mine = {row["instance_id"]: row for row in rows}
     for instance_id in instance_ids:
         if instance_id not in mine:
             raise InstanceNotFound(id=instance_id)
@@ -56,13 +58,13 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
 
 
 def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
-    """Return what a Describe verb lists: the named instances, or all of the caller's account.
+    """Return what a Describe action lists: the named instances, or all of the account.
 
     The word `verbose` among the ids lists every account's for the administrator.
     """
-    wanted = [each for each in instance_ids if each != VERBOSE]
-    if wanted:
-        return get_many(state, caller, wanted)
+    named_ids = [each for each in instance_ids if each != VERBOSE]
+    if named_ids:
+        return get_many(state, caller, named_ids)
     if caller.admin and VERBOSE in instance_ids:
         return state.query(_ROWS)
     return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
@@ -75,8 +77,10 @@ def list_of_reservation(state: State, reservation_id: str) -> list[Row]:
 
 
 def addresses(state: State) -> set[str]:
-    """Return the MAC and IP addresses that instances have; an ended one keeps its own as long as
-    the node may not be rid of its guest."""
+    """Return the MAC and IP addresses in use.
+
+    A terminated instance keeps its own until its domain is surely gone.
+    """
     sql = """select mac_address, private_ip_address from instances
       where state <> 'terminated' or launch_state = 'left'"""
     return {value for row in state.query(sql) for value in row.values() if value}
@@ -87,43 +91,43 @@ def attach_tags_and_groups(state: State, rows: list[Row]) -> list[Row]:
     queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
     interface_ids = [default_vpc.network_interface_id(each) for each in instance_ids]
-    tagged = tags.tags_of(state, [*instance_ids, *interface_ids])
-    grouped = groups_of(state, instance_ids)
+    tags_by_id = tags.tags_of(state, [*instance_ids, *interface_ids])
+    groups_by_id = groups_of(state, instance_ids)
     for row, interface_id in zip(rows, interface_ids, strict=True):
-        row["tags"] = tagged.get(row["instance_id"], [])
-        row["interface_tags"] = tagged.get(interface_id, [])
-        row["groups"] = grouped.get(row["instance_id"], [])
+        row["tags"] = tags_by_id.get(row["instance_id"], [])
+        row["interface_tags"] = tags_by_id.get(interface_id, [])
+        row["groups"] = groups_by_id.get(row["instance_id"], [])
     return rows
 
 
 def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Return each instance's security groups as the API shows them, by instance id."""
-    found: dict[str, list[dict[str, str]]] = {}
+    groups: dict[str, list[dict[str, str]]] = {}
     for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),)):
         group = {"group_id": row["group_id"], "group_name": row["group_name"]}
-        found.setdefault(row["instance_id"], []).append(group)
-    return found
+        groups.setdefault(row["instance_id"], []).append(group)
+    return groups
 
 
 def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
-    """Give each completed row what the API `shows` of it."""
+    """Add `shows`, the API's Instance, to each row that has its tags and groups."""
     for row in rows:
         row["shows"] = to_api(row, hypervisor, region)
 
 
 def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return rows that have what is shown of them as the API's reservations, in their order."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return rows that have `shows` as the API's reservations, in their order."""
+    by_id: dict[str, dict[str, Any]] = {}
     for row in rows:
-        reservation = found.get(row["reservation_id"])
+        reservation = by_id.get(row["reservation_id"])
         if reservation is None:
-            reservation = found[row["reservation_id"]] = _reservation(row)
+            reservation = by_id[row["reservation_id"]] = _reservation_to_api(row)
         reservation["instances"].append(row["shows"])
-    return list(found.values())
+    return list(by_id.values())
 
 
 def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
-    """Return one completed row as the API's Instance."""
+    """Return a row with its tags and groups as the API's Instance."""
     address, name = _address(row)
     public = network_interfaces.public_address(row)
     alive = row["state"] != "terminated"
@@ -137,8 +141,8 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "key_name": row["key_name"],
         "ami_launch_index": row["ami_launch_index"],
         "state": {"code": row["state_code"], "name": row["state"]},
-        "state_reason": _reason(row),
-        "state_transition_reason": _transition(row),
+        "state_reason": _state_reason(row),
+        "state_transition_reason": _transition_reason(row),
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
             "availability_zone": row["availability_zone"],
@@ -174,7 +178,7 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
 
 
 def _describe_fixed(row: Row) -> dict[str, Any]:
-    """Return what follows from the image and the type, or is alike for every instance here."""
+    """Return the members that follow from image and type, or are the same for every instance."""
     boot = settings.read(row["image_settings"] or "{}")
     return {
         "boot_mode": boot.boot_mode or None,
@@ -199,7 +203,7 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
 
 
 def state_change(row: Row, state: InstanceState) -> dict[str, Any]:
-    """Return the API's InstanceStateChange of a row that goes to another state, or stays."""
+    """Return the API's InstanceStateChange for a row and its new state, or its present one."""
     return {
         "instance_id": row["instance_id"],
         "previous_state": {"code": row["state_code"], "name": row["state"]},
@@ -223,11 +227,7 @@ def check_behavior(behavior: str, node: NodeSection) -> str:
     return behavior
 
 
-def _may_name(caller: Caller, row: Row) -> bool:
-    return bool(caller.admin or row["account_id"] == caller.account_id)
-
-
-def _reservation(row: Row) -> dict[str, Any]:
+def _reservation_to_api(row: Row) -> dict[str, Any]:
     return {
         "reservation_id": row["reservation_id"],
         "owner_id": row["account_id"],
@@ -238,19 +238,19 @@ def _reservation(row: Row) -> dict[str, Any]:
 
 
 def _address(row: Row) -> tuple[str | None, str]:
-    """Return the address and private name; a terminated instance's may be another's by now."""
+    """Return the address and private name; none if terminated, as another may have them now."""
     if not row["private_ip_address"] or row["state"] == "terminated":
         return None, ""
     return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
 
 
-def _reason(row: Row) -> dict[str, str] | None:
+def _state_reason(row: Row) -> dict[str, str] | None:
     if not row["state_reason_code"]:
         return None
     return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
 
 
-def _transition(row: Row) -> str:
+def _transition_reason(row: Row) -> str:
     if not row["state_reason_message"]:
         return ""
     moment = row["state_time"][:19].replace("T", " ")

@@ -1,4 +1,4 @@
-"""Rules of security groups as callers write them, read into columns; asks no one's permission."""
+"""Parses the IpPermissions of requests into the columns of security group rules."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
@@ -24,8 +24,7 @@ from eucabox.validation import check_ascii
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 NAMED = ("tcp", "udp", "icmp", "icmpv6", "-1")
-# The first client speaks this version and sends every rule that has a source group with a range
-# of everywhere as well, which nobody asked for. A request like that means the group alone.
+# euca2ools uses this version and adds 0.0.0.0/0 to every rule with a source group; drop it.
 EVERYWHERE_BESIDE_GROUPS = "2015-10-01"
 
 
@@ -76,7 +75,7 @@ class PermissionRule:
     cidr_ipv6: str | None = None
     referenced_group_id: str | None = None
     referenced_user_id: str | None = None
-    referenced_name: str | None = None  # of another account's group, which need not be there
+    referenced_name: str | None = None  # of another account's group, which may not exist
 
     def __str__(self) -> str:
         peer = self.cidr_ipv4 or self.cidr_ipv6 or self.referenced_group_id
@@ -94,7 +93,7 @@ Described = dict[PermissionRule, str]
 
 @dataclass(frozen=True)
 class PermissionContext:
-    """Whose words are read: the account, in which version of the API, and where groups are."""
+    """Whose request is parsed: the account, the API version, and where groups are stored."""
 
     state: State
     accounts: Accounts
@@ -102,47 +101,47 @@ class PermissionContext:
     api_version: str
 
 
-def group_of(asker: PermissionContext, group: tuple[str, str]) -> Row:
-    """Return the asker's group of an id or, where that is empty, of a name."""
+def group_of(context: PermissionContext, group: tuple[str, str]) -> Row:
+    """Return the account's group with this id or, if that is empty, with this name."""
     group_id, name = group
     if not group_id and not name:
         raise MissingParameter(parameter="GroupId")
-    named = ([], [group_id]) if group_id else ([name], [])
-    return security_groups.find(asker.state, asker.account_id, *named)[0]
+    names_and_ids = ([], [group_id]) if group_id else ([name], [])
+    return security_groups.find(context.state, context.account_id, *names_and_ids)[0]
 
 
 def parse(
-    asker: PermissionContext,
+    context: PermissionContext,
     permissions: Sequence[Permission],
     single: Sequence[Permission],
-    described: bool = True,
+    check_texts: bool = True,
 ) -> Described:
     """Return every rule of a request with its description; raises for a rule named twice.
 
-    Descriptions that are to be kept are checked: a rule may have an odd one from before.
+    `check_texts` checks the descriptions; without it, rules from before that check are accepted.
     """
     if permissions and single:
         reason = "Give IpPermissions, or IpProtocol with its ports and source, not both."
         raise InvalidParameterCombination(reason=reason)
     if not permissions and not single:
         raise MissingParameter(parameter="IpPermissions")
-    found: Described = {}
+    rules: Described = {}
     for permission in permissions or single:
-        for rule, description in _of_permission(asker, permission):
-            if rule in found:
+        for rule, description in _read_permission(context, permission):
+            if rule in rules:
                 raise PermissionExists(rule=rule, group="this request")
-            found[rule] = check_description(description) if described else description
-    return found
+            rules[rule] = check_description(description) if check_texts else description
+    return rules
 
 
-def _of_permission(
-    asker: PermissionContext, permission: Permission
+def _read_permission(
+    context: PermissionContext, permission: Permission
 ) -> Iterable[tuple[PermissionRule, str]]:
-    protocol = _protocol(permission.get("ip_protocol", ""))
-    ports = _ports(protocol, permission.get("from_port"), permission.get("to_port"))
+    protocol = _read_protocol(permission.get("ip_protocol", ""))
+    ports = _read_ports(protocol, permission.get("from_port"), permission.get("to_port"))
     if permission.get("prefix_list_ids"):
         raise PermissionMalformed(reason="Prefix lists do not exist here; name the networks.")
-    peers = _peers(asker, permission)
+    peers = _read_peers(context, permission)
     if not peers:
         raise MissingParameter(parameter="IpPermissions.IpRanges")
     for peer, description in peers:
@@ -154,44 +153,46 @@ def check_description(text: str) -> str:
     return check_ascii("Description", text, 255, least=0)
 
 
-def _peers(asker: PermissionContext, permission: Permission) -> list[tuple[dict[str, Any], str]]:
+def _read_peers(
+    context: PermissionContext, permission: Permission
+) -> list[tuple[dict[str, Any], str]]:
     pairs = permission.get("user_id_group_pairs", ())
     ranges = permission.get("ip_ranges", ())
-    if pairs and asker.api_version == EVERYWHERE_BESIDE_GROUPS:
+    if pairs and context.api_version == EVERYWHERE_BESIDE_GROUPS:
         only = [each.get("cidr_ip") for each in ranges]
         ranges = () if only == [security_groups.ANYWHERE] else ranges
-    found = [(_pair(asker, each), each.get("description", "")) for each in pairs]
+    peers = [(_read_pair(context, each), each.get("description", "")) for each in pairs]
     for each in ranges:
-        network = _network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
-        found.append(({"cidr_ipv4": network}, each.get("description", "")))
+        network = _read_network("CidrIp", ipaddress.IPv4Network, each.get("cidr_ip", ""))
+        peers.append(({"cidr_ipv4": network}, each.get("description", "")))
     for wide in permission.get("ipv6_ranges", ()):
-        network = _network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
-        found.append(({"cidr_ipv6": network}, wide.get("description", "")))
-    return found
+        network = _read_network("CidrIpv6", ipaddress.IPv6Network, wide.get("cidr_ipv6", ""))
+        peers.append(({"cidr_ipv6": network}, wide.get("description", "")))
+    return peers
 
 
-def _pair(asker: PermissionContext, pair: Pair) -> dict[str, Any]:
+def _read_pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
     group_id, name = pair.get("group_id", ""), pair.get("group_name", "")
-    owner = pair.get("user_id") or asker.account_id
+    owner = pair.get("user_id") or context.account_id
     if not group_id and not name:
         raise MissingParameter(parameter="IpPermissions.Groups.GroupId")
     if pair.get("vpc_id") and pair["vpc_id"] != default_vpc.vpc_id(owner):
         raise GroupNotFound(group=group_id or name)
-    if owner != asker.account_id:
-        return _refer_to_stranger(asker, owner, group_id, name)
-    named = ([], [group_id]) if group_id else ([name], [])
-    row = security_groups.find(asker.state, owner, *named)[0]
+    if owner != context.account_id:
+        return _refer_to_other_account(context, owner, group_id, name)
+    names_and_ids = ([], [group_id]) if group_id else ([name], [])
+    row = security_groups.find(context.state, owner, *names_and_ids)[0]
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _refer_to_stranger(
-    asker: PermissionContext, owner: str, group_id: str, name: str
+def _refer_to_other_account(
+    context: PermissionContext, owner: str, group_id: str, name: str
 ) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
 
-    Whether there is such a group is its owner's to know: nothing is looked up.
+    It is not looked up: only its owner may know whether the group exists.
     """
-    if asker.accounts.get_by_account_id(owner) is None:
+    if context.accounts.get_by_account_id(owner) is None:
         raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
     if group_id or security_groups.ID.fullmatch(name):
         if not security_groups.ID.fullmatch(group_id or name):
@@ -201,7 +202,7 @@ def _refer_to_stranger(
     return {"referenced_name": name, "referenced_user_id": owner}
 
 
-def _protocol(text: str) -> str:
+def _read_protocol(text: str) -> str:
     word = text.lower()
     word = PROTOCOLS.get(word, word)
     if word in NAMED:
@@ -214,7 +215,7 @@ def _protocol(text: str) -> str:
     raise InvalidParameterValue(parameter="IpProtocol", value=text[:60], reason=reason)
 
 
-def _ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+def _read_ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
     """Return the ports of tcp and udp, the type and code of icmp, or none."""
     if protocol in ("tcp", "udp"):
         if low is None or high is None:
@@ -239,17 +240,17 @@ OTHERS = {
 }
 
 
-def _network(parameter: str, kind: Callable[..., Any], text: str) -> str:
-    found = _parse(kind, text)
-    if found is None:
+def _read_network(parameter: str, kind: Callable[..., Any], text: str) -> str:
+    network = _normalize_network(kind, text)
+    if network is None:
         other, reason = OTHERS[parameter]
-        if _parse(other, text) is None:
+        if _normalize_network(other, text) is None:
             reason = "Give a network with its prefix length, such as 10.1.0.0/16 or 2001:db8::/32."
         raise InvalidParameterValue(parameter=parameter, value=text[:60], reason=reason)
-    return found
+    return network
 
 
-def _parse(kind: Callable[..., Any], text: str) -> str | None:
+def _normalize_network(kind: Callable[..., Any], text: str) -> str | None:
     try:
         return str(kind(ascii_text.strip(text), strict=False)) if "/" in text else None
     except ValueError:
@@ -257,25 +258,25 @@ def _parse(kind: Callable[..., Any], text: str) -> str | None:
 
 
 def rules_in_direction(rows: list[Row], is_egress: bool) -> list[Row]:
-    """Return the rules for what comes in, or for what goes out."""
+    """Return the ingress rules, or the egress rules."""
     return [row for row in rows if bool(row["is_egress"]) is is_egress]
 
 
-def raise_if_exists(group: Row, asked: Described, rows: list[Row]) -> None:
-    """Raise PermissionExists for a rule that a group has already."""
-    known = {rule_of(row) for row in rows}
-    for rule in asked:
-        if rule in known:
+def raise_if_exists(group: Row, new_rules: Described, rows: list[Row]) -> None:
+    """Raise PermissionExists if the group has one of the rules already."""
+    present = {rule_of(row) for row in rows}
+    for rule in new_rules:
+        if rule in present:
             raise PermissionExists(rule=rule, group=group["group_id"])
 
 
-def find_matching(group: Row, rows: list[Row], asked: Described) -> list[Row]:
-    """Return the rows of these rules; raises PermissionNotFound for one that is not there."""
-    known = {rule_of(row): row for row in rows}
-    for rule in asked:
-        if rule not in known:
+def find_matching(group: Row, rows: list[Row], wanted_rules: Described) -> list[Row]:
+    """Return the rows of these rules; raises PermissionNotFound if one does not exist."""
+    by_rule = {rule_of(row): row for row in rows}
+    for rule in wanted_rules:
+        if rule not in by_rule:
             raise PermissionNotFound(rule=rule, group=group["group_id"])
-    return [known[rule] for rule in asked]
+    return [by_rule[rule] for rule in wanted_rules]
 
 
 def rule_of(row: Row) -> PermissionRule:
@@ -285,8 +286,8 @@ def rule_of(row: Row) -> PermissionRule:
 
 def get_by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
     """Return the rows of these ids; raises GroupRuleNotFound."""
-    known = {row["security_group_rule_id"]: row for row in rows}
+    by_id = {row["security_group_rule_id"]: row for row in rows}
     for rule_id in rule_ids:
-        if rule_id not in known:
+        if rule_id not in by_id:
             raise GroupRuleNotFound(id=rule_id[:60])
-    return [known[rule_id] for rule_id in dict.fromkeys(rule_ids)]
+    return [by_id[rule_id] for rule_id in dict.fromkeys(rule_ids)]

@@ -1,4 +1,4 @@
-"""How much an account may have, as the administrator set it; counts rows and reserves nothing."""
+"""The administrator's limits for accounts: counts rows, reserves nothing."""
 
 from eucabox.config import LimitsSection
 from eucabox.errors import (
@@ -20,7 +20,7 @@ def count_allowed(
     """Return how many of `most` instances of so many vCPUs the account may start now.
 
     Call inside the transaction that starts them. Raises InstanceLimitExceeded or
-    VcpuLimitExceeded where it is fewer than `least`.
+    VcpuLimitExceeded if it is fewer than `least`.
     """
     sql = f"""select count(*) instances, coalesce(sum(vcpus), 0) vcpus from instances
       where account_id = ? and state in {sql_list(COUNTED)}"""
@@ -35,7 +35,7 @@ def count_allowed(
 
 
 def check_images(state: State, limits: LimitsSection, account_id: str) -> None:
-    """Raise ImageLimitExceeded where the account may have no other image."""
+    """Raise ImageLimitExceeded if the account may have no further image."""
     sql = """select count(*) images from images where account_id = ?
       and state not in ('deregistered', 'failed')"""
     used = state.one(sql, (account_id,))
@@ -43,13 +43,13 @@ def check_images(state: State, limits: LimitsSection, account_id: str) -> None:
         raise ImageLimitExceeded(most=limits.images)
 
 
-def check_security_groups(limits: LimitsSection, known: int) -> None:
-    """Raise SecurityGroupLimitExceeded where an account with so many may have no other."""
-    if limits.security_groups and known >= limits.security_groups:
+def check_security_groups(limits: LimitsSection, count: int) -> None:
+    """Raise SecurityGroupLimitExceeded if an account with `count` groups may have no further."""
+    if limits.security_groups and count >= limits.security_groups:
         raise SecurityGroupLimitExceeded(most=limits.security_groups)
 
 
-def check_rules(limits: LimitsSection, wanted: int) -> None:
-    """Raise RulesLimitExceeded where a security group may not have so many rules."""
-    if limits.rules and wanted > limits.rules:
+def check_rules(limits: LimitsSection, count: int) -> None:
+    """Raise RulesLimitExceeded if a security group may not have `count` rules."""
+    if limits.rules and count > limits.rules:
         raise RulesLimitExceeded(most=limits.rules)

@@ -1,4 +1,4 @@
-"""How an instance's metadata may be read: the options, their defaults and choices; serves none."""
+"""Metadata options of instances: their names, choices and defaults."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,31 +14,35 @@ CHOICES = {
     "instance_metadata_tags": ("disabled", "enabled"),
 }
 TAGS = "instance_metadata_tags"
-TAG_KEY = re.compile(r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}")  # what a path can hold
+TAG_KEY = re.compile(
+    r"(?!(\.{1,2}|_index)$)[0-9a-zA-Z\-_+=,.@:]{1,255}"
+)  # what the metadata's paths can hold
 HOPS = "http_put_response_hop_limit"
 # EC2's: the first choice of each.
 DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
 
 
 def validate(
-    asked: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
+    members: Mapping[str, Any], base: Mapping[str, Any] | None = None, prefix: str = ""
 ) -> dict[str, Any]:
-    """Return the options in full: what is asked for, over `base`, over EC2's defaults.
+    """Return all options: those of the request, else of `base`, else EC2's defaults.
 
     Raises InvalidParameterValue, which names an option with `prefix` in front.
     """
-    given = {name: value for name, value in asked.items() if value not in ("", None)}
-    found = {**DEFAULTS, **(base or {}), **given}
+    changes = {name: value for name, value in members.items() if value not in ("", None)}
+    options = {**DEFAULTS, **(base or {}), **changes}
     for name, choices in CHOICES.items():
-        if found[name] not in choices:
-            _refuse(prefix + to_api_name(name), found[name], f"Choose one of {', '.join(choices)}.")
-    if not 1 <= found[HOPS] <= 64:
-        _refuse(prefix + to_api_name(HOPS), found[HOPS], "Give a number from 1 to 64.")
-    return found
+        if options[name] not in choices:
+            _refuse(
+                prefix + to_api_name(name), options[name], f"Choose one of {', '.join(choices)}."
+            )
+    if not 1 <= options[HOPS] <= 64:
+        _refuse(prefix + to_api_name(HOPS), options[HOPS], "Give a number from 1 to 64.")
+    return options
 
 
 def check_tag_keys(options: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Raise TagKeyNotForMetadata where an instance's metadata has its tags and can't show one."""
+    """Raise TagKeyNotForMetadata if the metadata shows tags and can't show one of these keys."""
     if options.get(TAGS) != "enabled":
         return
     for key in keys:

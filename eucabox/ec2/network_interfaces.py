@@ -1,4 +1,4 @@
-"""Each instance's one network interface as the API shows it; derived from the instance's row."""
+"""The network interface of an instance as the API shows it; made from the instance's row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,14 @@ from eucabox.state import Row
 
 
 def has_one(row: Row) -> bool:
-    """Tell whether an instance has its interface: from its launch until it is terminated."""
+    """Tell whether an instance has its interface, as it does until it is terminated."""
     return bool(row["mac_address"]) and row["state"] != "terminated"
 
 
 def public_address(row: Row) -> str | None:
-    """Return the address that an instance shows as its public one: its private one, which this
-    host reaches, while the instance has a guest; none for who launched it without.
+    """Return the public address of an instance, which is its private one, or None.
+
+    A stopped or terminated instance has none, and one that was launched without.
     """
     if not row["public_address"] or row["state"] in ("stopped", "terminated"):
         return None
@@ -24,13 +25,13 @@ def public_address(row: Row) -> str | None:
 
 
 def to_api(row: Row) -> dict[str, Any]:
-    """Return what DescribeInstances and DescribeNetworkInterfaces both show of an interface.
+    """Return the members that DescribeInstances and DescribeNetworkInterfaces both have.
 
     `row` is an instance's, with its `groups`.
     """
     address, name = row["private_ip_address"], row["private_dns_name"]
     account_id, instance_id = row["account_id"], row["instance_id"]
-    association = _associate(row)
+    association = _association_to_api(row)
     return {
         "network_interface_id": default_vpc.network_interface_id(instance_id),
         "subnet_id": default_vpc.subnet_id(account_id),
@@ -68,15 +69,15 @@ def to_api(row: Row) -> dict[str, Any]:
     }
 
 
-def _associate(row: Row) -> dict[str, dict[str, str]]:
+def _association_to_api(row: Row) -> dict[str, dict[str, str]]:
     address = public_address(row)
     if not address:
         return {}
-    owner = {"ip_owner_id": "amazon"}  # what EC2 says of an address that is no elastic one
+    owner = {"ip_owner_id": "amazon"}  # EC2's value for addresses that are not elastic
     return {"association": {"public_ip": address, "public_dns_name": address, **owner}}
 
 
-def _if_there(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _if_present(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
     return lambda row: value(row) if has_one(row) else None
 
 
@@ -87,13 +88,13 @@ def _read_tags(part: str) -> Callable[[Row], Any]:
 # DescribeInstances' filters of the interface, from an instance's row with what it `shows`.
 FILTERS: Columns = {
     # What DescribeNetworkInterfaces alone shows of it.
-    "network-interface.attachment.instance-id": _if_there(lambda row: row["instance_id"]),
-    "network-interface.attachment.instance-owner-id": _if_there(lambda row: row["account_id"]),
-    "network-interface.availability-zone": _if_there(lambda row: row["availability_zone"]),
-    "network-interface.requester-id": _if_there(lambda row: row["account_id"]),
-    "network-interface.requester-managed": _if_there(lambda row: False),
-    "network-interface.tag-key": _if_there(_read_tags("key")),
-    "network-interface.tag-value": _if_there(_read_tags("value")),
+    "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
+    "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.availability-zone": _if_present(lambda row: row["availability_zone"]),
+    "network-interface.requester-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.requester-managed": _if_present(lambda row: False),
+    "network-interface.tag-key": _if_present(_read_tags("key")),
+    "network-interface.tag-value": _if_present(_read_tags("value")),
     **{
         f"network-interface.{name}": filters.read_at(f"shows.network_interfaces.{path}")
         for name, path in (

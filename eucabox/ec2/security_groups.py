@@ -1,4 +1,4 @@
-"""Security groups as rows: finds an account's groups and makes its default; knows no packet."""
+"""Security groups as rows: finds them and creates the default one; filters no packets."""
 
 import json
 import re
@@ -14,7 +14,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def ensure_and_list(state: State, account_id: str) -> list[Row]:
-    """Return the account's groups by name; the `default` group is made when it is missing."""
+    """Return the account's groups by name; a missing `default` group is created."""
     sql = "select * from security_groups where account_id = ? order by group_name"
     rows = state.query(sql, (account_id,))
     if any(row["group_name"] == DEFAULT for row in rows):
@@ -25,8 +25,8 @@ def ensure_and_list(state: State, account_id: str) -> list[Row]:
     return state.query(sql, (account_id,))
 
 
-def of_everyone(state: State) -> list[Row]:
-    """Return the groups of every account that has looked at its own."""
+def list_all(state: State) -> list[Row]:
+    """Return the groups of all accounts."""
     return state.query("select * from security_groups order by account_id, group_name")
 
 
@@ -35,24 +35,24 @@ def find(
 ) -> list[Row]:
     """Return the named groups, each once, in the order asked; raises GroupNotFound.
 
-    A name that looks like a group id is taken for one, as the first client sends it so.
+    A name that is a group id is accepted too, as euca2ools sends ids as names.
     """
-    known = ensure_and_list(state, account_id)
-    by_id = {row["group_id"]: row for row in known}
-    by_name = {row["group_name"]: row for row in known}
-    found = {}
+    groups = ensure_and_list(state, account_id)
+    by_id = {row["group_id"]: row for row in groups}
+    by_name = {row["group_name"]: row for row in groups}
+    matches = {}
     for name in names:
         row = by_name.get(name) or by_id.get(name)
         if row is None:
             raise GroupNotFound(group=name[:255])
-        found[row["group_id"]] = row
+        matches[row["group_id"]] = row
     for group_id in group_ids:
-        found[group_id] = _by_id(by_id, group_id)
-    return list(found.values())
+        matches[group_id] = _get_by_id(by_id, group_id)
+    return list(matches.values())
 
 
 def create(state: State, account_id: str, name: str, description: str) -> Row:
-    """Make a group with the one rule that a new group has: everything may leave."""
+    """Create a group with the one rule of a new group: all egress is allowed."""
     row = {
         "group_id": ids.new("sg"),
         "account_id": account_id,
@@ -61,13 +61,13 @@ def create(state: State, account_id: str, name: str, description: str) -> Row:
         "created": ids.now(),
     }
     with state.transaction() as database:
-        database["security_groups"].insert(row)  # type: ignore[union-attr]
+        database.table("security_groups").insert(row)
         add_rule(state, row["group_id"], is_egress=True, cidr_ipv4=ANYWHERE)
     return row
 
 
 def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object) -> Row:
-    """Write one rule; without other columns it is for every protocol."""
+    """Insert one rule; without other columns it is for every protocol."""
     row = {
         "security_group_rule_id": ids.new("sgr"),
         "group_id": group_id,
@@ -84,13 +84,15 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
         **columns,
     }
     with state.transaction() as database:
-        database["security_group_rules"].insert(row)  # type: ignore[union-attr]
+        database.table("security_group_rules").insert(row)
     return row
 
 
 def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
-    """Return the rules of these groups with the name of a group they refer to: of an own group
-    its name, of another account's the name that was given, so that nothing is told of it."""
+    """Return the rules of these groups, with the name of the group that a rule refers to.
+
+    For a group of another account this is the name in the request, so nothing is revealed.
+    """
     sql = """select r.*, g.account_id as group_owner_id,
         coalesce(p.group_name, r.referenced_name) as referenced_group_name
       from security_group_rules r join security_groups g on g.group_id = r.group_id
@@ -100,12 +102,12 @@ def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
     return state.query(sql, (json.dumps(list(group_ids)),))
 
 
-def _by_id(known: dict[str, Row], group_id: str) -> Row:
+def _get_by_id(groups: dict[str, Row], group_id: str) -> Row:
     if not ID.fullmatch(group_id):
         raise GroupIdMalformed(id=group_id[:60])
-    if group_id not in known:
+    if group_id not in groups:
         raise GroupNotFound(group=group_id)
-    return known[group_id]
+    return groups[group_id]
 
 
 def _make_default(state: State, account_id: str) -> None:

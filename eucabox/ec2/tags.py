@@ -1,4 +1,4 @@
-"""Tags of EC2 resources: checks, writes and reads them; never asks whether a resource exists."""
+"""Tags of EC2 resources: checks, writes and reads them; does not check that resources exist."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -27,8 +27,8 @@ TYPES = {
     "acl": "network-acl",
     "dopt": "dhcp-options",
 }
-# Types that a launch may name although nothing of the kind is made here: nothing to tag.
-NOT_MADE = frozenset({"volume", "spot-instances-request", "elastic-gpu"})
+# Types that a launch may name although it creates none here, so there is nothing to tag.
+NOT_CREATED = frozenset({"volume", "spot-instances-request", "elastic-gpu"})
 
 
 class Tag(TypedDict, total=False):
@@ -47,15 +47,15 @@ class TagSpecification(TypedDict, total=False):
 
 def validate(tags: Iterable[Tag]) -> dict[str, str]:
     """Return the tags as a dict; raises InvalidParameterValue for a bad, reserved or double key."""
-    found: dict[str, str] = {}
+    checked: dict[str, str] = {}
     for tag in tags:
         key = check_text("Tag.Key", tag.get("key", ""), 128)
         if key.lower().startswith(RESERVED):
             _refuse(key, f"Keys that begin with {RESERVED} are reserved.")
-        if key in found:
+        if key in checked:
             _refuse(key, "Name a key once.")
-        found[key] = check_text("Tag.Value", tag.get("value", ""), 256, least=0)
-    return found
+        checked[key] = check_text("Tag.Value", tag.get("value", ""), 256, least=0)
+    return checked
 
 
 def from_specifications(
@@ -63,22 +63,22 @@ def from_specifications(
 ) -> dict[str, str]:
     """Return the tags for new resources of this type.
 
-    Any other type is refused by name, but for those of `others`: their tags are asked for apart.
+    Any other type is refused by name, except those of `others`, which are read separately.
     """
     tags: list[Tag] = []
     for each in specifications:
-        asked = each.get("resource_type", resource_type)
-        if asked == resource_type:
+        tagged_type = each.get("resource_type", resource_type)
+        if tagged_type == resource_type:
             tags += each.get("tags", ())
-        elif asked not in NOT_MADE and asked not in others:
+        elif tagged_type not in NOT_CREATED and tagged_type not in others:
             reason = f"Only a {resource_type} is made by this action."
             raise InvalidParameterValue(
-                parameter="TagSpecification.ResourceType", value=asked[:60], reason=reason
+                parameter="TagSpecification.ResourceType", value=tagged_type[:60], reason=reason
             )
-    found = validate(tags)
-    if len(found) > MOST:
+    checked = validate(tags)
+    if len(checked) > MOST:
         raise TagLimitExceeded(id=resource_type, most=MOST)
-    return found
+    return checked
 
 
 def write(state: State, account_id: str, resource_id: str, tags: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def write(state: State, account_id: str, resource_id: str, tags: dict[str, str])
 
 
 def forget(state: State, *resource_ids: str) -> None:
-    """Remove every tag of resources that go away."""
+    """Delete all tags of these resources."""
     sql = "delete from tags where resource_id in (select value from json_each(?))"
     with state.transaction() as database:
         database.conn.execute(sql, (json.dumps(resource_ids),))
@@ -109,11 +109,11 @@ def tags_of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[st
     """Return each resource's tags as the API shows them, by resource id; one query for all."""
     sql = """select resource_id, key, value from tags
       where resource_id in (select value from json_each(?)) order by resource_id, key"""
-    found: dict[str, list[dict[str, str]]] = {}
+    by_id: dict[str, list[dict[str, str]]] = {}
     for row in state.query(sql, (json.dumps(list(resource_ids)),)):
         tag = {"key": row["key"], "value": row["value"]}
-        found.setdefault(row["resource_id"], []).append(tag)
-    return found
+        by_id.setdefault(row["resource_id"], []).append(tag)
+    return by_id
 
 
 def to_api(tags: dict[str, str]) -> list[dict[str, str]]:

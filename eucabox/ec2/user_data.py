@@ -1,4 +1,4 @@
-"""User data as clients send it; never what a guest does with it."""
+"""Decodes user data as clients send it."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ def decode(text: str) -> bytes | None:
 
 
 def from_either(text: str) -> bytes | None:
-    """Return the bytes of base64, or of text that is none: euca2ools sends both forms."""
+    """Return the bytes of base64, or of other text as it is: euca2ools sends both forms."""
     if not BASE64.fullmatch(text) or len(ascii_text.remove_blanks(text)) % 4:
         return _check_size(text.encode())
     return decode(text)

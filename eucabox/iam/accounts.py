@@ -1,4 +1,4 @@
-"""Who may do what: accounts, users, access keys, certificates; never how a request is signed."""
+"""Accounts, users, access keys and certificates in the database; verifies no signature."""
 
 import threading
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from eucabox.seal import Seal
 from eucabox.state import Row, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
-SET_BACK = timedelta(hours=1)  # by which a clock may be set back without an old one counting anew
+SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old signatures new
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 NEVER = "never"
 TWIN_SECONDS = 5
@@ -35,7 +35,7 @@ _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a user of an account, by one access key."""
+    """A user of an account who makes a request with an access key."""
 
     account_id: str
     account_name: str
@@ -76,7 +76,9 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
-        self._local = threading.local()  # each thread's access keys, as of the file's last change
+        self._local = (
+            threading.local()
+        )  # each thread's cache of access keys, dropped when the database changes
         self._seal = Seal(config.cloud.data_dir / "key")
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
@@ -86,14 +88,14 @@ class Accounts:
         """Return the administrator, made with an access key and a certificate if missing."""
         account, user = ADMINISTRATOR
         with self._state.transaction():
-            found = self._find(account, user)
-            return found or self._create(account, user, admin=True)
+            administrator = self._find(account, user)
+            return administrator or self._create(account, user, admin=True)
 
     def create_user(self, name: str, email: str = "") -> Caller:
-        """Make a user with an account of the same name, an access key and a certificate.
+        """Create a user with an account of the same name, an access key and a certificate.
 
         Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
-        letters, digits or one of `-_.@+=,` and for what is no e-mail address.
+        letters, digits or `-_.@+=,`, and for a bad e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -102,14 +104,16 @@ class Accounts:
         with self._state.transaction():
             if self._state.one("select 1 from accounts where account_name = ?", (name,)):
                 raise UserExists(name=name)
-            made = self._create(name, name, admin=False)
+            caller = self._create(name, name, admin=False)
             if email:
-                self.set_email(made, email)
-            return made
+                self.set_email(caller, email)
+            return caller
 
     def set_email(self, user: Caller, email: str) -> None:
-        """Give the user's account an e-mail address, "" for none; raises EmailTaken and
-        InvalidParameterValue."""
+        """Set the e-mail address of the user's account, "" for none.
+
+        Raises EmailTaken or InvalidParameterValue.
+        """
         address = ascii_text.lower(ascii_text.strip(email))
         name, _, host = address.rpartition("@")
         plain = address.isascii() and address.isprintable() and not set(address) & set(' ,;"<>')
@@ -125,52 +129,52 @@ class Accounts:
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
         rows = self._state.query(f"{_CALLER} order by admin desc, account_name, user_name")
-        return [_caller(row) for row in rows]
+        return [_to_caller(row) for row in rows]
 
     def user(self, name: str) -> Caller:
         """Return the user of that name, or ACCOUNT/NAME; raises NoSuchUser."""
         account, _, user = name.rpartition("/")
-        found = [each for each in self.users() if each.user_name == user]
-        found = [each for each in found if account in ("", each.account_name)]
-        if not found:
-            known = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
-            raise NoSuchUser(name=name, known=f"There are: {known}.")
-        return found[0]
+        users = [each for each in self.users() if each.user_name == user]
+        users = [each for each in users if account in ("", each.account_name)]
+        if not users:
+            names = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
+            raise NoSuchUser(name=name, known=f"There are: {names}.")
+        return users[0]
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
         rows = self._state.query(f"{_CALLER} where account_id = ?", (account_id,))
-        found = [_caller(row) for row in rows if user_id in ("", row["user_id"])]
-        if not found:
+        users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
+        if not users:
             raise NoSuchUser(name=user_id or account_id, known="It is gone.")
-        return found[0]
+        return users[0]
 
     def credential(self, access_key_id: str) -> Credential | None:
         """Return the access key of that id with its secret, or None."""
         mark, local = self._state.mark(), self._local
         if mark is None:
-            return self._credential(access_key_id)
+            return self._load_credential(access_key_id)
         if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
             local.mark, local.known = mark, {}
         if access_key_id not in local.known:
-            found = self._credential(access_key_id)
-            if found is None:
+            fresh = self._load_credential(access_key_id)
+            if fresh is None:
                 return None
-            local.known[access_key_id] = found
+            local.known[access_key_id] = fresh
         credential: Credential = local.known[access_key_id]
         return credential
 
-    def _credential(self, access_key_id: str) -> Credential | None:
+    def _load_credential(self, access_key_id: str) -> Credential | None:
         sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
           using (user_id) where access_key_id = ?"""
         row = self._state.one(sql, (access_key_id,))
         if row is None:
             return None
         secret = self._seal.open(row["secret"], _secret_purpose(access_key_id)).decode()
-        return Credential(_caller(row, access_key_id), secret, row["status"] == "Active")
+        return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
 
     def secrets(self) -> list[str]:
-        """Return every access secret, to be taken out of what leaves this host."""
+        """Return every access secret, so that reports can leave them out."""
         rows = self._state.query("select access_key_id, secret from access_keys")
         return [
             self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
@@ -179,8 +183,8 @@ class Accounts:
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
-        key = self._newest("access_keys", "secret", caller)
-        pair = self._newest("certificates", "private_key", caller)
+        key = self._find_newest("access_keys", "secret", caller)
+        pair = self._find_newest("certificates", "private_key", caller)
         credential = self.credential(key["access_key_id"])
         assert credential is not None
         private_key = self._seal.open(pair["private_key"], "user key").decode()
@@ -199,21 +203,21 @@ class Accounts:
         return self._state.one("select * from accounts where account_id = ?", (account_id,))
 
     def get_by_canonical_id(self, canonical_id: str) -> Row | None:
-        """Return the row of the account that access lists name so, or None."""
+        """Return the row of the account with this canonical id, or None."""
         return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
 
     def get_by_email(self, email: str) -> Row | None:
         """Return the row of the account with an e-mail address, or None."""
         address = ascii_text.lower(ascii_text.strip(email))
-        found = self._state.one("select * from accounts where email = ?", (address,))
-        return found if address else None
+        row = self._state.one("select * from accounts where email = ?", (address,))
+        return row if address else None
 
     def knows_principal(self, account: str, user: str = "") -> bool:
-        """True for an account, by its id or its name, and for a user of it if one is named."""
+        """Tell whether there is an account with this id or name and, if named, that user in it."""
         sql = """select user_name from accounts join users using (account_id)
           where account_id = ? or (account_name = ? and not account_name glob ?)"""
-        found = self._state.query(sql, (account, account, "[0-9]" * 12))
-        return any(user in ("", row["user_name"]) for row in found)
+        rows = self._state.query(sql, (account, account, "[0-9]" * 12))
+        return any(user in ("", row["user_name"]) for row in rows)
 
     @cached_property
     def cloud_certificate(self) -> str:
@@ -244,24 +248,24 @@ class Accounts:
         with self._state.transaction() as database:
             database.execute("delete from used_signatures where expires < ?", (forgotten,))
             sql = "select first_used from used_signatures where signature = ?"
-            seen = self._state.one(sql, (signature,))
-            if seen is None:
+            row = self._state.one(sql, (signature,))
+            if row is None:
                 database.table("used_signatures").insert({"signature": signature, **times})
                 return True
-        return steady_clock.seconds_since(seen["first_used"] or NEVER, "") < TWIN_SECONDS
+        return steady_clock.seconds_since(row["first_used"] or NEVER, "") < TWIN_SECONDS
 
-    def _newest(self, table: str, sealed: str, caller: Caller) -> Row:
+    def _find_newest(self, table: str, sealed: str, caller: Caller) -> Row:
         sql = f"""select * from {table} where user_id = ? and status = 'Active'
           and {sealed} is not null order by created desc limit 1"""
-        found = self._state.one(sql, (caller.user_id,))
-        if found is None:
+        row = self._state.one(sql, (caller.user_id,))
+        if row is None:
             raise NoActiveCredential(name=caller.user_name, what=table)
-        return found
+        return row
 
     def _find(self, account: str, user: str) -> Caller | None:
         sql = f"{_CALLER} where account_name = ? and user_name = ?"
         row = self._state.one(sql, (account, user))
-        return _caller(row) if row else None
+        return _to_caller(row) if row else None
 
     def _create(self, account: str, user: str, admin: bool) -> Caller:
         now = ids.now()
@@ -283,7 +287,7 @@ class Accounts:
             database.table("users").insert(user_row)
             self._add_access_key(user_row["user_id"])
             self._add_certificate(user_row["user_id"], f"{account}/{user}")
-        return _caller({**account_row, **user_row})
+        return _to_caller({**account_row, **user_row})
 
     def _add_access_key(self, user_id: Any) -> None:
         access_key_id = ids.access_key_id()
@@ -316,7 +320,7 @@ def _secret_purpose(access_key_id: str) -> str:
     return f"secret of {access_key_id}"
 
 
-def _caller(row: Row, access_key_id: str = "") -> Caller:
+def _to_caller(row: Row, access_key_id: str = "") -> Caller:
     return Caller(
         account_id=row["account_id"],
         account_name=row["account_name"],

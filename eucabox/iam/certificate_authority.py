@@ -1,4 +1,4 @@
-"""The cloud's own certificate authority: issues X.509 certificates, trusts no other."""
+"""The cloud's own certificate authority: issues X.509 certificates."""
 
 import ipaddress
 import socket
@@ -23,21 +23,23 @@ ALWAYS_NAMED = ("localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1
 
 
 class CertificateAuthority:
-    """The CA, the cloud's certificate for bundles, and the server's for TLS, in one folder."""
+    """The CA, the certificate for bundles and the TLS certificate of the server, in one folder."""
 
     def __init__(self, folder: Path, seal: Seal, names: Iterable[str] = ()) -> None:
         self.folder = folder
         self._seal = seal
         folder.mkdir(mode=0o755, exist_ok=True)
-        self._key, self.certificate = self._own("ca", "eucabox certificate authority", None)
-        self.cloud_private_key, self.cloud_certificate = self._own(
+        self._key, self.certificate = self._load_or_create(
+            "ca", "eucabox certificate authority", None
+        )
+        self.cloud_private_key, self.cloud_certificate = self._load_or_create(
             "cloud", "eucabox cloud", (self._key, self.certificate)
         )
         self._names = sorted({*ALWAYS_NAMED, socket.gethostname(), *names} - {""})
 
     @property
     def ca_file(self) -> Path:
-        """The PEM file that a TLS client is told to trust."""
+        """The PEM file of the CA, which TLS clients have to trust."""
         return self.folder / "ca.crt"
 
     def issue(self, common_name: str) -> tuple[str, str]:
@@ -46,16 +48,16 @@ class CertificateAuthority:
         certificate = _sign(
             common_name, key, (self._key, self.certificate), YEARS_OF_USER * 365, [_CLIENT]
         )
-        return _pem(certificate), private_pem(key)
+        return _to_pem(certificate), private_pem(key)
 
     def server_files(self) -> tuple[Path, Path]:
-        """Return the TLS certificate's and key's files, made anew when names or time ran out."""
+        """Return the files of TLS certificate and key; renewed before expiry and for new names."""
         certificate, key = self.folder / "server.crt", self.folder / "server.key"
-        if not (certificate.exists() and key.exists() and self._serves(certificate)):
+        if not (certificate.exists() and key.exists() and self._is_current(certificate)):
             self._issue_server(certificate, key)
         return certificate, key
 
-    def _own(
+    def _load_or_create(
         self, name: str, common_name: str, issuer: "Issuer | None"
     ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
         sealed, public = self.folder / f"{name}.key", self.folder / f"{name}.crt"
@@ -66,24 +68,26 @@ class CertificateAuthority:
             certificate = _sign(common_name, key, issuer, days, extensions)
             secret = self._seal.close(private_pem(key).encode(), f"{name} key")
             write_atomic(sealed, secret, 0o600)
-            write_atomic(public, _pem(certificate).encode(), 0o644)
+            write_atomic(public, _to_pem(certificate).encode(), 0o644)
         text = self._seal.open(sealed.read_bytes(), f"{name} key")
         return read_private_key(text), x509.load_pem_x509_certificate(public.read_bytes())
 
-    def _serves(self, file: Path) -> bool:
-        found = x509.load_pem_x509_certificate(file.read_bytes())
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        fresh = _ends(found) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
-        ours = found.issuer == self.certificate.subject
+    def _is_current(self, file: Path) -> bool:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        fresh = _expiry(certificate) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
+        ours = certificate.issuer == self.certificate.subject
         return fresh and ours and sorted(str(each.value) for each in names) == self._names
 
     def _issue_server(self, certificate: Path, key_file: Path) -> None:
         key = _new_key()
         names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
         issuer = (self._key, self.certificate)
-        made = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
+        server_certificate = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
         write_atomic(key_file, private_pem(key).encode(), 0o600)
-        write_atomic(certificate, (_pem(made) + _pem(self.certificate)).encode(), 0o644)
+        write_atomic(
+            certificate, (_to_pem(server_certificate) + _to_pem(self.certificate)).encode(), 0o644
+        )
 
 
 Issuer = tuple[rsa.RSAPrivateKey, x509.Certificate]
@@ -93,7 +97,7 @@ _SERVER = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:
-    """Write a private key as euca2ools and boto read it: PEM, "RSA PRIVATE KEY", no password."""
+    """Return a private key as euca2ools and boto read it: PKCS#1 PEM without a password."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -151,7 +155,7 @@ def _key_identifiers(
     ]
 
 
-def _ends(certificate: x509.Certificate) -> datetime:
+def _expiry(certificate: x509.Certificate) -> datetime:
     ends = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     return ends or certificate.not_valid_after.replace(tzinfo=UTC)
 
@@ -163,5 +167,5 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def _to_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,4 +1,4 @@
-"""A folder with all that a user's clients need, in the words each client reads; makes no keys."""
+"""Writes a folder with the settings and keys of a user's clients; creates no keys."""
 
 import shlex
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ SECRET, PUBLIC = 0o600, 0o644
 
 @dataclass(frozen=True)
 class CredentialsFolder:
-    """Where a folder of credentials is, and what the user may want to print of it."""
+    """A folder of credentials, with the values that a command may print."""
 
     folder: Path
     account_id: str
@@ -107,8 +107,10 @@ class CredentialsFolder:
 def endpoint(config: Config, host: str = "") -> str:
     """Return the base URL at which clients of this machine reach the API."""
     listen = config.api.listen
-    named = host or {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)  # noqa: S104
-    bracketed = f"[{named}]" if ":" in named and not named.startswith("[") else named
+    host_name = host or {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listen, listen)  # noqa: S104
+    bracketed = (
+        f"[{host_name}]" if ":" in host_name and not host_name.startswith("[") else host_name
+    )
     return f"http://{bracketed}:{config.api.port}"
 
 
@@ -120,8 +122,8 @@ def write(
     The same user always gets the same keys. `host` is the name by which other machines reach
     this one. Raises NoSuchUser.
     """
-    found = accounts.user_credentials(accounts.user(user))
-    facts = _facts(config, found, folder.resolve(), host)
+    credentials = accounts.user_credentials(accounts.user(user))
+    facts = _template_values(config, credentials, folder.resolve(), host)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "aws").mkdir(mode=0o700, exist_ok=True)
     for name, content, mode in (
@@ -131,23 +133,25 @@ def write(
         ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
         ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
         ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
-        (facts["certificate"], found.certificate, PUBLIC),
-        (facts["private_key"], found.private_key, SECRET),
+        (facts["certificate"], credentials.certificate, PUBLIC),
+        (facts["private_key"], credentials.private_key, SECRET),
     ):
         write_atomic(folder / name, content.encode(), mode)
     return CredentialsFolder(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
 
 
-def _facts(config: Config, found: UserCredentials, folder: Path, host: str) -> dict[str, str]:
-    stem = f"euca2-{found.caller.user_name}-{fingerprint(found.certificate)[:8]}"
+def _template_values(
+    config: Config, credentials: UserCredentials, folder: Path, host: str
+) -> dict[str, str]:
+    stem = f"euca2-{credentials.caller.user_name}-{fingerprint(credentials.certificate)[:8]}"
     return {
         "endpoint": endpoint(config, host),
         "region": config.cloud.region,
-        "account": found.caller.account_name,
-        "account_id": found.caller.account_id,
-        "user": found.caller.user_name,
-        "access_key": found.caller.access_key_id,
-        "secret_key": found.secret,
+        "account": credentials.caller.account_name,
+        "account_id": credentials.caller.account_id,
+        "user": credentials.caller.user_name,
+        "access_key": credentials.caller.access_key_id,
+        "secret_key": credentials.secret,
         "certificate": f"{stem}-cert.pem",
         "private_key": f"{stem}-pk.pem",
         "folder": str(folder),

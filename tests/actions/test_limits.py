@@ -78,7 +78,7 @@ def test_an_account_has_so_many_groups_and_they_so_many_rules(world: World) -> N
     assert caught.value.code == "RulesPerSecurityGroupLimitExceeded"
 
 
-def test_limits_are_told(world: World) -> None:
+def test_account_attributes_have_the_limits(world: World) -> None:
     assert told(world, "max-instances") == ["8"]
     assert told(world, "max-vcpus") == []
     limit(world, instances=3, vcpus=5, images=7)

@@ -303,8 +303,10 @@ def test_openssl_verifies_the_identity_as_the_manual_says(cloud: Any, tmp_path: 
         armour = f"-----BEGIN PKCS7-----\n{identity[name]}\n-----END PKCS7-----\n"
         (tmp_path / "p7").write_text(armour)
         verify = ("smime", "-verify", "-inform", "PEM", "-in", "p7", "-content", "document")
-        said = openssl(tmp_path, *verify, "-certfile", "cloud-cert.pem", "-nointern", "-noverify")
-        assert said == identity["document"]
+        members = openssl(
+            tmp_path, *verify, "-certfile", "cloud-cert.pem", "-nointern", "-noverify"
+        )
+        assert members == identity["document"]
     (tmp_path / "signature").write_bytes(base64.b64decode(identity["signature"]))
     public = openssl(tmp_path, "x509", "-in", "cloud-cert.pem", "-noout", "-pubkey")
     (tmp_path / "key").write_text(public)

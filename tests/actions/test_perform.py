@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from eucabox.errors import (
     DryRunOperation,
     Fault,
     InvalidAction,
+    InvalidParameterValue,
     MissingAuthenticationToken,
     MissingParameter,
     ReplayedRequest,
@@ -25,6 +26,14 @@ from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 SERVICE = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paint:
+    """The members of PaintThing."""
+
+    name: str
+    coats: int = 1
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +48,11 @@ def verbs() -> Iterator[list[dict[str, Any]]]:
             database.conn.execute("insert into settings values (?, ?)", (name, str(size)))
         done.append({"name": name, "size": size})
         return {"name": name}
+
+    @action(SERVICE)
+    def paint_thing(call: Call, members: Paint) -> dict[str, Any]:
+        done.append(vars(members))
+        return {}
 
     @action(SERVICE)
     def describe_things(call: Call) -> dict[str, Any]:
@@ -78,6 +92,19 @@ def test_members_are_required_refused_or_dropped(call: Call, verbs: list[dict[st
     assert verbs == [{"name": "a", "size": 1}]
 
 
+def test_an_action_gets_its_members_in_a_dataclass(call: Call, verbs: list[dict[str, Any]]) -> None:
+    perform(SERVICE, "PaintThing", call, {"name": "a"})
+    with pytest.raises(DryRunOperation):
+        perform(SERVICE, "PaintThing", replace(call), {"name": "b", "dry_run": True})
+    assert verbs == [{"name": "a", "coats": 1}, {"name": "b", "coats": 1}]
+    with pytest.raises(MissingParameter, match="Name"):
+        perform(SERVICE, "PaintThing", call, {"coats": 2})
+    with pytest.raises(InvalidParameterValue, match="Coats"):
+        perform(SERVICE, "PaintThing", call, {"name": "a", "coats": "two"})
+    with pytest.raises(UnsupportedParameter, match="Members"):
+        perform(SERVICE, "PaintThing", call, {"name": "a", "members": "x"})
+
+
 def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None:
     with pytest.raises(DryRunOperation):
         perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": True})
@@ -88,7 +115,9 @@ def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None
     assert verbs
 
 
-def test_who_may(call: Call, accounts: Accounts) -> None:
+def test_actions_for_the_administrator_and_for_signed_requests_refuse_others(
+    call: Call, accounts: Accounts
+) -> None:
     with pytest.raises(UnauthorizedOperation):
         perform(SERVICE, "EndWorld", call, {})
     administrator = replace(call, caller=accounts.user("admin"))
@@ -99,6 +128,15 @@ def test_who_may(call: Call, accounts: Accounts) -> None:
         perform(SERVICE, "DescribeThings", nobody, {})
     with pytest.raises(InvalidAction, match="Nothing"):
         perform(SERVICE, "Nothing", call, {})
+
+
+def test_the_user_of_an_anonymous_call_is_refused_by_the_name_of_its_action(call: Call) -> None:
+    assert call.user is call.caller
+    nobody = replace(call, caller=None, action="SayHello")
+    with pytest.raises(MissingAuthenticationToken, match="SayHello"):
+        _ = nobody.user
+    with pytest.raises(MissingAuthenticationToken, match="SayHello"):
+        _ = nobody.account_id
 
 
 def test_a_replayed_query_is_done_once(

@@ -11,8 +11,8 @@ def test_a_launch_keeps_its_request_and_names_its_instances(world: World, lines:
     made = world.run(min_count=2, max_count=2)["instances"]
     of = [each["instance_id"] for each in made]
     assert {row(world, each)["request_id"] for each in of} == {"request"}
-    said = parse(lines[-1])
-    assert (said["instances"], said["request_id"]) == (",".join(of), "request")
+    members = parse(lines[-1])
+    assert (members["instances"], members["request_id"]) == (",".join(of), "request")
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_every_operation_of_the_model_is_answered_considerately() -> None:
     families = {
         unsupported.ec2_reason(name).partition(": ")[2] for name in MODEL.operation_names
     } - {""}
-    assert len(families) == len(unsupported.ABSENCES), "an absence that no operation is about"
+    assert len(families) == len(unsupported.UNSUPPORTED), "an absence that no operation is about"
 
 
 def test_no_absence_speaks_for_what_is_served() -> None:
@@ -90,7 +90,7 @@ def test_no_absence_speaks_for_what_is_served() -> None:
 
 def test_the_docs_name_every_absence() -> None:
     text = DOCS.read_text()
-    for each in unsupported.ABSENCES:
+    for each in unsupported.UNSUPPORTED:
         assert each.why in text, each.what
         words = each.words.replace("(Dis|En)able", "Disable").replace("[A-Z]", "").replace("$", "")
         assert all(word in text for word in words.split("|")), each.words

@@ -60,7 +60,7 @@ def test_all_filters_have_to_match() -> None:
     assert [row["name"] for row in select(ROWS, both, COLUMNS)] == ["web-2"]
 
 
-def test_what_is_no_filter_is_named() -> None:
+def test_an_unknown_filter_is_refused_by_its_name() -> None:
     with pytest.raises(InvalidParameterValue, match="colour"):
         found("colour", "red")
     with pytest.raises(MissingParameter):

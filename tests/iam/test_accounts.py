@@ -13,7 +13,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 
-def test_the_administrator_is_made_once(accounts: Accounts) -> None:
+def test_the_administrator_is_created_once(accounts: Accounts) -> None:
     first = accounts.ensure_administrator()
     assert first == accounts.ensure_administrator()
     assert first.admin

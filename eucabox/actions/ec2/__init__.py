@@ -1,1 +1,1 @@
-"""The verbs of EC2, a file per resource; never HTTP."""
+"""The actions of EC2, a file per resource."""

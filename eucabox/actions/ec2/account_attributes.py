@@ -1,7 +1,6 @@
-"""Account attributes: what an account of this cloud may have."""
+"""Account attributes: the limits of an account."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc
@@ -11,17 +10,21 @@ from eucabox.errors import InvalidParameterValue
 @action()
 def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = ()) -> Result:
     """List the account's attributes; there are no elastic addresses on a single node."""
-    known = _attributes(call)
+    attributes = _list_attributes(call)
     for name in attribute_names:
-        if name not in known:
-            reason = f"The attributes are: {', '.join(known)}."
+        if name not in attributes:
+            reason = f"The attributes are: {', '.join(attributes)}."
             raise InvalidParameterValue(parameter="AttributeName", value=name[:60], reason=reason)
-    return {"account_attributes": [_view(name, known[name]) for name in attribute_names or known]}
+    return {
+        "account_attributes": [
+            _to_api(name, attributes[name]) for name in attribute_names or attributes
+        ]
+    }
 
 
-def _attributes(call: Call) -> dict[str, str]:
+def _list_attributes(call: Call) -> dict[str, str]:
     limits = call.cloud.config.limits
-    room = max((row.max for row in call.cloud.capacity.table()), default=0)
+    capacity = max((row.max for row in call.cloud.capacity.table()), default=0)
     own = {
         "max-vcpus": limits.vcpus,
         "max-images": limits.images,
@@ -31,7 +34,7 @@ def _attributes(call: Call) -> dict[str, str]:
     return {
         "supported-platforms": "VPC",
         "default-vpc": default_vpc.vpc_id(call.account_id),
-        "max-instances": str(min(room, limits.instances or room)),
+        "max-instances": str(min(capacity, limits.instances or capacity)),
         **{name: str(most) for name, most in own.items() if most},
         "vpc-max-security-groups-per-interface": "16",
         "max-elastic-ips": "0",
@@ -39,5 +42,5 @@ def _attributes(call: Call) -> dict[str, str]:
     }
 
 
-def _view(name: str, value: str) -> dict[str, Any]:
+def _to_api(name: str, value: str) -> Result:
     return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

@@ -1,4 +1,4 @@
-"""BundleInstance and CreateImage: writes tasks; bundles.py of the floor below carries them out."""
+"""BundleInstance and CreateImage: writes tasks, which ec2/bundle_tasks.py carries out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -58,21 +58,21 @@ class Storage(TypedDict, total=False):
 
 @action()
 def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result:
-    """Begin to make a bundle of an instance's disk in a bucket, as a signed policy allows."""
-    asked = storage.get("s3", {})
+    """Start to bundle an instance's disk into a bucket, as a signed policy allows."""
+    s3 = storage.get("s3", {})
     for member in S3Storage.__annotations__:
-        if not asked.get(member):
+        if not s3.get(member):
             raise MissingParameter(parameter=f"Storage.S3.{to_api_name(member)}")
-    instance = _instance(call, instance_id, "BundleInstance")
-    bucket, prefix = asked["bucket"], asked["prefix"]
+    instance = _get_instance(call, instance_id, "BundleInstance")
+    bucket, prefix = s3["bucket"], s3["prefix"]
     _check_prefix(prefix)
-    uploader = _uploader(call, asked)
+    uploader = _find_uploader(call, s3)
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        task = call.cloud.bundles.create_task(_caller(call), instance, **place)
+        task = call.cloud.bundles.create_task(call.user, instance, **place)
     call.cloud.bundles.submit(task["bundle_id"])
-    return {"bundle_task": _view(_task(call, task["bundle_id"]))}
+    return {"bundle_task": _to_api(_get_task(call, task["bundle_id"]))}
 
 
 @action()
@@ -80,26 +80,26 @@ def describe_bundle_tasks(
     call: Call, *, bundle_ids: Sequence[str] = (), filters: Sequence[Filter] = ()
 ) -> Result:
     """List the bundle tasks of the account's instances, oldest first."""
-    rows = [_task(call, each) for each in dict.fromkeys(bundle_ids)]
+    rows = [_get_task(call, each) for each in dict.fromkeys(bundle_ids)]
     if not bundle_ids:
         sql = """select * from bundle_tasks where account_id = ? and image_id is null
           order by start_time"""
         rows = call.cloud.state.query(sql, (call.account_id,))
     for row in rows:
         row["tags"] = []
-    return {"bundle_tasks": [_view(row) for row in select(rows, filters, FILTERS)]}
+    return {"bundle_tasks": [_to_api(row) for row in select(rows, filters, FILTERS)]}
 
 
 @action()
 def cancel_bundle_task(call: Call, *, bundle_id: str) -> Result:
-    """Have a task stop at its next step."""
+    """Cancel a task; it stops at its next step."""
     with call.cloud.state.transaction():
-        task = _task(call, bundle_id)
+        task = _get_task(call, bundle_id)
         if task["state"] not in bundle_tasks.OPEN:
             raise BundleNotCancellable(id=bundle_id, state=task["state"])
         now = {"state": "cancelling", "update_time": ids.now()}
         call.cloud.state.update("bundle_tasks", {"bundle_id": bundle_id}, **now)
-    return {"bundle_task": _view(_task(call, bundle_id))}
+    return {"bundle_task": _to_api(_get_task(call, bundle_id))}
 
 
 @action()
@@ -112,12 +112,12 @@ def create_image(
     no_reboot: bool = False,
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Begin to make an image of an instance's disk; it is pending until its bundle is there."""
+    """Start to make an image of an instance's disk; it is pending until its bundle is stored."""
     names.check(name)
     check_text("Description", description, 255, least=0)
-    tagged = tags.from_specifications(tag_specifications, "image")
-    instance = _instance(call, instance_id, "CreateImage")
-    caller = _caller(call)
+    new_tags = tags.from_specifications(tag_specifications, "image")
+    instance = _get_instance(call, instance_id, "CreateImage")
+    caller = call.user
     with call.cloud.state.transaction():
         limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
         image = call.cloud.images.create_pending(caller, instance, name, description)
@@ -131,13 +131,13 @@ def create_image(
             image_id=image["image_id"],
             no_reboot=int(no_reboot),
         )
-        tags.write(call.cloud.state, call.account_id, image["image_id"], tagged)
+        tags.write(call.cloud.state, call.account_id, image["image_id"], new_tags)
     call.cloud.bundles.submit(task["bundle_id"])
     return {"image_id": image["image_id"]}
 
 
-def _instance(call: Call, instance_id: str, name: str) -> Row:
-    (row,) = instances.get_many(call.cloud.state, _caller(call), [instance_id])
+def _get_instance(call: Call, instance_id: str, name: str) -> Row:
+    (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     if row["state"] not in ("running", "stopped"):
         task = bundle_tasks.has_open_task(call.cloud.state, instance_id)
         if task and row["state"] not in ("shutting-down", "terminated"):
@@ -155,36 +155,36 @@ def _check_prefix(prefix: str) -> None:
         raise InvalidParameterValue(parameter="Storage.S3.Prefix", value=prefix[:60], reason=reason)
 
 
-def _uploader(call: Call, asked: S3Storage) -> Caller:
-    """Return in whose name the parts are uploaded, once the policy is found to allow it."""
-    credential = call.cloud.accounts.credential(asked["aws_access_key_id"])
+def _find_uploader(call: Call, s3: S3Storage) -> Caller:
+    """Return the user whose signed policy allows the upload."""
+    credential = call.cloud.accounts.credential(s3["aws_access_key_id"])
     if credential is None or not credential.active:
         raise PolicyNotSigned()
-    fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": asked["bucket"], "key": asked["prefix"]}
-    signature = asked["upload_policy_signature"]
-    check(asked["upload_policy"], signature, credential.secret, fields)
+    fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": s3["bucket"], "key": s3["prefix"]}
+    signature = s3["upload_policy_signature"]
+    check(s3["upload_policy"], signature, credential.secret, fields)
     return credential.caller
 
 
-def _ensure_bucket(call: Call, bucket: str, prefix: str, uploader: Caller) -> None:
+def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.store
-    if bucket not in {each.name for each in store.buckets()}:
+    if bucket_name not in {each.name for each in store.buckets()}:
         if call.dry_run:
-            check_bucket_name(bucket)
+            check_bucket_name(bucket_name)
             return
-        store.create_bucket(bucket, uploader.account_id)
-    holder, key = store.bucket(bucket), f"{prefix}.manifest.xml"
-    access.check(access.DetachedRequest(uploader), holder, key, action="s3:PutObject")
+        store.create_bucket(bucket_name, uploader.account_id)
+    bucket, key = store.bucket(bucket_name), f"{prefix}.manifest.xml"
+    access.check(access.DetachedRequest(uploader), bucket, key, action="s3:PutObject")
 
 
-def _task(call: Call, bundle_id: str) -> Row:
+def _get_task(call: Call, bundle_id: str) -> Row:
     row = call.cloud.state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
-    if row is None or not (_caller(call).admin or row["account_id"] == call.account_id):
+    if row is None or not (call.user.admin or row["account_id"] == call.account_id):
         raise BundleNotFound(id=bundle_id[:60])
     return row
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     error = {"code": row["error_code"], "message": row["error_message"]}
     return {
         "bundle_id": row["bundle_id"],
@@ -196,8 +196,3 @@ def _view(row: Row) -> dict[str, Any]:
         "storage": {"s3": {"bucket": row["bucket"], "prefix": row["prefix"]}},
         "bundle_task_error": error if row["error_code"] else None,
     }
-
-
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller

@@ -1,4 +1,4 @@
-"""Console output and screenshots: what a guest says on its serial line and on its screen."""
+"""Console output and screenshots: a guest's serial line and its screen."""
 
 import base64
 
@@ -10,8 +10,8 @@ from eucabox.state import Row
 
 @action(ignored=["latest"])
 def get_console_output(call: Call, *, instance_id: str) -> Result:
-    """Answer the end of an instance's console as base64; it is always the latest."""
-    row = _row(call, instance_id)
+    """Return the end of an instance's console output as base64, always the latest."""
+    row = _get_instance(call, instance_id)
     output, moment = call.cloud.node.console_output(row["instance_id"])
     return {
         "instance_id": row["instance_id"],
@@ -22,8 +22,8 @@ def get_console_output(call: Call, *, instance_id: str) -> Result:
 
 @action()
 def get_console_screenshot(call: Call, *, instance_id: str, wake_up: bool = False) -> Result:
-    """Answer a picture of a running instance's screen as base64 of PNG."""
-    row = _row(call, instance_id)
+    """Return a screenshot of a running instance as PNG in base64."""
+    row = _get_instance(call, instance_id)
     if row["state"] != "running":
         facts = {"id": instance_id, "state": row["state"], "needed": "running"}
         raise IncorrectInstanceState(**facts, action="GetConsoleScreenshot")
@@ -33,12 +33,11 @@ def get_console_screenshot(call: Call, *, instance_id: str, wake_up: bool = Fals
 
 @action()
 def get_password_data(call: Call, *, instance_id: str) -> Result:
-    """Answer no password: only Windows, which is not served here, has one to tell."""
-    row = _row(call, instance_id)
+    """Return an empty password: only Windows has one, which is not supported."""
+    row = _get_instance(call, instance_id)
     return {"instance_id": row["instance_id"], "timestamp": call.now(), "password_data": ""}
 
 
-def _row(call: Call, instance_id: str) -> Row:
-    assert call.caller is not None
-    (row,) = instances.get_many(call.cloud.state, call.caller, [instance_id])
+def _get_instance(call: Call, instance_id: str) -> Row:
+    (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     return row

@@ -1,4 +1,4 @@
-"""Elastic addresses: there are none; lists are empty and every other verb says why."""
+"""Elastic addresses: not offered; lists are empty and all other actions are refused."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def describe_addresses(
 
 
 def refuse(call: Call, **members: Any) -> Result:
-    """Answer that there are no elastic addresses, whatever was asked."""
+    """Refuse any action on elastic addresses."""
     raise UnsupportedOperation(what=WHY)
 
 

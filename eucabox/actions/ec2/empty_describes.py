@@ -313,17 +313,17 @@ EMPTY = (
 )
 
 
-def _describe(listed: EmptyList) -> Callable[..., Result]:
-    """Return the action of a list: its honoured members are those that may name something."""
+def _make_action(empty_list: EmptyList) -> Callable[..., Result]:
+    """Return the action of an empty list; its members are those that name things."""
 
     def describe(call: Call, **members: Any) -> Result:
-        for member, code in listed.codes.items():
-            asked = members.get(member) or ()
-            for name in [asked] if isinstance(asked, str) else asked:
-                raise AbsentNotFound(code, noun=listed.noun, id=name[:60])
-        return {member: [] for member in listed.members}
+        for member, code in empty_list.codes.items():
+            value = members.get(member) or ()
+            for name in [value] if isinstance(value, str) else value:
+                raise AbsentNotFound(code, noun=empty_list.noun, id=name[:60])
+        return {member: [] for member in empty_list.members}
 
-    hints: dict[str, Any] = {name: _hint(name) for name in listed.codes}
+    hints: dict[str, Any] = {name: _type_hint(name) for name in empty_list.codes}
     describe.__annotations__ = hints
     describe.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
@@ -337,9 +337,9 @@ def _describe(listed: EmptyList) -> Callable[..., Result]:
     return describe
 
 
-def _hint(member: str) -> Any:
+def _type_hint(member: str) -> Any:
     return Sequence[str] if member.endswith(("s", "_set")) else str
 
 
 for _each in EMPTY:
-    action(name=_each.operation, ignored=_each.dropped)(_describe(_each))
+    action(name=_each.operation, ignored=_each.dropped)(_make_action(_each))

@@ -1,4 +1,4 @@
-"""Attributes of one image: describes, changes and resets them; who may launch it is one."""
+"""Attributes of one image, launch permissions among them: describes, changes, resets them."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.image import devices, settings
 from eucabox.state import Row
 from eucabox.validation import check_text
@@ -45,13 +44,13 @@ class TextValue(TypedDict, total=False):
 
 @action()
 def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
-    """Show one attribute of an image; who may launch it is told to its owner."""
-    row = image_access.get_visible(call.cloud.state, _caller(call), image_id)
-    known: dict[str, dict[str, Any]] = {
+    """Return one attribute of an image; launch permissions in full only for its owner."""
+    row = image_access.get_visible(call.cloud.state, call.user, image_id)
+    attributes: dict[str, dict[str, Any]] = {
         "description": {"description": {"value": row["description"]}},
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
         "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
-        "launchPermission": {"launch_permissions": _permissions(call, row)},
+        "launchPermission": {"launch_permissions": _list_permissions(call, row)},
         "blockDeviceMapping": {"block_device_mappings": devices.to_api(row)},
         "productCodes": {"product_codes": image_access.product_codes(row)},
         **{
@@ -59,8 +58,8 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Re
             for name, value in settings.to_api(row["settings"]).items()
         },
     }
-    _check_choice("Attribute", attribute, tuple(known))
-    return {"image_id": image_id, **known[attribute]}
+    _check_choice("Attribute", attribute, tuple(attributes))
+    return {"image_id": image_id, **attributes[attribute]}
 
 
 @action()
@@ -83,7 +82,7 @@ def modify_image_attribute(
     """
     _check_choice("Attribute", attribute, ("", *CHANGEABLE, *settings.WORDS))
     if attribute in settings.WORDS:
-        return _set(call, image_id, attribute, value)
+        return _change_setting(call, image_id, attribute, value)
     change = _permission_change(attribute, operation_type, user_ids, user_groups, launch_permission)
     if attribute == "description" and description is None:
         description = {"value": value}
@@ -94,17 +93,17 @@ def modify_image_attribute(
         raise MissingParameter(parameter="LaunchPermission")
     state = call.cloud.state
     with state.transaction():
-        row = image_access.get_owned(state, _caller(call), image_id)
+        row = image_access.get_owned(state, call.user, image_id)
         columns: dict[str, Any] = {}
         if change is not None:
-            columns |= _permit(call, row, change)
+            columns |= _write_permissions(call, row, change)
         if description is not None:
             text = description.get("value", "")
             columns["description"] = check_text("Description", text, 255, least=0)
         if product_codes:
-            columns["product_codes"] = json.dumps(_with_codes(row, product_codes))
+            columns["product_codes"] = json.dumps(_add_codes(row, product_codes))
         if boot:
-            columns[f"{boot}_id"] = _boot_image(call, row, boot, value)
+            columns[f"{boot}_id"] = _check_boot_image(call, row, boot, value)
         if columns:
             state.update("images", {"image_id": image_id}, **columns)
     return {"return": True}
@@ -115,7 +114,7 @@ def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Resul
     """Make an image private again."""
     _check_choice("Attribute", attribute, ("launchPermission",))
     with call.cloud.state.transaction() as database:
-        image_access.get_owned(call.cloud.state, _caller(call), image_id)
+        image_access.get_owned(call.cloud.state, call.user, image_id)
         call.cloud.state.update("images", {"image_id": image_id}, is_public=0)
         database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
     return {"return": True}
@@ -125,13 +124,17 @@ def reset_image_attribute(call: Call, *, image_id: str, attribute: str) -> Resul
 def confirm_product_instance(call: Call, *, instance_id: str, product_code: str) -> Result:
     """Tell the owner of a product whether an instance runs an image with its code.
 
-    The product's owner is who owns the image, and may ask about other accounts' instances.
+    The owner of the image is the product's owner, and may ask about instances of other accounts.
     """
-    caller = _caller(call)
+    caller = call.user
     sql = """select i.account_id, m.product_codes from instances i join images m using (image_id)
       where instance_id = ? and (m.account_id = ? or i.account_id = ?)"""
-    who = (caller.account_id, caller.account_id)
-    row = call.cloud.state.one(sql, (instance_id, *who)) if ID.fullmatch(instance_id) else None
+    account_ids = (caller.account_id, caller.account_id)
+    row = (
+        call.cloud.state.one(sql, (instance_id, *account_ids))
+        if ID.fullmatch(instance_id)
+        else None
+    )
     if row is None:
         (mine,) = get_many(call.cloud.state, caller, [instance_id])
         row = mine
@@ -140,9 +143,9 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
     return {"return": True, "owner_id": row["account_id"]}
 
 
-def _set(call: Call, image_id: str, attribute: str, value: str) -> Result:
+def _change_setting(call: Call, image_id: str, attribute: str, value: str) -> Result:
     with call.cloud.state.transaction():
-        row = image_access.get_owned(call.cloud.state, _caller(call), image_id)
+        row = image_access.get_owned(call.cloud.state, call.user, image_id)
         if row["image_type"] != "machine":
             reason = f"{image_id} is a {row['image_type']} image; set it on a machine image."
             raise InvalidParameterValue(parameter="Attribute", value=attribute, reason=reason)
@@ -158,7 +161,7 @@ def _permission_change(
     user_groups: Sequence[str],
     change: PermissionChange | None,
 ) -> PermissionChange | None:
-    """Return the change in the one form, whichever of the two it was asked in."""
+    """Return the change of launch permissions, from either form of the request."""
     if attribute != "launchPermission" or change is not None:
         return change
     _check_choice("OperationType", operation_type, ("add", "remove"))
@@ -167,57 +170,57 @@ def _permission_change(
     return {"add": items} if operation_type == "add" else {"remove": items}
 
 
-def _permit(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
+def _write_permissions(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
     """Write the permissions of single accounts; return the column for the group `all`."""
     columns: dict[str, int] = {}
     with call.cloud.state.transaction() as database:
-        for given, items in ((1, change.get("add", ())), (0, change.get("remove", ()))):
+        for allowed, items in ((1, change.get("add", ())), (0, change.get("remove", ()))):
             for each in items:
                 if each == {"group": EVERYONE}:
-                    columns["is_public"] = given
+                    columns["is_public"] = allowed
                     continue
-                pair = (row["image_id"], _account(call, each, bool(given)))
+                pair = (row["image_id"], _read_account(call, each, bool(allowed)))
                 sql = "insert or ignore into launch_permissions values (?, ?)"
-                if not given:
+                if not allowed:
                     sql = "delete from launch_permissions where image_id = ? and account_id = ?"
                 database.conn.execute(sql, pair)
     return columns
 
 
-def _account(call: Call, permission: LaunchPermission, must_exist: bool) -> str:
+def _read_account(call: Call, permission: LaunchPermission, must_exist: bool) -> str:
     if len(permission) != 1 or "group" in permission:
-        shown = permission.get("group", "")
-        raise ImageAttributeItemInvalid(item=shown[:60], kind="group", known="Use the group all.")
+        group = permission.get("group", "")
+        raise ImageAttributeItemInvalid(item=group[:60], kind="group", known="Use the group all.")
     account_id = permission["user_id"].replace("-", "")
     if must_exist and call.cloud.accounts.get_by_account_id(account_id) is None:
-        known = "Give the 12-digit number of an account of this cloud."
-        raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=known)
+        hint = "Give the 12-digit number of an account of this cloud."
+        raise ImageAttributeItemInvalid(item=account_id[:60], kind="userId", known=hint)
     return account_id
 
 
-def _with_codes(row: Row, codes: Sequence[str]) -> list[str]:
-    known = json.loads(row["product_codes"])
+def _add_codes(row: Row, codes: Sequence[str]) -> list[str]:
+    stored_codes = json.loads(row["product_codes"])
     for each in codes:
         check_text("ProductCode", each, 60)
-    found = list(dict.fromkeys([*known, *codes]))
-    if len(found) > MOST_CODES:
+    all_codes = list(dict.fromkeys([*stored_codes, *codes]))
+    if len(all_codes) > MOST_CODES:
         reason = f"An image has at most {MOST_CODES} product codes."
         raise InvalidParameterValue(parameter="ProductCode", value=codes[-1], reason=reason)
-    return found
+    return all_codes
 
 
-def _boot_image(call: Call, row: Row, kind: str, value: str) -> str:
+def _check_boot_image(call: Call, row: Row, kind: str, value: str) -> str:
     if row["image_type"] != "machine" or row["virtualization_type"] == "hvm":
         raise UnsupportedOperation(
             what=f"{kind.capitalize()}: {row['image_id']} is no root file system that boots with a"
             " kernel of its own."
         )
-    image_access.get_launchable(call.cloud.state, _caller(call), value, kind)
+    image_access.get_launchable(call.cloud.state, call.user, value, kind)
     return value
 
 
-def _permissions(call: Call, row: Row) -> list[dict[str, str]]:
-    caller = _caller(call)
+def _list_permissions(call: Call, row: Row) -> list[dict[str, str]]:
+    caller = call.user
     shared: Sequence[str] = image_access.launch_permissions(
         call.cloud.state, [row["image_id"]]
     ).get(row["image_id"], ())
@@ -231,8 +234,3 @@ def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         reason = f"Choose one of {', '.join(each for each in choices if each)}."
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
-
-
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller

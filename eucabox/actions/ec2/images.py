@@ -43,7 +43,7 @@ FILTERS = {
     "root-device-name": lambda row: row["root_device_name"] or None,
     "root-device-type": lambda row: "instance-store",
     "state": "state",
-    "state-reason-code": lambda row: _reason(row).get("code"),
+    "state-reason-code": lambda row: _state_reason(row).get("code"),
     "state-reason-message": lambda row: row["state_reason"] or None,
     "virtualization-type": "virtualization_type",
     "boot-mode": lambda row: settings.read(row["settings"]).boot_mode or None,
@@ -83,7 +83,7 @@ FILTERS = {
 
 
 class RegisteredDevice(TypedDict, total=False):
-    """A device name with what the manifest's words say is on it."""
+    """A device name and what is on it, in the words of manifests."""
 
     device_name: str
     virtual_name: str
@@ -108,9 +108,9 @@ def register_image(
     boot_mode: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Register a bundle's manifest, or a disk, that is in a bucket; verified in the background."""
-    caller = _caller(call)
-    mapping = _mapping(block_device_mappings, virtualization_type == "hvm")
+    """Register a manifest or a disk in a bucket; it is verified in the background."""
+    caller = call.user
+    mapping = _read_devices(block_device_mappings, virtualization_type == "hvm")
     if not image_location:
         raise MissingParameter(parameter="ImageLocation")
     if name:
@@ -124,7 +124,7 @@ def register_image(
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)
-    tagged = tags.from_specifications(tag_specifications, "image")
+    new_tags = tags.from_specifications(tag_specifications, "image")
     limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.register(
         caller,
@@ -142,7 +142,7 @@ def register_image(
     )
     if platform:
         call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
-    tags.write(call.cloud.state, call.account_id, row["image_id"], tagged)
+    tags.write(call.cloud.state, call.account_id, row["image_id"], new_tags)
     return {"image_id": row["image_id"]}
 
 
@@ -158,32 +158,34 @@ def describe_images(
     next_token: str | None = None,
 ) -> Result:
     """List the caller's images and the public ones; `verbose` lists all for the administrator."""
-    state, caller = call.cloud.state, _caller(call)
-    wanted = [each for each in image_ids if each != VERBOSE]
-    if wanted:
-        rows = image_access.get_many(state, caller, wanted)
+    state, caller = call.cloud.state, call.user
+    named_ids = [each for each in image_ids if each != VERBOSE]
+    if named_ids:
+        rows = image_access.get_many(state, caller, named_ids)
     else:
         rows = image_access.visible_images(state, caller, every_account=VERBOSE in image_ids)
-    rows = [row for row in rows if _of_owners(caller, row, owners)]
+    rows = [row for row in rows if _has_owner(caller, row, owners)]
     shared = image_access.launch_permissions(state, [row["image_id"] for row in rows])
     for row in rows:
         row["shared"] = shared.get(row["image_id"], [])
-    rows = [row for row in rows if _for_users(caller, row, executable_users)]
+    rows = [row for row in rows if _is_launchable_by(caller, row, executable_users)]
     own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
-    tagged = tags.tags_of(state, [row["image_id"] for row in own])  # tags are told to nobody else
+    tags_by_id = tags.tags_of(
+        state, [row["image_id"] for row in own]
+    )  # others must not see the tags
     hypervisor = call.cloud.node.hypervisor_name
     for row in rows:
-        row["tags"] = tagged.get(row["image_id"], [])
+        row["tags"] = tags_by_id.get(row["image_id"], [])
         row["hypervisor"] = hypervisor
     rows = select(rows, filters, FILTERS)
-    shown, token = page(rows, lambda row: str(row["image_id"]), max_results, next_token, least=1)
-    return {"images": [_view(row) for row in shown], "next_token": token}
+    images, token = page(rows, lambda row: str(row["image_id"]), max_results, next_token, least=1)
+    return {"images": [_to_api(row) for row in images], "next_token": token}
 
 
 @action(ignored=["delete_associated_snapshots"])
 def deregister_image(call: Call, *, image_id: str) -> Result:
-    """Take an image off the list; its bundle stays in the bucket, its instances run on."""
-    row = image_access.get_owned(call.cloud.state, _caller(call), image_id)
+    """Deregister an image; its bundle stays in the bucket, its instances keep running."""
+    row = image_access.get_owned(call.cloud.state, call.user, image_id)
     call.cloud.images.deregister(row)
     with call.cloud.state.transaction() as database:
         tags.forget(call.cloud.state, image_id)
@@ -208,9 +210,9 @@ def copy_image(
     The copy is pending while that is done in the background. A client token makes a repetition
     answer the same image.
     """
-    state, caller = call.cloud.state, _caller(call)
+    state, caller = call.cloud.state, call.user
     here = call.cloud.config.cloud.region
-    # Clients sign for a region by any name, and may mean it here.
+    # A client may name the region that it signs for, which can have any name.
     if source_region not in ("", here, call.region):
         reason = f"This cloud has one region, {here}, and copies images within it alone."
         raise InvalidParameterValue(
@@ -219,25 +221,20 @@ def copy_image(
     names.check(name)
     check_text("Description", description, 255, least=0)
     check_text("ClientToken", client_token, 64, least=0)
-    tagged = tags.from_specifications(tag_specifications, "image")
+    new_tags = tags.from_specifications(tag_specifications, "image")
     source = image_access.get_visible(state, caller, source_image_id)
     if source["state"] != "available":
         reason = f"it is {source['state']}; only an available image can be copied."
         raise ImageUnavailable(id=source_image_id, reason=reason)
     if copy_image_tags and source["account_id"] == caller.account_id:
         own = tags.tags_of(state, [source_image_id]).get(source_image_id, [])
-        tagged = {**{each["key"]: each["value"] for each in own}, **tagged}
+        new_tags = {**{each["key"]: each["value"] for each in own}, **new_tags}
     limits.check_images(state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.copy(
         caller, source, name, description, client_token, context=call.context
     )
-    tags.write(state, call.account_id, row["image_id"], tagged)
+    tags.write(state, call.account_id, row["image_id"], new_tags)
     return {"image_id": row["image_id"]}
-
-
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller
 
 
 def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
@@ -246,9 +243,9 @@ def _check_choice(parameter: str, value: str, choices: Sequence[str]) -> None:
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)
 
 
-def _mapping(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
-    """Return the devices as the manifest writes them: what is there, on which device."""
-    found = {}
+def _read_devices(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str, str] | None:
+    """Return the devices as a manifest has them: virtual names with their device names."""
+    mapping = {}
     for each in mappings:
         if not is_neutral("ebs", each.get("ebs")):
             name = each.get("device_name", "")[:60]
@@ -259,40 +256,40 @@ def _mapping(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dict[str
         device, virtual = each.get("device_name", ""), each.get("virtual_name", "")
         devices.check(device, virtual, left_out=left_out, whole_disk=whole_disk)
         if not left_out:
-            found[virtual] = device
-    return found or None
+            mapping[virtual] = device
+    return mapping or None
 
 
-def _of_owners(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
+def _has_owner(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
     if not owners:
         return True
     names = {caller.account_id if each == SELF else each for each in owners}
     return row["account_id"] in names - set(ALIASES)
 
 
-def _for_users(caller: Caller, row: Row, users: Sequence[str]) -> bool:
+def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     """Tell whether one of these may launch it; all that `self` may, public ones too.
 
-    The first client asks for `self` alone, and its users look for public images there.
+    euca2ools asks for `self` alone, and its users expect public images there.
     """
     if not users:
         return True
-    asked = {caller.account_id if each == SELF else each for each in users}
-    if row["is_public"] and asked & {EVERYONE, caller.account_id}:
+    account_ids = {caller.account_id if each == SELF else each for each in users}
+    if row["is_public"] and account_ids & {EVERYONE, caller.account_id}:
         return True
-    # To whom else it is given is told to its owner alone.
-    told = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
+    # Only the owner may see which other accounts have it.
+    shared_with = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
     mine = {row["account_id"], *row["shared"]} & {caller.account_id}
-    return bool(asked & {*told, *mine})
+    return bool(account_ids & {*shared_with, *mine})
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     return {
         "image_id": row["image_id"],
         "image_location": row["image_location"],
         "image_type": row["image_type"],
         "state": row["state"],
-        "state_reason": _reason(row) or None,
+        "state_reason": _state_reason(row) or None,
         "owner_id": row["account_id"],
         "public": bool(row["is_public"]),
         "name": row["name"],
@@ -315,7 +312,7 @@ def _view(row: Row) -> dict[str, Any]:
     }
 
 
-def _reason(row: Row) -> dict[str, str]:
+def _state_reason(row: Row) -> dict[str, str]:
     if not row["state_reason"]:
         return {}
     return {"code": "Server.ImageRefused", "message": row["state_reason"]}

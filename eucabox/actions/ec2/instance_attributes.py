@@ -1,4 +1,4 @@
-"""Attributes of one instance: describes, changes and resets them; the node's loop obeys the row."""
+"""Attributes of one instance: describes, changes and resets them."""
 
 import base64
 import json
@@ -16,9 +16,12 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.instance_states import ENDED
-from eucabox.instance_types import DEFAULT_SIZES
+from eucabox.instance_types import current_types
 from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
+
+Updates = dict[str, Any]  # columns of the instance's row with their new values
+Change = Callable[[Call, Row, Any], Updates]  # of one attribute to a value
 
 
 class Flag(TypedDict, total=False):
@@ -39,12 +42,12 @@ class Enclave(TypedDict, total=False):
     enabled: bool
 
 
-# What each attribute's answer is, of a completed row.
-ATTRIBUTES: dict[str, Callable[[Row], dict[str, Any]]] = {
+# Each attribute as the API shows it, from a row with its tags and groups.
+ATTRIBUTES: dict[str, Callable[[Row], Result]] = {
     "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
     "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
     "ramdisk": lambda row: {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
-    "userData": lambda row: {"user_data": _user_data(row)},
+    "userData": lambda row: {"user_data": _user_data_to_api(row)},
     "disableApiTermination": lambda row: {
         "disable_api_termination": {"value": bool(row["disable_api_termination"])}
     },
@@ -67,10 +70,10 @@ RESETTABLE = ("kernel", "ramdisk", "sourceDestCheck")
 
 @action()
 def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
-    """Show one attribute of an instance."""
+    """Return one attribute of an instance."""
     if attribute not in ATTRIBUTES:
-        _refuse(attribute, tuple(ATTRIBUTES))
-    row = _row(call, instance_id)
+        _refuse_attribute(attribute, tuple(ATTRIBUTES))
+    row = _get_instance(call, instance_id)
     sql = "select user_data from instances where instance_id = ?"
     row.update(call.cloud.state.one(sql, (instance_id,)) or {})
     return {"instance_id": instance_id, **ATTRIBUTES[attribute](row)}
@@ -113,17 +116,17 @@ def modify_instance_attribute(
         "enclaveOptions": None if enclave_options is None else {"value": enclave_options},
         "sriovNetSupport": sriov_net_support,
     }
-    given: dict[str, Any] = {
+    changes: dict[str, Any] = {
         name: each.get("value") for name, each in members.items() if each is not None
     }
-    given |= {"groupSet": groups} if groups else {}
-    given |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
-    given |= _old_form(attribute, value)
-    if len(given) != 1:
-        _refuse_count(given)
-    ((name, new),) = given.items()
+    changes |= {"groupSet": groups} if groups else {}
+    changes |= {"blockDeviceMapping": block_device_mappings} if block_device_mappings else {}
+    changes |= _read_old_form(attribute, value)
+    if len(changes) != 1:
+        _refuse_count(changes)
+    ((name, new),) = changes.items()
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceAttribute", "not ended")
         columns = CHANGES[name](call, row, new)
@@ -135,11 +138,11 @@ def modify_instance_attribute(
 
 @action()
 def reset_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Result:
-    """Give a stopped instance its image's kernel or ramdisk again."""
+    """Reset the kernel or ramdisk of a stopped instance to its image's."""
     if attribute not in RESETTABLE:
-        _refuse(attribute, RESETTABLE)
+        _refuse_attribute(attribute, RESETTABLE)
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if attribute != "sourceDestCheck":
             _need_stopped(row, "ResetInstanceAttribute")
             column = f"{attribute}_id"
@@ -160,8 +163,8 @@ def modify_instance_metadata_options(
     http_protocol_ipv6: str | None = None,
     instance_metadata_tags: str | None = None,
 ) -> Result:
-    """Change how an instance's metadata may be read, at once."""
-    asked = {
+    """Change an instance's metadata options at once."""
+    members = {
         "http_tokens": http_tokens,
         "http_put_response_hop_limit": http_put_response_hop_limit,
         "http_endpoint": http_endpoint,
@@ -169,57 +172,57 @@ def modify_instance_metadata_options(
         "instance_metadata_tags": instance_metadata_tags,
     }
     with call.cloud.state.transaction():
-        row = _row(call, instance_id)
+        row = _get_instance(call, instance_id)
         if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
-        options = metadata_options.validate(asked, json.loads(row["metadata_options"]))
+        options = metadata_options.validate(members, json.loads(row["metadata_options"]))
         metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
-    shown = {"state": "applied", **options}
-    return {"instance_id": instance_id, "instance_metadata_options": shown}
+    api_options = {"state": "applied", **options}
+    return {"instance_id": instance_id, "instance_metadata_options": api_options}
 
 
-# --- what a change of each attribute sets --------------------------------------------------------
+# --- the columns that each attribute changes -----------------------------------------------------
 
 
-def _flag(column: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
+def _change_flag(column: str) -> Change:
     return lambda call, row, value: {column: int(bool(value))}
 
 
-def _always(name: str, only: bool, reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def check(call: Call, row: Row, value: Any) -> dict[str, Any]:
-        asked = value.get("enabled", False) if isinstance(value, Mapping) else value
-        if bool(asked) is not only:
+def _accept_only(name: str, only: bool, reason: str) -> Change:
+    def check(call: Call, row: Row, value: Any) -> Updates:
+        flag = value.get("enabled", False) if isinstance(value, Mapping) else value
+        if bool(flag) is not only:
             raise UnsupportedOperation(what=f"{name}: {reason}")
         return {}
 
     return check
 
 
-def _behavior(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_behavior(call: Call, row: Row, value: str) -> Updates:
     if not value:
         return {}
     return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
 
 
-def _type(call: Call, row: Row, value: str) -> dict[str, Any]:
-    """Another type has other processors and memory; the disk is there and keeps its size."""
-    if value not in DEFAULT_SIZES:
-        reason = f"The instance types are: {', '.join(DEFAULT_SIZES)}."
-        shown = str(value)[:60]
-        raise InvalidParameterValue(parameter="InstanceType", value=shown, reason=reason)
+def _change_type(call: Call, row: Row, value: str) -> Updates:
+    """Return the type with its vCPUs and memory; the existing disk keeps its size."""
+    types = current_types(call.cloud.state)
+    if value not in types:
+        reason = f"The instance types are: {', '.join(types)}."
+        text = str(value)[:60]
+        raise InvalidParameterValue(parameter="InstanceType", value=text, reason=reason)
     _need_stopped(row, "ModifyInstanceAttribute")
-    kind = DEFAULT_SIZES[value]
-    return {"instance_type": value, "vcpus": kind.vcpus, "memory_mb": kind.memory_mb}
+    sizes = types[value]
+    return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
 
 
-def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def change(call: Call, row: Row, value: str) -> dict[str, Any]:
-        assert call.caller is not None
+def _change_boot_image(kind: str) -> Change:
+    def change(call: Call, row: Row, value: str) -> Updates:
         if (value or "") == (row[f"{kind}_id"] or ""):
             return {}
-        get_launchable(call.cloud.state, call.caller, value or "", kind)
+        get_launchable(call.cloud.state, call.user, value or "", kind)
         if row["virtualization_type"] == "hvm":
             raise UnsupportedOperation(
                 what=f"{kind.capitalize()}: {row['instance_id']} boots from its whole disk."
@@ -230,25 +233,25 @@ def _boot_image(kind: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return change
 
 
-def _new_user_data(call: Call, row: Row, value: str) -> dict[str, Any]:
+def _change_user_data(call: Call, row: Row, value: str) -> Updates:
     data = user_data.from_either(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 
 
-def _groups(call: Call, row: Row, value: Sequence[str]) -> dict[str, Any]:
-    found = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
+def _change_groups(call: Call, row: Row, value: Sequence[str]) -> Updates:
+    groups = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
     with call.cloud.state.transaction() as database:
         of = (row["instance_id"],)
         database.conn.execute("delete from instance_groups where instance_id = ?", of)
-        for group in found:
+        for group in groups:
             pair = {"instance_id": row["instance_id"], "group_id": group["group_id"]}
-            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
+            database.table("instance_groups").insert(pair)
     return {}
 
 
-def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
-    def refuse(call: Call, row: Row, value: Any) -> dict[str, Any]:
+def _refuse_change(reason: str) -> Change:
+    def refuse(call: Call, row: Row, value: Any) -> Updates:
         if is_neutral("", value):
             return {}
         raise UnsupportedOperation(what=reason)
@@ -256,33 +259,33 @@ def _never(reason: str) -> Callable[[Call, Row, Any], dict[str, Any]]:
     return refuse
 
 
-CHANGES: dict[str, Callable[[Call, Row, Any], dict[str, Any]]] = {
-    "disableApiTermination": _flag("disable_api_termination"),
-    "disableApiStop": _flag("disable_api_stop"),
-    "instanceInitiatedShutdownBehavior": _behavior,
-    "groupSet": _groups,
-    "instanceType": _type,
-    "kernel": _boot_image("kernel"),
-    "ramdisk": _boot_image("ramdisk"),
-    "userData": _new_user_data,
-    "sourceDestCheck": _always("SourceDestCheck", True, "packets are always checked here."),
-    "ebsOptimized": _always("EbsOptimized", False, "there are no EBS volumes here."),
-    "enaSupport": _always("EnaSupport", False, "network cards are virtio here."),
-    "enclaveOptions": _always("EnclaveOptions", False, "there are no enclaves here."),
-    "sriovNetSupport": _never("SriovNetSupport: network cards are virtio here."),
-    "blockDeviceMapping": _never(
+CHANGES: dict[str, Change] = {
+    "disableApiTermination": _change_flag("disable_api_termination"),
+    "disableApiStop": _change_flag("disable_api_stop"),
+    "instanceInitiatedShutdownBehavior": _change_behavior,
+    "groupSet": _change_groups,
+    "instanceType": _change_type,
+    "kernel": _change_boot_image("kernel"),
+    "ramdisk": _change_boot_image("ramdisk"),
+    "userData": _change_user_data,
+    "sourceDestCheck": _accept_only("SourceDestCheck", True, "packets are always checked here."),
+    "ebsOptimized": _accept_only("EbsOptimized", False, "there are no EBS volumes here."),
+    "enaSupport": _accept_only("EnaSupport", False, "network cards are virtio here."),
+    "enclaveOptions": _accept_only("EnclaveOptions", False, "there are no enclaves here."),
+    "sriovNetSupport": _refuse_change("SriovNetSupport: network cards are virtio here."),
+    "blockDeviceMapping": _refuse_change(
         "BlockDeviceMapping: the devices of an instance are fixed, as there are no EBS volumes."
     ),
 }
 BOOLEANS = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOptimized")
 
 
-def _old_form(attribute: str, value: str) -> dict[str, Any]:
-    """Return what Attribute and Value say, the form before each attribute had its own member."""
+def _read_old_form(attribute: str, value: str) -> dict[str, Any]:
+    """Return the change of the older form of the request, Attribute with Value."""
     if not attribute:
         return {}
     if attribute not in CHANGES:
-        _refuse(attribute, tuple(CHANGES))
+        _refuse_attribute(attribute, tuple(CHANGES))
     if attribute == "groupSet":
         return {attribute: [value]}
     if attribute not in (*BOOLEANS, "enaSupport"):
@@ -294,10 +297,10 @@ def _old_form(attribute: str, value: str) -> dict[str, Any]:
     return {attribute: value.lower() == "true"}
 
 
-def _refuse_count(given: dict[str, Any]) -> None:
-    if not given:
+def _refuse_count(changes: dict[str, Any]) -> None:
+    if not changes:
         raise MissingParameter(parameter="Attribute")
-    reason = f"Change one attribute at a time; given are {', '.join(given)}."
+    reason = f"Change one attribute at a time; given are {', '.join(changes)}."
     raise InvalidParameterCombination(reason=reason)
 
 
@@ -311,18 +314,17 @@ def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
     return IncorrectInstanceState(**facts, needed=needed)
 
 
-def _row(call: Call, instance_id: str) -> Row:
-    assert call.caller is not None
-    rows = instances.get_many(call.cloud.state, call.caller, [instance_id])
+def _get_instance(call: Call, instance_id: str) -> Row:
+    rows = instances.get_many(call.cloud.state, call.user, [instance_id])
     return instances.attach_tags_and_groups(call.cloud.state, rows)[0]
 
 
-def _user_data(row: Row) -> dict[str, str]:
+def _user_data_to_api(row: Row) -> dict[str, str]:
     if row["user_data"] is None:
         return {}
     return {"value": base64.b64encode(row["user_data"]).decode()}
 
 
-def _refuse(attribute: str, choices: tuple[str, ...]) -> None:
+def _refuse_attribute(attribute: str, choices: tuple[str, ...]) -> None:
     reason = f"Choose one of {', '.join(choices)}."
     raise InvalidParameterValue(parameter="Attribute", value=attribute[:60], reason=reason)

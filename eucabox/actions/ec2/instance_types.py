@@ -1,4 +1,4 @@
-"""Instance types: what each one has, in AWS' words and in Eucalyptus'; counts no instance."""
+"""Instance types: describes them in AWS' and Eucalyptus' form, and changes their sizes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,6 @@ from eucabox.ec2 import default_vpc
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.errors import InvalidInstanceType, InvalidParameterCombination, InvalidParameterValue
 from eucabox.instance_types import (
-    DEFAULT_SIZES,
     LIMITS,
     InstanceType,
     change,
@@ -87,18 +86,18 @@ def describe_instance_types(
     max_results: int | None = None,
     next_token: str | None = None,
 ) -> Result:
-    """List the instance types, smallest first without pages; in Eucalyptus' form as well."""
+    """List the instance types, also in Eucalyptus' form; smallest first, but by name in pages."""
     types = current_types(call.cloud.state)
     for name in instance_types:
         _refuse_unknown(name, types)
-    rows = [_view(each) for each in types.values() if each.name in (instance_types or types)]
+    rows = [_to_api(each) for each in types.values() if each.name in (instance_types or types)]
     rows = select(rows, filters, FILTERS)
-    shown, token = rows, None
+    page_rows, token = rows, None
     if max_results or next_token:
-        shown, token = page(rows, _name, max_results, next_token, most=100)
-    rooms = {row.type: row for row in call.cloud.capacity.table()}
-    details = [_euca_view(call, rooms[_name(row)]) for row in shown]
-    return {"instance_types": shown, "instance_type_details": details, "next_token": token}
+        page_rows, token = page(rows, _type_name, max_results, next_token, most=100)
+    capacities = {row.type: row for row in call.cloud.capacity.table()}
+    details = [_to_euca_api(call, capacities[_type_name(row)]) for row in page_rows]
+    return {"instance_types": page_rows, "instance_type_details": details, "next_token": token}
 
 
 @action(admin=True, ignored=["force"])
@@ -112,18 +111,18 @@ def modify_instance_type_attribute(
     network_interfaces: int = 1,
     reset: bool = False,
 ) -> Result:
-    """Give a type other sizes, or those that it came with; Eucalyptus' own verb."""
+    """Change the sizes of a type, or reset them to the defaults; Eucalyptus' own action."""
     state = call.cloud.state
-    asked = {"Cpu": ("vcpus", cpu), "Memory": ("memory_mb", memory), "Disk": ("disk_gb", disk)}
-    given = {key: value for key, value in asked.items() if value[1] is not None}
-    for parameter, (column, value) in given.items():
+    members = {"Cpu": ("vcpus", cpu), "Memory": ("memory_mb", memory), "Disk": ("disk_gb", disk)}
+    changes = {key: value for key, value in members.items() if value[1] is not None}
+    for parameter, (column, value) in changes.items():
         _refuse_size(parameter, column, int(value or 0))
     if network_interfaces != 1:
         reason = "Every instance has one network interface."
         raise InvalidParameterValue(
             parameter="NetworkInterfaces", value=network_interfaces, reason=reason
         )
-    if reset and given:
+    if reset and changes:
         reason = "Reset gives a type the sizes that it came with; leave out Cpu, Memory and Disk."
         raise InvalidParameterCombination(reason=reason)
     with state.transaction():
@@ -131,10 +130,13 @@ def modify_instance_type_attribute(
         _refuse_unknown(name, before)
         if reset:
             restore_default(state, name)
-        elif given:
-            change(state, name, **{column: int(value or 0) for column, value in given.values()})
+        elif changes:
+            change(state, name, **{column: int(value or 0) for column, value in changes.values()})
         after = current_types(state)[name]
-    return {"previous_instance_type": _sizes(before[name]), "instance_type": _sizes(after)}
+    return {
+        "previous_instance_type": _sizes_to_api(before[name]),
+        "instance_type": _sizes_to_api(after),
+    }
 
 
 @action()
@@ -146,7 +148,7 @@ def describe_instance_type_offerings(
     max_results: int | None = None,
     next_token: str | None = None,
 ) -> Result:
-    """List every instance type as offered in the one region and its one zone."""
+    """List every instance type as offered in the region and its zone."""
     config = call.cloud.config.cloud
     places = dict(
         zip(
@@ -159,20 +161,19 @@ def describe_instance_type_offerings(
             parameter="LocationType", value=location_type[:60], reason=reason
         )
     place = {"location_type": location_type, "location": places[location_type]}
-    rows = select(
-        [{"instance_type": name, **place} for name in DEFAULT_SIZES], filters, OFFERING_FILTERS
-    )
-    shown, token = page(rows, _name, max_results, next_token)
-    return {"instance_type_offerings": shown, "next_token": token}
+    names = current_types(call.cloud.state)
+    rows = select([{"instance_type": name, **place} for name in names], filters, OFFERING_FILTERS)
+    offerings, token = page(rows, _type_name, max_results, next_token)
+    return {"instance_type_offerings": offerings, "next_token": token}
 
 
-def _name(row: dict[str, Any]) -> str:
+def _type_name(row: dict[str, Any]) -> str:
     return str(row["instance_type"])
 
 
-def _view(kind: InstanceType) -> dict[str, Any]:
+def _to_api(instance_type: InstanceType) -> Result:
     return {
-        "instance_type": kind.name,
+        "instance_type": instance_type.name,
         "current_generation": True,
         "free_tier_eligible": False,
         "supported_usage_classes": ["on-demand"],
@@ -182,17 +183,17 @@ def _view(kind: InstanceType) -> dict[str, Any]:
         "hypervisor": "xen",
         "processor_info": {"supported_architectures": ARCHITECTURES},
         "v_cpu_info": {
-            "default_v_cpus": kind.vcpus,
-            "default_cores": kind.vcpus,
+            "default_v_cpus": instance_type.vcpus,
+            "default_cores": instance_type.vcpus,
             "default_threads_per_core": 1,
-            "valid_cores": [kind.vcpus],
+            "valid_cores": [instance_type.vcpus],
             "valid_threads_per_core": [1],
         },
-        "memory_info": {"size_in_mi_b": kind.memory_mb},
+        "memory_info": {"size_in_mi_b": instance_type.memory_mb},
         "instance_storage_supported": True,
         "instance_storage_info": {
-            "total_size_in_gb": kind.disk_gb,
-            "disks": [{"size_in_gb": kind.disk_gb, "count": 1, "type": "hdd"}],
+            "total_size_in_gb": instance_type.disk_gb,
+            "disks": [{"size_in_gb": instance_type.disk_gb, "count": 1, "type": "hdd"}],
             "nvme_support": "unsupported",
             "encryption_support": "unsupported",
         },
@@ -231,19 +232,19 @@ def _view(kind: InstanceType) -> dict[str, Any]:
     }
 
 
-def _euca_view(call: Call, room: TypeCapacity) -> dict[str, Any]:
+def _to_euca_api(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
     zone = call.cloud.config.cloud.zone
-    sizes = InstanceType(room.type, room.vcpus, room.memory_mb, room.disk_gb)
-    counts = {"available": room.free, "max": room.max, "zone_name": zone}
-    return {**_sizes(sizes), "availability": [counts]}
+    sizes = InstanceType(capacity.type, capacity.vcpus, capacity.memory_mb, capacity.disk_gb)
+    counts = {"available": capacity.free, "max": capacity.max, "zone_name": zone}
+    return {**_sizes_to_api(sizes), "availability": [counts]}
 
 
-def _sizes(kind: InstanceType) -> dict[str, Any]:
+def _sizes_to_api(instance_type: InstanceType) -> Result:
     return {
-        "name": kind.name,
-        "cpu": kind.vcpus,
-        "memory": kind.memory_mb,
-        "disk": kind.disk_gb,
+        "name": instance_type.name,
+        "cpu": instance_type.vcpus,
+        "memory": instance_type.memory_mb,
+        "disk": instance_type.disk_gb,
         "network_interfaces": 1,
     }
 

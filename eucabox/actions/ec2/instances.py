@@ -1,4 +1,4 @@
-"""Instances: describe, reboot, terminate; launch.py starts them, the node's loop obeys rows."""
+"""Describes, reboots and terminates instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,6 @@ from eucabox.errors import (
     MissingParameter,
     TerminationProtected,
 )
-from eucabox.iam.accounts import Caller
 from eucabox.instance_states import ENDED, USER_SHUTDOWN, InstanceState
 from eucabox.state import Row
 
@@ -22,7 +21,7 @@ OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
     "instance_metadata_tags",
 )
-# Each by what is shown of an instance, so that nothing is found by what nobody sees.
+# By what an answer shows, so that a filter can't reveal what it hides.
 SHOWN = {
     "architecture": "architecture",
     "association.ip-owner-id": "network_interfaces.association.ip_owner_id",
@@ -124,11 +123,11 @@ HEALTH = {
     "failed": "impaired",
     "not-applicable": "not-applicable",
 }
-EVENT = "system-maintenance"  # of EC2's codes the one for what the host's administrator mends
-SILENT_SECONDS = 300  # a guest that has not said a word by then has no working network
+EVENT = "system-maintenance"  # EC2's code for what the host's administrator has to fix
+SILENT_SECONDS = 300  # a guest that has sent no packet by then has no working network
 
 
-def _domain(row: Row) -> str:
+def _system_check(row: Row) -> str:
     """Return the system's check: whether the domain runs."""
     if row["state"] != "running":
         return "not-applicable"
@@ -137,23 +136,23 @@ def _domain(row: Row) -> str:
     return "passed" if row["launch_state"] in ("", "booted") else "initializing"
 
 
-def _guest(row: Row) -> str:
-    """Return the instance's check: whether its guest was ever heard on the network."""
-    if _domain(row) != "passed" or row["heard"]:
-        return _domain(row)
+def _instance_check(row: Row) -> str:
+    """Return the instance's check: whether its guest has ever sent a packet."""
+    if _system_check(row) != "passed" or row["heard"]:
+        return _system_check(row)
     age = steady_clock.seconds_since(row["state_clock"], row["state_time"])
     return "initializing" if age < SILENT_SECONDS else "failed"
 
 
-def _events(row: Row) -> list[dict[str, Any]]:
-    """Return what is wrong with the instance as an event, which is where the API has words."""
+def _list_events(row: Row) -> list[dict[str, Any]]:
+    """Return what is wrong with the instance as an event: the API has text for it only there."""
     trouble = row["trouble"]
     if trouble is None:
         return []
     event_id = f"instance-event-{row['instance_id'].removeprefix('i-')}"
     since = ids.parse_time(trouble.since)
-    told = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
-    return [{**told, "not_before": since}]
+    event = {"instance_event_id": event_id, "code": EVENT, "description": trouble.text}
+    return [{**event, "not_before": since}]
 
 
 STATUS_FILTERS: Columns = {
@@ -190,12 +189,12 @@ def describe_instances(
 ) -> Result:
     """List instances by reservation, oldest first."""
     _refuse_pages_of_named(instance_ids, max_results)
-    rows = instances.list_for(call.cloud.state, _caller(call), instance_ids)
+    rows = instances.list_for(call.cloud.state, call.user, instance_ids)
     for row in instances.attach_tags_and_groups(call.cloud.state, rows):
-        _explain(call, row)
+        _add_reason(call, row)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
-    found, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
-    return {"reservations": instances.reservations(found), "next_token": token}
+    page_rows, token = page(select(rows, filters, FILTERS), _sort_key, max_results, next_token)
+    return {"reservations": instances.reservations(page_rows), "next_token": token}
 
 
 @action(ignored=["include_managed_resources"])
@@ -210,25 +209,27 @@ def describe_instance_status(
 ) -> Result:
     """List the health of running instances, or of all."""
     _refuse_pages_of_named(instance_ids, max_results)
-    rows = instances.list_for(call.cloud.state, _caller(call), instance_ids)
+    rows = instances.list_for(call.cloud.state, call.user, instance_ids)
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.attach_tags_and_groups(call.cloud.state, rows):
-        row["trouble"] = _trouble(call, row)
+        row["trouble"] = _find_trouble(call, row)
         row["heard"] = row["state"] == "running" and call.cloud.network.has_seen_traffic(
             row["instance_id"]
         )
-        row["shows"] = _status(row, call.cloud.config.cloud.region)
-    found, token = page(select(rows, filters, STATUS_FILTERS), _order, max_results, next_token)
-    return {"instance_statuses": [row["shows"] for row in found], "next_token": token}
+        row["shows"] = _status_to_api(row, call.cloud.config.cloud.region)
+    page_rows, token = page(
+        select(rows, filters, STATUS_FILTERS), _sort_key, max_results, next_token
+    )
+    return {"instance_statuses": [row["shows"] for row in page_rows], "next_token": token}
 
 
 @action()
 def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
-    """Ask for a reboot of each of these running instances."""
+    """Request a reboot of each of these running instances."""
     state = call.cloud.state
     with state.transaction():
-        for row in _named(call, instance_ids):
+        for row in _get_named(call, instance_ids):
             if row["state"] != "running":
                 raise IncorrectInstanceState(
                     id=row["instance_id"],
@@ -249,9 +250,9 @@ def reboot_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
 
 @action(ignored=["force", "skip_os_shutdown"])
 def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
-    """Ask for the end of each of these instances; one that has ended is no error."""
+    """Request the termination of each of these instances; a terminated one is no error."""
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             if row["disable_api_termination"] and row["state"] not in ENDED:
                 raise TerminationProtected(id=row["instance_id"])
@@ -260,7 +261,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     return {"terminating_instances": changes}
 
 
-def _terminate(call: Call, row: Row) -> dict[str, Any]:
+def _terminate(call: Call, row: Row) -> Result:
     old = InstanceState(row["state"])
     if old in ENDED:
         return instances.state_change(row, old)
@@ -276,15 +277,10 @@ def _terminate(call: Call, row: Row) -> dict[str, Any]:
     return instances.state_change(row, InstanceState.SHUTTING_DOWN)
 
 
-def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
-    return instances.get_many(call.cloud.state, _caller(call), instance_ids)
-
-
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None
-    return call.caller
+    return instances.get_many(call.cloud.state, call.user, instance_ids)
 
 
 def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None) -> None:
@@ -293,20 +289,20 @@ def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None)
         raise InvalidParameterCombination(reason=reason)
 
 
-def _order(row: Row) -> str:
+def _sort_key(row: Row) -> str:
     index = f"{row['ami_launch_index']:06d}"
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
 
 
-def _trouble(call: Call, row: Row) -> Trouble | None:
+def _find_trouble(call: Call, row: Row) -> Trouble | None:
     if row["state"] != "running":
         return None
     return call.cloud.node.trouble(row["instance_id"])
 
 
-def _explain(call: Call, row: Row) -> None:
-    """Give the state a reason where the node knows one: a queue, or what is wrong."""
-    trouble = _trouble(call, row)
+def _add_reason(call: Call, row: Row) -> None:
+    """Add the node's reason for the state, if any: the launch queue, or a problem."""
+    trouble = _find_trouble(call, row)
     if trouble is not None:
         code, text = "Server.InternalError", trouble.text
     elif row["state"] == "pending":
@@ -317,22 +313,22 @@ def _explain(call: Call, row: Row) -> None:
         row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
 
 
-def _check(reachability: str, row: Row) -> dict[str, Any]:
+def _check_to_api(reachability: str, row: Row) -> Result:
     details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
     if reachability == "failed" and row["trouble"]:
         details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
-    known = [] if reachability == "not-applicable" else details
-    return {"status": HEALTH[reachability], "details": known}
+    reported = [] if reachability == "not-applicable" else details
+    return {"status": HEALTH[reachability], "details": reported}
 
 
-def _status(row: Row, region: str) -> dict[str, Any]:
+def _status_to_api(row: Row, region: str) -> Result:
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],
         "availability_zone_id": default_vpc.zone_id(region),
         "operator": {"managed": False},
         "instance_state": {"code": row["state_code"], "name": row["state"]},
-        "instance_status": _check(_guest(row), row),
-        "system_status": _check(_domain(row), row),
-        "events": _events(row),
+        "instance_status": _check_to_api(_instance_check(row), row),
+        "system_status": _check_to_api(_system_check(row), row),
+        "events": _list_events(row),
     }

@@ -1,4 +1,4 @@
-"""Key pairs: makes, imports, lists and deletes them; keeps no private key."""
+"""Key pairs: creates, imports, lists and deletes them; stores no private key."""
 
 import base64
 import binascii
@@ -49,16 +49,16 @@ def create_key_pair(
     key_format: str = "pem",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Make a key pair and answer its private key, which is not kept."""
+    """Create a key pair and return its private key, which is not stored."""
     if key_format not in ("", "pem"):
         raise InvalidParameterValue(
             parameter="KeyFormat", value=key_format[:60], reason="Keys are given out as pem."
         )
-    _check_name(call, key_name)  # before the seconds that a key takes
+    _check_name(call, key_name)  # before a key is generated, which takes seconds
     private = _generate(key_type or "rsa")
     fingerprint = _fingerprint(private.public_key(), private)
     row = _store(call, key_name, private.public_key(), fingerprint, tag_specifications)
-    return {**row, "key_material": _pem(private)}
+    return {**row, "key_material": _to_pem(private)}
 
 
 @action()
@@ -85,11 +85,13 @@ def describe_key_pairs(
 ) -> Result:
     """List the account's key pairs, by name; every account's for `verbose`."""
     rows = _list(call, key_names)
-    rows = _named(rows, "key_pair_id", key_pair_ids)
-    tagged = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
+    rows = _select_named(rows, "key_pair_id", key_pair_ids)
+    tags_by_id = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
     for row in rows:
-        row["tags"] = tagged.get(row["key_pair_id"], [])
-    return {"key_pairs": [_view(row, include_public_key) for row in select(rows, filters, FILTERS)]}
+        row["tags"] = tags_by_id.get(row["key_pair_id"], [])
+    return {
+        "key_pairs": [_to_api(row, include_public_key) for row in select(rows, filters, FILTERS)]
+    }
 
 
 @action()
@@ -136,54 +138,56 @@ def _store(
     tag_specifications: Sequence[TagSpecification],
 ) -> Row:
     _check_name(call, name)
-    tagged = tags.from_specifications(tag_specifications, "key-pair")
+    new_tags = tags.from_specifications(tag_specifications, "key-pair")
     row = {
         "key_pair_id": ids.new("key"),
         "account_id": call.account_id,
         "key_name": name,
         "key_type": "rsa" if isinstance(public, rsa.RSAPublicKey) else "ed25519",
         "key_fingerprint": fingerprint,
-        "public_key": f"{_openssh(public)} {name}",
+        "public_key": f"{_to_openssh(public)} {name}",
         "created": ids.now(),
     }
     with call.cloud.state.transaction() as database:
         try:
-            database["key_pairs"].insert(row)  # type: ignore[union-attr]
+            database.table("key_pairs").insert(row)
         except sqlite3.IntegrityError:
             raise KeyPairExists(name=name) from None
-        tags.write(call.cloud.state, call.account_id, row["key_pair_id"], tagged)
-    shown = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
-    return {**shown, "tags": tags.to_api(tagged)}
+        tags.write(call.cloud.state, call.account_id, row["key_pair_id"], new_tags)
+    answer = {each: row[each] for each in ("key_name", "key_fingerprint", "key_pair_id")}
+    return {**answer, "tags": tags.to_api(new_tags)}
 
 
 def _list(call: Call, names: Sequence[str]) -> list[Row]:
-    """Return the named key pairs, or all of the account's; of every account for `verbose`, which
-    is a name where the account has such a key pair."""
+    """Return the named key pairs, or all of the account's, or for `verbose` those of all accounts.
+
+    If the account has a key pair of that name, `verbose` is only its name.
+    """
     state = call.cloud.state
     sql = "select * from key_pairs where account_id = ? order by key_name"
     own = state.query(sql, (call.account_id,))
-    known = {row["key_name"] for row in own}
-    wanted = [each for each in names if each != VERBOSE or each in known]
-    if VERBOSE in names and not wanted and call.caller and call.caller.admin:
+    own_names = {row["key_name"] for row in own}
+    wanted_names = [each for each in names if each != VERBOSE or each in own_names]
+    if VERBOSE in names and not wanted_names and call.user.admin:
         return state.query("select * from key_pairs order by key_name, account_id")
-    return _named(own, "key_name", wanted)
+    return _select_named(own, "key_name", wanted_names)
 
 
-def _named(rows: list[Row], column: str, names: Sequence[str]) -> list[Row]:
-    known = {row[column] for row in rows}
+def _select_named(rows: list[Row], column: str, names: Sequence[str]) -> list[Row]:
+    present = {row[column] for row in rows}
     for name in names:
-        if name not in known:
+        if name not in present:
             raise KeyPairNotFound(name=name[:255])
     return [row for row in rows if row[column] in names] if names else rows
 
 
-def _view(row: Row, include_public_key: bool) -> dict[str, Any]:
-    shown = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
-    found = {each: row[each] for each in shown}
-    found["create_time"] = ids.parse_time(row["created"])
+def _to_api(row: Row, include_public_key: bool) -> Result:
+    members = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
+    key_pair = {each: row[each] for each in members}
+    key_pair["create_time"] = ids.parse_time(row["created"])
     if include_public_key:
-        found["public_key"] = row["public_key"]
-    return found
+        key_pair["public_key"] = row["public_key"]
+    return key_pair
 
 
 def _read_public(material: bytes) -> PublicKey:
@@ -214,8 +218,11 @@ def _load_public(material: bytes) -> Any:
 
 
 def _join_lines(material: bytes) -> bytes:
-    """Return a public key file of RFC 4716 as OpenSSH's line: headers, which may go on behind a
-    backslash, then base64; the name of the key's type is the first string in it."""
+    """Return a public key file of RFC 4716 as a line of OpenSSH.
+
+    The file has headers, continued after a backslash, then base64, whose first string is the type
+    of the key.
+    """
     first, *lines, last = material.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if (first.rstrip(), last.rstrip()) != (RFC_4716, RFC_4716_END):
         raise ValueError
@@ -236,7 +243,7 @@ def _fingerprint(public: PublicKey, private: PrivateKey | None) -> str:
     DER, both with colons. ED25519: base64 SHA-256 of the OpenSSH public key.
     """
     if isinstance(public, ed25519.Ed25519PublicKey):
-        blob = base64.b64decode(_openssh(public).split()[1])
+        blob = base64.b64decode(_to_openssh(public).split()[1])
         return base64.b64encode(hashlib.sha256(blob).digest()).decode()
     if private is None:
         der = public.public_bytes(
@@ -251,13 +258,13 @@ def _fingerprint(public: PublicKey, private: PrivateKey | None) -> str:
     return hashlib.sha1(der, usedforsecurity=False).digest().hex(":")
 
 
-def _openssh(public: PublicKey) -> str:
+def _to_openssh(public: PublicKey) -> str:
     return public.public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     ).decode()
 
 
-def _pem(private: PrivateKey) -> str:
+def _to_pem(private: PrivateKey) -> str:
     ed = isinstance(private, ed25519.Ed25519PrivateKey)
     form = serialization.PrivateFormat
     return private.private_bytes(

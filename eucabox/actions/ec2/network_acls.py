@@ -1,7 +1,6 @@
-"""The default network ACL and DHCP options of the default VPC; read-only: both let all be."""
+"""The network ACL and the DHCP options of the default VPC; both are read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -9,7 +8,7 @@ from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
 from eucabox.network.address_pool import domain_name
 
-LAST = 32767  # the number of the rule behind all others
+LAST = 32767  # the number of the last rule
 ACL_FILTERS: Columns = {
     "network-acl-id": "network_acl_id",
     "vpc-id": "vpc_id",
@@ -46,10 +45,10 @@ def describe_network_acls(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one network ACL, which allows everything."""
-    rows = select_ids([_acl(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
+    rows = select_ids([_acl_to_api(call)], "network_acl_id", network_acl_ids, NetworkAclNotFound)
     rows = select(rows, filters, ACL_FILTERS)
-    shown, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
-    return {"network_acls": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["network_acl_id"]), max_results, next_token)
+    return {"network_acls": page_rows, "next_token": token}
 
 
 @action()
@@ -62,13 +61,17 @@ def describe_dhcp_options(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one set of DHCP options, as eucabox's own DHCP server gives them."""
-    rows = select_ids([_options(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound)
+    rows = select_ids(
+        [_options_to_api(call)], "dhcp_options_id", dhcp_options_ids, DhcpOptionsNotFound
+    )
     rows = select(rows, filters, DHCP_FILTERS)
-    shown, token = page(rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token)
-    return {"dhcp_options": shown, "next_token": token}
+    page_rows, token = page(
+        rows, lambda each: str(each["dhcp_options_id"]), max_results, next_token
+    )
+    return {"dhcp_options": page_rows, "next_token": token}
 
 
-def _acl(call: Call) -> dict[str, Any]:
+def _acl_to_api(call: Call) -> Result:
     acl_id = default_vpc.part_id("acl", call.account_id)
     association = {
         "network_acl_association_id": default_vpc.part_id("aclassoc", call.account_id),
@@ -82,7 +85,7 @@ def _acl(call: Call) -> dict[str, Any]:
         "is_default": True,
         "associations": [association],
         "entries": [
-            _entry(egress, number, verdict)
+            _entry_to_api(egress, number, verdict)
             for egress in (True, False)
             for number, verdict in ((100, "allow"), (LAST, "deny"))
         ],
@@ -90,7 +93,7 @@ def _acl(call: Call) -> dict[str, Any]:
     }
 
 
-def _entry(egress: bool, number: int, verdict: str) -> dict[str, Any]:
+def _entry_to_api(egress: bool, number: int, verdict: str) -> Result:
     return {
         "cidr_block": default_vpc.EVERYWHERE,
         "egress": egress,
@@ -100,17 +103,17 @@ def _entry(egress: bool, number: int, verdict: str) -> dict[str, Any]:
     }
 
 
-def _options(call: Call) -> dict[str, Any]:
+def _options_to_api(call: Call) -> Result:
     options_id = default_vpc.part_id("dopt", call.account_id)
     config = call.cloud.config
     servers = config.network.dns.replace(",", " ").split() or ["AmazonProvidedDNS"]
-    given = {"domain-name": [domain_name(config)], "domain-name-servers": servers}
+    options = {"domain-name": [domain_name(config)], "domain-name-servers": servers}
     return {
         "dhcp_options_id": options_id,
         "owner_id": call.account_id,
         "dhcp_configurations": [
             {"key": key, "values": [{"value": value} for value in values]}
-            for key, values in given.items()
+            for key, values in options.items()
         ],
         "tags": tags.tags_of(call.cloud.state, [options_id]).get(options_id, []),
     }

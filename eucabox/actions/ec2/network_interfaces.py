@@ -1,7 +1,6 @@
-"""Network interfaces: one for each instance that is not terminated; read-only."""
+"""Network interfaces: each instance has one until it is terminated; read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, network_interfaces
@@ -63,47 +62,48 @@ def describe_network_interfaces(
     next_token: str | None = None,
 ) -> Result:
     """List the interfaces of the account's instances."""
-    rows = select_ids(_interfaces(call), KEY, network_interface_ids, NetworkInterfaceNotFound)
+    rows = select_ids(_list_interfaces(call), KEY, network_interface_ids, NetworkInterfaceNotFound)
     rows = select(rows, filters, FILTERS)
-    shown, token = page(rows, lambda each: str(each[KEY]), max_results, next_token)
-    for row in shown:
+    page_rows, token = page(rows, lambda each: str(each[KEY]), max_results, next_token)
+    for row in page_rows:
         row["tag_set"] = row.pop("tags")
-    return {"network_interfaces": shown, "next_token": token}
+    return {"network_interfaces": page_rows, "next_token": token}
 
 
 @action()
 def describe_network_interface_attribute(
     call: Call, *, network_interface_id: str, attribute: str
 ) -> Result:
-    """Tell one attribute of an interface."""
-    (row,) = select_ids(_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound)
-    known = {
+    """Return one attribute of an interface."""
+    (row,) = select_ids(
+        _list_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound
+    )
+    attributes = {
         "description": {"description": {"value": row["description"]}},
         "groupSet": {"groups": row["groups"]},
         "sourceDestCheck": {"source_dest_check": {"value": row["source_dest_check"]}},
         "attachment": {"attachment": row["attachment"]},
     }
-    if attribute not in known:
-        reason = f"The attributes are: {', '.join(known)}."
+    if attribute not in attributes:
+        reason = f"The attributes are: {', '.join(attributes)}."
         raise InvalidParameterValue(parameter="Attribute", value=attribute[:60], reason=reason)
-    return {KEY: network_interface_id, **known[attribute]}
+    return {KEY: network_interface_id, **attributes[attribute]}
 
 
-def _interfaces(call: Call) -> list[Row]:
-    assert call.caller is not None
+def _list_interfaces(call: Call) -> list[Row]:
     state = call.cloud.state
     rows = [
-        row for row in instances.list_for(state, call.caller, ()) if network_interfaces.has_one(row)
+        row for row in instances.list_for(state, call.user, ()) if network_interfaces.has_one(row)
     ]
-    return [_view(call, row) for row in instances.attach_tags_and_groups(state, rows)]
+    return [_to_api(call, row) for row in instances.attach_tags_and_groups(state, rows)]
 
 
-def _view(call: Call, row: Row) -> dict[str, Any]:
-    shown = network_interfaces.to_api(row)
-    holder = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
+def _to_api(call: Call, row: Row) -> Result:
+    interface = network_interfaces.to_api(row)
+    instance = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
     return {
-        **shown,
-        "attachment": {**shown["attachment"], **holder},
+        **interface,
+        "attachment": {**interface["attachment"], **instance},
         "availability_zone": row["availability_zone"],
         "availability_zone_id": default_vpc.zone_id(call.cloud.config.cloud.region),
         "requester_id": row["account_id"],

@@ -1,7 +1,6 @@
 """Routes of the default VPC: its one route table and the internet gateway; read-only."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -48,10 +47,10 @@ def describe_route_tables(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one route table, which is its VPC's main one."""
-    rows = select_ids([_table(call)], "route_table_id", route_table_ids, RouteTableNotFound)
+    rows = select_ids([_table_to_api(call)], "route_table_id", route_table_ids, RouteTableNotFound)
     rows = select(rows, filters, TABLE_FILTERS)
-    shown, token = page(rows, lambda each: str(each["route_table_id"]), max_results, next_token)
-    return {"route_tables": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["route_table_id"]), max_results, next_token)
+    return {"route_tables": page_rows, "next_token": token}
 
 
 @action()
@@ -65,13 +64,13 @@ def describe_internet_gateways(
 ) -> Result:
     """List the account's one internet gateway: the way out through this host."""
     key = "internet_gateway_id"
-    rows = select_ids([_gateway(call)], key, internet_gateway_ids, InternetGatewayNotFound)
+    rows = select_ids([_gateway_to_api(call)], key, internet_gateway_ids, InternetGatewayNotFound)
     rows = select(rows, filters, GATEWAY_FILTERS)
-    shown, token = page(rows, lambda each: str(each[key]), max_results, next_token)
-    return {"internet_gateways": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each[key]), max_results, next_token)
+    return {"internet_gateways": page_rows, "next_token": token}
 
 
-def _table(call: Call) -> dict[str, Any]:
+def _table_to_api(call: Call) -> Result:
     table_id = default_vpc.part_id("rtb", call.account_id)
     association = {
         "main": True,
@@ -86,8 +85,8 @@ def _table(call: Call) -> dict[str, Any]:
         "associations": [association],
         "propagating_vgws": [],
         "routes": [
-            _route(default_vpc.cidr_block(call.cloud.network), "local", "CreateRouteTable"),
-            _route(
+            _route_to_api(default_vpc.cidr_block(call.cloud.network), "local", "CreateRouteTable"),
+            _route_to_api(
                 default_vpc.EVERYWHERE, default_vpc.part_id("igw", call.account_id), "CreateRoute"
             ),
         ],
@@ -95,7 +94,7 @@ def _table(call: Call) -> dict[str, Any]:
     }
 
 
-def _route(cidr_block: str, gateway_id: str, origin: str) -> dict[str, str]:
+def _route_to_api(cidr_block: str, gateway_id: str, origin: str) -> dict[str, str]:
     return {
         "destination_cidr_block": cidr_block,
         "gateway_id": gateway_id,
@@ -104,7 +103,7 @@ def _route(cidr_block: str, gateway_id: str, origin: str) -> dict[str, str]:
     }
 
 
-def _gateway(call: Call) -> dict[str, Any]:
+def _gateway_to_api(call: Call) -> Result:
     gateway_id = default_vpc.part_id("igw", call.account_id)
     return {
         "internet_gateway_id": gateway_id,

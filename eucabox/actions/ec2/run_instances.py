@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from eucabox import ids, instance_states, steady_clock
@@ -33,11 +33,10 @@ from eucabox.validation import check_text
 MOST_INSTANCES = 1000
 TOKEN_LIFE = 24 * 3600  # seconds
 EBS = "EBS volumes are not available on a single-node cloud; instances run from instance-store."
-# The devices that a bundled image's instance has anyway, so that asking for them is harmless.
 
 
 class Placement(TypedDict, total=False):
-    """Where: the one zone, not shared hardware by contract."""
+    """Where an instance runs: in the one zone, on shared hardware."""
 
     availability_zone: str
     availability_zone_id: str
@@ -45,7 +44,7 @@ class Placement(TypedDict, total=False):
 
 
 class Monitoring(TypedDict, total=False):
-    """Whether the instance says that it is monitored in detail."""
+    """Whether the instance is reported as monitored in detail."""
 
     enabled: bool
 
@@ -80,93 +79,100 @@ class LaunchedDevice(TypedDict, total=False):
     ebs: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class LaunchRequest:
+    """The members of RunInstances, with the API's defaults."""
+
+    image_id: str
+    min_count: int
+    max_count: int
+    instance_type: str = DEFAULT
+    key_name: str = ""
+    user_data: str = ""
+    security_groups: Sequence[str] = ()
+    security_group_ids: Sequence[str] = ()
+    network_interfaces: Sequence[Interface] = ()
+    subnet_id: str = ""
+    kernel_id: str = ""
+    ramdisk_id: str = ""
+    placement: Placement | None = None
+    monitoring: Monitoring | None = None
+    metadata_options: MetadataOptions | None = None
+    block_device_mappings: Sequence[LaunchedDevice] = ()
+    tag_specifications: Sequence[TagSpecification] = ()
+    client_token: str = ""
+    instance_initiated_shutdown_behavior: str = "terminate"
+    disable_api_termination: bool = False
+    disable_api_stop: bool = False
+    ebs_optimized: bool = False
+
+
 @dataclass(frozen=True)
 class LaunchSpec:
     """A checked launch: what its rows are made of."""
 
-    image: Row
-    kind: InstanceType
+    instance_type: InstanceType
     group_ids: list[str]
     columns: dict[str, Any]
     tags: dict[str, str]
     interface_tags: dict[str, str]
-    least: int
-    most: int
 
 
 @action(ignored=["additional_info"])
-def run_instances(
-    call: Call,
-    *,
-    image_id: str,
-    min_count: int,
-    max_count: int,
-    instance_type: str = DEFAULT,
-    key_name: str = "",
-    user_data: str = "",
-    security_groups: Sequence[str] = (),
-    security_group_ids: Sequence[str] = (),
-    network_interfaces: Sequence[Interface] = (),
-    subnet_id: str = "",
-    kernel_id: str = "",
-    ramdisk_id: str = "",
-    placement: Placement | None = None,
-    monitoring: Monitoring | None = None,
-    metadata_options: MetadataOptions | None = None,
-    block_device_mappings: Sequence[LaunchedDevice] = (),
-    tag_specifications: Sequence[TagSpecification] = (),
-    client_token: str = "",
-    instance_initiated_shutdown_behavior: str = "terminate",
-    disable_api_termination: bool = False,
-    disable_api_stop: bool = False,
-    ebs_optimized: bool = False,
-) -> Result:
-    """Start from min_count to max_count instances of an image, as many as there is room for.
+def run_instances(call: Call, members: LaunchRequest) -> Result:
+    """Start from MinCount to MaxCount instances of an image, as many as the host can hold.
 
     The answer comes when the rows are written. A client token makes a repetition within 24
     hours answer the same reservation.
     """
-    asked = {name: value for name, value in locals().items() if name != "call"}
-    asked["instance_type"] = instance_type or DEFAULT
-    asked["instance_initiated_shutdown_behavior"] = (
-        instance_initiated_shutdown_behavior or "terminate"
+    request = replace(
+        members,
+        instance_type=members.instance_type or DEFAULT,
+        instance_initiated_shutdown_behavior=(
+            members.instance_initiated_shutdown_behavior or "terminate"
+        ),
     )
-    state = call.cloud.state
-    with state.transaction():
-        reservation_id = _existing_reservation(call, asked)
+    with call.cloud.state.transaction():
+        reservation_id = _existing_reservation(call, request)
         if reservation_id is None:
-            reservation_id = _launch(call, asked, _validate(call, asked))
+            reservation_id = _launch(call, request, _validate(call, request))
     call.cloud.node.wake()
     return _answer(call, reservation_id)
 
 
-def _launch(call: Call, asked: dict[str, Any], wish: LaunchSpec) -> str:
-    """Write the reservation and as many instances as there is room for, up to the most."""
+def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
+    """Write the reservation and as many instances as the host can hold, up to MaxCount."""
     row = {
         "reservation_id": ids.new("r"),
         "account_id": call.account_id,
-        "client_token": asked["client_token"] or None,
-        "request_digest": _digest(asked),
+        "client_token": request.client_token or None,
+        "request_digest": _digest(request),
         "created": ids.time_text(call.now()),
         "created_clock": steady_clock.reading(),
     }
+    least, most = request.min_count, request.max_count
     allowed = limits.count_allowed(
-        *(call.cloud.state, call.cloud.config.limits, call.account_id),
-        *(wish.kind.vcpus, wish.least, wish.most),
+        call.cloud.state,
+        call.cloud.config.limits,
+        call.account_id,
+        vcpus=spec.instance_type.vcpus,
+        least=least,
+        most=most,
     )
-    fits = call.cloud.capacity.check(wish.kind.name, allowed)
-    if fits < wish.least:
-        raise InsufficientInstanceCapacity(free=fits, type=wish.kind.name, asked=wish.least)
-    made: list[str] = []
+    free = call.cloud.capacity.check(spec.instance_type.name, allowed)
+    if free < least:
+        raise InsufficientInstanceCapacity(free=free, type=spec.instance_type.name, asked=least)
+    instance_ids: list[str] = []
     with call.cloud.state.transaction() as database:
-        database["reservations"].insert(row)  # type: ignore[union-attr]
-        for index, address in enumerate(_addresses(call, min(fits, wish.most), wish.least)):
-            made.append(_add_instance(call, row, wish, {**address, "ami_launch_index": index}))
-    call.notes["instances"] = ",".join(made)
+        database.table("reservations").insert(row)
+        for index, address in enumerate(_assign_addresses(call, min(free, most), least)):
+            columns = {**address, "ami_launch_index": index}
+            instance_ids.append(_add_instance(call, row, spec, columns))
+    call.notes["instances"] = ",".join(instance_ids)
     return str(row["reservation_id"])
 
 
-def _add_instance(call: Call, reservation: Row, wish: LaunchSpec, own: dict[str, Any]) -> str:
+def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str, Any]) -> str:
     row = {
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
@@ -175,31 +181,34 @@ def _add_instance(call: Call, reservation: Row, wish: LaunchSpec, own: dict[str,
         "availability_zone": call.cloud.config.cloud.zone,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,
-        **wish.columns,
+        **spec.columns,
         **own,
     }
     state = call.cloud.state
     with state.transaction() as database:
-        database["instances"].insert(row)  # type: ignore[union-attr]
-        for group_id in wish.group_ids:
+        database.table("instances").insert(row)
+        for group_id in spec.group_ids:
             pair = {"instance_id": row["instance_id"], "group_id": group_id}
-            database["instance_groups"].insert(pair)  # type: ignore[union-attr]
-        tags.write(state, call.account_id, row["instance_id"], wish.tags)
+            database.table("instance_groups").insert(pair)
+        tags.write(state, call.account_id, row["instance_id"], spec.tags)
         interface_id = default_vpc.network_interface_id(row["instance_id"])
-        tags.write(state, call.account_id, interface_id, wish.interface_tags)
+        tags.write(state, call.account_id, interface_id, spec.interface_tags)
     return str(row["instance_id"])
 
 
-def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
-    """Return ids and addresses of up to `most` instances; too few for `least` is the fault."""
-    taken = instances.addresses(call.cloud.state)
-    found: list[dict[str, Any]] = []
-    while len(found) < most:
+def _assign_addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
+    """Return ids and addresses for up to `most` instances.
+
+    Raises InsufficientFreeAddresses where there are fewer than `least`.
+    """
+    used = instances.addresses(call.cloud.state)
+    assigned: list[dict[str, Any]] = []
+    while len(assigned) < most:
         instance_id = ids.new("i")
         try:
-            address = call.cloud.network.assign(taken, instance_id)
+            address = call.cloud.network.assign(used, instance_id)
         except InsufficientFreeAddresses:
-            if len(found) < least:
+            if len(assigned) < least:
                 raise
             break
         columns = {
@@ -208,9 +217,9 @@ def _addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
             "private_ip_address": address.private_ip_address or None,
             "private_dns_name": address.private_dns_name or None,
         }
-        taken |= {address.mac_address, address.private_ip_address}
-        found.append(columns)
-    return found
+        used |= {address.mac_address, address.private_ip_address}
+        assigned.append(columns)
+    return assigned
 
 
 def _answer(call: Call, reservation_id: str) -> Result:
@@ -220,12 +229,12 @@ def _answer(call: Call, reservation_id: str) -> Result:
     return instances.reservations(rows)[0]
 
 
-# --- a request that was made before ------------------------------------------------------------
+# --- a request that was made before --------------------------------------------------------------
 
 
-def _existing_reservation(call: Call, asked: dict[str, Any]) -> str | None:
+def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
     """Return the reservation that this client token made within 24 hours, or None."""
-    token = asked["client_token"]
+    token = request.client_token
     if not token:
         return None
     check_text("ClientToken", token, 64)
@@ -234,7 +243,7 @@ def _existing_reservation(call: Call, asked: dict[str, Any]) -> str | None:
     row = state.one(sql, (call.account_id, token))
     if row is None or _expire_token(call, row):
         return None
-    if row["request_digest"] != _digest(asked):
+    if row["request_digest"] != _digest(request):
         raise IdempotentParameterMismatch(token=token)
     if not instances.list_of_reservation(state, row["reservation_id"]):
         raise IdempotentInstanceTerminated(token=token)
@@ -250,58 +259,60 @@ def _expire_token(call: Call, row: Row) -> bool:
     return True
 
 
-def _digest(asked: dict[str, Any]) -> str:
-    text = json.dumps(asked, sort_keys=True, default=str)
+def _digest(request: LaunchRequest) -> str:
+    text = json.dumps(vars(request), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- checks ------------------------------------------------------------------------------------
+# --- checks --------------------------------------------------------------------------------------
 
 
-def _validate(call: Call, asked: dict[str, Any]) -> LaunchSpec:
-    _check_counts(asked["min_count"], asked["max_count"])
-    _check_place(call, asked)
-    _check_offers(call, asked)
-    kind = _instance_type(call, asked["instance_type"])
-    image = _image(call, asked["image_id"], kind)
-    _check_devices(asked["block_device_mappings"], image)
-    kernel_id, ramdisk_id = _boot_images(call, image, asked)
-    options = _metadata_options(asked["metadata_options"] or {}, image)
-    tagged = tags.from_specifications(
-        asked["tag_specifications"], "instance", {"network-interface"}
+def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
+    _check_counts(request.min_count, request.max_count)
+    _check_place(call, request)
+    if request.ebs_optimized:
+        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
+    behavior = instances.check_behavior(
+        request.instance_initiated_shutdown_behavior, call.cloud.config.node
     )
-    metadata_options.check_tag_keys(options, tagged)
+    instance_type = _get_instance_type(call, request.instance_type)
+    image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
+    call.cloud.images.check_fits(image, instance_type)
+    _check_devices(request.block_device_mappings, image)
+    kernel_id, ramdisk_id = _choose_boot_images(call, image, request)
+    options = _read_metadata_options(request.metadata_options or {}, image)
+    instance_tags = tags.from_specifications(
+        request.tag_specifications, "instance", {"network-interface"}
+    )
+    metadata_options.check_tag_keys(options, instance_tags)
     columns = {
         "image_id": image["image_id"],
         "kernel_id": kernel_id,
         "ramdisk_id": ramdisk_id,
-        "instance_type": kind.name,
+        "instance_type": instance_type.name,
         "architecture": image["architecture"],
         "virtualization_type": image["virtualization_type"],
         "root_device_name": image["root_device_name"] or "/dev/sda1",
-        "vcpus": kind.vcpus,
-        "memory_mb": kind.memory_mb,
-        "disk_gb": kind.disk_gb,
-        "user_data": user_data.decode(asked["user_data"]),
+        "vcpus": instance_type.vcpus,
+        "memory_mb": instance_type.memory_mb,
+        "disk_gb": instance_type.disk_gb,
+        "user_data": user_data.decode(request.user_data),
         "metadata_options": json.dumps(options),
-        "monitoring": int((asked["monitoring"] or {}).get("enabled", False)),
-        "shutdown_behavior": asked["instance_initiated_shutdown_behavior"],
-        "disable_api_termination": int(asked["disable_api_termination"]),
-        "disable_api_stop": int(asked["disable_api_stop"]),
-        "public_address": int(_has_public_address(asked["network_interfaces"])),
-        **_key(call, asked["key_name"]),
+        "monitoring": int((request.monitoring or {}).get("enabled", False)),
+        "shutdown_behavior": behavior,
+        "disable_api_termination": int(request.disable_api_termination),
+        "disable_api_stop": int(request.disable_api_stop),
+        "public_address": int(_has_public_address(request.network_interfaces)),
+        **_find_key(call, request.key_name),
     }
     return LaunchSpec(
-        image=image,
-        kind=kind,
-        group_ids=_group_ids(call, asked),
+        instance_type=instance_type,
+        group_ids=_find_group_ids(call, request),
         columns=columns,
-        tags=tagged,
+        tags=instance_tags,
         interface_tags=tags.from_specifications(
-            asked["tag_specifications"], "network-interface", {"instance"}
+            request.tag_specifications, "network-interface", {"instance"}
         ),
-        least=asked["min_count"],
-        most=asked["max_count"],
     )
 
 
@@ -314,8 +325,8 @@ def _check_counts(least: int, most: int) -> None:
         raise InvalidParameterValue(parameter="MaxCount", value=most, reason=reason)
 
 
-def _check_place(call: Call, asked: dict[str, Any]) -> None:
-    placement = asked["placement"] or {}
+def _check_place(call: Call, request: LaunchRequest) -> None:
+    placement = request.placement or {}
     zone = placement.get("availability_zone") or call.cloud.config.cloud.zone
     if zone != call.cloud.config.cloud.zone:
         reason = f"The availability zone here is {call.cloud.config.cloud.zone}."
@@ -331,18 +342,10 @@ def _check_place(call: Call, asked: dict[str, Any]) -> None:
         )
     if placement.get("tenancy", "") not in ("", "default"):
         raise UnsupportedOperation(what="Placement.Tenancy: only default is available.")
-    asked_subnets = [asked["subnet_id"]]
-    asked_subnets += [each.get("subnet_id", "") for each in asked["network_interfaces"]]
-    for subnet_id in asked_subnets:
+    subnet_ids = [each.get("subnet_id", "") for each in request.network_interfaces]
+    for subnet_id in (request.subnet_id, *subnet_ids):
         if subnet_id and subnet_id != default_vpc.subnet_id(call.account_id):
             raise SubnetNotFound(id=subnet_id[:60])
-
-
-def _check_offers(call: Call, asked: dict[str, Any]) -> None:
-    """Refuse by name the offers of EC2 that a node without EBS can't keep."""
-    if asked["ebs_optimized"]:
-        raise UnsupportedOperation(what=f"EbsOptimized: {EBS}")
-    instances.check_behavior(asked["instance_initiated_shutdown_behavior"], call.cloud.config.node)
 
 
 def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
@@ -357,7 +360,7 @@ def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
-def _instance_type(call: Call, name: str) -> InstanceType:
+def _get_instance_type(call: Call, name: str) -> InstanceType:
     types = current_types(call.cloud.state)
     if name not in types:
         reason = f"The instance types are: {', '.join(types)}."
@@ -365,31 +368,23 @@ def _instance_type(call: Call, name: str) -> InstanceType:
     return types[name]
 
 
-def _image(call: Call, image_id: str, kind: InstanceType) -> Row:
-    assert call.caller is not None
-    image = get_launchable(call.cloud.state, call.caller, image_id, "machine")
-    call.cloud.images.check_fits(image, kind)
-    return image
-
-
-def _boot_images(call: Call, image: Row, asked: dict[str, Any]) -> tuple[str | None, str | None]:
+def _choose_boot_images(
+    call: Call, image: Row, request: LaunchRequest
+) -> tuple[str | None, str | None]:
     """Return kernel and ramdisk: those of the request, else the image's."""
-    assert call.caller is not None
-    found: list[str | None] = []
-    for kind in ("kernel", "ramdisk"):
-        wanted = asked[f"{kind}_id"]
-        if wanted:
-            get_launchable(call.cloud.state, call.caller, wanted, kind)
-        found.append(wanted or image[f"{kind}_id"])
-    kernel_id, ramdisk_id = found
-    settled = image["state"] == "available" and image["virtualization_type"] != "hvm"
-    if settled and not kernel_id:
+    for image_id, image_type in ((request.kernel_id, "kernel"), (request.ramdisk_id, "ramdisk")):
+        if image_id:
+            get_launchable(call.cloud.state, call.user, image_id, image_type)
+    kernel_id: str | None = request.kernel_id or image["kernel_id"]
+    ramdisk_id: str | None = request.ramdisk_id or image["ramdisk_id"]
+    is_root_image = image["state"] == "available" and image["virtualization_type"] != "hvm"
+    if is_root_image and not kernel_id:
         reason = "it is a root file system and has no kernel. Launch it with a KernelId."
         raise ImageUnavailable(id=image["image_id"], reason=reason)
     return kernel_id, ramdisk_id
 
 
-def _key(call: Call, name: str) -> dict[str, str | None]:
+def _find_key(call: Call, name: str) -> dict[str, str | None]:
     if not name:
         return {"key_name": None, "public_key": None}
     sql = "select key_name, public_key from key_pairs where account_id = ? and key_name = ?"
@@ -399,38 +394,33 @@ def _key(call: Call, name: str) -> dict[str, str | None]:
     return row
 
 
-def _group_ids(call: Call, asked: dict[str, Any]) -> list[str]:
+def _find_group_ids(call: Call, request: LaunchRequest) -> list[str]:
     """Return the ids of the launch's groups: by name, by id, of its interface, or `default`."""
-    names, group_ids = asked["security_groups"], asked["security_group_ids"]
-    interfaces = asked["network_interfaces"]
+    names, group_ids = request.security_groups, request.security_group_ids
+    interfaces = request.network_interfaces
     if len(interfaces) > 1 or any(each.get("device_index", 0) for each in interfaces):
         raise UnsupportedOperation(what="NetworkInterface: an instance has one, of DeviceIndex 0.")
     for each in interfaces:
-        _check_interface(each)
+        if not each.get("delete_on_termination", True):
+            what = "NetworkInterface.DeleteOnTermination: an interface ends with its instance."
+            raise UnsupportedOperation(what=what)
         if each.get("groups") and (names or group_ids):
             reason = "Name security groups for the instance or for its NetworkInterface, not both."
             raise InvalidParameterCombination(reason=reason)
         group_ids = group_ids or each.get("groups", ())
     if not names and not group_ids:
         names = [groups.DEFAULT]
-    found = groups.find(call.cloud.state, call.account_id, names, group_ids)
-    return [row["group_id"] for row in found]
+    rows = groups.find(call.cloud.state, call.account_id, names, group_ids)
+    return [row["group_id"] for row in rows]
 
 
-def _check_interface(interface: Interface) -> None:
-    if not interface.get("delete_on_termination", True):
-        raise UnsupportedOperation(
-            what="NetworkInterface.DeleteOnTermination: an interface ends with its instance."
-        )
-
-
-def _has_public_address(asked: Sequence[Interface]) -> bool:
+def _has_public_address(interfaces: Sequence[Interface]) -> bool:
     """Tell whether the instance shows its address as its public one too, as the subnet has it."""
-    return all(each.get("associate_public_ip_address", True) for each in asked)
+    return all(each.get("associate_public_ip_address", True) for each in interfaces)
 
 
-def _metadata_options(asked: Mapping[str, Any], image: Row) -> dict[str, Any]:
+def _read_metadata_options(members: Mapping[str, Any], image: Row) -> dict[str, Any]:
     """Return the options in full; closed where the seed is a CD-ROM alone."""
     closed = settings.read(image["settings"]).seed == "nocloud"
     base = {"http_endpoint": "disabled"} if closed else {}
-    return metadata_options.validate(asked, base, prefix="MetadataOptions.")
+    return metadata_options.validate(members, base, prefix="MetadataOptions.")

@@ -1,4 +1,4 @@
-"""Changes of rules that are there: their description, or all that a rule says; keeps its id."""
+"""Updates existing security group rules, or only their descriptions; a rule keeps its id."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
-from eucabox.ec2.ip_permissions import Permission
+from eucabox.ec2.ip_permissions import Pair, Permission
 from eucabox.errors import MissingParameter, PermissionExists, PermissionMalformed
 from eucabox.state import Row
 
@@ -19,7 +19,7 @@ class RuleDescription(TypedDict, total=False):
 
 
 class RuleRequest(TypedDict, total=False):
-    """All that a rule says, with one peer."""
+    """A whole rule, with one peer."""
 
     ip_protocol: str
     from_port: int
@@ -31,7 +31,7 @@ class RuleRequest(TypedDict, total=False):
 
 
 class RuleUpdate(TypedDict, total=False):
-    """A rule's id with what it says from now on."""
+    """A rule's id with its new content."""
 
     security_group_rule_id: str
     security_group_rule: RuleRequest
@@ -46,7 +46,7 @@ def update_security_group_rule_descriptions_ingress(
     ip_permissions: Sequence[Permission] = (),
     security_group_rule_descriptions: Sequence[RuleDescription] = (),
 ) -> Result:
-    """Describe rules for what comes in anew; no description is an empty one."""
+    """Set the descriptions of ingress rules; no description is an empty one."""
     described = security_group_rule_descriptions
     return _describe(call, False, (group_id, group_name), ip_permissions, described)
 
@@ -60,7 +60,7 @@ def update_security_group_rule_descriptions_egress(
     ip_permissions: Sequence[Permission] = (),
     security_group_rule_descriptions: Sequence[RuleDescription] = (),
 ) -> Result:
-    """Describe rules for what goes out anew; no description is an empty one."""
+    """Set the descriptions of egress rules; no description is an empty one."""
     described = security_group_rule_descriptions
     return _describe(call, True, (group_id, group_name), ip_permissions, described)
 
@@ -69,11 +69,11 @@ def update_security_group_rule_descriptions_egress(
 def modify_security_group_rules(
     call: Call, *, group_id: str, security_group_rules: Sequence[RuleUpdate]
 ) -> Result:
-    """Let rules of a group say something else; all of the request or none."""
+    """Replace rules of a group; all of the request or none."""
     if not security_group_rules:
         raise MissingParameter(parameter="SecurityGroupRule")
     with call.cloud.state.transaction():
-        group = permissions.group_of(_asker(call), (group_id, ""))
+        group = permissions.group_of(_context(call), (group_id, ""))
         for update in security_group_rules:
             _modify(call, group, update)
     call.cloud.node.wake()
@@ -84,73 +84,72 @@ def _describe(
     call: Call,
     is_egress: bool,
     group: tuple[str, str],
-    asked: Sequence[Permission],
-    described: Sequence[RuleDescription],
+    ip_permissions: Sequence[Permission],
+    descriptions: Sequence[RuleDescription],
 ) -> Result:
-    asker = _asker(call)
-    with asker.state.transaction():
-        row = permissions.group_of(asker, group)
-        known = permissions.rules_in_direction(_rules(asker, row), is_egress)
-        texts = {each.get("security_group_rule_id", ""): each for each in described}
-        for rule in permissions.get_by_ids(known, list(texts)):
+    context = _context(call)
+    with context.state.transaction():
+        row = permissions.group_of(context, group)
+        group_rules = permissions.rules_in_direction(_list_rules(context, row), is_egress)
+        texts = {each.get("security_group_rule_id", ""): each for each in descriptions}
+        for rule in permissions.get_by_ids(group_rules, list(texts)):
             rule_id = rule["security_group_rule_id"]
-            _write(asker, rule_id, description=_read_text(texts[rule_id]))
-        if asked or not described:
-            rules = permissions.parse(asker, asked, [])
-            found = permissions.find_matching(row, known, rules)
-            for rule, text in zip(found, rules.values(), strict=True):
-                _write(asker, rule["security_group_rule_id"], description=text)
+            text = texts[rule_id].get("description", "")
+            _write(context, rule_id, description=permissions.check_description(text))
+        if ip_permissions or not descriptions:
+            rules = permissions.parse(context, ip_permissions, [])
+            matches = permissions.find_matching(row, group_rules, rules)
+            for rule, text in zip(matches, rules.values(), strict=True):
+                _write(context, rule["security_group_rule_id"], description=text)
     return {"return": True}
 
 
 def _modify(call: Call, group: Row, update: RuleUpdate) -> None:
-    asker = _asker(call)
-    known = _rules(asker, group)
-    (old,) = permissions.get_by_ids(known, [update.get("security_group_rule_id", "")])
-    said = permissions.parse(asker, [_permission(update.get("security_group_rule", {}))], [])
-    (rule,) = said
-    same = [each for each in known if each["is_egress"] == old["is_egress"] and each is not old]
-    if rule in (permissions.rule_of(each) for each in same):
+    context = _context(call)
+    group_rules = _list_rules(context, group)
+    (old,) = permissions.get_by_ids(group_rules, [update.get("security_group_rule_id", "")])
+    parsed = permissions.parse(context, [_to_permission(update.get("security_group_rule", {}))], [])
+    (rule,) = parsed
+    others = [
+        each for each in group_rules if each["is_egress"] == old["is_egress"] and each is not old
+    ]
+    if rule in (permissions.rule_of(each) for each in others):
         raise PermissionExists(rule=rule, group=group["group_id"])
-    _write(asker, old["security_group_rule_id"], **asdict(rule), description=said[rule])
+    _write(context, old["security_group_rule_id"], **asdict(rule), description=parsed[rule])
 
 
-def _permission(said: RuleRequest) -> Permission:
+def _to_permission(members: RuleRequest) -> Permission:
     """Return one rule in the form of a permission; its description goes with its peer."""
-    peers = [said.get(name) for name in ("cidr_ipv4", "cidr_ipv6", "referenced_group_id")]
+    peers = [members.get(name) for name in ("cidr_ipv4", "cidr_ipv6", "referenced_group_id")]
     if len([each for each in peers if each]) != 1:
         reason = "A rule has one of CidrIpv4, CidrIpv6 and ReferencedGroupId."
         raise PermissionMalformed(reason=reason)
-    found: Permission = {"ip_protocol": said.get("ip_protocol", "")}
-    text = said.get("description", "")
-    if "from_port" in said:
-        found["from_port"] = said["from_port"]
-    if "to_port" in said:
-        found["to_port"] = said["to_port"]
-    if said.get("cidr_ipv4"):
-        found["ip_ranges"] = [{"cidr_ip": said["cidr_ipv4"], "description": text}]
-    elif said.get("cidr_ipv6"):
-        found["ipv6_ranges"] = [{"cidr_ipv6": said["cidr_ipv6"], "description": text}]
+    permission: Permission = {"ip_protocol": members.get("ip_protocol", "")}
+    text = members.get("description", "")
+    if "from_port" in members:
+        permission["from_port"] = members["from_port"]
+    if "to_port" in members:
+        permission["to_port"] = members["to_port"]
+    if members.get("cidr_ipv4"):
+        permission["ip_ranges"] = [{"cidr_ip": members["cidr_ipv4"], "description": text}]
+    elif members.get("cidr_ipv6"):
+        permission["ipv6_ranges"] = [{"cidr_ipv6": members["cidr_ipv6"], "description": text}]
     else:
-        pair = {"group_id": said["referenced_group_id"], "description": text}
-        found["user_id_group_pairs"] = [pair]  # type: ignore[list-item]
-    return found
+        pair: Pair = {"group_id": members["referenced_group_id"], "description": text}
+        permission["user_id_group_pairs"] = [pair]
+    return permission
 
 
-def _rules(asker: permissions.PermissionContext, group: Row) -> list[Row]:
+def _list_rules(context: permissions.PermissionContext, group: Row) -> list[Row]:
     sql = "select * from security_group_rules where group_id = ? order by rowid"
-    return asker.state.query(sql, (group["group_id"],))
+    return context.state.query(sql, (group["group_id"],))
 
 
-def _write(asker: permissions.PermissionContext, rule_id: str, **columns: object) -> None:
-    asker.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
+def _write(context: permissions.PermissionContext, rule_id: str, **columns: object) -> None:
+    context.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
 
 
-def _read_text(described: RuleDescription) -> str:
-    return permissions.check_description(described.get("description", ""))
-
-
-def _asker(call: Call) -> permissions.PermissionContext:
+def _context(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
     return permissions.PermissionContext(
         cloud.state, cloud.accounts, call.account_id, call.api_version

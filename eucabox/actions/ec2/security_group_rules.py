@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
@@ -35,10 +34,10 @@ def authorize_security_group_ingress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets in; all the rules of the request or none."""
-    tagged = tags.from_specifications(tag_specifications, "security-group-rule")
+    new_tags = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
-    return _authorize(call, False, (group_id, group_name), ip_permissions, single, tagged)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
+    return _authorize(call, False, (group_id, group_name), ip_permissions, single, new_tags)
 
 
 @action()
@@ -56,10 +55,10 @@ def authorize_security_group_egress(
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
     """Let packets out; all the rules of the request or none."""
-    tagged = tags.from_specifications(tag_specifications, "security-group-rule")
+    new_tags = tags.from_specifications(tag_specifications, "security-group-rule")
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
-    return _authorize(call, True, (group_id, ""), ip_permissions, single, tagged)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
+    return _authorize(call, True, (group_id, ""), ip_permissions, single, new_tags)
 
 
 @action()
@@ -79,7 +78,7 @@ def revoke_security_group_ingress(
 ) -> Result:
     """Take rules for incoming packets away; all those of the request or none."""
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     group = (group_id, group_name)
     return _revoke(call, False, group, ip_permissions, single, security_group_rule_ids)
 
@@ -100,7 +99,7 @@ def revoke_security_group_egress(
 ) -> Result:
     """Take rules for outgoing packets away, the default one too; all of the request or none."""
     source = (source_security_group_name, source_security_group_owner_id)
-    single = _single(ip_protocol, from_port, to_port, cidr_ip, source)
+    single = _read_single_rule(ip_protocol, from_port, to_port, cidr_ip, source)
     return _revoke(call, True, (group_id, ""), ip_permissions, single, security_group_rule_ids)
 
 
@@ -115,21 +114,21 @@ def describe_security_group_rules(
 ) -> Result:
     """List rules one by one, by id."""
     state = call.cloud.state
-    mine = [row["group_id"] for row in security_groups.ensure_and_list(state, call.account_id)]
-    rows = security_groups.rules(state, mine)
+    group_ids = [row["group_id"] for row in security_groups.ensure_and_list(state, call.account_id)]
+    rows = security_groups.rules(state, group_ids)
     if security_group_rule_ids:
         rows = permissions.get_by_ids(rows, security_group_rule_ids)
-    tagged = tags.tags_of(state, [row["security_group_rule_id"] for row in rows])
+    tags_by_id = tags.tags_of(state, [row["security_group_rule_id"] for row in rows])
     for row in rows:
-        row["tags"] = tagged.get(row["security_group_rule_id"], [])
+        row["tags"] = tags_by_id.get(row["security_group_rule_id"], [])
     rows = select(rows, filters, FILTERS)
-    shown, token = page(
+    page_rows, token = page(
         rows, lambda row: str(row["security_group_rule_id"]), max_results, next_token
     )
-    return {"security_group_rules": [_view(row) for row in shown], "next_token": token}
+    return {"security_group_rules": [_to_api(row) for row in page_rows], "next_token": token}
 
 
-def _single(
+def _read_single_rule(
     ip_protocol: str,
     from_port: int | None,
     to_port: int | None,
@@ -141,98 +140,103 @@ def _single(
     name, owner = source
     if not (ip_protocol or cidr_ip or name):
         return []
-    found: Permission = {"ip_protocol": ip_protocol or ("-1" if name else "")}
+    permission: Permission = {"ip_protocol": ip_protocol or ("-1" if name else "")}
     if from_port is not None:
-        found["from_port"] = from_port
+        permission["from_port"] = from_port
     if to_port is not None:
-        found["to_port"] = to_port
+        permission["to_port"] = to_port
     if cidr_ip:
-        found["ip_ranges"] = [{"cidr_ip": cidr_ip}]
+        permission["ip_ranges"] = [{"cidr_ip": cidr_ip}]
     if name:
-        found["user_id_group_pairs"] = [{"group_name": name, "user_id": owner}]
-    return [found]
+        permission["user_id_group_pairs"] = [{"group_name": name, "user_id": owner}]
+    return [permission]
 
 
 def _authorize(
     call: Call,
     is_egress: bool,
     group: tuple[str, str],
-    asked_rules: Sequence[Permission],
+    ip_permissions: Sequence[Permission],
     single: list[Permission],
-    tagged: dict[str, str],
+    new_tags: dict[str, str],
 ) -> Result:
     state = call.cloud.state
     with state.transaction():
-        row = permissions.group_of(_asker(call), group)
-        asked = permissions.parse(_asker(call), asked_rules, single)
-        known = security_groups.rules(state, [row["group_id"]])
-        permissions.raise_if_exists(row, asked, permissions.rules_in_direction(known, is_egress))
-        limits.check_rules(call.cloud.config.limits, len(known) + len(asked))
-        made = [
+        row = permissions.group_of(_context(call), group)
+        parsed = permissions.parse(_context(call), ip_permissions, single)
+        group_rules = security_groups.rules(state, [row["group_id"]])
+        permissions.raise_if_exists(
+            row, parsed, permissions.rules_in_direction(group_rules, is_egress)
+        )
+        limits.check_rules(call.cloud.config.limits, len(group_rules) + len(parsed))
+        added = [
             security_groups.add_rule(
                 state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text
             )
-            for rule, text in asked.items()
+            for rule, text in parsed.items()
         ]
-        for rule_row in made:
-            tags.write(state, call.account_id, rule_row["security_group_rule_id"], tagged)
+        for rule_row in added:
+            tags.write(state, call.account_id, rule_row["security_group_rule_id"], new_tags)
     call.cloud.node.wake()
-    more = {"group_owner_id": row["account_id"], "tags": tags.to_api(tagged)}
-    shown = [_view({**rule, **more}) for rule in made]
-    return {"return": True, "security_group_rules": shown}
+    more = {"group_owner_id": row["account_id"], "tags": tags.to_api(new_tags)}
+    api_rules = [_to_api({**rule, **more}) for rule in added]
+    return {"return": True, "security_group_rules": api_rules}
 
 
 def _revoke(
     call: Call,
     is_egress: bool,
     group: tuple[str, str],
-    asked_rules: Sequence[Permission],
+    ip_permissions: Sequence[Permission],
     single: list[Permission],
     rule_ids: Sequence[str],
 ) -> Result:
     state = call.cloud.state
     with state.transaction() as database:
-        row = permissions.group_of(_asker(call), group)
-        known = permissions.rules_in_direction(
+        row = permissions.group_of(_context(call), group)
+        group_rules = permissions.rules_in_direction(
             security_groups.rules(state, [row["group_id"]]), is_egress
         )
         if rule_ids:
-            gone = permissions.get_by_ids(known, rule_ids)
+            matches = permissions.get_by_ids(group_rules, rule_ids)
         else:
-            named = permissions.parse(_asker(call), asked_rules, single, described=False)
-            gone = permissions.find_matching(row, known, named)
-        gone_ids = [rule["security_group_rule_id"] for rule in gone]
+            parsed = permissions.parse(_context(call), ip_permissions, single, check_texts=False)
+            matches = permissions.find_matching(row, group_rules, parsed)
+        match_ids = [rule["security_group_rule_id"] for rule in matches]
         database.conn.execute(
             "delete from security_group_rules where security_group_rule_id in"
             " (select value from json_each(?))",
-            (json.dumps(gone_ids),),
+            (json.dumps(match_ids),),
         )
-        tags.forget(state, *gone_ids)
+        tags.forget(state, *match_ids)
     call.cloud.node.wake()
-    return {"return": True, "revoked_security_group_rules": [_revoked(rule) for rule in gone]}
+    return {
+        "return": True,
+        "revoked_security_group_rules": [_revoked_to_api(rule) for rule in matches],
+    }
 
 
-def _asker(call: Call) -> permissions.PermissionContext:
+def _context(call: Call) -> permissions.PermissionContext:
     cloud = call.cloud
     return permissions.PermissionContext(
         cloud.state, cloud.accounts, call.account_id, call.api_version
     )
 
 
-def _view(row: Row) -> dict[str, Any]:
-    shown = _revoked(row)
-    shown["group_owner_id"] = row["group_owner_id"]
-    shown["tags"] = row["tags"]
-    group_id = shown.pop("referenced_group_id", None)
+def _to_api(row: Row) -> Result:
+    rule = _revoked_to_api(row)
+    rule["group_owner_id"] = row["group_owner_id"]
+    rule["tags"] = row["tags"]
+    group_id = rule.pop("referenced_group_id", None)
     if row["referenced_user_id"]:
-        shown["referenced_group_info"] = {
+        rule["referenced_group_info"] = {
             "group_id": group_id,
             "user_id": row["referenced_user_id"],
         }
-    return shown
+    return rule
 
 
-def _revoked(row: Row) -> dict[str, Any]:
+def _revoked_to_api(row: Row) -> Result:
     names = ("cidr_ipv4", "cidr_ipv6", "referenced_group_id", "description")
     ports = row["from_port"], row["to_port"]
     return {

@@ -31,18 +31,18 @@ def create_security_group(
     vpc_id: str = "",
     tag_specifications: Sequence[TagSpecification] = (),
 ) -> Result:
-    """Make a security group: nothing may come in, everything may leave."""
+    """Create a security group: no ingress, all egress allowed."""
     _check_names(call, group_name, description, vpc_id)
-    tagged = tags.from_specifications(tag_specifications, "security-group")
+    new_tags = tags.from_specifications(tag_specifications, "security-group")
     state = call.cloud.state
     with state.transaction():
-        known = security_groups.ensure_and_list(state, call.account_id)
-        if group_name in (row["group_name"] for row in known):
+        groups = security_groups.ensure_and_list(state, call.account_id)
+        if group_name in (row["group_name"] for row in groups):
             raise GroupExists(name=group_name)
-        limits.check_security_groups(call.cloud.config.limits, len(known))
+        limits.check_security_groups(call.cloud.config.limits, len(groups))
         row = security_groups.create(state, call.account_id, group_name, description)
-        tags.write(state, call.account_id, row["group_id"], tagged)
-    return {"return": True, "group_id": row["group_id"], "tags": tags.to_api(tagged)}
+        tags.write(state, call.account_id, row["group_id"], new_tags)
+    return {"return": True, "group_id": row["group_id"], "tags": tags.to_api(new_tags)}
 
 
 @action()
@@ -57,10 +57,10 @@ def describe_security_groups(
 ) -> Result:
     """List the account's security groups with their rules, by id."""
     rows = _list(call, group_names, group_ids)
-    _complete(call, rows)
+    _attach_rules_and_tags(call, rows)
     rows = select(rows, filters, FILTERS)
-    shown, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
-    return {"security_groups": [_view(row) for row in shown], "next_token": token}
+    page_rows, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
+    return {"security_groups": [_to_api(row) for row in page_rows], "next_token": token}
 
 
 @action()
@@ -70,8 +70,8 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
         raise MissingParameter(parameter="GroupId")
     state = call.cloud.state
     with state.transaction() as database:
-        named = ([], [group_id]) if group_id else ([group_name], [])
-        (row,) = security_groups.find(state, call.account_id, *named)
+        names_and_ids = ([], [group_id]) if group_id else ([group_name], [])
+        (row,) = security_groups.find(state, call.account_id, *names_and_ids)
         if row["group_name"] == security_groups.DEFAULT:
             raise GroupNotDeletable(name=row["group_name"])
         _refuse_used(call, row)
@@ -83,18 +83,21 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
 
 
 def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
-    """Return the named groups, or all of the account's; of every account for `verbose`, which
-    is a name where the account has such a group."""
+    """Return the named groups, or all of the account's, or for `verbose` those of all accounts.
+
+    If the account has a group of that name, `verbose` is only its name.
+    """
     state = call.cloud.state
     own = security_groups.ensure_and_list(state, call.account_id)
-    known = {row["group_name"] for row in own}
-    wanted = [
-        [each for each in asked if each != VERBOSE or each in known] for asked in (names, group_ids)
+    own_names = {row["group_name"] for row in own}
+    names_and_ids = [
+        [each for each in words if each != VERBOSE or each in own_names]
+        for words in (names, group_ids)
     ]
-    if any(wanted):
-        return security_groups.find(state, call.account_id, *wanted)
-    if VERBOSE in (*names, *group_ids) and call.caller and call.caller.admin:
-        return security_groups.of_everyone(state)
+    if any(names_and_ids):
+        return security_groups.find(state, call.account_id, *names_and_ids)
+    if VERBOSE in (*names, *group_ids) and call.user.admin:
+        return security_groups.list_all(state)
     return own
 
 
@@ -111,8 +114,10 @@ def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
 
 
 def _refuse_used(call: Call, row: Row) -> None:
-    """Refuse to delete what an instance or another group of the account needs; a rule of another
-    account is its owner's affair, and matches nothing from then on."""
+    """Raise GroupInUse if an instance or another group of the account uses the group.
+
+    Rules of other accounts don't count; they match nothing from then on.
+    """
     used = call.cloud.state.query(
         """select instance_id as user from instance_groups join instances using (instance_id)
           where group_id = :id and state <> 'terminated'
@@ -126,52 +131,52 @@ def _refuse_used(call: Call, row: Row) -> None:
         raise GroupInUse(id=row["group_id"], users=users)
 
 
-def _complete(call: Call, rows: list[Row]) -> None:
+def _attach_rules_and_tags(call: Call, rows: list[Row]) -> None:
     """Give each row its `rules`, permissions and `tags`."""
     group_ids = [row["group_id"] for row in rows]
-    tagged = tags.tags_of(call.cloud.state, group_ids)
+    tags_by_id = tags.tags_of(call.cloud.state, group_ids)
     by_group: dict[str, list[Row]] = {}
     for rule in security_groups.rules(call.cloud.state, group_ids):
         by_group.setdefault(rule["group_id"], []).append(rule)
     for row in rows:
-        row["tags"] = tagged.get(row["group_id"], [])
+        row["tags"] = tags_by_id.get(row["group_id"], [])
         row["rules"] = by_group.get(row["group_id"], [])
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _to_api(row: Row) -> Result:
     return {
         "group_id": row["group_id"],
         "group_name": row["group_name"],
         "description": row["description"],
         "owner_id": row["account_id"],
         "vpc_id": default_vpc.vpc_id(row["account_id"]),
-        "ip_permissions": _permissions(row["rules"], is_egress=False),
-        "ip_permissions_egress": _permissions(row["rules"], is_egress=True),
+        "ip_permissions": _permissions_to_api(row["rules"], is_egress=False),
+        "ip_permissions_egress": _permissions_to_api(row["rules"], is_egress=True),
         "tags": row["tags"],
     }
 
 
-def _permissions(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
+def _permissions_to_api(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
     """Return rules as the API's IpPermissions: one per protocol and ports, with all its peers."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    permissions: dict[tuple[Any, ...], dict[str, Any]] = {}
     for rule in rules:
         if bool(rule["is_egress"]) is is_egress:
             key = (rule["ip_protocol"], rule["from_port"], rule["to_port"])
-            permission = found.setdefault(key, _permission(rule))
-            member, peer = _peer(rule)
+            permission = permissions.setdefault(key, _permission_to_api(rule))
+            member, peer = _peer_to_api(rule)
             permission[member].append(peer)
-    return list(found.values())
+    return list(permissions.values())
 
 
-def _permission(rule: Row) -> dict[str, Any]:
-    shown: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
+def _permission_to_api(rule: Row) -> Result:
+    permission: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
     if rule["from_port"] is not None:
-        shown |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}
+        permission |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}
     lists = ("user_id_group_pairs", "ip_ranges", "ipv6_ranges", "prefix_list_ids")
-    return {**shown, **{member: [] for member in lists}}
+    return {**permission, **{member: [] for member in lists}}
 
 
-def _peer(rule: Row) -> tuple[str, dict[str, Any]]:
+def _peer_to_api(rule: Row) -> tuple[str, dict[str, Any]]:
     described = {"description": rule["description"]} if rule["description"] else {}
     if rule["cidr_ipv4"]:
         return "ip_ranges", {"cidr_ip": rule["cidr_ipv4"], **described}
@@ -180,13 +185,13 @@ def _peer(rule: Row) -> tuple[str, dict[str, Any]]:
     pair = {
         "user_id": rule["referenced_user_id"],
         "group_id": rule["referenced_group_id"],
-        # The first client reads the name of every pair, even of a group that is gone.
+        # euca2ools reads the name of every pair, even of a deleted group.
         "group_name": rule["referenced_group_name"] or "",
     }
     return "user_id_group_pairs", {**pair, **described}
 
 
-def _of_rules(column: str, is_egress: bool) -> Any:
+def _read_rules(column: str, is_egress: bool) -> Any:
     return lambda row: [
         rule[column] for rule in row["rules"] if bool(rule["is_egress"]) is is_egress
     ]
@@ -209,8 +214,8 @@ FILTERS = {
     "group-name": "group_name",
     "owner-id": "account_id",
     "vpc-id": lambda row: default_vpc.vpc_id(row["account_id"]),
-    **{f"{IP}.{name}": _of_rules(each, False) for name, each in RULE_COLUMNS.items()},
+    **{f"{IP}.{name}": _read_rules(each, False) for name, each in RULE_COLUMNS.items()},
     f"{IP}.prefix-list-id": None,
     f"egress.{IP}.prefix-list-id": None,
-    **{f"egress.{IP}.{name}": _of_rules(each, True) for name, each in RULE_COLUMNS.items()},
+    **{f"egress.{IP}.{name}": _read_rules(each, True) for name, each in RULE_COLUMNS.items()},
 }

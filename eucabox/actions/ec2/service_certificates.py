@@ -38,7 +38,7 @@ def describe_service_certificates(
     return {"service_certificates": select([row], filters, FILTERS)}
 
 
-def _refuse_others(parameter: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        reason = f"Choose one of {', '.join(known)}."
+def _refuse_others(parameter: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        reason = f"Choose one of {', '.join(choices)}."
         raise InvalidParameterValue(parameter=parameter, value=value[:60], reason=reason)

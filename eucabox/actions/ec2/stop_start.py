@@ -1,4 +1,4 @@
-"""Stop, start and monitor instances: writes what is wanted; the node's loop obeys the rows."""
+"""Stops, starts and monitors instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def stop_instances(
     if hibernate:
         raise UnsupportedOperation(what="Hibernate: instances can't be hibernated here.")
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             _check_stoppable(call, row)
         changes = [_stop(call, row, force) for row in rows]
@@ -38,7 +38,7 @@ def stop_instances(
 def start_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     """Launch these stopped instances again, each with its disk and its address."""
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             if row["state"] not in ("stopped", "pending", "running"):
                 raise _wrong_state(row, "StartInstances", "stopped")
@@ -68,7 +68,7 @@ def _check_stoppable(call: Call, row: Row) -> None:
         raise StopProtected(id=row["instance_id"])
 
 
-def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
+def _stop(call: Call, row: Row, force: bool) -> Result:
     wanted = "stop-by-force" if force else "stop"
     if row["state"] == "running":
         facts = {"wanted": wanted, "wanted_request_id": call.request_id}
@@ -78,25 +78,27 @@ def _stop(call: Call, row: Row, force: bool) -> dict[str, Any]:
     return instances.state_change(row, InstanceState(row["state"]))
 
 
-def _start(call: Call, row: Row) -> dict[str, Any]:
+def _start(call: Call, row: Row) -> Result:
     if row["state"] != "stopped":
         return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.has_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.in_progress(row["instance_id"], task)
     limits.count_allowed(
-        *(call.cloud.state, call.cloud.config.limits, row["account_id"]),
-        *(row["vcpus"], 1, 1),
+        call.cloud.state,
+        call.cloud.config.limits,
+        row["account_id"],
+        vcpus=row["vcpus"],
+        least=1,
+        most=1,
     )
     if not call.cloud.capacity.fits_again(row["vcpus"], row["memory_mb"]):
         raise InsufficientCapacityToStart(id=row["instance_id"], type=row["instance_type"])
-    # A launch like the first one, which finds its disk and its address there.
-    facts = {"wanted": "", "launch_time": ids.now(), "request_id": call.request_id}
-    return _change(call, row, InstanceState.PENDING, NO_REASON, **facts)
+    # It is launched like the first time, with the disk and address that it has.
+    columns = {"wanted": "", "launch_time": ids.now(), "request_id": call.request_id}
+    return _change(call, row, InstanceState.PENDING, NO_REASON, **columns)
 
 
-def _change(
-    call: Call, row: Row, new: InstanceState, reason: Reason, **columns: Any
-) -> dict[str, Any]:
+def _change(call: Call, row: Row, new: InstanceState, reason: Reason, **columns: Any) -> Result:
     old = InstanceState(row["state"])
     instance_states.change(call.cloud.state, row["instance_id"], old, new, reason, **columns)
     return instances.state_change(row, new)
@@ -105,19 +107,20 @@ def _change(
 def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
     state = "enabled" if enabled else "disabled"
     with call.cloud.state.transaction():
-        rows = _named(call, instance_ids)
+        rows = _get_named(call, instance_ids)
         for row in rows:
             where = {"instance_id": row["instance_id"]}
             call.cloud.state.update("instances", where, monitoring=int(enabled))
-    shown = [{"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows]
-    return {"instance_monitorings": shown}
+    monitorings = [
+        {"instance_id": row["instance_id"], "monitoring": {"state": state}} for row in rows
+    ]
+    return {"instance_monitorings": monitorings}
 
 
-def _named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
-    assert call.caller is not None
-    return instances.get_many(call.cloud.state, call.caller, instance_ids)
+    return instances.get_many(call.cloud.state, call.user, instance_ids)
 
 
 def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:

@@ -37,8 +37,8 @@ FILTERS = {
 }
 RULES = "security_group_rules join security_groups using (group_id)"
 LIVING = "(select * from instances where state <> 'terminated')"
-# Where a resource of an id's prefix is kept: table, its column, and the fault if it is not there.
-HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
+# Where resources are stored, by the prefix of their ids: table, column, and the fault if missing.
+TABLES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
     "i": ("instances", "instance_id", lambda name: InstanceNotFound(id=name)),
     "emi": ("images", "image_id", lambda name: ImageNotFound(id=name)),
     "eki": ("images", "image_id", lambda name: ImageNotFound(id=name)),
@@ -52,8 +52,8 @@ HOMES: dict[str, tuple[str, str, Callable[[str], Fault]]] = {
         lambda name: NetworkInterfaceNotFound(id=name),
     ),
 }
-# What each account has one of, by the prefix of its id, and the fault if it is not that one.
-PARTS: dict[str, Callable[..., Fault]] = {
+# Resources of which each account has one, by the prefix of its id: the fault for another id.
+DERIVED: dict[str, Callable[..., Fault]] = {
     "vpc": VpcNotFound,
     "subnet": SubnetNotFound,
     "rtb": RouteTableNotFound,
@@ -66,14 +66,14 @@ PARTS: dict[str, Callable[..., Fault]] = {
 @action()
 def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag]) -> Result:
     """Add tags to resources, or replace their values; all of the resources or none."""
-    checked = labels.validate(tags)
-    if not checked:
+    new_tags = labels.validate(tags)
+    if not new_tags:
         raise MissingParameter(parameter="Tag")
     state = call.cloud.state
     with state.transaction():
-        for resource_id in _owned(call, resources):
-            _check_keys(state, resource_id, checked)
-            labels.write(state, call.account_id, resource_id, checked)
+        for resource_id in _check_owned(call, resources):
+            _check_keys(state, resource_id, new_tags)
+            labels.write(state, call.account_id, resource_id, new_tags)
     return {"return": True}
 
 
@@ -84,7 +84,7 @@ def delete_tags(call: Call, *, resources: Sequence[str], tags: Sequence[Tag] = (
     sql = """delete from tags where resource_id = :id
       and key = coalesce(:key, key) and value = coalesce(:value, value)"""
     with call.cloud.state.transaction() as database:
-        for resource_id in _owned(call, resources):
+        for resource_id in _check_owned(call, resources):
             for key, value in conditions:
                 facts = {"id": resource_id, "key": key, "value": value}
                 database.conn.execute(sql, facts)
@@ -104,24 +104,24 @@ def describe_tags(
     rows = call.cloud.state.query(sql, (call.account_id,))
     for row in rows:
         row["tags"] = [{"key": row["key"], "value": row["value"]}]
-    shown, token = page(select(rows, filters, FILTERS), _order, max_results, next_token)
-    for row in shown:
+    page_rows, token = page(select(rows, filters, FILTERS), _sort_key, max_results, next_token)
+    for row in page_rows:
         del row["tags"]
-    return {"tags": shown, "next_token": token}
+    return {"tags": page_rows, "next_token": token}
 
 
 def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
-    """Refuse keys that an instance's metadata, where it has the tags, could not show."""
+    """Refuse keys that an instance's metadata could not show, if it shows tags."""
     sql = "select metadata_options from instances where instance_id = ?"
     if row := state.one(sql, (resource_id,)):
         metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
 
 
-def _order(row: Row) -> str:
+def _sort_key(row: Row) -> str:
     return f"{row['resource_id']} {row['key']}"
 
 
-def _owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
+def _check_owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
     if not resources:
         raise MissingParameter(parameter="ResourceId")
     if len(resources) > MOST_RESOURCES:
@@ -133,13 +133,13 @@ def _owned(call: Call, resources: Sequence[str]) -> Sequence[str]:
 
 
 def _refuse_foreign(call: Call, resource_id: str, prefix: str) -> None:
-    if prefix in PARTS:
+    if prefix in DERIVED:
         if resource_id != default_vpc.part_id(prefix, call.account_id):
-            raise PARTS[prefix](id=resource_id[:60])
+            raise DERIVED[prefix](id=resource_id[:60])
         return
-    if prefix not in HOMES:
+    if prefix not in TABLES:
         raise InvalidId(id=resource_id[:60])
-    table, column, fault = HOMES[prefix]
+    table, column, fault = TABLES[prefix]
     sql = f"select 1 from {table} where {column} = ? and account_id = ?"
     if not call.cloud.state.one(sql, (resource_id, call.account_id)):
         raise fault(resource_id[:60])

@@ -1,4 +1,4 @@
-"""EBS volumes and snapshots: every verb answers that a single-node cloud has none."""
+"""EBS volumes and snapshots: not offered on a single-node cloud; every action is refused."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ WHY = (
 
 
 def refuse(call: Call, **members: Any) -> Result:
-    """Answer that there is no EBS here, whatever was asked."""
+    """Refuse any action on EBS."""
     raise UnsupportedOperation(what=WHY)
 
 

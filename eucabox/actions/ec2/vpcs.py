@@ -1,7 +1,6 @@
-"""The default VPC and its subnet: read-only, for clients that can't do without one."""
+"""The default VPC and its subnet; read-only, for clients that need one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, tags
@@ -62,7 +61,7 @@ SUBNET_FILTERS: Columns = {
         for each in ("association-id", "ipv6-cidr-block", "state")
     ),
 }
-# Guests get names and a name server by DHCP, which can't be turned off.
+# Guests always get a host name and a name server by DHCP.
 ATTRIBUTES = {
     "enableDnsSupport": ("enable_dns_support", True),
     "enableDnsHostnames": ("enable_dns_hostnames", True),
@@ -80,10 +79,10 @@ def describe_vpcs(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one VPC."""
-    rows = select_ids([_vpc(call)], "vpc_id", vpc_ids, VpcNotFound)
+    rows = select_ids([_vpc_to_api(call)], "vpc_id", vpc_ids, VpcNotFound)
     rows = select(rows, filters, VPC_FILTERS)
-    shown, token = page(rows, lambda each: str(each["vpc_id"]), max_results, next_token)
-    return {"vpcs": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["vpc_id"]), max_results, next_token)
+    return {"vpcs": page_rows, "next_token": token}
 
 
 @action()
@@ -96,15 +95,15 @@ def describe_subnets(
     next_token: str | None = None,
 ) -> Result:
     """List the account's one subnet."""
-    rows = select_ids([_subnet(call)], "subnet_id", subnet_ids, SubnetNotFound)
+    rows = select_ids([_subnet_to_api(call)], "subnet_id", subnet_ids, SubnetNotFound)
     rows = select(rows, filters, SUBNET_FILTERS)
-    shown, token = page(rows, lambda each: str(each["subnet_id"]), max_results, next_token)
-    return {"subnets": shown, "next_token": token}
+    page_rows, token = page(rows, lambda each: str(each["subnet_id"]), max_results, next_token)
+    return {"subnets": page_rows, "next_token": token}
 
 
 @action()
 def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Result:
-    """Tell one attribute of the account's VPC."""
+    """Return one attribute of the account's VPC."""
     if vpc_id != default_vpc.vpc_id(call.account_id):
         raise VpcNotFound(id=vpc_id[:60])
     if attribute not in ATTRIBUTES:
@@ -114,7 +113,7 @@ def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Result
     return {"vpc_id": vpc_id, member: {"value": value}}
 
 
-def _vpc(call: Call) -> dict[str, Any]:
+def _vpc_to_api(call: Call) -> Result:
     vpc_id, cidr = default_vpc.vpc_id(call.account_id), default_vpc.cidr_block(call.cloud.network)
     association = {
         "association_id": default_vpc.part_id("vpc-cidr-assoc", call.account_id),
@@ -135,7 +134,7 @@ def _vpc(call: Call) -> dict[str, Any]:
     }
 
 
-def _subnet(call: Call) -> dict[str, Any]:
+def _subnet_to_api(call: Call) -> Result:
     config = call.cloud.config.cloud
     subnet_id = default_vpc.subnet_id(call.account_id)
     return {
@@ -144,7 +143,7 @@ def _subnet(call: Call) -> dict[str, Any]:
         "vpc_id": default_vpc.vpc_id(call.account_id),
         "state": "available",
         "cidr_block": default_vpc.cidr_block(call.cloud.network),
-        "available_ip_address_count": _free_addresses(call),
+        "available_ip_address_count": _count_free_addresses(call),
         "availability_zone": config.zone,
         "availability_zone_id": default_vpc.zone_id(config.region),
         "default_for_az": True,
@@ -164,7 +163,7 @@ def _subnet(call: Call) -> dict[str, Any]:
     }
 
 
-def _free_addresses(call: Call) -> int:
+def _count_free_addresses(call: Call) -> int:
     sql = "select count(*) as used from instances where state <> 'terminated'"
     used = call.cloud.state.query(sql)[0]["used"]
     size = min(default_vpc.addresses(call.cloud.network), MOST_ADDRESSES)

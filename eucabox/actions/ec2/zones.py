@@ -1,7 +1,6 @@
-"""Availability zones: this cloud has one; for the administrator, with the capacity that it has."""
+"""The one availability zone; with its capacity for the administrator."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc
@@ -33,16 +32,16 @@ def describe_availability_zones(
     filters: Sequence[Filter] = (),
 ) -> Result:
     """List the one zone; with `verbose` among the names the administrator sees its capacity."""
-    zone = _zone(call)
+    zone = _zone_to_api(call)
     _refuse_unknown("ZoneName", zone_names, (zone["zone_name"], VERBOSE))
     _refuse_unknown("ZoneId", zone_ids, (zone["zone_id"],))
     zones = select([zone], filters, FILTERS)
-    if VERBOSE in zone_names and call.caller and call.caller.admin:
-        zones += [_line(call, *words) for words in _capacity(call)]
+    if VERBOSE in zone_names and call.user.admin:
+        zones += [_line_to_api(call, *words) for words in _list_capacity(call)]
     return {"availability_zones": zones}
 
 
-def _zone(call: Call) -> dict[str, Any]:
+def _zone_to_api(call: Call) -> Result:
     config = call.cloud.config.cloud
     return {
         "zone_name": config.zone,
@@ -58,15 +57,15 @@ def _zone(call: Call) -> dict[str, Any]:
     }
 
 
-def _refuse_unknown(parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
+def _refuse_unknown(parameter: str, names: Sequence[str], choices: Sequence[str]) -> None:
     for name in names:
-        if name not in known:
-            reason = f"The availability zone here is {known[0]}."
+        if name not in choices:
+            reason = f"The availability zone here is {choices[0]}."
             raise InvalidParameterValue(parameter=parameter, value=name[:60], reason=reason)
 
 
-def _capacity(call: Call) -> list[tuple[str, str]]:
-    """Return the rows that Eucalyptus shows its administrator, as (zoneName, zoneState)."""
+def _list_capacity(call: Call) -> list[tuple[str, str]]:
+    """Return Eucalyptus' capacity report as lines of (zoneName, zoneState)."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
         counts = f"{row.free:04d} / {row.max:04d}"
@@ -75,7 +74,7 @@ def _capacity(call: Call) -> list[tuple[str, str]]:
     return lines
 
 
-def _line(call: Call, name: str, state: str) -> dict[str, Any]:
+def _line_to_api(call: Call, name: str, state: str) -> Result:
     return {
         "zone_name": name,
         "state": state,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML
 from eucabox.s3 import access
 
@@ -14,13 +14,13 @@ def get_bucket_accelerate_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
     """The word that was put, none if none was."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    status = found.settings.get("acceleration")
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    status = stored_bucket.settings.get("acceleration")
     return {"status": status} if status else {}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_accelerate_configuration(
     call: Call,
     *,
@@ -28,9 +28,9 @@ def put_bucket_accelerate_configuration(
     accelerate_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep the word, which Terraform reads again; nothing becomes faster."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Store the status, which Terraform reads back; nothing becomes faster."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     status = accelerate_configuration.get("status", "")
     if status not in STATES:
         reason = f"Status must be one of {', '.join(STATES)}."

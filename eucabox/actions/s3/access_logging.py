@@ -1,8 +1,8 @@
-"""Whether and where a bucket's requests are logged: set and told; never a record or a log."""
+"""Server access logging of buckets: gets and sets it; writes no log."""
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     AccessControlListNotSupported,
     AccessDenied,
@@ -20,7 +20,7 @@ SOURCES = ("EventTime", "DeliveryTime")
 FORMS = frozenset({"simple_prefix", "partitioned_prefix"})
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_logging(
     call: Call,
     *,
@@ -28,49 +28,49 @@ def put_bucket_logging(
     bucket_logging_status: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Log what is asked of a bucket into another one, or into none."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
-    if call.caller is None or call.account_id != holder.owner:
+    """Set the bucket that a bucket's access log goes to, or turn the log off."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if call.caller is None or call.account_id != stored_bucket.owner:
         raise AccessDenied(reason=f"Only the owner of the bucket {bucket} can set its logging.")
-    wanted = (bucket_logging_status or {}).get("logging_enabled")
-    setting = None if wanted is None else _checked(call, holder, wanted)
-    if setting != holder.settings.get(SETTING):
+    members = (bucket_logging_status or {}).get("logging_enabled")
+    setting = None if members is None else _validate(call, stored_bucket, members)
+    if setting != stored_bucket.settings.get(SETTING):
         call.cloud.store.set_bucket_setting(bucket, SETTING, setting)
-        # after that, or what is logged in between would have all that follows go the old way
+        # only after the change, or records in between would keep later ones on the old target
         call.cloud.access_log.deliver(bucket)
 
 
 @action("s3", anonymous=True)
 def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Where a bucket's logs go; nothing if it is not logged."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
-    kept = holder.settings.get(SETTING)
-    if not kept:
+    """Return where a bucket's logs go; nothing if it is not logged."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    setting = stored_bucket.settings.get(SETTING)
+    if not setting:
         return {}
-    return {"logging_enabled": {name: kept[name] for name in kept if name != "canonical_id"}}
+    return {"logging_enabled": {name: setting[name] for name in setting if name != "canonical_id"}}
 
 
-def _checked(call: Call, source: Bucket, wanted: dict[str, Any]) -> dict[str, Any]:
-    if not wanted.get("target_bucket"):
+def _validate(call: Call, source: Bucket, members: dict[str, Any]) -> dict[str, Any]:
+    if not members.get("target_bucket"):
         raise MalformedXML(shape="LoggingEnabled", reason="it needs a TargetBucket.")
-    form = _form(wanted)
-    prefix = wanted.get("target_prefix") or ""
-    target = _target(call, wanted["target_bucket"])
+    form = _read_key_format(members)
+    prefix = members.get("target_prefix") or ""
+    target = _get_target(call, members["target_bucket"])
     canonical_id = Owners(call.cloud.accounts)(source.owner)["id"]
     log_delivery.check(target, prefix, source, canonical_id)
-    granted = _granted(call, target, wanted.get("target_grants") or [])
+    target_grants = _read_target_grants(call, target, members.get("target_grants") or [])
     return {
         "target_bucket": target.name,
         "target_prefix": prefix,
         "canonical_id": canonical_id,
-        **({"target_grants": granted} if granted else {}),
+        **({"target_grants": target_grants} if target_grants else {}),
         **({"target_object_key_format": form} if form else {}),
     }
 
 
-def _target(call: Call, name: str) -> Bucket:
+def _get_target(call: Call, name: str) -> Bucket:
     try:
         return call.cloud.store.bucket(name)
     except NoSuchBucket:
@@ -78,8 +78,8 @@ def _target(call: Call, name: str) -> Bucket:
         raise InvalidTargetBucket(bucket=name, reason=reason) from None
 
 
-def _form(wanted: dict[str, Any]) -> dict[str, Any]:
-    form: dict[str, Any] = wanted.get("target_object_key_format") or {}
+def _read_key_format(members: dict[str, Any]) -> dict[str, Any]:
+    form: dict[str, Any] = members.get("target_object_key_format") or {}
     if len(form) > 1 or not form.keys() <= FORMS:
         reason = "it takes one of SimplePrefix and PartitionedPrefix."
         raise MalformedXML(shape="TargetObjectKeyFormat", reason=reason)
@@ -92,13 +92,15 @@ def _form(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"simple_prefix": {}} if form else {}
 
 
-def _granted(call: Call, target: Bucket, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if given and access.acls_disabled(target):
+def _read_target_grants(
+    call: Call, target: Bucket, grants: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    if grants and access.acls_disabled(target):
         raise AccessControlListNotSupported(bucket=target.name)
-    for each in given:
+    for each in grants:
         if each.get("permission") not in PERMISSIONS:
             reason = f"its Permission is one of {', '.join(PERMISSIONS)}."
             raise MalformedXML(shape="Grant", reason=reason)
-    found = acl.resolve_grantees(acl.from_grants(given), call.cloud.accounts) or {}
-    told: list[dict[str, Any]] = found.get("grants", [])
-    return told
+    resolved = acl.resolve_grantees(acl.from_grants(grants), call.cloud.accounts) or {}
+    target_grants: list[dict[str, Any]] = resolved.get("grants", [])
+    return target_grants

@@ -1,63 +1,65 @@
-"""Access lists of buckets and objects: read and replaced; never judged here."""
+"""ACLs of buckets and objects: gets and puts them; s3/access.py enforces them."""
 
 import dataclasses
 from functools import partial
 from typing import Any, Unpack
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.s3 import access, acl
 from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.types import Bucket, ObjectProperties
 
-HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer")
+IGNORED = (*VALIDATED_BY_WIRE, "request_payer")
 
 
 @action("s3", anonymous=True)
 def get_bucket_acl(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Who is granted what on a bucket."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    owner = Owners(call.cloud.accounts)(found.owner)
-    return {"owner": owner, "grants": acl.to_api(found.acl, owner)}
+    """Return a bucket's ACL."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    owner = Owners(call.cloud.accounts)(stored_bucket.owner)
+    return {"owner": owner, "grants": acl.to_api(stored_bucket.acl, owner)}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_acl(
     call: Call,
     *,
     bucket: str,
     access_control_policy: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
-    **granting: Unpack[BucketAclMembers],
+    **acl_members: Unpack[BucketAclMembers],
 ) -> None:
-    """Replace a bucket's access list by a canned one, by grants in headers, or by a policy."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    wanted = _wanted(call, found, granting, access_control_policy, found.owner)
-    call.cloud.store.set_bucket_acl(bucket, wanted)
+    """Replace a bucket's ACL by a canned one, by grants in headers, or by an XML policy."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    new_acl = _read_acl(
+        call, stored_bucket, acl_members, access_control_policy, stored_bucket.owner
+    )
+    call.cloud.store.set_bucket_acl(bucket, new_acl)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_acl(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """Who is granted what on an object, or on a version of it."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected_bucket_owner)
+    """Return the ACL of an object, or of a version of it."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, holder, key).facts
-    access.check(call, holder, key, facts)
+    facts = access.open_or_hide(call, look, stored_bucket, key).facts
+    access.check(call, stored_bucket, key, facts)
     owners = Owners(call.cloud.accounts)
-    if access.acls_disabled(holder):
-        owner = owners(holder.owner)
+    if access.acls_disabled(stored_bucket):
+        owner = owners(stored_bucket.owner)
         return {"owner": owner, "grants": acl.to_api(None, owner)}
-    owner = owners(facts.owner or holder.owner)
-    return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(holder.owner))}
+    owner = owners(facts.owner or stored_bucket.owner)
+    return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(stored_bucket.owner))}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_acl(
     call: Call,
     *,
@@ -66,47 +68,47 @@ def put_object_acl(
     access_control_policy: dict[str, Any] | None = None,
     version_id: str = "",
     expected_bucket_owner: str = "",
-    **granting: Unpack[BucketAclMembers],
+    **acl_members: Unpack[BucketAclMembers],
 ) -> None:
-    """Replace an object's access list by a canned one, by grants in headers, or by a policy."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected_bucket_owner)
+    """Replace an object's ACL by a canned one, by grants in headers, or by an XML policy."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, holder, key).facts
-    access.check(call, holder, key, facts)
-    owner = facts.owner or holder.owner
-    wanted = _wanted(call, holder, granting, access_control_policy, owner)
+    facts = access.open_or_hide(call, look, stored_bucket, key).facts
+    access.check(call, stored_bucket, key, facts)
+    owner = facts.owner or stored_bucket.owner
+    new_acl = _read_acl(call, stored_bucket, acl_members, access_control_policy, owner)
 
     def change(now: ObjectProperties) -> ObjectProperties:
-        # it may be another object by now, put there by somebody else
-        access.check(call, holder, key, now)
-        return dataclasses.replace(now, acl=wanted)
+        # check again: another account may have replaced the object meanwhile
+        access.check(call, stored_bucket, key, now)
+        return dataclasses.replace(now, acl=new_acl)
 
     call.cloud.store.change_object(bucket, key, change, version_id)
 
 
-def _wanted(
+def _read_acl(
     call: Call,
-    holder: Bucket,
-    granting: BucketAclMembers,
+    bucket: Bucket,
+    acl_members: BucketAclMembers,
     policy: dict[str, Any] | None,
     owner: str,
 ) -> dict[str, Any] | None:
-    """Return the access list that a request asks for, once it is known to be possible."""
+    """Return the ACL of a request, checked for this bucket."""
     directory = call.cloud.accounts
-    told = _told(acl.from_headers(granting), policy, Owners(directory)(owner))
-    wanted = acl.resolve_grantees(told, directory)
-    access.check_acl(holder, wanted, directory)
-    return wanted
+    named = _choose_source(acl.from_headers(acl_members), policy, Owners(directory)(owner))
+    new_acl = acl.resolve_grantees(named, directory)
+    access.check_acl(bucket, new_acl, directory)
+    return new_acl
 
 
-def _told(
-    named: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
+def _choose_source(
+    from_headers: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
 ) -> dict[str, Any]:
-    if named and policy:
+    if from_headers and policy:
         raise InvalidRequest(reason="Name an access list by headers or by a policy, not by both.")
-    if named:
-        return named
+    if from_headers:
+        return from_headers
     if policy is None or "grants" not in policy:
         reason = "The request names no access list. Send x-amz-acl or an AccessControlPolicy."
         raise MalformedACL(reason=reason)

@@ -1,67 +1,69 @@
-"""Bucket policies: kept, shown, removed, and whether they are public; never judged here."""
+"""Bucket policies: gets, puts and deletes them, tells if public; s3/access.py evaluates them."""
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import AccessDenied, MethodNotAllowed, NoSuchBucketPolicy
 from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
 from eucabox.s3 import access, acl
 from eucabox.store.types import Bucket
 
-# the owner of a bucket can always mend its policy, so there is nothing to confirm
-HARMLESS = (*CHECKED_AT_THE_DOOR, "confirm_remove_self_bucket_access")
+# the bucket's owner can always replace its policy, so there is nothing to confirm
+IGNORED = (*VALIDATED_BY_WIRE, "confirm_remove_self_bucket_access")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_bucket_policy(
     call: Call, *, bucket: str, policy: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Replace the policy of a bucket; one that can't be right is refused with the reason."""
-    found = _find_own(call, "PUT", bucket, expected_bucket_owner)
-    _check(call, found, policy)
+    """Replace the policy of a bucket; an invalid one is refused with the reason."""
+    stored_bucket = _get_own_bucket(call, "PUT", bucket, expected_bucket_owner)
+    _check(call, stored_bucket, policy)
     call.cloud.store.set_bucket_setting(bucket, access.POLICY, policy)
 
 
-def _find_own(call: Call, method: str, bucket: str, expected: str) -> Bucket:
-    """Return a bucket of the caller's account: whatever a policy allows, nobody else reads it or
-    replaces it; MethodNotAllowed, as of S3, for those whom it allows that."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected)
-    if not access.owns(call, found):
+def _get_own_bucket(call: Call, method: str, bucket_name: str, expected: str) -> Bucket:
+    """Return a bucket of the caller's account, whose policy no other account may get or put.
+
+    As in S3, raises MethodNotAllowed for another account that the policy itself allows.
+    """
+    bucket = call.cloud.store.bucket(bucket_name)
+    access.check(call, bucket, expected=expected)
+    if not access.owns(call, bucket):
         raise MethodNotAllowed(method=method)
-    return found
+    return bucket
 
 
-def _check(call: Call, holder: Bucket, text: str) -> None:
-    read = policy.parse(text, s3_vocabulary.S3Vocabulary(holder.name), call.cloud.accounts)
-    block = holder.settings.get(access.BLOCK) or {}
+def _check(call: Call, bucket: Bucket, text: str) -> None:
+    read = policy.parse(text, s3_vocabulary.S3Vocabulary(bucket.name), call.cloud.accounts)
+    block = bucket.settings.get(access.BLOCK) or {}
     if block.get("block_public_policy") and public.is_public(read):
-        reason = f"The bucket {holder.name} blocks public policies (BlockPublicPolicy)."
+        reason = f"The bucket {bucket.name} blocks public policies (BlockPublicPolicy)."
         raise AccessDenied(reason=reason)
 
 
 @action("s3", anonymous=True)
 def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The policy of a bucket, letter by letter."""
-    found = _find_own(call, "GET", bucket, expected_bucket_owner)
-    if access.POLICY not in found.settings:
+    """Return the policy of a bucket, byte for byte as it was put."""
+    stored_bucket = _get_own_bucket(call, "GET", bucket, expected_bucket_owner)
+    if access.POLICY not in stored_bucket.settings:
         raise NoSuchBucketPolicy(bucket=bucket)
-    return {"policy": found.settings[access.POLICY]}
+    return {"policy": stored_bucket.settings[access.POLICY]}
 
 
 @action("s3", anonymous=True)
 def delete_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take the policy of a bucket away; that there was none is no error."""
-    found = _find_own(call, "DELETE", bucket, expected_bucket_owner)
-    if access.POLICY in found.settings:
+    """Delete the policy of a bucket; it is no error if there is none."""
+    stored_bucket = _get_own_bucket(call, "DELETE", bucket, expected_bucket_owner)
+    if access.POLICY in stored_bucket.settings:
         call.cloud.store.set_bucket_setting(bucket, access.POLICY, None)
 
 
 @action("s3", anonymous=True)
 def get_bucket_policy_status(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Whether somebody unknown can get at the bucket, by its policy or by its access list."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    text = found.settings.get(access.POLICY)
-    open_list = acl.is_public(found.acl) and access.acls_in_effect(found)
+    """Tell whether the policy or the ACL makes the bucket public."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    text = stored_bucket.settings.get(access.POLICY)
+    open_list = acl.is_public(stored_bucket.acl) and access.acls_in_effect(stored_bucket)
     open_policy = access.is_public_policy(text) if text else False
     return {"policy_status": {"is_public": open_list or open_policy}}

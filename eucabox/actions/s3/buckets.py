@@ -15,7 +15,7 @@ from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
 
-DEFAULT_REGIONS = ("", "us-east-1")  # where S3 takes the same request twice without complaint
+DEFAULT_REGIONS = ("", "us-east-1")  # where S3 accepts the same request twice
 PAGE = 10_000
 
 
@@ -28,24 +28,24 @@ def list_buckets(
     continuation_token: str = "",
     bucket_region: str = "",
 ) -> Result:
-    """The buckets of the caller's account, by name, a page of `max_buckets` at a time."""
+    """List the buckets of the caller's account by name, `max_buckets` on a page."""
     if not 1 <= max_buckets <= PAGE:
         reason = f"Use 1 to {PAGE}."
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
-    fitting = [
+    matches = [
         each
         for each in call.cloud.store.buckets(owner=call.account_id)
         if each.name.startswith(prefix) and each.name > continuation_token
         if bucket_region in ("", each.location or call.region)
     ]
-    page = fitting[:max_buckets]
+    page = matches[:max_buckets]
     result: Result = {
         "buckets": [{"name": each.name, "creation_date": each.created} for each in page],
         "owner": Owners(call.cloud.accounts)(call.account_id),
     }
     if prefix:
         result["prefix"] = prefix
-    if len(fitting) > len(page):
+    if len(matches) > len(page):
         result["continuation_token"] = page[-1].name
     return result
 
@@ -58,13 +58,15 @@ def create_bucket(
     create_bucket_configuration: dict[str, Any] | None = None,
     object_lock_enabled_for_bucket: bool = False,
     object_ownership: str = "",
-    **granting: Unpack[BucketAclMembers],
+    **acl_members: Unpack[BucketAclMembers],
 ) -> Result:
-    """Make a bucket of the caller's account. Making one's own bucket again succeeds where no
-    other region is named, as in S3's first region."""
-    wanted = grants.resolve_grantees(grants.from_headers(granting), call.cloud.accounts)
-    _check_ownership(bucket, object_ownership, wanted)
-    location, settings = _configured(create_bucket_configuration or {})
+    """Create a bucket of the caller's account.
+
+    As in us-east-1, creating one's own bucket again succeeds if no other region is named.
+    """
+    new_acl = grants.resolve_grantees(grants.from_headers(acl_members), call.cloud.accounts)
+    _check_ownership(bucket, object_ownership, new_acl)
+    location, settings = _read_configuration(create_bucket_configuration or {})
     if object_ownership:
         settings[access.OWNERSHIP] = object_ownership
     if object_lock_enabled_for_bucket:
@@ -72,38 +74,38 @@ def create_bucket(
     store = call.cloud.store
     _check_name(call, bucket)
     try:
-        store.create_bucket(bucket, call.account_id, wanted, location, settings)
+        store.create_bucket(bucket, call.account_id, new_acl, location, settings)
     except BucketAlreadyOwnedByYou:
         if location not in DEFAULT_REGIONS:
             raise
-        if wanted:
-            access.check_acl(store.bucket(bucket), wanted, call.cloud.accounts)
-            store.set_bucket_acl(bucket, wanted)
+        if new_acl:
+            access.check_acl(store.bucket(bucket), new_acl, call.cloud.accounts)
+            store.set_bucket_acl(bucket, new_acl)
     return {"location": f"/{bucket}"}
 
 
 @action("s3", anonymous=True)
 def head_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Say that a bucket is there and may be listed, and in which region."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return {"bucket_region": found.location or call.region}
+    """Tell that a bucket exists and the caller may list it, and its region."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return {"bucket_region": stored_bucket.location or call.region}
 
 
 @action("s3", anonymous=True)
 def delete_bucket(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Remove an empty bucket."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Delete an empty bucket."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.delete_bucket(bucket)
 
 
 @action("s3", anonymous=True)
 def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The region that was named when the bucket was made; empty if none was."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return {"location_constraint": found.location}
+    """Return the region that was named when the bucket was created, or ""."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return {"location_constraint": stored_bucket.location}
 
 
 def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) -> None:
@@ -116,13 +118,16 @@ def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) ->
 
 
 def _check_name(call: Call, bucket: str) -> None:
-    """By AWS's rules of today; by the older ones for what exists, and for who comes by the path
-    of Eucalyptus, where euca2ools and scripts of its time make buckets like My_Images."""
-    known = any(each.name == bucket for each in call.cloud.store.buckets())
-    (check_bucket_name if known or call.path else check_new_name)(bucket)
+    """Check a name by AWS's present rules, or by the older ones where those are needed.
+
+    That is for existing buckets, and for requests by Eucalyptus' path: euca2ools and scripts of
+    its time create buckets like My_Images.
+    """
+    exists = any(each.name == bucket for each in call.cloud.store.buckets())
+    (check_bucket_name if exists or call.path else check_new_name)(bucket)
 
 
-def _configured(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read_configuration(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the location and the settings that a CreateBucketConfiguration names."""
     beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):

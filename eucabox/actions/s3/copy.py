@@ -1,4 +1,4 @@
-"""Copies from one key to another, of a whole object or into a part; never bytes from a client."""
+"""Copies an object to another key, or into a part of an upload."""
 
 import dataclasses
 from functools import partial
@@ -25,21 +25,21 @@ from eucabox.store.temp_file import LARGEST, ExpectedBody
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
 DIRECTIVES = ("COPY", "REPLACE")
-HARMLESS = ("request_payer",)
-CHANGES = frozenset(  # that make a self-copy one
+IGNORED = ("request_payer",)
+CHANGES = frozenset(  # of a copy to itself, which needs at least one
     {"storage_class", "website_redirect_location", *Encryption.__annotations__}
 )
 
 
-class Described(ObjectMembers, SourceKey, SourcePreconditions, total=False):
-    """What a copy says of the new object, and of the old one."""
+class CopyMembers(ObjectMembers, SourceKey, SourcePreconditions, total=False):
+    """The members of CopyObject that describe the new object and the source."""
 
 
-class OfPart(CustomerKey, SourceKey, SourcePreconditions, total=False):
-    """What a copy into a part says of the keys of both, and of the object it is copied from."""
+class PartCopyMembers(CustomerKey, SourceKey, SourcePreconditions, total=False):
+    """The members of UploadPartCopy: keys of both objects, and conditions on the source."""
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def copy_object(
     call: Call,
     *,
@@ -53,57 +53,54 @@ def copy_object(
     if_none_match: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **described: Unpack[Described],
+    **members: Unpack[CopyMembers],
 ) -> Result:
     """Copy an object, {bucket, key, version_id} in `copy_source`, with its metadata or new."""
     _check_directives(metadata_directive, tagging_directive)
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, key, expected=expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     if call.caller is None:
         raise AnonymousCopy
-    source = _source(call, copy_source, expected_source_bucket_owner)
+    source = _get_source(call, copy_source, expected_source_bucket_owner)
     replaced = metadata_directive == "REPLACE"
     restored = copy_source.get("version_id", "") != ""
-    if checksum_algorithm:
-        checksums.check_name(ascii_text.upper(checksum_algorithm))
+    algorithm = ascii_text.upper(checksum_algorithm)
+    if algorithm:
+        checksums.check_name(algorithm)
     store = call.cloud.store
-    new_object = object_request.read(described, call, holder, store, call.cloud.accounts)
-    facts, sealing = new_object.properties, new_object.encryption
-    changed = described.keys() & CHANGES or encryption.differs(source.sealed, sealing)
-    if not (replaced or restored or checksum_algorithm or changed):
+    new_object = object_request.read(members, call, stored_bucket, store, call.cloud.accounts)
+    changed = members.keys() & CHANGES or encryption.differs(source.sealed, new_object.encryption)
+    if not (replaced or restored or algorithm or changed):
         _refuse_itself(source, bucket, key)
-    new = facts if replaced else _kept(source.facts, facts)
-    tags = facts.tags
+    new = new_object.properties
+    tags = new.tags
+    if not replaced:
+        new = _copy_properties(source.facts, new)
     if tagging_directive == "COPY":
-        tags = source.facts.tags
-        _check_tags(call, holder, key, source, copy_source)
-    made = store.copy(
+        tags = _copy_tags(call, stored_bucket, key, source, copy_source)
+    copied = store.copy(
         source.bucket,
         source.key,
         bucket,
         key,
         dataclasses.replace(new, tags=tags),
-        algorithm=ascii_text.upper(checksum_algorithm),
+        algorithm=algorithm,
         **preconditions.write_preconditions(if_match, if_none_match),
-        check=lambda found: _check_source(call, found, copy_source, described),
-        version_id=_pinned(source, copy_source),
-        sealing=sealing,
-        customer=encryption.source_customer_key(call, described),
+        check=lambda obj: _check_source(call, obj, copy_source, members),
+        version_id=_source_version_id(source, copy_source),
+        sealing=new_object.encryption,
+        customer=encryption.source_customer_key(call, members),
     )
     return {
-        **_version_copied(call, source),
-        **values.version_members_written(made),
-        "copy_object_result": {
-            "e_tag": values.quote_etag(made.e_tag),
-            "last_modified": made.last_modified,
-            **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        },
-        **encryption.to_api(made.sealed, described, store),
-        **rules.expiration(holder, made),
+        **_source_version_to_api(call, source),
+        **values.version_members_written(copied),
+        "copy_object_result": _result_to_api(copied),
+        **encryption.to_api(copied.sealed, members, store),
+        **rules.expiration(stored_bucket, copied),
     }
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def upload_part_copy(
     call: Call,
     *,
@@ -115,22 +112,26 @@ def upload_part_copy(
     copy_source_range: str = "",
     expected_bucket_owner: str = "",
     expected_source_bucket_owner: str = "",
-    **described: Unpack[OfPart],
+    **members: Unpack[PartCopyMembers],
 ) -> Result:
-    """Make a part of an upload from an object, {bucket, key, version_id} in `copy_source`, or
-    from a range of it."""
+    """Make a part of an upload from an object or a range of it.
+
+    `copy_source` has the object's bucket, key and version_id.
+    """
     store = call.cloud.store
-    holder = store.bucket(bucket)
-    access.check(call, holder, key, expected=expected_bucket_owner)
+    stored_bucket = store.bucket(bucket)
+    access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     upload = store.upload(bucket, key, upload_id)
-    access.check_upload(call, upload, holder)
-    secret = encryption.check_part(call, upload, described, store)
-    checked = _source(call, copy_source, expected_source_bucket_owner)
-    with store.open(checked.bucket, checked.key, _pinned(checked, copy_source)) as opened:
+    access.check_upload(call, upload, stored_bucket)
+    secret = encryption.check_part(call, upload, members, store)
+    checked = _get_source(call, copy_source, expected_source_bucket_owner)
+    with store.open(
+        checked.bucket, checked.key, _source_version_id(checked, copy_source)
+    ) as opened:
         source = opened.object
         _check_readable(call, source, copy_source)
-        opened.unlock(encryption.check_reading(call, source.sealed, described, encryption.SOURCE))
-        preconditions.check_source(source, preconditions.source_preconditions(described))
+        opened.unlock(encryption.check_reading(call, source.sealed, members, encryption.SOURCE))
+        preconditions.check_source(source, preconditions.source_preconditions(members))
         start, count = 0, source.size
         if copy_source_range:
             start, count = preconditions.source_span(copy_source_range, source.size)
@@ -141,50 +142,60 @@ def upload_part_copy(
             bucket, key, upload_id, part_number, incoming, ExpectedBody(count), customer=secret
         )
     return {
-        **_version_copied(call, source),
+        **_source_version_to_api(call, source),
         "copy_part_result": {
             "e_tag": values.quote_etag(part.e_tag),
             "last_modified": part.last_modified,
             **values.part_checksum(upload, part),
         },
-        **encryption.upload_to_api(upload, described, store),
+        **encryption.upload_to_api(upload, members, store),
     }
 
 
-def _source(call: Call, named: dict[str, str], expected: str) -> Object:
-    if not named.get("bucket") or not named.get("key"):
+def _get_source(call: Call, copy_source: dict[str, str], expected: str) -> Object:
+    if not copy_source.get("bucket") or not copy_source.get("key"):
         reason = "Name a bucket and a key."
-        raise InvalidArgument(argument="x-amz-copy-source", value=str(named), reason=reason)
-    holder = call.cloud.store.bucket(named["bucket"])
-    access.check_expected(holder, expected)
-    look = partial(call.cloud.store.head, version_id=named.get("version_id", ""))
+        raise InvalidArgument(argument="x-amz-copy-source", value=str(copy_source), reason=reason)
+    bucket = call.cloud.store.bucket(copy_source["bucket"])
+    access.check_expected(bucket, expected)
+    look = partial(call.cloud.store.head, version_id=copy_source.get("version_id", ""))
     try:
-        found = access.open_or_hide(call, look, holder, named["key"])
+        obj = access.open_or_hide(call, look, bucket, copy_source["key"])
     except IsDeleteMarker:
         reason = "The source of a copy request may not specifically refer to a delete marker."
         raise InvalidRequest(reason=reason) from None
-    _check_readable(call, found, named)
-    return found
+    _check_readable(call, obj, copy_source)
+    return obj
 
 
-def _pinned(source: Object, named: dict[str, str]) -> str:
-    """The version to copy: the one that was named, or that was there when it was looked at."""
-    return named.get("version_id", "") or values.version_members_written(source).get(
+def _source_version_id(source: Object, copy_source: dict[str, str]) -> str:
+    """Return the version to copy: the one in the request, or the current one at the check."""
+    return copy_source.get("version_id", "") or values.version_members_written(source).get(
         "version_id", ""
     )
 
 
-def _version_copied(call: Call, source: Object) -> dict[str, str]:
-    told = values.version_members_read(call.cloud.store.bucket(source.bucket), source)
-    return {f"copy_source_{name}": value for name, value in told.items()}
+def _result_to_api(obj: Object) -> Result:
+    return {
+        "e_tag": values.quote_etag(obj.e_tag),
+        "last_modified": obj.last_modified,
+        **values.checksum_members(obj.facts.checksums, obj.facts.checksum_type),
+    }
+
+
+def _source_version_to_api(call: Call, source: Object) -> dict[str, str]:
+    version = values.version_members_read(call.cloud.store.bucket(source.bucket), source)
+    return {f"copy_source_{name}": value for name, value in version.items()}
 
 
 def _check_readable(
-    call: Call, source: Object, named: dict[str, str], action: str = "s3:GetObject"
+    call: Call, source: Object, copy_source: dict[str, str], action: str = "s3:GetObject"
 ) -> None:
-    holder = call.cloud.store.bucket(source.bucket)
-    reading = access.with_members(call, version_id=named.get("version_id"))
-    access.check(reading, holder, source.key, source.facts, action=versioned_action(action, named))
+    bucket = call.cloud.store.bucket(source.bucket)
+    reading = access.with_members(call, version_id=copy_source.get("version_id"))
+    access.check(
+        reading, bucket, source.key, source.facts, action=versioned_action(action, copy_source)
+    )
 
 
 def _check_directives(metadata: str, tagging: str) -> None:
@@ -199,12 +210,12 @@ def _check_directives(metadata: str, tagging: str) -> None:
 def _check_source(
     call: Call,
     source: Object,
-    named: dict[str, str],
-    described: Described,
+    copy_source: dict[str, str],
+    members: CopyMembers,
 ) -> None:
-    _check_readable(call, source, named)  # it may be another object by now
-    encryption.check_reading(call, source.sealed, described, encryption.SOURCE)
-    preconditions.check_source(source, preconditions.source_preconditions(described))
+    _check_readable(call, source, copy_source)  # it may be another object meanwhile
+    encryption.check_reading(call, source.sealed, members, encryption.SOURCE)
+    preconditions.check_source(source, preconditions.source_preconditions(members))
     if source.size > LARGEST:
         reason = f"The source has {source.size} bytes; copy more than {LARGEST} in parts."
         raise InvalidRequest(reason=reason)
@@ -219,23 +230,27 @@ def _refuse_itself(source: Object, bucket: str, key: str) -> None:
         )
 
 
-def _check_tags(
-    call: Call, holder: Bucket, key: str, source: Object, named: dict[str, str]
-) -> None:
-    """Raise AccessDenied unless the tags of a source may be read, and given to the copy."""
+def _copy_tags(
+    call: Call, bucket: Bucket, key: str, source: Object, copy_source: dict[str, str]
+) -> dict[str, str]:
+    """Return the source's tags.
+
+    Raises AccessDenied unless the caller may read them and put them on the copy.
+    """
     if source.facts.tags:
-        _check_readable(call, source, named, "s3:GetObjectTagging")
-        access.check(call, holder, key, action="s3:PutObjectTagging", permission="WRITE")
+        _check_readable(call, source, copy_source, "s3:GetObjectTagging")
+        access.check(call, bucket, key, action="s3:PutObjectTagging", permission="WRITE")
+    return source.facts.tags
 
 
-def _kept(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
-    """What the source has, with what a copy never takes over: owner, list, class, redirect."""
+def _copy_properties(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:
+    """Return the source's properties, but with the copy's own owner, ACL, class and redirect."""
     redirect = "website_redirect_location"
     headers = {name: value for name, value in source.headers.items() if name != redirect}
-    told = {name: value for name, value in new.headers.items() if name == redirect}
+    new_redirect = {name: value for name, value in new.headers.items() if name == redirect}
     return dataclasses.replace(
         source,
-        headers={**headers, **told},
+        headers={**headers, **new_redirect},
         owner=new.owner,
         acl=new.acl,
         storage_class=new.storage_class,

@@ -1,9 +1,9 @@
-"""A bucket's CORS rules: kept, told, taken away; never judged for a page here."""
+"""CORS rules of buckets: gets, puts and deletes them; s3/cors.py applies them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML, NoSuchCORSConfiguration
 from eucabox.s3 import access
 from eucabox.s3.cors import METHODS, rules_of
@@ -15,22 +15,22 @@ SHAPE = "CORSConfiguration"
 
 @action("s3", anonymous=True)
 def get_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """A bucket's CORS rules as they were put."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    rules = rules_of(found.settings)
+    """Return a bucket's CORS rules as they were put."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    rules = rules_of(stored_bucket.settings)
     if not rules:
         raise NoSuchCORSConfiguration(bucket=bucket)
     return {"cors_rules": rules}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_cors(
     call: Call, *, bucket: str, cors_configuration: dict[str, Any], expected_bucket_owner: str = ""
 ) -> None:
-    """Replace a bucket's CORS rules; they count for the next request."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Replace a bucket's CORS rules, from the next request on."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = cors_configuration.get("cors_rules") or []
     if not rules:
         raise MalformedXML(shape=SHAPE, reason="it has no CORSRule.")
@@ -44,9 +44,9 @@ def put_bucket_cors(
 
 @action("s3", anonymous=True)
 def delete_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take a bucket's CORS rules away."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Delete a bucket's CORS rules."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "cors", None)
 
 

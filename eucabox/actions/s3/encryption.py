@@ -1,8 +1,8 @@
-"""A bucket's encryption: set, told, removed; never an object's."""
+"""Default encryption of buckets: gets, puts and deletes it."""
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     EncryptionArgument,
     EncryptionConfigurationNotFound,
@@ -17,7 +17,7 @@ SHAPE = "ServerSideEncryptionConfiguration"
 BLOCKABLE = ("NONE", "SSE-C")
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_encryption(
     call: Call,
     *,
@@ -25,9 +25,9 @@ def put_bucket_encryption(
     server_side_encryption_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Say how objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    """Set the encryption of new objects whose request names none."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     rules = server_side_encryption_configuration.get("rules") or []
     if len(rules) != 1:
         raise MalformedXML(shape=SHAPE, reason=f"it has {len(rules)} rules; give one.")
@@ -37,19 +37,19 @@ def put_bucket_encryption(
 
 @action("s3", anonymous=True)
 def get_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """How objects are encrypted that are written without saying it themselves."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
-    if SETTING not in holder.settings:
+    """Return the encryption of new objects whose request names none."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if SETTING not in stored_bucket.settings:
         raise EncryptionConfigurationNotFound(bucket=bucket)
-    return {"server_side_encryption_configuration": holder.settings[SETTING]}
+    return {"server_side_encryption_configuration": stored_bucket.settings[SETTING]}
 
 
 @action("s3", anonymous=True)
 def delete_bucket_encryption(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Leave it to each request again; what is encrypted stays so."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    """Delete the default encryption; encrypted objects stay encrypted."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, SETTING, None)
 
 

@@ -1,4 +1,4 @@
-"""What is in a bucket, page by page, in the three forms of the API; never an object's bytes."""
+"""ListObjects, ListObjectsV2 and ListObjectVersions: pages of a bucket's keys."""
 
 import base64
 import binascii
@@ -11,11 +11,11 @@ from eucabox.s3.values import Owners, quote_etag
 from eucabox.store.types import Bucket, Listing, Object, Version, Versions
 
 PAGE = 1000
-OF_MARKERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
-HARMLESS = ("request_payer", "optional_object_attributes")
+MARKER_MEMBERS = frozenset({"key", "last_modified", "owner", "version_id", "is_latest"})
+IGNORED = ("request_payer", "optional_object_attributes")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_objects(
     call: Call,
     *,
@@ -27,22 +27,22 @@ def list_objects(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the bucket's keys after `marker`, in UTF-8 order (the first form)."""
+    """List a page of the bucket's keys after `marker`, in UTF-8 order."""
     _check(max_keys, encoding_type)
-    found = _bucket(call, bucket, expected_bucket_owner)
+    stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
     page = call.cloud.store.list(bucket, prefix, delimiter, marker, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts)
     result = {
-        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        **_page_members(page, bucket, prefix, delimiter, max_keys, encoding_type),
         "marker": marker,
-        "contents": [_entry(each, found, owners) for each in page.objects],
+        "contents": [_entry_to_api(each, stored_bucket, owners) for each in page.objects],
     }
     if delimiter and page.truncated:
         result["next_marker"] = page.next
     return result
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_objects_v2(
     call: Call,
     *,
@@ -56,16 +56,16 @@ def list_objects_v2(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the bucket's keys after `start_after` or a token of the page before."""
+    """List a page of the bucket's keys after `start_after`, or after the page before."""
     _check(max_keys, encoding_type)
-    after = start_after if continuation_token is None else _place(continuation_token)
-    found = _bucket(call, bucket, expected_bucket_owner)
+    after = start_after if continuation_token is None else _read_token(continuation_token)
+    stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
     page = call.cloud.store.list(bucket, prefix, delimiter, after, min(max_keys, PAGE))
     owners = Owners(call.cloud.accounts) if fetch_owner else None
     result = {
-        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        **_page_members(page, bucket, prefix, delimiter, max_keys, encoding_type),
         "key_count": len(page.objects) + len(page.prefixes),
-        "contents": [_entry(each, found, owners) for each in page.objects],
+        "contents": [_entry_to_api(each, stored_bucket, owners) for each in page.objects],
     }
     if start_after:
         result["start_after"] = start_after
@@ -76,7 +76,7 @@ def list_objects_v2(
     return result
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_object_versions(
     call: Call,
     *,
@@ -89,23 +89,23 @@ def list_object_versions(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of versions and delete markers, of each key the newest first, after the markers."""
+    """List a page of versions and delete markers, the newest first for each key."""
     _check(max_keys, encoding_type)
     if version_id_marker and not key_marker:
         reason = "Name the key-marker with it."
         raise InvalidArgument(argument="version-id-marker", value=version_id_marker, reason=reason)
-    found = _bucket(call, bucket, expected_bucket_owner)
+    stored_bucket = _get_bucket(call, bucket, expected_bucket_owner)
     most = min(max_keys, PAGE)
     store = call.cloud.store
     page = store.versions(bucket, prefix, delimiter, key_marker, version_id_marker, most)
     owners = Owners(call.cloud.accounts)
-    shown = [(each, _version(each, found, owners)) for each in page.versions]
+    entries = [(each, _version_to_api(each, stored_bucket, owners)) for each in page.versions]
     result = {
-        **_frame(page, bucket, prefix, delimiter, max_keys, encoding_type),
+        **_page_members(page, bucket, prefix, delimiter, max_keys, encoding_type),
         "key_marker": key_marker,
         "version_id_marker": version_id_marker,
-        "versions": [entry for each, entry in shown if not each.is_marker],
-        "delete_markers": [entry for each, entry in shown if each.is_marker],
+        "versions": [entry for each, entry in entries if not each.is_marker],
+        "delete_markers": [entry for each, entry in entries if each.is_marker],
     }
     if page.truncated:
         result["next_key_marker"] = page.next_key
@@ -122,13 +122,13 @@ def _check(max_keys: int, encoding_type: str) -> None:
         raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
 
 
-def _bucket(call: Call, name: str, expected: str) -> Bucket:
-    found = call.cloud.store.bucket(name)
-    access.check(call, found, expected=expected)
-    return found
+def _get_bucket(call: Call, name: str, expected: str) -> Bucket:
+    bucket = call.cloud.store.bucket(name)
+    access.check(call, bucket, expected=expected)
+    return bucket
 
 
-def _frame(
+def _page_members(
     page: Listing | Versions,
     bucket: str,
     prefix: str,
@@ -150,27 +150,27 @@ def _frame(
     return frame
 
 
-def _entry(found: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
+def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "key": found.key,
-        "last_modified": found.last_modified,
-        "e_tag": quote_etag(found.e_tag),
-        "size": found.size,
-        "storage_class": found.facts.storage_class,
+        "key": obj.key,
+        "last_modified": obj.last_modified,
+        "e_tag": quote_etag(obj.e_tag),
+        "size": obj.size,
+        "storage_class": obj.facts.storage_class,
     }
-    if found.facts.checksums:
-        entry["checksum_algorithm"] = list(found.facts.checksums)
-        entry["checksum_type"] = found.facts.checksum_type
+    if obj.facts.checksums:
+        entry["checksum_algorithm"] = list(obj.facts.checksums)
+        entry["checksum_type"] = obj.facts.checksum_type
     if owners:
-        entry["owner"] = owners(found.facts.owner or bucket.owner)
+        entry["owner"] = owners(obj.facts.owner or bucket.owner)
     return entry
 
 
-def _version(found: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
-    told = {"version_id": found.object.version_id, "is_latest": found.is_latest}
-    entry = {**_entry(found.object, bucket, owners), **told}
-    if found.is_marker:
-        entry = {name: each for name, each in entry.items() if name in OF_MARKERS}
+def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+    members = {"version_id": version.object.version_id, "is_latest": version.is_latest}
+    entry = {**_entry_to_api(version.object, bucket, owners), **members}
+    if version.is_marker:
+        entry = {name: each for name, each in entry.items() if name in MARKER_MEMBERS}
     return entry
 
 
@@ -178,7 +178,7 @@ def _token(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode()
 
 
-def _place(token: str) -> str:
+def _read_token(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token.encode("ascii")).decode()
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Uploads in parts: begun, filled, listed, completed or aborted; never an object's reading."""
+"""Multipart uploads: creates, fills, lists, completes and aborts them; reads no object."""
 
 from collections.abc import Collection
 from typing import Any, Unpack
@@ -25,18 +25,18 @@ from eucabox.store.types import COMPOSITE, FULL_OBJECT, Bucket, Upload
 PAGE = 1000
 
 
-class Part(BodyMembers, CustomerKey, total=False):
-    """The members of UploadPart that say what the bytes are."""
+class UploadPartMembers(BodyMembers, CustomerKey, total=False):
+    """The members of UploadPart that describe its body."""
 
 
-class Whole(Checksums, CustomerKey, total=False):
-    """The members of CompleteMultipartUpload that say what the whole is."""
+class CompletionMembers(Checksums, CustomerKey, total=False):
+    """The members of CompleteMultipartUpload that describe the whole object."""
 
 
-HARMLESS = ("request_payer", "content_length")
+IGNORED = ("request_payer", "content_length")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def create_multipart_upload(
     call: Call,
     *,
@@ -45,25 +45,28 @@ def create_multipart_upload(
     checksum_algorithm: str = "",
     checksum_type: str = "",
     expected_bucket_owner: str = "",
-    **described: Unpack[ObjectMembers],
+    **members: Unpack[ObjectMembers],
 ) -> Result:
-    """Begin an upload; what is said of the object here holds when it is completed."""
-    holder = _writable(call, bucket, key, expected_bucket_owner)
+    """Create an upload; the properties given here become those of the completed object."""
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     if call.caller is None:
         raise AnonymousUpload
     store = call.cloud.store
-    new = object_request.read(described, call, holder, store, call.cloud.accounts)
+    new = object_request.read(members, call, stored_bucket, store, call.cloud.accounts)
     algorithm = ascii_text.upper(checksum_algorithm)
     upload_id = store.create_upload(
         bucket, key, new.properties, algorithm, checksum_type, new.encryption
     )
-    made = store.upload(bucket, key, upload_id)
-    ends = rules.abort_date(holder, key, made.initiated)
-    shown = {**_checksum_plan(made), **ends, **encryption.to_api(new.encryption, described, store)}
-    return {"bucket": bucket, "key": key, "upload_id": upload_id, **shown}
+    upload = store.upload(bucket, key, upload_id)
+    answer = {
+        **_checksum_plan(upload),
+        **rules.abort_date(stored_bucket, key, upload.initiated),
+        **encryption.to_api(new.encryption, members, store),
+    }
+    return {"bucket": bucket, "key": key, "upload_id": upload_id, **answer}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def upload_part(
     call: Call,
     *,
@@ -73,23 +76,26 @@ def upload_part(
     part_number: int,
     body: Any = None,
     expected_bucket_owner: str = "",
-    **sums: Unpack[Part],
+    **members: Unpack[UploadPartMembers],
 ) -> Result:
     """Take one part; a part of the same number is replaced."""
-    holder = _writable(call, bucket, key, expected_bucket_owner)
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
     store = call.cloud.store
     upload = store.upload(bucket, key, upload_id)
-    access.check_upload(call, upload, holder)
-    secret = encryption.check_part(call, upload, sums, store)
+    access.check_upload(call, upload, stored_bucket)
+    secret = encryption.check_part(call, upload, members, store)
     incoming = RequestBody.wrap(body)
-    expected = object_request.expected_body(sums, incoming)
+    expected = object_request.expected_body(members, incoming)
     _check_sums(upload, expected.algorithms)
     part = store.put_part(bucket, key, upload_id, part_number, incoming, expected, customer=secret)
-    shown = {**values.part_checksum(upload, part), **encryption.upload_to_api(upload, sums, store)}
-    return {"e_tag": values.quote_etag(part.e_tag), **shown}
+    answer = {
+        **values.part_checksum(upload, part),
+        **encryption.upload_to_api(upload, members, store),
+    }
+    return {"e_tag": values.quote_etag(part.e_tag), **answer}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def complete_multipart_upload(
     call: Call,
     *,
@@ -102,17 +108,17 @@ def complete_multipart_upload(
     if_match: str = "",
     if_none_match: str = "",
     expected_bucket_owner: str = "",
-    **whole: Unpack[Whole],
+    **members: Unpack[CompletionMembers],
 ) -> Result:
     """Make an object of the parts that are named, in ascending order."""
-    holder = _writable(call, bucket, key, expected_bucket_owner)
-    _check_begun(call, holder, (key, upload_id), checksum_type, whole)
-    made = call.cloud.store.complete_upload(
+    stored_bucket = _get_writable_bucket(call, bucket, key, expected_bucket_owner)
+    _check_completion(call, stored_bucket, (key, upload_id), checksum_type, members)
+    obj = call.cloud.store.complete_upload(
         bucket,
         key,
         upload_id,
-        [_named(each) for each in (multipart_upload or {}).get("parts") or []],
-        checksums=values.checksums(whole),
+        [_read_part(each) for each in (multipart_upload or {}).get("parts") or []],
+        checksums=values.checksums(members),
         size=mpu_object_size,
         **preconditions.write_preconditions(if_match, if_none_match),
     )
@@ -120,24 +126,24 @@ def complete_multipart_upload(
         "location": f"{call.endpoint}{call.path}/{bucket}/{key}",
         "bucket": bucket,
         "key": key,
-        "e_tag": values.quote_etag(made.e_tag),
-        **values.version_members_written(made),
-        **values.checksum_members(made.facts.checksums, made.facts.checksum_type),
-        **encryption.to_api(made.sealed, whole, call.cloud.store),
-        **rules.expiration(holder, made),
+        "e_tag": values.quote_etag(obj.e_tag),
+        **values.version_members_written(obj),
+        **values.checksum_members(obj.facts.checksums, obj.facts.checksum_type),
+        **encryption.to_api(obj.sealed, members, call.cloud.store),
+        **rules.expiration(stored_bucket, obj),
     }
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def abort_multipart_upload(
     call: Call, *, bucket: str, key: str, upload_id: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Forget an upload and its parts."""
-    _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    """Delete an upload and its parts."""
+    _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     call.cloud.store.abort_upload(bucket, key, upload_id)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_parts(
     call: Call,
     *,
@@ -149,8 +155,8 @@ def list_parts(
     expected_bucket_owner: str = "",
     **customer: Unpack[CustomerKey],
 ) -> Result:
-    """The parts that an upload has so far, by number."""
-    holder, upload = _begun(call, bucket, key, upload_id, expected_bucket_owner)
+    """List the parts of an upload, by number."""
+    stored_bucket, upload = _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.store
     encryption.check_part(call, upload, customer, store, needed=False)
@@ -166,11 +172,11 @@ def list_parts(
         "next_part_number_marker": page[-1].number if page else part_number_marker,
         "max_parts": most,
         "is_truncated": 0 < len(page) < len(rest),
-        "initiator": owners(access.initiator(upload, holder)),
-        "owner": owners(upload.facts.owner or holder.owner),
+        "initiator": owners(access.initiator(upload, stored_bucket)),
+        "owner": owners(upload.facts.owner or stored_bucket.owner),
         "storage_class": upload.facts.storage_class,
         **_checksum_plan(upload),
-        **rules.abort_date(holder, key, upload.initiated),
+        **rules.abort_date(stored_bucket, key, upload.initiated),
     }
     result["parts"] = [
         {
@@ -185,7 +191,7 @@ def list_parts(
     return result
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def list_multipart_uploads(
     call: Call,
     *,
@@ -198,9 +204,9 @@ def list_multipart_uploads(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """A page of the uploads in progress, by key and then by time."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    """List a page of the uploads in progress, by key and then by time."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     _check_page("max-uploads", max_uploads)
     if encoding_type not in ("", "url"):
         raise InvalidArgument(argument="encoding-type", value=encoding_type, reason="Use url.")
@@ -217,76 +223,76 @@ def list_multipart_uploads(
         "max_uploads": most,
         "is_truncated": page.truncated,
         "common_prefixes": [{"prefix": each} for each in page.prefixes],
-        "uploads": [_shown(each, holder, owners) for each in page.uploads],
+        "uploads": [_upload_to_api(each, stored_bucket, owners) for each in page.uploads],
     }
     if page.truncated:
         result["next_key_marker"] = page.next_key
         result["next_upload_id_marker"] = page.next_upload_id
-    told = {"delimiter": delimiter, "encoding_type": encoding_type}
-    return {**result, **{name: value for name, value in told.items() if value}}
+    echoed = {"delimiter": delimiter, "encoding_type": encoding_type}
+    return {**result, **{name: value for name, value in echoed.items() if value}}
 
 
-def _writable(call: Call, bucket: str, key: str, expected: str) -> Bucket:
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, key, expected=expected)
-    return holder
+def _get_writable_bucket(call: Call, bucket_name: str, key: str, expected: str) -> Bucket:
+    bucket = call.cloud.store.bucket(bucket_name)
+    access.check(call, bucket, key, expected=expected)
+    return bucket
 
 
-def _begun(
-    call: Call, bucket: str, key: str, upload_id: str, expected: str
+def _get_upload(
+    call: Call, bucket_name: str, key: str, upload_id: str, expected: str
 ) -> tuple[Bucket, Upload]:
-    """Find an upload for whom it is for: who began it needs no other permission."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected)
+    """Return an upload that the caller may use; its initiator needs no other permission."""
+    bucket = call.cloud.store.bucket(bucket_name)
+    access.check_expected(bucket, expected)
     try:
-        upload = call.cloud.store.upload(bucket, key, upload_id)
+        upload = call.cloud.store.upload(bucket_name, key, upload_id)
     except NoSuchUpload:
-        access.check(call, holder, key)
+        access.check(call, bucket, key)
         raise
-    access.check_upload(call, upload, holder)
-    return holder, upload
+    access.check_upload(call, upload, bucket)
+    return bucket, upload
 
 
-def _named(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
+def _read_part(part: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
     if "part_number" not in part or "e_tag" not in part:
         raise MalformedXML(shape="Part", reason="it needs a PartNumber and an ETag.")
     sums = {name: part[member] for name, member in values.CHECKSUMS.items() if part.get(member)}
     return part["part_number"], preconditions.unquote_etag(part["e_tag"]), sums
 
 
-def _check_begun(
+def _check_completion(
     call: Call,
-    holder: Bucket,
-    named: tuple[str, str],
+    bucket: Bucket,
+    key_and_id: tuple[str, str],
     checksum_type: str,
-    customer: Whole,
+    customer: CompletionMembers,
 ) -> None:
     try:
-        upload = call.cloud.store.upload(holder.name, *named)
+        upload = call.cloud.store.upload(bucket.name, *key_and_id)
     except NoSuchUpload:
-        return  # perhaps completed, and its answer lost: the store knows
-    access.check_upload(call, upload, holder)
-    # as S3: needed where the client has checksums; older ones, which have none, send no key either
+        return  # perhaps completed, and the client missed the answer: the store will tell
+    access.check_upload(call, upload, bucket)
+    # as in S3: clients that send no checksums send no key either
     store = call.cloud.store
-    summed = bool(upload.checksum_algorithm) or (
+    key_needed = bool(upload.checksum_algorithm) or (
         upload.sealing is not None
-        and any(each.checksums.keys() - {DEFAULT} for each in store.parts(holder.name, *named))
+        and any(each.checksums.keys() - {DEFAULT} for each in store.parts(bucket.name, *key_and_id))
     )
-    encryption.check_part(call, upload, customer, store, needed=summed)
+    encryption.check_part(call, upload, customer, store, needed=key_needed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
         reason += " mode. The complete request must use the same checksum mode."
         raise InvalidRequest(reason=reason)
 
 
-def _check_sums(upload: Upload, announced: Collection[str]) -> None:
-    """Refuse a part whose checksum is of another kind than the upload's, or lacks where S3 joins
-    those of the parts."""
+def _check_sums(upload: Upload, algorithms: Collection[str]) -> None:
+    """Raise ChecksumMismatch if a part's checksum is of another algorithm than the upload's, or is
+    missing where the object's checksum is made of those of the parts."""
     expected = upload.checksum_algorithm
-    for algorithm in announced:
+    for algorithm in algorithms:
         if expected not in ("", algorithm):
             raise ChecksumMismatch(expected=expected.lower(), found=algorithm.lower())
-    if not announced and upload.checksum_type == COMPOSITE:
+    if not algorithms and upload.checksum_type == COMPOSITE:
         raise ChecksumMismatch(expected=expected.lower(), found="null")
 
 
@@ -304,13 +310,13 @@ def _checksum_plan(upload: Upload) -> dict[str, str]:
     }
 
 
-def _shown(upload: Upload, holder: Bucket, owners: Owners) -> dict[str, Any]:
+def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, Any]:
     return {
         "upload_id": upload.upload_id,
         "key": upload.key,
         "initiated": upload.initiated,
         "storage_class": upload.facts.storage_class,
-        "owner": owners(upload.facts.owner or holder.owner),
-        "initiator": owners(access.initiator(upload, holder)),
+        "owner": owners(upload.facts.owner or bucket.owner),
+        "initiator": owners(access.initiator(upload, bucket)),
         **_checksum_plan(upload),
     }

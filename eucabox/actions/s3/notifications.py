@@ -1,4 +1,4 @@
-"""Notifications of a bucket's events: that there are none can be put and read, nothing else."""
+"""Event notifications: not offered, so only an empty configuration can be put and read."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from eucabox.validation import to_api_name
 def get_bucket_notification_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """No notifications: nobody could be notified."""
+    """Return no notifications."""
     access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
     return {}
 
@@ -25,10 +25,10 @@ def put_bucket_notification_configuration(
     notification_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Take an empty configuration, by which clients switch notifications off."""
+    """Accept an empty configuration, by which clients turn notifications off."""
     access.check(call, call.cloud.store.bucket(bucket), expected=expected_bucket_owner)
-    wanted = [name for name, value in notification_configuration.items() if value is not None]
-    if wanted:
-        what = f"A notification by {', '.join(to_api_name(name) for name in wanted)}"
+    targets = [name for name, value in notification_configuration.items() if value is not None]
+    if targets:
+        what = f"A notification by {', '.join(to_api_name(name) for name in targets)}"
         hint = "There is no queue, topic, function or event bus here: list the bucket instead."
         raise S3NotImplemented(what=what, hint=hint)

@@ -1,4 +1,4 @@
-"""What an object is, attribute by attribute; never its bytes."""
+"""GetObjectAttributes: what is known of an object, without its bytes."""
 
 from functools import partial
 from typing import Any, Unpack
@@ -25,61 +25,61 @@ def get_object_attributes(
     expected_bucket_owner: str = "",
     **customer: Unpack[CustomerKey],
 ) -> Result:
-    """Those asked for of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
+    """Return the requested ones of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
     if not any(object_attributes):
         reason = "The x-amz-object-attributes header with what to tell is missing or empty."
         raise InvalidRequest(reason=reason)
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected_bucket_owner)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.open, version_id=version_id)
-    with access.open_or_hide(call, look, holder, key) as opened:
-        found = opened.object
-        access.check(call, holder, key, found.facts)
-        secret = encryption.check_reading(call, found.sealed, customer)
-        if found.sealed and found.sealed.kind == SSE_C:
+    with access.open_or_hide(call, look, stored_bucket, key) as opened:
+        obj = opened.object
+        access.check(call, stored_bucket, key, obj.facts)
+        secret = encryption.check_reading(call, obj.sealed, customer)
+        if obj.sealed and obj.sealed.kind == SSE_C:
             opened.unlock(secret)
-    sums = values.checksum_members(found.facts.checksums, found.facts.checksum_type)
-    every: dict[str, Result] = {
-        "ETag": {"e_tag": found.e_tag},
+    sums = values.checksum_members(obj.facts.checksums, obj.facts.checksum_type)
+    attributes: dict[str, Result] = {
+        "ETag": {"e_tag": obj.e_tag},
         "Checksum": {"checksum": sums} if sums else {},
-        "ObjectParts": _parts(found, part_number_marker, max_parts),
-        "StorageClass": {"storage_class": found.facts.storage_class},
-        "ObjectSize": {"object_size": found.size},
+        "ObjectParts": _parts_to_api(obj, part_number_marker, max_parts),
+        "StorageClass": {"storage_class": obj.facts.storage_class},
+        "ObjectSize": {"object_size": obj.size},
     }
     result: Result = {
-        "last_modified": found.last_modified,
-        **values.version_members_read(holder, found),
+        "last_modified": obj.last_modified,
+        **values.version_members_read(stored_bucket, obj),
     }
     for name in object_attributes:
-        if name not in every:
-            raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(every)}.")
-        result.update(every[name])
+        if name not in attributes:
+            raise InvalidRequest(reason=f"Unknown attribute {name}. Use {', '.join(attributes)}.")
+        result.update(attributes[name])
     return result
 
 
-def _parts(found: Object, marker: int, most: int) -> Result:
-    if not found.parts:
+def _parts_to_api(obj: Object, marker: int, most: int) -> Result:
+    if not obj.parts:
         return {}
     if most < 0 or marker < 0:
         value, reason = min(most, marker), "Use 0 or more."
         argument = "max-parts" if most < 0 else "part-number-marker"
         raise InvalidArgument(argument=argument, value=value, reason=reason)
-    most, marker = min(most, PAGE), min(marker, len(found.parts))
-    last = min(marker + most, len(found.parts))
-    shown: Result = {
-        "total_parts_count": len(found.parts),
+    most, marker = min(most, PAGE), min(marker, len(obj.parts))
+    last = min(marker + most, len(obj.parts))
+    page: Result = {
+        "total_parts_count": len(obj.parts),
         "part_number_marker": marker,
         "next_part_number_marker": last,
         "max_parts": most,
-        "is_truncated": most > 0 and last < len(found.parts),
+        "is_truncated": most > 0 and last < len(obj.parts),
     }
-    shown["parts"] = [_part(found, number) for number in range(marker + 1, last + 1)]
-    return {"object_parts": shown}
+    page["parts"] = [_part_to_api(obj, number) for number in range(marker + 1, last + 1)]
+    return {"object_parts": page}
 
 
-def _part(found: Object, number: int) -> dict[str, Any]:
-    shown: dict[str, Any] = {"part_number": number, "size": found.parts[number - 1]}
-    if found.part_checksums:
-        sums = dict.fromkeys(found.facts.checksums, found.part_checksums[number - 1])
-        shown.update(values.checksum_members(sums))
-    return shown
+def _part_to_api(obj: Object, number: int) -> dict[str, Any]:
+    part: dict[str, Any] = {"part_number": number, "size": obj.parts[number - 1]}
+    if obj.part_checksums:
+        sums = dict.fromkeys(obj.facts.checksums, obj.part_checksums[number - 1])
+        part.update(values.checksum_members(sums))
+    return part

@@ -1,11 +1,11 @@
-"""Object lock of buckets and versions: set, shown, never circumvented; deletes nothing."""
+"""Object lock of buckets and versions: gets and sets it; deletes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
@@ -15,10 +15,10 @@ from eucabox.s3 import access, object_lock
 from eucabox.s3.object_lock import LegalHold, LockConfiguration, Retention
 from eucabox.store.types import Bucket, Object, ObjectProperties
 
-HARMLESS = (*CHECKED_AT_THE_DOOR, "request_payer", "token")
+IGNORED = (*VALIDATED_BY_WIRE, "request_payer", "token")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_lock_configuration(
     call: Call,
     *,
@@ -26,34 +26,34 @@ def put_object_lock_configuration(
     object_lock_configuration: LockConfiguration,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Let versions in a bucket be locked, from now on for ever, and say what new ones get."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
+    """Turn object lock on, which is for ever, and set the default retention of new versions."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting, store = object_lock.validate(object_lock_configuration), call.cloud.store
 
-    def enabled(_: object) -> dict[str, Any]:
-        # looked at here, or somebody could suspend it in between
+    def check_versioning(_: object) -> dict[str, Any]:
+        # checked inside the change, or versioning could be suspended in between
         versioning = store.bucket(bucket).settings.get("versioning") or {}
         if versioning.get("status") != "Enabled":
             raise VersioningNotEnabled(bucket=bucket)
         return setting
 
-    store.change_bucket_setting(bucket, object_lock.SETTING, enabled)
+    store.change_bucket_setting(bucket, object_lock.SETTING, check_versioning)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_lock_configuration(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """Whether versions can be locked, and what new ones get."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, expected=expected_bucket_owner)
-    if not object_lock.is_on(holder):
+    """Return whether object lock is on, and the default retention of new versions."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if not object_lock.is_on(stored_bucket):
         raise ObjectLockConfigurationNotFound(bucket=bucket)
-    return {"object_lock_configuration": object_lock.configuration_to_api(holder)}
+    return {"object_lock_configuration": object_lock.configuration_to_api(stored_bucket)}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_retention(
     call: Call,
     *,
@@ -64,33 +64,35 @@ def put_object_retention(
     bypass_governance_retention: bool = False,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep a version from deletion until a date; what it had already only grows, but for who may
-    bypass GOVERNANCE."""
-    holder, _ = _version(call, bucket, key, version_id, expected_bucket_owner)
-    if bypass_governance_retention:
-        access.check(call, holder, key, action="s3:BypassGovernanceRetention")
+    """Protect a version from deletion until a date.
 
-    def how(facts: ObjectProperties) -> dict[str, Any]:
+    A retention can only become longer, except by callers who may bypass GOVERNANCE.
+    """
+    stored_bucket, _ = _get_version(call, bucket, key, version_id, expected_bucket_owner)
+    if bypass_governance_retention:
+        access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
+
+    def with_retention(facts: ObjectProperties) -> dict[str, Any]:
         return object_lock.with_retention(
             facts, retention, call.now(), bypass=bypass_governance_retention
         )
 
-    _change(call, (bucket, key, version_id), how)
+    _change(call, (bucket, key, version_id), with_retention)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_retention(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """A version's retention."""
-    _, found = _version(call, bucket, key, version_id, expected_bucket_owner)
-    lock = object_lock.get_stored_lock(found.facts)
+    """Return a version's retention."""
+    _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
+    lock = object_lock.get_stored_lock(obj.facts)
     if "mode" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"retention": object_lock.retention_to_api(lock)}
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def put_object_legal_hold(
     call: Call,
     *,
@@ -100,8 +102,8 @@ def put_object_legal_hold(
     version_id: str = "",
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep a version from deletion until this is taken back."""
-    _version(call, bucket, key, version_id, expected_bucket_owner)
+    """Protect a version from deletion until the hold is removed."""
+    _get_version(call, bucket, key, version_id, expected_bucket_owner)
     _change(
         call,
         (bucket, key, version_id),
@@ -109,33 +111,35 @@ def put_object_legal_hold(
     )
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_legal_hold(
     call: Call, *, bucket: str, key: str, version_id: str = "", expected_bucket_owner: str = ""
 ) -> Result:
-    """A version's legal hold, if it ever had one."""
-    _, found = _version(call, bucket, key, version_id, expected_bucket_owner)
-    lock = object_lock.get_stored_lock(found.facts)
+    """Return a version's legal hold, if it was ever set."""
+    _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
+    lock = object_lock.get_stored_lock(obj.facts)
     if "hold" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"legal_hold": {"status": lock["hold"]}}
 
 
-def _version(
-    call: Call, bucket: str, key: str, version_id: str, expected: str
+def _get_version(
+    call: Call, bucket_name: str, key: str, version_id: str, expected: str
 ) -> tuple[Bucket, Object]:
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected)
-    access.check(call, holder, key)
-    object_lock.check_on(holder)
+    bucket = call.cloud.store.bucket(bucket_name)
+    access.check_expected(bucket, expected)
+    access.check(call, bucket, key)
+    object_lock.check_on(bucket)
     look = partial(call.cloud.store.head, version_id=version_id)
-    return holder, access.open_or_hide(call, look, holder, key)
+    return bucket, access.open_or_hide(call, look, bucket, key)
 
 
 def _change(
-    call: Call, named: tuple[str, str, str], how: Callable[[ObjectProperties], dict[str, Any]]
+    call: Call,
+    bucket_key_version: tuple[str, str, str],
+    new_extra: Callable[[ObjectProperties], dict[str, Any]],
 ) -> None:
-    bucket, key, version_id = named
+    bucket, key, version_id = bucket_key_version
     call.cloud.store.change_object(
-        bucket, key, lambda facts: replace(facts, extra=how(facts)), version_id
+        bucket, key, lambda facts: replace(facts, extra=new_extra(facts)), version_id
     )

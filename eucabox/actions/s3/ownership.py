@@ -1,8 +1,8 @@
-"""Ownership controls of buckets: kept, shown, removed; never judged here."""
+"""Ownership controls of buckets: gets, puts and deletes them."""
 
 from typing import TypedDict
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     InvalidBucketAcl,
     MalformedXML,
@@ -12,55 +12,63 @@ from eucabox.s3 import access
 from eucabox.s3.values import Owners
 
 
-class Rule(TypedDict, total=False):
-    """Who owns the objects of others, and whether access lists count."""
+class OwnershipRule(TypedDict, total=False):
+    """Who owns objects that other accounts write, and whether ACLs are in effect."""
 
     object_ownership: str
 
 
-class Controls(TypedDict, total=False):
-    """Ownership controls: exactly one rule."""
+class OwnershipControls(TypedDict, total=False):
+    """Ownership controls, with exactly one rule."""
 
-    rules: list[Rule]
+    rules: list[OwnershipRule]
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_ownership_controls(
-    call: Call, *, bucket: str, ownership_controls: Controls, expected_bucket_owner: str = ""
+    call: Call,
+    *,
+    bucket: str,
+    ownership_controls: OwnershipControls,
+    expected_bucket_owner: str = "",
 ) -> None:
-    """Replace the ownership controls of a bucket, whose access list must not grant anybody
-    anything where such lists are not to count any more."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    wanted = _ownership(ownership_controls)
-    owner = Owners(call.cloud.accounts)(found.owner)
-    if wanted == access.ENFORCED and access.grants_others(found.acl, owner["id"]):
+    """Replace the ownership controls of a bucket.
+
+    ACLs can be disabled only if the bucket's own ACL grants nothing to others.
+    """
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    ownership = _read_ownership(ownership_controls)
+    owner = Owners(call.cloud.accounts)(stored_bucket.owner)
+    if ownership == access.ENFORCED and access.grants_others(stored_bucket.acl, owner["id"]):
         raise InvalidBucketAcl(bucket=bucket)
-    call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, wanted)
+    call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, ownership)
 
 
-def _ownership(controls: Controls) -> str:
+def _read_ownership(controls: OwnershipControls) -> str:
     rules = controls.get("rules") or []
     if len(rules) != 1:
         reason = f"it has {len(rules)} rules, and needs exactly one."
         raise MalformedXML(shape="OwnershipControls", reason=reason)
-    found = rules[0].get("object_ownership", "")
-    if found not in access.OWNERSHIPS:
-        reason = f"ObjectOwnership is {found[:60]!r}; use one of {', '.join(access.OWNERSHIPS)}."
+    ownership = rules[0].get("object_ownership", "")
+    if ownership not in access.OWNERSHIPS:
+        reason = (
+            f"ObjectOwnership is {ownership[:60]!r}; use one of {', '.join(access.OWNERSHIPS)}."
+        )
         raise MalformedXML(shape="OwnershipControls", reason=reason)
-    return found
+    return ownership
 
 
 @action("s3", anonymous=True)
 def get_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """The ownership controls of a bucket."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    if access.OWNERSHIP not in found.settings:
+    """Return the ownership controls of a bucket."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if access.OWNERSHIP not in stored_bucket.settings:
         raise OwnershipControlsNotFound(bucket=bucket)
-    rule = {"object_ownership": found.settings[access.OWNERSHIP]}
+    rule = {"object_ownership": stored_bucket.settings[access.OWNERSHIP]}
     return {"ownership_controls": {"rules": [rule]}}
 
 
@@ -68,8 +76,8 @@ def get_bucket_ownership_controls(
 def delete_bucket_ownership_controls(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Take the ownership controls of a bucket away; that there were none is no error."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    if access.OWNERSHIP in found.settings:
+    """Delete the ownership controls of a bucket; it is no error if there are none."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if access.OWNERSHIP in stored_bucket.settings:
         call.cloud.store.set_bucket_setting(bucket, access.OWNERSHIP, None)

@@ -1,8 +1,8 @@
-"""Public access blocks of buckets: kept, shown, removed; never judged here."""
+"""Public access blocks of buckets: gets, puts and deletes them; s3/access.py applies them."""
 
 from typing import TypedDict
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import NoSuchPublicAccessBlock
 from eucabox.s3 import access
 
@@ -23,7 +23,7 @@ class PublicAccessBlock(TypedDict, total=False):
     restrict_public_buckets: bool
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_public_access_block(
     call: Call,
     *,
@@ -32,26 +32,26 @@ def put_public_access_block(
     expected_bucket_owner: str = "",
 ) -> None:
     """Replace the public access block of a bucket."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    kept = {name: bool(public_access_block_configuration.get(name)) for name in FLAGS}
-    call.cloud.store.set_bucket_setting(bucket, access.BLOCK, kept)
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    setting = {name: bool(public_access_block_configuration.get(name)) for name in FLAGS}
+    call.cloud.store.set_bucket_setting(bucket, access.BLOCK, setting)
 
 
 @action("s3", anonymous=True)
 def get_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """The public access block of a bucket."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    if access.BLOCK not in found.settings:
+    """Return the public access block of a bucket."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if access.BLOCK not in stored_bucket.settings:
         raise NoSuchPublicAccessBlock(bucket=bucket)
-    return {"public_access_block_configuration": found.settings[access.BLOCK]}
+    return {"public_access_block_configuration": stored_bucket.settings[access.BLOCK]}
 
 
 @action("s3", anonymous=True)
 def delete_public_access_block(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Take the public access block of a bucket away; that there was none is no error."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    if access.BLOCK in found.settings:
+    """Delete the public access block of a bucket; it is no error if there is none."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    if access.BLOCK in stored_bucket.settings:
         call.cloud.store.set_bucket_setting(bucket, access.BLOCK, None)

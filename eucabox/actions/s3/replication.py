@@ -1,4 +1,4 @@
-"""What a bucket could be set to elsewhere: told truthfully as not set, and settable by nobody."""
+"""Replication, analytics, inventories and metrics: not offered, so never configured."""
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import NoSuchConfiguration, ReplicationConfigurationNotFound
@@ -9,23 +9,23 @@ NAMED = ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
 
 @action("s3", anonymous=True)
 def get_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Say that a bucket has no replication."""
+    """Answer that a bucket has no replication."""
     _check(call, bucket, expected_bucket_owner)
     raise ReplicationConfigurationNotFound(bucket=bucket)
 
 
 @action("s3", anonymous=True)
 def delete_bucket_replication(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Do nothing: S3 answers this removal of what is not there like any other."""
+    """Do nothing: in S3 it is no error to delete a missing replication."""
     _check(call, bucket, expected_bucket_owner)
 
 
-def _no_such(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
+def _refuse_missing(call: Call, *, bucket: str, id: str, expected_bucket_owner: str = "") -> None:
     _check(call, bucket, expected_bucket_owner)
     raise NoSuchConfiguration(bucket=bucket, id=id)
 
 
-def _none(
+def _list_none(
     call: Call, *, bucket: str, continuation_token: str = "", expected_bucket_owner: str = ""
 ) -> Result:
     _check(call, bucket, expected_bucket_owner)
@@ -37,6 +37,6 @@ def _check(call: Call, bucket: str, expected: str) -> None:
 
 
 for each in NAMED:
-    action("s3", f"GetBucket{each}Configuration", anonymous=True)(_no_such)
-    action("s3", f"DeleteBucket{each}Configuration", anonymous=True)(_no_such)
-    action("s3", f"ListBucket{each}Configurations", anonymous=True)(_none)
+    action("s3", f"GetBucket{each}Configuration", anonymous=True)(_refuse_missing)
+    action("s3", f"DeleteBucket{each}Configuration", anonymous=True)(_refuse_missing)
+    action("s3", f"ListBucket{each}Configurations", anonymous=True)(_list_none)

@@ -1,8 +1,8 @@
-"""Who pays for a bucket's requests: a word that is kept, as nobody pays here."""
+"""Who pays for a bucket's requests: stored and returned only, as nobody pays here."""
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import MalformedXML
 from eucabox.s3 import access
 
@@ -13,13 +13,13 @@ PAYERS = ("BucketOwner", "Requester")
 def get_bucket_request_payment(
     call: Call, *, bucket: str, expected_bucket_owner: str = ""
 ) -> Result:
-    """The payer that was put, the owner if none was."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return {"payer": found.settings.get("request_payment", PAYERS[0])}
+    """Return the payer, by default the owner."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return {"payer": stored_bucket.settings.get("request_payment", PAYERS[0])}
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_request_payment(
     call: Call,
     *,
@@ -27,9 +27,9 @@ def put_bucket_request_payment(
     request_payment_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep the payer; requests are answered as before."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Store the payer, which changes nothing else."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     payer = request_payment_configuration.get("payer", "")
     if payer not in PAYERS:
         reason = f"Payer must be one of {', '.join(PAYERS)}."

@@ -1,4 +1,4 @@
-"""What S3 has for objects that are elsewhere, as archives and torrents; here none is."""
+"""Restores of archived objects, and torrents: all objects are on this disk."""
 
 from functools import partial
 from typing import Any
@@ -8,10 +8,10 @@ from eucabox.errors import InvalidObjectState, NoSuchTorrent, S3NotImplemented
 from eucabox.s3 import access
 from eucabox.s3.values import ARCHIVES
 
-HARMLESS = ("request_payer", "checksum_algorithm")
+IGNORED = ("request_payer", "checksum_algorithm")
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def restore_object(
     call: Call,
     *,
@@ -21,25 +21,25 @@ def restore_object(
     restore_request: dict[str, Any] | None = None,
     expected_bucket_owner: str = "",
 ) -> None:
-    """Say that an object of an archive's class is restored: its bytes never left the disk."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check(call, holder, key, expected=expected_bucket_owner)
+    """Answer that an archived object is restored: its bytes never left the disk."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    found = access.open_or_hide(call, look, holder, key)
+    obj = access.open_or_hide(call, look, stored_bucket, key)
     if "select_parameters" in (restore_request or {}):
         hint = "Get the object, and search it where you are."
         raise S3NotImplemented(what="A restoration with a selection", hint=hint)
-    if found.facts.storage_class not in ARCHIVES:
-        raise InvalidObjectState(key=key, StorageClass=found.facts.storage_class)
+    if obj.facts.storage_class not in ARCHIVES:
+        raise InvalidObjectState(key=key, StorageClass=obj.facts.storage_class)
 
 
-@action("s3", anonymous=True, ignored=HARMLESS)
+@action("s3", anonymous=True, ignored=IGNORED)
 def get_object_torrent(
     call: Call, *, bucket: str, key: str, expected_bucket_owner: str = ""
 ) -> None:
-    """Say that there is no torrent of an object."""
-    holder = call.cloud.store.bucket(bucket)
-    access.check_expected(holder, expected_bucket_owner)
-    found = access.open_or_hide(call, call.cloud.store.head, holder, key)
-    access.check(call, holder, key, found.facts, action="s3:GetObject")
+    """Answer that there is no torrent of an object."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check_expected(stored_bucket, expected_bucket_owner)
+    obj = access.open_or_hide(call, call.cloud.store.head, stored_bucket, key)
+    access.check(call, stored_bucket, key, obj.facts, action="s3:GetObject")
     raise NoSuchTorrent(bucket=bucket, key=key)

@@ -1,4 +1,4 @@
-"""A bucket's tags by the three calls of S3 Control that Terraform makes; never an object's."""
+"""A bucket's tags by three operations of S3 Control, which Terraform uses."""
 
 from collections.abc import Callable
 
@@ -13,42 +13,44 @@ ARN = "arn:aws:s3:::"
 
 @action("s3control")
 def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
-    """Give a bucket these tags beside those it has."""
-    told = tagging.bucket_tags(tags)
-    _change(call, _bucket(call, resource_arn, account_id), lambda kept: {**kept, **told})
+    """Add tags to a bucket."""
+    new_tags = tagging.bucket_tags(tags)
+    _change(call, _get_bucket(call, resource_arn, account_id), lambda tags: {**tags, **new_tags})
 
 
 @action("s3control")
 def untag_resource(call: Call, *, account_id: str, resource_arn: str, tag_keys: list[str]) -> None:
-    """Take the tags of these keys away from a bucket."""
-    holder = _bucket(call, resource_arn, account_id)
+    """Remove the tags with these keys from a bucket."""
+    bucket = _get_bucket(call, resource_arn, account_id)
     _change(
         call,
-        holder,
-        lambda kept: {key: value for key, value in kept.items() if key not in tag_keys},
+        bucket,
+        lambda tags: {key: value for key, value in tags.items() if key not in tag_keys},
     )
 
 
 @action("s3control")
 def list_tags_for_resource(call: Call, *, account_id: str, resource_arn: str) -> Result:
-    """A bucket's tags; that there are none is no error here."""
-    return {"tags": tagging.to_api(tagging.tags_of(_bucket(call, resource_arn, account_id)))}
+    """Return a bucket's tags; it is no error if there are none."""
+    return {"tags": tagging.to_api(tagging.tags_of(_get_bucket(call, resource_arn, account_id)))}
 
 
-def _bucket(call: Call, arn: str, account_id: str) -> Bucket:
+def _get_bucket(call: Call, arn: str, account_id: str) -> Bucket:
     name = arn.removeprefix(ARN)
     if name == arn or not name or "/" in name:
         reason = f"The resource {arn[:200]} is not a bucket: name {ARN}BUCKET."
         raise InvalidRequest(reason=reason)
-    holder = call.cloud.store.bucket(name)
-    access.check(call, holder, expected=account_id)
-    return holder
+    bucket = call.cloud.store.bucket(name)
+    access.check(call, bucket, expected=account_id)
+    return bucket
 
 
-def _change(call: Call, holder: Bucket, how: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    def changed(kept: dict[str, str] | None) -> dict[str, str] | None:
-        new = how(kept or {})
+def _change(
+    call: Call, bucket: Bucket, new_tags: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    def change(stored: dict[str, str] | None) -> dict[str, str] | None:
+        new = new_tags(stored or {})
         tagging.bucket_tags(tagging.to_api(new))
         return new or None
 
-    call.cloud.store.change_bucket_setting(holder.name, tagging.SETTING, changed)
+    call.cloud.store.change_bucket_setting(bucket.name, tagging.SETTING, change)

@@ -1,8 +1,8 @@
-"""Whether a bucket keeps versions: read and set; never touches one."""
+"""Versioning of buckets: gets and sets it; touches no version."""
 
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
     IllegalVersioningConfiguration,
     InvalidBucketState,
@@ -17,13 +17,13 @@ STATES = ("Enabled", "Suspended")
 
 @action("s3", anonymous=True)
 def get_bucket_versioning(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Whether versions are kept; nothing is said of a bucket that never kept any."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return dict(found.settings.get(SETTING) or {})
+    """Return the versioning status; nothing for a bucket that was never versioned."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return dict(stored_bucket.settings.get(SETTING) or {})
 
 
-@action("s3", anonymous=True, ignored=(*CHECKED_AT_THE_DOOR, "mfa"))
+@action("s3", anonymous=True, ignored=(*VALIDATED_BY_WIRE, "mfa"))
 def put_bucket_versioning(
     call: Call,
     *,
@@ -31,14 +31,14 @@ def put_bucket_versioning(
     versioning_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Keep versions from now on, or none but those that there are."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    status = _checked(versioning_configuration)
+    """Enable or suspend versioning; existing versions stay."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    status = _read_status(versioning_configuration)
     store = call.cloud.store
 
     def change(_: object) -> dict[str, str]:
-        # looked at here, or somebody could lock versions in between
+        # checked inside the change, or object lock could be turned on in between
         if status != "Enabled" and object_lock.is_on(store.bucket(bucket)):
             raise InvalidBucketState(bucket=bucket)
         return {"status": status}
@@ -46,7 +46,7 @@ def put_bucket_versioning(
     store.change_bucket_setting(bucket, SETTING, change)
 
 
-def _checked(configuration: dict[str, Any]) -> str:
+def _read_status(configuration: dict[str, Any]) -> str:
     if configuration.get("mfa_delete", "Disabled") != "Disabled":
         hint = "Leave MfaDelete out, or Disabled; object lock keeps versions from deletion."
         raise S3NotImplemented(what="MFA delete", hint=hint)

@@ -1,26 +1,26 @@
-"""Websites of buckets: configured, and their pages found; never an HTML of our own."""
+"""Websites of buckets: gets and sets their configuration, and finds their pages."""
 
 import dataclasses
 from typing import Any
 
-from eucabox.actions import CHECKED_AT_THE_DOOR, Call, Result, action, perform
+from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action, perform
 from eucabox.errors import Fault, NoSuchWebsiteConfiguration
 from eucabox.s3 import access, website
 from eucabox.s3.website import FOUND, MOVED, Settings
 
-# what a rule may wait for; any other error of reading a page is the client's own
+# errors that a routing rule or an error page can answer; others go to the client
 STATUSES = {"AccessDenied": 403, "NoSuchKey": 404}
 
 
 @action("s3", anonymous=True)
 def get_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """A bucket's website as it was configured."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
-    return dict(_settings(call, bucket))
+    """Return a bucket's website configuration."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
+    return dict(_get_settings(call, bucket))
 
 
-@action("s3", anonymous=True, ignored=CHECKED_AT_THE_DOOR)
+@action("s3", anonymous=True, ignored=VALIDATED_BY_WIRE)
 def put_bucket_website(
     call: Call,
     *,
@@ -28,18 +28,18 @@ def put_bucket_website(
     website_configuration: dict[str, Any],
     expected_bucket_owner: str = "",
 ) -> None:
-    """Make a website of a bucket, for whom its objects may be read by."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Configure a bucket's website; its pages need to be readable without a signature."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     website.check(website_configuration)
     call.cloud.store.set_bucket_setting(bucket, "website", website_configuration)
 
 
 @action("s3", anonymous=True)
 def delete_bucket_website(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> None:
-    """Let a bucket be no website; its objects stay."""
-    found = call.cloud.store.bucket(bucket)
-    access.check(call, found, expected=expected_bucket_owner)
+    """Delete a bucket's website configuration; its objects stay."""
+    stored_bucket = call.cloud.store.bucket(bucket)
+    access.check(call, stored_bucket, expected=expected_bucket_owner)
     call.cloud.store.set_bucket_setting(bucket, "website", None)
 
 
@@ -51,10 +51,12 @@ def get_page(
     path: str,
     conditions: dict[str, Any] | None = None,
 ) -> Result:
-    """What a website shows for a path, to anybody: `got` is the result of GetObject and `error`
-    the code of the fault that it explains, if it does; or `redirect` is a place with
-    {protocol, host_name, key} or a `location`, and `status` how the client is sent there."""
-    settings = _settings(call, bucket)
+    """Return what a website answers for a path, to anonymous clients.
+
+    Either `got`, the result of GetObject, with `error`, the code of the fault if it is an error
+    page; or `redirect`, {protocol, host_name, key} or {location}, with the HTTP `status`.
+    """
+    settings = _get_settings(call, bucket)
     everything = settings.get("redirect_all_requests_to")
     if everything:
         return {"redirect": {**everything, "key": path}, "status": MOVED}
@@ -62,23 +64,23 @@ def get_page(
     if rule:
         return _redirect(rule, path)
     try:
-        got = _get(call, bucket, website.index_of(settings, path), conditions or {})
+        result = _get_page_object(call, bucket, website.index_of(settings, path), conditions or {})
     except Fault as fault:
-        return _instead(call, bucket, path, settings, fault)
-    location = got.get("website_redirect_location")
+        return _explain_fault(call, bucket, path, settings, fault)
+    location = result.get("website_redirect_location")
     if location:
-        got["body"].close()
+        result["body"].close()
         return {"redirect": {"location": location}, "status": MOVED}
-    return {"got": got}
+    return {"got": result}
 
 
-def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
-    """What is shown for a page that can't be: a folder's index, a rule's or the error's page."""
+def _explain_fault(call: Call, bucket: str, path: str, settings: Settings, fault: Fault) -> Result:
+    """Return the answer for a page that can't be read: a redirect, or the error page."""
     status = STATUSES.get(fault.code, 0)
     if not status:
         raise fault
     folder = website.folder_of(settings, path)
-    if folder and _is_there(call, bucket, folder):
+    if folder and _exists(call, bucket, folder):
         return {"redirect": {"key": path + "/"}, "status": FOUND}
     rule = website.rule_of(settings, path, status)
     if rule:
@@ -87,16 +89,16 @@ def _instead(call: Call, bucket: str, path: str, settings: Settings, fault: Faul
     if not page:
         raise fault
     try:
-        return {"got": _get(call, bucket, page, {}), "error": fault.code}
+        return {"got": _get_page_object(call, bucket, page, {}), "error": fault.code}
     except Fault:
         raise fault from None
 
 
-def _settings(call: Call, bucket: str) -> Settings:
-    found: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
-    if not found:
+def _get_settings(call: Call, bucket: str) -> Settings:
+    settings: Settings | None = call.cloud.store.bucket(bucket).settings.get("website")
+    if not settings:
         raise NoSuchWebsiteConfiguration(bucket=bucket)
-    return found
+    return settings
 
 
 def _redirect(rule: Settings, path: str) -> Result:
@@ -105,19 +107,19 @@ def _redirect(rule: Settings, path: str) -> Result:
     return {"redirect": {**place, "key": key}, "status": status}
 
 
-def _get(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
-    """Ask for an object as anybody would, so that whatever guards objects guards pages."""
-    asked = {**conditions, "bucket": bucket, "key": key}
-    return perform("s3", "GetObject", _as_anybody(call), asked) or {}
+def _get_page_object(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
+    """Get an object as an anonymous client, so that pages have the protection of objects."""
+    members = {**conditions, "bucket": bucket, "key": key}
+    return perform("s3", "GetObject", _anonymous(call), members) or {}
 
 
-def _is_there(call: Call, bucket: str, key: str) -> bool:
+def _exists(call: Call, bucket: str, key: str) -> bool:
     try:
-        perform("s3", "HeadObject", _as_anybody(call), {"bucket": bucket, "key": key})
+        perform("s3", "HeadObject", _anonymous(call), {"bucket": bucket, "key": key})
     except Fault:
         return False
     return True
 
 
-def _as_anybody(call: Call) -> Call:
+def _anonymous(call: Call) -> Call:
     return dataclasses.replace(call, caller=None, signature="", notes={})

@@ -1,4 +1,4 @@
-"""The language of policies: documents are read and judged; never what is done with a verdict."""
+"""The policy language: parses documents and evaluates requests; acts on no verdict."""
 
 from eucabox.iam.policy.document import Policy, Statement, compile_policy, parse
 from eucabox.iam.policy.principals import PrincipalDirectory

@@ -1,4 +1,4 @@
-"""The Condition element: operators and what holds; never where a key's value comes from."""
+"""The Condition element: its operators and whether they hold for a request."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ Maker = Callable[[str], Test]
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator on one key; `values` are as the policy has them, any of which will do."""
+    """One operator on one key; it holds if any of `values` matches."""
 
     operator: str
     key: str
@@ -33,62 +33,62 @@ class Condition:
     if_exists: bool = False
     set_of: str = ""
 
-    def holds(self, question: AuthorizationRequest) -> bool:
-        """True if the question's value of the key is as the condition wants it."""
-        told = question.value(self.key)
+    def holds(self, request: AuthorizationRequest) -> bool:
+        """True if the request's values of the key satisfy the condition."""
+        present_values = request.value(self.key)
         if self.operator == "Null":
-            return any((each.lower() == "true") == (not told) for each in self.values)
-        if not told:
-            return self._absent()
+            return any((each.lower() == "true") == (not present_values) for each in self.values)
+        if not present_values:
+            return self._holds_without_value()
         if self.set_of == "ForAllValues":
-            return all(self._one(each, question) for each in told)
+            return all(self._matches_one(each, request) for each in present_values)
         if self.negated and not self.set_of:
-            return all(self._one(each, question) for each in told)
-        return any(self._one(each, question) for each in told)
+            return all(self._matches_one(each, request) for each in present_values)
+        return any(self._matches_one(each, request) for each in present_values)
 
-    def _absent(self) -> bool:
+    def _holds_without_value(self) -> bool:
         if self.set_of == "ForAllValues" or self.if_exists:
             return True
         return self.negated and not self.set_of
 
-    def _one(self, value: str, question: AuthorizationRequest) -> bool:
-        return any(test(value, question) for test in self.tests) != self.negated
+    def _matches_one(self, value: str, request: AuthorizationRequest) -> bool:
+        return any(test(value, request) for test in self.tests) != self.negated
 
 
-def _equal(text: str) -> Test:
-    return lambda value, question: value == substitute(text, question, len(value))
+def _make_equal(text: str) -> Test:
+    return lambda value, request: value == substitute(text, request, len(value))
 
 
-def _equal_folded(text: str) -> Test:
-    def test(value: str, question: AuthorizationRequest) -> bool:
+def _make_equal_ignoring_case(text: str) -> Test:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         lowered = value.lower()
-        wanted = substitute(text, question, len(lowered))
-        return wanted is not None and lowered == wanted.lower()
+        filled = substitute(text, request, len(lowered))
+        return filled is not None and lowered == filled.lower()
 
     return test
 
 
-def _like(text: str) -> Test:
+def _make_like(text: str) -> Test:
     return Pattern(text).matches
 
 
-def _number(compare: Callable[[float, float], bool]) -> Maker:
+def _make_numeric(compare: Callable[[float, float], bool]) -> Maker:
     def make(text: str) -> Test:
         wanted = number(text)
-        return lambda value, question: _holds(compare, number, value, wanted)
+        return lambda value, request: _compare(compare, number, value, wanted)
 
     return make
 
 
-def _date(compare: Callable[[float, float], bool]) -> Maker:
+def _make_date(compare: Callable[[float, float], bool]) -> Maker:
     def make(text: str) -> Test:
         wanted = date(text)
-        return lambda value, question: _holds(compare, date, value, wanted)
+        return lambda value, request: _compare(compare, date, value, wanted)
 
     return make
 
 
-def _holds(
+def _compare(
     compare: Callable[[float, float], bool],
     read: Callable[[str], float],
     value: str,
@@ -100,32 +100,28 @@ def _holds(
         return False
 
 
-def _bool(text: str) -> Test:
+def _make_bool(text: str) -> Test:
     wanted = text.lower()
     if wanted not in ("true", "false"):
         raise ValueError("use true or false")
-    return lambda value, question: value.lower() == wanted
+    return lambda value, request: value.lower() == wanted
 
 
-def _binary(text: str) -> Test:
+def _make_binary(text: str) -> Test:
     try:
         wanted = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("use base64") from None
-    return lambda value, question: _bytes(value) == wanted or value == text
+    return lambda value, request: value.encode("utf-8", "surrogatepass") == wanted or value == text
 
 
-def _bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")
-
-
-def _network(text: str) -> Test:
+def _make_network(text: str) -> Test:
     try:
         wanted = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError("use an address or a network such as 192.0.2.0/24") from None
 
-    def test(value: str, question: AuthorizationRequest) -> bool:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
@@ -136,17 +132,17 @@ def _network(text: str) -> Test:
     return test
 
 
-def _arn(text: str) -> Test:
+def _make_arn(text: str) -> Test:
     if text != "*" and len(text.split(":", ARN_PARTS - 1)) != ARN_PARTS:
         raise ValueError("use an ARN, which has six parts")
     parted = text.split(":", ARN_PARTS - 1)
     fixed = [] if "${" in text else [glob(each) for each in parted]
 
-    def test(value: str, question: AuthorizationRequest) -> bool:
+    def test(value: str, request: AuthorizationRequest) -> bool:
         if text == "*":
             return True
         parts = value.split(":", ARN_PARTS - 1)
-        wanted = fixed or split_glob(text, question, len(value), ":", ARN_PARTS)
+        wanted = fixed or split_glob(text, request, len(value), ":", ARN_PARTS)
         return len(parts) == len(wanted) and all(
             like(part) for like, part in zip(wanted, parts, strict=True)
         )
@@ -156,10 +152,10 @@ def _arn(text: str) -> Test:
 
 def number(text: str) -> float:
     """Read a number; ValueError."""
-    found = float(text)
-    if math.isnan(found):
+    value = float(text)
+    if math.isnan(value):
         raise ValueError("use a number")
-    return found
+    return value
 
 
 def date(text: str) -> float:
@@ -169,14 +165,10 @@ def date(text: str) -> float:
     except ValueError:
         pass
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         raise ValueError("use a date such as 2026-01-31T00:00:00Z") from None
-
-
-def _null(text: str) -> Test:
-    return _bool(text)
 
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -186,65 +178,66 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanEquals": lambda one, other: one >= other,
     "Equals": lambda one, other: one == other,
 }
-# operator: how a value of the policy becomes a test, and whether the outcome is turned round
+# operator: how a value of the policy becomes a test, and whether the result is negated
 OPERATORS: dict[str, tuple[Maker, bool]] = {
-    "StringEquals": (_equal, False),
-    "StringNotEquals": (_equal, True),
-    "StringEqualsIgnoreCase": (_equal_folded, False),
-    "StringNotEqualsIgnoreCase": (_equal_folded, True),
-    "StringLike": (_like, False),
-    "StringNotLike": (_like, True),
-    **{f"Numeric{name}": (_number(compare), False) for name, compare in COMPARISONS.items()},
-    "NumericNotEquals": (_number(COMPARISONS["Equals"]), True),
-    **{f"Date{name}": (_date(compare), False) for name, compare in COMPARISONS.items()},
-    "DateNotEquals": (_date(COMPARISONS["Equals"]), True),
-    "Bool": (_bool, False),
-    "BinaryEquals": (_binary, False),
-    "IpAddress": (_network, False),
-    "NotIpAddress": (_network, True),
-    "ArnEquals": (_arn, False),
-    "ArnLike": (_arn, False),
-    "ArnNotEquals": (_arn, True),
-    "ArnNotLike": (_arn, True),
-    "Null": (_null, False),
+    "StringEquals": (_make_equal, False),
+    "StringNotEquals": (_make_equal, True),
+    "StringEqualsIgnoreCase": (_make_equal_ignoring_case, False),
+    "StringNotEqualsIgnoreCase": (_make_equal_ignoring_case, True),
+    "StringLike": (_make_like, False),
+    "StringNotLike": (_make_like, True),
+    **{f"Numeric{name}": (_make_numeric(compare), False) for name, compare in COMPARISONS.items()},
+    "NumericNotEquals": (_make_numeric(COMPARISONS["Equals"]), True),
+    **{f"Date{name}": (_make_date(compare), False) for name, compare in COMPARISONS.items()},
+    "DateNotEquals": (_make_date(COMPARISONS["Equals"]), True),
+    "Bool": (_make_bool, False),
+    "BinaryEquals": (_make_binary, False),
+    "IpAddress": (_make_network, False),
+    "NotIpAddress": (_make_network, True),
+    "ArnEquals": (_make_arn, False),
+    "ArnLike": (_make_arn, False),
+    "ArnNotEquals": (_make_arn, True),
+    "ArnNotLike": (_make_arn, True),
+    "Null": (_make_bool, False),
 }
 
 
-def read(said: Any, known: Callable[[str], bool]) -> tuple[Condition, ...]:
-    """Read a Condition element; `known` tells which keys there are."""
-    if not isinstance(said, dict):
+def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
+    """Read a Condition element; `is_known` tells whether a condition key exists."""
+    if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
-    found = []
-    for operator, keys in said.items():
+    read_conditions = []
+    for operator, keys in element.items():
         if not isinstance(keys, dict) or not keys:
             reason = f"The condition operator {operator[:60]} needs a key with values."
             raise MalformedPolicy(reason=reason)
         for key, values in keys.items():
-            if not known(key_name(key)):
+            if not is_known(key_name(key)):
                 raise MalformedPolicy(reason=f"Policy has an invalid condition key: {key[:100]}.")
-            found.append(_condition(operator, key, values))
-    return tuple(found)
+            read_conditions.append(_read_condition(operator, key, values))
+    return tuple(read_conditions)
 
 
-def _condition(told: str, key: str, said: Any) -> Condition:
-    set_of, _, operator = told.rpartition(":")
+def _read_condition(operator_text: str, key: str, raw: Any) -> Condition:
+    set_of, _, operator = operator_text.rpartition(":")
     name = operator.removesuffix(IF_EXISTS)
     odd = set_of and (set_of not in SETS or name == "Null")
     if odd or name not in OPERATORS or (name == "Null" and operator != name):
-        raise MalformedPolicy(reason=f"Invalid condition operator in policy: {told[:60]}.")
+        raise MalformedPolicy(reason=f"Invalid condition operator in policy: {operator_text[:60]}.")
     maker, negated = OPERATORS[name]
-    values = tuple(_text(each, key) for each in (said if isinstance(said, list) else [said]))
+    values = tuple(_to_text(each, key) for each in (raw if isinstance(raw, list) else [raw]))
     if not values:
         raise MalformedPolicy(reason=f"The condition on {key[:100]} has no value.")
     try:
         tests = tuple(maker(each) for each in values)
     except (ValueError, OverflowError) as problem:
-        reason = f"The condition {told} on {key[:100]} has a value of the wrong kind: {problem}."
+        where = f"The condition {operator_text} on {key[:100]}"
+        reason = f"{where} has a value of the wrong kind: {problem}."
         raise MalformedPolicy(reason=reason) from None
     return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
 
 
-def _text(value: Any, key: str) -> str:
+def _to_text(value: Any, key: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):

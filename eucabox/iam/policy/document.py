@@ -1,4 +1,4 @@
-"""Documents of the policy language: read with a precise complaint, compiled, judged."""
+"""Policy documents: parsed with precise errors, compiled, and evaluated for a request."""
 
 import json
 from collections import Counter, OrderedDict
@@ -22,17 +22,17 @@ MEMBERS = (
     "NotResource", "Condition",
 )  # fmt: skip
 LARGEST = 20 * 1024  # bytes
-MOST_KEPT = 256 * 1024  # characters of the documents that are kept compiled
+MOST_KEPT = 256 * 1024  # characters of the documents in the cache
 
 
 class Vocabulary(Protocol):
-    """What a service has words for; a policy that uses others is refused."""
+    """The actions, resources and keys that a service knows; a policy with others is refused."""
 
     def action(self, pattern: str) -> bool:
-        """True if an action is like the pattern."""
+        """True if an action matches the pattern."""
 
     def resource(self, pattern: str) -> bool:
-        """True if the policy may speak of such resources."""
+        """True if the policy may name such resources."""
 
     def key(self, name: str) -> bool:
         """True for a condition key, as `key_name` writes it."""
@@ -40,19 +40,19 @@ class Vocabulary(Protocol):
 
 @dataclass(frozen=True)
 class Patterns:
-    """Actions or resources: those that are like one of the patterns, or with `others` the rest."""
+    """Actions or resources: those that match a pattern, or with `others` those that match none."""
 
     patterns: tuple[Pattern, ...]
     others: bool = False
 
-    def matches(self, text: str, question: AuthorizationRequest) -> bool:
-        """True if the text is meant."""
-        return any(each.matches(text, question) for each in self.patterns) != self.others
+    def matches(self, text: str, request: AuthorizationRequest) -> bool:
+        """True if the text matches."""
+        return any(each.matches(text, request) for each in self.patterns) != self.others
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement: whether it allows or denies, whom, what, to which resources, and when."""
+    """A statement: its effect, principals, actions, resources and conditions."""
 
     allows: bool
     principals: Principals
@@ -60,13 +60,13 @@ class Statement:
     resources: Patterns
     conditions: tuple[Condition, ...] = ()
 
-    def fits(self, question: AuthorizationRequest) -> bool:
-        """True if the statement speaks of the question."""
+    def fits(self, request: AuthorizationRequest) -> bool:
+        """True if the statement applies to the request."""
         return (
-            self.actions.matches(question.action, question)
-            and self.resources.matches(question.resource, question)
-            and self.principals.matches(question)
-            and all(each.holds(question) for each in self.conditions)
+            self.actions.matches(request.action, request)
+            and self.resources.matches(request.resource, request)
+            and self.principals.matches(request)
+            and all(each.holds(request) for each in self.conditions)
         )
 
 
@@ -76,29 +76,29 @@ class Policy:
 
     statements: tuple[Statement, ...]
 
-    def evaluate(self, question: AuthorizationRequest) -> Verdict:
+    def evaluate(self, request: AuthorizationRequest) -> Verdict:
         """Return "Deny" if one statement denies it, else "Allow" if one allows it, else ""."""
         verdict: Verdict = ""
         for statement in self.statements:
-            if (verdict != "Allow" or not statement.allows) and statement.fits(question):
+            if (verdict != "Allow" or not statement.allows) and statement.fits(request):
                 if not statement.allows:
                     return "Deny"
                 verdict = "Allow"
         return verdict
 
-    def may_allow(self, question: AuthorizationRequest) -> bool:
-        """True if a statement allows the action to the asker, to some resource and at some time;
-        what the request says beside that need not be known yet."""
+    def may_allow(self, request: AuthorizationRequest) -> bool:
+        """True if a statement allows the action to the principal, for some resource and under some
+        conditions; the rest of the request need not be known yet."""
         return any(
             each.allows
-            and each.actions.matches(question.action, question)
-            and each.principals.matches(question)
+            and each.actions.matches(request.action, request)
+            and each.principals.matches(request)
             for each in self.statements
         )
 
 
 class _Anything:
-    """The words of whoever reads a document that was checked when it came."""
+    """The vocabulary for a stored document, which was checked when it was put."""
 
     def action(self, pattern: str) -> bool:
         return True
@@ -119,8 +119,10 @@ NOTHING = Policy(
 
 
 class _Cache:
-    """The policies that were asked last, compiled; by their texts, of so many characters in all:
-    compiled, a policy can be two hundred times as long as its text."""
+    """The policies used last, compiled, by their texts.
+
+    Limited by the texts' characters: a compiled policy can take two hundred times its text.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -133,14 +135,14 @@ class _Cache:
             if text in self._found:
                 self._found.move_to_end(text)
                 return self._found[text]
-        made = _compile(text)
+        compiled = _compile(text)
         with self._lock:
             if text not in self._found:
                 self._size += len(text)
-            self._found[text] = made
+            self._found[text] = compiled
             while self._size > self._most:
                 self._size -= len(self._found.popitem(last=False)[0])
-        return made
+        return compiled
 
 
 def _compile(text: str) -> Policy:
@@ -154,61 +156,63 @@ _cache = _Cache(MOST_KEPT)
 
 
 def compile_policy(text: str) -> Policy:
-    """Return the policy of a document that was checked before, compiled once. One that can't be
-    read any more denies everything."""
+    """Return the compiled policy of a document that was checked before, from a cache.
+
+    A document that can't be read any more denies everything.
+    """
     return _cache(text)
 
 
-def parse(text: str, words: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
+def parse(text: str, vocabulary: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
     """Read a document; raises MalformedPolicy, with a directory also for unknown principals."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > LARGEST:
         reason = f"Policy exceeds the maximum allowed document size: {size} of {LARGEST} bytes."
         raise MalformedPolicy(reason=reason)
-    said = _json(text)
-    _check_names(said, FIELDS, "the policy")
-    version = said.get("Version", VERSIONS[0])
+    document = _read_json(text)
+    _check_names(document, FIELDS, "the policy")
+    version = document.get("Version", VERSIONS[0])
     if version not in VERSIONS:
         reason = f"The policy must contain a valid version string: {' or '.join(VERSIONS)}."
         raise MalformedPolicy(reason=reason)
-    if not isinstance(said.get("Id", ""), str):
+    if not isinstance(document.get("Id", ""), str):
         raise MalformedPolicy(reason="The Id of the policy is no text.")
-    if "Statement" not in said:
+    if "Statement" not in document:
         raise MalformedPolicy(reason="Missing required field Statement.")
-    statements = said["Statement"]
+    statements = document["Statement"]
     statements = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
-    reader = _PolicyReader(words, directory, version == VERSIONS[1])
+    reader = _PolicyReader(vocabulary, directory, version == VERSIONS[1])
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
-def _json(text: str) -> dict[str, Any]:
+def _read_json(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
     try:
-        said = json.loads(text, object_pairs_hook=_once)
+        document: dict[str, Any] = json.loads(text, object_pairs_hook=_refuse_twice)
     except RecursionError:
         raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
-    return said  # type: ignore[no-any-return]
+    return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counts.items() if count > 1)
         raise MalformedPolicy(reason=f"The policy has {twice[:60]} twice in one place.")
-    return found
+    return members
 
 
-def _check_names(said: dict[str, Any], known: Iterable[str], where: str) -> None:
-    for name in said:
-        if name not in known:
-            reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(known)}."
+def _check_names(members: dict[str, Any], names: Iterable[str], where: str) -> None:
+    for name in members:
+        if name not in names:
+            reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(names)}."
             raise MalformedPolicy(reason=reason)
 
 
@@ -216,63 +220,65 @@ class _PolicyReader:
     """Reads the statements of one document."""
 
     def __init__(
-        self, words: Vocabulary, directory: PrincipalDirectory | None, variables: bool
+        self, vocabulary: Vocabulary, directory: PrincipalDirectory | None, variables: bool
     ) -> None:
-        self._words = words
+        self._vocabulary = vocabulary
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text
 
-    def statement(self, said: Any) -> Statement:
-        if not isinstance(said, dict):
+    def statement(self, element: Any) -> Statement:
+        if not isinstance(element, dict):
             raise MalformedPolicy(reason="A statement of the policy is no JSON object.")
-        _check_names(said, MEMBERS, "a statement")
-        if not isinstance(said.get("Sid", ""), str):
+        _check_names(element, MEMBERS, "a statement")
+        if not isinstance(element.get("Sid", ""), str):
             raise MalformedPolicy(reason="The Sid of a statement is no text.")
-        effect = said.get("Effect")
+        effect = element.get("Effect")
         if effect is None:
             raise MalformedPolicy(reason="Missing required field Effect.")
         if effect not in ("Allow", "Deny"):
             raise MalformedPolicy(reason=f"Invalid effect: {str(effect)[:60]}. Use Allow or Deny.")
         return Statement(
             effect == "Allow",
-            self._principals(said, effect),
-            self._patterns(said, "Action", self._words.action),
-            self._patterns(said, "Resource", self._words.resource),
-            self._conditions(said.get("Condition", {})),
+            self._read_principals(element, effect),
+            self._read_patterns(element, "Action", self._vocabulary.action),
+            self._read_patterns(element, "Resource", self._vocabulary.resource),
+            self._read_conditions(element.get("Condition", {})),
         )
 
-    def _principals(self, said: dict[str, Any], effect: str) -> Principals:
-        name = _one_of(said, "Principal")
+    def _read_principals(self, element: dict[str, Any], effect: str) -> Principals:
+        name = _choose_name(element, "Principal")
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
             raise MalformedPolicy(reason=reason)
-        return principals.read(said[name], self._directory, name == "NotPrincipal")
+        return principals.read(element[name], self._directory, name == "NotPrincipal")
 
-    def _patterns(self, said: dict[str, Any], what: str, known: Callable[[str], bool]) -> Patterns:
-        name = _one_of(said, what)
-        texts = said[name] if isinstance(said[name], list) else [said[name]]
+    def _read_patterns(
+        self, element: dict[str, Any], what: str, is_known: Callable[[str], bool]
+    ) -> Patterns:
+        name = _choose_name(element, what)
+        texts = element[name] if isinstance(element[name], list) else [element[name]]
         if not texts or not all(isinstance(each, str) and each for each in texts):
             raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
         for each in texts:
-            if not known(each):
+            if not is_known(each):
                 raise MalformedPolicy(reason=f"Policy has invalid {what.lower()}: {each[:200]}.")
         if what == "Action":
             return Patterns(
                 tuple(Pattern(each, variables=False, fold=True) for each in texts),
                 name.startswith("Not"),
             )
-        made = tuple(Pattern(each, self._variables) for each in texts)
-        return Patterns(made, name.startswith("Not"))
+        patterns = tuple(Pattern(each, self._variables) for each in texts)
+        return Patterns(patterns, name.startswith("Not"))
 
-    def _conditions(self, said: Any) -> tuple[Condition, ...]:
-        read = conditions.read(said, self._words.key)
+    def _read_conditions(self, element: Any) -> tuple[Condition, ...]:
+        read = conditions.read(element, self._vocabulary.key)
         if self._variables or not any("${" in value for each in read for value in each.values):
             return read
-        return conditions.read(_without_variables(said), self._words.key)
+        return conditions.read(_escape_variables(element), self._vocabulary.key)
 
 
-def _without_variables(said: dict[str, Any]) -> dict[str, Any]:
-    """Write every dollar so that it stands for itself."""
+def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
+    """Return a Condition element in which every ${ stands for itself."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, list):
@@ -281,14 +287,14 @@ def _without_variables(said: dict[str, Any]) -> dict[str, Any]:
 
     return {
         operator: {key: plain(values) for key, values in keys.items()}
-        for operator, keys in said.items()
+        for operator, keys in element.items()
     }
 
 
-def _one_of(said: dict[str, Any], name: str) -> str:
-    given = [each for each in (name, f"Not{name}") if each in said]
-    if not given:
+def _choose_name(element: dict[str, Any], name: str) -> str:
+    present = [each for each in (name, f"Not{name}") if each in element]
+    if not present:
         raise MalformedPolicy(reason=f"Missing required field {name}.")
-    if len(given) > 1:
+    if len(present) > 1:
         raise MalformedPolicy(reason=f"A statement has either {name} or Not{name}, not both.")
-    return given[0]
+    return present[0]

@@ -1,4 +1,4 @@
-"""Whom a statement means: everybody, accounts, users, services; never asks who they are."""
+"""The Principal element: everybody, accounts, users and services that a statement names."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ User = tuple[str, str]
 
 
 class PrincipalDirectory(Protocol):
-    """Where it is looked up whether somebody is there."""
+    """Tells which accounts and users exist."""
 
     def knows_principal(self, account: str, user: str = "") -> bool:
         """True for an account, by id or name, and for a user of it if one is named."""
@@ -27,7 +27,7 @@ class PrincipalDirectory(Protocol):
 
 @dataclass(frozen=True)
 class Principals:
-    """Those whom a statement names, or with `others` all but them."""
+    """The principals that a statement names, or with `others` all except them."""
 
     everyone: bool = False
     accounts: frozenset[str] = frozenset()
@@ -36,72 +36,72 @@ class Principals:
     services: frozenset[str] = frozenset()
     others: bool = field(default=False)
 
-    def matches(self, question: AuthorizationRequest) -> bool:
-        """True if the asker of the question is meant."""
-        return self._named(question) != self.others
+    def matches(self, request: AuthorizationRequest) -> bool:
+        """True if the principal of the request is named."""
+        return self._names(request) != self.others
 
-    def _named(self, question: AuthorizationRequest) -> bool:
-        if question.service:
-            return question.service in self.services
+    def _names(self, request: AuthorizationRequest) -> bool:
+        if request.service:
+            return request.service in self.services
         if self.everyone:
             return True
-        asker = question.asker
-        if asker is None:
+        caller = request.principal
+        if caller is None:
             return False
         return (
-            asker.account_id in self.accounts
-            or _by_name(asker.account_name) in self.accounts
-            or (asker.account_id, asker.user_name) in self.users
-            or (_by_name(asker.account_name), asker.user_name) in self.users
-            or asker.canonical_id in self.canonical
+            caller.account_id in self.accounts
+            or _account_name(caller.account_name) in self.accounts
+            or (caller.account_id, caller.user_name) in self.users
+            or (_account_name(caller.account_name), caller.user_name) in self.users
+            or caller.canonical_id in self.canonical
         )
 
     @property
     def anyone(self) -> bool:
-        """True if somebody unknown can be meant."""
+        """True if a principal that is not named can match."""
         return self.everyone or self.others
 
 
-def _by_name(account: str) -> str:
-    """An account's name as a policy may give it; twelve digits are always an id."""
+def _account_name(account: str) -> str:
+    """Return an account's name, or "" if a policy would take it for an account id."""
     return "" if ACCOUNT.fullmatch(account) else account
 
 
-def read(said: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
-    """Read a Principal element; with a directory, only principals that exist are taken."""
-    if said == "*":
+def read(element: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
+    """Read a Principal element; with a directory, refuse principals that do not exist."""
+    if element == "*":
         return Principals(everyone=True, others=others)
-    if not isinstance(said, dict) or not said:
-        raise _invalid(said, 'Use "*" or {"AWS": ...}.')
-    found: dict[str, set[Any]] = {
+    if not isinstance(element, dict) or not element:
+        raise _invalid_principal(element, 'Use "*" or {"AWS": ...}.')
+    members: dict[str, set[Any]] = {
         "accounts": set(), "users": set(), "canonical": set(), "services": set(),
     }  # fmt: skip
     everyone = False
-    for kind, names in said.items():
+    for kind, names in element.items():
         if kind not in KINDS:
-            raise _invalid(kind, f"Use one of {', '.join(KINDS)}.")
+            raise _invalid_principal(kind, f"Use one of {', '.join(KINDS)}.")
         for name in names if isinstance(names, list) else [names]:
             if kind == "AWS" and name == "*":
                 everyone = True
             else:
-                where, what = _one(kind, name, directory)
-                found[where].add(what)
-    frozen = {name: frozenset(each) for name, each in found.items()}
+                where, what = _read_one(kind, name, directory)
+                members[where].add(what)
+    frozen = {name: frozenset(each) for name, each in members.items()}
     if not everyone and not any(frozen.values()):
-        raise _invalid(said, "Name at least one.")
+        raise _invalid_principal(element, "Name at least one.")
     return Principals(everyone, **frozen, others=others)
 
 
-def _one(kind: str, name: Any, directory: PrincipalDirectory | None) -> tuple[str, Any]:
+def _read_one(kind: str, name: Any, directory: PrincipalDirectory | None) -> tuple[str, Any]:
     if not isinstance(name, str):
-        raise _invalid(name, "Give text.")
+        raise _invalid_principal(name, "Give text.")
     if kind == "Service":
         if not SERVICE.fullmatch(name):
-            raise _invalid(name, "A service is named as logging.s3.amazonaws.com.")
+            raise _invalid_principal(name, "A service is named as logging.s3.amazonaws.com.")
         return "services", name
     if kind == "CanonicalUser":
         if directory and directory.get_by_canonical_id(name) is None:
-            raise _invalid(name, "No account here has that canonical id.")
+            raise _invalid_principal(name, "No account here has that canonical id.")
         return "canonical", name
     if ACCOUNT.fullmatch(name):
         _check(name, "", name, directory)
@@ -109,15 +109,15 @@ def _one(kind: str, name: Any, directory: PrincipalDirectory | None) -> tuple[st
     arn = ARN.fullmatch(name)
     if not arn:
         reason = "Use an account id, arn:aws:iam::ACCOUNT:root or arn:aws:iam::ACCOUNT:user/NAME."
-        raise _invalid(name, reason)
+        raise _invalid_principal(name, reason)
     _check(arn[1], arn[3] or "", name, directory)
     return ("users", (arn[1], arn[3])) if arn[3] else ("accounts", arn[1])
 
 
 def _check(account: str, user: str, name: str, directory: PrincipalDirectory | None) -> None:
     if directory and not directory.knows_principal(account, user):
-        raise _invalid(name, "There is no such account or user here.")
+        raise _invalid_principal(name, "There is no such account or user here.")
 
 
-def _invalid(said: Any, reason: str) -> MalformedPolicy:
-    return MalformedPolicy(reason=f"Invalid principal in policy: {str(said)[:200]}. {reason}")
+def _invalid_principal(value: Any, reason: str) -> MalformedPolicy:
+    return MalformedPolicy(reason=f"Invalid principal in policy: {str(value)[:200]}. {reason}")

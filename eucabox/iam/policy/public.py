@@ -1,11 +1,11 @@
-"""Whether a policy lets in somebody unknown, by S3's definition; never whether it should."""
+"""Whether a policy is public by S3's definition."""
 
 import ipaddress
 
 from eucabox.iam.policy.conditions import Condition
 from eucabox.iam.policy.document import Policy, Statement
 
-# keys that pin a request down to somebody who is known, if their values are fixed
+# keys whose fixed values restrict a statement to known callers
 PINS = frozenset(
     {
         "aws:principalaccount",
@@ -30,28 +30,30 @@ BROADEST = {4: 8, 6: 32}  # the shortest prefixes of networks that are not the p
 
 
 def is_public(policy: Policy) -> bool:
-    """True if a statement allows something to everybody without pinning down who that is."""
-    return any(_public(each) for each in policy.statements)
+    """True if a statement allows something to everybody without a condition on who that is."""
+    return any(_is_public(each) for each in policy.statements)
 
 
-def _public(statement: Statement) -> bool:
+def _is_public(statement: Statement) -> bool:
     if not statement.allows or not statement.principals.anyone:
         return False
-    return not any(_pins(each) for each in statement.conditions)
+    return not any(_is_fixed(each) for each in statement.conditions)
 
 
-def _pins(condition: Condition) -> bool:
+def _is_fixed(condition: Condition) -> bool:
     if condition.key not in PINS or condition.if_exists or condition.set_of == "ForAllValues":
         return False
     if condition.operator == "IpAddress":
-        return all(_narrow(each) for each in condition.values)
-    return condition.operator in POSITIVE and not any(_open(each) for each in condition.values)
+        return all(_is_narrow(each) for each in condition.values)
+    return condition.operator in POSITIVE and not any(
+        _has_wildcard(each) for each in condition.values
+    )
 
 
-def _open(value: str) -> bool:
+def _has_wildcard(value: str) -> bool:
     return "*" in value or "?" in value or "${" in value
 
 
-def _narrow(network: str) -> bool:
+def _is_narrow(network: str) -> bool:
     read = ipaddress.ip_network(network, strict=False)
     return read.prefixlen >= BROADEST[read.version]

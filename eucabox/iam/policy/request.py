@@ -1,4 +1,4 @@
-"""What a policy is asked: who wants to do what to which resource; answers nothing itself."""
+"""One request as a policy judges it: who wants to do what to which resource."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ Values = Sequence[str]
 class AuthorizationRequest:
     """One request: `action` as "s3:GetObject", `resource` as an ARN.
 
-    `asker` has account_id, account_name, user_name and canonical_id, and is None for nobody;
-    `service` is the name of a service that asks in its own name. `value` returns the values of a
-    condition key (as `key_name` writes it), None where the request has none.
+    `principal` has account_id, account_name, user_name and canonical_id, None if anonymous;
+    `service` is the name of a service that makes the request itself. `value` returns the values
+    of a condition key (as `key_name` writes it), None where the request has none.
     """
 
     action: str
     resource: str
-    asker: Any
+    principal: Any
     value: Callable[[str], Values | None]
     service: str = ""
 
 
-def key_name(told: str) -> str:
+def key_name(text: str) -> str:
     """Return a condition key as it is looked up: in lower case, but for the name of a tag."""
-    name, slash, tag = told.partition("/")
+    name, slash, tag = text.partition("/")
     return name.lower() + slash + tag

@@ -1,10 +1,10 @@
-"""The words of S3 in policies: its actions, its keys, its resources; judges nothing."""
+"""S3's actions, condition keys and resources, as policies name them."""
 
 from eucabox.iam.policy.wildcards import VARIABLE, glob
 
 ARN = "arn:aws:s3:::"
 # of objects and of buckets, without their s3:
-WORDS_OF_ACTIONS = """
+ACTION_NAMES = """
     AbortMultipartUpload BypassGovernanceRetention DeleteObject DeleteObjectTagging
     DeleteObjectVersion DeleteObjectVersionTagging GetObject GetObjectAcl GetObjectAttributes
     GetObjectLegalHold GetObjectRetention GetObjectTagging GetObjectTorrent GetObjectVersion
@@ -31,10 +31,10 @@ WORDS_OF_ACTIONS = """
     PutMetricsConfiguration PutReplicationConfiguration TagResource UntagResource
     ListAllMyBuckets GetAccountPublicAccessBlock PutAccountPublicAccessBlock
 """
-ACTIONS = frozenset(WORDS_OF_ACTIONS.split())
+ACTIONS = frozenset(ACTION_NAMES.split())
 LOWERED = tuple(f"s3:{each}".lower() for each in sorted(ACTIONS))
 # every condition key that S3 or any service of AWS has; most have no value here
-WORDS_OF_KEYS = """
+KEY_NAMES = """
     aws:calledvia aws:calledviafirst aws:calledvialast aws:chatbotsourcearn aws:currenttime
     aws:ec2instancesourceprivateipv4 aws:ec2instancesourcevpc aws:epochtime
     aws:federatedprovider aws:multifactorauthage aws:multifactorauthpresent
@@ -61,7 +61,7 @@ WORDS_OF_KEYS = """
     s3:x-amz-server-side-encryption-customer-algorithm s3:x-amz-storage-class
     s3:x-amz-tagging-directive s3:x-amz-website-redirect-location
 """
-KEYS = frozenset(WORDS_OF_KEYS.split())
+KEYS = frozenset(KEY_NAMES.split())
 TAGGED = (
     "aws:principaltag/",
     "aws:requesttag/",
@@ -73,18 +73,18 @@ TAGGED = (
 
 
 class S3Vocabulary:
-    """What a policy of one bucket may speak of."""
+    """What a policy of one bucket may name."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
 
     def action(self, pattern: str) -> bool:
-        """True if there is an action like the pattern, which may be * alone."""
+        """True if an action matches the pattern, which may be * alone."""
         like = glob(pattern.lower())
         return pattern == "*" or (pattern[:3].lower() == "s3:" and any(map(like, LOWERED)))
 
     def resource(self, pattern: str) -> bool:
-        """True if the pattern can mean the bucket or what is in it; * alone means both."""
+        """True if the pattern can match the bucket or an object in it; * alone matches both."""
         if pattern == "*":
             return True
         if not pattern.startswith(ARN):

@@ -1,8 +1,8 @@
-"""Wildcards and policy variables; never what the texts stand for.
+"""Wildcards and policy variables.
 
-Whoever sends a request chooses texts, and whoever writes a policy chooses patterns, so a match
-takes time by the length of the two, whatever they are: each star takes what comes first and never
-gives it back, and what is between two stars is looked for without trying every place in turn.
+Clients choose the texts and policy authors the patterns, so the time of a match must be linear in
+the length of both: each star takes the first place that fits and is never tried again, and what is
+between two stars is searched without backtracking.
 """
 
 import re
@@ -14,14 +14,14 @@ from eucabox.iam.policy.request import AuthorizationRequest, key_name
 Match = Callable[[str], bool]
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 LITERALS = frozenset("*?$")  # what ${*}, ${?} and ${$} stand for
-# What the wildcards are while a pattern is made: in no text that is UTF-8.
+# Stand for the wildcards inside a compiled pattern; no UTF-8 text holds them.
 STAR, ANY = "\ud800", "\ud801"
 _STRANGE = {ord(STAR): "\ufffd", ord(ANY): "\ufffd"}
 _WILD = {**_STRANGE, ord("*"): STAR, ord("?"): ANY}
 
 
 class Pattern:
-    """A text with the wildcards * and ?, and with policy variables where the version has them."""
+    """A text with the wildcards * and ?, and with policy variables if the version has them."""
 
     def __init__(self, text: str, variables: bool = True, fold: bool = False) -> None:
         self.text = text
@@ -30,40 +30,45 @@ class Pattern:
         self._filled = variables and "${" in text
         self._fixed = None if self._filled else glob(text, fold)
 
-    def matches(self, text: str, question: AuthorizationRequest) -> bool:
-        """True if the whole text is like this; never, if one of the variables has no value."""
+    def matches(self, text: str, request: AuthorizationRequest) -> bool:
+        """True if the whole text matches; never if a variable has no value."""
         if self._fixed is not None:
             return self._fixed(text)
-        made = _fill(self.text, question, len(text), wild=True)
-        return made is not None and _compile(made)(text)
+        filled = _fill(self.text, request, len(text), wild=True)
+        return filled is not None and _compile(filled)(text)
 
     @property
     def wild(self) -> bool:
-        """True if more than one text can be like this."""
+        """True if more than one text can match."""
         return any(each in self.text for each in ("*", "?", "${"))
 
 
-def substitute(text: str, question: AuthorizationRequest, most: int) -> str | None:
-    """Return a text with its variables replaced; None if one has no value, or if it would have
-    more than `most` characters, so that it can't be equal to what has no more."""
-    return text if "${" not in text else _fill(text, question, most, wild=False)
+def substitute(text: str, request: AuthorizationRequest, most: int) -> str | None:
+    """Return a text with its variables replaced.
+
+    None if a variable has no value, or if the result would have more than `most` characters: then
+    it can't be equal to a text of that length.
+    """
+    return text if "${" not in text else _fill(text, request, most, wild=False)
 
 
 def split_glob(
-    text: str, question: AuthorizationRequest, most: int, mark: str, count: int
+    text: str, request: AuthorizationRequest, most: int, mark: str, count: int
 ) -> list[Match]:
-    """Return what tells if a text is like each of the fields that a mark parts a pattern into,
-    `count` at most. In the values of variables a wildcard stands for itself. There are none if a
-    variable has no value, or if no text of `most` characters can be like the whole."""
-    made = _fill(text, question, most, wild=True)
-    return [] if made is None else [_compile(each) for each in made.split(mark, count - 1)]
+    """Split a pattern at a mark into at most `count` fields, and return a matcher for each.
+
+    In the values of variables a wildcard stands for itself. The list is empty if a variable has
+    no value, or if no text of `most` characters can match the whole.
+    """
+    filled = _fill(text, request, most, wild=True)
+    return [] if filled is None else [_compile(each) for each in filled.split(mark, count - 1)]
 
 
-def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> str | None:
-    made: list[str] = []
+def _fill(text: str, request: AuthorizationRequest, most: int, wild: bool) -> str | None:
+    parts: list[str] = []
     left = most  # characters, of which a star may stand for none
     for number, part in enumerate(VARIABLE.split(text)):
-        value = _value(part, question) if number % 2 else part
+        value = _variable_value(part, request) if number % 2 else part
         if value is None:
             return None
         if wild:
@@ -71,26 +76,26 @@ def _fill(text: str, question: AuthorizationRequest, most: int, wild: bool) -> s
         left -= len(value) - value.count(STAR)
         if left < 0:
             return None
-        made.append(value)
-    return "".join(made)
+        parts.append(value)
+    return "".join(parts)
 
 
-def _value(name: str, question: AuthorizationRequest) -> str | None:
+def _variable_value(name: str, request: AuthorizationRequest) -> str | None:
     if name in LITERALS:
         return name
-    told, _, rest = name.partition(",")
+    key, _, rest = name.partition(",")
     rest = rest.strip()
     default = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == "'" else None
-    values = question.value(key_name(told.strip() if default is not None else name.strip()))
+    values = request.value(key_name(key.strip() if default is not None else name.strip()))
     if values and len(values) == 1:
         return values[0]
     return default
 
 
 def glob(pattern: str, fold: bool = False) -> Match:
-    """Return what tells if a whole text is like a pattern of * and ?; with `fold` in any case."""
-    made = _compile((pattern.lower() if fold else pattern).translate(_WILD))
-    return (lambda text: made(text.lower())) if fold else made
+    """Return a matcher of whole texts for a pattern of * and ?; `fold` ignores case."""
+    matches = _compile((pattern.lower() if fold else pattern).translate(_WILD))
+    return (lambda text: matches(text.lower())) if fold else matches
 
 
 def _compile(pattern: str) -> Match:
@@ -99,7 +104,7 @@ def _compile(pattern: str) -> Match:
     if len(pieces) == 1 and ANY not in pattern:
         return pattern.__eq__
     if len(pieces) == 1:
-        return lambda text: len(text) == len(pattern) and _fits(pattern, text, 0)
+        return lambda text: len(text) == len(pattern) and _fits_at(pattern, text, 0)
     if len(pieces) == 2 and not pieces[1] and ANY not in pattern:
         return lambda text: text.startswith(pieces[0])  # most patterns are such
     first, last, middle = pieces[0], pieces[-1], [each for each in pieces[1:-1] if each]
@@ -107,7 +112,7 @@ def _compile(pattern: str) -> Match:
 
     def matches(text: str) -> bool:
         at, end = len(first), len(text) - len(last)
-        if len(text) < least or not _fits(first, text, 0) or not _fits(last, text, end):
+        if len(text) < least or not _fits_at(first, text, 0) or not _fits_at(last, text, end):
             return False
         for piece in middle:
             at = _find(piece, text, at, end)
@@ -119,14 +124,14 @@ def _compile(pattern: str) -> Match:
     return matches
 
 
-def _fits(piece: str, text: str, at: int) -> bool:
+def _fits_at(piece: str, text: str, at: int) -> bool:
     if ANY not in piece:
         return text.startswith(piece, at)
     return all(each in (ANY, text[number]) for number, each in enumerate(piece, at))
 
 
 def _find(piece: str, text: str, at: int, end: int) -> int:
-    """Return where a piece first is between two places of a text; -1 if it is nowhere there."""
+    """Return where a piece first occurs between two places of a text, or -1."""
     core = piece.lstrip(ANY)
     before = len(piece) - len(core)
     core = core.rstrip(ANY)
@@ -134,13 +139,13 @@ def _find(piece: str, text: str, at: int, end: int) -> int:
     if not core:
         return at if at + before <= until else -1
     find = text.find if ANY not in core else partial(_find_apart, text)
-    found = find(core, at + before, until)
-    return found - before if found >= 0 else -1
+    position = find(core, at + before, until)
+    return position - before if position >= 0 else -1
 
 
 def _find_apart(text: str, core: str, at: int, end: int) -> int:
-    """Find what has an ANY within: all places at once, a bit for each, for every character of it
-    in turn."""
+    """Find a piece that has an ANY inside: keep one bit for each place that still fits, and clear
+    bits character by character."""
     count = end - at - len(core) + 1
     if count <= 0:
         return -1
@@ -155,7 +160,7 @@ def _find_apart(text: str, core: str, at: int, end: int) -> int:
 
 @lru_cache(256)  # one text is compared with many patterns; none is long
 def _find_all(text: str, character: str) -> int:
-    """Where a character is in a text, as bits."""
+    """Return the places of a character in a text as bits."""
     if character not in text:
         return 0
     return int("".join(["1" if each == character else "0" for each in reversed(text)]), 2)

@@ -13,13 +13,13 @@ from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 
 def storage(secret: str = "secret", key: str = "AKIAALICE", **changes: Any) -> dict[str, Any]:
-    said = {
+    members = {
         "expiration": "2099-01-01T00:00:00Z",
         "conditions": [
             {"acl": "ec2-bundle-read"}, {"bucket": "mine"}, ["starts-with", "$key", "p"],
         ],
     }  # fmt: skip
-    policy = json.dumps(said).encode()
+    policy = json.dumps(members).encode()
     text = base64.b64encode(policy)
     signature = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha1).digest())
     place = {
@@ -45,8 +45,8 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     assert task["storage"] == {"s3": {"bucket": "mine", "prefix": "p/disk"}}
     assert task["bundle_id"].startswith("bun-")
     assert world.cloud.store.owners == {"mine": ALICE.account_id}
-    said = f"by the task {task['bundle_id']}. Wait until that has ended, or cancel it."
-    with pytest.raises(errors.BundlingInProgress, match=said):
+    members = f"by the task {task['bundle_id']}. Wait until that has ended, or cancel it."
+    with pytest.raises(errors.BundlingInProgress, match=members):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
     world.set_state(instance_id, "stopping")  # as the task itself has it shut down
     with pytest.raises(errors.BundlingInProgress, match=said):

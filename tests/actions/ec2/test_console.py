@@ -30,6 +30,6 @@ def test_linux_has_no_password(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["GetConsoleScreenshot", "GetPasswordData", "GetConsoleOutput"])
-def test_others_are_told_nothing(world: World, name: str) -> None:
+def test_another_account_gets_no_console(world: World, name: str) -> None:
     with pytest.raises(errors.InstanceNotFound):
         world.do(name, BOB, instance_id=one(world))

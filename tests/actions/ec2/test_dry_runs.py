@@ -124,7 +124,7 @@ def test_a_dry_run_makes_no_bucket(world: World) -> None:
     assert not world.cloud.store.owners
 
 
-def test_a_dry_run_presses_no_key(world: World) -> None:
+def test_a_dry_run_does_not_wake_the_screen(world: World) -> None:
     instance_id = instance(world)
     world.set_state(instance_id, "running")
     pressed: list[bool] = []

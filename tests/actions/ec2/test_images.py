@@ -211,8 +211,8 @@ def test_the_metadata_of_a_guest_that_is_seeded_from_a_cdrom_is_closed(world: Wo
 
 def test_both_verbs_show_the_devices_that_instances_have(world: World) -> None:
     mapping = {"ami": "sda1", "root": "/dev/sda1", "ephemeral0": "/dev/sdb", "swap": "sda3"}
-    said = json.dumps({"block_device_mapping": mapping})
-    image_id = world.image(settings=said, virtualization_type="paravirtual")
+    members = json.dumps({"block_device_mapping": mapping})
+    image_id = world.image(settings=members, virtualization_type="paravirtual")
     right = [
         {"virtual_name": "ami", "device_name": "sda1"},
         {"virtual_name": "root", "device_name": "/dev/sda1"},

@@ -7,7 +7,7 @@ import pytest
 
 from eucabox import errors
 from tests.actions.ec2.test_stop_start import keep_disks
-from tests.actions.stand_ins import BOB, World
+from tests.actions.stand_ins import ADMIN, BOB, World
 
 SCRIPT = "#!/bin/sh\necho hi\n"
 
@@ -110,11 +110,30 @@ def test_a_stopped_instance_takes_another_type_kernel_and_ramdisk(world: World) 
     "params",
     [
         {"instance_type": {"value": "m1.small"}},
+        {"attribute": "instanceType", "value": "m1.small"},
+    ],
+)
+def test_another_type_gives_the_sizes_that_the_administrator_set(
+    world: World, params: dict[str, Any]
+) -> None:
+    instance_id = one(world, "stopped", instance_type="m1.tiny")
+    world.do("ModifyInstanceTypeAttribute", ADMIN, name="m1.small", cpu=3, memory=640)
+    change(world, instance_id, **params)
+    row = world.state.one("select vcpus, memory_mb, disk_gb from instances")
+    assert row == {"vcpus": 3, "memory_mb": 640, "disk_gb": 1}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"instance_type": {"value": "m1.small"}},
         {"user_data": {"value": "x"}},
         {"attribute": "instanceType", "value": "m1.small"},
     ],
 )
-def test_what_needs_a_stopped_instance_says_so(world: World, params: dict[str, Any]) -> None:
+def test_a_change_that_needs_a_stopped_instance_is_refused_for_a_running_one(
+    world: World, params: dict[str, Any]
+) -> None:
     with pytest.raises(errors.IncorrectInstanceState, match="stopped"):
         change(world, one(world), **params)
 
@@ -140,7 +159,7 @@ def test_the_shutdown_behavior_changes_where_stops_are_allowed(world: World) -> 
         {"enclave_options": {"enabled": False}},
     ],
 )
-def test_what_is_so_anyway_may_be_asked(world: World, params: dict[str, Any]) -> None:
+def test_a_value_that_always_holds_is_accepted(world: World, params: dict[str, Any]) -> None:
     change(world, one(world), **params)
 
 
@@ -165,7 +184,7 @@ def test_what_is_so_anyway_may_be_asked(world: World, params: dict[str, Any]) ->
         ),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_an_impossible_change_is_refused(
     world: World, params: dict[str, Any], fault: type[errors.Fault]
 ) -> None:
     with pytest.raises(fault):
@@ -177,7 +196,7 @@ def test_a_whole_disk_has_no_kernel_to_change(world: World) -> None:
         change(world, one(world, "stopped"), kernel={"value": world.image(image_type="kernel")})
 
 
-def test_nothing_changes_for_others_or_at_the_end(world: World) -> None:
+def test_other_accounts_and_terminated_instances_are_refused(world: World) -> None:
     instance_id = one(world)
     with pytest.raises(errors.InstanceNotFound):
         world.do("ResetInstanceAttribute", BOB, instance_id=instance_id, attribute="kernel")

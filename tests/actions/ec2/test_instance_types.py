@@ -61,7 +61,7 @@ def test_sizes_outlive_a_restart_and_can_be_reset(world: World) -> None:
         ({"name": "t2.micro"}, "There are: m1.tiny"),
     ],
 )
-def test_what_makes_no_sense_is_refused(world: World, params: dict[str, Any], words: str) -> None:
+def test_an_invalid_size_is_refused(world: World, params: dict[str, Any], words: str) -> None:
     with pytest.raises(errors.Fault, match=words):
         world.do(NAME, ADMIN, **{"name": "m1.small", **params})
     assert world.state.query("select * from instance_types") == []

@@ -143,6 +143,25 @@ def test_launches_at_once_share_room_and_addresses(world: World) -> None:
     assert len(addresses) == len(set(addresses)) == count(world) == 8
 
 
+def test_a_request_has_the_digest_that_earlier_versions_stored(world: World) -> None:
+    """Or a client that repeats a launch after an upgrade would be told that it changed it."""
+    world.state.update("images", {"image_id": world.image()}, image_id="emi-12345678")
+    world.run(
+        image_id="emi-12345678",
+        max_count=2,
+        client_token="t",
+        user_data="aGk=",
+        tag_specifications=[
+            {"resource_type": "instance", "tags": [{"key": "a", "value": "b"}]},
+        ],
+        placement={"tenancy": "default"},
+    )
+    (row,) = world.state.query("select request_digest from reservations")
+    assert row["request_digest"] == (
+        "471554d3f0230785ec8dd05a5867024be5d4b73003efe0f0451af979893ef03e"
+    )
+
+
 def test_a_client_token_repeats_the_answer(world: World) -> None:
     image = world.image()
     first = world.run(image_id=image, client_token="t")

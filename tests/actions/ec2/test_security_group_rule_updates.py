@@ -58,8 +58,8 @@ def test_a_rule_is_described_by_its_id(world: World, group_id: str, rule_id: str
 
 
 def test_a_rule_says_something_else(world: World, group_id: str, rule_id: str) -> None:
-    said = {"ip_protocol": "udp", "from_port": 53, "to_port": 53, "cidr_ipv6": "2001:db8::/32"}
-    update = [{"security_group_rule_id": rule_id, "security_group_rule": said}]
+    members = {"ip_protocol": "udp", "from_port": 53, "to_port": 53, "cidr_ipv6": "2001:db8::/32"}
+    update = [{"security_group_rule_id": rule_id, "security_group_rule": members}]
     woken = world.node.woken
     world.do(MODIFY, group_id=group_id, security_group_rules=update)
     assert world.node.woken > woken
@@ -67,11 +67,11 @@ def test_a_rule_says_something_else(world: World, group_id: str, rule_id: str) -
     assert (row["ip_protocol"], row["from_port"], row["cidr_ipv6"]) == (
         "udp",
         53,
-        said["cidr_ipv6"],
+        members["cidr_ipv6"],
     )
     assert not {"cidr_ipv4", "description"} & set(row)
-    said = {"ip_protocol": "-1", "referenced_group_id": group_id, "description": "us"}
-    update = [{"security_group_rule_id": rule_id, "security_group_rule": said}]
+    members = {"ip_protocol": "-1", "referenced_group_id": group_id, "description": "us"}
+    update = [{"security_group_rule_id": rule_id, "security_group_rule": members}]
     world.do(MODIFY, group_id=group_id, security_group_rules=update)
     assert shown(world, rule_id)["referenced_group_info"]["group_id"] == group_id
     with pytest.raises(errors.GroupNotFound):
@@ -79,7 +79,7 @@ def test_a_rule_says_something_else(world: World, group_id: str, rule_id: str) -
 
 
 @pytest.mark.parametrize(
-    "said",
+    "members",
     [
         {"ip_protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_ipv4": "10.9.0.0/16"},
         {"ip_protocol": "-1"},
@@ -90,13 +90,13 @@ def test_a_rule_says_something_else(world: World, group_id: str, rule_id: str) -
     ],
 )
 def test_what_a_rule_can_not_say(
-    world: World, group_id: str, rule_id: str, said: dict[str, Any]
+    world: World, group_id: str, rule_id: str, members: dict[str, Any]
 ) -> None:
     """The first is what another rule says already."""
     other = [ssh(cidr="10.9.0.0/16")]
     world.do("AuthorizeSecurityGroupIngress", group_id=group_id, ip_permissions=other)
     before = world.state.query("select * from security_group_rules")
-    update = [{"security_group_rule_id": rule_id, "security_group_rule": said}]
+    update = [{"security_group_rule_id": rule_id, "security_group_rule": members}]
     with pytest.raises(errors.Fault):
         world.do(MODIFY, group_id=group_id, security_group_rules=update)
     assert world.state.query("select * from security_group_rules") == before

@@ -29,6 +29,6 @@ def test_the_certificate_is_for_bundles(world: World) -> None:
 
 
 @pytest.mark.parametrize("params", [{"format": "txt"}, {"fingerprint_digest": "MD5"}])
-def test_other_forms_are_refused(world: World, params: dict[str, str]) -> None:
+def test_an_unknown_format_or_digest_is_refused(world: World, params: dict[str, str]) -> None:
     with pytest.raises(errors.InvalidParameterValue, match="Choose one of"):
         listed(world, **params)

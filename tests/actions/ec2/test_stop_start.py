@@ -97,7 +97,7 @@ def test_a_stopped_instance_counts_its_disk_alone(world: World) -> None:
     world.do("StartInstances", instance_ids=[first])
 
 
-def test_others_neither_stop_nor_start(world: World) -> None:
+def test_another_account_can_neither_stop_nor_start_an_instance(world: World) -> None:
     keep_disks(world)
     instance_id = runs(world)
     for name in ("StopInstances", "StartInstances", "MonitorInstances"):

@@ -25,13 +25,13 @@ def _logs(shop: Shop, tmp_path: Path) -> Iterator[AccessLog]:
     made.close()
 
 
-def enable(shop: Shop, who: str = "ann", **said: Any) -> None:
-    status = {"logging_enabled": {"target_bucket": "logs", "target_prefix": "p/", **said}}
+def enable(shop: Shop, who: str = "ann", **members: Any) -> None:
+    status = {"logging_enabled": {"target_bucket": "logs", "target_prefix": "p/", **members}}
     shop.ask("PutBucketLogging", who, bucket="shop", bucket_logging_status=status)
 
 
-def refused(shop: Shop, who: str = "ann", **said: Any) -> str:
-    status = {"logging_enabled": {"target_bucket": "logs", "target_prefix": "p/", **said}}
+def refused(shop: Shop, who: str = "ann", **members: Any) -> str:
+    status = {"logging_enabled": {"target_bucket": "logs", "target_prefix": "p/", **members}}
     return shop.refused("PutBucketLogging", who, bucket="shop", bucket_logging_status=status)
 
 
@@ -70,7 +70,7 @@ def test_what_is_set_is_told_and_taken_back(shop: Shop) -> None:
     assert shop.cloud.access_log.bucket("shop") is None
 
 
-def test_what_cannot_be_set(shop: Shop) -> None:
+def test_an_invalid_logging_configuration_is_refused(shop: Shop) -> None:
     shop.ask("CreateBucket", "bob", bucket="bobs-logs", acl="log-delivery-write")
     shop.ask("CreateBucket", bucket="silent")
     assert refused(shop, "bob") == "AccessDenied"
@@ -94,8 +94,8 @@ def test_logs_stay_in_their_region(shop: Shop) -> None:
         shop.ask("CreateBucket", bucket=name, create_bucket_configuration=made, acl=acl)
 
     def logged_to(target: str) -> dict[str, Any]:
-        said = {"logging_enabled": {"target_bucket": target, "target_prefix": ""}}
-        return {"bucket": "here", "bucket_logging_status": said}
+        members = {"logging_enabled": {"target_bucket": target, "target_prefix": ""}}
+        return {"bucket": "here", "bucket_logging_status": members}
 
     enable(shop, target_bucket="here")
     shop.ask("PutBucketLogging", **logged_to("beside"))
@@ -111,11 +111,14 @@ def test_a_policy_lets_logs_in(shop: Shop, resource: str) -> None:
     condition["StringEquals"] = {"aws:SourceAccount": shop.store.bucket("shop").owner}
     statement = {"Effect": "Allow", "Principal": SERVICE, "Action": "s3:PutObject"}
     document = {"Version": "2012-10-17"}
-    said = {**document, "Statement": [{**statement, "Resource": resource, "Condition": condition}]}
-    shop.ask("PutBucketPolicy", bucket="quiet", policy=json.dumps(said))
+    members = {
+        **document,
+        "Statement": [{**statement, "Resource": resource, "Condition": condition}],
+    }
+    shop.ask("PutBucketPolicy", bucket="quiet", policy=json.dumps(members))
     enable(shop, target_bucket="quiet")
     condition["ArnLike"]["aws:SourceArn"] = "arn:aws:s3:::other"
-    shop.ask("PutBucketPolicy", bucket="quiet", policy=json.dumps(said))
+    shop.ask("PutBucketPolicy", bucket="quiet", policy=json.dumps(members))
     assert refused(shop, target_bucket="quiet", target_prefix="p/") == "AccessDenied"
 
 
@@ -211,7 +214,7 @@ def test_a_file_that_cannot_be_renamed_goes_on(shop: Shop, monkeypatch: pytest.M
     assert list(logs(shop).values()) == ["one\ntwo\n"]
 
 
-def test_what_nobody_takes_is_dropped(shop: Shop, tmp_path: Path) -> None:
+def test_records_that_no_target_accepts_are_dropped(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
     shop.ask("PutBucketAcl", bucket="logs", acl="private")
@@ -236,8 +239,8 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
 
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
     rules: Any = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
-    said: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}
-    shop.ask("PutBucketEncryption", bucket="logs", **said)
+    members: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}
+    shop.ask("PutBucketEncryption", bucket="logs", **members)
     enable(shop)
     record(shop, "one")
     shop.cloud.access_log.deliver()
@@ -247,8 +250,8 @@ def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
 
 
 def policy(shop: Shop, *statements: dict[str, Any]) -> None:
-    said = {"Version": "2012-10-17", "Statement": list(statements)}
-    shop.ask("PutBucketPolicy", bucket="logs", policy=json.dumps(said))
+    members = {"Version": "2012-10-17", "Statement": list(statements)}
+    shop.ask("PutBucketPolicy", bucket="logs", policy=json.dumps(members))
 
 
 def statement(effect: str, resource: str) -> dict[str, Any]:
@@ -274,10 +277,10 @@ def test_a_bucket_that_took_the_targets_name_meanwhile_gets_no_log(
     record(shop, "one")
     put = shop.store.put
 
-    def put_late(bucket: str, *given: Any, **said: Any) -> Any:
+    def put_late(bucket: str, *given: Any, **members: Any) -> Any:
         shop.ask("DeleteBucket", bucket="logs")
         shop.ask("CreateBucket", "bob", bucket="logs", acl="log-delivery-write")
-        return put(bucket, *given, **said)
+        return put(bucket, *given, **members)
 
     monkeypatch.setattr(shop.store, "put", put_late)
     shop.cloud.access_log.deliver()

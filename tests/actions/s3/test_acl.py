@@ -71,12 +71,12 @@ def test_what_others_put_is_theirs_to_share(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
     shop.put("secret", who="bob")
     for verb in ("GetObject", "GetObjectAcl", "GetObjectAttributes"):
-        said: dict[str, Any] = (
+        members: dict[str, Any] = (
             {"object_attributes": ["ETag"]} if verb == "GetObjectAttributes" else {}
         )
-        assert shop.refused(verb, bucket="shop", key="secret", **said) == "AccessDenied"
-    said = {"bucket": "shop", "key": "secret", "acl": "public-read"}
-    assert shop.refused("PutObjectAcl", **said) == "AccessDenied"
+        assert shop.refused(verb, bucket="shop", key="secret", **members) == "AccessDenied"
+    members = {"bucket": "shop", "key": "secret", "acl": "public-read"}
+    assert shop.refused("PutObjectAcl", **members) == "AccessDenied"
     shop.ask("DeleteObject", bucket="shop", key="secret")
     shop.put("k", b"theirs", who="bob", acl="bucket-owner-read")
     assert shop.get("k") == b"theirs"
@@ -113,7 +113,7 @@ def test_grants_in_headers(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({"acl": "nobody-at-all"}, "InvalidArgument"),
         ({"acl": "private", "grant_read": f"uri={EVERYONE}"}, "InvalidRequest"),
@@ -128,16 +128,16 @@ def test_grants_in_headers(shop: Shop) -> None:
         ({"acl": "private", "access_control_policy": {"grants": []}}, "InvalidRequest"),
     ],
 )  # fmt: skip
-def test_bad_lists(shop: Shop, said: dict[str, Any], code: str) -> None:
-    assert shop.refused("PutBucketAcl", bucket="shop", **said) == code
+def test_an_invalid_acl_is_refused(shop: Shop, members: dict[str, Any], code: str) -> None:
+    assert shop.refused("PutBucketAcl", bucket="shop", **members) == code
     assert shop.store.bucket("shop").acl is None
 
 
 def test_lists_of_what_is_missing_are_told_only_to_who_may_list(shop: Shop) -> None:
     missing = {"bucket": "shop", "key": "nothing"}
-    for verb, said in (("GetObjectAcl", {}), ("PutObjectAcl", {"acl": "private"})):
-        assert shop.refused(verb, **missing, **said) == "NoSuchKey"
-        assert shop.refused(verb, "bob", **missing, **said) == "AccessDenied"
+    for verb, members in (("GetObjectAcl", {}), ("PutObjectAcl", {"acl": "private"})):
+        assert shop.refused(verb, **missing, **members) == "NoSuchKey"
+        assert shop.refused(verb, "bob", **missing, **members) == "AccessDenied"
 
 
 @pytest.mark.parametrize("verb", ["PutObjectAcl", "CopyObject", "UploadPartCopy"])
@@ -153,13 +153,13 @@ def test_who_is_asked_for_is_the_object_that_is_used(
     monkeypatch.setattr(shop.store, "head", lambda bucket, key, version_id="": seen)
     to_bobs = {"bucket": "bobs", "key": "k", "copy_source": {"bucket": "shop", "key": "k"}}
     if verb == "PutObjectAcl":
-        said: dict[str, Any] = {"bucket": "shop", "key": "k", "acl": "public-read"}
+        members: dict[str, Any] = {"bucket": "shop", "key": "k", "acl": "public-read"}
     elif verb == "CopyObject":
-        said = to_bobs
+        members = to_bobs
     else:
         begun = shop.ask("CreateMultipartUpload", "bob", bucket="bobs", key="k")
-        said = {**to_bobs, "upload_id": begun["upload_id"], "part_number": 1}
-    assert shop.refused(verb, "bob", **said) == "AccessDenied"
+        members = {**to_bobs, "upload_id": begun["upload_id"], "part_number": 1}
+    assert shop.refused(verb, "bob", **members) == "AccessDenied"
 
 
 def test_grantees_are_accounts_that_exist(shop: Shop) -> None:
@@ -190,8 +190,8 @@ def test_a_list_has_bounds(shop: Shop) -> None:
     grant = {"grantee": {"id": ann.canonical_id}, "permission": "READ"}
     shop.ask("PutBucketAcl", bucket="shop", access_control_policy={"grants": [grant] * 100})
     many = {"grants": [grant] * 101}
-    said: dict[str, Any] = {"bucket": "shop", "access_control_policy": many}
-    assert shop.refused("PutBucketAcl", **said) == "InvalidRequest"
+    members: dict[str, Any] = {"bucket": "shop", "access_control_policy": many}
+    assert shop.refused("PutBucketAcl", **members) == "InvalidRequest"
     long = {"grants": [{"grantee": {"id": "x" * 256}, "permission": "READ"}]}
-    said = {"bucket": "shop", "access_control_policy": long}
-    assert shop.refused("PutBucketAcl", **said) == "MalformedACLError"
+    members = {"bucket": "shop", "access_control_policy": long}
+    assert shop.refused("PutBucketAcl", **members) == "MalformedACLError"

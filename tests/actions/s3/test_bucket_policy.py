@@ -10,8 +10,8 @@ from tests.actions.shop import Shop
 BUCKET, INSIDE = "arn:aws:s3:::shop", "arn:aws:s3:::shop/*"
 
 
-def statement(**said: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": INSIDE, **said}
+def statement(**members: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": INSIDE, **members}
 
 
 def policy(*statements: dict[str, Any]) -> str:
@@ -97,7 +97,7 @@ def test_principals(shop: Shop) -> None:
     assert shop.refused("GetObject", "bob", bucket="shop", key="k") == "AccessDenied"
 
 
-def test_who_may_not_list_is_not_told_what_is_missing(shop: Shop) -> None:
+def test_a_missing_key_is_access_denied_without_permission_to_list(shop: Shop) -> None:
     condition = {"StringLike": {"s3:prefix": "open/*"}}
     keep(shop, statement(Action="s3:ListBucket", Resource=BUCKET, Condition=condition))
     assert shop.refused("HeadObject", "bob", bucket="shop", key="open/k") == "NoSuchKey"
@@ -160,7 +160,7 @@ def test_a_policy_speaks_of_the_objects_of_the_owner(shop: Shop) -> None:
     assert shop.refused("GetObject", "", bucket="shop", key="bobs") == "AccessDenied"
 
 
-def test_status(shop: Shop) -> None:
+def test_the_policy_status_tells_whether_a_bucket_is_public(shop: Shop) -> None:
     def public() -> bool:
         status = shop.ask("GetBucketPolicyStatus", bucket="shop")["policy_status"]
         return bool(status["is_public"])
@@ -214,7 +214,7 @@ def test_status(shop: Shop) -> None:
         (policy(statement(Sid="x" * 21000)), "maximum allowed document size"),
     ],
 )
-def test_what_cannot_be_a_policy(shop: Shop, text: str, reason: str) -> None:
+def test_an_invalid_policy_is_refused_with_the_reason(shop: Shop, text: str, reason: str) -> None:
     with pytest.raises(Exception, match=reason) as caught:
         shop.ask("PutBucketPolicy", bucket="shop", policy=text)
     assert getattr(caught.value, "code", "") == "MalformedPolicy"
@@ -222,9 +222,9 @@ def test_what_cannot_be_a_policy(shop: Shop, text: str, reason: str) -> None:
 
 
 def test_an_allowance_for_all_but_some_is_refused(shop: Shop) -> None:
-    said = statement()
-    said["NotPrincipal"] = said.pop("Principal")
-    asked = {"bucket": "shop", "policy": policy(said)}
+    members = statement()
+    members["NotPrincipal"] = members.pop("Principal")
+    asked = {"bucket": "shop", "policy": policy(members)}
     assert shop.refused("PutBucketPolicy", **asked) == "MalformedPolicy"
 
 
@@ -236,9 +236,9 @@ def test_each_entry_of_a_batch_is_judged_as_its_own_request_would_be(shop: Shop)
     one = {"bucket": "shop", "key": "kept", "version_id": kept}
     assert shop.refused("DeleteObject", **one) == "AccessDenied"
     named = [{"key": "kept", "version_id": kept}, {"key": "free", "version_id": free}]
-    said = shop.ask("DeleteObjects", bucket="shop", delete={"objects": named})
-    assert [(each["key"], each["code"]) for each in said["errors"]] == [("kept", "AccessDenied")]
-    assert [each["key"] for each in said["deleted"]] == ["free"]
+    members = shop.ask("DeleteObjects", bucket="shop", delete={"objects": named})
+    assert [(each["key"], each["code"]) for each in members["errors"]] == [("kept", "AccessDenied")]
+    assert [each["key"] for each in members["deleted"]] == ["free"]
     assert shop.get("kept", version_id=kept) == b"x"
 
 
@@ -246,8 +246,8 @@ def test_the_etag_of_an_entry_is_what_a_policy_sees_of_it(shop: Shop) -> None:
     e_tag = shop.put("k")["e_tag"]
     unconditional = {"Null": {"s3:if-match": "true"}}
     keep(shop, statement(Effect="Deny", Action="s3:DeleteObject", Condition=unconditional))
-    said = shop.ask("DeleteObjects", bucket="shop", delete={"objects": [{"key": "k"}]})
-    assert said["errors"][0]["code"] == "AccessDenied"
+    members = shop.ask("DeleteObjects", bucket="shop", delete={"objects": [{"key": "k"}]})
+    assert members["errors"][0]["code"] == "AccessDenied"
     named = [{"key": "k", "e_tag": e_tag}]
     assert shop.ask("DeleteObjects", bucket="shop", delete={"objects": named})["deleted"]
 

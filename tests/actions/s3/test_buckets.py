@@ -108,7 +108,7 @@ def test_only_an_empty_bucket_is_removed_and_only_by_its_owner(shop: Shop) -> No
     assert shop.refused("HeadBucket", bucket="shop") == "NoSuchBucket"
 
 
-def test_the_expected_owner(shop: Shop) -> None:
+def test_a_bucket_of_another_than_the_expected_owner_is_refused(shop: Shop) -> None:
     ann = shop.people["ann"]
     assert ann
     shop.ask("HeadBucket", bucket="shop", expected_bucket_owner=ann.account_id)

@@ -23,7 +23,7 @@ def test_rules_are_kept_told_and_taken_away(shop: Shop) -> None:
     assert shop.ask("DeleteBucketCors", bucket="shop") == {}
 
 
-def test_they_are_the_owners(shop: Shop) -> None:
+def test_only_the_owner_gets_puts_and_deletes_cors_rules(shop: Shop) -> None:
     for name in ("GetBucketCors", "DeleteBucketCors"):
         assert shop.refused(name, "bob", bucket="shop") == "AccessDenied"
     asked: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": [RULE]}}
@@ -46,7 +46,7 @@ def test_they_are_the_owners(shop: Shop) -> None:
         ([{**RULE, "id": "i" * 256}], "InvalidRequest"),
     ],
 )
-def test_what_is_no_rule(shop: Shop, rules: list[dict[str, Any]], code: str) -> None:
+def test_an_invalid_rule_is_refused(shop: Shop, rules: list[dict[str, Any]], code: str) -> None:
     asked: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": rules}}
     assert shop.refused("PutBucketCors", **asked) == code
     assert shop.refused("GetBucketCors", bucket="shop") == "NoSuchCORSConfiguration"

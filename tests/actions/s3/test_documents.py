@@ -33,9 +33,9 @@ def send(shop: Shop, name: str, who: str, **params: Any) -> str:
     return ""
 
 
-def policy(shop: Shop, **said: Any) -> None:
+def policy(shop: Shop, **members: Any) -> None:
     """Give the bucket a policy of one statement."""
-    statement = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::shop/*", **said}
+    statement = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::shop/*", **members}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     shop.ask("PutBucketPolicy", bucket="shop", policy=text)
 

@@ -21,8 +21,8 @@ CONTEXT = base64.b64encode(b'{"for": "ann"}').decode()
 
 def customer(secret: bytes = b"c" * 32, prefix: str = "", **changed: str) -> dict[str, Any]:
     md5 = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest()).decode()
-    said = {"algorithm": "AES256", "key": base64.b64encode(secret).decode(), "key_md5": md5}
-    return {f"{prefix}sse_customer_{name}": value for name, value in {**said, **changed}.items()}
+    members = {"algorithm": "AES256", "key": base64.b64encode(secret).decode(), "key_md5": md5}
+    return {f"{prefix}sse_customer_{name}": value for name, value in {**members, **changed}.items()}
 
 
 CUSTOMER, OTHER = customer(), customer(b"d" * 32)
@@ -34,19 +34,19 @@ SHOWN_C: dict[str, Any] = {
 }
 
 
-def encryption(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: each for name, each in said.items() if "sse" in name or "encryption" in name}
+def encryption(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in members.items() if "sse" in name or "encryption" in name}
 
 
 def default(shop: Shop, method: str, key: str = "", **more: Any) -> None:
     inner = {"sse_algorithm": method, **({"kms_master_key_id": key} if key else {})}
     rule: dict[str, Any] = {"apply_server_side_encryption_by_default": inner, **more}
-    said: dict[str, Any] = {RULES: {"rules": [rule]}}
-    shop.ask("PutBucketEncryption", bucket="shop", **said)
+    members: dict[str, Any] = {RULES: {"rules": [rule]}}
+    shop.ask("PutBucketEncryption", bucket="shop", **members)
 
 
 @pytest.mark.parametrize(
-    ("said", "reading", "shown"),
+    ("members", "reading", "shown"),
     [
         (S3, {}, S3),
         (KMS, {}, {**KMS, "ssekms_key_id": f"{ARN}first"}),
@@ -55,19 +55,19 @@ def default(shop: Shop, method: str, key: str = "", **more: Any) -> None:
     ],
 )
 def test_every_answer_says_how(
-    shop: Shop, said: dict[str, Any], reading: dict[str, Any], shown: dict[str, Any]
+    shop: Shop, members: dict[str, Any], reading: dict[str, Any], shown: dict[str, Any]
 ) -> None:
-    assert encryption(shop.put("key", b"content", **said)) == shown
+    assert encryption(shop.put("key", b"content", **members)) == shown
     assert shop.get("key", **reading) == b"content"
     assert shop.get("key", **reading, range="bytes=2-3") == b"nt"
     assert encryption(shop.ask("HeadObject", **HERE, **reading)) == shown
     got = shop.ask("GetObject", **HERE, **reading)
     got["body"].close()
     assert encryption(got) == shown and not got["body"].direct
-    made = shop.ask("CopyObject", bucket="shop", key="copy", copy_source=HERE, **said,
+    made = shop.ask("CopyObject", bucket="shop", key="copy", copy_source=HERE, **members,
                     **(SOURCE if reading else {}))  # fmt: skip
     assert encryption(made) == shown
-    begun = shop.ask("CreateMultipartUpload", **HERE, **said)
+    begun = shop.ask("CreateMultipartUpload", **HERE, **members)
     where: dict[str, Any] = {**HERE, "upload_id": begun["upload_id"]}
     assert encryption(begun) == shown
     part = shop.ask("UploadPart", **where, part_number=1, body=io.BytesIO(b"part"), **reading)
@@ -88,8 +88,12 @@ def test_every_answer_says_how(
 
 
 def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:
-    said: dict[str, Any] = {**KMS, "ssekms_encryption_context": CONTEXT, "bucket_key_enabled": True}
-    made = shop.put("key", **said)
+    members: dict[str, Any] = {
+        **KMS,
+        "ssekms_encryption_context": CONTEXT,
+        "bucket_key_enabled": True,
+    }
+    made = shop.put("key", **members)
     assert (made["ssekms_encryption_context"], made["bucket_key_enabled"]) == (CONTEXT, True)
     found = shop.ask("HeadObject", **HERE)
     assert found["bucket_key_enabled"] is True
@@ -97,7 +101,7 @@ def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({"server_side_encryption": "aes:kms"}, "InvalidArgument"),
         ({"server_side_encryption": "aws:kms:dsse"}, "NotImplemented"),
@@ -121,22 +125,24 @@ def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:
         (customer(b"c" * 16), "InvalidArgument"),
     ],
 )  # fmt: skip
-def test_refused_on_writing(shop: Shop, said: dict[str, Any], code: str) -> None:
+def test_an_invalid_encryption_of_a_write_is_refused(
+    shop: Shop, members: dict[str, Any], code: str
+) -> None:
     body = io.BytesIO(b"content")
-    assert shop.refused("PutObject", **HERE, body=body, **said) == code
+    assert shop.refused("PutObject", **HERE, body=body, **members) == code
     assert body.tell() == 0
-    assert shop.refused("CreateMultipartUpload", **HERE, **said) == code
+    assert shop.refused("CreateMultipartUpload", **HERE, **members) == code
     shop.put("from")
     to: dict[str, Any] = {
         "bucket": "shop",
         "key": "to",
         "copy_source": {"bucket": "shop", "key": "from"},
     }
-    assert shop.refused("CopyObject", **to, **said) == code
+    assert shop.refused("CopyObject", **to, **members) == code
 
 
 @pytest.mark.parametrize("verb", ["GetObject", "HeadObject", "GetObjectAttributes"])
-def test_refused_on_reading(shop: Shop, verb: str) -> None:
+def test_an_encryption_header_on_a_read_is_refused(shop: Shop, verb: str) -> None:
     more: dict[str, Any] = {"object_attributes": ["ETag"]} if verb == "GetObjectAttributes" else {}
     ask = {**HERE, **more}
     shop.put("key")
@@ -152,11 +158,11 @@ def test_refused_on_reading(shop: Shop, verb: str) -> None:
 
 def test_no_fault_has_the_key_in_it(shop: Shop) -> None:
     shop.put("key", **CUSTOMER)
-    for said in (customer(algorithm="x"), customer(key_md5="x"), customer(b"short"), OTHER):
+    for members in (customer(algorithm="x"), customer(key_md5="x"), customer(b"short"), OTHER):
         with pytest.raises(Fault) as caught:
-            shop.ask("GetObject", **HERE, **said)
+            shop.ask("GetObject", **HERE, **members)
         facts = repr(caught.value.facts) + caught.value.message
-        assert said["sse_customer_key"] not in facts
+        assert members["sse_customer_key"] not in facts
 
 
 def test_copies_need_the_source_s_key(shop: Shop) -> None:
@@ -217,8 +223,8 @@ def test_parts_need_the_upload_s_key(shop: Shop) -> None:
 
 
 def test_completing_needs_the_key_where_there_are_checksums(shop: Shop) -> None:
-    said = {"checksum_algorithm": "CRC32", **CUSTOMER}
-    upload = shop.ask("CreateMultipartUpload", **HERE, **said)["upload_id"]
+    members = {"checksum_algorithm": "CRC32", **CUSTOMER}
+    upload = shop.ask("CreateMultipartUpload", **HERE, **members)["upload_id"]
     where: dict[str, Any] = {**HERE, "upload_id": upload}
     part = {**where, "part_number": 1, "body": io.BytesIO(b"part")}
     made = shop.ask("UploadPart", **part, **CUSTOMER, checksum_algorithm="CRC32")
@@ -302,8 +308,8 @@ def test_the_setting_is_for_who_says_nothing(shop: Shop) -> None:
     assert (made["ssekms_key_id"], made["bucket_key_enabled"]) == (f"{ARN}first", True)
     assert encryption(shop.put("own", **S3)) == S3
     assert encryption(shop.put("own", **CUSTOMER)) == SHOWN_C
-    said: dict[str, Any] = {"server_side_encryption": "aws:kms"}
-    assert shop.put("own", **said)["ssekms_key_id"] == f"{ARN}aws-s3"
+    members: dict[str, Any] = {"server_side_encryption": "aws:kms"}
+    assert shop.put("own", **members)["ssekms_key_id"] == f"{ARN}aws-s3"
     to: dict[str, Any] = {
         "bucket": "shop",
         "key": "to",
@@ -346,8 +352,8 @@ def test_a_bucket_that_blocks_keys_of_callers(shop: Shop) -> None:
     ],
 )  # fmt: skip
 def test_settings_that_are_refused(shop: Shop, rules: list[dict[str, Any]], code: str) -> None:
-    said: dict[str, Any] = {RULES: {"rules": rules}}
-    assert shop.refused("PutBucketEncryption", bucket="shop", **said) == code
+    members: dict[str, Any] = {RULES: {"rules": rules}}
+    assert shop.refused("PutBucketEncryption", bucket="shop", **members) == code
     missing = "ServerSideEncryptionConfigurationNotFoundError"
     assert shop.refused("GetBucketEncryption", bucket="shop") == missing
 

@@ -10,23 +10,23 @@ from tests.actions.shop import Shop
 MIDNIGHT = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def rule(**said: Any) -> dict[str, Any]:
-    return {"id": "r", "prefix": "p/", "status": "Enabled", "expiration": {"days": 1}, **said}
+def rule(**members: Any) -> dict[str, Any]:
+    return {"id": "r", "prefix": "p/", "status": "Enabled", "expiration": {"days": 1}, **members}
 
 
-def without(name: str, **said: Any) -> dict[str, Any]:
-    made = rule(**said)
+def without(name: str, **members: Any) -> dict[str, Any]:
+    made = rule(**members)
     made.pop(name)
     return made
 
 
-def put(shop: Shop, *rules: dict[str, Any], **said: Any) -> dict[str, Any]:
+def put(shop: Shop, *rules: dict[str, Any], **members: Any) -> dict[str, Any]:
     configuration = {"rules": list(rules)}
     return shop.ask(
         "PutBucketLifecycleConfiguration",
         bucket="shop",
         lifecycle_configuration=configuration,
-        **said,
+        **members,
     )
 
 
@@ -59,11 +59,13 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("said", GOOD, ids=str)
-def test_a_rule_is_shown_as_it_was_put(shop: Shop, said: dict[str, Any]) -> None:
-    assert put(shop, said) == {"transition_default_minimum_object_size": "all_storage_classes_128K"}
+@pytest.mark.parametrize("members", GOOD, ids=str)
+def test_a_rule_is_shown_as_it_was_put(shop: Shop, members: dict[str, Any]) -> None:
+    assert put(shop, members) == {
+        "transition_default_minimum_object_size": "all_storage_classes_128K"
+    }
     shown = shop.ask("GetBucketLifecycleConfiguration", bucket="shop")
-    assert shown["rules"] == [said]
+    assert shown["rules"] == [members]
     assert shown["transition_default_minimum_object_size"] == "all_storage_classes_128K"
 
 
@@ -165,14 +167,14 @@ def test_what_is_refused_changes_nothing(
     shop: Shop, rules: list[dict[str, Any]], code: str
 ) -> None:
     put(shop, rule(id="kept"))
-    said: dict[str, Any] = {"lifecycle_configuration": {"rules": rules}}
-    assert shop.refused("PutBucketLifecycleConfiguration", bucket="shop", **said) == code
+    members: dict[str, Any] = {"lifecycle_configuration": {"rules": rules}}
+    assert shop.refused("PutBucketLifecycleConfiguration", bucket="shop", **members) == code
     shown = shop.ask("GetBucketLifecycleConfiguration", bucket="shop")["rules"]
     assert [each["id"] for each in shown] == ["kept"]
 
 
 def test_an_unknown_minimum_is_refused(shop: Shop) -> None:
-    said: dict[str, Any] = {"lifecycle_configuration": {"rules": [rule()]}}
-    said["transition_default_minimum_object_size"] = "1K"
-    code = shop.refused("PutBucketLifecycleConfiguration", bucket="shop", **said)
+    members: dict[str, Any] = {"lifecycle_configuration": {"rules": [rule()]}}
+    members["transition_default_minimum_object_size"] = "1K"
+    code = shop.refused("PutBucketLifecycleConfiguration", bucket="shop", **members)
     assert code == "InvalidArgument"

@@ -64,7 +64,7 @@ def test_bounds(full: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "members"),
     [
         ("ListObjects", {"max_keys": -1}),
         ("ListObjects", {"encoding_type": "rot13"}),
@@ -73,5 +73,5 @@ def test_bounds(full: Shop) -> None:
         ("ListObjectVersions", {"version_id_marker": "null"}),
     ],
 )
-def test_bad_arguments(full: Shop, name: str, said: dict[str, Any]) -> None:
-    assert full.refused(name, bucket="shop", **said) == "InvalidArgument"
+def test_an_invalid_argument_is_refused(full: Shop, name: str, members: dict[str, Any]) -> None:
+    assert full.refused(name, bucket="shop", **members) == "InvalidArgument"

@@ -13,26 +13,26 @@ LARGE = b"5" * (5 << 20)
 SENT = ((2, LARGE), (5, b"end"))
 
 
-def begin(shop: Shop, **said: Any) -> dict[str, Any]:
-    made = shop.ask("CreateMultipartUpload", **HERE, **said)
+def begin(shop: Shop, **members: Any) -> dict[str, Any]:
+    made = shop.ask("CreateMultipartUpload", **HERE, **members)
     return {**HERE, "upload_id": made["upload_id"]}
 
 
 def part(
     shop: Shop, upload: dict[str, Any], number: int, content: bytes, algorithm: str = ""
 ) -> dict[str, Any]:
-    said = {"checksum_algorithm": algorithm} if algorithm else {}
-    done = shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content), **said)
+    members = {"checksum_algorithm": algorithm} if algorithm else {}
+    done = shop.ask("UploadPart", **upload, part_number=number, body=io.BytesIO(content), **members)
     sums = {name: value for name, value in done.items() if name.startswith("checksum_")}
     return {"part_number": number, "e_tag": done["e_tag"], **sums}
 
 
-def complete(shop: Shop, upload: dict[str, Any], *parts: dict[str, Any], **said: Any) -> Any:
+def complete(shop: Shop, upload: dict[str, Any], *parts: dict[str, Any], **members: Any) -> Any:
     listed = {"parts": list(parts)}
-    return shop.ask("CompleteMultipartUpload", **upload, multipart_upload=listed, **said)
+    return shop.ask("CompleteMultipartUpload", **upload, multipart_upload=listed, **members)
 
 
-def test_a_whole_upload(shop: Shop) -> None:
+def test_an_upload_is_created_filled_and_completed(shop: Shop) -> None:
     upload = begin(
         shop, content_type="x/y", metadata={"a": "1"}, acl="public-read", checksum_algorithm="crc32"
     )
@@ -60,8 +60,8 @@ def test_a_whole_upload(shop: Shop) -> None:
 def test_a_part_has_the_checksum_that_the_upload_named(shop: Shop) -> None:
     upload = begin(shop, checksum_algorithm="CRC32C")
     body = io.BytesIO(b"x")
-    for said in ({"checksum_algorithm": "CRC32"}, {"checksum_sha1": "AAAA"}):
-        part_of = {**upload, "part_number": 1, "body": body, **said}
+    for members in ({"checksum_algorithm": "CRC32"}, {"checksum_sha1": "AAAA"}):
+        part_of = {**upload, "part_number": 1, "body": body, **members}
         assert shop.refused("UploadPart", **part_of) == "InvalidRequest"
     assert shop.refused("UploadPart", **upload, part_number=1, body=body) == "InvalidRequest"
     done = complete(shop, upload, part(shop, upload, 1, b"x", "CRC32C"))
@@ -136,13 +136,13 @@ def test_bad_ranges_of_a_source(shop: Shop, wanted: str, code: str) -> None:
     assert shop.refused("UploadPartCopy", **begin(shop), part_number=1, **source) == code
 
 
-def test_what_cannot_be_completed(shop: Shop) -> None:
+def test_an_upload_with_wrong_parts_cannot_be_completed(shop: Shop) -> None:
     upload = begin(shop)
     one, two = part(shop, upload, 1, b"small"), part(shop, upload, 2, b"end")
 
-    def refused(*parts: dict[str, Any], **said: Any) -> str:
+    def refused(*parts: dict[str, Any], **members: Any) -> str:
         listed = {"parts": list(parts)}
-        return shop.refused("CompleteMultipartUpload", **upload, multipart_upload=listed, **said)
+        return shop.refused("CompleteMultipartUpload", **upload, multipart_upload=listed, **members)
 
     assert refused(two, one) == "InvalidPartOrder"
     assert refused(one, two) == "EntityTooSmall"
@@ -193,8 +193,8 @@ def test_an_upload_is_for_who_began_it_and_the_owner_of_the_bucket(shop: Shop) -
             part = {**it, "part_number": 1}
             body = io.BytesIO(b"x")
             assert shop.refused("UploadPart", other, **part, body=body) == "AccessDenied"
-            said = {**part, "copy_source": source}
-            assert shop.refused("UploadPartCopy", other, **said) == "AccessDenied"
+            members = {**part, "copy_source": source}
+            assert shop.refused("UploadPartCopy", other, **members) == "AccessDenied"
             for verb in ("ListParts", "CompleteMultipartUpload", "AbortMultipartUpload"):
                 assert shop.refused(verb, other, **it) == "AccessDenied"
         for mine in {who, "ann"}:
@@ -203,7 +203,7 @@ def test_an_upload_is_for_who_began_it_and_the_owner_of_the_bucket(shop: Shop) -
         shop.ask("AbortMultipartUpload", who, **it)
 
 
-def test_nobody_begins_an_upload_without_a_signature(shop: Shop) -> None:
+def test_an_anonymous_caller_cannot_create_an_upload(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
     shop.put("other", who="")
     with pytest.raises(AccessDenied, match="Anonymous users cannot initiate multipart uploads"):

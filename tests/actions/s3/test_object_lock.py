@@ -31,8 +31,8 @@ def put(shop: Shop, who: str = "ann", key: str = "k", **params: Any) -> str:
 
 
 def configure(shop: Shop, bucket: str = "vault", **rule: Any) -> None:
-    said = {"object_lock_enabled": "Enabled", **rule}
-    shop.ask("PutObjectLockConfiguration", bucket=bucket, object_lock_configuration=said)
+    members = {"object_lock_enabled": "Enabled", **rule}
+    shop.ask("PutObjectLockConfiguration", bucket=bucket, object_lock_configuration=members)
 
 
 def delete(shop: Shop, version: str, who: str = "ann", **params: Any) -> str:
@@ -48,13 +48,16 @@ def test_a_bucket_is_made_with_it(vault: Shop) -> None:
     assert vault.ask("GetBucketVersioning", bucket="vault") == {"status": "Enabled"}
     shown = vault.ask("GetObjectLockConfiguration", bucket="vault")
     assert shown == {"object_lock_configuration": {"object_lock_enabled": "Enabled"}}
-    said: dict[str, Any] = {"bucket": "vault", "versioning_configuration": {"status": "Suspended"}}
-    assert vault.refused("PutBucketVersioning", **said) == "InvalidBucketState"
+    members: dict[str, Any] = {
+        "bucket": "vault",
+        "versioning_configuration": {"status": "Suspended"},
+    }
+    assert vault.refused("PutBucketVersioning", **members) == "InvalidBucketState"
 
 
 def test_a_bucket_with_versions_gets_it_later_and_for_good(shop: Shop) -> None:
-    said = {"object_lock_enabled": "Enabled", "rule": RULE}
-    named: dict[str, Any] = {"bucket": "shop", "object_lock_configuration": said}
+    members = {"object_lock_enabled": "Enabled", "rule": RULE}
+    named: dict[str, Any] = {"bucket": "shop", "object_lock_configuration": members}
     code = shop.refused("GetObjectLockConfiguration", bucket="shop")
     assert code == "ObjectLockConfigurationNotFoundError"
     for status in ("", "Suspended"):
@@ -66,15 +69,15 @@ def test_a_bucket_with_versions_gets_it_later_and_for_good(shop: Shop) -> None:
     shop.ask("PutBucketVersioning", bucket="shop", versioning_configuration=state)
     shop.ask("PutObjectLockConfiguration", **named)
     shown = shop.ask("GetObjectLockConfiguration", bucket="shop")
-    assert shown == {"object_lock_configuration": said}
+    assert shown == {"object_lock_configuration": members}
     configure(shop, "shop")
     shown = shop.ask("GetObjectLockConfiguration", bucket="shop")
     assert shown == {"object_lock_configuration": {"object_lock_enabled": "Enabled"}}
 
 
 def test_only_the_owner_configures(vault: Shop) -> None:
-    said = {"object_lock_enabled": "Enabled"}
-    named: dict[str, Any] = {"bucket": "vault", "object_lock_configuration": said}
+    members = {"object_lock_enabled": "Enabled"}
+    named: dict[str, Any] = {"bucket": "vault", "object_lock_configuration": members}
     for who in ("bob", ""):
         assert vault.refused("PutObjectLockConfiguration", who, **named) == "AccessDenied"
         code = vault.refused("GetObjectLockConfiguration", who, bucket="vault")
@@ -101,12 +104,12 @@ def test_a_copy_leaves_the_lock_of_its_source_behind(vault: Shop) -> None:
 
 
 def test_headers_lock_what_is_written(vault: Shop) -> None:
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "object_lock_mode": "COMPLIANCE",
         "object_lock_retain_until_date": SOON,
         "object_lock_legal_hold_status": "ON",
     }
-    put(vault, **said)
+    put(vault, **members)
     shown = vault.ask("GetObject", **HERE)
     shown["body"].close()
     assert shown["object_lock_mode"] == "COMPLIANCE"
@@ -115,10 +118,10 @@ def test_headers_lock_what_is_written(vault: Shop) -> None:
     assert shown["object_lock_legal_hold_status"] == "ON"
     assert vault.ask("GetObjectRetention", **HERE) == {"retention": COMPLIED}
     assert vault.ask("GetObjectLegalHold", **HERE) == {"legal_hold": {"status": "ON"}}
-    upload = vault.ask("CreateMultipartUpload", **HERE, **said)["upload_id"]
+    upload = vault.ask("CreateMultipartUpload", **HERE, **members)["upload_id"]
     extra = vault.store.upload("vault", "k", upload).facts.extra
     assert extra["lock"]["hold"] == "ON"
-    elsewhere: dict[str, Any] = {**HERE, "bucket": "shop", **said}
+    elsewhere: dict[str, Any] = {**HERE, "bucket": "shop", **members}
     assert vault.refused("PutObject", **elsewhere) == "InvalidRequest"
 
 
@@ -127,10 +130,10 @@ def test_who_may_only_write_locks_nothing_and_sees_no_lock(vault: Shop) -> None:
     put(vault, "bob")
     hold = {"object_lock_legal_hold_status": "ON"}
     assert vault.refused("PutObject", "bob", **HERE, **hold) == "AccessDenied"
-    said: dict[str, Any] = {"object_lock_mode": "COMPLIANCE"}
-    said["object_lock_retain_until_date"] = SOON
-    assert vault.refused("PutObject", "bob", **HERE, **said) == "AccessDenied"
-    put(vault, **said, **hold, acl="public-read")
+    members: dict[str, Any] = {"object_lock_mode": "COMPLIANCE"}
+    members["object_lock_retain_until_date"] = SOON
+    assert vault.refused("PutObject", "bob", **HERE, **members) == "AccessDenied"
+    put(vault, **members, **hold, acl="public-read")
     shown = vault.ask("HeadObject", "", **HERE)
     assert not [name for name in shown if name.startswith("object_lock")]
 
@@ -157,8 +160,8 @@ def test_compliance_yields_to_nobody(vault: Shop) -> None:
         assert delete(vault, version, who, bypass_governance_retention=True) == "AccessDenied"
     bypass: dict[str, Any] = {"bypass_governance_retention": True}
     for weaker in ({}, GOVERNED):
-        said: dict[str, Any] = {**HERE, "retention": weaker, **bypass}
-        assert vault.refused("PutObjectRetention", **said) == "AccessDenied"
+        members: dict[str, Any] = {**HERE, "retention": weaker, **bypass}
+        assert vault.refused("PutObjectRetention", **members) == "AccessDenied"
     assert vault.refused("DeleteBucket", bucket="vault") == "BucketNotEmpty"
     vault.ask("DeleteObject", **HERE)  # hides it
     assert delete(vault, version, **bypass) == "AccessDenied"
@@ -191,30 +194,30 @@ def test_many_are_deleted_but_the_locked(vault: Shop) -> None:
         ("k", "AccessDenied"),
         ("g", "AccessDenied"),
     ]
-    said: dict[str, Any] = {"bypass_governance_retention": True, "delete": {"objects": objects}}
-    done = vault.ask("DeleteObjects", bucket="vault", **said)
+    members: dict[str, Any] = {"bypass_governance_retention": True, "delete": {"objects": objects}}
+    done = vault.ask("DeleteObjects", bucket="vault", **members)
     assert [each["key"] for each in done["errors"]] == ["k"]
 
 
 def test_where_nothing_can_be_locked(shop: Shop) -> None:
     shop.put("k")
     named: dict[str, Any] = {"bucket": "shop", "key": "k"}
-    for name, said in (
+    for name, members in (
         ("GetObjectRetention", {}),
         ("GetObjectLegalHold", {}),
         ("PutObjectRetention", {"retention": GOVERNED}),
         ("PutObjectLegalHold", {"legal_hold": {"status": "ON"}}),
     ):
-        assert shop.refused(name, **named, **said) == "InvalidRequest"
-        assert shop.refused(name, "bob", **named, **said) == "AccessDenied"
+        assert shop.refused(name, **named, **members) == "InvalidRequest"
+        assert shop.refused(name, "bob", **named, **members) == "AccessDenied"
 
 
-def test_who_may_not_list_is_not_told_what_is_missing(vault: Shop) -> None:
+def test_a_missing_version_is_access_denied_without_permission_to_list(vault: Shop) -> None:
     names = ("GetObjectRetention", "GetObjectLegalHold", "RestoreObject")
     statement = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::vault/*"}
     actions = [f"s3:{name}" for name in names]
-    said = {"Version": "2012-10-17", "Statement": {**statement, "Action": actions}}
-    vault.ask("PutBucketPolicy", bucket="vault", policy=json.dumps(said))
+    members = {"Version": "2012-10-17", "Statement": {**statement, "Action": actions}}
+    vault.ask("PutBucketPolicy", bucket="vault", policy=json.dumps(members))
     for name in names:
         assert vault.refused(name, "bob", **HERE) == "AccessDenied"
         assert vault.refused(name, **HERE) == "NoSuchKey"

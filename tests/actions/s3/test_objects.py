@@ -22,7 +22,7 @@ def md5(content: bytes) -> str:
 
 
 def test_all_that_is_said_of_an_object_is_kept(shop: Shop) -> None:
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "content_type": "x/y",
         "metadata": {"a": "1"},
         "cache_control": "c",
@@ -33,9 +33,9 @@ def test_all_that_is_said_of_an_object_is_kept(shop: Shop) -> None:
         "website_redirect_location": "/w",
         "storage_class": "STANDARD_IA",
     }
-    shop.put("k", DATA, **said)
+    shop.put("k", DATA, **members)
     found = shop.ask("HeadObject", **HERE)
-    assert {name: found[name] for name in said} == said
+    assert {name: found[name] for name in members} == members
     assert (found["content_length"], found["e_tag"]) == (10, f'"{hashlib.md5(DATA).hexdigest()}"')
     plain = shop.put("plain") and shop.ask("HeadObject", bucket="shop", key="plain")
     assert plain["content_type"] == "binary/octet-stream"
@@ -59,7 +59,7 @@ def test_members_that_would_change_the_outcome_are_refused(shop: Shop, member: s
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({"content_md5": md5(b"other")}, "BadDigest"),
         ({"content_md5": "short"}, "InvalidDigest"),
@@ -73,8 +73,8 @@ def test_members_that_would_change_the_outcome_are_refused(shop: Shop, member: s
         ({"if_match": '"0"'}, "NoSuchKey"),
     ],
 )
-def test_refused_bodies_leave_nothing(shop: Shop, said: dict[str, Any], code: str) -> None:
-    assert shop.refused("PutObject", **HERE, body=io.BytesIO(DATA), **said) == code
+def test_refused_bodies_leave_nothing(shop: Shop, members: dict[str, Any], code: str) -> None:
+    assert shop.refused("PutObject", **HERE, body=io.BytesIO(DATA), **members) == code
     assert shop.ask("ListObjects", bucket="shop")["contents"] == []
 
 
@@ -231,7 +231,7 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({}, "InvalidRequest"),
         ({"metadata_directive": "MAYBE"}, "InvalidArgument"),
@@ -244,10 +244,10 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
         ({"copy_source_if_none_match": "*", "storage_class": "STANDARD"}, "PreconditionFailed"),
     ],
 )
-def test_refused_copies(shop: Shop, said: dict[str, Any], code: str) -> None:
+def test_refused_copies(shop: Shop, members: dict[str, Any], code: str) -> None:
     shop.put("k", DATA)
     source = {"bucket": "shop", "key": "k"}
-    assert shop.refused("CopyObject", **{**HERE, "copy_source": source, **said}) == code
+    assert shop.refused("CopyObject", **{**HERE, "copy_source": source, **members}) == code
 
 
 def test_a_copy_needs_rights_on_both_sides(shop: Shop) -> None:

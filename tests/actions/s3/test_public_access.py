@@ -13,8 +13,8 @@ FLAGS = (
 
 
 def block(shop: Shop, *flags: str) -> None:
-    said = dict.fromkeys(flags, True)
-    shop.ask("PutPublicAccessBlock", bucket="shop", public_access_block_configuration=said)
+    members = dict.fromkeys(flags, True)
+    shop.ask("PutPublicAccessBlock", bucket="shop", public_access_block_configuration=members)
 
 
 def test_a_block_is_kept_and_taken_away(shop: Shop) -> None:

@@ -21,8 +21,8 @@ def control(shop: Shop, name: str, who: str = "ann", **params: Any) -> Any:
     caller = shop.people["ann"]
     assert caller
     call = Call(shop.cloud, shop.people[who], "r", region="eucabox")
-    said = {"account_id": caller.account_id, "resource_arn": "arn:aws:s3:::shop", **params}
-    return actions.perform("s3control", name, call, said)
+    members = {"account_id": caller.account_id, "resource_arn": "arn:aws:s3:::shop", **params}
+    return actions.perform("s3control", name, call, members)
 
 
 def test_an_object_is_put_with_tags_and_keeps_them(shop: Shop) -> None:
@@ -75,8 +75,8 @@ def test_who_may_read_an_object_does_not_see_its_tags(shop: Shop) -> None:
 
 
 def policy(shop: Shop, *statements: dict[str, Any]) -> None:
-    said = {"Version": "2012-10-17", "Statement": list(statements)}
-    shop.ask("PutBucketPolicy", bucket="shop", policy=json.dumps(said))
+    members = {"Version": "2012-10-17", "Statement": list(statements)}
+    shop.ask("PutBucketPolicy", bucket="shop", policy=json.dumps(members))
 
 
 def test_a_copy_takes_tags_along_only_for_who_may_give_them(shop: Shop) -> None:
@@ -119,13 +119,13 @@ def test_who_tags_an_object_tags_no_other_that_took_its_place(
     shop.put("k", who="bob")
     change = shop.store.change_object
 
-    def later(*said: Any) -> Any:
+    def later(*members: Any) -> Any:
         shop.put("k")
-        return change(*said)
+        return change(*members)
 
     monkeypatch.setattr(shop.store, "change_object", later)
-    said = tag_set(a="1")
-    assert shop.refused("PutObjectTagging", "bob", **HERE, tagging=said) == "AccessDenied"
+    members = tag_set(a="1")
+    assert shop.refused("PutObjectTagging", "bob", **HERE, tagging=members) == "AccessDenied"
     assert shop.store.head("shop", "k").facts.tags == {}
 
 
@@ -144,8 +144,8 @@ def test_a_bucket_is_made_with_tags(shop: Shop) -> None:
     shop.ask("CreateBucket", bucket="new", create_bucket_configuration=configuration)
     assert shop.ask("GetBucketTagging", bucket="new") == tag_set(a="1")
     configuration = {"tags": tag_set(**{"aws:a": "1"})["tag_set"]}
-    said: dict[str, Any] = {"bucket": "other", "create_bucket_configuration": configuration}
-    assert shop.refused("CreateBucket", **said) == "InvalidTag"
+    members: dict[str, Any] = {"bucket": "other", "create_bucket_configuration": configuration}
+    assert shop.refused("CreateBucket", **members) == "InvalidTag"
     assert shop.refused("HeadBucket", bucket="other") == "NoSuchBucket"
 
 
@@ -159,7 +159,7 @@ def test_s3_control_changes_the_same_tags(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({"who": "bob"}, "AccessDenied"),
         ({"who": ""}, "MissingAuthenticationToken"),
@@ -169,9 +169,9 @@ def test_s3_control_changes_the_same_tags(shop: Shop) -> None:
         ({"resource_arn": "arn:aws:s3:eucabox:1:storage-lens/x"}, "InvalidRequest"),
     ],
 )
-def test_what_s3_control_refuses(shop: Shop, said: dict[str, str], code: str) -> None:
+def test_what_s3_control_refuses(shop: Shop, members: dict[str, str], code: str) -> None:
     with pytest.raises(Fault) as caught:
-        control(shop, "ListTagsForResource", **said)
+        control(shop, "ListTagsForResource", **members)
     assert caught.value.code == code
 
 

@@ -23,7 +23,7 @@ def fault(shop: Shop, name: str, **params: Any) -> Fault:
     return caught.value
 
 
-def test_the_state_of_a_bucket(shop: Shop) -> None:
+def test_versioning_is_enabled_and_suspended(shop: Shop) -> None:
     assert shop.ask("GetBucketVersioning", bucket="shop") == {}
     for status in ("Suspended", "Enabled", "Enabled", "Suspended"):
         enable(shop, status)
@@ -33,15 +33,17 @@ def test_the_state_of_a_bucket(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("members", "code"),
     [
         ({}, "IllegalVersioningConfigurationException"),
         ({"status": "On"}, "MalformedXML"),
         ({"status": "Enabled", "mfa_delete": "Enabled"}, "NotImplemented"),
     ],
 )
-def test_states_that_are_none(shop: Shop, said: dict[str, str], code: str) -> None:
-    assert shop.refused("PutBucketVersioning", **_said(**said)) == code
+def test_an_invalid_versioning_status_is_refused(
+    shop: Shop, members: dict[str, str], code: str
+) -> None:
+    assert shop.refused("PutBucketVersioning", **_said(**members)) == code
     assert shop.ask("GetBucketVersioning", bucket="shop") == {}
 
 
@@ -190,8 +192,8 @@ def test_writes_under_conditions(shop: Shop) -> None:
     tag = shop.put("k", b"1", if_none_match="*")["e_tag"]
     body: dict[str, Any] = {**HERE, "body": b"2"}
     refused: list[dict[str, Any]] = [{"if_none_match": "*"}, {"if_none_match": tag}]
-    for said in (*refused, {"if_match": '"0"'}):
-        assert shop.refused("PutObject", **body, **said) == "PreconditionFailed"
+    for members in (*refused, {"if_match": '"0"'}):
+        assert shop.refused("PutObject", **body, **members) == "PreconditionFailed"
     shop.put("k", b"2", if_match=tag)
     shop.put("k", b"3", if_none_match=tag)
     shop.ask("DeleteObject", **HERE)
@@ -209,8 +211,12 @@ def test_deletions_under_conditions(shop: Shop) -> None:
     tag = shop.put("k", b"1")["e_tag"]
     when = shop.ask("HeadObject", **HERE)["last_modified"].replace(microsecond=0)
     early = when - timedelta(days=1)
-    for said in ({"if_match": '"0"'}, {"if_match_size": 2}, {"if_match_last_modified_time": early}):
-        assert shop.refused("DeleteObject", **HERE, **said) == "PreconditionFailed"
+    for members in (
+        {"if_match": '"0"'},
+        {"if_match_size": 2},
+        {"if_match_last_modified_time": early},
+    ):
+        assert shop.refused("DeleteObject", **HERE, **members) == "PreconditionFailed"
     shop.ask(
         "DeleteObject", **HERE, if_match=tag, if_match_size=1, if_match_last_modified_time=when
     )

@@ -97,7 +97,9 @@ def test_a_website_is_kept_told_and_taken_away(shop: Shop) -> None:
         ),
     ],
 )
-def test_what_is_no_website(shop: Shop, website: dict[str, Any], refused: str) -> None:
+def test_an_invalid_website_configuration_is_refused(
+    shop: Shop, website: dict[str, Any], refused: str
+) -> None:
     asked: dict[str, Any] = {"bucket": "shop", "website_configuration": website}
     assert shop.refused("PutBucketWebsite", **asked) == refused
 
@@ -129,20 +131,20 @@ def test_the_page_of_an_error(shop: Shop) -> None:
     assert page(shop, "secret")["error"] == "AccessDenied"
 
 
-def test_all_of_it_is_elsewhere(shop: Shop) -> None:
+def test_all_requests_can_be_redirected(shop: Shop) -> None:
     configure(shop, redirect_all_requests_to=ELSEWHERE)
     place = {**ELSEWHERE, "key": "a/b"}
     assert page(shop, "a/b") == {"redirect": place, "status": 301}
 
 
-def test_an_object_may_be_elsewhere(shop: Shop) -> None:
+def test_an_object_can_redirect(shop: Shop) -> None:
     configure(shop, **INDEX)
     shop.put("old", b"", acl="public-read", website_redirect_location="/new")
     assert page(shop, "old") == {"redirect": {"location": "/new"}, "status": 301}
 
 
 @pytest.mark.parametrize("location", ["", "new", "javascript:x", "/" * 2049])
-def test_what_is_no_place_for_an_object(shop: Shop, location: str) -> None:
+def test_an_invalid_redirect_location_is_refused(shop: Shop, location: str) -> None:
     asked = {"bucket": "shop", "key": "k", "website_redirect_location": location}
     assert shop.refused("PutObject", **asked) == "InvalidRedirectLocation"
 

@@ -25,25 +25,26 @@ INSIDE = "arn:aws:s3:::b/*"
 def ask(
     action: str = "s3:GetObject", key: str = "k", who: Any = ANN, **values: Any
 ) -> AuthorizationRequest:
-    said = {name.replace("__", ":").replace("_", "-"): each for name, each in values.items()}
+    members = {name.replace("__", ":").replace("_", "-"): each for name, each in values.items()}
 
     def value(name: str) -> Any:
-        found = said.get(name)
+        found = members.get(name)
         return (found,) if isinstance(found, str) else found
 
     return AuthorizationRequest(action, f"arn:aws:s3:::b/{key}", who, value)
 
 
-def read(version: str = "2012-10-17", **said: Any) -> Policy:
+def read(version: str = "2012-10-17", **members: Any) -> Policy:
     statement = {
-        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE, **said,
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE,
+        **members,
     }  # fmt: skip
     text = json.dumps({"Version": version, "Statement": statement})
     return parse(text, S3Vocabulary("b"))
 
 
-def allows(question: AuthorizationRequest, version: str = "2012-10-17", **said: Any) -> bool:
-    return read(version, **said).evaluate(question) == "Allow"
+def allows(question: AuthorizationRequest, version: str = "2012-10-17", **members: Any) -> bool:
+    return read(version, **members).evaluate(question) == "Allow"
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_variables_neither_take_long_nor_are_remembered() -> None:
     tracemalloc.start()
     started, before = time.process_time(), tracemalloc.get_traced_memory()[0]
     for number in range(100):
-        said = {"aws__referer": f"{number}" + "r" * 4000, "aws__UserAgent": "r" * 4000}
+        members = {"aws__referer": f"{number}" + "r" * 4000, "aws__UserAgent": "r" * 4000}
         question = ask(
-            **{name.lower(): each for name, each in said.items()}, aws__principalarn="a" * 99
+            **{name.lower(): each for name, each in members.items()}, aws__principalarn="a" * 99
         )
         assert not any(each.evaluate(question) for each in (policy, same, fold, arn))
     grown = tracemalloc.get_traced_memory()[0] - before
@@ -138,7 +139,7 @@ def test_what_is_kept_of_compiled_policies_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "action", "fits"),
+    ("members", "action", "fits"),
     [
         ({"Action": "*"}, "s3:DeleteObject", True),
         ({"Action": "s3:*"}, "s3:DeleteObject", True),
@@ -154,9 +155,11 @@ def test_what_is_kept_of_compiled_policies_is_bounded() -> None:
         ({"Resource": "arn:aws:s3:::b"}, "s3:GetObject", False),
     ],
 )
-def test_actions_and_resources(said: dict[str, Any], action: str, fits: bool) -> None:
+def test_a_statement_applies_to_matching_actions_and_resources(
+    members: dict[str, Any], action: str, fits: bool
+) -> None:
     document = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE}
-    statement = {name: each for name, each in {**document, **said}.items() if each is not None}
+    statement = {name: each for name, each in {**document, **members}.items() if each is not None}
     text = json.dumps({"Statement": [statement]})
     assert (parse(text, S3Vocabulary("b")).evaluate(ask(action)) == "Allow") == fits
 
