@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eucabox import logs
 from eucabox.config import Config
-from eucabox.domains import state_reasons
+from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import RENEW, InstanceRows, age
@@ -172,6 +172,8 @@ class Reconciler:
                 return EVENT_WAIT - waited
             said = state_reasons.VANISHED
         self._missing.pop(instance_id, None)
+        if said in (None, state_reasons.VANISHED) and libvirt_logs.was_saved(instance_id):
+            said = state_reasons.SAVED
         return self._end(row, said or self._unwatched())
 
     def _unwatched(self) -> Reason:
