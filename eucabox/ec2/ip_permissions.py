@@ -1,6 +1,7 @@
 """Rules of security groups as callers write them, read into columns; asks no one's permission."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
@@ -18,11 +19,11 @@ from eucabox.errors import (
     PermissionMalformed,
     PermissionNotFound,
 )
-from eucabox.iam.accounts import Accounts
 from eucabox.state import Row, State
 from eucabox.validation import check_ascii
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+ACCOUNT = re.compile("[0-9]{12}")
 NAMED = ("tcp", "udp", "icmp", "icmpv6", "-1")
 # The first client speaks this version and sends every rule that has a source group with a range
 # of everywhere as well, which nobody asked for. A request like that means the group alone.
@@ -97,7 +98,6 @@ class PermissionContext:
     """Whose words are read: the account, in which version of the API, and where groups are."""
 
     state: State
-    accounts: Accounts
     account_id: str
     api_version: str
 
@@ -178,20 +178,18 @@ def _pair(asker: PermissionContext, pair: Pair) -> dict[str, Any]:
     if pair.get("vpc_id") and pair["vpc_id"] != default_vpc.vpc_id(owner):
         raise GroupNotFound(group=group_id or name)
     if owner != asker.account_id:
-        return _refer_to_stranger(asker, owner, group_id, name)
+        return _refer_to_stranger(owner, group_id, name)
     named = ([], [group_id]) if group_id else ([name], [])
     row = security_groups.find(asker.state, owner, *named)[0]
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _refer_to_stranger(
-    asker: PermissionContext, owner: str, group_id: str, name: str
-) -> dict[str, Any]:
+def _refer_to_stranger(owner: str, group_id: str, name: str) -> dict[str, Any]:
     """Return a reference to another account's group, by id or name as it was given.
 
-    Whether there is such a group is its owner's to know: nothing is looked up.
+    Whether there is such an account or group is its owner's to know: nothing is looked up.
     """
-    if asker.accounts.get_by_account_id(owner) is None:
+    if not ACCOUNT.fullmatch(owner):
         raise GroupNotFound(group=f"{owner[:60]}/{group_id or name}"[:255])
     if group_id or security_groups.ID.fullmatch(name):
         if not security_groups.ID.fullmatch(group_id or name):

@@ -151,7 +151,4 @@ def _read_text(described: RuleDescription) -> str:
 
 
 def _asker(call: Call) -> permissions.PermissionContext:
-    cloud = call.cloud
-    return permissions.PermissionContext(
-        cloud.state, cloud.accounts, call.account_id, call.api_version
-    )
+    return permissions.PermissionContext(call.cloud.state, call.account_id, call.api_version)
