@@ -88,11 +88,13 @@ def resolvers() -> list[IPv4Address]:
 
 def neighbour(address: str, device: str) -> str | None:
     """Return the MAC that the kernel sends packets for this address to, or None."""
-    for line in _lines(NEIGHBOURS)[1:]:
-        words = line.split()
-        if len(words) == 6 and words[0] == address and words[5] == device:
-            return words[3].lower()
-    return None
+    return neighbours(device).get(address)
+
+
+def neighbours(device: str) -> dict[str, str]:
+    """Return the MACs that the kernel sends packets to by a device, by address."""
+    words = [line.split() for line in _lines(NEIGHBOURS)[1:]]
+    return {line[0]: line[3].lower() for line in words if len(line) == 6 and line[5] == device}
 
 
 def ports(bridge: str) -> set[str]:
@@ -136,6 +138,12 @@ def is_bridge(name: str) -> bool:
 def exists(name: str) -> bool:
     """Tell whether there is a link of that name."""
     return (LINKS / name).exists()
+
+
+def is_up(name: str) -> bool:
+    """Tell whether a link is switched on."""
+    flags = _lines(LINKS / name / "flags")
+    return bool(flags) and int(flags[0], 16) & 1 == 1
 
 
 def alias(name: str) -> str:
