@@ -158,7 +158,9 @@ class Reconciler:
             self._earlier.discard(instance_id)
             self._launches.adopt(instance_id)
         wait = self._health.tend(guest)
-        if row["wanted"] == "reboot":
+        if row["wanted"] == "reboot" and self._health.expects_pause(instance_id):
+            wait = min(wait, RETRY)
+        elif row["wanted"] == "reboot":
             wait = min(wait, self._reboots.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
