@@ -24,7 +24,7 @@ from eucabox.state import Row
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
-EVENT_WAIT = 2.0  # seconds that libvirt's word on a missing domain may be later than its absence
+EVENT_WAIT = 5.0  # seconds that libvirt's word on a missing domain may be later than its absence
 
 
 class Reconciler:
