@@ -238,8 +238,10 @@ class Node:
 
     def resume(self, instance_id: str) -> None:
         """Let a suspended guest go on."""
-        self._domains.resume(instance_id)
-        self._health.expect_pause(instance_id, False)
+        try:
+            self._domains.resume(instance_id)
+        finally:
+            self._health.expect_pause(instance_id, False)
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
         """Return what the guest's screen shows, as PNG; raises ScreenUnreadable, ScreensBusy."""

@@ -85,6 +85,10 @@ class Health:
         """Say that this cloud itself pauses a guest, or does no more."""
         (self._still.add if expected else self._still.discard)(instance_id)
 
+    def expects_pause(self, instance_id: str) -> bool:
+        """Tell whether this cloud itself paused a guest: its disk is being copied."""
+        return instance_id in self._still
+
     def note(self, instance_id: str, text: str) -> None:
         """Say what is wrong with a guest, or with "" that nothing is."""
         with self._lock:
@@ -120,7 +124,7 @@ class Health:
             return STARVED
         if guest.asleep:
             return ASLEEP
-        return PAUSED if guest.paused and guest.instance_id not in self._still else ""
+        return PAUSED if guest.paused and not self.expects_pause(guest.instance_id) else ""
 
     def _probe(self, instance_id: str) -> float:
         now = time.monotonic()

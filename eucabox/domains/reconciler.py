@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eucabox import instance_states, logs
 from eucabox.config import Config
-from eucabox.domains import state_reasons
+from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, seconds_in_state
@@ -24,7 +24,7 @@ from eucabox.state import Row
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
-EVENT_WAIT = 2.0  # seconds that a domain's stop event may lag behind its disappearance
+EVENT_WAIT = 5.0  # seconds that a domain's stop event may lag behind its disappearance
 
 
 class Reconciler:
@@ -160,7 +160,9 @@ class Reconciler:
             self._earlier.discard(instance_id)
             self._launcher.adopt(instance_id)
         wait = self._health.check(guest)
-        if row["wanted"] == "reboot":
+        if row["wanted"] == "reboot" and self._health.expects_pause(instance_id):
+            wait = min(wait, RETRY)
+        elif row["wanted"] == "reboot":
             wait = min(wait, self._rebooter.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
@@ -174,6 +176,9 @@ class Reconciler:
                 return EVENT_WAIT - waited
             reason = instance_states.DOMAIN_VANISHED
         self._missing.pop(instance_id, None)
+        vanished = reason in (None, instance_states.DOMAIN_VANISHED)
+        if vanished and libvirt_logs.was_saved(instance_id):
+            reason = instance_states.SAVED_OUTSIDE
         return self._end(row, reason or self._unwatched_reason())
 
     def _unwatched_reason(self) -> Reason:

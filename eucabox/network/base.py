@@ -35,7 +35,11 @@ class BridgedNetwork(ABC):
         self._taps = Taps(self.bridge)
         ours = TABLE.rstrip("-")
         self._events = Events(
-            lambda name: name.startswith(prefix) or (name.startswith(ours) and self.bridge in name),
+            lambda name: (
+                name == self.bridge
+                or name.startswith(prefix)
+                or (name.startswith(ours) and self.bridge in name)
+            ),
             self._restore,
         )
         self._lock = threading.Lock()

@@ -64,16 +64,16 @@ class OwnBridge:
         """Make the bridge or adopt ours; raises NetworkUnusable for one that is not ours."""
         refuse_if_used(self._metadata)
         self._make()
-        gateway = self.gateway(subnet)
-        self._set_addresses(f"{gateway}/{subnet.prefixlen}")
+        self._set_addresses(subnet)
         run("ip", "link", "set", self.name, "up")
+        self._rules.make(render(self._config, Guests(self.name), subnet))
         self._subnet = subnet
-        self.follow()
         forward()
 
     def follow(self) -> None:
-        """Restore the rules if another program flushed them."""
+        """Bring back rules and addresses that another program flushed, and what it switched off."""
         if self._subnet:
+            self._restore(self._subnet)
             self._rules.make(render(self._config, Guests(self.name), self._subnet))
 
     def admit(self, addresses: Iterable[str]) -> None:
@@ -108,8 +108,12 @@ class OwnBridge:
         elif not self.is_ours():
             self._refuse()
         run("ip", "link", "set", self.name, "alias", self._alias)
+        self._close_ipv6()
+
+    def _close_ipv6(self) -> None:
+        """Have no IPv6: guests would reach this host's services past every rule for IPv4."""
         ipv6 = Path(IPV6_OFF.format(name=self.name))
-        if ipv6.exists():  # else guests reach this host's services past every rule for IPv4
+        if ipv6.exists() and ipv6.read_text().strip() != "1":
             ipv6.write_text("1")
 
     def _refuse(self) -> None:
@@ -121,15 +125,34 @@ class OwnBridge:
         )
         raise NetworkUnusable(reason=reason)
 
-    def _set_addresses(self, own: str) -> None:
+    def _restore(self, subnet: IPv4Network) -> None:
+        """Do anew what `start` did to the bridge and the host, where it is not so any more."""
+        if not host.is_bridge(self.name):
+            return
+        if not host.is_up(self.name):
+            run("ip", "link", "set", self.name, "up")
+        self._close_ipv6()
+        self._add_addresses(subnet, host.addresses_of(self.name))
+        if FORWARDING.read_text().strip() != "1":
+            FORWARDING.write_text("1")
+
+    def _set_addresses(self, subnet: IPv4Network) -> None:
+        present = host.addresses_of(self.name)
+        for address in sorted(present - self._addresses(subnet).keys()):
+            run("ip", "addr", "del", address, "dev", self.name)
+        self._add_addresses(subnet, present)
+
+    def _add_addresses(self, subnet: IPv4Network, present: set[str]) -> None:
+        wanted = self._addresses(subnet)
+        for address in sorted(wanted.keys() - present):
+            run("ip", "addr", "add", address, "dev", self.name, *wanted[address])
+
+    def _addresses(self, subnet: IPv4Network) -> dict[str, tuple[str, ...]]:
+        own = f"{self.gateway(subnet)}/{subnet.prefixlen}"
         wanted: dict[str, tuple[str, ...]] = {own: ("scope", "global")}
         if self._metadata:
             wanted[f"{self._metadata}/32"] = ("scope", "link", "label", self.name + LABEL)
-        present = host.addresses_of(self.name)
-        for address in sorted(present - wanted.keys()):
-            run("ip", "addr", "del", address, "dev", self.name)
-        for address in sorted(wanted.keys() - present):
-            run("ip", "addr", "add", address, "dev", self.name, *wanted[address])
+        return wanted
 
 
 def metadata_address(config: Config) -> IPv4Address | None:

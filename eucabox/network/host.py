@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import socket
+import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 REVERSE_PATH = "/proc/sys/net/ipv4/conf/{name}/rp_filter"
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 MTU = 1500
+READS = 3  # of a list that can't be read, as rules and devices change meanwhile
+READ_PAUSE = 0.1  # seconds
 SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set them
 
 
@@ -85,11 +88,13 @@ def resolvers() -> list[IPv4Address]:
 
 def neighbour(address: str, device: str) -> str | None:
     """Return the MAC that the kernel sends packets for this address to, or None."""
-    for line in _lines(NEIGHBOURS)[1:]:
-        words = line.split()
-        if len(words) == 6 and words[0] == address and words[5] == device:
-            return words[3].lower()
-    return None
+    return neighbours(device).get(address)
+
+
+def neighbours(device: str) -> dict[str, str]:
+    """Return the MACs that the kernel sends packets to by a device, by address."""
+    words = [line.split() for line in _lines(NEIGHBOURS)[1:]]
+    return {line[0]: line[3].lower() for line in words if len(line) == 6 and line[5] == device}
 
 
 def ports(bridge: str) -> set[str]:
@@ -135,6 +140,12 @@ def exists(name: str) -> bool:
     return (LINKS / name).exists()
 
 
+def is_up(name: str) -> bool:
+    """Tell whether a link is switched on."""
+    flags = _lines(LINKS / name / "flags")
+    return bool(flags) and int(flags[0], 16) & 1 == 1
+
+
 def alias(name: str) -> str:
     """Return the note that a link bears; empty without one, or without such a link."""
     return "".join(_lines(LINKS / name / "ifalias")).strip()
@@ -155,7 +166,17 @@ def tables() -> set[tuple[str, str]]:
 
 def table(family: str, name: str) -> list[dict[str, Any]]:
     """Return what a table of packet rules is made of, as nft names it; no set's elements."""
-    return _read(run("nft", "-j", "-t", "list", "table", family, name))
+    try:
+        return _nft("-t", "list", "table", family, name)
+    except ProgramFailed:
+        # nft 1.0 writes freed memory for the flags of a table that is dormant or a process' own.
+        chains = [each["chain"] for each in _nft("list", "chains") if "chain" in each]
+        names = [
+            each["name"] for each in chains if (each["family"], each["table"]) == (family, name)
+        ]
+        return [
+            each for chain in names for each in _nft("-t", "list", "chain", family, name, chain)
+        ]
 
 
 def listing(family: str, name: str) -> bytes:
@@ -171,14 +192,15 @@ def listing(family: str, name: str) -> bytes:
 
 def elements(family: str, table: str) -> dict[str, list[Any]]:
     """Return the elements of every set of a table, by the set's name."""
-    listed = _read(run("nft", "-j", "list", "sets", family))
+    listed = _nft("list", "sets", family)
     sets = [each["set"] for each in listed if "set" in each]
     return {each["name"]: each.get("elem", []) for each in sets if each["table"] == table}
 
 
 def tables_that_drop(hook: str) -> list[str]:
     """Return the tables whose base chain at a hook drops what no rule accepts."""
-    chains = [each for each in _nft("chains", "chain") if each["family"] in ("ip", "inet")]
+    chains = [each["chain"] for each in _nft("list", "chains") if "chain" in each]
+    chains = [each for each in chains if each["family"] in ("ip", "inet")]
     chains = [each for each in chains if each.get("hook") == hook]
     return [f"{each['family']} {each['table']}" for each in chains if each["policy"] == "drop"]
 
@@ -194,19 +216,30 @@ def is_port_taken(address: IPv4Address, port: int) -> bool:
 
 
 def _ip(*words: str) -> list[dict[str, Any]]:
-    objects: list[dict[str, Any]] = json.loads(run("ip", "-j", *words) or b"[]")
+    objects: list[dict[str, Any]] = _json_of("ip", "-j", *words) or []
     return objects
 
 
-def _nft(what: str, kind: str) -> list[dict[str, Any]]:
-    listed = _read(run("nft", "-j", "list", what))
-    return [each[kind] for each in listed if kind in each]
+def _nft(*words: str) -> list[dict[str, Any]]:
+    listed = _json_of("nft", "-j", *words)
+    if not isinstance(listed, dict) or not isinstance(listed.get("nftables"), list):
+        raise ProgramFailed(program="nft", status=0, reason="it listed no rules")
+    return [each for each in listed["nftables"] if isinstance(each, dict)]
 
 
-def _read(output: bytes) -> list[dict[str, Any]]:
-    """Return what nft lists; where rules changed meanwhile it begins again on another line."""
-    objects: list[dict[str, Any]] = json.loads(output.strip().splitlines()[-1])["nftables"]
-    return objects
+def _json_of(*argv: str) -> Any:
+    """Return what a program lists; where that can't be read, it is asked again."""
+    for attempt in range(READS):
+        if attempt:
+            time.sleep(READ_PAUSE)
+        output = run(*argv).decode("utf-8", "replace").strip()
+        try:
+            # Where rules changed meanwhile, nft begins again on another line.
+            return json.loads(output.splitlines()[-1]) if output else None
+        except ValueError:
+            continue
+    reason = f"what it wrote for {' '.join(argv[1:])} is not JSON"
+    raise ProgramFailed(program=argv[0], status=0, reason=reason)
 
 
 def _network(text: str) -> IPv4Network | None:

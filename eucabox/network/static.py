@@ -152,6 +152,19 @@ class Static(BridgedNetwork):
         if lines:
             run("ip", "-batch", "-", input="\n".join([*lines, ""]).encode())
 
+    def _keep(self) -> None:
+        super()._keep()
+        known = host.neighbours(self.bridge)
+        held = self._dhcp.hosts().values()
+        # Metadata answers nobody whose MAC is not fixed, and whoever likes could take it.
+        lost = [
+            each for each in held if known.get(each.private_ip_address) != each.mac_address.lower()
+        ]
+        self._bind(lost, [])
+
+    def _neighbour(self, ip: str) -> bool:
+        return host.neighbour(ip, self.bridge) is not None
+
 
 def _address(row: Row) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))

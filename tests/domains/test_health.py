@@ -1,6 +1,7 @@
 """Guests that were paused or saved on the host, and how often a full disk is tried."""
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,37 @@ def test_a_pause_of_our_own_is_no_trouble(house: House) -> None:
         assert node._loop.run_once() is not None
         assert node.trouble(instance_id) is None
         node.resume(instance_id)
+
+
+def test_a_reboot_waits_until_the_copy_of_a_paused_guests_disk_is_done(house: House) -> None:
+    with house.node() as node:
+        instance_id = running(house, node)
+        node.suspend(instance_id)
+        house.want(instance_id, "reboot")
+        for _ in range(3):
+            node._loop.run_once()
+        time.sleep(0.5)
+        state = house.virt.lookupByName(instance_id).state()[0]
+        assert state == libvirt.VIR_DOMAIN_PAUSED, "the disk would change under the copy"
+        node.resume(instance_id)
+        node.wake()
+        house.wait(lambda: not row_of(house.state, instance_id)["wanted"])
+
+
+def test_a_guest_that_does_not_go_on_after_a_copy_is_in_trouble(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Domains, instance_id: str) -> None:
+        raise DomainFailed(action="resume", id=instance_id, reason="no")
+
+    with house.node() as node:
+        instance_id = running(house, node)
+        node.suspend(instance_id)
+        monkeypatch.setattr(Domains, "resume", refuse)
+        with pytest.raises(DomainFailed):
+            node.resume(instance_id)
+        node.wake()
+        house.wait(lambda: node.trouble(instance_id) is not None)
 
 
 def test_the_trouble_of_an_instance_ends_with_it(house: House) -> None:

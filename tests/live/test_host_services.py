@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from eucabox import ids
 from eucabox.config import ApiSection
+from eucabox.network import FilteredGuest
 from eucabox.network.host import mac_of
 from tests.live import packets
 from tests.live.packets import answered, arrives, connects, connects_to, pings, seen, soon
-from tests.live.test_groups import NOBODY, Site, built, ingress
-from tests.live.test_network import again, give, opened
+from tests.live.test_groups import ALL_OUT, NOBODY, Site, built, ingress
+from tests.live.test_network import again, give, opened, started
 from tests.live.wires import command, own_host, space
 
 
@@ -111,6 +113,53 @@ def test_the_administrator_opens_more(tmp_path: Path) -> None:
         assert connects(guest, None, gateway, 8443)
         assert not connects(guest, None, gateway, 23)
         assert not arrives(guest, None, gateway, 2002)
+
+
+METADATA = "169.254.169.254"
+
+
+@pytest.fixture
+def site_bridge() -> Iterator[str]:
+    """An administrator's bridge, on which this host has an address, and one of IPv6 too."""
+    name = "eutsite1"
+    with own_host():
+        made = ("type", "bridge", "stp_state", "0", "forward_delay", "0")
+        command("ip", "link", "add", name, *made)
+        command("ip", "addr", "add", "203.0.113.2/24", "dev", name)
+        command("ip", "link", "set", name, "up")
+        yield name
+
+
+def test_a_guest_of_a_named_bridge_is_kept_off_this_hosts_services_and_the_site_is_not(
+    site_bridge: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cloud"
+    folder.mkdir()
+    keys = {"bridge": site_bridge, "subnet": "203.0.113.0/24"}
+    own = "203.0.113.2"
+    with (
+        started(folder, addresses="203.0.113.50-203.0.113.51", **keys) as net,
+        ExitStack() as stack,
+    ):
+        row = give(net)
+        tap = ids.tap("i-0123456789abcdef0", site_bridge)
+        member = FilteredGuest(tap, row["mac_address"], row["private_ip_address"], ("sg-1",))
+        net.filter([member], {"sg-1": [ALL_OUT]})
+        guest = stack.enter_context(space(tmp_path, site_bridge, row["mac_address"], tap))
+        machine = stack.enter_context(space(tmp_path, site_bridge))
+        machine.run("ip", "addr", "add", "203.0.113.9/24", "dev", "eth0")
+        machine.run("ip", "route", "add", f"{METADATA}/32", "dev", "eth0")
+        assert guest.ask_dhcp()
+        for address in (own, METADATA):
+            assert not connects(guest, None, address, 22)
+            assert not arrives(guest, None, address, 2049)
+            assert not pings(guest, address)
+        assert connects_to(guest, None, (METADATA, 80), net.config.metadata.port)
+        assert not connects_to(guest, None, (own, 80), net.config.metadata.port)
+        assert connects(guest, machine, "203.0.113.9", 22)
+        assert connects(machine, None, own, 22)
+        assert connects(machine, None, own, 80)
+        assert pings(machine, own)
 
 
 # --- while rules are gone ------------------------------------------------------------------------

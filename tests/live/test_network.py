@@ -179,6 +179,37 @@ def test_a_bridge_that_somebody_deleted_is_made_again(tmp_path: Path) -> None:
             assert guest.ask_dhcp()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ip addr del 169.254.169.254/32 dev {}",
+        "ip addr flush dev {}",
+        "ip link set {} down",
+        "ip neigh flush dev {} nud all",
+        "sysctl -w net.ipv4.ip_forward=0",
+        "sysctl -w net.ipv6.conf.{}.disable_ipv6=0",
+    ],
+)
+def test_what_somebody_took_from_the_bridge_is_brought_back(
+    net: Static, row: dict[str, str], guest: Space, change: str
+) -> None:
+    def found() -> tuple[object, ...]:
+        return (
+            sorted(host.addresses_of(net.bridge)),
+            host.is_up(net.bridge),
+            host.neighbour(row["private_ip_address"], net.bridge),
+            Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+            Path(f"/proc/sys/net/ipv6/conf/{net.bridge}/disable_ipv6").read_text(),
+        )
+
+    before = found()
+    command(*change.format(net.bridge).split())
+    assert found() != before
+    net.check()
+    assert found() == before
+    assert guest.ask_dhcp()
+
+
 def test_guests_have_no_way_in_by_ipv6(net: Static) -> None:
     assert Path(f"/proc/sys/net/ipv6/conf/{net.bridge}/disable_ipv6").read_text() == "1\n"
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from eucabox.cli import main
-from eucabox.domains import health, processes
+from eucabox.domains import health, libvirt_logs, processes
 from eucabox.errors import ScreensBusy, ScreenUnreadable
 from eucabox.image.tiny_guest import TinyGuest
 from eucabox.node import Node
@@ -255,6 +255,7 @@ def test_a_full_disk_pauses_a_guest_quietly_until_there_is_space(
 
 @pytest.fixture
 def virt(daemon: Libvirtd) -> Iterator[libvirt.virConnect]:  # noqa: F811
+    until((daemon.folder / "run" / "libvirt-sock").exists)
     opened = libvirt.open(daemon.uri)
     yield opened
     opened.close()
@@ -303,6 +304,33 @@ def test_a_guest_saved_on_the_host_keeps_its_disk_and_comes_back(
             assert quick.network.notes[-1] == ("plug", instance_id)
         finally:
             Path(file).unlink()
+
+
+def test_a_guest_saved_while_eucabox_is_down_keeps_its_disk_and_comes_back(
+    quick: House,
+    virt: libvirt.virConnect,
+    daemon: Libvirtd,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(libvirt_logs, "LOGS", daemon.folder / "log" / "qemu")
+    with quick.node() as node:
+        instance_id = launch(quick, node, "deaf")
+        says(node, instance_id, READY)
+    file = f"/var/tmp/eucabox-{instance_id}.saved"
+    virt.lookupByName(instance_id).save(file)
+    try:
+        with quick.node():
+            row = becomes(quick, instance_id, "stopped")
+            assert "saved" in row["state_reason_message"]
+            assert ("forget", instance_id) not in quick.images.notes
+            virt.restore(file)
+            becomes(quick, instance_id, "running")
+        with quick.node():
+            virt.lookupByName(instance_id).destroy()
+            row = becomes(quick, instance_id, "stopped")
+            assert "stopped on the host" in row["state_reason_message"]
+    finally:
+        Path(file).unlink()
 
 
 def test_sick_guests_do_not_keep_a_stopping_node(quick: House) -> None:

@@ -15,9 +15,10 @@ from eucabox import ids
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.domains.instance_rows import InstanceRows
 from eucabox.errors import NetworkUnusable
-from eucabox.network import GuestAddress
+from eucabox.network import FilteredGuest, FirewallRule, GuestAddress
 from eucabox.network.packets import probe
 from eucabox.network.system import System
+from tests.live import packets
 from tests.live.test_network import METADATA, metadata
 from tests.live.wires import DHCP_CLIENT, Space, command, host_network, own_host, space
 from tests.rows import add_instance
@@ -168,6 +169,31 @@ def test_the_address_is_known_with_the_lease_and_metadata_answers(cloud: Cloud) 
         assert guest.get(url + "local-ipv4") == f"200\n{guest.lease['ip']}"
         name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox-1.internal"
         assert guest.get(url + "local-hostname") == f"200\n{name}"
+
+
+def test_a_guest_reaches_metadata_of_this_host_and_no_other_service(
+    cloud: Cloud, server: Server
+) -> None:
+    """Also by an address of this host's in the site's network, and the site's machines do."""
+    instance_id, own = cloud.run(FIRST), "203.0.113.3"
+    command("ip", "addr", "add", f"{own}/24", "dev", SITE)
+    try:
+        with cloud.guest(instance_id) as guest:
+            assert guest.ask_dhcp()
+            ip = guest.lease["ip"]
+            cloud.becomes(instance_id, ip)
+            member = FilteredGuest(ids.tap(instance_id, SITE), FIRST, ip, ("sg-1",))
+            cloud.net.filter([member], {"sg-1": [FirewallRule(True, "-1", cidr="0.0.0.0/0")]})
+            for host in (own, "169.254.169.254"):
+                assert not packets.connects(guest, None, host, 22)
+                assert not packets.arrives(guest, None, host, 2049)
+                assert not packets.pings(guest, host)
+            url = METADATA + "/latest/meta-data/instance-id"
+            assert guest.get(url) == f"200\n{instance_id}"
+            assert packets.connects(guest, server.space, ROUTER, 22)
+            assert packets.connects(server.space, None, own, 22)
+    finally:
+        command("ip", "addr", "del", f"{own}/24", "dev", SITE)
 
 
 def test_a_renewal_with_another_address_is_followed(

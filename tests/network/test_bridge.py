@@ -102,6 +102,33 @@ def test_translation_that_was_flushed_is_brought_back(
     assert fake.inputs[0] == fake.inputs[1]
 
 
+def test_lost_addresses_are_brought_back_and_an_administrators_stay(
+    fake: FakeHost, configured: Configured
+) -> None:
+    own = OwnBridge(configured())
+    own.start(SUBNET)
+    fake.add_bridge("eucabr0", mac="d0:0d:61:62:72:30")
+    (fake.links / "eucabr0" / "flags").write_text("0x1002\n")
+    infos = [
+        {"local": "172.30.64.1", "prefixlen": 24},
+        {"local": "192.0.2.1", "prefixlen": 24},
+    ]
+    fake.answers["ip -j -4 addr show dev eucabr0"] = json.dumps([{"addr_info": infos}])
+    fake.commands.clear()
+    own.follow()
+    assert fake.did("ip link") == ["ip link set eucabr0 up"]
+    assert fake.did("ip addr") == [
+        "ip addr add 169.254.169.254/32 dev eucabr0 scope link label eucabr0:md"
+    ]
+    (fake.links / "eucabr0" / "flags").write_text("0x1003\n")
+    infos.append({"local": "169.254.169.254", "prefixlen": 32})
+    fake.answers["ip -j -4 addr show dev eucabr0"] = json.dumps([{"addr_info": infos}])
+    fake.commands.clear()
+    own.follow()
+    assert not fake.did("ip link")
+    assert not fake.did("ip addr")
+
+
 def test_forwarding_that_was_on_stays_on(
     fake: FakeHost, configured: Configured, tmp_path: Path
 ) -> None:

@@ -1,10 +1,13 @@
 import json
 import socket
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
+from eucabox.errors import ProgramFailed
 from eucabox.network import host
 from tests.network.conftest import FakeHost
 
@@ -94,3 +97,49 @@ def test_a_hosts_own_addresses() -> None:
     assert host.is_own(IPv4Address("127.0.0.1"))
     assert not host.is_own(IPv4Address("203.0.113.77"))
     assert not host.is_own(IPv4Address(0))
+
+
+@pytest.mark.parametrize(
+    "rubbish", ["", '{"nftables": [{"table": {"flags": ', '{"nftables": "', "[]"]
+)
+def test_a_table_whose_flags_are_rubbish_is_read_by_its_chains(
+    fake: FakeHost, monkeypatch: pytest.MonkeyPatch, rubbish: str
+) -> None:
+    monkeypatch.setattr(host, "READ_PAUSE", 0.0)
+    chain = {"family": "inet", "table": "site", "name": "in", "hook": "input", "policy": "drop"}
+    strangers = {**chain, "table": "other"}
+    fake.answers["nft -j -t list table inet site"] = rubbish
+    fake.answers["nft -j list chains"] = json.dumps(
+        {"nftables": [{"chain": chain}, {"chain": strangers}]}
+    )
+    listed = {"nftables": [{"chain": chain}, {"rule": {"chain": "in", "expr": []}}]}
+    fake.answers["nft -j -t list chain inet site in"] = json.dumps(listed)
+    assert host.table("inet", "site") == listed["nftables"]
+
+
+@pytest.mark.parametrize(
+    ("program", "right", "read"),
+    [
+        ("nft", b'{"nftables": []}', partial(host.dropping, "forward")),
+        ("ip", b"[]", partial(host.addresses_of, "br0")),
+    ],
+)
+def test_a_list_that_can_not_be_read_is_asked_for_again_and_then_a_fault(
+    monkeypatch: pytest.MonkeyPatch, program: str, right: bytes, read: Callable[[], object]
+) -> None:
+    monkeypatch.setattr(host, "READ_PAUSE", 0.0)
+    outputs = [b"\xff{", b'{"nftables": [{]}', right]
+    monkeypatch.setattr(host, "run", lambda *argv: outputs.pop(0))
+    assert not read()
+    outputs[:] = [b"\xff{"] * host.READS
+    with pytest.raises(ProgramFailed, match=f"^{program} failed.*is not JSON"):
+        read()
+    assert not outputs
+
+
+def test_a_device_whose_name_is_no_utf8_does_not_hide_the_routes(
+    fake: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = b'[{"dst": "10.1.0.0/16", "dev": "\xe4th"}]'
+    monkeypatch.setattr(host, "run", lambda *argv: routes)
+    assert host.list_occupied("br1") == {IPv4Network("10.1.0.0/16"): "\ufffdth"}

@@ -217,10 +217,7 @@ def _revoke(
 
 
 def _context(call: Call) -> permissions.PermissionContext:
-    cloud = call.cloud
-    return permissions.PermissionContext(
-        cloud.state, cloud.accounts, call.account_id, call.api_version
-    )
+    return permissions.PermissionContext(call.cloud.state, call.account_id, call.api_version)
 
 
 def _to_api(row: Row) -> Result:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, metadata_options
+from eucabox.ec2 import default_vpc, image_access, metadata_options
 from eucabox.ec2 import tags as labels
 from eucabox.ec2.filters import Filter, page, select
 from eucabox.ec2.tags import Tag
@@ -14,6 +14,7 @@ from eucabox.errors import (
     GroupNotFound,
     GroupRuleNotFound,
     ImageNotFound,
+    ImageNotYours,
     InstanceNotFound,
     InternetGatewayNotFound,
     InvalidId,
@@ -142,4 +143,7 @@ def _refuse_foreign(call: Call, resource_id: str, prefix: str) -> None:
     table, column, fault = TABLES[prefix]
     sql = f"select 1 from {table} where {column} = ? and account_id = ?"
     if not call.cloud.state.one(sql, (resource_id, call.account_id)):
+        if table == "images" and call.caller is not None:
+            image_access.get_visible(call.cloud.state, call.caller, resource_id)
+            raise ImageNotYours(id=resource_id)
         raise fault(resource_id[:60])

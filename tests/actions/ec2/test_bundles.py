@@ -49,7 +49,7 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     with pytest.raises(errors.BundlingInProgress, match=members):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
     world.set_state(instance_id, "stopping")  # as the task itself has it shut down
-    with pytest.raises(errors.BundlingInProgress, match=said):
+    with pytest.raises(errors.BundlingInProgress, match=members):
         world.do("BundleInstance", instance_id=instance_id, storage=storage())
     world.set_state(instance_id, "shutting-down")
     with pytest.raises(errors.IncorrectInstanceState, match="is shutting-down"):

@@ -201,6 +201,22 @@ def test_a_rule_tells_nothing_of_a_strangers_group(world: World, group_id: str, 
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("pair", [{"group_name": "app"}, {"group_id": "sg-" + "0" * 17}])
+def test_a_rule_tells_not_whether_there_is_an_account(
+    world: World, group_id: str, pair: dict[str, str]
+) -> None:
+    nobody = {**of_bob(), "user_id_group_pairs": [{"user_id": "999999999999", **pair}]}
+    answers = [
+        repr(world.do(IN, group_id=group_id, ip_permissions=[rule]).keys())
+        for rule in (of_bob(**pair), nobody)
+    ]
+    assert answers[0] == answers[1]
+    (found,) = permissions(world)
+    assert [each["user_id"] for each in found["user_id_group_pairs"]] == sorted(
+        ["999999999999", BOB.account_id]
+    )
+
+
 def is_ingress_of(rule: dict[str, Any], group_id: str) -> bool:
     return bool(rule["group_id"] == group_id and not rule["is_egress"])
 

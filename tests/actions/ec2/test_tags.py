@@ -139,3 +139,14 @@ def test_an_interface_carries_tags_from_its_launch(world: World) -> None:
     world.set_state(instance["instance_id"], "terminated")
     with pytest.raises(errors.NetworkInterfaceNotFound):
         world.do("CreateTags", resources=[shown["network_interface_id"]], tags=[{"key": "x"}])
+
+
+def test_an_image_that_one_sees_but_does_not_own_gets_no_tags_and_is_not_said_to_be_missing(
+    world: World,
+) -> None:
+    public, private = world.image(is_public=1), world.image(is_public=0)
+    for verb in ("CreateTags", "DeleteTags"):
+        with pytest.raises(errors.ImageNotYours):
+            world.do(verb, BOB, resources=[public], tags=[{"key": "a"}])
+        with pytest.raises(errors.ImageNotFound):
+            world.do(verb, BOB, resources=[private], tags=[{"key": "a"}])

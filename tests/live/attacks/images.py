@@ -44,23 +44,28 @@ def _put(world: World, key: str, body: bytes) -> None:
     s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def _until_over(world: World, key: str) -> None:
-    """Register what was put, and take it away at the end; a refusal is as good."""
+def _until_over(world: World, key: str, reason: str) -> None:
+    """Register what was put, and take it away at the end; it is refused for this reason."""
     ec2: Any = world.cloud.client("ec2", read_timeout=60)
     try:
         image_id = _register(world, key)
-    except ec2.exceptions.ClientError:
-        return
-    world.over.wait()
-    ec2.deregister_image(ImageId=image_id)
+    except ec2.exceptions.ClientError as refused:
+        said = str(refused)
+    else:
+        world.over.wait()
+        (image,) = ec2.describe_images(ImageIds=[image_id])["Images"]
+        said = image.get("StateReason", {}).get("Message", reason)  # pending: not read yet
+        ec2.deregister_image(ImageId=image_id)
+    if reason not in said:
+        world.failures.append(f"{key} is not refused as it should be: {said}")
 
 
 def _manifests(world: World) -> None:
     _put(world, "deep.manifest.xml", b"<manifest>" + b"a<b/>" * 420_000 + b"</manifest>")
-    _until_over(world, "deep.manifest.xml")
+    _until_over(world, "deep.manifest.xml", "times the character <")
 
 
-def _bundle(world: World, name: str, tar: bytes, size: int) -> None:
+def _bundle(world: World, name: str, tar: bytes, size: int, reason: str) -> None:
     user = Client(world.cloud.settings)
     with tempfile.TemporaryDirectory(prefix="eucabox-attack-") as folder:
         file = Path(folder) / name
@@ -68,7 +73,7 @@ def _bundle(world: World, name: str, tar: bytes, size: int) -> None:
         with mock.patch.object(bundle, "_Tar", lambda *_: Raw(tar, size)):
             manifest = command.bundle_file(user, file, Path(folder) / "out", Steps(quiet=True))
         command.upload_bundle(user, manifest, BUCKET, Steps(quiet=True))
-    _until_over(world, f"{name}.manifest.xml")
+    _until_over(world, f"{name}.manifest.xml", reason)
 
 
 def _ending(tar: bytes) -> bytes:
@@ -76,16 +81,16 @@ def _ending(tar: bytes) -> bytes:
 
 
 def _sparse(world: World) -> None:
-    """One member of the old GNU kind that says it is 100 GiB, and has no byte."""
+    """One member of the old GNU kind that says it is 8 GiB, and has no byte."""
     member = tarfile.TarInfo("sparse")
     member.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
-    size = 100 * GIB
+    size = 8 * GIB  # within every limit, so that its kind alone is wrong
     header[386:410] = b"%011o\0%011o\0" % (size, 0) if size < 8**11 else b"\x80" + bytes(23)
     header[483:495] = b"\x80" + size.to_bytes(11, "big")
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
-    _bundle(world, "sparse", _ending(bytes(header)), size)
+    _bundle(world, "sparse", _ending(bytes(header)), size, "sparse file")
 
 
 def _long_links(world: World) -> None:
@@ -95,12 +100,12 @@ def _long_links(world: World) -> None:
     file = tarfile.TarInfo("image")
     file.size = 512
     tar = one * 900 + file.tobuf(tarfile.GNU_FORMAT) + bytes(512)
-    _bundle(world, "links", _ending(tar), 512)
+    _bundle(world, "links", _ending(tar), 512, "more than 3 headers")
 
 
 def _shared_cluster(world: World) -> None:
     """A qcow2 of six clusters: every entry of its tables is the same one of data."""
-    tables, size = 2048, 1 << 40
+    tables, size = 64, 32 * GIB  # within every limit, so that its clusters alone are wrong
     header = struct.pack(
         ">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, size, 0, tables, 3 * CLUSTER, CLUSTER, 1, 0, 0
     )
@@ -112,12 +117,12 @@ def _shared_cluster(world: World) -> None:
     disk[4 * CLUSTER : 5 * CLUSTER] = struct.pack(">Q", 5 * CLUSTER) * (CLUSTER // 8)
     disk[5 * CLUSTER :] = b"eucabox!" * (CLUSTER // 8)
     _put(world, "shared.qcow2", bytes(disk))
-    _until_over(world, "shared.qcow2")
+    _until_over(world, "shared.qcow2", "share its clusters")
 
 
 ATTACKS: dict[str, Callable[[World], None]] = {
     "manifest of 2 MiB": _manifests,
-    "sparse member of 100 GiB": _sparse,
+    "sparse member of 8 GiB": _sparse,
     "900 long names": _long_links,
     "qcow2 of one cluster": _shared_cluster,
 }

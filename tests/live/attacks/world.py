@@ -39,6 +39,7 @@ class World:
     cloud: Running
     over: threading.Event
     stack: contextlib.ExitStack
+    failures: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -115,7 +116,7 @@ def under(cloud: Running, attack: Attack, seconds: float) -> Longest:
     """Attack for so many seconds and measure."""
     found, over = Longest(), threading.Event()
     with contextlib.ExitStack() as stack:
-        world = World(cloud, over, stack)
+        world = World(cloud, over, stack, found.failures)
         work = [
             threading.Thread(target=_honest, args=(cloud, over, found)),
             threading.Thread(target=_healthy, args=(cloud, over, found)),
