@@ -162,9 +162,6 @@ class Static(BridgedNetwork):
         ]
         self._bind(lost, [])
 
-    def _neighbour(self, ip: str) -> bool:
-        return host.neighbour(ip, self.bridge) is not None
-
 
 def _address(row: Row) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))

@@ -120,7 +120,7 @@ def test_a_table_whose_flags_are_rubbish_is_read_by_its_chains(
 @pytest.mark.parametrize(
     ("program", "right", "read"),
     [
-        ("nft", b'{"nftables": []}', partial(host.dropping, "forward")),
+        ("nft", b'{"nftables": []}', partial(host.tables_that_drop, "forward")),
         ("ip", b"[]", partial(host.addresses_of, "br0")),
     ],
 )

@@ -149,9 +149,5 @@ def _write(context: permissions.PermissionContext, rule_id: str, **columns: obje
     context.state.update("security_group_rules", {"security_group_rule_id": rule_id}, **columns)
 
 
-def _read_text(described: RuleDescription) -> str:
-    return permissions.check_description(described.get("description", ""))
-
-
 def _context(call: Call) -> permissions.PermissionContext:
     return permissions.PermissionContext(call.cloud.state, call.account_id, call.api_version)
