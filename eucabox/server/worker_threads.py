@@ -2,7 +2,8 @@
 
 A thread that waits for its client, to send a large body or to take a large answer, is lent: in
 its place another is made, up to MOST_LENT, so that slow clients leave as many threads to the rest
-as there were. One source has at most `most` threads that work; what it asks beyond waits in line.
+as there were. One source has at most `most` threads that work, and the last RESERVED of all are for
+sources that have none; what a source asks beyond waits in line.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_LENT = 128  # threads that wait for clients
 STEP = 8  # threads that are made at a time
+RESERVED = 4  # one thread in so many is kept for sources that have none
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
 LEAST_RATE = 1024  # bytes a second of a body, or of an answer
 YOUNG = 5.0  # seconds of waiting before a client is sent away for others
@@ -35,6 +37,8 @@ class Threads:
         self._listener = listener
         self._number = number
         self._most = most
+        self._shared = number - max(1, number // RESERVED)
+        self._count = 0  # of threads that work
         self._lock = threading.Lock()
         self._working: Counter[str] = Counter()
         self._lines: dict[str, deque[ClientConnection]] = {}
@@ -43,24 +47,28 @@ class Threads:
 
     def crowded(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
-        return self._working[source] >= self._most
+        own = self._working[source]
+        return own >= self._most or (own > 0 and self._count >= self._shared)
 
     def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
         source = connection.remote_addr
         with self._lock:
-            if self._working[source] >= self._most:
+            if self.crowded(source):
                 self._lines.setdefault(source, deque()).append(connection)
                 return False
-            self._working[source] += 1
-            connection.counted = True
+            self._add(connection)
             return True
 
     def take(self, connection: "ClientConnection") -> None:
         """Count a thread that has begun already."""
         with self._lock:
-            self._working[connection.remote_addr] += 1
-            connection.counted = True
+            self._add(connection)
+
+    def _add(self, connection: "ClientConnection") -> None:
+        self._working[connection.remote_addr] += 1
+        self._count += 1
+        connection.counted = True
 
     def end(self, connection: "ClientConnection") -> None:
         """A connection's thread does something else."""
@@ -71,15 +79,25 @@ class Threads:
 
     def _free(self, source: str) -> None:
         with self._lock:
+            self._count -= 1
             self._working[source] -= 1
-            line = self._lines.get(source)
-            following = line.popleft() if line and self._working[source] < self._most else None
-            if not line:
-                self._lines.pop(source, None)
-                if self._working[source] <= 0:
-                    del self._working[source]
+            if self._working[source] <= 0:
+                del self._working[source]
+            following = self._following(source)
         if following is not None:
             self._listener.process_conn(following)
+
+    def _following(self, source: str) -> "ClientConnection | None":
+        """Take who is next from the lines: of the source that has a thread less, or of another
+        that had to wait because all together had too many."""
+        for each in (source, *self._lines) if self._lines else ():
+            line = self._lines.get(each)
+            if line and not self.crowded(each):
+                found = line.popleft()
+                if not line:
+                    del self._lines[each]
+                return found
+        return None
 
     def close(self) -> None:
         """Close what waits in line, and make no more threads."""
@@ -112,8 +130,7 @@ class Threads:
             with self._lock:
                 self._lent.discard(connection)
                 if counted:
-                    self._working[connection.remote_addr] += 1
-                    connection.counted = True
+                    self._add(connection)
 
     def _lacks(self) -> int:
         lent = min(len(self._lent), MOST_LENT)
