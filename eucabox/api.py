@@ -249,18 +249,27 @@ class ApiDispatcher:
 
 def _clients(request: Request) -> tuple[str, str]:
     if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
-        if _address().is_site(request.path, request.host):
+        if _address().is_site(request.path, request.host, request.hosts):
             return "website", "website"
     if request.path.startswith(CONTROL) and ACCOUNT in request.headers:
         return "s3control", "s3control"
     if absent := _not_served().service_of(request):
         return "not_served", absent
     if request.path.startswith("/services/"):
-        if _service_path(request) in S3_PATHS:
+        if _service_path(request) in S3_PATHS or _is_key(request):
             return "s3", "s3"
     elif not _query().speaks_query(request):
         return "s3", "s3"
     return "query", _query().service_addressed(request) or "ec2"
+
+
+def _is_key(request: Request) -> bool:
+    """Whether the path is that of an object, whose bucket the host names."""
+    if not _address().bucket_of(request.host, request.hosts):
+        return False
+    scope = _query().scope_service(request)
+    plain = request.method != "POST" and not _query().ACTION.search(request.query)
+    return bool(scope == "s3" or (not scope and plain))
 
 
 def _service_path(request: Request) -> str:

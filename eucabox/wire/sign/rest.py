@@ -63,7 +63,7 @@ def authenticate_rest(
     if presigned4:
         refuse_token(said.get("X-Amz-Security-Token", ""))
         payload = said.get("X-Amz-Content-Sha256", UNSIGNED)
-        return _by_v4(request, v4.from_query(said, REST), payload, desk)
+        return _by_v4(request, v4.from_query(said, REST), payload, desk, bucket)
     if presigned1:
         return _by_v1(request, rest_v1.verify_query(request, said, desk, bucket))
     return _with_body(
@@ -76,7 +76,7 @@ def _by_header(
 ) -> AuthenticatedRequest:
     scheme = header.partition(" ")[0]
     if scheme == ALGORITHM:
-        return _by_v4(request, v4.from_header(request, REST), "", desk)
+        return _by_v4(request, v4.from_header(request, REST), "", desk, bucket)
     if scheme == "AWS":
         return _by_v1(request, rest_v1.verify_header(request, desk, bucket))
     if not header:
@@ -87,14 +87,14 @@ def _by_header(
 
 
 def _by_v4(
-    request: Request, claim: v4.V4Claim, payload: str, desk: SignatureCheck
+    request: Request, claim: v4.V4Claim, payload: str, desk: SignatureCheck, bucket: str
 ) -> AuthenticatedRequest:
     said = request.headers.get("x-amz-content-sha256", payload)
     if not said:
         raise MissingSecurityHeader(MissingHeaderName="x-amz-content-sha256")
     if not payload or "x-amz-content-sha256" in claim.signed_headers:
         payload = said  # else a presigned request, to whose sender the header means nothing
-    proof = v4.verify(request, claim, payload, desk, rest=True)
+    proof = v4.verify(request, claim, payload, desk, rest=True, hosted=bool(bucket))
     signed = AuthenticatedRequest(
         body=transport(request),
         caller=proof.credential.caller,

@@ -128,12 +128,18 @@ def from_query(values: dict[str, str], words: SignatureErrors) -> V4Claim:
 
 
 def verify(
-    request: Request, claim: V4Claim, payload: str, desk: SignatureCheck, *, rest: bool
+    request: Request,
+    claim: V4Claim,
+    payload: str,
+    desk: SignatureCheck,
+    *,
+    rest: bool,
+    hosted: bool = False,
 ) -> V4Proof:
     """Verify a claim over a request whose payload hash is `payload`.
 
     `rest` says S3's rules: every x-amz- header must be signed, and the service prefix of the path
-    may be missing from what was signed.
+    may be missing from what was signed, unless the bucket is `hosted`: then all of it is the key.
     """
     _check_time(claim, desk)
     refuse_token(request.headers.get("x-amz-security-token", ""))
@@ -142,7 +148,7 @@ def verify(
     key = day_keys.key(claim.scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
-    for form in islice(_forms(request, claim, rest=rest), _TRIES):
+    for form in islice(_forms(request, claim, rest=rest, hosted=hosted), _TRIES):
         canonical = _canonical(request, claim, form, payload)
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
@@ -183,7 +189,7 @@ def _check_headers(request: Request, claim: V4Claim, words: SignatureErrors, *, 
         )
 
 
-def _forms(request: Request, claim: V4Claim, *, rest: bool) -> Iterator[_Form]:
+def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
     blanks = any(_has_runs(request.headers.get(name, "")) for name in claim.signed_headers)
     path, twice = request.path or "/", claim.lifetime is None
@@ -191,12 +197,12 @@ def _forms(request: Request, claim: V4Claim, *, rest: bool) -> Iterator[_Form]:
     for number, query in enumerate(query_forms(request.query, leave_out)):
         plus = number == 1 and "+" in request.query
         for host in host_forms(request.host, request.scheme):
-            for uri, tail in _uris(path, rest=rest, twice=twice):
+            for uri, tail in _uris(path, rest=rest, twice=twice, hosted=hosted):
                 for fold in (True, False) if blanks else (True,):
                     yield _Form(uri, host + tail, query, fold, plus)
 
 
-def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
+def _uris(path: str, *, rest: bool, twice: bool, hosted: bool) -> Iterator[tuple[str, str]]:
     """Yield a canonical path and the tail that the client gave the host.
 
     euca2ools signs the path encoded twice. That is also how another key is signed rightly, so a
@@ -207,7 +213,7 @@ def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
     if not rest:
         yield (path[:-1] or "/") if path.endswith("/") else path + "/", ""
         return
-    prefix, bare = split_prefix(path)
+    prefix, bare = ("", path) if hosted else split_prefix(path)
     for uri in uri_forms(bare, twice=twice) if prefix else []:
         yield uri, ""
         yield uri, prefix  # s3cmd takes its whole --host for the host
