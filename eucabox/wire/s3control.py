@@ -17,6 +17,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.request import Answer, Request
+from eucabox.wire.s3.requests import check_digests, compare_document
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.sign.canonical import octets, pairs
 from eucabox.wire.status import status_of
@@ -69,7 +70,10 @@ def _named(request: Request) -> dict[str, str]:
 
 
 def _said(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
+    check_digests(request, signed, of_body=name == "TagResource")
     body = signed.document(MOST_XML)
+    if body:
+        compare_document(request, signed, body)
     if name == "UntagResource":
         keys = [_text(value) for key, value in pairs(signed.query) if key == b"tagKeys"]
         return {"tag_keys": keys}

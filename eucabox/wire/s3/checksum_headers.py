@@ -17,7 +17,8 @@ from eucabox.store import checksums
 
 PREFIX = "x-amz-checksum-"
 NAMES = {f"{PREFIX}{name.lower()}": name for name in values.CHECKSUMS}
-BESIDE = frozenset({f"{PREFIX}algorithm", f"{PREFIX}type", f"{PREFIX}mode"})
+ALGORITHM = f"{PREFIX}algorithm"
+BESIDE = frozenset({ALGORITHM, f"{PREFIX}type", f"{PREFIX}mode"})
 OF_CLIENT = "x-amz-sdk-checksum-algorithm"
 TRAILER = "x-amz-trailer"
 LONGEST = 60  # characters of a name in a message
@@ -39,8 +40,12 @@ def check(headers: Mapping[str, str], declared: Collection[str], *, of_body: boo
         _check_named(headers, named)
     if TRAILER in headers:
         _check_trailers(headers[TRAILER], declared)
-    if of_body and OF_CLIENT in headers:
-        _check_client(headers[OF_CLIENT], {NAMES[each] for each in (*named, *declared)})
+    if ALGORITHM in headers:
+        checksums.check_name(ascii_text.upper(headers[ALGORITHM]))
+    if OF_CLIENT in headers:
+        checksums.check_name(ascii_text.upper(headers[OF_CLIENT]))
+        if of_body:
+            _check_client(headers[OF_CLIENT], {NAMES[each] for each in (*named, *declared)})
 
 
 def stated(headers: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +89,6 @@ def _check_trailers(said: str, declared: Collection[str]) -> None:
 
 def _check_client(said: str, brought: Collection[str]) -> None:
     algorithm = ascii_text.upper(said)
-    checksums.check_name(algorithm)
     if not brought:
         raise ChecksumMissing
     if algorithm not in brought:
