@@ -25,6 +25,8 @@ STEP = 8  # threads that are made at a time
 RESERVED = 4  # one thread in so many is kept for sources that have none
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
 LEAST_RATE = 1024  # bytes a second of a body, or of an answer
+MOST_LENT_OF_SOURCE = MOST_LENT * 3 // 4
+IMPATIENT = 1.0  # seconds of waiting before one below the least rate is sent away for others
 YOUNG = 5.0  # seconds of waiting before a client is sent away for others
 
 log = logging.getLogger("eucabox.server")
@@ -43,12 +45,15 @@ class Threads:
         self._working: Counter[str] = Counter()
         self._lines: dict[str, deque[ClientConnection]] = {}
         self._lent: set[ClientConnection] = set()
+        self._slow: Counter[str] = Counter()  # how many of them each source has
         self._short = threading.Event()
 
     def crowded(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
         own = self._working[source]
-        return own >= self._most or (own > 0 and self._count >= self._shared)
+        if own >= self._most or self._slow[source] >= MOST_LENT_OF_SOURCE:
+            return True
+        return own > 0 and self._count >= self._shared
 
     def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
@@ -119,6 +124,7 @@ class Threads:
         connection.waits = how
         with self._lock:
             self._lent.add(connection)
+            self._slow[connection.remote_addr] += 1
             if self._lacks() > 0:
                 self._short.set()
         if counted:
@@ -128,9 +134,16 @@ class Threads:
         finally:
             connection.waits = None
             with self._lock:
-                self._lent.discard(connection)
+                self._return(connection)
                 if counted:
                     self._add(connection)
+
+    def _return(self, connection: "ClientConnection") -> None:
+        source = connection.remote_addr
+        self._lent.discard(connection)
+        self._slow[source] -= 1
+        if self._slow[source] <= 0:
+            del self._slow[source]
 
     def _lacks(self) -> int:
         lent = min(len(self._lent), MOST_LENT)
@@ -162,14 +175,19 @@ class Threads:
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
             own = [each for each in lent if each.remote_addr == source]
-            self._send_away(own, count - MOST_LENT * 3 // 4)
+            over = count - MOST_LENT_OF_SOURCE
+            self._send_away(own, over if over < 0 else over + len(self._lines.get(source, ())))
         self._send_away(lent, len(lent) - MOST_LENT)
 
     def _send_away(self, some: list["ClientConnection"], count: int) -> None:
-        old = [each for each in some if each.waited >= YOUNG]
+        old = [each for each in some if each.waited >= _patience(each)]
         for each in sorted(old, key=lambda each: each.rate)[: max(count, 0)]:
             log.info("source=%s is the slowest of many: hanging up", each.remote_addr)
             each.shut_down(each.waits or socket.SHUT_RD)
+
+
+def _patience(connection: "Pace") -> float:
+    return IMPATIENT if connection.rate < LEAST_RATE else YOUNG
 
 
 class Pace:

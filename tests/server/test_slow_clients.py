@@ -269,6 +269,38 @@ def test_four_sources_with_all_they_may_have_leave_a_thread_to_a_fifth(desk: Des
         assert [each.recv(4096)[9:12] for each in crowd] == [b"200"] * len(crowd)
 
 
+def test_a_source_with_more_slow_bodies_than_threads_can_be_lent_blocks_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_threads, "MOST_LENT", 8)
+    monkeypatch.setattr(worker_threads, "MOST_LENT_OF_SOURCE", 6)
+    slow = _head("PUT", "/read", BODY)
+    with _open(desk) as opened, contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(_connected(opened, "127.0.0.2", slow))
+        time.sleep(0.2)
+        assert _ask(opened) < SOON
+
+
+def test_slow_bodies_make_room_for_a_quick_request_of_the_same_source(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_threads, "MOST_LENT", 8)
+    monkeypatch.setattr(worker_threads, "MOST_LENT_OF_SOURCE", 6)
+    with _open(desk) as opened, _crowd(opened, _head("PUT", "/read", BODY), 12):
+        stop = threading.Event()
+
+        def expire() -> None:
+            while not stop.wait(1.0):
+                opened.expire()
+
+        threading.Thread(target=expire, daemon=True).start()
+        try:
+            assert _ask(opened) < worker_threads.YOUNG
+        finally:
+            stop.set()
+
+
 def _connected(listener: Listener, source: str, said: bytes) -> socket.socket:
     made = socket.create_connection(listener.bind_addr, 5, (source, 0))
     made.sendall(said)
