@@ -35,7 +35,7 @@ def check(headers: Mapping[str, str], declared: Collection[str], *, of_body: boo
     `declared` are the trailers that will follow the body; `of_body` is False where the checksums
     are of something else than this request's body, or it has none.
     """
-    named = [name for name in headers if is_checksum(name)]
+    named = [each for each in headers if each.startswith(PREFIX) and each not in BESIDE]
     if named:
         _check_named(headers, named)
     if TRAILER in headers:
