@@ -219,7 +219,9 @@ def http_response(
 ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
     """Return an Answer's status line, headers and body: with request id and length, and no body
     where HTTP has none."""
-    headers = [(name, _header(value)) for name, value in answer.headers]
+    headers = list(answer.headers)
+    if not _is_plain("".join([value for _, value in headers])):
+        headers = [(name, _header(value)) for name, value in headers]
     present = {name.lower() for name, _ in headers}
     if "x-amz-request-id" not in present:
         headers.append(("x-amz-request-id", request.request_id))
@@ -236,9 +238,13 @@ def http_response(
     return status, headers, body
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _header(value: str) -> str:
     """One line of bytes, shown as Latin-1; what is beyond it goes out as UTF-8."""
-    if value.isascii() and value.isprintable():
+    if _is_plain(value):
         return value
     line = "".join(each if each >= " " and each != "\x7f" else " " for each in value)
     try:

@@ -2,7 +2,8 @@
 
 A thread that waits for its client, to send a large body or to receive a large answer, is lent: up
 to MOST_LENT others are started in their place, so that slow clients take no threads from the rest.
-One source has at most `most` working threads; its further requests wait in a queue.
+One source has at most `most` working threads, and the last RESERVED of all are for sources that
+have none; its further requests wait in a queue.
 """
 
 import contextlib
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 MOST_LENT = 128  # threads that wait for clients
 STEP = 8  # threads that are made at a time
+RESERVED = 4  # one thread in so many is kept for sources that have none
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
 LEAST_RATE = 1024  # bytes a second of a body, or of an answer
+MOST_LENT_OF_SOURCE = MOST_LENT * 3 // 4
+IMPATIENT = 1.0  # seconds of waiting before one below the least rate is cut off for others
 YOUNG = 5.0  # seconds of waiting before a client is cut off in favour of others
 
 log = logging.getLogger("eucabox.server")
@@ -35,32 +39,41 @@ class WorkerThreads:
         self._listener = listener
         self._number = number
         self._most = most
+        self._shared = number - max(1, number // RESERVED)
+        self._count = 0  # of threads that work
         self._lock = threading.Lock()
         self._working: Counter[str] = Counter()
         self._queues: dict[str, deque[ClientConnection]] = {}
         self._lent: set[ClientConnection] = set()
+        self._slow: Counter[str] = Counter()  # how many of them each source has
         self._needs_threads = threading.Event()
 
     def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
-        return self._working[source] >= self._most
+        own = self._working[source]
+        if own >= self._most or self._slow[source] >= MOST_LENT_OF_SOURCE:
+            return True
+        return own > 0 and self._count >= self._shared
 
     def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
         source = connection.remote_addr
         with self._lock:
-            if self._working[source] >= self._most:
+            if self.is_at_limit(source):
                 self._queues.setdefault(source, deque()).append(connection)
                 return False
-            self._working[source] += 1
-            connection.counted = True
+            self._add(connection)
             return True
 
     def take(self, connection: "ClientConnection") -> None:
         """Count a thread that works already."""
         with self._lock:
-            self._working[connection.remote_addr] += 1
-            connection.counted = True
+            self._add(connection)
+
+    def _add(self, connection: "ClientConnection") -> None:
+        self._working[connection.remote_addr] += 1
+        self._count += 1
+        connection.counted = True
 
     def end(self, connection: "ClientConnection") -> None:
         """Count a connection's thread no more."""
@@ -71,15 +84,25 @@ class WorkerThreads:
 
     def _release(self, source: str) -> None:
         with self._lock:
+            self._count -= 1
             self._working[source] -= 1
-            line = self._queues.get(source)
-            following = line.popleft() if line and self._working[source] < self._most else None
-            if not line:
-                self._queues.pop(source, None)
-                if self._working[source] <= 0:
-                    del self._working[source]
+            if self._working[source] <= 0:
+                del self._working[source]
+            following = self._following(source)
         if following is not None:
             self._listener.process_conn(following)
+
+    def _following(self, source: str) -> "ClientConnection | None":
+        """Take who is next from the lines: of the source that has a thread less, or of another
+        that had to wait because all together had too many."""
+        for each in (source, *self._queues) if self._queues else ():
+            line = self._queues.get(each)
+            if line and not self.is_at_limit(each):
+                found = line.popleft()
+                if not line:
+                    del self._queues[each]
+                return found
+        return None
 
     def close(self) -> None:
         """Close what waits in line, and make no more threads."""
@@ -101,6 +124,7 @@ class WorkerThreads:
         connection.waits = how
         with self._lock:
             self._lent.add(connection)
+            self._slow[connection.remote_addr] += 1
             if self._count_missing() > 0:
                 self._needs_threads.set()
         if counted:
@@ -110,10 +134,16 @@ class WorkerThreads:
         finally:
             connection.waits = None
             with self._lock:
-                self._lent.discard(connection)
+                self._return(connection)
                 if counted:
-                    self._working[connection.remote_addr] += 1
-                    connection.counted = True
+                    self._add(connection)
+
+    def _return(self, connection: "ClientConnection") -> None:
+        source = connection.remote_addr
+        self._lent.discard(connection)
+        self._slow[source] -= 1
+        if self._slow[source] <= 0:
+            del self._slow[source]
 
     def _count_missing(self) -> int:
         lent = min(len(self._lent), MOST_LENT)
@@ -144,15 +174,21 @@ class WorkerThreads:
         """Hang up on the slowest where one source, or all, have too many lent threads."""
         most = Counter(each.remote_addr for each in lent)
         for source, count in most.items():
-            of_source = [each for each in lent if each.remote_addr == source]
-            self._hang_up_slowest(of_source, count - MOST_LENT * 3 // 4)
+            own = [each for each in lent if each.remote_addr == source]
+            over = count - MOST_LENT_OF_SOURCE
+            waiting = len(self._queues.get(source, ()))
+            self._hang_up_slowest(own, over if over < 0 else over + waiting)
         self._hang_up_slowest(lent, len(lent) - MOST_LENT)
 
     def _hang_up_slowest(self, connections: list["ClientConnection"], count: int) -> None:
-        old = [each for each in connections if each.waited >= YOUNG]
+        old = [each for each in connections if each.waited >= _patience(each)]
         for each in sorted(old, key=lambda each: each.rate)[: max(count, 0)]:
             log.info("source=%s is the slowest of many: hanging up", each.remote_addr)
             each.shut_down(each.waits or socket.SHUT_RD)
+
+
+def _patience(connection: "TransferRate") -> float:
+    return IMPATIENT if connection.rate < LEAST_RATE else YOUNG
 
 
 class TransferRate:

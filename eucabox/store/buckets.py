@@ -161,7 +161,7 @@ class Buckets:
                 raise BucketAlreadyOwnedByYou(name=name)
             if existing is not None:
                 raise BucketAlreadyExists(name=name)
-            if name in TAKEN:
+            if name.lower() in TAKEN:
                 raise InvalidBucketName(name=name)
             if os.path.lexists(self._root / name):
                 raise BucketNameInTheWay(name=name)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from eucabox.errors import Fault
 from eucabox.wire import model, not_served, query, s3, s3control, website
 from eucabox.wire.request import Answer, ParsedRequest, Request
-from eucabox.wire.s3.addressing import SITES, is_site
+from eucabox.wire.s3.addressing import SITES, bucket_of, is_site
 
 CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")
@@ -29,18 +29,27 @@ class ApiProtocol(Protocol):
 def choose(request: Request) -> tuple[ApiProtocol, str]:
     """Return the protocol of a client's request, and the service that it is for."""
     if request.path.startswith(SITES) or ".s3-website" in request.host.lower():
-        if is_site(request.path, request.host):
+        if is_site(request.path, request.host, request.hosts):
             return website, "website"
     if request.path.startswith(CONTROL) and s3control.ACCOUNT in request.headers:
         return s3control, "s3control"
     if absent := not_served.find_service(request):
         return not_served, absent
     if request.path.startswith("/services/"):
-        if service_path(request) in S3_PATHS:
+        if service_path(request) in S3_PATHS or _is_key(request):
             return s3, "s3"
     elif not query.speaks_query(request):
         return s3, "s3"
     return query, query.addressed_service(request) or "ec2"
+
+
+def _is_key(request: Request) -> bool:
+    """Whether the path is that of an object, whose bucket the host names."""
+    if not bucket_of(request.host, request.hosts):
+        return False
+    scope = query.scope_service(request)
+    plain = request.method != "POST" and not query.ACTION.search(request.query)
+    return scope == "s3" or (not scope and plain)
 
 
 def service_path(request: Request) -> str:

@@ -16,6 +16,7 @@ from eucabox.errors import (
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.query_string import octets, parse_pairs
 from eucabox.wire.request import Answer, ParsedRequest, Request
+from eucabox.wire.s3.requests import check_digests, compare_document
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.status import status_of
 
@@ -54,7 +55,10 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
 
 
 def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
+    check_digests(request, signed, of_body=name == "TagResource")
     body = signed.read_document(MOST_XML)
+    if body:
+        compare_document(request, signed, body)
     if name == "UntagResource":
         keys = [_decode(value) for key, value in parse_pairs(signed.query) if key == b"tagKeys"]
         return {"tag_keys": keys}

@@ -60,7 +60,8 @@ def write_settings(cloud: Running, file: Path) -> None:
         said[section] = _section(cloud, user)
     # S3 answers with ARNs, whatever a request called the key
     account = cloud.client("sts").get_caller_identity()["Account"]
-    arns = [f"arn:aws:kms:eucabox:{account}:key/{name}" for name in KEYS]
+    region = cloud.client("ec2").describe_regions()["Regions"][0]["RegionName"]
+    arns = [f"arn:aws:kms:{region}:{account}:key/{name}" for name in KEYS]
     cloud.credentials(STRANGER)
     said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = arns
     said["s3 main"]["api_name"] = "eucabox"

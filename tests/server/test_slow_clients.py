@@ -77,8 +77,10 @@ def _desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 @contextlib.contextmanager
-def _open(desk: Desk, tls: Tls | None = None, most: int = 0) -> Iterator[Listener]:
-    opened = Listener(("127.0.0.1", 0), desk, THREADS, ("api", "port"), tls, max_per_source=most)
+def _open(
+    desk: Desk, tls: Tls | None = None, most: int = 0, threads: int = THREADS
+) -> Iterator[Listener]:
+    opened = Listener(("127.0.0.1", 0), desk, threads, ("api", "port"), tls, max_per_source=most)
     opened.open()
     try:
         yield opened
@@ -251,6 +253,58 @@ def test_one_source_that_works_leaves_threads_to_others_and_waits_in_line(
             assert other.recv(4096)[9:12] == b"200"
         desk.go_on.set()
         assert [each.recv(4096)[9:12] for each in crowd] == [b"200"] * CROWD
+
+
+def test_four_sources_with_all_they_may_have_leave_a_thread_to_a_fifth(desk: Desk) -> None:
+    stuck = _head("GET", "/stuck", "Content-Length: 0")
+    with _open(desk, most=2, threads=8) as opened, contextlib.ExitStack() as stack:
+        crowd = [
+            stack.enter_context(_connected(opened, f"127.0.0.{number}", stuck))
+            for number in (2, 3, 4, 5)
+            for _ in range(4)
+        ]
+        time.sleep(0.2)
+        assert _ask(opened) < SOON
+        desk.go_on.set()
+        assert [each.recv(4096)[9:12] for each in crowd] == [b"200"] * len(crowd)
+
+
+def test_a_source_with_more_slow_bodies_than_threads_can_be_lent_blocks_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_threads, "MOST_LENT", 8)
+    monkeypatch.setattr(worker_threads, "MOST_LENT_OF_SOURCE", 6)
+    slow = _head("PUT", "/read", BODY)
+    with _open(desk) as opened, contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(_connected(opened, "127.0.0.2", slow))
+        time.sleep(0.2)
+        assert _ask(opened) < SOON
+
+
+def test_slow_bodies_make_room_for_a_quick_request_of_the_same_source(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_threads, "MOST_LENT", 8)
+    monkeypatch.setattr(worker_threads, "MOST_LENT_OF_SOURCE", 6)
+    with _open(desk) as opened, _crowd(opened, _head("PUT", "/read", BODY), 12):
+        stop = threading.Event()
+
+        def expire() -> None:
+            while not stop.wait(1.0):
+                opened.expire()
+
+        threading.Thread(target=expire, daemon=True).start()
+        try:
+            assert _ask(opened) < worker_threads.YOUNG
+        finally:
+            stop.set()
+
+
+def _connected(listener: Listener, source: str, said: bytes) -> socket.socket:
+    made = socket.create_connection(listener.bind_addr, 5, (source, 0))
+    made.sendall(said)
+    return made
 
 
 def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(

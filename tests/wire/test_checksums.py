@@ -119,6 +119,26 @@ def test_what_can_t_be_verified_is_refused(box: Box, headers: dict[str, str]) ->
         assert (reply.status, reply.code) == (400, "InvalidRequest"), (target, reply.body)
 
 
+@pytest.mark.parametrize("name", [CLIENT, "x-amz-checksum-algorithm"])
+def test_an_unknown_algorithm_is_refused_where_no_body_is_summed_too(box: Box, name: str) -> None:
+    box.ask("PUT", "/box/k", BODY)
+    copied = {"x-amz-copy-source": "/box/k", name: "MD4"}
+    for method, target, headers in (
+        ("POST", "/box/k?uploads", {name: "MD4"}),
+        ("PUT", "/box/copy", copied),
+        ("PUT", "/box/k", {name: "MD4"}),
+    ):
+        reply = box.ask(method, target, b"", headers)
+        assert (reply.status, reply.code) == (400, "InvalidRequest"), (target, reply.body)
+
+
+def test_the_md5_of_an_empty_document_is_compared(box: Box) -> None:
+    wrong = {"content-md5": sum_of("MD5", b"other")}
+    right = {"content-md5": sum_of("MD5", b"")}
+    assert box.ask("POST", "/box/k?uploads", b"", wrong).code == "BadDigest"
+    assert box.ask("POST", "/box/k?uploads", b"", right).status == 200
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_checksum_is_refused_and_a_right_one_taken(box: Box, verb: str) -> None:
     method, target, body = VERBS[verb]

@@ -230,6 +230,7 @@ def snake(value: Any) -> Any:
         ("/services/Walrus/", "localhost", None, None),
         ("/services/walrus/b", "localhost", "b", None),
         ("/k/l", "b.localhost:8773", "b", "k/l"),
+        ("/services/objectstorage/k", "b.localhost", "b", "services/objectstorage/k"),
         ("/", "b.s3.localhost", "b", None),
         ("/k", "b.c.walrus.example.com", "b.c", "k"),
         ("/k", "b.cloud.example", "b", "k"),

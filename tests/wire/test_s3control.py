@@ -1,5 +1,7 @@
 """The three tag calls of S3 Control over HTTP, as clients with an account in the host send them."""
 
+import base64
+import zlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -36,9 +38,11 @@ class Client:
         self._credentials = Credentials(found.caller.access_key_id, found.secret)
         self.account = found.caller.account_id
 
-    def send(self, method: str, path: str = PATH, body: str = "") -> Any:
+    def send(self, method: str, path: str = PATH, body: str = "", **said: str) -> Any:
         url = f"http://{self.account}.localhost{path}"
-        request = AWSRequest(method, url, {"x-amz-account-id": self.account}, body)
+        told = {"x-amz-account-id": self.account}
+        told |= {name.replace("_", "-"): value for name, value in said.items()}
+        request = AWSRequest(method, url, told, body)
         S3SigV4Auth(self._credentials, "s3", "eucabox").add_auth(request)
         headers = {**dict(request.headers), "Host": f"{self.account}.localhost"}
         return self._http.send(path, method=method, data=body, headers=headers)
@@ -96,6 +100,28 @@ def test_refusals_are_in_its_own_envelope(
     root = ElementTree.fromstring(answer.data)
     assert root.tag == f"{SPACE}ErrorResponse"
     assert root.findtext(f"{SPACE}Error/{SPACE}Code") == code
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "code"),
+    [
+        ("content_md5", "1B2M2Y8AsgTpgAmY7PhCfg==", "BadDigest"),
+        ("content_md5", "", "InvalidDigest"),
+        ("x_amz_checksum_crc32", "AAAAAA==", "BadDigest"),
+        ("x_amz_checksum_crc32", "", "InvalidRequest"),
+        ("x_amz_checksum_md4", "AAAA", "InvalidRequest"),
+        ("x_amz_sdk_checksum_algorithm", "CRC32", "InvalidRequest"),
+    ],
+)
+def test_tags_are_compared_with_the_checksum_that_came_along(
+    client: Client, header: str, value: str, code: str
+) -> None:
+    answer = client.send("POST", body=BODY, **{header: value})
+    root = ElementTree.fromstring(answer.data)
+    assert root.findtext(f"{SPACE}Error/{SPACE}Code") == code
+    assert list_tags(client) == {}
+    crc = base64.b64encode(zlib.crc32(BODY.encode()).to_bytes(4, "big")).decode()
+    assert client.send("POST", body=BODY, x_amz_checksum_crc32=crc).status_code == 204
 
 
 def test_unsigned_is_refused(config: Config, client: Client) -> None:

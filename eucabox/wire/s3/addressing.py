@@ -34,10 +34,10 @@ class BucketAddress(NamedTuple):
 def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     """Read a raw path and a Host header. A key is exactly what its percent-encoding says: `+` is
     a plus, `//` and `%2F` stay. Raises InvalidURI for what is not UTF-8."""
+    if hosted := bucket_of(host, hosts):
+        key = path.removeprefix("/")
+        return BucketAddress(hosted, _decode(key) if key else None, hosted)
     rest = split_prefix(path)[1].removeprefix("/")
-    hosted = bucket_of(host, hosts)
-    if hosted:
-        return BucketAddress(hosted, _decode(rest) if rest else None, hosted)
     if not rest:
         return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
@@ -85,9 +85,10 @@ def site_of(path: str, host: str) -> WebsiteHost:
     return WebsiteHost(_decode(bucket), _decode(key), f"{SITES}{bucket}")
 
 
-def is_site(path: str, host: str) -> bool:
+def is_site(path: str, host: str, hosts: tuple[str, ...] = ()) -> bool:
     """Whether a request is for a website's page rather than for S3."""
-    return path.startswith(SITES) or bool(website_of(host))
+    below = path.startswith(SITES) and not bucket_of(host, hosts)  # then it is a key
+    return below or bool(website_of(host))
 
 
 def website_of(host: str) -> str:
@@ -105,7 +106,7 @@ def _website_of(host: str) -> str:
 def bucket_in(path: str, host: str, hosts: tuple[str, ...] = ()) -> str:
     """The bucket that a request is about, whatever else it is; "" if there is none to tell."""
     try:
-        if is_site(path, host):
+        if is_site(path, host, hosts):
             return site_of(path, host).bucket
         return locate(path, host, hosts).bucket or ""
     except InvalidKey:

@@ -17,7 +17,8 @@ from eucabox.store import checksums
 
 PREFIX = "x-amz-checksum-"
 NAMES = {f"{PREFIX}{name.lower()}": name for name in values.CHECKSUMS}
-NOT_CHECKSUMS = frozenset({f"{PREFIX}algorithm", f"{PREFIX}type", f"{PREFIX}mode"})
+ALGORITHM = f"{PREFIX}algorithm"
+NOT_CHECKSUMS = frozenset({ALGORITHM, f"{PREFIX}type", f"{PREFIX}mode"})
 SDK_ALGORITHM = "x-amz-sdk-checksum-algorithm"
 TRAILER = "x-amz-trailer"
 LONGEST = 60  # characters of a name in a message
@@ -39,8 +40,12 @@ def check(headers: Mapping[str, str], declared: Collection[str], *, of_body: boo
         _check_names(headers, names)
     if TRAILER in headers:
         _check_trailers(headers[TRAILER], declared)
-    if of_body and SDK_ALGORITHM in headers:
-        _check_client(headers[SDK_ALGORITHM], {NAMES[each] for each in (*names, *declared)})
+    if ALGORITHM in headers:
+        checksums.check_name(ascii_text.upper(headers[ALGORITHM]))
+    if SDK_ALGORITHM in headers:
+        checksums.check_name(ascii_text.upper(headers[SDK_ALGORITHM]))
+        if of_body:
+            _check_client(headers[SDK_ALGORITHM], {NAMES[each] for each in (*names, *declared)})
 
 
 def read_checksums(headers: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +89,6 @@ def _check_trailers(value: str, declared: Collection[str]) -> None:
 
 def _check_client(value: str, brought: Collection[str]) -> None:
     algorithm = ascii_text.upper(value)
-    checksums.check_name(algorithm)
     if not brought:
         raise ChecksumMissing
     if algorithm not in brought:

@@ -35,6 +35,7 @@ MOST_XML = {
     "PutBucketLifecycleConfiguration": 2 << 20,
 }
 MOST_OTHERS = 1 << 18
+WITH_BODY = ("PUT", "POST")
 # whose checksums are not those of the body
 OF_ANOTHER = frozenset({"CompleteMultipartUpload"})
 
@@ -146,11 +147,7 @@ def _read_params(
     read: ParameterReader,
     name: str,
 ) -> dict[str, Any]:
-    if request.headers.get("content-md5") == "":
-        raise InvalidDigest()
-    if request.method in ("PUT", "POST"):
-        of_body = bool(read.payload) and name not in OF_ANOTHER
-        checksum_headers.check(request.headers, signed.declared, of_body=of_body)
+    check_digests(request, signed, of_body=bool(read.payload) and name not in OF_ANOTHER)
     params = read(query, request.headers)
     if address.bucket is not None:
         params["bucket"] = address.bucket
@@ -203,13 +200,27 @@ def _read_checked_document(
 ) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
     body = signed.read_document(most)
-    if request.method in ("PUT", "POST") and name not in OF_ANOTHER:
-        of_headers = checksum_headers.read_checksums(request.headers)
-        stated = of_headers | checksum_headers.read_trailers(signed.trailers)
-        for algorithm, value in stated.items():
-            checksum = checksums.new(algorithm)
-            checksum.update(body)
-            checksums.compare(algorithm, checksums.encode(checksum.digest()), value)
-    if body:
+    if request.method in WITH_BODY and name not in OF_ANOTHER:
+        compare_document(request, signed, body)
+    elif body:
         nouns.check_md5(body, request.headers.get("content-md5", ""))
     return body
+
+
+def check_digests(request: Request, signed: AuthenticatedRequest, *, of_body: bool) -> None:
+    """Refuse a request whose digests could not be verified."""
+    if request.headers.get("content-md5") == "":
+        raise InvalidDigest()
+    if request.method in WITH_BODY:
+        checksum_headers.check(request.headers, signed.declared, of_body=of_body)
+
+
+def compare_document(request: Request, signed: AuthenticatedRequest, body: bytes) -> None:
+    """Compare a document that was read with what headers and trailers say of it."""
+    of_headers = checksum_headers.read_checksums(request.headers)
+    stated = of_headers | checksum_headers.read_trailers(signed.trailers)
+    for algorithm, value in stated.items():
+        checksum = checksums.new(algorithm)
+        checksum.update(body)
+        checksums.compare(algorithm, checksums.encode(checksum.digest()), value)
+    nouns.check_md5(body, request.headers.get("content-md5", ""))

@@ -62,7 +62,7 @@ def authenticate_rest(
     if presigned4:
         refuse_token(params.get("X-Amz-Security-Token", ""))
         payload = params.get("X-Amz-Content-Sha256", UNSIGNED)
-        return _verify_v4(request, v4.parse_presigned(params, REST), payload, check)
+        return _verify_v4(request, v4.parse_presigned(params, REST), payload, check, bucket)
     if presigned1:
         return _verify_v1(request, rest_v1.verify_query(request, params, check, bucket))
     return _wrap_body(
@@ -75,7 +75,7 @@ def _verify_header(
 ) -> AuthenticatedRequest:
     scheme = header.partition(" ")[0]
     if scheme == ALGORITHM:
-        return _verify_v4(request, v4.parse_authorization(request, REST), "", check)
+        return _verify_v4(request, v4.parse_authorization(request, REST), "", check, bucket)
     if scheme == "AWS":
         return _verify_v1(request, rest_v1.verify_header(request, check, bucket))
     if not header:
@@ -86,14 +86,14 @@ def _verify_header(
 
 
 def _verify_v4(
-    request: Request, claim: v4.V4Claim, payload: str, check: SignatureCheck
+    request: Request, claim: v4.V4Claim, payload: str, check: SignatureCheck, bucket: str
 ) -> AuthenticatedRequest:
     digest = request.headers.get("x-amz-content-sha256", payload)
     if not digest:
         raise MissingSecurityHeader(MissingHeaderName="x-amz-content-sha256")
     if not payload or "x-amz-content-sha256" in claim.signed_headers:
         payload = digest  # else a presigned request, to whose sender the header means nothing
-    proof = v4.verify(request, claim, payload, check, rest=True)
+    proof = v4.verify(request, claim, payload, check, rest=True, hosted=bool(bucket))
     signed = AuthenticatedRequest(
         body=transport_body(request),
         caller=proof.credential.caller,

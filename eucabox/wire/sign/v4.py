@@ -128,12 +128,18 @@ def parse_presigned(params: Mapping[str, str], errors: SignatureErrors) -> V4Cla
 
 
 def verify(
-    request: Request, claim: V4Claim, payload: str, check: SignatureCheck, *, rest: bool
+    request: Request,
+    claim: V4Claim,
+    payload: str,
+    check: SignatureCheck,
+    *,
+    rest: bool,
+    hosted: bool = False,
 ) -> V4Proof:
     """Verify a claim over a request whose payload hash is `payload`.
 
     `rest` means S3's rules: every x-amz- header must be signed, and the service prefix of the path
-    may be missing from what was signed.
+    may be missing from what was signed, unless the bucket is `hosted`: then all of it is the key.
     """
     _check_time(claim, check)
     refuse_token(request.headers.get("x-amz-security-token", ""))
@@ -142,7 +148,7 @@ def verify(
     key = day_keys.key(claim.scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
-    for form in islice(_forms(request, claim, rest=rest), _TRIES):
+    for form in islice(_forms(request, claim, rest=rest, hosted=hosted), _TRIES):
         canonical = _canonical_request(request, claim, form, payload)
         to_sign = _string_to_sign(claim, canonical)
         if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
@@ -185,20 +191,21 @@ def _check_headers(
         )
 
 
-def _forms(request: Request, claim: V4Claim, *, rest: bool) -> Iterator[_Form]:
+def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    blanks = any(_has_runs(request.headers.get(name, "")) for name in claim.signed_headers)
+    said = [request.headers.get(name, "") for name in claim.signed_headers]
+    blanks = _has_runs("|".join(said))
     path, twice = request.path or "/", claim.lifetime is None
     leave_out = "" if twice else SIGNATURE_PARAMETER
     for number, query in enumerate(query_forms(request.query, leave_out)):
         plus = number == 1 and "+" in request.query
         for host in host_forms(request.host, request.scheme):
-            for uri, tail in _uris(path, rest=rest, twice=twice):
-                for fold in (True, False) if blanks else (True,):
+            for uri, tail in _uris(path, rest=rest, twice=twice, hosted=hosted):
+                for fold in (True, False) if blanks else (False,):
                     yield _Form(uri, host + tail, query, fold, plus)
 
 
-def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
+def _uris(path: str, *, rest: bool, twice: bool, hosted: bool) -> Iterator[tuple[str, str]]:
     """Yield a canonical path and the tail that the client gave the host.
 
     euca2ools signs the path encoded twice. That is also how another key is signed rightly, so a
@@ -209,7 +216,7 @@ def _uris(path: str, *, rest: bool, twice: bool) -> Iterator[tuple[str, str]]:
     if not rest:
         yield (path[:-1] or "/") if path.endswith("/") else path + "/", ""
         return
-    prefix, bare = split_prefix(path)
+    prefix, bare = ("", path) if hosted else split_prefix(path)
     for uri in uri_forms(bare, twice=twice) if prefix else []:
         yield uri, ""
         yield uri, prefix  # s3cmd takes its whole --host for the host
@@ -226,11 +233,11 @@ def _header_value(request: Request, name: str, form: _Form) -> str:
     if name == "host":
         return form.host
     value = request.headers.get(name, "")
-    return ascii_text.fold(value) if form.fold and _has_runs(value) else value
+    return ascii_text.fold(value) if form.fold else value
 
 
 def _has_runs(value: str) -> bool:
-    """Whether folding changes a header's value, which has no blanks around it."""
+    """Whether folding changes one of some values, which have no blanks around them."""
     return "  " in value or "\t" in value
 
 
