@@ -80,8 +80,8 @@ class BundleTasks:
         """
         self._accounts.user_credentials(caller)
         instance_id = instance["instance_id"]
-        if task := has_open_task(self._state, instance_id):
-            raise in_progress(instance_id, task)
+        if task := find_open_task(self._state, instance_id):
+            raise bundling_in_progress(instance_id, task)
         now = ids.now()
         row = {
             "bundle_id": ids.new("bun"),
@@ -289,13 +289,13 @@ class BundleTasks:
         return users[0]
 
 
-def has_open_task(state: State, instance_id: str) -> Row | None:
+def find_open_task(state: State, instance_id: str) -> Row | None:
     """Return the task that is not finished and needs an instance as it is, or None."""
     sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
     return state.one(sql, (instance_id,))
 
 
-def in_progress(instance_id: str, task: Row) -> BundlingInProgress:
+def bundling_in_progress(instance_id: str, task: Row) -> BundlingInProgress:
     """Return the fault that names the task in progress; that of an image can't be cancelled."""
     if task["image_id"]:
         text = f" for the image {task['image_id']}"

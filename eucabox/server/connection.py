@@ -53,13 +53,13 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         if self._is_tls:
             self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
-        self.rfile.lend = lambda: server.threads.lent(self, socket.SHUT_RD)
+        self.rfile.lend = lambda: server.threads.lend(self, socket.SHUT_RD)
         self.wfile.lend = self.lend
         set_socket_timeouts(sock, server.timeout)
 
     def lend(self) -> contextlib.AbstractContextManager[None]:
         """Let another thread work while this one waits for the client to receive."""
-        return self.server.threads.lent(self, socket.SHUT_RDWR)
+        return self.server.threads.lend(self, socket.SHUT_RDWR)
 
     # --- with no thread -------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ class WorkerThreads:
     # --- threads that wait for a client -------------------------------------------------------
 
     @contextlib.contextmanager
-    def lent(self, connection: "ClientConnection", how: int) -> Iterator[None]:
+    def lend(self, connection: "ClientConnection", how: int) -> Iterator[None]:
         """Let others work while the block waits for a client; shutdown(`how`), SHUT_RD or
         SHUT_RDWR, would end the wait."""
         gil_turns.yield_leadership()

@@ -215,7 +215,7 @@ def test_one_task_at_a_time_holds_an_instance(house: House, guest: Row) -> None:
     house.node.wake()
     task = house.ends(bundle_id)
     assert (task["state"], task["error_code"]) == ("failed", "Client.Cancelled")
-    assert not room.has_open_task(house.state, guest["instance_id"])
+    assert not room.find_open_task(house.state, guest["instance_id"])
     assert house.state_of(guest) == "running", "it is not left to lie"
 
 

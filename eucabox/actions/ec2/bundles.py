@@ -139,9 +139,10 @@ def create_image(
 def _get_instance(call: Call, instance_id: str, name: str) -> Row:
     (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     if row["state"] not in ("running", "stopped"):
-        task = bundle_tasks.has_open_task(call.cloud.state, instance_id)
+        task = bundle_tasks.find_open_task(call.cloud.state, instance_id)
         if task and row["state"] not in ("shutting-down", "terminated"):
-            raise bundle_tasks.in_progress(instance_id, task)  # which shuts it down meanwhile
+            # the task itself shuts it down meanwhile
+            raise bundle_tasks.bundling_in_progress(instance_id, task)
         facts = {"id": instance_id, "state": row["state"], "action": name}
         raise IncorrectInstanceState(**facts, needed="running or stopped")
     return row

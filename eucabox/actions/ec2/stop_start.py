@@ -81,8 +81,8 @@ def _stop(call: Call, row: Row, force: bool) -> Result:
 def _start(call: Call, row: Row) -> Result:
     if row["state"] != "stopped":
         return instances.state_change(row, InstanceState(row["state"]))
-    if task := bundle_tasks.has_open_task(call.cloud.state, row["instance_id"]):
-        raise bundle_tasks.in_progress(row["instance_id"], task)
+    if task := bundle_tasks.find_open_task(call.cloud.state, row["instance_id"]):
+        raise bundle_tasks.bundling_in_progress(row["instance_id"], task)
     limits.count_allowed(
         call.cloud.state,
         call.cloud.config.limits,

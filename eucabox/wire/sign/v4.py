@@ -193,8 +193,8 @@ def _check_headers(
 
 def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    said = [request.headers.get(name, "") for name in claim.signed_headers]
-    blanks = _has_runs("|".join(said))
+    values = [request.headers.get(name, "") for name in claim.signed_headers]
+    blanks = _has_runs("|".join(values))
     path, twice = request.path or "/", claim.lifetime is None
     leave_out = "" if twice else SIGNATURE_PARAMETER
     for number, query in enumerate(query_forms(request.query, leave_out)):
