@@ -107,7 +107,7 @@ def test_a_stop_lasts_as_long_as_it_is_set_whatever_the_clock_does(
     short = dataclasses.replace(house.config.node, stop_timeout=3)
     house.config = dataclasses.replace(house.config, node=short)
     monkeypatch.setattr(
-        "eucabox.domains.libvirt_domains.Guests.shutdown", lambda *_: None
+        "eucabox.domains.libvirt_domains.Domains.shutdown", lambda *_: None
     )  # it is deaf
     monkeypatch.setattr("eucabox.domains.stopper.RETRY", 0.2)
     with house.node() as node:

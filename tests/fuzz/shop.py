@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from eucabox import api
 from eucabox.cloud import Cloud
 from eucabox.config import CloudSection, Config
+from eucabox.server.request import LENGTH
 from tests.fuzz.case import HOST, Case, Keys, sign
 from tests.fuzz.odd import BUCKET, KEY
 
@@ -97,6 +98,8 @@ class Shop:
             headers_sent["transfer-encoding"] = "chunked"
         else:
             headers_sent.setdefault("content-length", str(len(case.body)))
+        if not LENGTH.fullmatch(headers_sent.get("content-length", "0")):
+            return 400, {}, b""  # the server has refused it: fuzzed over real sockets too
         if not self.app.is_api_request(case.target, headers_sent.get("host", "")):
             return 404, {}, b""
         line = Line(case.body)
