@@ -5,15 +5,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
 
 from eucabox.errors import DryRunOperation, StateTooNew
 from eucabox.schema import MIGRATIONS
 
-Row = dict[str, Any]
-Params = Sequence[Any] | Mapping[str, Any]
+Row = dict[str, Any]  # for a query that one function reads; others have a type of schema.py
+RowType = TypeVar("RowType")
+Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
 
 
@@ -71,6 +72,18 @@ class State:
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
+    def select(self, row_type: type[RowType], sql: str, params: Params = ()) -> list[RowType]:
+        """Return the rows as a TypedDict. Raises TypeError where the query lacks a column of it."""
+        rows = self.query(sql, params)
+        if rows and (lacking := _required_columns(row_type) - rows[0].keys()):
+            raise TypeError(f"No {', '.join(sorted(lacking))} for {row_type.__name__} in: {sql}")
+        return cast(list[RowType], rows)
+
+    def select_one(self, row_type: type[RowType], sql: str, params: Params = ()) -> RowType | None:
+        """Return the first row as a TypedDict, or None; raises as `select`."""
+        rows = self.select(row_type, sql, params)
+        return rows[0] if rows else None
+
     @contextmanager
     def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
@@ -113,19 +126,19 @@ class State:
         """Whether this thread is in a rehearsal: what is not a row must not be made either."""
         return getattr(self._local, "rehearses", False)
 
-    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
         """Add a row; a column that it leaves out gets its default."""
         with self.transaction() as database:
             database.table(table).insert(dict(row))
 
-    def delete(self, table: str, where: Mapping[str, Any]) -> int:
+    def delete(self, table: str, where: Mapping[str, object]) -> int:
         """Delete the rows that equal `where`; return how many there were."""
         conditions = " and ".join(f"[{name}] = ?" for name in where)
         with self.transaction() as database:
             sql = f"delete from [{table}] where {conditions}"
             return int(database.conn.execute(sql, list(where.values())).rowcount)
 
-    def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
+    def update(self, table: str, where: Mapping[str, object], **columns: object) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)
         conditions = " and ".join(f"[{name}] = ?" for name in where)
@@ -173,3 +186,8 @@ class State:
                 for statement in statements.split(";"):
                     database.conn.execute(statement)
             database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _required_columns(row_type: type) -> frozenset[str]:
+    required: frozenset[str] = getattr(row_type, "__required_keys__", frozenset())
+    return required

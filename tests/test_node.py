@@ -49,7 +49,7 @@ def ago(seconds: float) -> str:
 def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
-        mac = row_of(house.state, instance_id)["mac_address"]
+        mac = row_of(house.state, instance_id)["mac_address"] or ""
         house.network.learnt(GuestAddress(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from eucabox.cloud import Cloud
 
 log = logging.getLogger("eucabox.actions")
-Result = dict[str, Any]
+Result = dict[str, object]  # the members of an answer
 # S3 members that describe the request body; the wire has already checked it against them
 VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
 DRY_RUN = "dry_run"  # a member of every EC2 action

@@ -3,7 +3,6 @@
 import hashlib
 import ipaddress
 from functools import lru_cache
-from typing import Any
 
 from eucabox.errors import Fault
 
@@ -42,7 +41,7 @@ def attachment_id(instance_id: str) -> str:
     return f"eni-attach-{instance_id.removeprefix('i-')}"
 
 
-def cidr_block(network: Any) -> str:
+def cidr_block(network: object) -> str:
     """Return the instances' network, or 0.0.0.0/0 if only the site's own DHCP knows it."""
     try:
         return str(getattr(network, "subnet", EVERYWHERE))
@@ -50,6 +49,6 @@ def cidr_block(network: Any) -> str:
         return EVERYWHERE
 
 
-def addresses(network: Any) -> int:
+def addresses(network: object) -> int:
     """Return how many addresses the instances' network has."""
     return ipaddress.ip_network(cidr_block(network)).num_addresses

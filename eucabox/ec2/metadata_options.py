@@ -19,7 +19,10 @@ TAG_KEY = re.compile(
 )  # what the metadata's paths can hold
 HOPS = "http_put_response_hop_limit"
 # EC2's: the first choice of each.
-DEFAULTS: dict[str, Any] = {**{name: choices[0] for name, choices in CHOICES.items()}, HOPS: 1}
+DEFAULTS: dict[str, str | int] = {
+    **{name: choices[0] for name, choices in CHOICES.items()},
+    HOPS: 1,
+}
 
 
 def validate(

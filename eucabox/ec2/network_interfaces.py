@@ -1,20 +1,28 @@
 """The network interface of an instance as the API shows it; made from the instance's row."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from eucabox import ids
 from eucabox.ec2 import default_vpc, filters
 from eucabox.ec2.filters import Columns
-from eucabox.state import Row
+from eucabox.ec2.listed_instance import ListedInstance
 
 
-def has_one(row: Row) -> bool:
+class AddressedRow(TypedDict):
+    """What tells an instance's public address."""
+
+    state: str
+    public_address: int
+    private_ip_address: str | None
+
+
+def has_one(row: ListedInstance) -> bool:
     """Tell whether an instance has its interface, as it does until it is terminated."""
     return bool(row["mac_address"]) and row["state"] != "terminated"
 
 
-def public_address(row: Row) -> str | None:
+def public_address(row: AddressedRow) -> str | None:
     """Return the public address of an instance, which is its private one, or None.
 
     A stopped or terminated instance has none, and one that was launched without.
@@ -24,7 +32,7 @@ def public_address(row: Row) -> str | None:
     return str(row["private_ip_address"]) if row["private_ip_address"] else None
 
 
-def to_api(row: Row) -> dict[str, Any]:
+def to_api(row: ListedInstance) -> dict[str, object]:
     """Return the members that DescribeInstances and DescribeNetworkInterfaces both have.
 
     `row` is an instance's, with its `groups`.
@@ -46,14 +54,7 @@ def to_api(row: Row) -> dict[str, Any]:
         "interface_type": "interface",
         "operator": {"managed": False},
         "groups": row["groups"],
-        "attachment": {
-            "attachment_id": default_vpc.attachment_id(instance_id),
-            "device_index": 0,
-            "network_card_index": 0,
-            "status": "attached",
-            "attach_time": ids.parse_time(row["launch_time"]),
-            "delete_on_termination": True,
-        },
+        "attachment": attachment_to_api(row),
         **association,
         "private_ip_addresses": [
             {
@@ -69,7 +70,19 @@ def to_api(row: Row) -> dict[str, Any]:
     }
 
 
-def _association_to_api(row: Row) -> dict[str, dict[str, str]]:
+def attachment_to_api(row: ListedInstance) -> dict[str, object]:
+    """Return how an interface is attached to its instance."""
+    return {
+        "attachment_id": default_vpc.attachment_id(row["instance_id"]),
+        "device_index": 0,
+        "network_card_index": 0,
+        "status": "attached",
+        "attach_time": ids.parse_time(row["launch_time"]),
+        "delete_on_termination": True,
+    }
+
+
+def _association_to_api(row: ListedInstance) -> dict[str, dict[str, str]]:
     address = public_address(row)
     if not address:
         return {}
@@ -77,16 +90,16 @@ def _association_to_api(row: Row) -> dict[str, dict[str, str]]:
     return {"association": {"public_ip": address, "public_dns_name": address, **owner}}
 
 
-def _if_present(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _if_present(value: Callable[[ListedInstance], object]) -> Callable[[ListedInstance], object]:
     return lambda row: value(row) if has_one(row) else None
 
 
-def _read_tags(part: str) -> Callable[[Row], Any]:
+def _read_tags(part: str) -> Callable[[ListedInstance], object]:
     return lambda row: [tag[part] for tag in row["interface_tags"]]
 
 
 # DescribeInstances' filters of the interface, from an instance's row with what it `shows`.
-FILTERS: Columns = {
+FILTERS: Columns[ListedInstance] = {
     # What DescribeNetworkInterfaces alone shows of it.
     "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
     "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),

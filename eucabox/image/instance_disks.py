@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ from eucabox.errors import ProgramFailed
 from eucabox.image import disk, key_injection, seed, sparse
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.settings import ImageSettings
+from eucabox.schema import InstanceRow
 
 CMDLINE = "console=ttyS0 root=/dev/{disk}1"
 MIB = 2**20
@@ -62,7 +63,7 @@ class DiskSpec:
     public_key: str
     injection: bool
     settings: ImageSettings = ImageSettings()
-    seeded: Mapping[str, Any] | None = None
+    seeded: InstanceRow | None = None
 
 
 class InstanceDisks:

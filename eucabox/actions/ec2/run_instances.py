@@ -27,6 +27,7 @@ from eucabox.errors import (
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, current_types
 from eucabox.neutral_values import is_neutral
+from eucabox.schema import ImageRow
 from eucabox.state import Row
 from eucabox.validation import check_text
 
@@ -226,7 +227,7 @@ def _answer(call: Call, reservation_id: str) -> Result:
     rows = instances.list_of_reservation(call.cloud.state, reservation_id)
     instances.attach_tags_and_groups(call.cloud.state, rows)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
-    return instances.reservations(rows)[0]
+    return {**instances.reservations(rows)[0]}
 
 
 # --- a request that was made before --------------------------------------------------------------
@@ -348,7 +349,7 @@ def _check_place(call: Call, request: LaunchRequest) -> None:
             raise SubnetNotFound(id=subnet_id[:60])
 
 
-def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
+def _check_devices(mappings: Sequence[LaunchedDevice], image: ImageRow) -> None:
     whole_disk = image["virtualization_type"] == "hvm"
     for each in mappings:
         name, left_out = each.get("device_name", ""), each.get("no_device") is not None
@@ -369,7 +370,7 @@ def _get_instance_type(call: Call, name: str) -> InstanceType:
 
 
 def _choose_boot_images(
-    call: Call, image: Row, request: LaunchRequest
+    call: Call, image: ImageRow, request: LaunchRequest
 ) -> tuple[str | None, str | None]:
     """Return kernel and ramdisk: those of the request, else the image's."""
     for image_id, image_type in ((request.kernel_id, "kernel"), (request.ramdisk_id, "ramdisk")):
@@ -419,7 +420,7 @@ def _has_public_address(interfaces: Sequence[Interface]) -> bool:
     return all(each.get("associate_public_ip_address", True) for each in interfaces)
 
 
-def _read_metadata_options(members: Mapping[str, Any], image: Row) -> dict[str, Any]:
+def _read_metadata_options(members: Mapping[str, Any], image: ImageRow) -> dict[str, Any]:
     """Return the options in full; closed where the seed is a CD-ROM alone."""
     closed = settings.read(image["settings"]).seed == "nocloud"
     base = {"http_endpoint": "disabled"} if closed else {}

@@ -317,7 +317,7 @@ def _select_range(
 
 def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> Result:
     """Return version, expiration, tag count and lock of an object, as far as the caller may see."""
-    headers: Result = values.version_members_read(bucket, obj)
+    headers: Result = {**values.version_members_read(bucket, obj)}
     if not version_id:
         headers |= rules.expiration(bucket, obj)
     if not obj.properties.tags and not obj.properties.extra:
