@@ -171,8 +171,6 @@ class ApiDispatcher:
         return self._cloud.accounts.credential(access_key_id)
 
     def _call(self, request: Request, understood: ParsedRequest) -> Call:
-        from eucabox.wire.protocols import service_path
-
         api = self._cloud.config.api
         return Call(
             cloud=self._cloud,
@@ -182,7 +180,7 @@ class ApiDispatcher:
             endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
-            path=service_path(request),
+            path=request.service_path,
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=understood.expires,

@@ -10,14 +10,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from eucabox.errors import Fault
-from eucabox.store import copying, encrypted_file, list_keys, list_versions
+from eucabox.store import copying, list_keys, list_versions
 from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.buckets import Buckets
 from eucabox.store.disk_errors import translate_disk_errors
+from eucabox.store.encrypted_file import EncryptedTempFile
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, receive
+from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, TempFile, receive
 from eucabox.store.types import (
     FULL_OBJECT,
     Bucket,
@@ -88,7 +89,7 @@ class Store(Buckets):
         stream = self._limit_stream(
             folder, stream, expected.size, lambda: self._overwritten_size(folder, key)
         )
-        with encrypted_file.begin(folder, sealing, key) as temp_file:
+        with EncryptedTempFile(folder, sealing, key) if sealing else TempFile(folder) as temp_file:
             received = receive(temp_file, stream, expected)
             properties = _with_checksums(facts, received.checksums)
             e_tag, encryption = temp_file.finish(received.md5)

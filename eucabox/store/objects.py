@@ -284,7 +284,8 @@ class Objects:
     @contextlib.contextmanager
     def _record_change(self, folder: BucketFolder, key: str) -> Iterator[None]:
         journal = self._index.journal
-        index_generation.ensure_new_generation(folder, self._index)
+        if not folder.touched:
+            index_generation.ensure_new_generation(folder, self._index)
         journal_file = journal.begin(folder.name, key)
         try:
             yield
