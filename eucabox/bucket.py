@@ -65,12 +65,12 @@ class Store(Buckets):
         bucket: str,
         key: str,
         stream: BodyStream,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         expected: ExpectedBody = ANY_BODY,
         *,
         if_none_match: str = "",
         if_match: str = "",
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all. The object
@@ -89,12 +89,13 @@ class Store(Buckets):
         stream = self._limit_stream(
             folder, stream, expected.size, lambda: self._overwritten_size(folder, key)
         )
-        with EncryptedTempFile(folder, sealing, key) if sealing else TempFile(folder) as temp_file:
+        temp = EncryptedTempFile(folder, encryption, key) if encryption else TempFile(folder)
+        with temp as temp_file:
             received = receive(temp_file, stream, expected)
-            properties = _with_checksums(facts, received.checksums)
-            e_tag, encryption = temp_file.finish(received.md5)
+            properties = _with_checksums(properties, received.checksums)
+            e_tag, sealed = temp_file.finish(received.md5)
             new = Object(
-                bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=encryption
+                bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=sealed
             )
             return self._objects.commit(
                 folder, temp_file, new, WritePreconditions(if_none_match, if_match)
@@ -147,32 +148,32 @@ class Store(Buckets):
         source_key: str,
         bucket: str,
         key: str,
-        facts: ObjectProperties | None = None,
+        properties: ObjectProperties | None = None,
         *,
         algorithm: str = "",
         if_none_match: str = "",
         if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
-        sealing: EncryptionKeySpec | None = None,
-        customer: bytes | None = None,
+        encryption: EncryptionKeySpec | None = None,
+        customer_key: bytes | None = None,
     ) -> Object:
         """Copy an object, or the version named, with the given properties or those of the source;
         checksums are computed for the copy.
 
-        `check` gets the source and may raise; `customer` is the SSE-C key of the source.
+        `check` gets the source and may raise; `customer_key` is the SSE-C key of the source.
         """
         folder = self._get_folder(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
-            source.unlock(customer)
+            source.unlock(customer_key)
             size = source.object.size
             self.quota.reserve(folder.bucket, size, lambda: self._overwritten_size(folder, key))
             conditions = WritePreconditions(if_none_match, if_match)
             return copying.copy(
-                self._objects, source, folder, key, facts, algorithm, conditions, sealing
+                self._objects, source, folder, key, properties, algorithm, conditions, encryption
             )
 
     @translate_disk_errors
@@ -228,15 +229,15 @@ class Store(Buckets):
         self,
         bucket: str,
         key: str,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         checksum_algorithm: str = "",
         checksum_type: str = "",
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
     ) -> str:
         """Begin a multipart upload and return its id."""
         folder = self._get_folder(bucket)
         return self._multipart.create(
-            folder, key, facts, checksum_algorithm, checksum_type, sealing
+            folder, key, properties, checksum_algorithm, checksum_type, encryption
         )
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
@@ -253,15 +254,17 @@ class Store(Buckets):
         stream: BodyStream,
         expected: ExpectedBody = ANY_BODY,
         *,
-        customer: bytes | None = None,
+        customer_key: bytes | None = None,
     ) -> UploadPart:
         """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
 
-        `customer` is the SSE-C key that the upload was begun with.
+        `customer_key` is the SSE-C key that the upload was begun with.
         """
         folder = self._get_folder(bucket)
         stream = self._limit_stream(folder, stream, expected.size)
-        return self._multipart.put_part(folder, key, upload_id, number, stream, expected, customer)
+        return self._multipart.put_part(
+            folder, key, upload_id, number, stream, expected, customer_key
+        )
 
     @translate_disk_errors
     def parts(
@@ -334,7 +337,7 @@ class Store(Buckets):
             return 0
 
 
-def _with_checksums(facts: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
-    if not checksums and not facts.checksums:
-        return facts
-    return replace(facts, checksums=checksums, checksum_type=FULL_OBJECT if checksums else "")
+def _with_checksums(properties: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
+    if not checksums and not properties.checksums:
+        return properties
+    return replace(properties, checksums=checksums, checksum_type=FULL_OBJECT if checksums else "")

@@ -144,7 +144,7 @@ def check_read(
     """
     params = {"bucket": bucket.name, "key": obj.key, "version_id": version_id}
     request = DetachedRequest(caller, "GetObject", params, context or {})
-    check(request, bucket, obj.key, obj.facts)
+    check(request, bucket, obj.key, obj.properties)
 
 
 def check_chance(request: RequestContext, bucket: Bucket, expected: str = "") -> None:
@@ -171,7 +171,7 @@ def check_upload(request: RequestContext, upload: Upload, bucket: Bucket) -> Non
 
 def initiator(upload: Upload, bucket: Bucket) -> str:
     """Return the account that began an upload."""
-    return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner
+    return upload.properties.extra.get(WRITTEN_BY) or upload.properties.owner or bucket.owner
 
 
 def open_or_hide(

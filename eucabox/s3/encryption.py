@@ -162,12 +162,12 @@ def check_part(
     """Return the caller's SSE-C key for a part of an upload; a Fault if it is not the upload's
     key."""
     secret = customer_key(request, members)
-    sealing = upload.sealing
-    if sealing is None or sealing["kind"] != SSE_C:
+    record = upload.encryption
+    if record is None or record["kind"] != SSE_C:
         if secret is not None:
             raise EncryptionUnfit(reason=INAPPLICABLE)
     elif secret is not None or needed:
-        store.keys.from_record(sealing, secret)
+        store.keys.from_record(record, secret)
     return secret
 
 
@@ -205,10 +205,10 @@ def upload_to_api(
     upload: Upload, members: Mapping[str, object], store: EncryptionKeys
 ) -> dict[str, object]:
     """Return the encryption of an upload in progress as members of a response."""
-    if upload.sealing is None:
+    if upload.encryption is None:
         return {}
-    kind, name = upload.sealing["kind"], upload.sealing["name"]
-    return _members(kind, name, upload.sealing["bucket_key"], members, store)
+    kind, name = upload.encryption["kind"], upload.encryption["name"]
+    return _members(kind, name, upload.encryption["bucket_key"], members, store)
 
 
 def _members(

@@ -58,10 +58,10 @@ def encode(obj: Object) -> bytes:
         "s": obj.size,
         "m": to_nanoseconds(obj.last_modified),
     }
-    facts = vars(obj.facts)
+    properties = vars(obj.properties)
     for letter, name in LETTERS.items():
-        if facts[name] != DEFAULTS[name]:
-            record[letter] = facts[name]
+        if properties[name] != DEFAULTS[name]:
+            record[letter] = properties[name]
     if obj.parts:
         record["p"] = obj.parts
     if obj.part_checksums:
@@ -89,7 +89,7 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
         sealed = EncryptionInfo(*record["y"]) if "y" in record else None
         stored = sealed.stored if sealed else record["s"]
         fresh = stored == status.st_size and _same_time(record["m"], status.st_mtime_ns)
-        facts = ObjectProperties(
+        properties = ObjectProperties(
             **{LETTERS[letter]: record[letter] for letter in record.keys() & LETTERS}
         )
         version_key = record.get("v", "")
@@ -101,7 +101,7 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
                 status.st_size,
                 "",
                 modified,
-                drop_checksums(facts),
+                drop_checksums(properties),
                 version_key=version_key,
                 sealed=sealed,
             )
@@ -112,14 +112,14 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
         raise ValueError("not attributes of an object") from error
     size = record["s"]
     obj = Object(
-        bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, version_key, sealed
+        bucket, key, size, e_tag, modified, properties, parts, sums, upload_id, version_key, sealed
     )
     return obj, True
 
 
-def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
+def drop_checksums(properties: ObjectProperties) -> ObjectProperties:
     """Return properties without those that belong to one content."""
-    return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
+    return ObjectProperties(**{**vars(properties), "checksums": {}, "checksum_type": ""})
 
 
 def _same_time(stated: int, actual: int) -> bool:

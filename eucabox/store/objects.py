@@ -370,7 +370,7 @@ class Objects:
             folder.ensure_not_deleted()
             if check:
                 check(opened.object)
-            opened.object = replace(opened.object, facts=update(opened.object.facts))
+            opened.object = replace(opened.object, properties=update(opened.object.properties))
             with self._record_change(folder, key):
                 self._write_attributes(folder, opened, encode_key(key))
                 self._update_index(opened.object, opened.entry)
@@ -445,7 +445,7 @@ def _read_object(
         with contextlib.suppress(ValueError):
             return attributes.decode(raw, folder.name, key, status)
     content_type = mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE
-    facts = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
+    properties = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    plain = Object(folder.name, key, status.st_size, "", modified, facts)
+    plain = Object(folder.name, key, status.st_size, "", modified, properties)
     return encrypted_file.recover(descriptor, plain) or plain, False

@@ -82,8 +82,8 @@ def test_attributes_come_back(
     file.write_bytes(b"content")
     os.utime(file, ns=(1_764_000_000_000_001_000,) * 2)
     status = file.stat()
-    facts = ObjectProperties(content_type, metadata, owner=owner)
-    made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), facts)
+    properties = ObjectProperties(content_type, metadata, owner=owner)
+    made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), properties)
     assert attributes.decode(attributes.encode(made), "b", "k", status) == (made, True)
     os.utime(file, ns=(1_764_000_000_000_000_000,) * 2)  # as tar keeps it
     assert attributes.decode(attributes.encode(made), "b", "k", file.stat())[1]

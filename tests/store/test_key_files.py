@@ -49,7 +49,7 @@ def test_readers_beside_overwrites(store: Store, put: Put) -> None:
                 with store.open("box", "key") as found:
                     body = b"".join(found.chunks())
                     assert len(body) == found.object.size
-                    assert replace(found.object.facts, checksums={}, checksum_type="") == FACTS
+                    assert replace(found.object.properties, checksums={}, checksum_type="") == FACTS
         except BaseException as error:
             failures.append(error)
             raise

@@ -61,7 +61,7 @@ def put_object(
         new.properties,
         object_request.expected_body(members, incoming),
         **preconditions.write_preconditions(if_match, if_none_match),
-        sealing=new.encryption,
+        encryption=new.encryption,
     )
     return {
         "e_tag": values.quote_etag(obj.e_tag),
@@ -235,9 +235,9 @@ def _delete(
 def _check_lock(request: access.RequestContext, bucket: Bucket, bypass: bool, lost: Object) -> None:
     """Raise AccessDenied if a version that would be deleted for good is locked."""
     now = datetime.now(UTC)
-    if bypass and object_lock.is_locked(lost.facts, now):
+    if bypass and object_lock.is_locked(lost.properties, now):
         access.check(request, bucket, lost.key, action="s3:BypassGovernanceRetention")
-    object_lock.check_deletion(lost.facts, now, bypass=bypass)
+    object_lock.check_deletion(lost.properties, now, bypass=bypass)
 
 
 def _get_bucket(call: Call, bucket_name: str, expected: str) -> Bucket:
@@ -270,7 +270,7 @@ def _describe(
     is always opened, or who has a wrong one would not be told.
     """
     obj, part_number = opened.object, members.get("part_number")
-    access.check(call, bucket, obj.key, obj.facts, action="s3:GetObject")
+    access.check(call, bucket, obj.key, obj.properties, action="s3:GetObject")
     if part_number is not None:
         _part_span(obj, part_number)  # an unknown part is refused before a key is asked for
     checksum_mode = members.get("checksum_mode", "")
@@ -302,13 +302,13 @@ def _select_range(
         "e_tag": values.quote_etag(obj.e_tag),
         "last_modified": obj.last_modified,
         "accept_ranges": "bytes",
-        "content_type": obj.facts.content_type,
-        "metadata": obj.facts.metadata,
-        **obj.facts.headers,
+        "content_type": obj.properties.content_type,
+        "metadata": obj.properties.metadata,
+        **obj.properties.headers,
     }
-    if obj.facts.storage_class != "STANDARD":
-        answer["storage_class"] = obj.facts.storage_class
-    if obj.facts.storage_class in values.ARCHIVES:
+    if obj.properties.storage_class != "STANDARD":
+        answer["storage_class"] = obj.properties.storage_class
+    if obj.properties.storage_class in values.ARCHIVES:
         answer["restore"] = RESTORED  # or clients would wait for a restore
     if part is not None:
         span: tuple[int, int] | None = _part_span(obj, part)
@@ -329,11 +329,11 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
     headers: Result = values.version_members_read(bucket, obj)
     if not version_id:
         headers |= _expiration(bucket, obj)
-    if not obj.facts.tags and not obj.facts.extra:
+    if not obj.properties.tags and not obj.properties.extra:
         return headers
     tags, lock = (
-        len(obj.facts.tags),
-        object_lock.headers(object_lock.get_stored_lock(obj.facts)),
+        len(obj.properties.tags),
+        object_lock.headers(object_lock.get_stored_lock(obj.properties)),
     )
     hold = {name: lock.pop(name) for name in (object_lock.HOLD,) if name in lock}
     for permission, members in (
@@ -343,7 +343,7 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
     ):
         if members:
             with suppress(AccessDenied):
-                access.check(call, bucket, obj.key, obj.facts, action=permission)
+                access.check(call, bucket, obj.key, obj.properties, action=permission)
                 headers |= members
     return headers
 
@@ -363,10 +363,10 @@ def _range_checksums(obj: Object, part: int | None, *, whole: bool) -> dict[str,
     """Return the checksum of a part or of the whole object; none for any other range."""
     if part is not None and obj.part_checksums:
         value = obj.part_checksums[part - 1]
-        sums = dict.fromkeys(obj.facts.checksums, value)
-        return values.checksum_members(sums, obj.facts.checksum_type)
+        sums = dict.fromkeys(obj.properties.checksums, value)
+        return values.checksum_members(sums, obj.properties.checksum_type)
     return _checksums(obj) if whole else {}
 
 
 def _checksums(obj: Object) -> dict[str, str]:
-    return values.checksum_members(obj.facts.checksums, obj.facts.checksum_type)
+    return values.checksum_members(obj.properties.checksums, obj.properties.checksum_type)
