@@ -94,8 +94,10 @@ class ApiDispatcher:
 
     def is_api_request(self, target: str, host: str) -> bool:
         """Whether a request is for the protocols, and not for our own pages."""
+        if not self._pages or PAGES not in target:
+            return True
         path = origin_form(target).partition("?")[0]
-        if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
+        if not path.startswith(PAGES) or path.startswith(SITES):
             return True
         from eucabox.wire.s3.addressing import bucket_of
 

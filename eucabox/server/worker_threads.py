@@ -50,10 +50,12 @@ class WorkerThreads:
 
     def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
-        own = self._working[source]
-        if own >= self._most or self._slow[source] >= MOST_LENT_OF_SOURCE:
+        own = self._working.get(source, 0)
+        if not own:
+            return self._slow.get(source, 0) >= MOST_LENT_OF_SOURCE
+        if own >= self._most or self._count >= self._shared:
             return True
-        return own > 0 and self._count >= self._shared
+        return self._slow.get(source, 0) >= MOST_LENT_OF_SOURCE
 
     def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
