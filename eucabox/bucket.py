@@ -6,7 +6,6 @@ attributes, index and uploads.
 
 import builtins
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from eucabox.errors import Fault
@@ -97,9 +96,10 @@ class Store(Buckets):
             new = Object(
                 bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=sealed
             )
-            return self._objects.commit(
-                folder, temp_file, new, WritePreconditions(if_none_match, if_match)
-            )
+            conditions = None
+            if if_none_match or if_match:
+                conditions = WritePreconditions(if_none_match, if_match)
+            return self._objects.commit(folder, temp_file, new, conditions)
 
     @translate_disk_errors
     def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:
@@ -340,4 +340,6 @@ class Store(Buckets):
 def _with_checksums(properties: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
     if not checksums and not properties.checksums:
         return properties
-    return replace(properties, checksums=checksums, checksum_type=FULL_OBJECT if checksums else "")
+    kind = FULL_OBJECT if checksums else ""
+    # half the time of replace()
+    return ObjectProperties(**{**vars(properties), "checksums": checksums, "checksum_type": kind})
