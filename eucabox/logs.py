@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -60,13 +60,17 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
 
     def __init__(self, **facts: str) -> None:
         self._facts = facts
+        self._token: Token[Mapping[str, str]] | None = None
 
     def __enter__(self) -> None:
-        facts = {key: value for key, value in self._facts.items() if value}
-        self._token = _about.set({**_about.get(), **facts})
+        known = _about.get()
+        if not self._facts.items() <= known.items():
+            facts = {key: value for key, value in self._facts.items() if value}
+            self._token = _about.set({**known, **facts})
 
     def __exit__(self, *exception: object) -> None:
-        _about.reset(self._token)
+        if self._token is not None:
+            _about.reset(self._token)
 
 
 class one_line:  # noqa: N801
@@ -114,7 +118,12 @@ class Format(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of ASCII."""
         facts = self._facts(record)
-        return " ".join([f"{key}={_value(key, value)}" for key, value in facts.items()])
+        texts = [_text(value) for value in facts.values()]
+        joined = "".join(texts)
+        plain = "" not in texts and len(joined) < LONGEST and BARE.fullmatch(joined)
+        if not plain:
+            texts = [_quote(key, text) for key, text in zip(facts, texts, strict=True)]
+        return " ".join([f"{key}={text}" for key, text in zip(facts, texts, strict=True)])
 
     def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
         own = dict(getattr(record, "facts", ()))
@@ -243,10 +252,13 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _value(key: str, value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    text = value if isinstance(value, str) else str(value)
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _quote(key: str, text: str) -> str:
     if BARE.fullmatch(text):
         return text[:LONGEST]
     cut = text[: LONGEST_TRACE if key == "trace" else LONGEST]

@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol, TypedDict
+from typing import Any, NoReturn, Protocol, TypedDict
 
 from eucabox.errors import (
     AccessDenied,
@@ -66,8 +66,6 @@ def for_new_object(
 ) -> EncryptionKeySpec | None:
     """Return how a new object is encrypted: as the request says, else by the bucket's default; None
     if neither asks for encryption."""
-    if SETTING not in bucket.settings and not members.keys() & Encryption.__annotations__.keys():
-        return None
     secret, method = customer_key(request, members), members.get("server_side_encryption", "")
     _check_method(method, members, secret)
     if secret is not None:
@@ -173,14 +171,13 @@ def check_part(
     return secret
 
 
-def reject_on_read(method: str) -> None:
-    """Raise InvalidArgument if a request that reads an object names an encryption."""
-    if method:
-        reason = (
-            "x-amz-server-side-encryption header is not supported for this operation. Leave it"
-            " out: what is encrypted is decrypted without being asked for it."
-        )
-        raise EncryptionArgument(reason=reason)
+def reject_on_read() -> NoReturn:
+    """Raise the InvalidArgument of a request that reads an object and names an encryption."""
+    reason = (
+        "x-amz-server-side-encryption header is not supported for this operation. Leave it"
+        " out: what is encrypted is decrypted without being asked for it."
+    )
+    raise EncryptionArgument(reason=reason)
 
 
 def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:

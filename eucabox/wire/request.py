@@ -60,6 +60,13 @@ class Request:
         return parse_query(self.query) if self.query else {}
 
     @property
+    def service_path(self) -> str:
+        """The service's part of the path, such as /services/compute, or ""."""
+        if not self.path.startswith("/services/"):
+            return ""
+        return "/".join(self.path.split("/")[:3]).rstrip("/")
+
+    @property
     def endpoint(self) -> str:
         """Where the client reached us, such as http://127.0.0.1:8773, without a path."""
         return f"{self.scheme}://{self.host}"
@@ -137,6 +144,8 @@ class Exchange:
 
 def origin_form(target: str) -> str:
     """A target without scheme and host: a client behind a proxy setting sends the whole URL."""
+    if target.startswith("/"):
+        return target
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return target

@@ -19,12 +19,14 @@ from eucabox.s3 import encryption as sse
 from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
+from eucabox.s3.lifecycle.configuration import SETTING as LIFECYCLE
 from eucabox.s3.object_request import PutObjectMembers
 from eucabox.store.open_object import OpenObject
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
+PLAIN = frozenset({"checksum_mode"})  # what a read may name and still be of the whole as it is
 IGNORED = ("request_payer", "content_length")
 RESPONSE_HEADERS = {
     f"response_{name}": name
@@ -65,8 +67,8 @@ def put_object(
         "e_tag": values.quote_etag(obj.e_tag),
         **values.version_members_written(obj),
         **_checksums(obj),
-        **rules.expiration(stored_bucket, obj),
-        **sse.to_api(obj.sealed, members, call.cloud.store),
+        **_expiration(stored_bucket, obj),
+        **(sse.to_api(obj.sealed, members, call.cloud.store) if obj.sealed else {}),
     }
 
 
@@ -249,10 +251,11 @@ def _open_for_read(
 ) -> tuple[Bucket, OpenObject]:
     if members.get("range") and members.get("part_number") is not None:
         raise InvalidRequest(reason="Cannot specify both Range header and partNumber.")
-    if call.caller is None and _response_headers(members):
+    if members and call.caller is None and _response_headers(members):
         reason = "Request specific response headers cannot be used for anonymous GET requests."
         raise InvalidRequest(reason=reason)
-    sse.reject_on_read(members.get("server_side_encryption", ""))
+    if members.get("server_side_encryption"):
+        sse.reject_on_read()
     bucket = _get_bucket(call, bucket_name, expected)
     look = partial(call.cloud.store.open, version_id=members.get("version_id", ""))
     return bucket, access.open_or_hide(call, look, bucket, key)
@@ -270,10 +273,13 @@ def _describe(
     access.check(call, bucket, obj.key, obj.properties, action="s3:GetObject")
     if part_number is not None:
         _part_span(obj, part_number)  # an unknown part is refused before a key is asked for
+    checksum_mode = members.get("checksum_mode", "")
+    if obj.sealed is None and members.keys() <= PLAIN:
+        answer, start, count = _select_range(obj, "", None, checksum_mode)
+        return answer | _read_headers(call, bucket, obj, ""), start, count
     secret = sse.check_reading(call, obj.sealed, members)
     preconditions.check(obj, members)
     range_text = preconditions.range_of(obj, members.get("range", ""), members.get("if_range", ""))
-    checksum_mode = members.get("checksum_mode", "")
     answer, start, count = _select_range(obj, range_text, part_number, checksum_mode)
     if unlock or (obj.sealed and obj.sealed.kind == SSE_C):
         opened.unlock(secret)
@@ -304,7 +310,10 @@ def _select_range(
         answer["storage_class"] = obj.properties.storage_class
     if obj.properties.storage_class in values.ARCHIVES:
         answer["restore"] = RESTORED  # or clients would wait for a restore
-    span = _part_span(obj, part) if part is not None else preconditions.span(range_text, obj.size)
+    if part is not None:
+        span: tuple[int, int] | None = _part_span(obj, part)
+    else:
+        span = preconditions.span(range_text, obj.size) if range_text else None
     start, count = span or (0, obj.size)
     if part is not None and obj.parts:
         answer["parts_count"] = len(obj.parts)
@@ -319,7 +328,7 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
     """Return version, expiration, tag count and lock of an object, as far as the caller may see."""
     headers: Result = {**values.version_members_read(bucket, obj)}
     if not version_id:
-        headers |= rules.expiration(bucket, obj)
+        headers |= _expiration(bucket, obj)
     if not obj.properties.tags and not obj.properties.extra:
         return headers
     tags, lock = (
@@ -337,6 +346,10 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
                 access.check(call, bucket, obj.key, obj.properties, action=permission)
                 headers |= members
     return headers
+
+
+def _expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
+    return rules.expiration(bucket, obj) if LIFECYCLE in bucket.settings else {}
 
 
 def _part_span(obj: Object, part: int) -> tuple[int, int]:

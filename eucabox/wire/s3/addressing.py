@@ -37,7 +37,8 @@ def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     if hosted := bucket_of(host, hosts):
         key = path.removeprefix("/")
         return BucketAddress(hosted, _decode(key) if key else None, hosted)
-    rest = split_prefix(path)[1].removeprefix("/")
+    may_have_prefix = path[:2] in ("/s", "/S")
+    rest = (split_prefix(path)[1] if may_have_prefix else path).removeprefix("/")
     if not rest:
         return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
@@ -122,6 +123,8 @@ def _is_address(name: str) -> bool:
 
 
 def _decode(raw: str) -> str:
+    if raw.isascii() and "%" not in raw:
+        return raw
     try:
         return unquote_to_bytes(octets(raw)).decode("utf-8")
     except UnicodeDecodeError:

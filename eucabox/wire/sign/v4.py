@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from eucabox import ascii_text
+from eucabox.ascii_text import BLANKS
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.iam.accounts import Credential
 from eucabox.wire.query_string import octets
@@ -82,7 +83,7 @@ def parse_authorization(request: Request, errors: SignatureErrors) -> V4Claim:
         raise errors.malformed(reason=f"the algorithm must be {ALGORITHM}.")
     before_signature, mark, signature = rest.rpartition("Signature=")
     if mark and "," not in signature and len(before_signature) < _SHORT:
-        fields = {**_cached_fields(before_signature), "Signature": ascii_text.strip(signature)}
+        fields = {**_cached_fields(before_signature), "Signature": signature.strip(BLANKS)}
     else:
         fields = _read_fields(rest)
     for name in _FIELDS:
@@ -193,9 +194,11 @@ def _check_headers(
 
 def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    values = [request.headers.get(name, "") for name in claim.signed_headers]
-    blanks = _has_runs("|".join(values))
     path, twice = request.path or "/", claim.lifetime is None
+    values = "|".join([request.headers.get(name, "") for name in claim.signed_headers])
+    blanks = "  " in values or "\t" in values  # then folding changes one
+    if not (request.query or blanks):
+        yield _Form(path, request.host, "", fold=False, plus=False)
     leave_out = "" if twice else SIGNATURE_PARAMETER
     for number, query in enumerate(query_forms(request.query, leave_out)):
         plus = number == 1 and "+" in request.query
@@ -223,22 +226,13 @@ def _uris(path: str, *, rest: bool, twice: bool, hosted: bool) -> Iterator[tuple
 
 
 def _canonical_request(request: Request, claim: V4Claim, form: _Form, payload: str) -> bytes:
-    lines = [f"{name}:{_header_value(request, name, form)}\n" for name in claim.signed_headers]
-    headers = "".join(lines)
+    values = {name: request.headers.get(name, "") for name in claim.signed_headers}
+    if form.fold:
+        values = {name: ascii_text.fold(value) for name, value in values.items()}
+    values["host"] = form.host
+    headers = "".join([f"{name}:{values[name]}\n" for name in claim.signed_headers])
     signed = ";".join(claim.signed_headers)
     return octets(f"{request.method}\n{form.uri}\n{form.query}\n{headers}\n{signed}\n{payload}")
-
-
-def _header_value(request: Request, name: str, form: _Form) -> str:
-    if name == "host":
-        return form.host
-    value = request.headers.get(name, "")
-    return ascii_text.fold(value) if form.fold else value
-
-
-def _has_runs(value: str) -> bool:
-    """Whether folding changes one of some values, which have no blanks around them."""
-    return "  " in value or "\t" in value
 
 
 def _string_to_sign(claim: V4Claim, canonical: bytes) -> bytes:
