@@ -242,7 +242,8 @@ def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any
         if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
             value = drop_neutral(sent, hint) if definition.service == "ec2" else sent
-            if not (hint is str and type(value) is str and value.isascii()):  # what most are
+            plain_text = hint is str and type(value) is str and value.isascii()
+            if not plain_text and hint is not Any:
                 validate(definition.name, to_api_name(member), value, hint)
             arguments[member] = value
         elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
