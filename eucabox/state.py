@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,13 +40,29 @@ class _Connection(sqlite3.Connection):
             super().commit()
 
 
+class _ThreadConnection:
+    """The connection that a thread has: closed when the thread ends, which drops this object.
+
+    A connection alone would wait for the garbage collector: it is part of a cycle of its own.
+    """
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class State:
-    """The database: one connection a thread, every write in an explicit transaction."""
+    """The database: one connection a thread, every write in an explicit transaction.
+
+    The thread alone holds its connection, which is closed when the thread ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._open: set[_Connection] = set()
+        self._open: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         path.touch(mode=0o600)
         self._migrate()
@@ -137,18 +154,18 @@ class State:
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
+            for each in list(self._open):
+                each.connection.close()
             self._open.clear()
         self._local = threading.local()
 
     def _connection(self) -> _Connection:
-        connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
+        thread_connection: _ThreadConnection | None = getattr(self._local, "connection", None)
+        if thread_connection is None:
+            thread_connection = self._local.connection = self._connect()
+        return thread_connection.connection
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> _ThreadConnection:
         # Autocommit, so that only our own BEGIN opens a transaction, in every sqlite-utils.
         connection = sqlite3.connect(
             self.path,
@@ -157,12 +174,13 @@ class State:
             check_same_thread=False,
             factory=_Connection,
         )
+        thread_connection = _ThreadConnection(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         with self._lock:
-            self._open.add(connection)
-        return connection
+            self._open.add(thread_connection)
+        return thread_connection
 
     def _migrate(self) -> None:
         with self.transaction() as database:
