@@ -49,7 +49,7 @@ def collect(config: Config) -> dict[str, Any]:
 
 
 def _counts(file: Path) -> dict[str, Any]:
-    state = State(file)
+    state = State(file, migrates=False)
     instances = state.query("select state, count(*) as n from instances group by state")
     counted: dict[str, Any] = {"instances": {row["state"]: row["n"] for row in instances}}
     for table in COUNTED:
