@@ -16,9 +16,8 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.image import devices, names, settings
-from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
-from eucabox.validation import check_text
+from eucabox.validation import check_text, is_neutral
 
 VERBOSE = "verbose"
 SELF, EVERYONE = "self", "all"

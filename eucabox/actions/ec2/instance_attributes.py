@@ -17,8 +17,8 @@ from eucabox.errors import (
 )
 from eucabox.instance_states import ENDED
 from eucabox.instance_types import current_types
-from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
+from eucabox.validation import is_neutral
 
 Updates = dict[str, Any]  # columns of the instance's row with their new values
 Change = Callable[[Call, Row, Any], Updates]  # of one attribute to a value

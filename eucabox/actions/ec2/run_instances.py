@@ -26,9 +26,8 @@ from eucabox.errors import (
 )
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, current_types
-from eucabox.neutral_values import is_neutral
 from eucabox.state import Row
-from eucabox.validation import check_text
+from eucabox.validation import check_text, is_neutral
 
 MOST_INSTANCES = 1000
 TOKEN_LIFE = 24 * 3600  # seconds
