@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, instances, limits, metadata_options, tags, user_data
+from eucabox.domains import capacity
+from eucabox.ec2 import default_vpc, instances, metadata_options, tags, user_data
 from eucabox.ec2 import security_groups as groups
 from eucabox.ec2.image_access import get_launchable
 from eucabox.ec2.tags import TagSpecification
@@ -150,7 +151,7 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
         "created_clock": steady_clock.reading(),
     }
     least, most = request.min_count, request.max_count
-    allowed = limits.count_allowed(
+    allowed = capacity.count_allowed(
         call.cloud.state,
         call.cloud.config.limits,
         call.account_id,
@@ -158,13 +159,13 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
         least=least,
         most=most,
     )
-    free = call.cloud.capacity.check(spec.instance_type.name, allowed)
+    free = call.cloud.capacity.check(spec.instance_type, allowed)
     if free < least:
         raise InsufficientInstanceCapacity(free=free, type=spec.instance_type.name, asked=least)
     instance_ids: list[str] = []
     with call.cloud.state.transaction() as database:
         database.table("reservations").insert(row)
-        for index, address in enumerate(_assign_addresses(call, min(free, most), least)):
+        for index, address in enumerate(_assign_addresses(call, free, least)):
             columns = {**address, "ami_launch_index": index}
             instance_ids.append(_add_instance(call, row, spec, columns))
     call.notes["instances"] = ",".join(instance_ids)
