@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from eucabox import steady_clock
 from eucabox.actions import Call, action
 from eucabox.ec2 import default_vpc, instances, tags
-from eucabox.ec2.metadata_options import TAG_KEY
+from eucabox.ec2.instance_metadata import TAG_KEY
 from eucabox.errors import (
     MetadataBadRequest,
     MetadataForbidden,
