@@ -1,11 +1,13 @@
-"""Which images a caller may see, change and launch."""
+"""Which images a caller may see, change and launch, and whether it may have another."""
 
 import json
 import re
 from collections.abc import Sequence
 
+from eucabox.config import LimitsSection
 from eucabox.errors import (
     ImageIdMalformed,
+    ImageLimitExceeded,
     ImageNotFound,
     ImageNotYours,
     ImageUnavailable,
@@ -16,6 +18,15 @@ from eucabox.state import Row, State
 
 ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
 USABLE = ("available", "pending")  # a pending image is fetched while its instance is pending
+
+
+def check_limit(state: State, limits: LimitsSection, account_id: str) -> None:
+    """Raise ImageLimitExceeded if the account may have no further image."""
+    sql = """select count(*) images from images where account_id = ?
+      and state not in ('deregistered', 'failed')"""
+    used = state.one(sql, (account_id,))
+    if limits.images and used and used["images"] >= limits.images:
+        raise ImageLimitExceeded(most=limits.images)
 
 
 def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from eucabox import ids, instance_states
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import bundle_tasks, instances, limits
+from eucabox.domains import capacity
+from eucabox.ec2 import bundle_tasks, instances
 from eucabox.errors import (
     IncorrectInstanceState,
     InsufficientCapacityToStart,
@@ -83,7 +84,7 @@ def _start(call: Call, row: Row) -> Result:
         return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.find_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.bundling_in_progress(row["instance_id"], task)
-    limits.count_allowed(
+    capacity.count_allowed(
         call.cloud.state,
         call.cloud.config.limits,
         row["account_id"],
