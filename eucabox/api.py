@@ -190,8 +190,10 @@ class ApiDispatcher:
             context=PolicyContext(
                 request,
                 understood.form,
-                region=self._cloud.config.cloud.region,
-                https="https" if api.https_port else "",  # where a client may send secrets
+                {
+                    "region": self._cloud.config.cloud.region,
+                    "https": "https" if api.https_port else "",  # where a client may send secrets
+                },
             ),
         )
 

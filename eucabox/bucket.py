@@ -322,6 +322,8 @@ class Store(Buckets):
         size: int | None,
         freed: Callable[[], int] = lambda: 0,
     ) -> BodyStream:
+        if not self.quota.bounds_bytes:
+            return stream
         if size is None:
             return self.quota.limit_stream(folder.bucket, stream)
         self.quota.reserve(folder.bucket, size, freed)

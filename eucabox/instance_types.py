@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from eucabox.errors import InvalidParameterValue
 from eucabox.state import State
 
 
@@ -40,6 +41,15 @@ def current_types(state: State) -> dict[str, InstanceType]:
         name: InstanceType(**rows[name]) if name in rows else kind
         for name, kind in DEFAULT_SIZES.items()
     }
+
+
+def get_type(state: State, name: str) -> InstanceType:
+    """Return a type with the sizes that it has now; raises InvalidParameterValue."""
+    types = current_types(state)
+    if name not in types:
+        reason = f"The instance types are: {', '.join(types)}."
+        raise InvalidParameterValue(parameter="InstanceType", value=str(name)[:60], reason=reason)
+    return types[name]
 
 
 def change(state: State, name: str, **sizes: Any) -> None:

@@ -129,9 +129,15 @@ alter table instances add column state_clock text not null default '';
 alter table reservations add column created_clock text not null default ''
 """
 
+# Which program brought the file to which schema: an older one that can't read it says so.
+SCHEMA_CHANGES = """
+create table schema_changes (schema integer primary key, program text not null,
+  time text not null)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.

@@ -1,5 +1,7 @@
-"""Checks arguments of actions against their type hints, not what the values mean."""
+"""Checks arguments of actions against their type hints, not what the values mean; tells and drops
+what asks for nothing."""
 
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -17,6 +19,7 @@ NOUNS: dict[type, str] = {
     bytes: "bytes",
     datetime: "a date and time",
 }
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 INTEGERS = range(-(2**63), 2**63)  # what a column of SQLite can hold
 
 
@@ -68,8 +71,11 @@ def _check_scalar(name: str, value: Any, kind: type) -> None:
         _refuse(name, value, NOUNS[kind])
     if kind is int and value not in INTEGERS:
         _refuse(name, value, "an integer of 64 bits")
-    if kind is str and not _is_utf8(value):
-        _refuse(name, value, "text that UTF-8 can hold")
+    if kind is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            _refuse(name, value, "text that UTF-8 can hold")
 
 
 def _check_structure(action: str, name: str, value: Any, hint: Any) -> None:
@@ -102,14 +108,6 @@ def _refuse(name: str, value: Any, noun: str) -> None:
     raise InvalidParameterValue(parameter=name, value=text, reason=f"Give {noun}.")
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 # Names with more capitals than words.
 CAPITALS = {
     "auto_enable_io": "AutoEnableIO",
@@ -140,8 +138,58 @@ def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
     """
     if not least <= len(value) <= most:
         reason = f"Give {least} to {most} characters."
-    elif any(each < " " or "\x7f" <= each <= "\x9f" or each in "\ufffe\uffff" for each in value):
+    elif CONTROL.search(value):
         reason = "Leave out control characters."
     else:
         return value
     raise InvalidParameterValue(parameter=parameter, value=repr(value[:60]), reason=reason)
+
+
+# --- values that ask for nothing ----------------------------------------------------------------
+# Clients send whole structures, in which the members that their user did not set say "no".
+
+# Default values of members that are words.
+NEUTRAL_WORDS: dict[str, tuple[str, ...]] = {
+    "affinity": ("default",),
+    "amd_sev_snp": ("disabled",),
+    "auto_recovery": ("default", "disabled"),
+    "bandwidth_weighting": ("default",),
+    "capacity_reservation_preference": ("open", "none"),
+    "cpu_credits": ("standard",),
+    "hostname_type": ("ip-name",),
+    "interface_type": ("interface",),
+    "nested_virtualization": ("disabled",),
+    "reboot_migration": ("default", "disabled"),
+    "tenancy": ("default",),
+}
+
+
+def is_neutral(member: str, value: Any) -> bool:
+    """Tell whether a member's value changes nothing: false, empty, 0, or the default.
+
+    A structure or a list changes nothing if none of its values does.
+    """
+    if isinstance(value, Mapping):
+        return all(is_neutral(name, inner) for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(is_neutral(member, each) for each in value)
+    return not value or value in NEUTRAL_WORDS.get(member, ())
+
+
+def drop_neutral(value: Any, hint: Any) -> Any:
+    """Return a value without the members, at every depth, that its TypedDict does not have and
+    whose values are neutral."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        hint = next(each for each in get_args(hint) if each is not types.NoneType)
+        origin = get_origin(hint)
+    if is_typeddict(hint) and isinstance(value, Mapping):
+        members = get_type_hints(hint)
+        return {
+            name: drop_neutral(inner, members.get(name))
+            for name, inner in value.items()
+            if name in members or not is_neutral(name, inner)
+        }
+    if origin in (list, Sequence) and isinstance(value, (list, tuple)):
+        return [drop_neutral(each, get_args(hint)[0]) for each in value]
+    return value

@@ -26,9 +26,16 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.iam.accounts import Caller
-from eucabox.neutral_values import drop_neutral, is_neutral
 from eucabox.s3 import access
-from eucabox.validation import find_record, list_unpacked_members, to_api_name, type_hints, validate
+from eucabox.validation import (
+    drop_neutral,
+    find_record,
+    is_neutral,
+    list_unpacked_members,
+    to_api_name,
+    type_hints,
+    validate,
+)
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -241,8 +248,10 @@ def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any
     for member, sent in params.items():
         if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
-            value = drop_neutral(sent, hint) if definition.service == "ec2" else sent
-            if not (hint is str and type(value) is str and value.isascii()):  # what most are
+            nested = definition.service == "ec2" and isinstance(sent, (list, tuple, Mapping))
+            value = drop_neutral(sent, hint) if nested else sent
+            plain_text = hint is str and type(value) is str and value.isascii()
+            if not plain_text and hint is not Any:
                 validate(definition.name, to_api_name(member), value, hint)
             arguments[member] = value
         elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):

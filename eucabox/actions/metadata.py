@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from eucabox import steady_clock
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, instances, network_interfaces, tags
-from eucabox.ec2.metadata_options import TAG_KEY
+from eucabox.ec2 import default_vpc, instances, tags
+from eucabox.ec2.instance_metadata import TAG_KEY
 from eucabox.errors import (
     MetadataBadRequest,
     MetadataForbidden,
@@ -147,7 +147,7 @@ def _read_options(row: GuestInstance) -> dict[str, str | int]:
 
 def _build_meta_data(call: Call, row: GuestInstance) -> Tree:
     name, address = row["private_dns_name"], row["private_ip_address"]
-    public = network_interfaces.public_address(row)
+    public = default_vpc.public_address(row)
     groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
     names, group_ids = _to_lines(groups.get(row["instance_id"], []))
     tree = {
@@ -191,7 +191,7 @@ def _build_meta_data(call: Call, row: GuestInstance) -> Tree:
 
 
 def _build_interface(call: Call, row: GuestInstance, groups: str, group_ids: str) -> Tree:
-    address, public = row["private_ip_address"], network_interfaces.public_address(row)
+    address, public = row["private_ip_address"], default_vpc.public_address(row)
     block = default_vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
     return {

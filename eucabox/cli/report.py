@@ -107,7 +107,7 @@ def _open_context(config: Config) -> Iterator[ReportContext]:
 
 def _open_state(context: ReportContext) -> None:
     file = context.config.cloud.data_dir / "eucabox.db"
-    context.state = State(file) if file.exists() else None
+    context.state = State(file, migrates=False) if file.exists() else None
 
 
 # --- what is collected ---------------------------------------------------------------------------

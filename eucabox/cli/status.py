@@ -54,7 +54,7 @@ def collect(config: Config) -> dict[str, object]:
 
 
 def _counts(file: Path) -> dict[str, object]:
-    state = State(file)
+    state = State(file, migrates=False)
     instances = state.query("select state, count(*) as n from instances group by state")
     counted: dict[str, object] = {"instances": {row["state"]: row["n"] for row in instances}}
     for table in COUNTED:

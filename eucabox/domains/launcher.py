@@ -180,10 +180,6 @@ class Launcher:
             log.warning("role=node %s has no network: %s", instance_id, fault.message)
         self.adopt(instance_id)
 
-    def count_ahead(self, instance_id: str) -> int | None:
-        """Return how many launches are begun before this one, or None if it is begun."""
-        return self._pool.count_ahead(instance_id)
-
     def adopt(self, instance_id: str) -> None:
         """Run the hooks for a running guest that an earlier eucabox started."""
         self._pool.submit(instance_id, lambda: self._hooks.tell("adopted", instance_id))

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypedDict
 
 from eucabox import ids
@@ -69,6 +69,7 @@ class SecurityGroupFilters:
         self._network = network
         self._lock = threading.Lock()
         self._called = threading.Event()
+        self.wake: Callable[[], None] = self._called.set  # a row changed
         self._stopping = False
         self._problem = ""
         self._thread = threading.Thread(target=self._run, name="filters", daemon=True)
@@ -77,10 +78,6 @@ class SecurityGroupFilters:
         """Put the rules in force, and from now on each time they change."""
         self._called.set()
         self._thread.start()
-
-    def wake(self) -> None:
-        """Say that a row changed."""
-        self._called.set()
 
     def stop(self, timeout: float) -> None:
         """End the thread; the rules stay in force."""

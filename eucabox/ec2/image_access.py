@@ -1,12 +1,14 @@
-"""Which images a caller may see, change and launch."""
+"""Which images a caller may see, change and launch, and whether it may have another."""
 
 import json
 import re
 from collections.abc import Sequence
 from typing import TypedDict
 
+from eucabox.config import LimitsSection
 from eucabox.errors import (
     ImageIdMalformed,
+    ImageLimitExceeded,
     ImageNotFound,
     ImageNotYours,
     ImageUnavailable,
@@ -24,6 +26,15 @@ class CodedRow(TypedDict):
     """A row with the product codes of an instance's image, as JSON, if that still exists."""
 
     product_codes: str | None
+
+
+def check_limit(state: State, limits: LimitsSection, account_id: str) -> None:
+    """Raise ImageLimitExceeded if the account may have no further image."""
+    sql = """select count(*) images from images where account_id = ?
+      and state not in ('deregistered', 'failed')"""
+    used = state.one(sql, (account_id,))
+    if limits.images and used and used["images"] >= limits.images:
+        raise ImageLimitExceeded(most=limits.images)
 
 
 def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[ImageRow]:

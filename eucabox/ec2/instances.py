@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
-from eucabox.ec2 import default_vpc, image_access, network_interfaces, tags
+from eucabox.ec2 import default_vpc, image_access, tags
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     InstanceIdMalformed,
@@ -133,16 +133,23 @@ def reservations(rows: Iterable[ListedInstance]) -> list[Reservation]:
     for row in rows:
         reservation = by_id.get(row["reservation_id"])
         if reservation is None:
-            reservation = by_id[row["reservation_id"]] = _reservation_to_api(row)
+            reservation = by_id[row["reservation_id"]] = {
+                "reservation_id": row["reservation_id"],
+                "owner_id": row["account_id"],
+                "requester_id": row["account_id"],
+                "groups": row["groups"],
+                "instances": [],
+            }
         reservation["instances"].append(row["shows"])
     return list(by_id.values())
 
 
 def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, object]:
     """Return a row with its tags and groups as the API's Instance."""
-    address, name = _address(row)
-    public = network_interfaces.public_address(row)
     alive = row["state"] != "terminated"
+    address = row["private_ip_address"] if alive else None  # another may have it by now
+    public = default_vpc.public_address(row)
+    reason = {"code": row["state_reason_code"], "message": row["state_reason_message"]}
     return {
         "instance_id": row["instance_id"],
         "image_id": row["image_id"],
@@ -153,7 +160,7 @@ def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, objec
         "key_name": row["key_name"],
         "ami_launch_index": row["ami_launch_index"],
         "state": {"code": row["state_code"], "name": row["state"]},
-        "state_reason": _state_reason(row),
+        "state_reason": reason if row["state_reason_code"] else None,
         "state_transition_reason": _transition_reason(row),
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
@@ -163,9 +170,9 @@ def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, objec
             "tenancy": "default",
         },
         "monitoring": {"state": "enabled" if row["monitoring"] else "disabled"},
-        "private_ip_address": address,
+        "private_ip_address": address or None,
         "public_ip_address": public,
-        "private_dns_name": name,
+        "private_dns_name": (row["private_dns_name"] or address) if address else "",
         "public_dns_name": public or "",  # the host can't resolve the name,
         "vpc_id": default_vpc.vpc_id(row["account_id"]) if alive else None,
         "subnet_id": default_vpc.subnet_id(row["account_id"]) if alive else None,
@@ -176,8 +183,8 @@ def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, objec
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
         "product_codes": image_access.product_codes(row),
-        "network_interfaces": [network_interfaces.to_api(row)]
-        if network_interfaces.has_one(row)
+        "network_interfaces": [default_vpc.interface_to_api(row)]
+        if default_vpc.has_interface(row)
         else [],
         "security_groups": row["groups"],
         "tags": row["tags"],
@@ -237,29 +244,6 @@ def check_behavior(behavior: str, node: NodeSection) -> str:
             " stopped. Choose terminate, or let the administrator set stop_keeps_disk = yes."
         )
     return behavior
-
-
-def _reservation_to_api(row: ListedInstance) -> Reservation:
-    return {
-        "reservation_id": row["reservation_id"],
-        "owner_id": row["account_id"],
-        "requester_id": row["account_id"],
-        "groups": row["groups"],
-        "instances": [],
-    }
-
-
-def _address(row: ListedInstance) -> tuple[str | None, str]:
-    """Return the address and private name; none if terminated, as another may have them now."""
-    if not row["private_ip_address"] or row["state"] == "terminated":
-        return None, ""
-    return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
-
-
-def _state_reason(row: ListedInstance) -> dict[str, str] | None:
-    if not row["state_reason_code"]:
-        return None
-    return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
 
 
 def _transition_reason(row: ListedInstance) -> str:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import NotRequired, TypedDict, Unpack
 
 from eucabox import ids
-from eucabox.errors import GroupIdMalformed, GroupNotFound
+from eucabox.config import LimitsSection
+from eucabox.errors import (
+    GroupIdMalformed,
+    GroupNotFound,
+    RulesLimitExceeded,
+    SecurityGroupLimitExceeded,
+)
 from eucabox.schema import SecurityGroupRow, SecurityGroupRuleRow
 from eucabox.state import State
 
@@ -84,6 +90,18 @@ def find(
     for group_id in group_ids:
         matches[group_id] = _get_by_id(by_id, group_id)
     return list(matches.values())
+
+
+def check_limit(limits: LimitsSection, count: int) -> None:
+    """Raise SecurityGroupLimitExceeded if an account with `count` groups may have no further."""
+    if limits.security_groups and count >= limits.security_groups:
+        raise SecurityGroupLimitExceeded(most=limits.security_groups)
+
+
+def check_rules_limit(limits: LimitsSection, count: int) -> None:
+    """Raise RulesLimitExceeded if a security group may not have `count` rules."""
+    if limits.rules and count > limits.rules:
+        raise RulesLimitExceeded(most=limits.rules)
 
 
 def create(state: State, account_id: str, name: str, description: str) -> SecurityGroupRow:

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypedDict
 
@@ -96,10 +96,10 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
-        self._local = (
-            threading.local()
-        )  # each thread's cache of access keys, dropped when the database changes
+        # Each thread's cache of access keys, dropped when the database changes.
+        self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
+        self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
@@ -192,16 +192,16 @@ class Accounts:
         row = self._state.select_one(KeyRow, sql, (access_key_id,))
         if row is None:
             return None
-        secret = self._seal.open(row["secret"], _secret_purpose(access_key_id)).decode()
+        secret = self._open_secret(row["secret"], access_key_id)
         return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
+
+    def _unseal_secret(self, sealed: bytes, access_key_id: str) -> str:
+        return self._seal.open(sealed, _secret_purpose(access_key_id)).decode()
 
     def secrets(self) -> list[str]:
         """Return every access secret, so that reports can leave them out."""
         rows = self._state.query("select access_key_id, secret from access_keys")
-        return [
-            self._seal.open(row["secret"], _secret_purpose(row["access_key_id"])).decode()
-            for row in rows
-        ]
+        return [self._unseal_secret(row["secret"], row["access_key_id"]) for row in rows]
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""

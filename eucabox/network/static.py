@@ -5,7 +5,8 @@ NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
 
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
@@ -17,6 +18,8 @@ from eucabox.network.dnsmasq import Dnsmasq
 from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
+
+READ_FIRST = 64  # addresses of the pool
 
 
 def driver(config: Config) -> "Static":
@@ -32,6 +35,8 @@ class Static(BridgedNetwork):
         super().__init__(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
         self._serves_dns = not config.network.bridge
+        self._pool: list[GuestAddress] = []  # its first addresses: a large network has millions
+        self._pool_place: tuple[IPv4Network, IPv4Address] | None = None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -85,12 +90,17 @@ class Static(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return the first address that is not taken, by its MAC or its IP."""
         self._in_use = True
-        count = 0
-        for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
-            if not taken & {address.mac_address, address.private_ip_address}:
-                return address
-            count += 1
-        raise InsufficientFreeAddresses(count=count)
+        place = self.subnet, self._site.gateway(self.subnet)
+        if self._pool_place != place:
+            self._pool_place, self._pool = place, []
+        while True:
+            for address in self._pool:
+                if address.mac_address not in taken and address.private_ip_address not in taken:
+                    return address
+            count = len(self._pool)
+            self._pool = list(islice(pool(self.config, *place), 2 * count + READ_FIRST))
+            if len(self._pool) == count:
+                raise InsufficientFreeAddresses(count=count)
 
     def plug(self, row: InterfaceRow) -> None:
         """Answer this instance's DHCP and send packets for its address to its MAC alone."""

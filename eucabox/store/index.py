@@ -21,6 +21,7 @@ from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
+MOST_IDLE = 8  # readers that wait for the next listing
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
     traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
@@ -261,8 +262,9 @@ class Index:
     def _disconnect(self) -> None:
         readers, self._readers = self._readers, []
         writer, self._writer = self._writer, None
-        for connection in (*readers, *([writer] if writer else [])):
-            connection.close()
+        _close_all(readers)
+        if writer:
+            writer.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -291,7 +293,21 @@ class Index:
             except BaseException:
                 reader.close()
                 raise
-            readers.append(reader)
+            self._give_back(reader, readers)
+
+    def _give_back(self, reader: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        if len(readers) >= MOST_IDLE:
+            reader.close()
+            return
+        readers.append(reader)
+        if readers is not self._readers:  # the index was rebuilt or closed meanwhile
+            _close_all(readers)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 @contextlib.contextmanager

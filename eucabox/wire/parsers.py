@@ -55,20 +55,21 @@ def parse_form(*sources: str) -> dict[str, str]:
     Raises MalformedQueryString for text that is not UTF-8 and for a name that comes twice.
     """
     fields: dict[str, str] = {}
-    for pair in (pair for source in sources for pair in source.split("&") if pair):
-        name, _, value = pair.partition("=")
-        name = _unquote(name)
-        if name in fields:
-            raise MalformedQueryString(reason=f"the parameter {name[:200]} is given twice.")
-        fields[name] = _unquote(value)
-        if len(fields) > MOST_FIELDS:
-            raise FormTooLarge(limit=MOST_FIELDS, unit="parameters")
+    for source in filter(None, sources):
+        plain = "+" not in source and "%" not in source and source.isascii()
+        for pair in filter(None, source.split("&")):
+            name, _, value = pair.partition("=")
+            if not plain:
+                name, value = _unquote(name), _unquote(value)
+            if name in fields:
+                raise MalformedQueryString(reason=f"the parameter {name[:200]} is given twice.")
+            fields[name] = value
+            if len(fields) > MOST_FIELDS:
+                raise FormTooLarge(limit=MOST_FIELDS, unit="parameters")
     return fields
 
 
 def _unquote(text: str) -> str:
-    if "+" not in text and "%" not in text and text.isascii():
-        return text
     try:
         # What is not ASCII in a raw request is Latin-1 text standing for the bytes sent.
         return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8")

@@ -180,7 +180,8 @@ def _scalar_writer(shape: Shape) -> Callable[[Any], str]:
 
 
 def _write_string(value: Any) -> str:
-    return text(value if isinstance(value, str) else str(value))
+    written = value if isinstance(value, str) else str(value)
+    return written if _plain(written) else text(written)
 
 
 def _write_boolean(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from eucabox import ids
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import bundle_tasks, instances, limits, tags
+from eucabox.ec2 import bundle_tasks, image_access, instances, tags
 from eucabox.ec2.filters import Columns, Filter, select
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.ec2.tags import TagSpecification
@@ -118,7 +118,7 @@ def create_image(
     instance = _get_instance(call, instance_id, "CreateImage")
     caller = call.user
     with call.cloud.state.transaction():
-        limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
+        image_access.check_limit(call.cloud.state, call.cloud.config.limits, call.account_id)
         image = call.cloud.images.create_pending(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
         bundle_id = call.cloud.bundles.create_task(

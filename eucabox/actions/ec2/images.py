@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import image_access, limits, tags
+from eucabox.ec2 import image_access, tags
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
@@ -16,9 +16,8 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.image import devices, names, settings
-from eucabox.neutral_values import is_neutral
 from eucabox.schema import ImageRow
-from eucabox.validation import check_text
+from eucabox.validation import check_text, is_neutral
 
 VERBOSE = "verbose"
 SELF, EVERYONE = "self", "all"
@@ -134,7 +133,7 @@ def register_image(
         if image_id:
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)
     new_tags = tags.from_specifications(tag_specifications, "image")
-    limits.check_images(call.cloud.state, call.cloud.config.limits, call.account_id)
+    image_access.check_limit(call.cloud.state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.register(
         caller,
         image_location,
@@ -243,7 +242,7 @@ def copy_image(
     if copy_image_tags and source["account_id"] == caller.account_id:
         own = tags.tags_of(state, [source_image_id]).get(source_image_id, [])
         new_tags = {**{each["key"]: each["value"] for each in own}, **new_tags}
-    limits.check_images(state, call.cloud.config.limits, call.account_id)
+    image_access.check_limit(state, call.cloud.config.limits, call.account_id)
     row = call.cloud.images.copy(
         caller, source, name, description, client_token, context=call.context
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import instances, metadata_options, security_groups, user_data
+from eucabox.ec2 import instance_metadata, instances, security_groups
 from eucabox.ec2.image_access import get_launchable, product_codes
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
@@ -17,8 +17,8 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.instance_states import ENDED
-from eucabox.instance_types import current_types
-from eucabox.neutral_values import is_neutral
+from eucabox.instance_types import get_type
+from eucabox.validation import is_neutral
 
 Updates = dict[str, object]  # columns of the instance's row with their new values
 Change = Callable[[Call, ListedInstance, Any], Updates]  # of one attribute to a value
@@ -182,8 +182,8 @@ def modify_instance_metadata_options(
         row = _get_instance(call, instance_id)
         if row["state"] in ENDED:
             raise _wrong_state(row, "ModifyInstanceMetadataOptions", "not ended")
-        options = metadata_options.validate(members, json.loads(row["metadata_options"]))
-        metadata_options.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
+        options = instance_metadata.validate_options(members, json.loads(row["metadata_options"]))
+        instance_metadata.check_tag_keys(options, (tag["key"] for tag in row["tags"]))
         where = {"instance_id": instance_id}
         call.cloud.state.update("instances", where, metadata_options=json.dumps(options))
     api_options = {"state": "applied", **options}
@@ -215,13 +215,8 @@ def _change_behavior(call: Call, row: ListedInstance, value: str) -> Updates:
 
 def _change_type(call: Call, row: ListedInstance, value: str) -> Updates:
     """Return the type with its vCPUs and memory; the existing disk keeps its size."""
-    types = current_types(call.cloud.state)
-    if value not in types:
-        reason = f"The instance types are: {', '.join(types)}."
-        text = str(value)[:60]
-        raise InvalidParameterValue(parameter="InstanceType", value=text, reason=reason)
+    sizes = get_type(call.cloud.state, value)
     _need_stopped(row, "ModifyInstanceAttribute")
-    sizes = types[value]
     return {"instance_type": value, "vcpus": sizes.vcpus, "memory_mb": sizes.memory_mb}
 
 
@@ -242,7 +237,7 @@ def _change_boot_image(kind: str) -> Change:
 
 
 def _change_user_data(call: Call, row: ListedInstance, value: str) -> Updates:
-    data = user_data.from_either(value or "")
+    data = instance_metadata.read_user_data(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 

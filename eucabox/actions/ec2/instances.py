@@ -1,11 +1,11 @@
 """Describes, reboots and terminates instances: writes rows, which the reconciler carries out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains.health import Trouble
-from eucabox.ec2 import default_vpc, instances, network_interfaces
+from eucabox.ec2 import default_vpc, instances
 from eucabox.ec2.filters import Columns, Filter, page, read_at, select
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
@@ -88,6 +88,77 @@ SHOWN = {
     "virtualization-type": "virtualization_type",
     "vpc-id": "vpc_id",
 }
+
+
+def _if_present(value: Callable[[ListedInstance], object]) -> Callable[[ListedInstance], object]:
+    return lambda row: value(row) if default_vpc.has_interface(row) else None
+
+
+def _read_tags(part: str) -> Callable[[ListedInstance], object]:
+    return lambda row: [tag[part] for tag in row["interface_tags"]]
+
+
+INTERFACE_FILTERS: Columns[ListedInstance] = {
+    # What DescribeNetworkInterfaces alone shows of it.
+    "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
+    "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.availability-zone": _if_present(lambda row: row["availability_zone"]),
+    "network-interface.requester-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.requester-managed": _if_present(lambda row: False),
+    "network-interface.tag-key": _if_present(_read_tags("key")),
+    "network-interface.tag-value": _if_present(_read_tags("value")),
+    **{
+        f"network-interface.{name}": read_at(f"shows.network_interfaces.{path}")
+        for name, path in (
+            ("addresses.association.ip-owner-id", "private_ip_addresses.association.ip_owner_id"),
+            (
+                "addresses.association.public-dns-name",
+                "private_ip_addresses.association.public_dns_name",
+            ),
+            ("addresses.association.public-ip", "private_ip_addresses.association.public_ip"),
+            ("addresses.primary", "private_ip_addresses.primary"),
+            ("addresses.private-dns-name", "private_ip_addresses.private_dns_name"),
+            ("addresses.private-ip-address", "private_ip_addresses.private_ip_address"),
+            ("association.ip-owner-id", "association.ip_owner_id"),
+            ("association.public-dns-name", "association.public_dns_name"),
+            ("association.public-ip", "association.public_ip"),
+            ("attachment.attach-time", "attachment.attach_time"),
+            ("attachment.attachment-id", "attachment.attachment_id"),
+            ("attachment.delete-on-termination", "attachment.delete_on_termination"),
+            ("attachment.device-index", "attachment.device_index"),
+            ("attachment.network-card-index", "attachment.network_card_index"),
+            ("attachment.status", "attachment.status"),
+            ("group-id", "groups.group_id"),
+            ("group-name", "groups.group_name"),
+            ("mac-address", "mac_address"),
+            ("network-interface-id", "network_interface_id"),
+            ("network-interface.id", "network_interface_id"),
+            ("operator.managed", "operator.managed"),
+            ("owner-id", "owner_id"),
+            ("private-dns-name", "private_dns_name"),
+            ("private-ip-address", "private_ip_address"),
+            ("public-dns-name", "association.public_dns_name"),
+            ("source-dest-check", "source_dest_check"),
+            ("source-destination-check", "source_dest_check"),
+            ("status", "status"),
+            ("subnet-id", "subnet_id"),
+            ("vpc-id", "vpc_id"),
+        )
+    },
+    **{
+        f"network-interface.{place}association.{each}": None
+        for place in ("", "addresses.")
+        for each in ("allocation-id", "association-id", "carrier-ip", "customer-owned-ip")
+    },
+    **dict.fromkeys(
+        f"network-interface.{each}"
+        for each in (
+            *("deny-all-igw-traffic", "description", "ipv4-prefixes.ipv4-prefix", "ipv6-address"),
+            *("ipv6-addresses.ipv6-address", "ipv6-addresses.is-primary-ipv6", "ipv6-native"),
+            *("ipv6-prefixes.ipv6-prefix", "operator.principal", "outpost-arn"),
+        )
+    ),
+}
 FILTERS: Columns[ListedInstance] = {
     **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
     "group-id": "groups.group_id",
@@ -95,7 +166,7 @@ FILTERS: Columns[ListedInstance] = {
     "owner-id": "account_id",
     "requester-id": "account_id",
     "reservation-id": "reservation_id",
-    **network_interfaces.FILTERS,
+    **INTERFACE_FILTERS,
     **dict.fromkeys(
         f"block-device-mapping.{each}"
         for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")

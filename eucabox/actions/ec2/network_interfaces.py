@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, instances, network_interfaces
+from eucabox.ec2 import default_vpc, instances
 from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import InvalidParameterValue, NetworkInterfaceNotFound
@@ -93,17 +93,17 @@ def describe_network_interface_attribute(
 def _list_interfaces(call: Call) -> list[dict[str, object]]:
     state = call.cloud.state
     rows = [
-        row for row in instances.list_for(state, call.user, ()) if network_interfaces.has_one(row)
+        row for row in instances.list_for(state, call.user, ()) if default_vpc.has_interface(row)
     ]
     return [_to_api(call, row) for row in instances.attach_tags_and_groups(state, rows)]
 
 
 def _to_api(call: Call, row: ListedInstance) -> dict[str, object]:
-    interface = network_interfaces.to_api(row)
+    interface = default_vpc.interface_to_api(row)
     return {
         **interface,
         "attachment": {
-            **network_interfaces.attachment_to_api(row),
+            **default_vpc.attachment_to_api(row),
             "instance_id": row["instance_id"],
             "instance_owner_id": row["account_id"],
         },

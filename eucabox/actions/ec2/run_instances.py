@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, instances, limits, metadata_options, tags, user_data
+from eucabox.domains import capacity
+from eucabox.ec2 import default_vpc, instance_metadata, instances, tags
 from eucabox.ec2 import security_groups as groups
 from eucabox.ec2.image_access import get_launchable
 from eucabox.ec2.tags import TagSpecification
@@ -25,11 +26,10 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.image import devices, settings
-from eucabox.instance_types import DEFAULT, InstanceType, current_types
-from eucabox.neutral_values import is_neutral
+from eucabox.instance_types import DEFAULT, InstanceType, get_type
 from eucabox.schema import ImageRow
 from eucabox.state import Row
-from eucabox.validation import check_text
+from eucabox.validation import check_text, is_neutral
 
 MOST_INSTANCES = 1000
 TOKEN_LIFE = 24 * 3600  # seconds
@@ -152,7 +152,7 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
         "created_clock": steady_clock.reading(),
     }
     least, most = request.min_count, request.max_count
-    allowed = limits.count_allowed(
+    allowed = capacity.count_allowed(
         call.cloud.state,
         call.cloud.config.limits,
         call.account_id,
@@ -160,13 +160,13 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
         least=least,
         most=most,
     )
-    free = call.cloud.capacity.check(spec.instance_type.name, allowed)
+    free = call.cloud.capacity.check(spec.instance_type, allowed)
     if free < least:
         raise InsufficientInstanceCapacity(free=free, type=spec.instance_type.name, asked=least)
     instance_ids: list[str] = []
     with call.cloud.state.transaction() as database:
         database.table("reservations").insert(row)
-        for index, address in enumerate(_assign_addresses(call, min(free, most), least)):
+        for index, address in enumerate(_assign_addresses(call, free, least)):
             columns = {**address, "ami_launch_index": index}
             instance_ids.append(_add_instance(call, row, spec, columns))
     call.notes["instances"] = ",".join(instance_ids)
@@ -242,22 +242,17 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
     state = call.cloud.state
     sql = "select * from reservations where account_id = ? and client_token = ?"
     row = state.one(sql, (call.account_id, token))
-    if row is None or _expire_token(call, row):
+    if row is None:
+        return None
+    if steady_clock.seconds_since(row["created_clock"], row["created"]) >= TOKEN_LIFE:
+        where = {"reservation_id": row["reservation_id"]}
+        state.update("reservations", where, client_token=None)
         return None
     if row["request_digest"] != _digest(request):
         raise IdempotentParameterMismatch(token=token)
     if not instances.list_of_reservation(state, row["reservation_id"]):
         raise IdempotentInstanceTerminated(token=token)
     return str(row["reservation_id"])
-
-
-def _expire_token(call: Call, row: Row) -> bool:
-    """Free the token of a reservation that is older than tokens live."""
-    if steady_clock.seconds_since(row["created_clock"], row["created"]) < TOKEN_LIFE:
-        return False
-    where = {"reservation_id": row["reservation_id"]}
-    call.cloud.state.update("reservations", where, client_token=None)
-    return True
 
 
 def _digest(request: LaunchRequest) -> str:
@@ -276,16 +271,18 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     behavior = instances.check_behavior(
         request.instance_initiated_shutdown_behavior, call.cloud.config.node
     )
-    instance_type = _get_instance_type(call, request.instance_type)
+    instance_type = get_type(call.cloud.state, request.instance_type)
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
     call.cloud.images.check_fits(image, instance_type)
     _check_devices(request.block_device_mappings, image)
     kernel_id, ramdisk_id = _choose_boot_images(call, image, request)
-    options = _read_metadata_options(request.metadata_options or {}, image)
+    options = _read_metadata_options(request.metadata_options, image)
     instance_tags = tags.from_specifications(
         request.tag_specifications, "instance", {"network-interface"}
     )
-    metadata_options.check_tag_keys(options, instance_tags)
+    if instance_tags:
+        instance_metadata.check_tag_keys(options, instance_tags)
+    interfaces, user_data = request.network_interfaces, request.user_data
     columns = {
         "image_id": image["image_id"],
         "kernel_id": kernel_id,
@@ -297,13 +294,16 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         "vcpus": instance_type.vcpus,
         "memory_mb": instance_type.memory_mb,
         "disk_gb": instance_type.disk_gb,
-        "user_data": user_data.decode(request.user_data),
+        "user_data": instance_metadata.decode_user_data(user_data) if user_data else None,
         "metadata_options": json.dumps(options),
         "monitoring": int((request.monitoring or {}).get("enabled", False)),
         "shutdown_behavior": behavior,
         "disable_api_termination": int(request.disable_api_termination),
         "disable_api_stop": int(request.disable_api_stop),
-        "public_address": int(_has_public_address(request.network_interfaces)),
+        # As the subnet has it, an instance shows its address as its public one too.
+        "public_address": int(
+            all(each.get("associate_public_ip_address", True) for each in interfaces)
+        ),
         **_find_key(call, request.key_name),
     }
     return LaunchSpec(
@@ -361,14 +361,6 @@ def _check_devices(mappings: Sequence[LaunchedDevice], image: ImageRow) -> None:
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
-def _get_instance_type(call: Call, name: str) -> InstanceType:
-    types = current_types(call.cloud.state)
-    if name not in types:
-        reason = f"The instance types are: {', '.join(types)}."
-        raise InvalidParameterValue(parameter="InstanceType", value=name[:60], reason=reason)
-    return types[name]
-
-
 def _choose_boot_images(
     call: Call, image: ImageRow, request: LaunchRequest
 ) -> tuple[str | None, str | None]:
@@ -415,13 +407,10 @@ def _find_group_ids(call: Call, request: LaunchRequest) -> list[str]:
     return [row["group_id"] for row in rows]
 
 
-def _has_public_address(interfaces: Sequence[Interface]) -> bool:
-    """Tell whether the instance shows its address as its public one too, as the subnet has it."""
-    return all(each.get("associate_public_ip_address", True) for each in interfaces)
-
-
-def _read_metadata_options(members: Mapping[str, Any], image: ImageRow) -> dict[str, Any]:
+def _read_metadata_options(members: Mapping[str, Any] | None, image: ImageRow) -> dict[str, Any]:
     """Return the options in full; closed where the seed is a CD-ROM alone."""
     closed = settings.read(image["settings"]).seed == "nocloud"
     base = {"http_endpoint": "disabled"} if closed else {}
-    return metadata_options.validate(members, base, prefix="MetadataOptions.")
+    if not members:
+        return {**instance_metadata.DEFAULT_OPTIONS, **base}
+    return instance_metadata.validate_options(members, base, prefix="MetadataOptions.")

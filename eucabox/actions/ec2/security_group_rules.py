@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
-from eucabox.ec2 import limits, security_groups, tags
+from eucabox.ec2 import security_groups, tags
 from eucabox.ec2.filters import Filter, page, select
 from eucabox.ec2.ip_permissions import Permission
 from eucabox.ec2.security_groups import DescribedRule
@@ -168,7 +168,7 @@ def _authorize(
         group_rules = security_groups.rules(state, [row["group_id"]])
         same_direction = permissions.rules_in_direction(group_rules, is_egress)
         permissions.raise_if_exists(row, parsed, same_direction)
-        limits.check_rules(call.cloud.config.limits, len(group_rules) + len(parsed))
+        security_groups.check_rules_limit(call.cloud.config.limits, len(group_rules) + len(parsed))
         added = [
             security_groups.add_rule(
                 state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NotRequired, TypedDict
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, limits, security_groups, tags
+from eucabox.ec2 import default_vpc, security_groups, tags
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.ec2.security_groups import ListedRule
 from eucabox.ec2.tags import TagSpecification
@@ -59,7 +59,7 @@ def create_security_group(
         groups = security_groups.ensure_and_list(state, call.account_id)
         if group_name in (row["group_name"] for row in groups):
             raise GroupExists(name=group_name)
-        limits.check_security_groups(call.cloud.config.limits, len(groups))
+        security_groups.check_limit(call.cloud.config.limits, len(groups))
         row = security_groups.create(state, call.account_id, group_name, description)
         tags.write(state, call.account_id, row["group_id"], new_tags)
     return {"return": True, "group_id": row["group_id"], "tags": tags.to_api(new_tags)}

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from eucabox import ids, instance_states
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import bundle_tasks, instances, limits
+from eucabox.domains import capacity
+from eucabox.ec2 import bundle_tasks, instances
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     IncorrectInstanceState,
@@ -82,7 +83,7 @@ def _start(call: Call, row: ListedInstance) -> Result:
         return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.find_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.bundling_in_progress(row["instance_id"], task)
-    limits.count_allowed(
+    capacity.count_allowed(
         call.cloud.state,
         call.cloud.config.limits,
         row["account_id"],

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, image_access, metadata_options
+from eucabox.ec2 import default_vpc, image_access, instance_metadata
 from eucabox.ec2 import tags as labels
 from eucabox.ec2.filters import Filter, page, select
 from eucabox.ec2.tags import Tag
@@ -115,7 +115,7 @@ def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
     """Refuse keys that an instance's metadata could not show, if it shows tags."""
     sql = "select metadata_options from instances where instance_id = ?"
     if row := state.one(sql, (resource_id,)):
-        metadata_options.check_tag_keys(json.loads(row["metadata_options"]), keys)
+        instance_metadata.check_tag_keys(json.loads(row["metadata_options"]), keys)
 
 
 def _sort_key(row: Row) -> str:

@@ -54,13 +54,16 @@ def put_object(
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     new = object_request.read(members, call, stored_bucket, call.cloud.store, call.cloud.accounts)
     incoming = RequestBody.wrap(body)
+    conditions = preconditions.UNCONDITIONAL
+    if if_match or if_none_match:
+        conditions = preconditions.write_preconditions(if_match, if_none_match)
     obj = call.cloud.store.put(
         bucket,
         key,
         incoming,
         new.properties,
         object_request.expected_body(members, incoming),
-        **preconditions.write_preconditions(if_match, if_none_match),
+        **conditions,
         encryption=new.encryption,
     )
     return {

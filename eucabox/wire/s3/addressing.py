@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import InvalidKey
-from eucabox.wire.query_string import octets
+from eucabox.wire.request import octets
 from eucabox.wire.sign.canonical import LONGEST_HOST, split_prefix
 
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host

@@ -9,7 +9,7 @@ from botocore.model import StructureShape
 from eucabox.errors import MethodNotAllowed
 from eucabox.wire import model
 from eucabox.wire.model import Operation
-from eucabox.wire.query_string import parse_query
+from eucabox.wire.request import parse_query
 
 # Only a host name that this cloud does not have would tell these from other operations.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})

@@ -20,7 +20,7 @@ from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, expected_digest,
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
-from eucabox.wire.sign.signing_keys import ALGORITHM
+from eucabox.wire.sign.v4 import ALGORITHM
 
 _SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _STREAMS = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
+from threading import Lock
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,8 +19,7 @@ from eucabox import ascii_text
 from eucabox.ascii_text import BLANKS
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.iam.accounts import Credential
-from eucabox.wire.query_string import octets
-from eucabox.wire.request import Request
+from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import (
     encode_plus,
@@ -28,14 +29,61 @@ from eucabox.wire.sign.canonical import (
     uri_forms,
 )
 from eucabox.wire.sign.errors import SignatureCheck, SignatureErrors, mask, refuse_token
-from eucabox.wire.sign.signing_keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 
+ALGORITHM = "AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+_MOST_KEYS = 1024
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential, whose scope is a cache's key
 _CACHED, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
 _NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
+
+
+class Scope(NamedTuple):
+    """The credential scope of a request. Its region is never compared with this cloud's, because
+    clients make up their own."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+class SigningKeys:
+    """The last 1024 signing keys by scope. A changed secret makes its old keys useless."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[Scope, tuple[bytes, bytes]] = OrderedDict()
+        self._lock = Lock()
+
+    def key(self, scope: Scope, secret: str) -> bytes:
+        """Return the signing key of a scope, derived if it is not cached for this very secret."""
+        secret_digest = sha256(secret.encode()).digest()
+        with self._lock:
+            cached = self._keys.get(scope)
+            if cached and hmac.compare_digest(cached[0], secret_digest):
+                self._keys.move_to_end(scope)
+                return cached[1]
+        key = _derive_key(secret, scope)
+        with self._lock:
+            self._keys[scope] = secret_digest, key
+            if len(self._keys) > _MOST_KEYS:
+                self._keys.popitem(last=False)
+        return key
+
+
+def _derive_key(secret: str, scope: Scope) -> bytes:
+    key = b"AWS4" + secret.encode()
+    for part in (*scope[1:], TERMINATOR):
+        key = hmac.digest(key, part.encode("utf-8", "surrogateescape"), "sha256")
+    return key
+
+
 day_keys = SigningKeys()
 
 
