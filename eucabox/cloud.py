@@ -172,7 +172,7 @@ def _make_folders(config: Config) -> None:
 def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:
     sections: dict[str, Any] = {}
     waiting = []
-    for name in (each.name for each in dataclasses.fields(Config) if each.name != "file"):
+    for name in configuration.SECTIONS:
         before, after = getattr(old, name), getattr(new, name)
         live = configuration.reloadable(before)
         sections[name] = dataclasses.replace(before, **{key: getattr(after, key) for key in live})

@@ -23,7 +23,7 @@ from eucabox.cli.doctor import CHECKS
 from eucabox.cli.progress import Steps
 from eucabox.cli.scrub import Scrub
 from eucabox.cli.status import collect
-from eucabox.config import Config
+from eucabox.config import SECTIONS, Config
 from eucabox.domains import serial
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.hook_facts import TOLD
@@ -133,12 +133,14 @@ def _packages(context: ReportContext) -> None:
 
 
 def _config(context: ReportContext) -> None:
-    sections = asdict(context.config)
+    config = context.config
+    sections = {name: asdict(getattr(config, name)) for name in SECTIONS}
     for section in sections.values():
-        for key in section if isinstance(section, dict) else ():
+        for key in section:
             if any(word in key for word in HIDDEN):
                 section[key] = "[taken out]"
-    context.files["config.json"] = _json(sections)
+    origins = {f"{section}.{key}": file for (section, key), file in config.origins.items()}
+    context.files["config.json"] = _json({**sections, "file": config.file, "origins": origins})
 
 
 def _doctor(context: ReportContext) -> None:

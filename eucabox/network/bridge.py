@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eucabox.atomic_files import write_atomic
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
+from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.network import host
 from eucabox.network.host_firewall import Block, blocks
 from eucabox.network.host_services import Guests, render
@@ -33,8 +33,8 @@ class OwnBridge:
     def __init__(self, config: Config) -> None:
         self.name = config.network.own_bridge
         if len(self.name) > LONGEST:
-            file, reason = config.file or "eucabox.conf", f"must have at most {LONGEST} characters"
-            raise ConfigError(file=file, section="network", key="own_bridge", reason=reason)
+            reason = f"must have at most {LONGEST} characters"
+            raise config.make_error("network", "own_bridge", reason)
         self.made = False
         # A MAC of its own, or the bridge would take a new one whenever a guest comes or goes.
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")

@@ -34,7 +34,6 @@ class Server:
         self._listeners: list[Listener] = []
         self._tls: Tls | None = None
         self._closing = threading.Event()
-        self._file = cloud.config.file or "eucabox.conf"
         self._metadata: Listener | None = None
         self._problem_logged = (
             False  # why there is no metadata was logged, and is tried every few seconds
@@ -83,7 +82,7 @@ class Server:
             head=METADATA_HEAD,
         )
         try:
-            listener.open(self._file)
+            listener.open(self._cloud.config.get_origin(*listener.place))
         except Fault as fault:
             port_owner = holder_of(settings.port)
             problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
@@ -113,7 +112,7 @@ class Server:
 
     def _add(self, listener: Listener) -> None:
         try:
-            listener.open(self._file)
+            listener.open(self._cloud.config.get_origin(*listener.place))
         except Fault:
             self.close()
             raise
