@@ -67,7 +67,7 @@ class Watchdog:
         node = self._cloud.node
         before, deadline = node.turns, time.monotonic() + seconds
         node.wake()
-        if reason := why_silent(self._cloud.config.api, seconds):
+        if reason := explain_silence(self._cloud.config.api, seconds):
             return f"the API does not answer: {reason}"
         while node.turns == before:
             if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ class Watchdog:
         return "; ".join([f"Serves {endpoint(self._cloud.config)}", *problems])
 
 
-def why_silent(api: ApiSection, seconds: float) -> str:
+def explain_silence(api: ApiSection, seconds: float) -> str:
     """Return why the API's health check got no answer, or an empty string."""
     listen = ip_address(api.listen)
     local = listen.version == 4 and (listen.is_loopback or listen.is_unspecified)
