@@ -16,7 +16,7 @@ from eucabox.image import bundle
 from eucabox.images import Images
 from eucabox.schema import ImageRow, InstanceRow
 from eucabox.state import State
-from eucabox.store.types import ObjectProperties
+from eucabox.store.types import Acl, ObjectProperties
 from tests.image.disks import MIB
 from tests.rows import whole_row
 
@@ -61,7 +61,7 @@ class Cloud:
 
     def share(self, canned: str = "authenticated-read", key: str = "") -> None:
         """Let others read the bucket's objects, or one of them."""
-        acl = {"canned": canned}
+        acl: Acl = {"canned": canned}
         for each in self.store.list(BUCKET).objects:
             if key in ("", each.key):
                 self.store.change_object(

@@ -10,7 +10,7 @@ from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
 from eucabox.iam.policy.request import PolicyPrincipal
 from eucabox.s3 import acl as acls
-from eucabox.s3.acl import AccountDirectory, Acl
+from eucabox.s3.acl import AccountDirectory
 from eucabox.s3.condition_keys import ConditionValues
 from eucabox.s3.policy_actions import (
     CONTENT,
@@ -23,7 +23,7 @@ from eucabox.s3.policy_actions import (
     versioned_action,
 )
 from eucabox.store.paths import LONGEST_KEY, encode_key
-from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
+from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
 Opened = TypeVar("Opened")
 

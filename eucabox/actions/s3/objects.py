@@ -195,7 +195,7 @@ def delete_objects(
 
 def _delete_entry(
     call: Call, bucket: Bucket, entry: Mapping[str, Any], bypass: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if "key" not in entry:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     conditions = {
