@@ -300,9 +300,8 @@ def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
 def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -> None:
     kept = add_instance(house.state, state="terminated", state_time=ago(60))
     old = add_instance(house.state, state="terminated", state_time=ago(4000), created=ago(90000))
-    with house.state.transaction() as database:
-        tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
-        database["tags"].insert({"resource_id": old, **tag})  # type: ignore[union-attr]
+    tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
+    house.state.insert("tags", {"resource_id": old, **tag})
     console = house.config.cloud.data_dir / "instances" / old / "console.log"
     console.parent.mkdir()
     console.write_bytes(b"last words")

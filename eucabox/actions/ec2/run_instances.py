@@ -27,8 +27,7 @@ from eucabox.errors import (
 )
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, get_type
-from eucabox.schema import ImageRow
-from eucabox.state import Row
+from eucabox.schema import ImageRow, ReservationRow
 from eucabox.validation import check_text, is_neutral
 
 MOST_INSTANCES = 1000
@@ -77,7 +76,7 @@ class LaunchedDevice(TypedDict, total=False):
     device_name: str
     virtual_name: str
     no_device: str
-    ebs: Mapping[str, Any]
+    ebs: Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +107,22 @@ class LaunchRequest:
     ebs_optimized: bool = False
 
 
+class AssignedAddress(TypedDict):
+    """A new instance's id and its address, None where the site gives one later."""
+
+    instance_id: str
+    mac_address: str
+    private_ip_address: str | None
+    private_dns_name: str | None
+
+
 @dataclass(frozen=True)
 class LaunchSpec:
     """A checked launch: what its rows are made of."""
 
     instance_type: InstanceType
     group_ids: list[str]
-    columns: dict[str, Any]
+    columns: Mapping[str, object]
     tags: dict[str, str]
     interface_tags: dict[str, str]
 
@@ -143,7 +151,7 @@ def run_instances(call: Call, members: LaunchRequest) -> Result:
 
 def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     """Write the reservation and as many instances as the host can hold, up to MaxCount."""
-    row = {
+    row: ReservationRow = {
         "reservation_id": ids.new("r"),
         "account_id": call.account_id,
         "client_token": request.client_token or None,
@@ -164,16 +172,17 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     if free < least:
         raise InsufficientInstanceCapacity(free=free, type=spec.instance_type.name, asked=least)
     instance_ids: list[str] = []
-    with call.cloud.state.transaction() as database:
-        database.table("reservations").insert(row)
+    with call.cloud.state.transaction():
+        call.cloud.state.insert("reservations", row)
         for index, address in enumerate(_assign_addresses(call, free, least)):
-            columns = {**address, "ami_launch_index": index}
-            instance_ids.append(_add_instance(call, row, spec, columns))
+            instance_ids.append(_add_instance(call, row, spec, address, index))
     call.notes["instances"] = ",".join(instance_ids)
-    return str(row["reservation_id"])
+    return row["reservation_id"]
 
 
-def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str, Any]) -> str:
+def _add_instance(
+    call: Call, reservation: ReservationRow, spec: LaunchSpec, own: AssignedAddress, index: int
+) -> str:
     row = {
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
@@ -183,27 +192,28 @@ def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,
         **spec.columns,
+        "ami_launch_index": index,
         **own,
     }
     state = call.cloud.state
-    with state.transaction() as database:
-        database.table("instances").insert(row)
+    with state.transaction():
+        state.insert("instances", row)
         for group_id in spec.group_ids:
-            pair = {"instance_id": row["instance_id"], "group_id": group_id}
-            database.table("instance_groups").insert(pair)
-        tags.write(state, call.account_id, row["instance_id"], spec.tags)
-        interface_id = default_vpc.network_interface_id(row["instance_id"])
+            pair = {"instance_id": own["instance_id"], "group_id": group_id}
+            state.insert("instance_groups", pair)
+        tags.write(state, call.account_id, own["instance_id"], spec.tags)
+        interface_id = default_vpc.network_interface_id(own["instance_id"])
         tags.write(state, call.account_id, interface_id, spec.interface_tags)
-    return str(row["instance_id"])
+    return own["instance_id"]
 
 
-def _assign_addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
+def _assign_addresses(call: Call, most: int, least: int) -> list[AssignedAddress]:
     """Return ids and addresses for up to `most` instances.
 
     Raises InsufficientFreeAddresses where there are fewer than `least`.
     """
     used = instances.addresses(call.cloud.state)
-    assigned: list[dict[str, Any]] = []
+    assigned: list[AssignedAddress] = []
     while len(assigned) < most:
         instance_id = ids.new("i")
         try:
@@ -212,7 +222,7 @@ def _assign_addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]
             if len(assigned) < least:
                 raise
             break
-        columns = {
+        columns: AssignedAddress = {
             "instance_id": instance_id,
             "mac_address": address.mac_address,
             "private_ip_address": address.private_ip_address or None,
@@ -241,7 +251,7 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
     check_text("ClientToken", token, 64)
     state = call.cloud.state
     sql = "select * from reservations where account_id = ? and client_token = ?"
-    row = state.one(sql, (call.account_id, token))
+    row = state.select_one(ReservationRow, sql, (call.account_id, token))
     if row is None:
         return None
     if steady_clock.seconds_since(row["created_clock"], row["created"]) >= TOKEN_LIFE:
@@ -252,7 +262,7 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
         raise IdempotentParameterMismatch(token=token)
     if not instances.list_of_reservation(state, row["reservation_id"]):
         raise IdempotentInstanceTerminated(token=token)
-    return str(row["reservation_id"])
+    return row["reservation_id"]
 
 
 def _digest(request: LaunchRequest) -> str:
