@@ -11,6 +11,7 @@ import pytest
 from eucabox.cli import data_owner
 from eucabox.config import Config
 from eucabox.errors import DataOfAnotherUser
+from eucabox.iam.accounts import Accounts
 from tests.test_cli import invoke
 
 NOBODY = pwd.getpwnam("nobody")
@@ -48,6 +49,23 @@ def test_what_is_roots_own_or_not_there_yet_is_not_refused(config: Config) -> No
         data_owner.refuse_for_root(config)
     config.cloud.data_dir.rmdir()
     data_owner.refuse_for_root(config)
+
+
+@pytest.mark.parametrize(("home_of", "owner"), [(NOBODY.pw_uid, NOBODY.pw_uid), (1234, 0)])
+def test_credentials_by_sudo_are_whose_folder_they_are_written_into(
+    accounts: Accounts, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    home_of: int, owner: int,
+) -> None:  # fmt: skip
+    file, home = tmp_path / "eucabox.conf", tmp_path / "home"
+    file.write_text(f"[cloud]\ndata_dir = {config.cloud.data_dir}\n")
+    home.mkdir()
+    os.chown(home, home_of, home_of)
+    monkeypatch.setenv("SUDO_UID", str(NOBODY.pw_uid))
+    monkeypatch.setenv("SUDO_GID", str(NOBODY.pw_gid))
+    assert invoke("-c", file, "credentials", "--out", home / "keys").exit_code == 0
+    written = [home / "keys", *(home / "keys").rglob("*")]
+    assert {each.stat().st_uid for each in written} == {owner}
+    assert len(written) > 5
 
 
 @pytest.mark.slow
