@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
 
-from eucabox import __version__
+from eucabox import __version__, gil_turns
 from eucabox.atomic_files import sync_folder
 from eucabox.errors import DryRunOperation, StateNotCopied, StateTooNew, StateTooOld
 from eucabox.schema import MIGRATIONS
@@ -129,6 +129,7 @@ class State:
         if connection.in_transaction:
             yield database
             return
+        gil_turns.yield_leadership()  # another's transaction, and at the end the disk, take time
         connection.execute("BEGIN IMMEDIATE")
         connection.in_transaction_block = True
         try:

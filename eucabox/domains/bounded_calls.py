@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from eucabox import gil_turns
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -54,6 +56,7 @@ class Bounded:
         stuck = self.stuck(key)
         if stuck is not None:
             raise Overdue(stuck)
+        gil_turns.yield_leadership()
         call = _Call(work)
         threading.Thread(target=call.run, name=f"call {key}"[:60], daemon=True).start()
         if not call.ended.wait(limit):
