@@ -22,7 +22,7 @@ from eucabox.errors import (
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
-from eucabox.state import Row, State
+from eucabox.state import RowType, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
 SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old signatures new
@@ -44,6 +44,19 @@ class CallerRow(TypedDict):
     user_name: str
     admin: int
     email: str
+
+
+class UserKeyRow(TypedDict):
+    """An access key of a known user."""
+
+    access_key_id: str
+
+
+class UserCertificateRow(TypedDict):
+    """A certificate of a known user with its private key, sealed."""
+
+    certificate: str
+    private_key: bytes
 
 
 class KeyRow(CallerRow):
@@ -205,8 +218,8 @@ class Accounts:
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
-        key = self._find_newest("access_keys", "secret", caller)
-        pair = self._find_newest("certificates", "private_key", caller)
+        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
+        pair = self._find_newest(UserCertificateRow, "certificates", "private_key", caller)
         credential = self.credential(key["access_key_id"])
         assert credential is not None
         private_key = self._seal.open(pair["private_key"], "user key").decode()
@@ -279,10 +292,12 @@ class Accounts:
                 return True
         return steady_clock.seconds_since(row["first_used"] or NEVER, "") < TWIN_SECONDS
 
-    def _find_newest(self, table: str, sealed: str, caller: Caller) -> Row:
+    def _find_newest(
+        self, row_type: type[RowType], table: str, sealed: str, caller: Caller
+    ) -> RowType:
         sql = f"""select * from {table} where user_id = ? and status = 'Active'
           and {sealed} is not null order by created desc limit 1"""
-        row = self._state.one(sql, (caller.user_id,))
+        row = self._state.select_one(row_type, sql, (caller.user_id,))
         if row is None:
             raise NoActiveCredential(name=caller.user_name, what=table)
         return row
