@@ -4,13 +4,30 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from eucabox import ids
 from eucabox.errors import Fault
 from eucabox.instance_states import ALIVE, sql_list
 from eucabox.network import FilteredGuest, FirewallRule
-from eucabox.state import Row, State
+from eucabox.schema import SecurityGroupRuleRow
+from eucabox.state import State
+
+
+class _GuestRow(TypedDict):
+    """An instance with its groups, as JSON."""
+
+    instance_id: str
+    mac_address: str
+    private_ip_address: str | None
+    groups: str
+
+
+class _RuleRow(SecurityGroupRuleRow):
+    """A rule with the id of the group that it refers to, if that exists."""
+
+    peer_id: str | None
+
 
 log = logging.getLogger("eucabox.node")
 RETRY = 5.0  # seconds until rules that could not be put in force are tried again
@@ -101,16 +118,16 @@ class SecurityGroupFilters:
         return CHECK if guests else None
 
     def _facts(self) -> tuple[list[FilteredGuest], dict[str, list[FirewallRule]]]:
-        guests = [self._guest(row) for row in self._state.query(_GUESTS)]
+        guests = [self._guest(row) for row in self._state.select(_GuestRow, _GUESTS)]
         rules: dict[str, list[FirewallRule]] = {
             each: [] for guest in guests for each in guest.groups
         }
-        for rule in self._state.query(_RULES):
+        for rule in self._state.select(_RuleRow, _RULES):
             if rule["group_id"] in rules:
                 rules[rule["group_id"]].append(_rule(rule))
         return guests, rules
 
-    def _guest(self, row: Row) -> FilteredGuest:
+    def _guest(self, row: _GuestRow) -> FilteredGuest:
         return FilteredGuest(
             tap=ids.tap(row["instance_id"], self._network.bridge),
             mac_address=row["mac_address"].lower(),
@@ -119,7 +136,7 @@ class SecurityGroupFilters:
         )
 
 
-def _rule(row: Mapping[str, Any]) -> FirewallRule:
+def _rule(row: _RuleRow) -> FirewallRule:
     return FirewallRule(
         is_egress=bool(row["is_egress"]),
         protocol=row["ip_protocol"],
