@@ -4,13 +4,13 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from eucabox import ids
 from eucabox.errors import Fault
 from eucabox.instance_states import ALIVE, sql_list
 from eucabox.network import FilteredGuest, FirewallRule
-from eucabox.state import Row, State
+from eucabox.state import State
 
 log = logging.getLogger("eucabox.node")
 RETRY = 5.0  # seconds until rules that could not be put in force are tried again
@@ -101,30 +101,27 @@ class SecurityGroupFilters:
         return CHECK if guests else None
 
     def _facts(self) -> tuple[list[FilteredGuest], dict[str, list[FirewallRule]]]:
-        guests = [self._guest(row) for row in self._state.query(_GUESTS)]
+        guests = [
+            FilteredGuest(
+                tap=ids.tap(row["instance_id"], self._network.bridge),
+                mac_address=row["mac_address"].lower(),
+                private_ip_address=row["private_ip_address"],
+                groups=tuple(json.loads(row["groups"])),
+            )
+            for row in self._state.query(_GUESTS)
+        ]
         rules: dict[str, list[FirewallRule]] = {
             each: [] for guest in guests for each in guest.groups
         }
-        for rule in self._state.query(_RULES):
-            if rule["group_id"] in rules:
-                rules[rule["group_id"]].append(_rule(rule))
+        for row in self._state.query(_RULES):
+            if row["group_id"] in rules:
+                rule = FirewallRule(
+                    is_egress=bool(row["is_egress"]),
+                    protocol=row["ip_protocol"],
+                    from_port=row["from_port"],
+                    to_port=row["to_port"],
+                    cidr=row["cidr_ipv4"],
+                    group_id=row["peer_id"],
+                )
+                rules[row["group_id"]].append(rule)
         return guests, rules
-
-    def _guest(self, row: Row) -> FilteredGuest:
-        return FilteredGuest(
-            tap=ids.tap(row["instance_id"], self._network.bridge),
-            mac_address=row["mac_address"].lower(),
-            private_ip_address=row["private_ip_address"],
-            groups=tuple(json.loads(row["groups"])),
-        )
-
-
-def _rule(row: Mapping[str, Any]) -> FirewallRule:
-    return FirewallRule(
-        is_egress=bool(row["is_egress"]),
-        protocol=row["ip_protocol"],
-        from_port=row["from_port"],
-        to_port=row["to_port"],
-        cidr=row["cidr_ipv4"],
-        group_id=row["peer_id"],
-    )
