@@ -384,7 +384,10 @@ class Images:
         if not image_id or info.image_type != "machine":
             return None
         row = self._get_row(image_id)
-        if not (row["is_public"] or caller.admin or self._may_launch(caller, row)):
+        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
+        own = caller.admin or row["account_id"] == caller.account_id
+        shared = row["is_public"] or self.state.one(sql, (image_id, caller.account_id))
+        if not own and not shared:
             raise ImageNotFound(id=image_id)
         if row["image_type"] != image_type:
             raise InvalidParameterValue(
@@ -395,11 +398,6 @@ class Images:
         if row["state"] not in ("available", "pending"):
             raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
         return image_id
-
-    def _may_launch(self, caller: Caller, row: Row) -> bool:
-        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
-        shared = self.state.one(sql, (row["image_id"], caller.account_id))
-        return bool(shared or row["account_id"] == caller.account_id)
 
     def _finish(self, row: Row) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}

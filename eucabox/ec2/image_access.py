@@ -76,16 +76,12 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _is_being_written(row):
+    settings = json.loads(row["settings"]) if row["state"] == "pending" else {}
+    being_written = {"made_of", "copied_from"} & set(settings)  # its bundle, by this cloud
+    if row["state"] not in USABLE or being_written:
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
-
-
-def _is_being_written(row: Row) -> bool:
-    """Tell whether this cloud is still writing the image's bundle."""
-    settings = json.loads(row["settings"])
-    return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
 
 
 def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:

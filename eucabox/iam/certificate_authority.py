@@ -75,7 +75,9 @@ class CertificateAuthority:
     def _is_current(self, file: Path) -> bool:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        fresh = _expiry(certificate) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
+        ends = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
+        ends = ends or certificate.not_valid_after.replace(tzinfo=UTC)
+        fresh = ends > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
         ours = certificate.issuer == self.certificate.subject
         return fresh and ours and sorted(str(each.value) for each in names) == self._names
 
@@ -141,23 +143,13 @@ def _sign(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=days))
     )
-    for each in [*extensions, *_key_identifiers(key, signing_key)]:
-        builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints))
-    return builder.sign(signing_key, hashes.SHA256())
-
-
-def _key_identifiers(
-    key: rsa.RSAPrivateKey, signing_key: rsa.RSAPrivateKey
-) -> list[x509.ExtensionType]:
-    return [
+    identifiers: list[x509.ExtensionType] = [
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
         x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
     ]
-
-
-def _expiry(certificate: x509.Certificate) -> datetime:
-    ends = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
-    return ends or certificate.not_valid_after.replace(tzinfo=UTC)
+    for each in [*extensions, *identifiers]:
+        builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints))
+    return builder.sign(signing_key, hashes.SHA256())
 
 
 def _general_name(name: str) -> x509.GeneralName:
