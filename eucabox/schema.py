@@ -126,7 +126,13 @@ alter table instances add column state_clock text not null default '';
 alter table reservations add column created_clock text not null default ''
 """
 
+# Which program brought the file to which schema: an older one that can't read it says so.
+SCHEMA_CHANGES = """
+create table schema_changes (schema integer primary key, program text not null,
+  time text not null)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES,
 )  # fmt: skip

@@ -7,10 +7,12 @@ from eucabox.bucket import Object, Store
 
 
 def set_acl(store: Store, bucket: str, key: str, acl: dict[str, Any] | None) -> Object:
-    return store.change_object(bucket, key, lambda facts: replace(facts, acl=acl))
+    return store.change_object(bucket, key, lambda properties: replace(properties, acl=acl))
 
 
 def set_tags(
     store: Store, bucket: str, key: str, tags: dict[str, str], version_id: str = ""
 ) -> Object:
-    return store.change_object(bucket, key, lambda facts: replace(facts, tags=tags), version_id)
+    return store.change_object(
+        bucket, key, lambda properties: replace(properties, tags=tags), version_id
+    )

@@ -37,9 +37,9 @@ class Cloud:
         self.store.close()
 
     def put(self, path: Path, key: str = "", owner: str = "", acl: str = "private") -> str:
-        facts = ObjectProperties(owner=owner or self.user.account_id, acl={"canned": acl})
+        properties = ObjectProperties(owner=owner or self.user.account_id, acl={"canned": acl})
         with path.open("rb") as stream:
-            self.store.put(BUCKET, key or path.name, stream, facts)
+            self.store.put(BUCKET, key or path.name, stream, properties)
         return f"{BUCKET}/{key or path.name}"
 
     def upload(self, image: Path, folder: str = "", **members: Any) -> str:
@@ -62,7 +62,9 @@ class Cloud:
         acl = {"canned": canned}
         for each in self.store.list(BUCKET).objects:
             if key in ("", each.key):
-                self.store.change_object(BUCKET, each.key, lambda facts: replace(facts, acl=acl))
+                self.store.change_object(
+                    BUCKET, each.key, lambda properties: replace(properties, acl=acl)
+                )
 
     def settled(self, row: Row) -> Row:
         """Wait for a registration to end and return the image's row."""

@@ -1,3 +1,4 @@
+import gc
 import multiprocessing
 import os
 import sqlite3
@@ -100,6 +101,40 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     state = State(tmp_path / "db")
     assert keys(state) == ["kept"]
     state.close()
+
+
+def count_connections(path: Path) -> int:
+    """How many connections of this process have the database's write-ahead log open."""
+    names = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return names.count(f"{path}-wal")
+
+
+def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(state: State) -> None:
+    assert count_connections(state.path) == 1
+    all_open = threading.Barrier(6)
+
+    def read() -> None:
+        keys(state)
+        all_open.wait(10)
+        all_open.wait(10)
+
+    threads = [threading.Thread(target=read) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    all_open.wait(10)
+    assert count_connections(state.path) == 6
+    all_open.wait(10)
+    for thread in threads:
+        thread.join()
+    assert count_connections(state.path) == 1
+
+
+def test_a_state_that_nobody_closed_is_closed_when_it_is_forgotten(tmp_path: Path) -> None:
+    state = State(tmp_path / "db")
+    keys(state)
+    del state
+    gc.collect()  # what Python warns of here fails the test
+    assert count_connections(tmp_path / "db") == 0
 
 
 def test_update_returns_how_many_rows_there_were(state: State) -> None:

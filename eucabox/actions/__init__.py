@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import logs
@@ -107,6 +108,11 @@ class Action:
     takes_all: bool
     record: type[Any] | None = None  # the dataclass that the function takes its members in
 
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The types of its members."""
+        return type_hints(self.function)
+
     def run(self, call: "Call", arguments: dict[str, Any]) -> "Result | None":
         """Call the function with members that were checked."""
         if self.record is not None:
@@ -154,6 +160,8 @@ def action(
 def load() -> dict[tuple[str, str], Action]:
     """Import every resource once and return the table of actions."""
     global _loaded
+    if _loaded:
+        return ACTIONS
     with _loading:
         if not _loaded:
             for module in pkgutil.walk_packages(__path__, f"{__name__}."):
@@ -236,13 +244,15 @@ def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> No
 
 
 def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
-    arguments, hints = {}, type_hints(definition.function)
+    arguments, hints = {}, definition.hints
     for member, sent in params.items():
         if member in definition.parameters or definition.takes_all:
             hint = hints.get(member)
             nested = definition.service == "ec2" and isinstance(sent, (list, tuple, Mapping))
             value = drop_neutral(sent, hint) if nested else sent
-            validate(definition.name, to_api_name(member), value, hint)
+            plain_text = hint is str and type(value) is str and value.isascii()
+            if not plain_text and hint is not Any:
+                validate(definition.name, to_api_name(member), value, hint)
             arguments[member] = value
         elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
             raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)

@@ -8,6 +8,7 @@ import time
 import click
 
 from eucabox.cli import CommandContext
+from eucabox.cli.data_owner import become_owner, refuse_for_root
 from eucabox.config import Config
 from eucabox.process_lock import ProcessLock
 
@@ -23,6 +24,7 @@ def serve(settings: CommandContext) -> None:
     """
     from eucabox import server  # the doors are loaded by this command alone
 
+    refuse_for_root(settings.config)
     sys.exit(server.serve(settings.config))
 
 
@@ -32,6 +34,8 @@ def serve(settings: CommandContext) -> None:
 def stop(settings: CommandContext, purge: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
+    if purge:
+        become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
     if purge:

@@ -241,9 +241,9 @@ class ImageSource:
             written["acl"] = acl
         request = access.DetachedRequest(caller, "PutObject", written, context or {})
         access.check(request, bucket, key)
-        facts = object_request.object_properties(written, request, bucket, self.accounts)
-        sealing = encryption.bucket_default(self.store.bucket(bucket_name), self.store)
-        self.store.put(bucket_name, key, stream, facts, sealing=sealing)
+        properties = object_request.object_properties(written, request, bucket, self.accounts)
+        key_spec = encryption.bucket_default(self.store.bucket(bucket_name), self.store)
+        self.store.put(bucket_name, key, stream, properties, encryption=key_spec)
 
     def _with_stop_check(self, opened: "OpenObject", go_on: Callable[[], None]) -> "BodyStream":
         def look() -> None:

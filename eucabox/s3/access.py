@@ -110,6 +110,9 @@ def check(
     that an ACL must grant; without it, the one that ACLs have for the action.
     """
     check_expected(bucket, expected)
+    owner = properties.owner if properties else ""
+    if POLICY not in bucket.settings and owner in ("", bucket.owner) and owns(request, bucket):
+        return  # without a policy nothing is denied to the bucket's owner
     access_check = AccessCheck(request, bucket, key, properties)
     versioned = versioned_action(action or policy_action(request.action), request.params)
     access_check.check(versioned, permission or PERMISSIONS_OF.get(versioned, ""))
@@ -141,7 +144,7 @@ def check_read(
     """
     params = {"bucket": bucket.name, "key": obj.key, "version_id": version_id}
     request = DetachedRequest(caller, "GetObject", params, context or {})
-    check(request, bucket, obj.key, obj.facts)
+    check(request, bucket, obj.key, obj.properties)
 
 
 def check_chance(request: RequestContext, bucket: Bucket, expected: str = "") -> None:
@@ -168,7 +171,7 @@ def check_upload(request: RequestContext, upload: Upload, bucket: Bucket) -> Non
 
 def initiator(upload: Upload, bucket: Bucket) -> str:
     """Return the account that began an upload."""
-    return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner
+    return upload.properties.extra.get(WRITTEN_BY) or upload.properties.owner or bucket.owner
 
 
 def open_or_hide(
@@ -386,7 +389,8 @@ def authorize_owner_of_new(
 
     Raises AccessDenied where a policy lets the caller write but not grant, and as `check_acl`.
     """
-    check_acl(bucket, acl, directory)
+    if acl:
+        check_acl(bucket, acl, directory)
     if acl and not acls.only_for(acl, _owner_canonical_id(bucket, acl, directory)):
         key = str(request.params.get("key", ""))
         AccessCheck(request, bucket, key).check("s3:PutObjectAcl", "WRITE")

@@ -41,13 +41,13 @@ class LogStore(Protocol):
         bucket: str,
         key: str,
         stream: BodyStream,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         expected: ExpectedBody = ANY_BODY,
         *,
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Put an object, encrypted by `sealing` if given, after `check` has seen its bucket."""
+        """Put an object, encrypted by `encryption` if given, after `check` has seen its bucket."""
 
     @property
     def keys(self) -> Keyring:
@@ -111,9 +111,9 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
     target = store.bucket(head["target_bucket"])
     source = Bucket(head["source"], head["account"], target.created, location=target.location)
     canonical_id = head.get("canonical_id", "")
-    facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
+    properties = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
     # the only encryption of access logs at AWS
-    sealing = store.keys.sse_s3() if encryption.SETTING in target.settings else None
+    key_spec = store.keys.sse_s3() if encryption.SETTING in target.settings else None
     for day, records in _group_by_day(head, lines):
         content = "".join(f"{record}\n" for record in records).encode()
         key = key_of(head, moment, day)
@@ -122,7 +122,14 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
             _check_owner(now, source)
             check_key(now, (key,), source, canonical_id)
 
-        store.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=check_again)
+        store.put(
+            target.name,
+            key,
+            io.BytesIO(content),
+            properties,
+            encryption=key_spec,
+            check=check_again,
+        )
 
 
 def _acl(head: LogHead) -> dict[str, Any] | None:

@@ -83,7 +83,7 @@ def quote_etag(e_tag: str) -> str:
 
 def checksums(members: Mapping[str, object]) -> dict[str, str]:
     """Return the checksums among a request's members as {"CRC32": base64, ...}."""
-    values = {name: members.get(member) for name, member in CHECKSUMS.items()}
+    values = {name: members[member] for name, member in CHECKSUMS.items() if member in members}
     sent = {name: str(value) for name, value in values.items() if value}
     if len(sent) > 1:
         raise ChecksumsSeveral
@@ -154,7 +154,9 @@ def version_members_read(bucket: Bucket, obj: Object) -> dict[str, str]:
 
 def version_members_written(obj: Object) -> dict[str, str]:
     """Return a new object's version as members for its writer, unless it is the null version."""
-    return {} if version_ids.is_null(obj.version_key) else {"version_id": obj.version_id}
+    if not obj.version_key or version_ids.is_null(obj.version_key):
+        return {}
+    return {"version_id": obj.version_id}
 
 
 def headers(**members: str) -> dict[str, str]:

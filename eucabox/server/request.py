@@ -130,7 +130,8 @@ class HttpRequest(cheroot.HTTPRequest):
         self.chunked_read = coding is not None
         # Cheroot would send 100 Continue at once; we wait until the body is wanted.
         self._expects = fields.get("expect", "").lower() == "100-continue" and not old
-        options = set(ascii_text.split_list(fields.get("connection", "").lower()))
+        connection = fields.get("connection", "").lower()
+        options = set(ascii_text.split_list(connection)) if connection else set()
         self.close_connection = "close" in options or (old and "keep-alive" not in options)
 
     def respond(self) -> None:

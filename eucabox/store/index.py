@@ -21,6 +21,7 @@ from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
+MOST_IDLE = 8  # readers that wait for the next listing
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
     traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
@@ -261,8 +262,9 @@ class Index:
     def _disconnect(self) -> None:
         readers, self._readers = self._readers, []
         writer, self._writer = self._writer, None
-        for connection in (*readers, *([writer] if writer else [])):
-            connection.close()
+        _close_all(readers)
+        if writer:
+            writer.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -291,7 +293,21 @@ class Index:
             except BaseException:
                 reader.close()
                 raise
-            readers.append(reader)
+            self._give_back(reader, readers)
+
+    def _give_back(self, reader: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        if len(readers) >= MOST_IDLE:
+            reader.close()
+            return
+        readers.append(reader)
+        if readers is not self._readers:  # the index was rebuilt or closed meanwhile
+            _close_all(readers)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 @contextlib.contextmanager
@@ -317,12 +333,12 @@ def _sync(file: Path) -> None:
 
 def _row(obj: Object, size: int) -> Row:
     modified = to_nanoseconds(obj.last_modified)
-    return obj.key, size, obj.e_tag, modified, _traits(obj.facts), obj.version_key
+    return obj.key, size, obj.e_tag, modified, _traits(obj.properties), obj.version_key
 
 
-def _traits(facts: ObjectProperties) -> str:
-    sums = ",".join(facts.checksums)
-    return "\t".join((facts.owner, facts.storage_class, facts.checksum_type, sums))
+def _traits(properties: ObjectProperties) -> str:
+    sums = ",".join(properties.checksums)
+    return "\t".join((properties.owner, properties.storage_class, properties.checksum_type, sums))
 
 
 class IndexReader:
@@ -330,14 +346,14 @@ class IndexReader:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._facts: dict[str, ObjectProperties] = {}
+        self._properties: dict[str, ObjectProperties] = {}
 
     def object(self, row: Row) -> Object:
         """Return the object of a row."""
         key, size, e_tag, modified, traits, version_key = row
-        facts = self._facts.get(traits)
-        if facts is None:
-            facts = self._facts[traits] = _facts(traits)
+        properties = self._properties.get(traits)
+        if properties is None:
+            properties = self._properties[traits] = _parse_traits(traits)
         obj = Object.__new__(Object)
         # takes a third of the time of __init__, which sets each field of a frozen object
         vars(obj).update(
@@ -346,7 +362,7 @@ class IndexReader:
             size=size,
             e_tag=e_tag,
             last_modified=to_datetime(modified),
-            facts=facts,
+            properties=properties,
             version_key=version_key,
         )
         return obj
@@ -358,7 +374,7 @@ class IndexReader:
         return Version(self.object(row), is_latest=is_latest, is_marker=marker)
 
 
-def _facts(traits: str) -> ObjectProperties:
+def _parse_traits(traits: str) -> ObjectProperties:
     owner, storage_class, kind, sums = traits.split("\t")
     names = {name: "" for name in sums.split(",") if name}
     return ObjectProperties(

@@ -98,7 +98,7 @@ class Object:
     size: int
     e_tag: str
     last_modified: datetime
-    facts: ObjectProperties
+    properties: ObjectProperties
     parts: tuple[int, ...] = ()
     part_checksums: tuple[str, ...] = ()
     upload_id: str = ""
@@ -171,10 +171,10 @@ class Upload:
     key: str
     upload_id: str
     initiated: datetime
-    facts: ObjectProperties
+    properties: ObjectProperties
     checksum_algorithm: str = ""
     checksum_type: str = ""
-    sealing: EncryptionRecord | None = None  # for Keyring.from_record
+    encryption: EncryptionRecord | None = None  # for Keyring.from_record
 
 
 @dataclass(frozen=True)

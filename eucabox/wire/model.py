@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,17 @@ class WireModel:
         self._extras = extras
         self._operations: dict[str, Operation] = {}
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The model's API version, such as 2016-11-15."""
         return str(self._model.metadata["apiVersion"])
 
-    @property
+    @cached_property
     def protocol(self) -> str:
         """How the service is spoken: ec2, query or rest-xml."""
         return str(self._model.metadata["protocol"])
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """The XML namespace of answers in the model's own version ('' for EC2)."""
         return str(self._model.metadata.get("xmlNamespace", ""))
@@ -80,18 +81,18 @@ class Operation:
         self.ignored = frozenset([*ignored.get(ANY, ()), *ignored.get(self.name, ())])
         self.since: dict[str, str] = extras.get("since", {}).get(self.name, {})
 
-    @property
+    @cached_property
     def input(self) -> Shape | None:
         """What a request carries."""
         return self.model.input_shape
 
-    @property
+    @cached_property
     def output(self) -> Shape | None:
         """What an answer carries."""
         return self.model.output_shape
 
-    @property
-    def http(self) -> dict[str, Any]:
+    @cached_property
+    def http(self) -> Mapping[str, Any]:
         """The method, the URI template and, for some, the status of a REST operation."""
         return dict(self.model.http)
 

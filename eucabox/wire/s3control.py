@@ -14,8 +14,7 @@ from eucabox.errors import (
     S3NotImplemented,
 )
 from eucabox.wire import model, parsers, serializers, sign
-from eucabox.wire.query_string import octets, parse_pairs
-from eucabox.wire.request import Answer, ParsedRequest, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request, octets, parse_pairs
 from eucabox.wire.s3.requests import check_digests, compare_document
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.status import status_of

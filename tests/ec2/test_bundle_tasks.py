@@ -72,9 +72,9 @@ class House:
         self.store.close()
 
     def image(self, path: Path) -> Row:
-        facts = ObjectProperties(owner=self.user.account_id)
+        properties = ObjectProperties(owner=self.user.account_id)
         with path.open("rb") as stream:
-            self.store.put("mine", path.name, stream, facts)
+            self.store.put("mine", path.name, stream, properties)
         row = self.images.register(self.user, f"mine/{path.name}")
         return self.settled(row["image_id"])
 
@@ -170,7 +170,7 @@ def test_a_bundle_holds_the_root_and_the_instance_runs_again(house: House, guest
     assert house.node.notes == ["stopped", "running"]
     assert house.state_of(guest) == "running"
     assert not list((house.config.cloud.data_dir / "bundles").iterdir())
-    owner = house.store.head("mine", "p/disk.part.00").facts
+    owner = house.store.head("mine", "p/disk.part.00").properties
     assert (owner.owner, owner.acl) == (house.user.account_id, {"canned": "ec2-bundle-read"})
     made = house.images.register(house.user, "mine/p/disk.manifest.xml")
     row = house.settled(made["image_id"])
@@ -306,7 +306,7 @@ def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
 def test_a_bucket_without_access_lists_is_bundled_into(house: House, guest: Row) -> None:
     house.store.set_bucket_setting("mine", "object_ownership", "BucketOwnerEnforced")
     assert house.ends(house.begin(guest))["state"] == "complete"
-    assert house.store.head("mine", "p/disk.manifest.xml").facts.acl is None
+    assert house.store.head("mine", "p/disk.manifest.xml").properties.acl is None
 
 
 def test_a_stop_ends_the_copying_of_a_disk_at_once(

@@ -49,14 +49,17 @@ def get_object_acl(
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, stored_bucket, key).facts
-    access.check(call, stored_bucket, key, facts)
+    properties = access.open_or_hide(call, look, stored_bucket, key).properties
+    access.check(call, stored_bucket, key, properties)
     owners = Owners(call.cloud.accounts)
     if access.acls_disabled(stored_bucket):
         owner = owners(stored_bucket.owner)
         return {"owner": owner, "grants": acl.to_api(None, owner)}
-    owner = owners(facts.owner or stored_bucket.owner)
-    return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(stored_bucket.owner))}
+    owner = owners(properties.owner or stored_bucket.owner)
+    return {
+        "owner": owner,
+        "grants": acl.to_api(properties.acl, owner, owners(stored_bucket.owner)),
+    }
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -74,9 +77,9 @@ def put_object_acl(
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, stored_bucket, key).facts
-    access.check(call, stored_bucket, key, facts)
-    owner = facts.owner or stored_bucket.owner
+    properties = access.open_or_hide(call, look, stored_bucket, key).properties
+    access.check(call, stored_bucket, key, properties)
+    owner = properties.owner or stored_bucket.owner
     new_acl = _read_acl(call, stored_bucket, acl_members, access_control_policy, owner)
 
     def change(now: ObjectProperties) -> ObjectProperties:

@@ -156,13 +156,13 @@ def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[st
         "last_modified": obj.last_modified,
         "e_tag": quote_etag(obj.e_tag),
         "size": obj.size,
-        "storage_class": obj.facts.storage_class,
+        "storage_class": obj.properties.storage_class,
     }
-    if obj.facts.checksums:
-        entry["checksum_algorithm"] = list(obj.facts.checksums)
-        entry["checksum_type"] = obj.facts.checksum_type
+    if obj.properties.checksums:
+        entry["checksum_algorithm"] = list(obj.properties.checksums)
+        entry["checksum_type"] = obj.properties.checksum_type
     if owners:
-        entry["owner"] = owners(obj.facts.owner or bucket.owner)
+        entry["owner"] = owners(obj.properties.owner or bucket.owner)
     return entry
 
 

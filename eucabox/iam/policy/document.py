@@ -1,6 +1,7 @@
 """Policy documents: parsed with precise errors, compiled, and evaluated for a request."""
 
 import json
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ MEMBERS = (
     "NotResource", "Condition",
 )  # fmt: skip
 LARGEST = 20 * 1024  # bytes
+DEEPEST = 100  # objects and lists in each other; a policy's meaning ends at the sixth
+STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
+OPENING, CLOSING = ("{", "["), ("}", "]")
 MOST_KEPT = 256 * 1024  # characters of the documents in the cache
 
 
@@ -187,13 +191,22 @@ def _read_json(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
+    if _measure_depth(text) > DEEPEST:  # how deep json goes differs from Python to Python
+        reason = f"This policy contains invalid Json: too deep, more than {DEEPEST} levels."
+        raise MalformedPolicy(reason=reason)
     try:
         document: dict[str, Any] = json.loads(text, object_pairs_hook=_refuse_twice)
-    except RecursionError:
-        raise MalformedPolicy(reason="This policy contains invalid Json: too deep.") from None
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
     return document
+
+
+def _measure_depth(text: str) -> int:
+    depth = deepest = 0
+    for token in STRINGS_AND_BRACKETS.findall(text):
+        depth += (token in OPENING) - (token in CLOSING)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
