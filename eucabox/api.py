@@ -116,7 +116,12 @@ class ApiDispatcher:
         path, _, query = origin_form(target).partition("?")
         length = headers.get("content-length")
         return Request(
-            *(method, target, path or "/", query, headers, body),
+            method,
+            target,
+            path or "/",
+            query,
+            headers,
+            body,
             content_length=None if length is None else int(length),
             chunked="transfer-encoding" in headers,
             scheme="http" if tls is None else "https",

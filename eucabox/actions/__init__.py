@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -150,10 +150,11 @@ def action(
         definition = _define(service, name or to_api_name(function.__name__), function)
         key = (service, definition.name)
         assert key not in ACTIONS, f"{key} is registered twice"
-        ACTIONS[key] = Action(**{**definition.__dict__, **flags})
+        ACTIONS[key] = replace(
+            definition, admin=admin, anonymous=anonymous, ignored=frozenset(ignored)
+        )
         return function
 
-    flags = {"admin": admin, "anonymous": anonymous, "ignored": frozenset(ignored)}
     return register
 
 
