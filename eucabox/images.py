@@ -17,7 +17,6 @@ from eucabox.errors import (
     DiskGone,
     Fault,
     ImageNotFound,
-    ImageTooLarge,
     ImageUnavailable,
     InvalidParameterValue,
     LaunchCancelled,
@@ -29,7 +28,7 @@ from eucabox.image.image_source import Context, ImageInfo, ImageSource, StoppedE
 from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks, Progress
 from eucabox.image.manifest import Manifest
 from eucabox.image.workers import Workers
-from eucabox.instance_types import InstanceType
+from eucabox.instance_types import check_disk
 from eucabox.state import Row, State
 
 __all__ = ["Boot", "Images"]
@@ -206,13 +205,6 @@ class Images:
         if digest and not self.state.one(others, [digest]):
             self._cache.drop(digest)
 
-    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
-        """Raise ImageTooLarge where an image has no place on an instance type's disk."""
-        hvm = row["virtualization_type"] == "hvm"
-        self._check_size(
-            row["image_id"], row["size"] or 0, hvm, instance_type.disk_gb, instance_type.name
-        )
-
     def ensure_cached(self, row: Row, go_on: Callable[[], None] = lambda: None) -> CacheEntry:
         """Return an image's file in the cache, fetched and verified if it is not there.
 
@@ -253,12 +245,12 @@ class Images:
         with contextlib.ExitStack() as pins:
             image = self._pin(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
-            self._check_size(
-                instance["image_id"],
-                image.facts["size"],
-                hvm,
-                instance["disk_gb"],
+            size, swap_mb = image.facts["size"], self.config.images.swap_mb
+            check_disk(
                 instance["instance_type"],
+                instance["disk_gb"],
+                instance["image_id"],
+                size if hvm else disk.bytes_needed(size, swap_mb),
             )
             kernel_id, ramdisk_id = (None, None) if hvm else self._kernel_and_ramdisk_ids(instance)
             spec = DiskSpec(
@@ -266,7 +258,7 @@ class Images:
                 kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
                 ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
                 disk_mb=instance["disk_gb"] * 1024,
-                swap_mb=self.config.images.swap_mb,
+                swap_mb=swap_mb,
                 public_key=instance["public_key"] or "",
                 injection=self.config.node.key_injection,
                 settings=settings.read(self._get_row(instance["image_id"])["settings"]),
@@ -456,10 +448,3 @@ class Images:
                 " or register it again with one.",
             )
         return kernel_id, instance["ramdisk_id"] or image["ramdisk_id"]
-
-    def _check_size(self, image_id: str, size: int, hvm: bool, disk_gb: int, type_: str) -> None:
-        needed = size if hvm else disk.bytes_needed(size, self.config.images.swap_mb)
-        if needed > disk_gb * GIB:
-            raise ImageTooLarge(
-                id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024
-            )

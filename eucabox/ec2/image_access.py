@@ -14,6 +14,8 @@ from eucabox.errors import (
     InvalidParameterValue,
 )
 from eucabox.iam.accounts import Caller
+from eucabox.image import disk
+from eucabox.instance_types import InstanceType, check_disk
 from eucabox.state import Row, State
 
 ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
@@ -82,6 +84,15 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
+
+
+def check_fits(row: Row, instance_type: InstanceType, swap_mb: int) -> None:
+    """Raise ImageTooLarge where an image has no place on a type's disk, with swap if it is a root
+    file system. The size of an image that is being fetched may not be known yet."""
+    size = row["size"] or 0
+    whole_disk = row["virtualization_type"] == "hvm"
+    needed = size if whole_disk else disk.bytes_needed(size, swap_mb)
+    check_disk(instance_type.name, instance_type.disk_gb, row["image_id"], needed)
 
 
 def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
