@@ -85,7 +85,10 @@ def demo(folder: Path, stopping: bool) -> None:
     if os.geteuid() != 0:
         raise click.ClickException("run as root: real machines and their network need it")
     folder = folder.resolve()
-    config_file = _config_file(folder)
+    config_file = folder / "eucabox.conf"
+    if not config_file.exists():
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        config_file.write_text(CONFIGURATION.format(folder=folder))
     if stopping:
         background.stop(config_file, purge=True)
         return
@@ -119,9 +122,13 @@ def _journey(folder: Path, config_file: Path) -> None:
     steps = Steps()
     with steps.step("starting eucabox"):
         background.start(config_file, folder / "stderr")
-        _refuse_without_metadata(config)
+        if problems := _list_problems(config):  # the guest would get no key and no user data
+            raise click.ClickException(problems[0])
     with steps.step(f"the user {NAME} and its credentials"):
-        written = _credentials(config, folder)
+        accounts = open_accounts(config)
+        with suppress(UserExists):  # an earlier run made it
+            accounts.create_user(NAME)
+        written = folders.write(config, accounts, NAME, folder / "credentials")
     user = client.read(written.folder)
     image_id = _image(user, folder, steps)
     with steps.step("a key pair, and port 22 open in a security group"):
@@ -135,31 +142,9 @@ def _journey(folder: Path, config_file: Path) -> None:
     _print_summary(config, written, guest_, output, user.ec2(), steps)
 
 
-def _refuse_without_metadata(config: Config) -> None:
-    """Stop at once where the guest would get no key and no user data."""
-    problems = _list_problems(config)
-    if problems:
-        raise click.ClickException(problems[0])
-
-
 def _list_problems(config: Config) -> list[str]:
     problems = background.status(config).get("problems", [])
     return [each for each in problems if each.startswith(("metadata: ", "network: "))]
-
-
-def _config_file(folder: Path) -> Path:
-    file = folder / "eucabox.conf"
-    if not file.exists():
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file.write_text(CONFIGURATION.format(folder=folder))
-    return file
-
-
-def _credentials(config: Config, folder: Path) -> folders.CredentialsFolder:
-    accounts = open_accounts(config)
-    with suppress(UserExists):  # an earlier run made it
-        accounts.create_user(NAME)
-    return folders.write(config, accounts, NAME, folder / "credentials")
 
 
 def _image(user: Client, folder: Path, steps: Steps) -> str:

@@ -120,7 +120,8 @@ class InstanceDisks:
             if spec.image.facts["kind"] == "disk":
                 base, boot = spec.image, _overlay_whole_disk(spec, target)
             else:
-                name = _name_of_composed(spec)
+                keyed = "key" if spec.injection else "plain"
+                name = f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
                 pins.enter_context(cache.pin(name))
                 base = _ensure_composed(cache, name, spec, progress)
                 boot = _overlay_composed(base, spec, target)
@@ -195,11 +196,6 @@ def _give_key(base: CacheEntry, spec: DiskSpec, target: Path) -> tuple[str, ...]
     except key_injection.NoSpaceForKeyError as problem:
         return (f"The key was not put into the image ({problem}): the metadata service has it.",)
     return ()
-
-
-def _name_of_composed(spec: DiskSpec) -> str:
-    keyed = "key" if spec.injection else "plain"
-    return f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
 
 
 def _ensure_composed(cache: Cache, name: str, spec: DiskSpec, progress: Progress) -> CacheEntry:

@@ -115,7 +115,10 @@ def modify_instance_type_attribute(
     members = {"Cpu": ("vcpus", cpu), "Memory": ("memory_mb", memory), "Disk": ("disk_gb", disk)}
     changes = {key: value for key, value in members.items() if value[1] is not None}
     for parameter, (column, value) in changes.items():
-        _refuse_size(parameter, column, int(value or 0))
+        least, most = LIMITS[column]
+        if not least <= int(value or 0) <= most:
+            reason = f"Give a number from {least} to {most}."
+            raise InvalidParameterValue(parameter=parameter, value=value, reason=reason)
     if network_interfaces != 1:
         reason = "Every instance has one network interface."
         raise InvalidParameterValue(
@@ -251,10 +254,3 @@ def _sizes_to_api(instance_type: InstanceType) -> Result:
 def _refuse_unknown(name: str, types: Iterable[str]) -> None:
     if name not in types:
         raise InvalidInstanceType(type=name[:60], known=", ".join(types))
-
-
-def _refuse_size(parameter: str, column: str, value: int) -> None:
-    least, most = LIMITS[column]
-    if not least <= value <= most:
-        reason = f"Give a number from {least} to {most}."
-        raise InvalidParameterValue(parameter=parameter, value=value, reason=reason)

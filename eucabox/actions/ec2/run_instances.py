@@ -11,7 +11,7 @@ from eucabox.actions import Call, Result, action
 from eucabox.domains import capacity
 from eucabox.ec2 import default_vpc, instance_metadata, instances, tags
 from eucabox.ec2 import security_groups as groups
-from eucabox.ec2.image_access import get_launchable
+from eucabox.ec2.image_access import check_fits, get_launchable
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     IdempotentInstanceTerminated,
@@ -283,7 +283,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     )
     instance_type = get_type(call.cloud.state, request.instance_type)
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
-    call.cloud.images.check_fits(image, instance_type)
+    check_fits(image, instance_type, call.cloud.config.images.swap_mb)
     _check_devices(request.block_device_mappings, image)
     kernel_id, ramdisk_id = _choose_boot_images(call, image, request)
     options = _read_metadata_options(request.metadata_options, image)
