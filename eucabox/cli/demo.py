@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eucabox import config as configuration
 from eucabox import network
 from eucabox.cli import background, client, image
-from eucabox.cli.client import Client
+from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.progress import Steps
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
@@ -178,7 +178,7 @@ def _install(user: Client, file: Path, steps: Steps, digest: str, **members: Any
     return image.install_file(user, file, BUCKET, steps, prefix=prefix, **members)
 
 
-def _key_pair(ec2: Any, file: Path) -> Path:
+def _key_pair(ec2: BotoClient, file: Path) -> Path:
     known = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [NAME]}])["KeyPairs"]
     if file.exists() and known:
         return file
@@ -191,7 +191,7 @@ def _key_pair(ec2: Any, file: Path) -> Path:
     return file
 
 
-def _group(ec2: Any) -> None:
+def _group(ec2: BotoClient) -> None:
     known = [each["GroupName"] for each in ec2.describe_security_groups()["SecurityGroups"]]
     if NAME not in known:
         ec2.create_security_group(GroupName=NAME, Description="the demo: SSH from anywhere")
@@ -205,7 +205,7 @@ def _group(ec2: Any) -> None:
             raise
 
 
-def _end_earlier(ec2: Any) -> None:
+def _end_earlier(ec2: BotoClient) -> None:
     filters = [
         {"Name": "key-name", "Values": [NAME]},
         {"Name": "instance-state-name", "Values": LIVE},
@@ -216,7 +216,7 @@ def _end_earlier(ec2: Any) -> None:
         ec2.terminate_instances(InstanceIds=earlier)
 
 
-def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGuest:
+def _instance(ec2: BotoClient, image_id: str, key_file: Path, steps: Steps) -> DemoGuest:
     with steps.step(f"running {image_id}"):
         row = ec2.run_instances(
             ImageId=image_id, InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, KeyName=NAME,
@@ -231,12 +231,13 @@ def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGues
     return guest
 
 
-def _describe(ec2: Any, instance_id: str) -> Any:
+def _describe(ec2: BotoClient, instance_id: str) -> dict[str, Any]:
     rows = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-    return rows[0]["Instances"][0]
+    instance: dict[str, Any] = rows[0]["Instances"][0]
+    return instance
 
 
-def _wait_until_running(ec2: Any, instance_id: str) -> Any:
+def _wait_until_running(ec2: BotoClient, instance_id: str) -> dict[str, Any]:
     while True:
         instance = _describe(ec2, instance_id)
         state = instance["State"]["Name"]
@@ -248,7 +249,7 @@ def _wait_until_running(ec2: Any, instance_id: str) -> Any:
         time.sleep(0.2)
 
 
-def _wait_for_ssh(ec2: Any, guest: DemoGuest) -> None:
+def _wait_for_ssh(ec2: BotoClient, guest: DemoGuest) -> None:
     deadline = time.monotonic() + SSH_SECONDS
     while True:
         try:
@@ -274,7 +275,7 @@ def _prove(guest: DemoGuest, config: Config) -> str:
     return output
 
 
-def _console(ec2: Any, guest: DemoGuest) -> str:
+def _console(ec2: BotoClient, guest: DemoGuest) -> str:
     output: str = ec2.get_console_output(InstanceId=guest.instance_id).get("Output", "")
     return output
 
@@ -284,7 +285,7 @@ def _print_summary(
     written: folders.CredentialsFolder,
     guest: DemoGuest,
     output: str,
-    ec2: Any,
+    ec2: BotoClient,
     steps: Steps,
 ) -> None:
     click.echo("\nThe console, its last lines:")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -137,8 +136,9 @@ def _parse_since(text: str) -> str:
 
 
 def _as_json(facts: Facts) -> str:
-    document: dict[str, Any] = dict(facts)
-    for name in NUMBERS:
-        if name in document:
-            document[name] = float(document[name]) if "." in document[name] else int(document[name])
-    return json.dumps(document)
+    numbers = {
+        name: float(text) if "." in text else int(text)
+        for name, text in facts.items()
+        if name in NUMBERS
+    }
+    return json.dumps({**facts, **numbers})

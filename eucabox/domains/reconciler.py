@@ -10,7 +10,7 @@ from eucabox.config import Config
 from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.health import Health
-from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, seconds_in_state
+from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.domains.libvirt_domains import Domains, DomainState
@@ -19,7 +19,6 @@ from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
 from eucabox.instance_states import Reason
-from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -98,12 +97,12 @@ class Reconciler:
             self._watching = False
             return None
 
-    def _reconcile_logged(self, row: Row, guests: dict[str, DomainState] | None) -> float:
+    def _reconcile_logged(self, row: NodeRow, guests: dict[str, DomainState] | None) -> float:
         caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
         with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
             return self._reconcile(row, guests)
 
-    def _reconcile(self, row: Row, guests: dict[str, DomainState] | None) -> float:
+    def _reconcile(self, row: NodeRow, guests: dict[str, DomainState] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
         if row["state"] == "pending":
             return self._reconcile_pending(row)
@@ -115,7 +114,7 @@ class Reconciler:
             return self._end(row, instance_states.USER_SHUTDOWN)
         return self._reconcile_running(row, guest) if guests is not None else SWEEP
 
-    def _reconcile_pending(self, row: Row) -> float:
+    def _reconcile_pending(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]
         left = self.config.node.pending_timeout - seconds_in_state(row)
         if row["wanted"] == "terminate":
@@ -126,13 +125,15 @@ class Reconciler:
             self._launcher.begin(instance_id)
         return min(left, SWEEP)
 
-    def _timeout_reason(self, row: Row) -> Reason:
+    def _timeout_reason(self, row: NodeRow) -> Reason:
         steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
         step = steps.get(row["launch_state"], "the hypervisor")
         text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
         return instance_states.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
 
-    def _reconcile_shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_shutting_down(
+        self, row: NodeRow, guest: DomainState | None, known: bool
+    ) -> float:
         instance_id = row["instance_id"]
         self._rebooter.forget(instance_id)
         left = self.config.node.shutdown_timeout - seconds_in_state(row)
@@ -141,7 +142,7 @@ class Reconciler:
             return left  # the end of the launch wakes us
         return max(0.1, self._terminator.advance(row, guest, known, self.config))
 
-    def _reconcile_stopping(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_stopping(self, row: NodeRow, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
         self._rebooter.forget(instance_id)
         if self._launcher.is_busy(instance_id):
@@ -149,7 +150,7 @@ class Reconciler:
             return SWEEP  # the end of the launch wakes us
         return max(0.1, self._stopper.advance(row, guest, known, self.config.node.stop_timeout))
 
-    def _reconcile_running(self, row: Row, guest: DomainState | None) -> float:
+    def _reconcile_running(self, row: NodeRow, guest: DomainState | None) -> float:
         instance_id = row["instance_id"]
         if row["wanted"] == NEW_DOMAIN:
             return self._rebooter.replace_domain(row)
@@ -168,7 +169,7 @@ class Reconciler:
             wait = min(wait, self._rebooter.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
-    def _handle_missing(self, row: Row) -> float:
+    def _handle_missing(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]
         reason = self._end_reason(instance_id)
         if reason is None and self._watching:
@@ -190,7 +191,7 @@ class Reconciler:
             instance_states.ENDED_UNWATCHED if known == boot_id else instance_states.HOST_RESTARTED
         )
 
-    def _end(self, row: Row, reason: Reason) -> float:
+    def _end(self, row: NodeRow, reason: Reason) -> float:
         instance_id = row["instance_id"]
         self._launcher.cancel(instance_id)
         if row["wanted"] != "terminate":
@@ -206,7 +207,7 @@ class Reconciler:
         with self._lock:
             return state_reasons.reason_of_events(self._events.get(instance_id, ()))
 
-    def _remove_orphans(self, rows: list[Row], guests: dict[str, DomainState]) -> float | None:
+    def _remove_orphans(self, rows: list[NodeRow], guests: dict[str, DomainState]) -> float | None:
         """End what is left of instances that are not alive; return the seconds to the next try."""
         strays = {row["instance_id"] for row in self._rows.list_uncleaned()} | set(guests)
         strays -= {row["instance_id"] for row in rows}

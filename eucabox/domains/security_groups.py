@@ -4,13 +4,30 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from eucabox import ids
 from eucabox.errors import Fault
 from eucabox.instance_states import ALIVE, sql_list
 from eucabox.network import FilteredGuest, FirewallRule
+from eucabox.schema import SecurityGroupRuleRow
 from eucabox.state import State
+
+
+class _GuestRow(TypedDict):
+    """An instance with its groups, as JSON."""
+
+    instance_id: str
+    mac_address: str
+    private_ip_address: str | None
+    groups: str
+
+
+class _RuleRow(SecurityGroupRuleRow):
+    """A rule with the id of the group that it refers to, if that exists."""
+
+    peer_id: str | None
+
 
 log = logging.getLogger("eucabox.node")
 RETRY = 5.0  # seconds until rules that could not be put in force are tried again
@@ -108,20 +125,20 @@ class SecurityGroupFilters:
                 private_ip_address=row["private_ip_address"],
                 groups=tuple(json.loads(row["groups"])),
             )
-            for row in self._state.query(_GUESTS)
+            for row in self._state.select(_GuestRow, _GUESTS)
         ]
         rules: dict[str, list[FirewallRule]] = {
             each: [] for guest in guests for each in guest.groups
         }
-        for row in self._state.query(_RULES):
-            if row["group_id"] in rules:
+        for rule_row in self._state.select(_RuleRow, _RULES):
+            if rule_row["group_id"] in rules:
                 rule = FirewallRule(
-                    is_egress=bool(row["is_egress"]),
-                    protocol=row["ip_protocol"],
-                    from_port=row["from_port"],
-                    to_port=row["to_port"],
-                    cidr=row["cidr_ipv4"],
-                    group_id=row["peer_id"],
+                    is_egress=bool(rule_row["is_egress"]),
+                    protocol=rule_row["ip_protocol"],
+                    from_port=rule_row["from_port"],
+                    to_port=rule_row["to_port"],
+                    cidr=rule_row["cidr_ipv4"],
+                    group_id=rule_row["peer_id"],
                 )
-                rules[row["group_id"]].append(rule)
+                rules[rule_row["group_id"]].append(rule)
         return guests, rules

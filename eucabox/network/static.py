@@ -4,14 +4,13 @@ Needs root, or the capabilities NET_ADMIN (devices, routes, rules), NET_RAW (DHC
 NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from itertools import islice
-from typing import Any
 
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
-from eucabox.network import GuestAddress, Learnt, host
+from eucabox.network import GuestAddress, InterfaceRow, Learnt, host
 from eucabox.network.address_pool import pool
 from eucabox.network.base import BridgedNetwork
 from eucabox.network.bridge import RUN, explain_refusals
@@ -20,7 +19,6 @@ from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
-Row = Mapping[str, Any]
 READ_FIRST = 64  # addresses of the pool
 
 
@@ -56,7 +54,7 @@ class Static(BridgedNetwork):
             self._chosen, self._in_use = None, in_use
             self._start()
 
-    def sync(self, rows: Iterable[Row]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
         wanted = [address for row in rows if (address := _address(row))]
         with self._lock:
@@ -107,7 +105,7 @@ class Static(BridgedNetwork):
             if len(self._pool) == count:
                 raise InsufficientFreeAddresses(count=count)
 
-    def plug(self, row: Row) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Answer this instance's DHCP and send packets for its address to its MAC alone."""
         address = _address(row)
         if address is None:
@@ -120,7 +118,7 @@ class Static(BridgedNetwork):
             self._dhcp.serve(hosts.values())
             self._bind([address], [])
 
-    def unplug(self, row: Row) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Stop answering; another instance that has the address by now keeps it."""
         address = _address(row)
         with self._lock:
@@ -175,6 +173,6 @@ class Static(BridgedNetwork):
         self._bind(lost, [])
 
 
-def _address(row: Row) -> GuestAddress | None:
+def _address(row: InterfaceRow) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))
-    return GuestAddress(mac, ip, name) if mac and ip else None
+    return GuestAddress(mac, ip, name or "") if mac and ip else None

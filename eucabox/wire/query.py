@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
 from urllib.parse import unquote
 
 from botocore import xform_name
@@ -71,7 +70,7 @@ class FormOperation:
 
     name: str
     ignored: frozenset[str]
-    read: parsers.FormReader
+    read: parsers.TreeReader
     write: serializers.Writer | None
     wrapper: str  # of the result, where the protocol has one
     newer: Mapping[str, str]  # the members of the answer that came in later versions, and in which
@@ -106,7 +105,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     )
 
 
-def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
+def answer(understood: QueryRequest, result: dict[str, object] | None) -> Answer:
     """The XML of a result, in the API version of the request."""
     operation, request_id = understood.operation, understood.request_id
     name, writer, value = operation.name, operation.write, result or {}
@@ -262,7 +261,7 @@ def compile_operation(service: str, name: str) -> FormOperation:
     )
 
 
-def _read_nothing(tree: parsers.Tree) -> dict[str, Any]:
+def _read_nothing(tree: parsers.Tree) -> dict[str, object]:
     for node in tree.values():
         raise parsers.unknown_parameter(node)
     return {}

@@ -111,8 +111,7 @@ class StandInImages:
 
 
 def insert(state: State, table: str, row: Row) -> None:
-    with state.transaction() as database:
-        database[table].insert(row)  # type: ignore[union-attr]
+    state.insert(table, row)
 
 
 def add_image(state: State, caller: Caller, /, **facts: Any) -> Row:

@@ -5,10 +5,12 @@ import pytest
 from eucabox.ec2.image_access import check_fits
 from eucabox.errors import ImageTooLarge
 from eucabox.instance_types import DEFAULT_SIZES
+from eucabox.schema import ImageRow
+from tests.rows import whole_row
 
 MIB = 2**20
-DISK = {"image_id": "emi-1", "virtualization_type": "hvm", "size": 1024 * MIB}
-ROOT = {**DISK, "virtualization_type": "paravirtual"}
+DISK = whole_row(ImageRow, image_id="emi-1", virtualization_type="hvm", size=1024 * MIB)
+ROOT: ImageRow = {**DISK, "virtualization_type": "paravirtual"}
 
 
 def test_an_image_has_to_fit_the_type() -> None:

@@ -1,7 +1,6 @@
 """Instance types: describes them in AWS' and Eucalyptus' form, and changes their sizes."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from eucabox.actions import Call, Result, action
 from eucabox.domains.capacity import TypeCapacity
@@ -17,7 +16,7 @@ from eucabox.instance_types import (
 )
 
 ARCHITECTURES = ["i386", "x86_64"]
-FILTERS: Columns = {
+FILTERS: Columns[Result] = {
     "auto-recovery-supported": "auto_recovery_supported",
     "bare-metal": "bare_metal",
     "burstable-performance-supported": "burstable_performance_supported",
@@ -170,7 +169,7 @@ def describe_instance_type_offerings(
     return {"instance_type_offerings": offerings, "next_token": token}
 
 
-def _type_name(row: dict[str, Any]) -> str:
+def _type_name(row: Mapping[str, object]) -> str:
     return str(row["instance_type"])
 
 
@@ -235,7 +234,7 @@ def _to_api(instance_type: InstanceType) -> Result:
     }
 
 
-def _to_euca_api(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
+def _to_euca_api(call: Call, capacity: TypeCapacity) -> Result:
     zone = call.cloud.config.cloud.zone
     sizes = InstanceType(capacity.type, capacity.vcpus, capacity.memory_mb, capacity.disk_gb)
     counts = {"available": capacity.free, "max": capacity.max, "zone_name": zone}

@@ -9,7 +9,7 @@ from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
 from eucabox.network.address_pool import domain_name
 
 LAST = 32767  # the number of the last rule
-ACL_FILTERS: Columns = {
+ACL_FILTERS: Columns[Result] = {
     "network-acl-id": "network_acl_id",
     "vpc-id": "vpc_id",
     "owner-id": "owner_id",
@@ -27,7 +27,7 @@ ACL_FILTERS: Columns = {
         for each in ("icmp.code", "icmp.type", "ipv6-cidr", "port-range.from", "port-range.to")
     ),
 }
-DHCP_FILTERS: Columns = {
+DHCP_FILTERS: Columns[Result] = {
     "dhcp-options-id": "dhcp_options_id",
     "owner-id": "owner_id",
     "key": "dhcp_configurations.key",

@@ -10,8 +10,9 @@ from eucabox.ec2 import ip_permissions as permissions
 from eucabox.ec2 import security_groups, tags
 from eucabox.ec2.filters import Filter, page, select
 from eucabox.ec2.ip_permissions import Permission
+from eucabox.ec2.security_groups import DescribedRule
 from eucabox.ec2.tags import TagSpecification
-from eucabox.state import Row
+from eucabox.schema import SecurityGroupRuleRow
 
 FILTERS = {
     "group-id": "group_id",
@@ -153,9 +154,8 @@ def _authorize(
         row = permissions.group_of(_context(call), (request.group_id, request.group_name))
         parsed = permissions.parse(_context(call), request.ip_permissions, single)
         group_rules = security_groups.rules(state, [row["group_id"]])
-        permissions.raise_if_exists(
-            row, parsed, permissions.rules_in_direction(group_rules, is_egress)
-        )
+        same_direction = permissions.rules_in_direction(group_rules, is_egress)
+        permissions.raise_if_exists(row, parsed, same_direction)
         security_groups.check_rules_limit(call.cloud.config.limits, len(group_rules) + len(parsed))
         added = [
             security_groups.add_rule(
@@ -166,8 +166,10 @@ def _authorize(
         for rule_row in added:
             tags.write(state, call.account_id, rule_row["security_group_rule_id"], new_tags)
     call.cloud.node.wake()
-    more = {"group_owner_id": row["account_id"], "tags": tags.to_api(new_tags)}
-    api_rules = [_to_api({**rule, **more}) for rule in added]
+    api_tags = tags.to_api(new_tags)
+    api_rules = [
+        _to_api({**rule, "group_owner_id": row["account_id"], "tags": api_tags}) for rule in added
+    ]
     return {"return": True, "security_group_rules": api_rules}
 
 
@@ -178,9 +180,8 @@ def _revoke(
     state = call.cloud.state
     with state.transaction() as database:
         row = permissions.group_of(_context(call), (request.group_id, request.group_name))
-        group_rules = permissions.rules_in_direction(
-            security_groups.rules(state, [row["group_id"]]), is_egress
-        )
+        every_rule = security_groups.rules(state, [row["group_id"]])
+        group_rules = permissions.rules_in_direction(every_rule, is_egress)
         if request.security_group_rule_ids:
             matches = permissions.get_by_ids(group_rules, request.security_group_rule_ids)
         else:
@@ -206,8 +207,8 @@ def _context(call: Call) -> permissions.PermissionContext:
     return permissions.PermissionContext(call.cloud.state, call.account_id, call.api_version)
 
 
-def _to_api(row: Row) -> Result:
-    rule = _revoked_to_api(row)
+def _to_api(row: DescribedRule) -> Result:
+    rule = {**_revoked_to_api(row)}
     rule["group_owner_id"] = row["group_owner_id"]
     rule["tags"] = row["tags"]
     group_id = rule.pop("referenced_group_id", None)
@@ -219,8 +220,13 @@ def _to_api(row: Row) -> Result:
     return rule
 
 
-def _revoked_to_api(row: Row) -> Result:
-    names = ("cidr_ipv4", "cidr_ipv6", "referenced_group_id", "description")
+def _revoked_to_api(row: SecurityGroupRuleRow) -> Result:
+    texts = {
+        "cidr_ipv4": row["cidr_ipv4"],
+        "cidr_ipv6": row["cidr_ipv6"],
+        "referenced_group_id": row["referenced_group_id"],
+        "description": row["description"],
+    }
     ports = row["from_port"], row["to_port"]
     return {
         "security_group_rule_id": row["security_group_rule_id"],
@@ -229,5 +235,5 @@ def _revoked_to_api(row: Row) -> Result:
         "ip_protocol": row["ip_protocol"],
         "from_port": -1 if ports[0] is None else ports[0],
         "to_port": -1 if ports[1] is None else ports[1],
-        **{name: row[name] for name in names if row[name]},
+        **{name: text for name, text in texts.items() if text},
     }

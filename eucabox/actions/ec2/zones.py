@@ -32,10 +32,10 @@ def describe_availability_zones(
     filters: Sequence[Filter] = (),
 ) -> Result:
     """List the one zone; with `verbose` among the names the administrator sees its capacity."""
-    zone = _zone_to_api(call)
-    _refuse_unknown("ZoneName", zone_names, (zone["zone_name"], VERBOSE))
-    _refuse_unknown("ZoneId", zone_ids, (zone["zone_id"],))
-    zones = select([zone], filters, FILTERS)
+    config = call.cloud.config.cloud
+    _refuse_unknown("ZoneName", zone_names, (config.zone, VERBOSE))
+    _refuse_unknown("ZoneId", zone_ids, (default_vpc.zone_id(config.region),))
+    zones = select([_zone_to_api(call)], filters, FILTERS)
     if VERBOSE in zone_names and call.user.admin:
         zones += _list_capacity(call)
     return {"availability_zones": zones}

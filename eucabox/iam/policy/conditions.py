@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
@@ -201,7 +200,7 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
 }
 
 
-def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
+def read(element: object, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
     """Read a Condition element; `is_known` tells whether a condition key exists."""
     if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
@@ -217,7 +216,7 @@ def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]
     return tuple(read_conditions)
 
 
-def _read_condition(operator_text: str, key: str, raw: Any) -> Condition:
+def _read_condition(operator_text: str, key: str, raw: object) -> Condition:
     set_of, _, operator = operator_text.rpartition(":")
     name = operator.removesuffix(IF_EXISTS)
     odd = set_of and (set_of not in SETS or name == "Null")
@@ -236,7 +235,7 @@ def _read_condition(operator_text: str, key: str, raw: Any) -> Condition:
     return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
 
 
-def _to_text(value: Any, key: str) -> str:
+def _to_text(value: object, key: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
