@@ -41,15 +41,15 @@ def instance(ec2: Any, image_id: str, key: Path) -> Any:
 def test_it_is_who_it_says(instance: Any, key: Path) -> None:
     address = instance["PrivateIpAddress"]
     look = "wget -q -O - http://169.254.169.254/latest"
-    said = guests.said_over_ssh(
+    output = guests.said_over_ssh(
         address, key, f"{look}/meta-data/instance-id; echo; {look}/user-data; cat /run/ran"
     )
-    assert said == f"{instance['InstanceId']}\n{USER_DATA}ran\n"
+    assert output == f"{instance['InstanceId']}\n{USER_DATA}ran\n"
 
 
 def test_the_disk_has_root_ephemeral_and_memory(instance: Any, key: Path) -> None:
-    said = guests.said_over_ssh(instance["PrivateIpAddress"], key, "cat /proc/partitions")
-    names = {line.split()[-1] for line in said.splitlines() if line.strip()}
+    output = guests.said_over_ssh(instance["PrivateIpAddress"], key, "cat /proc/partitions")
+    names = {line.split()[-1] for line in output.splitlines() if line.strip()}
     assert {"sda", "sda1", "sda2"} <= names
 
 
@@ -127,10 +127,10 @@ def test_a_killed_eucabox_takes_its_guests_back(
     row = guests.describe(ec2, instance["InstanceId"])
     assert row["State"]["Name"] == "running"
     assert row["PrivateIpAddress"] == address
-    said = guests.said_over_ssh(
+    output = guests.said_over_ssh(
         address, key, "wget -q -O - http://169.254.169.254/latest/meta-data/instance-id"
     )
-    assert said == instance["InstanceId"]
+    assert output == instance["InstanceId"]
 
 
 def test_a_launch_survives_a_kill_at_any_moment(
@@ -186,9 +186,9 @@ def test_user_data_comes_back_byte_for_byte(ec2: Any, image_id: str, key: Path) 
     data = bytes(range(256)) * 64
     assert len(data) == 16384
     row = guests.run(ec2, image_id, KeyName=key.stem, UserData=data)
-    said = guests.said_over_ssh(
+    output = guests.said_over_ssh(
         row["PrivateIpAddress"], key,
         "wget -q -O - http://169.254.169.254/latest/user-data | base64",
     )  # fmt: skip
-    assert base64.b64decode(said) == data
+    assert base64.b64decode(output) == data
     ec2.terminate_instances(InstanceIds=[row["InstanceId"]])

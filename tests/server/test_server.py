@@ -219,9 +219,9 @@ def _cloud(tmp_path: Path) -> Iterator[Any]:
     state = State(tmp_path / "eucabox.db")
     accounts = Accounts(config, state)
     network = SimpleNamespace(metadata_device=None)
-    said: dict[str, str] = {}
+    members: dict[str, str] = {}
     rooms = {"accounts": accounts, "network": network}
-    yield SimpleNamespace(config=config, **rooms, said=said, note=said.__setitem__)
+    yield SimpleNamespace(config=config, **rooms, said=members, note=members.__setitem__)
     state.close()
 
 

@@ -48,9 +48,9 @@ def test_tags_of_a_public_image_are_its_owners(world: World) -> None:
         BOB.user_name: 0,
         ADMIN.user_name: 1,
     }
-    asked = [{"name": "tag:customer", "values": ["secret"]}]
-    assert found(world, BOB, filters=asked) == []
-    assert found(world, filters=asked) == [public]
+    filters = [{"name": "tag:customer", "values": ["secret"]}]
+    assert found(world, BOB, filters=filters) == []
+    assert found(world, filters=filters) == [public]
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_both_verbs_show_the_devices_that_instances_have(world: World) -> None:
         {"virtual_name": "root", "device_name": "/dev/sda1"},
         {"virtual_name": "swap", "device_name": "sda3"},
     ]
-    asked = {"image_id": image_id, "attribute": "blockDeviceMapping"}
-    assert world.do("DescribeImageAttribute", **asked)["block_device_mappings"] == right
+    params = {"image_id": image_id, "attribute": "blockDeviceMapping"}
+    assert world.do("DescribeImageAttribute", **params)["block_device_mappings"] == right
     (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
     assert image["block_device_mappings"] == right
     name = "block-device-mapping.device-name"

@@ -83,5 +83,5 @@ def test_only_the_administrator_may(world: World) -> None:
     ],
 )
 def test_filters_look_into_the_shape(world: World, name: str, value: str, count: int) -> None:
-    asked = [{"name": name, "values": [value]}]
-    assert len(world.do("DescribeInstanceTypes", filters=asked)["instance_types"]) == count
+    filters = [{"name": name, "values": [value]}]
+    assert len(world.do("DescribeInstanceTypes", filters=filters)["instance_types"]) == count
