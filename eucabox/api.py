@@ -94,8 +94,10 @@ class ApiDispatcher:
 
     def is_api_request(self, target: str, host: str) -> bool:
         """Whether a request is for the protocols, and not for our own pages."""
+        if not self._pages or PAGES not in target:
+            return True
         path = origin_form(target).partition("?")[0]
-        if not self._pages or not path.startswith(PAGES) or path.startswith(SITES):
+        if not path.startswith(PAGES) or path.startswith(SITES):
             return True
         from eucabox.wire.s3.addressing import bucket_of
 
@@ -114,7 +116,12 @@ class ApiDispatcher:
         path, _, query = origin_form(target).partition("?")
         length = headers.get("content-length")
         return Request(
-            *(method, target, path or "/", query, headers, body),
+            method,
+            target,
+            path or "/",
+            query,
+            headers,
+            body,
             content_length=None if length is None else int(length),
             chunked="transfer-encoding" in headers,
             scheme="http" if tls is None else "https",
@@ -134,14 +141,14 @@ class ApiDispatcher:
             if line["service"] in BUCKETS:
                 from eucabox.wire.s3 import middleware
 
-                exchange.code = line["outcome"] if answer.status >= 400 else ""
+                exchange.code = str(line["outcome"]) if answer.status >= 400 else ""
                 exchange.milliseconds = (time.perf_counter() - started) * 1000
                 middleware.finish(self._cloud, exchange)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _dispatch(self, exchange: Exchange, line: dict[str, Any]) -> Answer:
+    def _dispatch(self, exchange: Exchange, line: dict[str, object]) -> Answer:
         """A fault becomes the protocol's error answer; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         request = exchange.request
@@ -171,8 +178,6 @@ class ApiDispatcher:
         return self._cloud.accounts.credential(access_key_id)
 
     def _call(self, request: Request, understood: ParsedRequest) -> Call:
-        from eucabox.wire.protocols import service_path
-
         api = self._cloud.config.api
         return Call(
             cloud=self._cloud,
@@ -182,7 +187,7 @@ class ApiDispatcher:
             endpoint=request.endpoint if request.host else endpoint(self._cloud.config),
             api_version=understood.api_version,
             source=request.source,
-            path=service_path(request),
+            path=request.service_path,
             # S3 lets one signature be used again: presigned URLs, a PUT sent twice.
             signature="" if understood.service in REPEATABLE else understood.signature,
             expires=understood.expires,
@@ -190,8 +195,10 @@ class ApiDispatcher:
             context=PolicyContext(
                 request,
                 understood.form,
-                region=self._cloud.config.cloud.region,
-                https="https" if api.https_port else "",  # where a client may send secrets
+                {
+                    "region": self._cloud.config.cloud.region,
+                    "https": "https" if api.https_port else "",  # where a client may send secrets
+                },
             ),
         )
 

@@ -6,18 +6,18 @@ attributes, index and uploads.
 
 import builtins
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from eucabox.errors import Fault
-from eucabox.store import copying, encrypted_file, list_keys, list_versions
+from eucabox.store import copying, list_keys, list_versions
 from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.buckets import Buckets
 from eucabox.store.disk_errors import translate_disk_errors
+from eucabox.store.encrypted_file import EncryptedTempFile
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, receive
+from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, TempFile, receive
 from eucabox.store.types import (
     FULL_OBJECT,
     Bucket,
@@ -64,12 +64,12 @@ class Store(Buckets):
         bucket: str,
         key: str,
         stream: BodyStream,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         expected: ExpectedBody = ANY_BODY,
         *,
         if_none_match: str = "",
         if_match: str = "",
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
         """Read a stream to its end into an object, which is there whole or not at all. The object
@@ -88,16 +88,18 @@ class Store(Buckets):
         stream = self._limit_stream(
             folder, stream, expected.size, lambda: self._overwritten_size(folder, key)
         )
-        with encrypted_file.begin(folder, sealing, key) as temp_file:
+        temp = EncryptedTempFile(folder, encryption, key) if encryption else TempFile(folder)
+        with temp as temp_file:
             received = receive(temp_file, stream, expected)
-            properties = _with_checksums(facts, received.checksums)
-            e_tag, encryption = temp_file.finish(received.md5)
+            properties = _with_checksums(properties, received.checksums)
+            e_tag, sealed = temp_file.finish(received.md5)
             new = Object(
-                bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=encryption
+                bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=sealed
             )
-            return self._objects.commit(
-                folder, temp_file, new, WritePreconditions(if_none_match, if_match)
-            )
+            conditions = None
+            if if_none_match or if_match:
+                conditions = WritePreconditions(if_none_match, if_match)
+            return self._objects.commit(folder, temp_file, new, conditions)
 
     @translate_disk_errors
     def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:
@@ -146,32 +148,32 @@ class Store(Buckets):
         source_key: str,
         bucket: str,
         key: str,
-        facts: ObjectProperties | None = None,
+        properties: ObjectProperties | None = None,
         *,
         algorithm: str = "",
         if_none_match: str = "",
         if_match: str = "",
         check: Callable[[Object], object] | None = None,
         version_id: str = "",
-        sealing: EncryptionKeySpec | None = None,
-        customer: bytes | None = None,
+        encryption: EncryptionKeySpec | None = None,
+        customer_key: bytes | None = None,
     ) -> Object:
         """Copy an object, or the version named, with the given properties or those of the source;
         checksums are computed for the copy.
 
-        `check` gets the source and may raise; `customer` is the SSE-C key of the source.
+        `check` gets the source and may raise; `customer_key` is the SSE-C key of the source.
         """
         folder = self._get_folder(bucket)
         encode_key(key)
         with self.open(source_bucket, source_key, version_id) as source:
             if check is not None:
                 check(source.object)
-            source.unlock(customer)
+            source.unlock(customer_key)
             size = source.object.size
             self.quota.reserve(folder.bucket, size, lambda: self._overwritten_size(folder, key))
             conditions = WritePreconditions(if_none_match, if_match)
             return copying.copy(
-                self._objects, source, folder, key, facts, algorithm, conditions, sealing
+                self._objects, source, folder, key, properties, algorithm, conditions, encryption
             )
 
     @translate_disk_errors
@@ -227,15 +229,15 @@ class Store(Buckets):
         self,
         bucket: str,
         key: str,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         checksum_algorithm: str = "",
         checksum_type: str = "",
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
     ) -> str:
         """Begin a multipart upload and return its id."""
         folder = self._get_folder(bucket)
         return self._multipart.create(
-            folder, key, facts, checksum_algorithm, checksum_type, sealing
+            folder, key, properties, checksum_algorithm, checksum_type, encryption
         )
 
     def upload(self, bucket: str, key: str, upload_id: str) -> Upload:
@@ -252,15 +254,17 @@ class Store(Buckets):
         stream: BodyStream,
         expected: ExpectedBody = ANY_BODY,
         *,
-        customer: bytes | None = None,
+        customer_key: bytes | None = None,
     ) -> UploadPart:
         """Read a stream to its end into a part; Faults as of `put`, NoSuchUpload.
 
-        `customer` is the SSE-C key that the upload was begun with.
+        `customer_key` is the SSE-C key that the upload was begun with.
         """
         folder = self._get_folder(bucket)
         stream = self._limit_stream(folder, stream, expected.size)
-        return self._multipart.put_part(folder, key, upload_id, number, stream, expected, customer)
+        return self._multipart.put_part(
+            folder, key, upload_id, number, stream, expected, customer_key
+        )
 
     @translate_disk_errors
     def parts(
@@ -318,6 +322,8 @@ class Store(Buckets):
         size: int | None,
         freed: Callable[[], int] = lambda: 0,
     ) -> BodyStream:
+        if not self.quota.bounds_bytes:
+            return stream
         if size is None:
             return self.quota.limit_stream(folder.bucket, stream)
         self.quota.reserve(folder.bucket, size, freed)
@@ -333,7 +339,9 @@ class Store(Buckets):
             return 0
 
 
-def _with_checksums(facts: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
-    if not checksums and not facts.checksums:
-        return facts
-    return replace(facts, checksums=checksums, checksum_type=FULL_OBJECT if checksums else "")
+def _with_checksums(properties: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
+    if not checksums and not properties.checksums:
+        return properties
+    kind = FULL_OBJECT if checksums else ""
+    # half the time of replace()
+    return ObjectProperties(**{**vars(properties), "checksums": checksums, "checksum_type": kind})

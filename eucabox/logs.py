@@ -13,12 +13,11 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from eucabox.atomic_files import make_folder
 from eucabox.config import Config
@@ -54,7 +53,7 @@ INSTANCE = re.compile(r"i-[0-9a-f]{17}")
 # What a record would gather of threads and processes, and no line says.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
-_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+_line: ContextVar[dict[str, object] | None] = ContextVar("line", default=None)
 
 
 class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
@@ -64,13 +63,17 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
 
     def __init__(self, **facts: str) -> None:
         self._facts = facts
+        self._token: Token[Mapping[str, str]] | None = None
 
     def __enter__(self) -> None:
-        facts = {key: value for key, value in self._facts.items() if value}
-        self._token = _about.set({**_about.get(), **facts})
+        known = _about.get()
+        if not self._facts.items() <= known.items():
+            facts = {key: value for key, value in self._facts.items() if value}
+            self._token = _about.set({**known, **facts})
 
     def __exit__(self, *exception: object) -> None:
-        _about.reset(self._token)
+        if self._token is not None:
+            _about.reset(self._token)
 
 
 class one_line:  # noqa: N801
@@ -80,9 +83,9 @@ class one_line:  # noqa: N801
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._facts: dict[str, Any] = {}
+        self._facts: dict[str, object] = {}
 
-    def __enter__(self) -> dict[str, Any]:
+    def __enter__(self) -> dict[str, object]:
         self._token = _line.set(self._facts)
         return self._facts
 
@@ -91,7 +94,7 @@ class one_line:  # noqa: N801
         _log(self._log, self._facts)
 
 
-def say(log: logging.Logger, **facts: Any) -> None:
+def say(log: logging.Logger, **facts: object) -> None:
     """Log facts as a line, or add them to the one that is being gathered."""
     line = _line.get()
     if line is None:
@@ -100,7 +103,7 @@ def say(log: logging.Logger, **facts: Any) -> None:
         line.update(facts)
 
 
-def _log(log: logging.Logger, facts: Mapping[str, Any]) -> None:
+def _log(log: logging.Logger, facts: Mapping[str, object]) -> None:
     # As `log.info` does, without a walk up the stack for a place in the source that no line says.
     if log.isEnabledFor(logging.INFO):
         log.handle(
@@ -118,9 +121,14 @@ class Format(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of ASCII."""
         facts = self._facts(record)
-        return " ".join([f"{key}={_value(key, value)}" for key, value in facts.items()])
+        texts = [_text(value) for value in facts.values()]
+        joined = "".join(texts)
+        plain = "" not in texts and len(joined) < LONGEST and BARE.fullmatch(joined)
+        if not plain:
+            texts = [_quote(key, text) for key, text in zip(facts, texts, strict=True)]
+        return " ".join([f"{key}={text}" for key, text in zip(facts, texts, strict=True)])
 
-    def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
+    def _facts(self, record: logging.LogRecord) -> dict[str, object]:
         own = dict(getattr(record, "facts", ()))
         message = record.getMessage() if record.msg else ""
         role_prefix = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
@@ -267,7 +275,7 @@ def _instance(record: logging.LogRecord) -> str:
     return next(ids_, "")
 
 
-def _role(logger: str, facts: Mapping[str, Any]) -> str:
+def _role(logger: str, facts: Mapping[str, object]) -> str:
     if "service" in facts:
         return ROLE_OF_SERVICE.get(str(facts["service"]), "cloud")
     return ROLE_OF.get(logger.removeprefix("eucabox.").split(".")[0], "cloud")
@@ -284,10 +292,13 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _value(key: str, value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    text = value if isinstance(value, str) else str(value)
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _quote(key: str, text: str) -> str:
     if BARE.fullmatch(text):
         return text[:LONGEST]
     cut = text[: LONGEST_TRACE if key == "trace" else LONGEST]

@@ -183,7 +183,7 @@ class Node:
 
     def queue(self, instance_id: str) -> str:
         """Return what a pending instance waits for, or "" when its launch is under way."""
-        ahead = self._launcher.count_ahead(instance_id)
+        ahead = self._launching.count_ahead(instance_id)
         if not ahead:
             return ""
         others = "one other launch" if ahead == 1 else f"{ahead} other launches"

@@ -1,20 +1,33 @@
 """The SQLite file that holds what can't be rebuilt: schema, migrations, transactions; no policy."""
 
+import logging
+import os
+import re
 import sqlite3
 import threading
+import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
 
-from eucabox.errors import DryRunOperation, StateTooNew
+from eucabox import __version__, gil_turns
+from eucabox.atomic_files import sync_folder
+from eucabox.errors import DryRunOperation, StateNotCopied, StateTooNew, StateTooOld
 from eucabox.schema import MIGRATIONS
 
-Row = dict[str, Any]
-Params = Sequence[Any] | Mapping[str, Any]
+log = logging.getLogger("eucabox.state")
+
+Row = dict[str, Any]  # for a query that one function reads; others have a type of schema.py
+RowType = TypeVar("RowType")
+Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
+MOST_COPIES = 6  # of the database as it was before its schema changed
+MOST_COPIES_OF_A_SCHEMA = 2  # a start that is killed again and again drives out no older copy
 
 
 class _Connection(sqlite3.Connection):
@@ -39,16 +52,37 @@ class _Connection(sqlite3.Connection):
             super().commit()
 
 
-class State:
-    """The database: one connection a thread, every write in an explicit transaction."""
+class _ThreadConnection:
+    """The connection that a thread has: closed when the thread ends, which drops this object.
 
-    def __init__(self, path: Path) -> None:
+    A connection alone would wait for the garbage collector: it is part of a cycle of its own.
+    """
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
+class State:
+    """The database: one connection a thread, every write in an explicit transaction.
+
+    The thread alone holds its connection, which is closed when the thread ends. An older program's
+    database is copied and brought up to date; with `migrates` false it raises StateTooOld, for a
+    command that may run beside the service. Raises StateTooNew for a newer program's.
+    """
+
+    def __init__(self, path: Path, *, migrates: bool = True) -> None:
         self.path = path
         self._local = threading.local()
-        self._open: set[_Connection] = set()
+        self._open: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         path.touch(mode=0o600)
-        self._migrate()
+        if self._schema() < len(MIGRATIONS):
+            if not migrates:
+                self._refuse_older()
+            self._migrate()
 
     def query(self, sql: str, params: Params = ()) -> list[Row]:
         """Return the rows as dicts, seeing this thread's open transaction if there is one."""
@@ -71,6 +105,18 @@ class State:
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
+    def select(self, row_type: type[RowType], sql: str, params: Params = ()) -> list[RowType]:
+        """Return the rows as a TypedDict. Raises TypeError where the query lacks a column of it."""
+        rows = self.query(sql, params)
+        if rows and (lacking := _required_columns(row_type) - rows[0].keys()):
+            raise TypeError(f"No {', '.join(sorted(lacking))} for {row_type.__name__} in: {sql}")
+        return cast(list[RowType], rows)
+
+    def select_one(self, row_type: type[RowType], sql: str, params: Params = ()) -> RowType | None:
+        """Return the first row as a TypedDict, or None; raises as `select`."""
+        rows = self.select(row_type, sql, params)
+        return rows[0] if rows else None
+
     @contextmanager
     def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
@@ -83,6 +129,7 @@ class State:
         if connection.in_transaction:
             yield database
             return
+        gil_turns.yield_leadership()  # another's transaction, and at the end the disk, take time
         connection.execute("BEGIN IMMEDIATE")
         connection.in_transaction_block = True
         try:
@@ -113,19 +160,19 @@ class State:
         """Whether this thread is in a rehearsal: what is not a row must not be made either."""
         return getattr(self._local, "rehearses", False)
 
-    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
         """Add a row; a column that it leaves out gets its default."""
         with self.transaction() as database:
             database.table(table).insert(dict(row))
 
-    def delete(self, table: str, where: Mapping[str, Any]) -> int:
+    def delete(self, table: str, where: Mapping[str, object]) -> int:
         """Delete the rows that equal `where`; return how many there were."""
         conditions = " and ".join(f"[{name}] = ?" for name in where)
         with self.transaction() as database:
             sql = f"delete from [{table}] where {conditions}"
             return int(database.conn.execute(sql, list(where.values())).rowcount)
 
-    def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
+    def update(self, table: str, where: Mapping[str, object], **columns: object) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)
         conditions = " and ".join(f"[{name}] = ?" for name in where)
@@ -137,18 +184,18 @@ class State:
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
+            for each in list(self._open):
+                each.connection.close()
             self._open.clear()
         self._local = threading.local()
 
     def _connection(self) -> _Connection:
-        connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
+        thread_connection: _ThreadConnection | None = getattr(self._local, "connection", None)
+        if thread_connection is None:
+            thread_connection = self._local.connection = self._connect()
+        return thread_connection.connection
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> _ThreadConnection:
         # Autocommit, so that only our own BEGIN opens a transaction, in every sqlite-utils.
         connection = sqlite3.connect(
             self.path,
@@ -157,19 +204,114 @@ class State:
             check_same_thread=False,
             factory=_Connection,
         )
+        thread_connection = _ThreadConnection(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         with self._lock:
-            self._open.add(connection)
-        return connection
+            self._open.add(thread_connection)
+        return thread_connection
+
+    def _schema(self) -> int:
+        """Return how many steps of MIGRATIONS the file has; raises StateTooNew."""
+        (schema,) = self._connection().execute("PRAGMA user_version").fetchone()
+        if schema > len(MIGRATIONS):
+            raise StateTooNew(
+                file=self.path,
+                schema=schema,
+                writer=self._writer(),
+                this=__version__,
+                known=len(MIGRATIONS),
+                copy=_find_copy(self.path, len(MIGRATIONS)),
+            )
+        return int(schema)
+
+    def _writer(self) -> str:
+        row = self.one("select program from schema_changes order by schema desc limit 1")
+        return row["program"] if row else "?"
+
+    def _refuse_older(self) -> None:
+        facts = {"file": self.path, "schema": self._schema(), "known": len(MIGRATIONS)}
+        self.close()
+        raise StateTooOld(**facts, this=__version__)
 
     def _migrate(self) -> None:
         with self.transaction() as database:
-            version = database.conn.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise StateTooNew(file=self.path, found=version, known=len(MIGRATIONS))
-            for statements in MIGRATIONS[version:]:
+            schema = self._schema()  # once more: another process may have been quicker
+            copy = _copy(self.path, schema) if 0 < schema < len(MIGRATIONS) else None
+            for statements in MIGRATIONS[schema:]:
                 for statement in statements.split(";"):
                     database.conn.execute(statement)
             database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            change = len(MIGRATIONS), __version__, datetime.now(UTC).isoformat()
+            database.conn.execute("insert or ignore into schema_changes values (?, ?, ?)", change)
+        if copy:
+            text = "the database went from schema %d to %d; as it was before, it is in %s"
+            log.warning(text, schema, len(MIGRATIONS), copy)
+
+
+# --- copies of the file as an older program left it ----------------------------------------------
+
+
+def _copy(database: Path, schema: int) -> Path:
+    """Copy the file, whole or not at all, while the caller holds its write lock."""
+    folder = database.parent / "backups"
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    copy, temporary = folder / f"{database.stem}-schema-{schema}-{stamp}.db", folder / ".new"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _drop_temporary(folder)
+        temporary.touch(mode=0o600)
+        _write_copy(database, temporary)
+        temporary.replace(copy)
+        sync_folder(folder)
+        _drop_old_copies(database)
+    except (OSError, sqlite3.Error) as error:
+        _drop_temporary(folder)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StateNotCopied(file=database, folder=folder, reason=reason) from error
+    return copy
+
+
+def _drop_temporary(folder: Path) -> None:
+    for file in folder.glob(".new*"):  # with what SQLite puts beside it
+        file.unlink()
+
+
+def _write_copy(database: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()  # one file, to be moved by hand
+    descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _list_copies(database: Path) -> list[tuple[int, str, Path]]:
+    """Return (schema, when, file) of each copy, the newest schema first and of it the newest."""
+    name = re.compile(rf"{re.escape(database.stem)}-schema-(\d+)-(\d{{8}}T\d{{6}}Z)\.db")
+    files = (database.parent / "backups").glob("*.db")
+    copies = [(match, file) for file in files if (match := name.fullmatch(file.name))]
+    return sorted(((int(match[1]), match[2], file) for match, file in copies), reverse=True)
+
+
+def _drop_old_copies(database: Path) -> None:
+    kept: Counter[int] = Counter()
+    for schema, _, file in _list_copies(database):
+        if kept[schema] < MOST_COPIES_OF_A_SCHEMA and kept.total() < MOST_COPIES:
+            kept[schema] += 1
+        else:
+            file.unlink()
+
+
+def _find_copy(database: Path, known: int) -> str:
+    """Return the newest copy that a program which knows so many steps can read."""
+    files = (str(file) for schema, _, file in _list_copies(database) if schema <= known)
+    return next(files, f"a copy of it with schema {known} or older")
+
+
+def _required_columns(row_type: type) -> frozenset[str]:
+    required: frozenset[str] = getattr(row_type, "__required_keys__", frozenset())
+    return required

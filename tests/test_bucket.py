@@ -34,6 +34,7 @@ from eucabox.errors import (
 )
 from eucabox.store import copying, temp_file
 from eucabox.store.temp_file import ExpectedBody
+from eucabox.store.types import Acl
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
@@ -42,7 +43,7 @@ FACTS = ObjectProperties(
     {"color": "grün"},
     {"cache_control": "no-cache"},
     OWNER,
-    {"grants": [{"permission": "READ"}]},
+    {"grants": [{"grantee": {"uri": "all"}, "permission": "READ"}]},
     tags={"a": "b"},
     storage_class="STANDARD_IA",
     extra={"website": "/x"},
@@ -115,12 +116,12 @@ def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
 
 
 def test_settings_of_a_bucket_are_stored(store: Store, tmp_path: Path) -> None:
-    store.set_bucket_acl("box", {"grants": [1]})
+    store.set_bucket_acl("box", {"canned": "private"})
     store.set_bucket_setting("box", "policy", {"a": 1})
     store.set_bucket_setting("box", "versioning", "Enabled")
     store.set_bucket_setting("box", "versioning", None)
     before = store.bucket("box")
-    assert (before.acl, before.owner) == ({"grants": [1]}, OWNER)
+    assert (before.acl, before.owner) == ({"canned": "private"}, OWNER)
     assert before.settings == {"policy": {"a": 1}}
     store.close()
     again = Store(tmp_path / "buckets")
@@ -203,7 +204,7 @@ def test_a_bucket_with_anything_in_it_stays(store: Store, tmp_path: Path) -> Non
 def test_an_object_is_stored_with_its_properties(store: Store, tmp_path: Path) -> None:
     made = put(store)
     assert (made.size, made.e_tag) == (4, md5(b"body"))
-    assert made.facts == replace(
+    assert made.properties == replace(
         FACTS, checksums={"CRC64NVME": "mI+Ji1NHP80="}, checksum_type="FULL_OBJECT"
     )
     assert datetime.now(UTC) - made.last_modified < timedelta(minutes=1)
@@ -241,11 +242,11 @@ def test_a_body_that_is_as_stated_is_stored_with_its_checksums(store: Store) -> 
     sums = {"CRC32": crc(b"body")}
     digest = hashlib.md5(b"body").digest()
     made = put(store, size=4, content_md5=digest, checksums=sums, algorithms=["CRC64NVME"])
-    assert made.facts.checksums["CRC32"] == sums["CRC32"]
-    assert set(made.facts.checksums) == {"CRC32", "CRC64NVME"}
-    assert made.facts.checksum_type == "FULL_OBJECT"
-    assert put(store, trailers=lambda: sums).facts.checksums.items() >= sums.items()
-    assert put(store, algorithms=["CRC32"], trailers=lambda: sums).facts.checksums == sums
+    assert made.properties.checksums["CRC32"] == sums["CRC32"]
+    assert set(made.properties.checksums) == {"CRC32", "CRC64NVME"}
+    assert made.properties.checksum_type == "FULL_OBJECT"
+    assert put(store, trailers=lambda: sums).properties.checksums.items() >= sums.items()
+    assert put(store, algorithms=["CRC32"], trailers=lambda: sums).properties.checksums == sums
 
 
 @pytest.mark.parametrize(
@@ -313,12 +314,14 @@ def test_conditions(store: Store) -> None:
 
 def test_properties_change_and_the_content_stays(store: Store) -> None:
     made = put(store, checksums={"CRC32": crc(b"body")})
-    acl = {"grants": ["x" * 30_000]}  # more than an attribute takes on some file systems
-    assert set_acl(store, "box", "key", acl).facts.acl == acl
-    assert store.head("box", "key") == replace(made, facts=replace(made.facts, acl=acl))
+    acl: Acl = {"canned": "x" * 30_000}  # more than an attribute takes on some file systems
+    assert set_acl(store, "box", "key", acl).properties.acl == acl
+    assert store.head("box", "key") == replace(made, properties=replace(made.properties, acl=acl))
     set_tags(store, "box", "key", {"new": "tag"})
     set_acl(store, "box", "key", None)
-    assert store.head("box", "key").facts == replace(made.facts, acl=None, tags={"new": "tag"})
+    assert store.head("box", "key").properties == replace(
+        made.properties, acl=None, tags={"new": "tag"}
+    )
     assert store.head("box", "key").last_modified == made.last_modified
     with pytest.raises(NoSuchKey):
         set_acl(store, "box", "none", None)
@@ -328,9 +331,9 @@ def test_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.create_bucket("other", OTHER)
     made = put(store, body=b"x" * 3_000_000, checksums={"CRC32": crc(b"x" * 3_000_000)})
     same = store.copy("box", "key", "other", "a//copy")
-    assert (same.facts, same.e_tag, same.size) == (made.facts, made.e_tag, made.size)
+    assert (same.properties, same.e_tag, same.size) == (made.properties, made.e_tag, made.size)
     new = store.copy("box", "key", "box", "key", ObjectProperties("a/b"), algorithm="SHA256")
-    assert (new.facts.content_type, list(new.facts.checksums)) == ("a/b", ["SHA256"])
+    assert (new.properties.content_type, list(new.properties.checksums)) == ("a/b", ["SHA256"])
     assert new.last_modified > made.last_modified
 
     def refuse(source: Object) -> None:

@@ -17,7 +17,7 @@ FLOORS = {
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
         "process_lock", "instance_states", "instance_types", "logs", "gil_turns", "validation",
-        "ascii_text", "neutral_values", "steady_clock", "__init__",
+        "ascii_text", "steady_clock", "__init__",
     ),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -13,6 +13,7 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
 from eucabox.domains import health, screen, termination
 from eucabox.domains import reconciler as loops
+from eucabox.domains.libvirt_binding import VirConnect
 from eucabox.ec2 import instances
 from eucabox.errors import (
     InstanceNotFound,
@@ -50,7 +51,7 @@ def ago(seconds: float) -> str:
 def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
-        mac = row_of(house.state, instance_id)["mac_address"]
+        mac = row_of(house.state, instance_id)["mac_address"] or ""
         house.network.learnt(GuestAddress(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 
@@ -317,9 +318,8 @@ def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
 def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -> None:
     kept = add_instance(house.state, state="terminated", state_time=ago(60))
     old = add_instance(house.state, state="terminated", state_time=ago(4000), created=ago(90000))
-    with house.state.transaction() as database:
-        tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
-        database["tags"].insert({"resource_id": old, **tag})  # type: ignore[union-attr]
+    tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
+    house.state.insert("tags", {"resource_id": old, **tag})
     console = house.config.cloud.data_dir / "instances" / old / "console.log"
     console.parent.mkdir()
     console.write_bytes(b"last words")
@@ -430,7 +430,7 @@ def test_a_lost_connection_is_opened_again(house: House) -> None:
 
 @pytest.mark.slow
 def test_a_libvirt_that_lets_in_and_answers_nothing_is_not_asked_all_the_time() -> None:
-    opened: list[object] = []
+    opened: list[VirConnect] = []
 
     def lose() -> None:
         if made.alive:

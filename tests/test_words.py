@@ -13,8 +13,8 @@ import eucabox
 ROOT = Path(eucabox.__file__).parent
 IN_THE_ROOT = {
     "__init__", "__main__", "api", "ascii_text", "atomic_files", "bucket", "cloud", "config",
-    "gil_turns", "ids", "images", "instance_states", "instance_types", "logs", "neutral_values",
-    "node", "process_lock", "run", "schema", "seal", "state", "steady_clock", "validation",
+    "gil_turns", "ids", "images", "instance_states", "instance_types", "logs", "node",
+    "process_lock", "run", "schema", "seal", "state", "steady_clock", "validation",
 }  # fmt: skip
 PREPOSITIONS = (
     "of", "by", "in", "on", "at", "near", "within", "behind", "under", "beside", "among", "against",

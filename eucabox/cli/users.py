@@ -19,7 +19,7 @@ def open_accounts(config: Config) -> Accounts:
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
         raise NotSetUp(folder=config.cloud.data_dir)
-    return Accounts(config, State(file))
+    return Accounts(config, State(file, migrates=False))
 
 
 @click.command()

@@ -1,4 +1,5 @@
-"""How many instances fit on this host: a sum over rows against a limit; reserves nothing itself."""
+"""How many instances fit on this host and in an account: sums over rows against limits; reserves
+nothing itself."""
 
 import os
 import threading
@@ -6,8 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucabox.config import Config
-from eucabox.instance_states import ALIVE, InstanceState, sql_list
+from eucabox.config import Config, LimitsSection
+from eucabox.errors import InstanceLimitExceeded, VcpuLimitExceeded
+from eucabox.instance_states import ALIVE, COUNTED, InstanceState, sql_list
 from eucabox.instance_types import InstanceType, current_types
 from eucabox.state import State
 
@@ -18,11 +20,14 @@ MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
+UNLIMITED = 2**31
 # A stopped instance uses only its disk.
 _USED = f"""select coalesce(sum(iif(state in {sql_list(ALIVE)}, vcpus, 0)), 0) cores,
   coalesce(sum(iif(state in {sql_list(ALIVE)}, memory_mb, 0)), 0) memory_mb,
   coalesce(sum(disk_gb), 0) disk_gb from instances where state in
   {sql_list((*ALIVE, InstanceState.STOPPED))}"""
+_USED_BY_ACCOUNT = f"""select count(*) instances, coalesce(sum(vcpus), 0) vcpus from instances
+  where account_id = ? and state in {sql_list(COUNTED)}"""
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,9 @@ class Capacity:
             disk_gb=node.disk_gb or self._disk_gb(),
         )
 
-    def check(self, type: str, count: int) -> int:
+    def check(self, kind: InstanceType, count: int) -> int:
         """Return how many of `count` instances of a type fit now."""
-        return min(count, self.free(type))
-
-    def free(self, type: str) -> int:
-        """Return how many more instances of a type fit."""
-        return self._type_capacity(
-            current_types(self._state)[type], self.host(), self._sum_used()
-        ).free
+        return min(count, _count_fitting(kind, _subtract(self.host(), self._sum_used())))
 
     def fits_again(self, vcpus: int, memory_mb: int) -> bool:
         """Tell whether a stopped instance of these sizes can start; its disk is counted already."""
@@ -81,26 +80,24 @@ class Capacity:
 
     def table(self) -> list[TypeCapacity]:
         """Return a row for each instance type, smallest first."""
-        host, used = self.host(), self._sum_used()
+        host = self.host()
+        left = _subtract(host, self._sum_used())
         return [
-            self._type_capacity(kind, host, used) for kind in current_types(self._state).values()
+            TypeCapacity(
+                kind.name,
+                _count_fitting(kind, left),
+                _count_fitting(kind, host),
+                kind.vcpus,
+                kind.memory_mb,
+                kind.disk_gb,
+            )
+            for kind in current_types(self._state).values()
         ]
 
     def _sum_used(self) -> Host:
         row = self._state.one(_USED)
         assert row is not None
         return Host(**row)
-
-    def _type_capacity(self, kind: InstanceType, host: Host, used: Host) -> TypeCapacity:
-        left = Host(
-            host.cores - used.cores,
-            host.memory_mb - used.memory_mb,
-            host.disk_gb - used.disk_gb,
-        )
-        sizes = (kind.vcpus, kind.memory_mb, kind.disk_gb)
-        return TypeCapacity(
-            kind.name, _count_fitting(kind, left), _count_fitting(kind, host), *sizes
-        )
 
     def _disk_gb(self) -> int:
         """Return free space and what instances' disks take already: those are counted by type."""
@@ -113,6 +110,32 @@ class Capacity:
 def processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def count_allowed(
+    state: State, limits: LimitsSection, account_id: str, vcpus: int, least: int, most: int
+) -> int:
+    """Return how many of `most` instances of so many vCPUs the account may start now.
+
+    Call inside the transaction that starts them. Raises InstanceLimitExceeded or
+    VcpuLimitExceeded if it is fewer than `least`.
+    """
+    if not limits.instances and not limits.vcpus:
+        return most
+    used = state.one(_USED_BY_ACCOUNT, (account_id,)) or {"instances": 0, "vcpus": 0}
+    by_count: int = (limits.instances or UNLIMITED) - used["instances"]
+    if by_count < least:
+        raise InstanceLimitExceeded(most=limits.instances, used=used["instances"], asked=least)
+    by_vcpus: int = ((limits.vcpus or UNLIMITED) - used["vcpus"]) // vcpus
+    if by_vcpus < least:
+        raise VcpuLimitExceeded(most=limits.vcpus, used=used["vcpus"], asked=least * vcpus)
+    return min(most, by_count, by_vcpus)
+
+
+def _subtract(host: Host, used: Host) -> Host:
+    return Host(
+        host.cores - used.cores, host.memory_mb - used.memory_mb, host.disk_gb - used.disk_gb
+    )
 
 
 def _count_fitting(kind: InstanceType, left: Host) -> int:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from eucabox import ids
 from eucabox.domains import serial, state_reasons
@@ -18,8 +18,8 @@ from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import DomainFailed, Fault, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import FilteredGuest, FirewallRule, Learnt
-from eucabox.state import Row
+from eucabox.network import FilteredGuest, FirewallRule, InterfaceRow, Learnt
+from eucabox.schema import InstanceRow
 
 log = logging.getLogger("eucabox.node")
 SHARED = 0o660  # a file's mode while its group is the guest's
@@ -77,7 +77,7 @@ class BootSpec(Protocol):
 class DiskProvider(Protocol):
     """What a launch needs of the images."""
 
-    def prepare(self, instance: Row, progress: Callable[[str], None]) -> BootSpec:
+    def prepare(self, instance: InstanceRow, progress: Callable[[str], None]) -> BootSpec:
         """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
 
     def forget(self, instance_id: str) -> None:
@@ -94,10 +94,10 @@ class GuestNetwork(Protocol):
     def on_address_learned(self, learnt: Learnt) -> None:
         """Call `learnt` whenever an instance has a new address."""
 
-    def plug(self, row: Mapping[str, Any]) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Let the instance have its address."""
 
-    def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
 
     def check(self) -> None:
@@ -108,7 +108,7 @@ class GuestNetwork(Protocol):
     ) -> None:
         """Let pass what the guests' groups allow."""
 
-    def unplug(self, row: Mapping[str, Any]) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Take the address back."""
 
 
@@ -180,10 +180,6 @@ class Launcher:
         except Fault as fault:
             log.warning("role=node %s has no network: %s", instance_id, fault.message)
         self.adopt(instance_id)
-
-    def count_ahead(self, instance_id: str) -> int | None:
-        """Return how many launches are begun before this one, or None if it is begun."""
-        return self._pool.count_ahead(instance_id)
 
     def adopt(self, instance_id: str) -> None:
         """Run the hooks for a running guest that an earlier eucabox started."""
@@ -264,7 +260,7 @@ class Launcher:
             self._hooks.tell("running", instance_id)
 
     def _create(
-        self, row: Row, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
+        self, row: InstanceRow, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
         owner = self._domains.owner(driver.NAME)
         domain = self._domain(
@@ -276,7 +272,7 @@ class Launcher:
         step("booting")
         self._domains.create(domain.name, xml)
 
-    def _domain(self, row: Row, boot: BootSpec, owned: bool) -> Domain:
+    def _domain(self, row: InstanceRow, boot: BootSpec, owned: bool) -> Domain:
         return Domain(
             name=row["instance_id"],
             uuid=row["domain_uuid"],
@@ -290,7 +286,7 @@ class Launcher:
             kernel=boot.kernel,
             ramdisk=boot.ramdisk,
             cmdline=boot.cmdline,
-            mac_address=row["mac_address"],
+            mac_address=row["mac_address"] or "",
             bridge=self._network.bridge,
             tap=ids.tap(row["instance_id"], self._network.bridge),
             console=self._folder / row["instance_id"] / "console.log",

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
-from eucabox.ec2 import default_vpc, image_access, network_interfaces, tags
+from eucabox.ec2 import default_vpc, image_access, tags
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     InstanceIdMalformed,
     InstanceNotFound,
@@ -18,7 +19,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.image import settings
 from eucabox.instance_states import InstanceState
-from eucabox.state import Row, State
+from eucabox.state import State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
 VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
@@ -37,7 +38,17 @@ _GROUPS = """select instance_id, group_id, group_name from instance_groups
   where instance_id in (select value from json_each(?)) order by group_name"""
 
 
-def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+class Reservation(TypedDict):
+    """A reservation with its instances, as the API shows them."""
+
+    reservation_id: str
+    owner_id: str
+    requester_id: str
+    groups: list[dict[str, str]]
+    instances: list[dict[str, object]]
+
+
+def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[ListedInstance]:
     """Return the rows of these instances, each once, in the order of the request.
 
     A caller may name the instances of its account; the administrator, those of every account.
@@ -47,7 +58,7 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
         if not ID.fullmatch(instance_id):
             raise InstanceIdMalformed(id=instance_id[:60])
     sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
-    rows = state.query(sql, (json.dumps(list(instance_ids)),))
+    rows = state.select(ListedInstance, sql, (json.dumps(list(instance_ids)),))
     if not caller.admin:
         rows = [row for row in rows if row["account_id"] == caller.account_id]
     mine = {row["instance_id"]: row for row in rows}
@@ -57,7 +68,7 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
     return [mine[each] for each in dict.fromkeys(instance_ids)]
 
 
-def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[ListedInstance]:
     """Return what a Describe action lists: the named instances, or all of the account.
 
     The word `verbose` among the ids lists every account's for the administrator.
@@ -66,14 +77,15 @@ def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
     if named_ids:
         return get_many(state, caller, named_ids)
     if caller.admin and VERBOSE in instance_ids:
-        return state.query(_ROWS)
-    return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
+        return state.select(ListedInstance, _ROWS)
+    sql = f"{_ROWS} where i.account_id = ?"
+    return state.select(ListedInstance, sql, (caller.account_id,))
 
 
-def list_of_reservation(state: State, reservation_id: str) -> list[Row]:
+def list_of_reservation(state: State, reservation_id: str) -> list[ListedInstance]:
     """Return the rows of one reservation, in the order of their launch."""
     sql = f"{_ROWS} where i.reservation_id = ? order by i.ami_launch_index"
-    return state.query(sql, (reservation_id,))
+    return state.select(ListedInstance, sql, (reservation_id,))
 
 
 def addresses(state: State) -> set[str]:
@@ -86,7 +98,7 @@ def addresses(state: State) -> set[str]:
     return {value for row in state.query(sql) for value in row.values() if value}
 
 
-def attach_tags_and_groups(state: State, rows: list[Row]) -> list[Row]:
+def attach_tags_and_groups(state: State, rows: list[ListedInstance]) -> list[ListedInstance]:
     """Give each row its `groups`, its `tags` and its interface's, as the API shows them; two
     queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
@@ -109,28 +121,35 @@ def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[
     return groups
 
 
-def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
+def show(rows: Iterable[ListedInstance], hypervisor: str, region: str) -> None:
     """Add `shows`, the API's Instance, to each row that has its tags and groups."""
     for row in rows:
         row["shows"] = to_api(row, hypervisor, region)
 
 
-def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def reservations(rows: Iterable[ListedInstance]) -> list[Reservation]:
     """Return rows that have `shows` as the API's reservations, in their order."""
-    by_id: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, Reservation] = {}
     for row in rows:
         reservation = by_id.get(row["reservation_id"])
         if reservation is None:
-            reservation = by_id[row["reservation_id"]] = _reservation_to_api(row)
+            reservation = by_id[row["reservation_id"]] = {
+                "reservation_id": row["reservation_id"],
+                "owner_id": row["account_id"],
+                "requester_id": row["account_id"],
+                "groups": row["groups"],
+                "instances": [],
+            }
         reservation["instances"].append(row["shows"])
     return list(by_id.values())
 
 
-def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
+def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, object]:
     """Return a row with its tags and groups as the API's Instance."""
-    address, name = _address(row)
-    public = network_interfaces.public_address(row)
     alive = row["state"] != "terminated"
+    address = row["private_ip_address"] if alive else None  # another may have it by now
+    public = default_vpc.public_address(row)
+    reason = {"code": row["state_reason_code"], "message": row["state_reason_message"]}
     return {
         "instance_id": row["instance_id"],
         "image_id": row["image_id"],
@@ -141,7 +160,7 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "key_name": row["key_name"],
         "ami_launch_index": row["ami_launch_index"],
         "state": {"code": row["state_code"], "name": row["state"]},
-        "state_reason": _state_reason(row),
+        "state_reason": reason if row["state_reason_code"] else None,
         "state_transition_reason": _transition_reason(row),
         "launch_time": ids.parse_time(row["launch_time"]),
         "placement": {
@@ -151,9 +170,9 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
             "tenancy": "default",
         },
         "monitoring": {"state": "enabled" if row["monitoring"] else "disabled"},
-        "private_ip_address": address,
+        "private_ip_address": address or None,
         "public_ip_address": public,
-        "private_dns_name": name,
+        "private_dns_name": (row["private_dns_name"] or address) if address else "",
         "public_dns_name": public or "",  # the host can't resolve the name,
         "vpc_id": default_vpc.vpc_id(row["account_id"]) if alive else None,
         "subnet_id": default_vpc.subnet_id(row["account_id"]) if alive else None,
@@ -164,8 +183,8 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
         "root_device_name": row["root_device_name"],
         "block_device_mappings": [],
         "product_codes": image_access.product_codes(row),
-        "network_interfaces": [network_interfaces.to_api(row)]
-        if network_interfaces.has_one(row)
+        "network_interfaces": [default_vpc.interface_to_api(row)]
+        if default_vpc.has_interface(row)
         else [],
         "security_groups": row["groups"],
         "tags": row["tags"],
@@ -177,7 +196,7 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
     }
 
 
-def _describe_fixed(row: Row) -> dict[str, Any]:
+def _describe_fixed(row: ListedInstance) -> dict[str, object]:
     """Return the members that follow from image and type, or are the same for every instance."""
     boot = settings.read(row["image_settings"] or "{}")
     return {
@@ -202,7 +221,7 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
     }
 
 
-def state_change(row: Row, state: InstanceState) -> dict[str, Any]:
+def state_change(row: ListedInstance, state: InstanceState) -> dict[str, object]:
     """Return the API's InstanceStateChange for a row and its new state, or its present one."""
     return {
         "instance_id": row["instance_id"],
@@ -227,30 +246,7 @@ def check_behavior(behavior: str, node: NodeSection) -> str:
     return behavior
 
 
-def _reservation_to_api(row: Row) -> dict[str, Any]:
-    return {
-        "reservation_id": row["reservation_id"],
-        "owner_id": row["account_id"],
-        "requester_id": row["account_id"],
-        "groups": row["groups"],
-        "instances": [],
-    }
-
-
-def _address(row: Row) -> tuple[str | None, str]:
-    """Return the address and private name; none if terminated, as another may have them now."""
-    if not row["private_ip_address"] or row["state"] == "terminated":
-        return None, ""
-    return row["private_ip_address"], row["private_dns_name"] or row["private_ip_address"]
-
-
-def _state_reason(row: Row) -> dict[str, str] | None:
-    if not row["state_reason_code"]:
-        return None
-    return {"code": row["state_reason_code"], "message": row["state_reason_message"]}
-
-
-def _transition_reason(row: Row) -> str:
+def _transition_reason(row: ListedInstance) -> str:
     if not row["state_reason_message"]:
         return ""
     moment = row["state_time"][:19].replace("T", " ")
@@ -258,5 +254,5 @@ def _transition_reason(row: Row) -> str:
 
 
 @lru_cache(maxsize=256)
-def _metadata_options(text: str) -> dict[str, Any]:
+def _metadata_options(text: str) -> dict[str, object]:
     return {"state": "applied", **json.loads(text)}

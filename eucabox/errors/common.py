@@ -137,7 +137,25 @@ class NotSetUp(Fault):
 
 
 class StateTooNew(ConfigError):
-    text = "{file} was written by a newer eucabox (schema {found}, this one knows {known})."
+    text = (
+        "{file} was written by eucabox {writer} (schema {schema}), and this is eucabox {this}, that"
+        " knows schemas up to {known}. Install eucabox {writer} or later. Or remove {file},"
+        " {file}-wal and {file}-shm and put {copy} in their place: what was changed since is lost."
+    )
+
+
+class StateTooOld(ConfigError):
+    text = (
+        "{file} is an older eucabox's (schema {schema}), and eucabox {this} works with schema"
+        " {known}. Restart eucabox: its start makes a copy and brings the file up to date."
+    )
+
+
+class StateNotCopied(Fault):
+    text = (
+        "{file} has to be brought up to date, and could not be copied to {folder} first: {reason}."
+        " Nothing was changed. Make room or mend the folder, and start eucabox again."
+    )
 
 
 class LibvirtUnreachable(Fault):

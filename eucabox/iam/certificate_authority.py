@@ -1,6 +1,7 @@
 """The cloud's own certificate authority: issues X.509 certificates."""
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.seal import Seal
 
+log = logging.getLogger("eucabox.iam")
 KEY_BITS = 2048
 YEARS_OF_AUTHORITY = 20
 YEARS_OF_USER = 5
@@ -46,7 +48,11 @@ class CertificateAuthority:
         """Return a new user's certificate and private key, both PEM."""
         key = _new_key()
         certificate = _sign(
-            common_name, key, (self._key, self.certificate), YEARS_OF_USER * 365, [_CLIENT]
+            common_name,
+            key,
+            (self._key, self.certificate),
+            YEARS_OF_USER * 365,
+            [_CLIENT, _SIGN_AND_OPEN_KEYS],
         )
         return _to_pem(certificate), private_pem(key)
 
@@ -63,27 +69,31 @@ class CertificateAuthority:
         sealed, public = self.folder / f"{name}.key", self.folder / f"{name}.crt"
         if not public.exists():
             key = _new_key()
-            extensions: list[x509.ExtensionType] = [_CA if issuer is None else _CLIENT]
-            days = YEARS_OF_AUTHORITY * 365
-            certificate = _sign(common_name, key, issuer, days, extensions)
             secret = self._seal.close(private_pem(key).encode(), f"{name} key")
             write_atomic(sealed, secret, 0o600)
-            write_atomic(public, _to_pem(certificate).encode(), 0o644)
-        text = self._seal.open(sealed.read_bytes(), f"{name} key")
-        return read_private_key(text), x509.load_pem_x509_certificate(public.read_bytes())
+            _write_long_lived(public, common_name, key, issuer)
+        key = read_private_key(self._seal.open(sealed.read_bytes(), f"{name} key"))
+        certificate = x509.load_pem_x509_certificate(public.read_bytes())
+        if issuer is None and not _has_key_usage(certificate):
+            # TLS clients since Python 3.13 refuse it; what it issued names its key and stays valid
+            certificate = _write_long_lived(public, common_name, key, issuer)
+            log.warning("%s is renewed: hand it to the clients that use HTTPS", public)
+        return key, certificate
 
     def _is_current(self, file: Path) -> bool:
-        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        pem = file.read_text("ascii")
+        certificate = x509.load_pem_x509_certificate(pem.encode())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         fresh = _expiry(certificate) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
-        ours = certificate.issuer == self.certificate.subject
+        ours = pem.endswith(_to_pem(self.certificate))
         return fresh and ours and sorted(str(each.value) for each in names) == self._names
 
     def _issue_server(self, certificate: Path, key_file: Path) -> None:
         key = _new_key()
         names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
         issuer = (self._key, self.certificate)
-        server_certificate = _sign("eucabox", key, issuer, DAYS_OF_SERVER, [names, _SERVER])
+        extensions = [names, _SERVER, _SIGN_AND_OPEN_KEYS]
+        server_certificate = _sign("eucabox", key, issuer, DAYS_OF_SERVER, extensions)
         write_atomic(key_file, private_pem(key).encode(), 0o600)
         write_atomic(
             certificate, (_to_pem(server_certificate) + _to_pem(self.certificate)).encode(), 0o644
@@ -94,6 +104,19 @@ Issuer = tuple[rsa.RSAPrivateKey, x509.Certificate]
 _CA = x509.BasicConstraints(ca=True, path_length=0)
 _CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 _SERVER = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+
+
+def _key_usage(*uses: str) -> x509.KeyUsage:
+    every = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{use: use in uses for use in every})
+
+
+_ISSUE = _key_usage("key_cert_sign", "crl_sign")
+_SIGN_AND_OPEN_KEYS = _key_usage("digital_signature", "key_encipherment")  # TLS, and bundles' keys
+_CRITICAL = x509.BasicConstraints, x509.KeyUsage
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:
@@ -142,8 +165,23 @@ def _sign(
         .not_valid_after(now + timedelta(days=days))
     )
     for each in [*extensions, *_key_identifiers(key, signing_key)]:
-        builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints))
+        builder = builder.add_extension(each, critical=isinstance(each, _CRITICAL))
     return builder.sign(signing_key, hashes.SHA256())
+
+
+def _write_long_lived(
+    file: Path, common_name: str, key: rsa.RSAPrivateKey, issuer: Issuer | None
+) -> x509.Certificate:
+    uses: list[x509.ExtensionType] = (
+        [_CA, _ISSUE] if issuer is None else [_CLIENT, _SIGN_AND_OPEN_KEYS]
+    )
+    certificate = _sign(common_name, key, issuer, YEARS_OF_AUTHORITY * 365, uses)
+    write_atomic(file, _to_pem(certificate).encode(), 0o644)
+    return certificate
+
+
+def _has_key_usage(certificate: x509.Certificate) -> bool:
+    return any(isinstance(each.value, x509.KeyUsage) for each in certificate.extensions)
 
 
 def _key_identifiers(

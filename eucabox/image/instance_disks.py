@@ -2,16 +2,17 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.errors import ProgramFailed
 from eucabox.image import disk, key_injection, seed, sparse
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.settings import ImageSettings
+from eucabox.schema import InstanceRow
 
 CMDLINE = "console=ttyS0 root=/dev/{disk}1"
 MIB = 2**20
@@ -62,7 +63,14 @@ class DiskSpec:
     public_key: str
     injection: bool
     settings: ImageSettings = ImageSettings()
-    seeded: Mapping[str, Any] | None = None
+    seeded: InstanceRow | None = None
+
+
+class KeySlot(TypedDict):
+    """Where a key goes, or why it can't."""
+
+    slot: key_injection.SlotRecord | None
+    no_slot: str
 
 
 class InstanceDisks:
@@ -112,7 +120,8 @@ class InstanceDisks:
             if spec.image.facts["kind"] == "disk":
                 base, boot = spec.image, _overlay_whole_disk(spec, target)
             else:
-                name = _name_of_composed(spec)
+                keyed = "key" if spec.injection else "plain"
+                name = f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
                 pins.enter_context(cache.pin(name))
                 base = _ensure_composed(cache, name, spec, progress)
                 boot = _overlay_composed(base, spec, target)
@@ -189,11 +198,6 @@ def _give_key(base: CacheEntry, spec: DiskSpec, target: Path) -> tuple[str, ...]
     return ()
 
 
-def _name_of_composed(spec: DiskSpec) -> str:
-    keyed = "key" if spec.injection else "plain"
-    return f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
-
-
 def _ensure_composed(cache: Cache, name: str, spec: DiskSpec, progress: Progress) -> CacheEntry:
     with cache.only_one(name):
         composed = cache.find(name)
@@ -223,7 +227,7 @@ def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
         yield root
 
 
-def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> dict[str, Any]:
+def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> KeySlot:
     """Reserve blocks for a key; if that fails, the disk is composed again without them."""
     try:
         slot = key_injection.make_slot(Path(file.name), plan.root[0])
@@ -231,10 +235,10 @@ def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> dict[str, Any]:
         file.truncate(0)
         disk.compose(root, file, plan)
         return {"slot": None, "no_slot": str(problem)}
-    return {"slot": asdict(slot), "no_slot": ""}
+    return {"slot": slot.to_record(), "no_slot": ""}
 
 
-def _to_words(boot: Boot) -> dict[str, Any]:
+def _to_words(boot: Boot) -> dict[str, object]:
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(boot).items()

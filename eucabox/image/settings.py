@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property, lru_cache
 
 from eucabox.errors import InvalidParameterValue
 
@@ -41,7 +42,7 @@ class ImageSettings:
     disk_bus: str = ""
     kernel_command_line: str = ""
 
-    @property
+    @cached_property
     def uefi(self) -> bool:
         """Whether the firmware is UEFI; there is one hypervisor, so a preference is an order."""
         return self.boot_mode.startswith("uefi")
@@ -52,6 +53,7 @@ class ImageSettings:
         return self.seed != "imds"
 
 
+@lru_cache(maxsize=256)
 def read(text: str) -> ImageSettings:
     """Return the settings that a row of images keeps among its others, as JSON."""
     values = json.loads(text)

@@ -4,13 +4,13 @@ Needs root, or the capabilities NET_ADMIN (devices, routes, rules), NET_RAW (DHC
 NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network
-from typing import Any
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
 
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
-from eucabox.network import GuestAddress, Learnt, host
+from eucabox.network import GuestAddress, InterfaceRow, Learnt, host
 from eucabox.network.address_pool import pool
 from eucabox.network.base import BridgedNetwork
 from eucabox.network.bridge import RUN, explain_refusals
@@ -19,7 +19,7 @@ from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
-Row = Mapping[str, Any]
+READ_FIRST = 64  # addresses of the pool
 
 
 def driver(config: Config) -> "Static":
@@ -35,6 +35,8 @@ class Static(BridgedNetwork):
         super().__init__(config)
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
         self._serves_dns = not config.network.bridge
+        self._pool: list[GuestAddress] = []  # its first addresses: a large network has millions
+        self._pool_place: tuple[IPv4Network, IPv4Address | None] | None = None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -52,7 +54,7 @@ class Static(BridgedNetwork):
             self._chosen, self._in_use = None, in_use
             self._start()
 
-    def sync(self, rows: Iterable[Row]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
         wanted = [address for row in rows if (address := _address(row))]
         with self._lock:
@@ -88,14 +90,22 @@ class Static(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return the first address that is not taken, by its MAC or its IP."""
         self._in_use = True
-        count = 0
-        for address in pool(self.config, self.subnet, self._site.gateway(self.subnet)):
-            if not taken & {address.mac_address, address.private_ip_address}:
-                return address
-            count += 1
-        raise InsufficientFreeAddresses(count=count)
+        subnet = self.subnet
+        # Of a whole subnet, which is our own bridge's, the gateway's address is never given out.
+        named = self.config.network.addresses
+        place = subnet, self._site.gateway(subnet) if named else None
+        if self._pool_place != place:
+            self._pool_place, self._pool = place, []
+        while True:
+            for address in self._pool:
+                if address.mac_address not in taken and address.private_ip_address not in taken:
+                    return address
+            count = len(self._pool)
+            self._pool = list(islice(pool(self.config, *place), 2 * count + READ_FIRST))
+            if len(self._pool) == count:
+                raise InsufficientFreeAddresses(count=count)
 
-    def plug(self, row: Row) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Answer this instance's DHCP and send packets for its address to its MAC alone."""
         address = _address(row)
         if address is None:
@@ -108,7 +118,7 @@ class Static(BridgedNetwork):
             self._dhcp.serve(hosts.values())
             self._bind([address], [])
 
-    def unplug(self, row: Row) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Stop answering; another instance that has the address by now keeps it."""
         address = _address(row)
         with self._lock:
@@ -163,6 +173,6 @@ class Static(BridgedNetwork):
         self._bind(lost, [])
 
 
-def _address(row: Row) -> GuestAddress | None:
+def _address(row: InterfaceRow) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))
-    return GuestAddress(mac, ip, name) if mac and ip else None
+    return GuestAddress(mac, ip, name or "") if mac and ip else None

@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKey
 from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
+from eucabox.iam.policy.request import PolicyPrincipal
 from eucabox.s3 import acl as acls
-from eucabox.s3.acl import AccountDirectory, Acl
+from eucabox.s3.acl import AccountDirectory
 from eucabox.s3.condition_keys import ConditionValues
 from eucabox.s3.policy_actions import (
     CONTENT,
@@ -22,7 +23,7 @@ from eucabox.s3.policy_actions import (
     versioned_action,
 )
 from eucabox.store.paths import LONGEST_KEY, encode_key
-from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
+from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
 Opened = TypeVar("Opened")
 
@@ -34,16 +35,8 @@ ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "Ob
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 
 
-class Principal(Protocol):
+class Principal(PolicyPrincipal, Protocol):
     """The caller who signed a request; None stands for an anonymous one."""
-
-    @property
-    def account_id(self) -> str:
-        """The account, 12 digits."""
-
-    @property
-    def canonical_id(self) -> str:
-        """The canonical user id, by which ACLs name the account."""
 
     @property
     def admin(self) -> bool:
@@ -110,6 +103,9 @@ def check(
     that an ACL must grant; without it, the one that ACLs have for the action.
     """
     check_expected(bucket, expected)
+    owner = properties.owner if properties else ""
+    if POLICY not in bucket.settings and owner in ("", bucket.owner) and owns(request, bucket):
+        return  # without a policy nothing is denied to the bucket's owner
     access_check = AccessCheck(request, bucket, key, properties)
     versioned = versioned_action(action or policy_action(request.action), request.params)
     access_check.check(versioned, permission or PERMISSIONS_OF.get(versioned, ""))
@@ -141,7 +137,7 @@ def check_read(
     """
     params = {"bucket": bucket.name, "key": obj.key, "version_id": version_id}
     request = DetachedRequest(caller, "GetObject", params, context or {})
-    check(request, bucket, obj.key, obj.facts)
+    check(request, bucket, obj.key, obj.properties)
 
 
 def check_chance(request: RequestContext, bucket: Bucket, expected: str = "") -> None:
@@ -168,7 +164,7 @@ def check_upload(request: RequestContext, upload: Upload, bucket: Bucket) -> Non
 
 def initiator(upload: Upload, bucket: Bucket) -> str:
     """Return the account that began an upload."""
-    return upload.facts.extra.get(WRITTEN_BY) or upload.facts.owner or bucket.owner
+    return upload.properties.extra.get(WRITTEN_BY) or upload.properties.owner or bucket.owner
 
 
 def open_or_hide(
@@ -386,7 +382,8 @@ def authorize_owner_of_new(
 
     Raises AccessDenied where a policy lets the caller write but not grant, and as `check_acl`.
     """
-    check_acl(bucket, acl, directory)
+    if acl:
+        check_acl(bucket, acl, directory)
     if acl and not acls.only_for(acl, _owner_canonical_id(bucket, acl, directory)):
         key = str(request.params.get("key", ""))
         AccessCheck(request, bucket, key).check("s3:PutObjectAcl", "WRITE")

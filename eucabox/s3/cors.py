@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SETTING = "cors"
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 MOST_HEADERS = 100  # in one preflight: each is compared with every allowed one
 
@@ -20,7 +21,7 @@ class CorsRule:
 
 def rules_of(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return a bucket's CORS rules, none if it has none."""
-    rules: Sequence[Mapping[str, Any]] = (settings.get("cors") or {}).get("cors_rules", ())
+    rules: Sequence[Mapping[str, Any]] = (settings.get(SETTING) or {}).get("cors_rules", ())
     return rules
 
 

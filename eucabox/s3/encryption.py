@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol, TypedDict
+from typing import Any, NoReturn, Protocol, TypedDict
 
 from eucabox.errors import (
     AccessDenied,
@@ -66,8 +66,6 @@ def for_new_object(
 ) -> EncryptionKeySpec | None:
     """Return how a new object is encrypted: as the request says, else by the bucket's default; None
     if neither asks for encryption."""
-    if SETTING not in bucket.settings and not members.keys() & Encryption.__annotations__.keys():
-        return None
     secret, method = customer_key(request, members), members.get("server_side_encryption", "")
     _check_method(method, members, secret)
     if secret is not None:
@@ -164,23 +162,22 @@ def check_part(
     """Return the caller's SSE-C key for a part of an upload; a Fault if it is not the upload's
     key."""
     secret = customer_key(request, members)
-    sealing = upload.sealing
-    if sealing is None or sealing["kind"] != SSE_C:
+    record = upload.encryption
+    if record is None or record["kind"] != SSE_C:
         if secret is not None:
             raise EncryptionUnfit(reason=INAPPLICABLE)
     elif secret is not None or needed:
-        store.keys.from_record(sealing, secret)
+        store.keys.from_record(record, secret)
     return secret
 
 
-def reject_on_read(method: str) -> None:
-    """Raise InvalidArgument if a request that reads an object names an encryption."""
-    if method:
-        reason = (
-            "x-amz-server-side-encryption header is not supported for this operation. Leave it"
-            " out: what is encrypted is decrypted without being asked for it."
-        )
-        raise EncryptionArgument(reason=reason)
+def reject_on_read() -> NoReturn:
+    """Raise the InvalidArgument of a request that reads an object and names an encryption."""
+    reason = (
+        "x-amz-server-side-encryption header is not supported for this operation. Leave it"
+        " out: what is encrypted is decrypted without being asked for it."
+    )
+    raise EncryptionArgument(reason=reason)
 
 
 def differs(old: EncryptionInfo | None, new: EncryptionKeySpec | None) -> bool:
@@ -208,10 +205,10 @@ def upload_to_api(
     upload: Upload, members: Mapping[str, object], store: EncryptionKeys
 ) -> dict[str, object]:
     """Return the encryption of an upload in progress as members of a response."""
-    if upload.sealing is None:
+    if upload.encryption is None:
         return {}
-    kind, name = upload.sealing["kind"], upload.sealing["name"]
-    return _members(kind, name, upload.sealing["bucket_key"], members, store)
+    kind, name = upload.encryption["kind"], upload.encryption["name"]
+    return _members(kind, name, upload.encryption["bucket_key"], members, store)
 
 
 def _members(

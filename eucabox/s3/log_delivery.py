@@ -3,14 +3,13 @@ objects."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.s3 import access, acl, encryption
-from eucabox.s3.acl import Grant
 from eucabox.store.keyring import EncryptionKeySpec, Keyring
 from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody
-from eucabox.store.types import Bucket, Object, ObjectProperties
+from eucabox.store.types import Acl, Bucket, Grant, Grantee, Object, ObjectProperties
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
@@ -41,13 +40,13 @@ class LogStore(Protocol):
         bucket: str,
         key: str,
         stream: BodyStream,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         expected: ExpectedBody = ANY_BODY,
         *,
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
         check: Callable[[Bucket], object] | None = None,
     ) -> Object:
-        """Put an object, encrypted by `sealing` if given, after `check` has seen its bucket."""
+        """Put an object, encrypted by `encryption` if given, after `check` has seen its bucket."""
 
     @property
     def keys(self) -> Keyring:
@@ -111,9 +110,9 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
     target = store.bucket(head["target_bucket"])
     source = Bucket(head["source"], head["account"], target.created, location=target.location)
     canonical_id = head.get("canonical_id", "")
-    facts = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
+    properties = ObjectProperties(content_type=TYPE, owner=source.owner, acl=_acl(head))
     # the only encryption of access logs at AWS
-    sealing = store.keys.sse_s3() if encryption.SETTING in target.settings else None
+    key_spec = store.keys.sse_s3() if encryption.SETTING in target.settings else None
     for day, records in _group_by_day(head, lines):
         content = "".join(f"{record}\n" for record in records).encode()
         key = key_of(head, moment, day)
@@ -122,14 +121,21 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
             _check_owner(now, source)
             check_key(now, (key,), source, canonical_id)
 
-        store.put(target.name, key, io.BytesIO(content), facts, sealing=sealing, check=check_again)
+        store.put(
+            target.name,
+            key,
+            io.BytesIO(content),
+            properties,
+            encryption=key_spec,
+            check=check_again,
+        )
 
 
-def _acl(head: LogHead) -> dict[str, Any] | None:
+def _acl(head: LogHead) -> Acl | None:
     grants = head.get("target_grants")
     if not grants:
         return None
-    owner = {"type": "CanonicalUser", "id": head.get("canonical_id", "")}
+    owner: Grantee = {"type": "CanonicalUser", "id": head.get("canonical_id", "")}
     return {"grants": [*grants, {"grantee": owner, "permission": "FULL_CONTROL"}]}
 
 

@@ -96,7 +96,7 @@ def check_on(bucket: Bucket) -> None:
 # --- the bucket's configuration ----------------------------------------------------------------
 
 
-def validate(configuration: LockConfiguration) -> dict[str, Any]:
+def validate(configuration: LockConfiguration) -> dict[str, object]:
     """Return the bucket setting for a configuration; raises MalformedXML,
     InvalidRetentionPeriod."""
     if configuration.get("object_lock_enabled") != "Enabled":
@@ -115,7 +115,7 @@ def validate(configuration: LockConfiguration) -> dict[str, Any]:
     return {"rule": {"default_retention": dict(retention)}}
 
 
-def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
+def configuration_to_api(bucket: Bucket) -> dict[str, object]:
     """Return a bucket's configuration as GetObjectLockConfiguration does."""
     rule = bucket.settings[SETTING].get("rule")
     return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
@@ -124,7 +124,9 @@ def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
 # --- the lock of a version ---------------------------------------------------------------------
 
 
-def for_new_object(members: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
+def for_new_object(
+    members: Mapping[str, Any], bucket: Bucket, now: datetime
+) -> dict[str, VersionLock]:
     """Return the `extra` of a new object: the lock that the request or the bucket gives it.
 
     Raises InvalidRequest, InvalidArgument.
@@ -173,21 +175,21 @@ def _default_lock(bucket: Bucket, now: datetime) -> VersionLock:
     return {"mode": default["mode"], "until": (now + timedelta(days=days)).isoformat()}
 
 
-def get_stored_lock(facts: ObjectProperties) -> VersionLock:
+def get_stored_lock(properties: ObjectProperties) -> VersionLock:
     """Return a version's lock, {} if it has none."""
-    lock: VersionLock | None = facts.extra.get(LOCK)
+    lock: VersionLock | None = properties.extra.get(LOCK)
     return lock.copy() if lock else {}
 
 
-def apply(facts: ObjectProperties, lock: VersionLock) -> dict[str, Any]:
+def apply(properties: ObjectProperties, lock: VersionLock) -> dict[str, object]:
     """Return the `extra` of a version with another lock, or without one."""
-    others = {name: each for name, each in facts.extra.items() if name != LOCK}
+    others = {name: each for name, each in properties.extra.items() if name != LOCK}
     return {**others, LOCK: dict(lock)} if lock else others
 
 
 def with_retention(
-    facts: ObjectProperties, wanted: Retention, now: datetime, *, bypass: bool
-) -> dict[str, Any]:
+    properties: ObjectProperties, wanted: Retention, now: datetime, *, bypass: bool
+) -> dict[str, object]:
     """Return the `extra` of a version with another retention, or with an empty one without any.
 
     Raises MalformedXML, InvalidArgument, and AccessDenied if a retention in force would become
@@ -196,7 +198,7 @@ def with_retention(
     mode, until = wanted.get("mode"), wanted.get("retain_until_date")
     if (mode is None) != (until is None) or mode not in (None, *MODES):
         _raise_malformed(f"a Retention has a Mode, {' or '.join(MODES)}, and a RetainUntilDate")
-    lock = get_stored_lock(facts)
+    lock = get_stored_lock(properties)
     new = _lock(mode, until, now) if mode and until else {}
     if _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE):
         weaker = not new or _until(new) < _until(lock) or new["mode"] != lock["mode"]
@@ -204,38 +206,38 @@ def with_retention(
             _deny(lock)
     if "hold" in lock:
         new["hold"] = lock["hold"]
-    return apply(facts, new)
+    return apply(properties, new)
 
 
-def with_legal_hold(facts: ObjectProperties, wanted: LegalHold) -> dict[str, Any]:
+def with_legal_hold(properties: ObjectProperties, wanted: LegalHold) -> dict[str, object]:
     """Return the `extra` of a version with its legal hold ON or OFF; raises MalformedXML."""
     if wanted.get("status") not in HOLDS:
         _raise_malformed("a LegalHold has a Status, ON or OFF")
-    return apply(facts, {**get_stored_lock(facts), "hold": wanted["status"]})
+    return apply(properties, {**get_stored_lock(properties), "hold": wanted["status"]})
 
 
-def is_locked(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> bool:
+def is_locked(properties: ObjectProperties, now: datetime, *, bypass: bool = False) -> bool:
     """Return whether a version is protected from deletion."""
-    lock = get_stored_lock(facts)
+    lock = get_stored_lock(properties)
     if lock.get("hold") == "ON":
         return True
     return _holds(lock, now) and not (bypass and lock["mode"] == GOVERNANCE)
 
 
-def check_deletion(facts: ObjectProperties, now: datetime, *, bypass: bool = False) -> None:
+def check_deletion(properties: ObjectProperties, now: datetime, *, bypass: bool = False) -> None:
     """Raise AccessDenied if a version is protected from deletion."""
-    if is_locked(facts, now, bypass=bypass):
-        _deny(get_stored_lock(facts))
+    if is_locked(properties, now, bypass=bypass):
+        _deny(get_stored_lock(properties))
 
 
-def retention_to_api(lock: VersionLock) -> dict[str, Any]:
+def retention_to_api(lock: VersionLock) -> dict[str, object]:
     """Return a lock's retention as GetObjectRetention does."""
     return {"mode": lock["mode"], "retain_until_date": _until(lock)}
 
 
-def headers(lock: VersionLock) -> dict[str, Any]:
+def headers(lock: VersionLock) -> dict[str, object]:
     """Return the members about a lock for GetObject and HeadObject."""
-    members: dict[str, Any] = {}
+    members: dict[str, object] = {}
     if "mode" in lock:
         until = _until(lock).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
         members = {"object_lock_mode": lock["mode"], "object_lock_retain_until_date": until}

@@ -69,6 +69,12 @@ class PutObjectMembers(ObjectMembers, BodyMembers, total=False):
     """Both, for PutObject."""
 
 
+# Most requests name none of these.
+ACL = frozenset(ObjectAclMembers.__annotations__)
+ENCRYPTION = frozenset(Encryption.__annotations__)
+LOCKED = frozenset(Locked.__annotations__)
+
+
 @dataclass(frozen=True)
 class ObjectRequest:
     """What a request asks of a new object: its properties and how it is encrypted."""
@@ -87,6 +93,8 @@ def read(
     """Return what a request asks of a new object. Raises as `object_properties`, and Faults for
     an encryption that can't be."""
     properties = object_properties(members, request, bucket, directory)
+    if ENCRYPTION.isdisjoint(members) and encryption.SETTING not in bucket.settings:
+        return ObjectRequest(properties, None)
     return ObjectRequest(properties, encryption.for_new_object(request, members, bucket, store))
 
 
@@ -98,19 +106,23 @@ def object_properties(
 ) -> ObjectProperties:
     """Return the properties of a new object. Raises AccessDenied and InvalidArgument for an ACL
     that is not allowed or not valid, and InvalidRequest for such a lock."""
-    new_acl = acl.resolve_grantees(acl.from_headers(members), directory)
+    new_acl = None
+    if not ACL.isdisjoint(members):
+        new_acl = acl.resolve_grantees(acl.from_headers(members), directory)
     owner = access.authorize_owner_of_new(request, bucket, new_acl, directory)
     writer = request.caller.account_id if request.caller else bucket.owner
-    written_by = {access.WRITTEN_BY: writer} if writer != owner else {}
+    extra: dict[str, object] = {access.WRITTEN_BY: writer} if writer != owner else {}
+    if object_lock.SETTING in bucket.settings or not LOCKED.isdisjoint(members):
+        extra |= object_lock.for_new_object(members, bucket, datetime.now(UTC))
     return ObjectProperties(
         content_type=members.get("content_type") or values.TYPE,
         metadata=values.metadata(members.get("metadata")),
         headers=_headers(members),
         owner=owner,
         acl=new_acl,
-        tags=tagging.object_tags(members.get("tagging")),
+        tags=tagging.object_tags(members["tagging"]) if "tagging" in members else {},
         storage_class=values.storage_class(members.get("storage_class", "")),
-        extra={**written_by, **object_lock.for_new_object(members, bucket, datetime.now(UTC))},
+        extra=extra,
     )
 
 

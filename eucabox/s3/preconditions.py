@@ -36,6 +36,9 @@ class WriteConditions(TypedDict):
     if_none_match: str
 
 
+UNCONDITIONAL = WriteConditions(if_match="", if_none_match="")
+
+
 class SourcePreconditions(TypedDict, total=False):
     """The members of CopyObject and UploadPartCopy with preconditions on the source."""
 

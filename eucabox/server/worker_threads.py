@@ -42,7 +42,7 @@ class WorkerThreads:
         self._shared = number - max(1, number // RESERVED)
         self._count = 0  # of threads that work
         self._lock = threading.Lock()
-        self._working: Counter[str] = Counter()
+        self._working: dict[str, int] = {}
         self._queues: dict[str, deque[ClientConnection]] = {}
         self._lent: set[ClientConnection] = set()
         self._slow: Counter[str] = Counter()  # how many of them each source has
@@ -50,10 +50,12 @@ class WorkerThreads:
 
     def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
-        own = self._working[source]
-        if own >= self._most or self._slow[source] >= MOST_LENT_OF_SOURCE:
+        own = self._working.get(source, 0)
+        if not own:
+            return self._slow.get(source, 0) >= MOST_LENT_OF_SOURCE
+        if own >= self._most or self._count >= self._shared:
             return True
-        return own > 0 and self._count >= self._shared
+        return self._slow.get(source, 0) >= MOST_LENT_OF_SOURCE
 
     def begin(self, connection: "ClientConnection") -> bool:
         """Count a thread for a connection; False if it has to wait in its source's line."""
@@ -71,7 +73,8 @@ class WorkerThreads:
             self._add(connection)
 
     def _add(self, connection: "ClientConnection") -> None:
-        self._working[connection.remote_addr] += 1
+        source = connection.remote_addr
+        self._working[source] = self._working.get(source, 0) + 1
         self._count += 1
         connection.counted = True
 
@@ -88,14 +91,14 @@ class WorkerThreads:
             self._working[source] -= 1
             if self._working[source] <= 0:
                 del self._working[source]
-            following = self._following(source)
+            following = self._following(source) if self._queues else None
         if following is not None:
             self._listener.process_conn(following)
 
     def _following(self, source: str) -> "ClientConnection | None":
         """Take who is next from the lines: of the source that has a thread less, or of another
         that had to wait because all together had too many."""
-        for each in (source, *self._queues) if self._queues else ():
+        for each in (source, *self._queues):
             line = self._queues.get(each)
             if line and not self.is_at_limit(each):
                 found = line.popleft()

@@ -1,12 +1,12 @@
 """The attributes of an object's file: one extended attribute, or a sidecar; never the content."""
 
+import base64
 import contextlib
 import errno
 import json
 import os
 from typing import Any
 
-from eucabox.store import compact_attributes
 from eucabox.store.paths import digest
 from eucabox.store.types import (
     EncryptionInfo,
@@ -58,10 +58,10 @@ def encode(obj: Object) -> bytes:
         "s": obj.size,
         "m": to_nanoseconds(obj.last_modified),
     }
-    facts = vars(obj.facts)
+    properties = vars(obj.properties)
     for letter, name in LETTERS.items():
-        if facts[name] != DEFAULTS[name]:
-            record[letter] = facts[name]
+        if properties[name] != DEFAULTS[name]:
+            record[letter] = properties[name]
     if obj.parts:
         record["p"] = obj.parts
     if obj.part_checksums:
@@ -72,7 +72,7 @@ def encode(obj: Object) -> bytes:
         record["y"] = list(vars(obj.sealed).values())
     if obj.version_key:
         record["v"] = obj.version_key
-    return compact_attributes.pack(record) or _dump(record).encode("utf-8", "surrogateescape")
+    return pack(record) or _dump(record).encode("utf-8", "surrogateescape")
 
 
 def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[Object, bool]:
@@ -81,15 +81,13 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     Raises ValueError if they are not ours. If the file was edited in place, its ETag, checksums and
     parts are no longer true and left empty.
     """
-    packed = raw.startswith(compact_attributes.MARK)
-    record = (
-        compact_attributes.unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
-    )
+    packed = raw.startswith(MARK)
+    record = unpack(raw) if packed else _load(raw.decode("utf-8", "surrogateescape"))
     try:
         sealed = EncryptionInfo(*record["y"]) if "y" in record else None
         stored = sealed.stored if sealed else record["s"]
         fresh = stored == status.st_size and _same_time(record["m"], status.st_mtime_ns)
-        facts = ObjectProperties(
+        properties = ObjectProperties(
             **{LETTERS[letter]: record[letter] for letter in record.keys() & LETTERS}
         )
         version_key = record.get("v", "")
@@ -101,7 +99,7 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
                 status.st_size,
                 "",
                 modified,
-                drop_checksums(facts),
+                drop_checksums(properties),
                 version_key=version_key,
                 sealed=sealed,
             )
@@ -112,14 +110,14 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
         raise ValueError("not attributes of an object") from error
     size = record["s"]
     obj = Object(
-        bucket, key, size, e_tag, modified, facts, parts, sums, upload_id, version_key, sealed
+        bucket, key, size, e_tag, modified, properties, parts, sums, upload_id, version_key, sealed
     )
     return obj, True
 
 
-def drop_checksums(facts: ObjectProperties) -> ObjectProperties:
+def drop_checksums(properties: ObjectProperties) -> ObjectProperties:
     """Return properties without those that belong to one content."""
-    return ObjectProperties(**{**vars(facts), "checksums": {}, "checksum_type": ""})
+    return ObjectProperties(**{**vars(properties), "checksums": {}, "checksum_type": ""})
 
 
 def _same_time(stated: int, actual: int) -> bool:
@@ -167,3 +165,102 @@ def sidecar(key: bytes, status: os.stat_result) -> tuple[str, str]:
 def folder(key: bytes) -> str:
     """Return the folder (below the reserved one) of a key's sidecars."""
     return f"attributes/{digest(key)[:2]}"
+
+
+# --- the binary form of the usual attributes ----------------------------------------------------
+
+# It fits into the inode: ext4 keeps an attribute of up to 64 bytes there and gives a longer one a
+# block of its own, which makes small puts a fifth slower. The letters are those of LETTERS.
+LONGEST = 64
+MARK = b"\x01"  # no JSON begins with it
+PLAIN = frozenset("esmtockv")
+OWNER_DIGITS = 12
+NO_OWNER = 0xFF_FFFF_FFFF
+FIXED = 37  # mark, sum, MD5, size, time, owner
+SUMS = ("", "CRC32", "CRC32C", "CRC64NVME")
+SUM_SIZES = (0, 4, 4, 8)
+HAS_VERSION_KEY = 0x80  # flag beside the kind of checksum: a version key of 16 bytes follows it
+VERSION_KEY_BYTES = 16
+TYPES = (  # by position: append only
+    "application/octet-stream",
+    "text/plain",
+    "text/html",
+    "application/json",
+    "application/xml",
+    "image/jpeg",
+    "image/png",
+    "application/pdf",
+    "application/gzip",
+    "application/x-tar",
+    "application/zip",
+    "text/plain; charset=utf-8",
+    "video/mp4",
+    "text/css",
+    "application/x-directory",
+    "application/javascript",
+    "text/csv",
+)
+
+
+def pack(record: dict[str, Any]) -> bytes | None:
+    """Return the binary form, None if it can't express the attributes."""
+    if not record.keys() <= PLAIN:
+        return None
+    owner, sums = record.get("o", ""), record.get("c", {})
+    try:
+        kind = SUMS.index(next(iter(sums), ""))
+        md5, version_key = bytes.fromhex(record["e"]), bytes.fromhex(record.get("v", ""))
+        kind |= HAS_VERSION_KEY if version_key else 0
+        head = MARK + bytes([kind]) + md5 + record["s"].to_bytes(6, "big")
+        packed = head + record["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
+        packed += b"".join(map(base64.b64decode, sums.values()))
+        packed += version_key + _pack_type(record.get("t", ""))
+        # what the form can't express is different after unpacking
+        return packed if len(packed) <= LONGEST and unpack(packed) == record else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _pack_owner(owner: str) -> int:
+    if not owner:
+        return NO_OWNER
+    if len(owner) != OWNER_DIGITS:
+        raise ValueError("not an account id")
+    return int(owner)
+
+
+def _pack_type(content_type: str) -> bytes:
+    if content_type in TYPES:
+        return bytes([TYPES.index(content_type)])
+    return content_type.encode("ascii")
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """Return what was packed; ValueError if it is cut short or of another form."""
+    kind = packed[1] & ~HAS_VERSION_KEY if len(packed) >= FIXED else len(SUMS)
+    if kind >= len(SUMS):
+        raise ValueError("not packed attributes")
+    record: dict[str, Any] = {
+        "e": packed[2:18].hex(),
+        "s": int.from_bytes(packed[18:24], "big"),
+        "m": int.from_bytes(packed[24:32], "big"),
+    }
+    owner = int.from_bytes(packed[32:FIXED], "big")
+    if owner != NO_OWNER:
+        record["o"] = f"{owner:012}"
+    end = FIXED + SUM_SIZES[kind]
+    if kind:
+        record["c"] = {SUMS[kind]: base64.b64encode(packed[FIXED:end]).decode()}
+        record["k"] = "FULL_OBJECT"
+    if packed[1] & HAS_VERSION_KEY:
+        record["v"] = packed[end : end + VERSION_KEY_BYTES].hex()
+        end += VERSION_KEY_BYTES
+    if packed[end:]:
+        record["t"] = _unpack_type(packed[end:])
+    return record
+
+
+def _unpack_type(packed: bytes) -> str:
+    if len(packed) == 1 and packed[0] < len(TYPES):
+        return TYPES[packed[0]]
+    return packed.decode("ascii")

@@ -18,25 +18,25 @@ def copy(
     source: OpenObject,
     folder: BucketFolder,
     key: str,
-    facts: ObjectProperties | None,
+    properties: ObjectProperties | None,
     algorithm: str,
     conditions: WritePreconditions,
-    sealing: EncryptionKeySpec | None = None,
+    encryption: EncryptionKeySpec | None = None,
 ) -> Object:
     """Commit a copy under a key, with the given properties or the source's; checksums are the
     copy's."""
     old = source.object
     if old.size > LARGEST:
         raise EntityTooLarge(size=old.size, limit=LARGEST)
-    with encrypted_file.begin(folder, sealing, key) as temp_file:
-        if old.sealed or sealing:
+    with encrypted_file.begin(folder, encryption, key) as temp_file:
+        if old.sealed or encryption:
             md5, new_checksums = _copy_stream(source, temp_file, algorithm)
         else:
             copy_file(source.fileno(), temp_file, old.size)
             md5, new_checksums = _sums(temp_file, old, algorithm)
         e_tag, sealed = temp_file.finish(md5)
         properties = replace(
-            facts or old.facts,
+            properties or old.properties,
             checksums=new_checksums,
             checksum_type=FULL_OBJECT if new_checksums else "",
         )
@@ -48,7 +48,7 @@ def _copy_stream(
     source: OpenObject, temp_file: TempFile, algorithm: str
 ) -> tuple[str, dict[str, str]]:
     """Copy an object that is or becomes encrypted; return its MD5 and checksums."""
-    chosen = algorithm or next(iter(source.object.facts.checksums), checksums.DEFAULT)
+    chosen = algorithm or next(iter(source.object.properties.checksums), checksums.DEFAULT)
     expected = ExpectedBody(source.object.size, algorithms=(chosen,))
     received = receive(temp_file, source, expected)
     return received.md5, received.checksums
@@ -56,8 +56,8 @@ def _copy_stream(
 
 def _sums(temp_file: TempFile, old: Object, algorithm: str) -> tuple[str, dict[str, str]]:
     """Return ETag and checksums of a copy; an object made of parts becomes one of one piece."""
-    stored = old.facts.checksums if old.facts.checksum_type != COMPOSITE else {}
-    chosen = algorithm or next(iter(old.facts.checksums), checksums.DEFAULT)
+    stored = old.properties.checksums if old.properties.checksum_type != COMPOSITE else {}
+    chosen = algorithm or next(iter(old.properties.checksums), checksums.DEFAULT)
     if "-" not in old.e_tag and chosen in stored:
         return old.e_tag, stored if not algorithm else {chosen: stored[chosen]}
     e_tag, value = digest_file(temp_file.fd, chosen)

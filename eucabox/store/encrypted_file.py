@@ -42,12 +42,12 @@ class EncryptedTempFile(TempFile):
     """
 
     def __init__(
-        self, folder: BucketFolder, sealing: EncryptionKeySpec, key: str, part: str = ""
+        self, folder: BucketFolder, encryption: EncryptionKeySpec, key: str, part: str = ""
     ) -> None:
         super().__init__(folder)
-        self._sealing = sealing
-        self._wrapping = Wrapping(sealing.secret, encrypted_format.place_of(folder.name, key))
-        self._fields = {**sealing.header_text(), **({"part": part} if part else {})}
+        self._encryption = encryption
+        self._wrapping = Wrapping(encryption.secret, encrypted_format.place_of(folder.name, key))
+        self._fields = {**encryption.header_text(), **({"part": part} if part else {})}
         self._data_key = os.urandom(KEY_BYTES)
         self._cipher = AESGCM(self._data_key)
         self._unwritten = b""
@@ -76,10 +76,10 @@ class EncryptedTempFile(TempFile):
             super().write(self._frame(self._unwritten))
             self._unwritten = b""
         # with the other kinds the MD5 would reveal the content; equal bytes get equal ETags
-        e_tag = md5 if self._sealing.kind == AES256 else self._wrapping.hide_etag(md5)
+        e_tag = md5 if self._encryption.kind == AES256 else self._wrapping.hide_etag(md5)
         os.pwrite(self.fd, self._build_header(bytes.fromhex(e_tag)), 0)
         stored = self._header + encrypted_format.framed_size(self._size)
-        return e_tag, self._sealing.encryption_info(stored, self._header)
+        return e_tag, self._encryption.encryption_info(stored, self._header)
 
     def digest(self, algorithm: str) -> tuple[str, str]:
         """Return the hex MD5 and a base64 checksum of the plain bytes written so far."""
@@ -106,10 +106,10 @@ def _split_frames(data: memoryview) -> Iterator[bytes]:
 
 
 def begin(
-    folder: BucketFolder, sealing: EncryptionKeySpec | None, key: str, part: str = ""
+    folder: BucketFolder, encryption: EncryptionKeySpec | None, key: str, part: str = ""
 ) -> TempFile:
     """Return a temporary file, encrypted if there is a key spec."""
-    return EncryptedTempFile(folder, sealing, key, part) if sealing else TempFile(folder)
+    return EncryptedTempFile(folder, encryption, key, part) if encryption else TempFile(folder)
 
 
 class EncryptedReader:
@@ -250,7 +250,7 @@ def part_name(upload_id: str, number: int) -> str:
 
 def build_joined_header(
     seal: tuple[Wrapping, str],
-    sealing: EncryptionRecord,
+    encryption: EncryptionRecord,
     upload_id: str,
     e_tag: str,
     numbers: list[int],
@@ -258,11 +258,11 @@ def build_joined_header(
 ) -> bytes:
     """Return the header of an object made of parts, which comes before them."""
     wrapping, mark = seal
-    kind, name, bucket_key = sealing["kind"], sealing["name"], sealing["bucket_key"]
-    encryption = {"kind": kind, "name": name, "bucket_key": bucket_key}
+    kind, name, bucket_key = encryption["kind"], encryption["name"], encryption["bucket_key"]
+    public = {"kind": kind, "name": name, "bucket_key": bucket_key}
     plain = numbers == list(range(1, len(numbers) + 1))
     fields = {
-        **{key: value for key, value in encryption.items() if value},
+        **{key: value for key, value in public.items() if value},
         "mark": mark,
         "salt": encrypted_format.new_salt(),
         "upload": upload_id,

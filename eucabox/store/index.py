@@ -21,6 +21,7 @@ from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
+MOST_IDLE = 8  # readers that wait for the next listing
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
     traits TEXT, stamp TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
@@ -36,7 +37,8 @@ DROP_VERSIONS = "DELETE FROM versions WHERE bucket = ? AND key = ?"
 COLUMNS = "SELECT key, size, e_tag, modified, traits, stamp FROM"
 MARKER = -1  # in place of the size, for a delete marker
 
-Row = tuple[str, int, str, int, str, str]
+# COLUMNS' values: traits are the few properties that a listing shows, the stamp a version's key.
+IndexRow = tuple[str, int, str, int, str, str]
 
 
 class IndexBroken(Exception):  # noqa: N818  # internal: no caller of the store sees it
@@ -52,7 +54,7 @@ class Index:
         self._reserve = Reserve(folder / "reserve")
         self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
-        self._pending: dict[tuple[str, str], Row | None] = {}
+        self._pending: dict[tuple[str, str], IndexRow | None] = {}
         self._steps: list[
             tuple[str, tuple[object, ...]]
         ] = []  # pending changes of versions, in order
@@ -140,7 +142,7 @@ class Index:
             self._steps.append((step, values))
             self._flush_if_many()
 
-    def _queue(self, bucket: str, key: str, row: Row | None) -> None:
+    def _queue(self, bucket: str, key: str, row: IndexRow | None) -> None:
         with self._lock:
             self._pending[bucket, key] = row
             self._flush_if_many()
@@ -184,7 +186,7 @@ class Index:
             query = "SELECT 1 FROM objects WHERE bucket = ? AND key = ?"
             return reader.execute(query, (bucket, key)).fetchone() is not None
 
-    def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
+    def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[IndexRow]:
         """Return at most `limit` rows with low <= key < high, ordered by the bytes of the key."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND key >= ?{end} ORDER BY key LIMIT ?"
@@ -194,7 +196,7 @@ class Index:
 
     def version_rows(
         self, bucket: str, low: tuple[str, str], high: str | None, limit: int
-    ) -> list[Row]:
+    ) -> list[IndexRow]:
         """Return at most `limit` rows of noncurrent versions with low <= (key, version key) and key
         < high, ordered by the bytes of the key and then from the newest."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
@@ -261,8 +263,9 @@ class Index:
     def _disconnect(self) -> None:
         readers, self._readers = self._readers, []
         writer, self._writer = self._writer, None
-        for connection in (*readers, *([writer] if writer else [])):
-            connection.close()
+        _close_all(readers)
+        if writer:
+            writer.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -291,7 +294,21 @@ class Index:
             except BaseException:
                 reader.close()
                 raise
-            readers.append(reader)
+            self._give_back(reader, readers)
+
+    def _give_back(self, reader: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        if len(readers) >= MOST_IDLE:
+            reader.close()
+            return
+        readers.append(reader)
+        if readers is not self._readers:  # the index was rebuilt or closed meanwhile
+            _close_all(readers)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 @contextlib.contextmanager
@@ -315,14 +332,14 @@ def _sync(file: Path) -> None:
 # The properties in a listing have few different values: one text, one shared instance.
 
 
-def _row(obj: Object, size: int) -> Row:
+def _row(obj: Object, size: int) -> IndexRow:
     modified = to_nanoseconds(obj.last_modified)
-    return obj.key, size, obj.e_tag, modified, _traits(obj.facts), obj.version_key
+    return obj.key, size, obj.e_tag, modified, _traits(obj.properties), obj.version_key
 
 
-def _traits(facts: ObjectProperties) -> str:
-    sums = ",".join(facts.checksums)
-    return "\t".join((facts.owner, facts.storage_class, facts.checksum_type, sums))
+def _traits(properties: ObjectProperties) -> str:
+    sums = ",".join(properties.checksums)
+    return "\t".join((properties.owner, properties.storage_class, properties.checksum_type, sums))
 
 
 class IndexReader:
@@ -330,14 +347,14 @@ class IndexReader:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._facts: dict[str, ObjectProperties] = {}
+        self._properties: dict[str, ObjectProperties] = {}
 
-    def object(self, row: Row) -> Object:
+    def object(self, row: IndexRow) -> Object:
         """Return the object of a row."""
         key, size, e_tag, modified, traits, version_key = row
-        facts = self._facts.get(traits)
-        if facts is None:
-            facts = self._facts[traits] = _facts(traits)
+        properties = self._properties.get(traits)
+        if properties is None:
+            properties = self._properties[traits] = _parse_traits(traits)
         obj = Object.__new__(Object)
         # takes a third of the time of __init__, which sets each field of a frozen object
         vars(obj).update(
@@ -346,19 +363,19 @@ class IndexReader:
             size=size,
             e_tag=e_tag,
             last_modified=to_datetime(modified),
-            facts=facts,
+            properties=properties,
             version_key=version_key,
         )
         return obj
 
-    def version(self, row: Row, *, is_latest: bool) -> Version:
+    def version(self, row: IndexRow, *, is_latest: bool) -> Version:
         """Return the version of a row."""
         marker = row[1] == MARKER
         row = (row[0], 0, *row[2:]) if marker else row
         return Version(self.object(row), is_latest=is_latest, is_marker=marker)
 
 
-def _facts(traits: str) -> ObjectProperties:
+def _parse_traits(traits: str) -> ObjectProperties:
     owner, storage_class, kind, sums = traits.split("\t")
     names = {name: "" for name in sums.split(",") if name}
     return ObjectProperties(

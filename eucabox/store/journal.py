@@ -15,6 +15,7 @@ from pathlib import Path
 from eucabox.atomic_files import write_atomic
 
 LIMIT = 1 << 20  # bytes in one file of the journal before the next is begun
+_encode = json.JSONEncoder().encode  # of a text alone it is three times as fast as of a list
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -67,7 +68,7 @@ class Journal:
 
     def begin(self, bucket: str, key: str) -> JournalFile:
         """Record that a key is about to change; raises OSError if the disk fails."""
-        record = json.dumps([bucket, key]).encode() + b"\n"
+        record = f"[{_encode(bucket)}, {_encode(key)}]\n".encode()
         with self._lock:
             if self._current is None:
                 raise OSError("the bucket store is closed")

@@ -132,37 +132,39 @@ class Keyring:
         secret = self._get_or_make_secret(name)
         return EncryptionKeySpec(KMS, secret, mark_of(secret), name, context, bucket_key)
 
-    def from_record(self, record: EncryptionRecord, customer: bytes | None) -> EncryptionKeySpec:
+    def from_record(
+        self, record: EncryptionRecord, customer_key: bytes | None
+    ) -> EncryptionKeySpec:
         """Return the encryption of a record; of SSE-C only with the customer key that it was made
         with."""
         if record["kind"] == AES256:
             return self.sse_s3()
         if record["kind"] == KMS:
             return self.sse_kms(record["name"], record["context"], record["bucket_key"])
-        if customer is None:
+        if customer_key is None:
             raise EncryptionUnfit(reason=UPLOAD_ENCRYPTED)
-        _check_customer_key(record, customer)
-        return EncryptionKeySpec(SSE_C, customer)
+        _check_customer_key(record, customer_key)
+        return EncryptionKeySpec(SSE_C, customer_key)
 
     # --- for existing objects -----------------------------------------------------------------
 
-    def data_key(self, header: Header, obj: Object, customer: bytes | None) -> bytes:
+    def data_key(self, header: Header, obj: Object, customer_key: bytes | None) -> bytes:
         """Return the data key of a file or a part; a Fault says why it can't be had."""
         place = encrypted_format.place_of(obj.bucket, obj.key)
-        return Wrapping(self._secret_for_header(header, customer), place).unwrap(header)
+        return Wrapping(self._secret_for_header(header, customer_key), place).unwrap(header)
 
     def for_multipart(self, bucket: str, key: str) -> tuple[Wrapping, str]:
         """Return what authenticates the joined header of an object, and the mark of that key."""
         secret = self._get_or_make_secret(MASTER)
         return Wrapping(secret, encrypted_format.place_of(bucket, key)), mark_of(secret)
 
-    def _secret_for_header(self, header: Header, customer: bytes | None) -> bytes:
+    def _secret_for_header(self, header: Header, customer_key: bytes | None) -> bytes:
         fields = header.fields
         if fields.get("kind") == SSE_C and header.form == encrypted_format.WHOLE:
-            if customer is None:
+            if customer_key is None:
                 raise EncryptionUnfit(reason=ENCRYPTED)
-            _check_customer_key(fields, customer)
-            return customer
+            _check_customer_key(fields, customer_key)
+            return customer_key
         joined = header.form == encrypted_format.JOINED or fields.get("kind") == AES256
         name = MASTER if joined else str(fields.get("name"))
         if name != MASTER:
@@ -282,8 +284,8 @@ def mark_of(secret: bytes) -> str:
     return hashlib.sha256(b"eucabox key mark" + secret).hexdigest()[:16]
 
 
-def _check_customer_key(record: Mapping[str, object], customer: bytes) -> None:
-    value = encrypted_format.check_value(customer, base64.b64decode(str(record["salt"])))
+def _check_customer_key(record: Mapping[str, object], customer_key: bytes) -> None:
+    value = encrypted_format.check_value(customer_key, base64.b64decode(str(record["salt"])))
     if not hmac.compare_digest(value, str(record.get("check"))):
         raise EncryptionUnfit(reason=OTHER_KEY)
 

@@ -94,10 +94,10 @@ class Multipart:
         self,
         folder: BucketFolder,
         key: str,
-        facts: ObjectProperties,
+        properties: ObjectProperties,
         algorithm: str,
         kind: str,
-        sealing: EncryptionKeySpec | None = None,
+        encryption: EncryptionKeySpec | None = None,
     ) -> str:
         """Begin an upload and return its id."""
         encode_key(key)
@@ -107,10 +107,10 @@ class Multipart:
         record = {
             "key": key,
             "initiated": now,
-            "facts": vars(facts),
+            "facts": vars(properties),
             "checksum_algorithm": algorithm,
             "checksum_type": kind,
-            "sealing": sealing.record() if sealing else None,
+            "sealing": encryption.record() if encryption else None,
         }
         with _translate_missing(folder):
             dir_fd = dirfd.descend_making(folder.reserved, [UPLOADS, upload_id])
@@ -134,18 +134,20 @@ class Multipart:
         number: int,
         stream: BodyStream,
         expected: ExpectedBody,
-        customer: bytes | None = None,
+        customer_key: bytes | None = None,
     ) -> UploadPart:
         """Receive one part, replacing an earlier one of that number; on the disk when done."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidPartNumber(number=number, limit=MOST_PARTS)
         upload = self.upload(folder, key, upload_id)
         expected = replace(expected, algorithms=_part_algorithms(upload, expected))
-        sealing = (
-            require(self._keys).from_record(upload.sealing, customer) if upload.sealing else None
+        encryption = (
+            require(self._keys).from_record(upload.encryption, customer_key)
+            if upload.encryption
+            else None
         )
         with encrypted_file.begin(
-            folder, sealing, key, encrypted_file.part_name(upload_id, number)
+            folder, encryption, key, encrypted_file.part_name(upload_id, number)
         ) as temp_file:
             received = receive(temp_file, stream, expected)
             e_tag, _ = temp_file.finish(received.md5)
@@ -241,7 +243,7 @@ class Multipart:
         if total > LARGEST:
             raise JoinedTooLarge(size=total, limit=LARGEST)
         spec.check_size(total)
-        facts, sums = join_properties(upload, parts, spec)
+        properties, sums = join_properties(upload, parts, spec)
         e_tag = join_etags([part.e_tag for part in parts])
         with TempFile(folder) as temp_file:
             header_length = self._write_joined_header(temp_file, folder, upload, parts, e_tag)
@@ -253,7 +255,7 @@ class Multipart:
                 total,
                 e_tag,
                 temp_file.date(),
-                facts,
+                properties,
                 parts=sizes,
                 part_checksums=sums,
                 upload_id=upload.upload_id,
@@ -291,12 +293,12 @@ class Multipart:
     ) -> int:
         """Write the header that comes before encrypted parts, which are copied as they are; return
         its length."""
-        if not upload.sealing:
+        if not upload.encryption:
             return 0
         seal = require(self._keys).for_multipart(folder.name, upload.key)
         numbers, sizes = [part.number for part in parts], tuple(part.size for part in parts)
         head = encrypted_file.build_joined_header(
-            seal, upload.sealing, upload.upload_id, e_tag, numbers, sizes
+            seal, upload.encryption, upload.upload_id, e_tag, numbers, sizes
         )
         temp_file.write(head)
         return len(head)
@@ -406,11 +408,16 @@ def _describe_joined(
     temp_file: TempFile, upload: Upload, header_length: int
 ) -> EncryptionInfo | None:
     """Return how an object made of encrypted parts is encrypted, None if they are plain."""
-    sealing = upload.sealing
-    first = encrypted_format.read(temp_file.fd, header_length) if sealing else None
-    if sealing is None or first is None:
+    encryption = upload.encryption
+    first = encrypted_format.read(temp_file.fd, header_length) if encryption else None
+    if encryption is None or first is None:
         return None
     stored = os.fstat(temp_file.fd).st_size
     return EncryptionInfo(
-        sealing["kind"], stored, header_length, first.length, sealing["name"], sealing["bucket_key"]
+        encryption["kind"],
+        stored,
+        header_length,
+        first.length,
+        encryption["name"],
+        encryption["bucket_key"],
     )

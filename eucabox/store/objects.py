@@ -37,7 +37,7 @@ from eucabox.store.types import (
     unique_time,
 )
 from eucabox.store.version_changes import VersionChanges
-from eucabox.store.write_specs import DeleteSpec, WritePreconditions
+from eucabox.store.write_specs import NO_CONDITIONS, DeleteSpec, WritePreconditions
 
 STRIPES = 64
 RECENT = 100  # versions that are searched for a completed upload
@@ -265,7 +265,7 @@ class Objects:
     def _check_preconditions(
         self, folder: BucketFolder, key: str, conditions: WritePreconditions | None
     ) -> None:
-        if conditions is None or conditions == WritePreconditions():
+        if conditions is None or conditions == NO_CONDITIONS:
             return
         with self._open_current(folder, key) as current:
             conditions.check(folder.name, key, current.object if current else None)
@@ -284,7 +284,8 @@ class Objects:
     @contextlib.contextmanager
     def _record_change(self, folder: BucketFolder, key: str) -> Iterator[None]:
         journal = self._index.journal
-        index_generation.ensure_new_generation(folder, self._index)
+        if not folder.touched:
+            index_generation.ensure_new_generation(folder, self._index)
         journal_file = journal.begin(folder.name, key)
         try:
             yield
@@ -369,7 +370,7 @@ class Objects:
             folder.ensure_not_deleted()
             if check:
                 check(opened.object)
-            opened.object = replace(opened.object, facts=update(opened.object.facts))
+            opened.object = replace(opened.object, properties=update(opened.object.properties))
             with self._record_change(folder, key):
                 self._write_attributes(folder, opened, encode_key(key))
                 self._update_index(opened.object, opened.entry)
@@ -444,7 +445,7 @@ def _read_object(
         with contextlib.suppress(ValueError):
             return attributes.decode(raw, folder.name, key, status)
     content_type = mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE
-    facts = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
+    properties = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)
-    plain = Object(folder.name, key, status.st_size, "", modified, facts)
+    plain = Object(folder.name, key, status.st_size, "", modified, properties)
     return encrypted_file.recover(descriptor, plain) or plain, False

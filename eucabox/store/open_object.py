@@ -35,7 +35,7 @@ class OpenObject:
         """Return the descriptor, for sendfile; of an encrypted object it reads encrypted bytes."""
         return self._descriptor
 
-    def unlock(self, customer: bytes | None = None) -> EncryptedReader | None:
+    def unlock(self, customer_key: bytes | None = None) -> EncryptedReader | None:
         """Prepare to decrypt an encrypted object, with the caller's key for SSE-C; None for a plain
         object.
 
@@ -50,7 +50,7 @@ class OpenObject:
             self.object,
             sealed,
             self._descriptor,
-            lambda header: keys.data_key(header, self.object, customer),
+            lambda header: keys.data_key(header, self.object, customer_key),
         )
         return self._reader
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 from eucabox.errors import BucketNameInCapitals, InvalidBucketName, InvalidKey, KeyTooLong
 
@@ -73,6 +74,7 @@ def components(key: bytes, folder_length: int) -> list[bytes] | None:
     return names
 
 
+@lru_cache(64)  # a change of a key looks at several places that are named so
 def digest(key: bytes) -> str:
     """Return the file name of a key that has no place at its path."""
     return hashlib.sha256(key).hexdigest()

@@ -46,7 +46,8 @@ class Quota:
         buckets: Callable[[str], list[Bucket]],
     ) -> None:
         """`count` returns the bytes in each bucket, `buckets` an account's buckets."""
-        self.limits: Limits | None = None
+        self.bounds_bytes = False  # whether there is a limit on bytes at all
+        self._limits: Limits | None = None
         self._count = count
         self._buckets = buckets
         self._lock = threading.Lock()
@@ -55,8 +56,18 @@ class Quota:
         self._stale = False
 
     @property
+    def limits(self) -> Limits | None:
+        """The limits in force."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.bounds_bytes = self._has_byte_limits or self.bounds_objects
+
+    @property
     def _has_byte_limits(self) -> bool:
-        limits = self.limits
+        limits = self._limits
         return limits is not None and bool(limits.bucket_mb or limits.account_mb)
 
     @property

@@ -107,7 +107,7 @@ def join_properties(
         if name != algorithm:
             raise ChecksumMismatch(expected=algorithm or "none", found=name)
     if not algorithm:
-        return upload.facts, ()
+        return upload.properties, ()
     part_checksums = tuple(part.checksums[algorithm] for part in parts)
     sized = [(part.size, part.checksums[algorithm]) for part in parts]
     checksum = checksums.join(algorithm, kind, sized)
@@ -116,7 +116,7 @@ def join_properties(
         checksums.compare(algorithm, checksum, stated)
     elif stated is not None:
         checksums.compare_composite(algorithm, checksum, stated)
-    whole = replace(upload.facts, checksums={algorithm: checksum}, checksum_type=kind)
+    whole = replace(upload.properties, checksums={algorithm: checksum}, checksum_type=kind)
     return whole, part_checksums
 
 

@@ -232,7 +232,7 @@ def write_marker(folder: BucketFolder, key: bytes, marker: Version) -> VersionFi
     """Write a delete marker, on the disk when done."""
     entry = VersionFile(marker.object.version_key, is_marker=True)
     record = {
-        "owner": marker.object.facts.owner,
+        "owner": marker.object.properties.owner,
         "modified": to_nanoseconds(marker.object.last_modified),
     }
     dir_fd = _open_or_make_folder(folder, key)
@@ -247,8 +247,8 @@ def make_marker(
     folder: BucketFolder, key: str, version_key: str, owner: str, modified: datetime
 ) -> Version:
     """Return a delete marker."""
-    facts = ObjectProperties(owner=owner)
-    obj = Object(folder.name, key, 0, "", modified, facts, version_key=version_key)
+    properties = ObjectProperties(owner=owner)
+    obj = Object(folder.name, key, 0, "", modified, properties, version_key=version_key)
     return Version(obj, is_latest=False, is_marker=True)
 
 

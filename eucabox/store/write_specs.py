@@ -41,6 +41,9 @@ class WritePreconditions:
             raise PreconditionFailed(condition="x-amz-if-match-last-modified-time")
 
 
+NO_CONDITIONS = WritePreconditions()
+
+
 @dataclass(frozen=True)
 class DeleteSpec:
     """What a caller wants deleted: the object of a key or, with `version_id`, that version for
@@ -52,14 +55,14 @@ class DeleteSpec:
 
     version_id: str = ""
     owner: str = ""
-    conditions: WritePreconditions = WritePreconditions()
+    conditions: WritePreconditions = NO_CONDITIONS
     check: Callable[[Object], object] | None = None
     check_current: Callable[[Object | None], object] | None = None
 
     @property
     def needs_current(self) -> bool:
         """True if the current object must be read before."""
-        return bool(self.check or self.check_current) or self.conditions != WritePreconditions()
+        return bool(self.check or self.check_current) or self.conditions != NO_CONDITIONS
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from eucabox.errors import Fault
 from eucabox.wire import model, not_served, query, s3, s3control, website
+from eucabox.wire.not_served import S3_SCOPE
 from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.s3.addressing import SITES, bucket_of, is_site
 
@@ -33,10 +34,13 @@ def choose(request: Request) -> tuple[ApiProtocol, str]:
             return website, "website"
     if request.path.startswith(CONTROL) and s3control.ACCOUNT in request.headers:
         return s3control, "s3control"
+    below_services = request.path.startswith("/services/")
+    if not below_services and S3_SCOPE in request.headers.get("authorization", ""):
+        return s3, "s3"
     if absent := not_served.find_service(request):
         return not_served, absent
-    if request.path.startswith("/services/"):
-        if service_path(request) in S3_PATHS or _is_key(request):
+    if below_services:
+        if request.service_path in S3_PATHS or _is_key(request):
             return s3, "s3"
     elif not query.speaks_query(request):
         return s3, "s3"
@@ -50,13 +54,6 @@ def _is_key(request: Request) -> bool:
     scope = query.scope_service(request)
     plain = request.method != "POST" and not query.ACTION.search(request.query)
     return scope == "s3" or (not scope and plain)
-
-
-def service_path(request: Request) -> str:
-    """Return the service's part of a path, such as /services/compute, or ""."""
-    if not request.path.startswith("/services/"):
-        return ""
-    return "/".join(request.path.split("/")[:3]).rstrip("/")
 
 
 def load_models() -> None:

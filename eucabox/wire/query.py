@@ -1,11 +1,10 @@
 """EC2, STS, IAM and bootstrap as form requests: understand, answer, refuse; never runs a verb."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
 from urllib.parse import unquote
 
 from botocore import xform_name
@@ -23,7 +22,6 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Credential
 from eucabox.wire import model, parsers, serializers, sign
-from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.status import status_of
 
@@ -62,15 +60,28 @@ ENVELOPE = frozenset(
 class QueryRequest(ParsedRequest):
     """A request of a form, with its operation and the service path behind the host."""
 
-    operation: Operation = field(repr=False)
+    operation: "FormOperation" = field(repr=False)
     path: str = ""
+
+
+@dataclass(frozen=True)
+class FormOperation:
+    """An operation of a form, with its reader and its writer, which are compiled once."""
+
+    name: str
+    ignored: frozenset[str]
+    read: parsers.TreeReader
+    write: serializers.Writer | None
+    wrapper: str  # of the result, where the protocol has one
+    newer: Mapping[str, str]  # the members of the answer that came in later versions, and in which
+    has_return: bool  # EC2's `return`
 
 
 def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
-    form = signed.read_document(3 * MOST_FORM)
+    form = signed.body.read(3 * MOST_FORM)  # `body` again; a plus in it may have become %2B
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)
     operation = _find_operation(service, fields)
@@ -83,7 +94,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
         service=service,
         name=operation.name,
         operation=operation,
-        params=_reader(service, operation.name)(parsers.build_tree(plain)),
+        params=operation.read(parsers.build_tree(plain)),
         caller=signed.caller,
         api_version=fields["Version"],
         region=signed.region,
@@ -94,27 +105,24 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     )
 
 
-def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
+def answer(understood: QueryRequest, result: dict[str, object] | None) -> Answer:
     """The XML of a result, in the API version of the request."""
-    operation = understood.operation
-    writer, request_id = _writer(understood.service, understood.name), understood.request_id
-    value = _add_return(
-        operation, _drop_newer_members(operation, understood.api_version, result or {})
-    )
+    operation, request_id = understood.operation, understood.request_id
+    name, writer, value = operation.name, operation.write, result or {}
+    unknown = [each for each, came in operation.newer.items() if understood.api_version < came]
+    if unknown:
+        value = {member: each for member, each in value.items() if member not in unknown}
+    if operation.has_return and value.get("return") is None:  # it succeeded
+        value = {**value, "return": True}
     if understood.service == "bootstrap":
         space = model.service("bootstrap").namespace
-        body = serializers.ec2_document(understood.name, space, request_id, writer, value)
+        body = serializers.ec2_document(name, space, request_id, writer, value)
     elif understood.service == "ec2":
         space = f"http://ec2.amazonaws.com/doc/{understood.api_version}/"
-        body = serializers.ec2_document(understood.name, space, request_id, writer, value)
+        body = serializers.ec2_document(name, space, request_id, writer, value)
     else:
         space = _namespace(understood.service, understood.api_version)
-        wrapper = f"{understood.name}Result"
-        if operation.output is not None:
-            wrapper = operation.output.serialization.get("resultWrapper", wrapper)
-        body = serializers.query_document(
-            understood.name, space, request_id, wrapper, writer, value
-        )
+        body = serializers.query_document(name, space, request_id, operation.wrapper, writer, value)
     return Answer(headers=[("Content-Type", XML)], body=body)
 
 
@@ -217,58 +225,46 @@ def _read_form(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def _find_operation(service: str, fields: dict[str, str]) -> Operation:
+def _find_operation(service: str, fields: dict[str, str]) -> FormOperation:
     for name in ("Action", "Version"):
         if not fields.get(name):
             raise MissingParameter(parameter=name)
-    action, version = fields["Action"], fields["Version"]
+    version = fields["Version"]
     if not DATED.match(version) and version != model.service(service).version:
         raise UnknownApiVersion(version=version[:40])
-    operation = model.service(service).operation(action)
-    if operation is None:
-        raise InvalidAction(action=action[:128])
-    if (service, action) not in actions.load():
-        reason = unsupported.ec2_reason(action) if service == "ec2" else ""
+    operation = compile_operation(service, fields["Action"])
+    if (service, operation.name) not in actions.load():
+        reason = unsupported.ec2_reason(operation.name) if service == "ec2" else ""
         hint = HINTS.get(service, "")
-        what = reason or f"This cloud does not serve {service.upper()}'s {action}.{hint}"
+        what = reason or f"This cloud does not serve {service.upper()}'s {operation.name}.{hint}"
         raise UnsupportedOperation(what=what)
     return operation
 
 
 @cache
-def _reader(service: str, name: str) -> parsers.FormReader:
-    shape = model.service(service).get_known(name).input
-    if shape is None:
-        return _read_nothing
-    return parsers.form_reader(shape, model.service(service).protocol)
+def compile_operation(service: str, name: str) -> FormOperation:
+    """Return an operation of a service; raises InvalidAction where it has none of that name."""
+    service_model = model.service(service)
+    operation = service_model.operation(name)
+    if operation is None:
+        raise InvalidAction(action=name[:128])
+    sent, shape = operation.input, operation.output
+    item = "item" if service in ("ec2", "bootstrap") else "member"
+    return FormOperation(
+        name=name,
+        ignored=operation.ignored,
+        read=parsers.form_reader(sent, service_model.protocol) if sent else _read_nothing,
+        write=serializers.xml_writer(shape, item) if shape else None,
+        wrapper=shape.serialization.get("resultWrapper", f"{name}Result") if shape else "",
+        newer={xform_name(member): came for member, came in operation.since.items()},
+        has_return="Return" in getattr(shape, "members", {}),
+    )
 
 
-def _read_nothing(tree: parsers.Tree) -> dict[str, Any]:
+def _read_nothing(tree: parsers.Tree) -> dict[str, object]:
     for node in tree.values():
         raise parsers.unknown_parameter(node)
     return {}
-
-
-@cache
-def _writer(service: str, name: str) -> serializers.Writer | None:
-    shape = model.service(service).get_known(name).output
-    item = "item" if service in ("ec2", "bootstrap") else "member"
-    return None if shape is None else serializers.xml_writer(shape, item)
-
-
-def _drop_newer_members(
-    operation: Operation, version: str, value: dict[str, Any]
-) -> dict[str, Any]:
-    unknown = {xform_name(name) for name, came in operation.since.items() if version < came}
-    return {name: each for name, each in value.items() if name not in unknown}
-
-
-def _add_return(operation: Operation, value: dict[str, Any]) -> dict[str, Any]:
-    """Set EC2's `return` to true where the action does not: it succeeded."""
-    members = getattr(operation.output, "members", {})
-    if "Return" in members and value.get("return") is None:
-        return {**value, xform_name("Return"): True}
-    return value
 
 
 def _namespace(service: str, version: str) -> str:

@@ -1,4 +1,5 @@
-"""One HTTP request and its answer as plain values; never reads a path, a form or a signature."""
+"""One HTTP request and its answer as plain values, and how a query string is decoded; never what a
+path, a parameter or a signature means."""
 
 from __future__ import annotations
 
@@ -7,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
-
-from eucabox.wire.query_string import parse_query
+from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,6 +58,13 @@ class Request:
     def parameters(self) -> Mapping[str, str]:
         """The decoded query string; of a name that comes twice the first value."""
         return parse_query(self.query) if self.query else {}
+
+    @property
+    def service_path(self) -> str:
+        """The service's part of the path, such as /services/compute, or ""."""
+        if not self.path.startswith("/services/"):
+            return ""
+        return "/".join(self.path.split("/")[:3]).rstrip("/")
 
     @property
     def endpoint(self) -> str:
@@ -137,9 +144,43 @@ class Exchange:
 
 def origin_form(target: str) -> str:
     """A target without scheme and host: a client behind a proxy setting sends the whole URL."""
+    if target.startswith("/"):
+        return target
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return target
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     tail = rest[cut:]
     return tail if tail.startswith("/") else "/" + tail
+
+
+# --- query strings and forms -------------------------------------------------------------------
+
+
+def octets(text: str) -> bytes:
+    """The bytes that came over the line, of header or target text (Latin-1)."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
+def parse_pairs(query: str | bytes, plus: bytes = b" ") -> list[tuple[bytes, bytes]]:
+    """Decode a query string or a form into pairs in their order; `plus` is what + stands for."""
+    raw = octets(query) if isinstance(query, str) else query
+    return [
+        (unquote_to_bytes(name.replace(b"+", plus)), unquote_to_bytes(value.replace(b"+", plus)))
+        for name, _, value in (part.partition(b"=") for part in raw.split(b"&") if part)
+    ]
+
+
+def parse_query(query: str | bytes) -> dict[str, str]:
+    """Decode a query string or a form; of a repeated name the first value stays."""
+    decoded: dict[str, str] = {}
+    for name, value in parse_pairs(query):
+        decoded.setdefault(_decode(name), _decode(value))
+    return decoded
+
+
+def _decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -1,6 +1,7 @@
 """How a request was made, by the names that policies use for it; never judges a signature."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from eucabox.wire.request import Request
@@ -30,15 +31,13 @@ def policy_context(request: Request, form: Mapping[str, str] | None = None) -> d
     }
 
 
+@dataclass(eq=False)
 class PolicyContext(Mapping[str, str]):
     """What `policy_context` returns, and `more`; it is computed when the first value is read."""
 
-    def __init__(
-        self, request: Request, form: Mapping[str, str] | None = None, **more: str
-    ) -> None:
-        self._request = request
-        self._form = form
-        self._more = more
+    request: Request
+    form: Mapping[str, str] | None
+    more: Mapping[str, str]
 
     def __getitem__(self, name: str) -> str:
         return self._values[name]
@@ -51,7 +50,7 @@ class PolicyContext(Mapping[str, str]):
 
     @cached_property
     def _values(self) -> dict[str, str]:
-        return {**policy_context(self._request, self._form), **self._more}
+        return {**policy_context(self.request, self.form), **self.more}
 
 
 def _read_signature(request: Request, form: Mapping[str, str] | None) -> tuple[str, str, str]:

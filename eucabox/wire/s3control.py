@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import (
@@ -14,8 +13,7 @@ from eucabox.errors import (
     S3NotImplemented,
 )
 from eucabox.wire import model, parsers, serializers, sign
-from eucabox.wire.query_string import octets, parse_pairs
-from eucabox.wire.request import Answer, ParsedRequest, Request
+from eucabox.wire.request import Answer, ParsedRequest, Request, octets, parse_pairs
 from eucabox.wire.s3.requests import check_digests, compare_document
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 from eucabox.wire.status import status_of
@@ -54,7 +52,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
     )
 
 
-def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
+def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, object]:
     check_digests(request, signed, of_body=name == "TagResource")
     body = signed.read_document(MOST_XML)
     if body:
@@ -66,7 +64,8 @@ def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> 
         return {}
     if not body:
         raise MissingRequestBody()
-    members: dict[str, Any] = _body_reader(name)(parsers.parse_xml(body, f"{name}Request"))
+    members = _body_reader(name)(parsers.parse_xml(body, f"{name}Request"))
+    assert isinstance(members, dict)
     return members
 
 
@@ -84,7 +83,7 @@ def _body_reader(name: str) -> parsers.XmlReader:
     return parsers.xml_reader(shape)
 
 
-def answer(understood: S3ControlRequest, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: S3ControlRequest, result: Mapping[str, object] | None) -> Answer:
     """The XML of a result, or nothing but a status."""
     operation = model.service(SERVICE).get_known(understood.name)
     assert operation.output is not None

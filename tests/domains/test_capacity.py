@@ -14,6 +14,7 @@ from eucabox.instance_types import DEFAULT_SIZES
 from eucabox.state import State
 from tests.domains.rows import add_instance
 
+TINY = DEFAULT_SIZES["m1.tiny"]
 LIMITS = NodeSection(cores=8, memory_mb=1024, disk_gb=20)
 
 
@@ -22,30 +23,34 @@ def limited(config: Config, state: State) -> Capacity:
     return Capacity(dataclasses.replace(config, node=LIMITS), state)
 
 
+def count_free(capacity: Capacity, name: str) -> int:
+    return capacity.check(DEFAULT_SIZES[name], 1000)
+
+
 def test_limits_of_the_administrator_count(limited: Capacity) -> None:
     assert limited.host() == Host(cores=8, memory_mb=1024, disk_gb=20)
-    assert limited.free("m1.tiny") == 8
-    assert limited.free("m1.large") == 1
-    assert limited.free("m1.xlarge") == 0
+    assert count_free(limited, "m1.tiny") == 8
+    assert count_free(limited, "m1.large") == 1
+    assert count_free(limited, "m1.xlarge") == 0
 
 
 @pytest.mark.parametrize("state_name", ["pending", "running", "shutting-down", "stopping"])
 def test_what_lives_takes_room(limited: Capacity, state: State, state_name: str) -> None:
     add_instance(state, state=state_name, memory_mb=512, vcpus=3, disk_gb=2)
-    assert limited.free("m1.tiny") == 4
-    assert limited.check("m1.tiny", 3) == 3
-    assert limited.check("m1.tiny", 9) == 4
+    assert count_free(limited, "m1.tiny") == 4
+    assert limited.check(TINY, 3) == 3
+    assert limited.check(TINY, 9) == 4
 
 
 @pytest.mark.parametrize("state_name", ["terminated", "stopped"])
 def test_what_has_ended_takes_none(limited: Capacity, state: State, state_name: str) -> None:
     add_instance(state, state=state_name, memory_mb=1024)
-    assert limited.free("m1.tiny") == 8
+    assert count_free(limited, "m1.tiny") == 8
 
 
 def test_a_host_that_shrank_has_no_negative_room(limited: Capacity, state: State) -> None:
     add_instance(state, memory_mb=4096)
-    assert limited.free("m1.tiny") == 0
+    assert count_free(limited, "m1.tiny") == 0
 
 
 def test_the_table_has_every_type_in_order(limited: Capacity, state: State) -> None:
@@ -82,7 +87,7 @@ def test_concurrent_launches_never_take_more_than_there_is(limited: Capacity, st
     def launch() -> None:
         for _ in range(4):
             with state.transaction():
-                if limited.check("m1.tiny", 1):
+                if limited.check(TINY, 1):
                     add_instance(state)
 
     threads = [threading.Thread(target=launch) for _ in range(4)]
@@ -91,7 +96,7 @@ def test_concurrent_launches_never_take_more_than_there_is(limited: Capacity, st
     for thread in threads:
         thread.join()
     assert len(state.query("select 1 from instances")) == 8
-    assert limited.free("m1.tiny") == 0
+    assert count_free(limited, "m1.tiny") == 0
 
 
 def test_a_disk_that_grew_counts_without_a_restart(

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto
 import boto3
 import pytest
-from boto.ec2.regioninfo import RegionInfo
 from botocore.exceptions import ClientError
 from libcloud.compute.providers import get_driver
 from libcloud.compute.types import Provider
 
+from tests.live.boto2 import boto
 from tests.live.process import Running
 
 AWS = str(Path(sys.executable).with_name("aws"))
@@ -186,7 +185,7 @@ def test_boto2(cloud: Running) -> None:
         cloud.access_key,
         cloud.secret_key,
         is_secure=False,
-        region=RegionInfo(name="eucalyptus", endpoint="127.0.0.1"),
+        region=boto.ec2.regioninfo.RegionInfo(name="eucalyptus", endpoint="127.0.0.1"),
         port=cloud.port,
         path="/services/Eucalyptus",
     )

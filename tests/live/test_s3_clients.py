@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto
 import crc32c
 import crcmod
 import pytest
-from boto.s3.connection import OrdinaryCallingFormat
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from libcloud.storage.drivers.s3 import S3EUWestStorageDriver, S3StorageDriver
 
+from tests.live.boto2 import boto
 from tests.live.process import Running
 
 TOOLS = Path(sys.executable).parent
@@ -508,7 +507,7 @@ def test_boto2(cloud: Running, path: str) -> None:
         host="127.0.0.1",
         port=cloud.port,
         path=path or "/",
-        calling_format=OrdinaryCallingFormat(),
+        calling_format=boto.s3.connection.OrdinaryCallingFormat(),
     )
     _boto2_round(connection)
 

@@ -19,7 +19,7 @@ def bucket(**retention: Any) -> Bucket:
     return Bucket("b", "o", NOW, settings={object_lock.SETTING: setting})
 
 
-def facts(**lock: str) -> ObjectProperties:
+def make_properties(**lock: str) -> ObjectProperties:
     return ObjectProperties(extra={"other": 1, **({"lock": lock} if lock else {})})
 
 
@@ -30,8 +30,8 @@ def code(call: Any, *given: Any, **named: Any) -> str:
     return caught.value.code
 
 
-GOVERNED = facts(mode="GOVERNANCE", until=SOON.isoformat())
-COMPLIED = facts(mode="COMPLIANCE", until=SOON.isoformat())
+GOVERNED = make_properties(mode="GOVERNANCE", until=SOON.isoformat())
+COMPLIED = make_properties(mode="COMPLIANCE", until=SOON.isoformat())
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def retain(
 
 def test_a_retention_grows() -> None:
     for properties, mode in (
-        (facts(), "COMPLIANCE"),
+        (make_properties(), "COMPLIANCE"),
         (GOVERNED, "GOVERNANCE"),
         (COMPLIED, "COMPLIANCE"),
     ):
         assert retain(properties, mode, LATER) == {"mode": mode, "until": LATER.isoformat()}
-    assert retain(facts(hold="ON"), "GOVERNANCE", SOON)["hold"] == "ON"
+    assert retain(make_properties(hold="ON"), "GOVERNANCE", SOON)["hold"] == "ON"
     naive = SOON.replace(tzinfo=None)
-    assert retain(facts(), "GOVERNANCE", naive)["until"] == SOON.isoformat()
+    assert retain(make_properties(), "GOVERNANCE", naive)["until"] == SOON.isoformat()
 
 
 def test_a_retention_shrinks_for_who_may_bypass_governance() -> None:
@@ -134,7 +134,7 @@ def test_nobody_weakens_compliance() -> None:
 
 
 def test_an_expired_retention_may_be_changed_and_removed() -> None:
-    over = facts(mode="COMPLIANCE", until=(NOW - timedelta(days=1)).isoformat())
+    over = make_properties(mode="COMPLIANCE", until=(NOW - timedelta(days=1)).isoformat())
     assert retain(over, "GOVERNANCE", SOON)["mode"] == "GOVERNANCE"
     object_lock.check_deletion(over, NOW)
 
@@ -148,15 +148,21 @@ def test_an_expired_retention_may_be_changed_and_removed() -> None:
     ],
 )
 def test_retentions_that_are_refused(wanted: Any) -> None:
-    assert code(object_lock.with_retention, facts(), wanted, NOW, bypass=False) == "MalformedXML"
+    assert (
+        code(object_lock.with_retention, make_properties(), wanted, NOW, bypass=False)
+        == "MalformedXML"
+    )
     past: Any = {"mode": "COMPLIANCE", "retain_until_date": NOW}
-    assert code(object_lock.with_retention, facts(), past, NOW, bypass=False) == "InvalidArgument"
+    assert (
+        code(object_lock.with_retention, make_properties(), past, NOW, bypass=False)
+        == "InvalidArgument"
+    )
 
 
 def test_deletion() -> None:
     assert code(object_lock.check_deletion, GOVERNED, NOW) == "AccessDenied"
     object_lock.check_deletion(GOVERNED, NOW, bypass=True)
-    object_lock.check_deletion(facts(), NOW)
+    object_lock.check_deletion(make_properties(), NOW)
     held = ObjectProperties(extra=object_lock.with_legal_hold(GOVERNED, {"status": "ON"}))
     assert code(object_lock.check_deletion, held, NOW, bypass=True) == "AccessDenied"
     free = ObjectProperties(extra=object_lock.with_legal_hold(held, {"status": "OFF"}))

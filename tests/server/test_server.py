@@ -236,6 +236,7 @@ def test_the_three_listeners_open_and_close(cloud: Any) -> None:
         assert plain.getresponse().status == 200
         plain.close()
         context = ssl.create_default_context(cafile=str(cloud.accounts.authority.ca_file))
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default since Python 3.13
         context.check_hostname = False
         secure = http.client.HTTPSConnection("127.0.0.1", ports[1], timeout=5, context=context)
         secure.request("GET", "/_eucabox/health")

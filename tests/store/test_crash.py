@@ -54,18 +54,20 @@ def write_forever(root: Path, seed: int) -> None:
 
 
 def do(store: Store, step: str, key: str, seed: int, source: str) -> int:
-    body, facts = body_of(seed), ObjectProperties(metadata={"seed": str(seed)})
-    sealing = store.keys.sse_s3() if seed % 2 else None
+    body, properties = body_of(seed), ObjectProperties(metadata={"seed": str(seed)})
+    encryption = store.keys.sse_s3() if seed % 2 else None
     if step == "put":
-        store.put("box", key, io.BytesIO(body), facts, sealing=sealing)
+        store.put("box", key, io.BytesIO(body), properties, encryption=encryption)
     elif step == "delete":
         store.delete("box", key)
     elif step == "copy":
         if not any(each.key == source for each in store.list("box").objects):
             raise LookupError
-        return int(store.copy("box", source, "box", key, sealing=sealing).facts.metadata["seed"])
+        return int(
+            store.copy("box", source, "box", key, encryption=encryption).properties.metadata["seed"]
+        )
     else:
-        upload_id = store.create_upload("box", key, facts, sealing=sealing)
+        upload_id = store.create_upload("box", key, properties, encryption=encryption)
         half = len(body) // 2
         parts = [
             store.put_part("box", key, upload_id, number, io.BytesIO(piece))
@@ -126,7 +128,7 @@ def check(root: Path, expected: Expected) -> None:
             continue
         with store.open("box", key) as found:
             body = b"".join(found.chunks())
-        seed = int(found.object.facts.metadata["seed"])
+        seed = int(found.object.properties.metadata["seed"])
         assert seed in expected.may[key], (key, seed, expected.may[key])
         assert body == body_of(seed)
         assert "-" in found.object.e_tag or found.object.e_tag == hashlib.md5(body).hexdigest()

@@ -40,8 +40,8 @@ def write_forever(root: Path, seed: int) -> None:
 
 def do(store: Store, step: str, key: str, seed: int, version_id: str) -> None:
     if step == "put":
-        facts = ObjectProperties(metadata={"seed": str(seed)})
-        store.put("box", key, io.BytesIO(body_of(seed)), facts)
+        properties = ObjectProperties(metadata={"seed": str(seed)})
+        store.put("box", key, io.BytesIO(body_of(seed)), properties)
     else:
         store.delete("box", key, version_id=version_id)
 
@@ -81,7 +81,7 @@ def read(store: Store, version: Version) -> tuple[int, bool]:
     if version.is_marker:
         return 0, null
     with store.open("box", found.key, found.version_id) as opened:
-        seed = int(opened.object.facts.metadata["seed"])
+        seed = int(opened.object.properties.metadata["seed"])
         assert b"".join(opened.chunks()) == body_of(seed)
         assert (opened.object.e_tag, opened.object.version_key) == (found.e_tag, found.version_key)
     return seed, null

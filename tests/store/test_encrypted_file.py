@@ -51,8 +51,10 @@ def body(size: int, seed: int = 1) -> bytes:
 
 
 def put(keyed: Keyed, key: str, content: bytes, kind: str = "AES256", **expected: Any) -> Object:
-    sealing, stream = KINDS[kind](keyed.keys), io.BytesIO(content)
-    return keyed.store.put("box", key, stream, FACTS, ExpectedBody(**expected), sealing=sealing)
+    encryption, stream = KINDS[kind](keyed.keys), io.BytesIO(content)
+    return keyed.store.put(
+        "box", key, stream, FACTS, ExpectedBody(**expected), encryption=encryption
+    )
 
 
 def get(keyed: Keyed, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -64,11 +66,11 @@ def get(keyed: Keyed, key: str, start: int = 0, length: int | None = None) -> by
 
 def upload(keyed: Keyed, key: str, kind: str, *parts: tuple[int, bytes]) -> Object:
     store = keyed.store
-    upload_id = store.create_upload("box", key, FACTS, sealing=KINDS[kind](keyed.keys))
-    customer = CUSTOMER if kind == "SSE-C" else None
+    upload_id = store.create_upload("box", key, FACTS, encryption=KINDS[kind](keyed.keys))
+    customer_key = CUSTOMER if kind == "SSE-C" else None
     for number, content in parts:
         stream = io.BytesIO(content)
-        store.put_part("box", key, upload_id, number, stream, customer=customer)
+        store.put_part("box", key, upload_id, number, stream, customer_key=customer_key)
     none: dict[str, str] = {}
     wanted = [(each.number, each.e_tag, none) for each in store.parts("box", key, upload_id)]
     return store.complete_upload("box", key, upload_id, wanted)
@@ -121,7 +123,7 @@ def test_a_body_in_pieces_of_any_size_comes_back(keyed: Keyed) -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             return super().read(min(size or 0, chance.randrange(1, 90_000)))
 
-    keyed.store.put("box", "key", Odd(content), FACTS, sealing=keyed.keys.sse_s3())
+    keyed.store.put("box", "key", Odd(content), FACTS, encryption=keyed.keys.sse_s3())
     assert get(keyed, "key") == content
 
 
@@ -131,7 +133,7 @@ def test_a_checksum_in_a_trailer_is_that_of_the_plain_bytes(keyed: Keyed) -> Non
     whole.update(content)
     stated = {"SHA256": encode(whole.digest())}
     made = put(keyed, "key", content, trailers=lambda: stated)
-    assert made.facts.checksums.items() >= stated.items()
+    assert made.properties.checksums.items() >= stated.items()
     with pytest.raises(BadDigest):
         put(keyed, "key", content[1:], trailers=lambda: stated)
 
@@ -256,7 +258,7 @@ def test_without_attributes_only_the_metadata_is_lost(keyed: Keyed, kind: str) -
     os.removexattr(keyed.file("key"), NAME)
     found = keyed.store.head("box", "key")
     assert (found.size, found.e_tag, found.sealed) == (made.size, made.e_tag, made.sealed)
-    assert found.facts.metadata == {}
+    assert found.properties.metadata == {}
     assert keyed.store.head("box", "key") == found
     assert get(keyed, "key") == content
 
@@ -268,7 +270,9 @@ def test_parts_are_known_without_attributes(keyed: Keyed, kind: str) -> None:
     os.removexattr(keyed.file("key"), NAME)
     found = keyed.store.head("box", "key")
     assert (
-        replace(made, facts=found.facts, last_modified=found.last_modified, part_checksums=())
+        replace(
+            made, properties=found.properties, last_modified=found.last_modified, part_checksums=()
+        )
         == found
     )
     assert get(keyed, "key") == b"".join(pieces)
@@ -291,7 +295,7 @@ def test_properties_change_and_the_content_stays(either: Keyed) -> None:
     put(either, "key", b"content", "aws:kms")
     set_tags(either.store, "box", "key", {"a": "b"})
     found = either.store.head("box", "key")
-    assert (found.facts.tags, found.size) == ({"a": "b"}, 7)
+    assert (found.properties.tags, found.size) == ({"a": "b"}, 7)
     assert get(either, "key") == b"content"
 
 
@@ -330,7 +334,7 @@ def test_ranges_across_parts(keyed: Keyed, kind: str) -> None:
 
 def test_parts_at_rest_are_encrypted(keyed: Keyed) -> None:
     store, text_ = keyed.store, b"very plain words " * 1000
-    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.sse_s3())
+    upload_id = store.create_upload("box", "key", FACTS, encryption=keyed.keys.sse_s3())
     store.put_part("box", "key", upload_id, 1, io.BytesIO(text_))
     assert [each.size for each in store.parts("box", "key", upload_id)] == [len(text_)]
     folder = keyed.root / "box/.eucabox/uploads" / upload_id
@@ -365,7 +369,7 @@ def test_an_object_without_its_last_part_is_damaged(keyed: Keyed, lost: str) -> 
 
 def test_a_part_alone_is_no_object(keyed: Keyed) -> None:
     store = keyed.store
-    upload_id = store.create_upload("box", "key", FACTS, sealing=keyed.keys.sse_s3())
+    upload_id = store.create_upload("box", "key", FACTS, encryption=keyed.keys.sse_s3())
     store.put_part("box", "key", upload_id, 1, io.BytesIO(b"part"))
     put(keyed, "key", b"whole")
     shutil.copyfile(keyed.root / f"box/.eucabox/uploads/{upload_id}/00001", keyed.file("key"))
@@ -382,11 +386,13 @@ def test_a_copy_is_encrypted_with_its_own_key(keyed: Keyed, kind: str, to: str) 
     else:
         crc32 = ExpectedBody(algorithms=("CRC32",))
         keyed.store.put("box", "from", io.BytesIO(content), FACTS, crc32)
-    customer = CUSTOMER if kind == "SSE-C" else None
-    sealing = KINDS[to](keyed.keys) if to else None
-    made = keyed.store.copy("box", "from", "box", "to", sealing=sealing, customer=customer)
+    customer_key = CUSTOMER if kind == "SSE-C" else None
+    encryption = KINDS[to](keyed.keys) if to else None
+    made = keyed.store.copy(
+        "box", "from", "box", "to", encryption=encryption, customer_key=customer_key
+    )
     assert (made.sealed.kind if made.sealed else "") == to
-    assert made.facts.checksums == keyed.store.head("box", "from").facts.checksums != {}
+    assert made.properties.checksums == keyed.store.head("box", "from").properties.checksums != {}
     assert (made.e_tag == hashlib.md5(content).hexdigest()) == (to in ("", "AES256"))
     assert get(keyed, "to") == content
     assert (keyed.file("to").read_bytes() == content) == (to == "")
@@ -410,7 +416,7 @@ def test_versions_stay_readable(keyed: Keyed) -> None:
 
 def test_a_copy_onto_itself_changes_the_encryption(keyed: Keyed) -> None:
     put(keyed, "key", b"content")
-    keyed.store.copy("box", "key", "box", "key", sealing=keyed.keys.sse_kms("first"))
+    keyed.store.copy("box", "key", "box", "key", encryption=keyed.keys.sse_kms("first"))
     found = keyed.store.head("box", "key")
     assert found.sealed is not None and found.sealed.kind == "aws:kms"
     assert get(keyed, "key") == b"content"
@@ -420,12 +426,12 @@ def test_a_full_disk_keeps_nothing(keyed: Keyed, monkeypatch: pytest.MonkeyPatch
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    sealing = keyed.keys.sse_s3()
+    encryption = keyed.keys.sse_s3()
     before = names(Path("/proc/self/fd"))
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         for _ in range(3):
             with pytest.raises(DiskFull):
-                keyed.store.put("box", "key", io.BytesIO(b"x"), FACTS, sealing=sealing)
+                keyed.store.put("box", "key", io.BytesIO(b"x"), FACTS, encryption=encryption)
     assert leftovers(keyed.root) == []
     assert len(names(Path("/proc/self/fd"))) == len(before)

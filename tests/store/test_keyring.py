@@ -26,13 +26,13 @@ def keyed(tmp_path: Path) -> Iterator[Keyed]:
 
 
 def put(keyed: Keyed, kind: str = "AES256", key: str = "key") -> None:
-    sealing = KINDS[kind](keyed.keys)
-    keyed.store.put("box", key, io.BytesIO(b"content"), ObjectProperties(), sealing=sealing)
+    encryption = KINDS[kind](keyed.keys)
+    keyed.store.put("box", key, io.BytesIO(b"content"), ObjectProperties(), encryption=encryption)
 
 
-def get(keyed: Keyed, customer: bytes | None = None) -> bytes:
+def get(keyed: Keyed, customer_key: bytes | None = None) -> bytes:
     with keyed.store.open("box", "key") as found:
-        found.unlock(customer)
+        found.unlock(customer_key)
         return found.read()
 
 
@@ -55,9 +55,9 @@ def test_the_file_has_no_key_in_the_clear_and_is_the_service_s_alone(keyed: Keye
 def test_a_customer_key_is_stored_nowhere(keyed: Keyed) -> None:
     put(keyed, "SSE-C")
     upload = keyed.store.create_upload(
-        "box", "up", ObjectProperties(), sealing=EncryptionKeySpec("SSE-C", CUSTOMER)
+        "box", "up", ObjectProperties(), encryption=EncryptionKeySpec("SSE-C", CUSTOMER)
     )
-    keyed.store.put_part("box", "up", upload, 1, io.BytesIO(b"x"), customer=CUSTOMER)
+    keyed.store.put_part("box", "up", upload, 1, io.BytesIO(b"x"), customer_key=CUSTOMER)
     for file in keyed.folder.rglob("*"):
         if file.is_file():
             assert CUSTOMER not in file.read_bytes()

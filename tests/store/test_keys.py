@@ -102,8 +102,8 @@ def test_all_keys_together(root: Path) -> None:
     assert keys(store) == sorted_keys(AWKWARD)
     for number, key in enumerate(reversed(order)):
         assert content(store, key) == key.encode()
-        facts = store.head("box", key).facts
-        assert replace(facts, checksums={}, checksum_type="") == FACTS
+        properties = store.head("box", key).properties
+        assert replace(properties, checksums={}, checksum_type="") == FACTS
         assert store.delete("box", key).removed
         left = order[: len(order) - number - 1]
         assert keys(store) == sorted_keys(left)

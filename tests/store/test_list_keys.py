@@ -80,9 +80,9 @@ def test_a_row_has_what_a_listing_shows(index: Index) -> None:
     fill(index, ["k"])
     (found,) = page(index, "b", "", "", "", 5).objects
     assert (found.bucket, found.key, found.size, found.e_tag) == ("b", "k", 1, "e")
-    assert found.facts.owner == "1"
-    assert list(found.facts.checksums) == ["CRC32"]
-    assert found.facts.checksum_type == "FULL_OBJECT"
+    assert found.properties.owner == "1"
+    assert list(found.properties.checksums) == ["CRC32"]
+    assert found.properties.checksum_type == "FULL_OBJECT"
 
 
 def test_start_after(index: Index) -> None:

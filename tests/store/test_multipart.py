@@ -67,9 +67,11 @@ def test_parts_become_an_object(store: Store, root: Path) -> None:
     digests = b"".join(hashlib.md5(piece).digest() for piece in PIECES)
     assert made.e_tag == hashlib.md5(digests).hexdigest() + "-3"
     assert (made.parts, made.size) == ((100, 150, 1), 251)
-    assert replace(made.facts, checksums={}, checksum_type="") == FACTS
+    assert replace(made.properties, checksums={}, checksum_type="") == FACTS
     whole = store.put("box", "whole", io.BytesIO(b"".join(PIECES)), FACTS)
-    assert made.facts == whole.facts  # CRC64NVME of the full object, as nobody named another
+    assert (
+        made.properties == whole.properties
+    )  # CRC64NVME of the full object, as nobody named another
     store.delete("box", "whole")
     assert store.head("box", "dir/key") == made
     assert content(store, "dir/key") == b"".join(PIECES)
@@ -99,11 +101,11 @@ def test_checksum_of_the_whole(store: Store, algorithm: str) -> None:
     parts = fill(store, upload_id)
     body = io.BytesIO(b"".join(PIECES))
     expected = ExpectedBody(algorithms=(algorithm,))
-    whole = store.put("box", "whole", body, FACTS, expected).facts.checksums
+    whole = store.put("box", "whole", body, FACTS, expected).properties.checksums
     with pytest.raises(BadDigest):
         store.complete_upload("box", "dir/key", upload_id, parts, checksums=parts[0][2])
     made = store.complete_upload("box", "dir/key", upload_id, parts, checksums=whole)
-    assert (made.facts.checksums, made.facts.checksum_type) == (whole, "FULL_OBJECT")
+    assert (made.properties.checksums, made.properties.checksum_type) == (whole, "FULL_OBJECT")
 
 
 def test_checksum_of_checksums(store: Store) -> None:
@@ -115,11 +117,14 @@ def test_checksum_of_checksums(store: Store) -> None:
     with pytest.raises(InvalidPart):
         store.complete_upload("box", "dir/key", upload_id, wrong)
     made = store.complete_upload("box", "dir/key", upload_id, parts, checksums={"CRC32": whole})
-    assert (made.facts.checksums, made.facts.checksum_type) == ({"CRC32": whole}, "COMPOSITE")
+    assert (made.properties.checksums, made.properties.checksum_type) == (
+        {"CRC32": whole},
+        "COMPOSITE",
+    )
     assert made.part_checksums == tuple(each[2]["CRC32"] for each in parts)
     copied = store.copy("box", "dir/key", "box", "copy")
-    assert copied.facts.checksum_type == "FULL_OBJECT"
-    assert copied.facts.checksums["CRC32"] != whole
+    assert copied.properties.checksum_type == "FULL_OBJECT"
+    assert copied.properties.checksums["CRC32"] != whole
 
 
 def test_many_parts_are_removed_later(

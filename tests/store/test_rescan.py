@@ -27,8 +27,8 @@ def test_a_file_copied_in_becomes_an_object(store: Store, root: Path) -> None:
     (found,) = store.list("box").objects
     assert (found.key, found.size) == ("new/page.html", 3)
     assert found.e_tag == hashlib.md5(b"<p>").hexdigest()
-    assert store.head("box", "new/page.html").facts.content_type == "text/html"
-    assert store.head("box", "new/page.html").facts.owner == OWNER
+    assert store.head("box", "new/page.html").properties.content_type == "text/html"
+    assert store.head("box", "new/page.html").properties.owner == OWNER
 
 
 def test_a_file_copied_in_can_be_read_at_once(store: Store, root: Path) -> None:
@@ -54,8 +54,8 @@ def test_a_file_edited_by_hand(store: Store, put: Put, root: Path) -> None:
         file.write(b"more")
     found = store.head("box", "key")
     assert found.e_tag == hashlib.md5(b"contentmore").hexdigest()
-    assert found.facts.checksums == {}
-    assert found.facts.owner == made.facts.owner
+    assert found.properties.checksums == {}
+    assert found.properties.owner == made.properties.owner
     assert store.head("box", "key") == found
     (listed,) = store.list("box").objects
     assert (listed.e_tag, listed.size) == (found.e_tag, 11)
@@ -132,8 +132,8 @@ def test_attributes_are_lost(store: Store, put: Put, root: Path) -> None:
     store.rescan("box")
     assert keys(store) == ["a.txt", "a.txt/b"]
     found = store.head("box", "a.txt")
-    assert (found.e_tag, found.facts.metadata) == (hashlib.md5(b"1").hexdigest(), {})
-    assert found.facts.content_type == "text/plain"
+    assert (found.e_tag, found.properties.metadata) == (hashlib.md5(b"1").hexdigest(), {})
+    assert found.properties.content_type == "text/plain"
     assert content(store, "a.txt/b") == b"2"
 
 
@@ -179,7 +179,7 @@ def test_a_whole_bucket_is_copied_in(store: Store, put: Put, root: Path) -> None
     assert store.rescan("twin") == 2
     assert keys(store, "twin") == ["a", "a/b"]
     assert content(store, "a/b", "twin") == b"content"
-    assert store.head("twin", "a/b").facts == made.facts
+    assert store.head("twin", "a/b").properties == made.properties
     assert store.bucket("twin").owner == OWNER
     shutil.rmtree(root / "twin")
     store.close()

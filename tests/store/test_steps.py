@@ -120,7 +120,7 @@ def state_of(root: Path) -> State:
             continue
         with store.open("box", KEY, each.object.version_id) as opened:
             content = b"".join(opened.chunks()).decode()
-            assert opened.object.facts.metadata == {"content": content}
+            assert opened.object.properties.metadata == {"content": content}
             state.append(content)
     listed = [each.key for each in store.list("box").objects]
     assert listed == ([KEY] if state and state[0] != "marker" else [])

@@ -110,7 +110,7 @@ def test_a_delete_marker_hides_an_object_until_it_is_deleted(
         store.open("box", key, hidden.version_id)
     assert store.list("box").objects == []
     assert content_of(every(store)) == [("marker", True), (made.e_tag, False)]
-    assert every(store)[0].object.facts.owner == OWNER
+    assert every(store)[0].object.properties.owner == OWNER
     assert read(store, key, made.version_id) == b"content"
     store.rescan("box")
     assert content_of(every(store)) == [("marker", True), (made.e_tag, False)]
@@ -198,11 +198,11 @@ def test_each_version_has_its_own_properties(store: Store, put: Put) -> None:
     old, new = put("key", b"1"), put("key", b"2")
     set_tags(store, "box", "key", {"age": "old"}, old.version_id)
     set_tags(store, "box", "key", {"age": "new"})
-    assert store.head("box", "key", old.version_id).facts.tags == {"age": "old"}
-    assert store.head("box", "key").facts.tags == {"age": "new"}
+    assert store.head("box", "key", old.version_id).properties.tags == {"age": "old"}
+    assert store.head("box", "key").properties.tags == {"age": "new"}
     store.delete("box", "key", version_id=new.version_id)
     store.rescan("box")
-    assert store.head("box", "key").facts.tags == {"age": "old"}
+    assert store.head("box", "key").properties.tags == {"age": "old"}
     assert store.copy("box", "key", "box", "copy", version_id=old.version_id).e_tag == old.e_tag
 
 

@@ -20,7 +20,7 @@ from tests.wire.conftest import Box
 LETTERS = "à Å Š ą \u0420 \u0445"
 NAME = f'attachment; filename="voilà {LETTERS}.pdf"; x=voilà'
 # Rooms whose text comes from clients; the others read what programs and operators say.
-ROOMS = ("wire", "server", "store", "s3", "api.py", "ec2/user_data.py", "bucket.py")
+ROOMS = ("wire", "server", "store", "s3", "api.py", "ec2/instance_metadata.py", "bucket.py")
 SPLITTERS = ("strip", "lstrip", "rstrip", "split", "rsplit")
 LOOSE = ("splitlines", "isspace", "title", "casefold")
 

@@ -13,7 +13,7 @@ from eucabox import actions
 from eucabox.actions import Action
 from eucabox.errors import DryRunOperation, Fault, InstanceNotFound
 from eucabox.iam.accounts import Caller, Credential
-from eucabox.wire import model, query
+from eucabox.wire import query
 from eucabox.wire.request import Answer, Request
 
 KEY, SECRET = "AKIA0123456789ABCDEF", "s" * 40
@@ -219,7 +219,7 @@ def _understood(service: str, name: str, version: str) -> query.QueryRequest:
     return query.QueryRequest(
         service=service,
         name=name,
-        operation=model.service(service).get_known(name),
+        operation=query.compile_operation(service, name),
         params={},
         caller=CALLER,
         api_version=version,

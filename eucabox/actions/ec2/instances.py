@@ -1,13 +1,13 @@
 """Describes, reboots and terminates instances: writes rows, which the reconciler carries out."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains.health import Trouble
-from eucabox.ec2 import default_vpc, instances, network_interfaces
+from eucabox.ec2 import default_vpc, instances
 from eucabox.ec2.filters import Columns, Filter, page, read_at, select
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -15,7 +15,6 @@ from eucabox.errors import (
     TerminationProtected,
 )
 from eucabox.instance_states import ENDED, USER_SHUTDOWN, InstanceState
-from eucabox.state import Row
 
 OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
@@ -89,14 +88,85 @@ SHOWN = {
     "virtualization-type": "virtualization_type",
     "vpc-id": "vpc_id",
 }
-FILTERS: Columns = {
+
+
+def _if_present(value: Callable[[ListedInstance], object]) -> Callable[[ListedInstance], object]:
+    return lambda row: value(row) if default_vpc.has_interface(row) else None
+
+
+def _read_tags(part: str) -> Callable[[ListedInstance], object]:
+    return lambda row: [tag[part] for tag in row["interface_tags"]]
+
+
+INTERFACE_FILTERS: Columns[ListedInstance] = {
+    # What DescribeNetworkInterfaces alone shows of it.
+    "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
+    "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.availability-zone": _if_present(lambda row: row["availability_zone"]),
+    "network-interface.requester-id": _if_present(lambda row: row["account_id"]),
+    "network-interface.requester-managed": _if_present(lambda row: False),
+    "network-interface.tag-key": _if_present(_read_tags("key")),
+    "network-interface.tag-value": _if_present(_read_tags("value")),
+    **{
+        f"network-interface.{name}": read_at(f"shows.network_interfaces.{path}")
+        for name, path in (
+            ("addresses.association.ip-owner-id", "private_ip_addresses.association.ip_owner_id"),
+            (
+                "addresses.association.public-dns-name",
+                "private_ip_addresses.association.public_dns_name",
+            ),
+            ("addresses.association.public-ip", "private_ip_addresses.association.public_ip"),
+            ("addresses.primary", "private_ip_addresses.primary"),
+            ("addresses.private-dns-name", "private_ip_addresses.private_dns_name"),
+            ("addresses.private-ip-address", "private_ip_addresses.private_ip_address"),
+            ("association.ip-owner-id", "association.ip_owner_id"),
+            ("association.public-dns-name", "association.public_dns_name"),
+            ("association.public-ip", "association.public_ip"),
+            ("attachment.attach-time", "attachment.attach_time"),
+            ("attachment.attachment-id", "attachment.attachment_id"),
+            ("attachment.delete-on-termination", "attachment.delete_on_termination"),
+            ("attachment.device-index", "attachment.device_index"),
+            ("attachment.network-card-index", "attachment.network_card_index"),
+            ("attachment.status", "attachment.status"),
+            ("group-id", "groups.group_id"),
+            ("group-name", "groups.group_name"),
+            ("mac-address", "mac_address"),
+            ("network-interface-id", "network_interface_id"),
+            ("network-interface.id", "network_interface_id"),
+            ("operator.managed", "operator.managed"),
+            ("owner-id", "owner_id"),
+            ("private-dns-name", "private_dns_name"),
+            ("private-ip-address", "private_ip_address"),
+            ("public-dns-name", "association.public_dns_name"),
+            ("source-dest-check", "source_dest_check"),
+            ("source-destination-check", "source_dest_check"),
+            ("status", "status"),
+            ("subnet-id", "subnet_id"),
+            ("vpc-id", "vpc_id"),
+        )
+    },
+    **{
+        f"network-interface.{place}association.{each}": None
+        for place in ("", "addresses.")
+        for each in ("allocation-id", "association-id", "carrier-ip", "customer-owned-ip")
+    },
+    **dict.fromkeys(
+        f"network-interface.{each}"
+        for each in (
+            *("deny-all-igw-traffic", "description", "ipv4-prefixes.ipv4-prefix", "ipv6-address"),
+            *("ipv6-addresses.ipv6-address", "ipv6-addresses.is-primary-ipv6", "ipv6-native"),
+            *("ipv6-prefixes.ipv6-prefix", "operator.principal", "outpost-arn"),
+        )
+    ),
+}
+FILTERS: Columns[ListedInstance] = {
     **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
     "group-id": "groups.group_id",
     "group-name": "groups.group_name",
     "owner-id": "account_id",
     "requester-id": "account_id",
     "reservation-id": "reservation_id",
-    **network_interfaces.FILTERS,
+    **INTERFACE_FILTERS,
     **dict.fromkeys(
         f"block-device-mapping.{each}"
         for each in ("attach-time", "delete-on-termination", "device-name", "status", "volume-id")
@@ -127,7 +197,14 @@ EVENT = "system-maintenance"  # EC2's code for what the host's administrator has
 SILENT_SECONDS = 300  # a guest that has sent no packet by then has no working network
 
 
-def _system_check(row: Row) -> str:
+class CheckedInstance(ListedInstance):
+    """An instance with what is wrong with it, and whether its guest has ever sent a packet."""
+
+    trouble: Trouble | None
+    heard: bool
+
+
+def _system_check(row: CheckedInstance) -> str:
     """Return the system's check: whether the domain runs."""
     if row["state"] != "running":
         return "not-applicable"
@@ -136,7 +213,7 @@ def _system_check(row: Row) -> str:
     return "passed" if row["launch_state"] in ("", "booted") else "initializing"
 
 
-def _instance_check(row: Row) -> str:
+def _instance_check(row: CheckedInstance) -> str:
     """Return the instance's check: whether its guest has ever sent a packet."""
     if _system_check(row) != "passed" or row["heard"]:
         return _system_check(row)
@@ -144,7 +221,7 @@ def _instance_check(row: Row) -> str:
     return "initializing" if age < SILENT_SECONDS else "failed"
 
 
-def _list_events(row: Row) -> list[dict[str, Any]]:
+def _list_events(row: CheckedInstance) -> list[Result]:
     """Return what is wrong with the instance as an event: the API has text for it only there."""
     trouble = row["trouble"]
     if trouble is None:
@@ -155,7 +232,7 @@ def _list_events(row: Row) -> list[dict[str, Any]]:
     return [{**event, "not_before": since}]
 
 
-STATUS_FILTERS: Columns = {
+STATUS_FILTERS: Columns[ListedInstance] = {
     "availability-zone": "shows.availability_zone",
     "availability-zone-id": "shows.availability_zone_id",
     "operator.managed": "shows.operator.managed",
@@ -213,11 +290,7 @@ def describe_instance_status(
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.attach_tags_and_groups(call.cloud.state, rows):
-        row["trouble"] = _find_trouble(call, row)
-        row["heard"] = row["state"] == "running" and call.cloud.network.has_seen_traffic(
-            row["instance_id"]
-        )
-        row["shows"] = _status_to_api(row, call.cloud.config.cloud.region)
+        row["shows"] = _status_to_api(_check(call, row), call.cloud.config.cloud.region)
     page_rows, token = page(
         select(rows, filters, STATUS_FILTERS), _sort_key, max_results, next_token
     )
@@ -261,7 +334,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     return {"terminating_instances": changes}
 
 
-def _terminate(call: Call, row: Row) -> Result:
+def _terminate(call: Call, row: ListedInstance) -> Result:
     old = InstanceState(row["state"])
     if old in ENDED:
         return instances.state_change(row, old)
@@ -277,7 +350,7 @@ def _terminate(call: Call, row: Row) -> Result:
     return instances.state_change(row, InstanceState.SHUTTING_DOWN)
 
 
-def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[ListedInstance]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
     return instances.get_many(call.cloud.state, call.user, instance_ids)
@@ -289,18 +362,18 @@ def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None)
         raise InvalidParameterCombination(reason=reason)
 
 
-def _sort_key(row: Row) -> str:
+def _sort_key(row: ListedInstance) -> str:
     index = f"{row['ami_launch_index']:06d}"
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
 
 
-def _find_trouble(call: Call, row: Row) -> Trouble | None:
+def _find_trouble(call: Call, row: ListedInstance) -> Trouble | None:
     if row["state"] != "running":
         return None
     return call.cloud.node.trouble(row["instance_id"])
 
 
-def _add_reason(call: Call, row: Row) -> None:
+def _add_reason(call: Call, row: ListedInstance) -> None:
     """Add the node's reason for the state, if any: the launch queue, or a problem."""
     trouble = _find_trouble(call, row)
     if trouble is not None:
@@ -313,15 +386,20 @@ def _add_reason(call: Call, row: Row) -> None:
         row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
 
 
-def _check_to_api(reachability: str, row: Row) -> Result:
-    details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
+def _check(call: Call, row: ListedInstance) -> CheckedInstance:
+    heard = row["state"] == "running" and call.cloud.network.has_seen_traffic(row["instance_id"])
+    return {**row, "trouble": _find_trouble(call, row), "heard": heard}
+
+
+def _check_to_api(reachability: str, row: CheckedInstance) -> Result:
+    details: dict[str, object] = {"name": "reachability", "status": reachability}
     if reachability == "failed" and row["trouble"]:
-        details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
-    reported = [] if reachability == "not-applicable" else details
+        details["impaired_since"] = ids.parse_time(row["trouble"].since)
+    reported = [] if reachability == "not-applicable" else [details]
     return {"status": HEALTH[reachability], "details": reported}
 
 
-def _status_to_api(row: Row, region: str) -> Result:
+def _status_to_api(row: CheckedInstance, region: str) -> dict[str, object]:
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],

@@ -7,9 +7,9 @@ from typing import Any, Unpack
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.s3 import access, acl
-from eucabox.s3.acl import BucketAclMembers
+from eucabox.s3.acl import BucketAclMembers, Owner
 from eucabox.s3.values import Owners
-from eucabox.store.types import Bucket, ObjectProperties
+from eucabox.store.types import Acl, Bucket, ObjectProperties
 
 IGNORED = (*VALIDATED_BY_WIRE, "request_payer")
 
@@ -49,14 +49,17 @@ def get_object_acl(
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, stored_bucket, key).facts
-    access.check(call, stored_bucket, key, facts)
+    properties = access.open_or_hide(call, look, stored_bucket, key).properties
+    access.check(call, stored_bucket, key, properties)
     owners = Owners(call.cloud.accounts)
     if access.acls_disabled(stored_bucket):
         owner = owners(stored_bucket.owner)
         return {"owner": owner, "grants": acl.to_api(None, owner)}
-    owner = owners(facts.owner or stored_bucket.owner)
-    return {"owner": owner, "grants": acl.to_api(facts.acl, owner, owners(stored_bucket.owner))}
+    owner = owners(properties.owner or stored_bucket.owner)
+    return {
+        "owner": owner,
+        "grants": acl.to_api(properties.acl, owner, owners(stored_bucket.owner)),
+    }
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -74,9 +77,9 @@ def put_object_acl(
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     look = partial(call.cloud.store.head, version_id=version_id)
-    facts = access.open_or_hide(call, look, stored_bucket, key).facts
-    access.check(call, stored_bucket, key, facts)
-    owner = facts.owner or stored_bucket.owner
+    properties = access.open_or_hide(call, look, stored_bucket, key).properties
+    access.check(call, stored_bucket, key, properties)
+    owner = properties.owner or stored_bucket.owner
     new_acl = _read_acl(call, stored_bucket, acl_members, access_control_policy, owner)
 
     def change(now: ObjectProperties) -> ObjectProperties:
@@ -93,7 +96,7 @@ def _read_acl(
     acl_members: BucketAclMembers,
     policy: dict[str, Any] | None,
     owner: str,
-) -> dict[str, Any] | None:
+) -> Acl | None:
     """Return the ACL of a request, checked for this bucket."""
     directory = call.cloud.accounts
     named = _choose_source(acl.from_headers(acl_members), policy, Owners(directory)(owner))
@@ -102,9 +105,7 @@ def _read_acl(
     return new_acl
 
 
-def _choose_source(
-    from_headers: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
-) -> dict[str, Any]:
+def _choose_source(from_headers: Acl | None, policy: dict[str, Any] | None, owner: Owner) -> Acl:
     if from_headers and policy:
         raise InvalidRequest(reason="Name an access list by headers or by a policy, not by both.")
     if from_headers:

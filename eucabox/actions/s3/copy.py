@@ -75,7 +75,7 @@ def copy_object(
     new = new_object.properties
     tags = new.tags
     if not replaced:
-        new = _copy_properties(source.facts, new)
+        new = _copy_properties(source.properties, new)
     if tagging_directive == "COPY":
         tags = _copy_tags(call, stored_bucket, key, source, copy_source)
     copied = store.copy(
@@ -88,8 +88,8 @@ def copy_object(
         **preconditions.write_preconditions(if_match, if_none_match),
         check=lambda obj: _check_source(call, obj, copy_source, members),
         version_id=_source_version_id(source, copy_source),
-        sealing=new_object.encryption,
-        customer=encryption.source_customer_key(call, members),
+        encryption=new_object.encryption,
+        customer_key=encryption.source_customer_key(call, members),
     )
     return {
         **_source_version_to_api(call, source),
@@ -139,7 +139,7 @@ def upload_part_copy(
             raise CopiedPartTooLarge(limit=LARGEST)
         incoming = RequestBody(ChunkReader(opened.chunks(start, count)), count)
         part = store.put_part(
-            bucket, key, upload_id, part_number, incoming, ExpectedBody(count), customer=secret
+            bucket, key, upload_id, part_number, incoming, ExpectedBody(count), customer_key=secret
         )
     return {
         **_source_version_to_api(call, source),
@@ -179,7 +179,7 @@ def _result_to_api(obj: Object) -> Result:
     return {
         "e_tag": values.quote_etag(obj.e_tag),
         "last_modified": obj.last_modified,
-        **values.checksum_members(obj.facts.checksums, obj.facts.checksum_type),
+        **values.checksum_members(obj.properties.checksums, obj.properties.checksum_type),
     }
 
 
@@ -194,7 +194,7 @@ def _check_readable(
     bucket = call.cloud.store.bucket(source.bucket)
     reading = access.with_members(call, version_id=copy_source.get("version_id"))
     access.check(
-        reading, bucket, source.key, source.facts, action=versioned_action(action, copy_source)
+        reading, bucket, source.key, source.properties, action=versioned_action(action, copy_source)
     )
 
 
@@ -237,10 +237,10 @@ def _copy_tags(
 
     Raises AccessDenied unless the caller may read them and put them on the copy.
     """
-    if source.facts.tags:
+    if source.properties.tags:
         _check_readable(call, source, copy_source, "s3:GetObjectTagging")
         access.check(call, bucket, key, action="s3:PutObjectTagging", permission="WRITE")
-    return source.facts.tags
+    return source.properties.tags
 
 
 def _copy_properties(source: ObjectProperties, new: ObjectProperties) -> ObjectProperties:

@@ -6,7 +6,7 @@ from typing import Any
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedXML, NoSuchCORSConfiguration
 from eucabox.s3 import access
-from eucabox.s3.cors import METHODS, rules_of
+from eucabox.s3.cors import METHODS, SETTING, rules_of
 
 MOST_RULES = 100
 LONGEST_ID = 255
@@ -39,7 +39,7 @@ def put_bucket_cors(
         raise InvalidRequest(reason=reason)
     for rule in rules:
         _check(rule)
-    call.cloud.store.set_bucket_setting(bucket, "cors", {"cors_rules": rules})
+    call.cloud.store.set_bucket_setting(bucket, SETTING, {"cors_rules": rules})
 
 
 @action("s3", anonymous=True)
@@ -47,7 +47,7 @@ def delete_bucket_cors(call: Call, *, bucket: str, expected_bucket_owner: str = 
     """Delete a bucket's CORS rules."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
-    call.cloud.store.set_bucket_setting(bucket, "cors", None)
+    call.cloud.store.set_bucket_setting(bucket, SETTING, None)
 
 
 def _check(rule: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument
@@ -150,23 +149,23 @@ def _page_members(
     return frame
 
 
-def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[str, object]:
+    entry: dict[str, object] = {
         "key": obj.key,
         "last_modified": obj.last_modified,
         "e_tag": quote_etag(obj.e_tag),
         "size": obj.size,
-        "storage_class": obj.facts.storage_class,
+        "storage_class": obj.properties.storage_class,
     }
-    if obj.facts.checksums:
-        entry["checksum_algorithm"] = list(obj.facts.checksums)
-        entry["checksum_type"] = obj.facts.checksum_type
+    if obj.properties.checksums:
+        entry["checksum_algorithm"] = list(obj.properties.checksums)
+        entry["checksum_type"] = obj.properties.checksum_type
     if owners:
-        entry["owner"] = owners(obj.facts.owner or bucket.owner)
+        entry["owner"] = owners(obj.properties.owner or bucket.owner)
     return entry
 
 
-def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[str, object]:
     members = {"version_id": version.object.version_id, "is_latest": version.is_latest}
     entry = {**_entry_to_api(version.object, bucket, owners), **members}
     if version.is_marker:

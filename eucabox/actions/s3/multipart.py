@@ -74,7 +74,7 @@ def upload_part(
     key: str,
     upload_id: str,
     part_number: int,
-    body: Any = None,
+    body: RequestBody | None = None,
     expected_bucket_owner: str = "",
     **members: Unpack[UploadPartMembers],
 ) -> Result:
@@ -87,7 +87,9 @@ def upload_part(
     incoming = RequestBody.wrap(body)
     expected = object_request.expected_body(members, incoming)
     _check_sums(upload, expected.algorithms)
-    part = store.put_part(bucket, key, upload_id, part_number, incoming, expected, customer=secret)
+    part = store.put_part(
+        bucket, key, upload_id, part_number, incoming, expected, customer_key=secret
+    )
     answer = {
         **values.part_checksum(upload, part),
         **encryption.upload_to_api(upload, members, store),
@@ -128,7 +130,7 @@ def complete_multipart_upload(
         "key": key,
         "e_tag": values.quote_etag(obj.e_tag),
         **values.version_members_written(obj),
-        **values.checksum_members(obj.facts.checksums, obj.facts.checksum_type),
+        **values.checksum_members(obj.properties.checksums, obj.properties.checksum_type),
         **encryption.to_api(obj.sealed, members, call.cloud.store),
         **rules.expiration(stored_bucket, obj),
     }
@@ -153,13 +155,13 @@ def list_parts(
     max_parts: int = PAGE,
     part_number_marker: int = 0,
     expected_bucket_owner: str = "",
-    **customer: Unpack[CustomerKey],
+    **customer_key: Unpack[CustomerKey],
 ) -> Result:
     """List the parts of an upload, by number."""
     stored_bucket, upload = _get_upload(call, bucket, key, upload_id, expected_bucket_owner)
     _check_page("max-parts", max_parts)
     store = call.cloud.store
-    encryption.check_part(call, upload, customer, store, needed=False)
+    encryption.check_part(call, upload, customer_key, store, needed=False)
     most = min(max_parts, PAGE)
     rest = store.parts(bucket, key, upload_id, part_number_marker, most + 1)
     page = rest[:most]
@@ -173,8 +175,8 @@ def list_parts(
         "max_parts": most,
         "is_truncated": 0 < len(page) < len(rest),
         "initiator": owners(access.initiator(upload, stored_bucket)),
-        "owner": owners(upload.facts.owner or stored_bucket.owner),
-        "storage_class": upload.facts.storage_class,
+        "owner": owners(upload.properties.owner or stored_bucket.owner),
+        "storage_class": upload.properties.storage_class,
         **_checksum_plan(upload),
         **rules.abort_date(stored_bucket, key, upload.initiated),
     }
@@ -265,7 +267,7 @@ def _check_completion(
     bucket: Bucket,
     key_and_id: tuple[str, str],
     checksum_type: str,
-    customer: CompletionMembers,
+    customer_key: CompletionMembers,
 ) -> None:
     try:
         upload = call.cloud.store.upload(bucket.name, *key_and_id)
@@ -275,10 +277,10 @@ def _check_completion(
     # as in S3: clients that send no checksums send no key either
     store = call.cloud.store
     key_needed = bool(upload.checksum_algorithm) or (
-        upload.sealing is not None
+        upload.encryption is not None
         and any(each.checksums.keys() - {DEFAULT} for each in store.parts(bucket.name, *key_and_id))
     )
-    encryption.check_part(call, upload, customer, store, needed=key_needed)
+    encryption.check_part(call, upload, customer_key, store, needed=key_needed)
     if checksum_type not in ("", upload.checksum_type or FULL_OBJECT):
         reason = f"The upload was created using the {upload.checksum_type or FULL_OBJECT} checksum"
         reason += " mode. The complete request must use the same checksum mode."
@@ -310,13 +312,13 @@ def _checksum_plan(upload: Upload) -> dict[str, str]:
     }
 
 
-def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, object]:
     return {
         "upload_id": upload.upload_id,
         "key": upload.key,
         "initiated": upload.initiated,
-        "storage_class": upload.facts.storage_class,
-        "owner": owners(upload.facts.owner or bucket.owner),
+        "storage_class": upload.properties.storage_class,
+        "owner": owners(upload.properties.owner or bucket.owner),
         "initiator": owners(access.initiator(upload, bucket)),
         **_checksum_plan(upload),
     }

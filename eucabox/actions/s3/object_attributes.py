@@ -1,7 +1,7 @@
 """GetObjectAttributes: what is known of an object, without its bytes."""
 
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest
@@ -23,7 +23,7 @@ def get_object_attributes(
     part_number_marker: int = 0,
     version_id: str = "",
     expected_bucket_owner: str = "",
-    **customer: Unpack[CustomerKey],
+    **customer_key: Unpack[CustomerKey],
 ) -> Result:
     """Return the requested ones of ETag, Checksum, ObjectParts, StorageClass and ObjectSize."""
     if not any(object_attributes):
@@ -34,16 +34,16 @@ def get_object_attributes(
     look = partial(call.cloud.store.open, version_id=version_id)
     with access.open_or_hide(call, look, stored_bucket, key) as opened:
         obj = opened.object
-        access.check(call, stored_bucket, key, obj.facts)
-        secret = encryption.check_reading(call, obj.sealed, customer)
+        access.check(call, stored_bucket, key, obj.properties)
+        secret = encryption.check_reading(call, obj.sealed, customer_key)
         if obj.sealed and obj.sealed.kind == SSE_C:
             opened.unlock(secret)
-    sums = values.checksum_members(obj.facts.checksums, obj.facts.checksum_type)
+    sums = values.checksum_members(obj.properties.checksums, obj.properties.checksum_type)
     attributes: dict[str, Result] = {
         "ETag": {"e_tag": obj.e_tag},
         "Checksum": {"checksum": sums} if sums else {},
         "ObjectParts": _parts_to_api(obj, part_number_marker, max_parts),
-        "StorageClass": {"storage_class": obj.facts.storage_class},
+        "StorageClass": {"storage_class": obj.properties.storage_class},
         "ObjectSize": {"object_size": obj.size},
     }
     result: Result = {
@@ -77,9 +77,9 @@ def _parts_to_api(obj: Object, marker: int, most: int) -> Result:
     return {"object_parts": page}
 
 
-def _part_to_api(obj: Object, number: int) -> dict[str, Any]:
-    part: dict[str, Any] = {"part_number": number, "size": obj.parts[number - 1]}
+def _part_to_api(obj: Object, number: int) -> dict[str, object]:
+    part: dict[str, object] = {"part_number": number, "size": obj.parts[number - 1]}
     if obj.part_checksums:
-        sums = dict.fromkeys(obj.facts.checksums, obj.part_checksums[number - 1])
+        sums = dict.fromkeys(obj.properties.checksums, obj.part_checksums[number - 1])
         part.update(values.checksum_members(sums))
     return part

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
@@ -31,7 +30,7 @@ def put_object_lock_configuration(
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting, store = object_lock.validate(object_lock_configuration), call.cloud.store
 
-    def check_versioning(_: object) -> dict[str, Any]:
+    def check_versioning(_: object) -> dict[str, object]:
         # checked inside the change, or versioning could be suspended in between
         versioning = store.bucket(bucket).settings.get("versioning") or {}
         if versioning.get("status") != "Enabled":
@@ -72,9 +71,9 @@ def put_object_retention(
     if bypass_governance_retention:
         access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
 
-    def with_retention(facts: ObjectProperties) -> dict[str, Any]:
+    def with_retention(properties: ObjectProperties) -> dict[str, object]:
         return object_lock.with_retention(
-            facts, retention, call.now(), bypass=bypass_governance_retention
+            properties, retention, call.now(), bypass=bypass_governance_retention
         )
 
     _change(call, (bucket, key, version_id), with_retention)
@@ -86,7 +85,7 @@ def get_object_retention(
 ) -> Result:
     """Return a version's retention."""
     _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
-    lock = object_lock.get_stored_lock(obj.facts)
+    lock = object_lock.get_stored_lock(obj.properties)
     if "mode" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"retention": object_lock.retention_to_api(lock)}
@@ -107,7 +106,7 @@ def put_object_legal_hold(
     _change(
         call,
         (bucket, key, version_id),
-        lambda facts: object_lock.with_legal_hold(facts, legal_hold),
+        lambda properties: object_lock.with_legal_hold(properties, legal_hold),
     )
 
 
@@ -117,7 +116,7 @@ def get_object_legal_hold(
 ) -> Result:
     """Return a version's legal hold, if it was ever set."""
     _, obj = _get_version(call, bucket, key, version_id, expected_bucket_owner)
-    lock = object_lock.get_stored_lock(obj.facts)
+    lock = object_lock.get_stored_lock(obj.properties)
     if "hold" not in lock:
         raise NoSuchObjectLockConfiguration(key=key)
     return {"legal_hold": {"status": lock["hold"]}}
@@ -137,9 +136,9 @@ def _get_version(
 def _change(
     call: Call,
     bucket_key_version: tuple[str, str, str],
-    new_extra: Callable[[ObjectProperties], dict[str, Any]],
+    new_extra: Callable[[ObjectProperties], dict[str, object]],
 ) -> None:
     bucket, key, version_id = bucket_key_version
     call.cloud.store.change_object(
-        bucket, key, lambda facts: replace(facts, extra=new_extra(facts)), version_id
+        bucket, key, lambda properties: replace(properties, extra=new_extra(properties)), version_id
     )

@@ -19,12 +19,14 @@ from eucabox.s3 import encryption as sse
 from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
+from eucabox.s3.lifecycle.configuration import SETTING as LIFECYCLE
 from eucabox.s3.object_request import PutObjectMembers
 from eucabox.store.open_object import OpenObject
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
+PLAIN = frozenset({"checksum_mode"})  # what a read may name and still be of the whole as it is
 IGNORED = ("request_payer", "content_length")
 RESPONSE_HEADERS = {
     f"response_{name}": name
@@ -52,21 +54,24 @@ def put_object(
     access.check(call, stored_bucket, key, expected=expected_bucket_owner)
     new = object_request.read(members, call, stored_bucket, call.cloud.store, call.cloud.accounts)
     incoming = RequestBody.wrap(body)
+    conditions = preconditions.UNCONDITIONAL
+    if if_match or if_none_match:
+        conditions = preconditions.write_preconditions(if_match, if_none_match)
     obj = call.cloud.store.put(
         bucket,
         key,
         incoming,
         new.properties,
         object_request.expected_body(members, incoming),
-        **preconditions.write_preconditions(if_match, if_none_match),
-        sealing=new.encryption,
+        **conditions,
+        encryption=new.encryption,
     )
     return {
         "e_tag": values.quote_etag(obj.e_tag),
         **values.version_members_written(obj),
         **_checksums(obj),
-        **rules.expiration(stored_bucket, obj),
-        **sse.to_api(obj.sealed, members, call.cloud.store),
+        **_expiration(stored_bucket, obj),
+        **(sse.to_api(obj.sealed, members, call.cloud.store) if obj.sealed else {}),
     }
 
 
@@ -190,7 +195,7 @@ def delete_objects(
 
 def _delete_entry(
     call: Call, bucket: Bucket, entry: Mapping[str, Any], bypass: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if "key" not in entry:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     conditions = {
@@ -233,9 +238,9 @@ def _delete(
 def _check_lock(request: access.RequestContext, bucket: Bucket, bypass: bool, lost: Object) -> None:
     """Raise AccessDenied if a version that would be deleted for good is locked."""
     now = datetime.now(UTC)
-    if bypass and object_lock.is_locked(lost.facts, now):
+    if bypass and object_lock.is_locked(lost.properties, now):
         access.check(request, bucket, lost.key, action="s3:BypassGovernanceRetention")
-    object_lock.check_deletion(lost.facts, now, bypass=bypass)
+    object_lock.check_deletion(lost.properties, now, bypass=bypass)
 
 
 def _get_bucket(call: Call, bucket_name: str, expected: str) -> Bucket:
@@ -249,10 +254,11 @@ def _open_for_read(
 ) -> tuple[Bucket, OpenObject]:
     if members.get("range") and members.get("part_number") is not None:
         raise InvalidRequest(reason="Cannot specify both Range header and partNumber.")
-    if call.caller is None and _response_headers(members):
+    if members and call.caller is None and _response_headers(members):
         reason = "Request specific response headers cannot be used for anonymous GET requests."
         raise InvalidRequest(reason=reason)
-    sse.reject_on_read(members.get("server_side_encryption", ""))
+    if members.get("server_side_encryption"):
+        sse.reject_on_read()
     bucket = _get_bucket(call, bucket_name, expected)
     look = partial(call.cloud.store.open, version_id=members.get("version_id", ""))
     return bucket, access.open_or_hide(call, look, bucket, key)
@@ -267,13 +273,16 @@ def _describe(
     is always opened, or who has a wrong one would not be told.
     """
     obj, part_number = opened.object, members.get("part_number")
-    access.check(call, bucket, obj.key, obj.facts, action="s3:GetObject")
+    access.check(call, bucket, obj.key, obj.properties, action="s3:GetObject")
     if part_number is not None:
         _part_span(obj, part_number)  # an unknown part is refused before a key is asked for
+    checksum_mode = members.get("checksum_mode", "")
+    if obj.sealed is None and members.keys() <= PLAIN:
+        answer, start, count = _select_range(obj, "", None, checksum_mode)
+        return answer | _read_headers(call, bucket, obj, ""), start, count
     secret = sse.check_reading(call, obj.sealed, members)
     preconditions.check(obj, members)
     range_text = preconditions.range_of(obj, members.get("range", ""), members.get("if_range", ""))
-    checksum_mode = members.get("checksum_mode", "")
     answer, start, count = _select_range(obj, range_text, part_number, checksum_mode)
     if unlock or (obj.sealed and obj.sealed.kind == SSE_C):
         opened.unlock(secret)
@@ -296,15 +305,18 @@ def _select_range(
         "e_tag": values.quote_etag(obj.e_tag),
         "last_modified": obj.last_modified,
         "accept_ranges": "bytes",
-        "content_type": obj.facts.content_type,
-        "metadata": obj.facts.metadata,
-        **obj.facts.headers,
+        "content_type": obj.properties.content_type,
+        "metadata": obj.properties.metadata,
+        **obj.properties.headers,
     }
-    if obj.facts.storage_class != "STANDARD":
-        answer["storage_class"] = obj.facts.storage_class
-    if obj.facts.storage_class in values.ARCHIVES:
+    if obj.properties.storage_class != "STANDARD":
+        answer["storage_class"] = obj.properties.storage_class
+    if obj.properties.storage_class in values.ARCHIVES:
         answer["restore"] = RESTORED  # or clients would wait for a restore
-    span = _part_span(obj, part) if part is not None else preconditions.span(range_text, obj.size)
+    if part is not None:
+        span: tuple[int, int] | None = _part_span(obj, part)
+    else:
+        span = preconditions.span(range_text, obj.size) if range_text else None
     start, count = span or (0, obj.size)
     if part is not None and obj.parts:
         answer["parts_count"] = len(obj.parts)
@@ -317,14 +329,14 @@ def _select_range(
 
 def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> Result:
     """Return version, expiration, tag count and lock of an object, as far as the caller may see."""
-    headers: Result = values.version_members_read(bucket, obj)
+    headers: Result = {**values.version_members_read(bucket, obj)}
     if not version_id:
-        headers |= rules.expiration(bucket, obj)
-    if not obj.facts.tags and not obj.facts.extra:
+        headers |= _expiration(bucket, obj)
+    if not obj.properties.tags and not obj.properties.extra:
         return headers
     tags, lock = (
-        len(obj.facts.tags),
-        object_lock.headers(object_lock.get_stored_lock(obj.facts)),
+        len(obj.properties.tags),
+        object_lock.headers(object_lock.get_stored_lock(obj.properties)),
     )
     hold = {name: lock.pop(name) for name in (object_lock.HOLD,) if name in lock}
     for permission, members in (
@@ -334,9 +346,13 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
     ):
         if members:
             with suppress(AccessDenied):
-                access.check(call, bucket, obj.key, obj.facts, action=permission)
+                access.check(call, bucket, obj.key, obj.properties, action=permission)
                 headers |= members
     return headers
+
+
+def _expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
+    return rules.expiration(bucket, obj) if LIFECYCLE in bucket.settings else {}
 
 
 def _part_span(obj: Object, part: int) -> tuple[int, int]:
@@ -350,10 +366,10 @@ def _range_checksums(obj: Object, part: int | None, *, whole: bool) -> dict[str,
     """Return the checksum of a part or of the whole object; none for any other range."""
     if part is not None and obj.part_checksums:
         value = obj.part_checksums[part - 1]
-        sums = dict.fromkeys(obj.facts.checksums, value)
-        return values.checksum_members(sums, obj.facts.checksum_type)
+        sums = dict.fromkeys(obj.properties.checksums, value)
+        return values.checksum_members(sums, obj.properties.checksum_type)
     return _checksums(obj) if whole else {}
 
 
 def _checksums(obj: Object) -> dict[str, str]:
-    return values.checksum_members(obj.facts.checksums, obj.facts.checksum_type)
+    return values.checksum_members(obj.properties.checksums, obj.properties.checksum_type)

@@ -29,8 +29,8 @@ def restore_object(
     if "select_parameters" in (restore_request or {}):
         hint = "Get the object, and search it where you are."
         raise S3NotImplemented(what="A restoration with a selection", hint=hint)
-    if obj.facts.storage_class not in ARCHIVES:
-        raise InvalidObjectState(key=key, StorageClass=obj.facts.storage_class)
+    if obj.properties.storage_class not in ARCHIVES:
+        raise InvalidObjectState(key=key, StorageClass=obj.properties.storage_class)
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -41,5 +41,5 @@ def get_object_torrent(
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
     obj = access.open_or_hide(call, call.cloud.store.head, stored_bucket, key)
-    access.check(call, stored_bucket, key, obj.facts, action="s3:GetObject")
+    access.check(call, stored_bucket, key, obj.properties, action="s3:GetObject")
     raise NoSuchTorrent(bucket=bucket, key=key)

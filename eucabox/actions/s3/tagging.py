@@ -34,7 +34,7 @@ def get_object_tagging(
 ) -> Result:
     """Return the tags of an object, or of a version of it, by key."""
     obj = _get_object(call, bucket, key, version_id, expected_bucket_owner)
-    return {"tag_set": tags.to_api(obj.facts.tags), **_version_members(call, obj)}
+    return {"tag_set": tags.to_api(obj.properties.tags), **_version_members(call, obj)}
 
 
 @action("s3", anonymous=True, ignored=IGNORED)
@@ -79,7 +79,7 @@ def _get_object(call: Call, bucket_name: str, key: str, version: str, expected: 
     access.check_expected(bucket, expected)
     look = partial(call.cloud.store.head, version_id=version)
     obj = access.open_or_hide(call, look, bucket, key)
-    access.check(call, bucket, key, obj.facts)
+    access.check(call, bucket, key, obj.properties)
     return obj
 
 

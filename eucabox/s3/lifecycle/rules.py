@@ -83,7 +83,7 @@ class LifecycleRule:
 
     def matches(self, obj: Object) -> bool:
         """Return whether the rule matches an object."""
-        return self.may_match(obj) and self.tags.items() <= obj.facts.tags.items()
+        return self.may_match(obj) and self.tags.items() <= obj.properties.tags.items()
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class LifecycleRules:
     def may_move(self, rule: LifecycleRule, move: Move, obj: Object) -> bool:
         """Return whether a transition goes down the classes and the object is large enough for
         it."""
-        if rank(move.storage_class) <= rank(obj.facts.storage_class):
+        if rank(move.storage_class) <= rank(obj.properties.storage_class):
             return False
         # varies_by_storage_class: archives take small objects too
         varies = self.minimum != ALL_128K and move.storage_class in ARCHIVES
@@ -106,7 +106,7 @@ class LifecycleRules:
 
 NONE = LifecycleRules(())
 MOST_CACHED = 256  # buckets
-_cache: dict[int, tuple[Mapping[str, Any], LifecycleRules]] = {}
+_cache: dict[int, tuple[object, LifecycleRules]] = {}
 
 
 def rank(storage_class: str) -> int:
@@ -147,7 +147,7 @@ def expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
     return {"expiration": f'expiry-date="{date}", rule-id="{_percent_encode(name)}"'}
 
 
-def abort_date(bucket: Bucket, key: str, start: datetime) -> dict[str, Any]:
+def abort_date(bucket: Bucket, key: str, start: datetime) -> dict[str, object]:
     """Return {"abort_date", "abort_rule_id"} if a rule will abort an upload in progress."""
     ends = [
         (rule.abort.due_time(start), rule.id)

@@ -240,7 +240,7 @@ class Sweep:
         self._store.change_object(
             listed.bucket,
             listed.key,
-            lambda facts: replace(facts, storage_class=storage_class),
+            lambda properties: replace(properties, storage_class=storage_class),
             listed.version_id if listed.version_key else "",
             check=lambda now: self._check_unchanged(listed, now, [rule]),
         )
@@ -276,7 +276,7 @@ def _identity(obj: Object) -> tuple[str, datetime, str]:
 
 
 def _check_not_locked(obj: Object) -> None:
-    if object_lock.is_locked(obj.facts, datetime.now(UTC)):
+    if object_lock.is_locked(obj.properties, datetime.now(UTC)):
         raise _ObjectChangedError  # object lock outranks every lifecycle rule
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import InvalidKey
-from eucabox.wire.query_string import octets
+from eucabox.wire.request import octets
 from eucabox.wire.sign.canonical import LONGEST_HOST, split_prefix
 
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
@@ -37,7 +37,8 @@ def locate(path: str, host: str, hosts: tuple[str, ...] = ()) -> BucketAddress:
     if hosted := bucket_of(host, hosts):
         key = path.removeprefix("/")
         return BucketAddress(hosted, _decode(key) if key else None, hosted)
-    rest = split_prefix(path)[1].removeprefix("/")
+    may_have_prefix = path[:2] in ("/s", "/S")
+    rest = (split_prefix(path)[1] if may_have_prefix else path).removeprefix("/")
     if not rest:
         return BucketAddress(None, None)
     bucket, _, key = rest.partition("/")
@@ -122,6 +123,8 @@ def _is_address(name: str) -> bool:
 
 
 def _decode(raw: str) -> str:
+    if raw.isascii() and "%" not in raw:
+        return raw
     try:
         return unquote_to_bytes(octets(raw)).decode("utf-8")
     except UnicodeDecodeError:

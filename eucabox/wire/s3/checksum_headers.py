@@ -35,7 +35,7 @@ def check(headers: Mapping[str, str], declared: Collection[str], *, of_body: boo
     `declared` are the trailers that will follow the body; `of_body` is False where the checksums
     are of something else than this request's body, or it has none.
     """
-    names = [name for name in headers if is_checksum(name)]
+    names = [name for name in headers if name.startswith(PREFIX) and name not in NOT_CHECKSUMS]
     if names:
         _check_names(headers, names)
     if TRAILER in headers:

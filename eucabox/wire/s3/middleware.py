@@ -5,6 +5,8 @@ import logging
 from typing import Protocol
 
 from eucabox.errors import NoSuchBucket
+from eucabox.s3.access_log import SETTING as LOGGING
+from eucabox.s3.cors import SETTING as CORS
 from eucabox.s3.cors import rules_of
 from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Exchange, Request
@@ -43,9 +45,11 @@ def finish(cloud: BucketCloud, exchange: Exchange) -> None:
     done, so what goes wrong here is logged and never costs the answer."""
     try:
         bucket = _find_bucket(cloud, exchange)
-        if bucket is not None and (rules := rules_of(bucket.settings)):
-            cors.add_headers(exchange.request, exchange.answer, rules)
-        access_log_records.note(cloud, exchange, bucket)
+        settings = bucket.settings if bucket is not None else {}
+        if CORS in settings:
+            cors.add_headers(exchange.request, exchange.answer, rules_of(settings))
+        if LOGGING in settings or "copy_source" in exchange.params:
+            access_log_records.note(cloud, exchange, bucket)
     except Exception:
         log.exception("what follows an answer failed")
 

@@ -15,7 +15,7 @@ from eucabox import ascii_text
 from eucabox.errors import Fault, InvalidArgument, MalformedPolicy, MalformedXML
 from eucabox.wire import parsers
 from eucabox.wire.model import Operation
-from eucabox.wire.query_string import octets
+from eucabox.wire.request import octets
 from eucabox.wire.sign import dates
 
 Convert = Callable[[str], Any]
@@ -87,7 +87,7 @@ def _compile_reader(operation: Operation) -> ParameterReader:
         )
         if isinstance(member, MapShape):
             prefixed[wire_name.lower()] = xform_name(name)
-        elif place in located:
+        elif place in located and name != "ContentLength":  # which HTTP has read
             key = wire_name.lower() if place == "header" else wire_name
             located[place][key] = (xform_name(name), _converter(name, member, place))
     payload = shape.serialization.get("payload", "") if shape else ""

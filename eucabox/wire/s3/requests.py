@@ -76,10 +76,10 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
         request, signed, address, query, sign.SignatureCheck(lookup, now, sign.REST)
     )
     if upload:
-        name = "PutObject"
+        operation = model.service("s3").get_known("PutObject")
     else:
-        name = routes.find(request.method, address.depth, query, request.headers)
-    operation = model.service("s3").get_known(name)
+        operation = routes.find(request.method, address.depth, query, request.headers)
+    name = operation.name
     if ("s3", name) not in actions.load():
         raise S3NotImplemented(what=name, hint=unsupported.s3_hint(name))
     if signed.caller is None and address.depth == 0:
@@ -87,7 +87,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
     read = reader(operation)
     return S3Request(
         service="s3",
-        name=operation.name,
+        name=name,
         params=upload.read_params(read)
         if upload
         else _read_params(request, signed, address, query, read, name),
@@ -100,7 +100,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3Request:
         address=address,
         endpoint=request.endpoint,
         upload=upload,
-        document=None if upload else _document_reader(request, signed, query, read, operation.name),
+        document=None if upload else _document_reader(request, signed, query, read, name),
     )
 
 
@@ -199,7 +199,7 @@ def _read_checked_document(
     request: Request, signed: AuthenticatedRequest, name: str, most: int
 ) -> bytes:
     """Read a body that is a document, or none, and compare it with its digests."""
-    body = signed.read_document(most)
+    body = signed.read_document(most) if signed.decoded_length != 0 else b""
     if request.method in WITH_BODY and name not in OF_ANOTHER:
         compare_document(request, signed, body)
     elif body:

@@ -77,7 +77,8 @@ class Writer:
     payload: str
     streaming: bool
     status: int
-    document: bool = False  # the payload is a text of its own, the policy of a bucket
+    document: bool  # the payload is a text of its own, the policy of a bucket
+    bodiless: bool  # the answer to HEAD
 
 
 def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
@@ -92,7 +93,7 @@ def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
         response.status = 206
     if writer.streaming:
         _set_stream(response, members[writer.payload])
-    elif understood.operation.http["method"] == "HEAD":
+    elif writer.bodiless:
         response.length = members.get("content_length")
     elif writer.document:
         response.headers.append(("Content-Type", JSON))
@@ -208,6 +209,7 @@ def _compile_writer(operation: Operation) -> Writer:
         streaming=streaming,
         status=STATUSES.get(operation.name) or operation.http.get("responseCode", 200),
         document=bool(payload) and members[payload].type_name == "string",
+        bodiless=operation.http["method"] == "HEAD",
     )
 
 

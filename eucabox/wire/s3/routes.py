@@ -9,7 +9,7 @@ from botocore.model import StructureShape
 from eucabox.errors import MethodNotAllowed
 from eucabox.wire import model
 from eucabox.wire.model import Operation
-from eucabox.wire.query_string import parse_query
+from eucabox.wire.request import parse_query
 
 # Only a host name that this cloud does not have would tell these from other operations.
 ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
@@ -20,7 +20,7 @@ READS = ("GET", "HEAD")
 class Route:
     """What a request must have to be an operation; `fixed` values are "" where any will do."""
 
-    name: str
+    operation: Operation
     fixed: Mapping[str, str]
     query: frozenset[str]
     headers: frozenset[str]
@@ -45,8 +45,8 @@ class Route:
         return (len(self.fixed), len(self.query) + len(self.headers), not self.deprecated)
 
 
-def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> str:
-    """Return the name of the operation; raises MethodNotAllowed if no operation is like that."""
+def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> Operation:
+    """Return the operation; raises MethodNotAllowed if none is like that."""
     names, header_names = distinguishing_names(method, depth)
     return _find_cached(
         method,
@@ -63,13 +63,13 @@ def find(method: str, depth: int, query: Mapping[str, str], headers: Container[s
 @lru_cache(maxsize=1024)
 def _find_cached(
     method: str, depth: int, query_items: tuple[tuple[str, str], ...], headers: tuple[str, ...]
-) -> str:
+) -> Operation:
     query = dict(query_items)
     for route in routes().get((method, depth), ()):
         if route.fits(query, headers):
             # or DELETE of ?acl would be DELETE of the object
             if method in READS or route.needs.issuperset(subresources(depth) & query.keys()):
-                return route.name
+                return route.operation
             break
     raise MethodNotAllowed(method=method)
 
@@ -126,7 +126,7 @@ def _compile_route(operation: Operation) -> Route:
     # a header tells an operation apart only where its query does not: a copy from a put
     headers = [] if fixed else needs["header"]
     return Route(
-        name=operation.name,
+        operation=operation,
         fixed=fixed,
         query=frozenset(needs["querystring"]),
         headers=frozenset(name.lower() for name in headers),

@@ -52,9 +52,9 @@ class DigestCheckedBody:
     def __init__(self, source: TransportBody, digest: str = "") -> None:
         self._source = source
         self._expected = digest.lower()
-        self._sum = sha256() if digest else None
-        self._ended = False
-        if source.ended:
+        self._ended = source.ended and self._expected in ("", EMPTY)
+        self._sum = sha256() if digest and not self._ended else None
+        if source.ended and not self._ended:
             self._end()
 
     def read(self, size: int = -1) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
-from eucabox.wire.query_string import octets, parse_pairs
+from eucabox.wire.request import octets, parse_pairs
 
 # s3cmd writes the whole of its --host in lower case.
 PREFIX = re.compile(r"/services/(?:objectstorage|walrus)(?=/|$)", re.ASCII | re.IGNORECASE)

@@ -10,7 +10,7 @@ from datetime import datetime
 from eucabox import errors
 from eucabox.errors import Fault
 from eucabox.iam.accounts import Credential
-from eucabox.wire.query_string import octets
+from eucabox.wire.request import octets
 from eucabox.wire.sign import dates
 
 Lookup = Callable[[str], Credential | None]

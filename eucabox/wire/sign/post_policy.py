@@ -10,8 +10,7 @@ from eucabox.iam.accounts import Caller
 from eucabox.s3 import post_policy
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
-from eucabox.wire.sign.signing_keys import ALGORITHM
-from eucabox.wire.sign.v4 import day_keys, parse_scope
+from eucabox.wire.sign.v4 import ALGORITHM, day_keys, parse_scope
 
 V2 = ("awsaccesskeyid", "signature")
 V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")

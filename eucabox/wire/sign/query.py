@@ -8,8 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticationToken
-from eucabox.wire.query_string import parse_query
-from eucabox.wire.request import Request
+from eucabox.wire.request import Request, parse_query
 from eucabox.wire.sign import v2, v4
 from eucabox.wire.sign.canonical import encode_plus
 from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask, refuse_token

@@ -20,7 +20,7 @@ from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, expected_digest,
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
-from eucabox.wire.sign.signing_keys import ALGORITHM
+from eucabox.wire.sign.v4 import ALGORITHM
 
 _SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _STREAMS = {
@@ -65,9 +65,7 @@ def authenticate_rest(
         return _verify_v4(request, v4.parse_presigned(params, REST), payload, check, bucket)
     if presigned1:
         return _verify_v1(request, rest_v1.verify_query(request, params, check, bucket))
-    return _wrap_body(
-        AuthenticatedRequest(body=transport_body(request), query=request.query), request, None
-    )
+    return _wrap_body(AuthenticatedRequest(request.body, query=request.query), request, None)
 
 
 def _verify_header(
@@ -95,7 +93,7 @@ def _verify_v4(
         payload = digest  # else a presigned request, to whose sender the header means nothing
     proof = v4.verify(request, claim, payload, check, rest=True, hosted=bool(bucket))
     signed = AuthenticatedRequest(
-        body=transport_body(request),
+        body=request.body,
         caller=proof.credential.caller,
         access_key_id=claim.scope.access_key_id,
         region=claim.scope.region,
@@ -115,7 +113,7 @@ def _verify_v4(
 
 def _verify_v1(request: Request, proof: rest_v1.V1Proof) -> AuthenticatedRequest:
     signed = AuthenticatedRequest(
-        body=transport_body(request),
+        body=request.body,
         caller=proof.credential.caller,
         access_key_id=proof.access_key_id,
         version=1,
@@ -131,12 +129,13 @@ def _wrap_body(
 ) -> AuthenticatedRequest:
     """Give `signed` the body stream that `payload` (x-amz-content-sha256) means."""
     payload = payload or request.headers.get("x-amz-content-sha256", "")
-    if payload in _STREAMS or (not expected_digest(payload) and _is_aws_chunked(request)):
+    digest = "" if payload in _STREAMS else expected_digest(payload)
+    if payload in _STREAMS or (not digest and _is_aws_chunked(request)):
         signed.decoded_length = _decoded_length(request)
         signed.body = _chunked_body(signed, request, chain, payload)
     else:
         signed.decoded_length = None if request.chunked else request.content_length or 0
-        signed.body = DigestCheckedBody(transport_body(request), expected_digest(payload))
+        signed.body = DigestCheckedBody(transport_body(request), digest)
     return signed
 
 

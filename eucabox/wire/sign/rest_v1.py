@@ -14,8 +14,7 @@ from urllib.parse import unquote_to_bytes
 from eucabox import ascii_text
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
 from eucabox.iam.accounts import Credential
-from eucabox.wire.query_string import octets
-from eucabox.wire.request import Request
+from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates as clock
 from eucabox.wire.sign.canonical import encode, encode_plus, split_prefix
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token

@@ -11,8 +11,7 @@ from itertools import product
 
 from eucabox.errors import Fault, IncompleteSignature
 from eucabox.iam.accounts import Credential
-from eucabox.wire.query_string import octets, parse_pairs, parse_query
-from eucabox.wire.request import Request
+from eucabox.wire.request import Request, octets, parse_pairs, parse_query
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import encode, host_forms
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token

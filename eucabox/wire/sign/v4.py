@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
+from threading import Lock
 from types import MappingProxyType
 from typing import NamedTuple
 
 from eucabox import ascii_text
+from eucabox.ascii_text import BLANKS
 from eucabox.errors import Fault, SignatureRefused
 from eucabox.iam.accounts import Credential
-from eucabox.wire.query_string import octets
-from eucabox.wire.request import Request
+from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import (
     encode_plus,
@@ -27,14 +29,61 @@ from eucabox.wire.sign.canonical import (
     uri_forms,
 )
 from eucabox.wire.sign.errors import SignatureCheck, SignatureErrors, mask, refuse_token
-from eucabox.wire.sign.signing_keys import ALGORITHM, TERMINATOR, Scope, SigningKeys
 
+ALGORITHM = "AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+_MOST_KEYS = 1024
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential, whose scope is a cache's key
 _CACHED, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
 _NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
+
+
+class Scope(NamedTuple):
+    """The credential scope of a request. Its region is never compared with this cloud's, because
+    clients make up their own."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+class SigningKeys:
+    """The last 1024 signing keys by scope. A changed secret makes its old keys useless."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[Scope, tuple[bytes, bytes]] = OrderedDict()
+        self._lock = Lock()
+
+    def key(self, scope: Scope, secret: str) -> bytes:
+        """Return the signing key of a scope, derived if it is not cached for this very secret."""
+        secret_digest = sha256(secret.encode()).digest()
+        with self._lock:
+            cached = self._keys.get(scope)
+            if cached and hmac.compare_digest(cached[0], secret_digest):
+                self._keys.move_to_end(scope)
+                return cached[1]
+        key = _derive_key(secret, scope)
+        with self._lock:
+            self._keys[scope] = secret_digest, key
+            if len(self._keys) > _MOST_KEYS:
+                self._keys.popitem(last=False)
+        return key
+
+
+def _derive_key(secret: str, scope: Scope) -> bytes:
+    key = b"AWS4" + secret.encode()
+    for part in (*scope[1:], TERMINATOR):
+        key = hmac.digest(key, part.encode("utf-8", "surrogateescape"), "sha256")
+    return key
+
+
 day_keys = SigningKeys()
 
 
@@ -82,7 +131,7 @@ def parse_authorization(request: Request, errors: SignatureErrors) -> V4Claim:
         raise errors.malformed(reason=f"the algorithm must be {ALGORITHM}.")
     before_signature, mark, signature = rest.rpartition("Signature=")
     if mark and "," not in signature and len(before_signature) < _SHORT:
-        fields = {**_cached_fields(before_signature), "Signature": ascii_text.strip(signature)}
+        fields = {**_cached_fields(before_signature), "Signature": signature.strip(BLANKS)}
     else:
         fields = _read_fields(rest)
     for name in _FIELDS:
@@ -193,9 +242,11 @@ def _check_headers(
 
 def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Iterator[_Form]:
     """Yield the forms that real clients sign, the commonest first and made one by one."""
-    values = [request.headers.get(name, "") for name in claim.signed_headers]
-    blanks = _has_runs("|".join(values))
     path, twice = request.path or "/", claim.lifetime is None
+    values = "|".join([request.headers.get(name, "") for name in claim.signed_headers])
+    blanks = "  " in values or "\t" in values  # then folding changes one
+    if not (request.query or blanks):
+        yield _Form(path, request.host, "", fold=False, plus=False)
     leave_out = "" if twice else SIGNATURE_PARAMETER
     for number, query in enumerate(query_forms(request.query, leave_out)):
         plus = number == 1 and "+" in request.query
@@ -223,22 +274,13 @@ def _uris(path: str, *, rest: bool, twice: bool, hosted: bool) -> Iterator[tuple
 
 
 def _canonical_request(request: Request, claim: V4Claim, form: _Form, payload: str) -> bytes:
-    lines = [f"{name}:{_header_value(request, name, form)}\n" for name in claim.signed_headers]
-    headers = "".join(lines)
+    values = {name: request.headers.get(name, "") for name in claim.signed_headers}
+    if form.fold:
+        values = {name: ascii_text.fold(value) for name, value in values.items()}
+    values["host"] = form.host
+    headers = "".join([f"{name}:{values[name]}\n" for name in claim.signed_headers])
     signed = ";".join(claim.signed_headers)
     return octets(f"{request.method}\n{form.uri}\n{form.query}\n{headers}\n{signed}\n{payload}")
-
-
-def _header_value(request: Request, name: str, form: _Form) -> str:
-    if name == "host":
-        return form.host
-    value = request.headers.get(name, "")
-    return ascii_text.fold(value) if form.fold else value
-
-
-def _has_runs(value: str) -> bool:
-    """Whether folding changes one of some values, which have no blanks around them."""
-    return "  " in value or "\t" in value
 
 
 def _string_to_sign(claim: V4Claim, canonical: bytes) -> bytes:

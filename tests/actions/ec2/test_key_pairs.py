@@ -83,7 +83,7 @@ def test_an_imported_rsa_key_has_the_md5_of_its_public_half(
     [
         *(b"", b"nonsense", b"ssh-rsa", b"ssh-rsa AAAA", b"ssh-dss AAAA x", b"\xff\xfe\0"),
         *(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", b"x" * 20000),
-        openssh(ec.generate_private_key(ec.SECP256R1())),
+        pytest.param(openssh(ec.generate_private_key(ec.SECP256R1())), id="an elliptic curve"),
     ],
 )
 def test_bad_material_is_refused(world: World, material: bytes) -> None:

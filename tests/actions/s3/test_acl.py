@@ -25,7 +25,7 @@ EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 )
 def test_who_reads_an_object(shop: Shop, acl: str, may_read: set[str]) -> None:
     shop.put("k", b"content", acl=acl)
-    assert shop.store.head("shop", "k").facts.acl == {"canned": acl}
+    assert shop.store.head("shop", "k").properties.acl == {"canned": acl}
     for who in shop.people:
         if who in may_read:
             assert shop.get("k", who) == b"content"

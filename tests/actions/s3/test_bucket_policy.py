@@ -187,6 +187,9 @@ def test_the_policy_status_tells_whether_a_bucket_is_public(shop: Shop) -> None:
         ("[]", "first byte"),
         ("{", "invalid Json"),
         ("{" + '"a":{' * 3000, "too deep"),
+        ('{"a":' + "[" * 9000 + "]" * 9000 + "}", "too deep"),
+        ('{"Id": "' + '[{\\"' * 2000 + '"}', "Statement"),  # none of these brackets is JSON's
+        ('{"Id": "' + '\\"' * 9000, "invalid Json"),
         ('{"Statement": [], "Statement": []}', "twice"),
         ("{}", "Statement"),
         ('{"Statement": []}', "empty"),

@@ -19,14 +19,14 @@ RULES = "server_side_encryption_configuration"
 CONTEXT = base64.b64encode(b'{"for": "ann"}').decode()
 
 
-def customer(secret: bytes = b"c" * 32, prefix: str = "", **changed: str) -> dict[str, Any]:
+def customer_key(secret: bytes = b"c" * 32, prefix: str = "", **changed: str) -> dict[str, Any]:
     md5 = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest()).decode()
     members = {"algorithm": "AES256", "key": base64.b64encode(secret).decode(), "key_md5": md5}
     return {f"{prefix}sse_customer_{name}": value for name, value in {**members, **changed}.items()}
 
 
-CUSTOMER, OTHER = customer(), customer(b"d" * 32)
-SOURCE = customer(prefix="copy_source_")
+CUSTOMER, OTHER = customer_key(), customer_key(b"d" * 32)
+SOURCE = customer_key(prefix="copy_source_")
 KMS: dict[str, Any] = {"server_side_encryption": "aws:kms", "ssekms_key_id": "first"}
 S3: dict[str, Any] = {"server_side_encryption": "AES256"}
 SHOWN_C: dict[str, Any] = {
@@ -115,14 +115,14 @@ def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:
         ({**KMS, "ssekms_encryption_context": "!"}, "InvalidArgument"),
         ({**KMS, "ssekms_encryption_context": "WzFd"}, "InvalidArgument"),  # [1]
         ({**KMS, "ssekms_encryption_context": "eyJhIjoxfQ=="}, "InvalidArgument"),  # {"a":1}
-        (customer(algorithm="AES192"), "InvalidArgument"),
-        (customer(algorithm=""), "InvalidArgument"),
-        (customer(key=""), "InvalidArgument"),
-        (customer(key_md5=""), "InvalidArgument"),
-        (customer(key_md5=OTHER["sse_customer_key_md5"]), "InvalidArgument"),
-        (customer(key_md5="!"), "InvalidArgument"),
-        (customer(key="!"), "InvalidArgument"),
-        (customer(b"c" * 16), "InvalidArgument"),
+        (customer_key(algorithm="AES192"), "InvalidArgument"),
+        (customer_key(algorithm=""), "InvalidArgument"),
+        (customer_key(key=""), "InvalidArgument"),
+        (customer_key(key_md5=""), "InvalidArgument"),
+        (customer_key(key_md5=OTHER["sse_customer_key_md5"]), "InvalidArgument"),
+        (customer_key(key_md5="!"), "InvalidArgument"),
+        (customer_key(key="!"), "InvalidArgument"),
+        (customer_key(b"c" * 16), "InvalidArgument"),
     ],
 )  # fmt: skip
 def test_an_invalid_encryption_of_a_write_is_refused(
@@ -152,13 +152,18 @@ def test_an_encryption_header_on_a_read_is_refused(shop: Shop, verb: str) -> Non
     shop.put("key", **CUSTOMER)
     assert shop.refused(verb, **ask) == "InvalidRequest"
     assert shop.refused(verb, **ask, **OTHER) == "InvalidRequest"
-    broken = customer(key_md5=OTHER["sse_customer_key_md5"])
+    broken = customer_key(key_md5=OTHER["sse_customer_key_md5"])
     assert shop.refused(verb, **ask, **broken) == "InvalidArgument"
 
 
 def test_no_fault_has_the_key_in_it(shop: Shop) -> None:
     shop.put("key", **CUSTOMER)
-    for members in (customer(algorithm="x"), customer(key_md5="x"), customer(b"short"), OTHER):
+    for members in (
+        customer_key(algorithm="x"),
+        customer_key(key_md5="x"),
+        customer_key(b"short"),
+        OTHER,
+    ):
         with pytest.raises(Fault) as caught:
             shop.ask("GetObject", **HERE, **members)
         facts = repr(caught.value.facts) + caught.value.message
@@ -170,7 +175,7 @@ def test_copies_need_the_source_s_key(shop: Shop) -> None:
     to: dict[str, Any] = {"bucket": "shop", "key": "to", "copy_source": HERE}
     assert shop.refused("CopyObject", **to) == "InvalidRequest"
     assert shop.refused("CopyObject", **to, **CUSTOMER) == "InvalidRequest"
-    other = customer(b"d" * 32, prefix="copy_source_")
+    other = customer_key(b"d" * 32, prefix="copy_source_")
     assert shop.refused("CopyObject", **to, **other) == "InvalidRequest"
     shop.ask("CopyObject", **to, **SOURCE)
     assert shop.get("to") == b"content"

@@ -92,15 +92,15 @@ def test_new_versions_get_the_default(vault: Shop) -> None:
     assert delete(vault, version) == "AccessDenied"
     source = {"bucket": "vault", "key": "k"}
     copied = vault.ask("CopyObject", bucket="vault", key="c", copy_source=source)["version_id"]
-    assert vault.store.head("vault", "c", copied).facts.extra["lock"]["mode"] == "GOVERNANCE"
+    assert vault.store.head("vault", "c", copied).properties.extra["lock"]["mode"] == "GOVERNANCE"
 
 
 def test_a_copy_leaves_the_lock_of_its_source_behind(vault: Shop) -> None:
     put(vault, object_lock_legal_hold_status="ON")
     vault.ask("CopyObject", bucket="shop", key="c", copy_source=HERE)
-    assert vault.store.head("shop", "c").facts.extra == {}
+    assert vault.store.head("shop", "c").properties.extra == {}
     vault.ask("CopyObject", **{**HERE, "key": "c"}, copy_source=HERE)
-    assert vault.store.head("vault", "c").facts.extra == {}
+    assert vault.store.head("vault", "c").properties.extra == {}
 
 
 def test_headers_lock_what_is_written(vault: Shop) -> None:
@@ -119,7 +119,7 @@ def test_headers_lock_what_is_written(vault: Shop) -> None:
     assert vault.ask("GetObjectRetention", **HERE) == {"retention": COMPLIED}
     assert vault.ask("GetObjectLegalHold", **HERE) == {"legal_hold": {"status": "ON"}}
     upload = vault.ask("CreateMultipartUpload", **HERE, **members)["upload_id"]
-    extra = vault.store.upload("vault", "k", upload).facts.extra
+    extra = vault.store.upload("vault", "k", upload).properties.extra
     assert extra["lock"]["hold"] == "ON"
     elsewhere: dict[str, Any] = {**HERE, "bucket": "shop", **members}
     assert vault.refused("PutObject", **elsewhere) == "InvalidRequest"

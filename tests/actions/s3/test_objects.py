@@ -215,7 +215,7 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
              website_redirect_location="/w")  # fmt: skip
     source = {"bucket": "shop", "key": "k"}
     shop.ask("CopyObject", bucket="shop", key="kept", copy_source=source)
-    kept = shop.store.head("shop", "kept").facts
+    kept = shop.store.head("shop", "kept").properties
     assert (kept.metadata, kept.content_type, kept.acl, kept.headers) == (
         {"a": "1"},
         "x/y",
@@ -224,7 +224,7 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
     )
     shop.ask("CopyObject", **HERE, copy_source=source, metadata_directive="REPLACE",
              metadata={"b": "2"}, cache_control="c")  # fmt: skip
-    new = shop.store.head("shop", "k").facts
+    new = shop.store.head("shop", "k").properties
     assert (new.metadata, new.content_type) == ({"b": "2"}, "binary/octet-stream")
     assert new.headers == {"cache_control": "c"}
     assert shop.get("k") == DATA
@@ -261,4 +261,4 @@ def test_a_copy_needs_rights_on_both_sides(shop: Shop) -> None:
     assert shop.refused("CopyObject", **taken) == "AccessDenied"
     bob = shop.people["bob"]
     assert bob
-    assert shop.store.head("theirs", "k").facts.owner == bob.account_id
+    assert shop.store.head("theirs", "k").properties.owner == bob.account_id

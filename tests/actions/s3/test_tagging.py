@@ -46,7 +46,7 @@ def test_a_bad_tag_stores_nothing(shop: Shop) -> None:
 
 def test_a_multipart_upload_keeps_its_tags(shop: Shop) -> None:
     began = shop.ask("CreateMultipartUpload", **HERE, tagging=tag_set(a="1"))
-    assert shop.store.upload("shop", "k", began["upload_id"]).facts.tags == {"a": "1"}
+    assert shop.store.upload("shop", "k", began["upload_id"]).properties.tags == {"a": "1"}
 
 
 def test_a_copy_has_the_tags_of_its_source_or_those_of_the_request(shop: Shop) -> None:
@@ -54,13 +54,13 @@ def test_a_copy_has_the_tags_of_its_source_or_those_of_the_request(shop: Shop) -
     source = {"bucket": "shop", "key": "k"}
     there: dict[str, Any] = {"bucket": "shop", "key": "c", "copy_source": source}
     shop.ask("CopyObject", **there)
-    assert shop.store.head("shop", "c").facts.tags == {"a": "1"}
+    assert shop.store.head("shop", "c").properties.tags == {"a": "1"}
     shop.ask("CopyObject", **there, metadata_directive="REPLACE", tagging=tag_set(b="2"))
-    assert shop.store.head("shop", "c").facts.tags == {"a": "1"}
+    assert shop.store.head("shop", "c").properties.tags == {"a": "1"}
     shop.ask("CopyObject", **there, tagging_directive="REPLACE", tagging=tag_set(b="2"))
-    assert shop.store.head("shop", "c").facts.tags == {"b": "2"}
+    assert shop.store.head("shop", "c").properties.tags == {"b": "2"}
     shop.ask("CopyObject", **there, tagging_directive="REPLACE")
-    assert shop.store.head("shop", "c").facts.tags == {}
+    assert shop.store.head("shop", "c").properties.tags == {}
 
 
 def test_who_may_read_an_object_does_not_see_its_tags(shop: Shop) -> None:
@@ -96,7 +96,7 @@ def test_a_copy_takes_tags_along_only_for_who_may_give_them(shop: Shop) -> None:
     shop.ask("DeleteBucketPolicy", bucket="shop")
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
     shop.ask("CopyObject", "bob", **taken)
-    assert shop.store.head("shop", "k").facts.tags == {"a": "1"}
+    assert shop.store.head("shop", "k").properties.tags == {"a": "1"}
 
 
 def test_a_copy_of_a_version_asks_for_the_versions_tags(shop: Shop) -> None:
@@ -126,7 +126,7 @@ def test_who_tags_an_object_tags_no_other_that_took_its_place(
     monkeypatch.setattr(shop.store, "change_object", later)
     members = tag_set(a="1")
     assert shop.refused("PutObjectTagging", "bob", **HERE, tagging=members) == "AccessDenied"
-    assert shop.store.head("shop", "k").facts.tags == {}
+    assert shop.store.head("shop", "k").properties.tags == {}
 
 
 def test_a_buckets_tags(shop: Shop) -> None:

@@ -258,7 +258,7 @@ def test_a_locked_version_stays_until_its_time(store: Store) -> None:
     put(store, "k")
     until = datetime.now(UTC) + timedelta(hours=1)
     lock = {"mode": "COMPLIANCE", "until": until.isoformat()}
-    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": lock}))
+    store.change_object("box", "k", lambda properties: replace(properties, extra={"lock": lock}))
     setup(
         store,
         {"expiration": {"days": 1}, "noncurrent_version_expiration": {"noncurrent_days": 1}},
@@ -268,7 +268,9 @@ def test_a_locked_version_stays_until_its_time(store: Store) -> None:
     assert versions(store) == [("k", True), ("k", False)]
     version_id = versions_of(store)[1].version_id
     free = {"mode": "COMPLIANCE", "until": (until - timedelta(hours=2)).isoformat()}
-    store.change_object("box", "k", lambda facts: replace(facts, extra={"lock": free}), version_id)
+    store.change_object(
+        "box", "k", lambda properties: replace(properties, extra={"lock": free}), version_id
+    )
     assert swept(store, 4) == {"deleted": 1}
 
 
@@ -284,18 +286,18 @@ def test_a_transition_changes_only_the_storage_class(store: Store) -> None:
     before = store.head("box", "large")
     assert swept(store, 2) == {"moved": 1}
     after = store.head("box", "large")
-    assert after.facts.storage_class == "GLACIER_IR"
+    assert after.properties.storage_class == "GLACIER_IR"
     assert (after.last_modified, after.e_tag) == (before.last_modified, before.e_tag)
     assert swept(store, 2) == {}
     setup(store, {"transitions": moves}, minimum="varies_by_storage_class")
     assert swept(store, 6) == {"moved": 2}
-    classes = {each.key: each.facts.storage_class for each in store.list("box").objects}
+    classes = {each.key: each.properties.storage_class for each in store.list("box").objects}
     assert classes == {"large": "GLACIER", "small": "GLACIER"}
 
 
 def test_classes_go_down_and_never_up(store: Store) -> None:
-    facts = ObjectProperties(owner=OWNER, storage_class="GLACIER")
-    store.put("box", "k", io.BytesIO(b"x"), facts)
+    properties = ObjectProperties(owner=OWNER, storage_class="GLACIER")
+    store.put("box", "k", io.BytesIO(b"x"), properties)
     setup(
         store,
         {
@@ -304,7 +306,7 @@ def test_classes_go_down_and_never_up(store: Store) -> None:
         },
     )
     assert swept(store, 2) == {}
-    assert store.head("box", "k").facts.storage_class == "GLACIER"
+    assert store.head("box", "k").properties.storage_class == "GLACIER"
 
 
 def test_noncurrent_versions_change_their_class(store: Store) -> None:
@@ -314,8 +316,8 @@ def test_noncurrent_versions_change_their_class(store: Store) -> None:
     condition = {"object_size_greater_than": 0}
     setup(store, {"filter": condition, "noncurrent_version_transitions": moves})
     assert swept(store, 2) == {"moved": 1}
-    assert store.head("box", "k", old.version_id).facts.storage_class == "GLACIER"
-    assert store.head("box", "k", new.version_id).facts.storage_class == "STANDARD"
+    assert store.head("box", "k", old.version_id).properties.storage_class == "GLACIER"
+    assert store.head("box", "k", new.version_id).properties.storage_class == "STANDARD"
 
 
 def test_incomplete_uploads_are_aborted(store: Store) -> None:

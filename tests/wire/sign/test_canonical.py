@@ -2,7 +2,7 @@
 
 import pytest
 
-from eucabox.wire.query_string import parse_query
+from eucabox.wire.request import parse_query
 from eucabox.wire.sign.canonical import host_forms, query_forms, split_prefix, uri_forms
 
 

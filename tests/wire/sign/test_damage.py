@@ -33,7 +33,8 @@ def damaged(vector: Vector, chance: random.Random) -> Vector:
     if chance.random() < 0.5:
         path, mark, query = target.partition("?")
         target = path + mark + turned(query, chance)
-    return vector.copy(headers=headers, target=target, body=turned_body(vector.body, chance))
+    changed = vector.copy(headers=headers, target=target)
+    return changed.with_data(turned_body(vector.data, chance))
 
 
 def turned(text: str, chance: random.Random) -> str:
@@ -42,9 +43,9 @@ def turned(text: str, chance: random.Random) -> str:
     return text[:at] + odd + text[at + chance.randrange(3) :]
 
 
-def turned_body(body: str, chance: random.Random) -> str:
-    at = chance.randrange(len(body) + 1) // 4 * 4
-    return body[:at] + ("AAAA" if chance.random() < 0.5 else "") + body[at:]
+def turned_body(body: bytes, chance: random.Random) -> bytes:
+    at = chance.randrange(len(body) + 1)
+    return body[:at] + (bytes(3) if chance.random() < 0.5 else b"") + body[at:]
 
 
 @pytest.mark.parametrize("seed", range(4))

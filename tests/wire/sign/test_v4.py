@@ -1,4 +1,4 @@
-"""Presigned requests of version 4: AWS's own example, and each parameter changed."""
+"""Presigned requests of version 4: AWS's own example, and each parameter changed; signing keys."""
 
 import hashlib
 from datetime import timedelta
@@ -7,7 +7,8 @@ import pytest
 
 from eucabox.errors import Fault
 from eucabox.wire.request import Request
-from eucabox.wire.sign import authenticate_rest
+from eucabox.wire.sign import authenticate_rest, v4
+from eucabox.wire.sign.v4 import Scope, SigningKeys
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN, accepted, refused
 
@@ -100,3 +101,29 @@ def test_a_presigned_path_is_not_read_as_encoded_twice() -> None:
     assert accepted(asked).caller
     asked.path = "/b/a%20b"
     assert refused(asked).code == "SignatureDoesNotMatch"
+
+
+PUBLISHED_KEY = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"
+
+
+def test_the_published_key() -> None:
+    scope = Scope("AKIDEXAMPLE", "20150830", "us-east-1", "iam")
+    secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    assert SigningKeys().key(scope, secret).hex() == PUBLISHED_KEY
+    assert str(scope) == "20150830/us-east-1/iam/aws4_request"
+
+
+def test_a_changed_secret_is_a_changed_key() -> None:
+    known, scope = SigningKeys(), Scope("K", "20130524", "us-east-1", "s3")
+    first = known.key(scope, "old")
+    assert known.key(scope, "old") == first
+    assert known.key(scope, "new") != first
+    assert known.key(scope, signer.SECRET) == signer.signing_key()
+
+
+def test_the_cache_is_bounded() -> None:
+    known = SigningKeys()
+    for number in range(v4._MOST_KEYS + 10):
+        known.key(Scope("K", "20130524", str(number), "s3"), "secret")
+    assert len(known._keys) == v4._MOST_KEYS
+    assert Scope("K", "20130524", "0", "s3") not in known._keys

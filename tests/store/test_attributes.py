@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eucabox.store import attributes, compact_attributes
+from eucabox.store import attributes
 from eucabox.store.types import Object, ObjectProperties, to_datetime
 
 PLAIN = {"e": "0123456789abcdef" * 2, "s": 4096, "m": 1_764_000_000_000_001_000}
@@ -34,10 +34,10 @@ def crc(size: int) -> str:
     ],
 )
 def test_what_is_packed_is_unpacked_the_same(more: dict[str, Any]) -> None:
-    packed = compact_attributes.pack({**PLAIN, **more})
+    packed = attributes.pack({**PLAIN, **more})
     if more != {"t": "\n"}:
         assert packed is not None
-        assert compact_attributes.unpack(packed) == {**PLAIN, **more}
+        assert attributes.unpack(packed) == {**PLAIN, **more}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_packed_is_unpacked_the_same(more: dict[str, Any]) -> None:
 def test_attributes_that_the_compact_form_can_not_express_are_not_packed(
     more: dict[str, Any],
 ) -> None:
-    assert compact_attributes.pack({**PLAIN, **more}) is None
+    assert attributes.pack({**PLAIN, **more}) is None
 
 
 @settings(max_examples=100, deadline=None, database=None)
@@ -82,8 +82,8 @@ def test_attributes_come_back(
     file.write_bytes(b"content")
     os.utime(file, ns=(1_764_000_000_000_001_000,) * 2)
     status = file.stat()
-    facts = ObjectProperties(content_type, metadata, owner=owner)
-    made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), facts)
+    properties = ObjectProperties(content_type, metadata, owner=owner)
+    made = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), properties)
     assert attributes.decode(attributes.encode(made), "b", "k", status) == (made, True)
     os.utime(file, ns=(1_764_000_000_000_000_000,) * 2)  # as tar keeps it
     assert attributes.decode(attributes.encode(made), "b", "k", file.stat())[1]
@@ -94,6 +94,6 @@ def test_attributes_come_back(
 @pytest.mark.parametrize("raw", [b"\x01", b"\x01" * 36, b"\x01\x09" + bytes(60), b"\x01\0\xff"])
 def test_damaged(raw: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="packed"):
-        compact_attributes.unpack(raw)
+        attributes.unpack(raw)
     with pytest.raises(ValueError, match="packed"):
         attributes.decode(raw, "b", "k", tmp_path.stat())
