@@ -230,6 +230,7 @@ def test_a_command_beside_the_service_changes_no_older_database(old: Path, schem
     assert "Restart eucabox" in caught.value.message
     assert read_rows(old) == before
     assert not list_copies(old)
+    assert not old.with_name(f"{old.name}-wal").exists(), "a connection was left open"
 
 
 @pytest.fixture(name="newer")
