@@ -32,7 +32,8 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
-	@$(BIN)/pytest -m "live and not long"
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "live and not long and not alone"
+	@$(BIN)/pytest -m "live and alone"
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
 	@setup/host.sh libvirtd
@@ -40,7 +41,7 @@ test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by U
 
 # Rooms that rest on a library whose oldest promised version differs from today's.
 OLDEST := wire server actions store s3 ec2 iam network test_api.py test_bucket.py test_state.py \
-    test_validation.py test_ground.py test_config.py
+    test_validation.py test_ground.py test_config.py image/test_seed.py
 
 test-oldest: setup-test ## the units with the oldest libraries promised, Debian 12's
 	@setup/oldest.sh $(PYTHON3) $(VENV)/oldest

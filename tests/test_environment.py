@@ -13,15 +13,15 @@ BIN = Path(sys.executable).parent
 PROGRAMS = ("aws", "eucabox", "moto_server", "mypy", "pytest", "ruff", "s3cmd", "s5cmd")
 
 
-def list_requirements() -> list[str]:
-    """The names of what `make setup-test` installs."""
+def read_list(section: str, option: str) -> dict[str, str]:
+    """The packages of a list in setup.cfg, each with its least version, if it has one."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    lines = parser["options.extras_require"]["test"].split("\n")
-    return [re.split(r"[\[ >=]", line)[0] for line in lines if line]
+    lines = [line.split() for line in parser[section][option].split("\n") if line]
+    return {re.split(r"\[", words[0])[0]: (words[2] if words[2:] else "") for words in lines}
 
 
-@pytest.mark.parametrize("name", list_requirements())
+@pytest.mark.parametrize("name", read_list("options.extras_require", "test"))
 def test_a_library_of_the_tests_is_the_environments_own(name: str) -> None:
     where = Path(str(metadata.distribution(name).locate_file("")))
     assert where.is_relative_to(sys.prefix)
@@ -30,3 +30,10 @@ def test_a_library_of_the_tests_is_the_environments_own(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_of_the_tests_is_the_environments_own(name: str) -> None:
     assert (BIN / name).exists()
+
+
+def test_the_oldest_libraries_are_tested() -> None:
+    lines = (ROOT / "setup" / "oldest.txt").read_text().splitlines()
+    oldest = dict(line.split("==") for line in lines if "==" in line)
+    for name, least in read_list("options", "install_requires").items():
+        assert f"{oldest[name]}.".startswith(f"{least}."), name
