@@ -32,8 +32,8 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "live and not long and not alone"
-	@$(BIN)/pytest -m "live and alone"
+	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
+	@$(BIN)/pytest -m "alone and not long" tests/live
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
 	@setup/host.sh libvirtd

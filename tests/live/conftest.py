@@ -5,10 +5,12 @@ another; the other those that only speak to a eucabox of their own, meanwhile. F
 are marked `alone` and run when nothing else does.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from eucabox.image import debian
 from eucabox.image import tiny_guest as guest
@@ -23,15 +25,36 @@ SPEAK_ONLY = (
 )  # fmt: skip
 
 
+class TwoKinds(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives one worker every file that boots guests, and the other the rest, file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = Path(nodeid.partition("::")[0]).stem
+        return name if name in SPEAK_ONLY else "guests"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoKinds | None:
+    return TwoKinds(config, log) if config.getvalue("dist") == "load" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.live)
-            name = item.path.stem
-            item.add_marker(pytest.mark.xdist_group(name if name in SPEAK_ONLY else "guests"))
             # Old clients leave their sockets to the garbage collector.
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _give_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the guests of the other worker go first: libvirt has seconds to answer."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    if request.path.stem in SPEAK_ONLY and "PYTEST_XDIST_WORKER" in os.environ:
+        os.setpriority(os.PRIO_PROCESS, 0, max(before, 5))
+    yield
+    os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.fixture(scope="module")
