@@ -1,8 +1,8 @@
 """What the live tests share: one real eucabox a file, and the tiny guest built once.
 
-Two workers run them. One takes the files that boot guests or change the host's network, one after
-another; the other those that only speak to a eucabox of their own, meanwhile. Files that measure
-are marked `alone` and run when nothing else does.
+Two workers run them. One takes the files that boot guests, mount disks or change the host's
+network, one after another; the other those that only speak to a eucabox of their own, meanwhile.
+Files that measure are marked `alone` and run when nothing else does.
 """
 
 import os
@@ -19,9 +19,9 @@ from tests.live.process import Running, running
 GUEST = Path("/var/tmp/eucabox-test-guest")
 DEBIAN = Path("/var/tmp/eucabox-test-debian")
 SPEAK_ONLY = (
-    "test_access_logs", "test_chromium", "test_disks", "test_ec2_clients", "test_encryption",
-    "test_keeping", "test_kills", "test_odd_requests", "test_s3_browsers", "test_s3_clients",
-    "test_s3_commands", "test_s3_versions", "test_who_may",
+    "test_access_logs", "test_chromium", "test_ec2_clients", "test_encryption", "test_keeping",
+    "test_kills", "test_odd_requests", "test_s3_browsers", "test_s3_clients", "test_s3_commands",
+    "test_s3_versions", "test_who_may",
 )  # fmt: skip
 
 
