@@ -32,7 +32,8 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
-	@$(BIN)/pytest -m "live and not long"
+	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
+	@$(BIN)/pytest -m "alone and not long" tests/live
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
 	@setup/host.sh libvirtd
@@ -40,14 +41,14 @@ test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by U
 
 # Rooms that rest on a library whose oldest promised version differs from today's.
 OLDEST := wire server actions store s3 ec2 iam network test_api.py test_bucket.py test_state.py \
-    test_validation.py test_ground.py test_config.py
+    test_validation.py test_ground.py test_config.py image/test_seed.py
 
 test-oldest: setup-test ## the units with the oldest libraries promised, Debian 12's
 	@setup/oldest.sh $(PYTHON3) $(VENV)/oldest
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not live and not slow" -q -p no:cacheprovider
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # how long each attack lasts: `make test-attacks SECONDS=60`
