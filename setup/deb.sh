@@ -1,0 +1,35 @@
+#!/bin/sh
+# Builds the deb from a clean export of a commit, in a root that has nothing but what the build
+# needs, without a network, and has lintian look at it: deb.sh [FOLDER [COMMIT]]
+# The package, its source and what lintian says are left in FOLDER (dist).
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p "${1:-dist}"
+out=$(cd "${1:-dist}" && pwd) commit=${2:-HEAD}
+
+say() { printf '%s\n' "eucabox: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || fail "run as root: the build has a root file system of its own"
+[ "$commit" != HEAD ] || git diff --quiet HEAD -- || say "what is not committed is not in the package"
+tar=$(setup/roots.sh bookworm-build)
+work=$(mktemp -d /var/tmp/eucabox-deb.XXXXXX)
+trap 'rm -rf --one-file-system "$work"' EXIT INT TERM
+mkdir -p "$work/root" "$work/build/eucabox"
+tar -xf "$tar" -C "$work/root"
+git archive "$commit" | tar -x -C "$work/build/eucabox"
+mv "$work/build/eucabox/packaging/debian" "$work/build/eucabox/debian"
+
+enter() {
+    systemd-nspawn -q --register=no --keep-unit --pipe --private-network --resolv-conf=off -D "$work/root" \
+        --bind="$work/build:/build" --chdir=/build/eucabox --setenv=LC_ALL=C.UTF-8 "$@" </dev/null
+}
+
+log=$out/eucabox-deb.log
+enter dpkg-buildpackage -us -uc >"$log" 2>&1 || fail "the build failed, $(grep -E '(E|rror)[:!]' "$log" | tail -n 1); the rest is in $log"
+lintian=$out/eucabox-deb.lintian
+enter sh -c 'lintian --allow-root -EI --pedantic --fail-on warning,info,pedantic,experimental ../*.changes' >"$lintian" 2>&1 ||
+    { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
+rm -f "$out"/eucabox_*
+find "$work/build" -maxdepth 1 -type f -exec cp {} "$out/" \;
+ls "$out"/eucabox_*.deb
