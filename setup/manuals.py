@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import click
+import config_page
 from click.shell_completion import get_completion_class
 from click_man.core import write_man_pages
 
-import config_page
 from eucabox import __version__
 from eucabox.cli import main
 
