@@ -20,15 +20,21 @@ tar -xf "$tar" -C "$work/root"
 git archive "$commit" | tar -x -C "$work/build/eucabox"
 mv "$work/build/eucabox/packaging/debian" "$work/build/eucabox/debian"
 
+# Mounts, processes and the network are the build's own and end with it.
 enter() {
-    systemd-nspawn -q --register=no --keep-unit --pipe --private-network --resolv-conf=off -D "$work/root" \
-        --bind="$work/build:/build" --chdir=/build/eucabox --setenv=LC_ALL=C.UTF-8 "$@" </dev/null
+    unshare --mount --net --pid --fork -- sh -euc '
+        mount --make-rprivate /
+        mount -t proc proc "$1/root/proc"
+        mount --bind "$1/build" "$1/root/srv"
+        shift
+        exec chroot "$0" "$@"' "$work/root" "$work" env -i -C /srv/eucabox LC_ALL=C.UTF-8 HOME=/tmp \
+        PATH=/usr/sbin:/usr/bin:/sbin:/bin DEB_BUILD_OPTIONS=noautodbgsym "$@" </dev/null
 }
 
 log=$out/eucabox-deb.log
 enter dpkg-buildpackage -us -uc >"$log" 2>&1 || fail "the build failed, $(grep -E '(E|rror)[:!]' "$log" | tail -n 1); the rest is in $log"
 lintian=$out/eucabox-deb.lintian
-enter sh -c 'lintian --allow-root -EI --pedantic --fail-on warning,info,pedantic,experimental ../*.changes' >"$lintian" 2>&1 ||
+enter sh -c 'lintian --allow-root -EI --pedantic --fail-on error,warning,info,pedantic,experimental ../*.changes' >"$lintian" 2>&1 ||
     { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
 rm -f "$out"/eucabox_*
 find "$work/build" -maxdepth 1 -type f -exec cp {} "$out/" \;
