@@ -9,7 +9,7 @@ from typing import Any
 
 from eucabox import __version__, ids, network
 from eucabox import config as configuration
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, name_owner, write_atomic
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import instances
@@ -126,7 +126,9 @@ class Cloud:
 
         Returns the keys that changed but need a restart. Raises ConfigError, changing nothing.
         """
-        new, waiting = _merge(self.config, configuration.load(self.config.file))
+        read = configuration.load(self.config.file)
+        network.load(read)  # which raises where keys do not fit together
+        new, waiting = _merge(self.config, read)
         self.config = new
         for component in (self.images, self.network, self.node):
             component.config = new
@@ -161,12 +163,10 @@ def _make_folders(config: Config) -> None:
     for name, mode in FOLDERS.items():
         folder = config.cloud.data_dir / name
         try:
-            folder.mkdir(mode=mode, parents=not name, exist_ok=True)
-            if folder.stat().st_mode & 0o001 == 0:
-                folder.chmod(mode)  # the hypervisor's user has to reach its disks
+            make_folder(folder, mode)
         except OSError as problem:
-            reason = problem.strerror or str(problem)
-            raise DataFolderUnusable(folder=folder, reason=reason) from None
+            reason, owner = problem.strerror or str(problem), name_owner(folder)
+            raise DataFolderUnusable(folder=folder, reason=reason, owner=owner) from None
 
 
 def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from eucabox.atomic_files import make_folder
 from eucabox.config import Config
 from eucabox.errors import LogFileUnusable
 
@@ -184,7 +185,7 @@ def open_file(config: Config) -> None:
     file = config.log_path
     try:
         if not config.cloud.log_file:
-            file.parent.mkdir(mode=0o750, exist_ok=True)
+            make_folder(file.parent, 0o750)
         limit = config.cloud.log_mb * 2**20
         handler = LogFile(file, maxBytes=limit, backupCount=KEPT, encoding="ascii")
     except OSError as problem:

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from eucabox.errors import ProgramFailed, ProgramMissing
 
@@ -141,6 +143,12 @@ def start(
     )
 
 
+def replace(*argv: str) -> NoReturn:
+    """Become another program, which ends in this one's place."""
+    sys.stdout.flush()
+    os.execv(find(argv[0]), argv)  # noqa: S606  # it is a list of arguments
+
+
 def find(program: str) -> str:
     """Return a program's path, looking where administrators' programs are too."""
     path = os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS
@@ -152,8 +160,19 @@ def find(program: str) -> str:
 
 def _output(program: str, status: int, output: bytes, errors: bytes) -> bytes:
     if status:
-        raise ProgramFailed(program=program, status=status, reason=_last_line(errors or output))
+        reason = _last_line(errors or output)
+        if status < 0:
+            reason = f"{name_signal(-status)} ended it; {reason}"
+        raise ProgramFailed(program=program, status=status, reason=reason)
     return output
+
+
+def name_signal(number: int) -> str:
+    """Return a signal's name, such as SIGSYS."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _late(program: str, timeout: float) -> ProgramFailed:

@@ -9,6 +9,7 @@ import click
 
 from eucabox import network
 from eucabox.cli import CommandContext
+from eucabox.cli.data_owner import become_owner, refuse_for_root
 from eucabox.config import Config
 from eucabox.domains.instance_rows import InstanceRows
 from eucabox.process_lock import ProcessLock
@@ -30,6 +31,7 @@ def serve(settings: CommandContext) -> None:
     """
     from eucabox import server  # the doors are loaded by this command alone
 
+    refuse_for_root(settings.config)
     sys.exit(server.serve(settings.config))
 
 
@@ -45,6 +47,8 @@ def serve(settings: CommandContext) -> None:
 def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
+    if purge:
+        become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
     if purge:

@@ -43,6 +43,7 @@ def collect(config: Config) -> dict[str, Any]:
         "process": pid,
         **({"memory_mb": _memory_mb(pid)} if pid else {}),
         "data_dir": str(config.cloud.data_dir),
+        "settings": {f"{name}.{key}": str(file) for name, key, _, file in config.list_settings()},
         **facts,
         **_counts(file),
     }

@@ -1,5 +1,6 @@
 """KVM: the PC of qemu.py on the host's own processors, once a guest has been seen to run there."""
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BOOT_SECTOR = bytes.fromhex("b010e6f4f4ebfd").ljust(510, b"\0") + b"\x55\xaa"
 RAN = 33
 ATTEMPTS = 2  # a host that is busy booting deserves a second one
+FILTERED = (
+    f"{DEVICE} is there, but SIGSYS ended QEMU: a filter of system calls forbids one that it makes."
+    " In a systemd unit set SystemCallErrorNumber=EPERM beside SystemCallFilter="
+)
 SLOWEST = 1.5  # seconds; real KVM and even TCG need a tenth, a pretended KVM several
 
 
@@ -62,6 +67,8 @@ def _boot_a_sector() -> tuple[str, bool]:
         except ProgramFailed as fault:
             if fault.facts["status"] == RAN:
                 return "", True
+            if fault.facts["status"] == -signal.SIGSYS:
+                return FILTERED, False
             if fault.facts["status"] != "none":
                 return f"{DEVICE} is there, but QEMU says: {fault.facts['reason']}", False
         else:

@@ -127,7 +127,8 @@ class Server:
 def serve(config: Config) -> int:
     """Run eucabox until SIGTERM or SIGINT; the exit status. SIGHUP reads the configuration anew.
 
-    What keeps it from starting is one line on standard error, and status 1.
+    What keeps it from starting is one line on standard error, and status 1, or 78 where the
+    configuration is wrong and another start would end the same way.
     """
     malloc.limit_arenas()
     logs.set_level(config)
@@ -159,7 +160,7 @@ def serve(config: Config) -> int:
 
 def _fail(fault: Fault) -> int:
     sys.stderr.write(f"eucabox: {fault.message}\n")
-    return 1
+    return fault.exit_status
 
 
 def _catch_signals() -> int:
