@@ -33,9 +33,10 @@ enter() {
 
 log=$out/eucabox-deb.log
 enter dpkg-buildpackage -us -uc >"$log" 2>&1 || fail "the build failed, $(grep -E '(E|rror)[:!]' "$log" | tail -n 1); the rest is in $log"
+# Its own status counts what it leaves out itself, so what it says decides.
 lintian=$out/eucabox-deb.lintian
-enter sh -c 'lintian --allow-root -EI --pedantic --fail-on error,warning,info,pedantic,experimental ../*.changes' >"$lintian" 2>&1 ||
-    { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
+enter sh -c 'lintian --allow-root -EI --pedantic ../*.changes' >"$lintian" 2>&1 || true
+[ ! -s "$lintian" ] || { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
 rm -f "$out"/eucabox_*
 find "$work/build" -maxdepth 1 -type f -exec cp {} "$out/" \;
 ls "$out"/eucabox_*.deb
