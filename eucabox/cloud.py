@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, ids, network
+from eucabox import __version__, ids, logs, network
 from eucabox import config as configuration
 from eucabox.atomic_files import make_folder, name_owner, write_atomic
 from eucabox.bucket import Store
@@ -104,18 +104,23 @@ class Cloud:
             del self._problems[component]
         self._write_status()
 
-    def facts(self) -> dict[str, Any]:
-        """Return what an operator asks first: since when, where, on what hypervisor."""
+    def list_problems(self) -> list[str]:
+        """Return what components could not do, a line each; asks nothing and nobody."""
         problems = self._problems.copy()  # other threads change it meanwhile
         if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
-        lines = [f"{component}: {text}" for component, text in problems.items()]
+        return [f"{component}: {text}" for component, text in problems.items()]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an operator asks first: since when, where, on what hypervisor."""
+        lines = self.list_problems()
         node = self.node.status()
         lines += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
+            "log": logs.describe_place(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
             "problems": [*lines, *self.network.warnings()],

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,6 +34,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "depmod": "kmod",
     "ssh": "openssh-client",
     "virsh": "libvirt-clients",
+    "journalctl": "systemd",
 }
 WATCH_SECONDS = 0.25
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -141,6 +142,23 @@ def start(
         env=_environment(env),
         start_new_session=True,
     )
+
+
+def stream(*argv: str) -> Iterator[bytes]:
+    """Start a program and yield its lines; it is ended when nobody wants more of them."""
+    process = subprocess.Popen(
+        [find(argv[0]), *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(None),
+    )
+    with process:
+        assert process.stdout
+        try:
+            yield from process.stdout
+        finally:
+            process.kill()
 
 
 def replace(*argv: str) -> NoReturn:

@@ -61,7 +61,9 @@ class Commands(click.Group):
             if isinstance(problem, BrokenPipeError):
                 raise
             message, status = _words(problem), 1
-        click.echo(f"eucabox: {message}", err=True)
+        from eucabox.logs import write_error  # commands that go well need no logging
+
+        write_error(message)
         sys.exit(status)
 
 

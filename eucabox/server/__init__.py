@@ -1,11 +1,8 @@
 """The one process: its listeners, its signals, its readiness; never what a request means."""
 
-import contextlib
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 from pathlib import Path
 
@@ -13,9 +10,9 @@ from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
-from eucabox.iam.credentials_folder import endpoint
+from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.network.port_holder import holder_of
-from eucabox.server import malloc
+from eucabox.server import malloc, systemd
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
@@ -133,6 +130,7 @@ def serve(config: Config) -> int:
     malloc.limit_arenas()
     logs.set_level(config)
     logs.open_stderr()
+    systemd.notify("STATUS=Starting")
     signals = _catch_signals()
     try:
         cloud = Cloud(config)
@@ -147,6 +145,7 @@ def serve(config: Config) -> int:
         cloud.start()
         server.open_metadata()
         _announce_ready(config)
+        systemd.Watchdog(cloud).start()
         _wait(signals, cloud, server)
     except Fault as fault:
         return _fail(fault)
@@ -159,7 +158,7 @@ def serve(config: Config) -> int:
 
 
 def _fail(fault: Fault) -> int:
-    sys.stderr.write(f"eucabox: {fault.message}\n")
+    logs.write_error(fault.message)
     return fault.exit_status
 
 
@@ -179,16 +178,22 @@ def _catch_signals() -> int:
 
 def _wait(signals: int, cloud: Cloud, server: Server) -> None:
     while (caught := os.read(signals, 1)[0]) == signal.SIGHUP:
-        try:
-            waiting = cloud.reload()
-            server.reload()
-        except (Fault, OSError) as problem:
-            log.error("the configuration is not taken over: %s", problem)
-            continue
-        logs.set_level(cloud.config)
-        log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
+        systemd.notify_reloading()
+        _reload(cloud, server)
+        systemd.notify("READY=1")
     log.info("%s: stopping", signal.Signals(caught).name)
-    _notify("STOPPING=1")
+    systemd.notify("STOPPING=1", "STATUS=Stopping; instances run on")
+
+
+def _reload(cloud: Cloud, server: Server) -> None:
+    try:
+        waiting = cloud.reload()
+        server.reload()
+    except (Fault, OSError) as problem:
+        log.error("the configuration is not taken over: %s", problem)
+        return
+    logs.set_level(cloud.config)
+    log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
 
 
 # --- readiness ---------------------------------------------------------------------------------
@@ -201,17 +206,5 @@ def _ready_file(config: Config) -> Path:
 def _announce_ready(config: Config) -> None:
     here = endpoint(config)
     _ready_file(config).write_text(f"{os.getpid()}\n{here}\n")
-    _notify("READY=1")
-    log.info("ready: %s", here)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, if it started us with NOTIFY_SOCKET."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.connect(address)
-        sock.sendall(state.encode())
+    systemd.notify("READY=1", f"STATUS=Serves {here}")
+    log.info("ready: %s; keys and endpoints for clients: %s", here, credentials_command(config))
