@@ -36,7 +36,11 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program of the machine as its root, without the service's namespaces."""
         into = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C"]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "LC_ALL": "C.UTF-8",
+        }
         return _run([*into, "--wd=/root", *argv], environment, check, timeout)
 
     def shell(self, script: str, check: bool = True, timeout: float = PATIENCE) -> str:
@@ -67,7 +71,9 @@ def _run(
         argv, capture_output=True, text=True, errors="replace", timeout=timeout, check=False,
         env=environment, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert not check or done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert not check or done.returncode == 0, (
+        f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
     return done
 
 
