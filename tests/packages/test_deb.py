@@ -75,7 +75,7 @@ def test_https_passes_the_strict_checks_of_newer_pythons(journey: Journey) -> No
 
 def test_a_reload_takes_over_a_drop_in(journey: Journey) -> None:
     drop_in = journey.machine.file(f"{DROP_INS}/50-site.conf")
-    drop_in.write_text("[node]\nstop_keeps_disk = yes\nterminated_kept = 0\n")
+    drop_in.write_text("[node]\nstop_keeps_disk = yes\n")
     before = journey.show("MainPID")
     journey.machine.shell("systemctl reload eucabox.service")
     assert journey.show("MainPID") == before
