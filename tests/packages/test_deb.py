@@ -177,6 +177,15 @@ def test_an_upgrade_restarts_once_and_keeps_guests_and_edited_files(journey: Jou
     assert journey.machine.shell("journalctl -b -q -o cat -u eucabox -p err") == ""
 
 
+def test_an_older_program_takes_the_same_data_back(journey: Journey) -> None:
+    before, starts = journey.list_pids(), journey.count_starts()
+    told = journey.apt("install", "--allow-downgrades", f"{PACKAGES}/eucabox.deb")
+    assert "downgrad" in told
+    assert journey.count_starts() == starts + 1
+    assert journey.list_pids() == before
+    assert "console_kb = 65" in journey.machine.file(CONF).read_text()
+
+
 def test_a_wrong_configuration_is_refused_at_once(journey: Journey) -> None:
     wrong = journey.machine.file(f"{DROP_INS}/99-wrong.conf")
     wrong.write_text("[api]\nport = none\n")
