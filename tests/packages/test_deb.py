@@ -248,6 +248,7 @@ def test_a_purge_deletes_nothing_while_a_guest_runs_that_it_cannot_end(journey: 
 
 
 def test_a_purge_says_what_it_deletes_and_leaves_the_user_alone(journey: Journey) -> None:
+    journey.machine.file(DEMO_GUEST).mkdir(parents=True)  # as a demo that nobody ended keeps
     told = journey.apt("purge", "eucabox")
     assert f"eucabox: ending the instance {journey.instance_id}" in told
     assert "eucabox: removing the network at eucabr0" in told
