@@ -19,6 +19,7 @@ from eucabox.config import Config
 from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.errors import Fault
+from eucabox.hypervisor import architecture
 from eucabox.network import host
 from eucabox.network.bridge import metadata_address
 from eucabox.network.port_holder import holder_of
@@ -93,7 +94,8 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         with tempfile.TemporaryDirectory(prefix="eucabox-doctor-") as folder:
             choice = hypervisor.choose(config.node.virt_type, Path(folder))
     except Fault as fault:
-        yield Finding("hypervisor", FAIL, fault.message, "apt-get install qemu-system-x86")
+        fix = f"apt-get install {architecture.HOST.emulator_package}"
+        yield Finding("hypervisor", FAIL, fault.message, fix)
         return
     name = choice.driver.NAME
     if name == "qemu" and config.node.virt_type == "auto":
