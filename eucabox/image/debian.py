@@ -135,7 +135,12 @@ def _texts() -> dict[str, str]:
 
 def _bootstrap(tree: Path) -> Path:
     left_out = (f"--dpkgopt={option}" for option in LEFT_OUT)
-    options = ("--variant=minbase", "--format=directory", f"--include={','.join(_packages())}")
+    options = (
+        "--variant=minbase",
+        "--format=directory",
+        f"--include={','.join(_packages())}",
+        f"--arch={architecture.HOST.debian}",
+    )
     try:
         run("mmdebstrap", *options, *left_out, SUITE, str(tree), timeout=3600)
     except ProgramFailed as problem:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from eucabox import errors
+from eucabox.hypervisor import architecture
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from eucabox.state import State
 from tests.actions.stand_ins import ADMIN, World
 
@@ -85,3 +87,18 @@ def test_only_the_administrator_may(world: World) -> None:
 def test_filters_look_into_the_shape(world: World, name: str, value: str, count: int) -> None:
     asked = [{"name": name, "values": [value]}]
     assert len(world.do("DescribeInstanceTypes", filters=asked)["instance_types"]) == count
+
+
+@pytest.mark.parametrize(
+    ("host", "architectures", "boot_mode"),
+    [(X86_64, ["i386", "x86_64"], "legacy-bios"), (AARCH64, ["arm64"], "uefi")],
+    ids=["x86_64", "aarch64"],
+)
+def test_types_have_the_processor_and_firmware_of_the_host(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture,
+    architectures: list[str], boot_mode: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(architecture, "HOST", host)
+    for kind in world.do("DescribeInstanceTypes")["instance_types"]:
+        assert kind["processor_info"]["supported_architectures"] == architectures
+        assert kind["supported_boot_modes"] == [boot_mode]
