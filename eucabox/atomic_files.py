@@ -1,7 +1,38 @@
-"""Writes a file whole or not at all; knows nothing of what is in it."""
+"""Writes a file whole or not at all, makes a folder of a mode; knows nothing of what is in them."""
 
 import os
+import pwd
 from pathlib import Path
+
+OTHERS_PASS = 0o001
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Make a folder of this very mode, and those above it of 0755, whatever the umask is.
+
+    One that is there already keeps its mode, but lets others pass where `mode` does: the
+    hypervisor's user has to reach its disks.
+    """
+    if not folder.parent.exists():
+        make_folder(folder.parent, 0o755)
+    try:
+        folder.mkdir()
+        folder.chmod(mode)
+    except FileExistsError:
+        has = folder.stat().st_mode & 0o777
+        if mode & OTHERS_PASS & ~has:
+            folder.chmod(has | OTHERS_PASS)
+
+
+def name_owner(path: Path) -> str:
+    """Return the name of the user that a path, or the folder above that is there, belongs to."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    uid = path.lstat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def write_atomic(file: Path, content: bytes, mode: int = 0o644) -> None:

@@ -7,9 +7,9 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from eucabox import __version__, ids, network
+from eucabox import __version__, ids, logs, network
 from eucabox import config as configuration
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, name_owner, write_atomic
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import instances
@@ -104,18 +104,23 @@ class Cloud:
             del self._problems[component]
         self._write_status()
 
-    def facts(self) -> dict[str, Any]:
-        """Return what an operator asks first: since when, where, on what hypervisor."""
+    def list_problems(self) -> list[str]:
+        """Return what components could not do, a line each; asks nothing and nobody."""
         problems = self._problems.copy()  # other threads change it meanwhile
         if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
-        lines = [f"{component}: {text}" for component, text in problems.items()]
+        return [f"{component}: {text}" for component, text in problems.items()]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an operator asks first: since when, where, on what hypervisor."""
+        lines = self.list_problems()
         node = self.node.status()
         lines += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]
         return {
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
+            "log": logs.describe_place(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
             "problems": [*lines, *self.network.warnings()],
@@ -126,7 +131,9 @@ class Cloud:
 
         Returns the keys that changed but need a restart. Raises ConfigError, changing nothing.
         """
-        new, waiting = _merge(self.config, configuration.load(self.config.file))
+        read = configuration.load(self.config.file)
+        network.load(read)  # which raises where keys do not fit together
+        new, waiting = _merge(self.config, read)
         self.config = new
         for component in (self.images, self.network, self.node):
             component.config = new
@@ -161,18 +168,16 @@ def _make_folders(config: Config) -> None:
     for name, mode in FOLDERS.items():
         folder = config.cloud.data_dir / name
         try:
-            folder.mkdir(mode=mode, parents=not name, exist_ok=True)
-            if folder.stat().st_mode & 0o001 == 0:
-                folder.chmod(mode)  # the hypervisor's user has to reach its disks
+            make_folder(folder, mode)
         except OSError as problem:
-            reason = problem.strerror or str(problem)
-            raise DataFolderUnusable(folder=folder, reason=reason) from None
+            reason, owner = problem.strerror or str(problem), name_owner(folder)
+            raise DataFolderUnusable(folder=folder, reason=reason, owner=owner) from None
 
 
 def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:
     sections: dict[str, Any] = {}
     waiting = []
-    for name in (each.name for each in dataclasses.fields(Config) if each.name != "file"):
+    for name in configuration.SECTIONS:
         before, after = getattr(old, name), getattr(new, name)
         live = configuration.reloadable(before)
         sections[name] = dataclasses.replace(before, **{key: getattr(after, key) for key in live})

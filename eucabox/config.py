@@ -1,10 +1,10 @@
-"""eucabox.conf, read once into frozen values; every key has a default and a check."""
+"""eucabox.conf and its drop-ins, read once into frozen values; each key has default and check."""
 
 import configparser
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -216,7 +216,8 @@ class LimitsSection:
 
 @dataclass(frozen=True)
 class Config:
-    """All sections, and the file they came from (None: defaults alone)."""
+    """All sections; the file that they came from (None: there is none); which of its drop-ins,
+    or the file itself, each setting of `origins` is from, by section and key."""
 
     cloud: CloudSection = CloudSection()
     api: ApiSection = ApiSection()
@@ -227,6 +228,7 @@ class Config:
     buckets: BucketsSection = BucketsSection()
     limits: LimitsSection = LimitsSection()
     file: Path | None = None
+    origins: Mapping[tuple[str, str], Path] = field(default_factory=dict, compare=False)
 
     @property
     def log_path(self) -> Path:
@@ -238,23 +240,55 @@ class Config:
         """The folder that holds the buckets."""
         return Path(self.buckets.path or self.cloud.data_dir / "buckets")
 
+    def get_origin(self, section: str, key: str) -> Path:
+        """Return the file that a setting is from or, of a default, where it would be set."""
+        return self.origins.get((section, key)) or self.file or DEFAULT_FILE
+
+    def make_error(self, section: str, key: str, reason: str) -> ConfigError:
+        """Return the error of a setting that does not fit, which names its file."""
+        return _error(self.get_origin(section, key), section, key, reason)
+
+    def list_settings(self) -> list[tuple[str, str, Any, Path]]:
+        """Return section, key, value and file of every setting that is no default."""
+        return [
+            (section, key, getattr(getattr(self, section), key), file)
+            for (section, key), file in self.origins.items()
+        ]
+
+
+SECTIONS: dict[str, Any] = {
+    each.name: each.type for each in fields(Config) if each.name not in ("file", "origins")
+}
+
 
 def load(path: Path | None = None) -> Config:
-    """Read an INI file into a Config; None reads /etc/eucabox/eucabox.conf where it exists.
+    """Read an INI file and its drop-ins into a Config; None reads /etc/eucabox/eucabox.conf where
+    it exists. Drop-ins are the files *.conf of FILE.d, in order of name: the last one counts.
 
     Raises ConfigError that names the file, the section and the key.
     """
     file = path or DEFAULT_FILE
-    if path is None and not file.exists():
-        return _name_cloud(Config(), ())
-    parser = _parse(file)
-    known = {each.name: each.type for each in fields(Config) if each.name != "file"}
-    for section in parser.sections():
-        if section not in known:
-            raise _error(file, section, "", f"no such section; there are {', '.join(known)}")
-    read = {name: _section(file, parser, name, kind) for name, kind in known.items()}
-    given = parser["cloud"] if parser.has_section("cloud") else ()
-    return _name_cloud(Config(**read, file=file), given)
+    there = path is not None or file.exists()
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[tuple[str, str], Path] = {}
+    for each in ([file] if there else []) + _list_drop_ins(file):
+        for section, key, value in _read(each):
+            values.setdefault(section, {})[key] = value
+            origins[section, key] = each
+    read = {name: kind(**values.get(name, {})) for name, kind in SECTIONS.items()}
+    config = Config(**read, file=file if there else None, origins=origins)
+    return _name_cloud(config, values.get("cloud", {}))
+
+
+def _list_drop_ins(file: Path) -> list[Path]:
+    folder = file.with_name(f"{file.name}.d")
+    try:
+        names = sorted(each.name for each in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as problem:
+        raise ConfigUnreadable(file=folder, reason=problem.strerror) from None
+    return [folder / name for name in names if name.endswith(".conf") and name[0] != "."]
 
 
 def keep_names(config: Config) -> None:
@@ -313,15 +347,18 @@ def _parse(file: Path) -> configparser.ConfigParser:
     return parser
 
 
-def _section(file: Path, parser: configparser.ConfigParser, name: str, kind: Any) -> Any:
-    given = dict(parser[name]) if parser.has_section(name) else {}
-    keys = {each.name: each for each in fields(kind)}
-    values = {}
-    for key, text in given.items():
-        if key not in keys:
-            raise _error(file, name, key, f"no such key; there are {', '.join(keys)}")
-        values[key] = _value(file, name, keys[key], text.strip())
-    return kind(**values)
+def _read(file: Path) -> Iterator[tuple[str, str, Any]]:
+    """Yield the section, the key and the value of each line of one file."""
+    parser = _parse(file)
+    for section in parser.sections():
+        if section not in SECTIONS:
+            reason = f"no such section; there are {', '.join(SECTIONS)}"
+            raise _error(file, section, "", reason)
+        keys = {each.name: each for each in fields(SECTIONS[section])}
+        for key, text in parser[section].items():
+            if key not in keys:
+                raise _error(file, section, key, f"no such key; there are {', '.join(keys)}")
+            yield section, key, _value(file, section, keys[key], text.strip())
 
 
 def _value(file: Path, section: str, key: Any, text: str) -> Any:

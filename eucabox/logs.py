@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from eucabox.atomic_files import make_folder
 from eucabox.config import Config
 from eucabox.errors import LogFileUnusable
 
@@ -41,6 +42,9 @@ ROLE_OF_SERVICE = {
     "metadata": "cluster",
 }
 LEVELS = {"INFO": "info", "WARNING": "warning", "ERROR": "error"}
+# syslog's numbers, which the journal reads from the beginning of a line
+PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+JOURNAL = "journal"
 KEPT = 5  # files beside the current one
 LONGEST, LONGEST_TRACE = 2000, 20000  # characters of a value
 BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
@@ -137,6 +141,17 @@ class Format(logging.Formatter):
         }
 
 
+class JournalFormat(Format):
+    """The same with systemd's priority before it, and without the time, which the journal has."""
+
+    def __init__(self) -> None:
+        super().__init__(dated=False)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line that the journal gives the record's priority."""
+        return _prefix(record.levelno) + super().format(record)
+
+
 class LogFile(logging.handlers.RotatingFileHandler):
     """A file of mode 0640, moved to .1 (and .1 to .2, to .5) when it is full."""
 
@@ -167,24 +182,46 @@ class LogFile(logging.handlers.RotatingFileHandler):
         """Report once that the log can't be written; a full disk must not stop the work."""
         if not self.broken:
             self.broken = True
-            sys.stderr.write(f"eucabox: {self.baseFilename}: {sys.exc_info()[1]}\n")
+            write_error(f"{self.baseFilename}: {sys.exc_info()[1]}")
+
+
+def has_journal() -> bool:
+    """Tell whether standard error is systemd's journal: not where it was sent elsewhere since."""
+    try:
+        status = os.fstat(2)
+    except OSError:  # it is closed
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"
+
+
+def describe_place(config: Config) -> str:
+    """Return where the log of this process is: JOURNAL, or a file's path."""
+    return JOURNAL if has_journal() and not config.cloud.log_file else str(config.log_path)
+
+
+def write_error(message: str) -> None:
+    """Write what ends a command, or can't be logged, to standard error."""
+    sys.stderr.write(f"{_prefix(logging.ERROR) if has_journal() else ''}eucabox: {message}\n")
 
 
 def open_stderr() -> None:
-    """Log to standard error too if it is a terminal or systemd's journal."""
-    journal = bool(os.environ.get("JOURNAL_STREAM"))
+    """Log to standard error if it is a terminal or systemd's journal."""
+    journal = has_journal()
     if journal or sys.stderr.isatty():
         handler = logging.StreamHandler()
-        handler.setFormatter(Format(dated=not journal))
+        handler.setFormatter(JournalFormat() if journal else Format())
         logging.getLogger().addHandler(handler)
 
 
 def open_file(config: Config) -> None:
-    """Begin to log to the file that the configuration names; raises LogFileUnusable."""
+    """Begin to log to the file that the configuration names, or to the usual one where there is
+    no journal; raises LogFileUnusable."""
     file = config.log_path
+    if describe_place(config) == JOURNAL:
+        return  # one place is enough
     try:
         if not config.cloud.log_file:
-            file.parent.mkdir(mode=0o750, exist_ok=True)
+            make_folder(file.parent, 0o750)
         limit = config.cloud.log_mb * 2**20
         handler = LogFile(file, maxBytes=limit, backupCount=KEPT, encoding="ascii")
     except OSError as problem:
@@ -215,6 +252,10 @@ def files(path: Path) -> list[Path]:
     """Return the files of the log, the oldest first."""
     older = [path.with_name(f"{path.name}.{number}") for number in range(KEPT, 0, -1)]
     return [each for each in (*older, path) if each.exists()]
+
+
+def _prefix(level: int) -> str:
+    return f"<{next(number for least, number in PRIORITIES if level >= least)}>"
 
 
 def _instance(record: logging.LogRecord) -> str:

@@ -59,6 +59,7 @@ class Node:
         self._stopping = False
         self._awake = threading.Condition()
         self._called = True
+        self.turns = 0  # of the loop, for who wants to know whether it still turns
         self._network_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
@@ -274,6 +275,7 @@ class Node:
                 self._called = False
             if not self._stopping:
                 wait = self._run_once()
+                self.turns += 1
 
     def _run_once(self) -> float | None:
         try:

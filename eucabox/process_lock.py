@@ -5,8 +5,6 @@ import os
 import time
 from pathlib import Path
 
-from eucabox.errors import DataFolderUnusable
-
 PATIENCE = 1.0  # seconds: `holder` takes the lock for a moment too
 MODE = (
     0o600  # another user who may read the file could lock it, and so stop its owner from starting
@@ -38,14 +36,12 @@ class ProcessLock:
     def holder(self) -> int | None:
         """Return the process id in the file while some process holds the lock, else None.
 
-        Raises DataFolderUnusable where the file is another user's.
+        Raises PermissionError where the file is another user's.
         """
         try:
             descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        except PermissionError as problem:
-            raise DataFolderUnusable(folder=self.file, reason=problem.strerror) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from eucabox.errors import ProgramFailed, ProgramMissing
 
@@ -33,6 +35,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "depmod": "kmod",
     "ssh": "openssh-client",
     "virsh": "libvirt-clients",
+    "journalctl": "systemd",
 }
 WATCH_SECONDS = 0.25
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -142,6 +145,29 @@ def start(
     )
 
 
+def stream(*argv: str) -> Iterator[bytes]:
+    """Start a program and yield its lines; it is ended when nobody wants more of them."""
+    process = subprocess.Popen(
+        [find(argv[0]), *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(None),
+    )
+    with process:
+        assert process.stdout
+        try:
+            yield from process.stdout
+        finally:
+            process.kill()
+
+
+def replace(*argv: str) -> NoReturn:
+    """Become another program, which ends in this one's place."""
+    sys.stdout.flush()
+    os.execv(find(argv[0]), argv)  # noqa: S606  # it is a list of arguments
+
+
 def find(program: str) -> str:
     """Return a program's path, looking where administrators' programs are too."""
     path = os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS
@@ -153,8 +179,19 @@ def find(program: str) -> str:
 
 def _output(program: str, status: int, output: bytes, errors: bytes) -> bytes:
     if status:
-        raise ProgramFailed(program=program, status=status, reason=_last_line(errors or output))
+        reason = _last_line(errors or output)
+        if status < 0:
+            reason = f"{name_signal(-status)} ended it; {reason}"
+        raise ProgramFailed(program=program, status=status, reason=reason)
     return output
+
+
+def name_signal(number: int) -> str:
+    """Return a signal's name, such as SIGSYS."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _late(program: str, timeout: float) -> ProgramFailed:

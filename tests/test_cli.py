@@ -1,5 +1,6 @@
 import json
 import os
+import pwd
 import secrets
 import socket
 import subprocess
@@ -76,7 +77,7 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "eucabox.conf"
     file.write_text("[api]\nport = none\n")
     shown = invoke("-c", file, "status")
-    assert shown.exit_code == 1
+    assert shown.exit_code == os.EX_CONFIG
     assert shown.output == f"eucabox: {file}: [api] port: 'none' must be a whole number\n"
 
 
@@ -95,7 +96,7 @@ def test_a_file_that_is_no_configuration_is_one_line(
     if content is not None:
         file.write_bytes(content)
     shown = invoke("-c", file, "status")
-    assert shown.exit_code == 1
+    assert shown.exit_code == os.EX_CONFIG
     assert shown.output == f"eucabox: {file} can't be read as a configuration: {reason}.\n"
 
 
@@ -111,8 +112,25 @@ def test_what_the_host_refuses_is_one_line(
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     shown = invoke("-c", config_file, "user", "list")
-    said = "/some/file: Operation not permitted. Run as the user that runs eucabox, such as root."
+    said = "/some/file: Operation not permitted. Run it as root, such as with sudo."
     assert (shown.exit_code, shown.output) == (1, f"eucabox: {said}\n")
+
+
+def test_data_that_this_user_may_not_read_names_who_may(
+    accounts: Accounts, config: Config, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = config.cloud.data_dir / "eucabox.db"
+    nobody = pwd.getpwnam("nobody")
+    os.chown(database, nobody.pw_uid, nobody.pw_gid)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(database))
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    shown = invoke("-c", config_file, "user", "list")
+    hint = "Run it as root, such as with sudo, or as the user nobody."
+    assert shown.output == f"eucabox: {database}: Permission denied. {hint}\n"
 
 
 def test_a_database_that_is_none_is_one_line(config: Config, config_file: Path) -> None:

@@ -1,13 +1,20 @@
 import dataclasses
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from eucabox import config as configuration
-from eucabox.config import Config
+from eucabox import network
+from eucabox.config import SECTIONS, Config
 from eucabox.errors import ConfigError
 
-DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs" / "configuration.md"
+INSTALLED = ROOT / "packaging" / "eucabox.conf"
 
 
 def load(tmp_path: Path, text: str) -> Config:
@@ -71,12 +78,10 @@ def test_a_missing_file_is_an_error_only_when_it_was_named(tmp_path: Path) -> No
 
 def test_every_key_is_in_the_docs() -> None:
     text = DOCS.read_text()
-    for section in dataclasses.fields(Config):
-        if section.name == "file":
-            continue
-        assert f"[{section.name}]" in text
-        for key in dataclasses.fields(getattr(Config(), section.name)):
-            default = getattr(getattr(Config(), section.name), key.name)
+    for name, section in SECTIONS.items():
+        assert f"[{name}]" in text
+        for key in dataclasses.fields(section):
+            default = key.default
             shown = "yes" if default is True else "no" if default is False else default
             cell = f"`{shown}`" if shown != "" else "(empty)"
             start = f"| `{key.name}` | {cell} |"
@@ -134,3 +139,67 @@ def test_a_file_of_names_that_is_torn_is_as_none(tmp_path: Path) -> None:
     config = place(tmp_path)
     (config.cloud.data_dir / configuration.NAMES).write_text("{")
     assert names(place(tmp_path)) == ("eucabox-1", "eucabox-1a")
+
+
+# --- the installed file, and drop-ins ------------------------------------------------------------
+
+
+def test_the_installed_file_has_every_key_with_its_default(tmp_path: Path) -> None:
+    done = tmp_path / "eucabox.conf"
+    script = [sys.executable, "setup/default_config.py", str(done)]
+    subprocess.run(script, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert INSTALLED.read_text() == done.read_text(), f"type: {' '.join(script[1:2])} {INSTALLED}"
+
+
+def test_the_installed_file_means_the_defaults_and_so_do_its_lines(tmp_path: Path) -> None:
+    text = INSTALLED.read_text()
+    assert load(tmp_path, text) == dataclasses.replace(Config(), file=tmp_path / "eucabox.conf")
+    every = load(tmp_path, re.sub(r"(?m)^#(?=\w+ =)", "", text))
+    assert every == load(tmp_path, text)
+    keys = [(name, key.name) for name, kind in SECTIONS.items() for key in dataclasses.fields(kind)]
+    assert [(section, key) for section, key, _, _ in every.list_settings()] == keys
+
+
+def drop_in(tmp_path: Path, name: str, text: str) -> Path:
+    folder = tmp_path / "eucabox.conf.d"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_drop_ins_come_after_the_file_in_order_of_name(tmp_path: Path) -> None:
+    drop_in(tmp_path, "20-b.conf", "[api]\nport = 9002\n")
+    first = drop_in(tmp_path, "10-a.conf", "[api]\nport = 9001\nhttps_port = 0\n")
+    config = load(tmp_path, "[api]\nport = 9000\nthreads = 4\n")
+    api = config.api
+    assert (api.port, api.https_port, api.threads, api.listen) == (9002, 0, 4, "127.0.0.1")
+    assert config.get_origin("api", "port").name == "20-b.conf"
+    assert config.get_origin("api", "https_port") == first
+    assert config.get_origin("api", "threads") == config.get_origin("api", "listen") == config.file
+
+
+@pytest.mark.parametrize("name", ["10-a.conf.dpkg-dist", "notes", ".#10-a.conf", "10-a.conf~"])
+def test_what_editors_and_dpkg_leave_is_no_drop_in(tmp_path: Path, name: str) -> None:
+    drop_in(tmp_path, name, "[api]\nport = 9001\n")
+    assert load(tmp_path, "").api.port == 8773
+
+
+def test_a_drop_in_with_a_wrong_value_is_named(tmp_path: Path) -> None:
+    wrong = drop_in(tmp_path, "10-a.conf", "[api]\nport = 0\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{wrong}: [api] port: '0' must be from")):
+        load(tmp_path, "")
+
+
+def test_a_setting_that_does_not_fit_names_the_drop_in_that_it_is_from(tmp_path: Path) -> None:
+    wrong = drop_in(tmp_path, "10-a.conf", "[network]\naddresses = 1.2.3.4\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{wrong}: [network] addresses: must be emp")):
+        network.load(load(tmp_path, "[network]\nmode = SYSTEM\n"))
+
+
+def test_drop_ins_count_where_the_file_itself_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "DEFAULT_FILE", tmp_path / "eucabox.conf")
+    drop_in(tmp_path, "10-a.conf", "[api]\nport = 9001\n")
+    assert configuration.load().api.port == 9001
+    assert configuration.load().file is None

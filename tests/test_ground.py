@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids, run
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, name_owner, write_atomic
 from eucabox.errors import Fault, KeyFileUnusable, ProgramFailed, ProgramMissing
 from eucabox.process_lock import ProcessLock
 from eucabox.seal import Seal
@@ -33,6 +33,43 @@ def test_times_survive_the_way_there_and_back() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
     assert ids.time_text(moment) == "2026-01-02T03:04:05.678Z"
     assert ids.parse_time(ids.time_text(moment)) == moment
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o066, 0o077])
+def test_a_folder_has_its_mode_whatever_the_umask_is(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make_folder(tmp_path / "above" / "data", 0o711)
+        make_folder(tmp_path / "closed", 0o750)
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("above", "above/data", "closed")]
+    assert modes == [0o755, 0o711, 0o750]
+
+
+def test_a_folder_that_is_there_lets_pass_whom_it_has_to_and_no_more(tmp_path: Path) -> None:
+    for name, before, wanted, after in (
+        ("made under umask 0027", 0o750, 0o751, 0o751),
+        ("wider", 0o755, 0o711, 0o755),
+        ("closed to all", 0o700, 0o750, 0o700),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        folder.chmod(before)
+        make_folder(folder, wanted)
+        assert folder.stat().st_mode & 0o777 == after, name
+
+
+def test_a_path_that_is_not_there_belongs_to_whom_the_folder_above_does(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    assert name_owner(tmp_path / "a" / "b") == "nobody"
+    os.chown(tmp_path, 54321, 54321)
+    assert name_owner(tmp_path) == "54321"
+
+
+def test_a_program_that_a_signal_ends_is_reported_with_its_name() -> None:
+    with pytest.raises(ProgramFailed, match="SIGSYS ended it; it wrote nothing"):
+        run.run("sh", "-c", "kill -SYS $$")
 
 
 def test_run_returns_what_the_program_printed() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eucabox import ids, logs
+from eucabox.cli import logs as logs_command
 from eucabox.cli import main
 from eucabox.config import CloudSection, Config
 from eucabox.domains.worker_pool import WorkerPool
@@ -161,19 +162,101 @@ def test_a_full_disk_ends_nothing(root: logging.Logger, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("No space left on device") == 1
 
 
-@pytest.mark.parametrize(("journal", "expected"), [("", ""), ("8:12345", "level=error role=cloud")])
-def test_standard_error_has_it_under_the_journal_without_the_time(
-    journal: str, expected: str
+WRITE = """\
+import logging, sys
+from pathlib import Path
+from eucabox import logs
+from eucabox.config import CloudSection, Config
+config = Config(cloud=CloudSection(data_dir=Path(sys.argv[1]), log_file=sys.argv[2]))
+logs.open_stderr()
+logs.open_file(config)
+ours = logging.getLogger("eucabox.server")
+ours.setLevel("DEBUG")
+for level in ("error", "warning", "info", "debug"):
+    getattr(ours, level)("")
+logs.write_error("it failed")
+"""
+
+
+def write_lines(tmp_path: Path, journal: str, log_file: str = "") -> list[str]:
+    """Log to standard error and the file in a process, whose journal is `journal` or, for "yes",
+    its standard error; return what standard error got."""
+    with (tmp_path / "stderr").open("w+") as stderr:
+        status = os.fstat(stderr.fileno())
+        stream = f"{status.st_dev}:{status.st_ino}" if journal == "yes" else journal
+        subprocess.run(
+            [sys.executable, "-c", WRITE, str(tmp_path), log_file], stderr=stderr, check=True,
+            env={**os.environ, "JOURNAL_STREAM": stream},
+        )  # fmt: skip
+        stderr.seek(0)
+        return stderr.read().splitlines()
+
+
+def test_the_journal_gets_each_line_with_its_priority_and_no_file_is_written(
+    tmp_path: Path,
 ) -> None:
-    script = (
-        "import logging; from eucabox import logs; logs.open_stderr();"
-        "logging.getLogger('eucabox.server').error('')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
-        env={**os.environ, "JOURNAL_STREAM": journal},
-    )  # fmt: skip
-    assert done.stderr.strip() == expected
+    assert write_lines(tmp_path, "yes") == [
+        "<3>level=error role=cloud",
+        "<4>level=warning role=cloud",
+        "<6>level=info role=cloud",
+        "<7>level=debug role=cloud",
+        "<3>eucabox: it failed",
+    ]
+    assert [each.name for each in tmp_path.iterdir()] == ["stderr"]
+
+
+def test_a_file_that_was_asked_for_is_written_beside_the_journal(tmp_path: Path) -> None:
+    file = tmp_path / "asked.log"
+    assert len(write_lines(tmp_path, "yes", str(file))) == 5
+    assert [logs.parse(line)["level"] for line in file.read_text().splitlines()] == [
+        "error", "warning", "info", "debug",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("journal", ["", "8:12345"])
+def test_standard_error_that_was_sent_elsewhere_is_no_journal(tmp_path: Path, journal: str) -> None:
+    assert write_lines(tmp_path, journal) == ["eucabox: it failed"]
+    assert len((tmp_path / "log" / "eucabox.log").read_text().splitlines()) == 4
+
+
+@pytest.fixture
+def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journalctl that prints what is in a file, and keeps its arguments: there is no systemd."""
+    entries = tmp_path / "entries"
+    program = tmp_path / "bin" / "journalctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat {entries}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(logs_command, "is_unit_installed", lambda: True)
+    return entries
+
+
+def test_eucabox_logs_reads_the_journal_of_the_unit(journalctl: Path, tmp_path: Path) -> None:
+    line = f"level=info role=node instance={INSTANCE} message=runs"
+    entries = [
+        {"__REALTIME_TIMESTAMP": "1700000000123456", "MESSAGE": line},
+        {
+            "__REALTIME_TIMESTAMP": "1700000001000000",
+            "MESSAGE": list("dnsmasq \xff".encode("latin-1")),
+        },
+        {"__REALTIME_TIMESTAMP": "1700000002000000", "MESSAGE": None},
+    ]
+    journalctl.write_text("".join(f"{json.dumps(each)}\n" for each in entries))
+    file = tmp_path / "eucabox.conf"
+    file.write_text(f"[cloud]\ndata_dir = {tmp_path}/data\n")
+    lines = shown(file)
+    assert lines[0] == f"time=2023-11-14T22:13:20.123Z {line}"
+    assert lines[1] == "time=2023-11-14T22:13:21.000Z dnsmasq \ufffd"
+    assert len(lines) == 3
+    assert shown(file, "--instance", INSTANCE) == lines[:1]
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert {"_SYSTEMD_UNIT=eucabox.service", "--output=json"} <= set(arguments)
+
+
+def test_a_file_of_the_log_comes_before_the_journal(journalctl: Path, file: Path) -> None:
+    journalctl.write_text("")
+    assert len(shown(file)) == 4
 
 
 def test_the_nodes_lines_name_the_request_that_caused_them(

@@ -1,5 +1,6 @@
 """The operator's command line; each command calls the components or the APIs, nothing else."""
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import click
 
 from eucabox import __version__
 from eucabox import config as configuration
+from eucabox.atomic_files import name_owner
 from eucabox.config import Config
 from eucabox.errors import Fault
 
@@ -18,13 +20,14 @@ class Commands(click.Group):
     """A group whose commands are imported when they are used, so that --help is quick.
 
     A Fault, and a file that can't be read or written, ends the command with one line on standard
-    error and status 1.
+    error and status 1, or 78 where the configuration is wrong.
     """
 
     FOUND_IN = {
         "serve": "serve",
         "stop": "serve",
         "status": "status",
+        "config": "config",
         "doctor": "doctor",
         "logs": "logs",
         "report": "report",
@@ -53,13 +56,15 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            message = fault.message
+            message, status = fault.message, fault.exit_status
         except (OSError, sqlite3.Error) as problem:
             if isinstance(problem, BrokenPipeError):
                 raise
-            message = _words(problem)
-        click.echo(f"eucabox: {message}", err=True)
-        sys.exit(1)
+            message, status = _words(problem), 1
+        from eucabox.logs import write_error  # commands that go well need no logging
+
+        write_error(message)
+        sys.exit(status)
 
 
 def _words(problem: OSError | sqlite3.Error) -> str:
@@ -67,8 +72,17 @@ def _words(problem: OSError | sqlite3.Error) -> str:
         return f"the database can't be used: {problem}."
     reason = problem.strerror or str(problem)
     where = f"{os.fsdecode(problem.filename)}: " if problem.filename is not None else ""
-    hint = " Run as the user that runs eucabox, such as root." if os.geteuid() else ""
-    return f"{where}{reason}.{hint if isinstance(problem, PermissionError) else ''}"
+    return f"{where}{reason}.{_hint(problem) if isinstance(problem, PermissionError) else ''}"
+
+
+def _hint(problem: PermissionError) -> str:
+    if os.geteuid() == 0:
+        return ""
+    owner = "root"
+    with contextlib.suppress(OSError):
+        owner = name_owner(Path(os.fsdecode(problem.filename))) if problem.filename else owner
+    other = "" if owner == "root" else f", or as the user {owner}"
+    return f" Run it as root, such as with sudo{other}."
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,7 @@ import click
 
 from eucabox.bucket import Store
 from eucabox.cli import CommandContext, background, operator
+from eucabox.cli.data_owner import become_owner
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
@@ -68,6 +69,7 @@ def rescan(settings: CommandContext, names: tuple[str, ...], as_json: bool) -> N
 def keys(settings: CommandContext, as_json: bool) -> None:
     """List the keys for SSE-KMS by name and ARN; no key itself is shown."""
     config = settings.config
+    become_owner(config)
     administrator = open_accounts(config).users()[0].account_id
     keyring_ = keyring.open_keyring(lambda: config, administrator)
     rows = [
@@ -135,6 +137,7 @@ def _rescan_in_cloud(config: Config, names: tuple[str, ...]) -> Iterator[Row]:
 def _store(config: Config) -> Store:
     if not config.bucket_root.is_dir():
         raise NotSetUp(folder=config.cloud.data_dir)
+    become_owner(config)
     return Store(config.bucket_root, durability=config.buckets.durability)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import shutil
 import socket
 import sys
@@ -15,6 +16,7 @@ import click
 
 from eucabox import hypervisor, network
 from eucabox.cli import CommandContext, background
+from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
 from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
@@ -34,6 +36,8 @@ GIB = 2**30
 MEMORY_MB = 512
 LIBVIRT = 10.0  # seconds that libvirt has to say its version
 IP_FREEBIND = 15
+CAPABILITY_BITS = {"NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13}
+CAPABILITIES = frozenset(CAPABILITY_BITS)
 # open files: fewer than these serve few clients at once, or hardly any
 DESCRIPTORS, FEW_DESCRIPTORS, ENOUGH = 4096, 512, 65_536
 
@@ -67,12 +71,40 @@ def doctor(settings: CommandContext, as_json: bool) -> None:
     sys.exit(any(each.state == FAIL for each in findings))
 
 
+def _configuration(config: Config) -> Iterator[Finding]:
+    """Which file each setting is from that is no default."""
+    keys: dict[Path, list[str]] = {}
+    for section, key, _, file in config.list_settings():
+        keys.setdefault(file, []).append(f"{section}.{key}")
+    settings = "; ".join(f"{', '.join(names)}: {file}" for file, names in keys.items())
+    yield Finding("config", OK, settings or "all defaults")
+
+
 def _rights(config: Config) -> Iterator[Finding]:
-    if os.geteuid() == 0:
-        yield Finding("rights", OK, "root")
-    else:
-        fix = "run as root; buckets and accounts work without, instances do not"
-        yield Finding("rights", FAIL, f"user {os.geteuid()} may not make a network", fix)
+    """What the running eucabox, or else one that this user starts, may do with the network."""
+    pid = background.running_pid(config)
+    status = Path(f"/proc/{pid or 'self'}/status").read_text("utf-8", "replace")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    needed = CAPABILITIES if config.network.mode == "SYSTEM" else CAPABILITIES - {"NET_RAW"}
+    missing = needed - _name_capabilities(int(facts["CapEff"], 16))
+    who = f"process {pid}" if pid else _name_user(int(facts["Uid"].split()[1]))
+    if not missing:
+        yield Finding("rights", OK, f"{who} has {', '.join(sorted(needed))}")
+        return
+    fix = "type: systemctl start eucabox" if is_unit_installed() else "start it as root"
+    detail = f"{who} lacks {', '.join(sorted(missing))}: buckets work without, instances do not"
+    yield Finding("rights", FAIL, detail, fix)
+
+
+def _name_capabilities(mask: int) -> set[str]:
+    return {name for name, bit in CAPABILITY_BITS.items() if mask >> bit & 1}
+
+
+def _name_user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _programs(config: Config) -> Iterator[Finding]:
@@ -329,6 +361,6 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports, _metadata, _data,
-    _memory, _descriptors, _network, _own_programs, _clock,
+    _configuration, _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports,
+    _metadata, _data, _memory, _descriptors, _network, _own_programs, _clock,
 )  # fmt: skip

@@ -13,7 +13,9 @@ import click
 
 from eucabox import ids
 from eucabox import logs as log
-from eucabox.cli import CommandContext
+from eucabox.cli import CommandContext, background, journal
+from eucabox.cli.data_owner import is_unit_installed
+from eucabox.config import Config
 
 Facts = dict[str, str]
 Choice = Callable[[Facts], bool]
@@ -44,7 +46,6 @@ def logs(
     as_json: bool,
 ) -> None:
     """Print the log, or the lines that the options choose."""
-    path = settings.config.log_path
     choices: list[Choice] = []
     if instance:
         choices.append(lambda facts: _is_about(facts, instance))
@@ -57,12 +58,28 @@ def logs(
     if since:
         first = _parse_since(since)
         choices.append(lambda facts: facts.get("time", "") >= first)
-    if not log.files(path) and not follow:
-        raise click.ClickException(f"{path} is not there: no eucabox has written it yet")
-    for line in _lines(path, follow):
+    for line in _read(settings.config, follow):
         facts = log.parse(line)
         if all(choice(facts) for choice in choices):
             click.echo(_as_json(facts) if as_json else line)
+
+
+def _read(config: Config, follow: bool) -> Iterator[str]:
+    """Yield the lines of the log, wherever it is."""
+    path = config.log_path
+    if is_in_journal(config):
+        return journal.read_lines(follow)
+    if not log.files(path) and not follow:
+        raise click.ClickException(f"{path} is not there: no eucabox has written it yet")
+    return _lines(path, follow)
+
+
+def is_in_journal(config: Config) -> bool:
+    """Tell whether the log is in the journal: of the running eucabox, or of the unit that is
+    installed where no file was written."""
+    if background.running_pid(config):
+        return bool(background.status(config).get("log") == log.JOURNAL)
+    return not config.cloud.log_file and not log.files(config.log_path) and is_unit_installed()
 
 
 def _lines(path: Path, follow: bool) -> Iterator[str]:

@@ -18,12 +18,13 @@ import click
 
 from eucabox import __version__, logs, network
 from eucabox.atomic_files import write_atomic
-from eucabox.cli import CommandContext
+from eucabox.cli import CommandContext, journal
 from eucabox.cli.doctor import CHECKS
+from eucabox.cli.logs import is_in_journal
 from eucabox.cli.progress import Steps
 from eucabox.cli.scrub import Scrub
 from eucabox.cli.status import collect
-from eucabox.config import Config
+from eucabox.config import SECTIONS, Config
 from eucabox.domains import serial
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.hook_facts import TOLD
@@ -36,6 +37,7 @@ from eucabox.run import PACKAGES, run
 from eucabox.state import State
 
 LOG_BYTES = 2 * 2**20
+LOG_LINES = 10_000  # of a journal
 CONSOLE_BYTES = 32 * 1024
 IMAGE = """image_id, account_id, name, image_location, image_type, architecture, platform,
   virtualization_type, kernel_id, ramdisk_id, root_device_name, state, state_reason, is_public,
@@ -133,12 +135,14 @@ def _packages(context: ReportContext) -> None:
 
 
 def _config(context: ReportContext) -> None:
-    sections = asdict(context.config)
+    config = context.config
+    sections = {name: asdict(getattr(config, name)) for name in SECTIONS}
     for section in sections.values():
-        for key in section if isinstance(section, dict) else ():
+        for key in section:
             if any(word in key for word in HIDDEN):
                 section[key] = "[taken out]"
-    context.files["config.json"] = _json(sections)
+    origins = {f"{section}.{key}": file for (section, key), file in config.origins.items()}
+    context.files["config.json"] = _json({**sections, "file": config.file, "origins": origins})
 
 
 def _doctor(context: ReportContext) -> None:
@@ -151,7 +155,10 @@ def _status(context: ReportContext) -> None:
 
 
 def _log(context: ReportContext) -> None:
-    text = b"".join(each.read_bytes() for each in logs.files(context.config.log_path)[-2:])
+    if is_in_journal(context.config):
+        text = "\n".join(journal.read_lines(last=LOG_LINES)).encode("ascii", "backslashreplace")
+    else:
+        text = b"".join(each.read_bytes() for each in logs.files(context.config.log_path)[-2:])
     context.files["eucabox.log"] = text[-LOG_BYTES:]
 
 

@@ -10,6 +10,7 @@ import click
 from eucabox.cli import CommandContext, background
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
+from eucabox.iam.credentials_folder import credentials_command
 from eucabox.state import State
 
 INDENT = "\n" + " " * 17  # a list has an item a line, below the first
@@ -43,8 +44,10 @@ def collect(config: Config) -> dict[str, Any]:
         "process": pid,
         **({"memory_mb": _memory_mb(pid)} if pid else {}),
         "data_dir": str(config.cloud.data_dir),
+        "settings": {f"{name}.{key}": str(file) for name, key, _, file in config.list_settings()},
         **facts,
         **_counts(file),
+        "credentials": credentials_command(config),
     }
 
 

@@ -4,12 +4,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from eucabox.atomic_files import make_folder
 from eucabox.errors import ConsoleUnreadable
 
 
 def create(console: Path) -> None:
     """Make the file before libvirt does, so that it belongs to us; libvirt appends to it."""
-    console.parent.mkdir(mode=0o751, exist_ok=True)
+    make_folder(console.parent, 0o751)
     os.close(os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
 
 

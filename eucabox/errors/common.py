@@ -1,5 +1,7 @@
 """Faults of the door, the machine, accounts, the network and the guests' metadata."""
 
+import os
+
 from eucabox.errors.fault import Fault
 
 
@@ -88,7 +90,10 @@ class ProgramMissing(Fault):
 
 
 class ConfigError(Fault):
+    """What the administrator has to put right: a new start alone would meet it again."""
+
     code, text = "ConfigError", "{file}: [{section}] {key}: {reason}"
+    exit_status = os.EX_CONFIG
 
 
 class ConfigUnreadable(ConfigError):
@@ -105,23 +110,30 @@ class DataFolderInUse(Fault):
     text = "{folder} is in use by process {pid}: stop that eucabox, or set [cloud] data_dir."
 
 
-class DataFolderUnusable(Fault):
-    code = "ConfigError"
-    text = "{folder}: {reason}. Run as root, or set [cloud] data_dir to a folder of yours."
+class DataFolderUnusable(ConfigError):
+    text = "{folder}: {reason}. Run as {owner}, or set [cloud] data_dir to a folder of yours."
 
 
-class LogFileUnusable(Fault):
-    code = "ConfigError"
+class DataOfAnotherUser(ConfigError):
+    text = (
+        "{folder} belongs to the user {owner}: with files of root in it that user's eucabox could"
+        " not start any more. Type: {command}"
+    )
+
+
+class LogFileUnusable(ConfigError):
     text = "{file}: {reason}. Set [cloud] log_file to a file that eucabox may write."
 
 
 class NotSetUp(Fault):
     code = "ConfigError"
-    text = "{folder} holds no cloud yet: start `eucabox serve` once, or set [cloud] data_dir."
+    text = (
+        "{folder} holds no cloud yet: start it once, by `systemctl start eucabox` or `eucabox"
+        " serve`, or set [cloud] data_dir."
+    )
 
 
-class StateTooNew(Fault):
-    code = "ConfigError"
+class StateTooNew(ConfigError):
     text = "{file} was written by a newer eucabox (schema {found}, this one knows {known})."
 
 
@@ -166,7 +178,9 @@ class HookRefused(Fault):
 
 class ConsoleUnreadable(Fault):
     code = "InternalError"
-    text = "The console file of {id} can't be read: {reason}. Run eucabox as root."
+    text = (
+        "The console file of {id} can't be read: {reason}. Give it to the user that runs eucabox."
+    )
 
 
 class ScreenUnreadable(Fault):
@@ -198,8 +212,7 @@ class NoActiveCredential(Fault):
     code, text = "NoSuchEntity", "The user {name} has no active row in {what}."
 
 
-class KeyFileUnusable(Fault):
-    code = "ConfigError"
+class KeyFileUnusable(ConfigError):
     text = "{file}: {reason}"
 
 

@@ -9,13 +9,15 @@ class Fault(Exception):
     `code` is the AWS error code; `text` a format string over the keyword facts, AWS's own sentence
     where clients compare it, and `detail_text` another for what it leaves out; `facts` keeps them
     for protocols that answer with extra elements. `message` is sentence and detail in one, for
-    protocols that have no element for the second. All are pure ASCII.
+    protocols that have no element for the second. All are pure ASCII. `exit_status` is what a
+    process ends with that can't begin, or go on, for it.
     """
 
     code: ClassVar[str] = "InternalError"
     text: ClassVar[str] = "An internal error has occurred. The log has the cause."
 
     detail_text: ClassVar[str] = ""
+    exit_status: ClassVar[int] = 1
 
     def __init__(self, **facts: Any) -> None:
         self.facts = facts

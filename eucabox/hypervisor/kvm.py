@@ -1,5 +1,6 @@
 """KVM: qemu.py's machine on the host's own processors, once a guest has been seen to run there."""
 
+import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ DEVICE = Path("/dev/kvm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=1"
 ATTEMPTS = 2  # a host that is busy booting deserves a second one
+FILTERED = (
+    f"{DEVICE} is there, but SIGSYS ended QEMU: a filter of system calls forbids one that it makes."
+    " In a systemd unit set SystemCallErrorNumber=EPERM beside SystemCallFilter="
+)
 SLOWEST = 1.5  # seconds; real KVM and even TCG need a tenth, a pretended KVM several
 
 
@@ -87,6 +92,8 @@ def _boot_a_sector() -> tuple[str, bool]:
         except ProgramFailed as fault:
             if fault.facts["status"] == trial.status:
                 return "", True
+            if fault.facts["status"] == -signal.SIGSYS:
+                return FILTERED, False
             if fault.facts["status"] != "none":
                 return f"{DEVICE} is there, but QEMU says: {fault.facts['reason']}", False
         else:

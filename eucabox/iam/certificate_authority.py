@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.seal import Seal
 
 KEY_BITS = 2048
@@ -28,7 +28,7 @@ class CertificateAuthority:
     def __init__(self, folder: Path, seal: Seal, names: Iterable[str] = ()) -> None:
         self.folder = folder
         self._seal = seal
-        folder.mkdir(mode=0o755, exist_ok=True)
+        make_folder(folder, 0o755)
         self._key, self.certificate = self._load_or_create(
             "ca", "eucabox certificate authority", None
         )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.atomic_files import write_atomic
-from eucabox.config import Config
+from eucabox.config import DEFAULT_FILE, Config
 from eucabox.iam.accounts import Accounts, UserCredentials
 from eucabox.iam.certificate_authority import fingerprint
+
+FIRST_PERSON = 1000  # user ids below it are root's and services', which nobody logs in as
 
 EUCARC = """\
 # The clients' settings for {account}/{user} of this eucabox: source it in any shell.
@@ -112,6 +114,15 @@ def endpoint(config: Config, host: str = "") -> str:
         f"[{host_name}]" if ":" in host_name and not host_name.startswith("[") else host_name
     )
     return f"http://{bracketed}:{config.api.port}"
+
+
+def credentials_command(config: Config) -> str:
+    """Return what to type for a folder with a client's keys, on this machine."""
+    argv = ["eucabox", "credentials"]
+    if config.file not in (None, DEFAULT_FILE):
+        argv[1:1] = ["--config", str(config.file)]
+    owner = config.cloud.data_dir.stat().st_uid
+    return shlex.join(["sudo", *argv] if owner < FIRST_PERSON else argv)
 
 
 def write(

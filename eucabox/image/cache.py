@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.image import sparse
 
 PARTIAL = "partial-"
@@ -43,7 +43,7 @@ class Cache:
         self._pins: Counter[str] = Counter()
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folder(folder, 0o711)
 
     def find(self, name: str) -> CacheEntry | None:
         """Return an entry and note its use, or None."""

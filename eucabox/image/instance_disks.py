@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.errors import ProgramFailed
 from eucabox.hypervisor import architecture
 from eucabox.image import disk, key_injection, seed, sparse
@@ -71,7 +71,7 @@ class InstanceDisks:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folder(folder, 0o711)
 
     def names_in_use(self) -> set[str]:
         """Return the names of all cache entries that an instance's disk or kernel rests on."""
@@ -103,7 +103,7 @@ class InstanceDisks:
     def prepare(self, cache: Cache, instance_id: str, spec: DiskSpec, progress: Progress) -> Boot:
         """Make an instance's disk and return how it boots; costs the same for every size."""
         folder = self.folder / instance_id
-        folder.mkdir(mode=0o711, exist_ok=True)
+        make_folder(folder, 0o711)
         target = folder / DISK
         target.unlink(missing_ok=True)
         with contextlib.ExitStack() as pins:
@@ -120,7 +120,9 @@ class InstanceDisks:
             boot = _apply_settings(boot, spec, folder)
             uses = {entry.name for entry in (base, spec.kernel, spec.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _to_words(boot)}
-            target.chmod(0o600)  # the hypervisor's user is given it before it boots
+            # libvirt gives it to the hypervisor's user and group while a guest runs; a eucabox of
+            # that group, which is not root, then still reads it.
+            target.chmod(0o660)
             write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 

@@ -95,6 +95,4 @@ def _ip(config: Config, text: str, subnet: IPv4Network) -> IPv4Address:
 
 
 def _config_error(config: Config, text: str, reason: str) -> ConfigError:
-    file = config.file or "eucabox.conf"
-    reason = f"{text[:60]!r} {reason}"
-    return ConfigError(file=file, section="network", key="addresses", reason=reason)
+    return config.make_error("network", "addresses", f"{text[:60]!r} {reason}")

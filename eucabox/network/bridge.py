@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable, ProgramFailed
+from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.network import host
 from eucabox.network.host_firewall import Block, blocks
 from eucabox.network.host_services import Guests, render
@@ -24,7 +24,10 @@ RUN = Path("/run/eucabox")
 TABLE = "eucabox-"  # and the bridge's name
 LABEL = ":md"  # dnsmasq ignores an address with another label than the bridge's name
 LONGEST = 15 - len(LABEL)
-NOT_ALLOWED = "eucabox may not change this host's network. Start it as root."
+NOT_ALLOWED = (
+    "eucabox may not change this host's network. Start it by its systemd unit, as root, or with the"
+    " capabilities NET_ADMIN, NET_RAW and NET_BIND_SERVICE."
+)
 
 
 class OwnBridge:
@@ -33,8 +36,8 @@ class OwnBridge:
     def __init__(self, config: Config) -> None:
         self.name = config.network.own_bridge
         if len(self.name) > LONGEST:
-            file, reason = config.file or "eucabox.conf", f"must have at most {LONGEST} characters"
-            raise ConfigError(file=file, section="network", key="own_bridge", reason=reason)
+            reason = f"must have at most {LONGEST} characters"
+            raise config.make_error("network", "own_bridge", reason)
         self.made = False
         # A MAC of its own, or the bridge would take a new one whenever a guest comes or goes.
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
@@ -193,7 +196,7 @@ def forward() -> None:
     """Let this host pass packets on, remembering until its next boot that it did not."""
     if FORWARDING.read_text().strip() == "1":
         return
-    RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(RUN, 0o755)
     write_atomic(RUN / "ip_forward", b"0\n")
     FORWARDING.write_text("1")
 

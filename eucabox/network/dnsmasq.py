@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.config import Config, words
 from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.network import GuestAddress, host
@@ -201,7 +201,7 @@ class Dnsmasq:
     def _prepare(self) -> None:
         leases = self.folder / "leases"
         for folder in (self.folder.parent, self.folder, leases):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(folder, 0o755)
         for file in (self._hosts, self._names):
             if not file.exists():
                 write_atomic(file, b"")

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.errors import NetworkUnusable
 from eucabox.network import host
 from eucabox.network.bridge import TABLE, metadata_address, refuse_if_used
 from eucabox.network.host_firewall import Block
@@ -126,8 +126,7 @@ def require_addresses(config: Config) -> None:
     for key, what in needed.items():
         if config.network.bridge and getattr(config.network, key) in ("", "auto"):
             reason = f"must be set beside bridge = {config.network.bridge}: {what}"
-            file = config.file or "eucabox.conf"
-            raise ConfigError(file=file, section="network", key=key, reason=reason)
+            raise config.make_error("network", key, reason)
 
 
 def _capture(bridge: str, metadata: IPv4Address, mac: str) -> str:

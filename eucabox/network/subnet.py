@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.config import Config
 from eucabox.errors import NetworkUnusable
 from eucabox.network import host
@@ -36,7 +36,7 @@ def subnet(config: Config, bridge: str, in_use: bool = True) -> IPv4Network:
             return _refuse_overlap(remembered, taken, memory)
         log.warning("role=cluster %s has %s by now; choosing anew", overlapping[1], overlapping[0])
     chosen = choose(CANDIDATES, taken)
-    memory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(memory.parent, 0o755)
     write_atomic(memory, f"{chosen}\n".encode())
     return chosen
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.errors import ConfigError, NetworkUnusable
+from eucabox.errors import NetworkUnusable
 from eucabox.network import GuestAddress, Learnt, host
 from eucabox.network.address_pool import domain_name, host_name
 from eucabox.network.antispoof import AntiSpoofTable
@@ -255,8 +255,7 @@ def _refuse_unused(config: Config) -> None:
     allowed = ("dns",) if config.network.bridge else ()
     for key in ("addresses", *allowed):
         if getattr(config.network, key):
-            file, reason = config.file or "eucabox.conf", "must be empty: SYSTEM leaves it to DHCP"
-            raise ConfigError(file=file, section="network", key=key, reason=reason)
+            raise config.make_error("network", key, "must be empty: SYSTEM leaves it to DHCP")
 
 
 def _ignore(address: GuestAddress) -> None:

@@ -1,11 +1,8 @@
 """The one process: its listeners, its signals, its readiness; never what a request means."""
 
-import contextlib
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 from pathlib import Path
 
@@ -13,9 +10,9 @@ from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
-from eucabox.iam.credentials_folder import endpoint
+from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.network.port_holder import holder_of
-from eucabox.server import malloc
+from eucabox.server import malloc, systemd
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
@@ -34,7 +31,6 @@ class Server:
         self._listeners: list[Listener] = []
         self._tls: Tls | None = None
         self._closing = threading.Event()
-        self._file = cloud.config.file or "eucabox.conf"
         self._metadata: Listener | None = None
         self._problem_logged = (
             False  # why there is no metadata was logged, and is tried every few seconds
@@ -83,7 +79,7 @@ class Server:
             head=METADATA_HEAD,
         )
         try:
-            listener.open(self._file)
+            listener.open(self._cloud.config.get_origin(*listener.place))
         except Fault as fault:
             port_owner = holder_of(settings.port)
             problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
@@ -113,7 +109,7 @@ class Server:
 
     def _add(self, listener: Listener) -> None:
         try:
-            listener.open(self._file)
+            listener.open(self._cloud.config.get_origin(*listener.place))
         except Fault:
             self.close()
             raise
@@ -128,11 +124,13 @@ class Server:
 def serve(config: Config) -> int:
     """Run eucabox until SIGTERM or SIGINT; the exit status. SIGHUP reads the configuration anew.
 
-    What keeps it from starting is one line on standard error, and status 1.
+    What keeps it from starting is one line on standard error, and status 1, or 78 where the
+    configuration is wrong and another start would end the same way.
     """
     malloc.limit_arenas()
     logs.set_level(config)
     logs.open_stderr()
+    systemd.notify("STATUS=Starting")
     signals = _catch_signals()
     try:
         cloud = Cloud(config)
@@ -147,6 +145,7 @@ def serve(config: Config) -> int:
         cloud.start()
         server.open_metadata()
         _announce_ready(config)
+        systemd.Watchdog(cloud).start()
         _wait(signals, cloud, server)
     except Fault as fault:
         return _fail(fault)
@@ -159,8 +158,8 @@ def serve(config: Config) -> int:
 
 
 def _fail(fault: Fault) -> int:
-    sys.stderr.write(f"eucabox: {fault.message}\n")
-    return 1
+    logs.write_error(fault.message)
+    return fault.exit_status
 
 
 def _catch_signals() -> int:
@@ -179,16 +178,22 @@ def _catch_signals() -> int:
 
 def _wait(signals: int, cloud: Cloud, server: Server) -> None:
     while (caught := os.read(signals, 1)[0]) == signal.SIGHUP:
-        try:
-            waiting = cloud.reload()
-            server.reload()
-        except (Fault, OSError) as problem:
-            log.error("the configuration is not taken over: %s", problem)
-            continue
-        logs.set_level(cloud.config)
-        log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
+        systemd.notify_reloading()
+        _reload(cloud, server)
+        systemd.notify("READY=1")
     log.info("%s: stopping", signal.Signals(caught).name)
-    _notify("STOPPING=1")
+    systemd.notify("STOPPING=1", "STATUS=Stopping; instances run on")
+
+
+def _reload(cloud: Cloud, server: Server) -> None:
+    try:
+        waiting = cloud.reload()
+        server.reload()
+    except (Fault, OSError) as problem:
+        log.error("the configuration is not taken over: %s", problem)
+        return
+    logs.set_level(cloud.config)
+    log.info("configuration read again; restart to change: %s", ", ".join(waiting) or "nothing")
 
 
 # --- readiness ---------------------------------------------------------------------------------
@@ -201,17 +206,5 @@ def _ready_file(config: Config) -> Path:
 def _announce_ready(config: Config) -> None:
     here = endpoint(config)
     _ready_file(config).write_text(f"{os.getpid()}\n{here}\n")
-    _notify("READY=1")
-    log.info("ready: %s", here)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, if it started us with NOTIFY_SOCKET."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.connect(address)
-        sock.sendall(state.encode())
+    systemd.notify("READY=1", f"STATUS=Serves {here}")
+    log.info("ready: %s; keys and endpoints for clients: %s", here, credentials_command(config))

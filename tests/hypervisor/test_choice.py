@@ -51,6 +51,8 @@ def test_kvm_is_chosen_when_the_boot_sector_ran(
     [
         (failed("none"), "did not run within"),
         (failed(1, "failed to initialize kvm"), "failed to initialize kvm"),
+        (failed(-31, "SIGSYS ended it"), "SIGSYS ended QEMU: a filter of system calls"),
+        (failed(-9, "SIGKILL ended it; it wrote nothing"), "QEMU says: SIGKILL ended it"),
         (ProgramMissing(program=EMULATOR, package="qemu-system-x86"), "qemu-system-x86"),
         (None, "without its mark"),
     ],

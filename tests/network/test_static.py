@@ -95,7 +95,7 @@ def test_a_plug_starts_what_could_not_start_before(net: Static, fake: FakeHost) 
 
 def test_who_may_not_is_told_so(net: Static, fake: FakeHost) -> None:
     fake.failures["ip link add"] = "RTNETLINK answers: Operation not permitted"
-    with pytest.raises(NetworkUnusable, match="Start it as root"):
+    with pytest.raises(NetworkUnusable, match="Start it by its systemd unit, as root, or"):
         net.start()
     fake.failures["ip link add"] = "RTNETLINK answers: No space left on device"
     with pytest.raises(ProgramFailed, match="No space"):

@@ -31,7 +31,10 @@ from eucabox import api, config, errors, server
 class Cloud:
     def __init__(self, given):
         self.config = given
+        self.node = SimpleNamespace(turns=0, wake=self.turn)
         (given.cloud.data_dir / "run").mkdir(exist_ok=True)
+    def turn(self): self.node.turns += not Path(sys.argv[1] + ".stuck").exists()
+    def list_problems(self): return ["network: none"]
     def start(self): pass
     def reload(self):
         self.config = config.load(self.config.file)
@@ -52,6 +55,9 @@ sys.exit(server.serve(config.load(Path(sys.argv[1]))))
 """
 
 
+WATCHDOG = 2.0  # seconds
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
@@ -66,7 +72,7 @@ class Process:
         self.write("info")
         self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.told.bind(str(folder / "notify"))
-        self.told.settimeout(10)
+        self.told.settimeout(30)
         self.process = self.start()
 
     def write(self, log_level: str) -> None:
@@ -78,10 +84,23 @@ class Process:
     def start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-c", PROCESS, str(self.file)],
-            env={**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify")},
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(self.folder / "notify"),
+                "WATCHDOG_USEC": str(int(WATCHDOG * 1e6)),
+            },
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def hear(self, word: str) -> list[str]:
+        """Return the next lines for systemd that have one of these, and forget those before."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            lines = self.told.recv(1000).decode().splitlines()
+            if word in lines:
+                return lines
+        raise AssertionError(f"no {word} in 30 s")
 
     def ask(self, path: str = "/") -> http.client.HTTPConnection:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -96,7 +115,9 @@ class Process:
 def _process(tmp_path: Path) -> Iterator[Process]:
     running = Process(tmp_path)
     try:
-        assert running.told.recv(100) == b"READY=1"
+        assert running.told.recv(100) == b"STATUS=Starting"
+        lines = running.told.recv(100).decode().splitlines()
+        assert lines == ["READY=1", f"STATUS=Serves http://127.0.0.1:{running.port}"]
         yield running
     finally:
         running.told.close()
@@ -117,7 +138,7 @@ def test_it_says_when_it_is_ready_and_ends_with_its_requests_done(process: Proce
     _, errors = process.process.communicate(timeout=30)
     assert time.monotonic() - started < 20  # the next step would be a kill
     assert process.process.returncode == 0
-    assert process.told.recv(100) == b"STOPPING=1"
+    assert process.hear("STOPPING=1")
     assert process.marked("closed")
     assert not ready.exists()
     assert "Traceback" not in errors
@@ -146,6 +167,34 @@ def test_a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
     log = (process.folder / "log" / "eucabox.log").read_text()
     assert "colour" in log
     assert "restart to change: api.port" in log
+
+
+@pytest.mark.slow
+def test_systemd_hears_that_a_reload_begins_and_when_it_is_over(process: Process) -> None:
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    process.process.send_signal(signal.SIGHUP)
+    words = dict(line.split("=", 1) for line in process.hear("RELOADING=1"))
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert before <= int(words["MONOTONIC_USEC"]) <= now
+    assert process.hear("READY=1")
+    process.file.write_text("[cloud]\ncolour = red\n")
+    process.process.send_signal(signal.SIGHUP)
+    assert process.hear("RELOADING=1")
+    assert process.hear("READY=1"), "the old configuration goes on"
+
+
+@pytest.mark.slow
+def test_the_watchdog_is_fed_until_the_nodes_loop_is_stuck(process: Process) -> None:
+    status = f"STATUS=Serves http://127.0.0.1:{process.port}; network: none"
+    assert process.hear("WATCHDOG=1") == ["WATCHDOG=1", status]
+    assert process.hear("WATCHDOG=1")
+    Path(f"{process.file}.stuck").touch()
+    process.told.settimeout(WATCHDOG * 2)
+    with pytest.raises(TimeoutError):
+        for _ in range(100):  # what was sent before is heard first
+            process.told.recv(1000)
+    log = (process.folder / "log" / "eucabox.log").read_text()
+    assert "systemd's watchdog is not fed: the node's loop did not turn within 0.5 s" in log
 
 
 @pytest.mark.slow

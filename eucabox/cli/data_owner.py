@@ -1,0 +1,55 @@
+"""Whose data a command works on: no command of root's leaves a file of root's in another's data."""
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+from eucabox.atomic_files import name_owner
+from eucabox.config import Config
+from eucabox.errors import DataOfAnotherUser
+from eucabox.run import replace
+
+UNITS = tuple(
+    Path(folder, "eucabox.service")
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+)
+# What the service has, so that a command may take its network away.
+COMMAND = ("-m", "eucabox")
+CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
+
+
+def refuse_for_root(config: Config) -> None:
+    """Raise DataOfAnotherUser where root would serve another user's data, and say what to type."""
+    owner = _find_other_owner(config)
+    if owner:
+        folder = config.cloud.data_dir
+        command = "systemctl start eucabox" if is_unit_installed() else f"chown -R root {folder}"
+        raise DataOfAnotherUser(folder=folder, owner=owner.pw_name, command=command)
+
+
+def become_owner(config: Config) -> None:
+    """Run this command again as the user that the data belongs to, if root gave it for another's.
+
+    It has the service's capabilities and groups, and no more.
+    """
+    owner = _find_other_owner(config)
+    if owner:
+        sets = (f"--{kind}={CAPABILITIES}" for kind in ("inh-caps", "ambient-caps"))
+        user = (f"--reuid={owner.pw_name}", f"--regid={owner.pw_gid}", "--init-groups")
+        bounds = f"--bounding-set={CAPABILITIES}"
+        command = (sys.executable, *COMMAND, *sys.argv[1:])
+        replace("setpriv", *user, *sets, bounds, "--no-new-privs", *command)
+
+
+def is_unit_installed() -> bool:
+    """Tell whether systemd runs here and has eucabox's unit."""
+    return Path("/run/systemd/system").is_dir() and any(each.exists() for each in UNITS)
+
+
+def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
+    """Return who owns the data directory if this is root and he is not."""
+    folder = config.cloud.data_dir
+    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
+        return None
+    return pwd.getpwnam(name_owner(folder))
