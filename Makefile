@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench wheel man
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -86,6 +86,9 @@ bench: setup-test ## measure, as ratios beside peers and limits; BENCH=s3 takes 
 	@setup/host.sh libvirtd
 	@setup/bench.sh $(PYTHON3) $(VENV)/bench
 	@$(BIN)/python -m bench $(BENCH)
+
+wheel: setup-test ## build sdist and wheel of HEAD into dist/, and have twine check them
+	@setup/wheel.sh $(BIN)/python dist
 
 man: setup-test ## write the man pages and the shell completion into build/
 	@$(BIN)/python setup/manuals.py build
