@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench wheel man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench wheel rpm man
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -86,6 +86,10 @@ bench: setup-test ## measure, as ratios beside peers and limits; BENCH=s3 takes 
 	@setup/host.sh libvirtd
 	@setup/bench.sh $(PYTHON3) $(VENV)/bench
 	@$(BIN)/python -m bench $(BENCH)
+
+rpm: setup-test ## build the RPMs of HEAD into dist/, and have rpmlint look at them
+	@setup/host.sh packages rpm
+	@setup/rpm.sh $(BIN)/python dist
 
 wheel: setup-test ## build sdist and wheel of HEAD into dist/, and have twine check them
 	@setup/wheel.sh $(BIN)/python dist
