@@ -140,7 +140,8 @@ class Cache:
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             elif path.stat().st_uid != os.geteuid():  # libvirt gave it to its own user once
-                os.chown(path, os.geteuid(), os.getegid())
+                with contextlib.suppress(PermissionError):  # then it stays so: anyone reads it
+                    os.chown(path, os.geteuid(), os.getegid())
 
     def usage(self) -> int:
         """Return the bytes that all entries take on the disk."""

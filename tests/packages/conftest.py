@@ -1,7 +1,7 @@
 """What the rounds share: packages built once, a machine a suite, and the journey through it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.packages)
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the service last wrote, as the machine will be gone."""
+    report = yield
+    journey = getattr(item, "funcargs", {}).get("journey")
+    if report.failed and isinstance(journey, Journey):
+        journal = journey.machine.shell("journalctl -b -q -o cat -u eucabox -n 60", check=False)
+        report.sections.append(("the service's journal", journal))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 BOOT_SECONDS = 120
 PATIENCE = 240  # seconds; guests are emulated, and the machine may be busy
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 NETWORK = 0x40000000  # CLONE_NEWNET
 CANNOT = 75  # what setup/roots.sh ends with when a root can't be had
 
@@ -36,23 +37,18 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program of the machine as its root, without the service's namespaces."""
         into = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C"]
-        environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": "/root",
-            "LC_ALL": "C.UTF-8",
-        }
-        return _run([*into, "--wd=/root", *argv], environment, check, timeout)
+        return _run([*into, "--wdns=/root", *argv], check, timeout)
 
     def shell(self, script: str, check: bool = True, timeout: float = PATIENCE) -> str:
-        """Run a shell script in the machine and return what it wrote to both outputs."""
-        done = self.enter("sh", "-euc", script, check=check, timeout=timeout)
-        return done.stdout + done.stderr
+        """Run a shell script in the machine and return its standard output."""
+        return self.enter("sh", "-euc", script, check=check, timeout=timeout).stdout
 
     @contextmanager
     def network(self) -> Iterator[None]:
         """Have this thread, and programs that it starts, on the machine's network: a client with
         this host's files and libraries, outside of all that the service has of its own."""
-        with open("/proc/self/ns/net") as own, open(f"/proc/{self.leader}/ns/net") as other:
+        files = Path("/proc/self/ns/net"), Path(f"/proc/{self.leader}/ns/net")
+        with files[0].open() as own, files[1].open() as other:
             _change_network(other.fileno())
             try:
                 yield
@@ -64,12 +60,10 @@ class Machine:
         return self.root / path.lstrip("/")
 
 
-def _run(
-    argv: list[str], environment: Mapping[str, str], check: bool, timeout: float
-) -> subprocess.CompletedProcess[str]:
+def _run(argv: list[str], check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         argv, capture_output=True, text=True, errors="replace", timeout=timeout, check=False,
-        env=environment, stdin=subprocess.DEVNULL,
+        env=ENVIRONMENT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert not check or done.returncode == 0, (
         f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -86,7 +80,7 @@ def _change_network(descriptor: int) -> None:
 def find_tar(name: str, seconds: int = 900) -> Path:
     """Return the tar of a root, made if need be; raises NoRoot."""
     argv = [str(ROOT / "setup" / "roots.sh"), name, str(seconds)]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode == CANNOT:
         raise NoRoot(done.stderr.strip())
     assert done.returncode == 0, done.stderr
@@ -106,7 +100,7 @@ def boot(suite: str) -> Iterator[Machine]:
     try:
         subprocess.run(["tar", "-xf", tar, "-C", root], check=True)
         _prepare(root)
-        process = _start(root, folder.name[-30:].replace("_", "-"), folder / "console")
+        process = _start(root, f"eucabox-{suite}-{os.getpid()}", folder / "console")
         yield Machine(suite, root, _wait_until_up(process, folder / "console"))
     finally:
         if process is not None:
@@ -161,11 +155,11 @@ def _children(pid: int) -> list[int]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End nspawn, and with its first process all others of the machine."""
-    process.send_signal(signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(20)
+    """End the machine's first process, and with it all others of the machine, then nspawn."""
     for child in _children(process.pid) if process.poll() is None else []:
         os.kill(child, signal.SIGKILL)
-    process.kill()
-    process.wait(30)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
