@@ -33,6 +33,7 @@ class Trial:
     machine: str
     devices: tuple[str, ...]
     boot: str
+    without_device: str
 
 
 TRIALS = {
@@ -40,11 +41,13 @@ TRIALS = {
     "x86_64": Trial(
         bytes.fromhex("b010e6f4f4ebfd").ljust(510, b"\0") + b"\x55\xaa",
         33, "pc", ("-device", DEBUG_EXIT, "-drive"), "file={},format=raw,if=ide,snapshot=on",
+        "switch virtualization on in the firmware, load kvm_intel",
     ),
     # PSCI's SYSTEM_OFF by hvc: a QEMU that could not run it would not end, or end with 1.
     "aarch64": Trial(
         bytes.fromhex("000180520080b072020000d400000014"),
         0, "virt,gic-version=max", ("-cpu", "max", "-kernel"), "{}",
+        "the kernel has to be started at EL2, which few virtual machines are",
     ),
 }  # fmt: skip
 
@@ -61,7 +64,7 @@ def probe(folder: Path) -> str:
     sector is run. The verdict is kept in `folder` until the host reboots.
     """
     if not DEVICE.exists():
-        return f"{DEVICE} does not exist: switch virtualization on in the firmware, load kvm_intel"
+        return f"{DEVICE} does not exist: {TRIALS[architecture.HOST.name].without_device}"
     cache_file = folder / "kvm-probe"
     boot_id = BOOT_ID.read_text("ascii").strip()
     verdict = _recall(cache_file, boot_id)

@@ -69,12 +69,16 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
     return common.text(xml)
 
 
+def has_uefi() -> bool:
+    """Return whether this host has a UEFI firmware for its guests."""
+    return any(_is_for(architecture.HOST, file) for file in FIRMWARE.glob("*.json"))
+
+
 def _firmware(domain: Domain) -> dict[str, str]:
     if not domain.uefi:
         return {}
-    host = architecture.HOST
-    if not any(_is_for(host, file) for file in FIRMWARE.glob("*.json")):
-        raise FirmwareMissing(package=host.firmware_package)
+    if not has_uefi():
+        raise FirmwareMissing(package=architecture.HOST.firmware_package)
     return {"firmware": "efi"}
 
 

@@ -158,3 +158,14 @@ def test_no_emulator_at_all_is_said_with_its_package(
     monkeypatch.setattr(architecture, "HOST", host)
     with pytest.raises(HypervisorUnusable, match="no-such-emulator"):
         hypervisor.choose("qemu", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [(X86_64, "load kvm_intel"), (AARCH64, "at EL2")], ids=["x86_64", "aarch64"]
+)
+def test_without_kvm_the_remedy_is_this_processor_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Architecture, words: str
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
+    kvm.DEVICE.unlink()
+    assert words in kvm.probe(tmp_path)
