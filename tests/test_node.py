@@ -54,6 +54,22 @@ def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 
 
+def test_who_watches_learns_that_libvirt_is_reached_and_the_loop_turns_when_woken(
+    house: House,
+) -> None:
+    told: list[str] = []
+    node = Node(house.config, house.state, house.images, house.network)
+    node.watch(lambda: told.append(node.problem))
+    node.start()
+    try:
+        house.wait(lambda: bool(told) and told[-1] == "")
+        before = node.turns
+        node.wake()
+        house.wait(lambda: node.turns > before)
+    finally:
+        node.stop()
+
+
 def test_a_pending_row_becomes_a_running_domain(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)

@@ -22,6 +22,7 @@ from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
+SHARED = 0o660  # a file's mode while its group is the guest's
 ATTEMPTS = 3  # a libvirtd that is restarted in the middle of a launch does not fail it
 
 
@@ -307,7 +308,17 @@ def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
     try:
         for file in (boot.disk, boot.seed, boot.nvram):
             if file is not None and file.exists():
-                os.chown(file, *owner)
+                _give(file, *owner)
     except PermissionError:
         return False
     return True
+
+
+def _give(file: Path, uid: int, gid: int) -> None:
+    """Give a file to a user or, where only root may do that, to a group that we are in too."""
+    try:
+        os.chown(file, uid, gid)
+    except PermissionError:
+        if file.stat().st_uid != uid:  # else libvirt made it so
+            os.chown(file, -1, gid)
+            file.chmod(SHARED)

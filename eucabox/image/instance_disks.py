@@ -120,9 +120,7 @@ class InstanceDisks:
             boot = _apply_settings(boot, spec, folder)
             uses = {entry.name for entry in (base, spec.kernel, spec.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _to_words(boot)}
-            # libvirt gives it to the hypervisor's user and group while a guest runs; a eucabox of
-            # that group, which is not root, then still reads it.
-            target.chmod(0o660)
+            target.chmod(0o600)  # the hypervisor's user is given it before it boots
             write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 

@@ -12,6 +12,7 @@ from tests.packages.journey import Journey
 from tests.packages.machine import boot
 
 SUITES = os.environ.get("EUCABOX_SUITES", "bookworm trixie").split()
+ENDED = pytest.StashKey[set[str]]()
 GUEST = Path("/var/tmp/eucabox-test-guest")
 
 
@@ -20,7 +21,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.packages)
+            item.add_marker(pytest.mark.xdist_group(_find_way(item)))
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Go no further on a way that ended: what comes later would only wait in vain."""
+    ended = item.session.stash.get(ENDED, set())
+    if _find_way(item) in ended:
+        pytest.skip("a step before this one failed")
+
+
+def _find_way(item: pytest.Item) -> str:
+    """Return the file and the suite that a step belongs to."""
+    file, _, name = item.nodeid.partition("::")
+    return file + name.partition("[")[2]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,9 +44,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failure what the service last wrote, as the machine will be gone."""
     report = yield
+    if report.failed:
+        item.session.stash.setdefault(ENDED, set()).add(_find_way(item))
     journey = getattr(item, "funcargs", {}).get("journey")
     if report.failed and isinstance(journey, Journey):
-        journal = journey.machine.shell("journalctl -b -q -o cat -u eucabox -n 60", check=False)
+        journal = journey.machine.shell(
+            "journalctl -b -q -o cat -u eucabox | grep -v action=Describe | tail -n 30", check=False
+        )
         report.sections.append(("the service's journal", journal))
     return report
 

@@ -100,6 +100,7 @@ def look_around(machine: Machine) -> dict[str, str]:
         "run": "ls -d /run/eucabox* 2>/dev/null || true",
         "owned": "u=$(id -u eucabox 2>/dev/null) && find / -xdev -path /proc -prune -o"
         " -user $u -print || true",
-        "units": "systemctl list-units --all --no-legend '*eucabox*' | cat",
+        "units": "systemctl list-unit-files --no-legend '*eucabox*' || true",
+        "failed units": "systemctl --failed --no-legend",
     }
     return {name: machine.shell(script).strip() for name, script in questions.items()}
