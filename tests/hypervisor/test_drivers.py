@@ -95,22 +95,6 @@ def test_no_part_of_a_pc_is_in_the_machine_of_aarch64(kind: str, host: Architect
         assert word not in text
 
 
-@pytest.mark.live
-@pytest.mark.parametrize("kind", ARM)
-@pytest.mark.parametrize("host", [AARCH64], ids=["aarch64"])
-def test_libvirt_can_run_the_machine_of_aarch64(kind: str, host: Architecture) -> None:
-    """The domain is defined and not started: libvirt chooses its firmware and its buses."""
-    virt = libvirt.open("qemu:///system")
-    made = virt.defineXML(written("qemu", kind, host))
-    try:
-        argv = virt.domainXMLToNative("qemu-argv", made.XMLDesc(), 0)
-        assert "/AAVMF_CODE.fd" in argv
-        assert "virtio-gpu-pci" in argv
-    finally:
-        made.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-        virt.close()
-
-
 @pytest.mark.parametrize("domain", [ROOT, DISK], ids=["root", "disk"])
 def test_libvirt_takes_the_xml_and_keeps_the_owner(domain: Domain) -> None:
     virt = libvirt.open("test:///default")

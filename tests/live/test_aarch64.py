@@ -1,4 +1,4 @@
-"""The main job on the machine of an aarch64 host, emulated in full: from Debian's packages to SSH.
+"""The machine of an aarch64 host, emulated in full: from Debian's packages to SSH.
 
 Only the processor's name is pretended; packages, firmware, kernel and guest are arm64's.
 """
@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from eucabox.hypervisor import architecture
@@ -18,9 +19,8 @@ from eucabox.image import tiny_guest
 from eucabox.run import run
 from tests.live.process import free_port
 
-pytestmark = pytest.mark.long  # downloads 30 MB of another architecture, and boots UEFI, emulated
-
 ROOT = Path(__file__).parent.parent.parent
+GOLDEN = ROOT / "tests" / "hypervisor" / "golden"
 GUEST = Path("/var/tmp/eucabox-test-aarch64")
 FOLDER = Path("/var/tmp/eucabox-test-aarch64-demo")
 MACHINE = b"\xb7\0"  # of ELF files for aarch64
@@ -89,6 +89,21 @@ def demo(site: Path, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("name", ["root", "disk", "set"])
+def test_libvirt_can_run_the_machine(name: str) -> None:
+    """The domain is defined and not started: libvirt chooses its firmware and its buses."""
+    virt = libvirt.open("qemu:///system")
+    made = virt.defineXML((GOLDEN / f"qemu-{name}-aarch64.xml").read_text())
+    try:
+        argv = virt.domainXMLToNative("qemu-argv", made.XMLDesc(), 0)
+        assert "/AAVMF_CODE.fd" in argv
+        assert "virtio-gpu-pci" in argv
+    finally:
+        made.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+        virt.close()
+
+
+@pytest.mark.long  # downloads 30 MB of another architecture, and boots UEFI, emulated
 def test_the_demo_goes_from_arm64_s_packages_to_a_login(folder: Path, tmp_path: Path) -> None:
     told = demo(tmp_path)
     assert "user data ran: hello from the user data" in told
