@@ -17,10 +17,10 @@ fail() { say "$*"; exit 1; }
 work=$(mktemp -d /var/tmp/eucabox-rpm.XXXXXX)
 trap 'rm -rf "$work"' EXIT INT TERM
 mkdir "$work/SOURCES" "$work/tree"
-git archive "$commit" packaging/rpm | tar -x -C "$work/tree"
+git -c tar.umask=022 archive "$commit" packaging/rpm | tar -x -C "$work/tree"
 rules=$work/tree/packaging/rpm
 version=$(sed -n 's/^Version: *//p' "$rules/eucabox.spec")
-git archive --prefix="eucabox-$version/" "$commit" | gzip -n >"$work/SOURCES/eucabox-$version.tar.gz"
+git -c tar.umask=022 archive --prefix="eucabox-$version/" "$commit" | gzip -n >"$work/SOURCES/eucabox-$version.tar.gz"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 

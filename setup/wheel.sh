@@ -18,7 +18,7 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 umask 022
 mkdir "$work/tree" "$work/sdist" "$work/made"
-git archive "$commit" | tar -x -C "$work/tree"
+git -c tar.umask=022 archive "$commit" | tar -x -C "$work/tree"
 
 build() { (cd "$1" && shift && "$python" -m build --no-isolation --outdir "$work/made" "$@" .) >>"$log" 2>&1 || fail "the build failed, $(tail -n 1 "$log"); the rest is in $log"; }
 : >"$log"

@@ -1,5 +1,7 @@
 """Instance types: the administrator sizes them, and everything follows."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -102,3 +104,18 @@ def test_types_have_the_processor_and_firmware_of_the_host(
     for kind in world.do("DescribeInstanceTypes")["instance_types"]:
         assert kind["processor_info"]["supported_architectures"] == architectures
         assert kind["supported_boot_modes"] == [boot_mode]
+
+
+@pytest.mark.parametrize(("machine", "least", "tiny"), [("x86_64", 32, 128), ("aarch64", 192, 192)])
+def test_no_type_has_less_memory_than_the_firmware_of_the_host_boots_with(
+    machine: str, least: int, tiny: int
+) -> None:
+    script = (
+        f"import platform; platform.machine = lambda: {machine!r};"
+        "from eucabox.instance_types import DEFAULT_SIZES, LIMITS;"
+        "print(LIMITS['memory_mb'][0], DEFAULT_SIZES['m1.tiny'].memory_mb)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(least), str(tiny)]
