@@ -37,7 +37,7 @@ def _list_entry(root: Path, path: Path) -> str:
     name = f"/{path.relative_to(root)}"
     if path.is_dir():
         return f"%dir {name}"
-    licence = path.name == "LICENSE" and ".dist-info" in path.parent.name
+    licence = path.name == "LICENSE" and ".dist-info/" in name
     return f"%license {name}" if licence else name
 
 
