@@ -20,6 +20,7 @@ from eucabox import config as configuration
 from eucabox import network
 from eucabox.cli import CommandContext, background, client, demo_traces, image
 from eucabox.cli.client import Client
+from eucabox.cli.data_owner import is_unit_installed
 from eucabox.cli.progress import Steps
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
@@ -29,7 +30,6 @@ from eucabox.image import tiny_guest
 from eucabox.run import run
 
 FOLDER = Path("/var/lib/eucabox-demo")
-UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 LIVE = ["pending", "running"]
 INSTANCE_TYPE = "m1.tiny"
 SSH_SECONDS = 180
@@ -130,7 +130,7 @@ def _find_service(settings: CommandContext) -> DemoPlace | None:
         name = "eucabox-demo"
         folder = config.cloud.data_dir.with_name(f"{config.cloud.data_dir.name}-service-demo")
         return DemoPlace(config, folder, "admin", name, name, is_service=True)
-    if any(Path(folder, "eucabox.service").exists() for folder in UNITS):
+    if is_unit_installed():
         raise click.ClickException(
             "the service eucabox does not run: type `systemctl start eucabox`, and where it does"
             f" not start `journalctl -u eucabox`; --folder {FOLDER} goes on a cloud of its own"
