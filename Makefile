@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb test-packages
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb rpm wheel test-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -95,6 +95,13 @@ deb: ## build the deb of HEAD into dist/, and have lintian look at it
 	@setup/host.sh packages nspawn
 	@setup/deb.sh dist
 
+rpm: setup-test ## build the RPMs of HEAD into dist/, and have rpmlint look at them
+	@setup/host.sh packages rpm
+	@setup/rpm.sh $(BIN)/python dist
+
+wheel: setup-test ## build sdist and wheel of HEAD into dist/, and have twine check them
+	@setup/wheel.sh $(BIN)/python dist
+
 # Which distributions and which packages:
 # `make test-packages SUITES=bookworm ROUNDS=tests/packages/test_deb.py`
 SUITES ?= bookworm trixie
@@ -102,6 +109,7 @@ ROUNDS ?= tests/packages
 
 test-packages: setup-test deb ## install, use, upgrade and remove the packages in distributions that boot
 	@setup/host.sh packages nspawn
+	@setup/host.sh packages rpm
 	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
 	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
 	    $(BIN)/pytest -n 2 --dist loadgroup -m packages $(ROUNDS)
