@@ -17,7 +17,6 @@ from eucabox.errors import (
     DiskGone,
     Fault,
     ImageNotFound,
-    ImageTooLarge,
     ImageUnavailable,
     InvalidParameterValue,
     LaunchCancelled,
@@ -30,7 +29,7 @@ from eucabox.image.image_source import Context, ImageInfo, ImageSource, StoppedE
 from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks, Progress
 from eucabox.image.manifest import Manifest
 from eucabox.image.workers import Workers
-from eucabox.instance_types import InstanceType
+from eucabox.instance_types import check_disk
 from eucabox.schema import ImageRow, InstanceRow
 from eucabox.state import State
 
@@ -216,13 +215,6 @@ class Images:
         if digest and not self.state.one(others, [digest]):
             self._cache.drop(digest)
 
-    def check_fits(self, row: ImageRow, instance_type: InstanceType) -> None:
-        """Raise ImageTooLarge where an image has no place on an instance type's disk."""
-        hvm = row["virtualization_type"] == "hvm"
-        self._check_size(
-            row["image_id"], row["size"] or 0, hvm, instance_type.disk_gb, instance_type.name
-        )
-
     def ensure_cached(self, row: ImageRow, go_on: Callable[[], None] = lambda: None) -> CacheEntry:
         """Return an image's file in the cache, fetched and verified if it is not there.
 
@@ -263,12 +255,12 @@ class Images:
         with contextlib.ExitStack() as pins:
             image = self._pin(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
-            self._check_size(
-                instance["image_id"],
-                image.facts["size"],
-                hvm,
-                instance["disk_gb"],
+            size, swap_mb = image.facts["size"], self.config.images.swap_mb
+            check_disk(
                 instance["instance_type"],
+                instance["disk_gb"],
+                instance["image_id"],
+                size if hvm else disk.bytes_needed(size, swap_mb),
             )
             kernel_id, ramdisk_id = (None, None) if hvm else self._kernel_and_ramdisk_ids(instance)
             spec = DiskSpec(
@@ -276,7 +268,7 @@ class Images:
                 kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
                 ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
                 disk_mb=instance["disk_gb"] * 1024,
-                swap_mb=self.config.images.swap_mb,
+                swap_mb=swap_mb,
                 public_key=instance["public_key"] or "",
                 injection=self.config.node.key_injection,
                 settings=settings.read(self._get_row(instance["image_id"])["settings"]),
@@ -396,7 +388,10 @@ class Images:
         if not image_id or info.image_type != "machine":
             return None
         row = self._get_row(image_id)
-        if not (row["is_public"] or caller.admin or self._may_launch(caller, row)):
+        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
+        own = caller.admin or row["account_id"] == caller.account_id
+        shared = row["is_public"] or self.state.one(sql, (image_id, caller.account_id))
+        if not own and not shared:
             raise ImageNotFound(id=image_id)
         if row["image_type"] != image_type:
             raise InvalidParameterValue(
@@ -407,11 +402,6 @@ class Images:
         if row["state"] not in ("available", "pending"):
             raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
         return image_id
-
-    def _may_launch(self, caller: Caller, row: ImageRow) -> bool:
-        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
-        shared = self.state.one(sql, (row["image_id"], caller.account_id))
-        return bool(shared or row["account_id"] == caller.account_id)
 
     def _finish(self, row: ImageRow) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}
@@ -470,10 +460,3 @@ class Images:
                 " or register it again with one.",
             )
         return kernel_id, instance["ramdisk_id"] or image["ramdisk_id"]
-
-    def _check_size(self, image_id: str, size: int, hvm: bool, disk_gb: int, type_: str) -> None:
-        needed = size if hvm else disk.bytes_needed(size, self.config.images.swap_mb)
-        if needed > disk_gb * GIB:
-            raise ImageTooLarge(
-                id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024
-            )

@@ -2,6 +2,7 @@ import contextlib
 import http.client
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +31,9 @@ from tests.wire.http_client import Http
 
 
 @pytest.fixture(name="cloud", scope="module")
-def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def _cloud(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
     state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)

@@ -292,6 +292,17 @@ def test_a_demo_whose_eucabox_ended_says_so_and_what_to_type(
     assert f"eucabox --config {tmp_path}/eucabox.conf logs" in shown.output
 
 
+def test_a_demo_beside_a_service_that_does_not_run_says_how_to_start_it(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.cli.demo.is_unit_installed", lambda: True)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    shown = invoke("-c", config_file, "demo")
+    assert shown.exit_code == 1
+    assert "the service eucabox does not run: type `systemctl start eucabox`" in shown.output
+    assert "--folder /var/lib/eucabox-demo goes on a cloud of its own" in shown.output
+
+
 def metadata_in_doctor(tmp_path: Path, bridge: str, port: int) -> str:
     file = tmp_path / "eucabox.conf"
     file.write_text(

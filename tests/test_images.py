@@ -30,13 +30,11 @@ from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle, key_injection, unbundle
 from eucabox.image.workers import Workers
 from eucabox.images import Images
-from eucabox.instance_types import DEFAULT_SIZES
 from eucabox.schema import ImageRow
 from eucabox.state import State
 from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB, ext, look, qcow2, raw
 from tests.image_cloud import BUCKET, KEY, Cloud, partitioned
-from tests.rows import whole_row
 
 pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
 
@@ -297,14 +295,6 @@ def test_hostile_and_foreign_disks_are_refused(cloud: Cloud, root: Path) -> None
     huge = qcow2(cloud.folder / "huge", 2**40)
     with pytest.raises(DiskImageRefused, match="largest instance type"):
         cloud.images.register(cloud.user, cloud.put(huge))
-
-
-def test_an_image_has_to_fit_the_type(cloud: Cloud) -> None:
-    row = whole_row(ImageRow, image_id="emi-1", virtualization_type="hvm", size=1024 * MIB)
-    cloud.images.check_fits(row, DEFAULT_SIZES["m1.tiny"])
-    with pytest.raises(ImageTooLarge, match="needs 1025 MiB of disk"):
-        cloud.images.check_fits({**row, "size": 1024 * MIB + 1}, DEFAULT_SIZES["m1.tiny"])
-    cloud.images.check_fits({**row, "size": 2048 * MIB}, DEFAULT_SIZES["m1.small"])
 
 
 def test_a_launch_looks_at_the_real_size(cloud: Cloud) -> None:

@@ -1,6 +1,8 @@
 """The calls that Terraform's AWS provider makes for a resource, in its order, over HTTP."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +23,9 @@ EVERYWHERE = [{"CidrIp": "0.0.0.0/0"}]
 
 
 @pytest.fixture
-def world(config: Config, state: State) -> World:
+def world(config: Config, state: State, first_keys: Path) -> World:
     made = World(config, state)
+    shutil.copytree(first_keys, config.cloud.data_dir, dirs_exist_ok=True)
     with state.transaction() as database:
         database.conn.execute("delete from accounts where account_name = 'eucalyptus'")
     made.cloud = SimpleNamespace(**{**vars(made.cloud), "accounts": Accounts(config, state)})

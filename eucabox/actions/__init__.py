@@ -255,17 +255,13 @@ def _read_arguments(definition: Action, params: dict[str, object]) -> dict[str, 
             if not plain_text and hint is not Any:
                 validate(definition.name, to_api_name(member), value, hint)
             arguments[member] = value
-        elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
-            raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
+        elif member not in definition.ignored and member != DRY_RUN:
+            if definition.service != "ec2" or not is_neutral(member, sent):
+                raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
     for member in definition.required:
         if member not in arguments:
             raise MissingParameter(parameter=to_api_name(member))
     return arguments
-
-
-def _may_be_dropped(definition: Action, member: str, value: object) -> bool:
-    """Tell whether a member that is not implemented can be ignored, as it asks for nothing."""
-    return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
 
 
 def _define(service: str, name: str, function: Callable[..., Result | None]) -> Action:

@@ -43,11 +43,12 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
     """
     row = _find_instance(call)
     _check_access(call, row, token)
-    document = _identity_document(call, row)
+    accounts, document = call.cloud.accounts, _identity_document(call, row)
+    identity = _sign_document(document, accounts.cloud_private_key, accounts.cloud_certificate)
     tree = {
         "dynamic": {
             "fws": {"instance-monitoring": "enabled" if row["monitoring"] else "disabled"},
-            "instance-identity": _identity_tree(call, document),
+            "instance-identity": dict(identity),
         },
         "meta-data": _build_meta_data(call, row),
         "user-data": row["user_data"],
@@ -269,11 +270,6 @@ def _identity_document(call: Call, row: GuestInstance) -> str:
         "version": DOCUMENT_VERSION,
     }
     return json.dumps(facts, indent=2, separators=(",", " : "))
-
-
-def _identity_tree(call: Call, document: str) -> Tree:
-    accounts = call.cloud.accounts
-    return dict(_sign_document(document, accounts.cloud_private_key, accounts.cloud_certificate))
 
 
 @lru_cache(maxsize=1024)

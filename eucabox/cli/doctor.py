@@ -21,6 +21,7 @@ from eucabox.config import Config
 from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.errors import Fault
+from eucabox.hypervisor import architecture, qemu
 from eucabox.network import host
 from eucabox.network.bridge import metadata_address
 from eucabox.network.port_holder import holder_of
@@ -125,7 +126,8 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         with tempfile.TemporaryDirectory(prefix="eucabox-doctor-") as folder:
             choice = hypervisor.choose(config.node.virt_type, Path(folder))
     except Fault as fault:
-        yield Finding("hypervisor", FAIL, fault.message, "apt-get install qemu-system-x86")
+        fix = f"apt-get install {architecture.HOST.emulator_package}"
+        yield Finding("hypervisor", FAIL, fault.message, fix)
         return
     name = choice.driver.NAME
     if name == "qemu" and config.node.virt_type == "auto":
@@ -133,6 +135,14 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", fix)
     else:
         yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
+
+
+def _firmware(config: Config) -> Iterator[Finding]:
+    """Where there is no BIOS, no guest boots without UEFI."""
+    host = architecture.HOST
+    if not host.has_bios and not qemu.has_uefi():
+        detail = f"no UEFI firmware for guests: on {host.name} it boots every one"
+        yield Finding("firmware", FAIL, detail, f"apt-get install {host.firmware_package}")
 
 
 def _kvm_device(config: Config) -> Iterator[Finding]:
@@ -269,17 +279,14 @@ def _data(config: Config) -> Iterator[Finding]:
     fix = "make room, or set [cloud] data_dir to a larger disk"
     state = FAIL if free < 1 else WARN if free < 5 else OK
     yield Finding("disk", state, f"{free:.1f} GiB free at {existing}", fix if free < 5 else "")
-    closed = [each for each in (data, *data.parents) if each.is_dir() and not _passable(each)]
+    folders = [each for each in (data, *data.parents) if each.is_dir()]
+    closed = [each for each in folders if not each.stat().st_mode & 0o001]
     if closed:
         fix = f"chmod o+x {closed[0]}, or set [cloud] data_dir elsewhere"
         detail = f"the hypervisor's user can't pass through {closed[0]} to its disks"
         yield Finding("path", FAIL, detail, fix)
     else:
         yield Finding("path", OK, f"the hypervisor's user reaches {data}")
-
-
-def _passable(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & 0o001)
 
 
 def _memory(config: Config) -> Iterator[Finding]:
@@ -359,6 +366,6 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _configuration, _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports,
-    _metadata, _data, _memory, _descriptors, _network, _own_programs, _clock,
+    _configuration, _rights, _programs, _virtualization, _firmware, _kvm_device, _libvirt, _guests,
+    _ports, _metadata, _data, _memory, _descriptors, _network, _own_programs, _clock,
 )  # fmt: skip

@@ -214,24 +214,19 @@ class InstanceRows:
             )
 
     def delete(self, instance_id: str) -> None:
-        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
+        """Delete an instance's row, its tags, and the reservations that have no instance and whose
+        client tokens have expired."""
         with self._state.transaction():
             self._state.delete("tags", {"resource_id": instance_id})
             self._state.delete("tags", {"resource_id": f"eni-{instance_id.removeprefix('i-')}"})
             self._state.delete("instance_groups", {"instance_id": instance_id})
             self._state.delete("instances", {"instance_id": instance_id})
-            for reservation_id in self._empty_reservations():
-                self._state.delete("reservations", {"reservation_id": reservation_id})
-
-    def _empty_reservations(self) -> list[str]:
-        """Return reservations without an instance whose client token has expired."""
-        sql = """select reservation_id, created, created_clock from reservations
-          where reservation_id not in (select reservation_id from instances)"""
-        return [
-            row["reservation_id"]
-            for row in self._state.query(sql)
-            if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
-        ]
+            empty = """select reservation_id, created, created_clock from reservations
+              where reservation_id not in (select reservation_id from instances)"""
+            for row in self._state.query(empty):
+                if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE:
+                    where = {"reservation_id": row["reservation_id"]}
+                    self._state.delete("reservations", where)
 
     def get_setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""

@@ -192,11 +192,15 @@ class Domains:
 
         Where libvirt can't, the process of the domain with this `uuid` is killed.
         """
-        self._check_started(instance_id)
+        seconds = self._bounded.stuck(f"start {instance_id}")
+        if seconds is not None:  # libvirt may still start a guest that we have given up
+            raise DomainHung(id=instance_id, action="start", seconds=seconds)
         try:
             self._act("stop", instance_id, _destroy, DESTROY, key=f"stop {instance_id}")
         except (DomainFailed, DomainHung) as fault:
-            if not self.kill(instance_id, uuid or self._uuid(instance_id)):
+            with self._lock:
+                uuids = {owner: known_uuid for known_uuid, owner in self._owners.items()}
+            if not self.kill(instance_id, uuid or uuids.get(instance_id, "")):
                 raise
             log.warning("role=node the process of %s was killed: %s", instance_id, fault.message)
 
@@ -209,17 +213,6 @@ class Domains:
         """Tell whether no process of the guest is there, where guests are processes of ours."""
         here = self._connection.uri.startswith(("qemu:", "qemu+unix:"))
         return here and not processes.pids(instance_id, uuid)
-
-    def _check_started(self, instance_id: str) -> None:
-        """Raise DomainHung while libvirt may still start a guest that we have given up."""
-        seconds = self._bounded.stuck(f"start {instance_id}")
-        if seconds is not None:
-            raise DomainHung(id=instance_id, action="start", seconds=seconds)
-
-    def _uuid(self, instance_id: str) -> str:
-        with self._lock:
-            known = {owner: uuid for uuid, owner in self._owners.items()}
-        return known.get(instance_id, "")
 
     def _list(self, virt: VirConnect) -> list[DomainState | None]:
         states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)

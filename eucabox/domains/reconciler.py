@@ -80,8 +80,10 @@ class Reconciler:
         if guests is not None:
             waits.append(self._remove_orphans(rows, guests))
         waits.append(self._purge())
-        self._drop_events(rows)
-        self._health.keep_only(row["instance_id"] for row in rows)
+        alive = {row["instance_id"] for row in rows}
+        with self._lock:
+            self._events = {name: seen for name, seen in self._events.items() if name in alive}
+        self._health.keep_only(alive)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _list_domains(self) -> dict[str, DomainState] | None:
@@ -192,26 +194,18 @@ class Reconciler:
     def _end(self, row: NodeRow, reason: Reason) -> float:
         instance_id = row["instance_id"]
         self._launcher.cancel(instance_id)
-        state = self._write_end(row, reason)
+        if row["wanted"] != "terminate":
+            state = self._rows.fail(instance_id, reason)
+        else:
+            ends = self._rows.mark_shutting_down(instance_id, reason)
+            state = "shutting-down" if ends else ""
         if state:
             log.info("role=node %s is %s: %s", instance_id, state, reason.message)
         return 0.0
 
-    def _write_end(self, row: NodeRow, reason: Reason) -> str:
-        instance_id = row["instance_id"]
-        if row["wanted"] != "terminate":
-            return self._rows.fail(instance_id, reason)
-        return "shutting-down" if self._rows.mark_shutting_down(instance_id, reason) else ""
-
     def _end_reason(self, instance_id: str) -> Reason | None:
         with self._lock:
             return state_reasons.reason_of_events(self._events.get(instance_id, ()))
-
-    def _drop_events(self, rows: list[NodeRow]) -> None:
-        alive = {row["instance_id"] for row in rows}
-        with self._lock:
-            for name in set(self._events) - alive:
-                del self._events[name]
 
     def _remove_orphans(self, rows: list[NodeRow], guests: dict[str, DomainState]) -> float | None:
         """End what is left of instances that are not alive; return the seconds to the next try."""

@@ -145,7 +145,8 @@ class Terminator:
         self._images.forget(row["instance_id"])
 
     def _end_by_force(self, row: NodeRow, known: bool, gone: bool) -> None:
-        """Kill the guest's process when the time limit is over."""
+        """Kill the guest's process when the time limit is over, and mark the instance terminated;
+        what is left of it is cleaned up later."""
         instance_id = row["instance_id"]
         names = (instance_id, row["domain_uuid"])
         killed = self._domains.kill(*names) or self._domains.is_gone(*names)
@@ -153,10 +154,13 @@ class Terminator:
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # it ended meanwhile
-        if gone:
-            self._give_up(row)
-        else:
+        if not gone:
             self._health.note(instance_id, STUCK)
+            return
+        text = "The clean-up on the host is not finished; eucabox goes on trying"
+        self._rows.give_up(row, instance_states.internal_error(text))
+        self._forget(instance_id)
+        log.error("role=node %s could not be cleaned up in time", instance_id)
 
     def _try_destroy(self, row: NodeRow) -> bool:
         instance_id = row["instance_id"]
@@ -166,13 +170,6 @@ class Terminator:
         except Fault as fault:
             log.warning("role=node %s is still there: %s", instance_id, fault.message)
             return False
-
-    def _give_up(self, row: NodeRow) -> None:
-        """Mark the instance terminated; what is left of it is cleaned up later."""
-        text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.give_up(row, instance_states.internal_error(text))
-        self._forget(row["instance_id"])
-        log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
     def _end_orphan(self, instance_id: str) -> None:
         row = self._rows.get(instance_id)

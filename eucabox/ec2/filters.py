@@ -96,13 +96,10 @@ def get_dotted(value: object, path: str) -> object:
     """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
     key, _, rest = path.partition(".")
     if isinstance(value, list):
-        return [leaf for each in value for leaf in _as_list(get_dotted(each, path))]
+        leaves = [get_dotted(each, path) for each in value]
+        return [leaf for each in leaves for leaf in (each if isinstance(each, list) else [each])]
     inner = value.get(key) if isinstance(value, dict) else None
     return get_dotted(inner, rest) if rest else inner
-
-
-def _as_list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else [value]
 
 
 def select_ids(
@@ -197,11 +194,10 @@ def page(
     rest = sorted((each for each in things if key(each) > after), key=key)
     size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
     page_things = rest[:size]
-    return page_things, _make_token(key(page_things[-1])) if len(rest) > size else None
-
-
-def _make_token(last: str) -> str:
-    return base64.urlsafe_b64encode(f"after {last}".encode()).decode()
+    if len(rest) <= size:
+        return page_things, None
+    last = key(page_things[-1])
+    return page_things, base64.urlsafe_b64encode(f"after {last}".encode()).decode()
 
 
 def _read_token(token: str | None) -> str:

@@ -15,6 +15,8 @@ from eucabox.errors import (
     InvalidParameterValue,
 )
 from eucabox.iam.accounts import Caller
+from eucabox.image import disk
+from eucabox.instance_types import InstanceType, check_disk
 from eucabox.schema import ImageRow
 from eucabox.state import State
 
@@ -84,16 +86,21 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _is_being_written(row):
+    settings = json.loads(row["settings"]) if row["state"] == "pending" else {}
+    being_written = {"made_of", "copied_from"} & set(settings)  # its bundle, by this cloud
+    if row["state"] not in USABLE or being_written:
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
 
 
-def _is_being_written(row: ImageRow) -> bool:
-    """Tell whether this cloud is still writing the image's bundle."""
-    settings = json.loads(row["settings"])
-    return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
+def check_fits(row: ImageRow, instance_type: InstanceType, swap_mb: int) -> None:
+    """Raise ImageTooLarge where an image has no place on a type's disk, with swap if it is a root
+    file system. The size of an image that is being fetched may not be known yet."""
+    size = row["size"] or 0
+    whole_disk = row["virtualization_type"] == "hvm"
+    needed = size if whole_disk else disk.bytes_needed(size, swap_mb)
+    check_disk(instance_type.name, instance_type.disk_gb, row["image_id"], needed)
 
 
 def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[ImageRow]:

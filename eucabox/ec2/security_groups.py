@@ -61,7 +61,14 @@ def ensure_and_list(state: State, account_id: str) -> list[SecurityGroupRow]:
         return rows
     with state.transaction(for_good=True):
         if not any(row["group_name"] == DEFAULT for row in state.query(sql, (account_id,))):
-            _make_default(state, account_id)
+            row = create(state, account_id, DEFAULT, "default group")
+            add_rule(
+                state,
+                row["group_id"],
+                is_egress=False,
+                referenced_group_id=row["group_id"],
+                referenced_user_id=account_id,
+            )
     return state.select(SecurityGroupRow, sql, (account_id,))
 
 
@@ -88,7 +95,11 @@ def find(
             raise GroupNotFound(group=name[:255])
         matches[row["group_id"]] = row
     for group_id in group_ids:
-        matches[group_id] = _get_by_id(by_id, group_id)
+        if not ID.fullmatch(group_id):
+            raise GroupIdMalformed(id=group_id[:60])
+        if group_id not in by_id:
+            raise GroupNotFound(group=group_id)
+        matches[group_id] = by_id[group_id]
     return list(matches.values())
 
 
@@ -154,23 +165,3 @@ def rules(state: State, group_ids: Iterable[str]) -> list[ListedRule]:
         on p.group_id = r.referenced_group_id and p.account_id = g.account_id
       where r.group_id in (select value from json_each(?)) order by r.rowid"""
     return state.select(ListedRule, sql, (json.dumps(list(group_ids)),))
-
-
-def _get_by_id(groups: dict[str, SecurityGroupRow], group_id: str) -> SecurityGroupRow:
-    if not ID.fullmatch(group_id):
-        raise GroupIdMalformed(id=group_id[:60])
-    if group_id not in groups:
-        raise GroupNotFound(group=group_id)
-    return groups[group_id]
-
-
-def _make_default(state: State, account_id: str) -> None:
-    row = create(state, account_id, DEFAULT, "default group")
-    group_id = row["group_id"]
-    add_rule(
-        state,
-        group_id,
-        is_egress=False,
-        referenced_group_id=group_id,
-        referenced_user_id=account_id,
-    )

@@ -121,8 +121,9 @@ class Accounts:
         """Return the administrator, made with an access key and a certificate if missing."""
         account, user = ADMINISTRATOR
         with self._state.transaction():
-            administrator = self._find(account, user)
-            return administrator or self._create(account, user, admin=True)
+            sql = f"{_CALLER} where account_name = ? and user_name = ?"
+            row = self._state.select_one(CallerRow, sql, ADMINISTRATOR)
+            return _to_caller(row) if row else self._create(account, user, admin=True)
 
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.
@@ -301,11 +302,6 @@ class Accounts:
         if row is None:
             raise NoActiveCredential(name=caller.user_name, what=table)
         return row
-
-    def _find(self, account: str, user: str) -> Caller | None:
-        sql = f"{_CALLER} where account_name = ? and user_name = ?"
-        row = self._state.select_one(CallerRow, sql, (account, user))
-        return _to_caller(row) if row else None
 
     def _create(self, account: str, user: str, admin: bool) -> Caller:
         now = ids.now()

@@ -61,7 +61,10 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
     with root.open("rb") as source:
         sparse.copy(source, target, plan.root[0])
     if plan.ephemeral[1]:
-        _ephemeral(Path(target.name), *plan.ephemeral)
+        offset, size = plan.ephemeral
+        lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
+        options = ("-q", "-F", "-t", "ext3", "-L", "ephemeral0", "-E", lazy)
+        run_caged("mke2fs", *options, target.name, f"{size // 1024}k")
     if plan.swap[1]:
         os.pwrite(target.fileno(), _swap(plan.swap[1]), plan.swap[0])
     os.fsync(target.fileno())
@@ -127,12 +130,6 @@ def entry(place: tuple[int, int], kind: int) -> bytes:
         return bytes(16)
     start, count = offset // SECTOR, min(size // SECTOR, 2**32 - 1)
     return struct.pack("<B3sB3sII", 0, NO_CHS, kind, NO_CHS, start, count)
-
-
-def _ephemeral(path: Path, offset: int, size: int) -> None:
-    lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
-    label = ("-L", "ephemeral0")
-    run_caged("mke2fs", "-q", "-F", "-t", "ext3", *label, "-E", lazy, str(path), f"{size // 1024}k")
 
 
 def _swap(size: int) -> bytes:

@@ -63,21 +63,32 @@ def disk(path: Path, name: str) -> Disk:
     with path.open("rb") as file:
         head = file.read(64)
     refuse_others(head, name)
-    facts = _qcow2(path, name) if head.startswith(QCOW2) else Disk("raw", path.stat().st_size)
-    refuse_size(facts.size, name)
-    return facts
+    if head.startswith(QCOW2):
+        facts = _ask_qemu("info", path, name)
+        if reason := _danger(facts):
+            raise DiskImageRefused(name=name, reason=reason)
+        read = Disk("qcow2", int(facts["virtual-size"]))
+    else:
+        read = Disk("raw", path.stat().st_size)
+    refuse_size(read.size, name)
+    return read
 
 
 def kernel(path: Path, name: str) -> None:
     """Refuse as a kernel what is none: QEMU would start it and the guest stay silent for good.
 
-    Taken are x86 boot images (Linux' boot protocol 2.00 and later), ELF files and gzipped ones,
-    as Xen's are. Raises DiskImageRefused.
+    Taken are x86 boot images (Linux' boot protocol 2.00 and later), arm64's (plain, gzipped, or an
+    EFI program that unpacks itself), ELF files and gzipped ones, as Xen's are. Raises
+    DiskImageRefused.
     """
     with path.open("rb") as file:
         head = file.read(0x206)
-    if head[0x202:] != b"HdrS" and not head.startswith((b"\x7fELF", b"\x1f\x8b")):
-        reason = "it is no kernel: neither an x86 boot image (bzImage) nor an ELF file."
+    marks = (head[0x202:0x206] == b"HdrS", head[0x38:0x3C] == b"ARM\x64", head[4:8] == b"zimg")
+    if not any(marks) and not head.startswith((b"\x7fELF", b"\x1f\x8b")):
+        reason = (
+            "it is no kernel: neither a boot image of x86 (bzImage) or of arm64 (Image), nor an"
+            " ELF file."
+        )
         raise DiskImageRefused(name=name, reason=reason)
 
 
@@ -136,14 +147,6 @@ def _ask_qemu(
         reason = f"its qcow2 header is damaged ({problem})."
         raise DiskImageRefused(name=name, reason=reason) from None
     return facts
-
-
-def _qcow2(path: Path, name: str) -> Disk:
-    facts = _ask_qemu("info", path, name)
-    reason = _danger(facts)
-    if reason:
-        raise DiskImageRefused(name=name, reason=reason)
-    return Disk("qcow2", int(facts["virtual-size"]))
 
 
 def _danger(facts: dict[str, Any]) -> str:

@@ -9,12 +9,13 @@ from typing import Any, BinaryIO, TypedDict
 
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.errors import ProgramFailed
+from eucabox.hypervisor import architecture
 from eucabox.image import disk, key_injection, seed, sparse
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.settings import ImageSettings
 from eucabox.schema import InstanceRow
 
-CMDLINE = "console=ttyS0 root=/dev/{disk}1"
+CMDLINE = "console={console} root=/dev/{disk}1"
 MIB = 2**20
 NOTE = "boot.json"
 DISKS = {"scsi": "sda", "ide": "sda", "virtio": "vda"}  # as a guest's kernel names them
@@ -120,7 +121,8 @@ class InstanceDisks:
             if spec.image.facts["kind"] == "disk":
                 base, boot = spec.image, _overlay_whole_disk(spec, target)
             else:
-                name = _name_of_composed(spec)
+                keyed = "key" if spec.injection else "plain"
+                name = f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
                 pins.enter_context(cache.pin(name))
                 base = _ensure_composed(cache, name, spec, progress)
                 boot = _overlay_composed(base, spec, target)
@@ -149,7 +151,8 @@ def _apply_settings(boot: Boot, spec: DiskSpec, folder: Path) -> Boot:
     """Return the same as the image's settings want it, with what they need in the folder."""
     wanted = spec.settings
     bus = wanted.disk_bus or boot.bus
-    cmdline = boot.kernel and (wanted.kernel_command_line or CMDLINE.format(disk=DISKS[bus]))
+    usual = CMDLINE.format(console=architecture.HOST.console, disk=DISKS[bus])
+    cmdline = boot.kernel and (wanted.kernel_command_line or usual)
     seed_file = folder / SEED
     if spec.seeded and wanted.has_cdrom:
         seed.write(seed_file, spec.seeded)
@@ -195,11 +198,6 @@ def _give_key(base: CacheEntry, spec: DiskSpec, target: Path) -> tuple[str, ...]
     except key_injection.NoSpaceForKeyError as problem:
         return (f"The key was not put into the image ({problem}): the metadata service has it.",)
     return ()
-
-
-def _name_of_composed(spec: DiskSpec) -> str:
-    keyed = "key" if spec.injection else "plain"
-    return f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
 
 
 def _ensure_composed(cache: Cache, name: str, spec: DiskSpec, progress: Progress) -> CacheEntry:

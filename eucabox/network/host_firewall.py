@@ -42,17 +42,22 @@ def blocks(bridge: str, metadata_port: int) -> list[Block]:
         stopped = [
             need
             for need, (hook, protocol, port) in NEEDS.items()
-            if _stops(listed, hook, _packet(bridge, protocol, port or metadata_port))
+            if _stops(
+                listed,
+                hook,
+                {
+                    "iifname": bridge,
+                    "l4proto": protocol,
+                    "protocol": protocol,
+                    "dport": port or metadata_port,
+                },
+            )
         ]
         if stopped:
             inner = "other networks" in stopped, stopped[0] != "other networks"
             command = _command(f"{family} {name}", listed, bridge, *inner)
             blocking.append(Block(f"{family} {name}", " and ".join(stopped), command))
     return blocking
-
-
-def _packet(bridge: str, protocol: str, port: int) -> Packet:
-    return {"iifname": bridge, "l4proto": protocol, "protocol": protocol, "dport": port}
 
 
 def _stops(listed: Sequence[NftObject], hook: str, packet: Packet) -> bool:

@@ -36,7 +36,7 @@ class Static(BridgedNetwork):
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
         self._serves_dns = not config.network.bridge
         self._pool: list[GuestAddress] = []  # its first addresses: a large network has millions
-        self._pool_place: tuple[IPv4Network, IPv4Address] | None = None
+        self._pool_place: tuple[IPv4Network, IPv4Address | None] | None = None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -90,7 +90,10 @@ class Static(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return the first address that is not taken, by its MAC or its IP."""
         self._in_use = True
-        place = self.subnet, self._site.gateway(self.subnet)
+        subnet = self.subnet
+        # Of a whole subnet, which is our own bridge's, the gateway's address is never given out.
+        named = self.config.network.addresses
+        place = subnet, self._site.gateway(subnet) if named else None
         if self._pool_place != place:
             self._pool_place, self._pool = place, []
         while True:

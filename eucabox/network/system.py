@@ -49,8 +49,10 @@ class System(BridgedNetwork):
     @property
     def subnet(self) -> IPv4Network:
         """The network that instances live in; raises NetworkUnusable where only the site knows."""
+        if self._own is None and self.config.network.subnet == "auto":
+            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
         if self._own is None:
-            return self._configured_subnet()
+            return IPv4Network(self.config.network.subnet)
         if self._chosen is None:
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
@@ -233,11 +235,6 @@ class System(BridgedNetwork):
         if self._own is not None:
             addresses = ((mac, known.ip) for mac, known in guests.items())
             self._own.serve(self._address(mac, ip) for mac, ip in addresses if ip)
-
-    def _configured_subnet(self) -> IPv4Network:
-        if self.config.network.subnet == "auto":
-            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
-        return IPv4Network(self.config.network.subnet)
 
     def _known_address(self, row: InterfaceRow) -> KnownAddress:
         return KnownAddress(

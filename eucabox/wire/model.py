@@ -114,7 +114,8 @@ def service(name: str, version: str = "") -> WireModel:
 def _load(name: str, version: str) -> WireModel:
     if version:
         return WireModel(name, _read(_model_file(MODELS / name, version)), {})
-    extras = _read_extras(name)
+    file = EXTRAS / f"{name}.json"
+    extras = _read(file) if file.exists() else {}
     description = extras.get("model") or _read(_model_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     for shape, members in extras.get("reshaped", {}).items():
@@ -141,11 +142,6 @@ def _drop_documentation(node: Document) -> Document:
     if isinstance(node.get("documentation"), str):
         del node["documentation"]
     return node
-
-
-def _read_extras(name: str) -> Document:
-    file = EXTRAS / f"{name}.json"
-    return _read(file) if file.exists() else {}
 
 
 def merge(base: Document, extra: Document) -> None:

@@ -28,7 +28,7 @@ MOST_XML_DEPTH = 64
 MOST_ELEMENTS = 5_000
 LONGEST_TAG = 1 << 16  # bytes, with its attributes; comments too
 INDEX = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
-WHOLE = re.compile(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
+WHOLE = re.compile(rf"[{ascii_text.BLANKS}]*[+-]?[0-9]{{1,19}}[{ascii_text.BLANKS}]*\Z", re.ASCII)
 NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
 TRUE, FALSE = ("true", "1"), ("false", "0")
 LIMITS = {"integer": 2**31, "long": 2**63}
@@ -240,7 +240,7 @@ def _integer_parser(type_name: str) -> Callable[[str], int]:
     limit = LIMITS[type_name]
 
     def convert(text: str) -> int:
-        if not WHOLE.match(ascii_text.strip(text)):
+        if not WHOLE.match(text):
             raise ValueError("an integer")
         value = int(text)
         if not -limit <= value < limit:

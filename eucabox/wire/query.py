@@ -81,7 +81,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
-    form = signed.read_document(3 * MOST_FORM)
+    form = signed.body.read(3 * MOST_FORM)  # `body` again; a plus in it may have become %2B
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)
     operation = _find_operation(service, fields)

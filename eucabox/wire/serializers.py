@@ -70,7 +70,9 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
         )
     if isinstance(shape, MapShape):
         return _map_writer(shape, item)
-    return _scalar_writer(shape)
+    if shape.type_name == "timestamp":
+        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
+    return SCALARS[shape.type_name]
 
 
 # A structure is written by a plan for just the members that it has: a format, and of each member
@@ -114,7 +116,11 @@ def _member_writer(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]
         return "", _map_writer(shape, item, tag), ""
     opened, closed = _tags(tag, shape)
     if isinstance(shape, StructureShape):
-        attributes = _attributes(shape)
+        attributes = [
+            (xform_name(name), xml_name(member, name))
+            for name, member in shape.members.items()
+            if member.serialization.get("xmlAttribute")
+        ]
         if attributes:
             writer = _attribute_writer(opened, attributes, xml_writer(shape, item), closed)
             return "", writer, ""
@@ -127,14 +133,6 @@ def _tags(tag: str, shape: Shape) -> tuple[str, str]:
         prefix = f":{space['prefix']}" if space.get("prefix") else ""
         return f'<{tag} xmlns{prefix}="{space["uri"]}">', f"</{tag}>"
     return f"<{tag}>", f"</{tag}>"
-
-
-def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
-    return [
-        (xform_name(name), xml_name(member, name))
-        for name, member in shape.members.items()
-        if member.serialization.get("xmlAttribute")
-    ]
 
 
 def _attribute_writer(
@@ -171,12 +169,6 @@ def _map_writer(shape: MapShape, item: str, tag: str = "entry") -> Writer:
         )
 
     return write
-
-
-def _scalar_writer(shape: Shape) -> Writer:
-    if shape.type_name == "timestamp":
-        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
-    return SCALARS[shape.type_name]
 
 
 def _write_string(value: object) -> str:

@@ -16,10 +16,9 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
 from eucabox.ec2.bundle_tasks import BundleTasks
-from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
+from eucabox.errors import InsufficientFreeAddresses
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.instance_states import InstanceState
-from eucabox.instance_types import InstanceType
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
@@ -77,7 +76,7 @@ class StandInNetwork:
 
 
 class StandInImages:
-    """Registers what it is told and checks sizes, without a bucket."""
+    """Registers what it is told, without a bucket."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -109,11 +108,6 @@ class StandInImages:
         place = "made/emi-1/image.manifest.xml"
         facts = {"name": name, "description": description, "settings": '{"made_of": "i-1"}'}
         return add_image(self.state, caller, state="pending", image_location=place, **facts)
-
-    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
-        if row["size"] > instance_type.disk_gb * 2**30:
-            facts = {"type": instance_type.name, "disk": instance_type.disk_gb * 1024}
-            raise ImageTooLarge(id=row["image_id"], needed=row["size"] >> 20, **facts)
 
 
 def insert(state: State, table: str, row: Row) -> None:

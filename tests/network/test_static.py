@@ -38,6 +38,26 @@ def test_addresses_are_given_once(net: Static) -> None:
         net.assign(taken, "i-1")
 
 
+def test_all_addresses_of_a_larger_network_are_given_once(
+    fake: FakeHost, configured: Configured
+) -> None:
+    net = Static(configured(subnet="172.30.64.0/24"))
+    taken: set[str] = set()
+    for number in range(4, 255):
+        address = net.assign(taken, "i-1").private_ip_address
+        assert address == f"172.30.64.{number}"
+        taken.add(address)
+    with pytest.raises(InsufficientFreeAddresses, match="All 251 addresses"):
+        net.assign(taken, "i-1")
+
+
+def test_the_gateway_is_not_given_out_where_a_range_names_it(
+    fake: FakeHost, configured: Configured
+) -> None:
+    net = Static(configured(subnet="172.30.64.0/28", addresses="172.30.64.1-172.30.64.3"))
+    assert net.assign(set(), "i-1").private_ip_address == "172.30.64.2"
+
+
 def test_plug_and_unplug_may_be_repeated(net: Static, fake: FakeHost, tmp_path: Path) -> None:
     net.start()
     row = asdict(net.assign(set(), "i-1"))

@@ -95,9 +95,9 @@ def _listener(desk: Desk) -> Iterator[Listener]:
         yield opened
 
 
-@pytest.fixture(name="tls")
-def _tls(tmp_path: Path) -> Tls:
-    authority = CertificateAuthority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+@pytest.fixture(name="tls", scope="module")
+def _tls(first_keys: Path) -> Tls:
+    authority = CertificateAuthority(first_keys / "ca", Seal(first_keys / "key"))
     return Tls(*authority.server_files())
 
 

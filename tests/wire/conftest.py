@@ -1,8 +1,10 @@
 """A cloud of buckets behind the real listener, and a client that says exactly what it is told."""
 
 import http.client
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -110,8 +112,9 @@ def _as_utf8(value: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
     state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)

@@ -49,8 +49,8 @@ class Client:
 
 
 @pytest.fixture
-def client(config: Config, state: State) -> Iterator[Client]:
-    store, accounts = Store(config.bucket_root), Accounts(config, state)
+def client(config: Config, state: State, accounts: Accounts) -> Iterator[Client]:
+    store = Store(config.bucket_root)
     found = accounts.user_credentials(accounts.ensure_administrator())
     store.create_bucket("shop", found.caller.account_id)
     cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, store=store)

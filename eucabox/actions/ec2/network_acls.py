@@ -85,21 +85,17 @@ def _acl_to_api(call: Call) -> Result:
         "is_default": True,
         "associations": [association],
         "entries": [
-            _entry_to_api(egress, number, verdict)
+            {
+                "cidr_block": default_vpc.EVERYWHERE,
+                "egress": egress,
+                "protocol": "-1",
+                "rule_action": verdict,
+                "rule_number": number,
+            }
             for egress in (True, False)
             for number, verdict in ((100, "allow"), (LAST, "deny"))
         ],
         "tags": tags.tags_of(call.cloud.state, [acl_id]).get(acl_id, []),
-    }
-
-
-def _entry_to_api(egress: bool, number: int, verdict: str) -> Result:
-    return {
-        "cidr_block": default_vpc.EVERYWHERE,
-        "egress": egress,
-        "protocol": "-1",
-        "rule_action": verdict,
-        "rule_number": number,
     }
 
 

@@ -38,17 +38,16 @@ class Condition:
         if self.operator == "Null":
             return any((each.lower() == "true") == (not present_values) for each in self.values)
         if not present_values:
-            return self._holds_without_value()
+            return (
+                self.set_of == "ForAllValues"
+                or self.if_exists
+                or (self.negated and not self.set_of)
+            )
         if self.set_of == "ForAllValues":
             return all(self._matches_one(each, request) for each in present_values)
         if self.negated and not self.set_of:
             return all(self._matches_one(each, request) for each in present_values)
         return any(self._matches_one(each, request) for each in present_values)
-
-    def _holds_without_value(self) -> bool:
-        if self.set_of == "ForAllValues" or self.if_exists:
-            return True
-        return self.negated and not self.set_of
 
     def _matches_one(self, value: str, request: AuthorizationRequest) -> bool:
         return any(test(value, request) for test in self.tests) != self.negated

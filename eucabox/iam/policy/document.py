@@ -139,7 +139,10 @@ class _Cache:
             if text in self._found:
                 self._found.move_to_end(text)
                 return self._found[text]
-        compiled = _compile(text)
+        try:
+            compiled = parse(text, _Anything())
+        except MalformedPolicy:
+            compiled = NOTHING
         with self._lock:
             if text not in self._found:
                 self._size += len(text)
@@ -147,13 +150,6 @@ class _Cache:
             while self._size > self._most:
                 self._size -= len(self._found.popitem(last=False)[0])
         return compiled
-
-
-def _compile(text: str) -> Policy:
-    try:
-        return parse(text, _Anything())
-    except MalformedPolicy:
-        return NOTHING
 
 
 _cache = _Cache(MOST_KEPT)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from eucabox import errors
+from eucabox.hypervisor import architecture
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 
@@ -241,3 +243,26 @@ def test_a_copy_is_made_in_the_one_region(world: World) -> None:
     assert world.do("CopyImage", source_region="eucabox", **source)["image_id"]
     with pytest.raises(errors.ImageNameMalformed):
         world.do("CopyImage", **{**source, "name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [(X86_64, "Choose one of i386, x86_64"), (AARCH64, "Choose one of arm64")],
+    ids=["x86_64", "aarch64"],
+)
+def test_an_image_is_registered_for_the_processor_of_the_host_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture, words: str
+) -> None:
+    other = AARCH64 if host is X86_64 else X86_64
+    monkeypatch.setattr(architecture, "HOST", host)
+    with pytest.raises(errors.InvalidParameterValue, match=words):
+        world.do("RegisterImage", image_location="b/k", architecture=other.ec2[-1])
+
+
+@pytest.mark.parametrize("host", [AARCH64], ids=["aarch64"])
+def test_an_image_for_aarch64_boots_by_no_bios(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
+    with pytest.raises(errors.InvalidParameterValue, match="Choose one of uefi, uefi-preferred"):
+        world.do("RegisterImage", image_location="b/k", boot_mode="legacy-bios")
