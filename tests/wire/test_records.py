@@ -104,8 +104,8 @@ def test_operations_by_the_names_that_logs_have(name: str, method: str, kind: st
 def test_an_anonymous_request_that_fails() -> None:
     answer = Answer(status=403, body=b"<Error/>")
     (found,) = read_log("GetObject", answer=answer, code="AccessDenied", caller=None, key="k")
-    told = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
-    assert told == ["-", "403", "AccessDenied", "8", "-", "-"]
+    values = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
+    assert values == ["-", "403", "AccessDenied", "8", "-", "-"]
     assert read_log("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
 
 
