@@ -31,7 +31,7 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not packages"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
 	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live
 
@@ -48,7 +48,7 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow and not packages" --ignore tests/live -q -p no:cacheprovider
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # how long each attack lasts: `make test-attacks SECONDS=60`

@@ -16,13 +16,18 @@ ENDED = pytest.StashKey[set[str]]()
 GUEST = Path("/var/tmp/eucabox-test-guest")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the rounds, and leave them out unless they were asked for: they take minutes."""
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.packages)
-            item.add_marker(pytest.mark.xdist_group(_find_way(item)))
-            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+    rounds = [item for item in items if here in item.path.parents]
+    for item in rounds:
+        item.add_marker(pytest.mark.packages)
+        item.add_marker(pytest.mark.xdist_group(_find_way(item)))
+        item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+    named = any("tests/packages" in each for each in config.args)
+    if not named and "packages" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=rounds)
+        items[:] = [item for item in items if here not in item.path.parents]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
