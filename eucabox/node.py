@@ -27,8 +27,9 @@ from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import Terminator
 from eucabox.domains.worker_pool import WorkerPool
-from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
+from eucabox.errors import Fault, InstanceNotFound, ScreensBusy, ScreenUnreadable
 from eucabox.hypervisor import Choice, Hypervisor
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.network import GuestAddress
 from eucabox.state import State
 
@@ -41,7 +42,6 @@ PICTURE_WAIT = 1.0  # seconds until another is refused
 AFTER_FAULT = 5.0  # seconds until the loop runs again after an unexpected error
 SOONEST = 0.05  # seconds between two looks, at least
 STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
-DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
 class Node:
@@ -120,8 +120,7 @@ class Node:
     @cached_property
     def uri(self) -> str:
         """libvirt's address: the configured one, or the driver's own."""
-        name = self._config.node.virt_type
-        return self._config.node.libvirt_uri or hypervisor.load(DRIVER_OF.get(name, name)).URI
+        return hypervisor.find_uri(self._config.node.virt_type, self._config.node.libvirt_uri)
 
     @property
     def metadata_problem(self) -> str:
@@ -148,6 +147,12 @@ class Node:
     def hypervisor_name(self) -> str:
         """The hypervisor's name as instances show it."""
         return self.virt_type or self._config.node.virt_type
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the hypervisor can do; where none is usable nothing is refused for its sake."""
+        choice = self._choose()
+        return choice.driver.capabilities() if isinstance(choice, Choice) else Capabilities()
 
     @property
     def problem(self) -> str:
@@ -246,6 +251,8 @@ class Node:
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
         """Return what the guest's screen shows, as PNG; raises ScreenUnreadable, ScreensBusy."""
+        if reason := self.capabilities.screenshots:
+            raise ScreenUnreadable(id=instance_id, reason=reason)
         if not self._pictures.acquire(timeout=PICTURE_WAIT):
             raise ScreensBusy(count=PICTURES)
         try:

@@ -125,12 +125,14 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         with tempfile.TemporaryDirectory(prefix="eucabox-doctor-") as folder:
             choice = hypervisor.choose(config.node.virt_type, Path(folder))
     except Fault as fault:
-        yield Finding("hypervisor", FAIL, fault.message, "apt-get install qemu-system-x86")
+        package = hypervisor.load(fault.facts["name"]).PACKAGE
+        yield Finding("hypervisor", FAIL, fault.message, f"apt-get install {package}")
         return
     name = choice.driver.NAME
-    if name == "qemu" and config.node.virt_type == "auto":
-        fix = "guests run, ten times slower; nothing to do where the host has no KVM to give"
-        yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", fix)
+    slow = choice.driver.capabilities().hardware_speed
+    if slow and config.node.virt_type == "auto":
+        fix = "guests run; nothing to do where the host has no KVM to give"
+        yield Finding("hypervisor", WARN, f"{name}: {slow}. {choice.reason}", fix)
     else:
         yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
 
@@ -149,7 +151,7 @@ def _libvirt(config: Config) -> Iterator[Finding]:
         fix = "apt-get install python3-libvirt, and use the distribution's Python"
         yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", fix)
         return
-    uri = config.node.libvirt_uri or "qemu:///system"
+    uri = hypervisor.find_uri(config.node.virt_type, config.node.libvirt_uri)
     libvirt.registerErrorHandler(lambda *_: None, None)
     try:
         version = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getLibVersion(), LIBVIRT)

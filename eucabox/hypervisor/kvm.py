@@ -7,11 +7,13 @@ from pathlib import Path
 from eucabox.atomic_files import write_atomic
 from eucabox.errors import ProgramFailed, ProgramMissing
 from eucabox.hypervisor import qemu
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 from eucabox.run import run
 
 NAME = "kvm"
 URI = "qemu:///system"
+PACKAGE = "qemu-system-x86"
 DEVICE = Path("/dev/kvm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # mov al,10h; out F4h,al; hlt: QEMU's debug-exit device turns the 10h into exit status 33.
@@ -28,6 +30,11 @@ SLOWEST = 1.5  # seconds; real KVM and even TCG need a tenth, a pretended KVM se
 def domain_xml(domain: Domain) -> str:
     """Return libvirt's XML for a guest on the host's processors."""
     return qemu.machine(domain, kind="kvm", cpu="host-passthrough")
+
+
+def capabilities() -> Capabilities:
+    """Return what KVM can do: everything."""
+    return Capabilities()
 
 
 def probe(folder: Path) -> str:

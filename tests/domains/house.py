@@ -15,6 +15,7 @@ from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
 from eucabox.domains import reconciler as loops
 from eucabox.hypervisor import qemu
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.node import Node
@@ -30,9 +31,13 @@ class PretendedHypervisor:
 
     NAME = "test"
     URI = URI
+    PACKAGE = "libvirt-daemon"
 
     def probe(self, folder: Path) -> str:
         return ""
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
 
     def domain_xml(self, domain: Domain) -> str:
         return qemu.machine(domain, kind="test", cpu="maximum")
