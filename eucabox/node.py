@@ -12,8 +12,9 @@ from typing import Any
 from eucabox import hypervisor, ids
 from eucabox.config import Config
 from eucabox.domains import screen, serial
-from eucabox.domains.capacity import Capacity, Host, processors
+from eucabox.domains.capacity import MEASURED_FOR, Capacity, Host, processors
 from eucabox.domains.connection import LibvirtConnection
+from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.health import Health, Trouble
 from eucabox.domains.hook_facts import Facts
@@ -60,7 +61,7 @@ class Node:
         self._awake = threading.Condition()
         self._called = True
         self.turns = 0  # of the loop, for who wants to know whether it still turns
-        self._network_due = 0.0
+        self._network_due = self._memory_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
         network.on_address_learned(self._on_address)
@@ -68,6 +69,7 @@ class Node:
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
         domains = Domains(self._connection, cloud)
+        self._consoles = ConsoleReaders(self._connection, folder)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
@@ -102,9 +104,13 @@ class Node:
             domains,
             self._launcher,
             self._terminator,
-            Rebooter(self._rows, domains, self._launcher, self._ending, self._hooks),
+            Rebooter(
+                self._rows, domains, self._launcher, self._ending, self._hooks, self._describe
+            ),
             Stopper(self._rows, domains, network, self._ending, self._hooks),
             self._health,
+            self._consoles,
+            self._describe,
         )
 
     @property
@@ -207,6 +213,7 @@ class Node:
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
         self._filters.stop(STOP_WAIT)
+        self._consoles.stop()
         self._launcher.stop()
         self._on_change = lambda: None
         deadline = time.monotonic() + STOP_WAIT
@@ -288,6 +295,9 @@ class Node:
         try:
             wait = self._loop.run_once()
             self._tend_network(wait)
+            if self.capabilities.memory_of_host:
+                self._measure_memory()
+                wait = SWEEP if wait is None else wait
         except Exception:  # an unexpected error must not end the loop
             log.exception("role=node the loop failed")
             return AFTER_FAULT
@@ -302,6 +312,16 @@ class Node:
             self._network.check()
         except Fault as fault:
             log.warning("role=node the network: %s", fault.message)
+
+    def _measure_memory(self) -> None:
+        now = time.monotonic()
+        if now < self._memory_due or not self._connection.alive:
+            return
+        self._memory_due = now + MEASURED_FOR
+        try:
+            self.capacity.hypervisor_memory_mb = self._domains.measure_memory()
+        except Fault as fault:
+            log.warning("role=node the memory for guests is not known: %s", fault.message)
 
     def _probe_emulator(self) -> None:
         try:
@@ -326,6 +346,9 @@ class Node:
     def _event(self, name: str, event: int, detail: int) -> None:
         self._loop.event(name, event, detail)
         self.wake()
+
+    def _describe(self) -> Capabilities:
+        return self.capabilities
 
     def _driver(self) -> Hypervisor:
         choice = self._choose()

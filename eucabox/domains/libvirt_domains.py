@@ -48,6 +48,11 @@ class DomainState:
         return self.state not in ended and self.state != libvirt.VIR_DOMAIN_NOSTATE
 
     @property
+    def runs(self) -> bool:
+        """Whether the guest runs at this moment."""
+        return self.state in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+
+    @property
     def asleep(self) -> bool:
         """Whether the guest put itself to sleep."""
         return bool(self.state == libvirt.VIR_DOMAIN_PMSUSPENDED)
@@ -105,12 +110,7 @@ class Domains:
 
     def probe(self, instance_id: str) -> None:
         """Test that the guest's process still answers libvirt."""
-        statistics = libvirt.VIR_DOMAIN_STATS_VCPU
-        self._act(
-            "look after",
-            instance_id,
-            lambda domain: domain.connect().domainListGetStats([domain], statistics),
-        )
+        self._act("look after", instance_id, _probe)
 
     def probe_emulator(self, kind: str) -> None:
         """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
@@ -124,6 +124,20 @@ class Domains:
             self._users, RECONNECT_WAIT
         )
         return known.get(kind)
+
+    def measure_memory(self) -> int:
+        """Return the MiB that the hypervisor has free or gave to guests of ours."""
+        measured: int = self._run_on_event_connection(self._sum_memory, 0)
+        return measured
+
+    def _sum_memory(self, virt: Any) -> int:
+        running = virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        given = [self._ignore_missing(self._memory_of, domain) or 0 for domain in running]
+        return int(virt.getFreeMemory()) // 2**20 + sum(given)
+
+    def _memory_of(self, domain: Any) -> int:
+        """Return the MiB of a guest of ours, 0 of others."""
+        return int(domain.maxMemory()) // 1024 if self._owner(domain) else 0
 
     def _users(self, virt: Any) -> dict[str, tuple[int, int]]:
         if self._known[0] is not virt:  # libvirt reads its configuration as it starts
@@ -228,7 +242,7 @@ class Domains:
         return known.get(instance_id, "")
 
     def _list(self, virt: Any) -> list[DomainState | None]:
-        states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        states = _list_states(virt)
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
@@ -336,6 +350,29 @@ class Domains:
                 uri = self._connection.uri
                 raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
             raise DomainFailed(action=action, id=id, reason=reason) from None
+
+
+def _list_states(virt: Any) -> list[tuple[Any, dict[str, int] | None]]:
+    """Return all domains with their states, or None for those where the driver has no such list,
+    as Xen's has none: then each domain is asked."""
+    try:
+        listed: list[tuple[Any, dict[str, int] | None]] = virt.getAllDomainStats(
+            libvirt.VIR_DOMAIN_STATS_STATE
+        )
+    except libvirt.libvirtError as problem:
+        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        return [(domain, None) for domain in virt.listAllDomains()]
+    return listed
+
+
+def _probe(domain: Any) -> None:
+    try:
+        domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
+    except libvirt.libvirtError as problem:
+        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        domain.info()
 
 
 def _destroy(domain: Any) -> None:
