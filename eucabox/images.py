@@ -237,8 +237,12 @@ class Images:
             )
         return entry
 
-    def prepare(self, instance: Row, progress: Progress | None = None) -> Boot:
+    def prepare(
+        self, instance: Row, progress: Progress | None = None, partitions: bool = False
+    ) -> Boot:
         """Make an instance's disk and return how it boots; a second call returns the first's.
+
+        With `partitions` sda1, sda2 and sda3 of a root image are devices of their own.
 
         An instance that was stopped has its disk, or none any more: it never gets a new one.
 
@@ -271,6 +275,7 @@ class Images:
                 injection=self.config.node.key_injection,
                 settings=settings.read(self._get_row(instance["image_id"])["settings"]),
                 seeded=instance,
+                partitions=partitions,
             )
             boot = self._disks.prepare(self._cache, instance["instance_id"], spec, progress)
         for note in boot.notes:

@@ -30,6 +30,11 @@ class Layout:
     swap: tuple[int, int]
     size: int
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each partition that there is, by the name that EC2 gives it."""
+        sizes = {"sda1": self.root[1], "sda2": self.ephemeral[1], "sda3": self.swap[1]}
+        return {name: size for name, size in sizes.items() if size}
+
 
 def bytes_needed(root: int, swap_mb: int) -> int:
     """Return the bytes that an instance type's disk must have for a root of that many bytes."""
@@ -64,6 +69,19 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
         _ephemeral(Path(target.name), *plan.ephemeral)
     if plan.swap[1]:
         os.pwrite(target.fileno(), _swap(plan.swap[1]), plan.swap[0])
+    os.fsync(target.fileno())
+
+
+def compose_partition(name: str, root: Path, target: BinaryIO, size: int) -> None:
+    """Write one partition of `Layout.sizes` into an empty file of its own, sparse."""
+    target.truncate(size)
+    if name == "sda1":
+        with root.open("rb") as source:
+            sparse.copy(source, target, 0)
+    elif name == "sda2":
+        _ephemeral(Path(target.name), 0, size)
+    else:
+        os.pwrite(target.fileno(), _swap(size), 0)
     os.fsync(target.fileno())
 
 

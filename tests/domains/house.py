@@ -56,6 +56,7 @@ class Boot:
     nvram: Path | None = None
     seed: Path | None = None
     seed_bus: str = "scsi"
+    partitions: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,7 +66,12 @@ class Images:
     notes: list[tuple[str, str]] = field(default_factory=list)
     prepared: Callable[[Callable[[str], None]], None] = lambda progress: None
 
-    def prepare(self, instance: Mapping[str, Any], progress: Callable[[str], None]) -> Boot:
+    def prepare(
+        self,
+        instance: Mapping[str, Any],
+        progress: Callable[[str], None],
+        partitions: bool = False,
+    ) -> Boot:
         self.notes.append(("prepare", instance["instance_id"]))
         self.prepared(progress)
         return Boot(Path("/kernel"), Path("/ramdisk"), Path("/disk.qcow2"), "console=ttyS0")

@@ -40,9 +40,13 @@ SET = replace(
     DISK, nic_model="e1000", bus="ide", uefi=True, nvram=FOLDER / "nvram.fd",
     seed=FOLDER / "seed.iso", seed_bus="sata",
 )  # fmt: skip
-DOMAINS = {"root": ROOT, "disk": DISK, "set": SET}
-CASES = [(name, kind) for name in hypervisor.DRIVERS for kind in DOMAINS]
+PARTED = replace(
+    ROOT, partitions={"sda1": FOLDER / "disk.qcow2", "sda3": FOLDER / "disk-sda3.qcow2"}
+)
+DOMAINS = {"root": ROOT, "disk": DISK, "set": SET, "parted": PARTED}
+CASES = [(name, kind) for name in hypervisor.DRIVERS for kind in DOMAINS if kind != "parted"]
 CASES.remove(("xen", "set"))
+CASES.append(("xen", "parted"))
 
 
 def written(name: str, kind: str) -> str:
@@ -123,6 +127,15 @@ def test_uefi_without_firmware_names_the_package(
 def test_what_xen_lacks_is_refused_by_name(facts: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingUnavailable, match=word):
         hypervisor.load("xen").domain_xml(replace(DISK, **facts))
+
+
+@pytest.mark.parametrize("name", ["sda", "xvda"])
+def test_a_command_line_may_have_the_old_names_under_xen(name: str) -> None:
+    domain = replace(PARTED, cmdline=f"root=/dev/{name}1 console=ttyS0")
+    xml = etree.fromstring(hypervisor.load("xen").domain_xml(domain))
+    assert xml.findtext("os/cmdline") == "root=/dev/xvda1 console=hvc0"
+    names = [target.get("dev") for target in xml.iterfind("devices/disk/target")]
+    assert names == ["sda1", "sda3"]
 
 
 def test_libvirt_leaves_files_alone_whose_owners_are_right() -> None:
