@@ -179,6 +179,7 @@ class Node:
         return {
             "virt_type": self.virt_type,
             "detail": f"{self.virt_type or 'none'}: {self.virt_reason}",
+            "libvirt": self.uri,
             "problem": self.problem,
             "guests": {instance_id: trouble.text for instance_id, trouble in troubles},
         }

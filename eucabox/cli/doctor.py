@@ -20,6 +20,7 @@ from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
 from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
+from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
 from eucabox.network import host
 from eucabox.network.bridge import metadata_address
@@ -145,9 +146,7 @@ def _kvm_device(config: Config) -> Iterator[Finding]:
 
 
 def _libvirt(config: Config) -> Iterator[Finding]:
-    try:
-        import libvirt
-    except ImportError:
+    if libvirt is None:
         fix = "apt-get install python3-libvirt, and use the distribution's Python"
         yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", fix)
         return
@@ -285,14 +284,31 @@ def _passable(folder: Path) -> bool:
 
 
 def _memory(config: Config) -> Iterator[Finding]:
+    """What guests may have: of this Linux, or where the hypervisor gives memory out, of that."""
+    if hypervisor.find_libvirt(config.node.virt_type).capabilities().memory_of_host:
+        yield from _memory_of_hypervisor(config)
+        return
     lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     facts = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines}
-    available = facts["MemAvailable"]
-    if available < MEMORY_MB:
+    yield _judge_memory(facts["MemAvailable"], f"available of {facts['MemTotal']}")
+
+
+def _memory_of_hypervisor(config: Config) -> Iterator[Finding]:
+    uri = hypervisor.find_uri(config.node.virt_type, config.node.libvirt_uri)
+    if libvirt is None:
+        return
+    try:
+        free = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getFreeMemory(), LIBVIRT)
+    except (libvirt.libvirtError, Overdue):
+        return  # there is another finding on libvirt already
+    yield _judge_memory(free // 2**20, f"free at {uri}")
+
+
+def _judge_memory(megabytes: int, whose: str) -> Finding:
+    if megabytes < MEMORY_MB:
         fix = "end something: a small instance takes 256 MiB"
-        yield Finding("memory", WARN, f"{available} MiB available", fix)
-    else:
-        yield Finding("memory", OK, f"{available} MiB available of {facts['MemTotal']}")
+        return Finding("memory", WARN, f"{megabytes} MiB {whose}", fix)
+    return Finding("memory", OK, f"{megabytes} MiB {whose}")
 
 
 def _descriptors(config: Config) -> Iterator[Finding]:

@@ -47,13 +47,17 @@ def load(name: str) -> Hypervisor:
     return DRIVERS[name]
 
 
-def find_uri(virt_type: str, libvirt_uri: str = "") -> str:
-    """Return libvirt's address: the configured one, or that of the driver; probes no guest."""
-    if libvirt_uri:
-        return libvirt_uri
+def find_libvirt(virt_type: str) -> Hypervisor:
+    """Return a driver whose libvirt is the one to ask, without running a guest as a probe: KVM and
+    QEMU have one libvirt in common."""
     if virt_type != "auto":
-        return load(virt_type).URI
-    return qemu.URI if xen.probe(Path()) else xen.URI  # KVM and QEMU are one libvirt driver
+        return load(virt_type)
+    return DRIVERS[qemu.NAME] if xen.probe(Path()) else DRIVERS[xen.NAME]
+
+
+def find_uri(virt_type: str, libvirt_uri: str = "") -> str:
+    """Return libvirt's address: the configured one, or that of the driver."""
+    return libvirt_uri or find_libvirt(virt_type).URI
 
 
 def choose(virt_type: str, folder: Path) -> Choice:
