@@ -66,8 +66,7 @@ def add_image(cloud: Cloud) -> str:
         "state": "available", "image_type": "machine", "size": 2**20, "digest": "d",
         "created": ids.now(), "image_id": "emi-12345678", "root_device_name": "/dev/sda1",
     }  # fmt: skip
-    with cloud.state.transaction() as database:
-        database.table("images").insert(row)
+    cloud.state.insert("images", row)
     return row["image_id"]
 
 

@@ -116,7 +116,12 @@ class ApiDispatcher:
         path, _, query = origin_form(target).partition("?")
         length = headers.get("content-length")
         return Request(
-            *(method, target, path or "/", query, headers, body),
+            method,
+            target,
+            path or "/",
+            query,
+            headers,
+            body,
             content_length=None if length is None else int(length),
             chunked="transfer-encoding" in headers,
             scheme="http" if tls is None else "https",
@@ -136,14 +141,14 @@ class ApiDispatcher:
             if line["service"] in BUCKETS:
                 from eucabox.wire.s3 import middleware
 
-                exchange.code = line["outcome"] if answer.status >= 400 else ""
+                exchange.code = str(line["outcome"]) if answer.status >= 400 else ""
                 exchange.milliseconds = (time.perf_counter() - started) * 1000
                 middleware.finish(self._cloud, exchange)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer
 
-    def _dispatch(self, exchange: Exchange, line: dict[str, Any]) -> Answer:
+    def _dispatch(self, exchange: Exchange, line: dict[str, object]) -> Answer:
         """A fault becomes the protocol's error answer; anything else that goes wrong is
         logged with its trace and answered as InternalError."""
         request = exchange.request

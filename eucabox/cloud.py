@@ -1,10 +1,13 @@
 """Opens every component once, in order, and hands them to every call."""
 
+import contextlib
 import dataclasses
 import json
 import logging
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from eucabox import __version__, ids, logs, network
@@ -44,7 +47,9 @@ class Cloud:
         _make_folders(config)
         data = config.cloud.data_dir
         self._lock = ProcessLock(data / "run" / "lock")
-        if not self._lock.acquire():
+        with _explain_refusals(self._lock.file):
+            acquired = self._lock.acquire()
+        if not acquired:
             raise DataFolderInUse(folder=data, pid=self._lock.holder())
         if not (data / "eucabox.db").exists():
             configuration.keep_names(config)
@@ -167,11 +172,17 @@ class Cloud:
 def _make_folders(config: Config) -> None:
     for name, mode in FOLDERS.items():
         folder = config.cloud.data_dir / name
-        try:
+        with _explain_refusals(folder):
             make_folder(folder, mode)
-        except OSError as problem:
-            reason, owner = problem.strerror or str(problem), name_owner(folder)
-            raise DataFolderUnusable(folder=folder, reason=reason, owner=owner) from None
+
+
+@contextlib.contextmanager
+def _explain_refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        reason, owner = problem.strerror or str(problem), name_owner(path)
+        raise DataFolderUnusable(folder=path, reason=reason, owner=owner) from None
 
 
 def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:

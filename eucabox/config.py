@@ -5,13 +5,16 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eucabox.atomic_files import write_atomic
 from eucabox.errors import ConfigError, ConfigUnreadable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
 NAMES = "names.json"  # in the data directory: what a cloud was called at its first start
@@ -21,14 +24,15 @@ TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
 PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 HOST_SERVICE = re.compile(f"all|icmp|(?:tcp|udp)/{PORT}(?:-{PORT})?")
-Check = Callable[[Any], str]
+Value = TypeVar("Value")
+Check = Callable[[Value], str]
 
 
-def _between(low: int, high: int) -> Check:
+def _between(low: int, high: int) -> Check[int]:
     return lambda value: "" if low <= value <= high else f"must be from {low} to {high}"
 
 
-def _one_of(*words: str) -> Check:
+def _one_of(*words: str) -> Check[str]:
     return lambda value: "" if value in words else f"must be one of {', '.join(words)}"
 
 
@@ -95,7 +99,7 @@ def words(value: str) -> tuple[str, ...]:
     return tuple(value.replace(",", " ").split())
 
 
-def _key(default: Any, check: Check | None = None, reload: bool = False) -> Any:
+def _key(default: Value, check: Check[Value] | None = None, reload: bool = False) -> Value:
     return field(default=default, metadata={"check": check, "reload": reload})
 
 
@@ -269,7 +273,7 @@ def load(path: Path | None = None) -> Config:
     """
     file = path or DEFAULT_FILE
     there = path is not None or file.exists()
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, dict[str, object]] = {}
     origins: dict[tuple[str, str], Path] = {}
     for each in ([file] if there else []) + _list_drop_ins(file):
         for section, key, value in _read(each):
@@ -326,7 +330,7 @@ def _is_there(file: Path) -> bool:
         return False
 
 
-def reloadable(section: Any) -> list[str]:
+def reloadable(section: "DataclassInstance") -> list[str]:
     """Return the names of a section's keys that a running eucabox takes over on SIGHUP."""
     return [each.name for each in fields(section) if each.metadata["reload"]]
 
@@ -347,7 +351,7 @@ def _parse(file: Path) -> configparser.ConfigParser:
     return parser
 
 
-def _read(file: Path) -> Iterator[tuple[str, str, Any]]:
+def _read(file: Path) -> Iterator[tuple[str, str, object]]:
     """Yield the section, the key and the value of each line of one file."""
     parser = _parse(file)
     for section in parser.sections():
@@ -361,7 +365,7 @@ def _read(file: Path) -> Iterator[tuple[str, str, Any]]:
             yield section, key, _value(file, section, keys[key], text.strip())
 
 
-def _value(file: Path, section: str, key: Any, text: str) -> Any:
+def _value(file: Path, section: str, key: Field[Any], text: str) -> object:
     try:
         value = _convert(type(key.default), text)
     except ValueError as problem:
@@ -373,7 +377,7 @@ def _value(file: Path, section: str, key: Any, text: str) -> Any:
     return value
 
 
-def _convert(kind: type, text: str) -> Any:
+def _convert(kind: type, text: str) -> object:
     if kind is bool:
         if text.lower() not in TRUE + FALSE:
             raise ValueError("must be yes or no")
@@ -385,7 +389,7 @@ def _convert(kind: type, text: str) -> Any:
     return kind(text)
 
 
-def _parses(parse: Callable[[str], Any], value: str) -> bool:
+def _parses(parse: Callable[[str], object], value: str) -> bool:
     try:
         parse(value)
     except ValueError:

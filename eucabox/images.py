@@ -17,7 +17,6 @@ from eucabox.errors import (
     DiskGone,
     Fault,
     ImageNotFound,
-    ImageTooLarge,
     ImageUnavailable,
     InvalidParameterValue,
     LaunchCancelled,
@@ -25,12 +24,14 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Accounts, Caller
 from eucabox.image import devices, disk, image_rows, names, settings
 from eucabox.image.cache import Cache, CacheEntry
+from eucabox.image.image_rows import BundledInstance
 from eucabox.image.image_source import Context, ImageInfo, ImageSource, StoppedError
 from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks, Progress
 from eucabox.image.manifest import Manifest
 from eucabox.image.workers import Workers
-from eucabox.instance_types import InstanceType
-from eucabox.state import Row, State
+from eucabox.instance_types import check_disk
+from eucabox.schema import ImageRow, InstanceRow
+from eucabox.state import State
 
 __all__ = ["Boot", "Images"]
 
@@ -58,7 +59,7 @@ class Images:
         # An image that is made of an instance has no bundle before its task put it there.
         sql = """select * from images where state = 'pending'
           and (manifest_digest is not null or json_extract(settings, '$.made_of') is null)"""
-        for row in self.state.query(sql):
+        for row in self.state.select(ImageRow, sql):
             self._workers.submit(self._finish, row)
 
     def close(self) -> None:
@@ -100,7 +101,7 @@ class Images:
         block_device_mapping: Mapping[str, str] | None = None,
         boot_mode: str = "",
         context: Context | None = None,
-    ) -> Row:
+    ) -> ImageRow:
         """Register a manifest or a disk in a bucket and return its row, state pending.
 
         What is quick is checked here; the parts' bytes in the background, after which
@@ -108,7 +109,8 @@ class Images:
         InvalidManifest, ImageLocationInvalid, UnauthorizedOperation, ImageNotFound and others.
         """
         info = self._source.inspect(image_location, caller, context)
-        given = {
+        columns = {
+            **image_rows.make_registered_row(info, caller),
             "description": description,
             "architecture": architecture or info.architecture,
             "virtualization_type": virtualization_type or info.virtualization_type,
@@ -125,16 +127,20 @@ class Images:
                 }
             ),
         }
-        row = {**image_rows.make_registered_row(info, caller), **given}
-        row["root_device_name"] = root_device_name or row["root_device_name"]
+        if root_device_name:
+            columns["root_device_name"] = root_device_name
+        image_id = str(columns["image_id"])
         for virtual, device in (block_device_mapping or {}).items():
             devices.check(device, virtual, left_out=False, whole_disk=not info.digest)
         with self.state.transaction():
-            account_id, image_id = row["account_id"], row["image_id"]
+            account_id = caller.account_id
             if name:
                 names.check_free(self.state, account_id, name)
-            row["name"] = name or names.make_free_name(self.state, account_id, info.name, image_id)
-            self.state.insert("images", row)
+            columns["name"] = name or names.make_free_name(
+                self.state, account_id, info.name, image_id
+            )
+            self.state.insert("images", columns)
+            row = self._get_row(image_id)
         self._workers.submit(self._finish, row)
         return row
 
@@ -146,15 +152,17 @@ class Images:
         """Put an object into a bucket for a caller who may, with a canned ACL; AccessDenied."""
         self._source.write(bucket, key, stream, caller, acl=acl)
 
-    def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
+    def create_pending(
+        self, caller: Caller, instance: BundledInstance, name: str, description: str
+    ) -> ImageRow:
         """Return the row, state pending, of an image whose bundle is yet to be made."""
         with self.state.transaction():
             names.check_free(self.state, caller.account_id, name)
-            row = image_rows.make_bundle_row(
+            columns = image_rows.make_bundle_row(
                 caller, instance, self._ensure_own_bucket(caller), name, description
             )
-            self.state.insert("images", row)
-        return row
+            self.state.insert("images", columns)
+            return self._get_row(str(columns["image_id"]))
 
     def bundle_ready(self, image_id: str, caller: Caller) -> None:
         """Go on with an expected image, now that its bundle is in its bucket."""
@@ -172,12 +180,12 @@ class Images:
     def copy(
         self,
         caller: Caller,
-        source: Row,
+        source: ImageRow,
         name: str,
         description: str,
         token: str,
         context: Context | None = None,
-    ) -> Row:
+    ) -> ImageRow:
         """Return the row, state pending, of a copy whose bundle is copied in the background.
 
         Raises StorageNotPermitted where the caller may not get what the image is made of.
@@ -189,16 +197,17 @@ class Images:
             if made:
                 return made
             names.check_free(self.state, caller.account_id, name)
-            row = image_rows.make_copy_row(
-                caller, source, self._ensure_own_bucket(caller), name, description
+            request = {"client_token": token, "context": dict(context or {})}
+            own_bucket = self._ensure_own_bucket(caller)
+            columns = image_rows.make_copy_row(
+                caller, source, own_bucket, name, description, request
             )
-            known = {"client_token": token, "context": dict(context or {})}
-            row["settings"] = json.dumps(json.loads(row["settings"]) | known)
-            self.state.insert("images", row)
+            self.state.insert("images", columns)
+            row = self._get_row(str(columns["image_id"]))
         self._workers.submit(self._finish, row)
         return row
 
-    def deregister(self, row: Row) -> None:
+    def deregister(self, row: ImageRow) -> None:
         """Take an image off the list; its files stay while an instance or an image needs them."""
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
         digest = self._get_row(row["image_id"])["digest"]
@@ -206,14 +215,7 @@ class Images:
         if digest and not self.state.one(others, [digest]):
             self._cache.drop(digest)
 
-    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
-        """Raise ImageTooLarge where an image has no place on an instance type's disk."""
-        hvm = row["virtualization_type"] == "hvm"
-        self._check_size(
-            row["image_id"], row["size"] or 0, hvm, instance_type.disk_gb, instance_type.name
-        )
-
-    def ensure_cached(self, row: Row, go_on: Callable[[], None] = lambda: None) -> CacheEntry:
+    def ensure_cached(self, row: ImageRow, go_on: Callable[[], None] = lambda: None) -> CacheEntry:
         """Return an image's file in the cache, fetched and verified if it is not there.
 
         `go_on` is called while it is fetched and may raise to give up. Raises InvalidManifest
@@ -238,7 +240,7 @@ class Images:
         return entry
 
     def prepare(
-        self, instance: Row, progress: Progress | None = None, partitions: bool = False
+        self, instance: InstanceRow, progress: Progress | None = None, partitions: bool = False
     ) -> Boot:
         """Make an instance's disk and return how it boots; a second call returns the first's.
 
@@ -257,12 +259,12 @@ class Images:
         with contextlib.ExitStack() as pins:
             image = self._pin(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
-            self._check_size(
-                instance["image_id"],
-                image.facts["size"],
-                hvm,
-                instance["disk_gb"],
+            size, swap_mb = image.facts["size"], self.config.images.swap_mb
+            check_disk(
                 instance["instance_type"],
+                instance["disk_gb"],
+                instance["image_id"],
+                size if hvm else disk.bytes_needed(size, swap_mb),
             )
             kernel_id, ramdisk_id = (None, None) if hvm else self._kernel_and_ramdisk_ids(instance)
             spec = DiskSpec(
@@ -270,7 +272,7 @@ class Images:
                 kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
                 ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
                 disk_mb=instance["disk_gb"] * 1024,
-                swap_mb=self.config.images.swap_mb,
+                swap_mb=swap_mb,
                 public_key=instance["public_key"] or "",
                 injection=self.config.node.key_injection,
                 settings=settings.read(self._get_row(instance["image_id"])["settings"]),
@@ -305,16 +307,18 @@ class Images:
     def _limit(self) -> int:
         return self.config.images.cache_gb * GIB
 
-    def _get_row(self, image_id: str) -> Row:
-        row = self.state.one("select * from images where image_id = ?", [image_id])
+    def _get_row(self, image_id: str) -> ImageRow:
+        row = self.state.select_one(ImageRow, "select * from images where image_id = ?", [image_id])
         if row is None:
             raise ImageNotFound(id=image_id)
         return row
 
-    def _find_by_client_token(self, caller: Caller, token: str) -> Row | None:
+    def _find_by_client_token(self, caller: Caller, token: str) -> ImageRow | None:
         sql = """select * from images where account_id = ? and state <> 'deregistered'
           and json_extract(settings, '$.client_token') = ?"""
-        return self.state.one(sql, (caller.account_id, token)) if token else None
+        if not token:
+            return None
+        return self.state.select_one(ImageRow, sql, (caller.account_id, token))
 
     def _ensure_own_bucket(self, caller: Caller) -> str:
         """Return the bucket of an account's images that this cloud writes, made if need be."""
@@ -328,7 +332,7 @@ class Images:
                 return name
         raise AssertionError("there is no end to numbers")
 
-    def _copy_objects(self, row: Row, go_on: Callable[[], None]) -> None:
+    def _copy_objects(self, row: ImageRow, go_on: Callable[[], None]) -> None:
         """Copy the objects of an image that is a copy, unless that is done."""
         known = json.loads(row["settings"])
         source = known.get("copied_from")
@@ -340,7 +344,7 @@ class Images:
         place = (source, row["image_location"])
         self._source.copy(*place, caller, known.get("context"), digest, go_on)
 
-    def _check_still_wanted(self, row: Row) -> Callable[[], None]:
+    def _check_still_wanted(self, row: ImageRow) -> Callable[[], None]:
         """Return a check that raises once an image is deregistered; it looks once a second."""
         looked = time.monotonic()
 
@@ -354,7 +358,7 @@ class Images:
 
         return look
 
-    def _find_verified_digest(self, row: Row) -> str:
+    def _find_verified_digest(self, row: ImageRow) -> str:
         """Return the digest of a manifest that this account had verified before, or ''.
 
         A disk has no manifest: what it holds is known once it was read.
@@ -366,7 +370,7 @@ class Images:
         )
         return str(verified["digest"]) if verified else ""
 
-    def _fetch(self, row: Row, go_on: Callable[[], None]) -> CacheEntry:
+    def _fetch(self, row: ImageRow, go_on: Callable[[], None]) -> CacheEntry:
         known = json.loads(row["settings"])
         entry = self._source.fetch(
             row["image_location"],
@@ -389,7 +393,10 @@ class Images:
         if not image_id or info.image_type != "machine":
             return None
         row = self._get_row(image_id)
-        if not (row["is_public"] or caller.admin or self._may_launch(caller, row)):
+        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
+        own = caller.admin or row["account_id"] == caller.account_id
+        shared = row["is_public"] or self.state.one(sql, (image_id, caller.account_id))
+        if not own and not shared:
             raise ImageNotFound(id=image_id)
         if row["image_type"] != image_type:
             raise InvalidParameterValue(
@@ -401,12 +408,7 @@ class Images:
             raise ImageUnavailable(id=image_id, reason=f"it is {row['state']}.")
         return image_id
 
-    def _may_launch(self, caller: Caller, row: Row) -> bool:
-        sql = "select 1 from launch_permissions where image_id = ? and account_id = ?"
-        shared = self.state.one(sql, (row["image_id"], caller.account_id))
-        return bool(shared or row["account_id"] == caller.account_id)
-
-    def _finish(self, row: Row) -> None:
+    def _finish(self, row: ImageRow) -> None:
         where = {"image_id": row["image_id"], "state": "pending"}
         try:
             go_on = self._check_still_wanted(row)
@@ -443,7 +445,7 @@ class Images:
             if self._cache.find(entry.name):
                 return entry
 
-    def _reuse_disk(self, instance: Row, ready: Boot, progress: Progress) -> Boot:
+    def _reuse_disk(self, instance: InstanceRow, ready: Boot, progress: Progress) -> Boot:
         """Return how a disk that is there boots: its kernel may be another since it stopped."""
         if not instance["stopped_time"] or ready.kernel is None:
             return ready
@@ -453,7 +455,7 @@ class Images:
             ramdisk = self._pin(pins, ramdisk_id, progress) if ramdisk_id else None
             return self._disks.boot_with(instance["instance_id"], kernel, ramdisk)
 
-    def _kernel_and_ramdisk_ids(self, instance: Row) -> tuple[str, str | None]:
+    def _kernel_and_ramdisk_ids(self, instance: InstanceRow) -> tuple[str, str | None]:
         image = self._get_row(instance["image_id"])
         kernel_id = instance["kernel_id"] or image["kernel_id"]
         if not kernel_id:
@@ -463,10 +465,3 @@ class Images:
                 " or register it again with one.",
             )
         return kernel_id, instance["ramdisk_id"] or image["ramdisk_id"]
-
-    def _check_size(self, image_id: str, size: int, hvm: bool, disk_gb: int, type_: str) -> None:
-        needed = size if hvm else disk.bytes_needed(size, self.config.images.swap_mb)
-        if needed > disk_gb * GIB:
-            raise ImageTooLarge(
-                id=image_id, needed=-(-needed // 2**20), type=type_, disk=disk_gb * 1024
-            )

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from eucabox import ids, steady_clock
 from eucabox.state import State
@@ -115,7 +114,7 @@ def states_before(new: InstanceState) -> tuple[InstanceState, ...]:
     return tuple(old for old, allowed in TRANSITIONS.items() if new in allowed)
 
 
-def first_columns(time: str, clock: str) -> dict[str, Any]:
+def first_columns(time: str, clock: str) -> dict[str, object]:
     """Return the columns of a new row's state, from this time on; `clock` is the steady one's."""
     return {
         "state": FIRST.value,
@@ -131,7 +130,7 @@ def change(
     old: InstanceState,
     new: InstanceState,
     reason: Reason | None = None,
-    **columns: Any,
+    **columns: object,
 ) -> bool:
     """Bring a row from one state to the next; False, and nothing written, if it is not in `old`.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eucabox.errors import InvalidParameterValue
+from eucabox.errors import ImageTooLarge, InvalidParameterValue
 from eucabox.state import State
 
 
@@ -18,6 +18,7 @@ class InstanceType:
 
 
 DEFAULT = "m1.small"
+GIB = 2**30
 DEFAULT_SIZES = {
     each.name: each
     for each in (
@@ -50,6 +51,14 @@ def get_type(state: State, name: str) -> InstanceType:
         reason = f"The instance types are: {', '.join(types)}."
         raise InvalidParameterValue(parameter="InstanceType", value=str(name)[:60], reason=reason)
     return types[name]
+
+
+def check_disk(type_name: str, disk_gb: int, image_id: str, needed: int) -> None:
+    """Raise ImageTooLarge where an image that needs so many bytes has no place on a type's disk."""
+    if needed > disk_gb * GIB:
+        raise ImageTooLarge(
+            id=image_id, needed=-(-needed // 2**20), type=type_name, disk=disk_gb * 1024
+        )
 
 
 def change(state: State, name: str, **sizes: Any) -> None:

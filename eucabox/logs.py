@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from eucabox.atomic_files import make_folder
 from eucabox.config import Config
@@ -54,7 +53,7 @@ INSTANCE = re.compile(r"i-[0-9a-f]{17}")
 # What a record would gather of threads and processes, and no line says.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
-_line: ContextVar[dict[str, Any] | None] = ContextVar("line", default=None)
+_line: ContextVar[dict[str, object] | None] = ContextVar("line", default=None)
 
 
 class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
@@ -84,9 +83,9 @@ class one_line:  # noqa: N801
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._facts: dict[str, Any] = {}
+        self._facts: dict[str, object] = {}
 
-    def __enter__(self) -> dict[str, Any]:
+    def __enter__(self) -> dict[str, object]:
         self._token = _line.set(self._facts)
         return self._facts
 
@@ -95,7 +94,7 @@ class one_line:  # noqa: N801
         _log(self._log, self._facts)
 
 
-def say(log: logging.Logger, **facts: Any) -> None:
+def say(log: logging.Logger, **facts: object) -> None:
     """Log facts as a line, or add them to the one that is being gathered."""
     line = _line.get()
     if line is None:
@@ -104,7 +103,7 @@ def say(log: logging.Logger, **facts: Any) -> None:
         line.update(facts)
 
 
-def _log(log: logging.Logger, facts: Mapping[str, Any]) -> None:
+def _log(log: logging.Logger, facts: Mapping[str, object]) -> None:
     # As `log.info` does, without a walk up the stack for a place in the source that no line says.
     if log.isEnabledFor(logging.INFO):
         log.handle(
@@ -129,7 +128,7 @@ class Format(logging.Formatter):
             texts = [_quote(key, text) for key, text in zip(facts, texts, strict=True)]
         return " ".join([f"{key}={text}" for key, text in zip(facts, texts, strict=True)])
 
-    def _facts(self, record: logging.LogRecord) -> dict[str, Any]:
+    def _facts(self, record: logging.LogRecord) -> dict[str, object]:
         own = dict(getattr(record, "facts", ()))
         message = record.getMessage() if record.msg else ""
         role_prefix = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
@@ -276,7 +275,7 @@ def _instance(record: logging.LogRecord) -> str:
     return next(ids_, "")
 
 
-def _role(logger: str, facts: Mapping[str, Any]) -> str:
+def _role(logger: str, facts: Mapping[str, object]) -> str:
     if "service" in facts:
         return ROLE_OF_SERVICE.get(str(facts["service"]), "cloud")
     return ROLE_OF.get(logger.removeprefix("eucabox.").split(".")[0], "cloud")
@@ -293,7 +292,7 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.1f}" if isinstance(value, float) else str(value)

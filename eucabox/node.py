@@ -61,6 +61,7 @@ class Node:
         self._awake = threading.Condition()
         self._called = True
         self.turns = 0  # of the loop, for who wants to know whether it still turns
+        self._reported: str | None = None  # the problem that was reported last
         self._network_due = self._memory_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
@@ -185,7 +186,7 @@ class Node:
         }
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` whenever a guest has a problem, or has it no more."""
+        """Call `on_change` whenever a guest, or libvirt, has a problem, or has it no more."""
         self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:
@@ -291,6 +292,7 @@ class Node:
             if not self._stopping:
                 wait = self._run_once()
                 self.turns += 1
+                self._report_libvirt()
 
     def _run_once(self) -> float | None:
         try:
@@ -303,6 +305,11 @@ class Node:
             log.exception("role=node the loop failed")
             return AFTER_FAULT
         return wait if wait is None else max(SOONEST, min(wait, SWEEP))
+
+    def _report_libvirt(self) -> None:
+        if (problem := self.problem) != self._reported:
+            self._report_change()
+            self._reported = problem
 
     def _tend_network(self, wait: float | None) -> None:
         now = time.monotonic()

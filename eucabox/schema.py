@@ -1,4 +1,7 @@
-"""The tables, a string of statements per step of their history; applied by state.py alone."""
+"""The tables, a string of statements per step of their history, applied by state.py alone; and
+the type of a row of each table whose rows are handed from one function to another."""
+
+from typing import TypedDict
 
 FIRST = """
 create table accounts (account_id text primary key, account_name text not null unique,
@@ -136,3 +139,172 @@ MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES,
 )  # fmt: skip
+
+# What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
+
+
+class AccountRow(TypedDict):
+    """An account."""
+
+    account_id: str
+    account_name: str
+    canonical_id: str
+    created: str
+    email: str
+
+
+class KeyPairRow(TypedDict):
+    """A key pair; `public_key` is an OpenSSH line."""
+
+    key_pair_id: str
+    account_id: str
+    key_name: str
+    key_type: str
+    key_fingerprint: str
+    public_key: str
+    created: str
+
+
+class SecurityGroupRow(TypedDict):
+    """A security group."""
+
+    group_id: str
+    account_id: str
+    group_name: str
+    description: str
+    created: str
+
+
+class SecurityGroupRuleRow(TypedDict):
+    """A rule of a security group, with one peer."""
+
+    security_group_rule_id: str
+    group_id: str
+    is_egress: int
+    ip_protocol: str
+    from_port: int | None
+    to_port: int | None
+    cidr_ipv4: str | None
+    cidr_ipv6: str | None
+    referenced_group_id: str | None
+    referenced_user_id: str | None
+    description: str
+    referenced_name: str | None
+
+
+class ImageRow(TypedDict):
+    """An image; `settings` and `product_codes` are JSON."""
+
+    image_id: str
+    account_id: str
+    name: str
+    description: str
+    image_location: str
+    image_type: str
+    architecture: str
+    platform: str
+    virtualization_type: str
+    kernel_id: str | None
+    ramdisk_id: str | None
+    root_device_name: str
+    state: str
+    state_reason: str
+    is_public: int
+    size: int | None
+    digest: str | None
+    manifest_digest: str | None
+    settings: str
+    created: str
+    product_codes: str
+
+
+class InstanceRow(TypedDict):
+    """An instance; `metadata_options` is JSON."""
+
+    instance_id: str
+    reservation_id: str
+    account_id: str
+    ami_launch_index: int
+    image_id: str
+    kernel_id: str | None
+    ramdisk_id: str | None
+    instance_type: str
+    key_name: str | None
+    public_key: str | None
+    state: str
+    state_code: int
+    state_reason_code: str
+    state_reason_message: str
+    launch_time: str
+    state_time: str
+    terminated_time: str | None
+    availability_zone: str
+    architecture: str
+    virtualization_type: str
+    mac_address: str | None
+    private_ip_address: str | None
+    private_dns_name: str | None
+    user_data: bytes | None
+    wanted: str
+    wanted_reason: str
+    metadata_options: str
+    monitoring: int
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    domain_uuid: str
+    root_device_name: str
+    launch_state: str
+    shutdown_behavior: str
+    disable_api_termination: int
+    request_id: str
+    wanted_request_id: str
+    stopped_time: str | None
+    disable_api_stop: int
+    public_address: int
+    state_clock: str
+
+
+class BundleTaskRow(TypedDict):
+    """A bundle task."""
+
+    bundle_id: str
+    instance_id: str
+    account_id: str
+    user_id: str
+    owner: str
+    bucket: str
+    prefix: str
+    state: str
+    progress: int
+    error_code: str
+    error_message: str
+    start_time: str
+    update_time: str
+    image_id: str | None
+    no_reboot: int
+    copied: int
+    restart: int
+
+
+class ReservationRow(TypedDict):
+    """A reservation."""
+
+    reservation_id: str
+    account_id: str
+    client_token: str | None
+    request_digest: str | None
+    created: str
+    created_clock: str
+
+
+ROW_TYPES = {
+    "accounts": AccountRow,
+    "key_pairs": KeyPairRow,
+    "security_groups": SecurityGroupRow,
+    "security_group_rules": SecurityGroupRuleRow,
+    "images": ImageRow,
+    "instances": InstanceRow,
+    "bundle_tasks": BundleTaskRow,
+    "reservations": ReservationRow,
+}

@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
 
-from eucabox import __version__
+from eucabox import __version__, gil_turns
 from eucabox.atomic_files import sync_folder
 from eucabox.errors import DryRunOperation, StateNotCopied, StateTooNew, StateTooOld
 from eucabox.schema import MIGRATIONS
 
 log = logging.getLogger("eucabox.state")
 
-Row = dict[str, Any]
-Params = Sequence[Any] | Mapping[str, Any]
+Row = dict[str, Any]  # for a query that one function reads; others have a type of schema.py
+RowType = TypeVar("RowType")
+Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
 MOST_COPIES = 6  # of the database as it was before its schema changed
 MOST_COPIES_OF_A_SCHEMA = 2  # a start that is killed again and again drives out no older copy
@@ -104,6 +105,18 @@ class State:
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
+    def select(self, row_type: type[RowType], sql: str, params: Params = ()) -> list[RowType]:
+        """Return the rows as a TypedDict. Raises TypeError where the query lacks a column of it."""
+        rows = self.query(sql, params)
+        if rows and (lacking := _required_columns(row_type) - rows[0].keys()):
+            raise TypeError(f"No {', '.join(sorted(lacking))} for {row_type.__name__} in: {sql}")
+        return cast(list[RowType], rows)
+
+    def select_one(self, row_type: type[RowType], sql: str, params: Params = ()) -> RowType | None:
+        """Return the first row as a TypedDict, or None; raises as `select`."""
+        rows = self.select(row_type, sql, params)
+        return rows[0] if rows else None
+
     @contextmanager
     def transaction(self, *, for_good: bool = False) -> Iterator[sqlite_utils.Database]:
         """Hold the write lock until the end of the block, then commit; roll back on an exception.
@@ -116,6 +129,7 @@ class State:
         if connection.in_transaction:
             yield database
             return
+        gil_turns.yield_leadership()  # another's transaction, and at the end the disk, take time
         connection.execute("BEGIN IMMEDIATE")
         connection.in_transaction_block = True
         try:
@@ -146,19 +160,19 @@ class State:
         """Whether this thread is in a rehearsal: what is not a row must not be made either."""
         return getattr(self._local, "rehearses", False)
 
-    def insert(self, table: str, row: Mapping[str, Any]) -> None:
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
         """Add a row; a column that it leaves out gets its default."""
         with self.transaction() as database:
             database.table(table).insert(dict(row))
 
-    def delete(self, table: str, where: Mapping[str, Any]) -> int:
+    def delete(self, table: str, where: Mapping[str, object]) -> int:
         """Delete the rows that equal `where`; return how many there were."""
         conditions = " and ".join(f"[{name}] = ?" for name in where)
         with self.transaction() as database:
             sql = f"delete from [{table}] where {conditions}"
             return int(database.conn.execute(sql, list(where.values())).rowcount)
 
-    def update(self, table: str, where: Mapping[str, Any], **columns: Any) -> int:
+    def update(self, table: str, where: Mapping[str, object], **columns: object) -> int:
         """Set columns on the rows that equal `where`; return how many there were."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)
         conditions = " and ".join(f"[{name}] = ?" for name in where)
@@ -296,3 +310,8 @@ def _find_copy(database: Path, known: int) -> str:
     """Return the newest copy that a program which knows so many steps can read."""
     files = (str(file) for schema, _, file in _list_copies(database) if schema <= known)
     return next(files, f"a copy of it with schema {known} or older")
+
+
+def _required_columns(row_type: type) -> frozenset[str]:
+    required: frozenset[str] = getattr(row_type, "__required_keys__", frozenset())
+    return required

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NoReturn, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from eucabox.errors import InvalidParameterValue, UnsupportedParameter
 
@@ -24,7 +24,7 @@ INTEGERS = range(-(2**63), 2**63)  # what a column of SQLite can hold
 
 
 @cache
-def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(function: Callable[..., object]) -> dict[str, object]:
     """Return an action's type hints; none, so nothing is checked, if one can't be resolved."""
     try:
         members = find_record(function) or function
@@ -33,22 +33,22 @@ def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def find_record(function: Callable[..., Any]) -> type[Any] | None:
+def find_record(function: Callable[..., object]) -> type | None:
     """Return the dataclass of a `members: SomeDataclass` argument, or None."""
     hint = function.__annotations__.get("members")
     return hint if isinstance(hint, type) and is_dataclass(hint) else None
 
 
-def list_unpacked_members(function: Callable[..., Any]) -> dict[str, Any]:
+def list_unpacked_members(function: Callable[..., object]) -> dict[str, object]:
     """Return the members, with their types, of a `**members: Unpack[SomeTypedDict]`."""
-    unpack: Any = Unpack
+    unpack: object = Unpack
     for hint in function.__annotations__.values():
         if get_origin(hint) is unpack:
             return get_type_hints(get_args(hint)[0])
     return {}
 
 
-def validate(action: str, name: str, value: Any, hint: Any) -> None:
+def validate(action: str, name: str, value: object, hint: object) -> None:
     """Raise a Fault unless the value has the shape of the hint, at every depth.
 
     A TypedDict has the supported members of a structure; any other member is refused by its
@@ -65,20 +65,20 @@ def validate(action: str, name: str, value: Any, hint: Any) -> None:
         _check_union(action, name, value, get_args(hint))
 
 
-def _check_scalar(name: str, value: Any, kind: type) -> None:
+def _check_scalar(name: str, value: object, kind: type) -> None:
     odd = kind is not bool and isinstance(value, bool)
     if odd or not isinstance(value, (int, float) if kind is float else kind):
         _refuse(name, value, NOUNS[kind])
     if kind is int and value not in INTEGERS:
         _refuse(name, value, "an integer of 64 bits")
-    if kind is str:
+    if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
             _refuse(name, value, "text that UTF-8 can hold")
 
 
-def _check_structure(action: str, name: str, value: Any, hint: Any) -> None:
+def _check_structure(action: str, name: str, value: object, hint: object) -> None:
     if not isinstance(value, Mapping):
         _refuse(name, value, "a structure")
     members = get_type_hints(hint)
@@ -89,21 +89,21 @@ def _check_structure(action: str, name: str, value: Any, hint: Any) -> None:
         validate(action, path, inner, members[member])
 
 
-def _check_list(action: str, name: str, value: Any, hint: Any) -> None:
+def _check_list(action: str, name: str, value: object, hint: object) -> None:
     if not isinstance(value, (list, tuple)):
         _refuse(name, value, "a list")
     for number, inner in enumerate(value, 1):
         validate(action, f"{name}.{number}", inner, hint)
 
 
-def _check_union(action: str, name: str, value: Any, hints: tuple[Any, ...]) -> None:
+def _check_union(action: str, name: str, value: object, hints: tuple[object, ...]) -> None:
     if value is None and types.NoneType in hints:
         return
     first, *_ = [each for each in hints if each is not types.NoneType]
     validate(action, name, value, first)
 
 
-def _refuse(name: str, value: Any, noun: str) -> None:
+def _refuse(name: str, value: object, noun: str) -> NoReturn:
     text = repr(value)[:60]
     raise InvalidParameterValue(parameter=name, value=text, reason=f"Give {noun}.")
 
@@ -164,7 +164,7 @@ NEUTRAL_WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def is_neutral(member: str, value: Any) -> bool:
+def is_neutral(member: str, value: object) -> bool:
     """Tell whether a member's value changes nothing: false, empty, 0, or the default.
 
     A structure or a list changes nothing if none of its values does.
@@ -176,7 +176,7 @@ def is_neutral(member: str, value: Any) -> bool:
     return not value or value in NEUTRAL_WORDS.get(member, ())
 
 
-def drop_neutral(value: Any, hint: Any) -> Any:
+def drop_neutral(value: object, hint: object) -> Any:
     """Return a value without the members, at every depth, that its TypedDict does not have and
     whose values are neutral."""
     origin = get_origin(hint)

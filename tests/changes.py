@@ -1,12 +1,12 @@
 """What an object is given after it was put: access list, tags."""
 
 from dataclasses import replace
-from typing import Any
 
 from eucabox.bucket import Object, Store
+from eucabox.store.types import Acl
 
 
-def set_acl(store: Store, bucket: str, key: str, acl: dict[str, Any] | None) -> Object:
+def set_acl(store: Store, bucket: str, key: str, acl: Acl | None) -> Object:
     return store.change_object(bucket, key, lambda properties: replace(properties, acl=acl))
 
 

@@ -14,9 +14,11 @@ from eucabox.config import Config
 from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle
 from eucabox.images import Images
-from eucabox.state import Row, State
-from eucabox.store.types import ObjectProperties
+from eucabox.schema import ImageRow, InstanceRow
+from eucabox.state import State
+from eucabox.store.types import Acl, ObjectProperties
 from tests.image.disks import MIB
+from tests.rows import whole_row
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMAUdeeGGkKW1En8jF8E4U5bRdQMFKyNatUihOJoUyKQ me@here"
 BUCKET = "images"
@@ -59,33 +61,30 @@ class Cloud:
 
     def share(self, canned: str = "authenticated-read", key: str = "") -> None:
         """Let others read the bucket's objects, or one of them."""
-        acl = {"canned": canned}
+        acl: Acl = {"canned": canned}
         for each in self.store.list(BUCKET).objects:
             if key in ("", each.key):
                 self.store.change_object(
                     BUCKET, each.key, lambda properties: replace(properties, acl=acl)
                 )
 
-    def settled(self, row: Row) -> Row:
+    def settled(self, row: ImageRow) -> ImageRow:
         """Wait for a registration to end and return the image's row."""
         for _ in range(500):
-            found = self.state.one("select * from images where image_id = ?", [row["image_id"]])
+            sql = "select * from images where image_id = ?"
+            found = self.state.select_one(ImageRow, sql, [row["image_id"]])
             assert found is not None
             if found["state"] != "pending":
                 return found
             time.sleep(0.01)
         raise AssertionError("the image is pending for ever")
 
-    def register(self, location: str, **members: Any) -> Row:
+    def register(self, location: str, **members: Any) -> ImageRow:
         return self.settled(self.images.register(self.user, location, **members))
 
-    def instance(self, instance_id: str, image: Row, **columns: Any) -> Row:
-        return {
-            "instance_id": instance_id, "image_id": image["image_id"], "kernel_id": None,
-            "ramdisk_id": None, "disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY,
-            "stopped_time": None,
-            **columns,
-        }  # fmt: skip
+    def instance(self, instance_id: str, image: ImageRow, **columns: Any) -> InstanceRow:
+        known = {"disk_gb": 1, "instance_type": "m1.tiny", "public_key": KEY, **columns}
+        return whole_row(InstanceRow, instance_id=instance_id, image_id=image["image_id"], **known)
 
     def cached(self) -> set[str]:
         return {path.name for path in (self.config.cloud.data_dir / "cache").iterdir()}

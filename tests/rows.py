@@ -1,11 +1,22 @@
 """Rows for tests that need an instance without launching one."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast, get_type_hints
 
 from eucabox import ids
+from eucabox.network import InterfaceRow
 from eucabox.state import State
 
 ACCOUNT = "123456789012"
+RowType = TypeVar("RowType")
+
+
+def whole_row(row_type: type[RowType], **columns: object) -> RowType:
+    """Return a row that is in no table: of each other column the empty value, or None."""
+    hints = get_type_hints(row_type)
+    empty = {name: kind() if isinstance(kind, type) else None for name, kind in hints.items()}
+    assert columns.keys() <= hints.keys()
+    return cast(RowType, {**empty, **columns})
 
 
 def add_instance(state: State, /, **columns: Any) -> str:
@@ -40,12 +51,22 @@ def add_instance(state: State, /, **columns: Any) -> str:
         "account_id": row["account_id"],
         "created": ids.now(),
     }
-    with state.transaction() as database:
-        _insert(database, "reservations", reservation)
-        _insert(database, "instances", row)
+    with state.transaction():
+        state.insert("reservations", reservation)
+        state.insert("instances", row)
         if not state.one("select 1 from images where image_id = ?", (row["image_id"],)):
-            _insert(database, "images", _image(row["image_id"]))
+            state.insert("images", _image(row["image_id"]))
     return str(row["instance_id"])
+
+
+def interface(row: Mapping[str, Any], instance_id: str = "i-1") -> InterfaceRow:
+    """Return of a row, whole or not, what a network reads."""
+    return {
+        "instance_id": instance_id,
+        "mac_address": row["mac_address"],
+        "private_ip_address": row["private_ip_address"],
+        "private_dns_name": row["private_dns_name"],
+    }
 
 
 def _image(image_id: str) -> dict[str, Any]:
@@ -62,7 +83,3 @@ def _image(image_id: str) -> dict[str, Any]:
         "size": 16 << 20,
         "created": ids.now(),
     }
-
-
-def _insert(database: Any, table: str, row: dict[str, Any]) -> None:
-    database[table].insert(row)

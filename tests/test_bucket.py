@@ -34,6 +34,7 @@ from eucabox.errors import (
 )
 from eucabox.store import copying, temp_file
 from eucabox.store.temp_file import ExpectedBody
+from eucabox.store.types import Acl
 from tests.changes import set_acl, set_tags
 
 OWNER, OTHER = "111122223333", "444455556666"
@@ -42,7 +43,7 @@ FACTS = ObjectProperties(
     {"color": "grün"},
     {"cache_control": "no-cache"},
     OWNER,
-    {"grants": [{"permission": "READ"}]},
+    {"grants": [{"grantee": {"uri": "all"}, "permission": "READ"}]},
     tags={"a": "b"},
     storage_class="STANDARD_IA",
     extra={"website": "/x"},
@@ -115,12 +116,12 @@ def test_buckets_come_and_go(store: Store, tmp_path: Path) -> None:
 
 
 def test_settings_of_a_bucket_are_stored(store: Store, tmp_path: Path) -> None:
-    store.set_bucket_acl("box", {"grants": [1]})
+    store.set_bucket_acl("box", {"canned": "private"})
     store.set_bucket_setting("box", "policy", {"a": 1})
     store.set_bucket_setting("box", "versioning", "Enabled")
     store.set_bucket_setting("box", "versioning", None)
     before = store.bucket("box")
-    assert (before.acl, before.owner) == ({"grants": [1]}, OWNER)
+    assert (before.acl, before.owner) == ({"canned": "private"}, OWNER)
     assert before.settings == {"policy": {"a": 1}}
     store.close()
     again = Store(tmp_path / "buckets")
@@ -313,7 +314,7 @@ def test_conditions(store: Store) -> None:
 
 def test_properties_change_and_the_content_stays(store: Store) -> None:
     made = put(store, checksums={"CRC32": crc(b"body")})
-    acl = {"grants": ["x" * 30_000]}  # more than an attribute takes on some file systems
+    acl: Acl = {"canned": "x" * 30_000}  # more than an attribute takes on some file systems
     assert set_acl(store, "box", "key", acl).properties.acl == acl
     assert store.head("box", "key") == replace(made, properties=replace(made.properties, acl=acl))
     set_tags(store, "box", "key", {"new": "tag"})

@@ -11,9 +11,10 @@ import pytest
 from eucabox.cli import data_owner
 from eucabox.config import Config
 from eucabox.errors import DataOfAnotherUser
+from eucabox.iam.accounts import Accounts
 from tests.test_cli import invoke
 
-NOBODY = pwd.getpwnam("nobody")
+NOBODY, DAEMON = pwd.getpwnam("nobody"), pwd.getpwnam("daemon")
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_what_is_roots_own_or_not_there_yet_is_not_refused(config: Config) -> No
     data_owner.refuse_for_root(config)
 
 
+@pytest.mark.parametrize(("home_of", "owner"), [(NOBODY.pw_uid, NOBODY.pw_uid), (1234, 0)])
+def test_credentials_by_sudo_are_whose_folder_they_are_written_into(
+    accounts: Accounts, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    home_of: int, owner: int,
+) -> None:  # fmt: skip
+    file, home = tmp_path / "eucabox.conf", tmp_path / "home"
+    file.write_text(f"[cloud]\ndata_dir = {config.cloud.data_dir}\n")
+    home.mkdir()
+    os.chown(home, home_of, home_of)
+    monkeypatch.setenv("SUDO_UID", str(NOBODY.pw_uid))
+    monkeypatch.setenv("SUDO_GID", str(NOBODY.pw_gid))
+    assert invoke("-c", file, "credentials", "--out", home / "keys").exit_code == 0
+    written = [home / "keys", *(home / "keys").rglob("*")]
+    assert {each.stat().st_uid for each in written} == {owner}
+    assert len(written) > 5
+
+
 @pytest.mark.slow
 def test_a_command_that_writes_becomes_the_owner_with_the_services_capabilities_alone(
     config: Config,
@@ -67,3 +85,30 @@ def test_a_command_that_writes_becomes_the_owner_with_the_services_capabilities_
     )
     sets = dict(line.split(":\t") for line in done.stdout.splitlines())
     assert {int(sets[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {0x3400}
+
+
+SERVE = """\
+import sys
+from pathlib import Path
+from eucabox import server
+from eucabox.config import CloudSection, Config
+sys.exit(server.serve(Config(cloud=CloudSection(data_dir=Path(sys.argv[1])))))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("daemons", "refused"), [("run/lock", "run/lock"), ("", "network")])
+def test_data_of_another_user_ends_a_start_with_78_and_names_him(
+    tmp_path: Path, daemons: str, refused: str
+) -> None:
+    data = tmp_path / "data"
+    (data / "run").mkdir(parents=True)
+    (data / "run" / "lock").touch(mode=0o600)
+    os.chown(data / daemons, DAEMON.pw_uid, DAEMON.pw_gid)
+    as_any_user = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner,-chown"]
+    argv = [*as_any_user, sys.executable, "-c", SERVE, str(data)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == os.EX_CONFIG
+    (line,) = done.stderr.splitlines()
+    reason = "Permission denied. Run as daemon, give the folder to the user that runs eucabox, or"
+    assert line.startswith(f"eucabox: {data / refused}: {reason}")

@@ -21,6 +21,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Accounts
 from eucabox.image import disk_space, formats, unbundle
+from eucabox.image.image_rows import BundledInstance
 from eucabox.image.workers import Workers
 from eucabox.state import State
 from tests.image.disks import MIB, ext, qcow2
@@ -33,6 +34,7 @@ from tests.image_cloud import (
     shared_clusters,
     wait_for,
 )
+from tests.rows import whole_row
 
 pytestmark = pytest.mark.slow  # makes file systems, bundles and disks
 
@@ -261,7 +263,7 @@ def test_a_name_is_of_one_image_of_an_account(cloud: Cloud) -> None:
     with pytest.raises(ImageNameExists, match=taken):
         cloud.images.copy(cloud.user, row, "mine", "", "")
     with pytest.raises(ImageNameExists, match=taken):
-        cloud.images.create_pending(cloud.user, row, "mine", "")
+        cloud.images.create_pending(cloud.user, whole_row(BundledInstance), "mine", "")
     assert cloud.images.register(cloud.accounts.ensure_administrator(), location, name="mine")
     cloud.images.deregister(row)
     assert cloud.register(location, name="mine")["state"] == "available"

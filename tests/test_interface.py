@@ -56,8 +56,7 @@ def test_instances_run_through_another_door(
         "image_type": "machine", "size": 2**20, "digest": "d", "created": ids.now(),
         "image_id": "emi-12345678", "root_device_name": "/dev/sda1",
     }  # fmt: skip
-    with state.transaction() as database:
-        database.table("images").insert(row)
+    state.insert("images", row)
     lines = [
         ask("ec2", "CreateKeyPair", key_name="k"),
         ask("ec2", "RunInstances", image_id="emi-12345678", min_count=1, max_count=1,

@@ -49,9 +49,25 @@ def ago(seconds: float) -> str:
 def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
     with house.node() as node:
         instance_id = running(house, node)
-        mac = row_of(house.state, instance_id)["mac_address"]
+        mac = row_of(house.state, instance_id)["mac_address"] or ""
         house.network.learnt(GuestAddress(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
+
+
+def test_who_watches_learns_that_libvirt_is_reached_and_the_loop_turns_when_woken(
+    house: House,
+) -> None:
+    told: list[str] = []
+    node = Node(house.config, house.state, house.images, house.network)
+    node.watch(lambda: told.append(node.problem))
+    node.start()
+    try:
+        house.wait(lambda: bool(told) and told[-1] == "")
+        before = node.turns
+        node.wake()
+        house.wait(lambda: node.turns > before)
+    finally:
+        node.stop()
 
 
 def test_a_pending_row_becomes_a_running_domain(house: House) -> None:
@@ -300,9 +316,8 @@ def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
 def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -> None:
     kept = add_instance(house.state, state="terminated", state_time=ago(60))
     old = add_instance(house.state, state="terminated", state_time=ago(4000), created=ago(90000))
-    with house.state.transaction() as database:
-        tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
-        database["tags"].insert({"resource_id": old, **tag})  # type: ignore[union-attr]
+    tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
+    house.state.insert("tags", {"resource_id": old, **tag})
     console = house.config.cloud.data_dir / "instances" / old / "console.log"
     console.parent.mkdir()
     console.write_bytes(b"last words")

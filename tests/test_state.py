@@ -4,11 +4,12 @@ import os
 import sqlite3
 import threading
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
-from eucabox.schema import MIGRATIONS
+from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
 from eucabox.state import State
 
 
@@ -193,3 +194,40 @@ def test_a_rehearsal_is_of_its_own_thread(state: State) -> None:
         other.start()
         other.join()
     assert keys(state) == ["a"]
+
+
+SQL_TYPES = {"text": str, "integer": int, "blob": bytes}
+
+
+@pytest.mark.parametrize("table", ROW_TYPES)
+def test_the_type_of_a_row_has_the_columns_of_its_table(state: State, table: str) -> None:
+    columns = {}
+    for row in state.query(f"pragma table_info({table})"):
+        kind = SQL_TYPES[row["type"].lower()]
+        may_be_null = not row["notnull"] and not row["pk"]
+        columns[row["name"]] = kind | None if may_be_null else kind
+    assert get_type_hints(ROW_TYPES[table]) == columns
+
+
+def test_a_typed_row_is_read(state: State) -> None:
+    key_pair: KeyPairRow = {
+        "key_pair_id": "key-1",
+        "account_id": "1",
+        "key_name": "mine",
+        "key_type": "rsa",
+        "key_fingerprint": "f",
+        "public_key": "k",
+        "created": "c",
+    }
+    state.insert("key_pairs", key_pair)
+    assert state.select(KeyPairRow, "select * from key_pairs") == [key_pair]
+    assert state.select_one(KeyPairRow, "select * from key_pairs") == key_pair
+    none = "select * from key_pairs where key_name = ?"
+    assert state.select_one(KeyPairRow, none, ("other",)) is None
+
+
+def test_a_query_that_lacks_a_column_of_the_row_s_type_is_refused(state: State) -> None:
+    state.insert("key_pairs", dict.fromkeys(get_type_hints(KeyPairRow), "x"))
+    with pytest.raises(TypeError, match="No created, public_key for KeyPairRow in: select key_pai"):
+        sql = "select key_pair_id, account_id, key_name, key_type, key_fingerprint from key_pairs"
+        state.select(KeyPairRow, sql)

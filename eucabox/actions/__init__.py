@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from eucabox.cloud import Cloud
 
 log = logging.getLogger("eucabox.actions")
-Result = dict[str, Any]
+Result = dict[str, object]  # the members of an answer
 # S3 members that describe the request body; the wire has already checked it against them
 VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
 DRY_RUN = "dry_run"  # a member of every EC2 action
@@ -67,14 +67,14 @@ class Call:
     signature: str = ""  # of a signed query; an action that writes runs once for each
     expires: datetime | None = None  # when that signature becomes too old
     action: str = ""  # the action that runs, and below its members as the client sent them
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, object] = field(default_factory=dict)
     dry_run: bool = False  # check everything, change nothing
     # how the request came: wire/request_context.py
     context: Mapping[str, str] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)  # more fields of the log line
+    notes: dict[str, object] = field(default_factory=dict)  # more fields of the log line
     # reads the members in the body of a request to a bucket; only called once the bucket is known
     # to exist and the caller may be allowed to change it
-    document: Callable[[], dict[str, Any]] | None = None
+    document: Callable[[], dict[str, object]] | None = None
 
     @property
     def user(self) -> Caller:
@@ -106,14 +106,14 @@ class Action:
     parameters: frozenset[str]
     required: tuple[str, ...]
     takes_all: bool
-    record: type[Any] | None = None  # the dataclass that the function takes its members in
+    record: type | None = None  # the dataclass that the function takes its members in
 
     @cached_property
-    def hints(self) -> Mapping[str, Any]:
+    def hints(self) -> Mapping[str, object]:
         """The types of its members."""
         return type_hints(self.function)
 
-    def run(self, call: "Call", arguments: dict[str, Any]) -> "Result | None":
+    def run(self, call: "Call", arguments: dict[str, object]) -> "Result | None":
         """Call the function with members that were checked."""
         if self.record is not None:
             return self.function(call, self.record(**arguments))
@@ -150,10 +150,11 @@ def action(
         definition = _define(service, name or to_api_name(function.__name__), function)
         key = (service, definition.name)
         assert key not in ACTIONS, f"{key} is registered twice"
-        ACTIONS[key] = Action(**{**definition.__dict__, **flags})
+        ACTIONS[key] = replace(
+            definition, admin=admin, anonymous=anonymous, ignored=frozenset(ignored)
+        )
         return function
 
-    flags = {"admin": admin, "anonymous": anonymous, "ignored": frozenset(ignored)}
     return register
 
 
@@ -170,7 +171,7 @@ def load() -> dict[tuple[str, str], Action]:
     return ACTIONS
 
 
-def perform(service: str, name: str, call: Call, params: dict[str, Any]) -> Result | None:
+def perform(service: str, name: str, call: Call, params: dict[str, object]) -> Result | None:
     """Run one action: look it up, check caller and members, run it or DryRun, write a log line.
 
     `params` are the model's members in snake_case; the members of the call's document are added.
@@ -221,11 +222,11 @@ def _check_caller(definition: Action, call: Call) -> None:
 def _check_chance(call: Call) -> None:
     """Check that the bucket exists and the caller may be allowed, before the body is read."""
     if call.action != "CreateBucket":
-        bucket = call.cloud.store.bucket(call.params["bucket"])
-        access.check_chance(call, bucket, call.params.get("expected_bucket_owner", ""))
+        bucket = call.cloud.store.bucket(str(call.params["bucket"]))
+        access.check_chance(call, bucket, str(call.params.get("expected_bucket_owner", "")))
 
 
-def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoReturn:
+def _rehearse(definition: Action, call: Call, arguments: dict[str, object]) -> NoReturn:
     """Run the action in a transaction that is rolled back; raises DryRunOperation if it may run."""
     call.dry_run = True
     with call.cloud.state.rehearsal():
@@ -233,7 +234,7 @@ def _rehearse(definition: Action, call: Call, arguments: dict[str, Any]) -> NoRe
     raise DryRunOperation()
 
 
-def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> None:
+def _refuse_replay(definition: Action, call: Call, params: dict[str, object]) -> None:
     """Raise ReplayedRequest for a signature that was used before.
 
     Actions that only read, and requests with a client token, are safe to repeat.
@@ -243,7 +244,7 @@ def _refuse_replay(definition: Action, call: Call, params: dict[str, Any]) -> No
             raise ReplayedRequest(action=definition.name)
 
 
-def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any]:
+def _read_arguments(definition: Action, params: dict[str, object]) -> dict[str, object]:
     arguments, hints = {}, definition.hints
     for member, sent in params.items():
         if member in definition.parameters or definition.takes_all:
@@ -254,20 +255,16 @@ def _read_arguments(definition: Action, params: dict[str, Any]) -> dict[str, Any
             if not plain_text and hint is not Any:
                 validate(definition.name, to_api_name(member), value, hint)
             arguments[member] = value
-        elif member not in definition.ignored and not _may_be_dropped(definition, member, sent):
-            raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
+        elif member not in definition.ignored and member != DRY_RUN:
+            if definition.service != "ec2" or not is_neutral(member, sent):
+                raise UnsupportedParameter(parameter=to_api_name(member), action=definition.name)
     for member in definition.required:
         if member not in arguments:
             raise MissingParameter(parameter=to_api_name(member))
     return arguments
 
 
-def _may_be_dropped(definition: Action, member: str, value: Any) -> bool:
-    """Tell whether a member that is not implemented can be ignored, as it asks for nothing."""
-    return member == DRY_RUN or (definition.service == "ec2" and is_neutral(member, value))
-
-
-def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
+def _define(service: str, name: str, function: Callable[..., Result | None]) -> Action:
     record = find_record(function)
     parameters = list(inspect.signature(record or function).parameters.values())
     parameters = parameters if record else parameters[1:]
@@ -289,7 +286,7 @@ def _define(service: str, name: str, function: Callable[..., Any]) -> Action:
 
 
 def _log(
-    service: str, name: str, call: Call, params: dict[str, Any], outcome: str, seconds: float
+    service: str, name: str, call: Call, params: dict[str, object], outcome: str, seconds: float
 ) -> None:
     user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
     instance_ids = params.get("instance_ids") or [params.get("instance_id") or ""]

@@ -6,7 +6,6 @@ import hmac
 import json
 import struct
 from functools import lru_cache
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from eucabox import steady_clock
-from eucabox.actions import Call, action
+from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, tags
 from eucabox.ec2.instance_metadata import TAG_KEY
 from eucabox.errors import (
@@ -25,9 +24,9 @@ from eucabox.errors import (
 )
 from eucabox.image import disk
 from eucabox.instance_states import ALIVE, sql_list
-from eucabox.state import Row
+from eucabox.schema import InstanceRow
 
-Tree = dict[str, Any]  # of str, bytes (user data) and further trees
+Tree = dict[str, object]  # of str, bytes (user data) and further trees
 LONGEST_TOKEN = 21600  # seconds
 DEFAULT_HOPS = 1
 NO_EVENTS = "[]"
@@ -44,11 +43,12 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
     """
     row = _find_instance(call)
     _check_access(call, row, token)
-    document = _identity_document(call, row)
+    accounts, document = call.cloud.accounts, _identity_document(call, row)
+    identity = _sign_document(document, accounts.cloud_private_key, accounts.cloud_certificate)
     tree = {
         "dynamic": {
             "fws": {"instance-monitoring": "enabled" if row["monitoring"] else "disabled"},
-            "instance-identity": _identity_tree(call, document),
+            "instance-identity": dict(identity),
         },
         "meta-data": _build_meta_data(call, row),
         "user-data": row["user_data"],
@@ -57,7 +57,7 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
 
 
 @action(service="metadata", anonymous=True)
-def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
+def create_token(call: Call, *, seconds: int) -> Result:
     """Return a token that opens the metadata of the instance at the call's source for a time.
 
     It is stored nowhere: the cloud's key signs the instance and the end of its life, which is
@@ -76,20 +76,27 @@ def create_token(call: Call, *, seconds: int) -> dict[str, Any]:
     return {"token": token, "seconds": seconds, "hops": hops}
 
 
+class GuestInstance(InstanceRow):
+    """The instance of a guest, with what its image says, if that still exists."""
+
+    image_location: str | None
+    image_size: int | None
+
+
 # --- the caller ----------------------------------------------------------------------------------
 
 
-def _find_instance(call: Call) -> Row:
+def _find_instance(call: Call) -> GuestInstance:
     sql = f"""select i.*, m.image_location, m.size as image_size from instances i
       left join images m using (image_id)
       where private_ip_address = ? and i.state in {sql_list(ALIVE)}"""
-    row = call.cloud.state.one(sql, (call.source,))
-    if row is None or not call.cloud.network.owns_address(call.source, row["mac_address"]):
+    row = call.cloud.state.select_one(GuestInstance, sql, (call.source,))
+    if row is None or not call.cloud.network.owns_address(call.source, row["mac_address"] or ""):
         raise MetadataNotFound(path="this address: no instance of this cloud has it")
     return row
 
 
-def _check_access(call: Call, row: Row, token: str | None) -> None:
+def _check_access(call: Call, row: GuestInstance, token: str | None) -> None:
     _refuse_if_off(row)
     if token is None:
         if _read_options(row).get("http_tokens") == "required":
@@ -98,12 +105,12 @@ def _check_access(call: Call, row: Row, token: str | None) -> None:
         raise MetadataUnauthorized(reason="The token is not valid, or no longer.")
 
 
-def _refuse_if_off(row: Row) -> None:
+def _refuse_if_off(row: GuestInstance) -> None:
     if _read_options(row).get("http_endpoint") == "disabled":
         raise MetadataForbidden(reason="This instance's metadata is turned off (HttpEndpoint).")
 
 
-def _is_valid_token(call: Call, row: Row, token: str) -> bool:
+def _is_valid_token(call: Call, row: GuestInstance, token: str) -> bool:
     try:
         content = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except ValueError:
@@ -115,7 +122,7 @@ def _is_valid_token(call: Call, row: Row, token: str) -> bool:
     return bool(steady_clock.uptime() < ends)
 
 
-def _sign_token(call: Call, row: Row, stamp: bytes) -> bytes:
+def _sign_token(call: Call, row: GuestInstance, stamp: bytes) -> bytes:
     key = _token_key(call.cloud.accounts.cloud_private_key)
     what = f"{row['instance_id']} {steady_clock.boot_id()} ".encode()
     return hmac.digest(key, what + stamp, hashlib.sha256)
@@ -131,15 +138,15 @@ def _token_key(private_key: rsa.RSAPrivateKey) -> bytes:
     return hmac.digest(secret, b"metadata tokens", hashlib.sha256)
 
 
-def _read_options(row: Row) -> dict[str, Any]:
-    options: dict[str, Any] = json.loads(row["metadata_options"])
+def _read_options(row: GuestInstance) -> dict[str, str | int]:
+    options: dict[str, str | int] = json.loads(row["metadata_options"])
     return options
 
 
 # --- meta-data -----------------------------------------------------------------------------------
 
 
-def _build_meta_data(call: Call, row: Row) -> Tree:
+def _build_meta_data(call: Call, row: GuestInstance) -> Tree:
     name, address = row["private_dns_name"], row["private_ip_address"]
     public = default_vpc.public_address(row)
     groups = instances.groups_of(call.cloud.state, [row["instance_id"]])
@@ -184,7 +191,7 @@ def _build_meta_data(call: Call, row: Row) -> Tree:
     return {name: value for name, value in tree.items() if value is not None and value != {}}
 
 
-def _build_interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
+def _build_interface(call: Call, row: GuestInstance, groups: str, group_ids: str) -> Tree:
     address, public = row["private_ip_address"], default_vpc.public_address(row)
     block = default_vpc.cidr_block(call.cloud.network)
     blocks = ("subnet-ipv4-cidr-block", "vpc-ipv4-cidr-block", "vpc-ipv4-cidr-blocks")
@@ -205,11 +212,11 @@ def _build_interface(call: Call, row: Row, groups: str, group_ids: str) -> Tree:
     }
 
 
-def _name_devices(call: Call, row: Row) -> Tree:
+def _name_devices(call: Call, row: GuestInstance) -> Tree:
     """Return the device names of the disk's partitions, without /dev/ except for root."""
     root = row["root_device_name"]
     plain = root.removeprefix("/dev/")
-    device_names = {"ami": plain, "emi": plain, "root": root}
+    device_names: Tree = {"ami": plain, "emi": plain, "root": root}
     if row["virtualization_type"] == "paravirtual":
         swap = call.cloud.config.images.swap_mb
         plan = disk.layout(row["image_size"] or 0, row["disk_gb"] * 1024, swap)
@@ -220,14 +227,14 @@ def _name_devices(call: Call, row: Row) -> Tree:
     return device_names
 
 
-def _build_public_keys(row: Row) -> Tree:
+def _build_public_keys(row: GuestInstance) -> Tree:
     """Return keys by `index=name`: a listing shows both, a path has the index alone."""
     if not row["public_key"]:
         return {}
     return {f"0={row['key_name']}": {"openssh-key": row["public_key"].rstrip("\n") + "\n"}}
 
 
-def _build_tags(call: Call, row: Row) -> Tree:
+def _build_tags(call: Call, row: GuestInstance) -> Tree:
     if _read_options(row).get("instance_metadata_tags") != "enabled":
         return {}
     instance_tags = tags.tags_of(call.cloud.state, [row["instance_id"]]).get(row["instance_id"], [])
@@ -244,7 +251,7 @@ def _to_lines(groups: list[dict[str, str]]) -> tuple[str, str]:
 # --- instance identity ---------------------------------------------------------------------------
 
 
-def _identity_document(call: Call, row: Row) -> str:
+def _identity_document(call: Call, row: GuestInstance) -> str:
     facts = {
         "accountId": row["account_id"],
         "architecture": row["architecture"],
@@ -263,11 +270,6 @@ def _identity_document(call: Call, row: Row) -> str:
         "version": DOCUMENT_VERSION,
     }
     return json.dumps(facts, indent=2, separators=(",", " : "))
-
-
-def _identity_tree(call: Call, document: str) -> Tree:
-    accounts = call.cloud.accounts
-    return dict(_sign_document(document, accounts.cloud_private_key, accounts.cloud_certificate))
 
 
 @lru_cache(maxsize=1024)

@@ -54,8 +54,10 @@ def rescan(settings: CommandContext, names: tuple[str, ...], as_json: bool) -> N
     jobs: dict[str, Row] = {}
     for row in _rescan(settings.config, names):
         jobs[row["bucket"]] = row
-        if not as_json:
-            _show(row)
+        if not as_json and row["state"] in (COMPLETE, FAILED):
+            click.echo(f"{row['bucket']:<40} {row['objects']:>9} objects  {row['state']}")
+        elif not as_json:
+            _progress(row["bucket"], row["objects"])
     if as_json:
         click.echo(json.dumps(list(jobs.values()), indent=1))
     failed = [row for row in jobs.values() if row["state"] == FAILED]
@@ -87,13 +89,6 @@ def keys(settings: CommandContext, as_json: bool) -> None:
 def _progress(name: str, count: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r{name:<40} {count:>9} objects  running ...", nl=False, err=True)
-
-
-def _show(row: Row) -> None:
-    if row["state"] not in (COMPLETE, FAILED):
-        _progress(row["bucket"], row["objects"])
-        return
-    click.echo(f"{row['bucket']:<40} {row['objects']:>9} objects  {row['state']}")
 
 
 def _list_buckets(config: Config) -> list[Row]:

@@ -2,15 +2,21 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 EXPORT = re.compile(r'^export (\w+)=(?:"(.*)"|(.*))$')
 NEEDED = ("EC2_URL", "S3_URL", "AWS_ACCESS_KEY", "AWS_SECRET_KEY")
+
+
+class BotoClient(Protocol):
+    """A client of boto3, which makes a method of each operation of a service when it is opened."""
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True)
@@ -33,22 +39,22 @@ class Client:
             )
         return Path(value)
 
-    def ec2(self) -> Any:
+    def ec2(self) -> BotoClient:
         """Return a boto3 client of the cloud's EC2."""
         return self._client("ec2", self.settings["EC2_URL"])
 
-    def s3(self) -> Any:
+    def s3(self) -> BotoClient:
         """Return a boto3 client of the cloud's S3."""
         return self._client("s3", self.settings["S3_URL"])
 
-    def _client(self, service: str, url: str) -> Any:
+    def _client(self, service: str, url: str) -> BotoClient:
         import boto3
         from botocore.config import Config
 
         if not url.startswith(("http://", "https://")):
             variable = f"{service.upper()}_URL"
             raise click.ClickException(f"{variable} is {url!r}; it begins with http:// or https://")
-        return boto3.client(
+        client: BotoClient = boto3.client(
             service,
             endpoint_url=url,
             region_name=self.settings.get("AWS_DEFAULT_REGION", "eucabox-1"),
@@ -56,6 +62,7 @@ class Client:
             aws_secret_access_key=self.settings["AWS_SECRET_KEY"],
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}),
         )
+        return client
 
 
 def read(folder: Path | None) -> Client:

@@ -42,6 +42,15 @@ def become_owner(config: Config) -> None:
         replace("setpriv", *user, *sets, bounds, "--no-new-privs", *command)
 
 
+def give_to_caller(folder: Path) -> None:
+    """Give what root wrote by sudo to who typed it, where the folder above is his."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
+        if folder.resolve().parent.stat().st_uid == int(uid):
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, int(uid), int(gid), follow_symlinks=False)
+
+
 def is_unit_installed() -> bool:
     """Tell whether systemd runs here and has eucabox's unit."""
     return Path("/run/systemd/system").is_dir() and any(each.exists() for each in UNITS)

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eucabox import config as configuration
 from eucabox import network
 from eucabox.cli import background, client, image
-from eucabox.cli.client import Client
+from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.progress import Steps
 from eucabox.cli.users import open_accounts
 from eucabox.config import Config
@@ -85,7 +85,10 @@ def demo(folder: Path, stopping: bool) -> None:
     if os.geteuid() != 0:
         raise click.ClickException("run as root: real machines and their network need it")
     folder = folder.resolve()
-    config_file = _config_file(folder)
+    config_file = folder / "eucabox.conf"
+    if not config_file.exists():
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        config_file.write_text(CONFIGURATION.format(folder=folder))
     if stopping:
         background.stop(config_file, purge=True)
         return
@@ -119,9 +122,13 @@ def _journey(folder: Path, config_file: Path) -> None:
     steps = Steps()
     with steps.step("starting eucabox"):
         background.start(config_file, folder / "stderr")
-        _refuse_without_metadata(config)
+        if problems := _list_problems(config):  # the guest would get no key and no user data
+            raise click.ClickException(problems[0])
     with steps.step(f"the user {NAME} and its credentials"):
-        written = _credentials(config, folder)
+        accounts = open_accounts(config)
+        with suppress(UserExists):  # an earlier run made it
+            accounts.create_user(NAME)
+        written = folders.write(config, accounts, NAME, folder / "credentials")
     user = client.read(written.folder)
     image_id = _image(user, folder, steps)
     with steps.step("a key pair, and port 22 open in a security group"):
@@ -135,31 +142,9 @@ def _journey(folder: Path, config_file: Path) -> None:
     _print_summary(config, written, guest_, output, user.ec2(), steps)
 
 
-def _refuse_without_metadata(config: Config) -> None:
-    """Stop at once where the guest would get no key and no user data."""
-    problems = _list_problems(config)
-    if problems:
-        raise click.ClickException(problems[0])
-
-
 def _list_problems(config: Config) -> list[str]:
     problems = background.status(config).get("problems", [])
     return [each for each in problems if each.startswith(("metadata: ", "network: "))]
-
-
-def _config_file(folder: Path) -> Path:
-    file = folder / "eucabox.conf"
-    if not file.exists():
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file.write_text(CONFIGURATION.format(folder=folder))
-    return file
-
-
-def _credentials(config: Config, folder: Path) -> folders.CredentialsFolder:
-    accounts = open_accounts(config)
-    with suppress(UserExists):  # an earlier run made it
-        accounts.create_user(NAME)
-    return folders.write(config, accounts, NAME, folder / "credentials")
 
 
 def _image(user: Client, folder: Path, steps: Steps) -> str:
@@ -193,7 +178,7 @@ def _install(user: Client, file: Path, steps: Steps, digest: str, **members: Any
     return image.install_file(user, file, BUCKET, steps, prefix=prefix, **members)
 
 
-def _key_pair(ec2: Any, file: Path) -> Path:
+def _key_pair(ec2: BotoClient, file: Path) -> Path:
     known = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [NAME]}])["KeyPairs"]
     if file.exists() and known:
         return file
@@ -206,7 +191,7 @@ def _key_pair(ec2: Any, file: Path) -> Path:
     return file
 
 
-def _group(ec2: Any) -> None:
+def _group(ec2: BotoClient) -> None:
     known = [each["GroupName"] for each in ec2.describe_security_groups()["SecurityGroups"]]
     if NAME not in known:
         ec2.create_security_group(GroupName=NAME, Description="the demo: SSH from anywhere")
@@ -220,7 +205,7 @@ def _group(ec2: Any) -> None:
             raise
 
 
-def _end_earlier(ec2: Any) -> None:
+def _end_earlier(ec2: BotoClient) -> None:
     filters = [
         {"Name": "key-name", "Values": [NAME]},
         {"Name": "instance-state-name", "Values": LIVE},
@@ -231,7 +216,7 @@ def _end_earlier(ec2: Any) -> None:
         ec2.terminate_instances(InstanceIds=earlier)
 
 
-def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGuest:
+def _instance(ec2: BotoClient, image_id: str, key_file: Path, steps: Steps) -> DemoGuest:
     with steps.step(f"running {image_id}"):
         row = ec2.run_instances(
             ImageId=image_id, InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, KeyName=NAME,
@@ -246,12 +231,13 @@ def _instance(ec2: Any, image_id: str, key_file: Path, steps: Steps) -> DemoGues
     return guest
 
 
-def _describe(ec2: Any, instance_id: str) -> Any:
+def _describe(ec2: BotoClient, instance_id: str) -> dict[str, Any]:
     rows = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-    return rows[0]["Instances"][0]
+    instance: dict[str, Any] = rows[0]["Instances"][0]
+    return instance
 
 
-def _wait_until_running(ec2: Any, instance_id: str) -> Any:
+def _wait_until_running(ec2: BotoClient, instance_id: str) -> dict[str, Any]:
     while True:
         instance = _describe(ec2, instance_id)
         state = instance["State"]["Name"]
@@ -263,7 +249,7 @@ def _wait_until_running(ec2: Any, instance_id: str) -> Any:
         time.sleep(0.2)
 
 
-def _wait_for_ssh(ec2: Any, guest: DemoGuest) -> None:
+def _wait_for_ssh(ec2: BotoClient, guest: DemoGuest) -> None:
     deadline = time.monotonic() + SSH_SECONDS
     while True:
         try:
@@ -289,7 +275,7 @@ def _prove(guest: DemoGuest, config: Config) -> str:
     return output
 
 
-def _console(ec2: Any, guest: DemoGuest) -> str:
+def _console(ec2: BotoClient, guest: DemoGuest) -> str:
     output: str = ec2.get_console_output(InstanceId=guest.instance_id).get("Output", "")
     return output
 
@@ -299,7 +285,7 @@ def _print_summary(
     written: folders.CredentialsFolder,
     guest: DemoGuest,
     output: str,
-    ec2: Any,
+    ec2: BotoClient,
     steps: Steps,
 ) -> None:
     click.echo("\nThe console, its last lines:")

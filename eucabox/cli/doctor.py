@@ -270,17 +270,14 @@ def _data(config: Config) -> Iterator[Finding]:
     fix = "make room, or set [cloud] data_dir to a larger disk"
     state = FAIL if free < 1 else WARN if free < 5 else OK
     yield Finding("disk", state, f"{free:.1f} GiB free at {existing}", fix if free < 5 else "")
-    closed = [each for each in (data, *data.parents) if each.is_dir() and not _passable(each)]
+    folders = [each for each in (data, *data.parents) if each.is_dir()]
+    closed = [each for each in folders if not each.stat().st_mode & 0o001]
     if closed:
         fix = f"chmod o+x {closed[0]}, or set [cloud] data_dir elsewhere"
         detail = f"the hypervisor's user can't pass through {closed[0]} to its disks"
         yield Finding("path", FAIL, detail, fix)
     else:
         yield Finding("path", OK, f"the hypervisor's user reaches {data}")
-
-
-def _passable(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & 0o001)
 
 
 def _memory(config: Config) -> Iterator[Finding]:

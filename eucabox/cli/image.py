@@ -12,7 +12,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eucabox.cli import client
-from eucabox.cli.client import Client
+from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.progress import Steps
 from eucabox.errors import ImageNameExists
 from eucabox.image import bundle as bundles
@@ -231,7 +231,7 @@ def register_image(user: Client, location: str, name: str | None, steps: Steps) 
     return image_id
 
 
-def _register(ec2: Any, location: str, name: str | None) -> str:
+def _register(ec2: BotoClient, location: str, name: str | None) -> str:
     file = names.name_from_file(location.rpartition("/")[2].removesuffix(".manifest.xml"))
     try:
         registered = ec2.register_image(ImageLocation=location, Name=name or file)
@@ -285,7 +285,7 @@ def _put(user: Client, bucket: str, file: Path, steps: Steps) -> None:
         user.s3().upload_file(str(file), bucket, file.name, Callback=count)
 
 
-def _wait_until_available(ec2: Any, image_id: str) -> None:
+def _wait_until_available(ec2: BotoClient, image_id: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         image = ec2.describe_images(ImageIds=[image_id])["Images"][0]

@@ -15,7 +15,7 @@ def read_lines(follow: bool = False, last: int = 0) -> Iterator[str]:
     """Yield the lines that the unit's processes wrote, the oldest first, or only the `last`."""
     options = (["--follow", "--no-tail"] if follow else []) + ([f"--lines={last}"] if last else [])
     argv = ("journalctl", "--quiet", "--no-pager", "--all", "--output=json", *options)
-    for line in stream(*argv, f"_SYSTEMD_UNIT={UNIT}"):
+    for line in stream(*argv, f"_SYSTEMD_UNIT={UNIT}", "SYSLOG_IDENTIFIER=eucabox"):
         if line.startswith(b"{"):
             yield describe_entry(json.loads(line))
 

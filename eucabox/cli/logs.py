@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -48,11 +47,17 @@ def logs(
     """Print the log, or the lines that the options choose."""
     choices: list[Choice] = []
     if instance:
-        choices.append(lambda facts: _is_about(facts, instance))
+        choices.append(
+            lambda facts: (
+                instance in (facts.get("instance"), *facts.get("instances", "").split(","))
+            )
+        )
     if request:
         choices.append(lambda facts: facts.get("request_id") == request)
     if user:
-        choices.append(lambda facts: user in _names(facts.get("user", "")))
+        choices.append(
+            lambda facts: user in (facts.get("user", ""), *facts.get("user", "").split("/"))
+        )
     if role:
         choices.append(lambda facts: facts.get("role") == role)
     if since:
@@ -85,18 +90,12 @@ def is_in_journal(config: Config) -> bool:
 def _lines(path: Path, follow: bool) -> Iterator[str]:
     for older in log.files(path)[:-1]:
         yield from _split_lines(older.read_text("ascii", "replace"))
-    if follow:
-        yield from _follow(path)
-    elif path.exists():
-        yield from _split_lines(path.read_text("ascii", "replace"))
-
-
-def _follow(path: Path) -> Iterator[str]:
-    """Yield lines for ever, going on with the new file after the log was moved."""
-    while True:
+    while follow:  # for ever, and with the new file after the log was moved
         if path.exists():
             yield from _follow_file(path)
         time.sleep(LOOK)
+    if path.exists():
+        yield from _split_lines(path.read_text("ascii", "replace"))
 
 
 def _follow_file(path: Path) -> Iterator[str]:
@@ -122,14 +121,6 @@ def _split_lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def _is_about(facts: Facts, instance_id: str) -> bool:
-    return instance_id in (facts.get("instance"), *facts.get("instances", "").split(","))
-
-
-def _names(user: str) -> tuple[str, ...]:
-    return (user, *user.split("/"))
-
-
 def _parse_since(text: str) -> str:
     """Return a time of the log from an age or a time; raises a usage error."""
     age = re.fullmatch(r"(\d{1,6})([smhd])", text)
@@ -145,8 +136,9 @@ def _parse_since(text: str) -> str:
 
 
 def _as_json(facts: Facts) -> str:
-    document: dict[str, Any] = dict(facts)
-    for name in NUMBERS:
-        if name in document:
-            document[name] = float(document[name]) if "." in document[name] else int(document[name])
-    return json.dumps(document)
+    numbers = {
+        name: float(text) if "." in text else int(text)
+        for name, text in facts.items()
+        if name in NUMBERS
+    }
+    return json.dumps({**facts, **numbers})

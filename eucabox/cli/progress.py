@@ -21,24 +21,22 @@ class Steps:
     @contextmanager
     def step(self, what: str) -> Iterator[Progress]:
         """Time a block; yields a callback that shows a share of it while it runs."""
-        started = time.monotonic()
-        self._begin(what)
+
+        def share(done: int, total: int) -> None:
+            if shown and total:
+                click.echo(f"\r{what:<{WIDTH}} {100 * done // total:4d} %", nl=False)
+
+        started, shown = time.monotonic(), not self.quiet and sys.stdout.isatty()
+        if shown:
+            click.echo(f"{what:<{WIDTH}} ...", nl=False)
         try:
-            yield lambda done, total: self._share(what, done, total)
+            yield share
         except BaseException:
             self._say(f"\r{what:<{WIDTH}} failed")
             raise
         seconds = time.monotonic() - started
         self.times.append((what, seconds))
         self._say(f"\r{what:<{WIDTH}} {seconds:6.1f} s")
-
-    def _begin(self, what: str) -> None:
-        if not self.quiet and sys.stdout.isatty():
-            click.echo(f"{what:<{WIDTH}} ...", nl=False)
-
-    def _share(self, what: str, done: int, total: int) -> None:
-        if total and not self.quiet and sys.stdout.isatty():
-            click.echo(f"\r{what:<{WIDTH}} {100 * done // total:4d} %", nl=False)
 
     def _say(self, line: str) -> None:
         if not self.quiet:

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -34,7 +33,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.network.bridge import TABLE
 from eucabox.network.host import tables
 from eucabox.run import PACKAGES, run
-from eucabox.state import State
+from eucabox.state import Row, State
 
 LOG_BYTES = 2 * 2**20
 LOG_LINES = 10_000  # of a journal
@@ -63,7 +62,7 @@ class ReportContext:
     state: State | None
     files: dict[str, bytes] = field(default_factory=dict)
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
+    def rows(self, sql: str) -> list[Row]:
         """Return rows, or none without a database."""
         return self.state.query(sql) if self.state else []
 
@@ -267,7 +266,7 @@ def _pack(file: Path, name: str, files: dict[str, bytes]) -> None:
         raise click.ClickException(f"{file}: {problem.strerror or problem}") from None
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return json.dumps(value, indent=1, default=str).encode()
 
 

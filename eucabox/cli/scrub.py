@@ -22,7 +22,11 @@ class Scrub:
     """Knows the secrets, and the user data, of a cloud."""
 
     def __init__(self, secrets: Iterable[str], user_data: Iterable[bytes]) -> None:
-        known = {form for secret in secrets for form in _spellings(secret)}
+        known = {
+            form
+            for secret in secrets
+            for form in (secret.encode(), quote(secret, safe="").encode(), _escape(secret))
+        }
         for data in user_data:
             known |= set(_split_lines(data))
         known.discard(b"")  # of user data that is there and empty
@@ -36,11 +40,6 @@ class Scrub:
             content = self._known.sub(GONE, content)
         whole, assignments = FORMS
         return assignments.sub(rb"\1" + GONE, whole.sub(GONE, content))
-
-
-def _spellings(secret: str) -> set[bytes]:
-    """Return the ways in which a secret may be written."""
-    return {secret.encode(), quote(secret, safe="").encode(), _escape(secret)}
 
 
 def _split_lines(data: bytes) -> list[bytes]:

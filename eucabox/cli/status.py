@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ def status(settings: CommandContext, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=1))
     else:
         for name, value in facts.items():
-            text = _describe_node(value) if name == "node" else _plain(value)
+            text = (
+                _describe_node(value)
+                if isinstance(value, dict) and name == "node"
+                else _plain(value)
+            )
             click.echo(f"{name.replace('_', ' '):<16} {text}")
     sys.exit(0 if facts["running"] else 3)
 
 
-def collect(config: Config) -> dict[str, Any]:
+def collect(config: Config) -> dict[str, object]:
     """Return the facts to print; raises NotSetUp where no cloud was ever started."""
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
@@ -51,10 +56,10 @@ def collect(config: Config) -> dict[str, Any]:
     }
 
 
-def _counts(file: Path) -> dict[str, Any]:
+def _counts(file: Path) -> dict[str, object]:
     state = State(file, migrates=False)
     instances = state.query("select state, count(*) as n from instances group by state")
-    counted: dict[str, Any] = {"instances": {row["state"]: row["n"] for row in instances}}
+    counted: dict[str, object] = {"instances": {row["state"]: row["n"] for row in instances}}
     for table in COUNTED:
         row = state.one(f"select count(*) as n from {table}")
         counted[table] = row["n"] if row else 0
@@ -68,13 +73,13 @@ def _memory_mb(pid: int) -> int:
     return int(kib) // 1024
 
 
-def _describe_node(node: dict[str, Any]) -> str:
+def _describe_node(node: Mapping[str, Any]) -> str:
     facts = [node.get(each) for each in ("detail", "libvirt", "problem")]
     facts += _pairs(node.get("guests", {}))
     return "; ".join(str(each) for each in facts if each) or "-"
 
 
-def _pairs(values: dict[str, Any]) -> list[str]:
+def _pairs(values: Mapping[str, object]) -> list[str]:
     return [f"{key} {_plain(each)}" for key, each in values.items()]
 
 

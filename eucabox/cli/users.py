@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from eucabox.cli import CommandContext
+from eucabox.cli.data_owner import give_to_caller
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.iam import credentials_folder as folders
@@ -38,6 +39,7 @@ def credentials(
     accounts = open_accounts(settings.config)
     folder = out or Path(f"eucabox-{user.replace('/', '-')}")
     written = folders.write(settings.config, accounts, user, folder, host)
+    give_to_caller(folder)
     if as_json:
         click.echo(json.dumps({**written.__dict__, "folder": str(written.folder)}))
         return

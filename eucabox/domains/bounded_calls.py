@@ -7,9 +7,12 @@ does no other call for the same key is begun: so there is one of them a key at m
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
+
+from eucabox import gil_turns
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Overdue(Exception):  # noqa: N818 (a word for what happened, not an error of ours)
@@ -20,11 +23,11 @@ class Overdue(Exception):  # noqa: N818 (a word for what happened, not an error 
         self.seconds = seconds
 
 
-class _Call:
-    def __init__(self, work: Callable[[], Any]) -> None:
+class _Call(Generic[T_co]):
+    def __init__(self, work: Callable[[], T_co]) -> None:
         self.began = time.monotonic()
         self.ended = threading.Event()
-        self.result: Any = None
+        self.result: T_co
         self.problem: BaseException | None = None
         self._work = work
 
@@ -44,7 +47,7 @@ class Bounded:
     """Calls with a limit, and which of them did not come back yet."""
 
     def __init__(self) -> None:
-        self._given_up: dict[str, _Call] = {}
+        self._given_up: dict[str, _Call[object]] = {}
         self._lock = threading.Lock()
 
     def call(self, key: str, work: Callable[[], T], limit: float) -> T:
@@ -53,6 +56,7 @@ class Bounded:
         stuck = self.stuck(key)
         if stuck is not None:
             raise Overdue(stuck)
+        gil_turns.yield_leadership()
         call = _Call(work)
         threading.Thread(target=call.run, name=f"call {key}"[:60], daemon=True).start()
         if not call.ended.wait(limit):
@@ -65,8 +69,7 @@ class Bounded:
                 raise problem
             finally:
                 del problem
-        result: T = call.result
-        return result
+        return call.result
 
     def stuck(self, key: str) -> float | None:
         """Return for how many seconds a call that was given up has not come back, or None."""

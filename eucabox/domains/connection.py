@@ -4,10 +4,9 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from eucabox.domains.bounded_calls import Bounded, Overdue
-from eucabox.domains.libvirt_binding import libvirt
+from eucabox.domains.libvirt_binding import VirConnect, VirDomain, libvirt
 from eucabox.errors import LibvirtUnreachable
 
 log = logging.getLogger("eucabox.libvirt")
@@ -37,7 +36,7 @@ class LibvirtConnection:
         self.problem = "not connected yet"
         self._on_event = on_event
         self._on_change = on_change
-        self._virt: Any = None
+        self._virt: VirConnect | None = None
         self._bounded = Bounded()
         self._lost = threading.Event()
         self._stopping = threading.Event()
@@ -64,7 +63,7 @@ class LibvirtConnection:
         """Whether libvirt answered the last call."""
         return self._virt is not None
 
-    def get(self, timeout: float = 0) -> Any:
+    def get(self, timeout: float = 0) -> VirConnect:
         """Return the open virConnect, waiting up to `timeout` seconds for it.
 
         Raises LibvirtUnreachable with libvirt's own words.
@@ -76,14 +75,15 @@ class LibvirtConnection:
                 raise LibvirtUnreachable(uri=self.uri, reason=self.problem)
             return self._virt
 
-    def open_another(self) -> Any:
+    def open_another(self) -> VirConnect:
         """Open one more virConnect, for a caller that may wait on it; raises LibvirtUnreachable."""
         try:
-            return libvirt.open(self.uri)
+            virt: VirConnect = libvirt.open(self.uri)
         except libvirt.libvirtError as problem:
             raise LibvirtUnreachable(uri=self.uri, reason=error_text(problem), lost=True) from None
+        return virt
 
-    def report_lost(self, virt: Any, reason: str) -> None:
+    def report_lost(self, virt: VirConnect, reason: str) -> None:
         """Report that this virConnect no longer answers: another is opened in its place."""
         with self._state:
             if self._virt is not virt:
@@ -104,7 +104,7 @@ class LibvirtConnection:
                 self._lost.wait()
             self._close(virt)
 
-    def _open(self) -> Any:
+    def _open(self) -> VirConnect | None:
         self._lost.clear()
         try:
             virt = self._bounded.call("open", self._connect, ANSWER_WAIT)
@@ -122,12 +122,12 @@ class LibvirtConnection:
         self._on_change()
         return virt
 
-    def _connect(self) -> Any:
-        virt = libvirt.open(self.uri)
+    def _connect(self) -> VirConnect:
+        virt: VirConnect = libvirt.open(self.uri)
         self._listen(virt)
         return virt
 
-    def _listen(self, virt: Any) -> None:
+    def _listen(self, virt: VirConnect) -> None:
         virt.registerCloseCallback(self._on_close, None)
         virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._event, None)
         virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._reboot, None)
@@ -137,7 +137,7 @@ class LibvirtConnection:
             if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
                 raise
 
-    def _close(self, virt: Any) -> None:
+    def _close(self, virt: VirConnect) -> None:
         with self._state:
             self._virt = None
             self.problem = self.problem or "the connection was lost"
@@ -149,17 +149,19 @@ class LibvirtConnection:
         except (libvirt.libvirtError, Overdue) as problem:
             log.debug("role=node closing libvirt: %s", error_text(problem))
 
-    def _on_close(self, virt: Any, reason: int, opaque: Any) -> None:
+    def _on_close(self, virt: VirConnect, reason: int, opaque: object) -> None:
         self.report_lost(virt, "libvirt closed the connection")
 
-    def _event(self, virt: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
+    def _event(
+        self, virt: VirConnect, domain: VirDomain, event: int, detail: int, opaque: object
+    ) -> None:
         self._on_event(domain.name(), event, detail)
 
-    def _reboot(self, virt: Any, domain: Any, opaque: Any) -> None:
+    def _reboot(self, virt: VirConnect, domain: VirDomain, opaque: object) -> None:
         self._on_event(domain.name(), REBOOTED, 0)
 
 
-def _disconnect(virt: Any) -> None:
+def _disconnect(virt: VirConnect) -> None:
     virt.unregisterCloseCallback()
     virt.close()
 

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from eucabox.domains import serial
 from eucabox.domains.connection import LibvirtConnection, error_text
-from eucabox.domains.libvirt_binding import libvirt
+from eucabox.domains.libvirt_binding import VirStream, libvirt
 from eucabox.errors import LibvirtUnreachable
 
 log = logging.getLogger("eucabox.node")
@@ -27,7 +26,7 @@ class ConsoleReaders:
     def __init__(self, connection: LibvirtConnection, folder: Path) -> None:
         self._connection = connection
         self._folder = folder
-        self._streams: dict[str, Any] = {}  # by instance id; None until it is open
+        self._streams: dict[str, VirStream | None] = {}  # by instance id; None until it is open
         self._lock = threading.Lock()
         self._stopping = threading.Event()
 

@@ -32,7 +32,9 @@ class DomainXml:
         if not program:
             return xml
         try:
-            adapted = self._run(program, domain, xml)
+            facts = str(self._facts.write(domain.name))
+            env = {"EUCABOX_INSTANCE": domain.name, "EUCABOX_FACTS": facts}
+            adapted = run_program(Path(program), input=xml.encode(), env=env).decode("utf-8")
             _check(adapted, domain)
         except ProgramFailed as fault:
             reason = f"status {fault.facts['status']}: {fault.facts['reason']}"
@@ -43,11 +45,6 @@ class DomainXml:
         else:
             return adapted
         raise DomainXmlRefused(program=program, key=key, reason=reason)
-
-    def _run(self, program: str, domain: Domain, xml: str) -> str:
-        facts = str(self._facts.write(domain.name))
-        env = {"EUCABOX_INSTANCE": domain.name, "EUCABOX_FACTS": facts}
-        return run_program(Path(program), input=xml.encode(), env=env).decode("utf-8")
 
 
 def _check(xml: str, domain: Domain) -> None:

@@ -1,8 +1,9 @@
 """Facts of an instance for the administrator's programs; no user data and no secrets."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from eucabox.atomic_files import write_atomic
 from eucabox.state import Row, State
@@ -31,7 +32,7 @@ class Facts:
         self._folder = folder
         self._network = network
 
-    def describe(self, instance_id: str) -> Row:
+    def describe(self, instance_id: str) -> dict[str, object]:
         """Return the facts of an instance; of one whose row is gone its id and folder alone."""
         row = self._state.one(f"select {TOLD} from instances where instance_id = ?", (instance_id,))
         tags = "select key, value from tags where resource_id = ? order by key"
@@ -54,6 +55,6 @@ class Facts:
         return self._state.query(sql, (instance_id,))
 
 
-def encode(facts: dict[str, Any]) -> bytes:
+def encode(facts: Mapping[str, object]) -> bytes:
     """Return facts as one line of JSON in ASCII."""
     return json.dumps(facts).encode("ascii") + b"\n"

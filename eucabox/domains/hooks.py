@@ -2,8 +2,8 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
@@ -25,7 +25,7 @@ class Hooks:
         self.config = config
         self._facts = facts
 
-    def ask(self, event: str, instance_id: str, **more: Any) -> None:
+    def ask(self, event: str, instance_id: str, **more: object) -> None:
         """Run the hooks before a step of a launch; the first that fails raises HookRefused."""
         for hook in self._list_hooks():
             try:
@@ -53,10 +53,10 @@ class Hooks:
             return []
         return [each for each in sorted(folder.iterdir()) if _is_trusted(each)]
 
-    def _run(self, hook: Path, event: str, instance_id: str, more: dict[str, Any]) -> None:
+    def _run(self, hook: Path, event: str, instance_id: str, more: Mapping[str, object]) -> None:
         facts = self._facts.describe(instance_id)
         document = {"event": event, "time": ids.now(), **facts, **more}
-        places = (str(self.config.cloud.data_dir), facts["instance_folder"])
+        places = (str(self.config.cloud.data_dir), str(facts["instance_folder"]))
         run_program(hook, event, *places, input=encode(document))
 
 

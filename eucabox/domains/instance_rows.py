@@ -1,7 +1,6 @@
 """The node's queries on the instances table, and the changes of state that it writes."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.instance_states import (
@@ -13,17 +12,44 @@ from eucabox.instance_states import (
     Reason,
     sql_list,
 )
-from eucabox.network import GuestAddress
-from eucabox.state import Row, State
+from eucabox.network import GuestAddress, InterfaceRow
+from eucabox.schema import InstanceRow
+from eucabox.state import State
 
 TOKEN_LIFE = 24 * 3600  # seconds that a client token counts, even after its instances
 NEW_DOMAIN = "reboot anew"  # what `wanted` says while a reboot makes the domain anew
 LEFT = "left"  # the launch_state of a terminated instance whose clean-up is not done
-# Everything but the user data, which only the guest reads.
-_COLUMNS = """instance_id, account_id, state, state_reason_code, launch_time, state_time,
-  state_clock, wanted, launch_state, mac_address, private_ip_address, private_dns_name,
-  domain_uuid, request_id, wanted_request_id"""
 _ENDED = f"state = 'terminated' and launch_state <> '{LEFT}'"
+
+
+class StateTime(TypedDict):
+    """When an instance's state began: by the steady clock, and for people."""
+
+    state_clock: str
+    state_time: str
+
+
+class NodeRow(InterfaceRow):
+    """What the node's loop reads of an instance's row."""
+
+    account_id: str
+    state: str
+    state_reason_code: str
+    launch_time: str
+    state_time: str
+    state_clock: str
+    wanted: str
+    launch_state: str
+    domain_uuid: str
+    request_id: str
+    wanted_request_id: str
+
+
+class _EndedRow(StateTime):
+    instance_id: str
+
+
+_COLUMNS = ", ".join(NodeRow.__annotations__)
 _ALIVE = f"select {_COLUMNS} from instances where state in {sql_list(ALIVE)}"
 
 
@@ -33,17 +59,19 @@ class InstanceRows:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def list_alive(self) -> list[Row]:
+    def list_alive(self) -> list[NodeRow]:
         """Return the rows that have, will have, or may still have a guest; oldest first."""
-        return self._state.query(f"{_ALIVE} order by launch_time")
+        return self._state.select(NodeRow, f"{_ALIVE} order by launch_time")
 
-    def list_stopped(self) -> list[Row]:
+    def list_stopped(self) -> list[NodeRow]:
         """Return the rows that are stopped."""
-        return self._state.query(f"select {_COLUMNS} from instances where state = 'stopped'")
+        sql = f"select {_COLUMNS} from instances where state = 'stopped'"
+        return self._state.select(NodeRow, sql)
 
-    def get(self, instance_id: str) -> Row | None:
+    def get(self, instance_id: str) -> InstanceRow | None:
         """Return a whole row."""
-        return self._state.one("select * from instances where instance_id = ?", (instance_id,))
+        sql = "select * from instances where instance_id = ?"
+        return self._state.select_one(InstanceRow, sql, (instance_id,))
 
     def set_launch_step(self, instance_id: str, word: str) -> bool:
         """Store the step that a launch has reached; False if the launch was cancelled."""
@@ -94,7 +122,7 @@ class InstanceRows:
             stopped_time=ids.now(),
         )
 
-    def mark_terminated(self, row: Mapping[str, Any], reason: Reason) -> None:
+    def mark_terminated(self, row: NodeRow, reason: Reason) -> None:
         """Mark an instance terminated; `reason` is used if the row has none yet.
 
         The tags of its network interface are deleted, since it is no longer listed.
@@ -113,7 +141,7 @@ class InstanceRows:
                 sql = "delete from tags where resource_id = 'eni-' || substr(?, 3)"
                 database.conn.execute(sql, (instance_id,))
 
-    def give_up(self, row: Mapping[str, Any], reason: Reason) -> None:
+    def give_up(self, row: NodeRow, reason: Reason) -> None:
         """Mark an instance terminated although something of it may still be on the host.
 
         Its address stays reserved until `mark_cleaned`."""
@@ -122,10 +150,10 @@ class InstanceRows:
             self._state.update("instances", where, launch_state=LEFT)
             self.mark_terminated(row, reason)
 
-    def list_uncleaned(self) -> list[Row]:
+    def list_uncleaned(self) -> list[NodeRow]:
         """Return the ended instances whose clean-up is not done."""
         sql = f"select {_COLUMNS} from instances where state = 'terminated' and launch_state = ?"
-        return self._state.query(sql, (LEFT,))
+        return self._state.select(NodeRow, sql, (LEFT,))
 
     def mark_cleaned(self, instance_id: str) -> None:
         """Note that nothing is left of an instance that was given up."""
@@ -161,7 +189,9 @@ class InstanceRows:
     def list_terminated(self) -> dict[str, float]:
         """Return the ids of terminated instances, and how many seconds ago they ended."""
         sql = f"select instance_id, state_clock, state_time from instances where {_ENDED}"
-        return {row["instance_id"]: seconds_in_state(row) for row in self._state.query(sql)}
+        return {
+            row["instance_id"]: seconds_in_state(row) for row in self._state.select(_EndedRow, sql)
+        }
 
     def mark_for_new_domain(self, instance_id: str) -> bool:
         """Note that a reboot needs a new domain; False if the reboot is no longer wanted."""
@@ -184,24 +214,19 @@ class InstanceRows:
             )
 
     def delete(self, instance_id: str) -> None:
-        """Delete an instance's row, its tags, and its reservation if it was the last of it."""
+        """Delete an instance's row, its tags, and the reservations that have no instance and whose
+        client tokens have expired."""
         with self._state.transaction():
             self._state.delete("tags", {"resource_id": instance_id})
             self._state.delete("tags", {"resource_id": f"eni-{instance_id.removeprefix('i-')}"})
             self._state.delete("instance_groups", {"instance_id": instance_id})
             self._state.delete("instances", {"instance_id": instance_id})
-            for reservation_id in self._empty_reservations():
-                self._state.delete("reservations", {"reservation_id": reservation_id})
-
-    def _empty_reservations(self) -> list[str]:
-        """Return reservations without an instance whose client token has expired."""
-        sql = """select reservation_id, created, created_clock from reservations
-          where reservation_id not in (select reservation_id from instances)"""
-        return [
-            row["reservation_id"]
-            for row in self._state.query(sql)
-            if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE
-        ]
+            empty = """select reservation_id, created, created_clock from reservations
+              where reservation_id not in (select reservation_id from instances)"""
+            for row in self._state.query(empty):
+                if steady_clock.seconds_since(row["created_clock"], row["created"]) > TOKEN_LIFE:
+                    where = {"reservation_id": row["reservation_id"]}
+                    self._state.delete("reservations", where)
 
     def get_setting(self, key: str, default: str) -> str:
         """Return a setting, which is `default` from now on if there was none."""
@@ -217,12 +242,12 @@ class InstanceRows:
             database.conn.execute("insert or replace into settings values (?, ?)", (key, value))
 
 
-def seconds_in_state(row: Row) -> float:
+def seconds_in_state(row: StateTime) -> float:
     """Return how long an instance has been in its state, independent of clock changes."""
     return steady_clock.seconds_since(row["state_clock"], row["state_time"])
 
 
-def _keeps_disk(row: Row, reason: Reason) -> bool:
+def _keeps_disk(row: InstanceRow, reason: Reason) -> bool:
     """True if the instance becomes stopped (disk kept) rather than terminated.
 
     A first launch that failed has no disk worth keeping.

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from eucabox import ids
 from eucabox.domains import serial, state_reasons
@@ -18,10 +18,11 @@ from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import DomainFailed, Fault, LaunchCancelled, LibvirtUnreachable
 from eucabox.hypervisor import Hypervisor
 from eucabox.hypervisor.domain import Domain
-from eucabox.network import FilteredGuest, FirewallRule, Learnt
-from eucabox.state import Row
+from eucabox.network import FilteredGuest, FirewallRule, InterfaceRow, Learnt
+from eucabox.schema import InstanceRow
 
 log = logging.getLogger("eucabox.node")
+SHARED = 0o660  # a file's mode while its group is the guest's
 ATTEMPTS = 3  # a libvirtd that is restarted in the middle of a launch does not fail it
 
 
@@ -80,7 +81,9 @@ class BootSpec(Protocol):
 class DiskProvider(Protocol):
     """What a launch needs of the images."""
 
-    def prepare(self, instance: Row, progress: Callable[[str], None], partitions: bool) -> BootSpec:
+    def prepare(
+        self, instance: InstanceRow, progress: Callable[[str], None], partitions: bool
+    ) -> BootSpec:
         """Make the instance's disk, its partitions as devices of their own if that is wanted;
         `progress` is called now and then, and raises to stop it."""
 
@@ -98,10 +101,10 @@ class GuestNetwork(Protocol):
     def on_address_learned(self, learnt: Learnt) -> None:
         """Call `learnt` whenever an instance has a new address."""
 
-    def plug(self, row: Mapping[str, Any]) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Let the instance have its address."""
 
-    def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
 
     def check(self) -> None:
@@ -112,7 +115,7 @@ class GuestNetwork(Protocol):
     ) -> None:
         """Let pass what the guests' groups allow."""
 
-    def unplug(self, row: Mapping[str, Any]) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Take the address back."""
 
 
@@ -264,12 +267,14 @@ class Launcher:
             log.info("role=node %s runs", instance_id)
             self._hooks.tell("running", instance_id)
 
-    def _prepare(self, row: Row, driver: Hypervisor, progress: Callable[[str], None]) -> BootSpec:
+    def _prepare(
+        self, row: InstanceRow, driver: Hypervisor, progress: Callable[[str], None]
+    ) -> BootSpec:
         partitions = bool(driver.capabilities().partition_table)
         return self._images.prepare(row, progress, partitions=partitions)
 
     def _create(
-        self, row: Row, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
+        self, row: InstanceRow, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
     ) -> None:
         owner = self._domains.owner(driver.NAME)
         domain = self._domain(
@@ -281,7 +286,7 @@ class Launcher:
         step("booting")
         self._domains.create(domain.name, xml)
 
-    def _domain(self, row: Row, boot: BootSpec, owned: bool) -> Domain:
+    def _domain(self, row: InstanceRow, boot: BootSpec, owned: bool) -> Domain:
         return Domain(
             name=row["instance_id"],
             uuid=row["domain_uuid"],
@@ -295,7 +300,7 @@ class Launcher:
             kernel=boot.kernel,
             ramdisk=boot.ramdisk,
             cmdline=boot.cmdline,
-            mac_address=row["mac_address"],
+            mac_address=row["mac_address"] or "",
             bridge=self._network.bridge,
             tap=ids.tap(row["instance_id"], self._network.bridge),
             console=self._folder / row["instance_id"] / "console.log",
@@ -314,7 +319,17 @@ def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
     try:
         for file in (boot.disk, *boot.partitions.values(), boot.seed, boot.nvram):
             if file is not None and file.exists():
-                os.chown(file, *owner)
+                _give(file, *owner)
     except PermissionError:
         return False
     return True
+
+
+def _give(file: Path, uid: int, gid: int) -> None:
+    """Give a file to a user or, where only root may do that, to a group that we are in too."""
+    try:
+        os.chown(file, uid, gid)
+    except PermissionError:
+        if file.stat().st_uid != uid:  # else libvirt made it so
+            os.chown(file, -1, gid)
+            file.chmod(SHARED)

@@ -3,17 +3,18 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from defusedxml.ElementTree import fromstring
 
 from eucabox.domains import processes
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.connection import SILENT, LibvirtConnection, error_text
-from eucabox.domains.libvirt_binding import libvirt
+from eucabox.domains.libvirt_binding import VirConnect, VirDomain, libvirt
 from eucabox.errors import (
     DomainFailed,
     DomainHung,
@@ -24,6 +25,7 @@ from eucabox.errors import (
 from eucabox.hypervisor.domain import NAMESPACE
 
 log = logging.getLogger("eucabox.node")
+T = TypeVar("T")
 LEFT_SHIFT, KEY_HELD = 42, 50  # Linux' number of the key, milliseconds
 STREAM_BYTES = 2**18  # libvirt's own packets are about as large
 OWNER = re.compile(r"\+(\d{1,10}):\+(\d{1,10})")  # how libvirt writes a user and a group
@@ -88,7 +90,7 @@ class Domains:
         self._connection = connection
         self._cloud = cloud
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
-        self._known: tuple[Any, dict[str, tuple[int, int]]] = (None, {})
+        self._known: tuple[VirConnect | None, dict[str, tuple[int, int]]] = (None, {})
         self._lock = threading.Lock()
         self._bounded = Bounded()
 
@@ -99,10 +101,7 @@ class Domains:
 
     def find(self, instance_id: str) -> DomainState | None:
         """Return the guest of an instance, or None; DomainNotOurs when a stranger has its name."""
-        guest: DomainState | None = self._act(
-            "find", instance_id, self._guest, key=f"find {instance_id}"
-        )
-        return guest
+        return self._act("find", instance_id, self._guest, key=f"find {instance_id}")
 
     def is_hung(self, instance_id: str) -> bool:
         """Tell whether libvirt waits for the guest's process longer than it should."""
@@ -120,26 +119,22 @@ class Domains:
     def owner(self, kind: str) -> tuple[int, int] | None:
         """Return the user and the group that guests of a kind run as (qemu, kvm), or None where
         libvirt has no such thing."""
-        known: dict[str, tuple[int, int]] = self._run_on_event_connection(
-            self._users, RECONNECT_WAIT
-        )
-        return known.get(kind)
+        return self._run_on_event_connection(self._users, RECONNECT_WAIT).get(kind)
 
     def measure_memory(self) -> int:
         """Return the MiB that the hypervisor has free or gave to guests of ours."""
-        measured: int = self._run_on_event_connection(self._sum_memory, 0)
-        return measured
+        return self._run_on_event_connection(self._sum_memory, 0)
 
-    def _sum_memory(self, virt: Any) -> int:
+    def _sum_memory(self, virt: VirConnect) -> int:
         running = virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
-        given = [self._ignore_missing(self._memory_of, domain) or 0 for domain in running]
-        return int(virt.getFreeMemory()) // 2**20 + sum(given)
+        given = [self._ignore_missing(partial(self._memory_of, each)) or 0 for each in running]
+        return virt.getFreeMemory() // 2**20 + sum(given)
 
-    def _memory_of(self, domain: Any) -> int:
+    def _memory_of(self, domain: VirDomain) -> int:
         """Return the MiB of a guest of ours, 0 of others."""
-        return int(domain.maxMemory()) // 1024 if self._owner(domain) else 0
+        return domain.maxMemory() // 1024 if self._owner(domain) else 0
 
-    def _users(self, virt: Any) -> dict[str, tuple[int, int]]:
+    def _users(self, virt: VirConnect) -> dict[str, tuple[int, int]]:
         if self._known[0] is not virt:  # libvirt reads its configuration as it starts
             self._known = (virt, dict(_users(virt.getCapabilities())))
         return self._known[1]
@@ -179,13 +174,11 @@ class Domains:
         `wake_up` presses a key that types nothing first. Raises ScreenUnreadable.
         """
 
-        def shoot(virt: Any) -> bytes:
+        def shoot(virt: VirConnect) -> bytes:
             return self._take_screenshot(virt, instance_id, wake_up)
 
         try:
-            picture: bytes | None = self._run_on_own_connection(
-                "photograph", instance_id, shoot, PICTURE
-            )
+            picture = self._run_on_own_connection("photograph", instance_id, shoot, PICTURE)
         except DomainFailed as fault:
             raise ScreenUnreadable(id=instance_id, reason=fault.facts["reason"]) from None
         except DomainHung:
@@ -195,7 +188,7 @@ class Domains:
             raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
         return picture
 
-    def _take_screenshot(self, virt: Any, instance_id: str, wake_up: bool) -> bytes:
+    def _take_screenshot(self, virt: VirConnect, instance_id: str, wake_up: bool) -> bytes:
         domain = virt.lookupByName(instance_id)
         if self._owner(domain) != instance_id:
             raise DomainNotOurs(id=instance_id)
@@ -212,11 +205,15 @@ class Domains:
 
         Where libvirt can't, the process of the domain with this `uuid` is killed.
         """
-        self._check_started(instance_id)
+        seconds = self._bounded.stuck(f"start {instance_id}")
+        if seconds is not None:  # libvirt may still start a guest that we have given up
+            raise DomainHung(id=instance_id, action="start", seconds=seconds)
         try:
             self._act("stop", instance_id, _destroy, DESTROY, key=f"stop {instance_id}")
         except (DomainFailed, DomainHung) as fault:
-            if not self.kill(instance_id, uuid or self._uuid(instance_id)):
+            with self._lock:
+                uuids = {owner: known_uuid for known_uuid, owner in self._owners.items()}
+            if not self.kill(instance_id, uuid or uuids.get(instance_id, "")):
                 raise
             log.warning("role=node the process of %s was killed: %s", instance_id, fault.message)
 
@@ -230,25 +227,14 @@ class Domains:
         here = self._connection.uri.startswith(("qemu:", "qemu+unix:"))
         return here and not processes.pids(instance_id, uuid)
 
-    def _check_started(self, instance_id: str) -> None:
-        """Raise DomainHung while libvirt may still start a guest that we have given up."""
-        seconds = self._bounded.stuck(f"start {instance_id}")
-        if seconds is not None:
-            raise DomainHung(id=instance_id, action="start", seconds=seconds)
-
-    def _uuid(self, instance_id: str) -> str:
-        with self._lock:
-            known = {owner: uuid for uuid, owner in self._owners.items()}
-        return known.get(instance_id, "")
-
-    def _list(self, virt: Any) -> list[DomainState | None]:
+    def _list(self, virt: VirConnect) -> list[DomainState | None]:
         states = _list_states(virt)
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
-        return [self._ignore_missing(self._guest, domain, facts) for domain, facts in states]
+        return [self._ignore_missing(partial(self._guest, *each)) for each in states]
 
-    def _guest(self, domain: Any, facts: dict[str, int] | None = None) -> DomainState | None:
+    def _guest(self, domain: VirDomain, facts: dict[str, int] | None = None) -> DomainState | None:
         instance_id = self._owner(domain)
         if instance_id is None:
             return None
@@ -258,7 +244,7 @@ class Domains:
             state, reason = facts["state.state"], facts["state.reason"]
         return DomainState(instance_id, domain.UUIDString(), state, reason)
 
-    def _owner(self, domain: Any) -> str | None:
+    def _owner(self, domain: VirDomain) -> str | None:
         uuid = domain.UUIDString()
         if uuid not in self._owners:
             owner = self._read_owner(domain)
@@ -266,7 +252,7 @@ class Domains:
                 self._owners[uuid] = owner
         return self._owners[uuid]
 
-    def _read_owner(self, domain: Any) -> str | None:
+    def _read_owner(self, domain: VirDomain) -> str | None:
         try:
             text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
         except libvirt.libvirtError as problem:
@@ -281,11 +267,11 @@ class Domains:
         self,
         action: str,
         instance_id: str,
-        act: Callable[[Any], Any],
+        act: Callable[[VirDomain], T],
         limit: float = ACT,
         key: str = "",
-    ) -> Any:
-        def act_if_ours(virt: Any) -> Any:
+    ) -> T | None:
+        def act_if_ours(virt: VirConnect) -> T:
             domain = virt.lookupByName(instance_id)
             if self._owner(domain) != instance_id:
                 raise DomainNotOurs(id=instance_id)
@@ -293,10 +279,10 @@ class Domains:
 
         return self._run_on_own_connection(action, instance_id, act_if_ours, limit, key)
 
-    def _ignore_missing(self, act: Callable[..., Any], *arguments: Any) -> Any:
+    def _ignore_missing(self, act: Callable[[], T]) -> T | None:
         """Return what `act` returns, or None where there is no such running domain."""
         try:
-            return act(*arguments)
+            return act()
         except libvirt.libvirtError as problem:
             gone = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
             if problem.get_error_code() in gone:
@@ -304,17 +290,17 @@ class Domains:
             raise
 
     def _run_on_own_connection(
-        self, action: str, id: str, ask: Callable[[Any], Any], limit: float, key: str = ""
-    ) -> Any:
+        self, action: str, id: str, ask: Callable[[VirConnect], T], limit: float, key: str = ""
+    ) -> T | None:
         """Call `ask` on a connection of its own, and give it up after `limit` seconds."""
         self._connection.get(RECONNECT_WAIT)
         opened = threading.Event()
 
-        def work() -> Any:
+        def work() -> T | None:
             virt = self._connection.open_another()
             opened.set()
             try:
-                return self._ask(action, id, lambda: self._ignore_missing(ask, virt), virt)
+                return self._ask(action, id, lambda: self._ignore_missing(lambda: ask(virt)), virt)
             finally:
                 with suppress(libvirt.libvirtError):
                     virt.close()
@@ -327,11 +313,11 @@ class Domains:
                 raise LibvirtUnreachable(uri=uri, reason=SILENT, lost=True) from None
             raise DomainHung(id=id, action=action, seconds=late.seconds) from None
 
-    def _run_on_event_connection(self, ask: Callable[[Any], Any], wait: float) -> Any:
+    def _run_on_event_connection(self, ask: Callable[[VirConnect], T], wait: float) -> T:
         """Call `ask`, which waits for no guest, on the connection of the events."""
         virt = self._connection.get(wait)
 
-        def work() -> Any:
+        def work() -> T:
             return self._ask("list", "the domains", lambda: ask(virt), virt)
 
         try:
@@ -340,7 +326,7 @@ class Domains:
             self._connection.report_lost(virt, SILENT)
             raise LibvirtUnreachable(uri=self._connection.uri, reason=SILENT, lost=True) from None
 
-    def _ask(self, action: str, id: str, ask: Callable[[], Any], virt: Any) -> Any:
+    def _ask(self, action: str, id: str, ask: Callable[[], T], virt: VirConnect) -> T:
         try:
             return ask()
         except libvirt.libvirtError as problem:
@@ -352,21 +338,18 @@ class Domains:
             raise DomainFailed(action=action, id=id, reason=reason) from None
 
 
-def _list_states(virt: Any) -> list[tuple[Any, dict[str, int] | None]]:
+def _list_states(virt: VirConnect) -> Sequence[tuple[VirDomain, dict[str, int] | None]]:
     """Return all domains with their states, or None for those where the driver has no such list,
     as Xen's has none: then each domain is asked."""
     try:
-        listed: list[tuple[Any, dict[str, int] | None]] = virt.getAllDomainStats(
-            libvirt.VIR_DOMAIN_STATS_STATE
-        )
+        return virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
     except libvirt.libvirtError as problem:
         if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
             raise
-        return [(domain, None) for domain in virt.listAllDomains()]
-    return listed
+        return [(domain, None) for domain in virt.listAllDomains(0)]
 
 
-def _probe(domain: Any) -> None:
+def _probe(domain: VirDomain) -> None:
     try:
         domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
     except libvirt.libvirtError as problem:
@@ -375,14 +358,14 @@ def _probe(domain: Any) -> None:
         domain.info()
 
 
-def _destroy(domain: Any) -> None:
+def _destroy(domain: VirDomain) -> None:
     if domain.isActive():
         domain.destroy()
     elif domain.isPersistent():
         domain.undefine()
 
 
-def _alive(virt: Any) -> bool:
+def _alive(virt: VirConnect) -> bool:
     try:
         return bool(virt.isAlive() == 1)
     except libvirt.libvirtError:

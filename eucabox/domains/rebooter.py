@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows
+from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow
 from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, LibvirtUnreachable
 from eucabox.hypervisor.capabilities import Capabilities
-from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 REPLACE_AGAIN = 5.0  # seconds until replacing a domain is tried again
@@ -63,7 +62,7 @@ class Rebooter:
             self._pool.submit(instance_id, lambda: self._reset(instance_id))
         return max(1.0, since + timeout - now)
 
-    def replace_domain(self, row: Row) -> float:
+    def replace_domain(self, row: NodeRow) -> float:
         """Replace the domain of a guest that can't be reset; return seconds as `advance` does."""
         instance_id = row["instance_id"]
         self._pool.submit(instance_id, lambda: self._replace_domain(row))
@@ -118,7 +117,7 @@ class Rebooter:
         self.forget(instance_id)
         self._rows.mark_for_new_domain(instance_id)
 
-    def _replace_domain(self, row: Row) -> None:
+    def _replace_domain(self, row: NodeRow) -> None:
         instance_id = row["instance_id"]
         now = self._rows.get(instance_id)
         if now is None or now["wanted"] != NEW_DOMAIN:

@@ -12,7 +12,7 @@ from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
 from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.health import Health
-from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, seconds_in_state
+from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.domains.libvirt_domains import Domains, DomainState
@@ -22,7 +22,6 @@ from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.instance_states import Reason
-from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -92,8 +91,10 @@ class Reconciler:
         if guests is not None:
             waits.append(self._remove_orphans(rows, guests))
         waits.append(self._purge())
-        self._drop_events(rows)
-        self._health.keep_only(row["instance_id"] for row in rows)
+        alive = {row["instance_id"] for row in rows}
+        with self._lock:
+            self._events = {name: seen for name, seen in self._events.items() if name in alive}
+        self._health.keep_only(alive)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _list_domains(self) -> dict[str, DomainState] | None:
@@ -121,12 +122,12 @@ class Reconciler:
             events = self._events.get(instance_id, [])
             events[:count] = [each for each in events[:count] if each[0] != stopped]
 
-    def _reconcile_logged(self, row: Row, guests: dict[str, DomainState] | None) -> float:
+    def _reconcile_logged(self, row: NodeRow, guests: dict[str, DomainState] | None) -> float:
         caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
         with logs.about(role="node", instance=row["instance_id"], request_id=caused_by):
             return self._reconcile(row, guests)
 
-    def _reconcile(self, row: Row, guests: dict[str, DomainState] | None) -> float:
+    def _reconcile(self, row: NodeRow, guests: dict[str, DomainState] | None) -> float:
         guest = (guests or {}).get(row["instance_id"])
         if row["state"] == "pending":
             return self._reconcile_pending(row)
@@ -138,7 +139,7 @@ class Reconciler:
             return self._end(row, instance_states.USER_SHUTDOWN)
         return self._reconcile_running(row, guest) if guests is not None else SWEEP
 
-    def _reconcile_pending(self, row: Row) -> float:
+    def _reconcile_pending(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]
         left = self.config.node.pending_timeout - seconds_in_state(row)
         if row["wanted"] == "terminate":
@@ -149,13 +150,15 @@ class Reconciler:
             self._launcher.begin(instance_id)
         return min(left, SWEEP)
 
-    def _timeout_reason(self, row: Row) -> Reason:
+    def _timeout_reason(self, row: NodeRow) -> Reason:
         steps = {"": "its disk", "disk": "its network", "plugged": "its guest"}
         step = steps.get(row["launch_state"], "the hypervisor")
         text = f"Not started within {self.config.node.pending_timeout} s; it waited for {step}"
         return instance_states.internal_error(f"{text}. {self._connection.problem}".rstrip(". "))
 
-    def _reconcile_shutting_down(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_shutting_down(
+        self, row: NodeRow, guest: DomainState | None, known: bool
+    ) -> float:
         instance_id = row["instance_id"]
         self._rebooter.forget(instance_id)
         left = self.config.node.shutdown_timeout - seconds_in_state(row)
@@ -164,7 +167,7 @@ class Reconciler:
             return left  # the end of the launch wakes us
         return max(0.1, self._terminator.advance(row, guest, known, self.config))
 
-    def _reconcile_stopping(self, row: Row, guest: DomainState | None, known: bool) -> float:
+    def _reconcile_stopping(self, row: NodeRow, guest: DomainState | None, known: bool) -> float:
         instance_id = row["instance_id"]
         self._rebooter.forget(instance_id)
         if self._launcher.is_busy(instance_id):
@@ -172,7 +175,7 @@ class Reconciler:
             return SWEEP  # the end of the launch wakes us
         return max(0.1, self._stopper.advance(row, guest, known, self.config.node.stop_timeout))
 
-    def _reconcile_running(self, row: Row, guest: DomainState | None) -> float:
+    def _reconcile_running(self, row: NodeRow, guest: DomainState | None) -> float:
         instance_id = row["instance_id"]
         if row["wanted"] == NEW_DOMAIN:
             return self._rebooter.replace_domain(row)
@@ -195,7 +198,7 @@ class Reconciler:
             wait = min(wait, self._rebooter.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
 
-    def _handle_ended(self, row: Row) -> float:
+    def _handle_ended(self, row: NodeRow) -> float:
         """End an instance whose domain ended, unless the domain is about to be started again."""
         instance_id = row["instance_id"]
         if self._capabilities().reboot_in_place:
@@ -206,7 +209,7 @@ class Reconciler:
         self._ended.pop(instance_id, None)
         return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
 
-    def _handle_missing(self, row: Row) -> float:
+    def _handle_missing(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]
         reason = self._end_reason(instance_id)
         if reason is None and self._watching:
@@ -228,31 +231,23 @@ class Reconciler:
             instance_states.ENDED_UNWATCHED if known == boot_id else instance_states.HOST_RESTARTED
         )
 
-    def _end(self, row: Row, reason: Reason) -> float:
+    def _end(self, row: NodeRow, reason: Reason) -> float:
         instance_id = row["instance_id"]
         self._launcher.cancel(instance_id)
-        state = self._write_end(row, reason)
+        if row["wanted"] != "terminate":
+            state = self._rows.fail(instance_id, reason)
+        else:
+            ends = self._rows.mark_shutting_down(instance_id, reason)
+            state = "shutting-down" if ends else ""
         if state:
             log.info("role=node %s is %s: %s", instance_id, state, reason.message)
         return 0.0
-
-    def _write_end(self, row: Row, reason: Reason) -> str:
-        instance_id = row["instance_id"]
-        if row["wanted"] != "terminate":
-            return self._rows.fail(instance_id, reason)
-        return "shutting-down" if self._rows.mark_shutting_down(instance_id, reason) else ""
 
     def _end_reason(self, instance_id: str) -> Reason | None:
         with self._lock:
             return state_reasons.reason_of_events(self._events.get(instance_id, ()))
 
-    def _drop_events(self, rows: list[Row]) -> None:
-        alive = {row["instance_id"] for row in rows}
-        with self._lock:
-            for name in set(self._events) - alive:
-                del self._events[name]
-
-    def _remove_orphans(self, rows: list[Row], guests: dict[str, DomainState]) -> float | None:
+    def _remove_orphans(self, rows: list[NodeRow], guests: dict[str, DomainState]) -> float | None:
         """End what is left of instances that are not alive; return the seconds to the next try."""
         strays = {row["instance_id"] for row in self._rows.list_uncleaned()} | set(guests)
         strays -= {row["instance_id"] for row in rows}

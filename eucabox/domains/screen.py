@@ -14,7 +14,8 @@ def png(picture: bytes, instance_id: str) -> bytes:
     if picture.startswith(PNG):
         return picture
     try:
-        kind, width, height, most, pixels = _ppm(picture)
+        kind, width_text, height_text, rest = picture.split(maxsplit=3)
+        width, height, most, pixels = int(width_text), int(height_text), int(rest[:3]), rest[4:]
     except ValueError:
         kind, width, height, most, pixels = b"", 0, 0, 0, b""
     fits = width > 0 and len(pixels) == 3 * width * height > 0
@@ -25,12 +26,6 @@ def png(picture: bytes, instance_id: str) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, TRUECOLOR, 0, 0, 0)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines, 6)), (b"IEND", b""))
     return PNG + b"".join(_chunk(name, data) for name, data in parts)
-
-
-def _ppm(picture: bytes) -> tuple[bytes, int, int, int, bytes]:
-    kind, width, height, rest = picture.split(maxsplit=3)
-    most, pixels = rest[:3], rest[4:]
-    return kind, int(width), int(height), int(most), pixels
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

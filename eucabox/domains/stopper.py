@@ -4,13 +4,12 @@ import logging
 import time
 
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import InstanceRows, seconds_in_state
+from eucabox.domains.instance_rows import InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import GuestNetwork
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.termination import RETRY
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault
-from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 FORCE = "stop-by-force"  # the value of `wanted` when the guest gets no shutdown request
@@ -35,7 +34,9 @@ class Stopper:
         self._hooks = hooks
         self._shutdown_sent: dict[str, float] = {}
 
-    def advance(self, row: Row, guest: DomainState | None, known: bool, timeout: float) -> float:
+    def advance(
+        self, row: NodeRow, guest: DomainState | None, known: bool, timeout: float
+    ) -> float:
         """Do what is due for a row that is stopping; return seconds until the next look.
 
         `known` tells whether libvirt answered: without it a missing guest means nothing.
@@ -62,7 +63,7 @@ class Stopper:
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
-    def _finish(self, row: Row, up: bool) -> None:
+    def _finish(self, row: NodeRow, up: bool) -> None:
         instance_id = row["instance_id"]
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "stopping":

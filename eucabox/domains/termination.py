@@ -3,20 +3,17 @@
 import logging
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from eucabox import instance_states
 from eucabox.config import Config
 from eucabox.domains.health import STUCK, Health
 from eucabox.domains.hooks import Hooks
-from eucabox.domains.instance_rows import InstanceRows, seconds_in_state
+from eucabox.domains.instance_rows import InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import DiskProvider, GuestNetwork
 from eucabox.domains.libvirt_domains import RECONNECT_WAIT, Domains, DomainState
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault
-from eucabox.state import Row
 
 log = logging.getLogger("eucabox.node")
 RETRY = 5.0  # seconds until a clean-up that failed is tried again
@@ -52,7 +49,9 @@ class Terminator:
         """Tell whether an end is being made."""
         return self._pool.is_busy(instance_id)
 
-    def advance(self, row: Row, guest: DomainState | None, known: bool, config: Config) -> float:
+    def advance(
+        self, row: NodeRow, guest: DomainState | None, known: bool, config: Config
+    ) -> float:
         """Do what is due for a row that is shutting down; return seconds until the next look.
 
         `known` tells whether libvirt answered: without it a missing guest means nothing.
@@ -120,7 +119,7 @@ class Terminator:
         except Fault as fault:
             log.info("role=node %s has no power button: %s", instance_id, fault.message)
 
-    def _finish(self, row: Row, destroy: bool, up: bool) -> None:
+    def _finish(self, row: NodeRow, destroy: bool, up: bool) -> None:
         instance_id = row["instance_id"]
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
@@ -138,15 +137,16 @@ class Terminator:
         self._forget(instance_id)
         log.info("role=node %s is terminated", instance_id)
 
-    def _clean(self, row: Mapping[str, Any], destroy: bool) -> None:
+    def _clean(self, row: NodeRow, destroy: bool) -> None:
         if destroy:
             self._domains.destroy(row["instance_id"], row["domain_uuid"])
         self._hooks.tell("pre-clean", row["instance_id"])
         self._network.unplug(row)
         self._images.forget(row["instance_id"])
 
-    def _end_by_force(self, row: Row, known: bool, gone: bool) -> None:
-        """Kill the guest's process when the time limit is over."""
+    def _end_by_force(self, row: NodeRow, known: bool, gone: bool) -> None:
+        """Kill the guest's process when the time limit is over, and mark the instance terminated;
+        what is left of it is cleaned up later."""
         instance_id = row["instance_id"]
         names = (instance_id, row["domain_uuid"])
         killed = self._domains.kill(*names) or self._domains.is_gone(*names)
@@ -154,12 +154,15 @@ class Terminator:
         now = self._rows.get(instance_id)
         if now is None or now["state"] != "shutting-down":
             return  # it ended meanwhile
-        if gone:
-            self._give_up(row)
-        else:
+        if not gone:
             self._health.note(instance_id, STUCK)
+            return
+        text = "The clean-up on the host is not finished; eucabox goes on trying"
+        self._rows.give_up(row, instance_states.internal_error(text))
+        self._forget(instance_id)
+        log.error("role=node %s could not be cleaned up in time", instance_id)
 
-    def _try_destroy(self, row: Row) -> bool:
+    def _try_destroy(self, row: NodeRow) -> bool:
         instance_id = row["instance_id"]
         try:
             self._domains.destroy(instance_id, row["domain_uuid"])
@@ -167,13 +170,6 @@ class Terminator:
         except Fault as fault:
             log.warning("role=node %s is still there: %s", instance_id, fault.message)
             return False
-
-    def _give_up(self, row: Row) -> None:
-        """Mark the instance terminated; what is left of it is cleaned up later."""
-        text = "The clean-up on the host is not finished; eucabox goes on trying"
-        self._rows.give_up(row, instance_states.internal_error(text))
-        self._forget(row["instance_id"])
-        log.error("role=node %s could not be cleaned up in time", row["instance_id"])
 
     def _end_orphan(self, instance_id: str) -> None:
         row = self._rows.get(instance_id)

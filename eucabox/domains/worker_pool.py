@@ -30,7 +30,10 @@ class WorkerPool:
                 return False
             self._busy[key] = False
             if len(self._threads) < min(self._size, len(self._busy)):
-                self._begin()
+                name = f"{self._name}-{len(self._threads) + 1}"
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
         context = contextvars.copy_context()  # what the work logs is about what this is about
         self._waiting.put((key, lambda: context.run(work)))
         return True
@@ -53,12 +56,6 @@ class WorkerPool:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _begin(self) -> None:
-        name = f"{self._name}-{len(self._threads) + 1}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

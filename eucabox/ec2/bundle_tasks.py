@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from eucabox import ids, instance_states
 from eucabox.config import Config
@@ -15,7 +15,8 @@ from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceG
 from eucabox.image import bundle, snapshot
 from eucabox.image.workers import Workers
 from eucabox.instance_states import BUNDLING, NO_REASON, InstanceState
-from eucabox.state import Row, State
+from eucabox.schema import BundleTaskRow
+from eucabox.state import State
 
 if TYPE_CHECKING:
     from eucabox.bucket import Store
@@ -32,6 +33,13 @@ BUNDLED_ACL = "ec2-bundle-read"
 
 class _StoppedError(Exception):
     """The cloud is being stopped; the task resumes at the next start."""
+
+
+class OwnedInstance(TypedDict):
+    """What a task notes of its instance."""
+
+    instance_id: str
+    account_id: str
 
 
 class BundleTasks:
@@ -71,8 +79,9 @@ class BundleTasks:
         if not self._worker.close():
             log.warning("a bundle is still being worked on; the next start takes it up")
 
-    def create_task(self, caller: "Caller", instance: Row, **columns: Any) -> Row:
-        """Write a task, state pending, that the worker carries out; call in a transaction.
+    def create_task(self, caller: "Caller", instance: OwnedInstance, **columns: object) -> str:
+        """Write a task, state pending, that the worker carries out, and return its id; call in a
+        transaction.
 
         `columns` are bucket, prefix, owner (of the objects), no_reboot and, of an image that is
         to be made, image_id.
@@ -83,8 +92,9 @@ class BundleTasks:
         if task := find_open_task(self._state, instance_id):
             raise bundling_in_progress(instance_id, task)
         now = ids.now()
+        bundle_id = ids.new("bun")
         row = {
-            "bundle_id": ids.new("bun"),
+            "bundle_id": bundle_id,
             "instance_id": instance_id,
             "account_id": instance["account_id"],
             "user_id": caller.user_id,
@@ -99,8 +109,8 @@ class BundleTasks:
                 " and julianday(update_time) < julianday('now', ?)",
                 (f"-{KEPT_DAYS} days",),
             )
-            database.table("bundle_tasks").insert(row)
-        return row
+            self._state.insert("bundle_tasks", row)
+        return bundle_id
 
     def submit(self, bundle_id: str) -> None:
         """Have the worker carry out a task whose row is written."""
@@ -125,7 +135,7 @@ class BundleTasks:
             self._resume(task)
             self._end(task, code, message)
 
-    def _run_steps(self, task: Row) -> None:
+    def _run_steps(self, task: BundleTaskRow) -> None:
         folder = self._folder / task["bundle_id"]
         self._note_progress(task)
         if not self._get_task(task["bundle_id"])["copied"]:
@@ -144,7 +154,7 @@ class BundleTasks:
             self._images.bundle_ready(task["image_id"], self._get_caller(task))
 
     @contextlib.contextmanager
-    def _quiesce(self, task: Row) -> Iterator[None]:
+    def _quiesce(self, task: BundleTaskRow) -> Iterator[None]:
         """Keep the disk unchanged: shut the guest down, or pause it while the copy is made."""
         if not task["no_reboot"]:
             self._shut_down(task)
@@ -156,7 +166,7 @@ class BundleTasks:
         finally:
             self._node.resume(task["instance_id"])
 
-    def _shut_down(self, task: Row) -> None:
+    def _shut_down(self, task: BundleTaskRow) -> None:
         """Shut down a running guest and wait until it has stopped; `_resume` starts it again."""
         self._note_progress(task, state="waiting-for-shutdown")
         with self._state.transaction():
@@ -176,7 +186,7 @@ class BundleTasks:
             self._stopping.wait(POLL)
             self._note_progress(task)
 
-    def _resume(self, task: Row) -> None:
+    def _resume(self, task: BundleTaskRow) -> None:
         """Start or resume the instance that was shut down or paused for a task."""
         if task["no_reboot"]:
             with contextlib.suppress(Fault):
@@ -199,7 +209,7 @@ class BundleTasks:
             self._update(task, restart=0)
         self._node.wake()
 
-    def _bundle(self, task: Row, folder: Path) -> Path:
+    def _bundle(self, task: BundleTaskRow, folder: Path) -> Path:
         caller = self._get_caller(task)
         credentials = self._accounts.user_credentials(caller)
         parts = folder / "parts"
@@ -235,7 +245,7 @@ class BundleTasks:
             progress=progress,
         )
 
-    def _put(self, task: Row, manifest: Path) -> None:
+    def _put(self, task: BundleTaskRow, manifest: Path) -> None:
         """Put the parts into the bucket, and the manifest last: it completes the bundle."""
         above = task["prefix"].rpartition("/")
         files = sorted(set(manifest.parent.iterdir()) - {manifest})
@@ -247,7 +257,7 @@ class BundleTasks:
                 uploader = self._accounts.user_of(task["owner"])
                 self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
 
-    def _end(self, task: Row, code: str, message: str) -> None:
+    def _end(self, task: BundleTaskRow, code: str, message: str) -> None:
         shutil.rmtree(self._folder / task["bundle_id"], ignore_errors=True)
         if code:
             log.warning("%s of %s failed: %s", task["bundle_id"], task["instance_id"], message)
@@ -258,7 +268,7 @@ class BundleTasks:
             outcome = {"error_code": code, "error_message": message}
             self._update(task, state=state, **outcome, **({} if code else {"progress": 100}))
 
-    def _note_progress(self, task: Row, **columns: Any) -> None:
+    def _note_progress(self, task: BundleTaskRow, **columns: object) -> None:
         """Write a task's progress; raises if it is cancelled or the cloud is being stopped."""
         if self._stopping.is_set():
             raise _StoppedError
@@ -268,34 +278,35 @@ class BundleTasks:
             if columns:
                 self._update(task, **columns)
 
-    def _update(self, task: Row, **columns: Any) -> None:
+    def _update(self, task: BundleTaskRow, **columns: object) -> None:
         where = {"bundle_id": task["bundle_id"]}
         self._state.update("bundle_tasks", where, update_time=ids.now(), **columns)
 
-    def _get_task(self, bundle_id: str) -> Row:
-        row = self._state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
+    def _get_task(self, bundle_id: str) -> BundleTaskRow:
+        sql = "select * from bundle_tasks where bundle_id = ?"
+        row = self._state.select_one(BundleTaskRow, sql, (bundle_id,))
         assert row is not None
         return row
 
-    def _instance_state(self, task: Row) -> str:
+    def _instance_state(self, task: BundleTaskRow) -> str:
         sql = "select state from instances where instance_id = ?"
         row = self._state.one(sql, (task["instance_id"],))
         return str(row["state"]) if row else "gone"
 
-    def _get_caller(self, task: Row) -> "Caller":
+    def _get_caller(self, task: BundleTaskRow) -> "Caller":
         users = [each for each in self._accounts.users() if each.user_id == task["user_id"]]
         if not users:
             raise InstanceGone(id=task["instance_id"], state="without the user that asked")
         return users[0]
 
 
-def find_open_task(state: State, instance_id: str) -> Row | None:
+def find_open_task(state: State, instance_id: str) -> BundleTaskRow | None:
     """Return the task that is not finished and needs an instance as it is, or None."""
     sql = f"select * from bundle_tasks where instance_id = ? and state in {OPEN}"
-    return state.one(sql, (instance_id,))
+    return state.select_one(BundleTaskRow, sql, (instance_id,))
 
 
-def bundling_in_progress(instance_id: str, task: Row) -> BundlingInProgress:
+def bundling_in_progress(instance_id: str, task: BundleTaskRow) -> BundlingInProgress:
     """Return the fault that names the task in progress; that of an image can't be cancelled."""
     if task["image_id"]:
         text = f" for the image {task['image_id']}"

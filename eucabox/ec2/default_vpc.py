@@ -4,13 +4,21 @@ derived, nothing is stored."""
 import hashlib
 import ipaddress
 from functools import lru_cache
-from typing import Any
+from typing import TypedDict
 
 from eucabox import ids
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import Fault
-from eucabox.state import Row
 
 EVERYWHERE = "0.0.0.0/0"
+
+
+class AddressedRow(TypedDict):
+    """What tells an instance's public address."""
+
+    state: str
+    public_address: int
+    private_ip_address: str | None
 
 
 def vpc_id(account_id: str) -> str:
@@ -35,7 +43,7 @@ def part_id(prefix: str, account_id: str) -> str:
     return f"{prefix}-{digits}"
 
 
-def cidr_block(network: Any) -> str:
+def cidr_block(network: object) -> str:
     """Return the instances' network, or 0.0.0.0/0 if only the site's own DHCP knows it."""
     try:
         return str(getattr(network, "subnet", EVERYWHERE))
@@ -43,7 +51,7 @@ def cidr_block(network: Any) -> str:
         return EVERYWHERE
 
 
-def addresses(network: Any) -> int:
+def addresses(network: object) -> int:
     """Return how many addresses the instances' network has."""
     return ipaddress.ip_network(cidr_block(network)).num_addresses
 
@@ -56,12 +64,12 @@ def network_interface_id(instance_id: str) -> str:
     return f"eni-{instance_id.removeprefix('i-')}"
 
 
-def has_interface(row: Row) -> bool:
+def has_interface(row: ListedInstance) -> bool:
     """Tell whether an instance has its interface, as it does until it is terminated."""
     return bool(row["mac_address"]) and row["state"] != "terminated"
 
 
-def public_address(row: Row) -> str | None:
+def public_address(row: AddressedRow) -> str | None:
     """Return the public address of an instance, which is its private one, or None.
 
     A stopped or terminated instance has none, and one that was launched without.
@@ -71,7 +79,7 @@ def public_address(row: Row) -> str | None:
     return str(row["private_ip_address"]) if row["private_ip_address"] else None
 
 
-def interface_to_api(row: Row) -> dict[str, Any]:
+def interface_to_api(row: ListedInstance) -> dict[str, object]:
     """Return the members that DescribeInstances and DescribeNetworkInterfaces both have.
 
     `row` is an instance's, with its `groups`.
@@ -99,14 +107,7 @@ def interface_to_api(row: Row) -> dict[str, Any]:
         "interface_type": "interface",
         "operator": {"managed": False},
         "groups": row["groups"],
-        "attachment": {
-            "attachment_id": f"eni-attach-{instance_id.removeprefix('i-')}",
-            "device_index": 0,
-            "network_card_index": 0,
-            "status": "attached",
-            "attach_time": ids.parse_time(row["launch_time"]),
-            "delete_on_termination": True,
-        },
+        "attachment": attachment_to_api(row),
         **shown_association,
         "private_ip_addresses": [
             {
@@ -119,4 +120,16 @@ def interface_to_api(row: Row) -> dict[str, Any]:
         if address
         else [],
         "ipv6_addresses": [],
+    }
+
+
+def attachment_to_api(row: ListedInstance) -> dict[str, object]:
+    """Return how an interface is attached to its instance."""
+    return {
+        "attachment_id": f"eni-attach-{row['instance_id'].removeprefix('i-')}",
+        "device_index": 0,
+        "network_card_index": 0,
+        "status": "attached",
+        "attach_time": ids.parse_time(row["launch_time"]),
+        "delete_on_termination": True,
     }

@@ -5,14 +5,13 @@ import binascii
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from eucabox import ids
 from eucabox.errors import Fault, InvalidNextToken, InvalidParameterValue, MissingParameter
 
-Row = dict[str, Any]
-Column = str | Callable[[Row], Any] | None
-Columns = Mapping[str, Column]
+Row = TypeVar("Row", bound=Mapping[str, object])
+Columns = Mapping[str, str | Callable[[Row], object] | None]
 Thing = TypeVar("Thing")
 MOST_VALUES = 200
 MOST_NAMES = 40  # in a message
@@ -26,7 +25,7 @@ class Filter(TypedDict, total=False):
     values: Sequence[str]
 
 
-def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> list[Row]:
+def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns[Row]) -> list[Row]:
     """Return the rows that match every filter.
 
     `columns` has for each known filter name where its value is: a key of the row, a dotted path
@@ -40,7 +39,7 @@ def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns) -> 
     return [row for row in rows if all(test(row) for test in tests)]
 
 
-def _make_test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool]:
+def _make_test(request_filter: Filter, columns: Columns[Row]) -> Callable[[Row], bool]:
     if not request_filter.get("name"):
         raise MissingParameter(parameter="Filter.Name")
     values = _read_column(request_filter["name"], columns)
@@ -48,13 +47,13 @@ def _make_test(request_filter: Filter, columns: Columns) -> Callable[[Row], bool
     return lambda row: any(accepts(text) for text in _to_texts(values(row)))
 
 
-def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:
+def _read_column(name: str, columns: Columns[Row]) -> Callable[[Row], object]:
     if name.startswith(TAG):
         key = name[len(TAG) :]
-        return lambda row: [tag["value"] for tag in row.get("tags", ()) if tag["key"] == key]
+        return lambda row: [tag["value"] for tag in _read_tags(row) if tag["key"] == key]
     if name in ("tag-key", "tag-value"):
         part = name[len(TAG) :]
-        return lambda row: [tag[part] for tag in row.get("tags", ())]
+        return lambda row: [tag[part] for tag in _read_tags(row)]
     if name not in columns:
         reason = (
             f"The filters that find something here are: {_suggest_names(name, columns)}; tag:KEY."
@@ -69,7 +68,12 @@ def _read_column(name: str, columns: Columns) -> Callable[[Row], Any]:
     return column
 
 
-def _suggest_names(name: str, columns: Columns) -> str:
+def _read_tags(row: Mapping[str, object]) -> Sequence[Mapping[str, str]]:
+    tags = row.get("tags")
+    return tags if isinstance(tags, list) else ()
+
+
+def _suggest_names(name: str, columns: Columns[Row]) -> str:
     """Return the known filter names as text; if there are many, those most like `name`."""
     names = sorted(each for each, column in columns.items() if column)
     if len(names) <= MOST_NAMES:
@@ -78,27 +82,24 @@ def _suggest_names(name: str, columns: Columns) -> str:
     return f"{', '.join(near)}, and {len(names) - len(near)} more"
 
 
-def read_at(path: str) -> Callable[[Row], Any]:
+def read_at(path: str) -> Callable[[Mapping[str, object]], object]:
     """Return a function that reads a dotted path of a row, with None for an empty text."""
 
-    def value(row: Row) -> Any:
+    def value(row: Mapping[str, object]) -> object:
         text = get_dotted(row, path)
         return None if text == "" else text
 
     return value
 
 
-def get_dotted(value: Any, path: str) -> Any:
+def get_dotted(value: object, path: str) -> object:
     """Return what is at the end of a dotted path: a value, or a list if a list is on the way."""
     key, _, rest = path.partition(".")
     if isinstance(value, list):
-        return [leaf for each in value for leaf in _as_list(get_dotted(each, path))]
+        leaves = [get_dotted(each, path) for each in value]
+        return [leaf for each in leaves for leaf in (each if isinstance(each, list) else [each])]
     inner = value.get(key) if isinstance(value, dict) else None
     return get_dotted(inner, rest) if rest else inner
-
-
-def _as_list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def select_ids(
@@ -124,13 +125,13 @@ def _make_matcher(request_filter: Filter) -> Callable[[str], bool]:
     return lambda text: text in plain or any(_matches(each, text) for each in patterns)
 
 
-def _to_texts(value: Any) -> Iterable[str]:
+def _to_texts(value: object) -> Iterable[str]:
     if isinstance(value, (list, tuple, set)):
         return [_to_text(each) for each in value if each is not None]
     return () if value is None else (_to_text(value),)
 
 
-def _to_text(value: Any) -> str:
+def _to_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ids.time_text(value) if isinstance(value, datetime) else str(value)
@@ -139,9 +140,9 @@ def _to_text(value: Any) -> str:
 ANY, ONE = object(), object()
 
 
-def _split_pattern(text: str) -> list[Any]:
+def _split_pattern(text: str) -> list[object]:
     """Split a pattern into literal characters and the marks ANY (*) and ONE (?)."""
-    tokens: list[Any] = []
+    tokens: list[object] = []
     letters = iter(text)
     for letter in letters:
         if letter == "\\":
@@ -153,7 +154,7 @@ def _split_pattern(text: str) -> list[Any]:
     return tokens
 
 
-def _matches(pattern: list[Any], text: str) -> bool:
+def _matches(pattern: list[object], text: str) -> bool:
     """Match without backtracking further than the last *, so no pattern is slow."""
     at = place = 0
     star = retry = -1
@@ -193,11 +194,10 @@ def page(
     rest = sorted((each for each in things if key(each) > after), key=key)
     size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
     page_things = rest[:size]
-    return page_things, _make_token(key(page_things[-1])) if len(rest) > size else None
-
-
-def _make_token(last: str) -> str:
-    return base64.urlsafe_b64encode(f"after {last}".encode()).decode()
+    if len(rest) <= size:
+        return page_things, None
+    last = key(page_things[-1])
+    return page_things, base64.urlsafe_b64encode(f"after {last}".encode()).decode()
 
 
 def _read_token(token: str | None) -> str:

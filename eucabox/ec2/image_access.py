@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import TypedDict
 
 from eucabox.config import LimitsSection
 from eucabox.errors import (
@@ -14,10 +15,19 @@ from eucabox.errors import (
     InvalidParameterValue,
 )
 from eucabox.iam.accounts import Caller
-from eucabox.state import Row, State
+from eucabox.image import disk
+from eucabox.instance_types import InstanceType, check_disk
+from eucabox.schema import ImageRow
+from eucabox.state import State
 
 ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
 USABLE = ("available", "pending")  # a pending image is fetched while its instance is pending
+
+
+class CodedRow(TypedDict):
+    """A row with the product codes of an instance's image, as JSON, if that still exists."""
+
+    product_codes: str | None
 
 
 def check_limit(state: State, limits: LimitsSection, account_id: str) -> None:
@@ -29,7 +39,7 @@ def check_limit(state: State, limits: LimitsSection, account_id: str) -> None:
         raise ImageLimitExceeded(most=limits.images)
 
 
-def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[Row]:
+def visible_images(state: State, caller: Caller, *, every_account: bool = False) -> list[ImageRow]:
     """Return the registered images that are the caller's, shared with it or public, by id.
 
     `every_account` adds those of all accounts, if the caller is the administrator.
@@ -38,23 +48,23 @@ def visible_images(state: State, caller: Caller, *, every_account: bool = False)
       and (account_id = :account or is_public or :all or image_id in
         (select image_id from launch_permissions where account_id = :account)) order by image_id"""
     facts = {"account": caller.account_id, "all": every_account and caller.admin}
-    return state.query(sql, facts)
+    return state.select(ImageRow, sql, facts)
 
 
-def get_visible(state: State, caller: Caller, image_id: str) -> Row:
+def get_visible(state: State, caller: Caller, image_id: str) -> ImageRow:
     """Return an image that the caller may see; the administrator may name any.
 
     Raises ImageIdMalformed or ImageNotFound.
     """
     if not ID.fullmatch(image_id):
         raise ImageIdMalformed(id=image_id[:60])
-    row = state.one("select * from images where image_id = ?", (image_id,))
+    row = state.select_one(ImageRow, "select * from images where image_id = ?", (image_id,))
     if row is None or row["state"] == "deregistered" or not _may_see(state, caller, row):
         raise ImageNotFound(id=image_id)
     return row
 
 
-def get_owned(state: State, caller: Caller, image_id: str) -> Row:
+def get_owned(state: State, caller: Caller, image_id: str) -> ImageRow:
     """Return an image that the caller may change: its own, or any for the administrator.
 
     Raises as `get_visible`, and ImageNotYours for an image of others that the caller may see.
@@ -65,7 +75,7 @@ def get_owned(state: State, caller: Caller, image_id: str) -> Row:
     return row
 
 
-def get_launchable(state: State, caller: Caller, image_id: str, image_type: str) -> Row:
+def get_launchable(state: State, caller: Caller, image_id: str, image_type: str) -> ImageRow:
     """Return an image of this type that the caller may start an instance with.
 
     Raises ImageIdMalformed, ImageNotFound, ImageUnavailable with the cause, or
@@ -76,24 +86,29 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         reason = f"It is a {row['image_type']} image; give a {image_type} image."
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
-    if row["state"] not in USABLE or _is_being_written(row):
+    settings = json.loads(row["settings"]) if row["state"] == "pending" else {}
+    being_written = {"made_of", "copied_from"} & set(settings)  # its bundle, by this cloud
+    if row["state"] not in USABLE or being_written:
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)
     return row
 
 
-def _is_being_written(row: Row) -> bool:
-    """Tell whether this cloud is still writing the image's bundle."""
-    settings = json.loads(row["settings"])
-    return row["state"] == "pending" and bool({"made_of", "copied_from"} & set(settings))
+def check_fits(row: ImageRow, instance_type: InstanceType, swap_mb: int) -> None:
+    """Raise ImageTooLarge where an image has no place on a type's disk, with swap if it is a root
+    file system. The size of an image that is being fetched may not be known yet."""
+    size = row["size"] or 0
+    whole_disk = row["virtualization_type"] == "hvm"
+    needed = size if whole_disk else disk.bytes_needed(size, swap_mb)
+    check_disk(instance_type.name, instance_type.disk_gb, row["image_id"], needed)
 
 
-def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Row]:
+def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[ImageRow]:
     """Return these images, each once, in the order of the request."""
     return [get_visible(state, caller, each) for each in dict.fromkeys(image_ids)]
 
 
-def product_codes(row: Row) -> list[dict[str, str]]:
+def product_codes(row: ImageRow | CodedRow) -> list[dict[str, str]]:
     """Return the product codes of a row that has the column, as the API shows them."""
     codes = json.loads(row["product_codes"] or "[]")
     return [{"product_code_id": each, "product_code_type": "devpay"} for each in codes]
@@ -109,7 +124,7 @@ def launch_permissions(state: State, image_ids: Sequence[str]) -> dict[str, list
     return account_ids
 
 
-def _may_see(state: State, caller: Caller, row: Row) -> bool:
+def _may_see(state: State, caller: Caller, row: ImageRow) -> bool:
     if row["is_public"] or caller.admin or row["account_id"] == caller.account_id:
         return True
     shared = launch_permissions(state, [row["image_id"]]).get(row["image_id"], ())

@@ -24,7 +24,7 @@ TAG_KEY = re.compile(
 )  # what the metadata's paths can hold
 HOPS = "http_put_response_hop_limit"
 # EC2's: the first choice of each.
-DEFAULT_OPTIONS: dict[str, Any] = {
+DEFAULT_OPTIONS: dict[str, str | int] = {
     **{name: choices[0] for name, choices in CHOICES.items()},
     HOPS: 1,
 }

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
 from eucabox.ec2 import default_vpc, image_access, tags
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     InstanceIdMalformed,
     InstanceNotFound,
@@ -18,7 +19,7 @@ from eucabox.errors import (
 from eucabox.iam.accounts import Caller
 from eucabox.image import settings
 from eucabox.instance_states import InstanceState
-from eucabox.state import Row, State
+from eucabox.state import State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
 VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
@@ -37,7 +38,17 @@ _GROUPS = """select instance_id, group_id, group_name from instance_groups
   where instance_id in (select value from json_each(?)) order by group_name"""
 
 
-def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+class Reservation(TypedDict):
+    """A reservation with its instances, as the API shows them."""
+
+    reservation_id: str
+    owner_id: str
+    requester_id: str
+    groups: list[dict[str, str]]
+    instances: list[dict[str, object]]
+
+
+def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[ListedInstance]:
     """Return the rows of these instances, each once, in the order of the request.
 
     A caller may name the instances of its account; the administrator, those of every account.
@@ -47,7 +58,7 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
         if not ID.fullmatch(instance_id):
             raise InstanceIdMalformed(id=instance_id[:60])
     sql = f"{_ROWS} where i.instance_id in (select value from json_each(?))"
-    rows = state.query(sql, (json.dumps(list(instance_ids)),))
+    rows = state.select(ListedInstance, sql, (json.dumps(list(instance_ids)),))
     if not caller.admin:
         rows = [row for row in rows if row["account_id"] == caller.account_id]
     mine = {row["instance_id"]: row for row in rows}
@@ -57,7 +68,7 @@ def get_many(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
     return [mine[each] for each in dict.fromkeys(instance_ids)]
 
 
-def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[Row]:
+def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[ListedInstance]:
     """Return what a Describe action lists: the named instances, or all of the account.
 
     The word `verbose` among the ids lists every account's for the administrator.
@@ -66,14 +77,15 @@ def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
     if named_ids:
         return get_many(state, caller, named_ids)
     if caller.admin and VERBOSE in instance_ids:
-        return state.query(_ROWS)
-    return state.query(f"{_ROWS} where i.account_id = ?", (caller.account_id,))
+        return state.select(ListedInstance, _ROWS)
+    sql = f"{_ROWS} where i.account_id = ?"
+    return state.select(ListedInstance, sql, (caller.account_id,))
 
 
-def list_of_reservation(state: State, reservation_id: str) -> list[Row]:
+def list_of_reservation(state: State, reservation_id: str) -> list[ListedInstance]:
     """Return the rows of one reservation, in the order of their launch."""
     sql = f"{_ROWS} where i.reservation_id = ? order by i.ami_launch_index"
-    return state.query(sql, (reservation_id,))
+    return state.select(ListedInstance, sql, (reservation_id,))
 
 
 def addresses(state: State) -> set[str]:
@@ -86,7 +98,7 @@ def addresses(state: State) -> set[str]:
     return {value for row in state.query(sql) for value in row.values() if value}
 
 
-def attach_tags_and_groups(state: State, rows: list[Row]) -> list[Row]:
+def attach_tags_and_groups(state: State, rows: list[ListedInstance]) -> list[ListedInstance]:
     """Give each row its `groups`, its `tags` and its interface's, as the API shows them; two
     queries for all."""
     instance_ids = [row["instance_id"] for row in rows]
@@ -109,15 +121,15 @@ def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[
     return groups
 
 
-def show(rows: Iterable[Row], hypervisor: str, region: str) -> None:
+def show(rows: Iterable[ListedInstance], hypervisor: str, region: str) -> None:
     """Add `shows`, the API's Instance, to each row that has its tags and groups."""
     for row in rows:
         row["shows"] = to_api(row, hypervisor, region)
 
 
-def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def reservations(rows: Iterable[ListedInstance]) -> list[Reservation]:
     """Return rows that have `shows` as the API's reservations, in their order."""
-    by_id: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, Reservation] = {}
     for row in rows:
         reservation = by_id.get(row["reservation_id"])
         if reservation is None:
@@ -132,7 +144,7 @@ def reservations(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return list(by_id.values())
 
 
-def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
+def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, object]:
     """Return a row with its tags and groups as the API's Instance."""
     alive = row["state"] != "terminated"
     address = row["private_ip_address"] if alive else None  # another may have it by now
@@ -184,7 +196,7 @@ def to_api(row: Row, hypervisor: str, region: str) -> dict[str, Any]:
     }
 
 
-def _describe_fixed(row: Row) -> dict[str, Any]:
+def _describe_fixed(row: ListedInstance) -> dict[str, object]:
     """Return the members that follow from image and type, or are the same for every instance."""
     boot = settings.read(row["image_settings"] or "{}")
     return {
@@ -209,7 +221,7 @@ def _describe_fixed(row: Row) -> dict[str, Any]:
     }
 
 
-def state_change(row: Row, state: InstanceState) -> dict[str, Any]:
+def state_change(row: ListedInstance, state: InstanceState) -> dict[str, object]:
     """Return the API's InstanceStateChange for a row and its new state, or its present one."""
     return {
         "instance_id": row["instance_id"],
@@ -234,7 +246,7 @@ def check_behavior(behavior: str, node: NodeSection) -> str:
     return behavior
 
 
-def _transition_reason(row: Row) -> str:
+def _transition_reason(row: ListedInstance) -> str:
     if not row["state_reason_message"]:
         return ""
     moment = row["state_time"][:19].replace("T", " ")
@@ -242,5 +254,5 @@ def _transition_reason(row: Row) -> str:
 
 
 @lru_cache(maxsize=256)
-def _metadata_options(text: str) -> dict[str, Any]:
+def _metadata_options(text: str) -> dict[str, object]:
     return {"state": "applied", **json.loads(text)}

@@ -2,12 +2,13 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict, TypeVar
 
 from eucabox import ascii_text
 from eucabox.ec2 import default_vpc, security_groups
+from eucabox.ec2.security_groups import PeerColumns
 from eucabox.errors import (
     GroupIdMalformed,
     GroupNotFound,
@@ -19,7 +20,8 @@ from eucabox.errors import (
     PermissionMalformed,
     PermissionNotFound,
 )
-from eucabox.state import Row, State
+from eucabox.schema import SecurityGroupRow, SecurityGroupRuleRow
+from eucabox.state import State
 from eucabox.validation import check_ascii
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
@@ -62,7 +64,7 @@ class Permission(TypedDict, total=False):
     user_id_group_pairs: Sequence[Pair]
     ip_ranges: Sequence[IpRange]
     ipv6_ranges: Sequence[Ipv6Range]
-    prefix_list_ids: Sequence[Any]
+    prefix_list_ids: Sequence[object]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class PermissionRule:
         return f"peer: {peer}, protocol: {self.ip_protocol}{ports}"
 
 
+Rule = TypeVar("Rule", bound=SecurityGroupRuleRow)
 Described = dict[PermissionRule, str]
 
 
@@ -101,7 +104,7 @@ class PermissionContext:
     api_version: str
 
 
-def group_of(context: PermissionContext, group: tuple[str, str]) -> Row:
+def group_of(context: PermissionContext, group: tuple[str, str]) -> SecurityGroupRow:
     """Return the account's group with this id or, if that is empty, with this name."""
     group_id, name = group
     if not group_id and not name:
@@ -155,7 +158,7 @@ def check_description(text: str) -> str:
 
 def _read_peers(
     context: PermissionContext, permission: Permission
-) -> list[tuple[dict[str, Any], str]]:
+) -> list[tuple[PeerColumns, str]]:
     pairs = permission.get("user_id_group_pairs", ())
     ranges = permission.get("ip_ranges", ())
     if pairs and context.api_version == EVERYWHERE_BESIDE_GROUPS:
@@ -171,7 +174,7 @@ def _read_peers(
     return peers
 
 
-def _read_pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
+def _read_pair(context: PermissionContext, pair: Pair) -> PeerColumns:
     group_id, name = pair.get("group_id", ""), pair.get("group_name", "")
     owner = pair.get("user_id") or context.account_id
     if not group_id and not name:
@@ -185,7 +188,7 @@ def _read_pair(context: PermissionContext, pair: Pair) -> dict[str, Any]:
     return {"referenced_group_id": row["group_id"], "referenced_user_id": owner}
 
 
-def _refer_to_other_account(owner: str, group_id: str, name: str) -> dict[str, Any]:
+def _refer_to_other_account(owner: str, group_id: str, name: str) -> PeerColumns:
     """Return a reference to another account's group, by id or name as it was given.
 
     Whether there is such an account or group is its owner's to know: nothing is looked up.
@@ -232,13 +235,14 @@ def _read_ports(protocol: str, low: int | None, high: int | None) -> tuple[int |
     return None, None
 
 
-OTHERS = {
+Network = type[ipaddress.IPv4Network] | type[ipaddress.IPv6Network]
+OTHERS: dict[str, tuple[Network, str]] = {
     "CidrIp": (ipaddress.IPv6Network, "It is an IPv6 network: give it as Ipv6Ranges.CidrIpv6."),
     "CidrIpv6": (ipaddress.IPv4Network, "It is an IPv4 network: give it as IpRanges.CidrIp."),
 }
 
 
-def _read_network(parameter: str, kind: Callable[..., Any], text: str) -> str:
+def _read_network(parameter: str, kind: Network, text: str) -> str:
     network = _normalize_network(kind, text)
     if network is None:
         other, reason = OTHERS[parameter]
@@ -248,19 +252,21 @@ def _read_network(parameter: str, kind: Callable[..., Any], text: str) -> str:
     return network
 
 
-def _normalize_network(kind: Callable[..., Any], text: str) -> str | None:
+def _normalize_network(kind: Network, text: str) -> str | None:
     try:
         return str(kind(ascii_text.strip(text), strict=False)) if "/" in text else None
     except ValueError:
         return None
 
 
-def rules_in_direction(rows: list[Row], is_egress: bool) -> list[Row]:
+def rules_in_direction(rows: list[Rule], is_egress: bool) -> list[Rule]:
     """Return the ingress rules, or the egress rules."""
     return [row for row in rows if bool(row["is_egress"]) is is_egress]
 
 
-def raise_if_exists(group: Row, new_rules: Described, rows: list[Row]) -> None:
+def raise_if_exists(
+    group: SecurityGroupRow, new_rules: Described, rows: Sequence[SecurityGroupRuleRow]
+) -> None:
     """Raise PermissionExists if the group has one of the rules already."""
     present = {rule_of(row) for row in rows}
     for rule in new_rules:
@@ -268,7 +274,7 @@ def raise_if_exists(group: Row, new_rules: Described, rows: list[Row]) -> None:
             raise PermissionExists(rule=rule, group=group["group_id"])
 
 
-def find_matching(group: Row, rows: list[Row], wanted_rules: Described) -> list[Row]:
+def find_matching(group: SecurityGroupRow, rows: list[Rule], wanted_rules: Described) -> list[Rule]:
     """Return the rows of these rules; raises PermissionNotFound if one does not exist."""
     by_rule = {rule_of(row): row for row in rows}
     for rule in wanted_rules:
@@ -277,12 +283,21 @@ def find_matching(group: Row, rows: list[Row], wanted_rules: Described) -> list[
     return [by_rule[rule] for rule in wanted_rules]
 
 
-def rule_of(row: Row) -> PermissionRule:
+def rule_of(row: SecurityGroupRuleRow) -> PermissionRule:
     """Return a row as a rule."""
-    return PermissionRule(**{each.name: row[each.name] for each in fields(PermissionRule)})
+    return PermissionRule(
+        ip_protocol=row["ip_protocol"],
+        from_port=row["from_port"],
+        to_port=row["to_port"],
+        cidr_ipv4=row["cidr_ipv4"],
+        cidr_ipv6=row["cidr_ipv6"],
+        referenced_group_id=row["referenced_group_id"],
+        referenced_user_id=row["referenced_user_id"],
+        referenced_name=row["referenced_name"],
+    )
 
 
-def get_by_ids(rows: list[Row], rule_ids: Sequence[str]) -> list[Row]:
+def get_by_ids(rows: list[Rule], rule_ids: Sequence[str]) -> list[Rule]:
     """Return the rows of these ids; raises GroupRuleNotFound."""
     by_id = {row["security_group_rule_id"]: row for row in rows}
     for rule_id in rule_ids:

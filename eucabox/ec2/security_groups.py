@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import NotRequired, TypedDict, Unpack
 
 from eucabox import ids
 from eucabox.config import LimitsSection
@@ -12,33 +13,74 @@ from eucabox.errors import (
     RulesLimitExceeded,
     SecurityGroupLimitExceeded,
 )
-from eucabox.state import Row, State
+from eucabox.schema import SecurityGroupRow, SecurityGroupRuleRow
+from eucabox.state import State
 
 DEFAULT = "default"
 ID = re.compile(r"sg-([0-9a-f]{8}|[0-9a-f]{17})")
 ANYWHERE = "0.0.0.0/0"
 
 
-def ensure_and_list(state: State, account_id: str) -> list[Row]:
+class DescribedRule(SecurityGroupRuleRow):
+    """A rule with the account of its group."""
+
+    group_owner_id: str
+    tags: NotRequired[list[dict[str, str]]]
+
+
+class ListedRule(DescribedRule):
+    """A rule with the name of the group that it refers to."""
+
+    referenced_group_name: str | None
+
+
+class PeerColumns(TypedDict, total=False):
+    """With whom a rule is."""
+
+    cidr_ipv4: str | None
+    cidr_ipv6: str | None
+    referenced_group_id: str | None
+    referenced_user_id: str | None
+    referenced_name: str | None
+
+
+class RuleColumns(PeerColumns, total=False):
+    """What a rule may have beside its id, group and direction."""
+
+    ip_protocol: str
+    from_port: int | None
+    to_port: int | None
+    description: str
+
+
+def ensure_and_list(state: State, account_id: str) -> list[SecurityGroupRow]:
     """Return the account's groups by name; a missing `default` group is created."""
     sql = "select * from security_groups where account_id = ? order by group_name"
-    rows = state.query(sql, (account_id,))
+    rows = state.select(SecurityGroupRow, sql, (account_id,))
     if any(row["group_name"] == DEFAULT for row in rows):
         return rows
     with state.transaction(for_good=True):
         if not any(row["group_name"] == DEFAULT for row in state.query(sql, (account_id,))):
-            _make_default(state, account_id)
-    return state.query(sql, (account_id,))
+            row = create(state, account_id, DEFAULT, "default group")
+            add_rule(
+                state,
+                row["group_id"],
+                is_egress=False,
+                referenced_group_id=row["group_id"],
+                referenced_user_id=account_id,
+            )
+    return state.select(SecurityGroupRow, sql, (account_id,))
 
 
-def list_all(state: State) -> list[Row]:
+def list_all(state: State) -> list[SecurityGroupRow]:
     """Return the groups of all accounts."""
-    return state.query("select * from security_groups order by account_id, group_name")
+    sql = "select * from security_groups order by account_id, group_name"
+    return state.select(SecurityGroupRow, sql)
 
 
 def find(
     state: State, account_id: str, names: Sequence[str] = (), group_ids: Sequence[str] = ()
-) -> list[Row]:
+) -> list[SecurityGroupRow]:
     """Return the named groups, each once, in the order asked; raises GroupNotFound.
 
     A name that is a group id is accepted too, as euca2ools sends ids as names.
@@ -53,7 +95,11 @@ def find(
             raise GroupNotFound(group=name[:255])
         matches[row["group_id"]] = row
     for group_id in group_ids:
-        matches[group_id] = _get_by_id(by_id, group_id)
+        if not ID.fullmatch(group_id):
+            raise GroupIdMalformed(id=group_id[:60])
+        if group_id not in by_id:
+            raise GroupNotFound(group=group_id)
+        matches[group_id] = by_id[group_id]
     return list(matches.values())
 
 
@@ -69,24 +115,26 @@ def check_rules_limit(limits: LimitsSection, count: int) -> None:
         raise RulesLimitExceeded(most=limits.rules)
 
 
-def create(state: State, account_id: str, name: str, description: str) -> Row:
+def create(state: State, account_id: str, name: str, description: str) -> SecurityGroupRow:
     """Create a group with the one rule of a new group: all egress is allowed."""
-    row = {
+    row: SecurityGroupRow = {
         "group_id": ids.new("sg"),
         "account_id": account_id,
         "group_name": name,
         "description": description,
         "created": ids.now(),
     }
-    with state.transaction() as database:
-        database.table("security_groups").insert(row)
+    with state.transaction():
+        state.insert("security_groups", row)
         add_rule(state, row["group_id"], is_egress=True, cidr_ipv4=ANYWHERE)
     return row
 
 
-def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object) -> Row:
+def add_rule(
+    state: State, group_id: str, *, is_egress: bool, **columns: Unpack[RuleColumns]
+) -> SecurityGroupRuleRow:
     """Insert one rule; without other columns it is for every protocol."""
-    row = {
+    row: SecurityGroupRuleRow = {
         "security_group_rule_id": ids.new("sgr"),
         "group_id": group_id,
         "is_egress": int(is_egress),
@@ -101,12 +149,11 @@ def add_rule(state: State, group_id: str, *, is_egress: bool, **columns: object)
         "description": "",
         **columns,
     }
-    with state.transaction() as database:
-        database.table("security_group_rules").insert(row)
+    state.insert("security_group_rules", row)
     return row
 
 
-def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
+def rules(state: State, group_ids: Iterable[str]) -> list[ListedRule]:
     """Return the rules of these groups, with the name of the group that a rule refers to.
 
     For a group of another account this is the name in the request, so nothing is revealed.
@@ -117,24 +164,4 @@ def rules(state: State, group_ids: Iterable[str]) -> list[Row]:
       left join security_groups p
         on p.group_id = r.referenced_group_id and p.account_id = g.account_id
       where r.group_id in (select value from json_each(?)) order by r.rowid"""
-    return state.query(sql, (json.dumps(list(group_ids)),))
-
-
-def _get_by_id(groups: dict[str, Row], group_id: str) -> Row:
-    if not ID.fullmatch(group_id):
-        raise GroupIdMalformed(id=group_id[:60])
-    if group_id not in groups:
-        raise GroupNotFound(group=group_id)
-    return groups[group_id]
-
-
-def _make_default(state: State, account_id: str) -> None:
-    row = create(state, account_id, DEFAULT, "default group")
-    group_id = row["group_id"]
-    add_rule(
-        state,
-        group_id,
-        is_egress=False,
-        referenced_group_id=group_id,
-        referenced_user_id=account_id,
-    )
+    return state.select(ListedRule, sql, (json.dumps(list(group_ids)),))

@@ -111,7 +111,10 @@ class DataFolderInUse(Fault):
 
 
 class DataFolderUnusable(ConfigError):
-    text = "{folder}: {reason}. Run as {owner}, or set [cloud] data_dir to a folder of yours."
+    text = (
+        "{folder}: {reason}. Run as {owner}, give the folder to the user that runs eucabox, or set"
+        " [cloud] data_dir to a folder of yours."
+    )
 
 
 class DataOfAnotherUser(ConfigError):

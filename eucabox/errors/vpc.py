@@ -1,7 +1,5 @@
 """Faults of the default VPC and its parts, and of what a single node has none of."""
 
-from typing import Any
-
 from eucabox.errors.fault import Fault
 
 
@@ -32,6 +30,6 @@ class AbsentNotFound(Fault):
 
     text = "The {noun} '{id}' does not exist: this cloud has none."
 
-    def __init__(self, code: str, **facts: Any) -> None:
+    def __init__(self, code: str, **facts: object) -> None:
         super().__init__(**facts)
         self.code = code  # type: ignore[misc]

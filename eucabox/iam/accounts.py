@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,8 +20,9 @@ from eucabox.errors import (
     UserExists,
 )
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.schema import AccountRow
 from eucabox.seal import Seal
-from eucabox.state import Row, State
+from eucabox.state import RowType, State
 
 ADMINISTRATOR = "eucalyptus", "admin"  # the names that Eucalyptus gave its first account and user
 SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old signatures new
@@ -31,6 +32,38 @@ TWIN_SECONDS = 5
 MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
   from users join accounts using (account_id)"""
+
+
+class CallerRow(TypedDict):
+    """A user with its account."""
+
+    account_id: str
+    account_name: str
+    canonical_id: str
+    user_id: str
+    user_name: str
+    admin: int
+    email: str
+
+
+class UserKeyRow(TypedDict):
+    """An access key of a known user."""
+
+    access_key_id: str
+
+
+class UserCertificateRow(TypedDict):
+    """A certificate of a known user with its private key, sealed."""
+
+    certificate: str
+    private_key: bytes
+
+
+class KeyRow(CallerRow):
+    """An access key with its user."""
+
+    secret: bytes
+    status: str
 
 
 @dataclass(frozen=True)
@@ -88,8 +121,9 @@ class Accounts:
         """Return the administrator, made with an access key and a certificate if missing."""
         account, user = ADMINISTRATOR
         with self._state.transaction():
-            administrator = self._find(account, user)
-            return administrator or self._create(account, user, admin=True)
+            sql = f"{_CALLER} where account_name = ? and user_name = ?"
+            row = self._state.select_one(CallerRow, sql, ADMINISTRATOR)
+            return _to_caller(row) if row else self._create(account, user, admin=True)
 
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.
@@ -128,7 +162,9 @@ class Accounts:
 
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
-        rows = self._state.query(f"{_CALLER} order by admin desc, account_name, user_name")
+        rows = self._state.select(
+            CallerRow, f"{_CALLER} order by admin desc, account_name, user_name"
+        )
         return [_to_caller(row) for row in rows]
 
     def user(self, name: str) -> Caller:
@@ -143,7 +179,7 @@ class Accounts:
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
-        rows = self._state.query(f"{_CALLER} where account_id = ?", (account_id,))
+        rows = self._state.select(CallerRow, f"{_CALLER} where account_id = ?", (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
         if not users:
             raise NoSuchUser(name=user_id or account_id, known="It is gone.")
@@ -167,7 +203,7 @@ class Accounts:
     def _load_credential(self, access_key_id: str) -> Credential | None:
         sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
           using (user_id) where access_key_id = ?"""
-        row = self._state.one(sql, (access_key_id,))
+        row = self._state.select_one(KeyRow, sql, (access_key_id,))
         if row is None:
             return None
         secret = self._open_secret(row["secret"], access_key_id)
@@ -183,8 +219,8 @@ class Accounts:
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
-        key = self._find_newest("access_keys", "secret", caller)
-        pair = self._find_newest("certificates", "private_key", caller)
+        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
+        pair = self._find_newest(UserCertificateRow, "certificates", "private_key", caller)
         credential = self.credential(key["access_key_id"])
         assert credential is not None
         private_key = self._seal.open(pair["private_key"], "user key").decode()
@@ -198,18 +234,21 @@ class Accounts:
           where status = 'Active' and coalesce(?, account_id) = account_id"""
         return [row["certificate"] for row in self._state.query(sql, (account_id,))]
 
-    def get_by_account_id(self, account_id: str) -> Row | None:
+    def get_by_account_id(self, account_id: str) -> AccountRow | None:
         """Return the account's row (account_id, account_name, canonical_id, created) or None."""
-        return self._state.one("select * from accounts where account_id = ?", (account_id,))
+        sql = "select * from accounts where account_id = ?"
+        return self._state.select_one(AccountRow, sql, (account_id,))
 
-    def get_by_canonical_id(self, canonical_id: str) -> Row | None:
+    def get_by_canonical_id(self, canonical_id: str) -> AccountRow | None:
         """Return the row of the account with this canonical id, or None."""
-        return self._state.one("select * from accounts where canonical_id = ?", (canonical_id,))
+        sql = "select * from accounts where canonical_id = ?"
+        return self._state.select_one(AccountRow, sql, (canonical_id,))
 
-    def get_by_email(self, email: str) -> Row | None:
+    def get_by_email(self, email: str) -> AccountRow | None:
         """Return the row of the account with an e-mail address, or None."""
         address = ascii_text.lower(ascii_text.strip(email))
-        row = self._state.one("select * from accounts where email = ?", (address,))
+        sql = "select * from accounts where email = ?"
+        row = self._state.select_one(AccountRow, sql, (address,))
         return row if address else None
 
     def knows_principal(self, account: str, user: str = "") -> bool:
@@ -250,46 +289,44 @@ class Accounts:
             sql = "select first_used from used_signatures where signature = ?"
             row = self._state.one(sql, (signature,))
             if row is None:
-                database.table("used_signatures").insert({"signature": signature, **times})
+                self._state.insert("used_signatures", {"signature": signature, **times})
                 return True
         return steady_clock.seconds_since(row["first_used"] or NEVER, "") < TWIN_SECONDS
 
-    def _find_newest(self, table: str, sealed: str, caller: Caller) -> Row:
+    def _find_newest(
+        self, row_type: type[RowType], table: str, sealed: str, caller: Caller
+    ) -> RowType:
         sql = f"""select * from {table} where user_id = ? and status = 'Active'
           and {sealed} is not null order by created desc limit 1"""
-        row = self._state.one(sql, (caller.user_id,))
+        row = self._state.select_one(row_type, sql, (caller.user_id,))
         if row is None:
             raise NoActiveCredential(name=caller.user_name, what=table)
         return row
 
-    def _find(self, account: str, user: str) -> Caller | None:
-        sql = f"{_CALLER} where account_name = ? and user_name = ?"
-        row = self._state.one(sql, (account, user))
-        return _to_caller(row) if row else None
-
     def _create(self, account: str, user: str, admin: bool) -> Caller:
         now = ids.now()
+        account_id, canonical_id, user_id = ids.account_id(), ids.canonical_id(), ids.user_id()
         account_row = {
-            "account_id": ids.account_id(),
+            "account_id": account_id,
             "account_name": account,
-            "canonical_id": ids.canonical_id(),
+            "canonical_id": canonical_id,
             "created": now,
         }
         user_row = {
-            "user_id": ids.user_id(),
-            "account_id": account_row["account_id"],
+            "user_id": user_id,
+            "account_id": account_id,
             "user_name": user,
             "admin": int(admin),
             "created": now,
         }
-        with self._state.transaction() as database:
-            database.table("accounts").insert(account_row)
-            database.table("users").insert(user_row)
-            self._add_access_key(user_row["user_id"])
-            self._add_certificate(user_row["user_id"], f"{account}/{user}")
-        return _to_caller({**account_row, **user_row})
+        with self._state.transaction():
+            self._state.insert("accounts", account_row)
+            self._state.insert("users", user_row)
+            self._add_access_key(user_id)
+            self._add_certificate(user_id, f"{account}/{user}")
+        return Caller(account_id, account, canonical_id, user_id, user, admin)
 
-    def _add_access_key(self, user_id: Any) -> None:
+    def _add_access_key(self, user_id: str) -> None:
         access_key_id = ids.access_key_id()
         secret = ids.secret_key().encode()
         row = {
@@ -299,10 +336,9 @@ class Accounts:
             "status": "Active",
             "created": ids.now(),
         }
-        with self._state.transaction() as database:
-            database.table("access_keys").insert(row)
+        self._state.insert("access_keys", row)
 
-    def _add_certificate(self, user_id: Any, common_name: str) -> None:
+    def _add_certificate(self, user_id: str, common_name: str) -> None:
         certificate, private_key = self.authority.issue(common_name)
         row = {
             "certificate_id": ids.certificate_id(),
@@ -312,15 +348,14 @@ class Accounts:
             "status": "Active",
             "created": ids.now(),
         }
-        with self._state.transaction() as database:
-            database.table("certificates").insert(row)
+        self._state.insert("certificates", row)
 
 
 def _secret_purpose(access_key_id: str) -> str:
     return f"secret of {access_key_id}"
 
 
-def _to_caller(row: Row, access_key_id: str = "") -> Caller:
+def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:
     return Caller(
         account_id=row["account_id"],
         account_name=row["account_name"],
@@ -329,5 +364,5 @@ def _to_caller(row: Row, access_key_id: str = "") -> Caller:
         user_name=row["user_name"],
         admin=bool(row["admin"]),
         access_key_id=access_key_id,
-        email=row.get("email", ""),
+        email=row["email"],
     )

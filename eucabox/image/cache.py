@@ -10,13 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypedDict, Unpack
 
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.image import sparse
+from eucabox.image.key_injection import SlotRecord
 
 PARTIAL = "partial-"
 WAIT = 0.25  # seconds between two looks at whether to wait on
+
+
+class ImageFacts(TypedDict, total=False):
+    """What is known of a cached file: its format and bytes, and by its kind the rest.
+
+    `slot` is where a key goes, or `no_slot` says why it has none."""
+
+    format: str
+    bytes: int
+    kind: str
+    size: int
+    slot: SlotRecord | None
+    no_slot: str
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class CacheEntry:
     name: str
     path: Path
     format: str
-    facts: dict[str, Any]
+    facts: ImageFacts
 
 
 class Cache:
@@ -89,7 +103,7 @@ class Cache:
             finally:
                 path.unlink(missing_ok=True)
 
-    def adopt(self, partial: Path, name: str, form: str, **facts: Any) -> CacheEntry:
+    def adopt(self, partial: Path, name: str, form: str, **facts: Unpack[ImageFacts]) -> CacheEntry:
         """Make a finished partial file the entry of that name, then drop what is too much.
 
         An entry that is there already stays: overlays may rely on its very bytes.
@@ -140,14 +154,15 @@ class Cache:
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             elif path.stat().st_uid != os.geteuid():  # libvirt gave it to its own user once
-                os.chown(path, os.geteuid(), os.getegid())
+                with contextlib.suppress(PermissionError):  # then it stays so: anyone reads it
+                    os.chown(path, os.geteuid(), os.getegid())
 
     def usage(self) -> int:
         """Return the bytes that all entries take on the disk."""
         return sum(size for _, size in self._list_by_use())
 
-    def _add(self, partial: Path, name: str, form: str, facts: dict[str, Any]) -> CacheEntry:
-        known = {"format": form, "bytes": partial.stat().st_size, **facts}
+    def _add(self, partial: Path, name: str, form: str, facts: ImageFacts) -> CacheEntry:
+        known: ImageFacts = {"format": form, "bytes": partial.stat().st_size, **facts}
         entry = CacheEntry(name, self.folder / f"{name}.{form}", form, known)
         partial.chmod(0o444)  # the hypervisor's user reads it; nobody writes it
         partial.rename(entry.path)

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from eucabox.errors import UnsupportedOperation
-from eucabox.state import Row
+from eucabox.schema import ImageRow
 
 # By EC2's name for it, without /dev/: what is there, as manifests call it.
 FIXED = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
@@ -24,9 +23,9 @@ def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bo
     )
 
 
-def to_api(row: Row) -> list[dict[str, str]]:
+def to_api(row: ImageRow) -> list[dict[str, str]]:
     """Return the devices of an image's row for the API: those that its instances have."""
-    known: Mapping[str, Any] = json.loads(row["settings"]).get("block_device_mapping") or {}
+    known: Mapping[str, str] = json.loads(row["settings"]).get("block_device_mapping") or {}
     if row["virtualization_type"] == "hvm":
         return []
     return [

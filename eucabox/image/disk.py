@@ -66,7 +66,7 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
     with root.open("rb") as source:
         sparse.copy(source, target, plan.root[0])
     if plan.ephemeral[1]:
-        _ephemeral(Path(target.name), *plan.ephemeral)
+        _make_ephemeral(target.name, *plan.ephemeral)
     if plan.swap[1]:
         os.pwrite(target.fileno(), _swap(plan.swap[1]), plan.swap[0])
     os.fsync(target.fileno())
@@ -79,7 +79,7 @@ def compose_partition(name: str, root: Path, target: BinaryIO, size: int) -> Non
         with root.open("rb") as source:
             sparse.copy(source, target, 0)
     elif name == "sda2":
-        _ephemeral(Path(target.name), 0, size)
+        _make_ephemeral(target.name, 0, size)
     else:
         os.pwrite(target.fileno(), _swap(size), 0)
     os.fsync(target.fileno())
@@ -127,6 +127,12 @@ def convert(
     run_caged("qemu-img", *order, seconds=LONGEST, largest=largest, watch=watch)
 
 
+def _make_ephemeral(file: str, offset: int, size: int) -> None:
+    lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
+    options = ("-q", "-F", "-t", "ext3", "-L", "ephemeral0", "-E", lazy)
+    run_caged("mke2fs", *options, file, f"{size // 1024}k")
+
+
 def _round_up(size: int) -> int:
     return -(-size // MIB) * MIB
 
@@ -145,12 +151,6 @@ def entry(place: tuple[int, int], kind: int) -> bytes:
         return bytes(16)
     start, count = offset // SECTOR, min(size // SECTOR, 2**32 - 1)
     return struct.pack("<B3sB3sII", 0, NO_CHS, kind, NO_CHS, start, count)
-
-
-def _ephemeral(path: Path, offset: int, size: int) -> None:
-    lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
-    label = ("-L", "ephemeral0")
-    run_caged("mke2fs", "-q", "-F", "-t", "ext3", *label, "-E", lazy, str(path), f"{size // 1024}k")
 
 
 def _swap(size: int) -> bytes:

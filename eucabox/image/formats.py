@@ -63,9 +63,15 @@ def disk(path: Path, name: str) -> Disk:
     with path.open("rb") as file:
         head = file.read(64)
     refuse_others(head, name)
-    facts = _qcow2(path, name) if head.startswith(QCOW2) else Disk("raw", path.stat().st_size)
-    refuse_size(facts.size, name)
-    return facts
+    if head.startswith(QCOW2):
+        facts = _ask_qemu("info", path, name)
+        if reason := _danger(facts):
+            raise DiskImageRefused(name=name, reason=reason)
+        read = Disk("qcow2", int(facts["virtual-size"]))
+    else:
+        read = Disk("raw", path.stat().st_size)
+    refuse_size(read.size, name)
+    return read
 
 
 def kernel(path: Path, name: str) -> None:
@@ -136,14 +142,6 @@ def _ask_qemu(
         reason = f"its qcow2 header is damaged ({problem})."
         raise DiskImageRefused(name=name, reason=reason) from None
     return facts
-
-
-def _qcow2(path: Path, name: str) -> Disk:
-    facts = _ask_qemu("info", path, name)
-    reason = _danger(facts)
-    if reason:
-        raise DiskImageRefused(name=name, reason=reason)
-    return Disk("qcow2", int(facts["virtual-size"]))
 
 
 def _danger(facts: dict[str, Any]) -> str:

@@ -1,26 +1,36 @@
 """Rows of the images table as they begin, whatever an image is made of; never writes one."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypedDict
 
 from eucabox import ids
 from eucabox.errors import InvalidManifest
 from eucabox.image.cache import CacheEntry
 from eucabox.image.image_source import ImageInfo
-from eucabox.state import Row
+from eucabox.schema import ImageRow
 
 if TYPE_CHECKING:
     from eucabox.iam.accounts import Caller
 
+NewImage = dict[str, str | int | None]  # the columns of a new row that have no default
 PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}
 UNSAID = {"block_device_mapping": {}, "virtualization_type": ""}  # settings nobody chose
-COPIED = (
-    *("image_type", "architecture", "platform", "virtualization_type", "kernel_id", "ramdisk_id"),
-    *("root_device_name", "size", "digest", "manifest_digest", "product_codes"),
-)
 
 
-def make_registered_row(info: ImageInfo, caller: "Caller") -> Row:
+class BundledInstance(TypedDict):
+    """What an image takes over from the instance that it is made of."""
+
+    instance_id: str
+    architecture: str
+    virtualization_type: str
+    kernel_id: str | None
+    ramdisk_id: str | None
+    root_device_name: str
+    platform: str | None  # of its image, if that still exists
+
+
+def make_registered_row(info: ImageInfo, caller: "Caller") -> NewImage:
     """Return the row of an image that was inspected."""
     return {
         "image_id": ids.new(PREFIXES[info.image_type]),
@@ -40,7 +50,7 @@ def make_registered_row(info: ImageInfo, caller: "Caller") -> Row:
     }
 
 
-def columns_from_entry(row: Row, entry: CacheEntry) -> dict[str, Any]:
+def columns_from_entry(row: ImageRow, entry: CacheEntry) -> dict[str, str]:
     """Return the columns that only the image's bytes tell: whether it is a whole disk."""
     if row["image_type"] != "machine":
         return {}
@@ -55,13 +65,16 @@ def columns_from_entry(row: Row, entry: CacheEntry) -> dict[str, Any]:
 
 
 def make_bundle_row(
-    caller: "Caller", instance: Row, bucket: str, name: str, description: str
-) -> Row:
+    caller: "Caller", instance: BundledInstance, bucket: str, name: str, description: str
+) -> NewImage:
     """Return the row of an image whose bundle is yet to be made of an instance."""
     image_id = ids.new(PREFIXES["machine"])
     return {
-        **{key: instance[key] for key in ("architecture", "virtualization_type")},
-        **{key: instance[key] for key in ("kernel_id", "ramdisk_id", "root_device_name")},
+        "architecture": instance["architecture"],
+        "virtualization_type": instance["virtualization_type"],
+        "kernel_id": instance["kernel_id"],
+        "ramdisk_id": instance["ramdisk_id"],
+        "root_device_name": instance["root_device_name"],
         "image_id": image_id,
         "account_id": caller.account_id,
         "name": name,
@@ -75,14 +88,32 @@ def make_bundle_row(
     }
 
 
-def make_copy_row(caller: "Caller", source: Row, bucket: str, name: str, description: str) -> Row:
-    """Return the row of a copy whose objects are yet to be copied."""
+def make_copy_row(
+    caller: "Caller",
+    source: ImageRow,
+    bucket: str,
+    name: str,
+    description: str,
+    request: Mapping[str, object],
+) -> NewImage:
+    """Return the row of a copy whose objects are yet to be copied; its settings keep `request`."""
     image_id = ids.new(PREFIXES[source["image_type"]])
     file = source["image_location"].rpartition("/")[2]
     settings = json.loads(source["settings"])
     settings |= {"copied_from": source["image_location"], "asked_by": caller.user_id}
+    settings |= request
     return {
-        **{key: source[key] for key in COPIED},
+        "image_type": source["image_type"],
+        "architecture": source["architecture"],
+        "platform": source["platform"],
+        "virtualization_type": source["virtualization_type"],
+        "kernel_id": source["kernel_id"],
+        "ramdisk_id": source["ramdisk_id"],
+        "root_device_name": source["root_device_name"],
+        "size": source["size"],
+        "digest": source["digest"],
+        "manifest_digest": source["manifest_digest"],
+        "product_codes": source["product_codes"],
         "image_id": image_id,
         "account_id": caller.account_id,
         "name": name,

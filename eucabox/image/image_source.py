@@ -158,7 +158,7 @@ class ImageSource:
         self,
         location: str,
         image_type: str,
-        manifest_digest: str,
+        manifest_digest: str | None,
         e_tag: str,
         go_on: Callable[[], None],
     ) -> CacheEntry:
@@ -195,7 +195,7 @@ class ImageSource:
         target: str,
         caller: "Caller",
         context: Context | None,
-        digest: str,
+        digest: str | None,
         go_on: Callable[[], None],
     ) -> None:
         """Copy what an image is made of to another location, the manifest last, for a caller.
@@ -254,7 +254,7 @@ class ImageSource:
         return _StoppableObject(opened, look)
 
     def _check_unchanged(
-        self, bucket_name: str, key: str, digest: str
+        self, bucket_name: str, key: str, digest: str | None
     ) -> "Callable[[Object], None]":
         """Check that an object is what was registered; return the check that it still is."""
         changed = InvalidManifest(name=f"{bucket_name}/{key}", reason=CHANGED)
@@ -281,7 +281,7 @@ class ImageSource:
         return [_sibling_key(key, part.name) for part in self._read(bucket_name, key).parts]
 
     def _unbundle(
-        self, bucket_name: str, key: str, digest: str, writer: SparseWriter, space: DiskSpace
+        self, bucket_name: str, key: str, digest: str | None, writer: SparseWriter, space: DiskSpace
     ) -> str:
         parsed = self._read(bucket_name, key)
         if parsed.digest != digest:

@@ -52,7 +52,8 @@ def find(disk: Path, start: int, message: str) -> Inode | None:
         return None
     with disk.open("rb") as file:
         superblock = os.pread(file.fileno(), SUPERBLOCK_SIZE, start + SUPERBLOCK)
-        length = _length(superblock)
+        (revision,) = struct.unpack_from("<I", superblock, 76)
+        length = int(struct.unpack_from("<H", superblock, 88)[0]) if revision else FIRST_SIZE
         block = 1024 << struct.unpack_from("<I", superblock, 24)[0]
         place = start + int(match[2]) * block + int(match[3], 16)
         return _read(file, place, length, _seed(superblock, int(match[1])))
@@ -66,11 +67,6 @@ def _read(file: BinaryIO, place: int, length: int, seed: int | None) -> Inode:
     if seed is not None:
         seed = crc32c(seed, sectors[at + GENERATION : at + GENERATION + 4])
     return Inode(first, sectors.hex(), at, length, seed)
-
-
-def _length(superblock: bytes) -> int:
-    (revision,) = struct.unpack_from("<I", superblock, 76)
-    return int(struct.unpack_from("<H", superblock, 88)[0]) if revision else FIRST_SIZE
 
 
 def _seed(superblock: bytes, number: int) -> int | None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.errors import ProgramFailed
 from eucabox.image import disk, key_injection, seed, sparse
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.settings import ImageSettings
+from eucabox.schema import InstanceRow
 
 CMDLINE = "console=ttyS0 root=/dev/{disk}1"
 MIB = 2**20
@@ -67,8 +68,15 @@ class DiskSpec:
     public_key: str
     injection: bool
     settings: ImageSettings = ImageSettings()
-    seeded: Mapping[str, Any] | None = None
+    seeded: InstanceRow | None = None
     partitions: bool = False
+
+
+class KeySlot(TypedDict):
+    """Where a key goes, or why it can't."""
+
+    slot: key_injection.SlotRecord | None
+    no_slot: str
 
 
 class InstanceDisks:
@@ -118,16 +126,12 @@ class InstanceDisks:
             if spec.image.facts["kind"] == "disk":
                 bases, boot = [spec.image], _overlay_whole_disk(spec, target)
             else:
-                bases = [
-                    _ensure(pins, cache, piece, spec, progress) for piece in _list_pieces(spec)
-                ]
-                boot = _overlay_pieces(bases, spec, folder)
+                pieces = _list_pieces(spec)
+                bases = [_ensure(pins, cache, piece, spec, progress) for piece in pieces]
+                boot = _overlay_pieces(pieces, bases, spec, folder)
             boot = _apply_settings(boot, spec, folder)
             uses = {entry.name for entry in (*bases, spec.kernel, spec.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _to_words(boot)}
-            # libvirt gives it to the hypervisor's user and group while a guest runs; a eucabox of
-            # that group, which is not root, then still reads it.
-            target.chmod(0o660)
             write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 
@@ -168,25 +172,28 @@ def _apply_settings(boot: Boot, spec: DiskSpec, folder: Path) -> Boot:
 def _overlay_whole_disk(spec: DiskSpec, target: Path) -> Boot:
     size = max(spec.image.facts["size"], spec.disk_mb * MIB)
     disk.overlay(spec.image.path, spec.image.format, target, size)
+    target.chmod(0o600)
     notes: tuple[str, ...] = ()
     if spec.public_key:
         notes = ("The image is a whole disk: it takes the key from the metadata service.",)
     return Boot(None, None, target, "", bus="virtio", notes=notes)
 
 
-def _overlay_pieces(bases: list[CacheEntry], spec: DiskSpec, folder: Path) -> Boot:
+def _overlay_pieces(
+    pieces: "list[_Piece]", bases: list[CacheEntry], spec: DiskSpec, folder: Path
+) -> Boot:
     """Lay an overlay of the instance's own over the disk, or over each of its partitions."""
-    devices = [each.facts["device"] for each in bases if spec.partitions]
-    partitions = {device: folder / PARTITIONS[device] for device in devices}
-    for base, target in zip(bases, partitions.values() or [folder / DISK], strict=True):
+    targets = {piece.device: folder / PARTITIONS.get(piece.device, DISK) for piece in pieces}
+    for base, target in zip(bases, targets.values(), strict=True):
         disk.overlay(base.path, base.format, target, base.path.stat().st_size)
+        target.chmod(0o600)  # the hypervisor's user is given it before it boots
     return Boot(
         spec.kernel.path if spec.kernel else None,
         spec.ramdisk.path if spec.ramdisk else None,
         folder / DISK,
         "",
         notes=_give_key(bases[0], spec, folder / DISK),
-        partitions=partitions,
+        partitions=targets if spec.partitions else {},
     )
 
 
@@ -255,8 +262,9 @@ def _ensure(
         clean = _clean_root(cache, spec) if keyed else contextlib.nullcontext(spec.image.path)
         with clean as root, cache.partial() as file:
             piece.compose(root, file)
-            facts = _slot(root, file, piece) if keyed else {"slot": None, "no_slot": ""}
-            facts |= {"device": piece.device}
+            facts: KeySlot = {"slot": None, "no_slot": ""}
+            if keyed:
+                facts = _slot(root, file, piece)
             return cache.adopt(
                 Path(file.name), piece.name, "raw", kind="disk", size=piece.size, **facts
             )
@@ -278,7 +286,7 @@ def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
         yield root
 
 
-def _slot(root: Path, file: BinaryIO, piece: _Piece) -> dict[str, Any]:
+def _slot(root: Path, file: BinaryIO, piece: _Piece) -> KeySlot:
     """Reserve blocks for a key; if that fails, the disk is composed again without them."""
     try:
         slot = key_injection.make_slot(Path(file.name), piece.root_offset or 0)
@@ -286,10 +294,10 @@ def _slot(root: Path, file: BinaryIO, piece: _Piece) -> dict[str, Any]:
         file.truncate(0)
         piece.compose(root, file)
         return {"slot": None, "no_slot": str(problem)}
-    return {"slot": asdict(slot), "no_slot": ""}
+    return {"slot": slot.to_record(), "no_slot": ""}
 
 
-def _to_words(boot: Boot) -> dict[str, Any]:
+def _to_words(boot: Boot) -> dict[str, object]:
     words = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(boot).items()

@@ -14,9 +14,9 @@ import re
 import struct
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from eucabox.errors import ProgramFailed
 from eucabox.image import formats, inode
@@ -37,6 +37,15 @@ class NoSpaceForKeyError(Exception):
     """The file system cannot take a key; the argument says why, for the user."""
 
 
+class SlotRecord(TypedDict):
+    """A slot as JSON keeps it; one from before there were inodes lacks the last two."""
+
+    runs: Sequence[Sequence[int]]
+    before: str
+    inode: NotRequired[dict[str, Any] | None]
+    least: NotRequired[int]
+
+
 @dataclass(frozen=True)
 class Slot:
     """Where a key goes: (offset, length) runs on the disk in bytes, and what stands there first.
@@ -49,6 +58,15 @@ class Slot:
     before: str
     inode: Inode | None = None
     least: int = 0
+
+    def to_record(self) -> SlotRecord:
+        """Return the slot as JSON keeps it."""
+        return {
+            "runs": self.runs,
+            "before": self.before,
+            "inode": asdict(self.inode) if self.inode else None,
+            "least": self.least,
+        }
 
     def fill(self, public_key: str) -> list[tuple[int, bytes]]:
         """Return what to write and where, for a public key's line; "" for none."""
@@ -68,8 +86,8 @@ class Slot:
         return pieces if self.inode is None else [*pieces, self.inode.resize(size)]
 
 
-def read_slot(words: dict[str, Any]) -> Slot:
-    """Return a slot of the words that `asdict` made of it."""
+def read_slot(words: SlotRecord) -> Slot:
+    """Return the slot of a record."""
     runs = tuple((start, length) for start, length in words["runs"])
     inode_words = words.get("inode")
     return Slot(

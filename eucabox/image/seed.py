@@ -2,19 +2,18 @@
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pycdlib
 
 from eucabox.atomic_files import write_atomic
+from eucabox.schema import InstanceRow
 
 LABEL = "cidata"
 NAMES = {"user-data": "/USERDATA.;1", "meta-data": "/METADATA.;1"}
 
 
-def write(target: Path, instance: Mapping[str, Any]) -> None:
+def write(target: Path, instance: InstanceRow) -> None:
     """Write the seed of an instance's row, readable for its hypervisor alone."""
     files = {"user-data": instance["user_data"] or b"", "meta-data": _meta_data(instance)}
     iso = pycdlib.PyCdlib()
@@ -29,7 +28,7 @@ def write(target: Path, instance: Mapping[str, Any]) -> None:
     write_atomic(target, whole.getvalue(), 0o600)
 
 
-def _meta_data(instance: Mapping[str, Any]) -> bytes:
+def _meta_data(instance: InstanceRow) -> bytes:
     """Return what cloud-init wants to know, as JSON, which is YAML too."""
     key = instance["public_key"]
     facts = {

@@ -28,8 +28,13 @@ class SparseWriter:
         data = self._tail + data if self._tail else data
         whole = len(data) - len(data) % BLOCK
         self._tail = data[whole:]
-        if whole:
-            self._blocks(memoryview(data)[:whole])
+        blocks = memoryview(data)[:whole]
+        for start in range(0, whole, CHUNK):
+            chunk = blocks[start : start + CHUNK]
+            if chunk != ZEROS[: len(chunk)]:
+                for begin, end in _runs(chunk):
+                    _write(self.file, chunk[begin:end], self.size + begin)
+            self.size += len(chunk)
 
     def finish(self) -> str:
         """Write what is left, give the file its size, and return the SHA-256 of all, in hex."""
@@ -40,14 +45,6 @@ class SparseWriter:
         self.file.truncate(self.size)
         os.fsync(self.file.fileno())
         return self._digest.hexdigest()
-
-    def _blocks(self, data: memoryview) -> None:
-        for start in range(0, len(data), CHUNK):
-            chunk = data[start : start + CHUNK]
-            if chunk != ZEROS[: len(chunk)]:
-                for begin, end in _runs(chunk):
-                    _write(self.file, chunk[begin:end], self.size + begin)
-            self.size += len(chunk)
 
 
 def data_runs(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:

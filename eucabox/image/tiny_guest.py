@@ -184,7 +184,9 @@ def _modules(tree: Path) -> Iterable[tuple[str, bytes]]:
     def add(name: str) -> None:
         if name in ordered or name not in files:
             return
-        content = _plain(files[name])
+        content = files[name].read_bytes()
+        if files[name].suffix == ".xz":
+            content = lzma.decompress(content)
         depends = DEPENDS.search(content)
         for other in depends[1].decode().split(",") if depends else ():
             add(other.replace("-", "_"))
@@ -195,11 +197,6 @@ def _modules(tree: Path) -> Iterable[tuple[str, bytes]]:
     if "virtio_blk" not in ordered:
         raise GuestNotBuilt(reason="the kernel package holds no virtio modules.")
     return ordered.items()
-
-
-def _plain(module: Path) -> bytes:
-    content = module.read_bytes()
-    return lzma.decompress(content) if module.suffix == ".xz" else content
 
 
 def _cpio(files: dict[str, tuple[int, bytes]]) -> bytes:

@@ -5,8 +5,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec
 
+P = ParamSpec("P")
 log = logging.getLogger("eucabox.images")
 STOP_WAIT = 3.0  # seconds for the work of all; what is not done is taken up at the next start
 
@@ -15,7 +16,7 @@ class Workers:
     """Daemon threads: an executor's are waited for without end when the process ends."""
 
     def __init__(self, name: str, size: int) -> None:
-        self._waiting: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(1, size + 1)
@@ -24,9 +25,9 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> None:
+    def submit(self, work: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> None:
         """Have work done once a thread is free; nothing happens any more after `close`."""
-        self._waiting.put(lambda: work(*arguments))
+        self._waiting.put(lambda: work(*arguments, **named))
 
     def close(self, timeout: float = STOP_WAIT) -> bool:
         """Begin no other work and wait so many seconds for what is being done; False if some of

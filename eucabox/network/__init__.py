@@ -3,11 +3,20 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, TypedDict, cast
 
 from eucabox.config import Config
 
 MODES = ("STATIC", "SYSTEM")
+
+
+class InterfaceRow(TypedDict):
+    """What a network reads of a row of `instances`."""
+
+    instance_id: str
+    mac_address: str | None
+    private_ip_address: str | None
+    private_dns_name: str | None
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,9 @@ Learnt = Callable[[GuestAddress], None]
 class Network(Protocol):
     """A network that instances are plugged into.
 
-    Rows are rows of `instances`; of them only instance_id, mac_address, private_ip_address and
-    private_dns_name are read. Every method may be repeated: it makes what is missing and keeps
-    what is there, so a killed eucabox starts again over running guests. What the host does not
-    allow is raised as NetworkUnusable (or ProgramFailed, ProgramMissing).
+    Every method may be repeated: it makes what is missing and keeps what is there, so a killed
+    eucabox starts again over running guests. What the host does not allow is raised as
+    NetworkUnusable (or ProgramFailed, ProgramMissing).
     """
 
     config: Config
@@ -84,7 +92,7 @@ class Network(Protocol):
         """Make bridge, translation and DHCP, or adopt those that run. Only where the network is
         not `in_use` by an instance, another may be chosen for it."""
 
-    def sync(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances: all that are alive, at the start of eucabox."""
 
     def check(self) -> None:
@@ -102,10 +110,10 @@ class Network(Protocol):
         Raises InsufficientFreeAddresses.
         """
 
-    def plug(self, row: Mapping[str, Any]) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Let an instance have its address; before its domain starts."""
 
-    def unplug(self, row: Mapping[str, Any]) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Take an instance's address back; after its domain ended."""
 
     def filter(

@@ -13,7 +13,9 @@ RESERVED_FIRST = 4  # the network, its gateway and, as on EC2, two more
 RESERVED_LAST = 1  # broadcast
 
 
-def pool(config: Config, subnet: IPv4Network, gateway: IPv4Address) -> Iterator[GuestAddress]:
+def pool(
+    config: Config, subnet: IPv4Network, gateway: IPv4Address | None
+) -> Iterator[GuestAddress]:
     """Yield every address that an instance may have, in the order they are given out.
 
     [network] addresses holds MAC=IP pairs, or a range IP-IP, or nothing: then all of the subnet.

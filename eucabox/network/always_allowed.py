@@ -14,8 +14,12 @@ def always_allowed(config: Config, service: DhcpService | None) -> AlwaysAllowed
     Of the site's nothing is known: any machine that is no instance may answer DHCP, and its name
     servers are reached as the groups' rules for egress say.
     """
-    rules = _names(service) if service else []
-    servers = [str(service.address)] if service else []
+    rules: list[FirewallRule] = []
+    servers: list[str] = []
+    if service:
+        servers.append(str(service.address))
+        for name in servers if service.dns else service.servers:
+            rules += [FirewallRule(True, each, 53, 53, f"{name}/32") for each in ("udp", "tcp")]
     metadata = metadata_address(config)
     if metadata:
         for port in sorted({METADATA_PORT, config.metadata.port}):
@@ -23,10 +27,3 @@ def always_allowed(config: Config, service: DhcpService | None) -> AlwaysAllowed
     if metadata and service:
         servers.append(str(metadata))  # which dnsmasq answers from, if it is the bridge's first
     return AlwaysAllowed(tuple(rules), tuple(servers))
-
-
-def _names(service: DhcpService) -> list[FirewallRule]:
-    names = (str(service.address),) if service.dns else service.servers
-    return [
-        FirewallRule(True, each, 53, 53, f"{name}/32") for name in names for each in ("udp", "tcp")
-    ]

@@ -67,7 +67,10 @@ class OwnBridge:
         """Make the bridge or adopt ours; raises NetworkUnusable for one that is not ours."""
         refuse_if_used(self._metadata)
         self._make()
-        self._set_addresses(subnet)
+        present = host.addresses_of(self.name)
+        for address in sorted(present - self._addresses(subnet).keys()):
+            run("ip", "addr", "del", address, "dev", self.name)
+        self._add_addresses(subnet, present)
         run("ip", "link", "set", self.name, "up")
         self._rules.make(render(self._config, Guests(self.name), subnet))
         self._subnet = subnet
@@ -138,12 +141,6 @@ class OwnBridge:
         self._add_addresses(subnet, host.addresses_of(self.name))
         if FORWARDING.read_text().strip() != "1":
             FORWARDING.write_text("1")
-
-    def _set_addresses(self, subnet: IPv4Network) -> None:
-        present = host.addresses_of(self.name)
-        for address in sorted(present - self._addresses(subnet).keys()):
-            run("ip", "addr", "del", address, "dev", self.name)
-        self._add_addresses(subnet, present)
 
     def _add_addresses(self, subnet: IPv4Network, present: set[str]) -> None:
         wanted = self._addresses(subnet)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 from eucabox.network import FilteredGuest, FirewallRule
+from eucabox.network.host import NftElement
 from eucabox.network.nft_rules import FROM, TO, members
 
 NUMBERS = {"tcp": "6", "udp": "17"}
@@ -52,7 +52,7 @@ def permits(
 
 
 def select_ended(
-    tap: str, permits: Iterable[Permit], listed: Mapping[str, Any]
+    tap: str, permits: Iterable[Permit], listed: Mapping[str, Sequence[NftElement]]
 ) -> Iterator[tuple[str, str]]:
     """Yield way (in or out) and element, as nft writes it, of what nothing permits any more.
 

@@ -111,8 +111,12 @@ class Dnsmasq:
 
     def hosts(self) -> dict[str, GuestAddress]:
         """Return the hosts that are served, by IP address."""
-        hosts = {}
-        for line in self._read():
+        hosts: dict[str, GuestAddress] = {}
+        try:
+            lines = self._hosts.read_text().splitlines()
+        except FileNotFoundError:
+            return hosts
+        for line in lines:
             mac, ip, name = line.split(",")[:3]
             hosts[ip] = GuestAddress(mac, ip, name)
         return hosts
@@ -124,7 +128,10 @@ class Dnsmasq:
         lines = [f"{each.mac_address},{each.private_ip_address}" for each in known]
         names = [each.private_dns_name for each in known]
         hosts = [f"{line},{name},{self._lease}\n" for line, name in zip(lines, names, strict=True)]
-        addn = [f"{each.private_ip_address} {_host_names(each)}\n" for each in known]
+        addn = [
+            f"{each.private_ip_address} {name} {name.partition('.')[0]}\n"
+            for each, name in zip(known, names, strict=True)
+        ]
         write_atomic(self._names, "".join(addn).encode())
         write_atomic(self._hosts, "".join(hosts).encode())
         for pid in self.running():
@@ -208,12 +215,6 @@ class Dnsmasq:
         if os.geteuid() == 0:
             os.chown(leases, pwd.getpwnam(_user()).pw_uid, -1)
 
-    def _read(self) -> list[str]:
-        try:
-            return self._hosts.read_text().splitlines()
-        except FileNotFoundError:
-            return []
-
 
 def service(
     config: Config, site: DhcpSite, subnet: IPv4Network, dns: bool, dynamic: bool = False
@@ -239,10 +240,6 @@ def dns_possible(address: IPv4Address, server: Dnsmasq) -> bool:
     """Tell whether our server may have the DNS port at an address, or has it."""
     has_it = any("--port=0" not in arguments for arguments in server.running().values())
     return has_it or not host.is_port_taken(address, 53)
-
-
-def _host_names(address: GuestAddress) -> str:
-    return f"{address.private_dns_name} {address.private_dns_name.partition('.')[0]}"
 
 
 def _user() -> str:

@@ -110,29 +110,22 @@ def _change(table: str, before: Ruleset, wanted: Ruleset) -> str:
     sets_before = {**before.seen, **before.members}
     chains_new = _changed_names(wanted.chains, before.chains)
     sets_new = _changed_names(sets, sets_before)
-    lines = [f"flush chain {name}" for name in _changed_names(before.chains, wanted.chains)]
-    lines += [f"delete chain {name}" for name in before.chains if name not in wanted.chains]
-    lines += [f"delete set {name}" for name in sets_before if name not in sets]
-    lines += [
-        f"flush set {name}" for name in wanted.members if name in sets_new and name in sets_before
+    orders = [("flush chain", name) for name in _changed_names(before.chains, wanted.chains)]
+    orders += [("delete chain", name) for name in before.chains if name not in wanted.chains]
+    orders += [("delete set", name) for name in sets_before if name not in sets]
+    orders += [
+        ("flush set", name) for name in wanted.members if name in sets_new and name in sets_before
     ]
+    commands = "".join(f"{order} bridge {table} {name}\n" for order, name in orders)
     body = [f"set {name} {{ {sets[name]} }}" for name in sets_new]
-    body += [_chain(name, wanted.chains[name]) for name in chains_new]
-    commands = "".join(_qualify(line, table) for line in lines)
+    for name in chains_new:
+        rules = "\n  ".join(wanted.chains[name])
+        body.append(f"chain {name} {{\n  {rules}\n}}")
     return f"{_empty(table)}{commands}table bridge {table} {{\n{NEWLINE.join(body)}\n}}\n"
 
 
 def _changed_names(these: Mapping[str, object], those: Mapping[str, object]) -> list[str]:
     return [name for name, content in these.items() if those.get(name) != content]
-
-
-def _qualify(line: str, table: str) -> str:
-    verb, kind, name = line.split()
-    return f"{verb} {kind} bridge {table} {name}\n"
-
-
-def _chain(name: str, rules: Sequence[str]) -> str:
-    return f"chain {name} {{\n  " + "\n  ".join(rules) + "\n}"
 
 
 def _empty(table: str) -> str:

@@ -6,7 +6,7 @@ import socket
 import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from eucabox.errors import ProgramFailed
 from eucabox.run import run
@@ -20,6 +20,76 @@ MTU = 1500
 READS = 3  # of a list that can't be read, as rules and devices change meanwhile
 READ_PAUSE = 0.1  # seconds
 SPECIFIC = 8  # shorter routes are default ones in disguise, as VPN clients set them
+
+
+class IpAddress(TypedDict):
+    """An address of a link, as iproute2 has it."""
+
+    local: str
+    prefixlen: int
+
+
+class IpObject(TypedDict, total=False):
+    """A route or a link, as iproute2 has it."""
+
+    dev: str
+    type: str
+    dst: str
+    gateway: str
+    addr_info: list[IpAddress]
+
+
+class NftChain(TypedDict):
+    """A chain as nft has it; a base chain has the last three too."""
+
+    family: str
+    table: str
+    name: str
+    hook: NotRequired[str]
+    type: NotRequired[str]
+    policy: NotRequired[str]
+
+
+class NftRule(TypedDict):
+    """A rule as nft has it: its chain, and one expression after another by its kind."""
+
+    chain: str
+    expr: NotRequired[list[dict[str, object]]]
+
+
+class NftConcat(TypedDict):
+    """The parts of an element: of tracked connections peer, protocol, its port and ours."""
+
+    concat: tuple[str, str | int, int, int]
+
+
+class NftTimed(TypedDict):
+    """An element that ends some day."""
+
+    val: NftConcat
+    expires: NotRequired[int]  # seconds
+
+
+class NftElement(TypedDict):
+    """An element of a set that tracks connections."""
+
+    elem: NftTimed
+
+
+class NftSet(TypedDict):
+    """A set as nft has it."""
+
+    table: str
+    name: str
+    elem: NotRequired[list[NftElement]]
+
+
+class NftObject(TypedDict, total=False):
+    """One thing of a table."""
+
+    chain: NftChain
+    rule: NftRule
+    set: NftSet
 
 
 def list_occupied(except_for: str) -> dict[IPv4Network, str]:
@@ -164,7 +234,7 @@ def tables() -> set[tuple[str, str]]:
     return {(line[1], line[2]) for line in words if line[:1] == ["table"] and len(line) > 2}
 
 
-def table(family: str, name: str) -> list[dict[str, Any]]:
+def table(family: str, name: str) -> list[NftObject]:
     """Return what a table of packet rules is made of, as nft names it; no set's elements."""
     try:
         return _nft("-t", "list", "table", family, name)
@@ -190,7 +260,7 @@ def listing(family: str, name: str) -> bytes:
         return b""
 
 
-def elements(family: str, table: str) -> dict[str, list[Any]]:
+def elements(family: str, table: str) -> dict[str, list[NftElement]]:
     """Return the elements of every set of a table, by the set's name."""
     listed = _nft("list", "sets", family)
     sets = [each["set"] for each in listed if "set" in each]
@@ -215,19 +285,18 @@ def is_port_taken(address: IPv4Address, port: int) -> bool:
     return False
 
 
-def _ip(*words: str) -> list[dict[str, Any]]:
-    objects: list[dict[str, Any]] = _json_of("ip", "-j", *words) or []
-    return objects
+def _ip(*words: str) -> list[IpObject]:
+    return cast(list[IpObject], _json_of("ip", "-j", *words) or [])
 
 
-def _nft(*words: str) -> list[dict[str, Any]]:
+def _nft(*words: str) -> list[NftObject]:
     listed = _json_of("nft", "-j", *words)
     if not isinstance(listed, dict) or not isinstance(listed.get("nftables"), list):
         raise ProgramFailed(program="nft", status=0, reason="it listed no rules")
-    return [each for each in listed["nftables"] if isinstance(each, dict)]
+    return [cast(NftObject, each) for each in listed["nftables"] if isinstance(each, dict)]
 
 
-def _json_of(*argv: str) -> Any:
+def _json_of(*argv: str) -> object:
     """Return what a program lists; where that can't be read, it is asked again."""
     for attempt in range(READS):
         if attempt:
@@ -235,7 +304,8 @@ def _json_of(*argv: str) -> Any:
         output = run(*argv).decode("utf-8", "replace").strip()
         try:
             # Where rules changed meanwhile, nft begins again on another line.
-            return json.loads(output.splitlines()[-1]) if output else None
+            listed: object = json.loads(output.splitlines()[-1]) if output else None
+            return listed
         except ValueError:
             continue
     reason = f"what it wrote for {' '.join(argv[1:])} is not JSON"

@@ -6,14 +6,14 @@ rule asks beyond that is taken as not so.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from eucabox.network import host
+from eucabox.network.host import NftChain, NftObject, NftRule
 
 DEEPEST = 20  # jumps
 OWN = "eucabox"
 Packet = Mapping[str, str | int]
-Chains = Mapping[str, Sequence[Mapping[str, Any]]]
+Chains = Mapping[str, Sequence[NftRule]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,16 @@ def blocks(bridge: str, metadata_port: int) -> list[Block]:
         stopped = [
             need
             for need, (hook, protocol, port) in NEEDS.items()
-            if _stops(listed, hook, _packet(bridge, protocol, port or metadata_port))
+            if _stops(
+                listed,
+                hook,
+                {
+                    "iifname": bridge,
+                    "l4proto": protocol,
+                    "protocol": protocol,
+                    "dport": port or metadata_port,
+                },
+            )
         ]
         if stopped:
             inner = "other networks" in stopped, stopped[0] != "other networks"
@@ -51,18 +60,20 @@ def blocks(bridge: str, metadata_port: int) -> list[Block]:
     return blocking
 
 
-def _packet(bridge: str, protocol: str, port: int) -> Packet:
-    return {"iifname": bridge, "l4proto": protocol, "protocol": protocol, "dport": port}
-
-
-def _stops(listed: Sequence[Mapping[str, Any]], hook: str, packet: Packet) -> bool:
-    chains: dict[str, list[Mapping[str, Any]]] = {}
+def _stops(listed: Sequence[NftObject], hook: str, packet: Packet) -> bool:
+    chains: dict[str, list[NftRule]] = {}
     for each in listed:
         if "rule" in each:
             chains.setdefault(each["rule"]["chain"], []).append(each["rule"])
-    bases = [each["chain"] for each in listed if each.get("chain", {}).get("hook") == hook]
-    bases = [each for each in bases if each.get("type") == "filter"]
-    return any((_walk(chains, base["name"], packet) or base["policy"]) == "drop" for base in bases)
+    bases = [each for each in _base_chains(listed, [hook]) if each.get("type") == "filter"]
+    return any(
+        (_walk(chains, base["name"], packet) or base.get("policy")) == "drop" for base in bases
+    )
+
+
+def _base_chains(listed: Sequence[NftObject], hooks: Sequence[str]) -> list[NftChain]:
+    chains = [each["chain"] for each in listed if "chain" in each]
+    return [each for each in chains if each.get("hook") in hooks]
 
 
 def _walk(chains: Chains, name: str, packet: Packet, depth: int = 0) -> str:
@@ -84,32 +95,32 @@ def _walk(chains: Chains, name: str, packet: Packet, depth: int = 0) -> str:
     return ""
 
 
-def _verdict(expressions: Sequence[Any], packet: Packet) -> tuple[str, str] | None:
+def _verdict(expressions: Sequence[Mapping[str, object]], packet: Packet) -> tuple[str, str] | None:
     """Return what a rule does with the packet and to which chain, or None if it does nothing."""
     sure = True
     for each in expressions:
         kind, content = _first(each)
         if kind == "match":
-            if not _matches(content, packet):
+            if not isinstance(content, dict) or not _matches(content, packet):
                 return None
         elif kind == "vmap":
-            return _look_up(content, packet)
+            return _look_up(content, packet) if isinstance(content, dict) else None
         elif kind == "xt":  # iptables' own: what kind of address or state, which nft tells not
             sure = False
         elif kind in ("accept", "drop", "return", "reject"):
             return (kind, "") if sure or kind == "return" else None
         elif kind in ("jump", "goto"):
-            return (kind, str(content["target"])) if sure else None
+            return (kind, content["target"]) if sure and isinstance(content, dict) else None
         elif kind not in ("counter", "log", "comment"):
             return None
     return None
 
 
-def _first(expression: Mapping[str, Any]) -> tuple[str, Any]:
+def _first(expression: Mapping[str, object]) -> tuple[str, object]:
     return next(iter(expression.items()), ("", None))
 
 
-def _look_up(vmap: Mapping[str, Any], packet: Packet) -> tuple[str, str] | None:
+def _look_up(vmap: Mapping[str, object], packet: Packet) -> tuple[str, str] | None:
     value, data = _value(vmap["key"], packet), vmap["data"]
     for key, verdict in data.get("set", ()) if isinstance(data, dict) else ():
         if value is not None and _is(key, value):
@@ -117,14 +128,14 @@ def _look_up(vmap: Mapping[str, Any], packet: Packet) -> tuple[str, str] | None:
     return None
 
 
-def _matches(match: Mapping[str, Any], packet: Packet) -> bool:
+def _matches(match: Mapping[str, object], packet: Packet) -> bool:
     value = _value(match["left"], packet)
     if value is None or match["op"] not in ("==", "!=", "in"):
         return False
     return _is(match["right"], value) is (match["op"] != "!=")
 
 
-def _value(left: Any, packet: Packet) -> str | int | None:
+def _value(left: object, packet: Packet) -> str | int | None:
     """Return what the packet has there; None where that is not known."""
     for kind in ("meta", "payload"):
         if isinstance(left, dict) and kind in left:
@@ -135,7 +146,7 @@ def _value(left: Any, packet: Packet) -> str | int | None:
     return "new" if isinstance(left, dict) and left.get("ct", {}).get("key") == "state" else None
 
 
-def _is(right: Any, value: str | int) -> bool:
+def _is(right: object, value: str | int) -> bool:
     if isinstance(right, list):
         return any(_is(each, value) for each in right)
     if isinstance(right, dict) and "set" in right:
@@ -149,7 +160,7 @@ def _is(right: Any, value: str | int) -> bool:
 
 
 def _command(
-    table: str, listed: Sequence[Mapping[str, Any]], bridge: str, forward: bool, inside: bool
+    table: str, listed: Sequence[NftObject], bridge: str, forward: bool, inside: bool
 ) -> str:
     """Return what to type for the program that made the table."""
     names = [each["chain"]["name"] for each in listed if "chain" in each]
@@ -166,7 +177,7 @@ def _command(
         insert = "iptables -I DOCKER-USER"
         return f"{insert} -i {bridge} -j ACCEPT && {insert} {back} -j ACCEPT"
     hooks = [hook for hook, wanted in (("input", inside), ("forward", forward)) if wanted]
-    chains = [
-        each["chain"]["name"] for each in listed if each.get("chain", {}).get("hook") in hooks
-    ]
-    return " && ".join(f"nft insert rule {table} {name} iifname {bridge} accept" for name in chains)
+    return " && ".join(
+        f"nft insert rule {table} {chain['name']} iifname {bridge} accept"
+        for chain in _base_chains(listed, hooks)
+    )

@@ -77,7 +77,9 @@ def _lease(packet: bytes) -> Lease | None:
     if options.get(MESSAGE_TYPE) != ACK:
         return None
     given, mac = IPv4Address(message[16:20]), message[28:34].hex(":")
-    return Lease(mac, given, IPv4Address(packet[12:16]), _seconds(options.get(LEASE_TIME, b"")))
+    told = options.get(LEASE_TIME, b"")
+    seconds = int.from_bytes(told) if len(told) == 4 else UNSAID
+    return Lease(mac, given, IPv4Address(packet[12:16]), seconds)
 
 
 def _datagram(packet: bytes) -> bytes | None:
@@ -106,7 +108,3 @@ def _options(content: bytes) -> dict[int, bytes]:
         options.setdefault(number, value)
         place += 2 + length
     return options
-
-
-def _seconds(value: bytes) -> int:
-    return int.from_bytes(value) if len(value) == 4 else UNSAID

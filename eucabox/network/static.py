@@ -4,14 +4,13 @@ Needs root, or the capabilities NET_ADMIN (devices, routes, rules), NET_RAW (DHC
 NET_BIND_SERVICE (ports 53, 67, 80), and the programs ip, nft and dnsmasq.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from itertools import islice
-from typing import Any
 
 from eucabox.config import Config
 from eucabox.errors import InsufficientFreeAddresses
-from eucabox.network import GuestAddress, Learnt, host
+from eucabox.network import GuestAddress, InterfaceRow, Learnt, host
 from eucabox.network.address_pool import pool
 from eucabox.network.base import BridgedNetwork
 from eucabox.network.bridge import RUN, explain_refusals
@@ -20,7 +19,6 @@ from eucabox.network.existing_bridge import require_addresses
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
-Row = Mapping[str, Any]
 READ_FIRST = 64  # addresses of the pool
 
 
@@ -38,7 +36,7 @@ class Static(BridgedNetwork):
         self._dhcp = Dnsmasq(RUN / self.bridge, self.bridge)
         self._serves_dns = not config.network.bridge
         self._pool: list[GuestAddress] = []  # its first addresses: a large network has millions
-        self._pool_place: tuple[IPv4Network, IPv4Address] | None = None
+        self._pool_place: tuple[IPv4Network, IPv4Address | None] | None = None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -56,7 +54,7 @@ class Static(BridgedNetwork):
             self._chosen, self._in_use = None, in_use
             self._start()
 
-    def sync(self, rows: Iterable[Row]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
         wanted = [address for row in rows if (address := _address(row))]
         with self._lock:
@@ -92,7 +90,10 @@ class Static(BridgedNetwork):
     def assign(self, taken: set[str], instance_id: str) -> GuestAddress:
         """Return the first address that is not taken, by its MAC or its IP."""
         self._in_use = True
-        place = self.subnet, self._site.gateway(self.subnet)
+        subnet = self.subnet
+        # Of a whole subnet, which is our own bridge's, the gateway's address is never given out.
+        named = self.config.network.addresses
+        place = subnet, self._site.gateway(subnet) if named else None
         if self._pool_place != place:
             self._pool_place, self._pool = place, []
         while True:
@@ -104,7 +105,7 @@ class Static(BridgedNetwork):
             if len(self._pool) == count:
                 raise InsufficientFreeAddresses(count=count)
 
-    def plug(self, row: Row) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Answer this instance's DHCP and send packets for its address to its MAC alone."""
         address = _address(row)
         if address is None:
@@ -117,7 +118,7 @@ class Static(BridgedNetwork):
             self._dhcp.serve(hosts.values())
             self._bind([address], [])
 
-    def unplug(self, row: Row) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Stop answering; another instance that has the address by now keeps it."""
         address = _address(row)
         with self._lock:
@@ -172,6 +173,6 @@ class Static(BridgedNetwork):
         self._bind(lost, [])
 
 
-def _address(row: Row) -> GuestAddress | None:
+def _address(row: InterfaceRow) -> GuestAddress | None:
     mac, ip, name = (row[key] for key in ("mac_address", "private_ip_address", "private_dns_name"))
-    return GuestAddress(mac, ip, name) if mac and ip else None
+    return GuestAddress(mac, ip, name or "") if mac and ip else None

@@ -5,14 +5,13 @@ capabilities NET_ADMIN and NET_RAW, and the programs ip and nft; dnsmasq on the 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import NetworkUnusable
-from eucabox.network import GuestAddress, Learnt, host
+from eucabox.network import GuestAddress, InterfaceRow, Learnt, host
 from eucabox.network.address_pool import domain_name, host_name
 from eucabox.network.antispoof import AntiSpoofTable
 from eucabox.network.base import BridgedNetwork
@@ -25,7 +24,6 @@ from eucabox.network.snoop import Snoop
 from eucabox.network.subnet import subnet
 
 log = logging.getLogger("eucabox.network")
-Row = Mapping[str, Any]
 LEASE = "10m"  # on the own bridge: addresses of instances that are gone come back soon
 
 
@@ -51,8 +49,10 @@ class System(BridgedNetwork):
     @property
     def subnet(self) -> IPv4Network:
         """The network that instances live in; raises NetworkUnusable where only the site knows."""
+        if self._own is None and self.config.network.subnet == "auto":
+            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
         if self._own is None:
-            return self._configured_subnet()
+            return IPv4Network(self.config.network.subnet)
         if self._chosen is None:
             self._chosen = subnet(self.config, self.bridge, self._in_use)
         return self._chosen
@@ -67,7 +67,7 @@ class System(BridgedNetwork):
             self._in_use = in_use
             self._start()
 
-    def sync(self, rows: Iterable[Row]) -> None:
+    def sync(self, rows: Iterable[InterfaceRow]) -> None:
         """Plug exactly these instances."""
         guests = {
             row["mac_address"]: self._known_address(row) for row in rows if row["mac_address"]
@@ -112,7 +112,7 @@ class System(BridgedNetwork):
             number = (number + 1) % 2**32
         return GuestAddress(mac, "", "")
 
-    def plug(self, row: Row) -> None:
+    def plug(self, row: InterfaceRow) -> None:
         """Let a guest be on the bridge under its own MAC alone, and listen for its address."""
         if not row["mac_address"]:
             return
@@ -123,10 +123,10 @@ class System(BridgedNetwork):
             self._bindings.add(row["mac_address"], self._known_address(row))
             self._apply()
 
-    def unplug(self, row: Row) -> None:
+    def unplug(self, row: InterfaceRow) -> None:
         """Forget a guest and its address."""
         with self._lock:
-            self._bindings.drop(row["mac_address"])
+            self._bindings.drop(row["mac_address"] or "")
             if self._started and host.is_bridge(self.bridge):
                 self._apply()
 
@@ -236,12 +236,7 @@ class System(BridgedNetwork):
             addresses = ((mac, known.ip) for mac, known in guests.items())
             self._own.serve(self._address(mac, ip) for mac, ip in addresses if ip)
 
-    def _configured_subnet(self) -> IPv4Network:
-        if self.config.network.subnet == "auto":
-            raise NetworkUnusable(reason=f"Only the site knows the network of {self.bridge}.")
-        return IPv4Network(self.config.network.subnet)
-
-    def _known_address(self, row: Row) -> KnownAddress:
+    def _known_address(self, row: InterfaceRow) -> KnownAddress:
         return KnownAddress(
             ids.tap(row["instance_id"], self.bridge), row["private_ip_address"] or ""
         )

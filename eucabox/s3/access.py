@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKey
 from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
+from eucabox.iam.policy.request import PolicyPrincipal
 from eucabox.s3 import acl as acls
-from eucabox.s3.acl import AccountDirectory, Acl
+from eucabox.s3.acl import AccountDirectory
 from eucabox.s3.condition_keys import ConditionValues
 from eucabox.s3.policy_actions import (
     CONTENT,
@@ -22,7 +23,7 @@ from eucabox.s3.policy_actions import (
     versioned_action,
 )
 from eucabox.store.paths import LONGEST_KEY, encode_key
-from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
+from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
 Opened = TypeVar("Opened")
 
@@ -34,16 +35,8 @@ ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "Ob
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 
 
-class Principal(Protocol):
+class Principal(PolicyPrincipal, Protocol):
     """The caller who signed a request; None stands for an anonymous one."""
-
-    @property
-    def account_id(self) -> str:
-        """The account, 12 digits."""
-
-    @property
-    def canonical_id(self) -> str:
-        """The canonical user id, by which ACLs name the account."""
 
     @property
     def admin(self) -> bool:

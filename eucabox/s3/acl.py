@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from eucabox import ascii_text
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
+from eucabox.schema import AccountRow
+from eucabox.store.types import Acl, Grant, Grantee
 
 if TYPE_CHECKING:
     from eucabox.s3.access import Principal
-
-Acl = Mapping[str, Any]
-Grant = dict[str, Any]
 
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -61,20 +60,27 @@ class BucketAclMembers(ObjectAclMembers, total=False):
     grant_write: str
 
 
-class AccountDirectory(Protocol):
-    """Where accounts are looked up: rows with account_id, canonical_id and account_name."""
+class Owner(TypedDict):
+    """An account as the API shows it: its canonical id and its name."""
 
-    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+    id: str
+    display_name: str
+
+
+class AccountDirectory(Protocol):
+    """Where accounts are looked up: rows of accounts."""
+
+    def get_by_account_id(self, account_id: str) -> AccountRow | None:
         """Return the account of an id, None if there is none."""
 
-    def get_by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
+    def get_by_canonical_id(self, canonical_id: str) -> AccountRow | None:
         """Return the account of a canonical id, None if there is none."""
 
-    def get_by_email(self, email: str) -> Mapping[str, Any] | None:
+    def get_by_email(self, email: str) -> AccountRow | None:
         """Return the account of an e-mail address, None if there is none."""
 
 
-def from_canned(canned: str) -> dict[str, Any]:
+def from_canned(canned: str) -> Acl:
     """Return the ACL of a canned name; raises InvalidArgument for an unknown one."""
     if canned not in CANNED:
         known = ", ".join(CANNED)
@@ -82,7 +88,7 @@ def from_canned(canned: str) -> dict[str, Any]:
     return {"canned": canned}
 
 
-def from_headers(members: Mapping[str, Any]) -> dict[str, Any] | None:
+def from_headers(members: Mapping[str, Any]) -> Acl | None:
     """Return the ACL that a request's headers ask for, None if they name none.
 
     Its grantees are not looked up yet: see `resolve_grantees`.
@@ -99,7 +105,7 @@ def from_headers(members: Mapping[str, Any]) -> dict[str, Any] | None:
     return from_canned(canned) if canned else None
 
 
-def _parse_headers(headers: Mapping[str, str]) -> list[Grant]:
+def _parse_headers(headers: Mapping[str, str]) -> list[dict[str, object]]:
     """Parse grant headers {permission: 'id="...", uri="..."'} into grants."""
     return [
         {"grantee": _parse_grantee(*grant.partition("=")[::2]), "permission": permission}
@@ -108,7 +114,7 @@ def _parse_headers(headers: Mapping[str, str]) -> list[Grant]:
     ]
 
 
-def from_grants(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+def from_grants(grants: Collection[Mapping[str, Any]]) -> Acl:
     """Return the ACL of a list of grants, each of them validated."""
     if len(grants) > MOST_GRANTS:
         reason = f"The access list has {len(grants)} grants; at most {MOST_GRANTS} are possible."
@@ -116,9 +122,7 @@ def from_grants(grants: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     return {"grants": [_validate_grant(grant) for grant in grants]}
 
 
-def resolve_grantees(
-    acl: dict[str, Any] | None, directory: AccountDirectory
-) -> dict[str, Any] | None:
+def resolve_grantees(acl: Acl | None, directory: AccountDirectory) -> Acl | None:
     """Return an ACL whose grantees are existing accounts, with their names.
 
     Raises InvalidArgument for an unknown canonical id and UnresolvableGrantee
@@ -140,28 +144,27 @@ def _resolve(grant: Grant, directory: AccountDirectory) -> Grant:
     if row is None:
         reason = "Invalid id: no account here has this canonical id."
         raise InvalidArgument(argument="CanonicalUser/ID", value=grantee["id"], reason=reason)
-    account = {"id": row["canonical_id"], "display_name": row["account_name"]}
-    return {"grantee": {"type": "CanonicalUser", **account}, "permission": grant["permission"]}
+    owner: Owner = {"id": row["canonical_id"], "display_name": row["account_name"]}
+    return {"grantee": _account_to_grantee(owner), "permission": grant["permission"]}
 
 
-def to_api(acl: Acl | None, owner: Grant, bucket_owner: Grant | None = None) -> Sequence[Grant]:
+def to_api(acl: Acl | None, owner: Owner, bucket_owner: Owner | None = None) -> Sequence[Grant]:
     """Return every grant of an ACL as the API lists them: groups, accounts, the owner.
 
-    `owner` and `bucket_owner` are {"id": canonical id, "display_name": account name}.
+    A canned one names the bucket's owner only where `bucket_owner` is given.
     """
-    grants = []
+    grants: list[Grant] = []
     for grant in each_grant(acl):
         grantee = grant["grantee"]
         if grantee.get("id") == BUCKET_OWNER:
             if bucket_owner is None or bucket_owner["id"] == owner["id"]:
                 continue
-            grantee = {"type": "CanonicalUser", **bucket_owner}
+            grantee = _account_to_grantee(bucket_owner)
         grants.append({"grantee": grantee, "permission": grant["permission"]})
     grants.sort(key=lambda grant: "uri" not in grant["grantee"])
     if acl and "grants" in acl:
         return grants
-    grantee = {"type": "CanonicalUser", **owner}
-    return [*grants, {"grantee": grantee, "permission": "FULL_CONTROL"}]
+    return [*grants, {"grantee": _account_to_grantee(owner), "permission": "FULL_CONTROL"}]
 
 
 def each_grant(acl: Acl | None) -> Iterable[Grant]:
@@ -198,7 +201,7 @@ def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
 
 
 def matches(
-    grantee: Mapping[str, str], caller: "Principal | None", bucket_owner: str, public: bool = True
+    grantee: Grantee, caller: "Principal | None", bucket_owner: str, public: bool = True
 ) -> bool:
     """True if a caller, None for an anonymous one, is a grantee, in a bucket of the account
     `bucket_owner`. Without `public`, groups that anyone belongs to do not count."""
@@ -212,7 +215,11 @@ def matches(
     return grantee.get("id") == caller.canonical_id
 
 
-def _to_grantee(grantee: str) -> dict[str, str]:
+def _account_to_grantee(owner: Owner) -> Grantee:
+    return {"type": "CanonicalUser", "id": owner["id"], "display_name": owner["display_name"]}
+
+
+def _to_grantee(grantee: str) -> Grantee:
     if grantee in GROUPS:
         return {"type": "Group", "uri": grantee}
     return {"type": "CanonicalUser", "id": grantee}
@@ -238,8 +245,9 @@ def _validate_grant(grant: Mapping[str, Any]) -> Grant:
             reason = f"Use one of {', '.join(sorted(GROUPS))}."
             raise InvalidArgument(argument="uri", value=grantee["uri"], reason=reason)
         return {"grantee": _to_grantee(grantee["uri"]), "permission": permission}
-    for name in ("id", "email_address"):
-        if 0 < len(grantee.get(name) or "") <= LONGEST_NAME:
-            return {"grantee": {name: grantee[name]}, "permission": permission}
+    if 0 < len(grantee.get("id") or "") <= LONGEST_NAME:
+        return {"grantee": {"id": grantee["id"]}, "permission": permission}
+    if 0 < len(grantee.get("email_address") or "") <= LONGEST_NAME:
+        return {"grantee": {"email_address": grantee["email_address"]}, "permission": permission}
     longest = f"1 to {LONGEST_NAME} characters"
     raise MalformedACL(reason=f"A grantee has a URI, or an ID or EmailAddress of {longest}.")

@@ -129,11 +129,11 @@ class ConditionValues:
         left = to_utc(until) - _now()
         return str(-(-left.total_seconds() // 86400)).removesuffix(".0")
 
-    def _nested_member(self, member: str, what: str) -> Any:
+    def _nested_member(self, member: str, what: str) -> object:
         return (self._request.params.get(member) or {}).get(what)
 
 
-OTHERS: dict[str, Callable[[ConditionValues], Any]] = {
+OTHERS: dict[str, Callable[[ConditionValues], object]] = {
     "aws:currenttime": lambda values: _now(),
     "aws:epochtime": lambda values: str(int(_now().timestamp())),
     "aws:principalaccount": lambda values: values._caller("account_id"),
@@ -175,7 +175,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _texts(value: Any) -> Sequence[str] | None:
+def _texts(value: object) -> Sequence[str] | None:
     if value is None:
         return None
     if isinstance(value, (list, tuple)):

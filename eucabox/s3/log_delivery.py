@@ -3,14 +3,13 @@ objects."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from eucabox.errors import AccessDenied, CrossLocationLogging, InvalidTargetBucket
 from eucabox.s3 import access, acl, encryption
-from eucabox.s3.acl import Grant
 from eucabox.store.keyring import EncryptionKeySpec, Keyring
 from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody
-from eucabox.store.types import Bucket, Object, ObjectProperties
+from eucabox.store.types import Acl, Bucket, Grant, Grantee, Object, ObjectProperties
 
 SERVICE = "logging.s3.amazonaws.com"
 TYPE = "text/plain"
@@ -132,11 +131,11 @@ def deliver(store: LogStore, head: LogHead, moment: str, lines: Sequence[str]) -
         )
 
 
-def _acl(head: LogHead) -> dict[str, Any] | None:
+def _acl(head: LogHead) -> Acl | None:
     grants = head.get("target_grants")
     if not grants:
         return None
-    owner = {"type": "CanonicalUser", "id": head.get("canonical_id", "")}
+    owner: Grantee = {"type": "CanonicalUser", "id": head.get("canonical_id", "")}
     return {"grants": [*grants, {"grantee": owner, "permission": "FULL_CONTROL"}]}
 
 

@@ -96,7 +96,7 @@ def check_on(bucket: Bucket) -> None:
 # --- the bucket's configuration ----------------------------------------------------------------
 
 
-def validate(configuration: LockConfiguration) -> dict[str, Any]:
+def validate(configuration: LockConfiguration) -> dict[str, object]:
     """Return the bucket setting for a configuration; raises MalformedXML,
     InvalidRetentionPeriod."""
     if configuration.get("object_lock_enabled") != "Enabled":
@@ -115,7 +115,7 @@ def validate(configuration: LockConfiguration) -> dict[str, Any]:
     return {"rule": {"default_retention": dict(retention)}}
 
 
-def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
+def configuration_to_api(bucket: Bucket) -> dict[str, object]:
     """Return a bucket's configuration as GetObjectLockConfiguration does."""
     rule = bucket.settings[SETTING].get("rule")
     return {"object_lock_enabled": "Enabled", **({"rule": rule} if rule else {})}
@@ -124,7 +124,9 @@ def configuration_to_api(bucket: Bucket) -> dict[str, Any]:
 # --- the lock of a version ---------------------------------------------------------------------
 
 
-def for_new_object(members: Mapping[str, Any], bucket: Bucket, now: datetime) -> dict[str, Any]:
+def for_new_object(
+    members: Mapping[str, Any], bucket: Bucket, now: datetime
+) -> dict[str, VersionLock]:
     """Return the `extra` of a new object: the lock that the request or the bucket gives it.
 
     Raises InvalidRequest, InvalidArgument.
@@ -179,7 +181,7 @@ def get_stored_lock(properties: ObjectProperties) -> VersionLock:
     return lock.copy() if lock else {}
 
 
-def apply(properties: ObjectProperties, lock: VersionLock) -> dict[str, Any]:
+def apply(properties: ObjectProperties, lock: VersionLock) -> dict[str, object]:
     """Return the `extra` of a version with another lock, or without one."""
     others = {name: each for name, each in properties.extra.items() if name != LOCK}
     return {**others, LOCK: dict(lock)} if lock else others
@@ -187,7 +189,7 @@ def apply(properties: ObjectProperties, lock: VersionLock) -> dict[str, Any]:
 
 def with_retention(
     properties: ObjectProperties, wanted: Retention, now: datetime, *, bypass: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the `extra` of a version with another retention, or with an empty one without any.
 
     Raises MalformedXML, InvalidArgument, and AccessDenied if a retention in force would become
@@ -207,7 +209,7 @@ def with_retention(
     return apply(properties, new)
 
 
-def with_legal_hold(properties: ObjectProperties, wanted: LegalHold) -> dict[str, Any]:
+def with_legal_hold(properties: ObjectProperties, wanted: LegalHold) -> dict[str, object]:
     """Return the `extra` of a version with its legal hold ON or OFF; raises MalformedXML."""
     if wanted.get("status") not in HOLDS:
         _raise_malformed("a LegalHold has a Status, ON or OFF")
@@ -228,14 +230,14 @@ def check_deletion(properties: ObjectProperties, now: datetime, *, bypass: bool 
         _deny(get_stored_lock(properties))
 
 
-def retention_to_api(lock: VersionLock) -> dict[str, Any]:
+def retention_to_api(lock: VersionLock) -> dict[str, object]:
     """Return a lock's retention as GetObjectRetention does."""
     return {"mode": lock["mode"], "retain_until_date": _until(lock)}
 
 
-def headers(lock: VersionLock) -> dict[str, Any]:
+def headers(lock: VersionLock) -> dict[str, object]:
     """Return the members about a lock for GetObject and HeadObject."""
-    members: dict[str, Any] = {}
+    members: dict[str, object] = {}
     if "mode" in lock:
         until = _until(lock).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
         members = {"object_lock_mode": lock["mode"], "object_lock_retain_until_date": until}

@@ -111,7 +111,7 @@ def object_properties(
         new_acl = acl.resolve_grantees(acl.from_headers(members), directory)
     owner = access.authorize_owner_of_new(request, bucket, new_acl, directory)
     writer = request.caller.account_id if request.caller else bucket.owner
-    extra: dict[str, Any] = {access.WRITTEN_BY: writer} if writer != owner else {}
+    extra: dict[str, object] = {access.WRITTEN_BY: writer} if writer != owner else {}
     if object_lock.SETTING in bucket.settings or not LOCKED.isdisjoint(members):
         extra |= object_lock.for_new_object(members, bucket, datetime.now(UTC))
     return ObjectProperties(

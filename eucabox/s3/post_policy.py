@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from eucabox import ascii_text, ids
 from eucabox.errors import (
@@ -182,7 +181,7 @@ def _parse_value(value: object, message: str) -> str:
     raise InvalidPolicyDocument(reason=f"Invalid Condition: its value must be text in {message}")
 
 
-def _parse_range(condition: list[Any], message: str) -> tuple[int, int]:
+def _parse_range(condition: list[object], message: str) -> tuple[int, int]:
     numbers = [int(str(each)) for each in condition[1:] if NUMBER.fullmatch(str(each))]
     if len(condition) != 3 or len(numbers) != 2:
         reason = f'Invalid Condition: write ["{RANGE}", LEAST, MOST] in bytes, not {message}'

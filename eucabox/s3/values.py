@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from eucabox import ascii_text
 from eucabox.errors import (
@@ -14,6 +14,8 @@ from eucabox.errors import (
     InvalidStorageClass,
     MetadataTooLarge,
 )
+from eucabox.s3.acl import Owner
+from eucabox.schema import AccountRow
 from eucabox.store import version_ids
 from eucabox.store.checksums import DEFAULT
 from eucabox.store.types import Bucket, Object, Upload, UploadPart
@@ -54,7 +56,7 @@ METADATA_LIMIT = 2048  # bytes of names and values, as S3 counts them
 class OwnerDirectory(Protocol):
     """Where accounts are looked up."""
 
-    def get_by_account_id(self, account_id: str) -> Mapping[str, Any] | None:
+    def get_by_account_id(self, account_id: str) -> AccountRow | None:
         """Return canonical_id and account_name of an account, None if there is none."""
 
 
@@ -63,15 +65,16 @@ class Owners:
 
     def __init__(self, directory: OwnerDirectory) -> None:
         self._directory = directory
-        self._known: dict[str, dict[str, str]] = {}
+        self._known: dict[str, Owner] = {}
 
-    def __call__(self, account_id: str) -> dict[str, str]:
-        """Return {"id": canonical id, "display_name": account name}."""
+    def __call__(self, account_id: str) -> Owner:
+        """Return an account."""
         if account_id not in self._known:
             row = self._directory.get_by_account_id(account_id)
             # a deleted account still owns its objects
-            row = row or {"canonical_id": account_id.zfill(64), "account_name": account_id}
-            owner = {"id": row["canonical_id"], "display_name": row["account_name"]}
+            owner: Owner = {"id": account_id.zfill(64), "display_name": account_id}
+            if row:
+                owner = {"id": row["canonical_id"], "display_name": row["account_name"]}
             self._known[account_id] = owner
         return self._known[account_id]
 

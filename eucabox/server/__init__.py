@@ -72,7 +72,10 @@ class Server:
         device = self._cloud.network.metadata_device
         place = ("metadata", "port")
         listener = Listener(
-            *(address, app, METADATA_THREADS, place),
+            address,
+            app,
+            METADATA_THREADS,
+            place,
             freebind=True,
             device=device,
             max_per_source=METADATA_MOST,

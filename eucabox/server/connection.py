@@ -16,7 +16,7 @@ from cheroot import server as cheroot
 from eucabox import gil_turns
 from eucabox.api import HEALTH
 from eucabox.server import waiting_connections
-from eucabox.server.request import HttpRequest
+from eucabox.server.request import FORM, HttpRequest
 from eucabox.server.sockets import PIECE, count_traffic, make_stream, set_socket_timeouts
 from eucabox.server.worker_threads import TransferRate
 
@@ -29,7 +29,6 @@ FORM_SECONDS = 60  # for a whole form, which is read before its signature is che
 DRAINS = 16  # pieces that are thrown away before other connections get a turn
 HEALTH_CHECK = re.compile(rb"(?:GET|HEAD) /_eucabox/health[ ?].*?\r\n\r\n", re.DOTALL)
 HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
-FORM = "application/x-www-form-urlencoded"
 
 
 class ClientConnection(TransferRate, cheroot.HTTPConnection):

@@ -20,6 +20,7 @@ LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WRONG = re.compile(r"[\r\n\0]")
 BLANKS = " \t"  # as HTTP has them
+FORM = "application/x-www-form-urlencoded"
 LONG = 100  # characters of a header's name that is not worth remembering
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_HEADERS = 16 * 1024  # bytes of all headers; the request line has a bound of its own
@@ -200,8 +201,13 @@ class HttpRequest(cheroot.HTTPRequest):
                 body.close()
 
     def _is_small(self) -> bool:
-        """Whether the whole request has come and is of a kind that S3's small requests have."""
-        if self.method not in (b"GET", b"HEAD", b"PUT", b"DELETE") or self.chunked_read:
+        """Whether the whole request has come and is of a kind that is mostly served quickly: one of
+        S3's small requests, or a form of EC2."""
+        if self.method == b"POST":
+            quick = self.fields.get("content-type", "").startswith(FORM)
+        else:
+            quick = self.method in (b"GET", b"HEAD", b"PUT", b"DELETE")
+        if not quick or self.chunked_read:
             return False
         return int(self.fields.get("content-length", 0)) <= int(self.conn.rfile.waiting)
 

@@ -32,6 +32,9 @@ class BucketFolder:
     """
 
     MARK = "mark"
+    # Whether any key has a file under its hash, and whether any file has a sidecar: most buckets
+    # have neither, and then nobody needs to look for one.
+    has_hashed = has_sidecars = True
 
     def __init__(self, path: Path, flush: Flush) -> None:
         self.path = path
@@ -48,6 +51,7 @@ class BucketFolder:
             raise BucketUnusable(name=path.name, reason=error.strerror) from error
         self._identity = _identity(os.fstat(opened[0]))
         OPEN_FOLDERS.add(self)
+        self.look_for_special_files()
         self.bucket = _read_configuration(path.name, self.fd, self.reserved)
         self.generation = (dirfd.read_small(self.reserved, [self.MARK]) or b"").decode(
             "ascii", "replace"
@@ -82,6 +86,11 @@ class BucketFolder:
         self._opened = opened
         OPEN_FOLDERS.add(self)
         return opened
+
+    def look_for_special_files(self) -> None:
+        """Find out whether there are files under a hash and sidecars; they may be copied in."""
+        self.has_hashed = not dirfd.is_empty(OBJECTS, self.reserved)
+        self.has_sidecars = not dirfd.is_empty(ATTRIBUTES, self.reserved)
 
     def close_folders(self) -> None:
         """Forget the open folders; each closes when nobody uses it any more."""

@@ -41,7 +41,7 @@ from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescan_jobs import Rescans, log_progress
-from eucabox.store.types import Bucket, to_datetime, unique_time
+from eucabox.store.types import Acl, Bucket, to_datetime, unique_time
 
 FOLDER_MODE = 0o750  # only the API decides who reads objects, not the users of the host
 MOST_FILES = 65_536  # open at once, most of them connections
@@ -145,7 +145,7 @@ class Buckets:
         self,
         name: str,
         owner: str,
-        acl: dict[str, Any] | None = None,
+        acl: Acl | None = None,
         location: str = "",
         settings: dict[str, Any] | None = None,
     ) -> Bucket:
@@ -211,7 +211,7 @@ class Buckets:
         return [folder.bucket for _, folder in every if owner in {None, folder.bucket.owner}]
 
     @translate_disk_errors
-    def set_bucket_acl(self, name: str, acl: dict[str, Any] | None) -> Bucket:
+    def set_bucket_acl(self, name: str, acl: Acl | None) -> Bucket:
         """Store a bucket's ACL."""
         with self._lock:
             return self._get_folder(name).configure(acl=acl)

@@ -147,6 +147,16 @@ def is_folder(name: Name, dir_fd: int) -> bool:
         return False
 
 
+def is_empty(name: Name, dir_fd: int) -> bool:
+    """Return whether the folder of that name in a folder has nothing in it, or is not there."""
+    try:
+        inner = os.open(name, FOLDER, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return True
+    with closing(inner), os.scandir(inner) as entries:
+        return next(entries, None) is None
+
+
 def remove(name: Name, dir_fd: int) -> bool:
     """Remove a file from a folder; False if it is not there."""
     try:

@@ -37,7 +37,8 @@ DROP_VERSIONS = "DELETE FROM versions WHERE bucket = ? AND key = ?"
 COLUMNS = "SELECT key, size, e_tag, modified, traits, stamp FROM"
 MARKER = -1  # in place of the size, for a delete marker
 
-Row = tuple[str, int, str, int, str, str]
+# COLUMNS' values: traits are the few properties that a listing shows, the stamp a version's key.
+IndexRow = tuple[str, int, str, int, str, str]
 
 
 class IndexBroken(Exception):  # noqa: N818  # internal: no caller of the store sees it
@@ -53,7 +54,7 @@ class Index:
         self._reserve = Reserve(folder / "reserve")
         self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.RLock()
-        self._pending: dict[tuple[str, str], Row | None] = {}
+        self._pending: dict[tuple[str, str], IndexRow | None] = {}
         self._steps: list[
             tuple[str, tuple[object, ...]]
         ] = []  # pending changes of versions, in order
@@ -141,7 +142,7 @@ class Index:
             self._steps.append((step, values))
             self._flush_if_many()
 
-    def _queue(self, bucket: str, key: str, row: Row | None) -> None:
+    def _queue(self, bucket: str, key: str, row: IndexRow | None) -> None:
         with self._lock:
             self._pending[bucket, key] = row
             self._flush_if_many()
@@ -185,7 +186,7 @@ class Index:
             query = "SELECT 1 FROM objects WHERE bucket = ? AND key = ?"
             return reader.execute(query, (bucket, key)).fetchone() is not None
 
-    def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[Row]:
+    def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[IndexRow]:
         """Return at most `limit` rows with low <= key < high, ordered by the bytes of the key."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
         where = f"bucket = ? AND key >= ?{end} ORDER BY key LIMIT ?"
@@ -195,7 +196,7 @@ class Index:
 
     def version_rows(
         self, bucket: str, low: tuple[str, str], high: str | None, limit: int
-    ) -> list[Row]:
+    ) -> list[IndexRow]:
         """Return at most `limit` rows of noncurrent versions with low <= (key, version key) and key
         < high, ordered by the bytes of the key and then from the newest."""
         end, values = ("", ()) if high is None else (" AND key < ?", (high,))
@@ -331,7 +332,7 @@ def _sync(file: Path) -> None:
 # The properties in a listing have few different values: one text, one shared instance.
 
 
-def _row(obj: Object, size: int) -> Row:
+def _row(obj: Object, size: int) -> IndexRow:
     modified = to_nanoseconds(obj.last_modified)
     return obj.key, size, obj.e_tag, modified, _traits(obj.properties), obj.version_key
 
@@ -348,7 +349,7 @@ class IndexReader:
         self._bucket = bucket
         self._properties: dict[str, ObjectProperties] = {}
 
-    def object(self, row: Row) -> Object:
+    def object(self, row: IndexRow) -> Object:
         """Return the object of a row."""
         key, size, e_tag, modified, traits, version_key = row
         properties = self._properties.get(traits)
@@ -367,7 +368,7 @@ class IndexReader:
         )
         return obj
 
-    def version(self, row: Row, *, is_latest: bool) -> Version:
+    def version(self, row: IndexRow, *, is_latest: bool) -> Version:
         """Return the version of a row."""
         marker = row[1] == MARKER
         row = (row[0], 0, *row[2:]) if marker else row

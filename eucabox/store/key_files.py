@@ -30,11 +30,9 @@ def open_key(folder: BucketFolder, key: bytes) -> int | None:
     """Open the file of a key for reading; None if there is none."""
     names = folder.components(key)
     descriptor = dirfd.open_file(folder.fd, names) if names else None
-    return (
-        descriptor
-        if descriptor is not None
-        else dirfd.open_file(folder.reserved, path_by_hash(key))
-    )
+    if descriptor is None and folder.has_hashed:
+        descriptor = dirfd.open_file(folder.reserved, path_by_hash(key))
+    return descriptor
 
 
 def exists(folder: BucketFolder, key: bytes) -> bool:
@@ -130,6 +128,7 @@ def _is_folder(folder: BucketFolder, names: list[bytes]) -> bool:
 
 def _install_by_hash(folder: BucketFolder, key: bytes, temp_file: Movable) -> int:
     names = path_by_hash(key)
+    folder.has_hashed = True
     dir_fd = dirfd.descend_making(folder.reserved, names[:-1])
     try:
         if not dirfd.is_file(names[-1] + KEY, dir_fd):
@@ -165,6 +164,8 @@ def remove(folder: BucketFolder, key: bytes) -> bool:
 
 
 def _remove_by_hash(folder: BucketFolder, key: bytes) -> bool:
+    if not folder.has_hashed:
+        return False
     names = path_by_hash(key)
     path = "/".join(names)
     try:
@@ -186,6 +187,8 @@ def _remove_by_hash(folder: BucketFolder, key: bytes) -> bool:
 
 def read_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> bytes | None:
     """Return the attributes of this content from its sidecar, None if it has none."""
+    if not folder.has_sidecars:
+        return None
     path, name = attributes.sidecar(key, status)
     parts = _split(dirfd.read_small(folder.reserved, [*path.split("/"), name]))
     return parts[0] if parts else None
@@ -207,6 +210,7 @@ def _split(content: bytes | None) -> tuple[bytes, bytes] | None:
 def write_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result, raw: bytes) -> None:
     """Write attributes to a sidecar; it is on the disk when done."""
     path, name = attributes.sidecar(key, status)
+    folder.has_sidecars = True
     dir_fd = dirfd.descend_making(folder.reserved, path.split("/"))
     try:
         write_small(folder, b"%d\n" % len(raw) + raw + key, name, dir_fd)
@@ -216,12 +220,16 @@ def write_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result, raw:
 
 def remove_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> None:
     """Remove the sidecar of one content, if it has one."""
+    if not folder.has_sidecars:
+        return
     with contextlib.suppress(OSError):
         os.unlink("/".join(attributes.sidecar(key, status)), dir_fd=folder.reserved)
 
 
 def status_with_sidecar(folder: BucketFolder, key: bytes) -> os.stat_result | None:
     """Return the status of a key's current file if it may have a sidecar, else None."""
+    if not folder.has_sidecars:
+        return None
     try:
         os.stat(attributes.folder(key), dir_fd=folder.reserved, follow_symlinks=False)
     except FileNotFoundError:

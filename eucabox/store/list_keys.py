@@ -1,6 +1,6 @@
 """Pages of keys and common prefixes, from the index; reads no file."""
 
-from eucabox.store.index import Index, IndexReader, Row
+from eucabox.store.index import Index, IndexReader, IndexRow
 from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Listing, Object
 
@@ -54,7 +54,7 @@ class _KeyPage:
             return end_of_prefix(common)
         return start_after + "\0"
 
-    def _take(self, rows: list[Row], *, more: bool) -> str | None:
+    def _take(self, rows: list[IndexRow], *, more: bool) -> str | None:
         """Take rows until the page is full; return where to go on, None if nothing is left."""
         if not self._delimiter:
             return self._take_all(rows, more=more)
@@ -70,7 +70,7 @@ class _KeyPage:
             self._last = row[0]
         return rows[-1][0] + "\0" if rows and more else None
 
-    def _take_all(self, rows: list[Row], *, more: bool) -> str | None:
+    def _take_all(self, rows: list[IndexRow], *, more: bool) -> str | None:
         space = self._limit - len(self._objects)
         self._objects += map(self._reader.object, rows[:space])
         if rows:

@@ -3,7 +3,7 @@
 import heapq
 
 from eucabox.store import version_ids
-from eucabox.store.index import Index, IndexReader, Row
+from eucabox.store.index import Index, IndexReader, IndexRow
 from eucabox.store.list_keys import FEW, MOST
 from eucabox.store.paths import common_prefix, end_of_prefix
 from eucabox.store.types import Version, Versions
@@ -84,14 +84,14 @@ class _VersionPage:
             low = key, rows[-1][5] + "\0"
         return None
 
-    def _rows(self, low: Place, count: int) -> list[Row]:
+    def _rows(self, low: Place, count: int) -> list[IndexRow]:
         current = self._index.rows(self._bucket, low[0], self._end, count)
         if current and (current[0][0], current[0][5]) < low:
             current = self._index.rows(self._bucket, low[0] + "\0", self._end, count)
         older = self._index.version_rows(self._bucket, low, self._end, count)
         return list(heapq.merge(current, older, key=_place))[:count]
 
-    def _take(self, rows: list[Row], *, more: bool) -> Place | None:
+    def _take(self, rows: list[IndexRow], *, more: bool) -> Place | None:
         """Take rows until the page is full; return where to go on, None if nothing is left."""
         for row in rows:
             if len(self._versions) + len(self._prefixes) == self._limit:
@@ -117,5 +117,5 @@ class _VersionPage:
         )
 
 
-def _place(row: Row) -> Place:
+def _place(row: IndexRow) -> Place:
     return row[0], row[5]

@@ -21,6 +21,7 @@ def rescan(
     Files whose names are not UTF-8, or too long for a key, are no objects and ignored.
     """
     count = 0
+    folder.look_for_special_files()
     for key in _keys(folder, objects):
         if objects.reindex(folder, key) is not None:
             count += 1

@@ -16,6 +16,30 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
+class Grantee(TypedDict, total=False):
+    """Whom a grant is for: an account by its canonical id or e-mail address, or a group."""
+
+    type: str
+    id: str
+    display_name: str
+    email_address: str
+    uri: str
+
+
+class Grant(TypedDict):
+    """A permission for a grantee."""
+
+    grantee: Grantee
+    permission: str
+
+
+class Acl(TypedDict, total=False):
+    """An access list as it is stored: the name of a canned one, or grants."""
+
+    canned: str
+    grants: list[Grant]
+
+
 @dataclass(frozen=True)
 class Bucket:
     """A bucket: `owner` is an account id ("" if its configuration was lost), `created` is aware.
@@ -26,7 +50,7 @@ class Bucket:
     name: str
     owner: str
     created: datetime
-    acl: dict[str, Any] | None = None
+    acl: Acl | None = None
     location: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -44,7 +68,7 @@ class ObjectProperties:
     metadata: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     owner: str = ""
-    acl: dict[str, Any] | None = None
+    acl: Acl | None = None
     checksums: dict[str, str] = field(default_factory=dict)
     checksum_type: str = ""
     tags: dict[str, str] = field(default_factory=dict)

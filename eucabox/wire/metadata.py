@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote
 
 from eucabox.errors import (
@@ -64,12 +63,13 @@ def understand(
     )
 
 
-def answer(understood: MetadataRequest, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: MetadataRequest, result: Mapping[str, object] | None) -> Answer:
     """Return the text at the path, or a listing, or a new token; raises MetadataNotFound."""
     values = result or {}
     if understood.name == "CreateToken":
-        response = _make_answer(200, values["token"], TEXT, (TTL, str(values["seconds"])))
-        return replace(response, hops=values.get("hops", 0))
+        response = _make_answer(200, str(values["token"]), TEXT, (TTL, str(values["seconds"])))
+        hops = values.get("hops")
+        return replace(response, hops=hops if isinstance(hops, int) else 0)
     if not understood.path:
         return _make_answer(200, "\n".join(VERSIONS), TEXT)
     names = understood.path[1:]
@@ -78,8 +78,9 @@ def answer(understood: MetadataRequest, result: Mapping[str, Any] | None) -> Ans
         raise MetadataNotFound(path="/" + "/".join(understood.path))
     if isinstance(value, Mapping):
         return _make_answer(200, write_listing(value, with_slashes=bool(names)), TEXT)
-    kind = "application/octet-stream" if isinstance(value, bytes) else TEXT
-    return _make_answer(200, value, kind)
+    if isinstance(value, bytes):
+        return _make_answer(200, value, "application/octet-stream")
+    return _make_answer(200, str(value), TEXT)
 
 
 def refuse(fault: Fault, request_id: str, service: str = "metadata") -> Answer:
@@ -87,9 +88,9 @@ def refuse(fault: Fault, request_id: str, service: str = "metadata") -> Answer:
     return _make_answer(STATUS.get(fault.code, 500), fault.message + "\n", TEXT)
 
 
-def look_up(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def look_up(tree: Mapping[str, object], path: tuple[str, ...]) -> object:
     """Return what is at a path, or None; an entry `0=name` is found by its `0` too."""
-    value: Any = tree
+    value: object = tree
     for word in path:
         if not isinstance(value, Mapping):
             return None
@@ -98,7 +99,7 @@ def look_up(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def write_listing(tree: Mapping[str, Any], with_slashes: bool) -> str:
+def write_listing(tree: Mapping[str, object], with_slashes: bool) -> str:
     """Return a tree's entries, a line each, directories with a slash if `marked`."""
     return "\n".join(key + _suffix(key, tree[key], with_slashes) for key in sorted(tree))
 

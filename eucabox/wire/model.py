@@ -11,6 +11,7 @@ from typing import Any
 import botocore
 from botocore.model import OperationModel, ServiceModel, Shape
 
+Document = dict[str, Any]  # in the JSON of botocore's models
 MODELS = Path(botocore.__file__).parent / "data"
 EXTRAS = Path(__file__).parent / "extras"
 ANY = "*"
@@ -27,7 +28,7 @@ class WireModel:
     answer came. A service that only Eucalyptus has is in our extras as a whole, as `model`.
     """
 
-    def __init__(self, name: str, description: dict[str, Any], extras: dict[str, Any]) -> None:
+    def __init__(self, name: str, description: Document, extras: Document) -> None:
         self.name = name
         self._model = ServiceModel(description, name)
         self._extras = extras
@@ -73,7 +74,7 @@ class WireModel:
 class Operation:
     """One operation: its input and output shapes (None where there is none) and its HTTP trait."""
 
-    def __init__(self, service: WireModel, model: OperationModel, extras: dict[str, Any]) -> None:
+    def __init__(self, service: WireModel, model: OperationModel, extras: Document) -> None:
         self.service = service
         self.model = model
         self.name = str(model.name)
@@ -113,7 +114,8 @@ def service(name: str, version: str = "") -> WireModel:
 def _load(name: str, version: str) -> WireModel:
     if version:
         return WireModel(name, _read(_model_file(MODELS / name, version)), {})
-    extras = _read_extras(name)
+    file = EXTRAS / f"{name}.json"
+    extras = _read(file) if file.exists() else {}
     description = extras.get("model") or _read(_model_file(MODELS / name, version))
     merge(description, extras.get("merge", {}))
     for shape, members in extras.get("reshaped", {}).items():
@@ -128,26 +130,21 @@ def _model_file(folder: Path, version: str) -> Path:
     return packed if packed.exists() else dated / "service-2.json"
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Document:
     content = file.read_bytes()
     text = gzip.decompress(content) if file.suffix == ".gz" else content
-    document: dict[str, Any] = json.loads(text, object_hook=_drop_documentation)
+    document: Document = json.loads(text, object_hook=_drop_documentation)
     return document
 
 
-def _drop_documentation(node: dict[str, Any]) -> dict[str, Any]:
+def _drop_documentation(node: Document) -> Document:
     """Drop the documentation: it is half of a model."""
     if isinstance(node.get("documentation"), str):
         del node["documentation"]
     return node
 
 
-def _read_extras(name: str) -> dict[str, Any]:
-    file = EXTRAS / f"{name}.json"
-    return _read(file) if file.exists() else {}
-
-
-def merge(base: dict[str, Any], extra: dict[str, Any]) -> None:
+def merge(base: Document, extra: Document) -> None:
     """Add to a model what it lacks, at every depth; what it has stays, as botocore may be newer."""
     for key, value in extra.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):

@@ -4,7 +4,7 @@ protocol, that they are not served. Reads no body and checks no signature: nothi
 import json
 from datetime import datetime
 from functools import cache
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from botocore.loaders import Loader
 
@@ -96,7 +96,7 @@ def find_service(request: Request) -> str:
     return "" if scope in SERVED or scope not in _known_services() else scope
 
 
-def understand(request: Request, lookup: Any, now: datetime) -> NoReturn:
+def understand(request: Request, lookup: object, now: datetime) -> NoReturn:
     """Refuse the request, in the protocol that it speaks."""
     service = find_service(request)
     name = NAMES.get(service, service)
@@ -104,7 +104,7 @@ def understand(request: Request, lookup: Any, now: datetime) -> NoReturn:
     raise ServiceNotServed(name=name, protocol=_find_protocol(request, service), kind=kind)
 
 
-def answer(understood: Any, result: Any) -> NoReturn:
+def answer(understood: object, result: object) -> NoReturn:
     """Never called: `understand` always raises."""
     raise AssertionError("a service that is not served has no answer")
 

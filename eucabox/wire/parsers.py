@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 from urllib.parse import unquote_to_bytes
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -28,7 +28,7 @@ MOST_XML_DEPTH = 64
 MOST_ELEMENTS = 5_000
 LONGEST_TAG = 1 << 16  # bytes, with its attributes; comments too
 INDEX = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
-WHOLE = re.compile(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
+WHOLE = re.compile(rf"[{ascii_text.BLANKS}]*[+-]?[0-9]{{1,19}}[{ascii_text.BLANKS}]*\Z", re.ASCII)
 NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
 TRUE, FALSE = ("true", "1"), ("false", "0")
 LIMITS = {"integer": 2**31, "long": 2**63}
@@ -41,9 +41,11 @@ class Param(NamedTuple):
     value: str
 
 
-Tree = dict[str, Any]  # name part -> Tree or Leaf
-FormReader = Callable[[Any], Any]
-XmlReader = Callable[[Element], Any]
+Tree = dict[str, "Tree | Param"]  # by a part of the name
+Node = Tree | Param
+FormReader = Callable[[Node], object]
+TreeReader = Callable[[Tree], dict[str, object]]  # of a whole request
+XmlReader = Callable[[Element], object]
 
 
 # --- forms -------------------------------------------------------------------------------------
@@ -85,23 +87,24 @@ def build_tree(fields: Mapping[str, str]) -> Tree:
         *branches, last = name.split(".")
         node = tree
         for part in branches:
-            node = node.setdefault(part, {})
-            if isinstance(node, Param):
-                _raise_clash(node.name, name)
+            branch = node.setdefault(part, {})
+            if isinstance(branch, Param):
+                _raise_clash(branch.name, name)
+            node = branch
         if last in node:
             _raise_clash(_first_param(node[last]).name, name)
         node[last] = Param(name, value)
     return tree
 
 
-def form_reader(shape: Shape, protocol: str) -> FormReader:
+def form_reader(shape: Shape, protocol: str) -> TreeReader:
     """Compile the reader of an input shape for `ec2` or `query`; it takes a Tree.
 
     The reader raises UnknownParameter, InvalidParameterValue or MalformedQueryString, with the
     parameter's name as the client sent it.
     """
     name_of = _ec2_name if protocol == "ec2" else _query_name
-    return _compile_form(shape, name_of, protocol == "ec2")
+    return cast(TreeReader, _compile_form(shape, name_of, protocol == "ec2"))
 
 
 def _compile_form(shape: Shape, name_of: Callable[[Shape, str], str], ec2: bool) -> FormReader:
@@ -139,7 +142,7 @@ def _query_name(member: Shape, name: str) -> str:
 
 
 def _form_structure(members: dict[str, tuple[str, FormReader]]) -> FormReader:
-    def read(node: Any) -> dict[str, Any]:
+    def read(node: Node) -> dict[str, object]:
         values = {}
         for part, child in _children(node):
             if part not in members:
@@ -152,29 +155,30 @@ def _form_structure(members: dict[str, tuple[str, FormReader]]) -> FormReader:
 
 
 def _form_list(reader: FormReader, step: str) -> FormReader:
-    def read(node: Any) -> list[Any]:
+    def read(node: Node) -> list[object]:
         return [reader(child) for child in _items(node, step)]
 
     return read
 
 
 def _form_map(reader: FormReader, keys: str, values: str, step: str) -> FormReader:
-    def read(node: Any) -> dict[str, Any]:
+    def read(node: Node) -> dict[str, object]:
         mapping = {}
         for entry in _items(node, step):
             parts = dict(_children(entry))
-            if parts.keys() != {keys, values} or not isinstance(parts[keys], Param):
+            key = parts.get(keys)
+            if parts.keys() != {keys, values} or not isinstance(key, Param):
                 raise MalformedQueryString(
                     reason=f"{_first_param(entry).name} needs a {keys} and a {values} beside it."
                 )
-            mapping[parts[keys].value] = reader(parts[values])
+            mapping[key.value] = reader(parts[values])
         return mapping
 
     return read
 
 
-def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
-    def read(node: Any) -> Any:
+def _form_scalar(convert: Callable[[str], object]) -> FormReader:
+    def read(node: Node) -> object:
         if not isinstance(node, Param):
             raise unknown_parameter(node)
         try:
@@ -187,16 +191,15 @@ def _form_scalar(convert: Callable[[str], Any]) -> FormReader:
     return read
 
 
-def _children(node: Any) -> Iterable[tuple[str, Any]]:
+def _children(node: Node) -> Iterable[tuple[str, Node]]:
     if isinstance(node, Param):
         if node.value:
             raise MalformedQueryString(reason=f"{node.name} is a structure: send {node.name}.NAME")
         return ()  # an empty list or structure is sent as an empty value
-    items: Iterable[tuple[str, Any]] = node.items()
-    return items
+    return node.items()
 
 
-def _items(node: Any, step: str) -> list[Any]:
+def _items(node: Node, step: str) -> list[Node]:
     if isinstance(node, Param) and node.value:
         return [node]  # old clients send the only element without a number
     entries = dict(_children(node))
@@ -208,12 +211,12 @@ def _items(node: Any, step: str) -> list[Any]:
     return [entries[part] for part in sorted(entries, key=int)]
 
 
-def unknown_parameter(node: Any) -> UnknownParameter:
+def unknown_parameter(node: Node) -> UnknownParameter:
     """The fault of an unknown parameter, or of the first one below a branch."""
     return UnknownParameter(parameter=_first_param(node).name[:200])
 
 
-def _first_param(node: Any) -> Param:
+def _first_param(node: Node) -> Param:
     while not isinstance(node, Param):
         node = next(iter(node.values()))
     return node
@@ -237,7 +240,7 @@ def _integer_parser(type_name: str) -> Callable[[str], int]:
     limit = LIMITS[type_name]
 
     def convert(text: str) -> int:
-        if not WHOLE.match(ascii_text.strip(text)):
+        if not WHOLE.match(text):
             raise ValueError("an integer")
         value = int(text)
         if not -limit <= value < limit:
@@ -280,13 +283,13 @@ def _parse_blob(text: str) -> bytes:
         raise ValueError("Base64") from None
 
 
-def _scalar_parser(shape: Shape) -> Callable[[str], Any]:
+def _scalar_parser(shape: Shape) -> Callable[[str], object]:
     if shape.serialization.get("timestampFormat") == "rfc822":
         return _parse_rfc822
     return SCALARS[shape.type_name]
 
 
-SCALARS: dict[str, Callable[[str], Any]] = {
+SCALARS: dict[str, Callable[[str], object]] = {
     "string": str,
     "character": str,
     "boolean": _parse_boolean,
@@ -383,8 +386,8 @@ def _xml_structure(shape: StructureShape) -> XmlReader:
         else:
             single[tag] = (xform_name(name), xml_reader(member))
 
-    def read(element: Element) -> dict[str, Any]:
-        values: dict[str, Any] = {
+    def read(element: Element) -> dict[str, object]:
+        values: dict[str, object] = {
             attributes[name]: value for name, value in element.items() if name in attributes
         }
         for child in element:
@@ -395,7 +398,9 @@ def _xml_structure(shape: StructureShape) -> XmlReader:
                 values[name] = reader(child)
             elif child.tag in repeated:
                 name, reader = repeated[child.tag]
-                values.setdefault(name, []).append(reader(child))
+                entries = values.setdefault(name, [])
+                assert isinstance(entries, list)
+                entries.append(reader(child))
             else:
                 raise MalformedXML(shape=element.tag, reason=f"{child.tag} is not known in it.")
         return values
@@ -412,8 +417,8 @@ def xml_name(member: Shape, name: str) -> str:
     return str(member.serialization.get("name", name))
 
 
-def _xml_scalar(convert: Callable[[str], Any], strip: bool) -> XmlReader:
-    def read(element: Element) -> Any:
+def _xml_scalar(convert: Callable[[str], object], strip: bool) -> XmlReader:
+    def read(element: Element) -> object:
         text = element.text or ""
         if len(element):
             raise MalformedXML(shape=element.tag, reason=f"{element.tag} holds text, not elements.")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
 from urllib.parse import unquote
 
 from botocore import xform_name
@@ -71,7 +70,7 @@ class FormOperation:
 
     name: str
     ignored: frozenset[str]
-    read: parsers.FormReader
+    read: parsers.TreeReader
     write: serializers.Writer | None
     wrapper: str  # of the result, where the protocol has one
     newer: Mapping[str, str]  # the members of the answer that came in later versions, and in which
@@ -82,7 +81,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
     signed = sign.authenticate_query(request, body, lookup, now)
-    form = signed.read_document(3 * MOST_FORM)
+    form = signed.body.read(3 * MOST_FORM)  # `body` again; a plus in it may have become %2B
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)
     operation = _find_operation(service, fields)
@@ -106,7 +105,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     )
 
 
-def answer(understood: QueryRequest, result: dict[str, Any] | None) -> Answer:
+def answer(understood: QueryRequest, result: dict[str, object] | None) -> Answer:
     """The XML of a result, in the API version of the request."""
     operation, request_id = understood.operation, understood.request_id
     name, writer, value = operation.name, operation.write, result or {}
@@ -262,7 +261,7 @@ def compile_operation(service: str, name: str) -> FormOperation:
     )
 
 
-def _read_nothing(tree: parsers.Tree) -> dict[str, Any]:
+def _read_nothing(tree: parsers.Tree) -> dict[str, object]:
     for node in tree.values():
         raise parsers.unknown_parameter(node)
     return {}

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from eucabox.errors import (
@@ -53,7 +52,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> S3ControlRequ
     )
 
 
-def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, Any]:
+def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> dict[str, object]:
     check_digests(request, signed, of_body=name == "TagResource")
     body = signed.read_document(MOST_XML)
     if body:
@@ -65,7 +64,8 @@ def _read_members(request: Request, signed: AuthenticatedRequest, name: str) -> 
         return {}
     if not body:
         raise MissingRequestBody()
-    members: dict[str, Any] = _body_reader(name)(parsers.parse_xml(body, f"{name}Request"))
+    members = _body_reader(name)(parsers.parse_xml(body, f"{name}Request"))
+    assert isinstance(members, dict)
     return members
 
 
@@ -83,7 +83,7 @@ def _body_reader(name: str) -> parsers.XmlReader:
     return parsers.xml_reader(shape)
 
 
-def answer(understood: S3ControlRequest, result: Mapping[str, Any] | None) -> Answer:
+def answer(understood: S3ControlRequest, result: Mapping[str, object] | None) -> Answer:
     """The XML of a result, or nothing but a status."""
     operation = model.service(SERVICE).get_known(understood.name)
     assert operation.output is not None

@@ -3,7 +3,7 @@
 import base64
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -18,7 +18,7 @@ log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MOST_PLANS = 64  # for one structure
 
-Writer = Callable[[Any], str]
+Writer = Callable[[Any], str]  # of a value whose type its shape tells
 
 _plain = re.compile(r"[ !#-%'-;=?-~]*\Z").match
 _tag = re.compile(r'"[0-9a-f-]*"\Z').match  # an entity tag, of which listings are full
@@ -70,7 +70,9 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
         )
     if isinstance(shape, MapShape):
         return _map_writer(shape, item)
-    return _scalar_writer(shape)
+    if shape.type_name == "timestamp":
+        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
+    return SCALARS[shape.type_name]
 
 
 # A structure is written by a plan for just the members that it has: a format, and of each member
@@ -96,7 +98,7 @@ def _structure_writer(shape: StructureShape, item: str) -> Writer:
             plans[names] = result
         return result
 
-    def write(value: Any) -> str:
+    def write(value: Mapping[str, object]) -> str:
         if None in value.values():
             value = {name: inner for name, inner in value.items() if inner is not None}
         names = tuple(value)
@@ -114,7 +116,11 @@ def _member_writer(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]
         return "", _map_writer(shape, item, tag), ""
     opened, closed = _tags(tag, shape)
     if isinstance(shape, StructureShape):
-        attributes = _attributes(shape)
+        attributes = [
+            (xform_name(name), xml_name(member, name))
+            for name, member in shape.members.items()
+            if member.serialization.get("xmlAttribute")
+        ]
         if attributes:
             writer = _attribute_writer(opened, attributes, xml_writer(shape, item), closed)
             return "", writer, ""
@@ -129,18 +135,10 @@ def _tags(tag: str, shape: Shape) -> tuple[str, str]:
     return f"<{tag}>", f"</{tag}>"
 
 
-def _attributes(shape: StructureShape) -> list[tuple[str, str]]:
-    return [
-        (xform_name(name), xml_name(member, name))
-        for name, member in shape.members.items()
-        if member.serialization.get("xmlAttribute")
-    ]
-
-
 def _attribute_writer(
     opened: str, attributes: list[tuple[str, str]], content: Writer, closed: str
 ) -> Writer:
-    def write(value: Any) -> str:
+    def write(value: Mapping[str, object]) -> str:
         present = [(tag, value[name]) for name, tag in attributes if value.get(name) is not None]
         attribute_text = "".join(f' {tag}="{text(str(each))}"' for tag, each in present)
         return f"{opened[:-1]}{attribute_text}>{content(value)}{closed}"
@@ -151,7 +149,7 @@ def _attribute_writer(
 def _list_writer(tag: str, content: Writer) -> Writer:
     opened, between, closed = f"<{tag}>", f"</{tag}><{tag}>", f"</{tag}>"
 
-    def write(value: Any) -> str:
+    def write(value: Sequence[object]) -> str:
         return opened + between.join(map(content, value)) + closed if value else ""
 
     return write
@@ -164,7 +162,7 @@ def _map_writer(shape: MapShape, item: str, tag: str = "entry") -> Writer:
     )
     before = before.replace("%%", "%")
 
-    def write(value: Any) -> str:
+    def write(value: Mapping[str, object]) -> str:
         return "".join(
             f"<{tag}>{element(keys, str(name))}{before}{write_value(inner)}{after}</{tag}>"
             for name, inner in value.items()
@@ -173,22 +171,16 @@ def _map_writer(shape: MapShape, item: str, tag: str = "entry") -> Writer:
     return write
 
 
-def _scalar_writer(shape: Shape) -> Callable[[Any], str]:
-    if shape.type_name == "timestamp":
-        return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
-    return SCALARS[shape.type_name]
-
-
-def _write_string(value: Any) -> str:
+def _write_string(value: object) -> str:
     written = value if isinstance(value, str) else str(value)
     return written if _plain(written) else text(written)
 
 
-def _write_boolean(value: Any) -> str:
+def _write_boolean(value: object) -> str:
     return "true" if value else "false"
 
 
-def _write_blob(value: Any) -> str:
+def _write_blob(value: str | bytes) -> str:
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
 
 
@@ -205,7 +197,7 @@ def _write_epoch(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
-SCALARS: dict[str, Callable[[Any], str]] = {
+SCALARS: dict[str, Writer] = {
     "string": _write_string,
     "character": _write_string,
     "boolean": _write_boolean,
@@ -215,7 +207,7 @@ SCALARS: dict[str, Callable[[Any], str]] = {
     "double": repr,
     "blob": _write_blob,
 }
-TIMES: dict[str, Callable[[Any], str]] = {
+TIMES: dict[str, Writer] = {
     "iso8601": iso8601,
     "rfc822": _write_rfc822,
     "unixTimestamp": _write_epoch,
@@ -232,7 +224,7 @@ def _warn_unknown(shape: str, unknown: set[str]) -> None:
 # --- whole documents ---------------------------------------------------------------------------
 
 
-def rest_document(root: str, namespace: str, writer: Writer, value: Any) -> bytes:
+def rest_document(root: str, namespace: str, writer: Writer, value: object) -> bytes:
     """A rest-xml body, in UTF-8: the writer's content in one root element of the namespace."""
     content = writer(value)
     return f'{DECLARATION}<{root} xmlns="{namespace}">{content}</{root}>'.encode()
@@ -244,7 +236,7 @@ def ascii_document(text: str) -> bytes:
 
 
 def ec2_document(
-    action: str, namespace: str, request_id: str, writer: Writer | None, value: Any
+    action: str, namespace: str, request_id: str, writer: Writer | None, value: object
 ) -> bytes:
     """An EC2 answer; an action without output answers <return>true</return>."""
     content = "<return>true</return>" if writer is None else writer(value)
@@ -254,7 +246,7 @@ def ec2_document(
 
 
 def query_document(
-    action: str, namespace: str, request_id: str, wrapper: str, writer: Writer | None, value: Any
+    action: str, namespace: str, request_id: str, wrapper: str, writer: Writer | None, value: object
 ) -> bytes:
     """A query answer (IAM, STS): Response, Result, ResponseMetadata."""
     content = "" if writer is None else f"<{wrapper}>{writer(value)}</{wrapper}>"

@@ -16,11 +16,10 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
 from eucabox.ec2.bundle_tasks import BundleTasks
-from eucabox.errors import ImageTooLarge, InsufficientFreeAddresses
+from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.instance_states import InstanceState
-from eucabox.instance_types import InstanceType
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
@@ -79,7 +78,7 @@ class StandInNetwork:
 
 
 class StandInImages:
-    """Registers what it is told and checks sizes, without a bucket."""
+    """Registers what it is told, without a bucket."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -112,15 +111,9 @@ class StandInImages:
         facts = {"name": name, "description": description, "settings": '{"made_of": "i-1"}'}
         return add_image(self.state, caller, state="pending", image_location=place, **facts)
 
-    def check_fits(self, row: Row, instance_type: InstanceType) -> None:
-        if row["size"] > instance_type.disk_gb * 2**30:
-            facts = {"type": instance_type.name, "disk": instance_type.disk_gb * 1024}
-            raise ImageTooLarge(id=row["image_id"], needed=row["size"] >> 20, **facts)
-
 
 def insert(state: State, table: str, row: Row) -> None:
-    with state.transaction() as database:
-        database[table].insert(row)  # type: ignore[union-attr]
+    state.insert(table, row)
 
 
 def add_image(state: State, caller: Caller, /, **facts: Any) -> Row:

@@ -150,15 +150,18 @@ def test_groups_and_tags(cloud: Any) -> None:
     instance_id = add_instance(
         cloud.state, metadata_options='{"instance_metadata_tags": "enabled"}'
     )
-    with cloud.state.transaction() as database:
+    with cloud.state.transaction():
         for number, name in enumerate(("web", "db")):
             group_id = f"sg-0000000000000000{number}"
             group = {"group_id": group_id, "account_id": ACCOUNT, "group_name": name}
-            database["security_groups"].insert({**group, "description": "", "created": ""})
-            database["instance_groups"].insert({"instance_id": instance_id, "group_id": group_id})
+            group |= {"description": "", "created": ""}
+            cloud.state.insert("security_groups", group)
+            pair = {"instance_id": instance_id, "group_id": group_id}
+            cloud.state.insert("instance_groups", pair)
         for key in ("Name", "a/b", ".."):
             tag = {"resource_id": instance_id, "account_id": ACCOUNT, "key": key}
-            database["tags"].insert({**tag, "resource_type": "instance", "value": "v"})
+            tag |= {"resource_type": "instance", "value": "v"}
+            cloud.state.insert("tags", tag)
     tree = read(cloud)["meta-data"]
     assert tree["security-groups"] == "db\nweb"
     assert tree["tags"] == {"instance": {"Name": "v"}}, "no key that a path can't hold"

@@ -19,6 +19,7 @@ from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.node import Node
+from eucabox.schema import InstanceRow
 from eucabox.state import State
 from tests.domains.rows import row_of
 
@@ -136,7 +137,7 @@ class House:
         """Return the names of all domains, ours or not."""
         return {domain.name() for domain in self.virt.listAllDomains(0)}
 
-    def becomes(self, instance_id: str, state: str) -> dict[str, Any]:
+    def becomes(self, instance_id: str, state: str) -> InstanceRow:
         """Wait until an instance is in a state and return its row."""
         self.wait(lambda: row_of(self.state, instance_id)["state"] == state)
         return row_of(self.state, instance_id)

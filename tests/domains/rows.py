@@ -3,6 +3,7 @@
 from typing import Any
 
 from eucabox import ids
+from eucabox.schema import InstanceRow
 from eucabox.state import State
 
 ACCOUNT = "123456789012"
@@ -38,14 +39,15 @@ def add_instance(state: State, /, **columns: Any) -> str:
         "domain_uuid": ids.domain_uuid(),
         **columns,
     }
-    with state.transaction() as database:
-        database["reservations"].insert(reservation)  # type: ignore[union-attr]
-        database["instances"].insert(row)  # type: ignore[union-attr]
+    with state.transaction():
+        state.insert("reservations", reservation)
+        state.insert("instances", row)
     return instance_id
 
 
-def row_of(state: State, instance_id: str) -> dict[str, Any]:
+def row_of(state: State, instance_id: str) -> InstanceRow:
     """Return an instance's row."""
-    row = state.one("select * from instances where instance_id = ?", (instance_id,))
+    sql = "select * from instances where instance_id = ?"
+    row = state.select_one(InstanceRow, sql, (instance_id,))
     assert row is not None
     return row

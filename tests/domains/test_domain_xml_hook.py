@@ -29,8 +29,7 @@ def instance_id(state: State, tmp_path: Path) -> str:
     made = add_instance(state, private_ip_address="172.30.64.77")
     (tmp_path / made).mkdir()
     tag = {"resource_id": made, "account_id": "1", "resource_type": "instance"}
-    with state.transaction() as database:
-        database["tags"].insert({**tag, "key": "share", "value": "4096"})  # type: ignore[union-attr]
+    state.insert("tags", {**tag, "key": "share", "value": "4096"})
     return made
 
 

@@ -40,6 +40,7 @@ def running(house: House, node: Node) -> str:
 def test_a_guest_paused_on_the_host_is_in_trouble_until_it_goes_on(house: House) -> None:
     told: list[dict[str, str]] = []
     with house.node() as node:
+        house.wait(lambda: node._reported == "")
         node.watch(lambda: told.append(node.status()["guests"]))
         instance_id = running(house, node)
         house.virt.lookupByName(instance_id).suspend()

@@ -49,10 +49,9 @@ def test_a_stranger_has_no_row(state: State, rows: InstanceRows) -> None:
 def test_the_tags_of_an_interface_end_with_its_instance(state: State, rows: InstanceRows) -> None:
     ended, runs = add_instance(state, state="shutting-down"), add_instance(state, state="running")
     tagged = [each.replace("i-", prefix) for each in (ended, runs) for prefix in ("i-", "eni-")]
-    with state.transaction() as database:
-        for resource_id in tagged:
-            tag = {"resource_id": resource_id, "account_id": "1", "resource_type": "instance"}
-            database["tags"].insert({**tag, "key": "a", "value": "b"})  # type: ignore[union-attr]
+    for resource_id in tagged:
+        tag = {"resource_id": resource_id, "account_id": "1", "resource_type": "instance"}
+        state.insert("tags", {**tag, "key": "a", "value": "b"})
     rows.mark_terminated(row_of(state, ended), GUEST_SHUTDOWN)
     assert row_of(state, ended)["state"] == "terminated"
     left = [row["resource_id"] for row in state.query("select resource_id from tags")]

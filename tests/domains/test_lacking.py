@@ -3,6 +3,7 @@ from pathlib import Path
 from eucabox.domains import state_reasons
 from eucabox.domains.instance_rows import InstanceRows
 from eucabox.state import State
+from tests.domains.rows import row_of
 from tests.rows import add_instance
 
 
@@ -13,7 +14,7 @@ def test_an_instance_that_starts_without_metadata_says_why(tmp_path: Path) -> No
     assert rows.mark_running(lacking, state_reasons.no_metadata("nginx (process 7) has the port."))
     assert rows.mark_running(whole)
     text = "Server.MetadataUnavailable: nginx (process 7) has the port."
-    assert [(rows.get(each) or {})["state_reason_message"] for each in (lacking, whole)] == [
+    assert [row_of(state, each)["state_reason_message"] for each in (lacking, whole)] == [
         text,
         "",
     ]

@@ -138,7 +138,14 @@ def test_a_strangers_group_is_found_by_owner_and_name_or_id_and_by_nothing_else(
         (ACCOUNT, {"referenced_name": "app"}),
         ("111111111111", {"referenced_group_id": app}),
     ):
-        security_groups.add_rule(state, web, is_egress=False, referenced_user_id=owner, **columns)
+        security_groups.add_rule(
+            state,
+            web,
+            is_egress=False,
+            referenced_user_id=owner,
+            referenced_name=columns.get("referenced_name"),
+            referenced_group_id=columns.get("referenced_group_id"),
+        )
     filters.apply()
     nothing = FirewallRule(False, "-1")  # no network and no group: no packet is meant
     named = [FirewallRule(False, "-1", group_id=app)] * 2

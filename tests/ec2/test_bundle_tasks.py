@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,7 +17,8 @@ from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle, snapshot
 from eucabox.images import Images
-from eucabox.state import Row, State
+from eucabox.schema import BundleTaskRow, ImageRow, InstanceRow
+from eucabox.state import State
 from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB, ext, qcow2
 from tests.rows import add_instance
@@ -43,6 +44,15 @@ class Node:
         for before, after in (("stopping", "stopped"), ("pending", "running")):
             if self.stops and self.state.update("instances", {"state": before}, state=after):
                 self.notes.append(after)
+
+
+Ending = TypeVar("Ending", BundleTaskRow, ImageRow)
+
+
+class Guest(InstanceRow):
+    """An instance as bundles see it."""
+
+    platform: str | None
 
 
 class House:
@@ -71,14 +81,14 @@ class House:
         self.images.close()
         self.store.close()
 
-    def image(self, path: Path) -> Row:
+    def image(self, path: Path) -> ImageRow:
         properties = ObjectProperties(owner=self.user.account_id)
         with path.open("rb") as stream:
             self.store.put("mine", path.name, stream, properties)
         row = self.images.register(self.user, f"mine/{path.name}")
         return self.settled(row["image_id"])
 
-    def bundled(self, path: Path, **members: Any) -> Row:
+    def bundled(self, path: Path, **members: Any) -> ImageRow:
         out = self.folder / "out"
         out.mkdir(exist_ok=True)
         mine = self.accounts.user_credentials(self.user)
@@ -92,7 +102,7 @@ class House:
                 self.store.put("mine", part.name, stream, ObjectProperties())
         return self.image(manifest)
 
-    def instance(self, image: Row, state: str = "running") -> Row:
+    def instance(self, image: ImageRow, state: str = "running") -> Guest:
         instance_id = add_instance(
             self.state, state=state, image_id=image["image_id"], disk_gb=1,
             account_id=self.user.account_id, instance_type="m1.tiny",
@@ -100,19 +110,20 @@ class House:
             virtualization_type=image["virtualization_type"],
         )  # fmt: skip
         sql = "select i.*, '' platform from instances i where instance_id = ?"
-        row = self.state.one(sql, (instance_id,))
+        row = self.state.select_one(Guest, sql, (instance_id,))
         assert row is not None
         self.images.prepare(row)
         return row
 
-    def begin(self, instance: Row, **columns: Any) -> str:
+    def begin(self, instance: Guest, **columns: Any) -> str:
         place = {"bucket": "mine", "prefix": "p/disk", "owner": self.user.account_id}
-        task = self.bundles.create_task(self.user, instance, **{**place, **columns})
-        self.bundles.submit(task["bundle_id"])
-        return str(task["bundle_id"])
+        bundle_id = self.bundles.create_task(self.user, instance, **{**place, **columns})
+        self.bundles.submit(bundle_id)
+        return bundle_id
 
-    def task(self, bundle_id: str) -> Row:
-        row = self.state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
+    def task(self, bundle_id: str) -> BundleTaskRow:
+        sql = "select * from bundle_tasks where bundle_id = ?"
+        row = self.state.select_one(BundleTaskRow, sql, (bundle_id,))
         assert row is not None
         return row
 
@@ -122,20 +133,22 @@ class House:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    def ends(self, bundle_id: str) -> Row:
+    def ends(self, bundle_id: str) -> BundleTaskRow:
         return wait(lambda: self.task(bundle_id), ("complete", "failed"))
 
-    def settled(self, image_id: str) -> Row:
+    def settled(self, image_id: str) -> ImageRow:
         sql = "select * from images where image_id = ?"
-        return wait(lambda: self.state.one(sql, (image_id,)), ("available", "failed"))
+        return wait(
+            lambda: self.state.select_one(ImageRow, sql, (image_id,)), ("available", "failed")
+        )
 
-    def state_of(self, instance: Row) -> str:
+    def state_of(self, instance: Guest) -> str:
         sql = "select state from instances where instance_id = ?"
         row = self.state.one(sql, (instance["instance_id"],))
         return str(row and row["state"])
 
 
-def wait(look: Callable[[], Row | None], states: tuple[str, ...]) -> Row:
+def wait(look: Callable[[], Ending | None], states: tuple[str, ...]) -> Ending:
     deadline = time.monotonic() + 30
     while (row := look()) is None or row["state"] not in states:
         assert time.monotonic() < deadline, row
@@ -155,7 +168,7 @@ def house(
 
 
 @pytest.fixture
-def guest(house: House, tmp_path: Path) -> Row:
+def guest(house: House, tmp_path: Path) -> Guest:
     """An instance of a root file system with a kernel."""
     kernel = tmp_path / "vmlinuz"
     kernel.write_bytes(b"\x7fELF kernel")
@@ -164,7 +177,7 @@ def guest(house: House, tmp_path: Path) -> Row:
     return house.instance(house.bundled(root, kernel_id=kernel_row["image_id"]))
 
 
-def test_a_bundle_holds_the_root_and_the_instance_runs_again(house: House, guest: Row) -> None:
+def test_a_bundle_holds_the_root_and_the_instance_runs_again(house: House, guest: Guest) -> None:
     task = house.ends(house.begin(guest))
     assert (task["state"], task["progress"], task["error_message"]) == ("complete", 100, "")
     assert house.node.notes == ["stopped", "running"]
@@ -179,7 +192,7 @@ def test_a_bundle_holds_the_root_and_the_instance_runs_again(house: House, guest
     assert row["virtualization_type"] == "paravirtual"
 
 
-def test_an_image_is_made_of_a_paused_instance(house: House, guest: Row) -> None:
+def test_an_image_is_made_of_a_paused_instance(house: House, guest: Guest) -> None:
     image = house.images.create_pending(house.user, guest, "new", "of it")
     bucket, _, key = image["image_location"].partition("/")
     prefix = key.removesuffix(".manifest.xml")
@@ -204,7 +217,7 @@ def test_a_whole_disk_is_bundled_whole(house: House, tmp_path: Path) -> None:
     assert (row["state"], row["virtualization_type"]) == ("available", "hvm")
 
 
-def test_one_task_at_a_time_holds_an_instance(house: House, guest: Row) -> None:
+def test_one_task_at_a_time_holds_an_instance(house: House, guest: Guest) -> None:
     house.node.stops = False
     bundle_id = house.begin(guest)
     with pytest.raises(errors.BundlingInProgress):
@@ -219,7 +232,7 @@ def test_one_task_at_a_time_holds_an_instance(house: House, guest: Row) -> None:
     assert house.state_of(guest) == "running", "it is not left to lie"
 
 
-def test_a_terminated_instance_fails_its_task_and_its_image(house: House, guest: Row) -> None:
+def test_a_terminated_instance_fails_its_task_and_its_image(house: House, guest: Guest) -> None:
     image = house.images.create_pending(house.user, guest, "new", "")
     where = {"instance_id": guest["instance_id"]}
     house.state.update("instances", where, state="shutting-down")
@@ -231,7 +244,7 @@ def test_a_terminated_instance_fails_its_task_and_its_image(house: House, guest:
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_killed_task_is_finished_at_the_next_start(
-    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch, copied: bool
+    house: House, guest: Guest, monkeypatch: pytest.MonkeyPatch, copied: bool
 ) -> None:
     begun, go = threading.Event(), threading.Event()
     place, name = (bundle, "bundle") if copied else (snapshot, "take")
@@ -255,7 +268,7 @@ def test_a_killed_task_is_finished_at_the_next_start(
     assert house.state_of(guest) == "running"
 
 
-def test_a_lost_disk_is_told(house: House, guest: Row) -> None:
+def test_a_lost_disk_is_told(house: House, guest: Guest) -> None:
     house.images.forget(guest["instance_id"])
     task = house.ends(house.begin(guest))
     assert (task["state"], task["error_code"]) == ("failed", "Server.InternalError")
@@ -264,7 +277,7 @@ def test_a_lost_disk_is_told(house: House, guest: Row) -> None:
 
 
 def test_a_bucket_that_is_somebody_elses_by_now_is_not_written(
-    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+    house: House, guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call was a minute ago: who may is asked with every object."""
     right = bundle.bundle
@@ -284,7 +297,7 @@ def test_a_bucket_that_is_somebody_elses_by_now_is_not_written(
 
 
 def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
-    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+    house: House, guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = house.images.create_pending(house.user, guest, "new", "")
     bucket, _, key = image["image_location"].partition("/")
@@ -303,14 +316,14 @@ def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
     assert house.settled(image["image_id"])["state"] == "failed"
 
 
-def test_a_bucket_without_access_lists_is_bundled_into(house: House, guest: Row) -> None:
+def test_a_bucket_without_access_lists_is_bundled_into(house: House, guest: Guest) -> None:
     house.store.set_bucket_setting("mine", "object_ownership", "BucketOwnerEnforced")
     assert house.ends(house.begin(guest))["state"] == "complete"
     assert house.store.head("mine", "p/disk.manifest.xml").properties.acl is None
 
 
 def test_a_stop_ends_the_copying_of_a_disk_at_once(
-    house: House, guest: Row, monkeypatch: pytest.MonkeyPatch
+    house: House, guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
 

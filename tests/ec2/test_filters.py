@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from hypothesis import strategies as some
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.errors import InvalidNextToken, InvalidParameterValue, MissingParameter
 
-COLUMNS: Columns = {"name": "name", "size": "size", "on": lambda row: row["on"], "never": None}
+COLUMNS: Columns[Mapping[str, object]] = {
+    "name": "name",
+    "size": "size",
+    "on": lambda row: row["on"],
+    "never": None,
+}
 ROWS: list[dict[str, Any]] = [
     {"name": "web-1", "size": 1, "on": True, "tags": [{"key": "a", "value": "x"}]},
     {"name": "web-2", "size": 2, "on": False, "tags": []},

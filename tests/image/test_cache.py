@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -149,3 +151,27 @@ def test_who_waits_for_anothers_work_may_give_up(room: Room) -> None:
     with room.cache.only_one("key"), ThreadPoolExecutor(1) as others:
         waiting = others.submit(lambda: room.cache.only_one("key", give_up).__enter__())
         assert isinstance(waiting.exception(10), InterruptedError)
+
+
+SWEEP = """\
+import sys
+from pathlib import Path
+from eucabox.image.cache import Cache
+cache = Cache(Path(sys.argv[1]), lambda: 2**30, set)
+cache.sweep()
+print(len(cache.find("a").path.read_bytes()))
+cache.drop("a")
+"""
+
+
+@pytest.mark.slow
+def test_a_start_as_a_user_of_its_own_leaves_it_there_and_still_reads_and_drops_it(
+    room: Room,
+) -> None:
+    room.add("a")
+    os.chown(room.cache.folder / "a.raw", 64055, 64055)
+    without_chown = ["setpriv", "--bounding-set", "-chown"]
+    argv = [*without_chown, sys.executable, "-c", SWEEP, str(room.cache.folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{KIB64}\n", "")
+    assert list(room.cache.folder.iterdir()) == []

@@ -60,7 +60,7 @@ def test_a_root_boots_by_its_kernel_from_a_disk_with_the_key(room: Room, tmp_pat
     disk = raw(boot.disk, tmp_path / "out")
     assert look(disk, MIB, f"cat {key_injection.FILE}").startswith(f"{KEY}\n")
     check(disk, MIB)
-    assert boot.disk.stat().st_mode & 0o777 == 0o660
+    assert boot.disk.stat().st_mode & 0o777 == 0o600
     assert boot.disk.parent.stat().st_mode & 0o001
 
 

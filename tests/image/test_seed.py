@@ -1,23 +1,25 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pycdlib
 import pytest
 
 from eucabox.image import seed
+from eucabox.schema import InstanceRow
+from tests.rows import whole_row
 
-ROW: dict[str, Any] = {
-    "instance_id": "i-0a1b2c3d",
-    "image_id": "emi-0a1b2c3d",
-    "instance_type": "m1.small",
-    "private_dns_name": "ip-172-30-64-4.eucabox.internal",
-    "private_ip_address": "172.30.64.4",
-    "availability_zone": "eucabox-1a",
-    "public_key": "ssh-ed25519 AAAA me@here\n",
-    "user_data": bytes(range(256)) * 64,
-}
+ROW = whole_row(
+    InstanceRow,
+    instance_id="i-0a1b2c3d",
+    image_id="emi-0a1b2c3d",
+    instance_type="m1.small",
+    private_dns_name="ip-172-30-64-4.eucabox.internal",
+    private_ip_address="172.30.64.4",
+    availability_zone="eucabox-1a",
+    public_key="ssh-ed25519 AAAA me@here\n",
+    user_data=bytes(range(256)) * 64,
+)
 
 
 def files(path: Path) -> dict[str, bytes]:

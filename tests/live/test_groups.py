@@ -29,7 +29,7 @@ from tests.live.packets import (
 )
 from tests.live.test_network import again, give, opened
 from tests.live.wires import Space, command, host_network, own_host, space
-from tests.rows import ACCOUNT, add_instance
+from tests.rows import ACCOUNT, add_instance, interface
 
 A, B = "sg-aaaaaaaaaaaaaaaaa", "sg-bbbbbbbbbbbbbbbbb"
 NOBODY = "255.255.255.255"
@@ -389,7 +389,7 @@ def test_a_row_is_all_it_takes(site: Site, tmp_path: Path) -> None:
     finally:
         filters.stop(5)
         state.close()
-        site.net.unplug(row)
+        site.net.unplug(interface(row))
 
 
 # --- false names --------------------------------------------------------------------------------
@@ -516,7 +516,7 @@ def test_a_tap_of_ours_without_an_instance_is_shut(site: Site, tmp_path: Path) -
         assert not stray.ask_dhcp()
         stray.take(row["private_ip_address"], site.gateway)
         assert not pings(stray, site.gateway)
-    site.net.unplug(row)
+    site.net.unplug(interface(row))
 
 
 def test_an_instance_without_an_address_yet_may_ask_for_one(site: Site) -> None:

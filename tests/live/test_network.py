@@ -27,7 +27,7 @@ from eucabox.network.static import Static
 from eucabox.server.listener import Listener
 from eucabox.state import State
 from tests.live.wires import Space, command, host_network, own_host, space
-from tests.rows import add_instance
+from tests.rows import add_instance, interface
 
 METADATA = "http://169.254.169.254"
 
@@ -70,7 +70,7 @@ def give(net: Static, taken: set[str] | None = None) -> dict[str, str]:
     """Plug the next instance and return its row."""
     held = {line.split(",")[1] for line in hosts_file(net).read_text().splitlines()}
     row = asdict(net.assign(held | (taken or set()), "i-1"))
-    net.plug(row)
+    net.plug(interface(row))
     return row
 
 
@@ -86,7 +86,7 @@ def dnsmasq_of(net: Static) -> list[int]:
 def row(net: Static) -> Iterator[dict[str, str]]:
     made = give(net)
     yield made
-    net.unplug(made)
+    net.unplug(interface(made))
 
 
 @pytest.fixture
@@ -121,14 +121,14 @@ def test_an_unplugged_mac_gets_no_answer_and_its_address_goes_to_the_next(
     row = give(net)
     with space(tmp_path, net.bridge, row["mac_address"]) as guest:
         assert guest.ask_dhcp()
-        net.unplug(row)
+        net.unplug(interface(row))
         assert not guest.ask_dhcp()
         assert not net.owns_address(row["private_ip_address"], row["mac_address"])
-    net.plug(row)
+    net.plug(interface(row))
     with space(tmp_path, net.bridge, row["mac_address"]) as heir:
         assert heir.ask_dhcp()
         assert heir.lease["ip"] == row["private_ip_address"]
-    net.unplug(row)
+    net.unplug(interface(row))
 
 
 def test_leases_go_on_over_a_restart_of_eucabox_and_a_death_of_dnsmasq(
@@ -137,7 +137,7 @@ def test_leases_go_on_over_a_restart_of_eucabox_and_a_death_of_dnsmasq(
     (pid,) = dnsmasq_of(net)
     second = again(net)
     second.start()
-    second.sync([row])
+    second.sync([interface(row)])
     assert dnsmasq_of(second) == [pid], "adopted, not started again"
     assert guest.ask_dhcp()
     os.kill(pid, signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_an_update_that_a_kill_cut_short_is_made_good_by_the_next_start(
     hosts_file(net).write_text("")  # as if written, and killed before the server was told
     second = again(net)
     second.start()
-    second.sync([row])
+    second.sync([interface(row)])
     assert guest.ask_dhcp()
 
 
@@ -320,7 +320,7 @@ def test_each_guest_reads_its_own_metadata_with_a_default_route_alone(
         header = "-H", f"X-aws-ec2-metadata-token: {token}"
         assert guest.get(path, *header) == f"200\n{mine}"
         assert second.get(path, *header).startswith("401"), "a token is for its instance alone"
-    net.unplug(other)
+    net.unplug(interface(other))
 
 
 def test_who_takes_anothers_address_gets_nothing(

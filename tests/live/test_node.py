@@ -18,6 +18,7 @@ import pytest
 from eucabox.config import CloudSection, Config, NodeSection
 from eucabox.image.tiny_guest import TinyGuest
 from eucabox.node import Node
+from eucabox.schema import InstanceRow
 from eucabox.state import State
 from tests.domains.house import Boot, House, Images, Network
 from tests.domains.rows import add_instance, row_of
@@ -151,7 +152,7 @@ def launch(house: House, node: Node, mode: str = "plain") -> str:
     return instance_id
 
 
-def becomes(house: House, instance_id: str, state: str) -> dict[str, Any]:
+def becomes(house: House, instance_id: str, state: str) -> InstanceRow:
     until(lambda: row_of(house.state, instance_id)["state"] in (state, "terminated"))
     row = row_of(house.state, instance_id)
     assert row["state"] == state, row["state_reason_message"]

@@ -15,13 +15,13 @@ from eucabox import ids
 from eucabox.config import CloudSection, Config, NetworkSection
 from eucabox.domains.instance_rows import InstanceRows
 from eucabox.errors import NetworkUnusable
-from eucabox.network import FilteredGuest, FirewallRule, GuestAddress
+from eucabox.network import FilteredGuest, FirewallRule, GuestAddress, InterfaceRow
 from eucabox.network.packets import probe
 from eucabox.network.system import System
 from tests.live import packets
 from tests.live.test_network import METADATA, metadata
 from tests.live.wires import DHCP_CLIENT, Space, command, host_network, own_host, space
-from tests.rows import add_instance
+from tests.rows import add_instance, interface
 
 SITE = "eutsite0"
 ROUTER = "203.0.113.1"
@@ -65,7 +65,8 @@ class Cloud:
         self.net.start()
         self.process.callback(self.net.stop)
         self.state = self.process.enter_context(metadata(self.net, self.config.cloud.data_dir))
-        self.net.sync(self.state.query("select * from instances where state <> 'terminated'"))
+        alive = "select * from instances where state <> 'terminated'"
+        self.net.sync(self.state.select(InterfaceRow, alive))
 
     def learn(self, address: GuestAddress) -> None:
         self.learnt.append(address)
@@ -75,7 +76,7 @@ class Cloud:
         """Plug an instance, and return its id."""
         row = {"mac_address": mac, "private_ip_address": ip, "private_dns_name": None}
         instance_id = add_instance(self.state, **row)
-        self.net.plug({"instance_id": instance_id, **row})
+        self.net.plug(interface(row, instance_id))
         return instance_id
 
     def guest(self, instance_id: str) -> AbstractContextManager[Space]:
@@ -437,9 +438,9 @@ def test_a_bridge_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
     net = System(config)
     instance_id = "i-0123456789abcdef0"
-    row = {"instance_id": instance_id, **asdict(net.assign(set(), instance_id))}
+    row = asdict(net.assign(set(), instance_id))
     assert row["mac_address"] == "d0:0d:01:23:45:67"
     with pytest.raises(NetworkUnusable, match="eutnone is no bridge of this host"):
-        net.plug(row)
-    net.unplug(row)
+        net.plug(interface(row, instance_id))
+    net.unplug(interface(row, instance_id))
     net.remove()

@@ -9,6 +9,7 @@ from eucabox.errors import InsufficientFreeAddresses, NetworkUnusable, ProgramFa
 from eucabox.network import host
 from eucabox.network.static import Static
 from tests.network.conftest import FakeHost
+from tests.rows import interface
 
 Configured = Callable[..., Config]
 
@@ -37,24 +38,44 @@ def test_addresses_are_given_once(net: Static) -> None:
         net.assign(taken, "i-1")
 
 
+def test_all_addresses_of_a_larger_network_are_given_once(
+    fake: FakeHost, configured: Configured
+) -> None:
+    net = Static(configured(subnet="172.30.64.0/24"))
+    taken: set[str] = set()
+    for number in range(4, 255):
+        address = net.assign(taken, "i-1").private_ip_address
+        assert address == f"172.30.64.{number}"
+        taken.add(address)
+    with pytest.raises(InsufficientFreeAddresses, match="All 251 addresses"):
+        net.assign(taken, "i-1")
+
+
+def test_the_gateway_is_not_given_out_where_a_range_names_it(
+    fake: FakeHost, configured: Configured
+) -> None:
+    net = Static(configured(subnet="172.30.64.0/28", addresses="172.30.64.1-172.30.64.3"))
+    assert net.assign(set(), "i-1").private_ip_address == "172.30.64.2"
+
+
 def test_plug_and_unplug_may_be_repeated(net: Static, fake: FakeHost, tmp_path: Path) -> None:
     net.start()
     row = asdict(net.assign(set(), "i-1"))
-    net.plug(row)
-    net.plug(row)
+    net.plug(interface(row))
+    net.plug(interface(row))
     assert hosts(tmp_path) == ["172.30.64.4"]
     bound = "neigh replace 172.30.64.4 lladdr d0:0d:ac:1e:40:04 dev eucabr0 nud permanent\n"
     assert fake.inputs[-1] == bound
-    net.unplug(row)
-    net.unplug(row)
+    net.unplug(interface(row))
+    net.unplug(interface(row))
     assert hosts(tmp_path) == []
 
 
 def test_unplugging_late_leaves_the_heir_alone(net: Static, tmp_path: Path) -> None:
     net.start()
     heir = asdict(net.assign(set(), "i-1"))
-    net.plug(heir)
-    net.unplug({**heir, "mac_address": "02:00:00:00:00:01"})
+    net.plug(interface(heir))
+    net.unplug(interface({**heir, "mac_address": "02:00:00:00:00:01"}))
     assert hosts(tmp_path) == ["172.30.64.4"]
 
 
@@ -62,10 +83,10 @@ def test_sync_knows_only_the_living(net: Static, tmp_path: Path, fake: FakeHost)
     net.start()
     first = asdict(net.assign(set(), "i-1"))
     second = asdict(net.assign({first["private_ip_address"]}, "i-1"))
-    net.plug(first)
+    net.plug(interface(first))
     (tmp_path / "arp").write_text("IP\n172.30.64.4 0x1 0x6 d0:0d:ac:1e:40:04 * eucabr0\n")
     nobody = {"mac_address": None, "private_ip_address": None, "private_dns_name": None}
-    net.sync([second, nobody])
+    net.sync([interface(second), interface(nobody)])
     assert hosts(tmp_path) == ["172.30.64.5"]
     assert fake.inputs[-1].startswith(
         "neigh del 172.30.64.4 dev eucabr0\nneigh replace 172.30.64.5 "
@@ -83,13 +104,13 @@ def test_a_plug_starts_what_could_not_start_before(net: Static, fake: FakeHost) 
     fake.failures["dnsmasq"] = "dnsmasq: failed to bind DHCP server socket: Address already in use"
     row = asdict(net.assign(set(), "i-1"))
     attempts: tuple[Callable[[], None], ...] = (
-        net.start, lambda: net.plug(row), lambda: net.sync([row]),
+        net.start, lambda: net.plug(interface(row)), lambda: net.sync([interface(row)]),
     )  # fmt: skip
     for attempt in attempts:
         with pytest.raises(NetworkUnusable, match="UDP port 67"):
             attempt()
     fake.failures.clear()
-    net.plug(row)
+    net.plug(interface(row))
     assert fake.did("dnsmasq")
 
 

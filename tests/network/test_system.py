@@ -8,7 +8,7 @@ import pytest
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import ConfigError, NetworkUnusable
-from eucabox.network import GuestAddress, host
+from eucabox.network import GuestAddress, InterfaceRow, host
 from eucabox.network.packets import AddressClaim, Lease
 from eucabox.network.snoop import Snoop
 from eucabox.network.system import System
@@ -19,7 +19,7 @@ ID = "i-0123456789abcdef0"
 MAC = "d0:0d:01:23:45:67"
 FIVE, SERVER = IPv4Address("192.168.1.5"), IPv4Address("192.168.1.1")
 ACK = Lease(MAC, FIVE, SERVER, 3600)
-ROW = {
+ROW: InterfaceRow = {
     "instance_id": ID,
     "mac_address": MAC,
     "private_ip_address": None,

@@ -11,7 +11,7 @@ from eucabox.errors import AccessDenied
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import access
 from eucabox.s3.access import DetachedRequest
-from eucabox.store.types import Bucket, Object, ObjectProperties, Upload
+from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
 NOW = datetime.now(UTC)
 ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
@@ -142,7 +142,7 @@ def test_versions_are_actions_of_their_own() -> None:
 
 
 def test_locks_need_more_than_a_grant_to_write() -> None:
-    acl = {"canned": "public-read-write"}
+    acl: Acl = {"canned": "public-read-write"}
     where = Bucket("b", ANN.account_id, NOW, acl)
     access.check(DetachedRequest(BOB, "PutObject"), where, "k")
     access.check(DetachedRequest(BOB, "PutObject", {"tagging": {"tag_set": []}}), where, "k")

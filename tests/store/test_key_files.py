@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,31 @@ def test_an_empty_folder_is_replaced_by_a_file(put: Put, root: Path) -> None:
     (root / "box/a/b").mkdir(parents=True)
     put("a/b")
     assert (root / "box/a/b").is_file()
+
+
+def test_a_bucket_knows_that_no_key_lies_under_its_hash_until_one_does(
+    store: Store, put: Put, root: Path
+) -> None:
+    put("a/b")
+    assert not store._get_folder("box").has_hashed
+    put("a")  # the folder a is in its way
+    assert store._get_folder("box").has_hashed
+    store.delete("box", "a/b")
+    put("a", b"at its path")
+    assert not [file for file in (root / "box/.eucabox/objects").rglob("*") if file.is_file()]
+    assert content(store, "a") == b"at its path"
+
+
+def test_a_bucket_knows_its_hashed_keys_and_sidecars_after_a_start(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as store:
+        store.create_bucket("box", "111122223333")
+        store.put("box", "x//y", io.BytesIO(b"hashed"), FACTS)
+        store.put("box", "k", io.BytesIO(b"plain"), FACTS)
+    with closing(Store(tmp_path)) as store:
+        assert store._get_folder("box").has_hashed
+        assert content(store, "x//y") == b"hashed"
+        assert store.delete("box", "x//y").removed
+        assert keys(store) == ["k"]
 
 
 def test_leftovers_of_a_killed_put_of_a_hashed_key_are_removed(

@@ -17,7 +17,11 @@ def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = 
             raise InvalidParameterValue(parameter="AttributeName", value=name[:60], reason=reason)
     return {
         "account_attributes": [
-            _to_api(name, attributes[name]) for name in attribute_names or attributes
+            {
+                "attribute_name": name,
+                "attribute_values": [{"attribute_value": attributes[name]}],
+            }
+            for name in attribute_names or attributes
         ]
     }
 
@@ -40,7 +44,3 @@ def _list_attributes(call: Call) -> dict[str, str]:
         "max-elastic-ips": "0",
         "vpc-max-elastic-ips": "0",
     }
-
-
-def _to_api(name: str, value: str) -> Result:
-    return {"attribute_name": name, "attribute_values": [{"attribute_value": value}]}

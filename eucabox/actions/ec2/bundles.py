@@ -1,12 +1,13 @@
 """BundleInstance and CreateImage: writes tasks, which ec2/bundle_tasks.py carries out."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import bundle_tasks, image_access, instances, tags
-from eucabox.ec2.filters import Filter, select
+from eucabox.ec2.filters import Columns, Filter, select
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     BundleNotCancellable,
@@ -21,12 +22,12 @@ from eucabox.image import names
 from eucabox.image.bundle import NAME
 from eucabox.s3 import access
 from eucabox.s3.post_policy import check
-from eucabox.state import Row
+from eucabox.schema import BundleTaskRow
 from eucabox.store.paths import check_bucket_name
 from eucabox.validation import check_text, to_api_name
 
 LONGEST_KEY = 1000  # bytes, which leaves room for the names of parts
-FILTERS: dict[str, str | Callable[[Row], Any] | None] = {
+FILTERS: Columns[BundleTaskRow] = {
     "bundle-id": "bundle_id",
     "error-code": lambda row: row["error_code"] or None,
     "error-message": lambda row: row["error_message"] or None,
@@ -70,9 +71,9 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        task = call.cloud.bundles.create_task(call.user, instance, **place)
-    call.cloud.bundles.submit(task["bundle_id"])
-    return {"bundle_task": _to_api(_get_task(call, task["bundle_id"]))}
+        bundle_id = call.cloud.bundles.create_task(call.user, instance, **place)
+    call.cloud.bundles.submit(bundle_id)
+    return {"bundle_task": _to_api(_get_task(call, bundle_id))}
 
 
 @action()
@@ -84,9 +85,7 @@ def describe_bundle_tasks(
     if not bundle_ids:
         sql = """select * from bundle_tasks where account_id = ? and image_id is null
           order by start_time"""
-        rows = call.cloud.state.query(sql, (call.account_id,))
-    for row in rows:
-        row["tags"] = []
+        rows = call.cloud.state.select(BundleTaskRow, sql, (call.account_id,))
     return {"bundle_tasks": [_to_api(row) for row in select(rows, filters, FILTERS)]}
 
 
@@ -122,7 +121,7 @@ def create_image(
         image_access.check_limit(call.cloud.state, call.cloud.config.limits, call.account_id)
         image = call.cloud.images.create_pending(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
-        task = call.cloud.bundles.create_task(
+        bundle_id = call.cloud.bundles.create_task(
             caller,
             instance,
             bucket=bucket,
@@ -132,11 +131,11 @@ def create_image(
             no_reboot=int(no_reboot),
         )
         tags.write(call.cloud.state, call.account_id, image["image_id"], new_tags)
-    call.cloud.bundles.submit(task["bundle_id"])
+    call.cloud.bundles.submit(bundle_id)
     return {"image_id": image["image_id"]}
 
 
-def _get_instance(call: Call, instance_id: str, name: str) -> Row:
+def _get_instance(call: Call, instance_id: str, name: str) -> ListedInstance:
     (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     if row["state"] not in ("running", "stopped"):
         task = bundle_tasks.find_open_task(call.cloud.state, instance_id)
@@ -178,14 +177,15 @@ def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) 
     access.check(access.DetachedRequest(uploader), bucket, key, action="s3:PutObject")
 
 
-def _get_task(call: Call, bundle_id: str) -> Row:
-    row = call.cloud.state.one("select * from bundle_tasks where bundle_id = ?", (bundle_id,))
+def _get_task(call: Call, bundle_id: str) -> BundleTaskRow:
+    sql = "select * from bundle_tasks where bundle_id = ?"
+    row = call.cloud.state.select_one(BundleTaskRow, sql, (bundle_id,))
     if row is None or not (call.user.admin or row["account_id"] == call.account_id):
         raise BundleNotFound(id=bundle_id[:60])
     return row
 
 
-def _to_api(row: Row) -> Result:
+def _to_api(row: BundleTaskRow) -> Result:
     error = {"code": row["error_code"], "message": row["error_message"]}
     return {
         "bundle_id": row["bundle_id"],

@@ -4,8 +4,8 @@ import base64
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import instances
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import IncorrectInstanceState
-from eucabox.state import Row
 
 
 @action(ignored=["latest"])
@@ -38,6 +38,6 @@ def get_password_data(call: Call, *, instance_id: str) -> Result:
     return {"instance_id": row["instance_id"], "timestamp": call.now(), "password_data": ""}
 
 
-def _get_instance(call: Call, instance_id: str) -> Row:
+def _get_instance(call: Call, instance_id: str) -> ListedInstance:
     (row,) = instances.get_many(call.cloud.state, call.user, [instance_id])
     return row

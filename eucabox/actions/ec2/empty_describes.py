@@ -323,7 +323,9 @@ def _make_action(empty_list: EmptyList) -> Callable[..., Result]:
                 raise AbsentNotFound(code, noun=empty_list.noun, id=name[:60])
         return {member: [] for member in empty_list.members}
 
-    hints: dict[str, Any] = {name: _type_hint(name) for name in empty_list.codes}
+    hints: dict[str, Any] = {
+        name: Sequence[str] if name.endswith(("s", "_set")) else str for name in empty_list.codes
+    }
     describe.__annotations__ = hints
     describe.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
@@ -335,10 +337,6 @@ def _make_action(empty_list: EmptyList) -> Callable[..., Result]:
         ]
     )
     return describe
-
-
-def _type_hint(member: str) -> Any:
-    return Sequence[str] if member.endswith(("s", "_set")) else str
 
 
 for _each in EMPTY:

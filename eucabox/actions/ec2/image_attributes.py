@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import image_access
@@ -14,7 +14,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.image import devices, settings
-from eucabox.state import Row
+from eucabox.schema import ImageRow
 from eucabox.validation import check_text
 
 EVERYONE = "all"
@@ -42,11 +42,18 @@ class TextValue(TypedDict, total=False):
     value: str
 
 
+class InstanceCodes(TypedDict):
+    """The account of an instance and the product codes of its image, as JSON."""
+
+    account_id: str
+    product_codes: str | None
+
+
 @action()
 def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> Result:
     """Return one attribute of an image; launch permissions in full only for its owner."""
     row = image_access.get_visible(call.cloud.state, call.user, image_id)
-    attributes: dict[str, dict[str, Any]] = {
+    attributes: dict[str, Result] = {
         "description": {"description": {"value": row["description"]}},
         "kernel": {"kernel_id": {"value": row["kernel_id"] or ""}},
         "ramdisk": {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
@@ -94,7 +101,7 @@ def modify_image_attribute(
     state = call.cloud.state
     with state.transaction():
         row = image_access.get_owned(state, call.user, image_id)
-        columns: dict[str, Any] = {}
+        columns: dict[str, str | int] = {}
         if change is not None:
             columns |= _write_permissions(call, row, change)
         if description is not None:
@@ -130,14 +137,11 @@ def confirm_product_instance(call: Call, *, instance_id: str, product_code: str)
     sql = """select i.account_id, m.product_codes from instances i join images m using (image_id)
       where instance_id = ? and (m.account_id = ? or i.account_id = ?)"""
     account_ids = (caller.account_id, caller.account_id)
-    row = (
-        call.cloud.state.one(sql, (instance_id, *account_ids))
-        if ID.fullmatch(instance_id)
-        else None
-    )
+    row: InstanceCodes | None = None
+    if ID.fullmatch(instance_id):
+        row = call.cloud.state.select_one(InstanceCodes, sql, (instance_id, *account_ids))
     if row is None:
-        (mine,) = get_many(call.cloud.state, caller, [instance_id])
-        row = mine
+        (row,) = get_many(call.cloud.state, caller, [instance_id])
     if product_code not in json.loads(row["product_codes"] or "[]"):
         return {"return": False}
     return {"return": True, "owner_id": row["account_id"]}
@@ -170,7 +174,7 @@ def _permission_change(
     return {"add": items} if operation_type == "add" else {"remove": items}
 
 
-def _write_permissions(call: Call, row: Row, change: PermissionChange) -> dict[str, int]:
+def _write_permissions(call: Call, row: ImageRow, change: PermissionChange) -> dict[str, int]:
     """Write the permissions of single accounts; return the column for the group `all`."""
     columns: dict[str, int] = {}
     with call.cloud.state.transaction() as database:
@@ -198,7 +202,7 @@ def _read_account(call: Call, permission: LaunchPermission, must_exist: bool) ->
     return account_id
 
 
-def _add_codes(row: Row, codes: Sequence[str]) -> list[str]:
+def _add_codes(row: ImageRow, codes: Sequence[str]) -> list[str]:
     stored_codes = json.loads(row["product_codes"])
     for each in codes:
         check_text("ProductCode", each, 60)
@@ -209,7 +213,7 @@ def _add_codes(row: Row, codes: Sequence[str]) -> list[str]:
     return all_codes
 
 
-def _check_boot_image(call: Call, row: Row, kind: str, value: str) -> str:
+def _check_boot_image(call: Call, row: ImageRow, kind: str, value: str) -> str:
     if row["image_type"] != "machine" or row["virtualization_type"] == "hvm":
         raise UnsupportedOperation(
             what=f"{kind.capitalize()}: {row['image_id']} is no root file system that boots with a"
@@ -219,7 +223,7 @@ def _check_boot_image(call: Call, row: Row, kind: str, value: str) -> str:
     return value
 
 
-def _list_permissions(call: Call, row: Row) -> list[dict[str, str]]:
+def _list_permissions(call: Call, row: ImageRow) -> list[dict[str, str]]:
     caller = call.user
     shared: Sequence[str] = image_access.launch_permissions(
         call.cloud.state, [row["image_id"]]

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import image_access, tags
-from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     ImageUnavailable,
@@ -16,13 +16,22 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Caller
 from eucabox.image import devices, names, settings
-from eucabox.state import Row
+from eucabox.schema import ImageRow
 from eucabox.validation import check_text, is_neutral
 
 VERBOSE = "verbose"
 SELF, EVERYONE = "self", "all"
 ALIASES = ("amazon", "aws-marketplace", "aws-backup-vault")  # owners that have nothing here
-FILTERS = {
+
+
+class DescribedImage(ImageRow):
+    """An image with its tags, as far as the caller may see them, and its instances' hypervisor."""
+
+    tags: list[dict[str, str]]
+    hypervisor: str
+
+
+FILTERS: Columns[DescribedImage] = {
     "architecture": "architecture",
     "creation-date": "created",
     "description": lambda row: row["description"] or None,
@@ -87,7 +96,7 @@ class RegisteredDevice(TypedDict, total=False):
     device_name: str
     virtual_name: str
     no_device: str
-    ebs: Mapping[str, Any]
+    ebs: Mapping[str, object]
 
 
 @action(ignored=["ena_support", "sriov_net_support"])
@@ -165,19 +174,24 @@ def describe_images(
         rows = image_access.visible_images(state, caller, every_account=VERBOSE in image_ids)
     rows = [row for row in rows if _has_owner(caller, row, owners)]
     shared = image_access.launch_permissions(state, [row["image_id"] for row in rows])
-    for row in rows:
-        row["shared"] = shared.get(row["image_id"], [])
-    rows = [row for row in rows if _is_launchable_by(caller, row, executable_users)]
+    rows = [
+        row
+        for row in rows
+        if _is_launchable_by(caller, row, shared.get(row["image_id"], []), executable_users)
+    ]
     own = [row for row in rows if caller.admin or row["account_id"] == caller.account_id]
     tags_by_id = tags.tags_of(
         state, [row["image_id"] for row in own]
     )  # others must not see the tags
     hypervisor = call.cloud.node.hypervisor_name
-    for row in rows:
-        row["tags"] = tags_by_id.get(row["image_id"], [])
-        row["hypervisor"] = hypervisor
-    rows = select(rows, filters, FILTERS)
-    images, token = page(rows, lambda row: str(row["image_id"]), max_results, next_token, least=1)
+    described: list[DescribedImage] = [
+        {**row, "tags": tags_by_id.get(row["image_id"], []), "hypervisor": hypervisor}
+        for row in rows
+    ]
+    described = select(described, filters, FILTERS)
+    images, token = page(
+        described, lambda row: str(row["image_id"]), max_results, next_token, least=1
+    )
     return {"images": [_to_api(row) for row in images], "next_token": token}
 
 
@@ -259,15 +273,18 @@ def _read_devices(mappings: Sequence[RegisteredDevice], whole_disk: bool) -> dic
     return mapping or None
 
 
-def _has_owner(caller: Caller, row: Row, owners: Sequence[str]) -> bool:
+def _has_owner(caller: Caller, row: ImageRow, owners: Sequence[str]) -> bool:
     if not owners:
         return True
     names = {caller.account_id if each == SELF else each for each in owners}
     return row["account_id"] in names - set(ALIASES)
 
 
-def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
-    """Tell whether one of these may launch it; all that `self` may, public ones too.
+def _is_launchable_by(
+    caller: Caller, row: ImageRow, shared: Sequence[str], users: Sequence[str]
+) -> bool:
+    """Tell whether one of `users` may launch an image that is `shared` with these accounts; all
+    that `self` may, public ones too.
 
     euca2ools asks for `self` alone, and its users expect public images there.
     """
@@ -277,12 +294,12 @@ def _is_launchable_by(caller: Caller, row: Row, users: Sequence[str]) -> bool:
     if row["is_public"] and account_ids & {EVERYONE, caller.account_id}:
         return True
     # Only the owner may see which other accounts have it.
-    shared_with = row["shared"] if row["account_id"] == caller.account_id or caller.admin else []
-    mine = {row["account_id"], *row["shared"]} & {caller.account_id}
+    shared_with = shared if row["account_id"] == caller.account_id or caller.admin else []
+    mine = {row["account_id"], *shared} & {caller.account_id}
     return bool(account_ids & {*shared_with, *mine})
 
 
-def _to_api(row: Row) -> Result:
+def _to_api(row: DescribedImage) -> Result:
     return {
         "image_id": row["image_id"],
         "image_location": row["image_location"],
@@ -311,7 +328,7 @@ def _to_api(row: Row) -> Result:
     }
 
 
-def _state_reason(row: Row) -> dict[str, str]:
+def _state_reason(row: ImageRow) -> dict[str, str]:
     if not row["state_reason"]:
         return {}
     return {"code": "Server.ImageRefused", "message": row["state_reason"]}

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import instance_metadata, instances, security_groups
 from eucabox.ec2.image_access import get_launchable, product_codes
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -17,11 +18,10 @@ from eucabox.errors import (
 )
 from eucabox.instance_states import ENDED
 from eucabox.instance_types import get_type
-from eucabox.state import Row
 from eucabox.validation import is_neutral
 
-Updates = dict[str, Any]  # columns of the instance's row with their new values
-Change = Callable[[Call, Row, Any], Updates]  # of one attribute to a value
+Updates = dict[str, object]  # columns of the instance's row with their new values
+Change = Callable[[Call, ListedInstance, Any], Updates]  # of one attribute to a value
 
 
 class Flag(TypedDict, total=False):
@@ -42,8 +42,14 @@ class Enclave(TypedDict, total=False):
     enabled: bool
 
 
-# Each attribute as the API shows it, from a row with its tags and groups.
-ATTRIBUTES: dict[str, Callable[[Row], Result]] = {
+class AttributedInstance(ListedInstance):
+    """An instance with its tags and groups, and its user data, which no list has."""
+
+    user_data: bytes | None
+
+
+# Each attribute as the API shows it.
+ATTRIBUTES: dict[str, Callable[[AttributedInstance], Result]] = {
     "instanceType": lambda row: {"instance_type": {"value": row["instance_type"]}},
     "kernel": lambda row: {"kernel_id": {"value": row["kernel_id"] or ""}},
     "ramdisk": lambda row: {"ramdisk_id": {"value": row["ramdisk_id"] or ""}},
@@ -75,8 +81,9 @@ def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str)
         _refuse_attribute(attribute, tuple(ATTRIBUTES))
     row = _get_instance(call, instance_id)
     sql = "select user_data from instances where instance_id = ?"
-    row.update(call.cloud.state.one(sql, (instance_id,)) or {})
-    return {"instance_id": instance_id, **ATTRIBUTES[attribute](row)}
+    data = call.cloud.state.one(sql, (instance_id,))
+    attributed: AttributedInstance = {**row, "user_data": data["user_data"] if data else None}
+    return {"instance_id": instance_id, **ATTRIBUTES[attribute](attributed)}
 
 
 @action()
@@ -99,7 +106,7 @@ def modify_instance_attribute(
     ena_support: Flag | None = None,
     enclave_options: Enclave | None = None,
     sriov_net_support: AttributeText | None = None,
-    block_device_mappings: Sequence[Mapping[str, Any]] = (),
+    block_device_mappings: Sequence[Mapping[str, object]] = (),
 ) -> Result:
     """Change one attribute of an instance."""
     members = {
@@ -116,7 +123,7 @@ def modify_instance_attribute(
         "enclaveOptions": None if enclave_options is None else {"value": enclave_options},
         "sriovNetSupport": sriov_net_support,
     }
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         name: each.get("value") for name, each in members.items() if each is not None
     }
     changes |= {"groupSet": groups} if groups else {}
@@ -191,7 +198,7 @@ def _change_flag(column: str) -> Change:
 
 
 def _accept_only(name: str, only: bool, reason: str) -> Change:
-    def check(call: Call, row: Row, value: Any) -> Updates:
+    def check(call: Call, row: ListedInstance, value: object) -> Updates:
         flag = value.get("enabled", False) if isinstance(value, Mapping) else value
         if bool(flag) is not only:
             raise UnsupportedOperation(what=f"{name}: {reason}")
@@ -200,13 +207,13 @@ def _accept_only(name: str, only: bool, reason: str) -> Change:
     return check
 
 
-def _change_behavior(call: Call, row: Row, value: str) -> Updates:
+def _change_behavior(call: Call, row: ListedInstance, value: str) -> Updates:
     if not value:
         return {}
     return {"shutdown_behavior": instances.check_behavior(value, call.cloud.config.node)}
 
 
-def _change_type(call: Call, row: Row, value: str) -> Updates:
+def _change_type(call: Call, row: ListedInstance, value: str) -> Updates:
     """Return the type with its vCPUs and memory; the existing disk keeps its size."""
     sizes = get_type(call.cloud.state, value)
     _need_stopped(row, "ModifyInstanceAttribute")
@@ -214,8 +221,9 @@ def _change_type(call: Call, row: Row, value: str) -> Updates:
 
 
 def _change_boot_image(kind: str) -> Change:
-    def change(call: Call, row: Row, value: str) -> Updates:
-        if (value or "") == (row[f"{kind}_id"] or ""):
+    def change(call: Call, row: ListedInstance, value: str) -> Updates:
+        present = row["kernel_id"] if kind == "kernel" else row["ramdisk_id"]
+        if (value or "") == (present or ""):
             return {}
         get_launchable(call.cloud.state, call.user, value or "", kind)
         if row["virtualization_type"] == "hvm":
@@ -228,25 +236,25 @@ def _change_boot_image(kind: str) -> Change:
     return change
 
 
-def _change_user_data(call: Call, row: Row, value: str) -> Updates:
+def _change_user_data(call: Call, row: ListedInstance, value: str) -> Updates:
     data = instance_metadata.read_user_data(value or "")
     _need_stopped(row, "ModifyInstanceAttribute")
     return {"user_data": data}
 
 
-def _change_groups(call: Call, row: Row, value: Sequence[str]) -> Updates:
+def _change_groups(call: Call, row: ListedInstance, value: Sequence[str]) -> Updates:
     groups = security_groups.find(call.cloud.state, row["account_id"], group_ids=value)
-    with call.cloud.state.transaction() as database:
-        of = (row["instance_id"],)
-        database.conn.execute("delete from instance_groups where instance_id = ?", of)
+    state = call.cloud.state
+    with state.transaction():
+        state.delete("instance_groups", {"instance_id": row["instance_id"]})
         for group in groups:
             pair = {"instance_id": row["instance_id"], "group_id": group["group_id"]}
-            database.table("instance_groups").insert(pair)
+            state.insert("instance_groups", pair)
     return {}
 
 
 def _refuse_change(reason: str) -> Change:
-    def refuse(call: Call, row: Row, value: Any) -> Updates:
+    def refuse(call: Call, row: ListedInstance, value: object) -> Updates:
         if is_neutral("", value):
             return {}
         raise UnsupportedOperation(what=reason)
@@ -275,7 +283,7 @@ CHANGES: dict[str, Change] = {
 BOOLEANS = ("disableApiTermination", "disableApiStop", "sourceDestCheck", "ebsOptimized")
 
 
-def _read_old_form(attribute: str, value: str) -> dict[str, Any]:
+def _read_old_form(attribute: str, value: str) -> dict[str, object]:
     """Return the change of the older form of the request, Attribute with Value."""
     if not attribute:
         return {}
@@ -292,29 +300,29 @@ def _read_old_form(attribute: str, value: str) -> dict[str, Any]:
     return {attribute: value.lower() == "true"}
 
 
-def _refuse_count(changes: dict[str, Any]) -> None:
+def _refuse_count(changes: Mapping[str, object]) -> None:
     if not changes:
         raise MissingParameter(parameter="Attribute")
     reason = f"Change one attribute at a time; given are {', '.join(changes)}."
     raise InvalidParameterCombination(reason=reason)
 
 
-def _need_stopped(row: Row, name: str) -> None:
+def _need_stopped(row: ListedInstance, name: str) -> None:
     if row["state"] != "stopped":
         raise _wrong_state(row, name, "stopped")
 
 
-def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
+def _wrong_state(row: ListedInstance, name: str, needed: str) -> IncorrectInstanceState:
     facts = {"id": row["instance_id"], "state": row["state"], "action": name}
     return IncorrectInstanceState(**facts, needed=needed)
 
 
-def _get_instance(call: Call, instance_id: str) -> Row:
+def _get_instance(call: Call, instance_id: str) -> ListedInstance:
     rows = instances.get_many(call.cloud.state, call.user, [instance_id])
     return instances.attach_tags_and_groups(call.cloud.state, rows)[0]
 
 
-def _user_data_to_api(row: Row) -> dict[str, str]:
+def _user_data_to_api(row: AttributedInstance) -> dict[str, str]:
     if row["user_data"] is None:
         return {}
     return {"value": base64.b64encode(row["user_data"]).decode()}

@@ -1,7 +1,6 @@
 """Instance types: describes them in AWS' and Eucalyptus' form, and changes their sizes."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from eucabox.actions import Call, Result, action
 from eucabox.domains.capacity import TypeCapacity
@@ -17,7 +16,7 @@ from eucabox.instance_types import (
 )
 
 ARCHITECTURES = ["i386", "x86_64"]
-FILTERS: Columns = {
+FILTERS: Columns[Result] = {
     "auto-recovery-supported": "auto_recovery_supported",
     "bare-metal": "bare_metal",
     "burstable-performance-supported": "burstable_performance_supported",
@@ -116,7 +115,10 @@ def modify_instance_type_attribute(
     members = {"Cpu": ("vcpus", cpu), "Memory": ("memory_mb", memory), "Disk": ("disk_gb", disk)}
     changes = {key: value for key, value in members.items() if value[1] is not None}
     for parameter, (column, value) in changes.items():
-        _refuse_size(parameter, column, int(value or 0))
+        least, most = LIMITS[column]
+        if not least <= int(value or 0) <= most:
+            reason = f"Give a number from {least} to {most}."
+            raise InvalidParameterValue(parameter=parameter, value=value, reason=reason)
     if network_interfaces != 1:
         reason = "Every instance has one network interface."
         raise InvalidParameterValue(
@@ -167,7 +169,7 @@ def describe_instance_type_offerings(
     return {"instance_type_offerings": offerings, "next_token": token}
 
 
-def _type_name(row: dict[str, Any]) -> str:
+def _type_name(row: Mapping[str, object]) -> str:
     return str(row["instance_type"])
 
 
@@ -232,7 +234,7 @@ def _to_api(instance_type: InstanceType) -> Result:
     }
 
 
-def _to_euca_api(call: Call, capacity: TypeCapacity) -> dict[str, Any]:
+def _to_euca_api(call: Call, capacity: TypeCapacity) -> Result:
     zone = call.cloud.config.cloud.zone
     sizes = InstanceType(capacity.type, capacity.vcpus, capacity.memory_mb, capacity.disk_gb)
     counts = {"available": capacity.free, "max": capacity.max, "zone_name": zone}
@@ -252,10 +254,3 @@ def _sizes_to_api(instance_type: InstanceType) -> Result:
 def _refuse_unknown(name: str, types: Iterable[str]) -> None:
     if name not in types:
         raise InvalidInstanceType(type=name[:60], known=", ".join(types))
-
-
-def _refuse_size(parameter: str, column: str, value: int) -> None:
-    least, most = LIMITS[column]
-    if not least <= value <= most:
-        reason = f"Give a number from {least} to {most}."
-        raise InvalidParameterValue(parameter=parameter, value=value, reason=reason)

@@ -1,13 +1,13 @@
 """Describes, reboots and terminates instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains.health import Trouble
 from eucabox.ec2 import default_vpc, instances
 from eucabox.ec2.filters import Columns, Filter, page, read_at, select
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     IncorrectInstanceState,
     InvalidParameterCombination,
@@ -15,7 +15,6 @@ from eucabox.errors import (
     TerminationProtected,
 )
 from eucabox.instance_states import ENDED, USER_SHUTDOWN, InstanceState
-from eucabox.state import Row
 
 OPTIONS = (
     *("http_tokens", "http_endpoint", "http_put_response_hop_limit", "http_protocol_ipv6"),
@@ -91,15 +90,15 @@ SHOWN = {
 }
 
 
-def _if_present(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _if_present(value: Callable[[ListedInstance], object]) -> Callable[[ListedInstance], object]:
     return lambda row: value(row) if default_vpc.has_interface(row) else None
 
 
-def _read_tags(part: str) -> Callable[[Row], Any]:
+def _read_tags(part: str) -> Callable[[ListedInstance], object]:
     return lambda row: [tag[part] for tag in row["interface_tags"]]
 
 
-INTERFACE_FILTERS: Columns = {
+INTERFACE_FILTERS: Columns[ListedInstance] = {
     # What DescribeNetworkInterfaces alone shows of it.
     "network-interface.attachment.instance-id": _if_present(lambda row: row["instance_id"]),
     "network-interface.attachment.instance-owner-id": _if_present(lambda row: row["account_id"]),
@@ -160,7 +159,7 @@ INTERFACE_FILTERS: Columns = {
         )
     ),
 }
-FILTERS: Columns = {
+FILTERS: Columns[ListedInstance] = {
     **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
     "group-id": "groups.group_id",
     "group-name": "groups.group_name",
@@ -198,7 +197,14 @@ EVENT = "system-maintenance"  # EC2's code for what the host's administrator has
 SILENT_SECONDS = 300  # a guest that has sent no packet by then has no working network
 
 
-def _system_check(row: Row) -> str:
+class CheckedInstance(ListedInstance):
+    """An instance with what is wrong with it, and whether its guest has ever sent a packet."""
+
+    trouble: Trouble | None
+    heard: bool
+
+
+def _system_check(row: CheckedInstance) -> str:
     """Return the system's check: whether the domain runs."""
     if row["state"] != "running":
         return "not-applicable"
@@ -207,7 +213,7 @@ def _system_check(row: Row) -> str:
     return "passed" if row["launch_state"] in ("", "booted") else "initializing"
 
 
-def _instance_check(row: Row) -> str:
+def _instance_check(row: CheckedInstance) -> str:
     """Return the instance's check: whether its guest has ever sent a packet."""
     if _system_check(row) != "passed" or row["heard"]:
         return _system_check(row)
@@ -215,7 +221,7 @@ def _instance_check(row: Row) -> str:
     return "initializing" if age < SILENT_SECONDS else "failed"
 
 
-def _list_events(row: Row) -> list[dict[str, Any]]:
+def _list_events(row: CheckedInstance) -> list[Result]:
     """Return what is wrong with the instance as an event: the API has text for it only there."""
     trouble = row["trouble"]
     if trouble is None:
@@ -226,7 +232,7 @@ def _list_events(row: Row) -> list[dict[str, Any]]:
     return [{**event, "not_before": since}]
 
 
-STATUS_FILTERS: Columns = {
+STATUS_FILTERS: Columns[ListedInstance] = {
     "availability-zone": "shows.availability_zone",
     "availability-zone-id": "shows.availability_zone_id",
     "operator.managed": "shows.operator.managed",
@@ -284,11 +290,7 @@ def describe_instance_status(
     if not include_all_instances:
         rows = [row for row in rows if row["state"] == "running"]
     for row in instances.attach_tags_and_groups(call.cloud.state, rows):
-        row["trouble"] = _find_trouble(call, row)
-        row["heard"] = row["state"] == "running" and call.cloud.network.has_seen_traffic(
-            row["instance_id"]
-        )
-        row["shows"] = _status_to_api(row, call.cloud.config.cloud.region)
+        row["shows"] = _status_to_api(_check(call, row), call.cloud.config.cloud.region)
     page_rows, token = page(
         select(rows, filters, STATUS_FILTERS), _sort_key, max_results, next_token
     )
@@ -332,7 +334,7 @@ def terminate_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     return {"terminating_instances": changes}
 
 
-def _terminate(call: Call, row: Row) -> Result:
+def _terminate(call: Call, row: ListedInstance) -> Result:
     old = InstanceState(row["state"])
     if old in ENDED:
         return instances.state_change(row, old)
@@ -348,7 +350,7 @@ def _terminate(call: Call, row: Row) -> Result:
     return instances.state_change(row, InstanceState.SHUTTING_DOWN)
 
 
-def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[ListedInstance]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
     return instances.get_many(call.cloud.state, call.user, instance_ids)
@@ -360,18 +362,18 @@ def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None)
         raise InvalidParameterCombination(reason=reason)
 
 
-def _sort_key(row: Row) -> str:
+def _sort_key(row: ListedInstance) -> str:
     index = f"{row['ami_launch_index']:06d}"
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
 
 
-def _find_trouble(call: Call, row: Row) -> Trouble | None:
+def _find_trouble(call: Call, row: ListedInstance) -> Trouble | None:
     if row["state"] != "running":
         return None
     return call.cloud.node.trouble(row["instance_id"])
 
 
-def _add_reason(call: Call, row: Row) -> None:
+def _add_reason(call: Call, row: ListedInstance) -> None:
     """Add the node's reason for the state, if any: the launch queue, or a problem."""
     trouble = _find_trouble(call, row)
     if trouble is not None:
@@ -384,15 +386,20 @@ def _add_reason(call: Call, row: Row) -> None:
         row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
 
 
-def _check_to_api(reachability: str, row: Row) -> Result:
-    details: list[dict[str, Any]] = [{"name": "reachability", "status": reachability}]
+def _check(call: Call, row: ListedInstance) -> CheckedInstance:
+    heard = row["state"] == "running" and call.cloud.network.has_seen_traffic(row["instance_id"])
+    return {**row, "trouble": _find_trouble(call, row), "heard": heard}
+
+
+def _check_to_api(reachability: str, row: CheckedInstance) -> Result:
+    details: dict[str, object] = {"name": "reachability", "status": reachability}
     if reachability == "failed" and row["trouble"]:
-        details[0]["impaired_since"] = ids.parse_time(row["trouble"].since)
-    reported = [] if reachability == "not-applicable" else details
+        details["impaired_since"] = ids.parse_time(row["trouble"].since)
+    reported = [] if reachability == "not-applicable" else [details]
     return {"status": HEALTH[reachability], "details": reported}
 
 
-def _status_to_api(row: Row, region: str) -> Result:
+def _status_to_api(row: CheckedInstance, region: str) -> dict[str, object]:
     return {
         "instance_id": row["instance_id"],
         "availability_zone": row["availability_zone"],

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import tags
-from eucabox.ec2.filters import Filter, select
+from eucabox.ec2.filters import Columns, Filter, select
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     InvalidKeyFormat,
@@ -23,7 +23,7 @@ from eucabox.errors import (
     KeyPairNotFound,
     MissingParameter,
 )
-from eucabox.state import Row
+from eucabox.schema import KeyPairRow
 from eucabox.validation import check_ascii
 
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -33,7 +33,15 @@ RSA_BITS = range(1024, 16385)
 MOST_BYTES = 16384
 RFC_4716 = b"---- BEGIN SSH2 PUBLIC KEY ----"
 RFC_4716_END = b"---- END SSH2 PUBLIC KEY ----"
-FILTERS = {
+
+
+class DescribedKeyPair(KeyPairRow):
+    """A key pair with its tags."""
+
+    tags: list[dict[str, str]]
+
+
+FILTERS: Columns[DescribedKeyPair] = {
     "key-name": "key_name",
     "key-pair-id": "key_pair_id",
     "fingerprint": "key_fingerprint",
@@ -87,11 +95,11 @@ def describe_key_pairs(
     rows = _list(call, key_names)
     rows = _select_named(rows, "key_pair_id", key_pair_ids)
     tags_by_id = tags.tags_of(call.cloud.state, [row["key_pair_id"] for row in rows])
-    for row in rows:
-        row["tags"] = tags_by_id.get(row["key_pair_id"], [])
-    return {
-        "key_pairs": [_to_api(row, include_public_key) for row in select(rows, filters, FILTERS)]
-    }
+    described: list[DescribedKeyPair] = [
+        {**row, "tags": tags_by_id.get(row["key_pair_id"], [])} for row in rows
+    ]
+    matches = select(described, filters, FILTERS)
+    return {"key_pairs": [_to_api(row, include_public_key) for row in matches]}
 
 
 @action()
@@ -136,7 +144,7 @@ def _store(
     public: PublicKey,
     fingerprint: str,
     tag_specifications: Sequence[TagSpecification],
-) -> Row:
+) -> Result:
     _check_name(call, name)
     new_tags = tags.from_specifications(tag_specifications, "key-pair")
     row = {
@@ -148,9 +156,9 @@ def _store(
         "public_key": f"{_to_openssh(public)} {name}",
         "created": ids.now(),
     }
-    with call.cloud.state.transaction() as database:
+    with call.cloud.state.transaction():
         try:
-            database.table("key_pairs").insert(row)
+            call.cloud.state.insert("key_pairs", row)
         except sqlite3.IntegrityError:
             raise KeyPairExists(name=name) from None
         tags.write(call.cloud.state, call.account_id, row["key_pair_id"], new_tags)
@@ -158,22 +166,25 @@ def _store(
     return {**answer, "tags": tags.to_api(new_tags)}
 
 
-def _list(call: Call, names: Sequence[str]) -> list[Row]:
+def _list(call: Call, names: Sequence[str]) -> list[KeyPairRow]:
     """Return the named key pairs, or all of the account's, or for `verbose` those of all accounts.
 
     If the account has a key pair of that name, `verbose` is only its name.
     """
     state = call.cloud.state
     sql = "select * from key_pairs where account_id = ? order by key_name"
-    own = state.query(sql, (call.account_id,))
+    own = state.select(KeyPairRow, sql, (call.account_id,))
     own_names = {row["key_name"] for row in own}
     wanted_names = [each for each in names if each != VERBOSE or each in own_names]
     if VERBOSE in names and not wanted_names and call.user.admin:
-        return state.query("select * from key_pairs order by key_name, account_id")
+        sql = "select * from key_pairs order by key_name, account_id"
+        return state.select(KeyPairRow, sql)
     return _select_named(own, "key_name", wanted_names)
 
 
-def _select_named(rows: list[Row], column: str, names: Sequence[str]) -> list[Row]:
+def _select_named(
+    rows: list[KeyPairRow], column: Literal["key_name", "key_pair_id"], names: Sequence[str]
+) -> list[KeyPairRow]:
     present = {row[column] for row in rows}
     for name in names:
         if name not in present:
@@ -181,13 +192,16 @@ def _select_named(rows: list[Row], column: str, names: Sequence[str]) -> list[Ro
     return [row for row in rows if row[column] in names] if names else rows
 
 
-def _to_api(row: Row, include_public_key: bool) -> Result:
-    members = ("key_pair_id", "key_type", "key_name", "key_fingerprint", "tags")
-    key_pair = {each: row[each] for each in members}
-    key_pair["create_time"] = ids.parse_time(row["created"])
-    if include_public_key:
-        key_pair["public_key"] = row["public_key"]
-    return key_pair
+def _to_api(row: DescribedKeyPair, include_public_key: bool) -> Result:
+    return {
+        "key_pair_id": row["key_pair_id"],
+        "key_type": row["key_type"],
+        "key_name": row["key_name"],
+        "key_fingerprint": row["key_fingerprint"],
+        "tags": row["tags"],
+        "create_time": ids.parse_time(row["created"]),
+        **({"public_key": row["public_key"]} if include_public_key else {}),
+    }
 
 
 def _read_public(material: bytes) -> PublicKey:

@@ -9,7 +9,7 @@ from eucabox.errors import DhcpOptionsNotFound, NetworkAclNotFound
 from eucabox.network.address_pool import domain_name
 
 LAST = 32767  # the number of the last rule
-ACL_FILTERS: Columns = {
+ACL_FILTERS: Columns[Result] = {
     "network-acl-id": "network_acl_id",
     "vpc-id": "vpc_id",
     "owner-id": "owner_id",
@@ -27,7 +27,7 @@ ACL_FILTERS: Columns = {
         for each in ("icmp.code", "icmp.type", "ipv6-cidr", "port-range.from", "port-range.to")
     ),
 }
-DHCP_FILTERS: Columns = {
+DHCP_FILTERS: Columns[Result] = {
     "dhcp-options-id": "dhcp_options_id",
     "owner-id": "owner_id",
     "key": "dhcp_configurations.key",
@@ -85,21 +85,17 @@ def _acl_to_api(call: Call) -> Result:
         "is_default": True,
         "associations": [association],
         "entries": [
-            _entry_to_api(egress, number, verdict)
+            {
+                "cidr_block": default_vpc.EVERYWHERE,
+                "egress": egress,
+                "protocol": "-1",
+                "rule_action": verdict,
+                "rule_number": number,
+            }
             for egress in (True, False)
             for number, verdict in ((100, "allow"), (LAST, "deny"))
         ],
         "tags": tags.tags_of(call.cloud.state, [acl_id]).get(acl_id, []),
-    }
-
-
-def _entry_to_api(egress: bool, number: int, verdict: str) -> Result:
-    return {
-        "cidr_block": default_vpc.EVERYWHERE,
-        "egress": egress,
-        "protocol": "-1",
-        "rule_action": verdict,
-        "rule_number": number,
     }
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances
 from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import InvalidParameterValue, NetworkInterfaceNotFound
-from eucabox.state import Row
 
 KEY = "network_interface_id"
-FILTERS: Columns = {
+FILTERS: Columns[Result] = {
     "network-interface-id": KEY,
     "addresses.primary": "private_ip_addresses.primary",
     "addresses.private-ip-address": "private_ip_addresses.private_ip_address",
@@ -78,7 +78,7 @@ def describe_network_interface_attribute(
     (row,) = select_ids(
         _list_interfaces(call), KEY, [network_interface_id], NetworkInterfaceNotFound
     )
-    attributes = {
+    attributes: dict[str, Result] = {
         "description": {"description": {"value": row["description"]}},
         "groupSet": {"groups": row["groups"]},
         "sourceDestCheck": {"source_dest_check": {"value": row["source_dest_check"]}},
@@ -90,7 +90,7 @@ def describe_network_interface_attribute(
     return {KEY: network_interface_id, **attributes[attribute]}
 
 
-def _list_interfaces(call: Call) -> list[Row]:
+def _list_interfaces(call: Call) -> list[dict[str, object]]:
     state = call.cloud.state
     rows = [
         row for row in instances.list_for(state, call.user, ()) if default_vpc.has_interface(row)
@@ -98,12 +98,15 @@ def _list_interfaces(call: Call) -> list[Row]:
     return [_to_api(call, row) for row in instances.attach_tags_and_groups(state, rows)]
 
 
-def _to_api(call: Call, row: Row) -> Result:
+def _to_api(call: Call, row: ListedInstance) -> dict[str, object]:
     interface = default_vpc.interface_to_api(row)
-    instance = {"instance_id": row["instance_id"], "instance_owner_id": row["account_id"]}
     return {
         **interface,
-        "attachment": {**interface["attachment"], **instance},
+        "attachment": {
+            **default_vpc.attachment_to_api(row),
+            "instance_id": row["instance_id"],
+            "instance_owner_id": row["account_id"],
+        },
         "availability_zone": row["availability_zone"],
         "availability_zone_id": default_vpc.zone_id(call.cloud.config.cloud.region),
         "requester_id": row["account_id"],

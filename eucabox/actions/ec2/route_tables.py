@@ -7,7 +7,7 @@ from eucabox.ec2 import default_vpc, tags
 from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
 from eucabox.errors import InternetGatewayNotFound, RouteTableNotFound
 
-TABLE_FILTERS: Columns = {
+TABLE_FILTERS: Columns[Result] = {
     "route-table-id": "route_table_id",
     "vpc-id": "vpc_id",
     "owner-id": "owner_id",
@@ -29,7 +29,7 @@ TABLE_FILTERS: Columns = {
         )
     ),
 }
-GATEWAY_FILTERS: Columns = {
+GATEWAY_FILTERS: Columns[Result] = {
     "internet-gateway-id": "internet_gateway_id",
     "owner-id": "owner_id",
     "attachment.state": "attachments.state",

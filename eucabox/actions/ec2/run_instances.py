@@ -11,7 +11,7 @@ from eucabox.actions import Call, Result, action
 from eucabox.domains import capacity
 from eucabox.ec2 import default_vpc, instance_metadata, instances, tags
 from eucabox.ec2 import security_groups as groups
-from eucabox.ec2.image_access import get_launchable
+from eucabox.ec2.image_access import check_fits, get_launchable
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     IdempotentInstanceTerminated,
@@ -28,7 +28,7 @@ from eucabox.errors import (
 )
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, get_type
-from eucabox.state import Row
+from eucabox.schema import ImageRow, ReservationRow
 from eucabox.validation import check_text, is_neutral
 
 MOST_INSTANCES = 1000
@@ -77,7 +77,7 @@ class LaunchedDevice(TypedDict, total=False):
     device_name: str
     virtual_name: str
     no_device: str
-    ebs: Mapping[str, Any]
+    ebs: Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +108,22 @@ class LaunchRequest:
     ebs_optimized: bool = False
 
 
+class AssignedAddress(TypedDict):
+    """A new instance's id and its address, None where the site gives one later."""
+
+    instance_id: str
+    mac_address: str
+    private_ip_address: str | None
+    private_dns_name: str | None
+
+
 @dataclass(frozen=True)
 class LaunchSpec:
     """A checked launch: what its rows are made of."""
 
     instance_type: InstanceType
     group_ids: list[str]
-    columns: dict[str, Any]
+    columns: Mapping[str, object]
     tags: dict[str, str]
     interface_tags: dict[str, str]
 
@@ -143,7 +152,7 @@ def run_instances(call: Call, members: LaunchRequest) -> Result:
 
 def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     """Write the reservation and as many instances as the host can hold, up to MaxCount."""
-    row = {
+    row: ReservationRow = {
         "reservation_id": ids.new("r"),
         "account_id": call.account_id,
         "client_token": request.client_token or None,
@@ -164,16 +173,17 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     if free < least:
         raise InsufficientInstanceCapacity(free=free, type=spec.instance_type.name, asked=least)
     instance_ids: list[str] = []
-    with call.cloud.state.transaction() as database:
-        database.table("reservations").insert(row)
+    with call.cloud.state.transaction():
+        call.cloud.state.insert("reservations", row)
         for index, address in enumerate(_assign_addresses(call, free, least)):
-            columns = {**address, "ami_launch_index": index}
-            instance_ids.append(_add_instance(call, row, spec, columns))
+            instance_ids.append(_add_instance(call, row, spec, address, index))
     call.notes["instances"] = ",".join(instance_ids)
-    return str(row["reservation_id"])
+    return row["reservation_id"]
 
 
-def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str, Any]) -> str:
+def _add_instance(
+    call: Call, reservation: ReservationRow, spec: LaunchSpec, own: AssignedAddress, index: int
+) -> str:
     row = {
         "reservation_id": reservation["reservation_id"],
         "account_id": call.account_id,
@@ -183,27 +193,28 @@ def _add_instance(call: Call, reservation: Row, spec: LaunchSpec, own: dict[str,
         "domain_uuid": ids.domain_uuid(),
         "request_id": call.request_id,
         **spec.columns,
+        "ami_launch_index": index,
         **own,
     }
     state = call.cloud.state
-    with state.transaction() as database:
-        database.table("instances").insert(row)
+    with state.transaction():
+        state.insert("instances", row)
         for group_id in spec.group_ids:
-            pair = {"instance_id": row["instance_id"], "group_id": group_id}
-            database.table("instance_groups").insert(pair)
-        tags.write(state, call.account_id, row["instance_id"], spec.tags)
-        interface_id = default_vpc.network_interface_id(row["instance_id"])
+            pair = {"instance_id": own["instance_id"], "group_id": group_id}
+            state.insert("instance_groups", pair)
+        tags.write(state, call.account_id, own["instance_id"], spec.tags)
+        interface_id = default_vpc.network_interface_id(own["instance_id"])
         tags.write(state, call.account_id, interface_id, spec.interface_tags)
-    return str(row["instance_id"])
+    return own["instance_id"]
 
 
-def _assign_addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]:
+def _assign_addresses(call: Call, most: int, least: int) -> list[AssignedAddress]:
     """Return ids and addresses for up to `most` instances.
 
     Raises InsufficientFreeAddresses where there are fewer than `least`.
     """
     used = instances.addresses(call.cloud.state)
-    assigned: list[dict[str, Any]] = []
+    assigned: list[AssignedAddress] = []
     while len(assigned) < most:
         instance_id = ids.new("i")
         try:
@@ -212,7 +223,7 @@ def _assign_addresses(call: Call, most: int, least: int) -> list[dict[str, Any]]
             if len(assigned) < least:
                 raise
             break
-        columns = {
+        columns: AssignedAddress = {
             "instance_id": instance_id,
             "mac_address": address.mac_address,
             "private_ip_address": address.private_ip_address or None,
@@ -227,7 +238,7 @@ def _answer(call: Call, reservation_id: str) -> Result:
     rows = instances.list_of_reservation(call.cloud.state, reservation_id)
     instances.attach_tags_and_groups(call.cloud.state, rows)
     instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
-    return instances.reservations(rows)[0]
+    return {**instances.reservations(rows)[0]}
 
 
 # --- a request that was made before --------------------------------------------------------------
@@ -241,7 +252,7 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
     check_text("ClientToken", token, 64)
     state = call.cloud.state
     sql = "select * from reservations where account_id = ? and client_token = ?"
-    row = state.one(sql, (call.account_id, token))
+    row = state.select_one(ReservationRow, sql, (call.account_id, token))
     if row is None:
         return None
     if steady_clock.seconds_since(row["created_clock"], row["created"]) >= TOKEN_LIFE:
@@ -252,7 +263,7 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
         raise IdempotentParameterMismatch(token=token)
     if not instances.list_of_reservation(state, row["reservation_id"]):
         raise IdempotentInstanceTerminated(token=token)
-    return str(row["reservation_id"])
+    return row["reservation_id"]
 
 
 def _digest(request: LaunchRequest) -> str:
@@ -273,7 +284,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     )
     instance_type = get_type(call.cloud.state, request.instance_type)
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
-    call.cloud.images.check_fits(image, instance_type)
+    check_fits(image, instance_type, call.cloud.config.images.swap_mb)
     _check_hypervisor(call, image)
     _check_devices(request.block_device_mappings, image)
     kernel_id, ramdisk_id = _choose_boot_images(call, image, request)
@@ -350,7 +361,7 @@ def _check_place(call: Call, request: LaunchRequest) -> None:
             raise SubnetNotFound(id=subnet_id[:60])
 
 
-def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
+def _check_devices(mappings: Sequence[LaunchedDevice], image: ImageRow) -> None:
     whole_disk = image["virtualization_type"] == "hvm"
     for each in mappings:
         name, left_out = each.get("device_name", ""), each.get("no_device") is not None
@@ -362,7 +373,7 @@ def _check_devices(mappings: Sequence[LaunchedDevice], image: Row) -> None:
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
 
 
-def _check_hypervisor(call: Call, image: Row) -> None:
+def _check_hypervisor(call: Call, image: ImageRow) -> None:
     """Refuse what this host's hypervisor can't run, by the hypervisor's name."""
     able, name = call.cloud.node.capabilities, call.cloud.node.hypervisor_name
     if image["virtualization_type"] == "hvm" and able.whole_disks:
@@ -380,7 +391,7 @@ def _check_hypervisor(call: Call, image: Row) -> None:
 
 
 def _choose_boot_images(
-    call: Call, image: Row, request: LaunchRequest
+    call: Call, image: ImageRow, request: LaunchRequest
 ) -> tuple[str | None, str | None]:
     """Return kernel and ramdisk: those of the request, else the image's."""
     for image_id, image_type in ((request.kernel_id, "kernel"), (request.ramdisk_id, "ramdisk")):
@@ -425,7 +436,7 @@ def _find_group_ids(call: Call, request: LaunchRequest) -> list[str]:
     return [row["group_id"] for row in rows]
 
 
-def _read_metadata_options(members: Mapping[str, Any] | None, image: Row) -> dict[str, Any]:
+def _read_metadata_options(members: Mapping[str, Any] | None, image: ImageRow) -> dict[str, Any]:
     """Return the options in full; closed where the seed is a CD-ROM alone."""
     closed = settings.read(image["settings"]).seed == "nocloud"
     base = {"http_endpoint": "disabled"} if closed else {}

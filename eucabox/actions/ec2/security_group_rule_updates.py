@@ -8,7 +8,7 @@ from eucabox.actions import Call, Result, action
 from eucabox.ec2 import ip_permissions as permissions
 from eucabox.ec2.ip_permissions import Pair, Permission
 from eucabox.errors import MissingParameter, PermissionExists, PermissionMalformed
-from eucabox.state import Row
+from eucabox.schema import SecurityGroupRow, SecurityGroupRuleRow
 
 
 class RuleDescription(TypedDict, total=False):
@@ -104,7 +104,7 @@ def _describe(
     return {"return": True}
 
 
-def _modify(call: Call, group: Row, update: RuleUpdate) -> None:
+def _modify(call: Call, group: SecurityGroupRow, update: RuleUpdate) -> None:
     context = _context(call)
     group_rules = _list_rules(context, group)
     (old,) = permissions.get_by_ids(group_rules, [update.get("security_group_rule_id", "")])
@@ -140,9 +140,11 @@ def _to_permission(members: RuleRequest) -> Permission:
     return permission
 
 
-def _list_rules(context: permissions.PermissionContext, group: Row) -> list[Row]:
+def _list_rules(
+    context: permissions.PermissionContext, group: SecurityGroupRow
+) -> list[SecurityGroupRuleRow]:
     sql = "select * from security_group_rules where group_id = ? order by rowid"
-    return context.state.query(sql, (group["group_id"],))
+    return context.state.select(SecurityGroupRuleRow, sql, (group["group_id"],))
 
 
 def _write(context: permissions.PermissionContext, rule_id: str, **columns: object) -> None:

@@ -1,11 +1,12 @@
 """Security groups: CreateSecurityGroup, DescribeSecurityGroups, DeleteSecurityGroup."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NotRequired, TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, security_groups, tags
-from eucabox.ec2.filters import Filter, page, select
+from eucabox.ec2.filters import Columns, Filter, page, select
+from eucabox.ec2.security_groups import ListedRule
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     GroupExists,
@@ -16,10 +17,29 @@ from eucabox.errors import (
     MissingParameter,
     VpcNotFound,
 )
-from eucabox.state import Row
+from eucabox.schema import SecurityGroupRow
 from eucabox.validation import check_ascii
 
 VERBOSE = "verbose"  # for the administrator: of every account
+
+
+class DescribedGroup(SecurityGroupRow):
+    """A group with its rules and tags."""
+
+    rules: list[ListedRule]
+    tags: list[dict[str, str]]
+
+
+class ApiPermission(TypedDict):
+    """A protocol with ports and all its peers, as the API shows them."""
+
+    ip_protocol: str
+    from_port: NotRequired[int]
+    to_port: NotRequired[int | None]
+    user_id_group_pairs: list[dict[str, str | None]]
+    ip_ranges: list[dict[str, str]]
+    ipv6_ranges: list[dict[str, str]]
+    prefix_list_ids: list[object]
 
 
 @action()
@@ -57,9 +77,8 @@ def describe_security_groups(
 ) -> Result:
     """List the account's security groups with their rules, by id."""
     rows = _list(call, group_names, group_ids)
-    _attach_rules_and_tags(call, rows)
-    rows = select(rows, filters, FILTERS)
-    page_rows, token = page(rows, lambda row: str(row["group_id"]), max_results, next_token)
+    groups = select(_attach_rules_and_tags(call, rows), filters, FILTERS)
+    page_rows, token = page(groups, lambda row: str(row["group_id"]), max_results, next_token)
     return {"security_groups": [_to_api(row) for row in page_rows], "next_token": token}
 
 
@@ -82,7 +101,7 @@ def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "
     return {"return": True, "group_id": row["group_id"]}
 
 
-def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[Row]:
+def _list(call: Call, names: Sequence[str], group_ids: Sequence[str]) -> list[SecurityGroupRow]:
     """Return the named groups, or all of the account's, or for `verbose` those of all accounts.
 
     If the account has a group of that name, `verbose` is only its name.
@@ -113,7 +132,7 @@ def _check_names(call: Call, name: str, description: str, vpc_id: str) -> None:
         raise VpcNotFound(id=vpc_id[:60])
 
 
-def _refuse_used(call: Call, row: Row) -> None:
+def _refuse_used(call: Call, row: SecurityGroupRow) -> None:
     """Raise GroupInUse if an instance or another group of the account uses the group.
 
     Rules of other accounts don't count; they match nothing from then on.
@@ -131,19 +150,23 @@ def _refuse_used(call: Call, row: Row) -> None:
         raise GroupInUse(id=row["group_id"], users=users)
 
 
-def _attach_rules_and_tags(call: Call, rows: list[Row]) -> None:
-    """Give each row its `rules`, permissions and `tags`."""
+def _attach_rules_and_tags(call: Call, rows: list[SecurityGroupRow]) -> list[DescribedGroup]:
     group_ids = [row["group_id"] for row in rows]
     tags_by_id = tags.tags_of(call.cloud.state, group_ids)
-    by_group: dict[str, list[Row]] = {}
+    by_group: dict[str, list[ListedRule]] = {}
     for rule in security_groups.rules(call.cloud.state, group_ids):
         by_group.setdefault(rule["group_id"], []).append(rule)
-    for row in rows:
-        row["tags"] = tags_by_id.get(row["group_id"], [])
-        row["rules"] = by_group.get(row["group_id"], [])
+    return [
+        {
+            **row,
+            "tags": tags_by_id.get(row["group_id"], []),
+            "rules": by_group.get(row["group_id"], []),
+        }
+        for row in rows
+    ]
 
 
-def _to_api(row: Row) -> Result:
+def _to_api(row: DescribedGroup) -> Result:
     return {
         "group_id": row["group_id"],
         "group_name": row["group_name"],
@@ -156,44 +179,49 @@ def _to_api(row: Row) -> Result:
     }
 
 
-def _permissions_to_api(rules: list[Row], is_egress: bool) -> list[dict[str, Any]]:
+def _permissions_to_api(rules: list[ListedRule], is_egress: bool) -> list[ApiPermission]:
     """Return rules as the API's IpPermissions: one per protocol and ports, with all its peers."""
-    permissions: dict[tuple[Any, ...], dict[str, Any]] = {}
+    permissions: dict[tuple[str, int | None, int | None], ApiPermission] = {}
     for rule in rules:
         if bool(rule["is_egress"]) is is_egress:
             key = (rule["ip_protocol"], rule["from_port"], rule["to_port"])
             permission = permissions.setdefault(key, _permission_to_api(rule))
-            member, peer = _peer_to_api(rule)
-            permission[member].append(peer)
+            _add_peer(permission, rule)
     return list(permissions.values())
 
 
-def _permission_to_api(rule: Row) -> Result:
-    permission: dict[str, Any] = {"ip_protocol": rule["ip_protocol"]}
+def _permission_to_api(rule: ListedRule) -> ApiPermission:
+    permission: ApiPermission = {
+        "ip_protocol": rule["ip_protocol"],
+        "user_id_group_pairs": [],
+        "ip_ranges": [],
+        "ipv6_ranges": [],
+        "prefix_list_ids": [],
+    }
     if rule["from_port"] is not None:
-        permission |= {"from_port": rule["from_port"], "to_port": rule["to_port"]}
-    lists = ("user_id_group_pairs", "ip_ranges", "ipv6_ranges", "prefix_list_ids")
-    return {**permission, **{member: [] for member in lists}}
+        permission["from_port"], permission["to_port"] = rule["from_port"], rule["to_port"]
+    return permission
 
 
-def _peer_to_api(rule: Row) -> tuple[str, dict[str, Any]]:
+def _add_peer(permission: ApiPermission, rule: ListedRule) -> None:
     described = {"description": rule["description"]} if rule["description"] else {}
     if rule["cidr_ipv4"]:
-        return "ip_ranges", {"cidr_ip": rule["cidr_ipv4"], **described}
-    if rule["cidr_ipv6"]:
-        return "ipv6_ranges", {"cidr_ipv6": rule["cidr_ipv6"], **described}
-    pair = {
-        "user_id": rule["referenced_user_id"],
-        "group_id": rule["referenced_group_id"],
-        # euca2ools reads the name of every pair, even of a deleted group.
-        "group_name": rule["referenced_group_name"] or "",
-    }
-    return "user_id_group_pairs", {**pair, **described}
+        permission["ip_ranges"].append({"cidr_ip": rule["cidr_ipv4"], **described})
+    elif rule["cidr_ipv6"]:
+        permission["ipv6_ranges"].append({"cidr_ipv6": rule["cidr_ipv6"], **described})
+    else:
+        pair = {
+            "user_id": rule["referenced_user_id"],
+            "group_id": rule["referenced_group_id"],
+            # euca2ools reads the name of every pair, even of a deleted group.
+            "group_name": rule["referenced_group_name"] or "",
+        }
+        permission["user_id_group_pairs"].append({**pair, **described})
 
 
-def _read_rules(column: str, is_egress: bool) -> Any:
+def _read_rules(column: str, is_egress: bool) -> Callable[[DescribedGroup], list[object]]:
     return lambda row: [
-        rule[column] for rule in row["rules"] if bool(rule["is_egress"]) is is_egress
+        {**rule}[column] for rule in row["rules"] if bool(rule["is_egress"]) is is_egress
     ]
 
 
@@ -208,7 +236,7 @@ RULE_COLUMNS = {
     "group-name": "referenced_group_name",
     "user-id": "referenced_user_id",
 }
-FILTERS = {
+FILTERS: Columns[DescribedGroup] = {
     "description": "description",
     "group-id": "group_id",
     "group-name": "group_name",

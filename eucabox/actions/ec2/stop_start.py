@@ -1,12 +1,12 @@
 """Stops, starts and monitors instances: writes rows, which the reconciler carries out."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox import ids, instance_states
 from eucabox.actions import Call, Result, action
 from eucabox.domains import capacity
 from eucabox.ec2 import bundle_tasks, instances
+from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     IncorrectInstanceState,
     InsufficientCapacityToStart,
@@ -16,7 +16,6 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.instance_states import NO_REASON, USER_SHUTDOWN, InstanceState, Reason
-from eucabox.state import Row
 
 
 @action(ignored=["skip_os_shutdown"])
@@ -60,7 +59,7 @@ def unmonitor_instances(call: Call, *, instance_ids: Sequence[str]) -> Result:
     return _monitor(call, instance_ids, False)
 
 
-def _check_stoppable(call: Call, row: Row) -> None:
+def _check_stoppable(call: Call, row: ListedInstance) -> None:
     if not call.cloud.config.node.stop_keeps_disk:
         raise NotStoppable(id=row["instance_id"])
     if row["state"] not in ("running", "stopping", "stopped"):
@@ -69,7 +68,7 @@ def _check_stoppable(call: Call, row: Row) -> None:
         raise StopProtected(id=row["instance_id"])
 
 
-def _stop(call: Call, row: Row, force: bool) -> Result:
+def _stop(call: Call, row: ListedInstance, force: bool) -> Result:
     wanted = "stop-by-force" if force else "stop"
     if row["state"] == "running":
         facts = {"wanted": wanted, "wanted_request_id": call.request_id}
@@ -79,7 +78,7 @@ def _stop(call: Call, row: Row, force: bool) -> Result:
     return instances.state_change(row, InstanceState(row["state"]))
 
 
-def _start(call: Call, row: Row) -> Result:
+def _start(call: Call, row: ListedInstance) -> Result:
     if row["state"] != "stopped":
         return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.find_open_task(call.cloud.state, row["instance_id"]):
@@ -99,7 +98,9 @@ def _start(call: Call, row: Row) -> Result:
     return _change(call, row, InstanceState.PENDING, NO_REASON, **columns)
 
 
-def _change(call: Call, row: Row, new: InstanceState, reason: Reason, **columns: Any) -> Result:
+def _change(
+    call: Call, row: ListedInstance, new: InstanceState, reason: Reason, **columns: object
+) -> Result:
     old = InstanceState(row["state"])
     instance_states.change(call.cloud.state, row["instance_id"], old, new, reason, **columns)
     return instances.state_change(row, new)
@@ -118,12 +119,12 @@ def _monitor(call: Call, instance_ids: Sequence[str], enabled: bool) -> Result:
     return {"instance_monitorings": monitorings}
 
 
-def _get_named(call: Call, instance_ids: Sequence[str]) -> list[Row]:
+def _get_named(call: Call, instance_ids: Sequence[str]) -> list[ListedInstance]:
     if not instance_ids:
         raise MissingParameter(parameter="InstanceId")
     return instances.get_many(call.cloud.state, call.user, instance_ids)
 
 
-def _wrong_state(row: Row, name: str, needed: str) -> IncorrectInstanceState:
+def _wrong_state(row: ListedInstance, name: str, needed: str) -> IncorrectInstanceState:
     facts = {"id": row["instance_id"], "state": row["state"], "action": name}
     return IncorrectInstanceState(**facts, needed=needed)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from typing import NotRequired, TypedDict
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, image_access, instance_metadata
@@ -27,9 +28,21 @@ from eucabox.errors import (
     SubnetNotFound,
     VpcNotFound,
 )
-from eucabox.state import Row, State
+from eucabox.state import State
 
 MOST_RESOURCES = 1000
+
+
+class ListedTag(TypedDict):
+    """A tag of a resource; `tags` has it as filters look for it."""
+
+    resource_id: str
+    resource_type: str
+    key: str
+    value: str
+    tags: NotRequired[list[dict[str, str]]]
+
+
 FILTERS = {
     "key": "key",
     "value": "value",
@@ -102,7 +115,7 @@ def describe_tags(
 ) -> Result:
     """List the account's tags, by resource and key."""
     sql = "select resource_id, resource_type, key, value from tags where account_id = ?"
-    rows = call.cloud.state.query(sql, (call.account_id,))
+    rows = call.cloud.state.select(ListedTag, sql, (call.account_id,))
     for row in rows:
         row["tags"] = [{"key": row["key"], "value": row["value"]}]
     page_rows, token = page(select(rows, filters, FILTERS), _sort_key, max_results, next_token)
@@ -118,7 +131,7 @@ def _check_keys(state: State, resource_id: str, keys: Iterable[str]) -> None:
         instance_metadata.check_tag_keys(json.loads(row["metadata_options"]), keys)
 
 
-def _sort_key(row: Row) -> str:
+def _sort_key(row: ListedTag) -> str:
     return f"{row['resource_id']} {row['key']}"
 
 

@@ -10,7 +10,7 @@ from eucabox.errors import InvalidParameterValue, SubnetNotFound, VpcNotFound
 NOT_FOR_INSTANCES = 5  # network, gateway, two that EC2 reserves, broadcast
 MOST_ADDRESSES = 2**16
 HOSTNAME = "private_dns_name_options_on_launch"
-VPC_FILTERS: Columns = {
+VPC_FILTERS: Columns[Result] = {
     "vpc-id": "vpc_id",
     "cidr": "cidr_block",
     "cidr-block-association.association-id": "cidr_block_association_set.association_id",
@@ -26,7 +26,7 @@ VPC_FILTERS: Columns = {
         for each in ("association-id", "ipv6-cidr-block", "ipv6-pool", "state")
     ),
 }
-SUBNET_FILTERS: Columns = {
+SUBNET_FILTERS: Columns[Result] = {
     "subnet-id": "subnet_id",
     "subnet-arn": "subnet_arn",
     "vpc-id": "vpc_id",

@@ -32,12 +32,12 @@ def describe_availability_zones(
     filters: Sequence[Filter] = (),
 ) -> Result:
     """List the one zone; with `verbose` among the names the administrator sees its capacity."""
-    zone = _zone_to_api(call)
-    _refuse_unknown("ZoneName", zone_names, (zone["zone_name"], VERBOSE))
-    _refuse_unknown("ZoneId", zone_ids, (zone["zone_id"],))
-    zones = select([zone], filters, FILTERS)
+    config = call.cloud.config.cloud
+    _refuse_unknown("ZoneName", zone_names, (config.zone, VERBOSE))
+    _refuse_unknown("ZoneId", zone_ids, (default_vpc.zone_id(config.region),))
+    zones = select([_zone_to_api(call)], filters, FILTERS)
     if VERBOSE in zone_names and call.user.admin:
-        zones += [_line_to_api(call, *words) for words in _list_capacity(call)]
+        zones += _list_capacity(call)
     return {"availability_zones": zones}
 
 
@@ -64,20 +64,15 @@ def _refuse_unknown(parameter: str, names: Sequence[str], choices: Sequence[str]
             raise InvalidParameterValue(parameter=parameter, value=name[:60], reason=reason)
 
 
-def _list_capacity(call: Call) -> list[tuple[str, str]]:
-    """Return Eucalyptus' capacity report as lines of (zoneName, zoneState)."""
+def _list_capacity(call: Call) -> list[Result]:
+    """Return Eucalyptus' capacity report: a line is a zone, with its words as name and state."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
         counts = f"{row.free:04d} / {row.max:04d}"
         size = f"{row.vcpus:2d}   {row.memory_mb:4d}  {row.disk_gb:4d}"
         lines.append((f"|- {row.type}", f"{counts}  {size}"))
-    return lines
-
-
-def _line_to_api(call: Call, name: str, state: str) -> Result:
-    return {
-        "zone_name": name,
-        "state": state,
-        "region_name": call.cloud.config.cloud.region,
-        "messages": [],
-    }
+    region = call.cloud.config.cloud.region
+    return [
+        {"zone_name": name, "state": state, "region_name": region, "messages": []}
+        for name, state in lines
+    ]

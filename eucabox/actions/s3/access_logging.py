@@ -1,5 +1,6 @@
 """Server access logging of buckets: gets and sets it; writes no log."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
@@ -13,7 +14,7 @@ from eucabox.errors import (
 from eucabox.s3 import access, acl, log_delivery
 from eucabox.s3.access_log import SETTING
 from eucabox.s3.values import Owners
-from eucabox.store.types import Bucket
+from eucabox.store.types import Bucket, Grant
 
 PERMISSIONS = ("FULL_CONTROL", "READ", "WRITE")
 SOURCES = ("EventTime", "DeliveryTime")
@@ -52,7 +53,7 @@ def get_bucket_logging(call: Call, *, bucket: str, expected_bucket_owner: str = 
     return {"logging_enabled": {name: setting[name] for name in setting if name != "canonical_id"}}
 
 
-def _validate(call: Call, source: Bucket, members: dict[str, Any]) -> dict[str, Any]:
+def _validate(call: Call, source: Bucket, members: Mapping[str, Any]) -> dict[str, object]:
     if not members.get("target_bucket"):
         raise MalformedXML(shape="LoggingEnabled", reason="it needs a TargetBucket.")
     form = _read_key_format(members)
@@ -78,7 +79,7 @@ def _get_target(call: Call, name: str) -> Bucket:
         raise InvalidTargetBucket(bucket=name, reason=reason) from None
 
 
-def _read_key_format(members: dict[str, Any]) -> dict[str, Any]:
+def _read_key_format(members: Mapping[str, Any]) -> dict[str, object]:
     form: dict[str, Any] = members.get("target_object_key_format") or {}
     if len(form) > 1 or not form.keys() <= FORMS:
         reason = "it takes one of SimplePrefix and PartitionedPrefix."
@@ -92,9 +93,7 @@ def _read_key_format(members: dict[str, Any]) -> dict[str, Any]:
     return {"simple_prefix": {}} if form else {}
 
 
-def _read_target_grants(
-    call: Call, target: Bucket, grants: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _read_target_grants(call: Call, target: Bucket, grants: list[dict[str, Any]]) -> list[Grant]:
     if grants and access.acls_disabled(target):
         raise AccessControlListNotSupported(bucket=target.name)
     for each in grants:
@@ -102,5 +101,4 @@ def _read_target_grants(
             reason = f"its Permission is one of {', '.join(PERMISSIONS)}."
             raise MalformedXML(shape="Grant", reason=reason)
     resolved = acl.resolve_grantees(acl.from_grants(grants), call.cloud.accounts) or {}
-    target_grants: list[dict[str, Any]] = resolved.get("grants", [])
-    return target_grants
+    return resolved.get("grants", [])

@@ -7,9 +7,9 @@ from typing import Any, Unpack
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import InvalidRequest, MalformedACL
 from eucabox.s3 import access, acl
-from eucabox.s3.acl import BucketAclMembers
+from eucabox.s3.acl import BucketAclMembers, Owner
 from eucabox.s3.values import Owners
-from eucabox.store.types import Bucket, ObjectProperties
+from eucabox.store.types import Acl, Bucket, ObjectProperties
 
 IGNORED = (*VALIDATED_BY_WIRE, "request_payer")
 
@@ -96,7 +96,7 @@ def _read_acl(
     acl_members: BucketAclMembers,
     policy: dict[str, Any] | None,
     owner: str,
-) -> dict[str, Any] | None:
+) -> Acl | None:
     """Return the ACL of a request, checked for this bucket."""
     directory = call.cloud.accounts
     named = _choose_source(acl.from_headers(acl_members), policy, Owners(directory)(owner))
@@ -105,9 +105,7 @@ def _read_acl(
     return new_acl
 
 
-def _choose_source(
-    from_headers: dict[str, Any] | None, policy: dict[str, Any] | None, owner: dict[str, str]
-) -> dict[str, Any]:
+def _choose_source(from_headers: Acl | None, policy: dict[str, Any] | None, owner: Owner) -> Acl:
     if from_headers and policy:
         raise InvalidRequest(reason="Name an access list by headers or by a policy, not by both.")
     if from_headers:

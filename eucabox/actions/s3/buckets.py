@@ -14,6 +14,7 @@ from eucabox.s3 import acl as grants
 from eucabox.s3.acl import BucketAclMembers
 from eucabox.s3.values import Owners
 from eucabox.store.paths import check_bucket_name, check_new_name
+from eucabox.store.types import Acl
 
 DEFAULT_REGIONS = ("", "us-east-1")  # where S3 accepts the same request twice
 PAGE = 10_000
@@ -108,7 +109,7 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     return {"location_constraint": stored_bucket.location}
 
 
-def _check_ownership(bucket: str, ownership: str, acl: dict[str, Any] | None) -> None:
+def _check_ownership(bucket: str, ownership: str, acl: Acl | None) -> None:
     if ownership and ownership not in access.OWNERSHIPS:
         reason = f"Use one of {', '.join(access.OWNERSHIPS)}."
         argument = "x-amz-object-ownership"
@@ -127,7 +128,7 @@ def _check_name(call: Call, bucket: str) -> None:
     (check_bucket_name if exists or call.path else check_new_name)(bucket)
 
 
-def _read_configuration(configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read_configuration(configuration: dict[str, Any]) -> tuple[str, dict[str, object]]:
     """Return the location and the settings that a CreateBucketConfiguration names."""
     beyond = sorted(configuration.keys() - {"location_constraint", "tags"})
     if any(configuration[each] for each in beyond):

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument
@@ -150,8 +149,8 @@ def _page_members(
     return frame
 
 
-def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[str, object]:
+    entry: dict[str, object] = {
         "key": obj.key,
         "last_modified": obj.last_modified,
         "e_tag": quote_etag(obj.e_tag),
@@ -166,7 +165,7 @@ def _entry_to_api(obj: Object, bucket: Bucket, owners: Owners | None) -> dict[st
     return entry
 
 
-def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+def _version_to_api(version: Version, bucket: Bucket, owners: Owners) -> dict[str, object]:
     members = {"version_id": version.object.version_id, "is_latest": version.is_latest}
     entry = {**_entry_to_api(version.object, bucket, owners), **members}
     if version.is_marker:

@@ -74,7 +74,7 @@ def upload_part(
     key: str,
     upload_id: str,
     part_number: int,
-    body: Any = None,
+    body: RequestBody | None = None,
     expected_bucket_owner: str = "",
     **members: Unpack[UploadPartMembers],
 ) -> Result:
@@ -312,7 +312,7 @@ def _checksum_plan(upload: Upload) -> dict[str, str]:
     }
 
 
-def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, Any]:
+def _upload_to_api(upload: Upload, bucket: Bucket, owners: Owners) -> dict[str, object]:
     return {
         "upload_id": upload.upload_id,
         "key": upload.key,

@@ -1,7 +1,7 @@
 """GetObjectAttributes: what is known of an object, without its bytes."""
 
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidArgument, InvalidRequest
@@ -77,8 +77,8 @@ def _parts_to_api(obj: Object, marker: int, most: int) -> Result:
     return {"object_parts": page}
 
 
-def _part_to_api(obj: Object, number: int) -> dict[str, Any]:
-    part: dict[str, Any] = {"part_number": number, "size": obj.parts[number - 1]}
+def _part_to_api(obj: Object, number: int) -> dict[str, object]:
+    part: dict[str, object] = {"part_number": number, "size": obj.parts[number - 1]}
     if obj.part_checksums:
         sums = dict.fromkeys(obj.properties.checksums, obj.part_checksums[number - 1])
         part.update(values.checksum_members(sums))

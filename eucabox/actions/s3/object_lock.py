@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import (
@@ -31,7 +30,7 @@ def put_object_lock_configuration(
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     setting, store = object_lock.validate(object_lock_configuration), call.cloud.store
 
-    def check_versioning(_: object) -> dict[str, Any]:
+    def check_versioning(_: object) -> dict[str, object]:
         # checked inside the change, or versioning could be suspended in between
         versioning = store.bucket(bucket).settings.get("versioning") or {}
         if versioning.get("status") != "Enabled":
@@ -72,7 +71,7 @@ def put_object_retention(
     if bypass_governance_retention:
         access.check(call, stored_bucket, key, action="s3:BypassGovernanceRetention")
 
-    def with_retention(properties: ObjectProperties) -> dict[str, Any]:
+    def with_retention(properties: ObjectProperties) -> dict[str, object]:
         return object_lock.with_retention(
             properties, retention, call.now(), bypass=bypass_governance_retention
         )
@@ -137,7 +136,7 @@ def _get_version(
 def _change(
     call: Call,
     bucket_key_version: tuple[str, str, str],
-    new_extra: Callable[[ObjectProperties], dict[str, Any]],
+    new_extra: Callable[[ObjectProperties], dict[str, object]],
 ) -> None:
     bucket, key, version_id = bucket_key_version
     call.cloud.store.change_object(

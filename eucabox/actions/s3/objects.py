@@ -195,7 +195,7 @@ def delete_objects(
 
 def _delete_entry(
     call: Call, bucket: Bucket, entry: Mapping[str, Any], bypass: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if "key" not in entry:
         raise MalformedXML(shape="Delete", reason="an Object has no Key.")
     conditions = {
@@ -329,7 +329,7 @@ def _select_range(
 
 def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> Result:
     """Return version, expiration, tag count and lock of an object, as far as the caller may see."""
-    headers: Result = values.version_members_read(bucket, obj)
+    headers: Result = {**values.version_members_read(bucket, obj)}
     if not version_id:
         headers |= _expiration(bucket, obj)
     if not obj.properties.tags and not obj.properties.extra:

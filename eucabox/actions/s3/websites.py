@@ -107,7 +107,9 @@ def _redirect(rule: Settings, path: str) -> Result:
     return {"redirect": {**place, "key": key}, "status": status}
 
 
-def _get_page_object(call: Call, bucket: str, key: str, conditions: dict[str, Any]) -> Result:
+def _get_page_object(
+    call: Call, bucket: str, key: str, conditions: dict[str, Any]
+) -> dict[str, Any]:
     """Get an object as an anonymous client, so that pages have the protection of objects."""
     members = {**conditions, "bucket": bucket, "key": key}
     return perform("s3", "GetObject", _anonymous(call), members) or {}

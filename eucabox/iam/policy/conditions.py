@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
@@ -39,17 +38,16 @@ class Condition:
         if self.operator == "Null":
             return any((each.lower() == "true") == (not present_values) for each in self.values)
         if not present_values:
-            return self._holds_without_value()
+            return (
+                self.set_of == "ForAllValues"
+                or self.if_exists
+                or (self.negated and not self.set_of)
+            )
         if self.set_of == "ForAllValues":
             return all(self._matches_one(each, request) for each in present_values)
         if self.negated and not self.set_of:
             return all(self._matches_one(each, request) for each in present_values)
         return any(self._matches_one(each, request) for each in present_values)
-
-    def _holds_without_value(self) -> bool:
-        if self.set_of == "ForAllValues" or self.if_exists:
-            return True
-        return self.negated and not self.set_of
 
     def _matches_one(self, value: str, request: AuthorizationRequest) -> bool:
         return any(test(value, request) for test in self.tests) != self.negated
@@ -202,7 +200,7 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
 }
 
 
-def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
+def read(element: object, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
     """Read a Condition element; `is_known` tells whether a condition key exists."""
     if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
@@ -218,7 +216,7 @@ def read(element: Any, is_known: Callable[[str], bool]) -> tuple[Condition, ...]
     return tuple(read_conditions)
 
 
-def _read_condition(operator_text: str, key: str, raw: Any) -> Condition:
+def _read_condition(operator_text: str, key: str, raw: object) -> Condition:
     set_of, _, operator = operator_text.rpartition(":")
     name = operator.removesuffix(IF_EXISTS)
     odd = set_of and (set_of not in SETS or name == "Null")
@@ -237,7 +235,7 @@ def _read_condition(operator_text: str, key: str, raw: Any) -> Condition:
     return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
 
 
-def _to_text(value: Any, key: str) -> str:
+def _to_text(value: object, key: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):

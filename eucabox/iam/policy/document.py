@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy import conditions, principals
@@ -139,7 +139,10 @@ class _Cache:
             if text in self._found:
                 self._found.move_to_end(text)
                 return self._found[text]
-        compiled = _compile(text)
+        try:
+            compiled = parse(text, _Anything())
+        except MalformedPolicy:
+            compiled = NOTHING
         with self._lock:
             if text not in self._found:
                 self._size += len(text)
@@ -147,13 +150,6 @@ class _Cache:
             while self._size > self._most:
                 self._size -= len(self._found.popitem(last=False)[0])
         return compiled
-
-
-def _compile(text: str) -> Policy:
-    try:
-        return parse(text, _Anything())
-    except MalformedPolicy:
-        return NOTHING
 
 
 _cache = _Cache(MOST_KEPT)
@@ -191,7 +187,7 @@ def parse(text: str, vocabulary: Vocabulary, directory: PrincipalDirectory | Non
     return Policy(tuple(reader.statement(each) for each in statements))
 
 
-def _read_json(text: str) -> dict[str, Any]:
+def _read_json(text: str) -> dict[str, object]:
     if not text.startswith("{"):
         reason = "Policies must be valid JSON and the first byte must be '{'."
         raise MalformedPolicy(reason=reason)
@@ -199,7 +195,7 @@ def _read_json(text: str) -> dict[str, Any]:
         reason = f"This policy contains invalid Json: too deep, more than {DEEPEST} levels."
         raise MalformedPolicy(reason=reason)
     try:
-        document: dict[str, Any] = json.loads(text, object_pairs_hook=_refuse_twice)
+        document: dict[str, object] = json.loads(text, object_pairs_hook=_refuse_twice)
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
     return document
@@ -213,7 +209,7 @@ def _measure_depth(text: str) -> int:
     return deepest
 
 
-def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
@@ -222,7 +218,7 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _check_names(members: dict[str, Any], names: Iterable[str], where: str) -> None:
+def _check_names(members: dict[str, object], names: Iterable[str], where: str) -> None:
     for name in members:
         if name not in names:
             reason = f"Unknown field {name[:60]} in {where}; there are {', '.join(names)}."
@@ -239,7 +235,7 @@ class _PolicyReader:
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text
 
-    def statement(self, element: Any) -> Statement:
+    def statement(self, element: object) -> Statement:
         if not isinstance(element, dict):
             raise MalformedPolicy(reason="A statement of the policy is no JSON object.")
         _check_names(element, MEMBERS, "a statement")
@@ -258,7 +254,7 @@ class _PolicyReader:
             self._read_conditions(element.get("Condition", {})),
         )
 
-    def _read_principals(self, element: dict[str, Any], effect: str) -> Principals:
+    def _read_principals(self, element: dict[str, object], effect: str) -> Principals:
         name = _choose_name(element, "Principal")
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
@@ -266,11 +262,13 @@ class _PolicyReader:
         return principals.read(element[name], self._directory, name == "NotPrincipal")
 
     def _read_patterns(
-        self, element: dict[str, Any], what: str, is_known: Callable[[str], bool]
+        self, element: dict[str, object], what: str, is_known: Callable[[str], bool]
     ) -> Patterns:
         name = _choose_name(element, what)
-        texts = element[name] if isinstance(element[name], list) else [element[name]]
-        if not texts or not all(isinstance(each, str) and each for each in texts):
+        named = element[name]
+        listed = named if isinstance(named, list) else [named]
+        texts = [each for each in listed if isinstance(each, str) and each]
+        if not texts or len(texts) < len(listed):
             raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
         for each in texts:
             if not is_known(each):
@@ -283,17 +281,18 @@ class _PolicyReader:
         patterns = tuple(Pattern(each, self._variables) for each in texts)
         return Patterns(patterns, name.startswith("Not"))
 
-    def _read_conditions(self, element: Any) -> tuple[Condition, ...]:
+    def _read_conditions(self, element: object) -> tuple[Condition, ...]:
         read = conditions.read(element, self._vocabulary.key)
-        if self._variables or not any("${" in value for each in read for value in each.values):
-            return read
-        return conditions.read(_escape_variables(element), self._vocabulary.key)
+        escapes = not self._variables and any("${" in text for each in read for text in each.values)
+        if escapes and isinstance(element, dict):
+            return conditions.read(_escape_variables(element), self._vocabulary.key)
+        return read
 
 
-def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
+def _escape_variables(element: dict[str, dict[str, object]]) -> dict[str, object]:
     """Return a Condition element in which every ${ stands for itself."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, list):
             return [plain(each) for each in value]
         return value.replace("${", "${$}{") if isinstance(value, str) else value
@@ -304,7 +303,7 @@ def _escape_variables(element: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choose_name(element: dict[str, Any], name: str) -> str:
+def _choose_name(element: dict[str, object], name: str) -> str:
     present = [each for each in (name, f"Not{name}") if each in element]
     if not present:
         raise MalformedPolicy(reason=f"Missing required field {name}.")

@@ -21,7 +21,7 @@ class PrincipalDirectory(Protocol):
     def knows_principal(self, account: str, user: str = "") -> bool:
         """True for an account, by id or name, and for a user of it if one is named."""
 
-    def get_by_canonical_id(self, canonical_id: str) -> Mapping[str, Any] | None:
+    def get_by_canonical_id(self, canonical_id: str) -> Mapping[str, object] | None:
         """Return the account of a canonical id, None if there is none."""
 
 
@@ -67,7 +67,7 @@ def _account_name(account: str) -> str:
     return "" if ACCOUNT.fullmatch(account) else account
 
 
-def read(element: Any, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
+def read(element: object, directory: PrincipalDirectory | None, others: bool = False) -> Principals:
     """Read a Principal element; with a directory, refuse principals that do not exist."""
     if element == "*":
         return Principals(everyone=True, others=others)
@@ -92,7 +92,7 @@ def read(element: Any, directory: PrincipalDirectory | None, others: bool = Fals
     return Principals(everyone, **frozen, others=others)
 
 
-def _read_one(kind: str, name: Any, directory: PrincipalDirectory | None) -> tuple[str, Any]:
+def _read_one(kind: str, name: object, directory: PrincipalDirectory | None) -> tuple[str, Any]:
     if not isinstance(name, str):
         raise _invalid_principal(name, "Give text.")
     if kind == "Service":
@@ -119,5 +119,5 @@ def _check(account: str, user: str, name: str, directory: PrincipalDirectory | N
         raise _invalid_principal(name, "There is no such account or user here.")
 
 
-def _invalid_principal(value: Any, reason: str) -> MalformedPolicy:
+def _invalid_principal(value: object, reason: str) -> MalformedPolicy:
     return MalformedPolicy(reason=f"Invalid principal in policy: {str(value)[:200]}. {reason}")

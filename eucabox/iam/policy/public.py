@@ -3,7 +3,7 @@
 import ipaddress
 
 from eucabox.iam.policy.conditions import Condition
-from eucabox.iam.policy.document import Policy, Statement
+from eucabox.iam.policy.document import Policy
 
 # keys whose fixed values restrict a statement to known callers
 PINS = frozenset(
@@ -31,13 +31,10 @@ BROADEST = {4: 8, 6: 32}  # the shortest prefixes of networks that are not the p
 
 def is_public(policy: Policy) -> bool:
     """True if a statement allows something to everybody without a condition on who that is."""
-    return any(_is_public(each) for each in policy.statements)
-
-
-def _is_public(statement: Statement) -> bool:
-    if not statement.allows or not statement.principals.anyone:
-        return False
-    return not any(_is_fixed(each) for each in statement.conditions)
+    return any(
+        each.allows and each.principals.anyone and not any(map(_is_fixed, each.conditions))
+        for each in policy.statements
+    )
 
 
 def _is_fixed(condition: Condition) -> bool:
@@ -45,13 +42,8 @@ def _is_fixed(condition: Condition) -> bool:
         return False
     if condition.operator == "IpAddress":
         return all(_is_narrow(each) for each in condition.values)
-    return condition.operator in POSITIVE and not any(
-        _has_wildcard(each) for each in condition.values
-    )
-
-
-def _has_wildcard(value: str) -> bool:
-    return "*" in value or "?" in value or "${" in value
+    wildcards = any(mark in value for value in condition.values for mark in ("*", "?", "${"))
+    return condition.operator in POSITIVE and not wildcards
 
 
 def _is_narrow(network: str) -> bool:

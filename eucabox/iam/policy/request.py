@@ -2,23 +2,43 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 Values = Sequence[str]
+
+
+class PolicyPrincipal(Protocol):
+    """A user of an account, as policies name one."""
+
+    @property
+    def account_id(self) -> str:
+        """The account's 12-digit number."""
+
+    @property
+    def account_name(self) -> str:
+        """The account's name."""
+
+    @property
+    def user_name(self) -> str:
+        """The user's name."""
+
+    @property
+    def canonical_id(self) -> str:
+        """The account's canonical id."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
     """One request: `action` as "s3:GetObject", `resource` as an ARN.
 
-    `principal` has account_id, account_name, user_name and canonical_id, None if anonymous;
-    `service` is the name of a service that makes the request itself. `value` returns the values
-    of a condition key (as `key_name` writes it), None where the request has none.
+    `principal` is None if anonymous; `service` is the name of a service that makes the request
+    itself. `value` returns the values of a condition key (as `key_name` writes it), None where the
+    request has none.
     """
 
     action: str
     resource: str
-    principal: Any
+    principal: PolicyPrincipal | None
     value: Callable[[str], Values | None]
     service: str = ""
 

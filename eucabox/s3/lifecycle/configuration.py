@@ -109,7 +109,7 @@ ACTIONS = (
 )
 
 
-def validate(configuration: LifecycleConfiguration, minimum: str = "") -> dict[str, Any]:
+def validate(configuration: LifecycleConfiguration, minimum: str = "") -> dict[str, object]:
     """Return the bucket setting for a configuration, plain JSON, every rule with an id.
 
     Raises MalformedXML, InvalidArgument, InvalidRequest, InvalidTag.
@@ -128,7 +128,7 @@ def validate(configuration: LifecycleConfiguration, minimum: str = "") -> dict[s
     return {"rules": plain(named), "minimum": minimum or ALL_128K}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Turn a value of the model into plain JSON: dates become ISO text."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}

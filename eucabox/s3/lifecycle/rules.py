@@ -106,7 +106,7 @@ class LifecycleRules:
 
 NONE = LifecycleRules(())
 MOST_CACHED = 256  # buckets
-_cache: dict[int, tuple[Mapping[str, Any], LifecycleRules]] = {}
+_cache: dict[int, tuple[object, LifecycleRules]] = {}
 
 
 def rank(storage_class: str) -> int:
@@ -147,7 +147,7 @@ def expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
     return {"expiration": f'expiry-date="{date}", rule-id="{_percent_encode(name)}"'}
 
 
-def abort_date(bucket: Bucket, key: str, start: datetime) -> dict[str, Any]:
+def abort_date(bucket: Bucket, key: str, start: datetime) -> dict[str, object]:
     """Return {"abort_date", "abort_rule_id"} if a rule will abort an upload in progress."""
     ends = [
         (rule.abort.due_time(start), rule.id)

@@ -76,7 +76,7 @@ def document_elements(fault: Fault) -> dict[str, str]:
     return {**elements, "Detail": detail} if detail else elements
 
 
-def fact_elements(code: str, facts: Mapping[str, Any]) -> dict[str, str]:
+def fact_elements(code: str, facts: Mapping[str, object]) -> dict[str, str]:
     """The facts of a fault by the elements that hold them."""
     names, result = ELEMENTS | ELEMENTS_BY_CODE.get(code, {}), {}
     for fact, value in facts.items():

@@ -35,6 +35,8 @@ def test_a_launch_is_a_pending_row_and_the_node_is_woken(world: World) -> None:
     assert row["mac_address"] == "d0:0d:ac:1e:40:04"
     assert row["private_ip_address"] == "172.30.64.4"
     assert row["user_data"] is None
+    assert row["state_time"] == row["launch_time"]
+    assert steady_clock.seconds_since(row["state_clock"], row["state_time"]) < 60
     assert world.node.woken == 1
 
 

@@ -303,7 +303,7 @@ def test_a_source_group_does_not_open_a_port_to_everyone(
         "ip_ranges": [{"cidr_ip": cidr}],
         "user_id_group_pairs": [{"group_name": "default", "user_id": ALICE.account_id}],
     }
-    params = {"group_id": group_id, "ip_permissions": [rule]}
+    params: dict[str, Any] = {"group_id": group_id, "ip_permissions": [rule]}
     perform("ec2", IN, world.call(ALICE, version), params)
     (found,) = permissions(world)
     assert len(found["user_id_group_pairs"]) == 1

@@ -14,7 +14,9 @@ from tests.actions.stand_ins import World
 def listed(world: World, **params: Any) -> list[dict[str, Any]]:
     answer = perform("bootstrap", "DescribeServiceCertificates", world.call(), params)
     assert answer is not None
-    return list(answer["service_certificates"])
+    certificates = answer["service_certificates"]
+    assert isinstance(certificates, list)
+    return certificates
 
 
 def test_the_certificate_is_for_bundles(world: World) -> None:

@@ -20,8 +20,8 @@ def configure(shop: Shop, **website: Any) -> None:
 
 def page(shop: Shop, path: str, **conditions: Any) -> dict[str, Any]:
     call = Call(shop.cloud, shop.people["ann"], "r")
-    params = {"bucket": "shop", "path": path, "conditions": conditions}
-    found = actions.perform("website", "GetPage", call, params) or {}
+    params: dict[str, Any] = {"bucket": "shop", "path": path, "conditions": conditions}
+    found: dict[str, Any] = actions.perform("website", "GetPage", call, params) or {}
     if "got" in found:
         body = found["got"].pop("body")
         found["text"] = b"".join(body).decode()
