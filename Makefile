@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb rpm wheel test-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,8 +31,9 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
-	@$(BIN)/pytest -m "live and not long"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not packages"
+	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
+	@$(BIN)/pytest -m "alone and not long" tests/live
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
 	@setup/host.sh libvirtd
@@ -40,14 +41,14 @@ test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by U
 
 # Rooms that rest on a library whose oldest promised version differs from today's.
 OLDEST := wire server actions store s3 ec2 iam network test_api.py test_bucket.py test_state.py \
-    test_validation.py test_ground.py test_config.py
+    test_validation.py test_ground.py test_config.py image/test_seed.py
 
 test-oldest: setup-test ## the units with the oldest libraries promised, Debian 12's
 	@setup/oldest.sh $(PYTHON3) $(VENV)/oldest
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not live and not slow" -q -p no:cacheprovider
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow and not packages" --ignore tests/live -q -p no:cacheprovider
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # how long each attack lasts: `make test-attacks SECONDS=60`
@@ -89,3 +90,26 @@ bench: setup-test ## measure, as ratios beside peers and limits; BENCH=s3 takes 
 
 man: setup-test ## write the man pages and the shell completion into build/
 	@$(BIN)/python setup/manuals.py build
+
+deb: ## build the deb of HEAD into dist/, and have lintian look at it
+	@setup/host.sh packages nspawn
+	@setup/deb.sh dist
+
+rpm: setup-test ## build the RPMs of HEAD into dist/, and have rpmlint look at them
+	@setup/host.sh packages rpm
+	@setup/rpm.sh $(BIN)/python dist
+
+wheel: setup-test ## build sdist and wheel of HEAD into dist/, and have twine check them
+	@setup/wheel.sh $(BIN)/python dist
+
+# Which distributions and which packages:
+# `make test-packages SUITES=bookworm ROUNDS=tests/packages/test_deb.py`
+SUITES ?= bookworm trixie
+ROUNDS ?= tests/packages
+
+test-packages: setup-test deb ## install, use, upgrade and remove the packages in distributions that boot
+	@setup/host.sh packages nspawn
+	@setup/host.sh packages rpm
+	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
+	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
+	    $(BIN)/pytest -n 2 --dist loadgroup -m packages $(ROUNDS)

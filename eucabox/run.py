@@ -17,6 +17,7 @@ PACKAGES = {  # Debian's package for each program that we start
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
     "qemu-storage-daemon": "qemu-system-common",
     "debugfs": "e2fsprogs",
     "mke2fs": "e2fsprogs",

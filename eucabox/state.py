@@ -79,10 +79,11 @@ class State:
         self._open: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         path.touch(mode=0o600)
-        if self._schema() < len(MIGRATIONS):
-            if not migrates:
-                self._refuse_older()
-            self._migrate()
+        try:
+            self._bring_up_to_date(migrates=migrates)
+        except BaseException:
+            self.close()
+            raise
 
     def query(self, sql: str, params: Params = ()) -> list[Row]:
         """Return the rows as dicts, seeing this thread's open transaction if there is one."""
@@ -230,10 +231,12 @@ class State:
         row = self.one("select program from schema_changes order by schema desc limit 1")
         return row["program"] if row else "?"
 
-    def _refuse_older(self) -> None:
-        facts = {"file": self.path, "schema": self._schema(), "known": len(MIGRATIONS)}
-        self.close()
-        raise StateTooOld(**facts, this=__version__)
+    def _bring_up_to_date(self, *, migrates: bool) -> None:
+        schema, known = self._schema(), len(MIGRATIONS)
+        if schema < known and not migrates:
+            raise StateTooOld(file=self.path, schema=schema, known=known, this=__version__)
+        if schema < known:
+            self._migrate()
 
     def _migrate(self) -> None:
         with self.transaction() as database:

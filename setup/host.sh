@@ -2,6 +2,7 @@
 # Makes this host ready for eucabox: the distribution's packages that are missing, and libvirtd
 # where nothing runs it. Says in one line what it can't do and what to do about it.
 #   host.sh packages LIST   install what is missing of packages-LIST.txt
+#   host.sh wanted LIST DEBIAN_ARCHITECTURE   print what that list has for it
 #   host.sh libvirtd        start libvirtd, and virtlogd, unless they run
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,11 +10,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 say() { printf '%s\n' "eucabox: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+# The packages of a list that are for this host's architecture.
+wanted() {
+    sed -e '/^#/d' -e "s/ \[$2\]$//" -e '/ \[[^!]*\]$/d' -e "/ \[!$2\]$/d" -e 's/ \[![^]]*\]$//' "$1"
+}
+
 packages() {
     list=$here/packages-$1.txt
-    command -v dpkg-query >/dev/null 2>&1 || fail "this is no Debian or Ubuntu; install by hand: $(grep -v '^#' "$list" | tr '\n' ' ')"
+    command -v dpkg-query >/dev/null 2>&1 || fail "this is no Debian or Ubuntu; install by hand: $(wanted "$list" "$(uname -m | sed s/aarch64/arm64/)" | tr '\n' ' ')"
     missing=
-    for package in $(grep -v '^#' "$list"); do
+    for package in $(wanted "$list" "$(dpkg --print-architecture)"); do
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
     done
     [ -z "$missing" ] && return 0
@@ -64,6 +70,7 @@ logging() {
 
 case "${1:-}" in
 packages) packages "${2:?which list}" ;;
+wanted) wanted "$here/packages-${2:?which list}.txt" "${3:?which architecture}" ;;
 libvirtd) libvirtd ;;
-*) fail "usage: host.sh packages LIST | libvirtd" ;;
+*) fail "usage: host.sh packages LIST | wanted LIST DEBIAN_ARCHITECTURE | libvirtd" ;;
 esac

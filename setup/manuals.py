@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import click
+import config_page
 from click.shell_completion import get_completion_class
 from click_man.core import write_man_pages
 
@@ -26,7 +27,7 @@ def prepare(command: click.Command) -> None:
 
 
 def write(folder: Path) -> None:
-    """Write man/*.1 and completion/ under a folder."""
+    """Write man/ and completion/ under a folder."""
     pages, completion = folder / "man", folder / "completion"
     for made in (pages, completion):
         made.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,7 @@ def write(folder: Path) -> None:
         assert kind is not None
         text = kind(main, {}, "eucabox", "_EUCABOX_COMPLETE").source()
         (completion / name).write_text(text)
+    (pages / "eucabox.conf.5").write_text(config_page.render(__version__))
     click.echo(
         f"{len(list(pages.iterdir()))} man pages in {pages}, {completion} for {len(SHELLS)} shells"
     )

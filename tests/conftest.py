@@ -28,8 +28,25 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def first_keys(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A first start's keys and certificates without its database."""
+    folder = tmp_path_factory.mktemp("first-keys")
+    shutil.copytree(first_start, folder, ignore=shutil.ignore_patterns("*.db"), dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database, to be copied: its schema takes longer than most tests."""
+    file = tmp_path_factory.mktemp("empty") / "eucabox.db"
+    State(file).close()
+    return file
+
+
 @pytest.fixture
-def state(config: Config) -> Iterator[State]:
+def state(config: Config, empty_database: Path) -> Iterator[State]:
+    shutil.copy(empty_database, config.cloud.data_dir)
     opened = State(config.cloud.data_dir / "eucabox.db")
     yield opened
     opened.close()

@@ -2,6 +2,7 @@ import contextlib
 import http.client
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +31,9 @@ from tests.wire.http_client import Http
 
 
 @pytest.fixture(name="cloud", scope="module")
-def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def _cloud(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
     state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
@@ -179,9 +181,9 @@ def test_a_refusal_before_the_verb_is_one_line_without_what_was_signed(
     answer = Http(port).get("/?Action=DescribeRegions&Version=1&Signature=abcdef")
     assert answer.status_code >= 400
     assert len(lines) == 1
-    said = parse(lines[0])
-    assert said["request_id"] == answer.headers["x-amz-request-id"]
-    assert (said["service"], said["status"]) == ("ec2", str(answer.status_code))
+    fields = parse(lines[0])
+    assert fields["request_id"] == answer.headers["x-amz-request-id"]
+    assert (fields["service"], fields["status"]) == ("ec2", str(answer.status_code))
     assert "abcdef" not in lines[0]
 
 
@@ -196,16 +198,16 @@ def test_a_request_is_one_line_with_who_what_and_how_it_ended(
     s3.list_buckets()
     ec2.close()
     s3.close()
-    said = [parse(each) for each in lines]
-    assert [each["action"] for each in said] == [
+    records = [parse(each) for each in lines]
+    assert [each["action"] for each in records] == [
         "DescribeKeyPairs", "DescribeInstances", "ListBuckets",
     ]  # fmt: skip
-    assert [each["role"] for each in said] == ["cloud", "cloud", "walrus"]
-    assert [each["status"] for each in said] == ["200", "400", "200"]
-    assert said[0]["user"].endswith("/admin")
-    assert (said[0]["source"], said[0]["outcome"]) == ("127.0.0.1", "ok")
-    assert said[1]["instances"] == evil
-    assert float(said[1]["ms"]) > 0
+    assert [each["role"] for each in records] == ["cloud", "cloud", "walrus"]
+    assert [each["status"] for each in records] == ["200", "400", "200"]
+    assert records[0]["user"].endswith("/admin")
+    assert (records[0]["source"], records[0]["outcome"]) == ("127.0.0.1", "ok")
+    assert records[1]["instances"] == evil
+    assert float(records[1]["ms"]) > 0
 
 
 def test_a_call_knows_the_cloud_and_the_client(
@@ -269,18 +271,18 @@ def test_a_page_of_another_origin_reads_what_cors_lets_it(
     s3.create_bucket(Bucket="shared")
     rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page"]}
     s3.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [rule]})
-    asked = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
+    params = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
     client = Http(port)
-    preflight = client.options("/shared/k?Signature=x&X-Amz-Signature=y", headers=asked)
+    preflight = client.options("/shared/k?Signature=x&X-Amz-Signature=y", headers=params)
     assert preflight.status_code == 200
     refused = client.get("/shared/k", headers={"Origin": "http://page"})
     assert refused.status_code == 403
     for answer in (preflight, refused):
         assert answer.headers["Access-Control-Allow-Origin"] == "http://page"
     assert "Access-Control-Allow-Origin" not in client.get("/shared/k").headers
-    assert client.options("/shared", headers={**asked, "Origin": "http://x"}).status_code == 403
-    assert client.options("/nowhere", headers=asked).status_code == 404
-    assert client.options("/", headers=asked).status_code == 403
+    assert client.options("/shared", headers={**params, "Origin": "http://x"}).status_code == 403
+    assert client.options("/nowhere", headers=params).status_code == 404
+    assert client.options("/", headers=params).status_code == 403
 
 
 def test_an_error_after_the_answer_does_not_lose_the_answer(
@@ -340,8 +342,8 @@ def send(answer: Answer, method: str = "GET") -> tuple[str, dict[str, str], Iter
 
 
 def test_an_answer_has_its_length_and_its_request_id() -> None:
-    said = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
-    status, headers, body = send(Answer(201, said, b"abc"))
+    sent_headers = [("X-A", "a\r\nX-B: \u20ac"), ("X-C", "\0b\x7f\xe9")]
+    status, headers, body = send(Answer(201, sent_headers, b"abc"))
     assert status == "201 Created"
     assert headers["x-amz-request-id"] == "id-1"
     assert headers["Content-Length"] == "3"

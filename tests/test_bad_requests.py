@@ -136,8 +136,8 @@ def wire_names(service: str, name: str) -> dict[str, str]:
     shape = operation.input if operation else None
     found = {}
     for member, inner in getattr(shape, "members", {}).items():
-        said = inner.serialization.get("queryName") or inner.serialization.get("name", member)
-        found[said[:1].upper() + said[1:]] = inner.type_name
+        wire_name = inner.serialization.get("queryName") or inner.serialization.get("name", member)
+        found[wire_name[:1].upper() + wire_name[1:]] = inner.type_name
     return found
 
 

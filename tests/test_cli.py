@@ -239,8 +239,8 @@ def test_eucarc_of_a_moved_folder_is_found_by_the_shells_that_can(
     done = source(shell, str(moved / "eucarc"), tmp_path)
     assert all(line.startswith(str(moved)) for line in done.stdout.splitlines())
     assert len(done.stdout.splitlines()) == 3
-    told = source("dash", str(moved / "eucarc"), tmp_path)
-    assert "was moved" in told.stderr
+    result = source("dash", str(moved / "eucarc"), tmp_path)
+    assert "was moved" in result.stderr
 
 
 def test_eucarc_names_the_region_that_euca2ools_signs_for(
@@ -290,6 +290,17 @@ def test_a_demo_whose_eucabox_ended_says_so_and_what_to_type(
     assert shown.exit_code == 1
     assert "eucabox was ended meanwhile" in shown.output
     assert f"eucabox --config {tmp_path}/eucabox.conf logs" in shown.output
+
+
+def test_a_demo_beside_a_service_that_does_not_run_says_how_to_start_it(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.cli.demo.is_unit_installed", lambda: True)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    shown = invoke("-c", config_file, "demo")
+    assert shown.exit_code == 1
+    assert "the service eucabox does not run: type `systemctl start eucabox`" in shown.output
+    assert "--folder /var/lib/eucabox-demo goes on a cloud of its own" in shown.output
 
 
 def metadata_in_doctor(tmp_path: Path, bridge: str, port: int) -> str:
@@ -404,9 +415,9 @@ def test_doctor_names_programs_that_are_not_run(tmp_path: Path) -> None:
 def test_an_images_settings_are_checked_before_anybody_is_asked(
     words: tuple[str, ...], said: str
 ) -> None:
-    told = invoke("image", "set", "emi-12345678", *words)
-    assert told.exit_code == 2
-    assert said in told.output
+    result = invoke("image", "set", "emi-12345678", *words)
+    assert result.exit_code == 2
+    assert said in result.output
 
 
 def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) -> None:
@@ -414,8 +425,8 @@ def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) ->
     folder = config_file.parent / "buckets" / "hand"
     folder.mkdir(parents=True)
     (folder / "file").write_bytes(b"content")
-    told = invoke("-c", config_file, "bucket", "rescan", "--json")
-    assert json.loads(told.output)[0]["objects"] == 1
+    facts = invoke("-c", config_file, "bucket", "rescan", "--json")
+    assert json.loads(facts.output)[0]["objects"] == 1
     (folder / "file").unlink()
     assert "0 objects  complete" in invoke("-c", config_file, "bucket", "rescan").output
     shown = json.loads(invoke("-c", config_file, "bucket", "list", "--json").output)
@@ -437,8 +448,8 @@ def test_a_rescan_is_followed_until_each_bucket_is_read(
     ]
     monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
-    told = invoke("-c", config_file, "bucket", "rescan", "a", "b", "b", "--json")
-    assert [each["bucket"] for each in json.loads(told.output)] == ["a", "b"]
+    facts = invoke("-c", config_file, "bucket", "rescan", "a", "b", "b", "--json")
+    assert [each["bucket"] for each in json.loads(facts.output)] == ["a", "b"]
     assert answers == []
 
 
@@ -448,8 +459,8 @@ def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
     answers = [rescanned(("a", "complete"), ("b", "running")), rescanned()]
     monkeypatch.setattr(background, "running_pid", lambda _: 1)
     monkeypatch.setattr(operator, "ask", lambda *_, **__: answers.pop(0))
-    told = invoke("-c", config_file, "bucket", "rescan")
-    assert (told.exit_code, "started again" in told.output) == (1, True)
+    result = invoke("-c", config_file, "bucket", "rescan")
+    assert (result.exit_code, "started again" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -463,8 +474,8 @@ def test_a_cloud_is_asked_where_it_listens(
         f"[cloud]\ndata_dir = {config_file.parent}\n[api]\nlisten = {listen}\nport = 9\n"
     )
     monkeypatch.setattr(background, "running_pid", lambda _: 1)
-    told = invoke("-c", config_file, "bucket", "list")
-    assert f"does not answer at http://{asked}:9/" in told.output
+    result = invoke("-c", config_file, "bucket", "list")
+    assert f"does not answer at http://{asked}:9/" in result.output
 
 
 @pytest.mark.slow

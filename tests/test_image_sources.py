@@ -141,12 +141,12 @@ def test_a_copy_asks_again_when_it_reads_and_when_it_writes(cloud: Cloud, root: 
 
 def test_a_policy_that_asks_for_the_clients_address_is_told_it(cloud: Cloud) -> None:
     location = cloud.put(qcow2(cloud.folder / "disk", MIB))
-    said = {
+    members = {
         "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
         "Resource": f"arn:aws:s3:::{BUCKET}/*",
         "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
     }  # fmt: skip
-    document = json.dumps({"Version": "2012-10-17", "Statement": [said]})
+    document = json.dumps({"Version": "2012-10-17", "Statement": [members]})
     cloud.store.set_bucket_setting(BUCKET, "policy", document)
     with pytest.raises(UnauthorizedOperation):
         cloud.images.register(cloud.user, location, context={"source_ip": "192.0.2.1"})

@@ -47,11 +47,11 @@ def root() -> Iterator[logging.Logger]:
 
 def test_a_line_says_when_who_and_what(lines: list[str]) -> None:
     cloud.info("ready: http://%s:%d", "127.0.0.1", 8773)
-    said = logs.parse(lines[0])
-    assert list(said) == ["time", "level", "role", "message"]
-    assert abs(ids.parse_time(said["time"]) - datetime.now(UTC)) < timedelta(seconds=5)
-    assert (said["level"], said["role"]) == ("info", "cloud")
-    assert said["message"] == "ready: http://127.0.0.1:8773"
+    fields = logs.parse(lines[0])
+    assert list(fields) == ["time", "level", "role", "message"]
+    assert abs(ids.parse_time(fields["time"]) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert (fields["level"], fields["role"]) == ("info", "cloud")
+    assert fields["message"] == "ready: http://127.0.0.1:8773"
 
 
 def test_a_message_may_say_its_role_and_its_instance(lines: list[str]) -> None:
@@ -91,16 +91,16 @@ def test_what_a_block_is_about_goes_with_its_lines_and_its_work(lines: list[str]
     assert done.wait(5)
     crew.stop(1)
     node.info("outside")
-    said = sorted(map(logs.parse, lines), key=lambda each: each["message"])
-    assert [each.get("request_id") for each in said] == ["r-1", None, "r-1"]
-    assert [each.get("instance") for each in said] == [INSTANCE, None, INSTANCE]
+    records = sorted(map(logs.parse, lines), key=lambda each: each["message"])
+    assert [each.get("request_id") for each in records] == ["r-1", None, "r-1"]
+    assert [each.get("instance") for each in records] == [INSTANCE, None, INSTANCE]
 
 
 def test_an_inner_block_that_says_nothing_takes_nothing_away(lines: list[str]) -> None:
     with logs.about(request_id="r-1"), logs.about(request_id="", instance=INSTANCE):
         node.info("here")
-    said = logs.parse(lines[0])
-    assert (said["request_id"], said["instance"]) == ("r-1", INSTANCE)
+    fields = logs.parse(lines[0])
+    assert (fields["request_id"], fields["instance"]) == ("r-1", INSTANCE)
 
 
 def test_a_trace_is_in_the_line(lines: list[str]) -> None:
@@ -120,10 +120,10 @@ def test_no_input_forges_a_line(message: str, value: str) -> None:
     line = logs.Format().format(record)
     assert line.isascii()
     assert line.isprintable()
-    said = logs.parse(line)
-    assert list(said)[:3] == ["time", "level", "role"]
-    assert said["user"] == value[: logs.LONGEST]
-    assert said.get("message", "") == message[: logs.LONGEST]
+    fields = logs.parse(line)
+    assert list(fields)[:3] == ["time", "level", "role"]
+    assert fields["user"] == value[: logs.LONGEST]
+    assert fields.get("message", "") == message[: logs.LONGEST]
 
 
 def test_a_value_has_an_end(lines: list[str]) -> None:
@@ -271,9 +271,9 @@ def test_the_nodes_lines_name_the_request_that_caused_them(
         state.update("instances", {"instance_id": instance_id}, **wanted)
         started.wake()
         house.becomes(instance_id, "terminated")
-    said = [each for each in map(logs.parse, lines) if each.get("instance") == instance_id]
-    assert all(each["role"] == "node" for each in said)
-    of = {each["message"].split(" ", 1)[1]: each.get("request_id") for each in said}
+    records = [each for each in map(logs.parse, lines) if each.get("instance") == instance_id]
+    assert all(each["role"] == "node" for each in records)
+    of = {each["message"].split(" ", 1)[1]: each.get("request_id") for each in records}
     assert of["is taken back, running"] == "req-run"
     assert of["is terminated"] == "req-end"
     reason = next(each for each in of if each.startswith("is shutting-down: "))
@@ -333,10 +333,10 @@ def test_lines_are_chosen(file: Path, argv: tuple[str, ...], count: int) -> None
 
 
 def test_json_has_an_object_a_line(file: Path) -> None:
-    said = [json.loads(line) for line in shown(file, "--json")]
-    assert (said[0]["status"], said[0]["ms"]) == (200, 1.5)
-    assert said[1]["message"] == "it runs"
-    assert said[3] == {"message": "what is not ours"}
+    records = [json.loads(line) for line in shown(file, "--json")]
+    assert (records[0]["status"], records[0]["ms"]) == (200, 1.5)
+    assert records[1]["message"] == "it runs"
+    assert records[3] == {"message": "what is not ours"}
 
 
 @pytest.mark.parametrize("since", ["yesterday", "5y", "2026-13-01"])

@@ -1,13 +1,16 @@
 """Man pages and shell completion are made, and know every command."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from eucabox.config import SECTIONS
 from tests.test_cli import ALL
 
 ROOT = Path(__file__).parent.parent
@@ -35,11 +38,20 @@ def test_every_command_has_its_page(made: Path) -> None:
     assert "in one process on one machine" in top.split(".SH SYNOPSIS")[0]
 
 
+def test_the_page_of_the_file_has_every_key(made: Path) -> None:
+    page = (made / "man" / "eucabox.conf.5").read_text()
+    for name, kind in SECTIONS.items():
+        section = page.partition(f'.SH "[{name}]"')[2].partition(".SH")[0]
+        assert {f"\\fB{each.name}" for each in fields(kind)} <= set(
+            re.findall(r"^\\fB[a-z0-9_]+", section, re.MULTILINE)
+        )
+
+
 @pytest.mark.slow
 def test_man_reads_the_pages(made: Path) -> None:
     man = shutil.which("man")
     assert man, "man-db is on every system that has man pages"
-    for page in (made / "man").glob("*.1"):
+    for page in (made / "man").iterdir():
         done = subprocess.run(
             [man, "--warnings", "-l", page], capture_output=True, text=True, check=True,
             env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},

@@ -23,7 +23,8 @@ from eucabox.state import MOST_COPIES, State
 
 OLD = Path(__file__).parent / "old_states"
 SCHEMAS = sorted(int(file.stem.removeprefix("schema-")) for file in OLD.glob("*.sql"))
-KILLS = [(schema, kill) for schema in (1, 8) for kill in range(schema, len(MIGRATIONS) + 1)]
+LAST = len(MIGRATIONS)
+KILLS = [(1, 1), (1, 2), (1, LAST // 2), (1, LAST - 1), (1, LAST), (8, 8), (8, LAST)]
 
 
 def make_old(folder: Path, schema: int) -> Path:
@@ -230,6 +231,7 @@ def test_a_command_beside_the_service_changes_no_older_database(old: Path, schem
     assert "Restart eucabox" in caught.value.message
     assert read_rows(old) == before
     assert not list_copies(old)
+    assert not old.with_name(f"{old.name}-wal").exists(), "a connection was left open"
 
 
 @pytest.fixture(name="newer")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from eucabox.config import Config, NodeSection
 from eucabox.domains import connection as connections
 from eucabox.domains import health, screen, termination
 from eucabox.domains import reconciler as loops
+from eucabox.domains.libvirt_binding import VirConnect
 from eucabox.ec2 import instances
 from eucabox.errors import (
     InstanceNotFound,
@@ -424,6 +426,24 @@ def test_a_lost_connection_is_opened_again(house: House) -> None:
         assert row_of(house.state, instance_id)["state"] == "running"
         house.virt.lookupByName(other).shutdown()  # events come again too
         house.becomes(other, "terminated")
+
+
+@pytest.mark.slow
+def test_a_libvirt_that_lets_in_and_answers_nothing_is_not_asked_all_the_time() -> None:
+    opened: list[VirConnect] = []
+
+    def lose() -> None:
+        if made.alive:
+            opened.append(made.get())
+            made.report_lost(opened[-1], connections.SILENT)
+
+    made = connections.LibvirtConnection(URI, lambda *_: None, lose)
+    made.start()
+    try:
+        time.sleep(1.5)
+        assert 1 <= len(opened) <= 2
+    finally:
+        made.stop()
 
 
 def test_purge_ends_everything_at_once(house: House) -> None:

@@ -1,6 +1,8 @@
 """The calls that Terraform's AWS provider makes for a resource, in its order, over HTTP."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +23,9 @@ EVERYWHERE = [{"CidrIp": "0.0.0.0/0"}]
 
 
 @pytest.fixture
-def world(config: Config, state: State) -> World:
+def world(config: Config, state: State, first_keys: Path) -> World:
     made = World(config, state)
+    shutil.copytree(first_keys, config.cloud.data_dir, dirs_exist_ok=True)
     with state.transaction() as database:
         database.conn.execute("delete from accounts where account_name = 'eucalyptus'")
     made.cloud = SimpleNamespace(**{**vars(made.cloud), "accounts": Accounts(config, state)})
@@ -118,7 +121,7 @@ def test_aws_vpc_security_group_ingress_rule(ec2: Any) -> None:
 
 def test_aws_instance(world: World, ec2: Any) -> None:
     (subnet,) = ec2.describe_subnets(Filters=has("default-for-az", "true"))["Subnets"]
-    asked = {
+    params = {
         "ImageId": "emi-12345678",
         "InstanceType": "m1.tiny",
         "MinCount": 1,
@@ -132,8 +135,8 @@ def test_aws_instance(world: World, ec2: Any) -> None:
         "SubnetId": subnet["SubnetId"],
         "TagSpecifications": [*tags("instance", "tf"), *tags("volume", "tf")],
     }
-    instance_id = ec2.run_instances(**asked)["Instances"][0]["InstanceId"]
-    assert ec2.run_instances(**asked)["Instances"][0]["InstanceId"] == instance_id
+    instance_id = ec2.run_instances(**params)["Instances"][0]["InstanceId"]
+    assert ec2.run_instances(**params)["Instances"][0]["InstanceId"] == instance_id
     world.set_state(instance_id, "running")
     (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
     (row,) = reservation["Instances"]
@@ -148,8 +151,8 @@ def test_aws_instance(world: World, ec2: Any) -> None:
         ("disableApiTermination", "DisableApiTermination"),
         ("userData", "UserData"),
     ):
-        told = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=attribute)
-        assert member in told, attribute
+        answer = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=attribute)
+        assert member in answer, attribute
     assert ec2.describe_iam_instance_profile_associations(
         Filters=has("instance-id", instance_id)
     )["IamInstanceProfileAssociations"] == []  # fmt: skip

@@ -22,6 +22,7 @@ from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
+from eucabox.hypervisor import architecture, qemu
 from eucabox.network import host
 from eucabox.network.bridge import metadata_address
 from eucabox.network.port_holder import holder_of
@@ -136,6 +137,14 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         yield Finding("hypervisor", WARN, f"{name}: {slow}. {choice.reason}", fix)
     else:
         yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
+
+
+def _firmware(config: Config) -> Iterator[Finding]:
+    """Where there is no BIOS, no guest boots without UEFI."""
+    host = architecture.HOST
+    if not host.has_bios and not qemu.has_uefi():
+        detail = f"no UEFI firmware for guests: on {host.name} it boots every one"
+        yield Finding("firmware", FAIL, detail, f"apt-get install {host.firmware_package}")
 
 
 def _kvm_device(config: Config) -> Iterator[Finding]:
@@ -374,6 +383,6 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _configuration, _rights, _programs, _virtualization, _kvm_device, _libvirt, _guests, _ports,
-    _metadata, _data, _memory, _descriptors, _network, _own_programs, _clock,
+    _configuration, _rights, _programs, _virtualization, _firmware, _kvm_device, _libvirt, _guests,
+    _ports, _metadata, _data, _memory, _descriptors, _network, _own_programs, _clock,
 )  # fmt: skip

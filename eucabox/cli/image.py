@@ -15,6 +15,7 @@ from eucabox.cli import client
 from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.progress import Steps
 from eucabox.errors import ImageNameExists
+from eucabox.hypervisor import architecture
 from eucabox.image import bundle as bundles
 from eucabox.image import debian, names, settings, tiny_guest
 from eucabox.image import manifest as manifests
@@ -76,7 +77,7 @@ def build(what: str, out: Path) -> None:
 @click.argument("file", type=FILE)
 @click.option("--out", type=FOLDER, required=True, help="The folder for the parts.")
 @click.option("--type", "image_type", type=TYPES, default="machine", show_default=True)
-@click.option("--arch", default="x86_64", show_default=True)
+@click.option("--arch", default=architecture.HOST.ec2[-1], show_default=True)
 @click.option("--prefix", help="The name of the bundle.  [default: the file's name]")
 @click.option("--kernel", "kernel_id", help="The kernel image it boots with, eki-...")
 @click.option("--ramdisk", "ramdisk_id", help="The ramdisk image it boots with, eri-...")
@@ -112,7 +113,7 @@ def register(folder: Path | None, location: str, name: str | None) -> None:
 @click.option("--bucket", required=True, help="The bucket; made if it is missing.")
 @click.option("--name", help="The image's name.  [default: the file's name]")
 @click.option("--type", "image_type", type=TYPES, default="machine", show_default=True)
-@click.option("--arch", default="x86_64", show_default=True)
+@click.option("--arch", default=architecture.HOST.ec2[-1], show_default=True)
 @click.option("--kernel", help="The kernel: a file, or an id eki-...")
 @click.option("--ramdisk", help="The ramdisk: a file, or an id eri-...")
 @click.pass_obj
@@ -178,7 +179,7 @@ def list_images(folder: Path | None, as_json: bool) -> None:
 
 def bundle_file(
     user: Client, file: Path, out: Path, steps: Steps, image_type: str = "machine",
-    arch: str = "x86_64", prefix: str | None = None, kernel_id: str | None = None,
+    arch: str = architecture.HOST.ec2[-1], prefix: str | None = None, kernel_id: str | None = None,
     ramdisk_id: str | None = None,
 ) -> Path:  # fmt: skip
     """Bundle a file for this cloud and return the manifest's path."""

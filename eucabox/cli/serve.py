@@ -7,12 +7,19 @@ import time
 
 import click
 
+from eucabox import network
 from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import become_owner, refuse_for_root
 from eucabox.config import Config
+from eucabox.domains.instance_rows import InstanceRows
 from eucabox.process_lock import ProcessLock
+from eucabox.state import State
 
 STOP_SECONDS = 20
+KEPT = (
+    "These instances run on, and their network stays: {ids}. A eucabox that starts again has them"
+    " back; `virsh shutdown {first}` asks one to end, `virsh destroy {first}` ends it at once."
+)
 
 
 @click.command()
@@ -30,17 +37,46 @@ def serve(settings: CommandContext) -> None:
 
 @click.command()
 @click.option("--purge", is_flag=True, help="Also end all instances and remove the network.")
+@click.option(
+    "--network",
+    "with_network",
+    is_flag=True,
+    help="Also remove the network unless an instance runs.",
+)
 @click.pass_obj
-def stop(settings: CommandContext, purge: bool) -> None:
+def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
-    if purge:
+    if purge or with_network:
         become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
     if purge:
         _purge(config)
         click.echo("Its instances are ended and its network is removed.")
+    elif with_network:
+        _remove_network(config)
+
+
+def _remove_network(config: Config) -> None:
+    """Remove the network, or name the instances that it is kept for and end with status 1."""
+    alive = _list_alive(config)
+    if alive:
+        click.echo(KEPT.format(ids=", ".join(alive), first=alive[0]), err=True)
+        sys.exit(1)
+    network.load(config).remove()
+    click.echo("Its network is removed.")
+
+
+def _list_alive(config: Config) -> list[str]:
+    file = config.cloud.data_dir / "eucabox.db"
+    if not file.exists():
+        return []
+    state = State(file)
+    try:
+        return [row["instance_id"] for row in InstanceRows(state).list_alive()]
+    finally:
+        state.close()
 
 
 def _stop_process(config: Config) -> bool:

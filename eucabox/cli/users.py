@@ -15,11 +15,17 @@ from eucabox.state import State
 
 
 def open_accounts(config: Config) -> Accounts:
-    """Open the accounts of a data directory that a first start has made; raises NotSetUp."""
+    """Open the accounts of a data directory that a first start has made, until the command ends.
+
+    Raises NotSetUp, and StateTooOld where eucabox was not restarted since it was upgraded.
+    """
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
         raise NotSetUp(folder=config.cloud.data_dir)
-    return Accounts(config, State(file, migrates=False))
+    state = State(file, migrates=False)
+    if context := click.get_current_context(silent=True):
+        context.call_on_close(state.close)
+    return Accounts(config, state)
 
 
 @click.command()

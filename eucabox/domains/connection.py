@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 
 from eucabox.domains.bounded_calls import Bounded, Overdue
@@ -12,6 +13,7 @@ from eucabox.errors import LibvirtUnreachable
 log = logging.getLogger("eucabox.libvirt")
 KEEPALIVE = (5, 3)  # seconds between probes, probes unanswered until the connection is given up
 REBOOTED = -1  # our number for the event that libvirt tells apart from the lifecycle
+FIRST_WAIT = 1.0  # seconds until another attempt to connect
 LONGEST_WAIT = 10.0  # seconds between two attempts to connect; shorter than a launch waits
 ANSWER_WAIT = 20.0  # seconds that libvirt has to let us in or out
 SILENT = "libvirt does not answer"
@@ -92,17 +94,20 @@ class LibvirtConnection:
         self._lost.set()
 
     def _keep_open(self) -> None:
-        wait = 1.0
+        wait = FIRST_WAIT
         while not self._stopping.is_set():
+            began = time.monotonic()
             virt = self._open()
-            if virt is None:
-                self._stopping.wait(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
-                continue
-            wait = 1.0
-            if not self._stopping.is_set():
-                self._lost.wait()
-            self._close(virt)
+            if virt is not None:
+                if not self._stopping.is_set():
+                    self._lost.wait()
+                self._close(virt)
+                if time.monotonic() - began > LONGEST_WAIT:
+                    wait = FIRST_WAIT
+                    continue
+            # A libvirt that lets us in and answers nothing is not asked a thousand times a second.
+            self._stopping.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
 
     def _open(self) -> VirConnect | None:
         self._lost.clear()

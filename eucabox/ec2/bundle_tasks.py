@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from eucabox import ids, instance_states
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
+from eucabox.hypervisor import architecture
 from eucabox.image import bundle, snapshot
 from eucabox.image.workers import Workers
 from eucabox.instance_states import BUNDLING, NO_REASON, InstanceState
@@ -239,7 +240,7 @@ class BundleTasks:
             user_certificate=credentials.certificate,
             user_private_key=credentials.private_key,
             prefix=task["prefix"].rpartition("/")[2],
-            architecture=instance.get("architecture", "x86_64"),
+            architecture=instance.get("architecture", architecture.HOST.ec2[-1]),
             kernel_id=instance.get("kernel_id"),
             ramdisk_id=instance.get("ramdisk_id"),
             progress=progress,

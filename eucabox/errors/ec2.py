@@ -315,7 +315,16 @@ class FirmwareMissing(Fault):
     code = "InternalError"
     text = (
         "The image boots by UEFI and this host has no UEFI firmware for guests. Ask the"
-        " administrator to install it (on Debian the package ovmf)."
+        " administrator to install it (on Debian the package {package})."
+    )
+
+
+class ArchitectureMismatch(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        "The architecture '{of_type}' of the specified instance type does not match the"
+        " architecture '{of_image}' of the specified AMI. Specify an instance type and an AMI that"
+        " have matching architectures, and try again. Instances here have this host's architecture."
     )
 
 

@@ -1,18 +1,20 @@
 """QEMU without hardware help (TCG): runs anywhere, slowly; also the machine that KVM speeds up."""
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from eucabox.errors import FirmwareMissing, ProgramMissing
+from eucabox.hypervisor import architecture
 from eucabox.hypervisor import domain as common
+from eucabox.hypervisor.architecture import Architecture
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain, add
 from eucabox.run import find
 
 NAME = "qemu"
 URI = "qemu:///system"
-PACKAGE = "qemu-system-x86"
-EMULATOR = "qemu-system-x86_64"
+PACKAGE = architecture.HOST.emulator_package
 FIRMWARE = Path("/usr/share/qemu/firmware")  # where UEFI's packages tell libvirt of themselves
 DISKS = {"scsi": "sda", "ide": "hda", "virtio": "vda"}  # names for libvirt, one a bus
 CDROMS = {"ide": "hdc", "sata": "sdc", "scsi": "sdb"}  # all on the first controller
@@ -21,7 +23,7 @@ CDROMS = {"ide": "hdc", "sata": "sdc", "scsi": "sdb"}  # all on the first contro
 def probe(folder: Path) -> str:
     """Return why this host can't run QEMU guests, or an empty string."""
     try:
-        find(EMULATOR)
+        find(architecture.HOST.emulator)
     except ProgramMissing as fault:
         return fault.message
     return ""
@@ -38,27 +40,30 @@ def domain_xml(domain: Domain) -> str:
 
 
 def machine(domain: Domain, kind: str, cpu: str) -> str:
-    """Return the XML of a PC with virtio devices; `kind` and `cpu` are libvirt's words."""
+    """Return the XML of a machine with virtio devices, a PC on x86_64; `kind` and `cpu` are
+    libvirt's words."""
+    host = architecture.HOST
     xml = common.root(domain, kind)
     _identity(xml, domain)
     os = add(xml, "os", **_firmware(domain))
-    add(os, "type", text="hvm", arch="x86_64", machine="pc")
+    add(os, "type", text="hvm", arch=host.name, machine=host.machine)
+    if not host.has_bios:
+        _refuse_secure_boot(os)
     if domain.nvram is not None:
         add(os, "nvram", text=str(domain.nvram))
     common.boot_files(os, domain)
     if domain.kernel is None:
         add(os, "boot", dev="hd")
     add(os, "smbios", mode="sysinfo")
-    features = add(xml, "features")
-    add(features, "acpi")
-    add(features, "apic")
+    _features(xml, host)
     add(xml, "cpu", mode=cpu)
     common.lifecycle_actions(xml)
     if domain.owned:
         # The guest runs as libvirt's user all the same. By itself libvirt gives that user the
         # kernel and the base that other guests boot from too, for good.
         add(xml, "seclabel", type="none", model="dac")
-    _disable_sleep(xml)
+    if host.has_bios:
+        _disable_sleep(xml)
     devices = add(xml, "devices")
     _disk(devices, domain)
     if domain.seed is not None:
@@ -67,16 +72,44 @@ def machine(domain: Domain, kind: str, cpu: str) -> str:
         add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
     add(common.interface(devices, domain), "model", type=domain.nic_model)
     _serial(devices, domain)
-    _helpers(devices)
+    _helpers(devices, host)
     return common.text(xml)
+
+
+def has_uefi() -> bool:
+    """Return whether this host has a UEFI firmware for its guests."""
+    return any(_is_for(architecture.HOST, file) for file in FIRMWARE.glob("*.json"))
 
 
 def _firmware(domain: Domain) -> dict[str, str]:
     if not domain.uefi:
         return {}
-    if not any(FIRMWARE.glob("*.json")):
-        raise FirmwareMissing()
+    if not has_uefi():
+        raise FirmwareMissing(package=architecture.HOST.firmware_package)
     return {"firmware": "efi"}
+
+
+def _refuse_secure_boot(os: ET.Element) -> None:
+    """Have libvirt choose a firmware that boots unsigned kernels; on a PC it does by itself."""
+    firmware = add(os, "firmware")
+    add(firmware, "feature", enabled="no", name="enrolled-keys")
+    add(firmware, "feature", enabled="no", name="secure-boot")
+
+
+def _is_for(host: Architecture, description: Path) -> bool:
+    """Return whether a firmware is for the guests of this host; others may be installed."""
+    try:
+        targets = json.loads(description.read_text("utf-8"))["targets"]
+        return any(target["architecture"] == host.name for target in targets)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _features(xml: ET.Element, host: Architecture) -> None:
+    features = add(xml, "features")
+    add(features, "acpi")
+    if host.has_bios:
+        add(features, "apic")
 
 
 def _identity(xml: ET.Element, domain: Domain) -> None:
@@ -128,11 +161,14 @@ def _serial(devices: ET.Element, domain: Domain) -> None:
     add(console, "target", type="serial", port="0")
 
 
-def _helpers(devices: ET.Element) -> None:
+def _helpers(devices: ET.Element, host: Architecture) -> None:
     # For screenshots. Without a `graphics` element nothing listens for viewers.
-    add(add(devices, "video"), "model", type="vga", vram="16384", heads="1")
+    card = {"type": "vga", "vram": "16384"} if host.has_bios else {"type": "virtio"}
+    add(add(devices, "video"), "model", **card, heads="1")
     add(devices, "memballoon", model="virtio")
     rng = add(devices, "rng", model="virtio")
     add(rng, "backend", text="/dev/urandom", model="random")
-    # A guest whose kernel has a pvpanic driver tells us of a panic, which then ends it.
-    add(devices, "panic", model="isa")
+    # A guest whose kernel has a pvpanic driver tells us of a panic, which then ends it. The
+    # device without an ISA bus needs a libvirt that is newer than Debian 12's.
+    if host.has_bios:
+        add(devices, "panic", model="isa")

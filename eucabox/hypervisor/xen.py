@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eucabox.errors import SettingUnavailable
+from eucabox.hypervisor import architecture
 from eucabox.hypervisor import domain as common
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain, add
@@ -24,6 +25,8 @@ NO_HVM = (
 
 def probe(folder: Path) -> str:
     """Return why this host is no Xen host (dom0), or an empty string."""
+    if architecture.HOST is not architecture.X86_64:
+        return "eucabox runs Xen on x86_64 alone: set virt_type to auto"
     try:
         features = int(_read(FEATURES), 16)
     except ValueError:

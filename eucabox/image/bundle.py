@@ -13,6 +13,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from eucabox.errors import BundleFailed
+from eucabox.hypervisor import architecture as architectures
 from eucabox.image import bundle_crypto, manifest_writer
 from eucabox.image.manifest import TYPES, ManifestPart
 from eucabox.image.sparse import CHUNK, ZEROS, data_runs
@@ -36,7 +37,7 @@ def bundle(
     user_private_key: str,
     prefix: str | None = None,
     image_type: str = "machine",
-    architecture: str = "x86_64",
+    architecture: str | None = None,
     kernel_id: str | None = None,
     ramdisk_id: str | None = None,
     block_device_mapping: Mapping[str, str] | None = None,
@@ -63,7 +64,7 @@ def bundle(
             name=prefix,
             user=user,
             image_type=image_type,
-            architecture=architecture,
+            architecture=architecture or architectures.HOST.ec2[-1],
             kernel_id=kernel_id or "",
             ramdisk_id=ramdisk_id or "",
             block_device_mapping=block_device_mapping or {},

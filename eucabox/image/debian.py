@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eucabox.atomic_files import write_atomic
 from eucabox.errors import GuestNotBuilt, ProgramFailed
+from eucabox.hypervisor import architecture
 from eucabox.image import disk
 from eucabox.image.tiny_guest import Progress
 from eucabox.run import run
@@ -19,8 +20,8 @@ ROOT_MIB = 1024
 LABEL = "debian"
 FILES = ("vmlinuz-debian", "initrd-debian", "root-debian.img", "disk-debian.qcow2")
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "udev", "kmod", "linux-image-cloud-amd64",
-    "initramfs-tools", "grub-pc-bin", "grub-efi-amd64-bin", "grub2-common", "e2fsprogs",
+    "systemd", "systemd-sysv", "dbus", "udev", "kmod",
+    "initramfs-tools", "grub2-common", "e2fsprogs",
     "dosfstools", "mtools", "fdisk", "cloud-init",
     "cloud-guest-utils", "openssh-server", "sudo", "locales", "ifupdown", "isc-dhcp-client",
     "iproute2", "netbase", "ca-certificates", "less",
@@ -30,7 +31,7 @@ LEFT_OUT = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-KERNEL_LINE = "console=tty0 console=ttyS0,115200"
+KERNEL_LINE = "console=tty0 console={console},115200"
 # Nothing here names a data source: cloud-init has to find EC2 by itself, as in any image.
 TEXTS = {
     "etc/fstab": f"LABEL={LABEL} / ext4 errors=remount-ro 0 1\n",
@@ -38,11 +39,11 @@ TEXTS = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "etc/default/locale": "LANG=C.UTF-8\n",  # or cloud-init builds one, for half a minute
     "etc/default/grub": (
-        f'GRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX="{KERNEL_LINE}"\n'
+        'GRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX="KERNEL_LINE"\n'
     ),
     "boot/grub/grub.cfg": (
         f"set timeout=0\nsearch --no-floppy --label {LABEL} --set root\n"
-        f"menuentry Debian {{\n  linux /vmlinuz root=LABEL={LABEL} ro {KERNEL_LINE}\n"
+        f"menuentry Debian {{\n  linux /vmlinuz root=LABEL={LABEL} ro KERNEL_LINE\n"
         "  initrd /initrd.img\n}\n"
     ),
 }
@@ -114,15 +115,32 @@ def _stamp(made: DebianGuest) -> list[object]:
         VERSION,
         SUITE,
         ROOT_MIB,
-        *PACKAGES,
-        *TEXTS.values(),
+        *_packages(),
+        *_texts().values(),
         *(f.stat().st_size for f in files),
     ]
 
 
+def _packages() -> tuple[str, ...]:
+    """Return the packages for this host's processor: its kernel, and GRUB for its firmware."""
+    host = architecture.HOST
+    bios = ("grub-pc-bin",) if host.has_bios else ()
+    return (*PACKAGES, host.kernel_package, *bios, f"grub-efi-{host.debian}-bin")
+
+
+def _texts() -> dict[str, str]:
+    line = KERNEL_LINE.format(console=architecture.HOST.console)
+    return {place: text.replace("KERNEL_LINE", line) for place, text in TEXTS.items()}
+
+
 def _bootstrap(tree: Path) -> Path:
     left_out = (f"--dpkgopt={option}" for option in LEFT_OUT)
-    options = ("--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}")
+    options = (
+        "--variant=minbase",
+        "--format=directory",
+        f"--include={','.join(_packages())}",
+        f"--arch={architecture.HOST.debian}",
+    )
     try:
         run("mmdebstrap", *options, *left_out, SUITE, str(tree), timeout=3600)
     except ProgramFailed as problem:
@@ -137,11 +155,11 @@ def _settle(tree: Path) -> None:
         for path in tree.glob(pattern):
             path.unlink()
     (tree / "etc/machine-id").write_text("")
-    modules = tree / "boot/grub/i386-pc"
+    modules = tree / "boot/grub/i386-pc" if architecture.HOST.has_bios else tree / "boot/grub"
     modules.mkdir(parents=True)
     for path in [*(tree / GRUB).glob("*.mod"), *(tree / GRUB).glob("*.lst")]:
         shutil.copyfile(path, modules / path.name)
-    for place, text in TEXTS.items():
+    for place, text in _texts().items():
         (tree / place).write_text(text, "utf-8")
         (tree / place).chmod(0o644)
 
@@ -153,7 +171,8 @@ def _root(tree: Path, image: Path) -> Path:
 
 
 def _disk(tree: Path, root: Path, work: Path) -> Path:
-    """Return a whole disk that BIOS and UEFI boot: two GRUBs before a root that can grow."""
+    """Return a whole disk that UEFI boots, and BIOS where there is one: GRUBs before a root
+    that can grow."""
     raw, target = work / "disk.raw", work / "disk.qcow2"
     size = root.stat().st_size
     end = ROOT_OFFSET + size
@@ -161,7 +180,8 @@ def _disk(tree: Path, root: Path, work: Path) -> Path:
     efi = disk.entry((disk.ROOT_OFFSET, EFI_MIB * disk.MIB), EFI_TYPE)
     with raw.open("w+b") as file:
         disk.compose(root, file, plan)
-        pieces = (*_boot_code(tree), (EFI_ENTRY, efi), (disk.ROOT_OFFSET, _efi(tree)))
+        bios = _boot_code(tree) if architecture.HOST.has_bios else ()
+        pieces = (*bios, (EFI_ENTRY, efi), (disk.ROOT_OFFSET, _efi(tree)))
         for offset, piece in pieces:
             os.pwrite(file.fileno(), piece, offset)
     disk.convert(raw, "raw", target)
@@ -180,14 +200,15 @@ def _boot_code(tree: Path) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
 
 def _efi(tree: Path) -> bytes:
     """Return UEFI's partition with GRUB, made by the guest's own programs."""
+    host = architecture.HOST
     config, grub, image = (f"boot/grub/{name}" for name in ("efi.cfg", "grub.efi", "efi.img"))
     (tree / config).write_text(GRUB_FINDS)
-    make = ("grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", f"/{config}")
+    make = ("grub-mkimage", "-O", host.grub, "-p", "/boot/grub", "-c", f"/{config}")
     inside = ("chroot", str(tree))
     run(*inside, *make, "-o", f"/{grub}", *GRUB_WITHIN)
     run(*inside, "mkfs.vfat", "-C", f"/{image}", str(EFI_MIB * 1024))
     run(*inside, "mmd", "-i", f"/{image}", "::EFI", "::EFI/BOOT")
-    run(*inside, "mcopy", "-i", f"/{image}", f"/{grub}", "::EFI/BOOT/BOOTX64.EFI")
+    run(*inside, "mcopy", "-i", f"/{image}", f"/{grub}", f"::EFI/BOOT/{host.efi_program}")
     return (tree / image).read_bytes()
 
 

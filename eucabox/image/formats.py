@@ -77,13 +77,18 @@ def disk(path: Path, name: str) -> Disk:
 def kernel(path: Path, name: str) -> None:
     """Refuse as a kernel what is none: QEMU would start it and the guest stay silent for good.
 
-    Taken are x86 boot images (Linux' boot protocol 2.00 and later), ELF files and gzipped ones,
-    as Xen's are. Raises DiskImageRefused.
+    Taken are x86 boot images (Linux' boot protocol 2.00 and later), arm64's (plain, gzipped, or an
+    EFI program that unpacks itself), ELF files and gzipped ones, as Xen's are. Raises
+    DiskImageRefused.
     """
     with path.open("rb") as file:
         head = file.read(0x206)
-    if head[0x202:] != b"HdrS" and not head.startswith((b"\x7fELF", b"\x1f\x8b")):
-        reason = "it is no kernel: neither an x86 boot image (bzImage) nor an ELF file."
+    marks = (head[0x202:0x206] == b"HdrS", head[0x38:0x3C] == b"ARM\x64", head[4:8] == b"zimg")
+    if not any(marks) and not head.startswith((b"\x7fELF", b"\x1f\x8b")):
+        reason = (
+            "it is no kernel: neither a boot image of x86 (bzImage) or of arm64 (Image), nor an"
+            " ELF file."
+        )
         raise DiskImageRefused(name=name, reason=reason)
 
 

@@ -17,6 +17,7 @@ from eucabox.errors import (
     StorageNotPermitted,
     UnauthorizedOperation,
 )
+from eucabox.hypervisor import architecture
 from eucabox.image import formats, import_file, manifest, unbundle
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.disk_space import DiskSpace
@@ -119,9 +120,8 @@ class ImageSource:
             )
         size = formats.qcow2_size(head) if kind == "qcow2" else size
         formats.refuse_size(size, name)
-        return ImageInfo(
-            f"{bucket_name}/{key}", name, "machine", "x86_64", "hvm", size, e_tag=e_tag
-        )
+        usual = architecture.HOST.ec2[-1]
+        return ImageInfo(f"{bucket_name}/{key}", name, "machine", usual, "hvm", size, e_tag=e_tag)
 
     def manifest(
         self, bucket_name: str, key: str, caller: "Caller", context: Context | None = None

@@ -10,12 +10,13 @@ from typing import Any, BinaryIO, TypedDict
 
 from eucabox.atomic_files import make_folder, write_atomic
 from eucabox.errors import ProgramFailed
+from eucabox.hypervisor import architecture
 from eucabox.image import disk, key_injection, seed, sparse
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.settings import ImageSettings
 from eucabox.schema import InstanceRow
 
-CMDLINE = "console=ttyS0 root=/dev/{disk}1"
+CMDLINE = "console={console} root=/dev/{disk}1"
 MIB = 2**20
 NOTE = "boot.json"
 DISKS = {"scsi": "sda", "ide": "sda", "virtio": "vda"}  # as a guest's kernel names them
@@ -153,7 +154,8 @@ def _apply_settings(boot: Boot, spec: DiskSpec, folder: Path) -> Boot:
     """Return the same as the image's settings want it, with what they need in the folder."""
     wanted = spec.settings
     bus = wanted.disk_bus or boot.bus
-    cmdline = boot.kernel and (wanted.kernel_command_line or CMDLINE.format(disk=DISKS[bus]))
+    usual = CMDLINE.format(console=architecture.HOST.console, disk=DISKS[bus])
+    cmdline = boot.kernel and (wanted.kernel_command_line or usual)
     seed_file = folder / SEED
     if spec.seeded and wanted.has_cdrom:
         seed.write(seed_file, spec.seeded)

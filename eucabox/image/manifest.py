@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from eucabox.errors import InvalidManifest
+from eucabox.hypervisor.architecture import HOST
 from eucabox.image import bundle_crypto, strict_xml
 
 MAXIMUM = 8 * 2**20  # bytes; 50,000 parts fit
@@ -113,7 +114,7 @@ class _ManifestReader:
             name=self._text("image", "name"),
             user=self._word("image", "user"),
             image_type=self._type(),
-            architecture=self._word("machine_configuration", "architecture") or "i386",
+            architecture=self._word("machine_configuration", "architecture") or HOST.ec2[0],
             kernel_id=self._word("machine_configuration", "kernel_id"),
             ramdisk_id=self._word("machine_configuration", "ramdisk_id"),
             block_device_mapping=self._mapping(),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
 
 from eucabox.errors import InvalidParameterValue
+from eucabox.hypervisor import architecture
 
 # The attribute's name as the API has it, and the words it takes; none for free text.
 WORDS: dict[str, tuple[str, ...]] = {
@@ -45,7 +46,7 @@ class ImageSettings:
     @cached_property
     def uefi(self) -> bool:
         """Whether the firmware is UEFI; there is one hypervisor, so a preference is an order."""
-        return self.boot_mode.startswith("uefi")
+        return self.boot_mode.startswith("uefi") or not architecture.HOST.has_bios
 
     @property
     def has_cdrom(self) -> bool:
@@ -77,12 +78,18 @@ def change(text: str, attribute: str, value: str) -> str:
 
 def check(attribute: str, value: str) -> str:
     """Return a setting's value; raises InvalidParameterValue for a word that is none."""
-    words = WORDS[attribute]
+    words = words_here(attribute)
     if value in words or (not words and COMMAND_LINE.fullmatch(value)):
         return value
     reason = f"Choose one of {', '.join(words)}." if words else "It has 1 to 1024 ASCII characters."
     plain = value[:60].encode("ascii", "replace").decode()
     raise InvalidParameterValue(parameter=attribute, value=plain, reason=reason)
+
+
+def words_here(attribute: str) -> tuple[str, ...]:
+    """Return the words that an attribute takes on this host's machine; none for free text."""
+    lacks = architecture.HOST.lacks
+    return tuple(word for word in WORDS[attribute] if (attribute, word) not in lacks)
 
 
 def to_api(text: str) -> dict[str, str]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from eucabox.atomic_files import write_atomic
 from eucabox.errors import GuestNotBuilt, ProgramFailed, ProgramMissing
+from eucabox.hypervisor import architecture
 from eucabox.run import run
 
 VERSION = 2  # raise it when this file makes another guest from the same scripts
-KERNEL_PACKAGE = "linux-image-cloud-amd64"
 ROOT_MIB = 16
 FILES = ("vmlinuz-tiny", "initrd-tiny", "root-tiny.img")
 # Modules by their own names; what they depend on comes before them.
@@ -29,7 +29,7 @@ MODULES = (
 )  # fmt: skip
 FOLDERS = (
     "bin", "sbin", "dev", "proc", "sys", "run", "tmp", "mnt", "root", "etc/init.d",
-    "etc/dropbear", "lib64", "lib/x86_64-linux-gnu", "var/lib", "var/log",
+    "etc/dropbear", "var/lib", "var/log",
 )  # fmt: skip
 SCRIPTS = {
     "inittab": "etc/inittab",
@@ -100,7 +100,7 @@ def _stamp(made: TinyGuest) -> list[object]:
     scripts = "".join(_script(name) for name in ("init", *SCRIPTS))
     digest = hashlib.sha256(scripts.encode()).hexdigest()
     sizes = [path.stat().st_size for path in (made.kernel, made.ramdisk, made.root)]
-    return [VERSION, digest, *sizes]
+    return [VERSION, architecture.HOST.name, digest, *sizes]
 
 
 def _script(name: str) -> str:
@@ -112,7 +112,7 @@ def _packages(work: Path, tell: Progress) -> Path:
     downloads, tree = work / "packages", work / "tree"
     downloads.mkdir()
     tell("downloading Debian packages")
-    wanted, known = [KERNEL_PACKAGE, "busybox-static", "dropbear-bin"], set[str]()
+    wanted, known = [architecture.HOST.kernel_package, "busybox-static", "dropbear-bin"], set[str]()
     while wanted:
         _download(downloads, wanted)
         known.update(wanted)
@@ -137,17 +137,19 @@ def _download(folder: Path, names: list[str]) -> None:
             reason="this host has no apt-get. Build it on Debian and copy the three files here."
         ) from None
     except ProgramFailed as problem:
+        host = architecture.HOST
         raise GuestNotBuilt(
             reason=f"apt-get download {' '.join(names)}: {problem.facts['reason']}. It needs"
-            " Debian's packages for amd64: run apt-get update, and see whether the mirror answers."
+            f" Debian's packages for {host.debian}: run apt-get update, and see whether the mirror"
+            " answers."
         ) from None
 
 
 def _depends(package: Path) -> Iterator[str]:
     """Yield the first choice of each package that a package file depends on."""
-    kernel = package.name.startswith("linux-image-") and not package.name.startswith(KERNEL_PACKAGE)
-    if kernel:  # what a kernel wants at its installation is of no use to us
-        return
+    named = package.name.startswith(architecture.HOST.kernel_package)
+    if package.name.startswith("linux-image-") and not named:
+        return  # what a kernel wants at its installation is of no use to us
     field = run("dpkg-deb", "-f", str(package), "Depends").decode()
     for choice in field.split(","):
         name = re.match(r"\s*([a-z0-9.+-]+)", choice)
@@ -253,15 +255,18 @@ def _applets(root: Path) -> None:
 
 def _libraries(tree: Path, program: Path, root: Path) -> None:
     """Copy what a program is linked with; its own loader says what that is."""
-    loader = _only(tree, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+    host = architecture.HOST
+    loader = _only(tree, f"{host.libraries}/{Path(host.loader).name}")
     folders = {path.parent for path in tree.rglob("*.so.*")}
     path = ":".join(map(str, sorted(folders)))
     output = run(str(loader), "--library-path", path, "--list", str(program)).decode()
-    _place(loader, root / "lib64/ld-linux-x86-64.so.2", 0o755)
+    for folder in (Path(host.loader).parent, host.libraries):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    _place(loader, root / host.loader, 0o755)
     for name, file in re.findall(r"([^\s/]+) => (\S+)", output):
         if not Path(file).is_relative_to(tree):
             raise GuestNotBuilt(reason=f"the packages hold no {name}, which dropbear needs.")
-        _place(Path(file).resolve(), root / "lib/x86_64-linux-gnu" / name, 0o644)
+        _place(Path(file).resolve(), root / host.libraries / name, 0o644)
 
 
 def _modes(root: Path) -> None:

@@ -13,33 +13,35 @@ NOTIFY: dict[str, Any] = {"queue_configurations": [{"queue_arn": "q", "events": 
 
 def test_who_pays(shop: Shop) -> None:
     assert shop.ask("GetBucketRequestPayment", bucket="shop") == {"payer": "BucketOwner"}
-    asked: dict[str, Any] = {"request_payment_configuration": {"payer": "Requester"}}
-    shop.ask("PutBucketRequestPayment", bucket="shop", **asked)
+    request: dict[str, Any] = {"request_payment_configuration": {"payer": "Requester"}}
+    shop.ask("PutBucketRequestPayment", bucket="shop", **request)
     assert shop.ask("GetBucketRequestPayment", bucket="shop") == {"payer": "Requester"}
-    assert shop.refused("PutBucketRequestPayment", "bob", bucket="shop", **asked) == "AccessDenied"
+    assert (
+        shop.refused("PutBucketRequestPayment", "bob", bucket="shop", **request) == "AccessDenied"
+    )
     wrong: dict[str, Any] = {"request_payment_configuration": {"payer": "Nobody"}}
     assert shop.refused("PutBucketRequestPayment", bucket="shop", **wrong) == "MalformedXML"
 
 
 def test_acceleration(shop: Shop) -> None:
     verb = "PutBucketAccelerateConfiguration"
-    asked: dict[str, Any] = {"bucket": "shop", "accelerate_configuration": {"status": "Enabled"}}
+    request: dict[str, Any] = {"bucket": "shop", "accelerate_configuration": {"status": "Enabled"}}
     assert shop.ask("GetBucketAccelerateConfiguration", bucket="shop") == {}
-    shop.ask(verb, **asked)
+    shop.ask(verb, **request)
     found = shop.ask("GetBucketAccelerateConfiguration", bucket="shop")
     assert found == {"status": "Enabled"}
-    assert shop.refused(verb, "bob", **asked) == "AccessDenied"
-    assert shop.refused(verb, **{**asked, "accelerate_configuration": {}}) == "MalformedXML"
+    assert shop.refused(verb, "bob", **request) == "AccessDenied"
+    assert shop.refused(verb, **{**request, "accelerate_configuration": {}}) == "MalformedXML"
     shop.ask("CreateBucket", bucket="a.b")
-    assert shop.refused(verb, **{**asked, "bucket": "a.b"}) == "InvalidRequest"
+    assert shop.refused(verb, **{**request, "bucket": "a.b"}) == "InvalidRequest"
 
 
 def test_notifications_can_be_switched_off_only(shop: Shop) -> None:
     verb = "PutBucketNotificationConfiguration"
     assert shop.ask(verb, bucket="shop", notification_configuration={}) == {}
-    asked: dict[str, Any] = {"bucket": "shop", "notification_configuration": NOTIFY}
-    assert shop.refused(verb, **asked) == "NotImplemented"
-    assert shop.refused(verb, "bob", **asked) == "AccessDenied"
+    params: dict[str, Any] = {"bucket": "shop", "notification_configuration": NOTIFY}
+    assert shop.refused(verb, **params) == "NotImplemented"
+    assert shop.refused(verb, "bob", **params) == "AccessDenied"
     assert shop.ask("GetBucketNotificationConfiguration", bucket="shop") == {}
 
 
@@ -48,11 +50,11 @@ def test_an_archive_is_at_hand(shop: Shop) -> None:
     shop.put("warm", storage_class="STANDARD_IA")
     assert 'ongoing-request="false"' in shop.ask("HeadObject", bucket="shop", key="cold")["restore"]
     assert "restore" not in shop.ask("HeadObject", bucket="shop", key="warm")
-    asked: dict[str, Any] = {"bucket": "shop", "restore_request": {"days": 1}}
-    assert shop.ask("RestoreObject", key="cold", **asked) == {}
-    assert shop.refused("RestoreObject", key="warm", **asked) == "InvalidObjectState"
-    assert shop.refused("RestoreObject", key="none", **asked) == "NoSuchKey"
-    assert shop.refused("RestoreObject", "bob", key="cold", **asked) == "AccessDenied"
+    request: dict[str, Any] = {"bucket": "shop", "restore_request": {"days": 1}}
+    assert shop.ask("RestoreObject", key="cold", **request) == {}
+    assert shop.refused("RestoreObject", key="warm", **request) == "InvalidObjectState"
+    assert shop.refused("RestoreObject", key="none", **request) == "NoSuchKey"
+    assert shop.refused("RestoreObject", "bob", key="cold", **request) == "AccessDenied"
     select: dict[str, Any] = {"bucket": "shop", "restore_request": {"select_parameters": {}}}
     assert shop.refused("RestoreObject", key="cold", **select) == "NotImplemented"
 

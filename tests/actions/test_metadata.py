@@ -1,5 +1,6 @@
 import base64
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,8 +45,10 @@ class FakeNetwork:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cloud")
+def folder(first_keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("cloud")
+    shutil.copytree(first_keys, made, dirs_exist_ok=True)
+    return made
 
 
 @pytest.fixture(scope="module")

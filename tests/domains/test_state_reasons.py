@@ -46,16 +46,18 @@ def test_a_fault_becomes_a_reason(fault: Exception, code: str, words: str) -> No
 
 
 def test_the_cause_is_not_lost_behind_qemus_options() -> None:
-    said = """internal error: process exited while connecting to monitor: 2026-11-23T01:23:51.2Z
+    message = """internal error: process exited while connecting to monitor: 2026-11-23T01:23:51.2Z
     qemu-system-x86_64: -blockdev {"file":"x","cache":{"direct":false}}: Could not open 'x': No"""
-    assert error_text(OSError(said)).endswith("monitor: qemu-system-x86_64: Could not open 'x': No")
+    assert error_text(OSError(message)).endswith(
+        "monitor: qemu-system-x86_64: Could not open 'x': No"
+    )
 
 
 def test_a_long_cause_keeps_its_end() -> None:
-    said = error_text(OSError("begins " + "x" * 1000 + " ends"))
-    assert len(said) == 400
-    assert said.startswith("begins x")
-    assert said.endswith("x ends")
+    message = error_text(OSError("begins " + "x" * 1000 + " ends"))
+    assert len(message) == 400
+    assert message.startswith("begins x")
+    assert message.endswith("x ends")
 
 
 def test_the_guests_own_end_counts_before_its_clean_up() -> None:

@@ -55,11 +55,11 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run as the command line says and print what happened."""
-    asked = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    asked.add_argument("--cases", type=int, default=100_000)
-    asked.add_argument("--seed", type=int, default=int(time.time()))
-    asked.add_argument("names", nargs="*", help="cases to try again, by their names")
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("names", nargs="*", help="cases to try again, by their names")
+    given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder)) as shop:
         tried = iter(given.names) if given.names else names(given.seed, given.cases)

@@ -32,9 +32,9 @@ class Case:
         return f"{self.path}?{self.query}" if self.query else self.path
 
     def shown(self) -> str:
-        said = {name: value[:200] for name, value in self.headers.items()}
+        members = {name: value[:200] for name, value in self.headers.items()}
         body = f"{self.body[:300]!r} of {len(self.body)} bytes"
-        return f"{self.method} {self.target[:500]!r} {said} {body}, signed by {self.signed!r}"
+        return f"{self.method} {self.target[:500]!r} {members} {body}, signed by {self.signed!r}"
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ def sign4(case: Case, keys: Keys) -> str:
 def presign4(case: Case, keys: Keys) -> None:
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/eucabox/s3/aws4_request"
-    said = {
+    params = {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{keys.access}/{scope}",
         "X-Amz-Date": stamp,
         "X-Amz-Expires": "600",
         "X-Amz-SignedHeaders": "host",
     }
-    more = "&".join(f"{name}={quote(value, safe='')}" for name, value in said.items())
+    more = "&".join(f"{name}={quote(value, safe='')}" for name, value in params.items())
     case.query = f"{case.query}&{more}" if case.query else more
     _, text = to_sign4(case, stamp, ["host"], UNSIGNED, canonical_query(case.query))
     signature = hmac.digest(key_of(keys.secret, stamp[:8]), text.encode(), "sha256").hex()

@@ -62,16 +62,21 @@ def _ask(asked: OperationModel, chance: random.Random, shop: Shop) -> Case:
     pairs = [query] if query else []
     share = chance.choice([0, 0.02, 0.1, 0.2])
     for name, member in shape.members.items():
-        place, told = member.serialization.get("location"), member.serialization.get("name", name)
+        place, wire_name = (
+            member.serialization.get("location"),
+            member.serialization.get("name", name),
+        )
         wanted = name in shape.required_members or chance.random() < share
         if place == "querystring" and wanted:
-            value = _known(told, shop) if chance.random() < 0.6 else odd.scalar(member, chance)
-            pairs.append(f"{told}={odd.in_query(value, chance)}")
+            value = _known(wire_name, shop) if chance.random() < 0.6 else odd.scalar(member, chance)
+            pairs.append(f"{wire_name}={odd.in_query(value, chance)}")
         elif place == "header" and wanted:
-            value = _header(told, chance) if chance.random() < 0.3 else odd.scalar(member, chance)
-            case.headers[told.lower()] = odd.in_header(value)
+            value = (
+                _header(wire_name, chance) if chance.random() < 0.3 else odd.scalar(member, chance)
+            )
+            case.headers[wire_name.lower()] = odd.in_header(value)
         elif place == "headers" and wanted:
-            case.headers[told.lower() + chance.choice("ab")] = odd.in_header(odd.text(chance))
+            case.headers[wire_name.lower() + chance.choice("ab")] = odd.in_header(odd.text(chance))
     case.query = "&".join(pairs)
     _give_body(case, shape, chance)
     return case
@@ -387,12 +392,12 @@ def _fields(chance: random.Random, shop: Shop) -> list[tuple[str, bytes]]:
     scope = f"{shop.owner.access}/{stamp[:8]}/eucabox/s3/aws4_request"
     file_name = "${filename}"
     named = ["k", "user/k", file_name, "up/\udcff", odd.text(chance), _key(chance)]
-    said = {"key": chance.choice(named)}
-    said |= {name: odd.text(chance) for name in FIELDS if chance.random() < 0.05}
-    policy = base64.b64encode(_form_policy(chance, said))
+    members = {"key": chance.choice(named)}
+    members |= {name: odd.text(chance) for name in FIELDS if chance.random() < 0.05}
+    policy = base64.b64encode(_form_policy(chance, members))
     key = key_of(shop.owner.secret, stamp[:8])
     fields = [
-        *((name, value.encode("utf-8", "surrogatepass")) for name, value in said.items()),
+        *((name, value.encode("utf-8", "surrogatepass")) for name, value in members.items()),
         ("policy", policy),
         ("x-amz-algorithm", b"AWS4-HMAC-SHA256"),
         ("x-amz-credential", scope.encode()),
@@ -415,9 +420,9 @@ CONDITIONS: list[Any] = [
 ]
 
 
-def _form_policy(chance: random.Random, said: dict[str, str]) -> bytes:
+def _form_policy(chance: random.Random, sent: dict[str, str]) -> bytes:
     conditions: list[Any] = [{"bucket": BUCKET}]
-    for name in (*ALWAYS, *said):
+    for name in (*ALWAYS, *sent):
         if chance.random() < 0.98:
             conditions.append(["starts-with", f"${name}", ""])
     if chance.random() < 0.3:

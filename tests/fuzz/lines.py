@@ -51,12 +51,12 @@ def one(shop: Shop, listener: Listener, case: Case, chance: random.Random) -> st
         sign(case, shop.owner, chance)
     sent = raw(case, chance)
     try:
-        said = exchange(listener.bind_addr[1], sent)
+        answer = exchange(listener.bind_addr[1], sent)
     except TimeoutError:
         raise Problem(f"{sent[:2000]!r}\nhangs") from None
     if shop.traces.seen:
         raise Problem(f"{sent[:2000]!r}\n{shop.traces.seen.pop()}")
-    status = said.rpartition(b"HTTP/1.1 100 Continue\r\n\r\n")[2][9:12].decode("latin-1")
-    if said and (not status.isdigit() or status in ("500", "502", "503")):
-        raise Problem(f"{sent[:2000]!r}\nanswers {said[:500]!r}")
+    status = answer.rpartition(b"HTTP/1.1 100 Continue\r\n\r\n")[2][9:12].decode("latin-1")
+    if answer and (not status.isdigit() or status in ("500", "502", "503")):
+        raise Problem(f"{sent[:2000]!r}\nanswers {answer[:500]!r}")
     return status

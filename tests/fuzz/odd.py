@@ -133,8 +133,8 @@ def _members(shape: StructureShape, chance: random.Random, depth: int) -> str:
         if member.serialization.get("location") or member.serialization.get("xmlAttribute"):
             continue
         if name in shape.required_members or chance.random() < share:
-            told = member.serialization.get("name", name)
-            pieces.append(xml(member, told, chance, depth + 1))
+            wire_name = member.serialization.get("name", name)
+            pieces.append(xml(member, wire_name, chance, depth + 1))
     if chance.random() < odd:
         chance.shuffle(pieces)
     if pieces and chance.random() < odd:
@@ -224,12 +224,12 @@ def policy(chance: random.Random) -> bytes:
     if chance.random() < 0.5:
         return json.dumps({"Version": "2012-10-17", "Statement": [_plain(chance)]}).encode()
     statements = [_statement(chance) for _ in range(chance.choice([0, 1, 1, 1, 2, 30]))]
-    said: Any = {"Version": chance.choice(["2012-10-17", "2008-10-17", "x", 1, None])}
+    members: Any = {"Version": chance.choice(["2012-10-17", "2008-10-17", "x", 1, None])}
     others: list[Any] = [statements[:1], {}, "x", None]
-    said["Statement"] = chance.choice(others) if chance.random() < 0.2 else statements
+    members["Statement"] = chance.choice(others) if chance.random() < 0.2 else statements
     if chance.random() < 0.1:
-        said[text(chance)] = _json(chance, 3)
-    found = json.dumps(said)
+        members[text(chance)] = _json(chance, 3)
+    found = json.dumps(members)
     roll = chance.random()
     if roll < 0.05:
         return found[: chance.randrange(len(found))].encode()
@@ -244,7 +244,7 @@ def policy(chance: random.Random) -> bytes:
 
 def _plain(chance: random.Random) -> Any:
     """A statement that is as it should be; its condition perhaps not."""
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "Effect": chance.choice(["Allow", "Allow", "Deny"]),
         "Principal": chance.choice(["*", {"AWS": "*"}]),
         "Action": chance.choice(["s3:*", "s3:GetObject", "s3:List*", ["s3:PutObject", "s3:Get*"]]),
@@ -252,8 +252,8 @@ def _plain(chance: random.Random) -> Any:
     }
     if chance.random() < 0.8:
         key, value = chance.choice(POLICY_WORDS[16:]), chance.choice([*POLICY_WORDS, *TEXTS[:12]])
-        said["Condition"] = {chance.choice(POLICY_WORDS[8:16]): {key: value}}
-    return said
+        members["Condition"] = {chance.choice(POLICY_WORDS[8:16]): {key: value}}
+    return members
 
 
 def _statement(chance: random.Random) -> Any:
@@ -264,7 +264,7 @@ def _statement(chance: random.Random) -> Any:
         "*",
         "arn:aws:s3:::fuzz/a*",
     ]
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "Sid": text(chance)[:200],
         "Effect": chance.choice(["Allow", "Deny", "allow", 1])
         if chance.random() < 0.2
@@ -284,18 +284,20 @@ def _statement(chance: random.Random) -> Any:
         "Resource": _some(chance, arn),
     }
     if chance.random() < 0.5:
-        said["Condition"] = {
+        members["Condition"] = {
             chance.choice(POLICY_WORDS): {
                 chance.choice(POLICY_WORDS): _some(chance, [*POLICY_WORDS, True, 1, None])
             }
         }
     if chance.random() < 0.15:
-        said[chance.choice(["NotAction", "NotResource", "NotPrincipal", "Nope"])] = _json(chance, 2)
+        members[chance.choice(["NotAction", "NotResource", "NotPrincipal", "Nope"])] = _json(
+            chance, 2
+        )
     if chance.random() < 0.15:
-        del said[chance.choice(sorted(said))]
+        del members[chance.choice(sorted(members))]
     if chance.random() < 0.15:
-        said[chance.choice(sorted(said))] = _json(chance, 3)
-    return said
+        members[chance.choice(sorted(members))] = _json(chance, 3)
+    return members
 
 
 def _some(chance: random.Random, choices: list[Any]) -> Any:

@@ -1,13 +1,17 @@
 """Which hypervisor is chosen, and that the choice says why."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eucabox import hypervisor
 from eucabox.errors import Fault, HypervisorUnusable, ProgramFailed, ProgramMissing
-from eucabox.hypervisor import kvm, qemu, xen
+from eucabox.hypervisor import architecture, kvm, qemu, xen
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
+
+EMULATOR = "qemu-system-x86_64"
 
 
 def qemu_ends(monkeypatch: pytest.MonkeyPatch, fault: Fault | None) -> list[tuple[str, ...]]:
@@ -25,7 +29,7 @@ def qemu_ends(monkeypatch: pytest.MonkeyPatch, fault: Fault | None) -> list[tupl
 
 
 def failed(status: object, reason: str = "it said nothing") -> ProgramFailed:
-    return ProgramFailed(program=qemu.EMULATOR, status=status, reason=reason)
+    return ProgramFailed(program=EMULATOR, status=status, reason=reason)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +53,7 @@ def test_kvm_is_chosen_when_the_boot_sector_ran(
         (failed(1, "failed to initialize kvm"), "failed to initialize kvm"),
         (failed(-31, "SIGSYS ended it"), "SIGSYS ended QEMU: a filter of system calls"),
         (failed(-9, "SIGKILL ended it; it wrote nothing"), "QEMU says: SIGKILL ended it"),
-        (ProgramMissing(program=qemu.EMULATOR, package="qemu-system-x86"), "qemu-system-x86"),
+        (ProgramMissing(program=EMULATOR, package="qemu-system-x86"), "qemu-system-x86"),
         (None, "without its mark"),
     ],
 )
@@ -103,15 +107,35 @@ def test_a_slow_kvm_has_a_second_attempt_and_then_a_kept_verdict(
     assert len(calls) == 2
 
 
-def test_a_boot_sector_really_runs_under_emulation(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("host", [X86_64, AARCH64], ids=lambda host: host.name)
+def test_the_probe_s_program_really_runs_under_emulation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Architecture
 ) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
     monkeypatch.setattr(kvm, "SLOWEST", 30.0)
-    emulated = [word.replace("kvm", "tcg") for word in kvm._argv("SECTOR")]
+    argv = kvm._argv
     monkeypatch.setattr(
-        kvm, "_argv", lambda sector: [word.replace("SECTOR", sector) for word in emulated]
+        kvm,
+        "_argv",
+        lambda trial, sector: ["tcg" if word == "kvm" else word for word in argv(trial, sector)],
     )
     assert kvm.probe(tmp_path) == ""
+
+
+def test_a_program_for_aarch64_that_does_not_end_is_no_kvm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", AARCH64)
+    qemu_ends(monkeypatch, failed(1, "failed to initialize kvm"))
+    assert "failed to initialize kvm" in kvm.probe(tmp_path)
+    qemu_ends(monkeypatch, failed("none"))
+    assert "did not run within" in kvm.probe(tmp_path)
+
+
+def test_xen_is_for_x86_64_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(architecture, "HOST", AARCH64)
+    with pytest.raises(HypervisorUnusable, match="x86_64 alone"):
+        hypervisor.choose("xen", tmp_path)
 
 
 def test_a_configured_hypervisor_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -194,6 +218,18 @@ def test_xen_runs_whole_disks_where_it_has_hvm(dom0: Path, kinds: str, runs: boo
 def test_no_emulator_at_all_is_said_with_its_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(qemu, "EMULATOR", "no-such-emulator")
+    host = replace(architecture.HOST, emulator="no-such-emulator")
+    monkeypatch.setattr(architecture, "HOST", host)
     with pytest.raises(HypervisorUnusable, match="no-such-emulator"):
         hypervisor.choose("qemu", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [(X86_64, "load kvm_intel"), (AARCH64, "at EL2")], ids=["x86_64", "aarch64"]
+)
+def test_without_kvm_the_remedy_is_this_processor_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Architecture, words: str
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
+    kvm.DEVICE.unlink()
+    assert words in kvm.probe(tmp_path)

@@ -1,5 +1,6 @@
 """Each driver's XML, line by line, against libvirt's schema and against libvirt itself."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from lxml import etree
 
 from eucabox import hypervisor
 from eucabox.errors import FirmwareMissing, SettingUnavailable
-from eucabox.hypervisor import qemu
+from eucabox.hypervisor import architecture, qemu
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from eucabox.hypervisor.domain import NAMESPACE, Domain
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,28 +46,56 @@ PARTED = replace(
     ROOT, partitions={"sda1": FOLDER / "disk.qcow2", "sda3": FOLDER / "disk-sda3.qcow2"}
 )
 DOMAINS = {"root": ROOT, "disk": DISK, "set": SET, "parted": PARTED}
-CASES = [(name, kind) for name in hypervisor.DRIVERS for kind in DOMAINS if kind != "parted"]
-CASES.remove(("xen", "set"))
-CASES.append(("xen", "parted"))
+ARM = {
+    "root": replace(
+        ROOT, cmdline="console=ttyAMA0 root=/dev/sda1", uefi=True, nvram=FOLDER / "nvram.fd"
+    ),
+    "disk": replace(DISK, uefi=True, nvram=FOLDER / "nvram.fd"),
+    "set": replace(SET, bus="virtio"),
+}
+CASES = [
+    *((name, kind, X86_64) for name in ("kvm", "qemu") for kind in ARM),
+    *(("xen", kind, X86_64) for kind in ("root", "disk", "parted")),
+    *((name, kind, AARCH64) for name in ("kvm", "qemu") for kind in ARM),
+]
+over_cases = pytest.mark.parametrize(
+    ("name", "kind", "host"), CASES, ids=lambda value: getattr(value, "name", value)
+)
 
 
-def written(name: str, kind: str) -> str:
-    return hypervisor.load(name).domain_xml(DOMAINS[kind])
+@pytest.fixture(autouse=True)
+def fixed_host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the host of a case; elsewhere a PC, wherever the tests run."""
+    callspec = getattr(request.node, "callspec", None)
+    host = callspec.params.get("host", X86_64) if callspec else X86_64
+    monkeypatch.setattr(architecture, "HOST", host)
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES)
-def test_the_xml_is_the_golden_one(name: str, kind: str) -> None:
+def written(name: str, kind: str, host: Architecture) -> str:
+    return hypervisor.load(name).domain_xml((DOMAINS if host is X86_64 else ARM)[kind])
+
+
+@over_cases
+def test_the_xml_is_the_golden_one(name: str, kind: str, host: Architecture) -> None:
     """GOLDEN=write in the environment writes the files anew; read the difference."""
-    file = GOLDEN / f"{name}-{kind}.xml"
+    file = GOLDEN / f"{name}-{kind}{'' if host is X86_64 else '-' + host.name}.xml"
     if os.environ.get("GOLDEN") == "write":
-        file.write_text(written(name, kind))
-    assert written(name, kind) == file.read_text()
+        file.write_text(written(name, kind, host))
+    assert written(name, kind, host) == file.read_text()
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES)
-def test_the_xml_fits_libvirts_schema(name: str, kind: str) -> None:
+@over_cases
+def test_the_xml_fits_libvirts_schema(name: str, kind: str, host: Architecture) -> None:
     schema = etree.RelaxNG(etree.parse(SCHEMA))
-    assert schema.validate(etree.fromstring(written(name, kind))), schema.error_log
+    assert schema.validate(etree.fromstring(written(name, kind, host))), schema.error_log
+
+
+@pytest.mark.parametrize("kind", ARM)
+@pytest.mark.parametrize("host", [AARCH64], ids=["aarch64"])
+def test_no_part_of_a_pc_is_in_the_machine_of_aarch64(kind: str, host: Architecture) -> None:
+    text = written("qemu", kind, host)
+    for word in ("apic", 'model="isa"', "suspend", '"vga"', "x86_64", "ttyS0", 'bus="ide"'):
+        assert word not in text
 
 
 @pytest.mark.parametrize("domain", [ROOT, DISK], ids=["root", "disk"])
@@ -107,12 +137,23 @@ def test_disk_and_seed_have_names_of_their_own_and_scsi_one_controller(disk: str
     assert len(xml.findall("devices/controller")) == ("scsi" in (disk, bus))
 
 
-def test_uefi_without_firmware_names_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("host", "other", "package"),
+    [(X86_64, "aarch64", "ovmf"), (AARCH64, "x86_64", "qemu-efi-aarch64")],
+    ids=["x86_64", "aarch64"],
+)
+def test_uefi_without_firmware_for_this_host_names_the_package(
+    host: Architecture, other: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    domain = replace(SET, bus="virtio")
     monkeypatch.setattr(qemu, "FIRMWARE", tmp_path)
-    with pytest.raises(FirmwareMissing, match="ovmf"):
-        qemu.domain_xml(SET)
+    (tmp_path / "60-other.json").write_text(json.dumps({"targets": [{"architecture": other}]}))
+    (tmp_path / "70-broken.json").write_text("{")
+    with pytest.raises(FirmwareMissing, match=f"package {package}"):
+        qemu.domain_xml(domain)
+    own = {"targets": [{"architecture": host.name, "machines": ["*"]}]}
+    (tmp_path / "60-own.json").write_text(json.dumps(own))
+    assert 'firmware="efi"' in qemu.domain_xml(domain)
 
 
 @pytest.mark.parametrize(

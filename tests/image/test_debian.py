@@ -81,7 +81,7 @@ def test_what_is_there_is_not_built_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("problem", "said", "words"),
+    ("problem", "sent", "words"),
     [
         (ProgramMissing(program="mmdebstrap", package="mmdebstrap"), ProgramMissing, "mmdebstrap"),
         (
@@ -93,11 +93,11 @@ def test_what_is_there_is_not_built_again(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_what_hinders_a_build_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception,
-    said: type[Exception], words: str,
+    sent: type[Exception], words: str,
 ) -> None:  # fmt: skip
     def fail(*argv: str, **options: object) -> bytes:
         raise problem
 
     monkeypatch.setattr(debian, "run", fail)
-    with pytest.raises(said, match=words):
+    with pytest.raises(sent, match=words):
         debian._bootstrap(tmp_path / "tree")

@@ -65,9 +65,18 @@ def test_an_entry_is_the_same_whatever_image_its_bytes_came_for_first(
 
 
 @pytest.mark.parametrize(
-    "content", [bytes(0x202) + b"HdrS" + bytes(64), b"\x7fELF", b"\x1f\x8b\x08"]
+    "content",
+    [
+        bytes(0x202) + b"HdrS" + bytes(64),
+        b"\x7fELF",
+        b"\x1f\x8b\x08",
+        b"MZ" + bytes(0x36) + b"ARM\x64" + bytes(8),
+        b"MZ\0\0zimg" + bytes(64),
+    ],
 )
-def test_a_kernel_is_one_that_an_x86_can_boot(cache: Cache, tmp_path: Path, content: bytes) -> None:
+def test_a_kernel_is_one_that_a_machine_can_boot(
+    cache: Cache, tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / "vmlinuz").write_bytes(content)
     assert settle(cache, tmp_path / "vmlinuz", "kernel").facts["size"] == len(content)
 

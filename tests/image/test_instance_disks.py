@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from eucabox.hypervisor import architecture
 from eucabox.image import import_file, instance_disks, key_injection
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks
@@ -177,6 +178,19 @@ def test_an_images_settings_reach_the_boot_and_outlive_a_restart(
     (folder / ".seed.iso.new").write_bytes(b"half")
     room.launches.forget("i-1")
     assert not folder.exists()
+
+
+def test_a_root_of_aarch64_has_uefi_s_variables_and_the_serial_port_of_its_machine(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", architecture.AARCH64)
+    (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
+    kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
+    with room.cache.pin("kernel"):
+        image = room.entry(ext(tmp_path / "root"), "digest")
+    boot = room.prepare("i-1", image, kernel=kernel)
+    assert boot.cmdline == "console=ttyAMA0 root=/dev/sda1"
+    assert (boot.uefi, boot.nvram and boot.nvram.name) == (True, "nvram.fd")
 
 
 @pytest.mark.parametrize(

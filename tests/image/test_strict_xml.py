@@ -27,10 +27,10 @@ def test_finds_by_a_path() -> None:
 
 
 def test_two_mib_of_text_between_elements_are_read_in_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()  # whatever else the host does
     root = strict_xml.parse(b"<r>" + b"a<b/>" * 199_000 + b"</r>")
     assert len(root.text) == 199_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("piece", [b"a<b/>", b"<b></b>", b'<b x="1"/>'])

@@ -45,10 +45,10 @@ def test_a_corrupt_part_is_named(folder: Path) -> None:
     content = bytearray(part.read_bytes())
     content[500] ^= 1
     part.write_bytes(content)
-    said = refusal(folder / "root.img.manifest.xml")
-    assert "part 1 (root.img.part.01) has SHA-1 " in said
-    assert "the manifest says " in said
-    assert said.endswith("upload it again.")
+    message = refusal(folder / "root.img.manifest.xml")
+    assert "part 1 (root.img.part.01) has SHA-1 " in message
+    assert "the manifest says " in message
+    assert message.endswith("upload it again.")
 
 
 def test_exchanged_parts_are_named(folder: Path) -> None:

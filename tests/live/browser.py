@@ -33,9 +33,9 @@ class Browser:
     def ask(self, method: str, session: str = "", **params: Any) -> Any:
         """Call a method of DevTools and return its result."""
         self._count += 1
-        said = {"id": self._count, "method": method, "params": params}
-        said |= {"sessionId": session} if session else {}
-        os.write(self._into, json.dumps(said).encode() + b"\0")
+        members = {"id": self._count, "method": method, "params": params}
+        members |= {"sessionId": session} if session else {}
+        os.write(self._into, json.dumps(members).encode() + b"\0")
         answer = self._next(lambda each: each.get("id") == self._count)
         assert "error" not in answer, f"{method}: {answer['error']}"
         return answer["result"]

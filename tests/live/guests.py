@@ -97,8 +97,8 @@ def said_over_ssh(address: str, key: Path, command: str) -> str:
         done = ssh(address, key, command)
         return done.stdout or "nothing" if done.returncode == 0 else None
 
-    said: str = until(look, f"SSH on {address}")
-    return said
+    output: str = until(look, f"SSH on {address}")
+    return output
 
 
 def console(ec2: Any, instance_id: str) -> str:

@@ -170,9 +170,9 @@ def framed(macs: tuple[str, str], ips: tuple[str, str], udp: bytes, fragment: in
     return mac(macs[1]) + mac(macs[0]) + b"\x08\x00" + head + udp
 
 
-def arp_frame(macs: tuple[str, str], said: tuple[str, str], asked: str) -> bytes:
+def arp_frame(macs: tuple[str, str], sent: tuple[str, str], asked: str) -> bytes:
     """An ARP reply: `said` are the MAC and address that it announces."""
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + mac(said[0]) + ip(said[1])
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + mac(sent[0]) + ip(sent[1])
     return mac(macs[1]) + mac(macs[0]) + b"\x08\x06" + body + mac(macs[1]) + ip(asked)
 
 

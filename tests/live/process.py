@@ -118,7 +118,7 @@ class Running:
 
     def rclone(self, folder: Path, path: str = "", **more: str) -> dict[str, str]:
         """The environment that has rclone know this cloud as `box`, and nothing else."""
-        told = {
+        members = {
             "TYPE": "s3",
             "PROVIDER": "Other",
             "ENDPOINT": self.endpoint + path,
@@ -126,7 +126,7 @@ class Running:
             "SECRET_ACCESS_KEY": self.secret_key,
             **more,
         }
-        named = {f"RCLONE_CONFIG_BOX_{name}": value for name, value in told.items()}
+        named = {f"RCLONE_CONFIG_BOX_{name}": value for name, value in members.items()}
         return {"RCLONE_CONFIG": str(folder / "none"), "RCLONE_RETRIES": "1", **named}
 
     def client(self, service: str, user: str = "admin", https: bool = False, **kw: Any) -> Any:

@@ -7,6 +7,7 @@ from tests.live.attacks.__main__ import ATTACKS
 from tests.live.process import Running
 
 SECONDS = 3.0
+pytestmark = pytest.mark.alone  # an honest client's wait is measured
 
 
 @pytest.fixture(name="attacked", scope="module")

@@ -90,8 +90,8 @@ def _bucket(s3: Any) -> str:
 
 
 def allow(s3: Any, bucket: str, **rule: Any) -> None:
-    said = {"AllowedMethods": ["GET", "PUT", "POST", "HEAD"], "AllowedOrigins": ["*"], **rule}
-    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [said]})
+    members = {"AllowedMethods": ["GET", "PUT", "POST", "HEAD"], "AllowedOrigins": ["*"], **rule}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [members]})
 
 
 # --- websites ----------------------------------------------------------------------------------
@@ -190,11 +190,11 @@ def test_a_form_that_leads_back(
     fill(page, form(s3, bucket, "up/${filename}", success_action_redirect=back), file)
     page.click("[type=submit]")
     assert page.text == "thank you"
-    told = parse_qs(urlsplit(page.url).query)
+    fields = parse_qs(urlsplit(page.url).query)
     key = "up/" + name.replace('"', "%22")  # Chromium's writing, kept as at S3
     got = s3.get_object(Bucket=bucket, Key=key)
     assert got["Body"].read() == content
-    assert told == {
+    assert fields == {
         "from": ["form"],
         "bucket": [bucket],
         "key": [key],

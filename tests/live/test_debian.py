@@ -44,8 +44,8 @@ class Guest:
 
         done = guests.until(ask, "SSH")
         assert done.returncode == 0, done.stdout + done.stderr
-        said: str = done.stdout.strip()
-        return said
+        output: str = done.stdout.strip()
+        return output
 
     def is_through(self) -> bool:
         command = "test -e /run/cloud-init/result.json"
@@ -89,8 +89,8 @@ def debian(cloud: Running, ec2: Any, image_id: str) -> Iterator[Guest]:
 
 
 def test_cloud_init_takes_this_for_ec2(debian: Guest) -> None:
-    said = debian.says("cat /run/cloud-init/cloud-id /var/lib/cloud/data/instance-id")
-    assert said.split("\n") == ["aws", debian.row["InstanceId"]]
+    output = debian.says("cat /run/cloud-init/cloud-id /var/lib/cloud/data/instance-id")
+    assert output.split("\n") == ["aws", debian.row["InstanceId"]]
     result = json.loads(debian.says("cat /run/cloud-init/result.json"))["v1"]
     assert result == {"datasource": "DataSourceEc2Local", "errors": []}
     problems = "sudo grep -E 'WARNING|ERROR|Traceback' /var/log/cloud-init.log || true"
@@ -125,12 +125,12 @@ def test_the_disk_boots_by_uefi_and_is_seeded_from_a_cdrom(
     assert row["MetadataOptions"]["HttpEndpoint"] == "disabled"
 
     def seeded() -> str | None:
-        said = guests.console(ec2, row["InstanceId"])
-        return said if "seeded ip-" in said else None
+        output = guests.console(ec2, row["InstanceId"])
+        return output if "seeded ip-" in output else None
 
-    said = guests.until(seeded, "seed", PATIENCE)
-    assert "efi: EFI v" in said
-    assert f"seeded {row['PrivateDnsName'].partition('.')[0]}" in said
+    output = guests.until(seeded, "seed", PATIENCE)
+    assert "efi: EFI v" in output
+    assert f"seeded {row['PrivateDnsName'].partition('.')[0]}" in output
     ec2.terminate_instances(InstanceIds=[row["InstanceId"]])
     guests.wait_for(ec2, row["InstanceId"], "terminated")
     folder = cloud.data / "instances" / row["InstanceId"]

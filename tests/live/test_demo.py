@@ -66,19 +66,19 @@ def test_an_interrupted_run_can_be_repeated(folder: Path) -> None:
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     process.wait(60)
-    said = demo(folder)
+    output = demo(folder)
     found = json.loads((folder / "demo.json").read_text())
     instance_id, _, address = found["instance"].split()
-    assert f"meta-data/instance-id: {instance_id}" in said
-    assert f"meta-data/local-ipv4: {address}" in said
-    assert "user data ran: hello from the user data" in said
+    assert f"meta-data/instance-id: {instance_id}" in output
+    assert f"meta-data/local-ipv4: {address}" in output
+    assert "user data ran: hello from the user data" in output
     assert instance_id in domains()
 
 
 def test_a_second_run_is_quick_and_leaves_no_mess(folder: Path) -> None:
     before = json.loads((folder / "demo.json").read_text())["instance"].split()[0]
-    said = demo(folder)
-    assert "bundling" not in said, "the images are there already"
+    output = demo(folder)
+    assert "bundling" not in output, "the images are there already"
     after = json.loads((folder / "demo.json").read_text())["instance"].split()[0]
     assert after in domains()
     deadline = time.monotonic() + 30
@@ -119,11 +119,11 @@ def test_a_taken_port_is_one_line(folder: Path) -> None:
             "\n".join(f"port = {port}" if line.startswith("port") else line
                       for line in text.splitlines())
         )  # fmt: skip
-        said = demo(folder, check=False).strip().splitlines()
+        output = demo(folder, check=False).strip().splitlines()
     (folder / "eucabox.conf").write_text(text)
-    assert str(port) in said[-1]
-    assert "[api] port" in said[-1]
-    assert "Traceback" not in "".join(said)
+    assert str(port) in output[-1]
+    assert "[api] port" in output[-1]
+    assert "Traceback" not in "".join(output)
 
 
 def test_without_root_it_is_one_line(folder: Path) -> None:

@@ -210,8 +210,8 @@ def test_memory_stays_flat_however_many_keys() -> None:
         s3.list_objects_v2(Bucket="box")
         forget_peak(cloud)
         before = memory(cloud)
-        told = cloud.command("bucket", "rescan", "box")
-        assert str(MANY) in told.stdout
+        result = cloud.command("bucket", "rescan", "box")
+        assert str(MANY) in result.stdout
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket="box")
         assert sum(page["KeyCount"] for page in pages) == MANY
         assert memory(cloud) - before < GROWTH

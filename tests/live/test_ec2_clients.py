@@ -140,8 +140,8 @@ def test_wrong_credentials_are_refused(cloud: Running) -> None:
         ec2 = boto3.client("ec2", endpoint_url=cloud.endpoint, region_name="x", **keys)
         with pytest.raises(ClientError) as caught:
             ec2.describe_regions()
-        said, message, status = refusal(caught)
-        assert (said, 400 <= status < 500) == (code, True)
+        text, message, status = refusal(caught)
+        assert (text, 400 <= status < 500) == (code, True)
         assert message.isascii()
         ec2.close()
 

@@ -62,12 +62,12 @@ def file_of(cloud: Running, bucket: str, key: str) -> Path:
 def test_boto3_moves_large_objects(
     cloud: Running, bucket: str, kind: str, https: bool, tmp_path: Path
 ) -> None:
-    client, said = cloud.client("s3", https=https), KINDS[kind]
-    reading = said if kind == "SSE-C" else {}
+    client, encryption = cloud.client("s3", https=https), KINDS[kind]
+    reading = encryption if kind == "SSE-C" else {}
     source, back = tmp_path / "source", tmp_path / "back"
     source.write_bytes(LARGE)
     small = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=5 << 20)
-    client.upload_file(str(source), bucket, "large", ExtraArgs=said, Config=small)
+    client.upload_file(str(source), bucket, "large", ExtraArgs=encryption, Config=small)
     client.download_file(bucket, "large", str(back), ExtraArgs=reading, Config=small)
     assert back.read_bytes() == LARGE
     found = client.head_object(Bucket=bucket, Key="large", **reading)
@@ -132,9 +132,9 @@ def test_the_log_never_has_the_callers_key(cloud: Running, s3: Any, bucket: str)
     s3.put_object(Bucket=bucket, Key="key", Body=b"x", **CUSTOMER)
     with pytest.raises(ClientError):
         s3.get_object(Bucket=bucket, Key="key", **{**CUSTOMER, "SSECustomerKey": SECRET[::-1]})
-    said = cloud.log.read_bytes()
+    content = cloud.log.read_bytes()
     for text in (SECRET, SECRET[::-1], SECRET.hex().encode()):
-        assert text not in said
+        assert text not in content
 
 
 def test_damage_cuts_the_connection_and_is_logged(cloud: Running, s3: Any, bucket: str) -> None:
@@ -151,8 +151,8 @@ def test_damage_cuts_the_connection_and_is_logged(cloud: Running, s3: Any, bucke
             got += piece
     assert "IncompleteRead" in repr(caught.value) or "onnection" in repr(caught.value)
     assert LARGE.startswith(got) and len(got) < len(LARGE)
-    said = [line for line in cloud.log.read_text().splitlines() if f"{bucket}/key" in line]
-    assert any("is damaged: its content was changed" in line for line in said)
+    lines = [line for line in cloud.log.read_text().splitlines() if f"{bucket}/key" in line]
+    assert any("is damaged: its content was changed" in line for line in lines)
     assert "Traceback" not in cloud.log.read_text()
     first = s3.get_object(Bucket=bucket, Key="key", Range="bytes=0-9")["Body"].read()
     assert first == LARGE[:10]
@@ -160,8 +160,8 @@ def test_damage_cuts_the_connection_and_is_logged(cloud: Running, s3: Any, bucke
 
 def test_killed_while_it_takes_an_encrypted_object(cloud: Running, bucket: str) -> None:
     client = cloud.client("s3")
-    said = KINDS["aws:kms"]
-    client.put_object(Bucket=bucket, Key="key", Body=b"before", **said)
+    encryption = KINDS["aws:kms"]
+    client.put_object(Bucket=bucket, Key="key", Body=b"before", **encryption)
 
     class Slow:
         """A body that never comes to its end."""
@@ -178,7 +178,7 @@ def test_killed_while_it_takes_an_encrypted_object(cloud: Running, bucket: str) 
 
     def put() -> None:
         with pytest.raises(Exception, match=r".*"):
-            client.put_object(Bucket=bucket, Key="key", Body=Slow(), **said)
+            client.put_object(Bucket=bucket, Key="key", Body=Slow(), **encryption)
 
     thread = threading.Thread(target=put)
     thread.start()

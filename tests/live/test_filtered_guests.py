@@ -49,8 +49,8 @@ def pair(cloud: Running, ec2: Any, key: Path, shut: str, tiny_guest: TinyGuest) 
 
 def reaches(address: str, key: Path, other: str) -> bool:
     """Whether one guest can connect to another's SSH."""
-    said = guests.ssh(address, key, f"echo | timeout 2 nc {other} 22 | head -c 5")
-    return said.stdout == "SSH-2"
+    output = guests.ssh(address, key, f"echo | timeout 2 nc {other} 22 | head -c 5")
+    return output.stdout == "SSH-2"
 
 
 def lets_in(address: str) -> bool:
@@ -95,8 +95,8 @@ def test_a_revoked_rule_ends_a_session_and_a_killed_eucabox_opens_nothing(
         guests.until(lambda: not lets_in(other), "end of the way in", SOON)
         read = ["timeout", "1", "cat"]
         for _ in range(2):  # the first reads what had come in before
-            said = subprocess.run(read, stdin=session.stdout, capture_output=True, check=False)
-        assert said.stdout == b""
+            output = subprocess.run(read, stdin=session.stdout, capture_output=True, check=False)
+        assert output.stdout == b""
     finally:
         session.kill()
         session.communicate()

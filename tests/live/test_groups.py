@@ -248,8 +248,8 @@ def test_without_egress_rules_only_answers_leave(site: Site) -> None:
 def test_dhcp_names_and_metadata_need_no_rule(site: Site) -> None:
     site.allow(out=False)
     assert site.b.ask_dhcp()
-    asked = site.b.run("busybox", "nslookup", f"ip-{site.b_ip.replace('.', '-')}", site.gateway)
-    assert site.b_ip in asked.partition("Name:")[2]
+    answer = site.b.run("busybox", "nslookup", f"ip-{site.b_ip.replace('.', '-')}", site.gateway)
+    assert site.b_ip in answer.partition("Name:")[2]
     with (
         listening(None, site.net.config.metadata.port, "169.254.169.254"),
         packets.opened(site.b, socket.SOCK_STREAM) as client,

@@ -83,8 +83,8 @@ def test_a_guest_lives_by_the_sites_programs(
     assert first["tags"] == {"for": "bob's"}
 
     launch = {"ImageId": image_id, "InstanceType": "m1.small", "MinCount": 1, "MaxCount": 1}
-    said = own.command("logs", "--instance", instance_id, "--json").stdout.splitlines()
-    logged = [json.loads(line) for line in said]
+    records = own.command("logs", "--instance", instance_id, "--json").stdout.splitlines()
+    logged = [json.loads(line) for line in records]
     actions = {each["action"]: each["request_id"] for each in logged if "action" in each}
     messages = {each["message"]: each.get("request_id") for each in logged if "message" in each}
     assert messages[f"{instance_id} runs"] == actions["RunInstances"]

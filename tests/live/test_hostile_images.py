@@ -87,12 +87,12 @@ def test_hostile_images_are_refused_in_a_moment_and_a_stop_ends_what_goes_on(
     def timed(name: str, location: str, reason: str) -> None:
         started = time.monotonic()
         try:
-            said = failure(ec2, location)
+            message = failure(ec2, location)
         except ClientError as refused:
-            said = refused.response["Error"]["Message"]
+            message = refused.response["Error"]["Message"]
         took[name] = time.monotonic() - started
-        assert reason in said
-        assert str(cloud.data) not in said
+        assert reason in message
+        assert str(cloud.data) not in message
 
     text = tmp_path / "text.manifest.xml"
     text.write_bytes(b"<manifest>" + b"a<b/>" * 400_000 + b"</manifest>")

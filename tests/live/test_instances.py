@@ -14,6 +14,7 @@ from tests.live import guests
 from tests.live.process import Running, running
 
 USER_DATA = "#!/bin/sh\necho ran > /run/ran\n"
+BYTES = bytes(range(256)) * 64
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +42,15 @@ def instance(ec2: Any, image_id: str, key: Path) -> Any:
 def test_it_is_who_it_says(instance: Any, key: Path) -> None:
     address = instance["PrivateIpAddress"]
     look = "wget -q -O - http://169.254.169.254/latest"
-    said = guests.said_over_ssh(
+    output = guests.said_over_ssh(
         address, key, f"{look}/meta-data/instance-id; echo; {look}/user-data; cat /run/ran"
     )
-    assert said == f"{instance['InstanceId']}\n{USER_DATA}ran\n"
+    assert output == f"{instance['InstanceId']}\n{USER_DATA}ran\n"
 
 
 def test_the_disk_has_root_ephemeral_and_memory(instance: Any, key: Path) -> None:
-    said = guests.said_over_ssh(instance["PrivateIpAddress"], key, "cat /proc/partitions")
-    names = {line.split()[-1] for line in said.splitlines() if line.strip()}
+    output = guests.said_over_ssh(instance["PrivateIpAddress"], key, "cat /proc/partitions")
+    names = {line.split()[-1] for line in output.splitlines() if line.strip()}
     assert {"sda", "sda1", "sda2"} <= names
 
 
@@ -127,33 +128,50 @@ def test_a_killed_eucabox_takes_its_guests_back(
     row = guests.describe(ec2, instance["InstanceId"])
     assert row["State"]["Name"] == "running"
     assert row["PrivateIpAddress"] == address
-    said = guests.said_over_ssh(
+    output = guests.said_over_ssh(
         address, key, "wget -q -O - http://169.254.169.254/latest/meta-data/instance-id"
     )
-    assert said == instance["InstanceId"]
+    assert output == instance["InstanceId"]
 
 
 def test_a_launch_survives_a_kill_at_any_moment(
     cloud: Running, ec2: Any, image_id: str, key: Path
 ) -> None:
     """What RunInstances acknowledged runs in the end, whenever the process dies."""
+    ids = []
     for delay in (0.0, 0.15, 0.4):
         made = ec2.run_instances(
             ImageId=image_id, InstanceType="m1.tiny", MinCount=1, MaxCount=1, KeyName=key.stem
         )["Instances"][0]
+        ids.append(made["InstanceId"])
         time.sleep(delay)
         cloud.kill()
         cloud.start()
-        row = guests.wait_for(ec2, made["InstanceId"], "running")
+    for each in ids:
+        row = guests.wait_for(ec2, each, "running")
         assert guests.said_over_ssh(row["PrivateIpAddress"], key, "hostname")
-        ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
-        guests.wait_for(ec2, made["InstanceId"], "terminated")
+    ec2.terminate_instances(InstanceIds=ids)
+    for each in ids:
+        guests.wait_for(ec2, each, "terminated")
 
 
-def test_a_poweroff_in_the_guest_terminates_it(ec2: Any, image_id: str, key: Path) -> None:
-    row = guests.run(ec2, image_id, KeyName=key.stem)
-    guests.said_over_ssh(row["PrivateIpAddress"], key, "(sleep 1; poweroff) >/dev/null 2>&1 &")
-    ended = guests.wait_for(ec2, row["InstanceId"], "terminated")
+@pytest.fixture(scope="module")
+def second(ec2: Any, image_id: str, key: Path) -> Any:
+    return guests.run(ec2, image_id, KeyName=key.stem, UserData=BYTES)
+
+
+def test_user_data_comes_back_byte_for_byte(second: Any, key: Path) -> None:
+    assert len(BYTES) == 16384
+    said = guests.said_over_ssh(
+        second["PrivateIpAddress"], key,
+        "wget -q -O - http://169.254.169.254/latest/user-data | base64",
+    )  # fmt: skip
+    assert base64.b64decode(said) == BYTES
+
+
+def test_a_poweroff_in_the_guest_terminates_it(ec2: Any, second: Any, key: Path) -> None:
+    guests.said_over_ssh(second["PrivateIpAddress"], key, "(sleep 1; poweroff) >/dev/null 2>&1 &")
+    ended = guests.wait_for(ec2, second["InstanceId"], "terminated")
     assert ended["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
 
 
@@ -180,15 +198,3 @@ def test_terminated_rows_go_after_their_time(tiny_guest: TinyGuest) -> None:
         guests.until(lambda: not ec2.describe_instances()["Reservations"], "empty list")
         guests.until(lambda: not list((cloud.data / "instances").iterdir()), "empty folder")
         ec2.close()
-
-
-def test_user_data_comes_back_byte_for_byte(ec2: Any, image_id: str, key: Path) -> None:
-    data = bytes(range(256)) * 64
-    assert len(data) == 16384
-    row = guests.run(ec2, image_id, KeyName=key.stem, UserData=data)
-    said = guests.said_over_ssh(
-        row["PrivateIpAddress"], key,
-        "wget -q -O - http://169.254.169.254/latest/user-data | base64",
-    )  # fmt: skip
-    assert base64.b64decode(said) == data
-    ec2.terminate_instances(InstanceIds=[row["InstanceId"]])

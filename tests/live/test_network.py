@@ -160,8 +160,8 @@ def test_an_update_that_a_kill_cut_short_is_made_good_by_the_next_start(
 
 
 def test_guests_find_each_other_by_name(net: Static, row: dict[str, str], guest: Space) -> None:
-    asked = guest.run("busybox", "nslookup", row["private_dns_name"], str(net.subnet[1]))
-    assert row["private_ip_address"] in asked.partition("Name:")[2]
+    answer = guest.run("busybox", "nslookup", row["private_dns_name"], str(net.subnet[1]))
+    assert row["private_ip_address"] in answer.partition("Name:")[2]
 
 
 def test_a_bridge_that_somebody_deleted_is_made_again(tmp_path: Path) -> None:

@@ -182,9 +182,9 @@ def kill_guest(instance_id: str) -> None:
 def test_a_guest_boots_reboots_and_is_shut_down(house: House) -> None:
     with house.node() as node:
         instance_id = launch(house, node)
-        said = says(node, instance_id, READY).decode()
-        assert f"GUEST READY as {row_of(house.state, instance_id)['domain_uuid']} with" in said
-        assert "sda" in said.split("GUEST READY")[1]
+        output = says(node, instance_id, READY).decode()
+        assert f"GUEST READY as {row_of(house.state, instance_id)['domain_uuid']} with" in output
+        assert "sda" in output.split("GUEST READY")[1]
         house.want(instance_id, "reboot")
         node.wake()
         says(node, instance_id, READY, times=2)

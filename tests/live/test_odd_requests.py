@@ -71,8 +71,8 @@ def leaves(shape: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Every parameter of an EC2 operation, each list with one entry."""
     if shape.type_name == "structure" and len(path) < 8:
         for name, member in shape.members.items():
-            said = member.serialization.get("name", name)
-            own = member.serialization.get("queryName", said[0].upper() + said[1:])
+            wire_name = member.serialization.get("name", name)
+            own = member.serialization.get("queryName", wire_name[0].upper() + wire_name[1:])
             yield from leaves(member, (*path, own))
     elif shape.type_name == "list":
         yield from leaves(shape.member, (*path, "1"))
@@ -90,8 +90,8 @@ def test_ec2_refuses_every_odd_form(cloud: Running) -> None:
         known = sorted(set(leaves(shape)) - {"DryRun"}) if shape else []
         for _ in range(4):
             some = chance.sample(known, min(len(known), chance.randint(1, 5)))
-            said = [f"{each}={quote(chance.choice(ODD))}" for each in some]
-            form = "&".join([f"Action={name}&Version=2016-11-15", *said]).encode()
+            headers = [f"{each}={quote(chance.choice(ODD))}" for each in some]
+            form = "&".join([f"Action={name}&Version=2016-11-15", *headers]).encode()
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             seen[line.ask("ec2", "POST", "/", form, **kind)] += 1
     line.close()

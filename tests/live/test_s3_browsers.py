@@ -74,7 +74,7 @@ def test_a_form_signed_by_boto3(cloud: Running, bucket: str, version: str, tmp_p
 def test_a_form_of_euca_upload_bundle(cloud: Running, bucket: str, tmp_path: Path) -> None:
     part = tmp_path / "image.part.0"
     part.write_bytes(b"part")
-    said = {
+    members = {
         "expiration": "2099-01-01T00:00:00.000000Z",
         "conditions": [
             {"acl": "ec2-bundle-read"},
@@ -82,7 +82,7 @@ def test_a_form_of_euca_upload_bundle(cloud: Running, bucket: str, tmp_path: Pat
             ["starts-with", "$key", "image"],
         ],
     }
-    policy = base64.b64encode(json.dumps(said).encode())
+    policy = base64.b64encode(json.dumps(members).encode())
     digest = hmac.new(cloud.secret_key.encode(), policy, hashlib.sha1).digest()
     sent = {
         "Policy": policy.decode(),

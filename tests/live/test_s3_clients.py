@@ -120,7 +120,7 @@ def run(cloud: Running, *argv: str, **more: str) -> str:
 
 
 def test_an_object_comes_back_with_all_that_was_said_of_it(s3: Any, bucket: str) -> None:
-    said = {
+    members = {
         "ContentType": "text/x-test",
         "Metadata": {"colour": "blue", "Size": "1"},
         "CacheControl": "max-age=5",
@@ -128,17 +128,17 @@ def test_an_object_comes_back_with_all_that_was_said_of_it(s3: Any, bucket: str)
         "ContentEncoding": "gzip",
         "ContentLanguage": "de",
     }
-    put = s3.put_object(Bucket=bucket, Key="k", Body=DATA, **said)
+    put = s3.put_object(Bucket=bucket, Key="k", Body=DATA, **members)
     assert put["ETag"] == f'"{hashlib.md5(DATA).hexdigest()}"'
     got = s3.get_object(Bucket=bucket, Key="k")
     assert got["Body"].read() == DATA
-    said["Metadata"] = {"colour": "blue", "size": "1"}
-    assert {name: got[name] for name in said} == said
+    members["Metadata"] = {"colour": "blue", "size": "1"}
+    assert {name: got[name] for name in members} == members
     head = s3.head_object(Bucket=bucket, Key="k")
     assert head["ContentLength"] == len(DATA)
     assert head["ETag"] == put["ETag"]
     assert head["AcceptRanges"] == "bytes"
-    assert {name: head[name] for name in said} == said
+    assert {name: head[name] for name in members} == members
 
 
 @pytest.mark.parametrize(
@@ -232,11 +232,11 @@ def test_checksums_are_kept_and_a_wrong_one_leaves_nothing(
     got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
     assert got["Body"].read() == DATA
     assert got[name] == put[name]
-    told = s3.get_object_attributes(
+    answer = s3.get_object_attributes(
         Bucket=bucket, Key="k", ObjectAttributes=["Checksum", "ETag", "ObjectSize"]
     )
-    assert told["Checksum"] == {name: put[name], "ChecksumType": "FULL_OBJECT"}
-    assert told["ObjectSize"] == len(DATA)
+    assert answer["Checksum"] == {name: put[name], "ChecksumType": "FULL_OBJECT"}
+    assert answer["ObjectSize"] == len(DATA)
     wrong = base64.b64encode(bytes(len(base64.b64decode(put[name])))).decode()
     with pytest.raises(ClientError) as caught:
         s3.put_object(Bucket=bucket, Key="bad", Body=DATA, **{name: wrong})
@@ -286,8 +286,12 @@ def test_copies(s3: Any, bucket: str) -> None:
         MetadataDirective="REPLACE",
         Metadata={"b": "2"},
     )
-    kept = s3.get_object(Bucket=bucket, Key="kept")
-    assert (kept["Body"].read(), kept["Metadata"], kept["ContentType"]) == (DATA, {"a": "1"}, "x/y")
+    answer = s3.get_object(Bucket=bucket, Key="kept")
+    assert (answer["Body"].read(), answer["Metadata"], answer["ContentType"]) == (
+        DATA,
+        {"a": "1"},
+        "x/y",
+    )
     new = s3.head_object(Bucket=bucket, Key="new")
     assert (new["Metadata"], new["ContentType"]) == ({"b": "2"}, "binary/octet-stream")
     with pytest.raises(ClientError) as caught:
@@ -343,10 +347,10 @@ def test_parts_are_listed_copied_completed_and_aborted(s3: Any, bucket: str) -> 
     done = s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
     assert done["ChecksumSHA256"].endswith("-2")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == LARGE[: 5 << 20] + b"end"
-    told = s3.get_object_attributes(
+    answer = s3.get_object_attributes(
         Bucket=bucket, Key="k", ObjectAttributes=["ObjectParts", "Checksum"]
     )
-    assert [each["Size"] for each in told["ObjectParts"]["Parts"]] == [5 << 20, 3]
+    assert [each["Size"] for each in answer["ObjectParts"]["Parts"]] == [5 << 20, 3]
     other = s3.create_multipart_upload(Bucket=bucket, Key="other")["UploadId"]
     s3.upload_part(Bucket=bucket, Key="other", UploadId=other, PartNumber=1, Body=b"x")
     s3.abort_multipart_upload(Bucket=bucket, Key="other", UploadId=other)
@@ -357,7 +361,7 @@ def test_parts_are_listed_copied_completed_and_aborted(s3: Any, bucket: str) -> 
 
 
 def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> None:
-    said = {}
+    members = {}
     probes: dict[str, Callable[[], Any]] = {
         "no bucket": lambda: s3.list_objects_v2(Bucket="nowhere-at-all"),
         "no key": lambda: s3.get_object(Bucket=bucket, Key="nothing"),
@@ -375,8 +379,8 @@ def test_what_is_missing_or_not_served_is_said_by_name(s3: Any, bucket: str) -> 
     for name, probe in probes.items():
         with pytest.raises(ClientError) as caught:
             probe()
-        said[name] = code(caught)
-    assert said == {
+        members[name] = code(caught)
+    assert members == {
         "no bucket": ("NoSuchBucket", 404),
         "no key": ("NoSuchKey", 404),
         "policy": ("NoSuchBucketPolicy", 404),
@@ -435,10 +439,10 @@ def test_presigned_addresses(s3: Any, cloud: Running, bucket: str) -> None:
 
 def test_presigned_headers_in_the_address_count(cloud: Running, bucket: str) -> None:
     owner = cloud.client("s3", signature_version="s3")
-    said = {"Bucket": bucket, "Key": "k", "ACL": "public-read", "Metadata": {"a": "b"}}
-    where = owner.generate_presigned_url("put_object", Params={**said, "ContentType": "x/y"})
-    asked = urllib.request.Request(where, DATA, {"Content-Type": "x/y"}, method="PUT")
-    assert urllib.request.urlopen(asked).status == 200
+    headers = {"Bucket": bucket, "Key": "k", "ACL": "public-read", "Metadata": {"a": "b"}}
+    where = owner.generate_presigned_url("put_object", Params={**headers, "ContentType": "x/y"})
+    request = urllib.request.Request(where, DATA, {"Content-Type": "x/y"}, method="PUT")
+    assert urllib.request.urlopen(request).status == 200
     found = owner.head_object(Bucket=bucket, Key="k")
     assert (found["Metadata"], found["ContentType"]) == ({"a": "b"}, "x/y")
     assert len(owner.get_object_acl(Bucket=bucket, Key="k")["Grants"]) == 2
@@ -449,8 +453,8 @@ def test_a_bucket_in_the_host_name(cloud: Running, bucket: str) -> None:
     owner = cloud.client("s3")
     owner.put_object(Bucket=bucket, Key="a/b", Body=b"x", ACL="public-read")
     for host in (f"{bucket}.localhost", f"{bucket}.s3.localhost", f"{bucket}.walrus.example.com"):
-        asked = urllib.request.Request(f"{cloud.endpoint}/a/b", headers={"Host": host})
-        assert urllib.request.urlopen(asked).read() == b"x"
+        request = urllib.request.Request(f"{cloud.endpoint}/a/b", headers={"Host": host})
+        assert urllib.request.urlopen(request).read() == b"x"
     owner.close()
 
 
@@ -477,8 +481,8 @@ def test_a_body_that_breaks_off_leaves_nothing(cloud: Running, bucket: str) -> N
 
 def test_an_empty_body_is_invited_like_any_other(cloud: Running, bucket: str) -> None:
     head = f"PUT /{bucket}/k HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n"
-    said = exchange(cloud, f"{head}Connection: close\r\n\r\n".encode())
-    assert said.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 ")
+    answer = exchange(cloud, f"{head}Connection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 ")
 
 
 def test_another_body_than_the_signed_one_is_refused(cloud: Running, bucket: str) -> None:

@@ -24,9 +24,9 @@ def s3(cloud: Running) -> Iterator[Any]:
     client.close()
 
 
-def refused(ask: Any, **said: Any) -> tuple[int, str, dict[str, str]]:
+def refused(ask: Any, **members: Any) -> tuple[int, str, dict[str, str]]:
     with pytest.raises(ClientError) as caught:
-        ask(**said)
+        ask(**members)
     about = caught.value.response
     return (
         about["ResponseMetadata"]["HTTPStatusCode"],

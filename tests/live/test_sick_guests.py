@@ -280,8 +280,8 @@ def test_a_guest_paused_on_the_host_is_told_of_and_a_reboot_lets_it_go_on(
 def test_a_guest_is_offered_no_sleep(quick: House, virt: libvirt.virConnect) -> None:
     with quick.node() as node:
         instance_id = launch(quick, node, "sleep")
-        said = says(node, instance_id, b"SLEEPS IN").decode()
-        assert "deep" not in said.split("SLEEPS IN")[1].splitlines()[0]
+        output = says(node, instance_id, b"SLEEPS IN").decode()
+        assert "deep" not in output.split("SLEEPS IN")[1].splitlines()[0]
         time.sleep(2)
         assert virt.lookupByName(instance_id).state()[0] == libvirt.VIR_DOMAIN_RUNNING
         reboot(quick, node, instance_id)

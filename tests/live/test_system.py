@@ -398,8 +398,8 @@ def test_system_on_eucaboxs_own_bridge(tmp_path: Path) -> None:
             url = METADATA + "/latest/meta-data/instance-id"
             assert guest.get(url) == f"200\n{instance_id}"
             name = f"ip-{guest.lease['ip'].replace('.', '-')}.eucabox-1.internal"
-            asked = guest.run("busybox", "nslookup", name, guest.lease["dns"])
-            assert guest.lease["ip"] in asked.partition("Name:")[2]
+            answer = guest.run("busybox", "nslookup", name, guest.lease["dns"])
+            assert guest.lease["ip"] in answer.partition("Name:")[2]
             first = guest.lease["ip"]
             assert guest.ask_dhcp()
             assert guest.lease["ip"] == first

@@ -35,9 +35,9 @@ def _bob(cloud: Running) -> Any:
     return cloud.client("s3", "bob")
 
 
-def refused(verb: Any, **said: Any) -> str:
+def refused(verb: Any, **members: Any) -> str:
     with pytest.raises(ClientError) as caught:
-        verb(**said)
+        verb(**members)
     return str(caught.value.response["Error"]["Code"])
 
 
@@ -49,10 +49,10 @@ def reach(url: str, **headers: str) -> int:
         return error.code
 
 
-def document(bucket: str, **said: Any) -> str:
+def document(bucket: str, **members: Any) -> str:
     both = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": both}
-    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **said}]})
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **members}]})
 
 
 def test_a_policy_outlives_a_kill(cloud: Running, ann: Any, bob: Any) -> None:
@@ -116,8 +116,8 @@ def test_access_lists_by_mail(cloud: Running, ann: Any, bob: Any) -> None:
     grant = 'emailAddress="bob@example.com"'
     ann.put_object(Bucket="mailed", Key="k", Body=b"x", GrantRead=grant)
     assert bob.get_object(Bucket="mailed", Key="k")["Body"].read() == b"x"
-    said = {"Bucket": "mailed", "Key": "k", "GrantRead": 'emailAddress="eve@example.com"'}
-    assert refused(ann.put_object, **said) == "UnresolvableGrantByEmailAddress"
+    members = {"Bucket": "mailed", "Key": "k", "GrantRead": 'emailAddress="eve@example.com"'}
+    assert refused(ann.put_object, **members) == "UnresolvableGrantByEmailAddress"
 
 
 def test_quotas(cloud: Running, ann: Any) -> None:

@@ -143,15 +143,15 @@ def _head(target: str = "/", *headers: str, method: str = "GET") -> bytes:
     ],
 )
 def test_the_target_arrives_as_it_was_sent(port: int, target: str, path: str, query: str) -> None:
-    told = read_facts(_ask(port, _head(target)))
-    assert (told["path"], told["query"]) == (path, query)
+    facts = read_facts(_ask(port, _head(target)))
+    assert (facts["path"], facts["query"]) == (path, query)
 
 
 def test_header_names_keep_their_underscores_and_repeated_ones_are_joined(port: int) -> None:
     answer = _ask(port, _head("/", "X-Amz-Meta-a_b: 1", "X-Amz-Meta-a-b: 2", "x-amz-meta-A-B:3"))
-    told = read_facts(answer)
-    assert told["headers"]["x-amz-meta-a_b"] == "1"
-    assert told["headers"]["x-amz-meta-a-b"] == "2,3"
+    facts = read_facts(answer)
+    assert facts["headers"]["x-amz-meta-a_b"] == "1"
+    assert facts["headers"]["x-amz-meta-a-b"] == "2,3"
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_a_chunked_body_is_streamed_with_its_trailers_read_away(
     port: int, application: Application
 ) -> None:
     body = b"5;ext=1\r\nhello\r\n10000\r\n" + b"x" * 65536 + b"\r\n0\r\nx-amz-t: 1\r\n\r\n"
-    told = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
-    assert told["body"] == 65541
+    facts = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    assert facts["body"] == 65541
     assert application.bodies[0][:6] == b"hellox"
 
 
@@ -229,8 +229,8 @@ def test_a_chunked_body_is_streamed_with_its_trailers_read_away(
     "body", [b"zz\r\n", b"5\r\nhelloXX0\r\n\r\n", b"-5\r\n", b"5\r\nhel", b"0\r\nbad", b"\r\n"]
 )
 def test_a_malformed_or_broken_off_chunk_is_an_error_to_the_reader(port: int, body: bytes) -> None:
-    told = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
-    assert told["problem"]
+    facts = read_facts(_ask(port, _head("/", "Transfer-Encoding: chunked", method="PUT") + body))
+    assert facts["problem"]
 
 
 def test_a_vanished_client_is_a_short_read(port: int, application: Application) -> None:
@@ -435,9 +435,9 @@ def test_what_can_not_be_bound_or_is_shut_leaves_nothing_open(application: Appli
         gc.enable()
 
 
-@pytest.fixture(name="tls")
-def _tls(tmp_path: Path) -> Tls:
-    authority = CertificateAuthority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+@pytest.fixture(name="tls", scope="module")
+def _tls(first_keys: Path) -> Tls:
+    authority = CertificateAuthority(first_keys / "ca", Seal(first_keys / "key"))
     return Tls(*authority.server_files())
 
 
@@ -463,9 +463,9 @@ def test_https_is_not_delayed_by_clients_without_a_handshake(
         half = stack.enter_context(_connect(port))
         half.sendall(b"\x16\x03")
         started = time.monotonic()
-        told = json.loads(_https(port))
+        facts = json.loads(_https(port))
         assert time.monotonic() - started < 2
-        assert (told["body"], told["scheme"]) == (100_000, "https")
+        assert (facts["body"], facts["scheme"]) == (100_000, "https")
 
 
 def test_plain_http_on_the_https_port_gets_an_explanation(

@@ -1,6 +1,7 @@
 import ctypes
 import http.client
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -210,7 +211,8 @@ def test_a_port_in_use_is_one_line_that_names_the_key(process: Process) -> None:
 
 
 @pytest.fixture(name="cloud")
-def _cloud(tmp_path: Path) -> Iterator[Any]:
+def _cloud(tmp_path: Path, first_start: Path) -> Iterator[Any]:
+    shutil.copytree(first_start, tmp_path, dirs_exist_ok=True)
     config = Config(
         cloud=CloudSection(data_dir=tmp_path),
         api=ApiSection(port=_free_port(), https_port=_free_port(), threads=4),
@@ -219,9 +221,9 @@ def _cloud(tmp_path: Path) -> Iterator[Any]:
     state = State(tmp_path / "eucabox.db")
     accounts = Accounts(config, state)
     network = SimpleNamespace(metadata_device=None)
-    said: dict[str, str] = {}
+    members: dict[str, str] = {}
     rooms = {"accounts": accounts, "network": network}
-    yield SimpleNamespace(config=config, **rooms, said=said, note=said.__setitem__)
+    yield SimpleNamespace(config=config, **rooms, said=members, note=members.__setitem__)
     state.close()
 
 

@@ -95,20 +95,20 @@ def _listener(desk: Desk) -> Iterator[Listener]:
         yield opened
 
 
-@pytest.fixture(name="tls")
-def _tls(tmp_path: Path) -> Tls:
-    authority = CertificateAuthority(tmp_path / "ca", Seal(tmp_path / "key"), ["127.0.0.1"])
+@pytest.fixture(name="tls", scope="module")
+def _tls(first_keys: Path) -> Tls:
+    authority = CertificateAuthority(first_keys / "ca", Seal(first_keys / "key"))
     return Tls(*authority.server_files())
 
 
 @contextlib.contextmanager
-def _crowd(listener: Listener, said: bytes, count: int = CROWD) -> Iterator[list[socket.socket]]:
+def _crowd(listener: Listener, sent: bytes, count: int = CROWD) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as stack:
         made = []
         for _ in range(count):
             client = stack.enter_context(socket.create_connection(listener.bind_addr, 5))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.sendall(said)
+            client.sendall(sent)
             made.append(client)
         time.sleep(0.2)
         yield made
@@ -156,9 +156,9 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("said", SLOW.values(), ids=SLOW.keys())
-def test_many_slow_clients_delay_no_other(listener: Listener, said: bytes) -> None:
-    with _crowd(listener, said):
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
+def test_many_slow_clients_delay_no_other(listener: Listener, sent: bytes) -> None:
+    with _crowd(listener, sent):
         assert _ask(listener) < SOON
         assert _ask(listener, "/quick", "PUT", b"x" * LARGE) < SOON
         assert _ask(listener, "/_eucabox/health") < SOON / 2
@@ -301,9 +301,9 @@ def test_slow_bodies_make_room_for_a_quick_request_of_the_same_source(
             stop.set()
 
 
-def _connected(listener: Listener, source: str, said: bytes) -> socket.socket:
+def _connected(listener: Listener, source: str, sent: bytes) -> socket.socket:
     made = socket.create_connection(listener.bind_addr, 5, (source, 0))
-    made.sendall(said)
+    made.sendall(sent)
     return made
 
 

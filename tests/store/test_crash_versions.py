@@ -54,8 +54,8 @@ def after(state: State, step: str, seed: int, at: int, null: bool) -> State:
     """What a key has after a step."""
     if step == "remove":
         return [each for number, each in enumerate(state) if number != at]
-    kept = [each for each in state if not (null and each[1])]
-    return [(seed if step == "put" else 0, null), *kept]
+    left = [each for each in state if not (null and each[1])]
+    return [(seed if step == "put" else 0, null), *left]
 
 
 def check(root: Path, may: dict[str, list[State]]) -> None:

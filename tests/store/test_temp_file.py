@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import subprocess
@@ -28,6 +29,7 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         monkeypatch.setattr(os, "write", _limited(folder))
     yield folder
     if mounted:
+        gc.collect()  # since Python 3.13 contextlib leaves an error's frames in a cycle
         subprocess.run(["umount", str(folder)], check=True)
 
 

@@ -171,13 +171,13 @@ def test_an_object_older_than_versioning_is_the_null_version(store: Store, put: 
 def test_suspended_keeps_versions_and_replaces_the_null_one(store: Store, put: Put) -> None:
     put("key", b"first")
     enable(store)
-    kept = put("key", b"kept")
+    stored = put("key", b"kept")
     enable(store, "Suspended")
     put("key", b"second")
-    assert ids(store) == ["null", kept.version_id]
+    assert ids(store) == ["null", stored.version_id]
     assert content(store, "key") == b"second"
     put("key", b"third")
-    assert (ids(store), content(store, "key")) == (["null", kept.version_id], b"third")
+    assert (ids(store), content(store, "key")) == (["null", stored.version_id], b"third")
     marker = store.delete("box", "key")
     assert (marker.version_id, marker.removed) == ("null", True)
     assert [each.is_marker for each in every(store)] == [True, False]
@@ -188,9 +188,9 @@ def test_suspended_keeps_versions_and_replaces_the_null_one(store: Store, put: P
     store.delete("box", "key", version_id="null")
     assert content(store, "key") == b"kept"
     store.delete("box", "key")
-    assert ids(store) == ["null", kept.version_id]
+    assert ids(store) == ["null", stored.version_id]
     store.rescan("box")
-    assert ids(store) == ["null", kept.version_id]
+    assert ids(store) == ["null", stored.version_id]
 
 
 def test_each_version_has_its_own_properties(store: Store, put: Put) -> None:

@@ -1,8 +1,10 @@
 """A cloud of buckets behind the real listener, and a client that says exactly what it is told."""
 
 import http.client
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,13 +86,13 @@ class Box:
         signed: bool = True,
     ) -> Reply:
         """Send a request with just these headers, which go out as UTF-8."""
-        told = {**UNSIGNED, **(headers or {})}
+        sent_headers = {**UNSIGNED, **(headers or {})}
         if signed:
             url = f"http://127.0.0.1:{self.port}{target}"
-            request = AWSRequest(method=method, url=url, headers=told, data=body)
-            _Signer(self._keys, told["x-amz-content-sha256"]).add_auth(request)
-            told = dict(request.headers.items())
-        return self.send(method, target, body, told)
+            request = AWSRequest(method=method, url=url, headers=sent_headers, data=body)
+            _Signer(self._keys, sent_headers["x-amz-content-sha256"]).add_auth(request)
+            sent_headers = dict(request.headers.items())
+        return self.send(method, target, body, sent_headers)
 
     def send(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a request as it is."""
@@ -99,8 +101,8 @@ class Box:
             octets = {name: value.encode() for name, value in headers.items()}
             connection.request(method, target, body=body, headers=octets)
             got = connection.getresponse()
-            told = {n.lower(): _as_utf8(v) for n, v in got.getheaders()}
-            return Reply(got.status, told, got.read())
+            sent_headers = {n.lower(): _as_utf8(v) for n, v in got.getheaders()}
+            return Reply(got.status, sent_headers, got.read())
         finally:
             connection.close()
 
@@ -110,8 +112,9 @@ def _as_utf8(value: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     config = Config(cloud=CloudSection(data_dir=tmp_path_factory.mktemp("cloud")))
+    shutil.copytree(first_start, config.cloud.data_dir, dirs_exist_ok=True)
     state, store = State(config.cloud.data_dir / "eucabox.db"), Store(config.bucket_root)
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)

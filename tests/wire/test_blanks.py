@@ -39,8 +39,8 @@ def test_a_header_of_boto3_comes_back_whole(box: Box, version: str) -> None:
 @pytest.mark.parametrize("letter", LETTERS.split())
 def test_a_letter_at_the_end_of_a_signed_header_is_part_of_it(box: Box, letter: str) -> None:
     value = f"voil{letter}"
-    said = {"content-disposition": value, "x-amz-meta-a": value}
-    assert box.ask("PUT", "/box/end", b"x", said).status == 200
+    headers = {"content-disposition": value, "x-amz-meta-a": value}
+    assert box.ask("PUT", "/box/end", b"x", headers).status == 200
     assert box.ask("GET", "/box/end").headers["x-amz-meta-a"] == value
     assert _got(box, "end") == value
 
@@ -49,17 +49,17 @@ def test_a_letter_at_the_end_of_a_signed_header_is_part_of_it(box: Box, letter: 
 def test_an_unsigned_header_of_a_presigned_put_comes_back_whole(box: Box, version: str) -> None:
     s3 = box.client(signature_version=version)
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "box", "Key": "url"})
-    said = {"Content-Disposition": "voilà", "Content-Type": ""}
+    headers = {"Content-Disposition": "voilà", "Content-Type": ""}
     target = url.removeprefix(f"http://127.0.0.1:{box.port}")
-    assert box.send("PUT", target, b"x", said).status == 200
+    assert box.send("PUT", target, b"x", headers).status == 200
     assert _got(box, "url") == "voilà"
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_header_that_was_moved_into_an_address_comes_back_whole(box: Box, version: str) -> None:
     s3 = box.client(signature_version=version)
-    said = {"Bucket": "box", "Key": "moved", "WebsiteRedirectLocation": "/voilà"}
-    target = s3.generate_presigned_url("put_object", Params=said)
+    members = {"Bucket": "box", "Key": "moved", "WebsiteRedirectLocation": "/voilà"}
+    target = s3.generate_presigned_url("put_object", Params=members)
     target = target.removeprefix(f"http://127.0.0.1:{box.port}")
     name = "x-amz-website-redirect-location"
     sent = {} if f"{name}=" in target.lower() else {name: "/voilà"}

@@ -63,19 +63,19 @@ def test_every_algorithm_of_s3_is_verified_and_returned(box: Box, algorithm: str
     assert found.element(f"Checksum{algorithm}") == sum_of(algorithm, BODY)
 
 
-def begin(box: Box, **said: str) -> str:
+def begin(box: Box, **members: str) -> str:
     """Begin an upload in parts; where its parts go, up to their number."""
-    told = {f"x-amz-checksum-{name}": value for name, value in said.items()}
-    made = box.ask("POST", "/box/m?uploads", headers=told)
+    headers = {f"x-amz-checksum-{name}": value for name, value in members.items()}
+    made = box.ask("POST", "/box/m?uploads", headers=headers)
     return f"/box/m?uploadId={made.element('UploadId')}&partNumber="
 
 
-def complete(box: Box, target: str, *parts: str, **said: str) -> Reply:
+def complete(box: Box, target: str, *parts: str, **members: str) -> Reply:
     """Complete it of parts, each in XML but for its number."""
     listed = [f"<Part><PartNumber>{n}</PartNumber>{each}</Part>" for n, each in enumerate(parts, 1)]
     document = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>".encode()
-    told = {f"x-amz-checksum-{name}": value for name, value in said.items()}
-    return box.ask("POST", target.removesuffix("&partNumber="), document, told)
+    headers = {f"x-amz-checksum-{name}": value for name, value in members.items()}
+    return box.ask("POST", target.removesuffix("&partNumber="), document, headers)
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"])
@@ -83,10 +83,10 @@ def test_an_upload_is_joined_by_the_newer_algorithms(box: Box, algorithm: str) -
     name, target = f"x-amz-checksum-{algorithm.lower()}", begin(box, algorithm=algorithm)
     pieces, parts = (b"5" * (5 << 20), b"end"), []
     for number, piece in enumerate(pieces, 1):
-        told = sum_of(algorithm, piece)
-        done = box.ask("PUT", f"{target}{number}", piece, {name: told})
-        assert (done.status, done.headers[name]) == (200, told)
-        sums = f"<Checksum{algorithm}>{told}</Checksum{algorithm}>"
+        answer = sum_of(algorithm, piece)
+        done = box.ask("PUT", f"{target}{number}", piece, {name: answer})
+        assert (done.status, done.headers[name]) == (200, answer)
+        sums = f"<Checksum{algorithm}>{answer}</Checksum{algorithm}>"
         parts.append(f"<ETag>{done.headers['etag']}</ETag>{sums}")
     whole = b"".join(_digest(algorithm, piece) for piece in pieces)
     made = complete(box, target, *parts)
@@ -114,8 +114,8 @@ def test_an_upload_is_joined_by_the_newer_algorithms(box: Box, algorithm: str) -
 def test_what_can_t_be_verified_is_refused(box: Box, headers: dict[str, str]) -> None:
     for method, target, body in VERBS.values():
         box.ask("PUT", "/box/tagged", b"x")
-        told = {name: each.format(right=sum_of("CRC32", body)) for name, each in headers.items()}
-        reply = box.ask(method, target, body, told)
+        answer = {name: each.format(right=sum_of("CRC32", body)) for name, each in headers.items()}
+        reply = box.ask(method, target, body, answer)
         assert (reply.status, reply.code) == (400, "InvalidRequest"), (target, reply.body)
 
 
@@ -156,9 +156,9 @@ def trailing(box: Box, verb: str, announced: str, *lines: str, end: bytes = b"\r
     method, target, body = VERBS[verb]
     coded = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n"
     coded += "".join(f"{line}\r\n" for line in lines).encode() + end
-    told = {**TRAILING, "x-amz-decoded-content-length": str(len(body))}
-    told["content-encoding"] = "aws-chunked"
-    return box.ask(method, target, coded, {**told, "x-amz-trailer": announced})
+    headers = {**TRAILING, "x-amz-decoded-content-length": str(len(body))}
+    headers["content-encoding"] = "aws-chunked"
+    return box.ask(method, target, coded, {**headers, "x-amz-trailer": announced})
 
 
 @pytest.mark.parametrize("verb", ["PutObject", "PutBucketTagging", "DeleteObjects"])
@@ -218,8 +218,8 @@ def test_what_names_no_checksum_gets_crc64nvme(box: Box) -> None:
 @pytest.mark.parametrize("named", ["", "CRC32"])
 def test_an_upload_that_named_nothing_is_completed_with_its_crc64nvme(box: Box, named: str) -> None:
     target = begin(box)
-    told = {"x-amz-checksum-crc32": sum_of("CRC32", BODY)} if named else {}
-    done = box.ask("PUT", f"{target}1", BODY, told)
+    headers = {"x-amz-checksum-crc32": sum_of("CRC32", BODY)} if named else {}
+    done = box.ask("PUT", f"{target}1", BODY, headers)
     expected = named or "CRC64NVME"
     assert [n for n in done.headers if n.startswith("x-amz-checksum-c")] == [
         f"x-amz-checksum-{expected.lower()}"

@@ -23,13 +23,15 @@ RULES: list[Mapping[str, Any]] = [
 
 
 def ask(method: str = "OPTIONS", origin: str = "", wanted: str = "", headers: str = "") -> Request:
-    said = {
+    members = {
         "origin": origin,
         "access-control-request-method": wanted,
         "access-control-request-headers": headers,
     }
-    said = {name: value for name, value in said.items() if value}
-    return Request(method=method, target="", path="/b/k", query="", headers=said, host="localhost")
+    members = {name: value for name, value in members.items() if value}
+    return Request(
+        method=method, target="", path="/b/k", query="", headers=members, host="localhost"
+    )
 
 
 def rules_of(bucket: str) -> list[Mapping[str, Any]]:

@@ -195,9 +195,9 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
 
 
 def test_a_token_is_made_by_put() -> None:
-    asked = metadata.understand(request("/latest/api/token", "PUT", **{TTL: "60"}))
-    assert (asked.name, asked.params) == ("CreateToken", {"seconds": 60})
-    answer = metadata.answer(asked, {"token": "AAA=", "seconds": 60, "hops": 2})
+    understood = metadata.understand(request("/latest/api/token", "PUT", **{TTL: "60"}))
+    assert (understood.name, understood.params) == ("CreateToken", {"seconds": 60})
+    answer = metadata.answer(understood, {"token": "AAA=", "seconds": 60, "hops": 2})
     assert (answer.body, answer.hops) == (b"AAA=", 2)
     assert get("/latest/meta-data/instance-id").hops == 0, "only a token is kept near"
     assert (TTL, "60") in answer.headers

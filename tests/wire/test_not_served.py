@@ -108,17 +108,19 @@ def test_the_path_of_a_served_service_counts_more_than_the_scope() -> None:
 
 
 def test_a_presigned_request_of_another_service_is_recognised() -> None:
-    asked = request("")
-    asked.headers.clear()
-    asked.query = "X-Amz-Credential=AKIA0%2F20260131%2Fr%2Fsqs%2Faws4_request&Action=ReceiveMessage"
-    assert not_served.find_service(asked) == "sqs"
+    signed_request = request("")
+    signed_request.headers.clear()
+    signed_request.query = (
+        "X-Amz-Credential=AKIA0%2F20260131%2Fr%2Fsqs%2Faws4_request&Action=ReceiveMessage"
+    )
+    assert not_served.find_service(signed_request) == "sqs"
 
 
 @pytest.mark.parametrize("kind", ["application/x-amz-json-1.0", "application/x-amz-json-1.1"])
 def test_json_is_answered_in_its_version(kind: str) -> None:
-    asked = request("kms", content_type=kind, x_amz_target="TrentService.ListKeys")
+    understood = request("kms", content_type=kind, x_amz_target="TrentService.ListKeys")
     with pytest.raises(ServiceNotServed) as caught:
-        not_served.understand(asked, None, datetime.now(UTC))
+        not_served.understand(understood, None, datetime.now(UTC))
     answer = not_served.refuse(caught.value, "r")
     assert dict(answer.headers)["Content-Type"] == kind
     assert isinstance(answer.body, bytes)

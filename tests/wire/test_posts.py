@@ -212,18 +212,18 @@ def test_a_form_goes_to_a_bucket_only() -> None:
 def test_the_form_chooses_its_answer(fields: dict[str, str], status: int, location: str) -> None:
     found = send({"key": "up/a \u00e9", **fields})
     answer = s3.answer(found, RESULT)
-    told = dict(answer.headers)
-    assert (answer.status, told["Location"]) == (status, location)
-    assert (told["ETag"], told["x-amz-version-id"], answer.body) == ('"abc"', "v1", b"")
+    headers = dict(answer.headers)
+    assert (answer.status, headers["Location"]) == (status, location)
+    assert (headers["ETag"], headers["x-amz-version-id"], answer.body) == ('"abc"', "v1", b"")
 
 
 def test_the_answer_as_a_document() -> None:
     found = send({"key": "up/a&b", "success_action_status": "201"})
     answer = s3.answer(found, RESULT)
     root = ElementTree.fromstring(bytes(answer.body))  # type: ignore[arg-type]
-    said = {each.tag: each.text for each in root}
+    members = {each.tag: each.text for each in root}
     assert root.tag == "PostResponse"
-    assert said == {
+    assert members == {
         "Location": "http://localhost/b/up/a%26b",
         "Bucket": "b",
         "Key": "up/a&b",

@@ -40,7 +40,7 @@ class Logs:
 def read_log(
     name: str, method: str = "GET", target: str = "/box/k", result: Any = None,
     answer: Answer | None = None, code: str = "", caller: Caller | None = ANN, referer: str = "",
-    **said: Any,
+    **members: Any,
 ) -> list[dict[str, str]]:  # fmt: skip
     logs = Logs()
     request = Request(
@@ -52,7 +52,7 @@ def read_log(
     operation = model.service("s3").operation(name)
     assert operation is not None
     understood = requests.S3Request(
-        service="s3", name=name, params={"bucket": "box", **said}, caller=caller,
+        service="s3", name=name, params={"bucket": "box", **members}, caller=caller,
         api_version="", region="", signature="", request_id="R1", operation=operation,
         address=addressing.BucketAddress("box", "k"),
     )  # fmt: skip

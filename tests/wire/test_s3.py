@@ -143,20 +143,20 @@ def test_every_served_operation_is_understood_with_all_its_members(name: str) ->
     operation = SERVICE.operation_model(name)
     shape = operation.input_shape
     assert isinstance(shape, StructureShape)
-    said = {**sample(shape, every=True), "Bucket": "bucket"}
+    members = {**sample(shape, every=True), "Bucket": "bucket"}
     for member in shape.members:
         if member.startswith(("Checksum", "Content", "CopySource")) and member not in (
             "ContentType",
             "CopySource",
         ):
-            said.pop(member)
-    if "CopySource" in said:
-        said["CopySource"] = "from/k%20y"
-    if "Tagging" in said and name not in ("PutObjectTagging", "PutBucketTagging"):
-        said["Tagging"] = "a=b"
-    found = understood(written(operation, said))
+            members.pop(member)
+    if "CopySource" in members:
+        members["CopySource"] = "from/k%20y"
+    if "Tagging" in members and name not in ("PutObjectTagging", "PutBucketTagging"):
+        members["Tagging"] = "a=b"
+    found = understood(written(operation, members))
     assert found.name == name
-    for member, value in said.items():
+    for member, value in members.items():
         if member not in (*READ_OTHERWISE, *_nested(shape)):
             assert found.params[xform_name(member)] == value, member
 
@@ -171,9 +171,9 @@ def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
     shape = operation.output_shape
     known = model.service("s3").operation(name)
     assert known is not None
-    said = sample(shape, every=True) if shape else {}
-    said.pop("Body", None)
-    result = snake(said)
+    members = sample(shape, every=True) if shape else {}
+    members.pop("Body", None)
+    result = snake(members)
     result.pop("content_range", None)
     result.pop("encoding_type", None)
     if name in ("GetObject", "GetObjectTorrent"):
@@ -191,7 +191,7 @@ def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
         {"status_code": 200, "headers": headers, "body": answer.body}, shape
     )
     parsed.pop("ResponseMetadata")
-    for member, value in said.items():
+    for member, value in members.items():
         if member not in ("Body", "ContentRange", "EncodingType", "Expires"):
             assert parsed[member] == value, member
 
@@ -301,12 +301,12 @@ def test_versions_and_delete_markers_are_shown_as_they_follow() -> None:
         when = NOW.replace(day=day)
         return {"key": key, "version_id": version, "last_modified": when, "is_latest": latest}
 
-    said = {
+    members = {
         "encoding_type": "url",
         "versions": [entry("a z", "3", 3), entry("a z", "1", 1), entry("a+z", "5", 5, latest=True)],
         "delete_markers": [entry("a z", "4", 4, latest=True), entry("a z", "2", 2)],
     }
-    body = write_answer("ListObjectVersions", said).body
+    body = write_answer("ListObjectVersions", members).body
     assert isinstance(body, bytes)
     shown = re.findall(rb"<(Version|DeleteMarker)>.*?<VersionId>(\d)", body)
     marker, version = b"DeleteMarker", b"Version"
@@ -322,8 +322,11 @@ def test_a_delete_marker_is_shown_in_headers() -> None:
     facts = {"version": "4", "delete_marker": "4", "last_modified": NOW}
     named = s3.refuse(IsDeleteMarker(bucket="b", key="k", **facts), "r")
     assert named.status == 405
-    told = dict(named.headers)
-    assert (told["Allow"], told["Last-Modified"]) == ("DELETE", "Mon, 23 Nov 2026 01:02:03 GMT")
+    headers = dict(named.headers)
+    assert (headers["Allow"], headers["Last-Modified"]) == (
+        "DELETE",
+        "Mon, 23 Nov 2026 01:02:03 GMT",
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,11 +364,11 @@ def test_a_body_without_a_length_is_refused() -> None:
 
 def test_a_checksum_in_an_address_is_not_the_bodys() -> None:
     """AWS's JavaScript SDK signs that of no body into every address for an upload."""
-    said = {"x-amz-meta-colour": "blue", "x-amz-checksum-mode": "ENABLED"}
+    headers = {"x-amz-meta-colour": "blue", "x-amz-checksum-mode": "ENABLED"}
     sums = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
-    asked = AWSRequest("PUT", "http://localhost/box/k", params={**said, **sums})
-    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(asked)
-    path, _, query = asked.url.removeprefix("http://localhost").partition("?")
+    signed_request = AWSRequest("PUT", "http://localhost/box/k", params={**headers, **sums})
+    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(signed_request)
+    path, _, query = signed_request.url.removeprefix("http://localhost").partition("?")
     request = ask("PUT", path, query, host="localhost", content_length="3")
     found = s3.understand(request, KNOWN, datetime.now(UTC)).params
     assert found["metadata"] == {"colour": "blue"}
@@ -373,10 +376,10 @@ def test_a_checksum_in_an_address_is_not_the_bodys() -> None:
 
 
 def test_a_type_in_a_presigned_address_is_not_overridden_by_an_unsigned_header() -> None:
-    said = {"Content-Type": "image/png", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
-    asked = AWSRequest("PUT", "http://localhost/box/k", params=said)
-    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(asked)
-    path, _, query = asked.url.removeprefix("http://localhost").partition("?")
+    sent_headers = {"Content-Type": "image/png", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
+    signed_request = AWSRequest("PUT", "http://localhost/box/k", params=sent_headers)
+    S3SigV4QueryAuth(Credentials(signer.KEY, signer.SECRET), "s3", "eu").add_auth(signed_request)
+    path, _, query = signed_request.url.removeprefix("http://localhost").partition("?")
     headers = {"host": "localhost", "content_type": "text/html", "content_md5": "AAAA"}
     request = ask("PUT", path, query, **headers)
     found = s3.understand(request, KNOWN, datetime.now(UTC)).params
@@ -496,8 +499,8 @@ def test_a_part_of_a_file_is_offered_to_the_server() -> None:
 
 
 def test_tags_in_a_header_are_a_query_string() -> None:
-    said = {"Bucket": "b", "Key": "k", "Tagging": "b=2&a=x+y%2B&c"}
-    found = understood(written(SERVICE.operation_model("PutObject"), said)).params["tagging"]
+    members = {"Bucket": "b", "Key": "k", "Tagging": "b=2&a=x+y%2B&c"}
+    found = understood(written(SERVICE.operation_model("PutObject"), members)).params["tagging"]
     assert found == {
         "tag_set": [
             {"key": "b", "value": "2"},
@@ -507,7 +510,7 @@ def test_tags_in_a_header_are_a_query_string() -> None:
     }
     for text in ("a=1&a=2", "a=%ff"):
         with pytest.raises(InvalidArgument):
-            understood(written(SERVICE.operation_model("PutObject"), {**said, "Tagging": text}))
+            understood(written(SERVICE.operation_model("PutObject"), {**members, "Tagging": text}))
 
 
 PUT = [

@@ -38,19 +38,19 @@ class Client:
         self._credentials = Credentials(found.caller.access_key_id, found.secret)
         self.account = found.caller.account_id
 
-    def send(self, method: str, path: str = PATH, body: str = "", **said: str) -> Any:
+    def send(self, method: str, path: str = PATH, body: str = "", **members: str) -> Any:
         url = f"http://{self.account}.localhost{path}"
-        told = {"x-amz-account-id": self.account}
-        told |= {name.replace("_", "-"): value for name, value in said.items()}
-        request = AWSRequest(method, url, told, body)
+        sent_headers = {"x-amz-account-id": self.account}
+        sent_headers |= {name.replace("_", "-"): value for name, value in members.items()}
+        request = AWSRequest(method, url, sent_headers, body)
         S3SigV4Auth(self._credentials, "s3", "eucabox").add_auth(request)
         headers = {**dict(request.headers), "Host": f"{self.account}.localhost"}
         return self._http.send(path, method=method, data=body, headers=headers)
 
 
 @pytest.fixture
-def client(config: Config, state: State) -> Iterator[Client]:
-    store, accounts = Store(config.bucket_root), Accounts(config, state)
+def client(config: Config, state: State, accounts: Accounts) -> Iterator[Client]:
+    store = Store(config.bucket_root)
     found = accounts.user_credentials(accounts.ensure_administrator())
     store.create_bucket("shop", found.caller.account_id)
     cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, store=store)

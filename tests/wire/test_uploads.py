@@ -20,8 +20,8 @@ def test_the_names_of_metadata_have_two_kibibytes_in_all(box: Box) -> None:
 
 
 def test_a_name_of_metadata_may_be_signed_in_an_address(box: Box) -> None:
-    said = {"Bucket": "box", "Key": "k", "Metadata": {"n" * 1000: "v"}}
-    url = box.client().generate_presigned_url("put_object", Params=said)
+    members = {"Bucket": "box", "Key": "k", "Metadata": {"n" * 1000: "v"}}
+    url = box.client().generate_presigned_url("put_object", Params=members)
     target = url.removeprefix(f"http://127.0.0.1:{box.port}")
     reply = box.send("PUT", target, b"x", {"x-amz-meta-" + "n" * 1000: "v"})
     assert reply.status == 200, reply.body
@@ -38,19 +38,19 @@ def test_a_name_of_metadata_may_be_signed_in_an_address(box: Box) -> None:
     ],
 )
 def test_a_coded_body_ends_with_an_empty_line(box: Box, end: bytes, code: str) -> None:
-    told = {**SIGNED_BY_NOBODY, "x-amz-decoded-content-length": "7"}
-    told["content-encoding"] = "aws-chunked"
+    headers = {**SIGNED_BY_NOBODY, "x-amz-decoded-content-length": "7"}
+    headers["content-encoding"] = "aws-chunked"
     box.ask("DELETE", "/box/coded")
-    assert box.ask("PUT", "/box/coded", b"7\r\ncontent\r\n" + end, told).code == code
+    assert box.ask("PUT", "/box/coded", b"7\r\ncontent\r\n" + end, headers).code == code
     assert box.ask("HEAD", "/box/coded").status == (404 if code else 200)
 
 
 def test_trailers_end_with_an_empty_line(box: Box) -> None:
     crc = "x-amz-checksum-crc32"
-    told = {**SIGNED_BY_NOBODY, "x-amz-decoded-content-length": "0", "x-amz-trailer": crc}
+    headers = {**SIGNED_BY_NOBODY, "x-amz-decoded-content-length": "0", "x-amz-trailer": crc}
     body = f"0\r\n{crc}:AAAAAA==\r\n".encode()
-    assert box.ask("PUT", "/box/coded", body, told).code == "IncompleteBody"
-    assert box.ask("PUT", "/box/coded", body + b"\r\n", told).status == 200
+    assert box.ask("PUT", "/box/coded", body, headers).code == "IncompleteBody"
+    assert box.ask("PUT", "/box/coded", body + b"\r\n", headers).status == 200
 
 
 def test_of_no_uploads_and_parts_none_is_missing(box: Box) -> None:

@@ -73,8 +73,8 @@ def test_errors_are_pages() -> None:
     assert "<li>Code: NoSuchKey</li>" in text
     assert "<li>Key: &lt;b&gt;&#233;&lt;/b&gt;</li>" in text
     assert "<b>" not in text
-    told = dict(answer.headers)
-    assert told["x-amz-error-code"] == "NoSuchKey"
-    assert told["Content-Type"].startswith("text/html")
+    headers = dict(answer.headers)
+    assert headers["x-amz-error-code"] == "NoSuchKey"
+    assert headers["Content-Type"].startswith("text/html")
     unchanged = website.refuse(NotModified(condition="x", e_tag="e", last_modified=NOW), "r")
     assert (unchanged.status, unchanged.body) == (304, b"")

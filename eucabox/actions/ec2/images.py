@@ -14,6 +14,7 @@ from eucabox.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
+from eucabox.hypervisor import architecture as architectures
 from eucabox.iam.accounts import Caller
 from eucabox.image import devices, names, settings
 from eucabox.schema import ImageRow
@@ -124,11 +125,11 @@ def register_image(
     if name:
         names.check(name)
     check_text("Description", description, 255, least=0)
-    _check_choice("Architecture", architecture, ("", "i386", "x86_64"))
+    _check_choice("Architecture", architecture, ("", *architectures.HOST.ec2))
     _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
     _check_choice("Platform", platform, ("", "windows"))
     check_text("RootDeviceName", root_device_name, 60, least=0)
-    _check_choice("BootMode", boot_mode, ("", *settings.WORDS["bootMode"]))
+    _check_choice("BootMode", boot_mode, ("", *settings.words_here("bootMode")))
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)

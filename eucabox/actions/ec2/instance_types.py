@@ -7,6 +7,7 @@ from eucabox.domains.capacity import TypeCapacity
 from eucabox.ec2 import default_vpc
 from eucabox.ec2.filters import Columns, Filter, page, select
 from eucabox.errors import InvalidInstanceType, InvalidParameterCombination, InvalidParameterValue
+from eucabox.hypervisor import architecture
 from eucabox.instance_types import (
     LIMITS,
     InstanceType,
@@ -15,7 +16,6 @@ from eucabox.instance_types import (
     restore_default,
 )
 
-ARCHITECTURES = ["i386", "x86_64"]
 FILTERS: Columns[Result] = {
     "auto-recovery-supported": "auto_recovery_supported",
     "bare-metal": "bare_metal",
@@ -183,7 +183,7 @@ def _to_api(instance_type: InstanceType) -> Result:
         "supported_virtualization_types": ["hvm", "paravirtual"],
         "bare_metal": False,
         "hypervisor": "xen",
-        "processor_info": {"supported_architectures": ARCHITECTURES},
+        "processor_info": {"supported_architectures": list(architecture.HOST.ec2)},
         "v_cpu_info": {
             "default_v_cpus": instance_type.vcpus,
             "default_cores": instance_type.vcpus,
@@ -228,7 +228,7 @@ def _to_api(instance_type: InstanceType) -> Result:
         "burstable_performance_supported": False,
         "dedicated_hosts_supported": False,
         "auto_recovery_supported": False,
-        "supported_boot_modes": ["legacy-bios"],
+        "supported_boot_modes": ["legacy-bios" if architecture.HOST.has_bios else "uefi"],
         "nitro_enclaves_support": "unsupported",
         "nitro_tpm_support": "unsupported",
     }

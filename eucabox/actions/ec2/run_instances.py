@@ -14,6 +14,7 @@ from eucabox.ec2 import security_groups as groups
 from eucabox.ec2.image_access import check_fits, get_launchable
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
+    ArchitectureMismatch,
     IdempotentInstanceTerminated,
     IdempotentParameterMismatch,
     ImageUnavailable,
@@ -26,6 +27,7 @@ from eucabox.errors import (
     SubnetNotFound,
     UnsupportedOperation,
 )
+from eucabox.hypervisor import architecture
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, get_type
 from eucabox.schema import ImageRow, ReservationRow
@@ -274,6 +276,14 @@ def _digest(request: LaunchRequest) -> str:
 # --- checks --------------------------------------------------------------------------------------
 
 
+def _check_architecture(image: ImageRow) -> None:
+    """Refuse what is known to be for another processor; a bundle may have any word."""
+    host, of_image = architecture.HOST, image["architecture"]
+    others = (each for each in architecture.ARCHITECTURES.values() if each is not host)
+    if any(of_image in each.ec2 for each in others):
+        raise ArchitectureMismatch(of_type=host.ec2[-1], of_image=of_image)
+
+
 def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     _check_counts(request.min_count, request.max_count)
     _check_place(call, request)
@@ -284,6 +294,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     )
     instance_type = get_type(call.cloud.state, request.instance_type)
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
+    _check_architecture(image)
     check_fits(image, instance_type, call.cloud.config.images.swap_mb)
     _check_hypervisor(call, image)
     _check_devices(request.block_device_mappings, image)

@@ -165,7 +165,7 @@ def test_the_request_that_packer_sends_is_served(world: World) -> None:
 
 def test_attributes_are_left_as_they_are_by_what_asks_for_nothing(world: World) -> None:
     instance_id = world.run()["instances"][0]["instance_id"]
-    for asked in (
+    for params in (
         {"enclave_options": {"enabled": False}},
         {"sriov_net_support": {"value": ""}},
         {"kernel": {"value": ""}},
@@ -175,8 +175,8 @@ def test_attributes_are_left_as_they_are_by_what_asks_for_nothing(world: World) 
         {"source_dest_check": {"value": True}},
         {"attribute": "blockDeviceMapping", "value": ""},
     ):
-        answer = world.do("ModifyInstanceAttribute", instance_id=instance_id, **asked)
-        assert answer == {"return": True}, asked
+        answer = world.do("ModifyInstanceAttribute", instance_id=instance_id, **params)
+        assert answer == {"return": True}, params
 
 
 def test_parameters_have_their_names_of_the_api_in_messages(world: World) -> None:

@@ -71,7 +71,7 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "fault"),
+    ("params", "fault"),
     [
         (storage("wrong"), errors.PolicyNotSigned),
         (storage(key="AKIANOBODY"), errors.PolicyNotSigned),
@@ -85,10 +85,10 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     ],
 )
 def test_what_the_policy_does_not_allow_is_refused(
-    world: World, asked: dict[str, Any], fault: type[errors.Fault]
+    world: World, params: dict[str, Any], fault: type[errors.Fault]
 ) -> None:
     with pytest.raises(fault):
-        world.do("BundleInstance", instance_id=runs(world), storage=asked)
+        world.do("BundleInstance", instance_id=runs(world), storage=params)
     assert world.cloud.store.owners == {}
 
 
@@ -104,8 +104,8 @@ def test_a_bucket_of_another_account_is_not_written(world: World) -> None:
 def test_an_image_is_expected_of_an_instance(world: World) -> None:
     instance_id = runs(world)
     tags = [{"resource_type": "image", "tags": [{"key": "a", "value": "b"}]}]
-    asked = {"instance_id": instance_id, "name": "new", "no_reboot": True}
-    image_id = world.do("CreateImage", **asked, tag_specifications=tags)["image_id"]
+    params = {"instance_id": instance_id, "name": "new", "no_reboot": True}
+    image_id = world.do("CreateImage", **params, tag_specifications=tags)["image_id"]
     (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
     assert (image["state"], image["name"]) == ("pending", "new")
     assert image["tags"] == [{"key": "a", "value": "b"}]

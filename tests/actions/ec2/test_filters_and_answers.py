@@ -219,16 +219,16 @@ def town(world: World) -> World:
         world.set_state(instance_id, state)
         if number == 0:
             world.network.heard.add(instance_id)
-            said = {"state_reason_code": "Client.X", "state_reason_message": "Client.X: because"}
-            world.state.update("instances", {"instance_id": instance_id}, **said)
+            params = {"state_reason_code": "Client.X", "state_reason_message": "Client.X: because"}
+            world.state.update("instances", {"instance_id": instance_id}, **params)
             tagged = [instance_id, default_vpc.network_interface_id(instance_id), whole, group]
             parts = ("vpc", "subnet", "igw", "rtb", "acl", "dopt")
             tagged += [default_vpc.part_id(each, ALICE.account_id) for each in parts]
             world.do("CreateTags", resources=tagged, tags=[{"key": "colour", "value": "blue"}])
             task = {"instance_id": instance_id, "storage": storage()}
             world.do("BundleInstance", **task)
-            said = {"error_code": "Client.Cancelled", "error_message": "cancelled"}
-            world.state.update("bundle_tasks", {"instance_id": instance_id}, **said)
+            params = {"error_code": "Client.Cancelled", "error_message": "cancelled"}
+            world.state.update("bundle_tasks", {"instance_id": instance_id}, **params)
     return world
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from eucabox import errors
+from eucabox.hypervisor import architecture
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 
@@ -48,9 +50,9 @@ def test_tags_of_a_public_image_are_its_owners(world: World) -> None:
         BOB.user_name: 0,
         ADMIN.user_name: 1,
     }
-    asked = [{"name": "tag:customer", "values": ["secret"]}]
-    assert found(world, BOB, filters=asked) == []
-    assert found(world, filters=asked) == [public]
+    filters = [{"name": "tag:customer", "values": ["secret"]}]
+    assert found(world, BOB, filters=filters) == []
+    assert found(world, filters=filters) == [public]
 
 
 @pytest.mark.parametrize(
@@ -218,8 +220,8 @@ def test_both_verbs_show_the_devices_that_instances_have(world: World) -> None:
         {"virtual_name": "root", "device_name": "/dev/sda1"},
         {"virtual_name": "swap", "device_name": "sda3"},
     ]
-    asked = {"image_id": image_id, "attribute": "blockDeviceMapping"}
-    assert world.do("DescribeImageAttribute", **asked)["block_device_mappings"] == right
+    params = {"image_id": image_id, "attribute": "blockDeviceMapping"}
+    assert world.do("DescribeImageAttribute", **params)["block_device_mappings"] == right
     (image,) = world.do("DescribeImages", image_ids=[image_id])["images"]
     assert image["block_device_mappings"] == right
     name = "block-device-mapping.device-name"
@@ -241,3 +243,26 @@ def test_a_copy_is_made_in_the_one_region(world: World) -> None:
     assert world.do("CopyImage", source_region="eucabox", **source)["image_id"]
     with pytest.raises(errors.ImageNameMalformed):
         world.do("CopyImage", **{**source, "name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [(X86_64, "Choose one of i386, x86_64"), (AARCH64, "Choose one of arm64")],
+    ids=["x86_64", "aarch64"],
+)
+def test_an_image_is_registered_for_the_processor_of_the_host_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture, words: str
+) -> None:
+    other = AARCH64 if host is X86_64 else X86_64
+    monkeypatch.setattr(architecture, "HOST", host)
+    with pytest.raises(errors.InvalidParameterValue, match=words):
+        world.do("RegisterImage", image_location="b/k", architecture=other.ec2[-1])
+
+
+@pytest.mark.parametrize("host", [AARCH64], ids=["aarch64"])
+def test_an_image_for_aarch64_boots_by_no_bios(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
+    with pytest.raises(errors.InvalidParameterValue, match="Choose one of uefi, uefi-preferred"):
+        world.do("RegisterImage", image_location="b/k", boot_mode="legacy-bios")

@@ -1,10 +1,14 @@
 """Instance types: the administrator sizes them, and everything follows."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from eucabox import errors
+from eucabox.hypervisor import architecture
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from eucabox.state import State
 from tests.actions.stand_ins import ADMIN, World
 
@@ -83,5 +87,35 @@ def test_only_the_administrator_may(world: World) -> None:
     ],
 )
 def test_filters_look_into_the_shape(world: World, name: str, value: str, count: int) -> None:
-    asked = [{"name": name, "values": [value]}]
-    assert len(world.do("DescribeInstanceTypes", filters=asked)["instance_types"]) == count
+    filters = [{"name": name, "values": [value]}]
+    assert len(world.do("DescribeInstanceTypes", filters=filters)["instance_types"]) == count
+
+
+@pytest.mark.parametrize(
+    ("host", "architectures", "boot_mode"),
+    [(X86_64, ["i386", "x86_64"], "legacy-bios"), (AARCH64, ["arm64"], "uefi")],
+    ids=["x86_64", "aarch64"],
+)
+def test_types_have_the_processor_and_firmware_of_the_host(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture,
+    architectures: list[str], boot_mode: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(architecture, "HOST", host)
+    for kind in world.do("DescribeInstanceTypes")["instance_types"]:
+        assert kind["processor_info"]["supported_architectures"] == architectures
+        assert kind["supported_boot_modes"] == [boot_mode]
+
+
+@pytest.mark.parametrize(("machine", "least", "tiny"), [("x86_64", 32, 128), ("aarch64", 192, 192)])
+def test_no_type_has_less_memory_than_the_firmware_of_the_host_boots_with(
+    machine: str, least: int, tiny: int
+) -> None:
+    script = (
+        f"import platform; platform.machine = lambda: {machine!r};"
+        "from eucabox.instance_types import DEFAULT_SIZES, LIMITS;"
+        "print(LIMITS['memory_mb'][0], DEFAULT_SIZES['m1.tiny'].memory_mb)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(least), str(tiny)]

@@ -206,11 +206,11 @@ def test_a_thousand_instances_are_listed_by_few_queries(
     times = []
     for _ in range(5):
         asked.clear()
-        began = time.perf_counter()
+        began = time.thread_time()
         assert len(ids_of(world.do("DescribeInstances"))) == 1000
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     assert len(asked) == 3
-    assert min(times) < 0.25, "twenty times what it takes on an idle machine"
+    assert min(times) < 0.25, "five times the CPU that it takes on an idle machine"
 
 
 def fill(world: World, count: int) -> None:

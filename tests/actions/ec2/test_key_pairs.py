@@ -168,8 +168,8 @@ def test_a_key_of_rfc_4716_is_the_same_key(
     world: World, private: rsa.RSAPrivateKey, of_rsa: bool, headers: tuple[str, ...]
 ) -> None:
     line = openssh(private if of_rsa else ED25519).decode()
-    asked = {"key_name": "line", "public_key_material": line.encode()}
-    first = world.do("ImportKeyPair", **asked)
+    params = {"key_name": "line", "public_key_material": line.encode()}
+    first = world.do("ImportKeyPair", **params)
     other = {"key_name": "file", "public_key_material": rfc_4716(line, *headers)}
     assert world.do("ImportKeyPair", **other)["key_fingerprint"] == first["key_fingerprint"]
     windows = rfc_4716(line, *headers).replace(b"\n", b"\r\n")
@@ -205,9 +205,9 @@ def test_a_duplicate_is_refused_before_a_key_is_made(
 
 
 def test_names_of_imported_keys_are_ascii(world: World) -> None:
-    asked = {"key_name": "caf\u00e9", "public_key_material": openssh(ED25519)}
+    params = {"key_name": "caf\u00e9", "public_key_material": openssh(ED25519)}
     with pytest.raises(errors.InvalidParameterValue, match="sets beyond ASCII are not supported"):
-        world.do("ImportKeyPair", **asked)
+        world.do("ImportKeyPair", **params)
 
 
 def test_the_administrator_lists_every_accounts_keys_by_verbose(world: World) -> None:

@@ -74,9 +74,9 @@ def test_interfaces_are_found_by_group(world: World) -> None:
 def test_an_interface_tells_one_attribute(world: World, attribute: str, member: str) -> None:
     world.run()
     (row,) = listed(world)
-    asked = {"network_interface_id": row["network_interface_id"]}
-    answer = world.do("DescribeNetworkInterfaceAttribute", **asked, attribute=attribute)
+    params = {"network_interface_id": row["network_interface_id"]}
+    answer = world.do("DescribeNetworkInterfaceAttribute", **params, attribute=attribute)
     assert set(answer) == {"network_interface_id", member}
     with pytest.raises(errors.InvalidParameterValue):
-        world.do("DescribeNetworkInterfaceAttribute", **asked, attribute="colour")
+        world.do("DescribeNetworkInterfaceAttribute", **params, attribute="colour")
     assert row["owner_id"] == ALICE.account_id

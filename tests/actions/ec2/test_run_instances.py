@@ -11,6 +11,8 @@ import pytest
 from eucabox import errors, steady_clock
 from eucabox.actions import Call
 from eucabox.ec2 import default_vpc
+from eucabox.hypervisor import architecture
+from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
 from eucabox.network import GuestAddress
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
@@ -230,6 +232,25 @@ def test_images_are_launched_by_who_may(world: World) -> None:
         world.run(image_id="emi-00000000")
     with pytest.raises(errors.ImageIdMalformed):
         world.run(image_id="picture")
+
+
+@pytest.mark.parametrize(
+    ("host", "of_type", "of_image"),
+    [(X86_64, "x86_64", "arm64"), (AARCH64, "arm64", "i386"), (AARCH64, "arm64", "x86_64")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_an_image_for_another_processor_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: Architecture, of_type: str, of_image: str
+) -> None:
+    monkeypatch.setattr(architecture, "HOST", host)
+    words = f"architecture '{of_type}' of the specified instance type .* '{of_image}'"
+    with pytest.raises(errors.ArchitectureMismatch, match=words):
+        world.run(image_id=world.image(architecture=of_image))
+    assert count(world) == 0
+
+
+def test_an_image_whose_processor_nobody_knows_is_launched(world: World) -> None:
+    world.run(image_id=world.image(architecture="sparc"))
 
 
 def test_an_image_that_cannot_boot_says_why(world: World) -> None:

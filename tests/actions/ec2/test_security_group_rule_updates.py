@@ -29,8 +29,8 @@ def rule_id(world: World, group_id: str) -> str:
 
 
 def shown(world: World, rule_id: str) -> dict[str, Any]:
-    asked = {"security_group_rule_ids": [rule_id]}
-    (row,) = world.do("DescribeSecurityGroupRules", **asked)["security_group_rules"]
+    params = {"security_group_rule_ids": [rule_id]}
+    (row,) = world.do("DescribeSecurityGroupRules", **params)["security_group_rules"]
     return dict(row)
 
 

@@ -120,19 +120,19 @@ def test_the_default_group_stays(world: World) -> None:
 
 @pytest.mark.parametrize("member", ["group_name", "description"])
 def test_names_and_descriptions_are_ascii(world: World, member: str) -> None:
-    asked = {"group_name": "web", "description": "d", member: "caf\u00e9"}
+    params = {"group_name": "web", "description": "d", member: "caf\u00e9"}
     with pytest.raises(errors.InvalidParameterValue, match="sets beyond ASCII are not supported"):
-        world.do("CreateSecurityGroup", **asked)
+        world.do("CreateSecurityGroup", **params)
 
 
 def test_the_administrator_lists_every_accounts_groups_by_verbose(world: World) -> None:
     for caller in (ALICE, BOB):
         world.do("CreateSecurityGroup", caller, group_name="web", description="d")
-    for asked in ({"group_names": ["verbose"]}, {"group_ids": ["verbose"]}):
-        found = world.do("DescribeSecurityGroups", ADMIN, **asked)["security_groups"]
+    for params in ({"group_names": ["verbose"]}, {"group_ids": ["verbose"]}):
+        found = world.do("DescribeSecurityGroups", ADMIN, **params)["security_groups"]
         owners = {each["owner_id"] for each in found if each["group_name"] == "web"}
         assert owners == {ALICE.account_id, BOB.account_id}
-        mine = world.do("DescribeSecurityGroups", **asked)["security_groups"]
+        mine = world.do("DescribeSecurityGroups", **params)["security_groups"]
         assert {each["owner_id"] for each in mine} == {ALICE.account_id}
     world.do("CreateSecurityGroup", ADMIN, group_name="verbose", description="d")
     named = world.do("DescribeSecurityGroups", ADMIN, group_names=["verbose"])["security_groups"]

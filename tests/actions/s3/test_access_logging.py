@@ -37,11 +37,11 @@ def refused(shop: Shop, who: str = "ann", **members: Any) -> str:
 
 def logs(shop: Shop) -> dict[str, str]:
     found = shop.ask("ListObjectsV2", bucket="logs")["contents"]
-    told = {}
+    members = {}
     for each in found:
         with shop.store.open("logs", each["key"]) as opened:
-            told[each["key"]] = opened.read().decode()
-    return told
+            members[each["key"]] = opened.read().decode()
+    return members
 
 
 def record(shop: Shop, line: str) -> None:

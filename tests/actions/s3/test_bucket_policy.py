@@ -35,8 +35,8 @@ def test_a_policy_is_kept_letter_by_letter(shop: Shop) -> None:
 def test_only_the_owners_account_has_to_do_with_a_policy_whatever_one_allows(shop: Shop) -> None:
     text = policy(statement())
     for who in ("bob", "admin", ""):
-        asked = {"bucket": "shop", "policy": text}
-        assert shop.refused("PutBucketPolicy", who, **asked) == "AccessDenied"
+        params = {"bucket": "shop", "policy": text}
+        assert shop.refused("PutBucketPolicy", who, **params) == "AccessDenied"
     bob = shop.people["bob"]
     assert bob
     keep(shop, statement(Principal={"AWS": bob.account_id}, Resource=BUCKET))
@@ -124,14 +124,14 @@ def test_an_upload_by_policy_is_its_beginners(shop: Shop) -> None:
 def test_headers_ask_for_actions_of_their_own(shop: Shop) -> None:
     keep(shop, statement(Action="s3:PutObject"))
     shop.put("k", who="bob", acl="bucket-owner-full-control")
-    asked = {"bucket": "shop", "key": "k", "body": b""}
-    assert shop.refused("PutObject", "bob", **asked, acl="public-read") == "AccessDenied"
+    params = {"bucket": "shop", "key": "k", "body": b""}
+    assert shop.refused("PutObject", "bob", **params, acl="public-read") == "AccessDenied"
     keep(shop, statement(Action=["s3:PutObject", "s3:PutObjectAcl"]))
     shop.put("k", who="bob", acl="public-read")
     keep(shop, statement(Action="s3:GetObjectAttributes"))
     shop.put("mine")
-    asked = {"bucket": "shop", "key": "mine", "object_attributes": ["ETag"]}
-    assert shop.refused("GetObjectAttributes", "bob", **asked) == "AccessDenied"
+    params = {"bucket": "shop", "key": "mine", "object_attributes": ["ETag"]}
+    assert shop.refused("GetObjectAttributes", "bob", **params) == "AccessDenied"
 
 
 def test_conditions_on_what_a_request_says(shop: Shop) -> None:
@@ -144,11 +144,11 @@ def test_conditions_on_what_a_request_says(shop: Shop) -> None:
     shop.put("open/k")
     for key, refused in (("open/k", False), ("k", True)):
         source = {"bucket": "shop", "key": key}
-        asked: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
+        params: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
         if refused:
-            assert shop.refused("CopyObject", "bob", **asked) == "AccessDenied"
+            assert shop.refused("CopyObject", "bob", **params) == "AccessDenied"
         else:
-            shop.ask("CopyObject", "bob", **asked)
+            shop.ask("CopyObject", "bob", **params)
 
 
 def test_a_policy_speaks_of_the_objects_of_the_owner(shop: Shop) -> None:
@@ -227,8 +227,8 @@ def test_an_invalid_policy_is_refused_with_the_reason(shop: Shop, text: str, rea
 def test_an_allowance_for_all_but_some_is_refused(shop: Shop) -> None:
     members = statement()
     members["NotPrincipal"] = members.pop("Principal")
-    asked = {"bucket": "shop", "policy": policy(members)}
-    assert shop.refused("PutBucketPolicy", **asked) == "MalformedPolicy"
+    params = {"bucket": "shop", "policy": policy(members)}
+    assert shop.refused("PutBucketPolicy", **params) == "MalformedPolicy"
 
 
 def test_each_entry_of_a_batch_is_judged_as_its_own_request_would_be(shop: Shop) -> None:
@@ -261,5 +261,5 @@ def test_the_version_of_a_copys_source_is_what_its_policy_sees(shop: Shop) -> No
     denied = {"StringEquals": {"s3:VersionId": version}}
     keep(shop, statement(Effect="Deny", Action="s3:GetObjectVersion", Condition=denied))
     source = {"bucket": "shop", "key": "k", "version_id": version}
-    asked: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
-    assert shop.refused("CopyObject", **asked) == "AccessDenied"
+    params: dict[str, Any] = {"bucket": "shop", "key": "copy", "copy_source": source}
+    assert shop.refused("CopyObject", **params) == "AccessDenied"

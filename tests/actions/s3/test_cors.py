@@ -26,9 +26,9 @@ def test_rules_are_kept_told_and_taken_away(shop: Shop) -> None:
 def test_only_the_owner_gets_puts_and_deletes_cors_rules(shop: Shop) -> None:
     for name in ("GetBucketCors", "DeleteBucketCors"):
         assert shop.refused(name, "bob", bucket="shop") == "AccessDenied"
-    asked: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": [RULE]}}
-    assert shop.refused("PutBucketCors", "bob", **asked) == "AccessDenied"
-    assert shop.refused("PutBucketCors", "", **asked) == "AccessDenied"
+    params: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": [RULE]}}
+    assert shop.refused("PutBucketCors", "bob", **params) == "AccessDenied"
+    assert shop.refused("PutBucketCors", "", **params) == "AccessDenied"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,6 @@ def test_only_the_owner_gets_puts_and_deletes_cors_rules(shop: Shop) -> None:
     ],
 )
 def test_an_invalid_rule_is_refused(shop: Shop, rules: list[dict[str, Any]], code: str) -> None:
-    asked: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": rules}}
-    assert shop.refused("PutBucketCors", **asked) == code
+    params: dict[str, Any] = {"bucket": "shop", "cors_configuration": {"cors_rules": rules}}
+    assert shop.refused("PutBucketCors", **params) == code
     assert shop.refused("GetBucketCors", bucket="shop") == "NoSuchCORSConfiguration"

@@ -83,8 +83,8 @@ def test_every_answer_says_how(
     assert encryption(done) == shown
     assert shop.get("key", **reading) == b"content"
     wanted = ["ObjectSize"]
-    told = shop.ask("GetObjectAttributes", **HERE, **reading, object_attributes=wanted)
-    assert told["object_size"] == 7
+    answer = shop.ask("GetObjectAttributes", **HERE, **reading, object_attributes=wanted)
+    assert answer["object_size"] == 7
 
 
 def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:

@@ -72,12 +72,12 @@ def test_a_part_is_read_with_its_own_checksum(shop: Shop) -> None:
     upload = begin(shop, checksum_algorithm="CRC32", checksum_type="FULL_OBJECT")
     parts = [part(shop, upload, 1, LARGE), part(shop, upload, 2, b"end")]
     whole = complete(shop, upload, *parts)["checksum_crc32"]
-    asked: dict[str, Any] = {**HERE, "checksum_mode": "ENABLED"}
-    assert shop.ask("HeadObject", **asked)["checksum_crc32"] == whole
-    found = shop.ask("HeadObject", **asked, part_number=2)
+    request: dict[str, Any] = {**HERE, "checksum_mode": "ENABLED"}
+    assert shop.ask("HeadObject", **request)["checksum_crc32"] == whole
+    found = shop.ask("HeadObject", **request, part_number=2)
     assert found["checksum_crc32"] == parts[1]["checksum_crc32"] != whole
     assert found["checksum_type"] == "FULL_OBJECT"
-    assert "checksum_crc32" not in shop.ask("HeadObject", **asked, range="bytes=0-1")
+    assert "checksum_crc32" not in shop.ask("HeadObject", **request, range="bytes=0-1")
 
 
 def test_parts_that_all_have_a_crc_give_the_whole_one(shop: Shop) -> None:

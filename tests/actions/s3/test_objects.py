@@ -133,9 +133,9 @@ def test_checksums_are_told_where_asked(shop: Shop) -> None:
     put = shop.put("k", DATA, checksum_sha256=digest)
     assert (put["checksum_sha256"], put["checksum_type"]) == (digest, "FULL_OBJECT")
     assert "checksum_sha256" not in shop.ask("HeadObject", **HERE)
-    asked = {**HERE, "checksum_mode": "ENABLED"}
-    assert shop.ask("HeadObject", **asked)["checksum_sha256"] == digest
-    assert "checksum_sha256" not in shop.ask("HeadObject", **asked, range="bytes=0-1")
+    request = {**HERE, "checksum_mode": "ENABLED"}
+    assert shop.ask("HeadObject", **request)["checksum_sha256"] == digest
+    assert "checksum_sha256" not in shop.ask("HeadObject", **request, range="bytes=0-1")
     assert shop.put("n", DATA, checksum_algorithm="sha256")["checksum_sha256"] == digest
 
 
@@ -197,8 +197,8 @@ def test_many_are_deleted_each_with_its_own_outcome(shop: Shop) -> None:
 
 def test_attributes(shop: Shop) -> None:
     shop.put("k", DATA, checksum_algorithm="CRC32")
-    asked = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
-    found = shop.ask("GetObjectAttributes", **HERE, object_attributes=asked)
+    request = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
+    found = shop.ask("GetObjectAttributes", **HERE, object_attributes=request)
     assert found["e_tag"] == hashlib.md5(DATA).hexdigest()
     assert set(found["checksum"]) == {"checksum_crc32", "checksum_type"}
     assert (found["object_size"], found["storage_class"]) == (10, "STANDARD")
@@ -215,8 +215,8 @@ def test_a_copy_keeps_or_replaces_what_was_said(shop: Shop) -> None:
              website_redirect_location="/w")  # fmt: skip
     source = {"bucket": "shop", "key": "k"}
     shop.ask("CopyObject", bucket="shop", key="kept", copy_source=source)
-    kept = shop.store.head("shop", "kept").properties
-    assert (kept.metadata, kept.content_type, kept.acl, kept.headers) == (
+    properties = shop.store.head("shop", "kept").properties
+    assert (properties.metadata, properties.content_type, properties.acl, properties.headers) == (
         {"a": "1"},
         "x/y",
         None,

@@ -36,8 +36,8 @@ def test_public_lists_are_refused(shop: Shop) -> None:
         assert shop.refused("PutObject", key="k", **named) == "AccessDenied"
         assert shop.refused("CreateMultipartUpload", key="k", **named) == "AccessDenied"
     shop.put("k", acl="private")
-    asked = {"bucket": "shop", "key": "k", "acl": "public-read"}
-    assert shop.refused("PutObjectAcl", **asked) == "AccessDenied"
+    params = {"bucket": "shop", "key": "k", "acl": "public-read"}
+    assert shop.refused("PutObjectAcl", **params) == "AccessDenied"
 
 
 def test_public_lists_are_ignored(shop: Shop) -> None:
@@ -57,8 +57,8 @@ def test_public_policies_are_refused_or_restricted(shop: Shop) -> None:
     for who in ("bob", ""):
         assert shop.refused("GetObject", who, bucket="shop", key="k") == "AccessDenied"
     assert shop.get("k") == b"x"
-    asked = {"bucket": "shop", "policy": policy(statement())}
-    assert shop.refused("PutBucketPolicy", **asked) == "AccessDenied"
+    params = {"bucket": "shop", "policy": policy(statement())}
+    assert shop.refused("PutBucketPolicy", **params) == "AccessDenied"
     keep(shop, statement(Principal={"AWS": "arn:aws:iam::bob:root"}))
     assert shop.get("k", "bob") == b"x"
 
@@ -83,28 +83,28 @@ def test_ownership_is_kept_and_taken_away(shop: Shop) -> None:
     assert shop.refused("GetBucketOwnershipControls", bucket="shop") == missing
     shop.ask("CreateBucket", bucket="made", object_ownership="BucketOwnerEnforced")
     assert shop.store.bucket("made").settings == {"object_ownership": "BucketOwnerEnforced"}
-    asked = {"bucket": "new", "object_ownership": "BucketOwnerEnforced"}
-    refused = shop.refused("CreateBucket", acl="public-read", **asked)
+    params = {"bucket": "new", "object_ownership": "BucketOwnerEnforced"}
+    refused = shop.refused("CreateBucket", acl="public-read", **params)
     assert refused == "InvalidBucketAclWithObjectOwnership"
-    asked["object_ownership"] = "Mine"
-    assert shop.refused("CreateBucket", **asked) == "InvalidArgument"
+    params["object_ownership"] = "Mine"
+    assert shop.refused("CreateBucket", **params) == "InvalidArgument"
 
 
 @pytest.mark.parametrize("rules", [[], [{}], [{"object_ownership": "Mine"}], [{}, {}]])
 def test_controls_have_one_rule(shop: Shop, rules: list[Any]) -> None:
-    asked: dict[str, Any] = {"bucket": "shop", "ownership_controls": {"rules": rules}}
-    assert shop.refused("PutBucketOwnershipControls", **asked) == "MalformedXML"
+    params: dict[str, Any] = {"bucket": "shop", "ownership_controls": {"rules": rules}}
+    assert shop.refused("PutBucketOwnershipControls", **params) == "MalformedXML"
 
 
 def test_all_is_the_owners_where_that_is_enforced(shop: Shop) -> None:
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
     shop.put("before", who="bob", acl="public-read")
     controls = {"rules": [{"object_ownership": "BucketOwnerEnforced"}]}
-    asked: dict[str, Any] = {"bucket": "shop", "ownership_controls": controls}
-    refused = shop.refused("PutBucketOwnershipControls", **asked)
+    params: dict[str, Any] = {"bucket": "shop", "ownership_controls": controls}
+    refused = shop.refused("PutBucketOwnershipControls", **params)
     assert refused == "InvalidBucketAclWithObjectOwnership"
     shop.ask("PutBucketAcl", bucket="shop", acl="private")
-    shop.ask("PutBucketOwnershipControls", **asked)
+    shop.ask("PutBucketOwnershipControls", **params)
     assert shop.get("before") == b"x"
     assert shop.refused("GetObject", "", bucket="shop", key="before") == "AccessDenied"
     assert shop.refused("GetObject", "bob", bucket="shop", key="before") == "AccessDenied"
@@ -114,9 +114,9 @@ def test_all_is_the_owners_where_that_is_enforced(shop: Shop) -> None:
     shop.put("full", who="bob", acl="bucket-owner-full-control")
     assert (owner(shop, "k"), owner(shop, "full")) == ("ann", "ann")
     unsupported = "AccessControlListNotSupported"
-    asked = {"bucket": "shop", "key": "k", "acl": "private"}
-    assert shop.refused("PutObject", "bob", **asked) == unsupported
-    assert shop.refused("PutObjectAcl", **asked) == unsupported
+    params = {"bucket": "shop", "key": "k", "acl": "private"}
+    assert shop.refused("PutObject", "bob", **params) == unsupported
+    assert shop.refused("PutObjectAcl", **params) == unsupported
     assert shop.refused("PutBucketAcl", bucket="shop", acl="private") == unsupported
     begun = shop.ask("CreateMultipartUpload", "bob", bucket="shop", key="m")["upload_id"]
     shown = shop.ask("ListParts", "bob", bucket="shop", key="m", upload_id=begun)

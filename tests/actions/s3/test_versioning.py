@@ -169,8 +169,8 @@ def test_attributes_and_lists_of_a_version(shop: Shop) -> None:
     enable(shop)
     old = shop.put("k", b"old")["version_id"]
     shop.put("k", b"newer")
-    asked: dict[str, Any] = {**HERE, "object_attributes": ["ObjectSize"]}
-    found = shop.ask("GetObjectAttributes", **asked, version_id=old)
+    request: dict[str, Any] = {**HERE, "object_attributes": ["ObjectSize"]}
+    found = shop.ask("GetObjectAttributes", **request, version_id=old)
     assert (found["object_size"], found["version_id"]) == (3, old)
     shop.ask("PutObjectAcl", **HERE, version_id=old, acl="public-read")
     assert len(shop.ask("GetObjectAcl", **HERE, version_id=old)["grants"]) == 2

@@ -100,8 +100,8 @@ def test_a_website_is_kept_told_and_taken_away(shop: Shop) -> None:
 def test_an_invalid_website_configuration_is_refused(
     shop: Shop, website: dict[str, Any], refused: str
 ) -> None:
-    asked: dict[str, Any] = {"bucket": "shop", "website_configuration": website}
-    assert shop.refused("PutBucketWebsite", **asked) == refused
+    params: dict[str, Any] = {"bucket": "shop", "website_configuration": website}
+    assert shop.refused("PutBucketWebsite", **params) == refused
 
 
 def test_pages_are_objects_that_anybody_may_read(shop: Shop) -> None:
@@ -145,8 +145,8 @@ def test_an_object_can_redirect(shop: Shop) -> None:
 
 @pytest.mark.parametrize("location", ["", "new", "javascript:x", "/" * 2049])
 def test_an_invalid_redirect_location_is_refused(shop: Shop, location: str) -> None:
-    asked = {"bucket": "shop", "key": "k", "website_redirect_location": location}
-    assert shop.refused("PutObject", **asked) == "InvalidRedirectLocation"
+    params = {"bucket": "shop", "key": "k", "website_redirect_location": location}
+    assert shop.refused("PutObject", **params) == "InvalidRedirectLocation"
 
 
 def test_rules_of_routing(shop: Shop) -> None:

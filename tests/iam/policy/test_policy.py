@@ -236,12 +236,12 @@ IP, AGENT, LENGTH, WHEN = "aws:SourceIp", "aws:UserAgent", "s3:max-keys", "aws:C
     ],
 )  # fmt: skip
 def test_operators(operator: str, key: str, wanted: Any, told: Any, holds: bool) -> None:
-    asked = ask(**{key.lower().replace(":", "__").replace("-", "_"): told})
-    assert allows(asked, Condition={operator: {key: wanted}}) == holds
+    request = ask(**{key.lower().replace(":", "__").replace("-", "_"): told})
+    assert allows(request, Condition={operator: {key: wanted}}) == holds
 
 
 @pytest.mark.parametrize(
-    ("operator", "told", "holds"),
+    ("operator", "members", "holds"),
     [
         ("ForAllValues:StringEquals", ("a", "b"), True),
         ("ForAllValues:StringEquals", ("a", "c"), False),
@@ -254,9 +254,9 @@ def test_operators(operator: str, key: str, wanted: Any, told: Any, holds: bool)
         ("ForAnyValue:StringLikeIfExists", None, True),
     ],
 )
-def test_sets_of_values(operator: str, told: Any, holds: bool) -> None:
+def test_sets_of_values(operator: str, members: Any, holds: bool) -> None:
     condition = {operator: {"s3:RequestObjectTagKeys": ["a", "b"]}}
-    assert allows(ask(s3__requestobjecttagkeys=told), Condition=condition) == holds
+    assert allows(ask(s3__requestobjecttagkeys=members), Condition=condition) == holds
 
 
 def test_tags_keep_their_letters() -> None:
@@ -270,10 +270,10 @@ def test_all_conditions_must_hold() -> None:
     with pytest.raises(MalformedPolicy, match="true or false"):
         read(Condition=condition)
     condition["Bool"] = {"aws:SecureTransport": "true"}
-    told = {"aws__useragent": "a", "aws__referer": "r", "aws__securetransport": "true"}
-    assert allows(ask(**told), Condition=condition)
-    for missing in told:
-        assert not allows(ask(**{**told, missing: "x"}), Condition=condition)
+    members = {"aws__useragent": "a", "aws__referer": "r", "aws__securetransport": "true"}
+    assert allows(ask(**members), Condition=condition)
+    for missing in members:
+        assert not allows(ask(**{**members, missing: "x"}), Condition=condition)
 
 
 def test_a_service_is_only_meant_by_its_name() -> None:
@@ -297,9 +297,9 @@ def test_a_verdict_takes_microseconds() -> None:
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": INSIDE,
         "Condition": {"IpAddress": {IP: "10.0.0.0/8"}},
     }]})  # fmt: skip
-    asked = ask(aws__sourceip="10.0.0.1")
+    request = ask(aws__sourceip="10.0.0.1")
     compile_policy(text)
     started = time.process_time()
     for _ in range(1000):
-        compile_policy(text).evaluate(asked)
+        compile_policy(text).evaluate(request)
     assert time.process_time() - started < 0.5

@@ -36,11 +36,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.live.attacks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each attack")
     parser.add_argument("--only", default="", help="attacks whose names have this in them")
-    asked = parser.parse_args()
-    names = [each for each in ATTACKS if asked.only in each]
+    options = parser.parse_args()
+    names = [each for each in ATTACKS if options.only in each]
     with running(SETTINGS) as cloud:
         world.prepare(cloud)
-        found = run(cloud, names, asked.seconds)
+        found = run(cloud, names, options.seconds)
     return 0 if all(each.holds for each in found.values()) else 1
 
 

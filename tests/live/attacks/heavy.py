@@ -55,8 +55,8 @@ def _referers(world: World) -> None:
 def _different_patterns(world: World) -> None:
     _with_policy(world, "StringLike", "aws:UserAgent", "${aws:referer}*")
     while not world.over.is_set():
-        told = secrets.token_hex(3500)
-        world.ask(head("GET", DENIED, f"Referer: {told}", "User-Agent: a"))
+        answer = secrets.token_hex(3500)
+        world.ask(head("GET", DENIED, f"Referer: {answer}", "User-Agent: a"))
 
 
 def _deletions(world: World) -> None:

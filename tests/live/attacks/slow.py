@@ -18,8 +18,8 @@ def head(method: str, target: str, *headers: str) -> bytes:
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: h", *headers, "", ""]).encode()
 
 
-def _dripping(said: bytes, count: int = 40, seconds: float = 10.0) -> Attack:
-    return lambda world: world.crowd(count, said, b"a", seconds)
+def _dripping(sent: bytes, count: int = 40, seconds: float = 10.0) -> Attack:
+    return lambda world: world.crowd(count, sent, b"a", seconds)
 
 
 def _half_handshakes(world: World) -> None:
@@ -28,10 +28,10 @@ def _half_handshakes(world: World) -> None:
     hello = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         client.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
-    said = hello.read()
+    content = hello.read()
     for number in range(64):
         with contextlib.suppress(OSError):
-            world.connect(world.secure).sendall(said[: 50 if number % 2 else None])
+            world.connect(world.secure).sendall(content[: 50 if number % 2 else None])
     world.over.wait()
 
 

@@ -58,14 +58,14 @@ class World:
         client.connect(address or self.address)
         return client
 
-    def crowd(self, count: int, said: bytes, drip: bytes = b"", seconds: float = 10.0) -> None:
+    def crowd(self, count: int, sent: bytes, drip: bytes = b"", seconds: float = 10.0) -> None:
         """Have many connections say the same and then a little every so often, until the end."""
         while not self.over.is_set():
             clients = []
             for _ in range(count):
                 with contextlib.suppress(OSError):
                     clients.append(self.connect())
-                    clients[-1].sendall(said)
+                    clients[-1].sendall(sent)
             self._drip(clients, drip, seconds)
 
     def _drip(self, clients: list[socket.socket], drip: bytes, seconds: float) -> None:

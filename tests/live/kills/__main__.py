@@ -132,12 +132,12 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run the loop as the command line says and print what happened."""
-    asked = argparse.ArgumentParser(prog="python -m tests.live.kills")
-    asked.add_argument("--kills", type=int, default=200)
-    asked.add_argument("--seed", type=int, default=int(time.time()))
-    asked.add_argument("--extra", default="", help="a line of the section [buckets]")
-    asked.add_argument("--parent", type=Path, help="where to make the store's folder")
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(prog="python -m tests.live.kills")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--extra", default="", help="a line of the section [buckets]")
+    parser.add_argument("--parent", type=Path, help="where to make the store's folder")
+    given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=given.parent)) if given.parent else None
     say(f"seed {given.seed}, {given.kills} kills, {given.extra or 'as configured'}")
     began = time.monotonic()

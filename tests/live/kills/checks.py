@@ -229,9 +229,9 @@ def _tree(world: World, folder: Path, listed: set[str]) -> None:
     if len(found) + len(hashed) != len(listed):
         world.problem(f"{folder} has {len(found)}+{len(hashed)} files, {len(listed)} are listed")
     empty = [str(path) for path in folder.rglob("*") if path.is_dir() and not any(path.iterdir())]
-    kept = [each for each in empty if ".eucabox" not in each]
-    if kept:
-        world.problem(f"folders without an object: {kept}")
+    left = [each for each in empty if ".eucabox" not in each]
+    if left:
+        world.problem(f"folders without an object: {left}")
 
 
 def _leftovers(world: World, root: Path) -> None:

@@ -59,10 +59,10 @@ class Client(threading.Thread):
             return
         label = self.world.label("copy")
         directives = {"MetadataDirective": "REPLACE", "TaggingDirective": "REPLACE"}
-        said = {**self._said(label), **directives}
+        members = {**self._said(label), **directives}
 
         def ask(**where: str) -> Any:
-            return self.s3.copy_object(**where, CopySource=source, **said)["CopyObjectResult"]
+            return self.s3.copy_object(**where, CopySource=source, **members)["CopyObjectResult"]
 
         self._write("copy", place, label, ask, ABSENT)
 
@@ -78,8 +78,8 @@ class Client(threading.Thread):
         refusals: tuple[str, ...] = (),
     ) -> None:
         bucket, key = place
-        asked = partial(ask, Bucket=bucket, Key=key)
-        self.world.write(what, self.world.objects[place], value, asked, refusals)
+        request = partial(ask, Bucket=bucket, Key=key)
+        self.world.write(what, self.world.objects[place], value, request, refusals)
 
     # --- what is kept beside an object ----------------------------------------------------------
 
@@ -145,8 +145,8 @@ class Client(threading.Thread):
 
     def _complete(self, made: Made, named: dict[str, str], parts: list[Any]) -> None:
         ending = made.there.begin(NOTHING, time.monotonic())
-        said = {"MultipartUpload": {"Parts": parts}}
-        ask = partial(self.s3.complete_multipart_upload, **named, **said)
+        members = {"MultipartUpload": {"Parts": parts}}
+        ask = partial(self.s3.complete_multipart_upload, **named, **members)
         register = self.world.objects[made.place]
         if self.world.write("complete", register, made.label, ask, GONE) is not None:
             ending.ended = time.monotonic()

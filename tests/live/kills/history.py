@@ -78,6 +78,6 @@ class Register:
     def settle(self, value: str, now: float) -> None:
         """Nobody writes any more and this was found: from here on it is the only truth."""
         with self.lock:
-            kept = [each for each in self.writes if each.value == value][-1:]
-            sums = kept[0].sums if kept else ""
+            left = [each for each in self.writes if each.value == value][-1:]
+            sums = left[0].sums if left else ""
             self.writes = [Write(value, now, now, sums)]

@@ -11,14 +11,14 @@ from tests.wire.sign.recorded import lookup_of
 KNOWN = lookup_of((signer.KEY, signer.SECRET))
 
 
-def accepted(asked: Request, form: bytes = b"") -> AuthenticatedRequest:
-    return authenticate_query(asked, form, KNOWN, signer.NOW)
+def accepted(request: Request, form: bytes = b"") -> AuthenticatedRequest:
+    return authenticate_query(request, form, KNOWN, signer.NOW)
 
 
-def refused(asked: Request, form: bytes = b"", *, active: bool = True) -> Fault:
+def refused(request: Request, form: bytes = b"", *, active: bool = True) -> Fault:
     lookup = lookup_of((signer.KEY, signer.SECRET), active=active)
     with pytest.raises(Fault) as caught:
-        authenticate_query(asked, form, lookup, signer.NOW)
+        authenticate_query(request, form, lookup, signer.NOW)
     assert caught.value.message.isascii()
     assert signer.SECRET not in caught.value.message
     return caught.value

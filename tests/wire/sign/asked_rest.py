@@ -11,14 +11,14 @@ from tests.wire.sign.recorded import lookup_of
 KNOWN = lookup_of((signer.KEY, signer.SECRET))
 
 
-def accepted(asked: Request) -> AuthenticatedRequest:
-    return authenticate_rest(asked, KNOWN, signer.NOW)
+def accepted(request: Request) -> AuthenticatedRequest:
+    return authenticate_rest(request, KNOWN, signer.NOW)
 
 
-def refused(asked: Request, **changed: object) -> Fault:
+def refused(request: Request, **changed: object) -> Fault:
     lookup = lookup_of((signer.KEY, signer.SECRET), active=changed.get("active", True) is True)
     with pytest.raises(Fault) as caught:
-        signed = authenticate_rest(asked, lookup, signer.NOW)
+        signed = authenticate_rest(request, lookup, signer.NOW)
         while signed.body.read(4096):
             pass
     assert caught.value.message.isascii()

@@ -54,7 +54,7 @@ def request(
 
 
 def sign4(
-    asked: Request,
+    request: Request,
     payload: str = "",
     *,
     scope: str = SCOPE,
@@ -62,24 +62,24 @@ def sign4(
     leave_unsigned: Iterable[str] = (),
 ) -> Request:
     """Add a version 4 Authorization header over every header."""
-    payload = payload or asked.headers.get("x-amz-content-sha256", EMPTY)
-    asked.headers.setdefault("x-amz-content-sha256", payload)
-    asked.headers.setdefault("x-amz-date", stamp)
-    names = sorted(set(asked.headers) - set(leave_unsigned))
-    lines = "".join(f"{name}:{asked.headers[name]}\n" for name in names)
+    payload = payload or request.headers.get("x-amz-content-sha256", EMPTY)
+    request.headers.setdefault("x-amz-content-sha256", payload)
+    request.headers.setdefault("x-amz-date", stamp)
+    names = sorted(set(request.headers) - set(leave_unsigned))
+    lines = "".join(f"{name}:{request.headers[name]}\n" for name in names)
     signed = ";".join(names)
-    canonical = f"{asked.method}\n{asked.path}\n{asked.query}\n{lines}\n{signed}\n{payload}"
+    canonical = f"{request.method}\n{request.path}\n{request.query}\n{lines}\n{signed}\n{payload}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
     signature = mac(signing_key(scope=scope), to_sign).hex()
-    asked.headers["authorization"] = (
+    request.headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={signed}, Signature={signature}"
     )
-    return asked
+    return request
 
 
-def seed(asked: Request) -> str:
-    return asked.headers["authorization"].rpartition("=")[2]
+def seed(request: Request) -> str:
+    return request.headers["authorization"].rpartition("=")[2]
 
 
 def chunk_signature(previous: str, data: bytes, kind: str = "PAYLOAD") -> str:
@@ -113,15 +113,17 @@ def plain_chunks(pieces: Iterable[bytes], trailers: dict[str, str] | None = None
     return coded + b"0\r\n" + lines.encode() + b"\r\n"
 
 
-def sign1(asked: Request, resource: str, when: datetime = NOW) -> Request:
+def sign1(request: Request, resource: str, when: datetime = NOW) -> Request:
     """Add S3's first Authorization header over `resource`."""
-    asked.headers.setdefault("date", format_datetime(when, usegmt=True))
-    amz = "".join(f"{n}:{v}\n" for n, v in sorted(asked.headers.items()) if n.startswith("x-amz-"))
-    date = "" if "x-amz-date" in asked.headers else asked.headers["date"]
-    md5, kind = asked.headers.get("content-md5", ""), asked.headers.get("content-type", "")
-    to_sign = f"{asked.method}\n{md5}\n{kind}\n{date}\n{amz}{resource}"
-    asked.headers["authorization"] = f"AWS {KEY}:{mac1(to_sign)}"
-    return asked
+    request.headers.setdefault("date", format_datetime(when, usegmt=True))
+    amz = "".join(
+        f"{n}:{v}\n" for n, v in sorted(request.headers.items()) if n.startswith("x-amz-")
+    )
+    date = "" if "x-amz-date" in request.headers else request.headers["date"]
+    md5, kind = request.headers.get("content-md5", ""), request.headers.get("content-type", "")
+    to_sign = f"{request.method}\n{md5}\n{kind}\n{date}\n{amz}{resource}"
+    request.headers["authorization"] = f"AWS {KEY}:{mac1(to_sign)}"
+    return request
 
 
 def mac1(to_sign: str) -> str:

@@ -73,5 +73,5 @@ def check_vector(vector: Vector) -> None:
     try:
         check(vector)
     except Fault as fault:
-        said = [fault.message, *(str(v) for v in fault.facts.values())]
-        assert all(c == "\n" or " " <= c <= "~" for text in said for c in text)
+        message = [fault.message, *(str(v) for v in fault.facts.values())]
+        assert all(c == "\n" or " " <= c <= "~" for text in message for c in text)

@@ -16,8 +16,8 @@ SCOPE = "20130524/eucabox/ec2/aws4_request"
 
 
 def four(form: bytes = FORM, scope: str = SCOPE, headers: dict[str, str] | None = None) -> Request:
-    asked = signer.request("POST", "/services/compute", headers, form)
-    return signer.sign4(asked, hashlib.sha256(form).hexdigest(), scope=scope)
+    request = signer.request("POST", "/services/compute", headers, form)
+    return signer.sign4(request, hashlib.sha256(form).hexdigest(), scope=scope)
 
 
 def test_unsigned() -> None:
@@ -44,31 +44,31 @@ def test_version_four() -> None:
     ],
 )
 def test_unknown_and_inactive_keys(scope: str, code: str) -> None:
-    asked = four(scope=scope)
-    assert refused(asked, FORM, active=False).code == code
-    asked.headers["authorization"] = asked.headers["authorization"].replace("AKIA", "BKIA")
-    fault = refused(asked, FORM)
+    request = four(scope=scope)
+    assert refused(request, FORM, active=False).code == code
+    request.headers["authorization"] = request.headers["authorization"].replace("AKIA", "BKIA")
+    fault = refused(request, FORM)
     assert fault.code == code
     assert fault.message.startswith("The access key ID BKIAIOSFODNN7EXAMPLE is not known")
 
 
 def test_a_mismatch_tells_what_should_have_been_signed() -> None:
-    asked = four()
-    asked.headers["authorization"] = asked.headers["authorization"][:-4] + "0000"
-    fault = refused(asked, FORM)
+    request = four()
+    request.headers["authorization"] = request.headers["authorization"][:-4] + "0000"
+    fault = refused(request, FORM)
     assert fault.code == "SignatureDoesNotMatch"
     assert "'POST\n/services/compute\n" in fault.message
     assert "'AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/eucabox/ec2" in fault.message
 
 
 def test_the_body_is_always_covered() -> None:
-    asked = four()
-    assert refused(asked, FORM + b"x").code == "XAmzContentSHA256Mismatch"
-    asked = signer.request("POST", "/", body=FORM)
-    asked = signer.sign4(asked, "UNSIGNED-PAYLOAD", scope=SCOPE)
-    assert refused(asked, FORM).code == "XAmzContentSHA256Mismatch"
-    del asked.headers["x-amz-content-sha256"]
-    assert refused(asked, FORM).code == "SignatureDoesNotMatch"
+    request = four()
+    assert refused(request, FORM + b"x").code == "XAmzContentSHA256Mismatch"
+    request = signer.request("POST", "/", body=FORM)
+    request = signer.sign4(request, "UNSIGNED-PAYLOAD", scope=SCOPE)
+    assert refused(request, FORM).code == "XAmzContentSHA256Mismatch"
+    del request.headers["x-amz-content-sha256"]
+    assert refused(request, FORM).code == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_the_body_is_always_covered() -> None:
     ],
 )
 def test_an_incomplete_header(old: str, new: str) -> None:
-    asked = four()
-    asked.headers["authorization"] = asked.headers["authorization"].replace(old, new)
-    assert refused(asked, FORM).code == "IncompleteSignature"
+    request = four()
+    request.headers["authorization"] = request.headers["authorization"].replace(old, new)
+    assert refused(request, FORM).code == "IncompleteSignature"
 
 
 def test_an_old_request() -> None:
-    asked = four()
+    request = four()
     with pytest.raises(Fault) as caught:
-        authenticate_query(asked, FORM, KNOWN, signer.NOW + timedelta(minutes=16))
+        authenticate_query(request, FORM, KNOWN, signer.NOW + timedelta(minutes=16))
     assert caught.value.code == "RequestExpired"
     assert "2013-05-24T00:00:00Z" in caught.value.message
     assert "2013-05-24T00:16:00Z" in caught.value.message

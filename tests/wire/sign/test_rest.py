@@ -33,20 +33,20 @@ def test_anonymous_without_a_body() -> None:
 
 
 def test_unknown_and_inactive_keys() -> None:
-    asked = signer.sign4(signer.request())
-    fault = refused(asked, active=False)
+    request = signer.sign4(signer.request())
+    fault = refused(request, active=False)
     assert (fault.code, fault.facts["AWSAccessKeyId"]) == ("InvalidAccessKeyId", signer.KEY)
     assert "inactive" in fault.message
-    asked.headers["authorization"] = asked.headers["authorization"].replace("AKIA", "BKIA")
-    fault = refused(asked)
+    request.headers["authorization"] = request.headers["authorization"].replace("AKIA", "BKIA")
+    fault = refused(request)
     assert fault.code == "InvalidAccessKeyId"
     assert "not known to this cloud" in fault.message
 
 
 def test_a_mismatch_tells_what_should_have_been_signed() -> None:
-    asked = signer.sign4(signer.request("GET", "/b/k?x=1"))
-    asked.headers["authorization"] = asked.headers["authorization"][:-1] + "x"
-    fault = refused(asked)
+    request = signer.sign4(signer.request("GET", "/b/k?x=1"))
+    request.headers["authorization"] = request.headers["authorization"][:-1] + "x"
+    fault = refused(request)
     assert fault.code == "SignatureDoesNotMatch"
     assert fault.facts["AWSAccessKeyId"] == signer.KEY
     assert fault.facts["SignatureProvided"].endswith("x")
@@ -56,19 +56,19 @@ def test_a_mismatch_tells_what_should_have_been_signed() -> None:
 
 
 def test_a_mismatch_shows_no_control_characters() -> None:
-    asked = signer.sign4(signer.request("GET", "/b/k", {"x-amz-meta-a": "v"}))
-    asked.headers["x-amz-meta-a"] = "\x00\xe9\x1b"
-    fault = refused(asked)
+    request = signer.sign4(signer.request("GET", "/b/k", {"x-amz-meta-a": "v"}))
+    request.headers["x-amz-meta-a"] = "\x00\xe9\x1b"
+    fault = refused(request)
     shown = fault.facts["CanonicalRequest"]
     assert shown.isascii() and all(c.isprintable() or c == "\n" for c in shown)
 
 
 @pytest.mark.parametrize("minutes", [-16, 16, -(10**6), 10**6])
 def test_a_clock_too_far(minutes: int) -> None:
-    asked = signer.sign4(signer.request())
+    request = signer.sign4(signer.request())
     now = signer.NOW + timedelta(minutes=minutes)
     with pytest.raises(Fault) as caught:
-        authenticate_rest(asked, KNOWN, now)
+        authenticate_rest(request, KNOWN, now)
     fault = caught.value
     assert fault.code == "RequestTimeTooSkewed"
     assert fault.facts["RequestTime"] == "2013-05-24T00:00:00Z"
@@ -78,8 +78,8 @@ def test_a_clock_too_far(minutes: int) -> None:
 
 @pytest.mark.parametrize("minutes", [-15, 15])
 def test_a_clock_just_near_enough(minutes: int) -> None:
-    asked = signer.sign4(signer.request())
-    assert authenticate_rest(asked, KNOWN, signer.NOW + timedelta(minutes=minutes)).caller
+    request = signer.sign4(signer.request())
+    assert authenticate_rest(request, KNOWN, signer.NOW + timedelta(minutes=minutes)).caller
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_a_clock_just_near_enough(minutes: int) -> None:
     ],
 )
 def test_a_header_changed(old: str, new: str, code: str) -> None:
-    asked = signer.sign4(signer.request())
-    assert old in asked.headers["authorization"]
-    asked.headers["authorization"] = asked.headers["authorization"].replace(old, new, 1)
-    assert refused(asked).code == code
+    request = signer.sign4(signer.request())
+    assert old in request.headers["authorization"]
+    request.headers["authorization"] = request.headers["authorization"].replace(old, new, 1)
+    assert refused(request).code == code
 
 
 def test_any_region_and_service_word_will_do() -> None:
@@ -118,32 +118,32 @@ def test_any_region_and_service_word_will_do() -> None:
 
 def test_a_host_that_was_signed_without_its_port() -> None:
     """As git-annex does, and GitLab's client did: AWS has no other port."""
-    asked = put({}, b"")
-    asked.host = asked.headers["host"] = asked.host + ":8773"
-    assert accepted(asked).caller
-    asked.host = asked.headers["host"] = "elsewhere:8773"
-    assert refused(asked).code == "SignatureDoesNotMatch"
+    request = put({}, b"")
+    request.host = request.headers["host"] = request.host + ":8773"
+    assert accepted(request).caller
+    request.host = request.headers["host"] = "elsewhere:8773"
+    assert refused(request).code == "SignatureDoesNotMatch"
 
 
 def test_the_date_header_will_do() -> None:
-    asked = signer.sign4(signer.request(headers={"date": "Fri, 24 May 2013 00:00:00 GMT"}))
-    del asked.headers["x-amz-date"]
-    asked.headers["authorization"] = asked.headers["authorization"].replace(";x-amz-date", "")
-    assert refused(asked).code == "SignatureDoesNotMatch"  # dated, and so far well-formed
-    del asked.headers["date"]
-    assert refused(asked).code == "AccessDenied"
+    request = signer.sign4(signer.request(headers={"date": "Fri, 24 May 2013 00:00:00 GMT"}))
+    del request.headers["x-amz-date"]
+    request.headers["authorization"] = request.headers["authorization"].replace(";x-amz-date", "")
+    assert refused(request).code == "SignatureDoesNotMatch"  # dated, and so far well-formed
+    del request.headers["date"]
+    assert refused(request).code == "AccessDenied"
 
 
 def test_an_unsigned_amz_header_is_refused() -> None:
-    asked = signer.request("PUT", headers={"x-amz-acl": "public-read"})
-    fault = refused(signer.sign4(asked, leave_unsigned=["x-amz-acl"]))
+    request = signer.request("PUT", headers={"x-amz-acl": "public-read"})
+    fault = refused(signer.sign4(request, leave_unsigned=["x-amz-acl"]))
     assert (fault.code, fault.facts["HeadersNotSigned"]) == ("AccessDenied", "x-amz-acl")
 
 
 def test_the_payload_word_is_needed() -> None:
-    asked = signer.sign4(signer.request())
-    del asked.headers["x-amz-content-sha256"]
-    fault = refused(asked)
+    request = signer.sign4(signer.request())
+    del request.headers["x-amz-content-sha256"]
+    fault = refused(request)
     assert fault.code == "MissingSecurityHeader"
     assert fault.facts["MissingHeaderName"] == "x-amz-content-sha256"
 
@@ -171,8 +171,8 @@ def test_five_forms_of_body(chunked: bool) -> None:
     assert signed.trailers == crc
     for word_end, trailers in (("", None), ("-TRAILER", crc)):
         headers = {"x-amz-content-sha256": STREAM + word_end, **length}
-        asked = signed_stream(headers | (trailing if trailers else {}), [data], trailers, chunked)
-        signed = accepted(asked)
+        request = signed_stream(headers | (trailing if trailers else {}), [data], trailers, chunked)
+        signed = accepted(request)
         assert signed.body.read(1000) == data and signed.body.read(1000) == b""
         assert signed.trailers == (trailers or {})
 
@@ -184,16 +184,16 @@ def signed_stream(
     chunked: bool = True,
 ) -> Request:
     dummy = signer.signed_chunks("0" * 64, pieces, trailers)
-    asked = put(headers, dummy, chunked=chunked)
-    body = signer.signed_chunks(signer.seed(asked), pieces, trailers)
-    asked.body = signer.request(body=body).body
-    return asked
+    request = put(headers, dummy, chunked=chunked)
+    body = signer.signed_chunks(signer.seed(request), pieces, trailers)
+    request.body = signer.request(body=body).body
+    return request
 
 
 def test_a_stream_signed_for_another_request() -> None:
     headers = {"x-amz-content-sha256": STREAM, "x-amz-decoded-content-length": "5"}
-    asked = put(headers, signer.signed_chunks("0" * 64, [b"hello"]))
-    assert refused(asked).code == "SignatureDoesNotMatch"
+    request = put(headers, signer.signed_chunks("0" * 64, [b"hello"]))
+    assert refused(request).code == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize("said", ["", "-1", "five", "9" * 30])
@@ -204,8 +204,10 @@ def test_a_stream_needs_its_length(said: str) -> None:
 
 def test_signed_chunks_need_signature_four() -> None:
     headers = {"x-amz-content-sha256": STREAM, "x-amz-decoded-content-length": "5"}
-    asked = signer.request("PUT", headers=headers, body=signer.signed_chunks("0" * 64, [b"hello"]))
-    assert refused(asked).code == "InvalidArgument"
+    request = signer.request(
+        "PUT", headers=headers, body=signer.signed_chunks("0" * 64, [b"hello"])
+    )
+    assert refused(request).code == "InvalidArgument"
 
 
 def test_anonymous_chunks() -> None:
@@ -239,10 +241,10 @@ def test_a_checksum_algorithm_is_no_checksum() -> None:
 
 
 def test_a_session_token_is_refused() -> None:
-    asked = signer.sign4(signer.request(headers={"x-amz-security-token": "t"}))
-    assert refused(asked).code == "InvalidToken"
-    asked = signer.sign1(signer.request(headers={"x-amz-security-token": "t"}), "/b/k")
-    assert refused(asked).code == "InvalidToken"
+    request = signer.sign4(signer.request(headers={"x-amz-security-token": "t"}))
+    assert refused(request).code == "InvalidToken"
+    request = signer.sign1(signer.request(headers={"x-amz-security-token": "t"}), "/b/k")
+    assert refused(request).code == "InvalidToken"
 
 
 @pytest.mark.parametrize("text", ["Basic eDp5", "AWS HAHAHA", "AWS :sig", "AWS key:"])
@@ -255,14 +257,14 @@ def test_an_empty_authorization() -> None:
 
 
 def test_two_authorizations() -> None:
-    asked = signer.sign4(signer.request("GET", "/b/k?Signature=x&Expires=1&AWSAccessKeyId=y"))
-    assert refused(asked).code == "InvalidArgument"
+    request = signer.sign4(signer.request("GET", "/b/k?Signature=x&Expires=1&AWSAccessKeyId=y"))
+    assert refused(request).code == "InvalidArgument"
 
 
 def test_a_path_and_a_query_longer_than_any_are_refused_before_they_are_signed() -> None:
-    asked = signer.sign4(signer.request("GET", "/b?prefix=" + "a+&" * 40_000))
+    request = signer.sign4(signer.request("GET", "/b?prefix=" + "a+&" * 40_000))
     started = time.process_time()
-    fault = refused(asked)
+    fault = refused(request)
     assert time.process_time() - started < 0.1
     assert fault.code == "RequestHeaderSectionTooLarge"
     assert fault.facts["MaxSizeAllowed"] == 16_384
@@ -272,9 +274,9 @@ def test_a_path_and_a_query_longer_than_any_are_refused_before_they_are_signed()
 
 def test_a_plus_that_was_signed_as_itself_is_no_blank() -> None:
     """What was signed for a%2Bb can be sent as a+b, and then it means a+b all the same."""
-    asked = signer.sign4(signer.request("GET", "/b?prefix=a%2Bb"))
-    asked.query = "prefix=a+b"
-    assert accepted(asked).query == "prefix=a%2Bb"
-    asked = signer.sign4(signer.request("GET", "/b?prefix=a%20b"))
-    asked.query = "prefix=a+b"
-    assert accepted(asked).query == "prefix=a+b"
+    request = signer.sign4(signer.request("GET", "/b?prefix=a%2Bb"))
+    request.query = "prefix=a+b"
+    assert accepted(request).query == "prefix=a%2Bb"
+    request = signer.sign4(signer.request("GET", "/b?prefix=a%20b"))
+    request.query = "prefix=a+b"
+    assert accepted(request).query == "prefix=a+b"

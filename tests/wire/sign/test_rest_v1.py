@@ -64,13 +64,13 @@ def test_other_resources_are_refused(target: str, resource: str) -> None:
 
 
 def test_the_bucket_of_a_virtual_host_is_signed() -> None:
-    asked = signer.sign1(signer.request("GET", "/k"), "/b/k")
-    assert authenticate_rest(asked, KNOWN, signer.NOW, bucket="b").caller
+    request = signer.sign1(signer.request("GET", "/k"), "/b/k")
+    assert authenticate_rest(request, KNOWN, signer.NOW, bucket="b").caller
     with pytest.raises(Fault):
-        authenticate_rest(asked, KNOWN, signer.NOW, bucket="other")
-    asked = signer.sign1(signer.request("GET", "/b/k"), "/b/k")
+        authenticate_rest(request, KNOWN, signer.NOW, bucket="other")
+    request = signer.sign1(signer.request("GET", "/b/k"), "/b/k")
     with pytest.raises(Fault):  # or a request for /b/k could be replayed at another bucket
-        authenticate_rest(asked, KNOWN, signer.NOW, bucket="other")
+        authenticate_rest(request, KNOWN, signer.NOW, bucket="other")
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_the_bucket_of_a_virtual_host_is_signed() -> None:
     ],
 )
 def test_dates_of_the_first_signature(date: str, code: str) -> None:
-    asked = signer.sign1(signer.request(headers={"x-amz-date": date}), "/b/k")
-    assert refused(asked).code == code
+    request = signer.sign1(signer.request(headers={"x-amz-date": date}), "/b/k")
+    assert refused(request).code == code
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_forms_of_a_date(date: str) -> None:
     assert accepted(signer.sign1(signer.request(headers={"x-amz-date": date}), "/b/k")).caller
 
 
-def first_presigned(expires: str = "1369440000", **said: str) -> Request:
+def first_presigned(expires: str = "1369440000", **members: str) -> Request:
     signature = signer.mac1(f"GET\n\n\n{expires}\n/b/k").replace("+", "%2B").replace("=", "%3D")
-    every = {"AWSAccessKeyId": signer.KEY, "Expires": expires, "Signature": signature, **said}
+    every = {"AWSAccessKeyId": signer.KEY, "Expires": expires, "Signature": signature, **members}
     query = "&".join(f"{n}={v}" for n, v in every.items() if v)
     return signer.request("GET", "/b/k?" + query, {"content-length": "0"})
 
@@ -139,10 +139,10 @@ def test_the_first_presigned_and_its_end(expires: str, message: str) -> None:
 def test_the_first_signature_covers_md5_and_type() -> None:
     md5 = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
     headers = {"content-md5": md5, "content-type": "text/plain", "x-amz-meta-a": "two  blanks"}
-    asked = signer.sign1(signer.request("PUT", headers=headers, body=b"hello"), "/b/k")
-    assert accepted(asked).body.read(9) == b"hello"
+    request = signer.sign1(signer.request("PUT", headers=headers, body=b"hello"), "/b/k")
+    assert accepted(request).body.read(9) == b"hello"
     for name in headers:
-        changed = signer.request("PUT", headers={**asked.headers, name: "x"}, body=b"hello")
+        changed = signer.request("PUT", headers={**request.headers, name: "x"}, body=b"hello")
         assert refused(changed).code == "SignatureDoesNotMatch"
 
 
@@ -151,9 +151,9 @@ def test_the_first_signature_covers_md5_and_type() -> None:
 def test_a_presigned_request_means_no_more_than_was_signed(name: str, spelt: str) -> None:
     """Whoever has the URL adds a subresource, and makes a deletion of a policy of it, or a hold."""
     told = spelt.format(ord(name[0]), name[1:]) if "%" in spelt else spelt.format(name)
-    asked = first_presigned()
-    asked.query += f"&{told}"
-    assert refused(asked).code == "SignatureDoesNotMatch"
+    request = first_presigned()
+    request.query += f"&{told}"
+    assert refused(request).code == "SignatureDoesNotMatch"
 
 
 def test_each_name_that_makes_another_operation_is_known_here() -> None:
@@ -167,5 +167,5 @@ def test_a_header_of_the_first_signature_covers_encoded_names_too() -> None:
 
 def test_a_plus_in_what_the_first_signature_covers_is_a_plus() -> None:
     """What was signed for a%2Bb could be sent as a+b, which would be read as a and b apart."""
-    asked = signer.request("GET", "/b/k?uploadId=a+b&prefix=c+d")
-    assert accepted(signer.sign1(asked, "/b/k?uploadId=a+b")).query == "uploadId=a%2Bb&prefix=c+d"
+    request = signer.request("GET", "/b/k?uploadId=a+b&prefix=c+d")
+    assert accepted(signer.sign1(request, "/b/k?uploadId=a+b")).query == "uploadId=a%2Bb&prefix=c+d"

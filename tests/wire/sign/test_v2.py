@@ -41,11 +41,11 @@ def two(
     space: str = "%20",
     signed_space: str = "%20",
 ) -> tuple[Request, bytes]:
-    said = {n: v for n, v in (PARAMETERS | (changed or {})).items() if v}
+    members = {n: v for n, v in (PARAMETERS | (changed or {})).items() if v}
     lines = f"{method}\n{signed_host or host}\n{signed_path or path}\n"
-    to_sign = (lines + encoded(said, signed_space)).encode()
+    to_sign = (lines + encoded(members, signed_space)).encode()
     mac = base64.b64encode(hmac.new(signer.SECRET.encode(), to_sign, digest).digest())
-    query = encoded(said | {"Signature": mac.decode()}, space)
+    query = encoded(members | {"Signature": mac.decode()}, space)
     if method == "POST":
         return signer.request("POST", path, {"host": host}, query.encode()), query.encode()
     return signer.request("GET", f"{path}?{query}", {"host": host}), b""
@@ -72,9 +72,9 @@ def test_spellings_of_version_two(spelling: dict[str, str]) -> None:
 
 
 def test_a_plus_that_means_itself() -> None:
-    asked, form = two({"Filter.1.Value.1": "a+b"})
-    asked.query = asked.query.replace("a%2Bb", "a+b")
-    assert accepted(asked, form).caller
+    request, form = two({"Filter.1.Value.1": "a+b"})
+    request.query = request.query.replace("a%2Bb", "a+b")
+    assert accepted(request, form).caller
 
 
 def test_version_two_with_sha1() -> None:
@@ -100,8 +100,8 @@ def test_version_two_with_sha1() -> None:
     ],
 )
 def test_version_two_refused(changed: dict[str, str], code: str) -> None:
-    asked, form = two(changed)
-    assert refused(asked, form).code == code
+    request, form = two(changed)
+    assert refused(request, form).code == code
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_expires_says_how_long() -> None:
 
 
 def test_a_parameter_added_to_a_signed_form_is_refused() -> None:
-    asked, form = two(method="POST")
-    asked.query = "DryRun=true"
-    assert refused(asked, form).code == "SignatureDoesNotMatch"
+    request, form = two(method="POST")
+    request.query = "DryRun=true"
+    assert refused(request, form).code == "SignatureDoesNotMatch"
 
 
 def test_the_first_version_is_refused_by_name() -> None:
@@ -149,19 +149,19 @@ def test_a_signature_with_and_without_its_padding_is_one() -> None:
 
 
 def test_a_plus_that_was_signed_as_itself_is_no_blank() -> None:
-    asked, form = two(space="+", signed_space="%2B", method="POST")
-    assert b"=a%2Bb" in accepted(asked, form).body.read(4096)
-    asked, form = two(space="+", signed_space="%2B")
-    assert "=a%2Bb" in accepted(asked, form).query
-    asked, form = two(space="+", method="POST")
-    assert b"=a+b" in accepted(asked, form).body.read(4096)
+    request, form = two(space="+", signed_space="%2B", method="POST")
+    assert b"=a%2Bb" in accepted(request, form).body.read(4096)
+    request, form = two(space="+", signed_space="%2B")
+    assert "=a%2Bb" in accepted(request, form).query
+    request, form = two(space="+", method="POST")
+    assert b"=a+b" in accepted(request, form).body.read(4096)
 
 
 def test_a_form_of_more_parameters_than_any_request_has_is_refused_unread() -> None:
     started = time.process_time()
     form = b"AWSAccessKeyId=" + signer.KEY.encode() + b"&Signature=x&" + b"a+&" * 330_000
-    asked = signer.request("POST", "/services/compute", {"host": "h"}, form)
-    assert refused(asked, form).code == "RequestEntityTooLarge"
-    asked = signer.request("GET", "/services/compute?" + "a+&" * 40_000, {"host": "h"})
-    assert refused(asked).code == "RequestEntityTooLarge"
+    request = signer.request("POST", "/services/compute", {"host": "h"}, form)
+    assert refused(request, form).code == "RequestEntityTooLarge"
+    request = signer.request("GET", "/services/compute?" + "a+&" * 40_000, {"host": "h"})
+    assert refused(request).code == "RequestEntityTooLarge"
     assert time.process_time() - started < 0.5

@@ -16,27 +16,27 @@ PARAMETERS = "AuthorizationQueryParametersError"
 
 
 def presigned(**changed: str) -> Request:
-    said = {
+    params = {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{signer.KEY}%2F{signer.SCOPE.replace('/', '%2F')}",
         "X-Amz-Date": signer.STAMP,
         "X-Amz-Expires": "86400",
         "X-Amz-SignedHeaders": "host",
     }
-    said |= {"X-Amz-" + name: value for name, value in changed.items() if name != "host"}
-    query = "&".join(f"{n}={v}" for n, v in sorted(said.items()) if v != "none")
-    asked = signer.request("GET", "/test.txt?" + query)
-    asked.headers = {"host": changed.get("host", "examplebucket.s3.amazonaws.com")}
-    asked.host = asked.headers["host"]
-    return asked
+    params |= {"X-Amz-" + name: value for name, value in changed.items() if name != "host"}
+    query = "&".join(f"{n}={v}" for n, v in sorted(params.items()) if v != "none")
+    request = signer.request("GET", "/test.txt?" + query)
+    request.headers = {"host": changed.get("host", "examplebucket.s3.amazonaws.com")}
+    request.host = request.headers["host"]
+    return request
 
 
 PUBLISHED = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
 
 
 def test_aws_published_presigned_request() -> None:
-    asked = presigned(Signature=PUBLISHED)
-    signed = accepted(asked)
+    request = presigned(Signature=PUBLISHED)
+    signed = accepted(request)
     assert (signed.version, signed.signature) == (4, PUBLISHED)
     assert signed.expires == signer.NOW + timedelta(days=1)
 
@@ -73,22 +73,22 @@ def test_a_presigned_request_expires() -> None:
 )
 def test_a_presigned_parameter_changed(name: str, value: str, code: str) -> None:
     changed = {name.replace("-", "_"): value}
-    asked = presigned(Signature=PUBLISHED, **{n.replace("_", "-"): v for n, v in changed.items()})
-    assert refused(asked).code == code
+    request = presigned(Signature=PUBLISHED, **{n.replace("_", "-"): v for n, v in changed.items()})
+    assert refused(request).code == code
 
 
 def test_a_presigned_request_says_nothing_of_its_body_unless_signed() -> None:
-    asked = presigned(Signature=PUBLISHED)
-    asked.headers["x-amz-content-sha256"] = signer.EMPTY
-    assert accepted(asked).body.read(1) == b""
-    asked.headers["x-amz-content-sha256"] = "0" * 64
-    assert refused(asked).code == "XAmzContentSHA256Mismatch"
+    request = presigned(Signature=PUBLISHED)
+    request.headers["x-amz-content-sha256"] = signer.EMPTY
+    assert accepted(request).body.read(1) == b""
+    request.headers["x-amz-content-sha256"] = "0" * 64
+    assert refused(request).code == "XAmzContentSHA256Mismatch"
 
 
 def test_a_presigned_path_is_not_read_as_encoded_twice() -> None:
-    asked = signer.sign4(signer.request("GET", "/b/a%2520b"))
-    asked.path = "/b/a%20b"
-    assert accepted(asked).caller
+    request = signer.sign4(signer.request("GET", "/b/a%2520b"))
+    request.path = "/b/a%20b"
+    assert accepted(request).caller
     query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={signer.KEY}/{signer.SCOPE}"
     query += f"&X-Amz-Date={signer.STAMP}&X-Amz-Expires=60&X-Amz-SignedHeaders=host"
     head = "host:s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
@@ -97,10 +97,10 @@ def test_a_presigned_path_is_not_read_as_encoded_twice() -> None:
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{signer.STAMP}\n{signer.SCOPE}\n{digest}"
     signature = signer.mac(signer.signing_key(), to_sign).hex()
-    asked = signer.request("GET", f"/b/a%2520b?{query}&X-Amz-Signature={signature}")
-    assert accepted(asked).caller
-    asked.path = "/b/a%20b"
-    assert refused(asked).code == "SignatureDoesNotMatch"
+    request = signer.request("GET", f"/b/a%2520b?{query}&X-Amz-Signature={signature}")
+    assert accepted(request).caller
+    request.path = "/b/a%20b"
+    assert refused(request).code == "SignatureDoesNotMatch"
 
 
 PUBLISHED_KEY = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"

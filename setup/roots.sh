@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes the root of a distribution in which the packages are tried, and keeps it as a tar:
+#   roots.sh NAME [SECONDS]   prints the tar's path; gives up after SECONDS (900)
+# NAME is a suite, such as bookworm, or bookworm-build for the root in which the deb is built.
+# The tar is made again when the list of packages changes. Exit 75 says that it could not be had:
+# no network, no room, no time; that is no fault of eucabox.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+name=${1:?which root, such as bookworm} limit=${2:-900}
+suite=${name%-build}
+list=$here/packages-$([ "$name" = "$suite" ] && echo root || echo build).txt
+roots=${EUCABOX_ROOTS:-/var/tmp/eucabox-roots}
+tar=$roots/$name.tar key=$roots/$name.key log=$roots/$name.log
+packages=$(grep -v '^#' "$list" | paste -sd,)
+wanted=$(printf '%s\n' "$suite" "$packages" | cksum)
+
+fresh() { [ -f "$tar" ] && [ -f "$key" ] && [ "$(cat "$key")" = "$wanted" ]; }
+cannot() { printf '%s\n' "eucabox: $*" >&2; exit 75; }
+
+mkdir -p "$roots"
+exec 9>"$roots/$name.lock"
+flock -w "$limit" 9 || cannot "another is still making the root $name after $limit s"
+fresh && { printf '%s\n' "$tar"; exit 0; }
+command -v mmdebstrap >/dev/null 2>&1 || cannot "there is no mmdebstrap to make the root $name with"
+printf '%s\n' "eucabox: making the root $name in $tar, for some minutes" >&2
+rm -f "$key"
+timeout "$limit" mmdebstrap --quiet --variant=minbase --format=tar --include="$packages" "$suite" "$tar.new" >"$log" 2>&1 9>&- ||
+    { rm -f "$tar.new"; cannot "no root $name, $(grep -E '^E: ' "$log" | head -n 1); the rest is in $log"; }
+mv "$tar.new" "$tar"
+printf '%s\n' "$wanted" >"$key"
+printf '%s\n' "$tar"

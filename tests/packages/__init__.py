@@ -1,0 +1,1 @@
+"""The packages: installed, used, upgraded and removed in distributions that really boot."""

@@ -1,0 +1,81 @@
+"""What the rounds share: packages built once, a machine a suite, and the journey through it."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from eucabox.image import tiny_guest
+from tests.packages import debs
+from tests.packages.journey import Journey
+from tests.packages.machine import boot
+
+SUITES = os.environ.get("EUCABOX_SUITES", "bookworm trixie").split()
+ENDED = pytest.StashKey[set[str]]()
+GUEST = Path("/var/tmp/eucabox-test-guest")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.packages)
+            item.add_marker(pytest.mark.xdist_group(_find_way(item)))
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Go no further on a way that ended: what comes later would only wait in vain."""
+    ended = item.session.stash.get(ENDED, set())
+    if _find_way(item) in ended:
+        pytest.skip("a step before this one failed")
+
+
+def _find_way(item: pytest.Item) -> str:
+    """Return the file and the suite that a step belongs to."""
+    file, _, name = item.nodeid.partition("::")
+    return file + name.partition("[")[2]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the service last wrote, as the machine will be gone."""
+    report = yield
+    if report.failed:
+        item.session.stash.setdefault(ENDED, set()).add(_find_way(item))
+    journey = getattr(item, "funcargs", {}).get("journey")
+    if report.failed and isinstance(journey, Journey):
+        journal = journey.machine.shell(
+            "journalctl -b -q -o cat -u eucabox | grep -v action=Describe | tail -n 30", check=False
+        )
+        report.sections.append(("the service's journal", journal))
+    return report
+
+
+@pytest.fixture(scope="session")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deb of HEAD; one that EUCABOX_DEB names is taken as it is."""
+    given = os.environ.get("EUCABOX_DEB")
+    return Path(given) if given else debs.build(tmp_path_factory.mktemp("deb"))
+
+
+@pytest.fixture(scope="session")
+def later_deb(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return debs.make_later(deb, tmp_path_factory.mktemp("later"))
+
+
+@pytest.fixture(scope="session")
+def guest() -> tiny_guest.TinyGuest:
+    return tiny_guest.build_tiny(GUEST)
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def journey(
+    request: pytest.FixtureRequest, deb: Path, later_deb: Path, guest: tiny_guest.TinyGuest
+) -> Iterator[Journey]:
+    """A machine of a suite with the packages beside it, through which the tests go in order."""
+    with boot(request.param) as machine:
+        yield Journey.begin(machine, guest, {"eucabox.deb": deb, "later.deb": later_deb})
