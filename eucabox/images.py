@@ -239,8 +239,12 @@ class Images:
             )
         return entry
 
-    def prepare(self, instance: InstanceRow, progress: Progress | None = None) -> Boot:
+    def prepare(
+        self, instance: InstanceRow, progress: Progress | None = None, partitions: bool = False
+    ) -> Boot:
         """Make an instance's disk and return how it boots; a second call returns the first's.
+
+        With `partitions` sda1, sda2 and sda3 of a root image are devices of their own.
 
         An instance that was stopped has its disk, or none any more: it never gets a new one.
 
@@ -273,6 +277,7 @@ class Images:
                 injection=self.config.node.key_injection,
                 settings=settings.read(self._get_row(instance["image_id"])["settings"]),
                 seeded=instance,
+                partitions=partitions,
             )
             boot = self._disks.prepare(self._cache, instance["instance_id"], spec, progress)
         for note in boot.notes:

@@ -12,8 +12,9 @@ from typing import Any
 from eucabox import hypervisor, ids
 from eucabox.config import Config
 from eucabox.domains import screen, serial
-from eucabox.domains.capacity import Capacity, Host, processors
+from eucabox.domains.capacity import MEASURED_FOR, Capacity, Host, processors
 from eucabox.domains.connection import LibvirtConnection
+from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.health import Health, Trouble
 from eucabox.domains.hook_facts import Facts
@@ -27,8 +28,9 @@ from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import Terminator
 from eucabox.domains.worker_pool import WorkerPool
-from eucabox.errors import Fault, InstanceNotFound, ScreensBusy
+from eucabox.errors import Fault, InstanceNotFound, ScreensBusy, ScreenUnreadable
 from eucabox.hypervisor import Choice, Hypervisor
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.network import GuestAddress
 from eucabox.state import State
 
@@ -41,7 +43,6 @@ PICTURE_WAIT = 1.0  # seconds until another is refused
 AFTER_FAULT = 5.0  # seconds until the loop runs again after an unexpected error
 SOONEST = 0.05  # seconds between two looks, at least
 STOP_WAIT = 3.0  # seconds for threads to end; what they leave undone is taken up at the next start
-DRIVER_OF = {"auto": "qemu"}  # KVM and QEMU are one libvirt driver
 
 
 class Node:
@@ -61,7 +62,7 @@ class Node:
         self._called = True
         self.turns = 0  # of the loop, for who wants to know whether it still turns
         self._reported: str | None = None  # the problem that was reported last
-        self._network_due = 0.0
+        self._network_due = self._memory_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._rows = InstanceRows(state)
         network.on_address_learned(self._on_address)
@@ -69,6 +70,7 @@ class Node:
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
         domains = Domains(self._connection, cloud)
+        self._consoles = ConsoleReaders(self._connection, folder)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
@@ -103,9 +105,13 @@ class Node:
             domains,
             self._launcher,
             self._terminator,
-            Rebooter(self._rows, domains, self._launcher, self._ending, self._hooks),
+            Rebooter(
+                self._rows, domains, self._launcher, self._ending, self._hooks, self._describe
+            ),
             Stopper(self._rows, domains, network, self._ending, self._hooks),
             self._health,
+            self._consoles,
+            self._describe,
         )
 
     @property
@@ -121,8 +127,7 @@ class Node:
     @cached_property
     def uri(self) -> str:
         """libvirt's address: the configured one, or the driver's own."""
-        name = self._config.node.virt_type
-        return self._config.node.libvirt_uri or hypervisor.load(DRIVER_OF.get(name, name)).URI
+        return hypervisor.find_uri(self._config.node.virt_type, self._config.node.libvirt_uri)
 
     @property
     def metadata_problem(self) -> str:
@@ -151,6 +156,12 @@ class Node:
         return self.virt_type or self._config.node.virt_type
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What the hypervisor can do; where none is usable nothing is refused for its sake."""
+        choice = self._choose()
+        return choice.driver.capabilities() if isinstance(choice, Choice) else Capabilities()
+
+    @property
     def problem(self) -> str:
         """Why instances can't be launched now, or an empty string."""
         if not self.virt_type:
@@ -169,6 +180,7 @@ class Node:
         return {
             "virt_type": self.virt_type,
             "detail": f"{self.virt_type or 'none'}: {self.virt_reason}",
+            "libvirt": self.uri,
             "problem": self.problem,
             "guests": {instance_id: trouble.text for instance_id, trouble in troubles},
         }
@@ -203,6 +215,7 @@ class Node:
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
         self._filters.stop(STOP_WAIT)
+        self._consoles.stop()
         self._launcher.stop()
         self._on_change = lambda: None
         deadline = time.monotonic() + STOP_WAIT
@@ -247,6 +260,8 @@ class Node:
 
     def screenshot(self, instance_id: str, wake_up: bool = False) -> bytes:
         """Return what the guest's screen shows, as PNG; raises ScreenUnreadable, ScreensBusy."""
+        if reason := self.capabilities.screenshots:
+            raise ScreenUnreadable(id=instance_id, reason=reason)
         if not self._pictures.acquire(timeout=PICTURE_WAIT):
             raise ScreensBusy(count=PICTURES)
         try:
@@ -283,6 +298,9 @@ class Node:
         try:
             wait = self._loop.run_once()
             self._tend_network(wait)
+            if self.capabilities.memory_of_host:
+                self._measure_memory()
+                wait = SWEEP if wait is None else wait
         except Exception:  # an unexpected error must not end the loop
             log.exception("role=node the loop failed")
             return AFTER_FAULT
@@ -302,6 +320,16 @@ class Node:
             self._network.check()
         except Fault as fault:
             log.warning("role=node the network: %s", fault.message)
+
+    def _measure_memory(self) -> None:
+        now = time.monotonic()
+        if now < self._memory_due or not self._connection.alive:
+            return
+        self._memory_due = now + MEASURED_FOR
+        try:
+            self.capacity.hypervisor_memory_mb = self._domains.measure_memory()
+        except Fault as fault:
+            log.warning("role=node the memory for guests is not known: %s", fault.message)
 
     def _probe_emulator(self) -> None:
         try:
@@ -326,6 +354,9 @@ class Node:
     def _event(self, name: str, event: int, detail: int) -> None:
         self._loop.event(name, event, detail)
         self.wake()
+
+    def _describe(self) -> Capabilities:
+        return self.capabilities
 
     def _driver(self) -> Hypervisor:
         choice = self._choose()

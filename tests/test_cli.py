@@ -341,8 +341,8 @@ def test_doctor_names_a_metadata_port_that_is_taken_on_all_devices(tmp_path: Pat
     ("node", "text"),
     [
         (
-            {"virt_type": "qemu", "detail": "qemu: no KVM", "problem": "", "guests": {}},
-            "qemu: no KVM",
+            {"virt_type": "qemu", "detail": "qemu: no KVM", "libvirt": "qemu:///system"},
+            "qemu: no KVM; qemu:///system",
         ),
         (
             {

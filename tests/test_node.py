@@ -491,6 +491,7 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
         assert node.status() == {
             "virt_type": "test",
             "detail": "test: virt_type = qemu is configured",
+            "libvirt": URI,
             "problem": "",
             "guests": {},
         }

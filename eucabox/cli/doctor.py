@@ -20,6 +20,7 @@ from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
 from eucabox.domains.admin_programs import reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
+from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
 from eucabox.hypervisor import architecture, qemu
 from eucabox.network import host
@@ -126,13 +127,14 @@ def _virtualization(config: Config) -> Iterator[Finding]:
         with tempfile.TemporaryDirectory(prefix="eucabox-doctor-") as folder:
             choice = hypervisor.choose(config.node.virt_type, Path(folder))
     except Fault as fault:
-        fix = f"apt-get install {architecture.HOST.emulator_package}"
-        yield Finding("hypervisor", FAIL, fault.message, fix)
+        package = hypervisor.load(fault.facts["name"]).PACKAGE
+        yield Finding("hypervisor", FAIL, fault.message, f"apt-get install {package}")
         return
     name = choice.driver.NAME
-    if name == "qemu" and config.node.virt_type == "auto":
-        fix = "guests run, ten times slower; nothing to do where the host has no KVM to give"
-        yield Finding("hypervisor", WARN, f"QEMU in software: {choice.reason}", fix)
+    slow = choice.driver.capabilities().hardware_speed
+    if slow and config.node.virt_type == "auto":
+        fix = "guests run; nothing to do where the host has no KVM to give"
+        yield Finding("hypervisor", WARN, f"{name}: {slow}. {choice.reason}", fix)
     else:
         yield Finding("hypervisor", OK, f"{name}: {choice.reason}")
 
@@ -153,13 +155,11 @@ def _kvm_device(config: Config) -> Iterator[Finding]:
 
 
 def _libvirt(config: Config) -> Iterator[Finding]:
-    try:
-        import libvirt
-    except ImportError:
+    if libvirt is None:
         fix = "apt-get install python3-libvirt, and use the distribution's Python"
         yield Finding("libvirt", FAIL, "Python does not find libvirt's binding", fix)
         return
-    uri = config.node.libvirt_uri or "qemu:///system"
+    uri = hypervisor.find_uri(config.node.virt_type, config.node.libvirt_uri)
     libvirt.registerErrorHandler(lambda *_: None, None)
     try:
         version = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getLibVersion(), LIBVIRT)
@@ -290,14 +290,31 @@ def _data(config: Config) -> Iterator[Finding]:
 
 
 def _memory(config: Config) -> Iterator[Finding]:
+    """What guests may have: of this Linux, or where the hypervisor gives memory out, of that."""
+    if hypervisor.find_libvirt(config.node.virt_type).capabilities().memory_of_host:
+        yield from _memory_of_hypervisor(config)
+        return
     lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     facts = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines}
-    available = facts["MemAvailable"]
-    if available < MEMORY_MB:
+    yield _judge_memory(facts["MemAvailable"], f"available of {facts['MemTotal']}")
+
+
+def _memory_of_hypervisor(config: Config) -> Iterator[Finding]:
+    uri = hypervisor.find_uri(config.node.virt_type, config.node.libvirt_uri)
+    if libvirt is None:
+        return
+    try:
+        free = Bounded().call(uri, lambda: libvirt.openReadOnly(uri).getFreeMemory(), LIBVIRT)
+    except (libvirt.libvirtError, Overdue):
+        return  # there is another finding on libvirt already
+    yield _judge_memory(free // 2**20, f"free at {uri}")
+
+
+def _judge_memory(megabytes: int, whose: str) -> Finding:
+    if megabytes < MEMORY_MB:
         fix = "end something: a small instance takes 256 MiB"
-        yield Finding("memory", WARN, f"{available} MiB available", fix)
-    else:
-        yield Finding("memory", OK, f"{available} MiB available of {facts['MemTotal']}")
+        return Finding("memory", WARN, f"{megabytes} MiB {whose}", fix)
+    return Finding("memory", OK, f"{megabytes} MiB {whose}")
 
 
 def _descriptors(config: Config) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from eucabox import __version__, logs, network
+from eucabox import __version__, hypervisor, logs, network
 from eucabox.atomic_files import write_atomic
 from eucabox.cli import CommandContext, journal
 from eucabox.cli.doctor import CHECKS
@@ -46,7 +46,10 @@ PYTHON_PACKAGES = (
     *("flask", "werkzeug", "cheroot", "sqlite-utils", "boto3", "botocore", "cryptography"),
     *("click", "defusedxml", "crc32c", "crcmod", "libvirt-python"),
 )
-LIBRARIES = ("python3-libvirt", "libvirt0", "libvirt-daemon", "libvirt-daemon-driver-qemu")
+LIBRARIES = (
+    *("python3-libvirt", "libvirt0", "libvirt-daemon", "libvirt-daemon-driver-qemu"),
+    *("libvirt-daemon-driver-xen", "xen-hypervisor-common", "xen-utils-common"),
+)
 LIBVIRT = 20.0  # seconds that libvirt has to show the domains
 LEFT_OUT = (Fault, OSError, ValueError, KeyError, sqlite3.Error)
 
@@ -172,7 +175,8 @@ def _domains(context: ReportContext) -> None:
         raise ValueError("Python does not find libvirt's binding")
     own = {row["domain_uuid"] for row in context.rows("select domain_uuid from instances")}
     libvirt.registerErrorHandler(lambda *_: None, None)
-    uri = context.config.node.libvirt_uri or "qemu:///system"
+    node = context.config.node
+    uri = hypervisor.find_uri(node.virt_type, node.libvirt_uri)
     try:
         context.files |= Bounded().call(uri, lambda: _xml_of(uri, own), LIBVIRT)
     except (libvirt.libvirtError, Overdue) as problem:

@@ -74,7 +74,8 @@ def _memory_mb(pid: int) -> int:
 
 
 def _describe_node(node: Mapping[str, Any]) -> str:
-    facts = (node.get("detail"), node.get("problem"), *_pairs(node.get("guests", {})))
+    facts = [node.get(each) for each in ("detail", "libvirt", "problem")]
+    facts += _pairs(node.get("guests", {}))
     return "; ".join(str(each) for each in facts if each) or "-"
 
 

@@ -17,6 +17,7 @@ from eucabox.state import State
 # memory is not shared out twice.
 VCPUS_A_CORE = 8
 MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the host
+OVERHEAD_MB = 64  # that a hypervisor keeps of the memory that it gives out itself
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
@@ -58,6 +59,8 @@ class Capacity:
         self.config = config
         self._state = state
         self._lock = threading.Lock()
+        # Where the hypervisor gives memory out itself: what it has for guests of ours; else None.
+        self.hypervisor_memory_mb: int | None = None
         self._disk: tuple[float, int] = (-MEASURED_FOR, 0)
 
     def host(self) -> Host:
@@ -65,7 +68,7 @@ class Capacity:
         node = self.config.node
         return Host(
             cores=node.cores or processors() * VCPUS_A_CORE,
-            memory_mb=node.memory_mb or _memory_mb(),
+            memory_mb=node.memory_mb or self._memory_mb(),
             disk_gb=node.disk_gb or self._disk_gb(),
         )
 
@@ -98,6 +101,11 @@ class Capacity:
         row = self._state.one(_USED)
         assert row is not None
         return Host(**row)
+
+    def _memory_mb(self) -> int:
+        if self.hypervisor_memory_mb is None:
+            return _memory_mb()
+        return max(0, self.hypervisor_memory_mb - OVERHEAD_MB)
 
     def _disk_gb(self) -> int:
         """Return free space and what instances' disks take already: those are counted by type."""

@@ -73,12 +73,19 @@ class BootSpec(Protocol):
     def seed_bus(self) -> str:
         """How the CD-ROM is attached: ide, sata or scsi."""
 
+    @property
+    def partitions(self) -> Mapping[str, Path]:
+        """The files of sda1, sda2 and sda3 where each is a device of its own; else empty."""
+
 
 class DiskProvider(Protocol):
     """What a launch needs of the images."""
 
-    def prepare(self, instance: InstanceRow, progress: Callable[[str], None]) -> BootSpec:
-        """Make the instance's disk; `progress` is called now and then, and raises to stop it."""
+    def prepare(
+        self, instance: InstanceRow, progress: Callable[[str], None], partitions: bool
+    ) -> BootSpec:
+        """Make the instance's disk, its partitions as devices of their own if that is wanted;
+        `progress` is called now and then, and raises to stop it."""
 
     def forget(self, instance_id: str) -> None:
         """Remove the instance's disk."""
@@ -158,10 +165,11 @@ class Launcher:
         if row is None or row["state"] != "running":
             return False
         try:
-            boot = self._images.prepare(row, log.debug)
+            driver = self._driver()
+            boot = self._prepare(row, driver, log.debug)
             self._network.plug(row)
             self._filters.apply()
-            self._create(row, boot, self._driver(), log.debug)
+            self._create(row, boot, driver, log.debug)
         except Exception as problem:
             reason = state_reasons.reason_of_fault(problem)
             log.error("role=node %s did not start again: %s", instance_id, reason.message)
@@ -244,7 +252,7 @@ class Launcher:
         if domain is None:
             driver = self._driver()
             self._hooks.ask("pre-launch", instance_id)
-            boot = self._images.prepare(row, progress)
+            boot = self._prepare(row, driver, progress)
             step("disk")
             self._network.plug(row)
             self._filters.apply()
@@ -258,6 +266,12 @@ class Launcher:
         ):
             log.info("role=node %s runs", instance_id)
             self._hooks.tell("running", instance_id)
+
+    def _prepare(
+        self, row: InstanceRow, driver: Hypervisor, progress: Callable[[str], None]
+    ) -> BootSpec:
+        partitions = bool(driver.capabilities().partition_table)
+        return self._images.prepare(row, progress, partitions=partitions)
 
     def _create(
         self, row: InstanceRow, boot: BootSpec, driver: Hypervisor, step: Callable[[str], None]
@@ -296,13 +310,14 @@ class Launcher:
             seed=boot.seed,
             seed_bus=boot.seed_bus,
             owned=owned,
+            partitions=boot.partitions,
         )
 
 
 def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
     """Give the guest's files to the guest's user; False if this process may not do that."""
     try:
-        for file in (boot.disk, boot.seed, boot.nvram):
+        for file in (boot.disk, *boot.partitions.values(), boot.seed, boot.nvram):
             if file is not None and file.exists():
                 _give(file, *owner)
     except PermissionError:

@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +48,11 @@ class DomainState:
         """Whether a guest is there: running, paused or on its way down."""
         ended = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
         return self.state not in ended and self.state != libvirt.VIR_DOMAIN_NOSTATE
+
+    @property
+    def runs(self) -> bool:
+        """Whether the guest runs at this moment."""
+        return self.state in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
 
     @property
     def asleep(self) -> bool:
@@ -104,12 +109,7 @@ class Domains:
 
     def probe(self, instance_id: str) -> None:
         """Test that the guest's process still answers libvirt."""
-        statistics = libvirt.VIR_DOMAIN_STATS_VCPU
-        self._act(
-            "look after",
-            instance_id,
-            lambda domain: domain.connect().domainListGetStats([domain], statistics),
-        )
+        self._act("look after", instance_id, _probe)
 
     def probe_emulator(self, kind: str) -> None:
         """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
@@ -120,6 +120,19 @@ class Domains:
         """Return the user and the group that guests of a kind run as (qemu, kvm), or None where
         libvirt has no such thing."""
         return self._run_on_event_connection(self._users, RECONNECT_WAIT).get(kind)
+
+    def measure_memory(self) -> int:
+        """Return the MiB that the hypervisor has free or gave to guests of ours."""
+        return self._run_on_event_connection(self._sum_memory, 0)
+
+    def _sum_memory(self, virt: VirConnect) -> int:
+        running = virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        given = [self._ignore_missing(partial(self._memory_of, each)) or 0 for each in running]
+        return virt.getFreeMemory() // 2**20 + sum(given)
+
+    def _memory_of(self, domain: VirDomain) -> int:
+        """Return the MiB of a guest of ours, 0 of others."""
+        return domain.maxMemory() // 1024 if self._owner(domain) else 0
 
     def _users(self, virt: VirConnect) -> dict[str, tuple[int, int]]:
         if self._known[0] is not virt:  # libvirt reads its configuration as it starts
@@ -215,7 +228,7 @@ class Domains:
         return here and not processes.pids(instance_id, uuid)
 
     def _list(self, virt: VirConnect) -> list[DomainState | None]:
-        states = virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        states = _list_states(virt)
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
@@ -323,6 +336,26 @@ class Domains:
                 uri = self._connection.uri
                 raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
             raise DomainFailed(action=action, id=id, reason=reason) from None
+
+
+def _list_states(virt: VirConnect) -> Sequence[tuple[VirDomain, dict[str, int] | None]]:
+    """Return all domains with their states, or None for those where the driver has no such list,
+    as Xen's has none: then each domain is asked."""
+    try:
+        return virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+    except libvirt.libvirtError as problem:
+        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        return [(domain, None) for domain in virt.listAllDomains(0)]
+
+
+def _probe(domain: VirDomain) -> None:
+    try:
+        domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
+    except libvirt.libvirtError as problem:
+        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        domain.info()
 
 
 def _destroy(domain: VirDomain) -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from eucabox.domains.hooks import Hooks
 from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow
@@ -10,6 +11,7 @@ from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, LibvirtUnreachable
+from eucabox.hypervisor.capabilities import Capabilities
 
 log = logging.getLogger("eucabox.node")
 REPLACE_AGAIN = 5.0  # seconds until replacing a domain is tried again
@@ -25,18 +27,20 @@ class Rebooter:
         launcher: Launcher,
         pool: WorkerPool,
         hooks: Hooks,
+        capabilities: Callable[[], Capabilities],
     ) -> None:
         self._rows = rows
         self._launcher = launcher
         self._domains = domains
         self._pool = pool
         self._hooks = hooks
+        self._capabilities = capabilities
         self._requested: dict[str, float] = {}
         self._done: set[str] = set()
         self._lock = threading.Lock()
 
     def on_reboot(self, instance_id: str) -> None:
-        """Take note of libvirt's REBOOT event, which comes several times for one reboot."""
+        """Take note that a guest rebooted, which libvirt may say several times."""
         with self._lock:
             if instance_id in self._requested:
                 self._done.add(instance_id)
@@ -96,16 +100,22 @@ class Rebooter:
         self._reset(instance_id)
 
     def _reset(self, instance_id: str) -> None:
+        if reason := self._capabilities().reboot_in_place:
+            self._order_new_domain(instance_id, reason)
+            return
         try:
             self._domains.reset(instance_id)
         except LibvirtUnreachable as fault:
             log.warning("role=node %s was not rebooted: %s", instance_id, fault.message)
         except Fault as fault:
-            log.warning("role=node %s gets a new domain: %s", instance_id, fault.message)
-            self.forget(instance_id)
-            self._rows.mark_for_new_domain(instance_id)
+            self._order_new_domain(instance_id, fault.message)
             return
         self._end(instance_id)
+
+    def _order_new_domain(self, instance_id: str, reason: str) -> None:
+        log.warning("role=node %s gets a new domain: %s", instance_id, reason)
+        self.forget(instance_id)
+        self._rows.mark_for_new_domain(instance_id)
 
     def _replace_domain(self, row: NodeRow) -> None:
         instance_id = row["instance_id"]

@@ -3,12 +3,14 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from eucabox import instance_states, logs
 from eucabox.config import Config
 from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
+from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import Launcher
@@ -18,12 +20,14 @@ from eucabox.domains.rebooter import Rebooter
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.instance_states import Reason
 
 log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
 EVENT_WAIT = 5.0  # seconds that a domain's stop event may lag behind its disappearance
+REBOOT_WAIT = 60.0  # seconds that libvirt has to start a domain again that ended to reboot
 
 
 class Reconciler:
@@ -40,6 +44,8 @@ class Reconciler:
         rebooter: Rebooter,
         stopper: Stopper,
         health: Health,
+        consoles: ConsoleReaders,
+        capabilities: Callable[[], Capabilities],
     ) -> None:
         self.config = config
         self._rows = rows
@@ -50,9 +56,12 @@ class Reconciler:
         self._rebooter = rebooter
         self._stopper = stopper
         self._health = health
+        self._consoles = consoles
+        self._capabilities = capabilities
         self._events: dict[str, list[tuple[int, int]]] = {}
         self._lock = threading.Lock()
         self._missing: dict[str, float] = {}  # instance id -> since when, monotonic
+        self._ended: dict[str, float] = {}  # the same of domains that are listed as ended
         self._watching = False
         self._earlier: set[str] | None = None  # running before this process, not taken back yet
 
@@ -61,6 +70,8 @@ class Reconciler:
         if event == REBOOTED:
             self._rebooter.on_reboot(name)
             return
+        if event == libvirt.VIR_DOMAIN_EVENT_STARTED and self._capabilities().reboot_in_place:
+            self._rebooter.on_reboot(name)
         begins = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_RESUMED)
         with self._lock:
             if event in begins:  # then earlier events no longer count
@@ -90,12 +101,26 @@ class Reconciler:
         if not self._connection.alive:
             self._watching = False
             return None
+        with self._lock:
+            earlier = {name: len(events) for name, events in self._events.items()}
         try:
-            return self._domains.all()
+            guests = self._domains.all()
         except Fault as fault:
             log.warning("role=node %s", fault.message)
             self._watching = False
             return None
+        for guest in guests.values():
+            if guest.runs and guest.instance_id in earlier:
+                self._drop_ends(guest.instance_id, earlier[guest.instance_id])
+        return guests
+
+    def _drop_ends(self, instance_id: str, count: int) -> None:
+        """Forget the ends of a domain among its first `count` events, as it was listed running
+        after them: libxl tells of the end when it has made the rebooted guest's new domain."""
+        stopped = libvirt.VIR_DOMAIN_EVENT_STOPPED
+        with self._lock:
+            events = self._events.get(instance_id, [])
+            events[:count] = [each for each in events[:count] if each[0] != stopped]
 
     def _reconcile_logged(self, row: NodeRow, guests: dict[str, DomainState] | None) -> float:
         caused_by = row["wanted_request_id"] if row["wanted"] else row["request_id"]
@@ -155,10 +180,14 @@ class Reconciler:
         if row["wanted"] == NEW_DOMAIN:
             return self._rebooter.replace_domain(row)
         if guest is None:
+            self._ended.pop(instance_id, None)
             return self._handle_missing(row)
         self._missing.pop(instance_id, None)
         if not guest.up:
-            return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
+            return self._handle_ended(row)
+        self._ended.pop(instance_id, None)
+        if self._capabilities().console_file:
+            self._consoles.follow(instance_id)
         if self._earlier and instance_id in self._earlier:
             self._earlier.discard(instance_id)
             self._launcher.adopt(instance_id)
@@ -168,6 +197,17 @@ class Reconciler:
         elif row["wanted"] == "reboot":
             wait = min(wait, self._rebooter.advance(guest, self.config.node.reboot_timeout))
         return min(wait, SWEEP)
+
+    def _handle_ended(self, row: NodeRow) -> float:
+        """End an instance whose domain ended, unless the domain is about to be started again."""
+        instance_id = row["instance_id"]
+        if self._capabilities().reboot_in_place:
+            now = time.monotonic()
+            waited = now - self._ended.setdefault(instance_id, now)
+            if waited < REBOOT_WAIT:
+                return min(RETRY, REBOOT_WAIT - waited)
+        self._ended.pop(instance_id, None)
+        return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
 
     def _handle_missing(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]

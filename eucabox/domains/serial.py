@@ -1,17 +1,37 @@
-"""What a guest wrote to its serial port: reads the files, never a live console."""
+"""What a guest wrote to its serial port: the files of it, never a live console."""
 
 import os
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from eucabox.atomic_files import make_folder
 from eucabox.errors import ConsoleUnreadable
+
+LONGEST = 2**21  # bytes of a file, and how many older ones are kept: both are virtlogd's
+OLDER = 3
 
 
 def create(console: Path) -> None:
     """Make the file before libvirt does, so that it belongs to us; libvirt appends to it."""
     make_folder(console.parent, 0o751)
     os.close(os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+
+
+def append(console: Path, data: bytes) -> None:
+    """Append what a guest wrote, as virtlogd does where it serves; raises OSError."""
+    if console.exists() and console.stat().st_size + len(data) > LONGEST:
+        _rotate(console)
+    descriptor = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab", buffering=0) as file:
+        file.write(data)
+
+
+def _rotate(console: Path) -> None:
+    names = [console, *(console.with_name(f"{console.name}.{number}") for number in range(OLDER))]
+    for newer, older in reversed(list(pairwise(names))):
+        if newer.exists():
+            newer.replace(older)
 
 
 def tail(console: Path, most: int) -> tuple[bytes, datetime | None]:

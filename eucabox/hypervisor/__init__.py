@@ -7,19 +7,25 @@ from typing import Protocol
 
 from eucabox.errors import HypervisorUnusable
 from eucabox.hypervisor import kvm, qemu, xen
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 
 log = logging.getLogger("eucabox.hypervisor")
 
 
 class Hypervisor(Protocol):
-    """What a driver file offers: its name, libvirt's usual address for it, and two functions."""
+    """What a driver file offers: its name, libvirt's usual address for it, the packages that it
+    needs, and three functions."""
 
     NAME: str
     URI: str
+    PACKAGE: str
 
     def probe(self, folder: Path) -> str:
         """Return why it can't be used on this host, or an empty string."""
+
+    def capabilities(self) -> Capabilities:
+        """Return what it can do on this host."""
 
     def domain_xml(self, domain: Domain) -> str:
         """Return libvirt's domain XML for a guest."""
@@ -41,8 +47,22 @@ def load(name: str) -> Hypervisor:
     return DRIVERS[name]
 
 
+def find_libvirt(virt_type: str) -> Hypervisor:
+    """Return a driver whose libvirt is the one to ask, without running a guest as a probe: KVM and
+    QEMU have one libvirt in common."""
+    if virt_type != "auto":
+        return load(virt_type)
+    return DRIVERS[qemu.NAME] if xen.probe(Path()) else DRIVERS[xen.NAME]
+
+
+def find_uri(virt_type: str, libvirt_uri: str = "") -> str:
+    """Return libvirt's address: the configured one, or that of the driver."""
+    return libvirt_uri or find_libvirt(virt_type).URI
+
+
 def choose(virt_type: str, folder: Path) -> Choice:
-    """Return the driver for a configured `virt_type`; `auto` is KVM where it works, else QEMU.
+    """Return the driver for a configured `virt_type`; `auto` is Xen in a dom0, else KVM where it
+    works, else QEMU.
 
     `folder` keeps what was found out about this host. Raises HypervisorUnusable when a driver
     was asked for by name that this host can't run.
@@ -54,6 +74,8 @@ def choose(virt_type: str, folder: Path) -> Choice:
         if reason:
             raise HypervisorUnusable(name=virt_type, reason=reason)
         return Choice(driver, f"virt_type = {virt_type} is configured")
+    if not xen.probe(folder):
+        return Choice(xen, "this host is Xen's dom0")
     why_not = kvm.probe(folder)
     if not why_not:
         return Choice(kvm, "KVM ran a boot sector")

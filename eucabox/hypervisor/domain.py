@@ -1,7 +1,8 @@
 """The facts of one guest and the XML that all hypervisors share; knows no hypervisor by name."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NAMESPACE = "urn:eucabox:instance:1"
@@ -16,7 +17,8 @@ class Domain:
     or "virtio" (vda). An empty `kernel` boots the disk as it is. `tap` names the interface on the
     host; empty leaves it to libvirt. `cloud` is the id of the eucabox that owns the domain. `uefi`
     needs `nvram`, a file that libvirt makes. `seed` is a CD-ROM. With `owned` the files belong to
-    whom they have to, and libvirt leaves that alone.
+    whom they have to, and libvirt leaves that alone. `partitions` are the files of sda1, sda2 and
+    sda3 where each is a device of its own; then `disk` is that of sda1.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Domain:
     seed: Path | None = None
     seed_bus: str = "scsi"
     owned: bool = False
+    partitions: Mapping[str, Path] = field(default_factory=dict)
 
 
 def root(domain: Domain, kind: str) -> ET.Element:

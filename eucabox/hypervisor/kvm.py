@@ -8,11 +8,13 @@ from pathlib import Path
 from eucabox.atomic_files import write_atomic
 from eucabox.errors import ProgramFailed, ProgramMissing
 from eucabox.hypervisor import architecture, qemu
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 from eucabox.run import run
 
 NAME = "kvm"
 URI = "qemu:///system"
+PACKAGE = qemu.PACKAGE
 DEVICE = Path("/dev/kvm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=1"
@@ -55,6 +57,11 @@ TRIALS = {
 def domain_xml(domain: Domain) -> str:
     """Return libvirt's XML for a guest on the host's processors."""
     return qemu.machine(domain, kind="kvm", cpu="host-passthrough")
+
+
+def capabilities() -> Capabilities:
+    """Return what KVM can do: everything."""
+    return Capabilities()
 
 
 def probe(folder: Path) -> str:

@@ -8,11 +8,13 @@ from eucabox.errors import FirmwareMissing, ProgramMissing
 from eucabox.hypervisor import architecture
 from eucabox.hypervisor import domain as common
 from eucabox.hypervisor.architecture import Architecture
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain, add
 from eucabox.run import find
 
 NAME = "qemu"
 URI = "qemu:///system"
+PACKAGE = architecture.HOST.emulator_package
 FIRMWARE = Path("/usr/share/qemu/firmware")  # where UEFI's packages tell libvirt of themselves
 DISKS = {"scsi": "sda", "ide": "hda", "virtio": "vda"}  # names for libvirt, one a bus
 CDROMS = {"ide": "hdc", "sata": "sdc", "scsi": "sdb"}  # all on the first controller
@@ -25,6 +27,11 @@ def probe(folder: Path) -> str:
     except ProgramMissing as fault:
         return fault.message
     return ""
+
+
+def capabilities() -> Capabilities:
+    """Return what QEMU can do: all that KVM can, slowly."""
+    return Capabilities(hardware_speed="software does its work, ten times slower and more")
 
 
 def domain_xml(domain: Domain) -> str:

@@ -7,11 +7,20 @@ from pathlib import Path
 from eucabox.errors import SettingUnavailable
 from eucabox.hypervisor import architecture
 from eucabox.hypervisor import domain as common
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain, add
 
 NAME = "xen"
 URI = "xen:///system"
-HYPERVISOR = Path("/proc/xen/capabilities")
+PACKAGE = "xen-system-amd64 libvirt-daemon-driver-xen"
+HYPERVISOR = Path("/sys/hypervisor")  # a service's own mounts hide /proc/xen, and leave this
+FEATURES = "properties/features"  # a hexadecimal number
+DOM0 = 1 << 11  # XENFEAT_dom0
+GUESTS = "properties/capabilities"  # the kinds of guests that it runs, such as hvm-3.0-x86_64
+NO_HVM = (
+    "this Xen runs paravirtual guests alone; a whole disk needs HVM, so a processor with VT-x or"
+    " AMD-V that the firmware switches on"
+)
 
 
 def probe(folder: Path) -> str:
@@ -19,12 +28,37 @@ def probe(folder: Path) -> str:
     if architecture.HOST is not architecture.X86_64:
         return "eucabox runs Xen on x86_64 alone: set virt_type to auto"
     try:
-        words = HYPERVISOR.read_text("ascii")
-    except OSError:
-        words = ""
-    if "control_d" in words:
+        features = int(_read(FEATURES), 16)
+    except ValueError:
+        features = 0
+    if _read("type") == "xen" and features & DOM0:
         return ""
     return "this host does not run under Xen: boot it as Xen's dom0, or set virt_type to auto"
+
+
+def capabilities() -> Capabilities:
+    """Return what Xen can do here; it runs whole disks where the processor has what HVM needs."""
+    return Capabilities(
+        whole_disks="" if "hvm-" in _read(GUESTS) else NO_HVM,
+        uefi="Xen's guests get no UEFI here",
+        seed_cdrom="Xen's guests get no CD-ROM here",
+        nic_models="Xen's guests have its own network card, netfront",
+        ide_disks="Xen's guests have its own disk, blkfront",
+        partition_table="each is a device of its own, without a partition table, as EC2 had them",
+        screenshots="libvirt takes none of a Xen guest",
+        console_file="eucabox reads the console and writes the file itself",
+        reboot_in_place="each reboot makes a new domain with the same disk",
+        pause_when_full="the guest's writes fail",
+        block_statistics="libvirt has none of a disk that QEMU serves to a Xen guest",
+        memory_of_host="Xen gives memory out itself: what it has free counts",
+    )
+
+
+def _read(name: str) -> str:
+    try:
+        return (HYPERVISOR / name).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def domain_xml(domain: Domain) -> str:
@@ -47,7 +81,7 @@ def domain_xml(domain: Domain) -> str:
         add(features, "apic")
     common.lifecycle_actions(xml)
     devices = add(xml, "devices")
-    _disk(devices, domain)
+    _disks(devices, domain)
     common.interface(devices, domain)
     console = add(devices, "console", type="pty")
     add(console, "target", type="xen" if paravirtual else "serial", port="0")
@@ -56,15 +90,14 @@ def domain_xml(domain: Domain) -> str:
 
 
 def _refuse(domain: Domain) -> None:
-    wanted = {
-        "bootMode uefi": domain.uefi,
-        "seed on a CD-ROM": domain.seed is not None,
-        f"nicModel {domain.nic_model}": domain.nic_model != "virtio",
-        f"diskBus {domain.bus}": domain.bus == "ide",
-    }
-    for setting, is_wanted in wanted.items():
-        if is_wanted:
-            raise SettingUnavailable(setting=setting, hypervisor=NAME)
+    setting = capabilities().find_lacking(
+        uefi=domain.uefi,
+        seed_cdrom=domain.seed is not None,
+        nic_model=domain.nic_model,
+        bus=domain.bus,
+    )
+    if setting:
+        raise SettingUnavailable(setting=setting, hypervisor=NAME)
 
 
 def _rename_devices(cmdline: str) -> str:
@@ -72,8 +105,19 @@ def _rename_devices(cmdline: str) -> str:
     return cmdline.replace("/dev/sda", "/dev/xvda").replace("console=ttyS0", "console=hvc0")
 
 
-def _disk(devices: ET.Element, domain: Domain) -> None:
+def _disks(devices: ET.Element, domain: Domain) -> None:
+    """Attach the disk, or where the partitions have files of their own each as a device."""
+    if not domain.partitions:
+        _disk(devices, domain.disk, domain.disk_format, "xvda")
+        return
+    # libvirt's name decides the device's number, and by that the guest's kernel names it: a
+    # kernel of EC2's first years sda1, later ones xvda1.
+    for name, file in domain.partitions.items():
+        _disk(devices, file, domain.disk_format, name)
+
+
+def _disk(devices: ET.Element, file: Path, file_format: str, name: str) -> None:
     disk = add(devices, "disk", type="file", device="disk")
-    add(disk, "driver", name="qemu", type=domain.disk_format)
-    add(disk, "source", file=str(domain.disk))
-    add(disk, "target", dev="xvda", bus="xen")
+    add(disk, "driver", name="qemu", type=file_format)
+    add(disk, "source", file=str(file))
+    add(disk, "target", dev=name, bus="xen")

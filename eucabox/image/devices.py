@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from eucabox.errors import UnsupportedOperation
 from eucabox.schema import ImageRow
 
-# By the name that a guest has for it, without /dev/: what is there, as manifests call it.
+# By EC2's name for it, without /dev/: what is there, as manifests call it.
 FIXED = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
 EBS = "EBS is not available on a single-node cloud."
 
@@ -14,7 +14,7 @@ EBS = "EBS is not available on a single-node cloud."
 def check(device_name: str, virtual_name: str, *, left_out: bool, whole_disk: bool) -> None:
     """Raise UnsupportedOperation unless a mapping gives a device as every instance has it, or
     leaves out one that none has. An image that is a whole disk has no parts that we know."""
-    fixed = () if whole_disk else FIXED.get(device_name.removeprefix("/dev/"), ())
+    fixed = () if whole_disk else _virtual_names(device_name)
     if left_out if not fixed else not left_out and virtual_name in fixed:
         return
     raise UnsupportedOperation(
@@ -31,5 +31,11 @@ def to_api(row: ImageRow) -> list[dict[str, str]]:
     return [
         {"virtual_name": virtual, "device_name": device}
         for virtual, device in known.items()
-        if virtual in FIXED.get(device.removeprefix("/dev/"), ())
+        if virtual in _virtual_names(device)
     ]
+
+
+def _virtual_names(device_name: str) -> tuple[str, ...]:
+    """Return what is on a device; xvda1 is how a guest's kernel under Xen calls sda1."""
+    name = device_name.removeprefix("/dev/")
+    return FIXED.get(name.replace("xvda", "sda", 1) if name.startswith("xvda") else name, ())

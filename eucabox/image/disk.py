@@ -30,6 +30,11 @@ class Layout:
     swap: tuple[int, int]
     size: int
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each partition that there is, by the name that EC2 gives it."""
+        sizes = {"sda1": self.root[1], "sda2": self.ephemeral[1], "sda3": self.swap[1]}
+        return {name: size for name, size in sizes.items() if size}
+
 
 def bytes_needed(root: int, swap_mb: int) -> int:
     """Return the bytes that an instance type's disk must have for a root of that many bytes."""
@@ -61,12 +66,22 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
     with root.open("rb") as source:
         sparse.copy(source, target, plan.root[0])
     if plan.ephemeral[1]:
-        offset, size = plan.ephemeral
-        lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
-        options = ("-q", "-F", "-t", "ext3", "-L", "ephemeral0", "-E", lazy)
-        run_caged("mke2fs", *options, target.name, f"{size // 1024}k")
+        _make_ephemeral(target.name, *plan.ephemeral)
     if plan.swap[1]:
         os.pwrite(target.fileno(), _swap(plan.swap[1]), plan.swap[0])
+    os.fsync(target.fileno())
+
+
+def compose_partition(name: str, root: Path, target: BinaryIO, size: int) -> None:
+    """Write one partition of `Layout.sizes` into an empty file of its own, sparse."""
+    target.truncate(size)
+    if name == "sda1":
+        with root.open("rb") as source:
+            sparse.copy(source, target, 0)
+    elif name == "sda2":
+        _make_ephemeral(target.name, 0, size)
+    else:
+        os.pwrite(target.fileno(), _swap(size), 0)
     os.fsync(target.fileno())
 
 
@@ -110,6 +125,12 @@ def convert(
     order = ("convert", "-f", source_format, "-O", "qcow2", str(source), str(target))
     largest = None if most is None else most + MIB
     run_caged("qemu-img", *order, seconds=LONGEST, largest=largest, watch=watch)
+
+
+def _make_ephemeral(file: str, offset: int, size: int) -> None:
+    lazy = f"offset={offset},lazy_itable_init=1,lazy_journal_init=1"
+    options = ("-q", "-F", "-t", "ext3", "-L", "ephemeral0", "-E", lazy)
+    run_caged("mke2fs", *options, file, f"{size // 1024}k")
 
 
 def _round_up(size: int) -> int:

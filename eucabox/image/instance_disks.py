@@ -2,8 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
@@ -20,6 +21,7 @@ MIB = 2**20
 NOTE = "boot.json"
 DISKS = {"scsi": "sda", "ide": "sda", "virtio": "vda"}  # as a guest's kernel names them
 DISK, SEED, NVRAM = "disk.qcow2", "seed.iso", "nvram.fd"
+PARTITIONS = {"sda1": DISK, "sda2": "disk-sda2.qcow2", "sda3": "disk-sda3.qcow2"}
 
 Progress = Callable[[str], None]
 
@@ -31,7 +33,8 @@ class Boot:
     A kernel and a ramdisk of its own for images of a root partition, which see their disk as sda
     (`bus` is scsi); none for whole disks, which boot themselves (`bus` is virtio). An image's
     settings may want it otherwise. `uefi` has its `nvram` in a file of the instance's, `seed` is
-    a CD-ROM on `seed_bus`. `notes` is what the user should know and nothing fails for.
+    a CD-ROM on `seed_bus`. `notes` is what the user should know and nothing fails for. Where each
+    partition is a device of its own, `partitions` has their files, sda1's being `disk`.
     """
 
     kernel: Path | None
@@ -46,6 +49,7 @@ class Boot:
     nvram: Path | None = None
     seed: Path | None = None
     seed_bus: str = "scsi"
+    partitions: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class DiskSpec:
     """What a launch asks for; sizes in MiB, the key an OpenSSH line or empty.
 
     `seeded` is the instance row, from which the cloud-init CD-ROM is written if the image's
-    settings ask for one.
+    settings ask for one. With `partitions` the guest gets sda1, sda2 and sda3 as devices of their
+    own and no disk that is parted into them.
     """
 
     image: CacheEntry
@@ -65,6 +70,7 @@ class DiskSpec:
     injection: bool
     settings: ImageSettings = ImageSettings()
     seeded: InstanceRow | None = None
+    partitions: bool = False
 
 
 class KeySlot(TypedDict):
@@ -119,24 +125,21 @@ class InstanceDisks:
                 if entry:
                     pins.enter_context(cache.pin(entry.name))
             if spec.image.facts["kind"] == "disk":
-                base, boot = spec.image, _overlay_whole_disk(spec, target)
+                bases, boot = [spec.image], _overlay_whole_disk(spec, target)
             else:
-                keyed = "key" if spec.injection else "plain"
-                name = f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
-                pins.enter_context(cache.pin(name))
-                base = _ensure_composed(cache, name, spec, progress)
-                boot = _overlay_composed(base, spec, target)
+                pieces = _list_pieces(spec)
+                bases = [_ensure(pins, cache, piece, spec, progress) for piece in pieces]
+                boot = _overlay_pieces(pieces, bases, spec, folder)
             boot = _apply_settings(boot, spec, folder)
-            uses = {entry.name for entry in (base, spec.kernel, spec.ramdisk) if entry}
+            uses = {entry.name for entry in (*bases, spec.kernel, spec.ramdisk) if entry}
             facts = {"uses": sorted(uses), "boot": _to_words(boot)}
-            target.chmod(0o600)  # the hypervisor's user is given it before it boots
             write_atomic(folder / NOTE, json.dumps(facts).encode(), 0o600)
         return boot
 
     def forget(self, instance_id: str) -> None:
         """Remove an instance's disk; what others keep in its folder stays."""
         folder = self.folder / instance_id
-        for name in (DISK, SEED, NVRAM, NOTE):
+        for name in (*PARTITIONS.values(), SEED, NVRAM, NOTE):
             (folder / name).unlink(missing_ok=True)
             (folder / f".{name}.new").unlink(missing_ok=True)  # of a killed process
         with contextlib.suppress(OSError):
@@ -171,20 +174,28 @@ def _apply_settings(boot: Boot, spec: DiskSpec, folder: Path) -> Boot:
 def _overlay_whole_disk(spec: DiskSpec, target: Path) -> Boot:
     size = max(spec.image.facts["size"], spec.disk_mb * MIB)
     disk.overlay(spec.image.path, spec.image.format, target, size)
+    target.chmod(0o600)
     notes: tuple[str, ...] = ()
     if spec.public_key:
         notes = ("The image is a whole disk: it takes the key from the metadata service.",)
     return Boot(None, None, target, "", bus="virtio", notes=notes)
 
 
-def _overlay_composed(base: CacheEntry, spec: DiskSpec, target: Path) -> Boot:
-    disk.overlay(base.path, base.format, target, base.path.stat().st_size)
+def _overlay_pieces(
+    pieces: "list[_Piece]", bases: list[CacheEntry], spec: DiskSpec, folder: Path
+) -> Boot:
+    """Lay an overlay of the instance's own over the disk, or over each of its partitions."""
+    targets = {piece.device: folder / PARTITIONS.get(piece.device, DISK) for piece in pieces}
+    for base, target in zip(bases, targets.values(), strict=True):
+        disk.overlay(base.path, base.format, target, base.path.stat().st_size)
+        target.chmod(0o600)  # the hypervisor's user is given it before it boots
     return Boot(
         spec.kernel.path if spec.kernel else None,
         spec.ramdisk.path if spec.ramdisk else None,
-        target,
+        folder / DISK,
         "",
-        notes=_give_key(base, spec, target),
+        notes=_give_key(bases[0], spec, folder / DISK),
+        partitions=targets if spec.partitions else {},
     )
 
 
@@ -200,24 +211,72 @@ def _give_key(base: CacheEntry, spec: DiskSpec, target: Path) -> tuple[str, ...]
     return ()
 
 
-def _ensure_composed(cache: Cache, name: str, spec: DiskSpec, progress: Progress) -> CacheEntry:
-    with cache.only_one(name):
-        composed = cache.find(name)
+@dataclass(frozen=True)
+class _Piece:
+    """A file of the cache that instances' disks rest on: a composed disk (`device` is empty), or
+    one of its partitions; `root_offset` is where the root's file system begins, if it has one."""
+
+    name: str
+    size: int
+    root_offset: int | None
+    device: str
+    compose: Callable[[Path, BinaryIO], None]
+
+
+def _list_pieces(spec: DiskSpec) -> list[_Piece]:
+    """Return what a disk is made of: itself, or the partitions that it has, sda1 first."""
+    plan = disk.layout(spec.image.facts["size"], spec.disk_mb, spec.swap_mb)
+    keyed = "key" if spec.injection else "plain"
+    if not spec.partitions:
+        name = f"{spec.image.name}-{spec.disk_mb}-{spec.swap_mb}-{keyed}"
+
+        def compose(root: Path, file: BinaryIO) -> None:
+            disk.compose(root, file, plan)
+
+        return [_Piece(name, plan.size, plan.root[0], "", compose)]
+    return [
+        _Piece(
+            f"{spec.image.name}-root-{keyed}" if device == "sda1" else f"{device}-{size}",
+            size,
+            0 if device == "sda1" else None,
+            device,
+            partial(_compose_partition, device, size),
+        )
+        for device, size in plan.sizes().items()
+    ]
+
+
+def _compose_partition(device: str, size: int, root: Path, file: BinaryIO) -> None:
+    disk.compose_partition(device, root, file, size)
+
+
+def _ensure(
+    pins: contextlib.ExitStack, cache: Cache, piece: _Piece, spec: DiskSpec, progress: Progress
+) -> CacheEntry:
+    """Return a piece from the cache, pinned; composed now if it is not there."""
+    pins.enter_context(cache.pin(piece.name))
+    with cache.only_one(piece.name):
+        composed = cache.find(piece.name)
         if composed:
             return composed
         progress("composing the disk")
-        plan = disk.layout(spec.image.facts["size"], spec.disk_mb, spec.swap_mb)
-        with _clean_root(cache, spec) as root, cache.partial() as file:
-            disk.compose(root, file, plan)
-            facts = _slot(root, file, plan) if spec.injection else {"slot": None, "no_slot": ""}
-            return cache.adopt(Path(file.name), name, "raw", kind="disk", size=plan.size, **facts)
+        keyed = spec.injection and piece.root_offset is not None
+        clean = _clean_root(cache, spec) if keyed else contextlib.nullcontext(spec.image.path)
+        with clean as root, cache.partial() as file:
+            piece.compose(root, file)
+            facts: KeySlot = {"slot": None, "no_slot": ""}
+            if keyed:
+                facts = _slot(root, file, piece)
+            return cache.adopt(
+                Path(file.name), piece.name, "raw", kind="disk", size=piece.size, **facts
+            )
 
 
 @contextlib.contextmanager
 def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
-    """Yield the root to compose from: a copy with its journal replayed, if a key is to go in."""
+    """Yield the root that a key is to go into: a copy with its journal replayed, if need be."""
     root = spec.image.path
-    if not (spec.injection and key_injection.needs_replay(root)):
+    if not key_injection.needs_replay(root):
         yield root
         return
     with cache.partial() as file, root.open("rb") as source:
@@ -229,22 +288,23 @@ def _clean_root(cache: Cache, spec: DiskSpec) -> Iterator[Path]:
         yield root
 
 
-def _slot(root: Path, file: BinaryIO, plan: disk.Layout) -> KeySlot:
+def _slot(root: Path, file: BinaryIO, piece: _Piece) -> KeySlot:
     """Reserve blocks for a key; if that fails, the disk is composed again without them."""
     try:
-        slot = key_injection.make_slot(Path(file.name), plan.root[0])
+        slot = key_injection.make_slot(Path(file.name), piece.root_offset or 0)
     except (key_injection.NoSpaceForKeyError, ProgramFailed) as problem:
         file.truncate(0)
-        disk.compose(root, file, plan)
+        piece.compose(root, file)
         return {"slot": None, "no_slot": str(problem)}
     return {"slot": slot.to_record(), "no_slot": ""}
 
 
 def _to_words(boot: Boot) -> dict[str, object]:
-    return {
+    words = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(boot).items()
     }
+    return {**words, "partitions": {name: str(file) for name, file in boot.partitions.items()}}
 
 
 def _from_words(words: dict[str, Any]) -> Boot:
@@ -253,6 +313,7 @@ def _from_words(words: dict[str, Any]) -> Boot:
 
     own: dict[str, Any] = {"disk": Path(words["disk"])}
     own |= {name: path(name) for name in ("kernel", "ramdisk", "nvram", "seed") if name in words}
+    own["partitions"] = {name: Path(file) for name, file in words.get("partitions", {}).items()}
     return Boot(**{**words, **own, "notes": tuple(words["notes"])})
 
 

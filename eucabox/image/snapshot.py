@@ -40,6 +40,10 @@ def take(boot: "Boot | None", target: Path, watch: Watch = lambda: None) -> None
 
 
 def _root(boot: "Boot", target: Path, watch: Watch) -> None:
+    if boot.partitions:  # then the disk is the root partition and no more
+        whole = ("-f", boot.format, "-O", "raw", str(boot.disk), str(target))
+        run_caged("qemu-img", "convert", SHARED, *whole, seconds=LONGEST, watch=watch)
+        return
     table = target.with_suffix(".table")
     facts = ("-f", boot.format, "-O", "raw", f"bs={SECTOR}", "count=1")
     run_caged("qemu-img", "dd", SHARED, *facts, f"if={boot.disk}", f"of={table}")

@@ -17,6 +17,7 @@ from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import InsufficientFreeAddresses
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.accounts import Caller, Credential
 from eucabox.instance_states import InstanceState
 from eucabox.network import GuestAddress
@@ -35,6 +36,7 @@ class StandInNode:
     """Says what a node would say, and counts how often it was woken."""
 
     hypervisor_name: str = "kvm"
+    capabilities: Capabilities = field(default_factory=Capabilities)
     woken: int = 0
     console: dict[str, bytes] = field(default_factory=dict)
 

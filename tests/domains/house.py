@@ -15,6 +15,7 @@ from eucabox import hypervisor
 from eucabox.config import Config, NodeSection
 from eucabox.domains import reconciler as loops
 from eucabox.hypervisor import qemu
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.hypervisor.domain import Domain
 from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.node import Node
@@ -31,9 +32,13 @@ class PretendedHypervisor:
 
     NAME = "test"
     URI = URI
+    PACKAGE = "libvirt-daemon"
 
     def probe(self, folder: Path) -> str:
         return ""
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
 
     def domain_xml(self, domain: Domain) -> str:
         return qemu.machine(domain, kind="test", cpu="maximum")
@@ -52,6 +57,7 @@ class Boot:
     nvram: Path | None = None
     seed: Path | None = None
     seed_bus: str = "scsi"
+    partitions: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +67,12 @@ class Images:
     notes: list[tuple[str, str]] = field(default_factory=list)
     prepared: Callable[[Callable[[str], None]], None] = lambda progress: None
 
-    def prepare(self, instance: Mapping[str, Any], progress: Callable[[str], None]) -> Boot:
+    def prepare(
+        self,
+        instance: Mapping[str, Any],
+        progress: Callable[[str], None],
+        partitions: bool = False,
+    ) -> Boot:
         self.notes.append(("prepare", instance["instance_id"]))
         self.prepared(progress)
         return Boot(Path("/kernel"), Path("/ramdisk"), Path("/disk.qcow2"), "console=ttyS0")

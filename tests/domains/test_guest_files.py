@@ -14,7 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from eucabox.domains.launcher import _give_to_guest_user
 folder = Path(sys.argv[1])
-boot = SimpleNamespace(disk=folder / "disk", seed=folder / "seed", nvram=folder / "nvram")
+boot = SimpleNamespace(
+    disk=folder / "disk", seed=folder / "seed", nvram=folder / "nvram", partitions={}
+)
 print(_give_to_guest_user(boot, (int(sys.argv[2]), int(sys.argv[3]))))
 """
 

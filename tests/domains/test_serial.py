@@ -45,3 +45,25 @@ def test_an_unreadable_file_is_told_with_the_instance(tmp_path: Path) -> None:
     (tmp_path / "i-1" / "console.log").mkdir(parents=True)
     with pytest.raises(ConsoleUnreadable, match="i-1"):
         serial.tail(tmp_path / "i-1" / "console.log", 10)
+
+
+def test_what_is_appended_is_bounded_as_virtlogd_bounds_it(tmp_path: Path) -> None:
+    console = tmp_path / "i-1" / "console.log"
+    serial.create(console)
+    piece = 2**16
+    for number in range(200):  # 12.5 MiB
+        serial.append(console, bytes([number]) * piece)
+    files = sorted(each.name for each in console.parent.iterdir())
+    assert files == ["console.log", "console.log.0", "console.log.1", "console.log.2"]
+    sizes = [each.stat().st_size for each in console.parent.iterdir()]
+    assert max(sizes) <= 2 * 2**20
+    assert sum(sizes) > 6 * 2**20
+    content, _ = serial.tail(console, 3 * 2**20)
+    assert content == b"".join(bytes([n]) * piece for n in range(200))[-len(content) :]
+    assert len(content) > 2 * 2**20, "the file before it is read too"
+
+
+def test_a_console_whose_folder_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        serial.append(tmp_path / "i-1" / "console.log", b"late")
+    assert list(tmp_path.iterdir()) == []

@@ -143,12 +143,76 @@ def test_a_configured_hypervisor_is_taken_as_it_is(tmp_path: Path) -> None:
     assert "configured" in hypervisor.choose("kvm", tmp_path).reason
 
 
-def test_xen_needs_a_xen_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(xen, "HYPERVISOR", tmp_path / "capabilities")
+@pytest.fixture
+def dom0(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Xen as a dom0's Linux shows it below /sys/hypervisor; what is absent is not there."""
+    folder = tmp_path / "hypervisor"
+    (folder / "properties").mkdir(parents=True)
+    (folder / "type").write_text("xen\n")
+    (folder / "properties/features").write_text("00002efd\n")
+    (folder / "properties/capabilities").write_text("xen-3.0-x86_64 \n")
+    monkeypatch.setattr(xen, "HYPERVISOR", folder)
+    return folder
+
+
+def test_xen_is_known_by_what_a_service_sees_too(dom0: Path, tmp_path: Path) -> None:
+    assert hypervisor.choose("xen", tmp_path).driver is xen
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("properties/features", "000026fd"),  # a guest of Xen, which is no dom0
+        ("properties/features", "not a number"),
+        ("type", "none"),
+    ],
+)
+def test_xen_needs_a_dom0(dom0: Path, tmp_path: Path, file: str, content: str) -> None:
+    (dom0 / file).write_text(content)
     with pytest.raises(HypervisorUnusable, match="does not run under Xen"):
         hypervisor.choose("xen", tmp_path)
-    xen.HYPERVISOR.write_text("control_d\n")
-    assert hypervisor.choose("xen", tmp_path).driver is xen
+
+
+def test_xen_is_not_there_without_xen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(xen, "HYPERVISOR", tmp_path / "none")
+    with pytest.raises(HypervisorUnusable, match="does not run under Xen"):
+        hypervisor.choose("xen", tmp_path)
+
+
+def test_a_dom0_takes_xen_by_itself_and_asks_xens_libvirt(
+    dom0: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = hypervisor.choose("auto", tmp_path)
+    assert (choice.driver, choice.reason) == (xen, "this host is Xen's dom0")
+    assert hypervisor.find_uri("auto") == "xen:///system"
+    (dom0 / "type").unlink()
+    assert hypervisor.find_uri("auto") == "qemu:///system"
+
+
+@pytest.mark.parametrize(
+    ("virt_type", "configured", "uri"),
+    [
+        ("xen", "", "xen:///system"),
+        ("qemu", "", "qemu:///system"),
+        ("kvm", "", "qemu:///system"),
+        ("xen", "xen+unix:///system?socket=/s", "xen+unix:///system?socket=/s"),
+    ],
+)
+def test_libvirts_address_is_the_configured_one_or_the_drivers(
+    virt_type: str, configured: str, uri: str
+) -> None:
+    assert hypervisor.find_uri(virt_type, configured) == uri
+
+
+@pytest.mark.parametrize(
+    ("kinds", "runs"),
+    [("xen-3.0-x86_64 ", False), ("xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_64 ", True)],
+)
+def test_xen_runs_whole_disks_where_it_has_hvm(dom0: Path, kinds: str, runs: bool) -> None:
+    (dom0 / "properties/capabilities").write_text(kinds)
+    reason = xen.capabilities().whole_disks
+    assert (reason == "") is runs
+    assert runs or "VT-x" in reason
 
 
 def test_no_emulator_at_all_is_said_with_its_package(

@@ -42,7 +42,10 @@ SET = replace(
     DISK, nic_model="e1000", bus="ide", uefi=True, nvram=FOLDER / "nvram.fd",
     seed=FOLDER / "seed.iso", seed_bus="sata",
 )  # fmt: skip
-DOMAINS = {"root": ROOT, "disk": DISK, "set": SET}
+PARTED = replace(
+    ROOT, partitions={"sda1": FOLDER / "disk.qcow2", "sda3": FOLDER / "disk-sda3.qcow2"}
+)
+DOMAINS = {"root": ROOT, "disk": DISK, "set": SET, "parted": PARTED}
 ARM = {
     "root": replace(
         ROOT, cmdline="console=ttyAMA0 root=/dev/sda1", uefi=True, nvram=FOLDER / "nvram.fd"
@@ -51,8 +54,8 @@ ARM = {
     "set": replace(SET, bus="virtio"),
 }
 CASES = [
-    *((name, kind, X86_64) for name in ("kvm", "qemu") for kind in DOMAINS),
-    *(("xen", kind, X86_64) for kind in ("root", "disk")),
+    *((name, kind, X86_64) for name in ("kvm", "qemu") for kind in ARM),
+    *(("xen", kind, X86_64) for kind in ("root", "disk", "parted")),
     *((name, kind, AARCH64) for name in ("kvm", "qemu") for kind in ARM),
 ]
 over_cases = pytest.mark.parametrize(
@@ -165,6 +168,15 @@ def test_uefi_without_firmware_for_this_host_names_the_package(
 def test_what_xen_lacks_is_refused_by_name(facts: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingUnavailable, match=word):
         hypervisor.load("xen").domain_xml(replace(DISK, **facts))
+
+
+@pytest.mark.parametrize("name", ["sda", "xvda"])
+def test_a_command_line_may_have_the_old_names_under_xen(name: str) -> None:
+    domain = replace(PARTED, cmdline=f"root=/dev/{name}1 console=ttyS0")
+    xml = etree.fromstring(hypervisor.load("xen").domain_xml(domain))
+    assert xml.findtext("os/cmdline") == "root=/dev/xvda1 console=hvc0"
+    names = [target.get("dev") for target in xml.iterfind("devices/disk/target")]
+    assert names == ["sda1", "sda3"]
 
 
 def test_libvirt_leaves_files_alone_whose_owners_are_right() -> None:

@@ -69,7 +69,9 @@ class RealDisks(Images):
         super().__init__()
         self._guest, self._instances = guest, instances
 
-    def prepare(self, instance: Mapping[str, Any], progress: object) -> Boot:
+    def prepare(
+        self, instance: Mapping[str, Any], progress: object, partitions: bool = False
+    ) -> Boot:
         folder = self._instances / instance["instance_id"]
         folder.mkdir(mode=0o755, exist_ok=True)
         disk = folder / "disk.raw"

@@ -199,7 +199,9 @@ def test_a_hung_libvirt_does_not_keep_an_instance_from_its_end(
 class SmallDisks(RealDisks):
     """Disks of 64 MiB that have no room for it where they are."""
 
-    def prepare(self, instance: Mapping[str, Any], progress: object) -> Boot:
+    def prepare(
+        self, instance: Mapping[str, Any], progress: object, partitions: bool = False
+    ) -> Boot:
         made = super().prepare(instance, progress)
         os.truncate(made.disk, 2**26)
         return made

@@ -23,6 +23,7 @@ from eucabox.errors import (
     InvalidParameterCombination,
     InvalidParameterValue,
     KeyPairNotFound,
+    SettingUnavailable,
     SubnetNotFound,
     UnsupportedOperation,
 )
@@ -295,6 +296,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
     image = get_launchable(call.cloud.state, call.user, request.image_id, "machine")
     _check_architecture(image)
     check_fits(image, instance_type, call.cloud.config.images.swap_mb)
+    _check_hypervisor(call, image)
     _check_devices(request.block_device_mappings, image)
     kernel_id, ramdisk_id = _choose_boot_images(call, image, request)
     options = _read_metadata_options(request.metadata_options, image)
@@ -380,6 +382,23 @@ def _check_devices(mappings: Sequence[LaunchedDevice], image: ImageRow) -> None:
         if "ebs" in each and not virtual and not left_out:
             continue
         devices.check(name, virtual, left_out=left_out, whole_disk=whole_disk)
+
+
+def _check_hypervisor(call: Call, image: ImageRow) -> None:
+    """Refuse what this host's hypervisor can't run, by the hypervisor's name."""
+    able, name = call.cloud.node.capabilities, call.cloud.node.hypervisor_name
+    if image["virtualization_type"] == "hvm" and able.whole_disks:
+        what = f"{image['image_id']} is a whole disk, which {name} can't run: {able.whole_disks}."
+        raise UnsupportedOperation(what=what)
+    wanted = settings.read(image["settings"])
+    setting = able.find_lacking(
+        uefi=wanted.uefi,
+        seed_cdrom=wanted.has_cdrom,
+        nic_model=wanted.nic_model,
+        bus=wanted.disk_bus,
+    )
+    if setting:
+        raise SettingUnavailable(setting=setting, hypervisor=name)
 
 
 def _choose_boot_images(

@@ -1,0 +1,44 @@
+"""What a hypervisor can do, in its driver's own words: callers ask for these, never for a name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+
+def _row(words: str) -> str:
+    """Return a capability that is there; `words` name it in docs/hypervisors.md."""
+    text: str = field(default="", metadata={"row": words})
+    return text
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Each is empty where the hypervisor can; else it says why not, or what happens instead."""
+
+    whole_disks: str = _row("images that are a whole disk (virtualization type hvm)")
+    uefi: str = _row("`bootMode` uefi")
+    seed_cdrom: str = _row("`seed` nocloud and both: a CD-ROM")
+    nic_models: str = _row("`nicModel` e1000 and rtl8139")
+    ide_disks: str = _row("`diskBus` ide")
+    partition_table: str = _row("sda1, sda2 and sda3 are parts of one disk")
+    screenshots: str = _row("GetConsoleScreenshot")
+    console_file: str = _row("libvirt writes the console's output into a file")
+    reboot_in_place: str = _row("a reboot keeps the domain, and a deaf guest is reset in it")
+    pause_when_full: str = _row("a guest stands still while the host's disk is full")
+    block_statistics: str = _row("libvirt counts what a guest reads and writes on its disk")
+    hardware_speed: str = _row("guests run on the processor itself")
+    memory_of_host: str = _row("guests' memory is the memory that this host's Linux sees")
+
+    def find_lacking(self, *, uefi: bool, seed_cdrom: bool, nic_model: str, bus: str) -> str:
+        """Return the first of an image's settings that is not available, or ""."""
+        wanted = (
+            ("bootMode uefi", uefi, self.uefi),
+            ("seed on a CD-ROM", seed_cdrom, self.seed_cdrom),
+            (f"nicModel {nic_model}", nic_model != "virtio", self.nic_models),
+            (f"diskBus {bus}", bus == "ide", self.ide_disks),
+        )
+        return next((name for name, is_wanted, reason in wanted if is_wanted and reason), "")
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield what each capability is called, and why it is not there or ""."""
+        for each in fields(self):
+            yield each.metadata["row"], getattr(self, each.name)
