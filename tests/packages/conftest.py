@@ -16,6 +16,7 @@ ENDED = pytest.StashKey[set[str]]()
 GUEST = Path("/var/tmp/eucabox-test-guest")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the rounds, and leave them out unless they were asked for: they take minutes."""
     here = Path(__file__).parent
