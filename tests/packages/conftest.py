@@ -39,9 +39,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _find_way(item: pytest.Item) -> str:
-    """Return the file and the suite that a step belongs to."""
+    """Return the file and the suite that a step belongs to; xdist wants no bracket in it."""
     file, _, name = item.nodeid.partition("::")
-    return file + name.partition("[")[2]
+    return f"{file}:{name.partition('[')[2].partition(']')[0]}"
 
 
 @pytest.hookimpl(wrapper=True)
