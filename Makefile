@@ -112,4 +112,4 @@ test-packages: setup-test deb ## install, use, upgrade and remove the packages i
 	@setup/host.sh packages rpm
 	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
 	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
-	    $(BIN)/pytest -n 2 --dist loadgroup -m packages $(ROUNDS)
+	    $(BIN)/pytest -m packages $(ROUNDS)
