@@ -203,12 +203,12 @@ def has_journal() -> bool:
 
 
 def describe_place(config: Config) -> str:
-    """Return where the log of this process is: JOURNAL, or a file's path."""
+    """Return where this process logs: JOURNAL, or the path of a file."""
     return JOURNAL if has_journal() and not config.cloud.log_file else str(config.log_path)
 
 
 def write_error(message: str) -> None:
-    """Write what ends a command, or can't be logged, to standard error."""
+    """Write to standard error: the error that ends a command, or one that can't be logged."""
     sys.stderr.write(f"{_prefix(logging.ERROR) if has_journal() else ''}eucabox: {message}\n")
 
 

@@ -128,7 +128,7 @@ class Node:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the hypervisor can do; where none is usable nothing is refused for its sake."""
+        """What the hypervisor can do; everything if none is usable, for the launch says so."""
         choice = self._choose()
         return choice.driver.capabilities() if isinstance(choice, Choice) else Capabilities()
 

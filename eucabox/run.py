@@ -148,7 +148,7 @@ def run_attached(*argv: str) -> int:
 
 
 def stream(*argv: str) -> Iterator[bytes]:
-    """Start a program and yield its lines; it is ended when nobody wants more of them."""
+    """Start a program and yield its lines; it is killed when the caller reads no more."""
     process = subprocess.Popen(
         [find(argv[0]), *argv[1:]],
         stdin=subprocess.DEVNULL,

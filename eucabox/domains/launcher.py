@@ -75,7 +75,7 @@ class BootSpec(Protocol):
 
     @property
     def partitions(self) -> Mapping[str, Path]:
-        """The files of sda1, sda2 and sda3 where each is a device of its own; else empty."""
+        """The files of sda1, sda2 and sda3 if each is a device; else empty: one disk has all."""
 
 
 class DiskProvider(Protocol):

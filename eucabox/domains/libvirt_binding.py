@@ -1,6 +1,6 @@
 """libvirt's Python binding, or None on a host without it, where buckets and accounts serve.
 
-It has no types: here are those of what is used of it, by libvirt's own names."""
+It has no types, so those of the functions in use are here, under libvirt's names."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol

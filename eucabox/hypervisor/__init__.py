@@ -25,7 +25,7 @@ class Hypervisor(Protocol):
         """Return why it can't be used on this host, or an empty string."""
 
     def capabilities(self) -> Capabilities:
-        """Return what it can do on this host."""
+        """Return what the hypervisor can do on this host."""
 
     def domain_xml(self, domain: Domain) -> str:
         """Return libvirt's domain XML for a guest."""

@@ -224,7 +224,7 @@ class _Piece:
 
 
 def _list_pieces(spec: DiskSpec) -> list[_Piece]:
-    """Return what a disk is made of: itself, or the partitions that it has, sda1 first."""
+    """Return the files that a disk consists of: itself, or one for each partition, sda1 first."""
     plan = disk.layout(spec.image.facts["size"], spec.disk_mb, spec.swap_mb)
     keyed = "key" if spec.injection else "plain"
     if not spec.partitions:

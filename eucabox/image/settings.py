@@ -87,7 +87,7 @@ def check(attribute: str, value: str) -> str:
 
 
 def list_words(attribute: str) -> tuple[str, ...]:
-    """Return the words that an attribute takes on this host's machine; none for free text."""
+    """Return the values that an attribute may have on this host; an empty tuple means any text."""
     lacks = architecture.HOST.lacks
     return tuple(word for word in WORDS[attribute] if (attribute, word) not in lacks)
 

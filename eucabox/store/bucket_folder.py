@@ -33,7 +33,7 @@ class BucketFolder:
 
     MARK = "mark"
     # Whether any key has a file under its hash, and whether any file has a sidecar: most buckets
-    # have neither, and then nobody needs to look for one.
+    # have neither, and then no read has to look for one.
     has_hashed = has_sidecars = True
 
     def __init__(self, path: Path, flush: Flush) -> None:

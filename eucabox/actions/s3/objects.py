@@ -26,7 +26,7 @@ from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
-PLAIN = frozenset({"checksum_mode"})  # what a read may name and still be of the whole as it is
+PLAIN = frozenset({"checksum_mode"})  # members with which a read is still a plain one
 IGNORED = ("request_payer", "content_length")
 RESPONSE_HEADERS = {
     f"response_{name}": name

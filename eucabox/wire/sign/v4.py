@@ -62,7 +62,7 @@ class SigningKeys:
         self._lock = Lock()
 
     def key(self, scope: Scope, secret: str) -> bytes:
-        """Return the signing key of a scope, derived if it is not cached for this very secret."""
+        """Return the signing key of a scope, derived unless it is cached for the same secret."""
         secret_digest = sha256(secret.encode()).digest()
         with self._lock:
             cached = self._keys.get(scope)
