@@ -150,7 +150,7 @@ class Format(logging.Formatter):
 
 
 class JournalFormat(Format):
-    """The same with systemd's priority before it, and without the time, which the journal has."""
+    """The same line with systemd's priority before it, and no time: the journal adds its own."""
 
     def __init__(self) -> None:
         super().__init__(dated=False)
@@ -194,7 +194,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
 
 def has_journal() -> bool:
-    """Tell whether standard error is systemd's journal: not where it was sent elsewhere since."""
+    """Tell whether standard error still is the journal to which systemd connected it."""
     try:
         status = os.fstat(2)
     except OSError:  # it is closed

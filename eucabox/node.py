@@ -157,7 +157,7 @@ class Node:
         }
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` whenever a guest, or libvirt, has a problem, or has it no more."""
+        """Call `on_change` whenever a problem of a guest or of libvirt begins or ends."""
         self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:

@@ -129,7 +129,7 @@ alter table instances add column state_clock text not null default '';
 alter table reservations add column created_clock text not null default ''
 """
 
-# Which program brought the file to which schema: an older one that can't read it says so.
+# Which program made which schema: an older program that can't read the file names it.
 SCHEMA_CHANGES = """
 create table schema_changes (schema integer primary key, program text not null,
   time text not null)

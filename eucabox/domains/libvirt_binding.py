@@ -22,7 +22,7 @@ class VirStream(Protocol):
 
 
 class VirDomain(Protocol):
-    """A domain, there or gone meanwhile."""
+    """A domain, which may have ended meanwhile."""
 
     def connect(self) -> "VirConnect": ...
     def name(self) -> str: ...

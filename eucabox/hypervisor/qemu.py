@@ -97,7 +97,7 @@ def _refuse_secure_boot(os: ET.Element) -> None:
 
 
 def _is_for(host: Architecture, description: Path) -> bool:
-    """Return whether a firmware is for the guests of this host; others may be installed."""
+    """Return whether a firmware is for this host's processor; it may be for another one."""
     try:
         targets = json.loads(description.read_text("utf-8"))["targets"]
         return any(target["architecture"] == host.name for target in targets)

@@ -253,7 +253,7 @@ def _compose_partition(device: str, size: int, root: Path, file: BinaryIO) -> No
 def _ensure(
     pins: contextlib.ExitStack, cache: Cache, piece: _Piece, spec: DiskSpec, progress: Progress
 ) -> CacheEntry:
-    """Return a piece from the cache, pinned; composed now if it is not there."""
+    """Return a piece of the cache, pinned; it is composed first if it is missing."""
     pins.enter_context(cache.pin(piece.name))
     with cache.only_one(piece.name):
         composed = cache.find(piece.name)

@@ -88,7 +88,7 @@ class BucketFolder:
         return opened
 
     def look_for_special_files(self) -> None:
-        """Find out whether there are files under a hash and sidecars; they may be copied in."""
+        """Look for files under a hash and for sidecars, also those that a backup put there."""
         self.has_hashed = not dirfd.is_empty(OBJECTS, self.reserved)
         self.has_sidecars = not dirfd.is_empty(ATTRIBUTES, self.reserved)
 

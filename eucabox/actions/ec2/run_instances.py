@@ -323,7 +323,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         "shutdown_behavior": behavior,
         "disable_api_termination": int(request.disable_api_termination),
         "disable_api_stop": int(request.disable_api_stop),
-        # As the subnet has it, an instance shows its address as its public one too.
+        # The subnet's default: an instance shows its address as its public one too.
         "public_address": int(
             all(each.get("associate_public_ip_address", True) for each in interfaces)
         ),
