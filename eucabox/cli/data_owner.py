@@ -5,7 +5,6 @@ import pwd
 import sys
 from pathlib import Path
 
-from eucabox.atomic_files import name_owner
 from eucabox.config import Config
 from eucabox.errors import DataOfAnotherUser
 from eucabox.run import replace
@@ -57,8 +56,16 @@ def is_unit_installed() -> bool:
 
 
 def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
-    """Return the owner of the data directory if this process is root and the owner is not."""
+    """Return the owner of the data directory if this process is root and the owner is not.
+
+    Raises DataOfAnotherUser for an owner that this host has no user of.
+    """
     folder = config.cloud.data_dir
-    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
+    if os.geteuid() != 0 or not folder.exists():
         return None
-    return pwd.getpwnam(name_owner(folder))
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid) if uid else None
+    except KeyError:  # such as a user who was deleted
+        command = f"chown -R root {folder}"
+        raise DataOfAnotherUser(folder=folder, owner=uid, command=command) from None
