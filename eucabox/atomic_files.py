@@ -25,7 +25,7 @@ def make_folder(folder: Path, mode: int) -> None:
 
 
 def name_owner(path: Path) -> str:
-    """Return the name of the user that a path, or the folder above that is there, belongs to."""
+    """Return the name of a path's owner; without the path, of the nearest folder above it."""
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     uid = path.lstat().st_uid

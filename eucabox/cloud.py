@@ -110,14 +110,14 @@ class Cloud:
         self._write_status()
 
     def list_problems(self) -> list[str]:
-        """Return what components could not do, a line each; asks nothing and nobody."""
+        """Return what components could not do, a line each, from memory: it waits for nothing."""
         problems = self._problems.copy()  # other threads change it meanwhile
         if self.network.is_up:  # the problem at the start is over
             problems.pop("network", None)
         return [f"{component}: {text}" for component, text in problems.items()]
 
     def facts(self) -> dict[str, Any]:
-        """Return what an operator asks first: since when, where, on what hypervisor."""
+        """Return what an operator asks first: since when it runs, where, on which hypervisor."""
         lines = self.list_problems()
         node = self.node.status()
         lines += [f"{instance_id}: {text}" for instance_id, text in node["guests"].items()]

@@ -22,16 +22,6 @@ _mine = _ThreadTurn()
 
 
 @contextlib.contextmanager
-def holding() -> Iterator[None]:
-    """Take the turn for the block, or go on without it after a while."""
-    acquire()
-    try:
-        yield
-    finally:
-        release()
-
-
-@contextlib.contextmanager
 def yielding() -> Iterator[None]:
     """Give the turn back, if this thread has it, while the block waits for the disk."""
     had = _mine.has_turn

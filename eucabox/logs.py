@@ -150,7 +150,7 @@ class Format(logging.Formatter):
 
 
 class JournalFormat(Format):
-    """The same with systemd's priority before it, and without the time, which the journal has."""
+    """The same line with systemd's priority before it, and no time: the journal adds its own."""
 
     def __init__(self) -> None:
         super().__init__(dated=False)
@@ -194,7 +194,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
 
 def has_journal() -> bool:
-    """Tell whether standard error is systemd's journal: not where it was sent elsewhere since."""
+    """Tell whether standard error still is the journal to which systemd connected it."""
     try:
         status = os.fstat(2)
     except OSError:  # it is closed
@@ -203,12 +203,12 @@ def has_journal() -> bool:
 
 
 def describe_place(config: Config) -> str:
-    """Return where the log of this process is: JOURNAL, or a file's path."""
+    """Return where this process logs: JOURNAL, or the path of a file."""
     return JOURNAL if has_journal() and not config.cloud.log_file else str(config.log_path)
 
 
 def write_error(message: str) -> None:
-    """Write what ends a command, or can't be logged, to standard error."""
+    """Write to standard error: the error that ends a command, or one that can't be logged."""
     sys.stderr.write(f"{_prefix(logging.ERROR) if has_journal() else ''}eucabox: {message}\n")
 
 

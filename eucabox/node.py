@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from eucabox import hypervisor, ids
@@ -60,7 +61,7 @@ class Node:
         self._stopping = False
         self._awake = threading.Condition()
         self._called = True
-        self.turns = 0  # of the loop, for who wants to know whether it still turns
+        self.turns = 0  # of the loop, so that others see whether it still turns
         self._reported: str | None = None  # the problem that was reported last
         self._network_due = self._memory_due = 0.0
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
@@ -81,38 +82,8 @@ class Node:
         self._hooks = Hooks(config, facts)
         self._domain_xml = DomainXml(config, facts)
         self._filters = SecurityGroupFilters(state, network)
-        self._launcher = Launcher(
-            cloud,
-            folder,
-            self._rows,
-            domains,
-            images,
-            network,
-            self._filters,
-            self._driver,
-            self._launching,
-            self._domain_xml,
-            self._hooks,
-        )
         self._domains = domains
-        self._terminator = Terminator(
-            folder, self._rows, domains, images, network, self._ending, self._hooks, self._health
-        )
-        self._loop = Reconciler(
-            config,
-            self._rows,
-            self._connection,
-            domains,
-            self._launcher,
-            self._terminator,
-            Rebooter(
-                self._rows, domains, self._launcher, self._ending, self._hooks, self._describe
-            ),
-            Stopper(self._rows, domains, network, self._ending, self._hooks),
-            self._health,
-            self._consoles,
-            self._describe,
-        )
+        self._loop = self._make_loop(cloud, folder, images)
 
     @property
     def config(self) -> Config:
@@ -157,7 +128,7 @@ class Node:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the hypervisor can do; where none is usable nothing is refused for its sake."""
+        """What the hypervisor can do; everything if none is usable, for the launch says so."""
         choice = self._choose()
         return choice.driver.capabilities() if isinstance(choice, Choice) else Capabilities()
 
@@ -186,7 +157,7 @@ class Node:
         }
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` whenever a guest, or libvirt, has a problem, or has it no more."""
+        """Call `on_change` whenever a problem of a guest or of libvirt begins or ends."""
         self._on_change = on_change
 
     def trouble(self, instance_id: str) -> Trouble | None:
@@ -279,6 +250,38 @@ class Node:
             self._terminator.purge()
         finally:
             self._connection.stop()
+
+    def _make_loop(self, cloud: str, folder: Path, images: DiskProvider) -> Reconciler:
+        rows, domains, network, hooks = self._rows, self._domains, self._network, self._hooks
+        self._launcher = Launcher(
+            cloud,
+            folder,
+            rows,
+            domains,
+            images,
+            network,
+            self._filters,
+            self._driver,
+            self._launching,
+            self._domain_xml,
+            hooks,
+        )
+        self._terminator = Terminator(
+            folder, rows, domains, images, network, self._ending, hooks, self._health
+        )
+        return Reconciler(
+            self._config,
+            rows,
+            self._connection,
+            domains,
+            self._launcher,
+            self._terminator,
+            Rebooter(rows, domains, self._launcher, self._ending, hooks, self._describe),
+            Stopper(rows, domains, network, self._ending, hooks),
+            self._health,
+            self._consoles,
+            self._describe,
+        )
 
     def _run(self) -> None:
         self._choose()

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from eucabox.errors import ProgramFailed, ProgramMissing
 
@@ -131,22 +131,24 @@ def run_watched(
     return _output(argv[0], process.returncode, output, errors)
 
 
-def start(
-    *argv: str, stdout: int | None = subprocess.DEVNULL, env: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this call, in a session of its own, and return it."""
+def start(*argv: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this one, in a session of its own, and return it."""
     return subprocess.Popen(
         [find(argv[0]), *argv[1:]],
         stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stdout,
-        env=_environment(env),
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
 
 
+def run_attached(*argv: str) -> int:
+    """Run a program to its end on this terminal, and return its exit status."""
+    return subprocess.run([find(argv[0]), *argv[1:]], check=False).returncode
+
+
 def stream(*argv: str) -> Iterator[bytes]:
-    """Start a program and yield its lines; it is ended when nobody wants more of them."""
+    """Start a program and yield its lines; it is killed when the caller reads no more."""
     process = subprocess.Popen(
         [find(argv[0]), *argv[1:]],
         stdin=subprocess.DEVNULL,

@@ -129,7 +129,7 @@ alter table instances add column state_clock text not null default '';
 alter table reservations add column created_clock text not null default ''
 """
 
-# Which program brought the file to which schema: an older one that can't read it says so.
+# Which program made which schema: an older program that can't read the file names it.
 SCHEMA_CHANGES = """
 create table schema_changes (schema integer primary key, program text not null,
   time text not null)
@@ -218,8 +218,8 @@ class ImageRow(TypedDict):
     product_codes: str
 
 
-class InstanceRow(TypedDict):
-    """An instance; `metadata_options` is JSON."""
+class InstanceColumns(TypedDict):
+    """What the lists of instances read of a row; `metadata_options` is JSON."""
 
     instance_id: str
     reservation_id: str
@@ -230,39 +230,44 @@ class InstanceRow(TypedDict):
     ramdisk_id: str | None
     instance_type: str
     key_name: str | None
-    public_key: str | None
     state: str
     state_code: int
     state_reason_code: str
     state_reason_message: str
     launch_time: str
     state_time: str
-    terminated_time: str | None
+    state_clock: str
     availability_zone: str
     architecture: str
     virtualization_type: str
     mac_address: str | None
     private_ip_address: str | None
     private_dns_name: str | None
-    user_data: bytes | None
     wanted: str
-    wanted_reason: str
     metadata_options: str
     monitoring: int
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    domain_uuid: str
     root_device_name: str
-    launch_state: str
     shutdown_behavior: str
     disable_api_termination: int
+    disable_api_stop: int
+    launch_state: str
+    vcpus: int
+    memory_mb: int
+    public_address: int
+
+
+class InstanceRow(InstanceColumns):
+    """An instance: all columns of its row."""
+
+    public_key: str | None
+    terminated_time: str | None
+    user_data: bytes | None
+    wanted_reason: str
+    disk_gb: int
+    domain_uuid: str
     request_id: str
     wanted_request_id: str
     stopped_time: str | None
-    disable_api_stop: int
-    public_address: int
-    state_clock: str
 
 
 class BundleTaskRow(TypedDict):

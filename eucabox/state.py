@@ -27,7 +27,7 @@ RowType = TypeVar("RowType")
 Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
 MOST_COPIES = 6  # of the database as it was before its schema changed
-MOST_COPIES_OF_A_SCHEMA = 2  # a start that is killed again and again drives out no older copy
+MOST_COPIES_OF_A_SCHEMA = 2  # so that repeated killed starts remove no older copies
 
 
 class _Connection(sqlite3.Connection):

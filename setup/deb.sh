@@ -33,7 +33,7 @@ enter() {
 
 log=$out/eucabox-deb.log
 enter dpkg-buildpackage -us -uc >"$log" 2>&1 || fail "the build failed, $(grep -E '(E|rror)[:!]' "$log" | tail -n 1); the rest is in $log"
-# Its own status counts what it leaves out itself, so what it says decides.
+# Its exit status counts tags that it does not print, so its output decides.
 lintian=$out/eucabox-deb.lintian
 enter sh -c 'lintian --allow-root -EI --pedantic ../*.changes' >"$lintian" 2>&1 || true
 [ ! -s "$lintian" ] || { cat "$lintian" >&2; fail "lintian has something to say of the package"; }

@@ -35,8 +35,8 @@ packages() {
 
 listens() { [ -S "$1" ] && virsh -q -c qemu:///system uri >/dev/null 2>&1; }
 
-# What udev does where it runs. While only root can open the device, libvirt takes its own finding
-# that there is KVM for outdated and probes QEMU again, for seconds, at every launch.
+# udev does this where it runs. As long as only root can open the device, libvirt does not believe
+# that it has found KVM, and probes QEMU again, for seconds, at every launch.
 kvm() {
     [ -c /dev/kvm ] && [ "$(stat -c %G /dev/kvm)" = root ] && getent group kvm >/dev/null || return 0
     chgrp kvm /dev/kvm && chmod 660 /dev/kvm || say "could not give /dev/kvm to the group kvm"

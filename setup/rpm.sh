@@ -26,7 +26,7 @@ export SOURCE_DATE_EPOCH
 
 set -- --define "_topdir $work" ${DIST:+--define "dist $DIST"} -ba "$rules/eucabox.spec"
 if [ -z "$(rpm --eval '%{?pyproject_wheel}')" ]; then
-    # A build is root's here, and what it needs is PYTHON's and apt's, which rpm knows nothing of.
+    # Root builds here, with what PYTHON and apt have: rpm does not know of that, hence --nodeps.
     set -- --nodeps --load "$rules/fallback.macros" --define "python3 $python" "$@"
 fi
 log=$out/eucabox-rpm.log

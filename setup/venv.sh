@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes or brings up to date the virtual environment: venv.sh PYTHON FOLDER run|test
-# It does not see the host's packages, whatever apt or pip put there: of the distribution it has
-# libvirt's binding alone, which must fit the installed libvirt, and what pip would have to compile.
+# It does not see the packages that apt or pip put on the host. From the distribution it takes only
+# libvirt's binding, which must fit the installed libvirt, and what pip would have to compile.
 set -eu
 python=$1 venv=$2 what=$3
 stamp=$venv/.made-for-$what
@@ -22,7 +22,7 @@ link() {
 }
 
 [ -x "$python" ] || fail "$python is not there; set PYTHON3 to the distribution's Python 3.11 or later"
-# One of an older eucabox saw the host's packages; one of another Python has none of this one's.
+# It is made anew if it sees the host's packages (an older eucabox's did) or is of another Python.
 if ! grep -q '^include-system-site-packages = false' "$venv/pyvenv.cfg" 2>/dev/null ||
     ! grep -qF "version = $version" "$venv/pyvenv.cfg"; then
     "$python" -m venv --clear "$venv" >"$log" 2>&1 || fail "no virtual environment: $(tail -n 1 "$log")"

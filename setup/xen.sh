@@ -42,7 +42,7 @@ echo dom0 >"$tree/etc/hostname"
 echo '127.0.0.1 localhost dom0' >"$tree/etc/hosts"
 echo '/dev/vda / ext4 defaults 0 1' >"$tree/etc/fstab"
 printf 'auto lo eth0\niface lo inet loopback\niface eth0 inet dhcp\n' >"$tree/etc/network/interfaces"
-# Under emulation a unit's start takes as long as a minute.
+# Under emulation a unit may take a minute to start.
 install -d -m 755 "$tree/etc/systemd/system.conf.d"
 printf '[Manager]\nDefaultTimeoutStartSec=600\n' >"$tree/etc/systemd/system.conf.d/slow.conf"
 # The ramdisk needs these alone; with all modules it is five times larger.

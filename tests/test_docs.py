@@ -35,8 +35,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
-def test_make_lists_its_targets() -> None:
+def test_make_and_contributing_list_every_target() -> None:
     text = (ROOT / "Makefile").read_text()
     declared = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())  # type: ignore[index]
     documented = set(re.findall(r"^([a-z0-9-]+):.*## ", text, re.MULTILINE))
     assert declared == documented
+    explained = set(re.findall(r"`make ([a-z0-9-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert explained == documented - {"help"}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    links = set(LINK.findall((ROOT / "README.md").read_text()))
+    assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= links

@@ -26,7 +26,7 @@ from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import LogFileUnusable
 from eucabox.state import State
 from tests.domains.house import House
-from tests.test_node import house, running
+from tests.test_node import house
 
 __all__ = ["house"]
 INSTANCE = "i-0123456789abcdef0"
@@ -265,7 +265,7 @@ def test_the_nodes_lines_name_the_request_that_caused_them(
     house: House, lines: list[str], state: State
 ) -> None:
     with house.node() as started:
-        instance_id = running(house, started)
+        instance_id = house.launch(started)
     state.update("instances", {"instance_id": instance_id}, request_id="req-run")
     with house.node() as started:
         wanted = {"wanted": "terminate", "wanted_request_id": "req-end"}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,22 +9,19 @@ import pytest
 
 from eucabox import ids
 from eucabox.config import Config, NodeSection
-from eucabox.domains import connection as connections
 from eucabox.domains import health, screen, termination
 from eucabox.domains import reconciler as loops
-from eucabox.domains.libvirt_binding import VirConnect
 from eucabox.ec2 import instances
 from eucabox.errors import (
     InstanceNotFound,
     InvalidParameterValue,
-    LibvirtUnreachable,
     ProgramFailed,
     ScreenUnreadable,
 )
 from eucabox.network import GuestAddress
 from eucabox.node import Node
 from eucabox.state import State
-from tests.domains.house import URI, House, PretendedHypervisor, open_house
+from tests.domains.house import URI, House, open_house
 from tests.domains.rows import add_instance, row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0)
@@ -37,44 +33,21 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield made
 
 
-def running(house: House, node: Node) -> str:
-    instance_id = add_instance(house.state)
-    node.wake()
-    house.becomes(instance_id, "running")
-    return instance_id
-
-
 def ago(seconds: float) -> str:
     return ids.time_text(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
 def test_an_address_that_the_network_learnt_is_in_the_row(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         mac = row_of(house.state, instance_id)["mac_address"] or ""
         house.network.learnt(GuestAddress(mac, "10.0.0.5", "ip-10-0-0-5.eucabox.internal"))
         assert row_of(house.state, instance_id)["private_ip_address"] == "10.0.0.5"
 
 
-def test_who_watches_learns_that_libvirt_is_reached_and_the_loop_turns_when_woken(
-    house: House,
-) -> None:
-    told: list[str] = []
-    node = Node(house.config, house.state, house.images, house.network)
-    node.watch(lambda: told.append(node.problem))
-    node.start()
-    try:
-        house.wait(lambda: bool(told) and told[-1] == "")
-        before = node.turns
-        node.wake()
-        house.wait(lambda: node.turns > before)
-    finally:
-        node.stop()
-
-
 def test_a_pending_row_becomes_a_running_domain(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     row = row_of(house.state, instance_id)
     domain = house.virt.lookupByName(instance_id)
     assert (row["state_code"], row["launch_state"]) == (16, "booted")
@@ -85,7 +58,7 @@ def test_a_pending_row_becomes_a_running_domain(house: House) -> None:
 
 def test_terminate_ends_domain_address_and_disk(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.want(instance_id, "terminate")
         node.wake()
         row = house.becomes(instance_id, "terminated")
@@ -102,7 +75,7 @@ def test_the_power_button_is_pressed_before_the_plug_is_pulled(house: House) -> 
         house.config, node=dataclasses.replace(SETTINGS, shutdown_grace=60)
     )
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.want(instance_id, "terminate")
         node.wake()
         house.becomes(instance_id, "terminated")  # the test driver's guests heed the button
@@ -119,7 +92,7 @@ def test_a_domain_that_ends_by_itself_ends_its_row(
     house: House, end: str, code: str, words: str
 ) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         getattr(house.virt.lookupByName(instance_id), end)()
         row = house.becomes(instance_id, "terminated")
     assert row["state_reason_code"] == code
@@ -129,9 +102,9 @@ def test_a_domain_that_ends_by_itself_ends_its_row(
 
 def test_a_guest_runs_on_and_is_taken_back(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     with house.node() as node:
-        other = running(house, node)
+        other = house.launch(node)
         assert row_of(house.state, instance_id)["state"] == "running"
         assert ("sync", instance_id) in house.network.notes
     assert {instance_id, other} <= house.names()
@@ -146,7 +119,7 @@ def test_a_launch_that_was_killed_is_taken_up(house: House, step: str) -> None:
 
 def test_a_killed_launch_whose_guest_runs_gets_no_new_disk(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     where = {"instance_id": instance_id}
     house.state.update("instances", where, state="pending", launch_state="booting")
     house.images.notes.clear()
@@ -171,7 +144,7 @@ def test_a_guest_that_is_gone_at_the_start_has_a_truthful_end(
 
 def test_domains_of_ours_without_a_living_row_are_ended(house: House) -> None:
     with house.node() as node:
-        ended, gone = running(house, node), running(house, node)
+        ended, gone = house.launch(node), house.launch(node)
     house.state.update("instances", {"instance_id": ended}, state="terminated")
     with house.state.transaction() as database:
         database.conn.execute("delete from instances where instance_id = ?", (gone,))
@@ -181,11 +154,11 @@ def test_domains_of_ours_without_a_living_row_are_ended(house: House) -> None:
 
 def test_what_is_not_ours_is_never_touched(house: House) -> None:
     with house.node() as node:
-        theirs = running(house, node)
+        theirs = house.launch(node)
     house.state.update("settings", {"key": "cloud_id"}, value="another cloud")
     house.state.update("instances", {"instance_id": theirs}, wanted="terminate")
     with house.node() as node:
-        running(house, node)
+        house.launch(node)
         house.wait(lambda: row_of(house.state, theirs)["state"] == "shutting-down")
     assert {"test", theirs} <= house.names()
 
@@ -245,7 +218,7 @@ def test_a_slow_image_does_not_hold_up_another(house: House) -> None:
     slow = add_instance(house.state)
     with house.node() as node:
         assert first.wait(10)
-        running(house, node)
+        house.launch(node)
         assert row_of(house.state, slow)["state"] == "pending"
         go.set()
         house.becomes(slow, "running")
@@ -308,7 +281,7 @@ def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
         house.config, node=dataclasses.replace(SETTINGS, reboot_timeout=1)
     )
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.want(instance_id, "reboot")
         node.wake()
         house.wait(lambda: row_of(house.state, instance_id)["wanted"] == "")
@@ -333,7 +306,7 @@ def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -
 
 def test_the_console_is_told_with_the_time_of_its_last_byte(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         console = house.config.cloud.data_dir / "instances" / instance_id / "console.log"
         assert console.exists()
         console.write_bytes(b"x" * 70_000 + b"login: ")
@@ -350,43 +323,6 @@ def test_a_console_that_was_never_written_is_empty(house: House) -> None:
     output, moment = node.console_output(instance_id)
     assert output == b""
     assert ids.time_text(moment) == row_of(house.state, instance_id)["state_time"]
-
-
-def test_without_libvirt_a_launch_fails_with_its_words(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("eucabox.domains.libvirt_domains.RECONNECT_WAIT", 0.1)
-    nowhere = dataclasses.replace(SETTINGS, libvirt_uri="test:///no/such/file")
-    house.config = dataclasses.replace(house.config, node=nowhere)
-    instance_id = add_instance(house.state)
-    with house.node() as node:
-        row = house.becomes(instance_id, "terminated")
-        assert "can't be reached" in node.problem
-    assert "/no/such/file" in row["state_reason_message"]
-    assert "Start libvirtd" in row["state_reason_message"]
-
-
-def test_without_the_binding_the_package_is_named(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "libvirt", None)
-    monkeypatch.setattr("eucabox.domains.libvirt_domains.RECONNECT_WAIT", 0.0)
-    instance_id = add_instance(house.state)
-    with house.node():
-        row = house.becomes(instance_id, "terminated")
-    assert "python3-libvirt" in row["state_reason_message"]
-
-
-def test_an_unusable_hypervisor_is_the_reason(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(PretendedHypervisor, "probe", lambda self, folder: "it is not here")
-    instance_id = add_instance(house.state)
-    with house.node() as node:
-        row = house.becomes(instance_id, "terminated")
-        assert (node.virt_type, node.hypervisor_name) == ("", "qemu")
-        assert "it is not here" in node.virt_reason
-    assert "it is not here" in row["state_reason_message"]
 
 
 def test_a_stop_leaves_launches_for_the_next_start(house: House) -> None:
@@ -408,47 +344,9 @@ def test_a_stop_leaves_launches_for_the_next_start(house: House) -> None:
         house.becomes(instance_id, "running")
 
 
-def test_a_hypervisor_that_is_installed_later_is_found(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = Node(house.config, house.state, house.images, house.network)
-    with monkeypatch.context() as missing:
-        missing.setattr(PretendedHypervisor, "probe", lambda self, folder: "it is not here")
-        assert node.virt_type == ""
-    assert node.virt_type == "test"
-
-
-def test_a_lost_connection_is_opened_again(house: House) -> None:
-    with house.node() as node:
-        instance_id = running(house, node)
-        node._connection.report_lost(node._connection.get(), "by intent")
-        other = running(house, node)
-        assert row_of(house.state, instance_id)["state"] == "running"
-        house.virt.lookupByName(other).shutdown()  # events come again too
-        house.becomes(other, "terminated")
-
-
-@pytest.mark.slow
-def test_a_libvirt_that_lets_in_and_answers_nothing_is_not_asked_all_the_time() -> None:
-    opened: list[VirConnect] = []
-
-    def lose() -> None:
-        if made.alive:
-            opened.append(made.get())
-            made.report_lost(opened[-1], connections.SILENT)
-
-    made = connections.LibvirtConnection(URI, lambda *_: None, lose)
-    made.start()
-    try:
-        time.sleep(1.5)
-        assert 1 <= len(opened) <= 2
-    finally:
-        made.stop()
-
-
 def test_purge_ends_everything_at_once(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     waiting = add_instance(house.state)
     Node(house.config, house.state, house.images, house.network).purge()
     assert {row_of(house.state, each)["state"] for each in (instance_id, waiting)} == {"terminated"}
@@ -456,19 +354,11 @@ def test_purge_ends_everything_at_once(house: House) -> None:
     assert "test" in house.names()
 
 
-def test_purge_without_libvirt_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eucabox.domains.termination.RECONNECT_WAIT", 0.1)
-    nowhere = dataclasses.replace(SETTINGS, libvirt_uri="test:///no/such/file")
-    config = dataclasses.replace(house.config, node=nowhere)
-    with pytest.raises(LibvirtUnreachable):
-        Node(config, house.state, house.images, house.network).purge()
-
-
 def test_the_loop_sleeps_when_nothing_is_due(house: House) -> None:
     with house.node() as node:
         house.wait(lambda: node._connection.alive)
         assert node._loop.run_once() is None
-        running(house, node)
+        house.launch(node)
         wait = node._loop.run_once()
         assert wait is not None
         assert 1 <= wait <= health.PROBE_EVERY, "until the guest is looked after"
@@ -499,7 +389,7 @@ def test_the_status_says_which_hypervisor_and_why(house: House) -> None:
 
 def test_the_screen_is_told_as_a_png_or_refused(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         try:
             assert node.screenshot(instance_id).startswith(screen.PNG)
         except ScreenUnreadable as fault:  # the test driver's picture is not packaged everywhere
@@ -526,5 +416,5 @@ def test_rules_are_in_force_before_the_guest_starts(house: House) -> None:
             create(name, xml)
 
         node._domains.create = created  # type: ignore[method-assign,assignment]
-        running(house, node)
+        house.launch(node)
     assert seen == [True]

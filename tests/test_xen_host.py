@@ -11,17 +11,12 @@ from click.testing import CliRunner
 from eucabox.cli import main
 from eucabox.hypervisor import xen
 from eucabox.state import State
+from tests.hypervisor.dom0 import pretend_dom0
 
 
 @pytest.fixture
 def dom0(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Have this host look like a dom0 below /sys/hypervisor; libvirt serves no Xen here."""
-    folder = tmp_path / "hypervisor"
-    (folder / "properties").mkdir(parents=True)
-    (folder / "type").write_text("xen\n")
-    (folder / "properties/features").write_text("00002efd\n")
-    monkeypatch.setattr(xen, "HYPERVISOR", folder)
-    return folder
+    return pretend_dom0(monkeypatch, tmp_path)
 
 
 def config_file(tmp_path: Path, node: str = "") -> Path:

@@ -77,7 +77,7 @@ def create_token(call: Call, *, seconds: int) -> Result:
 
 
 class GuestInstance(InstanceRow):
-    """The instance of a guest, with what its image says, if that still exists."""
+    """The instance of a guest, with settings of its image where that still exists."""
 
     image_location: str | None
     image_size: int | None

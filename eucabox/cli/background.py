@@ -1,7 +1,6 @@
 """Starts, queries and stops a eucabox of a configuration file in the background."""
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from eucabox import config as configuration
+from eucabox import run
 from eucabox.config import Config
 from eucabox.process_lock import ProcessLock
 
@@ -27,13 +27,7 @@ def start(config_file: Path, errors: Path) -> None:
     ready = config.cloud.data_dir / "run" / "ready"
     ready.unlink(missing_ok=True)
     with errors.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eucabox", "--config", str(config_file), "serve"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        process = run.start(*_command(config_file, "serve"), output=output)
     deadline = time.monotonic() + START_SECONDS
     while not ready.exists():
         if process.poll() is not None:
@@ -51,10 +45,9 @@ def running_pid(config: Config) -> int | None:
 
 def stop(config_file: Path, purge: bool) -> None:
     """Run `eucabox stop` for a configuration file."""
-    argv = [sys.executable, "-m", "eucabox", "--config", str(config_file), "stop"]
-    done = subprocess.run([*argv, *(["--purge"] if purge else [])], check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    status = run.run_attached(*_command(config_file, "stop", *(["--purge"] if purge else [])))
+    if status:
+        sys.exit(status)
 
 
 def status(config: Config) -> dict[str, Any]:
@@ -65,6 +58,10 @@ def status(config: Config) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return facts
+
+
+def _command(config_file: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "eucabox", "--config", str(config_file), *words]
 
 
 def _last_line(errors: Path) -> str:

@@ -1,4 +1,4 @@
-"""`eucabox config check`: whether a start or a reload would take the configuration as it is."""
+"""`eucabox config check`: would a start or a reload accept the configuration?"""
 
 import json
 import sys
@@ -22,7 +22,7 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(settings: CommandContext, as_json: bool) -> None:
-    """Say whether a start would take the configuration, and which file each setting is from.
+    """Check the configuration as a start would, and print which file each setting is from.
 
     Status 78 when it would not.
     """

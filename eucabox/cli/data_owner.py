@@ -5,7 +5,6 @@ import pwd
 import sys
 from pathlib import Path
 
-from eucabox.atomic_files import name_owner
 from eucabox.config import Config
 from eucabox.errors import DataOfAnotherUser
 from eucabox.run import replace
@@ -14,13 +13,13 @@ UNITS = tuple(
     Path(folder, "eucabox.service")
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 )
-# What the service has, so that a command may take its network away.
+# The same as the service's, so that a command can remove its network.
 COMMAND = ("-m", "eucabox")
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 
 
 def refuse_for_root(config: Config) -> None:
-    """Raise DataOfAnotherUser where root would serve another user's data, and say what to type."""
+    """Raise DataOfAnotherUser, which names the right command, if root would serve a user's data."""
     owner = _find_other_owner(config)
     if owner:
         folder = config.cloud.data_dir
@@ -29,7 +28,7 @@ def refuse_for_root(config: Config) -> None:
 
 
 def become_owner(config: Config) -> None:
-    """Run this command again as the user that the data belongs to, if root gave it for another's.
+    """Run this command again as the owner of the data, if root typed it and the owner is not root.
 
     It has the service's capabilities and groups, and no more.
     """
@@ -43,7 +42,7 @@ def become_owner(config: Config) -> None:
 
 
 def give_to_caller(folder: Path) -> None:
-    """Give what root wrote by sudo to who typed it, where the folder above is his."""
+    """Give what sudo wrote to the user who typed the command, if the parent folder is theirs."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
         if folder.resolve().parent.stat().st_uid == int(uid):
@@ -57,8 +56,16 @@ def is_unit_installed() -> bool:
 
 
 def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
-    """Return who owns the data directory if this is root and he is not."""
+    """Return the owner of the data directory if this process is root and the owner is not.
+
+    Raises DataOfAnotherUser for an owner that this host has no user of.
+    """
     folder = config.cloud.data_dir
-    if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
+    if os.geteuid() != 0 or not folder.exists():
         return None
-    return pwd.getpwnam(name_owner(folder))
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid) if uid else None
+    except KeyError:  # such as a user who was deleted
+        command = f"chown -R root {folder}"
+        raise DataOfAnotherUser(folder=folder, owner=uid, command=command) from None

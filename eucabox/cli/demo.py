@@ -124,7 +124,7 @@ def demo(settings: CommandContext, folder: Path | None, stopping: bool) -> None:
 
 
 def _find_service(settings: CommandContext) -> DemoPlace | None:
-    """Return the cloud that this host's service runs; None where there is no service."""
+    """Return the cloud of this host's service, or None without a service."""
     config = settings.config
     if background.running_pid(config):
         name = "eucabox-demo"
@@ -214,7 +214,7 @@ def _write_credentials(place: DemoPlace) -> folders.CredentialsFolder:
 
 
 def _image(user: Client, place: DemoPlace, steps: Steps) -> str:
-    """Return the demo's image; of a service any that is there, else the one of today's guest."""
+    """Return the demo's image: on a service any that exists, else the one of today's guest."""
     if place.is_service and (known := _find_image(user.ec2(), f"{place.name}-*")):
         return known
     with steps.step("building a guest from distribution packages"):

@@ -1,4 +1,4 @@
-"""Takes away what a demo made on the cloud of a running service; touches nothing else there."""
+"""Removes what a demo made on the cloud of a running service; touches nothing else there."""
 
 import shutil
 import time
@@ -15,7 +15,7 @@ END_SECONDS = 180
 
 
 class DemoTraces(Protocol):
-    """Under which names the demo made things, and the folder of its own files."""
+    """The names of what the demo made, and the folder of its files."""
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ def _list_instances(ec2: Any, filters: list[dict[str, Any]]) -> list[str]:
 
 
 def _remove_images(ec2: Any, traces: DemoTraces) -> None:
-    """Deregister what came out of the demo's bucket: machines, kernels and ramdisks."""
+    """Deregister the images from the demo's bucket: machines, kernels and ramdisks."""
     for each in ec2.describe_images(Owners=["self"])["Images"]:
         if each["ImageLocation"].startswith(f"{traces.bucket}/"):
             ec2.deregister_image(ImageId=each["ImageId"])

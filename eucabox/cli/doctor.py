@@ -82,7 +82,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 
 def _rights(config: Config) -> Iterator[Finding]:
-    """What the running eucabox, or else one that this user starts, may do with the network."""
+    """May the running eucabox, or one that this user would start, change the network?"""
     pid = background.running_pid(config)
     status = Path(f"/proc/{pid or 'self'}/status").read_text("utf-8", "replace")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -290,7 +290,7 @@ def _data(config: Config) -> Iterator[Finding]:
 
 
 def _memory(config: Config) -> Iterator[Finding]:
-    """What guests may have: of this Linux, or where the hypervisor gives memory out, of that."""
+    """Memory for guests: the memory of Linux, or the hypervisor's where it gives memory itself."""
     if hypervisor.find_libvirt(config.node.virt_type).capabilities().memory_of_host:
         yield from _memory_of_hypervisor(config)
         return

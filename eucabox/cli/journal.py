@@ -1,4 +1,4 @@
-"""The log's lines in systemd's journal, as the log's file would have them; writes nothing."""
+"""Reads the log's lines from systemd's journal, in the form of the log's file; writes nothing."""
 
 import json
 from collections.abc import Iterator

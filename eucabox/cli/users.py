@@ -15,7 +15,7 @@ from eucabox.state import State
 
 
 def open_accounts(config: Config) -> Accounts:
-    """Open the accounts of a data directory that a first start has made, until the command ends.
+    """Open the accounts of an existing data directory until the command ends.
 
     Raises NotSetUp, and StateTooOld where eucabox was not restarted since it was upgraded.
     """

@@ -17,7 +17,7 @@ from eucabox.state import State
 # memory is not shared out twice.
 VCPUS_A_CORE = 8
 MEMORY_RESERVE_MB = 512  # at least this, and at least an eighth, stays with the host
-OVERHEAD_MB = 64  # that a hypervisor keeps of the memory that it gives out itself
+OVERHEAD_MB = 64  # kept back where the hypervisor itself gives memory to guests
 DISK_RESERVE_GB = 1
 MEASURED_FOR = 5.0  # seconds
 MIB, GIB = 2**20, 2**30
@@ -59,7 +59,7 @@ class Capacity:
         self.config = config
         self._state = state
         self._lock = threading.Lock()
-        # Where the hypervisor gives memory out itself: what it has for guests of ours; else None.
+        # MiB for our guests where the hypervisor itself gives memory to guests; else None.
         self.hypervisor_memory_mb: int | None = None
         self._disk: tuple[float, int] = (-MEASURED_FOR, 0)
 

@@ -31,7 +31,7 @@ class ConsoleReaders:
         self._stopping = threading.Event()
 
     def follow(self, instance_id: str) -> None:
-        """Read a guest's console from now on, if that is not being done."""
+        """Begin to read a guest's console, unless it is being read already."""
         with self._lock:
             if instance_id in self._streams or self._stopping.is_set():
                 return

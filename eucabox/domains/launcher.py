@@ -75,7 +75,7 @@ class BootSpec(Protocol):
 
     @property
     def partitions(self) -> Mapping[str, Path]:
-        """The files of sda1, sda2 and sda3 where each is a device of its own; else empty."""
+        """The files of sda1, sda2 and sda3 if each is a device; else empty: one disk has all."""
 
 
 class DiskProvider(Protocol):
@@ -326,10 +326,10 @@ def _give_to_guest_user(boot: BootSpec, owner: tuple[int, int]) -> bool:
 
 
 def _give(file: Path, uid: int, gid: int) -> None:
-    """Give a file to a user or, where only root may do that, to a group that we are in too."""
+    """Give a file to a user; if only root may do that, to a group of which we are a member."""
     try:
         os.chown(file, uid, gid)
     except PermissionError:
-        if file.stat().st_uid != uid:  # else libvirt made it so
+        if file.stat().st_uid != uid:  # else libvirt has given it to the user
             os.chown(file, -1, gid)
             file.chmod(SHARED)

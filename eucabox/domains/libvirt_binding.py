@@ -1,6 +1,6 @@
 """libvirt's Python binding, or None on a host without it, where buckets and accounts serve.
 
-It has no types: here are those of what is used of it, by libvirt's own names."""
+It has no types, so those of the functions in use are here, under libvirt's names."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -22,7 +22,7 @@ class VirStream(Protocol):
 
 
 class VirDomain(Protocol):
-    """A domain, there or gone meanwhile."""
+    """A domain, which may have ended meanwhile."""
 
     def connect(self) -> "VirConnect": ...
     def name(self) -> str: ...

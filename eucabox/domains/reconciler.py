@@ -115,8 +115,8 @@ class Reconciler:
         return guests
 
     def _drop_ends(self, instance_id: str, count: int) -> None:
-        """Forget the ends of a domain among its first `count` events, as it was listed running
-        after them: libxl tells of the end when it has made the rebooted guest's new domain."""
+        """Forget the ends among a domain's first `count` events: it was listed as running after
+        them. libxl reports the end of a rebooted guest when its new domain exists already."""
         stopped = libvirt.VIR_DOMAIN_EVENT_STOPPED
         with self._lock:
             events = self._events.get(instance_id, [])

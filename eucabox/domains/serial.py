@@ -19,7 +19,7 @@ def create(console: Path) -> None:
 
 
 def append(console: Path, data: bytes) -> None:
-    """Append what a guest wrote, as virtlogd does where it serves; raises OSError."""
+    """Append what a guest wrote, with the limits that virtlogd has; raises OSError."""
     if console.exists() and console.stat().st_size + len(data) > LONGEST:
         _rotate(console)
     descriptor = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

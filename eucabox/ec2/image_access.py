@@ -87,7 +87,7 @@ def get_launchable(state: State, caller: Caller, image_id: str, image_type: str)
         parameter = {"kernel": "KernelId", "ramdisk": "RamdiskId"}.get(image_type, "ImageId")
         raise InvalidParameterValue(parameter=parameter, value=image_id, reason=reason)
     settings = json.loads(row["settings"]) if row["state"] == "pending" else {}
-    being_written = {"made_of", "copied_from"} & set(settings)  # its bundle, by this cloud
+    being_written = {"made_of", "copied_from"} & set(settings)  # this cloud still writes its bundle
     if row["state"] not in USABLE or being_written:
         reason = f"it is {row['state']}. {row['state_reason']}".strip()
         raise ImageUnavailable(id=image_id, reason=reason)

@@ -1,4 +1,4 @@
-"""Checks what a request says of an instance's metadata: its options, and the user data."""
+"""Checks the metadata options and the user data of a request."""
 
 import base64
 import binascii
@@ -74,7 +74,7 @@ def decode_user_data(text: str) -> bytes | None:
 
 
 def read_user_data(text: str) -> bytes | None:
-    """Return the bytes of base64, or of other text as it is: euca2ools sends both forms."""
+    """Return user data as bytes, from base64 or from plain text: euca2ools sends both."""
     if not BASE64.fullmatch(text) or len(ascii_text.remove_blanks(text)) % 4:
         return _check_size(text.encode())
     return decode_user_data(text)

@@ -35,7 +35,7 @@ class ListedRule(DescribedRule):
 
 
 class PeerColumns(TypedDict, total=False):
-    """With whom a rule is."""
+    """The other side of a rule: a range of addresses or a group."""
 
     cidr_ipv4: str | None
     cidr_ipv6: str | None

@@ -90,7 +90,7 @@ class ProgramMissing(Fault):
 
 
 class ConfigError(Fault):
-    """What the administrator has to put right: a new start alone would meet it again."""
+    """A wrong setting: another start fails too until the administrator has corrected it."""
 
     code, text = "ConfigError", "{file}: [{section}] {key}: {reason}"
     exit_status = os.EX_CONFIG

@@ -25,7 +25,7 @@ class Hypervisor(Protocol):
         """Return why it can't be used on this host, or an empty string."""
 
     def capabilities(self) -> Capabilities:
-        """Return what it can do on this host."""
+        """Return what the hypervisor can do on this host."""
 
     def domain_xml(self, domain: Domain) -> str:
         """Return libvirt's domain XML for a guest."""
@@ -48,8 +48,8 @@ def load(name: str) -> Hypervisor:
 
 
 def find_libvirt(virt_type: str) -> Hypervisor:
-    """Return a driver whose libvirt is the one to ask, without running a guest as a probe: KVM and
-    QEMU have one libvirt in common."""
+    """Return a driver that has the right libvirt; it runs no guest to tell KVM from QEMU, which
+    have the same libvirt."""
     if virt_type != "auto":
         return load(virt_type)
     return DRIVERS[qemu.NAME] if xen.probe(Path()) else DRIVERS[xen.NAME]

@@ -1,4 +1,4 @@
-"""The processor of this host, which its guests have too: all that differs from one to another."""
+"""The processor of this host and its guests: everything that differs between architectures."""
 
 import platform
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Architecture:
-    """One kind of processor by everybody's names for it.
+    """One kind of processor, by the names that each program has for it.
 
     `name` is the kernel's and libvirt's, `ec2` has EC2's, the usual one last, `debian` Debian's.
-    `loader` is where programs expect the dynamic loader. Without `has_bios` only UEFI boots a
-    disk, tells a guest its SMBIOS, and has a power button. `lacks` names what the machine has not
-    among an image's settings.
+    `loader` is where programs expect the dynamic loader. Without `has_bios`, a disk boots by
+    UEFI alone, and only UEFI gives a guest SMBIOS and a power button. `lacks` has the image
+    settings that the machine does not support.
     """
 
     name: str

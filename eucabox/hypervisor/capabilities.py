@@ -1,18 +1,18 @@
-"""What a hypervisor can do, in its driver's own words: callers ask for these, never for a name."""
+"""What a hypervisor can do, as its driver says: callers read this, never a hypervisor's name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 
 def _row(words: str) -> str:
-    """Return a capability that is there; `words` name it in docs/hypervisors.md."""
+    """Return a field that is empty by default; `words` are its row in docs/hypervisors.md."""
     text: str = field(default="", metadata={"row": words})
     return text
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Each is empty where the hypervisor can; else it says why not, or what happens instead."""
+    """A field is empty if the hypervisor can do it; else it says why not, or what happens."""
 
     whole_disks: str = _row("images that are a whole disk (virtualization type hvm)")
     uefi: str = _row("`bootMode` uefi")
@@ -39,6 +39,6 @@ class Capabilities:
         return next((name for name, is_wanted, reason in wanted if is_wanted and reason), "")
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Yield what each capability is called, and why it is not there or ""."""
+        """Yield each capability's name in the docs, and why it is missing or ""."""
         for each in fields(self):
             yield each.metadata["row"], getattr(self, each.name)

@@ -30,7 +30,7 @@ def probe(folder: Path) -> str:
 
 
 def capabilities() -> Capabilities:
-    """Return what QEMU can do: all that KVM can, slowly."""
+    """Return what QEMU can do: the same as KVM, but slowly."""
     return Capabilities(hardware_speed="software does its work, ten times slower and more")
 
 
@@ -90,14 +90,14 @@ def _firmware(domain: Domain) -> dict[str, str]:
 
 
 def _refuse_secure_boot(os: ET.Element) -> None:
-    """Have libvirt choose a firmware that boots unsigned kernels; on a PC it does by itself."""
+    """Tell libvirt to choose a firmware that boots unsigned kernels; on a PC it does so anyway."""
     firmware = add(os, "firmware")
     add(firmware, "feature", enabled="no", name="enrolled-keys")
     add(firmware, "feature", enabled="no", name="secure-boot")
 
 
 def _is_for(host: Architecture, description: Path) -> bool:
-    """Return whether a firmware is for the guests of this host; others may be installed."""
+    """Return whether a firmware is for this host's processor; it may be for another one."""
     try:
         targets = json.loads(description.read_text("utf-8"))["targets"]
         return any(target["architecture"] == host.name for target in targets)

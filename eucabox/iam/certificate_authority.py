@@ -75,7 +75,7 @@ class CertificateAuthority:
         key = read_private_key(self._seal.open(sealed.read_bytes(), f"{name} key"))
         certificate = x509.load_pem_x509_certificate(public.read_bytes())
         if issuer is None and not _has_key_usage(certificate):
-            # TLS clients since Python 3.13 refuse it; what it issued names its key and stays valid
+            # TLS clients since Python 3.13 refuse it; the key stays, so what it issued stays valid
             certificate = _write_long_lived(public, common_name, key, issuer)
             log.warning("%s is renewed: hand it to the clients that use HTTPS", public)
         return key, certificate

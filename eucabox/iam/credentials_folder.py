@@ -9,7 +9,7 @@ from eucabox.config import DEFAULT_FILE, Config
 from eucabox.iam.accounts import Accounts, UserCredentials
 from eucabox.iam.certificate_authority import fingerprint
 
-FIRST_PERSON = 1000  # user ids below it are root's and services', which nobody logs in as
+FIRST_PERSON = 1000  # lower user ids belong to root and to services: nobody logs in as these
 
 EUCARC = """\
 # The clients' settings for {account}/{user} of this eucabox: source it in any shell.
@@ -117,7 +117,7 @@ def endpoint(config: Config, host: str = "") -> str:
 
 
 def credentials_command(config: Config) -> str:
-    """Return what to type for a folder with a client's keys, on this machine."""
+    """Return the command that writes a folder with a client's keys on this machine."""
     argv = ["eucabox", "credentials"]
     if config.file not in (None, DEFAULT_FILE):
         argv[1:1] = ["--config", str(config.file)]

@@ -154,7 +154,7 @@ class Cache:
             if path.stem not in whole:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             elif path.stat().st_uid != os.geteuid():  # libvirt gave it to its own user once
-                with contextlib.suppress(PermissionError):  # then it stays so: anyone reads it
+                with contextlib.suppress(PermissionError):  # it keeps its owner; all may read
                     os.chown(path, os.geteuid(), os.getegid())
 
     def usage(self) -> int:

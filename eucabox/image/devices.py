@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from eucabox.errors import UnsupportedOperation
 from eucabox.schema import ImageRow
 
-# By EC2's name for it, without /dev/: what is there, as manifests call it.
+# What a device holds, in a manifest's words, by EC2's name for the device without /dev/.
 FIXED = {"sda1": ("ami", "emi", "root"), "sda2": ("ephemeral0", "ephemeral"), "sda3": ("swap",)}
 EBS = "EBS is not available on a single-node cloud."
 
@@ -36,6 +36,6 @@ def to_api(row: ImageRow) -> list[dict[str, str]]:
 
 
 def _virtual_names(device_name: str) -> tuple[str, ...]:
-    """Return what is on a device; xvda1 is how a guest's kernel under Xen calls sda1."""
+    """Return what is on a device; a guest's kernel under Xen calls sda1 xvda1."""
     name = device_name.removeprefix("/dev/")
     return FIXED.get(name.replace("xvda", "sda", 1) if name.startswith("xvda") else name, ())

@@ -31,7 +31,7 @@ class Layout:
     size: int
 
     def sizes(self) -> dict[str, int]:
-        """Return the bytes of each partition that there is, by the name that EC2 gives it."""
+        """Return the size in bytes of each partition that exists, by its name in EC2."""
         sizes = {"sda1": self.root[1], "sda2": self.ephemeral[1], "sda3": self.swap[1]}
         return {name: size for name, size in sizes.items() if size}
 
@@ -73,7 +73,7 @@ def compose(root: Path, target: BinaryIO, plan: Layout) -> None:
 
 
 def compose_partition(name: str, root: Path, target: BinaryIO, size: int) -> None:
-    """Write one partition of `Layout.sizes` into an empty file of its own, sparse."""
+    """Write one partition of `Layout.sizes` into an empty, sparse file."""
     target.truncate(size)
     if name == "sda1":
         with root.open("rb") as source:

@@ -24,6 +24,7 @@ from eucabox.image.disk_space import DiskSpace
 from eucabox.image.manifest import Manifest
 from eucabox.image.sparse import SparseWriter
 from eucabox.s3 import access, encryption, object_request
+from eucabox.s3.request_context import DetachedRequest
 
 if TYPE_CHECKING:
     from eucabox.bucket import Bucket, Object, OpenObject, Store
@@ -34,7 +35,7 @@ HEAD = 2048
 URL = re.compile("[a-z0-9]{1,9}:/", re.IGNORECASE)
 WHITE = b"\xef\xbb\xbf \t\r\n"
 CHANGED = "it was changed after the image was registered. Register it again."
-Context = Mapping[str, str]  # how a request came, as in `access.RequestContext`
+Context = Mapping[str, str]  # how a request came, as in `s3/request_context.py`
 MISSING = ("NoSuchKey", "NoSuchBucket", "InvalidBucketName")
 
 
@@ -239,7 +240,7 @@ class ImageSource:
         written = {"bucket": bucket_name, "key": key}
         if acl and not access.acls_disabled(bucket):
             written["acl"] = acl
-        request = access.DetachedRequest(caller, "PutObject", written, context or {})
+        request = DetachedRequest(caller, "PutObject", written, context or {})
         access.check(request, bucket, key)
         properties = object_request.object_properties(written, request, bucket, self.accounts)
         key_spec = encryption.bucket_default(self.store.bucket(bucket_name), self.store)

@@ -224,7 +224,7 @@ class _Piece:
 
 
 def _list_pieces(spec: DiskSpec) -> list[_Piece]:
-    """Return what a disk is made of: itself, or the partitions that it has, sda1 first."""
+    """Return the files that a disk consists of: itself, or one for each partition, sda1 first."""
     plan = disk.layout(spec.image.facts["size"], spec.disk_mb, spec.swap_mb)
     keyed = "key" if spec.injection else "plain"
     if not spec.partitions:
@@ -253,7 +253,7 @@ def _compose_partition(device: str, size: int, root: Path, file: BinaryIO) -> No
 def _ensure(
     pins: contextlib.ExitStack, cache: Cache, piece: _Piece, spec: DiskSpec, progress: Progress
 ) -> CacheEntry:
-    """Return a piece from the cache, pinned; composed now if it is not there."""
+    """Return a piece of the cache, pinned; it is composed first if it is missing."""
     pins.enter_context(cache.pin(piece.name))
     with cache.only_one(piece.name):
         composed = cache.find(piece.name)

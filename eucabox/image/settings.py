@@ -78,7 +78,7 @@ def change(text: str, attribute: str, value: str) -> str:
 
 def check(attribute: str, value: str) -> str:
     """Return a setting's value; raises InvalidParameterValue for a word that is none."""
-    words = words_here(attribute)
+    words = list_words(attribute)
     if value in words or (not words and COMMAND_LINE.fullmatch(value)):
         return value
     reason = f"Choose one of {', '.join(words)}." if words else "It has 1 to 1024 ASCII characters."
@@ -86,8 +86,8 @@ def check(attribute: str, value: str) -> str:
     raise InvalidParameterValue(parameter=attribute, value=plain, reason=reason)
 
 
-def words_here(attribute: str) -> tuple[str, ...]:
-    """Return the words that an attribute takes on this host's machine; none for free text."""
+def list_words(attribute: str) -> tuple[str, ...]:
+    """Return the values that an attribute may have on this host; an empty tuple means any text."""
     lacks = architecture.HOST.lacks
     return tuple(word for word in WORDS[attribute] if (attribute, word) not in lacks)
 

@@ -149,7 +149,7 @@ def _depends(package: Path) -> Iterator[str]:
     """Yield the first choice of each package that a package file depends on."""
     named = package.name.startswith(architecture.HOST.kernel_package)
     if package.name.startswith("linux-image-") and not named:
-        return  # what a kernel wants at its installation is of no use to us
+        return  # packages that a kernel's installation needs are no use in the guest
     field = run("dpkg-deb", "-f", str(package), "Depends").decode()
     for choice in field.split(","):
         name = re.match(r"\s*([a-z0-9.+-]+)", choice)

@@ -7,8 +7,6 @@ from typing import Protocol, TypedDict, cast
 
 from eucabox.config import Config
 
-MODES = ("STATIC", "SYSTEM")
-
 
 class InterfaceRow(TypedDict):
     """What a network reads of a row of `instances`."""

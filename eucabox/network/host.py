@@ -58,7 +58,7 @@ class NftRule(TypedDict):
 
 
 class NftConcat(TypedDict):
-    """The parts of an element: of tracked connections peer, protocol, its port and ours."""
+    """An element's parts; of tracked connections: peer, protocol, the peer's port, our port."""
 
     concat: tuple[str, str | int, int, int]
 
@@ -85,7 +85,7 @@ class NftSet(TypedDict):
 
 
 class NftObject(TypedDict, total=False):
-    """One thing of a table."""
+    """One object of a table: a chain, a rule, a set or an element."""
 
     chain: NftChain
     rule: NftRule

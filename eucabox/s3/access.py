@@ -2,13 +2,11 @@
 neither."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKey
 from eucabox.iam import policy
 from eucabox.iam.policy import public, s3_vocabulary
-from eucabox.iam.policy.request import PolicyPrincipal
 from eucabox.s3 import acl as acls
 from eucabox.s3.acl import AccountDirectory
 from eucabox.s3.condition_keys import ConditionValues
@@ -22,6 +20,7 @@ from eucabox.s3.policy_actions import (
     policy_action,
     versioned_action,
 )
+from eucabox.s3.request_context import DetachedRequest, Principal, RequestContext
 from eucabox.store.paths import LONGEST_KEY, encode_key
 from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
@@ -33,51 +32,6 @@ OWNERSHIP = "object_ownership"
 WRITTEN_BY = "writer"  # in `extra`: the account that wrote an object of another owner
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
-
-
-class Principal(PolicyPrincipal, Protocol):
-    """The caller who signed a request; None stands for an anonymous one."""
-
-    @property
-    def admin(self) -> bool:
-        """True for the administrator of the cloud."""
-
-
-class RequestContext(Protocol):
-    """A request as authorization sees it: caller, operation, members, and how it came."""
-
-    @property
-    def caller(self) -> Principal | None:
-        """Who signed the request, None if nobody did."""
-
-    @property
-    def action(self) -> str:
-        """The name of the operation, as PutObject."""
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The members of the operation as they came."""
-
-    @property
-    def context(self) -> Mapping[str, str]:
-        """How the request came, for condition keys: source_ip, secure, referer, user_agent."""
-
-
-@dataclass(frozen=True)
-class DetachedRequest:
-    """A caller with an operation that comes from no HTTP request."""
-
-    caller: Principal | None
-    action: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    context: Mapping[str, str] = field(default_factory=dict)
-
-
-def with_members(request: RequestContext, **members: object) -> DetachedRequest:
-    """Return a request with other members, to authorize an entry of a batch or the source of a copy
-    like a request of its own. A member that is None is not named."""
-    params = {**request.params, **members}
-    return DetachedRequest(request.caller, request.action, params, request.context)
 
 
 def owns(request: RequestContext, bucket: Bucket) -> bool:

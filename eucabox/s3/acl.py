@@ -1,15 +1,13 @@
 """ACLs: read from requests, validated, turned into API members, and matched; never a policy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from eucabox import ascii_text
 from eucabox.errors import InvalidArgument, InvalidRequest, MalformedACL, UnresolvableGrantee
+from eucabox.s3.request_context import Principal
 from eucabox.schema import AccountRow
 from eucabox.store.types import Acl, Grant, Grantee
-
-if TYPE_CHECKING:
-    from eucabox.s3.access import Principal
 
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -201,7 +199,7 @@ def grants_owner_full_control(acl: Acl | None, canonical_id: str) -> bool:
 
 
 def matches(
-    grantee: Grantee, caller: "Principal | None", bucket_owner: str, public: bool = True
+    grantee: Grantee, caller: Principal | None, bucket_owner: str, public: bool = True
 ) -> bool:
     """True if a caller, None for an anonymous one, is a grantee, in a bucket of the account
     `bucket_owner`. Without `public`, groups that anyone belongs to do not count."""

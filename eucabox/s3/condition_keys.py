@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eucabox.errors import AccessDenied
 from eucabox.iam.policy import request_values
+from eucabox.s3.request_context import RequestContext
 from eucabox.store.types import Bucket, ObjectProperties, to_utc
-
-if TYPE_CHECKING:
-    from eucabox.s3.access import RequestContext
 
 # members whose condition key is named like their header
 HEADERS = {
@@ -61,7 +59,7 @@ class ConditionValues:
 
     def __init__(
         self,
-        request: "RequestContext",
+        request: RequestContext,
         bucket: Bucket,
         properties: ObjectProperties | None,
         missing_key: str = "",

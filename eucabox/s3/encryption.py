@@ -15,7 +15,7 @@ from eucabox.errors import (
     EncryptionUnfit,
     S3NotImplemented,
 )
-from eucabox.s3.access import RequestContext
+from eucabox.s3.request_context import RequestContext
 from eucabox.store.keyring import ENCRYPTED, EncryptionKeySpec, Keyring
 from eucabox.store.types import AES256, KMS, SSE_C, Bucket, EncryptionInfo, Upload
 

@@ -11,6 +11,7 @@ from eucabox.s3.acl import ObjectAclMembers
 from eucabox.s3.body_streams import RequestBody
 from eucabox.s3.encryption import Encryption, EncryptionKeys
 from eucabox.s3.object_lock import Locked
+from eucabox.s3.request_context import RequestContext
 from eucabox.s3.tagging import Tagging
 from eucabox.store import checksums
 from eucabox.store.keyring import EncryptionKeySpec
@@ -85,7 +86,7 @@ class ObjectRequest:
 
 def read(
     members: ObjectMembers,
-    request: access.RequestContext,
+    request: RequestContext,
     bucket: Bucket,
     store: EncryptionKeys,
     directory: acl.AccountDirectory,
@@ -100,7 +101,7 @@ def read(
 
 def object_properties(
     members: Mapping[str, Any],
-    request: access.RequestContext,
+    request: RequestContext,
     bucket: Bucket,
     directory: acl.AccountDirectory,
 ) -> ObjectProperties:

@@ -160,8 +160,3 @@ def version_members_written(obj: Object) -> dict[str, str]:
     if not obj.version_key or version_ids.is_null(obj.version_key):
         return {}
     return {"version_id": obj.version_id}
-
-
-def headers(**members: str) -> dict[str, str]:
-    """Return the headers given with a new object, by their names in the API."""
-    return {name: value for name, value in members.items() if value}

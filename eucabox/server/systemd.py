@@ -1,4 +1,4 @@
-"""What systemd is told of this process, if systemd started it; never what the process does."""
+"""Tells systemd, if it started this process, how it is; never decides what the process does."""
 
 import contextlib
 import http.client
@@ -48,7 +48,7 @@ class Watchdog:
         self._round = _read_limit() / ROUNDS
 
     def start(self) -> None:
-        """Begin to feed, if systemd waits for it."""
+        """Begin to feed the watchdog, if systemd has set one."""
         if self._round:
             threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
@@ -63,7 +63,7 @@ class Watchdog:
             time.sleep(max(0.0, started + self._round - time.monotonic()))
 
     def find_problem(self, seconds: float) -> str:
-        """Return what does not answer within so many seconds, or an empty string."""
+        """Return what did not answer within this many seconds, or an empty string."""
         node = self._cloud.node
         before, deadline = node.turns, time.monotonic() + seconds
         node.wake()
@@ -97,7 +97,7 @@ def explain_silence(api: ApiSection, seconds: float) -> str:
 
 
 def _read_limit() -> float:
-    """Return the seconds within which systemd waits for a sign of life; 0 if it does not."""
+    """Return how many seconds systemd waits for a sign of life; 0 if it has no watchdog."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     microseconds = os.environ.get("WATCHDOG_USEC", "")

@@ -215,7 +215,7 @@ def pack(record: dict[str, Any]) -> bytes | None:
         packed = head + record["m"].to_bytes(8, "big") + _pack_owner(owner).to_bytes(5, "big")
         packed += b"".join(map(base64.b64decode, sums.values()))
         packed += version_key + _pack_type(record.get("t", ""))
-        # what the form can't express is different after unpacking
+        # attributes that the form can't hold come back different
         return packed if len(packed) <= LONGEST and unpack(packed) == record else None
     except (ValueError, OverflowError):
         return None
@@ -236,7 +236,7 @@ def _pack_type(content_type: str) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    """Return what was packed; ValueError if it is cut short or of another form."""
+    """Return the attributes; ValueError if the bytes are cut short or of another form."""
     kind = packed[1] & ~HAS_VERSION_KEY if len(packed) >= FIXED else len(SUMS)
     if kind >= len(SUMS):
         raise ValueError("not packed attributes")

@@ -33,7 +33,7 @@ class BucketFolder:
 
     MARK = "mark"
     # Whether any key has a file under its hash, and whether any file has a sidecar: most buckets
-    # have neither, and then nobody needs to look for one.
+    # have neither, and then no read has to look for one.
     has_hashed = has_sidecars = True
 
     def __init__(self, path: Path, flush: Flush) -> None:
@@ -88,7 +88,7 @@ class BucketFolder:
         return opened
 
     def look_for_special_files(self) -> None:
-        """Find out whether there are files under a hash and sidecars; they may be copied in."""
+        """Look for files under a hash and for sidecars, also those that a backup put there."""
         self.has_hashed = not dirfd.is_empty(OBJECTS, self.reserved)
         self.has_sidecars = not dirfd.is_empty(ATTRIBUTES, self.reserved)
 

@@ -149,7 +149,7 @@ def is_folder(name: Name, dir_fd: int) -> bool:
 
 
 def is_empty(name: Name, dir_fd: int) -> bool:
-    """Return whether the folder of that name in a folder has nothing in it, or is not there."""
+    """Return whether a folder inside another one is empty or missing."""
     try:
         inner = os.open(name, FOLDER, dir_fd=dir_fd)
     except FileNotFoundError:

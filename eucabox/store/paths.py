@@ -74,7 +74,7 @@ def components(key: bytes, folder_length: int) -> list[bytes] | None:
     return names
 
 
-@lru_cache(64)  # a change of a key looks at several places that are named so
+@lru_cache(64)  # a change of one key needs the name several times
 def digest(key: bytes) -> str:
     """Return the file name of a key that has no place at its path."""
     return hashlib.sha256(key).hexdigest()

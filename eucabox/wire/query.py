@@ -243,7 +243,7 @@ def _find_operation(service: str, fields: dict[str, str]) -> FormOperation:
 
 @cache
 def compile_operation(service: str, name: str) -> FormOperation:
-    """Return an operation of a service; raises InvalidAction where it has none of that name."""
+    """Return an operation of a service; raises InvalidAction if it has none of that name."""
     service_model = model.service(service)
     operation = service_model.operation(name)
     if operation is None:

@@ -21,7 +21,7 @@ from eucabox.network import FilteredGuest, FirewallRule, Learnt
 from eucabox.node import Node
 from eucabox.schema import InstanceRow
 from eucabox.state import State
-from tests.domains.rows import row_of
+from tests.domains.rows import add_instance, row_of
 
 URI = "test:///default"
 SECONDS = 10.0
@@ -132,6 +132,13 @@ class House:
             yield node
         finally:
             node.stop()
+
+    def launch(self, node: Node, **columns: object) -> str:
+        """Add an instance, wait until it runs and return its id."""
+        instance_id = add_instance(self.state, **columns)
+        node.wake()
+        self.becomes(instance_id, "running")
+        return instance_id
 
     def names(self) -> set[str]:
         """Return the names of all domains, ours or not."""

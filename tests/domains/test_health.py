@@ -14,10 +14,9 @@ from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import NEW_DOMAIN
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.errors import DomainFailed
-from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, open_house
-from tests.domains.rows import add_instance, row_of
+from tests.domains.rows import row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, reboot_timeout=5)
 STARVED = DomainState("i-1", "", libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
@@ -30,19 +29,12 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield made
 
 
-def running(house: House, node: Node) -> str:
-    instance_id = add_instance(house.state)
-    node.wake()
-    house.becomes(instance_id, "running")
-    return instance_id
-
-
 def test_a_guest_paused_on_the_host_is_in_trouble_until_it_goes_on(house: House) -> None:
     told: list[dict[str, str]] = []
     with house.node() as node:
         house.wait(lambda: node._reported == "")
         node.watch(lambda: told.append(node.status()["guests"]))
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.virt.lookupByName(instance_id).suspend()
         house.wait(lambda: node.trouble(instance_id) is not None)
         house.virt.lookupByName(instance_id).resume()
@@ -53,7 +45,7 @@ def test_a_guest_paused_on_the_host_is_in_trouble_until_it_goes_on(house: House)
 
 def test_a_pause_of_our_own_is_no_trouble(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         node.suspend(instance_id)
         assert node._loop.run_once() is not None
         assert node.trouble(instance_id) is None
@@ -62,7 +54,7 @@ def test_a_pause_of_our_own_is_no_trouble(house: House) -> None:
 
 def test_a_reboot_waits_until_the_copy_of_a_paused_guests_disk_is_done(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         node.suspend(instance_id)
         house.want(instance_id, "reboot")
         for _ in range(3):
@@ -82,7 +74,7 @@ def test_a_guest_that_does_not_go_on_after_a_copy_is_in_trouble(
         raise DomainFailed(action="resume", id=instance_id, reason="no")
 
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         node.suspend(instance_id)
         monkeypatch.setattr(Domains, "resume", refuse)
         with pytest.raises(DomainFailed):
@@ -93,7 +85,7 @@ def test_a_guest_that_does_not_go_on_after_a_copy_is_in_trouble(
 
 def test_the_trouble_of_an_instance_ends_with_it(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.virt.lookupByName(instance_id).suspend()
         house.wait(lambda: node.trouble(instance_id) is not None)
         house.want(instance_id, "terminate")
@@ -105,7 +97,7 @@ def test_the_trouble_of_an_instance_ends_with_it(house: House) -> None:
 def test_a_guest_saved_on_the_host_is_stopped_with_its_disk(house: House, tmp_path: Path) -> None:
     file = tmp_path / "saved"
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.virt.lookupByName(instance_id).save(str(file))
         row = house.becomes(instance_id, "stopped")
         assert "saved" in row["state_reason_message"]
@@ -193,7 +185,7 @@ def test_a_guest_that_cannot_be_ended_is_not_terminated_before_it_is(
     short = dataclasses.replace(house.config.node, shutdown_timeout=5)
     house.config = dataclasses.replace(house.config, node=short)
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         monkeypatch.setattr(Domains, "destroy", fail)
         house.want(instance_id, "terminate")
         node.wake()
@@ -206,7 +198,7 @@ def test_a_guest_that_cannot_be_ended_is_not_terminated_before_it_is(
 
 def test_a_domain_that_was_to_be_made_anew_is_after_a_kill(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     house.virt.lookupByName(instance_id).destroy()
     house.want(instance_id, NEW_DOMAIN)
     with house.node() as node:
@@ -225,7 +217,7 @@ def test_a_guest_that_cannot_be_reset_gets_a_new_domain(
     monkeypatch.setattr(Domains, "reboot", fail)
     monkeypatch.setattr(Domains, "reset", fail)
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         before = house.virt.lookupByName(instance_id).ID()
         house.want(instance_id, "reboot")
         node.wake()

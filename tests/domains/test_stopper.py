@@ -9,7 +9,7 @@ from eucabox.errors import InvalidParameterValue
 from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, open_house
-from tests.domains.rows import add_instance, row_of
+from tests.domains.rows import row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, stop_timeout=60)
 
@@ -20,13 +20,6 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield made
 
 
-def running(house: House, node: Node, **columns: object) -> str:
-    instance_id = add_instance(house.state, **columns)
-    node.wake()
-    house.becomes(instance_id, "running")
-    return instance_id
-
-
 def ask(house: House, node: Node, instance_id: str, state: str, code: int, wanted: str) -> None:
     where = {"instance_id": instance_id}
     house.state.update("instances", where, state=state, state_code=code, wanted=wanted)
@@ -34,7 +27,7 @@ def ask(house: House, node: Node, instance_id: str, state: str, code: int, wante
 
 
 def stopped(house: House, node: Node, wanted: str = "stop") -> str:
-    instance_id = running(house, node)
+    instance_id = house.launch(node)
     ask(house, node, instance_id, "stopping", 64, wanted)
     house.becomes(instance_id, "stopped")
     return instance_id
@@ -56,7 +49,7 @@ def test_a_stopped_instance_keeps_its_disk_and_comes_back(house: House, wanted: 
 
 def test_a_stop_that_was_killed_is_finished(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     where = {"instance_id": instance_id}
     house.state.update("instances", where, state="stopping", wanted="stop")
     with house.node():
@@ -68,7 +61,7 @@ def test_a_stopped_instance_stays_so_over_restarts(house: House) -> None:
     with house.node() as node:
         instance_id = stopped(house, node)
     with house.node() as node:
-        running(house, node)
+        house.launch(node)
         assert row_of(house.state, instance_id)["state"] == "stopped"
 
 
@@ -90,7 +83,7 @@ def test_a_poweroff_in_the_guest_does_what_was_chosen(
     house: House, behavior: str, end: str
 ) -> None:
     with house.node() as node:
-        instance_id = running(house, node, shutdown_behavior=behavior)
+        instance_id = house.launch(node, shutdown_behavior=behavior)
         house.virt.lookupByName(instance_id).shutdown()
         row = house.becomes(instance_id, end)
     assert row["state_reason_code"] == "Client.InstanceInitiatedShutdown"
@@ -118,7 +111,7 @@ def test_a_stopped_instance_can_be_terminated(house: House) -> None:
 
 def test_a_guest_of_a_stopped_row_is_ended_and_its_disk_kept(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
     house.state.update("instances", {"instance_id": instance_id}, state="stopped")
     with house.node():
         house.wait(lambda: instance_id not in house.names())

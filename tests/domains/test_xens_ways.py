@@ -13,10 +13,9 @@ from eucabox.domains import reconciler as loops
 from eucabox.domains.connection import LibvirtConnection
 from eucabox.errors import DomainFailed, ScreenUnreadable
 from eucabox.hypervisor import xen
-from eucabox.node import Node
 from eucabox.state import State
 from tests.domains.house import URI, House, PretendedHypervisor, open_house
-from tests.domains.rows import add_instance, row_of
+from tests.domains.rows import row_of
 
 SETTINGS = NodeSection(virt_type="qemu", libvirt_uri=URI, shutdown_grace=0, reboot_timeout=5)
 STARTED = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
@@ -39,16 +38,9 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield made
 
 
-def running(house: House, node: Node) -> str:
-    instance_id = add_instance(house.state)
-    node.wake()
-    house.becomes(instance_id, "running")
-    return instance_id
-
-
 def test_guests_are_seen_where_libvirt_lists_no_states(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.virt.lookupByName(instance_id).shutdown()
         row = house.becomes(instance_id, "terminated")
     assert row["state_reason_code"] == "Client.InstanceInitiatedShutdown"
@@ -56,7 +48,7 @@ def test_guests_are_seen_where_libvirt_lists_no_states(house: House) -> None:
 
 def test_a_guest_is_looked_after_where_libvirt_has_no_statistics(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         node._domains.probe(instance_id)
 
 
@@ -67,7 +59,7 @@ def test_other_failures_of_the_list_are_not_taken_for_that(
         return virt.lookupByName("nobody")
 
     with house.node() as node:
-        running(house, node)
+        house.launch(node)
         monkeypatch.setattr(libvirt.virConnect, "getAllDomainStats", fail)
         with pytest.raises(DomainFailed, match="not found"):
             node._domains.all()
@@ -75,7 +67,7 @@ def test_other_failures_of_the_list_are_not_taken_for_that(
 
 def test_a_guest_that_heeds_no_reboot_gets_a_new_domain_with_its_disk(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         uuid = row_of(house.state, instance_id)["domain_uuid"]
         first = house.virt.lookupByName(instance_id).ID()
         house.virt.lookupByName(instance_id).suspend()  # it can't heed anything now
@@ -92,7 +84,7 @@ def test_a_guest_that_heeds_no_reboot_gets_a_new_domain_with_its_disk(house: Hou
 def test_a_new_domain_is_the_end_of_a_reboot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libvirt.virDomain, "reboot", lambda domain, flags: 0)
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.want(instance_id, "reboot")
         node.wake()
         house.wait(lambda: instance_id in node._loop._rebooter._requested)
@@ -104,7 +96,7 @@ def test_a_new_domain_is_the_end_of_a_reboot(house: House, monkeypatch: pytest.M
 def test_the_end_that_is_told_after_the_new_start_ends_nothing(house: House) -> None:
     """libxl tells of the old domain's end when the new one has started."""
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         node._event(instance_id, *STARTED)
         node._event(instance_id, *STOPPED)
         house.wait(lambda: not node._loop._events.get(instance_id))
@@ -121,7 +113,7 @@ def define_and_end(house: House, instance_id: str) -> libvirt.virDomain:
 
 def test_a_domain_that_is_started_again_in_time_lives_on(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         domain = define_and_end(house, instance_id)
         house.wait(lambda: instance_id in node._loop._ended)
         domain.create()
@@ -135,7 +127,7 @@ def test_a_domain_that_is_not_started_again_in_time_has_ended(
 ) -> None:
     monkeypatch.setattr(loops, "REBOOT_WAIT", 0.3)
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         define_and_end(house, instance_id)
         house.becomes(instance_id, "terminated")
 
@@ -145,7 +137,7 @@ def test_the_hypervisors_own_memory_counts(house: House, monkeypatch: pytest.Mon
     unused = house.virt.getFreeMemory() // 2**20
     with house.node() as node:
         house.wait(lambda: node.host().memory_mb == unused - 1)
-        running(house, node)
+        house.launch(node)
         node._memory_due = 0.0
         node.wake()
         # The guest's own comes on top.
@@ -157,13 +149,13 @@ def test_the_administrators_memory_counts_before_the_hypervisors(house: House) -
         house.config, node=dataclasses.replace(SETTINGS, memory_mb=700)
     )
     with house.node() as node:
-        running(house, node)
+        house.launch(node)
         assert node.host().memory_mb == 700
 
 
 def test_a_screenshot_is_refused_in_the_drivers_words(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         with pytest.raises(ScreenUnreadable, match="libvirt takes none of a Xen guest") as caught:
             node.screenshot(instance_id)
     assert caught.value.code == "UnsupportedOperation"
@@ -171,7 +163,7 @@ def test_a_screenshot_is_refused_in_the_drivers_words(house: House) -> None:
 
 def test_a_console_that_libvirt_can_not_open_disturbs_nothing(house: House) -> None:
     with house.node() as node:
-        instance_id = running(house, node)
+        instance_id = house.launch(node)
         house.wait(lambda: instance_id not in node._consoles._streams)
         assert node.console_output(instance_id)[0] == b""
         assert isinstance(node._connection, LibvirtConnection)

@@ -10,6 +10,7 @@ from eucabox import hypervisor
 from eucabox.errors import Fault, HypervisorUnusable, ProgramFailed, ProgramMissing
 from eucabox.hypervisor import architecture, kvm, qemu, xen
 from eucabox.hypervisor.architecture import AARCH64, X86_64, Architecture
+from tests.hypervisor.dom0 import pretend_dom0
 
 EMULATOR = "qemu-system-x86_64"
 
@@ -145,13 +146,8 @@ def test_a_configured_hypervisor_is_taken_as_it_is(tmp_path: Path) -> None:
 
 @pytest.fixture
 def dom0(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Xen as a dom0's Linux shows it below /sys/hypervisor; what is absent is not there."""
-    folder = tmp_path / "hypervisor"
-    (folder / "properties").mkdir(parents=True)
-    (folder / "type").write_text("xen\n")
-    (folder / "properties/features").write_text("00002efd\n")
+    folder = pretend_dom0(monkeypatch, tmp_path)
     (folder / "properties/capabilities").write_text("xen-3.0-x86_64 \n")
-    monkeypatch.setattr(xen, "HYPERVISOR", folder)
     return folder
 
 

@@ -1,6 +1,7 @@
 """An aarch64 host makes and boots images for its own processor, and for no other."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +15,18 @@ from eucabox.image.settings import ImageSettings
 @pytest.fixture(autouse=True)
 def aarch64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(architecture, "HOST", AARCH64)
+
+
+def note_programs(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[tuple[str, ...]]:
+    """Have a module start no program, and return the list of those that it would start."""
+    called: list[tuple[str, ...]] = []
+
+    def run(*argv: str, **options: object) -> bytes:
+        called.append(argv)
+        return b""
+
+    monkeypatch.setattr(module, "run", run)
+    return called
 
 
 def test_uefi_boots_every_image_where_there_is_no_bios() -> None:
@@ -39,13 +52,7 @@ def test_a_setting_that_the_machine_lacks_is_refused_with_those_it_has(
 def test_the_tiny_guest_downloads_arm64_s_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called: list[tuple[str, ...]] = []
-
-    def run(*argv: str, **options: object) -> bytes:
-        called.append(argv)
-        return b""
-
-    monkeypatch.setattr(tiny_guest, "run", run)
+    called = note_programs(monkeypatch, tiny_guest)
     tiny_guest._packages(tmp_path, lambda text: None)
     assert "linux-image-cloud-arm64" in called[0]
 
@@ -53,13 +60,7 @@ def test_the_tiny_guest_downloads_arm64_s_kernel(
 def test_debian_is_installed_with_arm64_s_kernel_and_no_grub_of_a_bios(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called: list[tuple[str, ...]] = []
-
-    def run(*argv: str, **options: object) -> bytes:
-        called.append(argv)
-        return b""
-
-    monkeypatch.setattr(debian, "run", run)
+    called = note_programs(monkeypatch, debian)
     debian._bootstrap(tmp_path)
     words = ",".join(called[0])
     assert "--arch=arm64" in called[0]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.browser import Browser, Page, chromium
 from tests.live.process import Running
-from tests.live.test_s3_clients import a_name
+from tests.live.s3 import a_name
 
 INDEX = """<!doctype html><title>index</title><link rel=stylesheet href=/style.css>
 <p id=here>hér</p><img src=dot.svg><script src="code.js?v=1"></script>"""

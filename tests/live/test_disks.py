@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tests.live.kills.__main__ import run
 from tests.live.process import Running, running
-from tests.live.test_s3_clients import ODD_KEYS, code
+from tests.live.s3 import ODD_KEYS, code
 
 QEMU = "[node]\nvirt_type = qemu\n"
 MIB = 1 << 20

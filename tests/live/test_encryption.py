@@ -16,7 +16,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, HTTPClientError, ResponseStreamingError
 
 from tests.live.process import Running, running
-from tests.live.test_s3_clients import environment
+from tests.live.s3 import environment
 
 SECRET = b"customer's key of thirty-two bts"
 CUSTOMER: dict[str, Any] = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": SECRET}

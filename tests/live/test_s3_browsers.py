@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 
 from tests.live.process import Running
-from tests.live.test_s3_clients import a_name, exchange
+from tests.live.s3 import a_name, exchange
 
 LARGE = 40 << 20
 

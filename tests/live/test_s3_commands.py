@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.live.process import Running
-from tests.live.test_s3_clients import LARGE, TOOLS, a_name, environment, run, tree
+from tests.live.s3 import LARGE, TOOLS, a_name, environment, run
+from tests.live.test_s3_clients import tree
 
 __all__ = ["tree"]
 

@@ -10,7 +10,7 @@ import pytest
 from eucabox.errors import AccessDenied
 from eucabox.iam.accounts import Caller
 from eucabox.s3 import access
-from eucabox.s3.access import DetachedRequest
+from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload
 
 NOW = datetime.now(UTC)

@@ -8,8 +8,8 @@ import pytest
 from eucabox.errors import AccessDenied
 from eucabox.iam.accounts import Caller
 from eucabox.iam.policy import s3_vocabulary
-from eucabox.s3.access import DetachedRequest
 from eucabox.s3.condition_keys import CONTEXT, MEMBERS, OTHERS, ConditionValues
+from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Bucket, ObjectProperties
 
 NOW = datetime.now(UTC)

@@ -4,7 +4,6 @@ import io
 import re
 from datetime import UTC, datetime
 from typing import Any
-from xml.etree import ElementTree
 
 import botocore.session
 import pytest
@@ -18,26 +17,16 @@ from botocore.serialize import create_serializer
 
 from eucabox import actions, api
 from eucabox.errors import (
-    BadDigest,
-    EntityTooLarge,
-    EntityTooSmall,
     Fault,
     InvalidArgument,
-    InvalidPart,
-    InvalidRange,
     IsDeleteMarker,
-    KeyTooLong,
     MethodNotAllowed,
-    NoSuchBucket,
     NoSuchKey,
-    NotModified,
-    UnsupportedParameter,
 )
 from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import responses, routes
-from eucabox.wire.s3.parameters import parse_copy_source
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN
 
@@ -219,59 +208,6 @@ def snake(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("path", "host", "bucket", "key"),
-    [
-        ("/", "localhost:8773", None, None),
-        ("/b", "localhost", "b", None),
-        ("/b/", "localhost", "b", None),
-        ("/b/k", "127.0.0.1:8773", "b", "k"),
-        ("/b//k//", "[::1]:8773", "b", "/k//"),
-        ("/b/a+b%2Fc%20d/../e", "localhost", "b", "a+b/c d/../e"),
-        ("/services/objectstorage/b/%C3%A4", "localhost", "b", "ä"),
-        ("/services/Walrus/", "localhost", None, None),
-        ("/services/walrus/b", "localhost", "b", None),
-        ("/k/l", "b.localhost:8773", "b", "k/l"),
-        ("/services/objectstorage/k", "b.localhost", "b", "services/objectstorage/k"),
-        ("/", "b.s3.localhost", "b", None),
-        ("/k", "b.c.walrus.example.com", "b.c", "k"),
-        ("/k", "b.cloud.example", "b", "k"),
-        ("/b/k", "cloud.example", "b", "k"),
-        ("/b/k", "s3.localhost", "b", "k"),
-        ("/b/k", "s3.eu.example.com", "b", "k"),
-        ("/b/k", "elsewhere.example", "b", "k"),
-    ],
-)
-def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
-    assert routes.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
-
-
-def test_a_key_that_is_not_utf8_is_refused() -> None:
-    with pytest.raises(Fault) as caught:
-        routes.locate("/b/%FF", "localhost")
-    assert caught.value.code == "InvalidURI"
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("b/k", {"bucket": "b", "key": "k"}),
-        ("/b/k/l", {"bucket": "b", "key": "k/l"}),
-        ("b/k%20%2B+?versionId=null", {"bucket": "b", "key": "k + ", "version_id": "null"}),
-        ("%2Fb%2Fk%3F", {"bucket": "b", "key": "k?"}),
-    ],
-)
-def test_copy_sources(text: str, found: dict[str, str]) -> None:
-    assert parse_copy_source(text) == found
-
-
-@pytest.mark.parametrize("text", ["", "b", "/b", "b/", "b/%FF", "b/k?versionId="])
-def test_bad_copy_sources(text: str) -> None:
-    with pytest.raises(Fault) as caught:
-        parse_copy_source(text)
-    assert caught.value.code == "InvalidArgument"
-
-
-@pytest.mark.parametrize(
     ("request_", "name", "some"),
     [
         (ask("GET", "/b", "list-type=2&max-keys=&prefix=a+b%2B"), "ListObjectsV2",
@@ -424,36 +360,6 @@ def test_a_document_too_long_is_refused_before_it_is_read() -> None:
     assert caught.value.code == "EntityTooLarge"
 
 
-def test_documents_of_errors() -> None:
-    fault = NoSuchBucket(name="<b>")
-    fault.facts["Resource"] = "/b/k"
-    answer = s3.refuse(fault, "r")
-    assert answer.status == 404
-    parsed = create_parser("rest-xml").parse(
-        {"status_code": 404, "headers": dict(answer.headers), "body": answer.body}, None
-    )
-    assert parsed["Error"]["Code"] == "NoSuchBucket"
-    assert parsed["Error"]["BucketName"] == "<b>"
-    assert parsed["Error"]["Resource"] == "/b/k"
-    assert parsed["ResponseMetadata"]["RequestId"] == "r"
-
-
-def test_the_words_of_other_services_become_those_of_s3() -> None:
-    answer = s3.refuse(UnsupportedParameter(parameter="Tagging", action="PutObject"), "r")
-    assert (answer.status, b"<Code>NotImplemented</Code>" in bytes(answer.body)) == (501, True)  # type: ignore[arg-type]
-
-
-def test_an_unchanged_object_and_a_range_beyond_it() -> None:
-    unchanged = NotModified(condition="If-None-Match", e_tag="abc", last_modified=NOW)
-    answer = s3.refuse(unchanged, "r")
-    assert (answer.status, answer.body) == (304, b"")
-    assert ("ETag", '"abc"') in answer.headers
-    assert ("Last-Modified", "Mon, 23 Nov 2026 01:02:03 GMT") in answer.headers
-    beyond = s3.refuse(InvalidRange(requested="bytes=9-", size=3), "r")
-    assert beyond.status == 416
-    assert ("Content-Range", "bytes */3") in beyond.headers
-
-
 def write_answer(name: str, result: dict[str, Any]) -> Any:
     operation = model.service("s3").operation(name)
     assert operation is not None
@@ -529,34 +435,3 @@ def test_a_setting_is_shown_in_the_element_in_which_it_is_put(name: str) -> None
     assert ours is not None
     if isinstance(member, StructureShape):  # a policy is text
         assert responses._compile_writer(ours).root == member.serialization.get("name", member.name)
-
-
-@pytest.mark.parametrize(
-    ("fault", "elements"),
-    [
-        (InvalidRange(requested="bytes=9-", size=3), {"ActualObjectSize": "3"}),
-        (KeyTooLong(size=1025, limit=1024), {"Size": "1025", "MaxSizeAllowed": "1024"}),
-        (EntityTooLarge(size=9, limit=5), {"ProposedSize": "9", "MaxSizeAllowed": "5"}),
-        (
-            EntityTooSmall(number=1, size=9, limit=10, e_tag="ab"),
-            {"ProposedSize": "9", "MinSizeAllowed": "10", "PartNumber": "1", "ETag": "ab"},
-        ),
-        (InvalidPart(number=7, e_tag="ab"), {"PartNumber": "7", "ETag": "ab"}),
-        (
-            BadDigest(algorithm="MD5", found="a", stated="b"),
-            {"ExpectedDigest": "b", "CalculatedDigest": "a"},
-        ),
-    ],
-)
-def test_elements_that_clients_read_of_an_error(fault: Fault, elements: dict[str, str]) -> None:
-    body = ElementTree.fromstring(bytes(s3.refuse(fault, "r").body))  # type: ignore[arg-type]
-    assert {each.tag: each.text for each in body}.items() >= elements.items()
-
-
-def test_the_query_alone_chooses_get_object_attributes() -> None:
-    assert routes.find("GET", 2, {"attributes": ""}, {}).name == "GetObjectAttributes"
-    assert routes.find("PUT", 2, {}, {}).name == "PutObject"
-    assert routes.find("PUT", 2, {}, {"x-amz-copy-source": "b/k"}).name == "CopyObject"
-    part = {"partNumber": "1", "uploadId": "u"}
-    assert routes.find("PUT", 2, part, {"x-amz-copy-source": "b/k"}).name == "UploadPartCopy"
-    assert routes.find("PUT", 2, part, {}).name == "UploadPart"

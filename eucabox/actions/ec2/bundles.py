@@ -22,6 +22,7 @@ from eucabox.image import names
 from eucabox.image.bundle import NAME
 from eucabox.s3 import access
 from eucabox.s3.post_policy import check
+from eucabox.s3.request_context import DetachedRequest
 from eucabox.schema import BundleTaskRow
 from eucabox.store.paths import check_bucket_name
 from eucabox.validation import check_text, to_api_name
@@ -174,7 +175,7 @@ def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) 
             return
         store.create_bucket(bucket_name, uploader.account_id)
     bucket, key = store.bucket(bucket_name), f"{prefix}.manifest.xml"
-    access.check(access.DetachedRequest(uploader), bucket, key, action="s3:PutObject")
+    access.check(DetachedRequest(uploader), bucket, key, action="s3:PutObject")
 
 
 def _get_task(call: Call, bundle_id: str) -> BundleTaskRow:

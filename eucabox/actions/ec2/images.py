@@ -129,7 +129,7 @@ def register_image(
     _check_choice("VirtualizationType", virtualization_type, ("", "paravirtual", "hvm"))
     _check_choice("Platform", platform, ("", "windows"))
     check_text("RootDeviceName", root_device_name, 60, least=0)
-    _check_choice("BootMode", boot_mode, ("", *settings.words_here("bootMode")))
+    _check_choice("BootMode", boot_mode, ("", *settings.list_words("bootMode")))
     for image_id, kind in ((kernel_id, "kernel"), (ramdisk_id, "ramdisk")):
         if image_id:
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)

@@ -198,7 +198,7 @@ SILENT_SECONDS = 300  # a guest that has sent no packet by then has no working n
 
 
 class CheckedInstance(ListedInstance):
-    """An instance with what is wrong with it, and whether its guest has ever sent a packet."""
+    """An instance, its trouble if it has one, and whether its guest has ever sent a packet."""
 
     trouble: Trouble | None
     heard: bool

@@ -277,7 +277,7 @@ def _digest(request: LaunchRequest) -> str:
 
 
 def _check_architecture(image: ImageRow) -> None:
-    """Refuse what is known to be for another processor; a bundle may have any word."""
+    """Refuse an image for another processor; an architecture that we do not know is let in."""
     host, of_image = architecture.HOST, image["architecture"]
     others = (each for each in architecture.ARCHITECTURES.values() if each is not host)
     if any(of_image in each.ec2 for each in others):
@@ -323,7 +323,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         "shutdown_behavior": behavior,
         "disable_api_termination": int(request.disable_api_termination),
         "disable_api_stop": int(request.disable_api_stop),
-        # As the subnet has it, an instance shows its address as its public one too.
+        # The subnet's default: an instance shows its address as its public one too.
         "public_address": int(
             all(each.get("associate_public_ip_address", True) for each in interfaces)
         ),
@@ -385,7 +385,7 @@ def _check_devices(mappings: Sequence[LaunchedDevice], image: ImageRow) -> None:
 
 
 def _check_hypervisor(call: Call, image: ImageRow) -> None:
-    """Refuse what this host's hypervisor can't run, by the hypervisor's name."""
+    """Refuse an image that this host's hypervisor can't run; the error names the hypervisor."""
     able, name = call.cloud.node.capabilities, call.cloud.node.hypervisor_name
     if image["virtualization_type"] == "hvm" and able.whole_disks:
         what = f"{image['image_id']} is a whole disk, which {name} can't run: {able.whole_disks}."

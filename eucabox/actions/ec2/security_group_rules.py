@@ -22,7 +22,7 @@ FILTERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class NamedRules:
-    """The members that name rules: a list of permissions, or the older way, for one rule."""
+    """The members that describe rules: a list of permissions, or the older members of one rule."""
 
     ip_permissions: Sequence[Permission] = ()
     ip_protocol: str = ""
@@ -127,7 +127,7 @@ def describe_security_group_rules(
 
 
 def _read_single_rule(request: NamedRules) -> list[Permission]:
-    """Return the older way to name one rule as a permission, or nothing."""
+    """Return the one rule of the older members as a permission; an empty list without one."""
     name = request.source_security_group_name
     if not (request.ip_protocol or request.cidr_ip or name):
         return []

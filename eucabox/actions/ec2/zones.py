@@ -65,7 +65,7 @@ def _refuse_unknown(parameter: str, names: Sequence[str], choices: Sequence[str]
 
 
 def _list_capacity(call: Call) -> list[Result]:
-    """Return Eucalyptus' capacity report: a line is a zone, with its words as name and state."""
+    """Return Eucalyptus' capacity report, in which each line has the form of a zone."""
     lines = [("|- vm types", "free / max   cpu   ram  disk")]
     for row in call.cloud.capacity.table():
         counts = f"{row.free:04d} / {row.max:04d}"

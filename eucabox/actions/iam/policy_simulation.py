@@ -1,4 +1,4 @@
-"""Simulation of policies: what given documents would decide, and which context keys they name."""
+"""Simulates policies: what given documents would decide, and which context keys they name."""
 
 import re
 from collections.abc import Sequence

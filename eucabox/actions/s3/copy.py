@@ -20,6 +20,7 @@ from eucabox.s3.lifecycle import rules
 from eucabox.s3.object_request import ObjectMembers
 from eucabox.s3.policy_actions import versioned_action
 from eucabox.s3.preconditions import SourcePreconditions
+from eucabox.s3.request_context import with_members
 from eucabox.store import checksums
 from eucabox.store.temp_file import LARGEST, ExpectedBody
 from eucabox.store.types import Bucket, Object, ObjectProperties
@@ -192,7 +193,7 @@ def _check_readable(
     call: Call, source: Object, copy_source: dict[str, str], action: str = "s3:GetObject"
 ) -> None:
     bucket = call.cloud.store.bucket(source.bucket)
-    reading = access.with_members(call, version_id=copy_source.get("version_id"))
+    reading = with_members(call, version_id=copy_source.get("version_id"))
     access.check(
         reading, bucket, source.key, source.properties, action=versioned_action(action, copy_source)
     )

@@ -21,12 +21,13 @@ from eucabox.s3.encryption import CustomerKey
 from eucabox.s3.lifecycle import rules
 from eucabox.s3.lifecycle.configuration import SETTING as LIFECYCLE
 from eucabox.s3.object_request import PutObjectMembers
+from eucabox.s3.request_context import RequestContext, with_members
 from eucabox.store.open_object import OpenObject
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
 RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
-PLAIN = frozenset({"checksum_mode"})  # what a read may name and still be of the whole as it is
+PLAIN = frozenset({"checksum_mode"})  # members with which a read is still a plain one
 IGNORED = ("request_payer", "content_length")
 RESPONSE_HEADERS = {
     f"response_{name}": name
@@ -204,7 +205,7 @@ def _delete_entry(
         "if_size": entry.get("size"),
     }
     key, version_id = entry["key"], entry.get("version_id", "")
-    request = access.with_members(
+    request = with_members(
         call, key=key, version_id=version_id or None, if_match=entry.get("e_tag")
     )
     deleted = _delete(call, bucket, key, version_id, conditions, bypass, request)
@@ -221,7 +222,7 @@ def _delete(
     version_id: str,
     conditions: Mapping[str, Any],
     bypass: bool,
-    request: access.RequestContext | None = None,
+    request: RequestContext | None = None,
 ) -> Deleted:
     request = request or call
     action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
@@ -235,7 +236,7 @@ def _delete(
     )
 
 
-def _check_lock(request: access.RequestContext, bucket: Bucket, bypass: bool, lost: Object) -> None:
+def _check_lock(request: RequestContext, bucket: Bucket, bypass: bool, lost: Object) -> None:
     """Raise AccessDenied if a version that would be deleted for good is locked."""
     now = datetime.now(UTC)
     if bypass and object_lock.is_locked(lost.properties, now):

@@ -1,4 +1,4 @@
-"""Which condition keys the policies of a simulation ask for, and which of them have no value."""
+"""Finds the condition keys that policies name, and those of them without a value in a request."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,7 +14,7 @@ def list_context_keys(policies: Iterable[Policy]) -> list[str]:
 
 
 def list_missing_keys(policies: Iterable[Policy], request: AuthorizationRequest) -> list[str]:
-    """Return the keys that have no value in a request, of the statements that are about its action
+    """Return the keys without a value in a request; only of the statements about its action
     and its resource."""
     statements = (each for policy in policies for each in policy.statements)
     return _drop_twins(

@@ -61,7 +61,7 @@ class ApplicablePolicies:
 
     @cached_property
     def by_kind(self) -> tuple[tuple[PolicyKind, NamedPolicy], ...]:
-        """All of them with their kinds, in the order in which a denial is told."""
+        """All policies with their kinds; a refusal names the first in this order that denies."""
         resource = () if self.resource is None else (self.resource,)
         return (
             *((PolicyKind.IDENTITY, each) for each in self.identity),
@@ -71,7 +71,7 @@ class ApplicablePolicies:
         )
 
     def has_kind(self, kind: PolicyKind) -> bool:
-        """True if policies of a kind apply; those of the caller always do, if only by silence."""
+        """True if policies of a kind apply; the caller's always do: having none means no Allow."""
         optional = {
             PolicyKind.RESOURCE: self.resource,
             PolicyKind.BOUNDARY: self.boundary,

@@ -21,7 +21,7 @@ MEMBERS = (
     "NotResource", "Condition",
 )  # fmt: skip
 LARGEST = 20 * 1024  # bytes
-DEEPEST = 100  # objects and lists in each other; a policy's meaning ends at the sixth
+DEEPEST = 100  # nested objects and lists; a policy needs six
 STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 OPENING, CLOSING = ("{", "["), ("}", "]")
 ARN_PARTS = 6

@@ -1,4 +1,4 @@
-"""Where the statements of a policy's document stand, as the simulator's API tells it."""
+"""Where each statement starts and ends in a policy's document, as the simulator's API shows it."""
 
 import json
 import re

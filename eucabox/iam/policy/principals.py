@@ -32,7 +32,7 @@ class PrincipalDirectory(Protocol):
 
 @runtime_checkable
 class RoleDirectory(Protocol):
-    """A directory that has roles too; to one without them no role exists."""
+    """A directory that has roles too; a directory without this method has no roles."""
 
     def knows_role(self, account: str, role: str) -> bool:
         """True for a role of an account, which is given by id or name."""

@@ -8,7 +8,7 @@ Values = Sequence[str]
 
 
 class PolicyPrincipal(Protocol):
-    """A user of an account, or who assumed a role of it, as policies name one."""
+    """A user of an account, or a session of one of its roles, as policies name them."""
 
     @property
     def account_id(self) -> str:
@@ -20,7 +20,7 @@ class PolicyPrincipal(Protocol):
 
     @property
     def user_name(self) -> str:
-        """The user's name, "" for who is no user."""
+        """The user's name, "" for a role's session."""
 
     @property
     def canonical_id(self) -> str:
@@ -37,7 +37,7 @@ class PolicyPrincipal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RoleSession:
-    """Who assumed a role, as a principal: it has no user, and its role's account is its own."""
+    """The principal that assumed a role: it has no user, and the account of its role."""
 
     account_id: str
     role_name: str
@@ -83,6 +83,6 @@ class AuthorizationRequest:
 
 
 def key_name(text: str) -> str:
-    """Return a condition key as it is looked up: in lower case, but for the name of a tag."""
+    """Return a condition key in lower case, as look-ups need it; a tag's name stays as it is."""
     name, slash, tag = text.partition("/")
     return name.lower() + slash + tag

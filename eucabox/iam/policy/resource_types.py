@@ -167,7 +167,7 @@ def resource_arn(resource_type: str, name: str, account: str = "", region: str =
 
 
 def resource_template(action: str) -> str:
-    """Return the ARN of what an action acts on with ${...} in place of names, or * where that is
+    """Return the ARN of what an action acts on with ${...} in place of names, or * if that is
     nothing, or more than one."""
     types = list_resource_types(action)
     return TEMPLATES[types[0]] if len(types) == 1 else "*"

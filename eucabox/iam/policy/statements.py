@@ -1,4 +1,4 @@
-"""Compiled policies: statements, and what they say of a request."""
+"""Compiled policies: statements, and whether they allow or deny a request."""
 
 from dataclasses import dataclass
 from typing import Literal

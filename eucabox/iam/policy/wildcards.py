@@ -25,7 +25,6 @@ class Pattern:
 
     def __init__(self, text: str, variables: bool = True, fold: bool = False) -> None:
         self.text = text
-        self._fold = fold
         # without variables it is compiled once; with them, once for each set of values
         self._filled = variables and "${" in text
         self._fixed = None if self._filled else glob(text, fold)

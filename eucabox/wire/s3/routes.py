@@ -177,7 +177,7 @@ class Route:
 
 
 def find(method: str, depth: int, query: Mapping[str, str], headers: Container[str]) -> Operation:
-    """Return the operation; raises MethodNotAllowed if none is like that."""
+    """Return the operation; raises MethodNotAllowed if no operation fits."""
     names, header_names = distinguishing_names(method, depth)
     return _find_cached(
         method,

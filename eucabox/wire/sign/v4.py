@@ -62,7 +62,7 @@ class SigningKeys:
         self._lock = Lock()
 
     def key(self, scope: Scope, secret: str) -> bytes:
-        """Return the signing key of a scope, derived if it is not cached for this very secret."""
+        """Return the signing key of a scope, derived unless it is cached for the same secret."""
         secret_digest = sha256(secret.encode()).digest()
         with self._lock:
             cached = self._keys.get(scope)
@@ -244,7 +244,7 @@ def _forms(request: Request, claim: V4Claim, *, rest: bool, hosted: bool) -> Ite
     """Yield the forms that real clients sign, the commonest first and made one by one."""
     path, twice = request.path or "/", claim.lifetime is None
     values = "|".join([request.headers.get(name, "") for name in claim.signed_headers])
-    blanks = "  " in values or "\t" in values  # then folding changes one
+    blanks = "  " in values or "\t" in values  # then folded values differ
     if not (request.query or blanks):
         yield _Form(path, request.host, "", fold=False, plus=False)
     leave_out = "" if twice else SIGNATURE_PARAMETER

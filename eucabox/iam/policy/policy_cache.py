@@ -1,4 +1,4 @@
-"""The policies used last, compiled, by their texts."""
+"""Caches compiled policies by the texts of their documents; judges no request."""
 
 from collections import OrderedDict
 from threading import Lock

@@ -1,0 +1,52 @@
+"""A request as authorization sees it: caller, operation, members, how it came; judges nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from eucabox.iam.policy.request import PolicyPrincipal
+
+
+class Principal(PolicyPrincipal, Protocol):
+    """The caller who signed a request; None stands for an anonymous one."""
+
+    @property
+    def admin(self) -> bool:
+        """True for the administrator of the cloud."""
+
+
+class RequestContext(Protocol):
+    """A request as authorization sees it: caller, operation, members, and how it came."""
+
+    @property
+    def caller(self) -> Principal | None:
+        """Who signed the request, None if nobody did."""
+
+    @property
+    def action(self) -> str:
+        """The name of the operation, as PutObject."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The members of the operation as they came."""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """How the request came, for condition keys: source_ip, secure, referer, user_agent."""
+
+
+@dataclass(frozen=True)
+class DetachedRequest:
+    """A caller with an operation that comes from no HTTP request."""
+
+    caller: Principal | None
+    action: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+def with_members(request: RequestContext, **members: object) -> DetachedRequest:
+    """Return a request with other members, to authorize an entry of a batch or the source of a copy
+    like a request of its own. A member that is None is not named."""
+    params = {**request.params, **members}
+    return DetachedRequest(request.caller, request.action, params, request.context)
