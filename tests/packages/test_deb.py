@@ -57,7 +57,7 @@ def test_the_service_has_three_capabilities_and_a_sandbox(journey: Journey) -> N
 
 def test_roots_commands_leave_no_file_of_root(journey: Journey) -> None:
     journey.machine.shell(
-        f"mkdir -p {DROP_INS}; cd /srv; eucabox credentials --out /root/admin; eucabox status;"
+        f"cd {DROP_INS}; cd /srv; eucabox credentials --out /root/admin; eucabox status;"
         " eucabox user create alice; eucabox user list; eucabox bucket list; eucabox report;"
         " eucabox config check"
     )
