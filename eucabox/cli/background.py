@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from eucabox import config as configuration
+from eucabox.cli.data_owner import COMMAND
 from eucabox.config import Config
 from eucabox.process_lock import ProcessLock
 
@@ -28,7 +29,7 @@ def start(config_file: Path, errors: Path) -> None:
     ready.unlink(missing_ok=True)
     with errors.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "eucabox", "--config", str(config_file), "serve"],
+            [sys.executable, *COMMAND, "--config", str(config_file), "serve"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -51,7 +52,7 @@ def running_pid(config: Config) -> int | None:
 
 def stop(config_file: Path, purge: bool) -> None:
     """Run `eucabox stop` for a configuration file."""
-    argv = [sys.executable, "-m", "eucabox", "--config", str(config_file), "stop"]
+    argv = [sys.executable, *COMMAND, "--config", str(config_file), "stop"]
     done = subprocess.run([*argv, *(["--purge"] if purge else [])], check=False)
     if done.returncode:
         sys.exit(done.returncode)

@@ -3,9 +3,10 @@
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from eucabox.atomic_files import name_owner
 from eucabox.config import Config
 from eucabox.errors import DataOfAnotherUser
 from eucabox.run import replace
@@ -14,8 +15,9 @@ UNITS = tuple(
     Path(folder, "eucabox.service")
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 )
+# -P: no module comes out of the folder that the command is typed in, which may be anybody's.
+COMMAND = ("-P", "-m", "eucabox")
 # What the service has, so that a command may take its network away.
-COMMAND = ("-m", "eucabox")
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 
 
@@ -42,6 +44,28 @@ def become_owner(config: Config) -> None:
         replace("setpriv", *user, *sets, bounds, "--no-new-privs", *command)
 
 
+@contextmanager
+def act_as_owner(config: Config) -> Iterator[None]:
+    """Open files within the block as the user that the data belongs to, where this is root.
+
+    What he links to there, root then reads or overwrites no more than he could himself.
+    """
+    owner = _find_other_owner(config)
+    if owner is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(owner.pw_name, owner.pw_gid))
+    os.setegid(owner.pw_gid)
+    os.seteuid(owner.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
 def give_to_caller(folder: Path) -> None:
     """Give what root wrote by sudo to who typed it, where the folder above is his."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
@@ -57,8 +81,17 @@ def is_unit_installed() -> bool:
 
 
 def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
-    """Return who owns the data directory if this is root and he is not."""
+    """Return who owns the data directory if this is root and he is not.
+
+    Raises DataOfAnotherUser where he is none of this host's users.
+    """
     folder = config.cloud.data_dir
     if os.geteuid() != 0 or not folder.exists() or folder.stat().st_uid == 0:
         return None
-    return pwd.getpwnam(name_owner(folder))
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        user = "eucabox:eucabox" if is_unit_installed() else "root:root"
+        owner, command = f"{uid}, whom this host does not know", f"chown -R {user} {folder}"
+        raise DataOfAnotherUser(folder=folder, owner=owner, command=command) from None

@@ -22,7 +22,7 @@ from eucabox.cli import CommandContext, background, client, demo_traces, image
 from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.data_owner import is_unit_installed
 from eucabox.cli.progress import Steps
-from eucabox.cli.users import open_accounts
+from eucabox.cli.users import open_accounts, write_credentials
 from eucabox.config import Config
 from eucabox.errors import ProgramFailed, UserExists
 from eucabox.iam import credentials_folder as folders
@@ -206,11 +206,10 @@ def _config_file(folder: Path) -> Path:
 
 
 def _write_credentials(place: DemoPlace) -> folders.CredentialsFolder:
-    accounts = open_accounts(place.config)
     if not place.is_service:
         with suppress(UserExists):  # an earlier run made it
-            accounts.create_user(place.user)
-    return folders.write(place.config, accounts, place.user, place.folder / "credentials")
+            open_accounts(place.config).create_user(place.user)
+    return write_credentials(place.config, place.user, place.folder / "credentials")
 
 
 def _image(user: Client, place: DemoPlace, steps: Steps) -> str:

@@ -47,8 +47,7 @@ def serve(settings: CommandContext) -> None:
 def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
-    if purge or with_network:
-        become_owner(config)
+    become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
     if purge:
