@@ -124,6 +124,19 @@ def test_root_makes_no_file_that_the_owner_linked_to(nobodys: Path, argv: tuple[
     assert made.stat().st_size == 0
 
 
+def test_a_check_by_root_finds_a_file_that_the_owner_cannot_read(nobodys: Path) -> None:
+    drop_in = nobodys / "eucabox.conf.d" / "50-site.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[api]\nport = 9000\n")
+    argv = ("-c", nobodys / "eucabox.conf", "config", "check")
+    assert invoke(*argv).exit_code == 0
+    drop_in.chmod(0o600)
+    shown = invoke(*argv)
+    assert shown.exit_code == os.EX_CONFIG
+    assert f"{drop_in} can't be read as a configuration: Permission denied." in shown.output
+    assert "Let the user nobody read it" in shown.output
+
+
 def test_a_report_of_roots_holds_nothing_that_the_owner_linked_to(nobodys: Path) -> None:
     secret = nobodys / "secret"
     secret.write_text("of root")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pwd
 import shutil
 import socket
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import click
 
 from eucabox import hypervisor, network
+from eucabox.atomic_files import name_user
 from eucabox.cli import CommandContext, background
 from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
@@ -88,7 +88,7 @@ def _rights(config: Config) -> Iterator[Finding]:
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     needed = CAPABILITIES if config.network.mode == "SYSTEM" else CAPABILITIES - {"NET_RAW"}
     missing = needed - _name_capabilities(int(facts["CapEff"], 16))
-    who = f"process {pid}" if pid else _name_user(int(facts["Uid"].split()[1]))
+    who = f"process {pid}" if pid else name_user(int(facts["Uid"].split()[1]))
     if not missing:
         yield Finding("rights", OK, f"{who} has {', '.join(sorted(needed))}")
         return
@@ -99,13 +99,6 @@ def _rights(config: Config) -> Iterator[Finding]:
 
 def _name_capabilities(mask: int) -> set[str]:
     return {name for name, bit in CAPABILITY_BITS.items() if mask >> bit & 1}
-
-
-def _name_user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def _programs(config: Config) -> Iterator[Finding]:
