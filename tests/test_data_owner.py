@@ -72,6 +72,22 @@ def test_credentials_by_sudo_are_whose_folder_they_are_written_into(
     assert len(written) > 5
 
 
+def test_credentials_by_sudo_into_a_home_are_its_users_and_nothing_else_there(
+    nobodys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = nobodys / "home"
+    home.mkdir()
+    (home / "roots").touch()
+    os.chown(home, DAEMON.pw_uid, DAEMON.pw_gid)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("SUDO_UID", str(DAEMON.pw_uid))
+    monkeypatch.setenv("SUDO_GID", str(DAEMON.pw_gid))
+    shown = invoke("-c", nobodys / "eucabox.conf", "credentials", "--out", ".")
+    assert shown.exit_code == 0, shown.output
+    assert {each.name for each in home.rglob("*") if each.stat().st_uid == 0} == {"roots"}
+    assert (home / "eucarc").stat().st_uid == DAEMON.pw_uid
+
+
 @pytest.fixture
 def nobodys(first_start: Path) -> Iterator[Path]:
     """A cloud's data that belongs to nobody, in a folder that he can pass to."""

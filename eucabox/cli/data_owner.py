@@ -3,7 +3,7 @@
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,13 +66,17 @@ def act_as_owner(config: Config) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def give_to_caller(folder: Path) -> None:
-    """Give what root wrote by sudo to who typed it, where the folder above is his."""
+def give_to_caller(folder: Path, files: Iterable[str]) -> None:
+    """Give files that root wrote by sudo to who typed it, where their folder or its own is his."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
-        if folder.resolve().parent.stat().st_uid == int(uid):
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, int(uid), int(gid), follow_symlinks=False)
+    if os.geteuid() != 0 or not (uid.isdigit() and gid.isdigit()):
+        return
+    place = folder.resolve()
+    if int(uid) not in (place.stat().st_uid, place.parent.stat().st_uid):
+        return
+    written = [place / each for each in files]
+    for path in dict.fromkeys([place, *(each.parent for each in written), *written]):
+        os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
 def is_unit_installed() -> bool:

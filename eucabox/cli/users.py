@@ -64,7 +64,7 @@ def credentials(
     """Write a folder with eucarc, certificates, a euca2ools ini and an AWS profile."""
     folder = out or Path(f"eucabox-{user.replace('/', '-')}")
     written = write_credentials(settings.config, user, folder, host)
-    give_to_caller(folder)
+    give_to_caller(folder, written.files)
     if as_json:
         click.echo(json.dumps({**written.__dict__, "folder": str(written.folder)}))
         return

@@ -99,6 +99,7 @@ class CredentialsFolder:
     account_id: str
     access_key_id: str
     endpoint: str
+    files: tuple[str, ...]  # by their names in the folder
 
     @property
     def eucarc(self) -> Path:
@@ -139,8 +140,13 @@ class CredentialsFiles:
         (self.folder / "aws").mkdir(mode=0o700, exist_ok=True)
         for name, content, mode in self.files:
             write_atomic(self.folder / name, content.encode(), mode)
-        names = ("account_id", "access_key", "endpoint")
-        return CredentialsFolder(self.folder, *(self.facts[each] for each in names))
+        return CredentialsFolder(
+            self.folder,
+            account_id=self.facts["account_id"],
+            access_key_id=self.facts["access_key"],
+            endpoint=self.facts["endpoint"],
+            files=tuple(name for name, _, _ in self.files),
+        )
 
 
 def render(
