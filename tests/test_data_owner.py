@@ -1,5 +1,6 @@
 """Root's commands beside another user's data: refused, or done as that user."""
 
+import json
 import os
 import pwd
 import shutil
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from eucabox.cli import data_owner
-from eucabox.config import CloudSection, Config
+from eucabox.config import CloudSection, Config, NodeSection
+from eucabox.domains.hooks import Hooks
 from eucabox.errors import DataOfAnotherUser
 from eucabox.iam.accounts import Accounts
 from tests.test_cli import invoke
@@ -153,6 +155,35 @@ def test_a_check_by_root_finds_a_file_that_the_owner_cannot_read(nobodys: Path) 
     assert "Let the user nobody read it" in shown.output
 
 
+def test_doctor_finds_programs_that_the_owner_cannot_execute(nobodys: Path) -> None:
+    hooks, program = nobodys / "hooks", nobodys / "change-xml"
+    hooks.mkdir()
+    for file in (program, hooks / "10-gate"):
+        file.write_text("#!/bin/sh\n")
+        file.chmod(0o700)
+    settings = nobodys / "eucabox.conf"
+    node = f"[node]\nhooks = {hooks}\ndomain_xml_qemu = {program}\n"
+    settings.write_text(settings.read_text() + node)
+    shown = invoke("-c", settings, "doctor", "--json")
+    details = [each["detail"] for each in json.loads(shown.output)]
+    assert [each for each in details if "the user nobody can't execute it" in each] == [
+        f"{program} can't be run: the user nobody can't execute it; chmod a+rx {program}",
+        f"{hooks}/10-gate is not run: the user nobody can't execute it; chmod a+rx {hooks}/10-gate",
+    ]
+
+
+def test_a_hook_that_the_owner_cannot_execute_is_told_to_the_log(
+    nobodys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = nobodys / "hooks"
+    hooks.mkdir()
+    (hooks / "10-gate").touch(mode=0o700)
+    data, node = CloudSection(data_dir=nobodys / "data"), NodeSection(hooks=hooks)
+    with data_owner.act_as_owner(Config(cloud=data)):
+        Hooks(Config(cloud=data, node=node), None).tell("launch", "i-1")  # type: ignore[arg-type]
+    assert "10-gate is not run: the user nobody can't execute it" in caplog.text
+
+
 def test_a_report_of_roots_holds_nothing_that_the_owner_linked_to(nobodys: Path) -> None:
     secret = nobodys / "secret"
     secret.write_text("of root")
@@ -230,7 +261,8 @@ SERVE = """\
 import sys
 from pathlib import Path
 from eucabox import server
-from eucabox.config import CloudSection, Config
+from eucabox.config import CloudSection, Config, NodeSection
+from eucabox.domains.hooks import Hooks
 sys.exit(server.serve(Config(cloud=CloudSection(data_dir=Path(sys.argv[1])))))
 """
 
