@@ -18,7 +18,8 @@ from eucabox.state import State
 STOP_SECONDS = 20
 KEPT = (
     "These instances run on, and their network stays: {ids}. A eucabox that starts again has them"
-    " back; `virsh shutdown {first}` asks one to end, `virsh destroy {first}` ends it at once."
+    " back; `sudo virsh shutdown {first}` asks one to end, `sudo virsh destroy {first}` ends it at"
+    " once."
 )
 
 

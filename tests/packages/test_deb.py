@@ -229,7 +229,7 @@ def test_a_removal_with_a_guest_names_it_and_keeps_it(journey: Journey) -> None:
     before = journey.list_pids()
     told = journey.apt("remove", "eucabox")
     assert f"These instances run on, and their network stays: {journey.instance_id}." in told
-    assert f"`virsh shutdown {journey.instance_id}`" in told
+    assert f"`sudo virsh shutdown {journey.instance_id}`" in told
     assert journey.list_pids() == before
     with journey.machine.network():
         assert ssh(journey, "cat /root/kept") == "kept"
