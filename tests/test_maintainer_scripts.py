@@ -68,6 +68,22 @@ def test_a_purge_removes_data_network_and_forwarding(tmp_path: Path) -> None:
     assert "removing the network at eucabr0" in told
 
 
+@pytest.mark.parametrize(("rule", "forwarding"), [("masquerade", "1"), ("accept", "0")])
+def test_a_purge_leaves_forwarding_to_a_network_that_is_translated(
+    tmp_path: Path, rule: str, forwarding: str
+) -> None:
+    rules = (
+        "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/run/eucabox/ip_forward\n"
+        "nft add table ip nat\n"
+        "nft add chain ip nat post '{ type nat hook postrouting priority 100; }'\n"
+        f"nft add rule ip nat post ip saddr 192.0.2.0/24 {rule}\n"
+    )
+    status, _, left = purge(
+        tmp_path, rules, "cat /proc/sys/net/ipv4/ip_forward; ls -d /run/euc* || true"
+    )
+    assert (status, left) == (0, [forwarding])
+
+
 def test_a_purge_leaves_the_bridge_of_another_data_directory(tmp_path: Path) -> None:
     other = BRIDGE.replace(DATA, f"{DATA}-demo/data")
     assert purge(tmp_path, other, "ls /sys/class/net")[2] == ["eucabr0", "lo"]

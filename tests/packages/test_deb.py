@@ -240,7 +240,7 @@ def test_a_purge_deletes_nothing_while_a_guest_runs_that_it_cannot_end(journey: 
     units = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
     journey.machine.shell(f"systemctl stop {units}")
     told = journey.apt("purge", "eucabox", check=False)
-    assert f"eucabox: nothing in {DATA} is deleted: process {journey.qemu} still uses a disk" in told
+    assert f"nothing in {DATA} is deleted: process {journey.qemu} still uses a disk" in told
     assert journey.machine.file(f"{DATA}/eucabox.db").exists()
     with journey.machine.network():
         assert ssh(journey, "cat /root/kept") == "kept"
