@@ -128,11 +128,19 @@ def test_a_purge_deletes_nothing_that_another_eucabox_serves(tmp_path: Path) -> 
     assert f"nothing in {DATA} is deleted: another eucabox serves it" in told
 
 
-def test_a_purge_deletes_nothing_that_a_process_has_as_its_disk(tmp_path: Path) -> None:
-    disk = f"{DATA}/instances/i-1/disk"
+@pytest.mark.parametrize(
+    "use",
+    [
+        f"sh -c 'sleep 30; :' file={DATA}/instances/i-1/disk.qcow2 &",
+        f"sleep 30 <{DATA}/cache/root &",
+        f"losetup --find {DATA}/cache/root",
+    ],
+)
+def test_a_purge_deletes_nothing_that_is_in_use_as_a_disk(tmp_path: Path, use: str) -> None:
     status, told, left = purge(
         tmp_path,
-        f"{BRIDGE}sh -c 'sleep 30; :' file={disk} & sleep 0.2",
+        f"{BRIDGE}mkdir {DATA}/cache; truncate -s 1M {DATA}/cache/root; {use}\nsleep 0.2",
+        f"losetup -nO NAME -j {DATA}/cache/root | xargs -r losetup -d\n"
         f"ls -d {DATA}; ls /sys/class/net",
     )
     assert (status, left) == (1, [DATA, "eucabr0", "lo"])
@@ -156,6 +164,20 @@ def test_a_removal_ends_the_network_but_not_of_a_chroots_host(
 ) -> None:
     done = run_in_namespaces(tmp_path, f"{CHROOT}chroot {root} sh -s remove <$0", "prerm")
     assert done.stdout == ran, done.stderr
+
+
+@pytest.mark.parametrize(
+    "call", ["upgrade 2", "failed-upgrade 1 2", "deconfigure in-favour other 1"]
+)
+def test_every_call_but_a_removal_leaves_the_network(tmp_path: Path, call: str) -> None:
+    done = run_in_namespaces(tmp_path, f"sh $0 {call}", "prerm")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_purge_is_not_kept_by_a_console_that_is_still_open(tmp_path: Path) -> None:
+    opened = f"mkdir {DATA}/instances/i-1; sleep 30 >{DATA}/instances/i-1/console.log & sleep 0.2"
+    status, _, left = purge(tmp_path, opened, f"ls -d {DATA} || true")
+    assert (status, left) == (0, [])
 
 
 @pytest.mark.parametrize(
