@@ -101,7 +101,12 @@ class DemoGuest:
     type=click.Path(file_okay=False, path_type=Path),
     help=f"Keep a cloud of the demo's own here.  [default: the service's cloud, else {FOLDER}]",
 )
-@click.option("--stop", "stopping", is_flag=True, help="End what the demo made, and its cloud.")
+@click.option(
+    "--stop",
+    "stopping",
+    is_flag=True,
+    help="End what the demo made, and a cloud of its own, but not the service.",
+)
 @click.pass_obj
 def demo(settings: CommandContext, folder: Path | None, stopping: bool) -> None:
     """Go from an image to an SSH login, on the running service or on a cloud of its own."""
