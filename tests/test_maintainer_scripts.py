@@ -167,6 +167,32 @@ def test_a_removal_ends_the_network_but_not_of_a_chroots_host(
 
 
 @pytest.mark.parametrize(
+    ("call", "state", "told"),
+    [
+        ("configure ''", "active", "eucabox: the cloud runs."),
+        ("configure ''", "inactive", "eucabox: the cloud does not run;"),
+        ("configure 1", "active", ""),
+        ("configure 1", "failed", "eucabox: the cloud does not run;"),
+        ("configure 1", "activating", "eucabox: the cloud does not run;"),  # and is tried again
+        ("configure 1", "inactive", ""),  # as an administrator had it
+        ("abort-upgrade 1", "failed", ""),
+    ],
+)
+def test_an_installation_says_how_to_go_on_and_an_upgrade_that_it_failed(
+    tmp_path: Path, call: str, state: str, told: str
+) -> None:
+    script = (  # there is no systemd here
+        "mkdir -p /run/systemd/system /run/bin; PATH=/run/bin:$PATH\n"
+        f"printf '#!/bin/sh\necho {state}; [ {state} = active ]\n' >/run/bin/systemctl\n"
+        f"chmod 755 /run/bin/systemctl; sh $0 {call}"
+    )
+    done = run_in_namespaces(tmp_path, script, "postinst")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(told)
+    assert bool(done.stdout) == bool(told)
+
+
+@pytest.mark.parametrize(
     "call", ["upgrade 2", "failed-upgrade 1 2", "deconfigure in-favour other 1"]
 )
 def test_every_call_but_a_removal_leaves_the_network(tmp_path: Path, call: str) -> None:
